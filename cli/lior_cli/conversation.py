@@ -212,7 +212,7 @@ class Conversation:
                 return
             except EndpointError as error:
                 self._fault(error)
-        echo_answer(self.index(), turn.answer, turn.passages[:1], text="documents")
+        echo_answer(self.index(), turn.answer, turn.passages[:1], alone=True)
         left = len(turn.passages) - 1
         if self.live and left > 0:
             self._say(f"(/more shows {left} further passage{'s' * (left > 1)})")

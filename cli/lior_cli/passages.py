@@ -16,28 +16,31 @@ from lior_cli.terminal import columns
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
     from lior.ask.index import Index
-    from lior.interfaces import Passage
+    from lior.interfaces import Block, Passage
 
 _IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
+_BEFORE, _SHOWN = 3, 8
+"""Lines of a block before the sentence that answers, and with it and those behind it, at most."""
 _CODE = re.compile(r"[(){}\[\]=;]")
 
 
 def listed(answer: Answer) -> list[Passage]:
     """The passages in the order of their numbers: the quoted one first."""
-    first = [answer.answer] if answer.answer else []
-    return first + [passage for passage, _ in answer.passages if passage not in first]
+    first, block = [answer.answer] if answer.answer else [], answer.block
+    return first + [p for p, _ in answer.passages if p not in first and not (block and _inside(p, block))]
 
 
-def echo_answer(index: Index, answer: Answer, passages: Sequence[Passage], *, text: str = "text") -> None:
-    """Print the quoted passage, or that there is none in the ``text``; then the others with their numbers."""
+def echo_answer(index: Index, answer: Answer, passages: Sequence[Passage], *, alone: bool = False) -> None:
+    """Print the quoted passage in its block, or ``alone``, or that there is none; then the others with their
+    numbers."""
     if not answer.found:
-        click.echo(f"Nothing in the {text} speaks of it: {answer.note}.")
+        click.echo(f"Nothing in the {'documents' if alone else 'text'} speaks of it: {answer.note}.")
         if passages:
             click.echo("The nearest:\n")
         echo_passages(index, answer, passages)
         return
     sure = f"  ({_in_words(answer.confidence)}, {answer.confidence:.0%})"
-    _echo(index, passages[0], _marker(answer), "", sure)
+    _echo(index, passages[0], _marker(answer), "", sure, None if alone else answer.block)
     if passages[1:]:
         click.echo()
     echo_passages(index, answer, passages[1:], first=2)
@@ -72,13 +75,49 @@ def echo_reasons(
         click.echo(f"{number:<2} {score}  {where(index, passage)}  {' '.join(words) or 'by its paragraph'}")
 
 
-def _echo(index: Index, passage: Passage, mark: Callable[[str], str], head: str, sure: str = "") -> None:
-    lines = _lines(passage, columns() - len(head))
-    click.echo(head + f"\n{' ' * len(head)}".join(map(mark, lines)), color=colored())
+def _echo(
+    index: Index,
+    passage: Passage,
+    mark: Callable[[str], str],
+    head: str,
+    sure: str = "",
+    block: Block | None = None,
+) -> None:
+    lines = [*map(mark, _lines(passage, columns() - len(head) - 2 * bool(block)))]
+    before, after = _around(passage, block, columns() - 2) if block else ([], [])
+    if before or after:
+        before, after = before[-_BEFORE:], after[: max(_SHOWN - len(lines) - len(before[-_BEFORE:]), 1)]
+        lines = [*before, *(f"> {line}" for line in lines), *after]
+    click.echo(head + f"\n{' ' * len(head)}".join(lines), color=colored())
     headings = passage.context.split("\n")[:-1]
     above = passage.place or " › ".join(dict.fromkeys(h.strip("*_ ") for h in headings))
     detail = style(where(index, passage), fg="cyan") + (f"  {plain(above)}" if above else "") + sure
     click.echo(" " * len(head) + detail, color=colored())
+
+
+def _inside(passage: Passage, block: Block) -> bool:
+    """Whether a passage is a part of a block."""
+    here = passage.document == block.document and block.line <= passage.line <= block.end_line
+    return here and passage.text in block.text
+
+
+def _around(passage: Passage, block: Block, width: int) -> tuple[list[str], list[str]]:
+    """Lines of a block before and after the sentence in it, without the heading, which is shown elsewhere."""
+    text = block.text
+    heading = passage.context.split("\n")[-2:-1]
+    first = len(heading[0]) + 1 if heading and text.startswith(f"{heading[0]}\n") else 0
+    parts = text[first : block.begin].rstrip(), text[block.end :].lstrip("\n")
+    lines = "\n".join(parts).split("\n")
+    deep = min((len(line) - len(line.lstrip()) for line in lines if line[:1].isspace()), default=0)
+    before, after = (
+        [
+            style(f"  {shown}", dim=True)
+            for line in part.split("\n")
+            for shown in textwrap.wrap(plain(line[deep:] if line[:deep].isspace() else line.strip()), width)
+        ]
+        for part in parts
+    )
+    return before, after
 
 
 def _lines(passage: Passage, width: int) -> list[str]:

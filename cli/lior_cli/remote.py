@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from lior.ask.serialise import passage_from
+from lior.ask.serialise import block_from, passage_from
 from lior.errors import LiorError, UsageError
 from lior_cli.transport import private, socket_file
 
@@ -94,6 +94,9 @@ def ask(run: Path, question: str, top: int) -> tuple[RemoteIndex, Any] | None:
         return None
     passages = tuple((passage_from(each), float(each["score"])) for each in found["passages"])
     answer = found["answer"] and passage_from(found["answer"])
+    block = found["block"] and block_from(found["block"])
     fields = {name: found[name] for name in ("question", "found", "confidence", "method", "note")}
     lists = {name: tuple(found[name]) for name in ("words", "missing")}
-    return RemoteIndex(found["state"]), SimpleNamespace(answer=answer, passages=passages, **fields, **lists)
+    return RemoteIndex(found["state"]), SimpleNamespace(
+        answer=answer, block=block, passages=passages, **fields, **lists
+    )

@@ -1,6 +1,7 @@
 """Find and quote the passage that answers a question.
 
-:mod:`~lior.ask.index` connects the parts: :mod:`~lior.ask.chunking` makes passages of parsed documents, the
+:mod:`~lior.ask.index` connects the parts: :mod:`~lior.ask.chunking` makes passages of parsed documents
+with the cutters of :mod:`~lior.ask.cutting`, and :mod:`~lior.ask.blocks` of those that belong together; the
 :mod:`~lior.ask.passages` store keeps them, and the :mod:`~lior.ask.inverted` index counts their
 :mod:`~lior.ask.words`; :mod:`~lior.ask.writing` changes its tables in a :mod:`~lior.ask.database`. A question
 goes through :mod:`~lior.ask.querying` with :mod:`~lior.ask.spelling` correction; a retriever ranks passages
@@ -13,8 +14,11 @@ with :mod:`~lior.ask.ranking`, :mod:`~lior.ask.word_vectors` and the vectors of 
 __all__ = [
     "answering",
     "arrays",
+    "blocks",
     "chunking",
+    "cutting",
     "database",
+    "dates",
     "dialogue",
     "embedding",
     "endpoint",

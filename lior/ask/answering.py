@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator, Mapping
 import attrs
 import numpy as np
 
+from lior.ask.blocks import joined, rows_of_block
+from lior.ask.choosing import Asked, choose
+from lior.ask.dates import counted, shown
 from lior.ask.expecting import expected, suits
 from lior.ask.inverted import InvertedIndex, Term
-from lior.ask.querying import Query, idf, languages_of
+from lior.ask.querying import Query, asked_in, idf, languages_of
 from lior.ask.ranking import highest_recall, recall
-from lior.ask.words import ENGLISH, LONGEST, language_of, stem, stop_words, tokens
-from lior.interfaces import Passage, Ranking
+from lior.ask.words import ENGLISH, language_of, stem, stop_words, tokens
+from lior.interfaces import Block, Passage, Ranking
 
 _USUAL = (8.0, 0.5)
 """Slope and middle of the logistic function for a text too short to be asked questions."""
@@ -29,6 +32,8 @@ _MANY = 30_000
 """Passages from which on fewer questions are asked, so that their cost stays in proportion."""
 _KEPT = 2 / 3
 """Share of words that a question has in common with the sentence that answers it; an assumption."""
+_NEAR, _BLOCKS, _LATER = 0.8, 8, 0.03
+"""Of passages that may be quoted instead of the first: share of its recall, how many, what each costs."""
 _LIGHT_WEIGHT, _LIGHT_LACKING, _NAME_WEIGHT = 0.3, 0.1, 2.0
 LIGHT = frozenset(
     """actually already ask asked away back big bring brought call called calls come comes coming day did done
@@ -55,7 +60,9 @@ class Answer:
     at 0.8, four in five questions whose terms the best passages have as fully as this one's were made from a
     sentence of this text, and one in five from other text, where as many were made from each."""
     answer: Passage | None
-    """The sentence to quote; nothing where ``found`` is false."""
+    """The sentence to quote, or two adjacent ones; nothing where ``found`` is false."""
+    block: Block | None = None
+    """What it stands in."""
     passages: tuple[tuple[Passage, float], ...]
     """The best passages with their scores, best first; each text once."""
     method: str
@@ -72,7 +79,7 @@ def answer(
     question: str,
     ranking: Ranking,
     index: InvertedIndex,
-    passage: Callable[[int], Passage],
+    passages: Callable[[range], list[Passage]],
     top: int,
     judge: Callable[[InvertedIndex, str, Ranking], float | None] | None = None,
 ) -> Answer:
@@ -82,15 +89,15 @@ def answer(
     ----------
     ranking
         The best passages for it.
-    passage
-        The passage at a row of the index.
+    passages
+        The passages at adjacent rows of a document in the index.
     top
         Most passages in the answer.
     judge
         The confidence of a retriever that knows more than which words are there; by the recall of the
         question's terms if not given.
     """
-    texts = {row: passage(row) for row in ranking.passages.tolist()}
+    texts = {row: passages(range(row, row + 1))[0] for row in ranking.passages.tolist()}
     ranking = _suited(question, ranking, texts)
     confidence = None if len(ranking.passages) else 0.0
     if confidence is None and judge is not None:
@@ -105,15 +112,17 @@ def answer(
         if len(listed) == top:
             break
         listed.setdefault(" ".join(each.text.split()), (each, float(score)))
+    quoted, block = _quoted(question, ranking, index, passages) if found else (None, None)
     return Answer(
         question=question,
         found=found,
         confidence=confidence,
-        answer=_quoted(ranking, index, passage) if found else None,
+        answer=quoted,
+        block=block,
         passages=tuple(listed.values()),
         method=ranking.method,
-        words=ranking.query.words,
-        missing=ranking.query.missing,
+        words=tuple(map(shown, ranking.query.words)),
+        missing=tuple(map(shown, ranking.query.missing)),
         note="" if found else _why(question, ranking, index),
     )
 
@@ -123,41 +132,69 @@ def _suited(question: str, ranking: Ranking, texts: Mapping[int, Passage]) -> Ra
     if expected(question) is None:
         return ranking
     more = [suits(question, texts[row].text) for row in ranking.passages.tolist()]
-    scores = ranking.scores + np.array(more)
+    scores = ranking.scores + ranking.kind * np.array(more)
     order = np.argsort(-scores, kind="stable")
     return attrs.evolve(
-        ranking, passages=ranking.passages[order], scores=scores[order], recall=ranking.recall[order]
+        ranking,
+        passages=ranking.passages[order],
+        scores=scores[order],
+        recall=ranking.recall[order],
+        evidence={name: values[order] for name, values in ranking.evidence.items()},
     )
 
 
 def subjects(question: str) -> list[str]:
     """The words of a question that can be looked for, as they are counted."""
-    found = tokens(question)
+    found = counted(question)
     stop = stop_words(language_of(found))
     return [word for word in found if word not in stop]
 
 
-def _quoted(ranking: Ranking, index: InvertedIndex, passage: Callable[[int], Passage]) -> Passage:
-    """The first passage; where it asks or announces, the one that follows in the text, or the next best."""
-    row = int(ranking.passages[0])
-    first = passage(row)
-    if not first.text.rstrip("*_ ").endswith(("?", ":")):
-        return first
-    after = [row + 1] if row + 1 < len(index) else []
-    near = [r for r, c in zip(ranking.passages, ranking.recall, strict=True) if c >= 0.8 * ranking.recall[0]]
-    for candidate in map(passage, map(int, after + near[1:])):
-        follows = candidate.document == first.document and candidate.group - first.group in (0, 1)
-        if (follows or not after) and not candidate.text.endswith("?"):
-            return candidate
-        after = []  # all others are judged by what they cover
-    return first
+def _quoted(
+    question: str, ranking: Ranking, index: InvertedIndex, passages: Callable[[range], list[Passage]]
+) -> tuple[Passage, Block]:
+    """The sentences that answer, and their block: that of the first passage, or where this one cannot be the
+    answer or is not of the kind asked for, the best of the next ones and of what follows it in the text."""
+    asked = _asked(question, ranking, index)
+    order = ranking.passages[ranking.recall >= _NEAR * ranking.recall[0]].tolist()
+    first = passages(range(order[0], order[0] + 1))[0]
+    silent = asked.silent(first)
+    if silent:
+        order[1:1] = [row for row in (order[0] + 1,) if row < len(index)]
+    best: tuple[float, list[Passage], range] | None = None
+    seen = set[int]()
+    for rank, row in enumerate(order[:_BLOCKS]):
+        rows = rows_of_block(index, row)
+        if rows.start in seen:
+            continue
+        seen.add(rows.start)
+        block = passages(rows)
+        chosen, value = choose(asked, block, row - rows.start)
+        value -= _LATER * rank
+        fits = asked.fits(block[chosen[-1]])
+        if best is None or (value > best[0] and (silent or fits)):
+            best = value, block, chosen
+        if rank == 0 and fits and not silent:
+            break
+    assert best is not None  # there is a first passage
+    _, block, chosen = best
+    around = joined(block, chosen[0], chosen[-1])
+    return attrs.evolve(block[chosen[0]], text=around.text[around.begin : around.end]), around
+
+
+def _asked(question: str, ranking: Ranking, index: InvertedIndex) -> Asked:
+    query, words = ranking.query, tokens(question)
+    language = asked_in(words, languages_of(index))
+    usual = float(query.word_idf.mean()) if len(query.word_idf) else 1.0
+    weights = {stem(word, language): usual for word in query.words}
+    for word, weight in zip(query.asked, query.word_idf.tolist(), strict=False):
+        weights[stem(word, language)] = weight
+    return Asked(question, language, weights)
 
 
 def _why(question: str, ranking: Ranking, index: InvertedIndex) -> str:
     own, known = language_of(tokens(question)), languages_of(index)
-    nowhere = [
-        w for w in dict.fromkeys(subjects(question)) if w not in ranking.query.words and w not in LIGHT
-    ]
+    nowhere = [shown(word) for word in ranking.query.missing if word not in LIGHT]
     if nowhere and own not in known:
         return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"
     if nowhere:
@@ -175,12 +212,10 @@ def weighted(query: Query, question: str, index: InvertedIndex) -> Query:
     A word that answers rarely repeat has less idf, a name that is nowhere has more. The word that is meant by
     a misspelling has half of its idf.
     """
-    languages = languages_of(index)
-    own = language_of(tokens(question), languages, default=languages[0])
-    words = dict.fromkeys(w[:LONGEST] for w in tokens(question) if w not in stop_words(own))
+    own = asked_in(tokens(question), languages_of(index))
     names = named(question)
-    shares, lacking = np.ones(len(words)), np.zeros(len(words))
-    for number, word in enumerate(words):
+    shares, lacking = np.ones(len(query.asked)), np.zeros(len(query.asked))
+    for number, word in enumerate(query.asked):
         if own == ENGLISH and word in LIGHT:
             shares[number] = _LIGHT_LACKING if word in query.missing else _LIGHT_WEIGHT
         elif word in query.missing:
@@ -273,6 +308,7 @@ def _highest(index: InvertedIndex, terms: list[Term | None]) -> float:
         idf=each[: len(known)],
         owners=np.arange(len(known)),
         word_idf=each,
+        meant=np.ones(len(each)),
         words=(),
         missing=(),
     )

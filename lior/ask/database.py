@@ -51,11 +51,12 @@ CREATE TABLE asked(id INTEGER PRIMARY KEY, embedder INTEGER, text INTEGER, data 
 -- Questions that a passage, by the SHA-256 of its text, was confirmed to answer.
 CREATE TABLE questions(document BLOB, passage TEXT, question TEXT,
     PRIMARY KEY(document, passage, question)) WITHOUT ROWID;
--- `length` is in words, with those of the contexts. By passage: words and different terms (uint32), paragraph
--- and context in the document (int32); words of each context (uint32). `first` is the slot of the first
--- passage; slots are never used twice.
+-- `length` is in words, with those of the contexts. By passage: words and different terms (uint32);
+-- paragraph, context, and twice the block, plus 1 for a title, in the document (int32); words of each context
+-- (uint32). `first` is the slot of the first passage; slots are never used twice.
 CREATE TABLE documents(name BLOB PRIMARY KEY, id INTEGER, first INTEGER, language INTEGER, paragraphs INTEGER,
-    length INTEGER, lengths BLOB, distinct_terms BLOB, paragraph BLOB, context BLOB, context_lengths BLOB)
+    length INTEGER, lengths BLOB, distinct_terms BLOB, paragraph BLOB, context BLOB, block BLOB,
+    context_lengths BLOB)
     WITHOUT ROWID;
 -- Terms (int32) and counts (uint16) of a document, of each passage, of each context, and its words (int32);
 -- all in the order of the stems.

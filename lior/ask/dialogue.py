@@ -143,7 +143,7 @@ def confirmed(turn: Turn, passage: Passage) -> str:
 def _quoting(turn: Turn, passage: Passage) -> Turn:
     """The turn with another of its passages as the answer."""
     others = tuple(each for each in turn.passages if each != passage)
-    answer = attrs.evolve(turn.answer, answer=passage)
+    answer = attrs.evolve(turn.answer, answer=passage, block=None)
     return attrs.evolve(turn, answer=answer, passages=(passage, *others))
 
 

@@ -32,7 +32,7 @@ _EXPECTED = tuple(
             r"\bhow (much|many|far|big|tall|high|deep|hot|cold|warm|loud|thick|wide|heavy|expensive|fast"
             r"|strong|large|small)\b|\b(number|price|cost|pay|amount|temperature|size|weight|speed|rate|code|phone"
             r"|telephone|pin)\b",
-            rf"\d|(?i:{_any(_NUMBERS + ' half quarter dozen once twice none')})",
+            rf"(?<![A-Za-z_])\d|(?i:{_any(_NUMBERS + ' half quarter dozen once twice none')})",
         ),
         (
             r"\b(who|whose|whom|(which|what) (person|customer|company|doctor|teacher)|name of)\b",
@@ -45,8 +45,6 @@ _EXPECTED = tuple(
         (r"\bwhy\b", r"(?i)\b(because|since|so|due|for|therefore|reasons?|caused?|otherwise)\b"),
     )
 )  # the first kind that fits is expected
-_KIND = 0.08
-"""Fitted to the questions of lior_bench.questions."""
 
 
 @lru_cache(maxsize=64)
@@ -55,11 +53,11 @@ def expected(question: str) -> re.Pattern[str] | None:
     return next((wanted for asked, wanted in _EXPECTED if asked.search(question)), None)
 
 
-def suits(question: str, text: str) -> float:
-    """What is added to the score of a passage: 0.08 if it has what the question asks for, otherwise 0.
+def suits(question: str, text: str) -> bool:
+    """Whether a passage has what the question asks for.
 
     >>> suits("When is the flight?", "It departs at 12:15."), suits("When is the flight?", "It is full.")
-    (0.08, 0.0)
+    (True, False)
     """
     wanted = expected(question)
-    return _KIND if wanted and wanted.search(text) else 0.0
+    return bool(wanted and wanted.search(text))

@@ -18,6 +18,7 @@ from platformdirs import user_cache_path
 
 from lior.ask import answering, word_vectors
 from lior.ask.answering import Answer
+from lior.ask.blocks import joined, rows_of_block
 from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.embedding import VectorStore, default_embedder
@@ -25,7 +26,7 @@ from lior.ask.inverted import InvertedIndex
 from lior.ask.passages import PassageStore
 from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
-from lior.interfaces import Judging, ParsedDocument, Passage, Ranking, Retriever
+from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading.files import File, read_if_changed
 from lior.reading.finding import Source, find_files
 from lior.reading.parsing import document_names, parse_bytes
@@ -73,8 +74,9 @@ class Index:
         vectors of the extra ``lior[vectors]`` are installed, otherwise "settle".
     embedder
         What reads passages for a retriever that compares meanings: the name of a plugin of the kind
-        "embedder", ``NAME:MODEL``, or ``package.module:Class``; empty: nothing does. None: what the variable
-        ``LIOR_EMBEDDER`` says, or else the sentence encoder that is installed.
+        "embedder", ``NAME:MODEL``, or ``package.module:Class``; ``NAME+NAME`` where a second one judges the
+        languages that the first was not made for; empty: nothing does. None: what the variable
+        ``LIOR_EMBEDDER`` says, or else the sentence encoders that are installed.
     cache
         Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
     progress
@@ -140,9 +142,20 @@ class Index:
 
     def passage(self, row: int) -> Passage:
         """The passage at a row of the inverted index."""
+        return self.passages(range(row, row + 1))[0]
+
+    def passages(self, rows: range) -> list[Passage]:
+        """The passages at adjacent rows of a document in the inverted index."""
         layout = self.inverted.layout
-        place = int(layout.document_of[row])
-        return self._passages.passage(layout.ids[place], row - int(layout.starts[place]), layout.names[place])
+        place = int(layout.document_of[rows.start])
+        first = int(layout.starts[place])
+        inside = range(rows.start - first, rows.stop - first)
+        return self._passages.passages(layout.ids[place], inside, layout.names[place])
+
+    def block(self, row: int) -> Block:
+        """The block around the passage at a row of the inverted index."""
+        rows = rows_of_block(self.inverted, row)
+        return joined(self.passages(rows), row - rows.start)
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
@@ -261,6 +274,9 @@ class Index:
         """
         document, text = passage.document, _digest(passage)
         passages = [self.passage(row) for row in self.inverted.rows(document)]
+        if text not in map(_digest, passages):  # two sentences; the fact is in the second
+            ends = [p for p in passages if p.line >= passage.line and passage.text.endswith(p.text)]
+            text = next(map(_digest, ends), text)
         if text not in map(_digest, passages):
             raise UsageError(f"{document} has no such passage; ask again")
         question = " ".join(checked(question).lower().split())
@@ -285,7 +301,8 @@ class Index:
             notes += parsed.notes
             if passages:
                 texts = [(p.text, p.context) for p in passages]
-                key = self.inverted.add(document, texts, [p.group for p in passages])
+                blocks = [(p.block, p.title) for p in passages]
+                key = self.inverted.add(document, texts, [p.group for p in passages], blocks=blocks)
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
                 if document in questions:
@@ -366,7 +383,7 @@ class Index:
 
         def work() -> Answer:
             ranking = self._retriever.rank(self.inverted, question, 4 * top + 10)
-            return answering.answer(question, ranking, self.inverted, self.passage, top, judge)
+            return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
 
         return self._read(work)
 
@@ -381,20 +398,23 @@ class Index:
         ``go_on`` is called before each passage and at the end with the number of those that are left. Other
         threads may ask meanwhile, and change the index.
         """
-        first, rows, state = 0, np.empty(0, np.int64), None
+        store, first, rows, state = self._vectors, 0, np.empty(0, np.int64), None
         while True:
             if first == 0:
-                state, rows = self._read(lambda: (self._database.state(), self._vectors.unread()))
-            some = partial(self._vectors.texts, rows[first : first + _TOGETHER], state)
+                state, rows = self._read(partial(lambda s: (self._database.state(), s.unread()), store))
+            some = partial(store.texts, rows[first : first + _TOGETHER], state)
             texts = self._read(some)  # what was read before is kept
             for number, text in enumerate(texts, first):
                 if not go_on(len(rows) - number):
                     self._safely(lambda: self._vectors.keep())
                     return
-                self._vectors.read(text)
+                store.read(text)
             if not texts and first >= len(rows):
-                go_on(0)
-                return
+                if store.companion is None:
+                    go_on(0)
+                    return
+                store, first = store.companion, 0
+                continue
             first = first + len(texts) if texts else 0  # from the beginning where the index was changed
 
     def warm_up(self) -> None:

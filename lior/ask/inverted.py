@@ -100,6 +100,10 @@ class Layout:
     """Document of each passage, int64 ``(N,)``."""
     paragraph_of: np.ndarray
     """Paragraph of each passage, int64 ``(N,)``."""
+    block_of: np.ndarray
+    """Block of each passage, int64 ``(N,)``, ascending."""
+    title: np.ndarray
+    """Whether a passage is a title, bool ``(N,)``."""
     context_of: np.ndarray
     """Context of each passage, int64 ``(N,)``."""
     lengths: np.ndarray
@@ -141,6 +145,8 @@ class InvertedIndex:
         passages: Sequence[tuple[str, str]],
         groups: Sequence[int] | None = None,
         confirmed: Mapping[int, Sequence[str]] = MappingProxyType({}),
+        *,
+        blocks: Sequence[tuple[int, bool]] | None = None,
     ) -> int:
         """Add a document, and give its key in the database.
 
@@ -155,6 +161,9 @@ class InvertedIndex:
             Number of the paragraph of each passage. Without them each passage is a paragraph of its own.
         confirmed
             As for :meth:`confirm`.
+        blocks
+            Number of the block of each passage, and whether it is a title. Without them the paragraphs are
+            the blocks, and there are no titles.
 
         Raises ``UsageError`` if the index has the document.
         """
@@ -172,7 +181,9 @@ class InvertedIndex:
         with self.database.writing():
             key: int = self.database.meta("next")
             self.database.set_meta("next", key + 1)
-            self._batch.add(document, key, passages, groups)
+            groups = range(len(passages)) if groups is None else groups
+            blocks = [(group, False) for group in groups] if blocks is None else blocks
+            self._batch.add(document, key, passages, groups, blocks)
             if self._batch.size >= BLOCK or any(confirmed.values()):
                 self.flush()
             if any(confirmed.values()):
@@ -254,17 +265,20 @@ class InvertedIndex:
     def _read(self) -> tuple[Layout, list[int], np.ndarray]:
         """The layout; the blocks that have passages; the row of each slot of these blocks, int64."""
         found = self.database.rows("SELECT * FROM documents ORDER BY name")
-        names, ids, first, languages, paragraphs, _, *blobs = zip(*found, strict=True) if found else [()] * 11
-        lengths, distinct, paragraph, context, context_lengths = (
+        names, ids, first, languages, paragraphs, _, *blobs = zip(*found, strict=True) if found else [()] * 12
+        kinds = np.uint32, np.uint32, np.int32, np.int32, np.int32, np.uint32
+        lengths, distinct, paragraph, context, block, context_lengths = (
             np.frombuffer(b"".join(blob), kind).astype(np.int64)
-            for blob, kind in zip(blobs, (np.uint32, np.uint32, np.int32, np.int32, np.uint32), strict=True)
+            for blob, kind in zip(blobs, kinds, strict=True)
         )
         sizes = np.array([len(blob) // 4 for blob in blobs[0]], np.int64)
         starts, paragraph_starts = starts_of(sizes), starts_of(paragraphs)
         if max(languages, default=0) >= len(LANGUAGES) or not len(lengths) == len(distinct) == starts[-1]:
             raise ValueError("its parts do not fit together")
-        context_starts = starts_of([len(blob) // 4 for blob in blobs[4]])
+        context_starts = starts_of([len(blob) // 4 for blob in blobs[5]])
         document_of = np.repeat(np.arange(len(names)), sizes)
+        new_block = np.diff(block >> 1, prepend=-1) != 0
+        new_block[starts[:-1][sizes > 0]] = True
         slots = np.arange(starts[-1]) + (np.array(first, np.int64) - starts[:-1])[document_of]
         blocks = np.unique(slots // BLOCK)
         row_of = np.full((len(blocks), BLOCK), -1)
@@ -278,6 +292,8 @@ class InvertedIndex:
             document_of=document_of,
             paragraph_of=paragraph + paragraph_starts[document_of],
             context_of=context + context_starts[document_of],
+            block_of=np.cumsum(new_block) - 1,
+            title=block % 2 == 1,
             lengths=lengths,
             distinct=distinct,
             context_lengths=context_lengths,
@@ -453,6 +469,8 @@ class _ByDocument(InvertedIndex):
             document_of=each,
             paragraph_of=each,
             context_of=each,
+            block_of=each,
+            title=np.zeros(len(each), bool),
             lengths=np.array(lengths, np.int64),
             context_lengths=np.zeros(len(each), np.int64),
         )

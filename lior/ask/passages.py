@@ -34,50 +34,65 @@ class PassageStore:
         bounds = key * _DOCUMENT, (key + 1) * _DOCUMENT
         self._database.rows("DELETE FROM texts WHERE key >= ? AND key < ?", *bounds)
 
-    def passage(self, key: int, number: int, document: str) -> Passage:
-        """The passage ``number`` of the document ``document``.
+    def passages(self, key: int, numbers: range, document: str) -> list[Passage]:
+        """The passages ``numbers`` of a document.
 
-        Raises ``DamagedIndex`` when it is damaged.
+        Raises ``DamagedIndex`` when they are damaged.
         """
-        part, row = divmod(number, _TOGETHER)
-        found = self._database.rows("SELECT data FROM texts WHERE key = ?", key * _DOCUMENT + part)
-        return unpacked(found[0][0] if found else b"", row, document)
+        found = list[Passage]()
+        for part in range(numbers.start // _TOGETHER, (numbers.stop - 1) // _TOGETHER + 1):
+            rows = self._database.rows("SELECT data FROM texts WHERE key = ?", key * _DOCUMENT + part)
+            first = part * _TOGETHER
+            inside = range(max(numbers.start - first, 0), min(numbers.stop - first, _TOGETHER))
+            found += unpacked(rows[0][0] if rows else b"", inside, document)
+        return found
 
 
 def packed(passages: Sequence[Passage]) -> bytes:
     """Passages of a document in one piece.
 
-    The CRC-32 of all that follows; the number of passages and of labels, then line, column, group and label
-    of each passage, int32; where the UTF-8 of each text and label begins, and the end, int32; the UTF-8. A
-    label is place and context, which passages share.
+    The CRC-32 of all that follows; the number of passages and of labels, then line, column, group, twice the
+    block plus 1 for a title, and label of each passage, int32; where the UTF-8 of each text and label begins,
+    and the end, int32; the UTF-8. A label is place and context, which passages share.
     """
     labels = [f"{p.place}\0{p.context}" for p in passages]
     known = {label: number for number, label in enumerate(dict.fromkeys(labels))}
     texts = [text.encode("utf-8", "surrogatepass") for text in (*(p.text for p in passages), *known)]
     numbers = [len(passages), len(known)]
     for p, label in zip(passages, labels, strict=True):
-        numbers += [p.line, p.column, p.group, known[label]]
+        numbers += [p.line, p.column, p.group, 2 * p.block + p.title, known[label]]
     ends = accumulate(map(len, texts), initial=0)
     data = np.array([*numbers, *ends], np.int32).tobytes() + b"".join(texts)
     return zlib.crc32(data).to_bytes(4, "little") + data
 
 
-def unpacked(data: bytes, row: int, document: str) -> Passage:
-    """The passage ``row`` of what :func:`packed` gave of a document.
+def unpacked(data: bytes, rows: range, document: str) -> list[Passage]:
+    """The passages ``rows`` of what :func:`packed` gave of a document.
 
     Raises ``DamagedIndex`` when it is damaged.
     """
     if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
         raise DamagedIndex("the passages are damaged (their checksum does not match)")
     passages, labels = np.frombuffer(data, np.int32, 2, 4).tolist()
-    line, column, group, label = np.frombuffer(data, np.int32, 4, 12 + 16 * row).tolist()
-    at = 12 + 16 * passages
+    at = 12 + 20 * passages
 
     def text(number: int) -> str:
         begin, end = at + 4 * (passages + labels + 1) + np.frombuffer(data, np.int32, 2, at + 4 * number)
         return data[begin:end].decode("utf-8", "surrogatepass")
 
-    place, _, context = text(passages + label).partition("\0")
-    return Passage(
-        document=document, line=line, column=column, text=text(row), context=context, place=place, group=group
-    )
+    def passage(row: int) -> Passage:
+        line, column, group, block, label = np.frombuffer(data, np.int32, 5, 12 + 20 * row).tolist()
+        place, _, context = text(passages + label).partition("\0")
+        return Passage(
+            document=document,
+            line=line,
+            column=column,
+            text=text(row),
+            context=context,
+            place=place,
+            group=group,
+            block=block >> 1,
+            title=block % 2 == 1,
+        )
+
+    return [*map(passage, rows)]

@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from lior.ask.arrays import idf_of
+from lior.ask.dates import dates, is_day
 from lior.ask.inverted import InvertedIndex, Term
 from lior.ask.spelling import corrections
 from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
@@ -34,6 +35,9 @@ class Query:
     missing word, which it does not cover."""
     word_idf: np.ndarray
     """idf of each word of the question, float64 ``(W,)``; of a missing word that of a term no passage has."""
+    meant: np.ndarray
+    """How likely each word of the question means its terms, float64 ``(W,)`` in [0, 1]: 1 for a word of the
+    text, 0 for a missing one."""
     words: tuple[str, ...]
     """Words of the text that it was understood as."""
     missing: tuple[str, ...]
@@ -47,16 +51,19 @@ class Query:
         return attrs.evolve(self, **parts)
 
 
-def analyse(index: InvertedIndex, text: str, spelled: Callable[[str], bool] | None = None) -> Query:
+def analyse(index: InvertedIndex, text: str, misspelt: Callable[[str, str], float] | None = None) -> Query:
     """``text`` as terms of ``index``: its language, its stems, unknown words by their spelling.
 
-    Words that are ``spelled`` right are not corrected where the text lacks them.
+    A word that the text lacks and the nearest one in it -> how likely the first is ``misspelt``, in [0, 1]; 1
+    if not given, and 0 for a word that is not corrected. A word with a digit never is: another number is
+    another thing.
     """
-    found, languages = tokens(text), languages_of(index)
-    own = language_of(found, languages, default=languages[0], least=1)
+    found, languages = _read(index, text), languages_of(index)
+    own = asked_in(found, languages)
     counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
     parts: list[tuple[Term, float, float, int]] = []
     word_idf: list[float] = []
+    meant: list[float] = []
     names: list[str] = []
     missing: list[str] = []
     corrected = 0
@@ -65,8 +72,12 @@ def analyse(index: InvertedIndex, text: str, spelled: Callable[[str], bool] | No
         terms = [term for term in every if term.text or term.context]
         near = [(word, term, 1 / len(terms)) for term in terms]
         known = bool(near)
-        if not near and len(word) > 2 and corrected < MOST_CORRECTIONS and not (spelled and spelled(word)):
+        sure = 1.0
+        if not near and len(word) > 2 and corrected < MOST_CORRECTIONS and not any(map(str.isdigit, word)):
             near, known = corrections(index, word)
+            if known and misspelt is not None:
+                sure = misspelt(word, near[0][0])
+                near, known = (near, True) if sure else ([], False)
             corrected += 1
         if every and not terms:  # only said in confirmed questions; it may be a misspelling all the same
             near = [(word, term, 1 / len(every)) for term in every] + (near if known else [])
@@ -79,6 +90,7 @@ def analyse(index: InvertedIndex, text: str, spelled: Callable[[str], bool] | No
         parts += [
             (t, count * weight, each, len(word_idf) if known else -1) for (_, t, weight), each in shared
         ]
+        meant.append(sure if known else 0.0)
         names += [name for name, _, _ in near if name not in names] if known else []
         word_idf.append(float(np.dot(idfs, [w for _, _, w in near])) if known else idf(index, None))
     parts.sort(key=lambda part: -part[2])
@@ -89,10 +101,28 @@ def analyse(index: InvertedIndex, text: str, spelled: Callable[[str], bool] | No
         idf=np.array([each for _, _, each, _ in parts], np.float64),
         owners=np.array([owner for *_, owner in parts], np.int64),
         word_idf=np.array(word_idf, np.float64),
+        meant=np.array(meant, np.float64),
         words=tuple(names),
         missing=tuple(missing),
         asked=tuple(counted),
     )
+
+
+def asked_in(words: Sequence[str], languages: Sequence[str]) -> str:
+    """The language of a question's words, one of ``languages``: one stop word is evidence enough."""
+    return language_of(words, languages, default=languages[0], least=1)
+
+
+def _read(index: InvertedIndex, text: str) -> list[str]:
+    """The words of a question; a day that the text has stands for its number, its month and its year."""
+    days = list[str]()
+    for date in sorted(dates(text, tokens(text)), key=lambda date: -date.begin):
+        known = [word for word in date.words if index.term(word) is not None]
+        days += known or date.words
+        if any(map(is_day, known)):
+            year = date.year if all(map(is_day, known)) else ""
+            text = f"{text[: date.begin]} {year} {text[date.end :]}"
+    return tokens(text) + days
 
 
 def languages_of(index: InvertedIndex) -> list[str]:

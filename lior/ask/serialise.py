@@ -7,26 +7,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lior.interfaces import Passage
+from lior.interfaces import Block, Passage
 
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
 
 _PASSAGE = ("document", "line", "column", "text", "context", "place")
+_BLOCK = ("document", "line", "end_line", "text", "begin", "end")
 
 
 def answer_record(answer: Answer) -> dict[str, Any]:
     """An answer as a JSON object.
 
     ``question``, whether it was ``found`` and with which ``confidence``, the ``answer`` to quote (a passage
-    or ``None``), all ``passages`` with their ``score``, best first, the ``method`` of ranking, the ``words``
-    that were looked for, those ``missing`` in the text, and a ``note`` on why nothing was found.
+    or ``None``), the ``block`` that it stands in, from ``begin`` to ``end`` of the block's text, all
+    ``passages`` with their ``score``, best first, the ``method`` of ranking, the ``words`` that were looked
+    for, those ``missing`` in the text, and a ``note`` on why nothing was found.
     """
     return {
         "question": answer.question,
         "found": answer.found,
         "confidence": round(answer.confidence, 4),
         "answer": answer.answer and passage_record(answer.answer),
+        "block": answer.block and {name: getattr(answer.block, name) for name in _BLOCK},
         "passages": [passage_record(each) | {"score": round(score, 6)} for each, score in answer.passages],
         "method": answer.method,
         "words": list(answer.words),
@@ -43,3 +46,8 @@ def passage_record(passage: Passage) -> dict[str, Any]:
 def passage_from(record: dict[str, Any]) -> Passage:
     """The passage that :func:`passage_record` made a record of."""
     return Passage(**{name: record[name] for name in _PASSAGE})
+
+
+def block_from(record: dict[str, Any]) -> Block:
+    """The block of an answer's record."""
+    return Block(**{name: record[name] for name in _BLOCK})

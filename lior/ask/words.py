@@ -76,6 +76,8 @@ STOP_WORDS = {
 }
 """Language, by the name of its Snowball stemmer -> words that carry no subject, separated by spaces."""
 LANGUAGES = tuple(STOP_WORDS)
+CODES = dict(zip(("en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "ru"), LANGUAGES, strict=True))
+"""ISO 639-1 code -> language."""
 
 
 @cache

@@ -11,7 +11,8 @@ import attrs
 import numpy as np
 
 from lior.ask.database import Database
-from lior.ask.words import LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words, tokens
+from lior.ask.dates import counted
+from lior.ask.words import LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words
 from lior.errors import UsageError
 
 TEXT, CONTEXT = 0, 1
@@ -74,6 +75,8 @@ class _Document:
     contexts: _Words
     group: np.ndarray
     """Paragraph of each passage, int64, from 0."""
+    block: np.ndarray
+    """Twice the block of each passage, from 0, plus 1 for a title; int64."""
     context: list[int]
     """Context of each passage, from 0."""
 
@@ -111,20 +114,26 @@ class Batch:
         return len(self._documents)
 
     def add(
-        self, document: str, key: int, passages: Sequence[tuple[str, str]], groups: Sequence[int] | None
+        self,
+        document: str,
+        key: int,
+        passages: Sequence[tuple[str, str]],
+        groups: Sequence[int],
+        blocks: Sequence[tuple[int, bool]],
     ) -> None:
         """Read the words of a document."""
         contexts = {context: number for number, context in enumerate(dict.fromkeys(c for _, c in passages))}
-        texts = [tokens(text) for text, _ in passages]
+        texts = [counted(text) for text, _ in passages]
         language = language_of(islice(chain.from_iterable(texts), SAMPLE))
         numbers = self._numbers.setdefault(language, _Numbers())
-        group = np.array(range(len(passages)) if groups is None else groups, np.int64)
+        block, title = np.array(blocks, np.int64).reshape(-1, 2).T
         self._documents[document] = _Document(
             id=key,
             language=language,
             texts=numbers.read(texts),
-            contexts=numbers.read([tokens(context) for context in contexts]),
-            group=np.unique(group, return_inverse=True)[1].reshape(-1),
+            contexts=numbers.read([counted(context) for context in contexts]),
+            group=_numbered(groups),
+            block=2 * _numbered(block) + title,
             context=[contexts[context] for _, context in passages],
         )
         self.size += len(passages)
@@ -165,9 +174,10 @@ class Batch:
             _cut(text.sizes(rows[-1]), rows, np.uint32),
             [_bytes(each.group, np.int32) for each in documents],
             [_bytes(each.context, np.int32) for each in documents],
+            [_bytes(each.block, np.int32) for each in documents],
             _cut(context.lengths(above[-1]), above, np.uint32),
         ]
-        database.run(f"INSERT INTO documents VALUES ({', '.join('?' * 11)})", zip(*columns, strict=True))
+        database.run(f"INSERT INTO documents VALUES ({', '.join('?' * 12)})", zip(*columns, strict=True))
         columns = [[each.id for each in documents]]
         bounds = starts_of(text.sizes(rows[-1]))[rows], starts_of(context.sizes(above[-1]))[above]
         columns += _forward(whole, ids, starts_of(whole.sizes(len(names))))
@@ -220,6 +230,11 @@ class Batch:
 def starts_of(sizes: Iterable[int] | np.ndarray) -> np.ndarray:
     """Where units of these sizes begin, and where the last one ends, int64."""
     return np.append(0, np.cumsum(np.array([*sizes], np.int64)))
+
+
+def _numbered(values: Sequence[int] | np.ndarray) -> np.ndarray:
+    """The rank of each value among the different ones, from 0, int64."""
+    return np.unique(np.asarray(values, np.int64), return_inverse=True)[1].reshape(-1)
 
 
 def _concatenated(arrays: Iterable[np.ndarray]) -> np.ndarray:

@@ -34,6 +34,7 @@ from typing import (
 
 from lior.interfaces.retrieval import (  # noqa: F401
     TEXT_KINDS,
+    Block,
     Embedder,
     Judging,
     ParsedDocument,

@@ -7,7 +7,7 @@ for a question. Nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import attrs
@@ -37,6 +37,10 @@ class ParsedDocument:
     places: tuple[tuple[int, str], ...] = ()
     """First line of the text, from 0, and name of each page, cell or message: ``(12, "page 3")``,
     ascending."""
+    wrapped: tuple[int, ...] = attrs.field(default=(), repr=False)
+    """Lines of the text, from 0, that go on with the sentence of the line before, where the reader knows."""
+    titles: tuple[int, ...] = attrs.field(default=(), repr=False)
+    """Lines of the text, from 0, that only name what stands elsewhere, such as a link alone."""
     notes: tuple[str, ...] = ()
     """What a user should know of how it was read, one line each: an encoding guessed, parts left out and
     why."""
@@ -60,6 +64,29 @@ class Passage:
     group: int = 0
     """Number of the paragraph, message, table or definition inside the document that the passage is a part
     of."""
+    block: int = 0
+    """Number of the block inside the document that the passage is a part of; those of one are adjacent."""
+    title: bool = False
+    """Whether it names what stands elsewhere, such as a line of a table of contents; it is no answer."""
+
+
+@attrs.frozen(kw_only=True)
+class Block:
+    """What belongs together in a document: a term with its definition, a heading with the paragraph below it,
+    a row with the head of its table, a message with its subject. The answer around a sentence."""
+
+    document: str
+    line: int
+    """First line of its passages in the file, from 1."""
+    end_line: int
+    """Last line of its passages in the file."""
+    text: str
+    """The innermost heading above it, if there is one, as the first line; then its passages as they stand
+    in the document, without more than one blank line between them."""
+    begin: int
+    """Where the sentence begins in ``text``."""
+    end: int
+    """Where it ends."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -77,6 +104,10 @@ class Ranking:
     """How they were ranked, in a few words, such as "words" or "words, feedback and smoothing"."""
     query: Query
     """The question as terms of the index, after spelling correction."""
+    evidence: Mapping[str, np.ndarray] = attrs.field(factory=dict)
+    """What the score was made of, by name, float64 ``(K,)`` each: shown by ``lior ask --explain``."""
+    kind: float = 0.08
+    """What is added to the score of a passage that has what the question asks for, such as a date."""
 
 
 @runtime_checkable
@@ -113,6 +144,10 @@ class Embedder(Protocol):
     """Of the model and of how texts are prepared, one line: equal digests give equal vectors on a machine."""
     languages: tuple[str, ...]
     """ISO 639-1 codes of the languages that it was made for: ``("en",)``; empty for many."""
+    unrelated: float
+    """Usual cosine of a question with a passage that does not answer it, in [-1, 1)."""
+    related: float
+    """Usual cosine of a question with a passage that answers it in other words, above ``unrelated``."""
 
     def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
         """Vectors of length 1, float32 ``(n, width)``; zeros for a text that has nothing it knows.

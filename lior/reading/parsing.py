@@ -30,6 +30,7 @@ _CONTENT = [
         (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis\.opendocument\.text", ".odt"),
         (rb"PK\x03\x04.*word/", ".docx"),
         (rb"\s*<(!doctype\s+)?html", ".html"),
+        (rb"\s*[.'](.*\n\.)?(TH|Dd)\s", ".man"),
         (rb"From [^\n]*\d{4}\r?\n[\w-]+:", ".mbox"),
         (rb"((Received|Return-Path|Message-ID|From|To|Date|Subject|MIME-Version|Delivered-To|X-[\w-]+):"
          rb"[^\n]*\n([ \t][^\n]*\n)*){3}", ".eml"),

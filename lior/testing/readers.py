@@ -64,4 +64,6 @@ def check_document(document: ParsedDocument, data: bytes) -> None:
     firsts = [first for first, _ in document.places]
     assert firsts == sorted(set(firsts)), "places must ascend"
     assert all(0 <= first < lines for first in firsts), "a place outside the text"
+    for marked in (document.wrapped, document.titles):
+        assert all(0 <= number < lines for number in marked), "a mark on a line that the text does not have"
     assert all(len(note.splitlines()) == 1 for note in document.notes), "a note is one line"

@@ -136,6 +136,77 @@ def test_a_question_is_not_quoted_as_an_answer():
     assert index.ask("Where is the spare key?").answer.text == "The spare key is with Mr. Olsen."
 
 
+HIRING = """# Hiring
+
+Interviewed Amelie on 14 March. Very good with clients.
+Decision 21 March: offer to Amelie at 66k.
+Accepted on the 26th, starts 2 June.
+"""
+MAIL = """From: Clifton Glazing <office@clifton.example>
+Subject: Windows at Mill Lane
+
+The price for the four windows is 4,200 including VAT.
+We would fit on 12 and 13 May.
+"""
+FUNCTIONS = """os.confstr(name)
+
+   Return a value of the system. It is a string.
+
+os.cpu_count()
+
+   Return the number of logical CPUs. Returns "None" if it is not known.
+"""
+MANUAL = """OPTIONS
+       -lname pattern
+              Symbolic links.
+
+       -name pattern
+              Base of file name matches shell pattern. The leading directories are removed.
+
+       -newer file
+              Newer than a file.
+"""
+FAQ = """<ol><li><a href="#q1">How do I create an AUTOINCREMENT field?</a></li>
+<li><a href="#q2">What datatypes are there?</a></li></ol>
+<p><b>(1) How do I create an AUTOINCREMENT field?</b></p>
+<blockquote><p>Short answer: A column declared <a href="x.html">INTEGER PRIMARY KEY</a>
+will autoincrement.</p></blockquote>
+<p><b>(2) What datatypes are there?</b></p><blockquote>Integers and text.</blockquote>
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "question", "quoted"),
+    [
+        ("hiring.md", HIRING, "When does Amelie start?", "at 66k.\nAccepted on the 26th, starts 2 June."),
+        ("mail.eml", MAIL, "When will Clifton fit the windows?", "We would fit on 12 and 13 May."),
+        ("os.txt", FUNCTIONS, "What does os.cpu_count return?", "Return the number of logical CPUs."),
+        ("find.txt", MANUAL, "What does -name pattern do?", "Base of file name matches shell pattern."),
+        ("faq.html", FAQ, "How do I create an AUTOINCREMENT field?", "PRIMARY KEY\nwill autoincrement."),
+    ],
+)  # fmt: skip
+def test_the_block_that_answers(name, text, question, quoted):
+    """What matches is a heading, a term or a table of contents; what answers stands below it."""
+    index = Index(retriever="settle")
+    for number in range(20):
+        index.learn(f"diary-{number}.md", diary(number))
+    index.learn(name, text)
+    answer = index.ask(question)
+    assert answer.answer.text.endswith(quoted)
+    block = answer.block
+    assert block.text[block.begin : block.end] == answer.answer.text
+    assert block.document == answer.answer.document == name
+    assert block.line <= answer.answer.line <= block.end_line
+
+
+def test_two_sentences_are_confirmed_by_the_fact():
+    index = Index(retriever="settle")
+    index.learn("hiring.md", HIRING)
+    found = index.ask("When does Amelie start?").answer
+    assert index.confirm("first day of the new girl", found)
+    assert index.ask("girl").answer.text.endswith("Accepted on the 26th, starts 2 June.")
+
+
 def test_each_text_is_listed_once():
     index = Index(retriever="settle")
     for name in "abc":
@@ -158,3 +229,14 @@ def test_calibration_is_a_function_of_the_content(house):
         again.learn(f"diary-{number}.md", diary(number))
     again.learn("house.md", HOUSE)
     assert np.array_equal(answering.calibrated(again.inverted), answering.calibrated(house.inverted))
+
+
+@pytest.mark.parametrize("question", ["Wann ist das Laternenfest?", "Comment changer un pneu ?"])
+def test_a_question_is_of_one_language_throughout(question):
+    """One stop word tells it, where it is counted and where it is weighed."""
+    index = Index(retriever="settle")
+    for number in range(3):
+        index.learn(f"en {number}", f"The boiler was serviced by the company in the year 201{number}.\n")
+    index.learn("de", "Das Laternenfest ist am Montag, und wir treffen uns an dem Brunnen.\n")
+    index.learn("fr", "Le garage est ouvert le lundi, et il ne ferme pas pour le pneu.\n")
+    assert 0 <= index.ask(question).confidence <= 1

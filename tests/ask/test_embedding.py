@@ -39,6 +39,8 @@ class Fake:
     width: ClassVar[int] = WIDTH
     digest: ClassVar[str] = "fake 1"
     languages: ClassVar[tuple[str, ...]] = ()
+    unrelated: ClassVar[float] = 0.0
+    related: ClassVar[float] = 1.0
     read: ClassVar[list[str]] = []
 
     def embed(self, texts, *, question=False):
@@ -80,9 +82,9 @@ def kept(folder: Path) -> int:
         return database.execute("SELECT count(*) FROM vectors").fetchone()[0]
 
 
-def test_what_is_read_is_the_headings_and_the_text():
+def test_what_is_read_is_the_text_and_what_is_above_it():
     passage = Passage(document="a", line=1, text="It hums.", context="Boiler\nCellar\nx md")
-    assert reading(passage) == "Boiler. Cellar. It hums."
+    assert reading(passage) == "It hums. (Boiler, Cellar, x md)"
     assert reading(Passage(document="a", line=1, text="It hums.")) == "It hums."
 
 

@@ -63,10 +63,67 @@ def test_a_question_in_other_letters_is_judged_by_its_words(question):
 
 
 @needs_vectors
+def test_a_name_or_a_day_that_is_nowhere_is_not_answered():
+    index = Index()
+    index.learn("ideas.md", "# Ideas\n\nMany small libraries.\n\nThe planetarium has new films.\n\nThe moon.")
+    assert not index.ask("How many moons does Jupiter have?").found
+    assert not index.ask("What was in the planetarium on 18 February?").found
+    assert index.ask("How many libraries are there?").found
+
+
+@needs_vectors
+def test_english_vectors_do_not_judge_german():
+    index = Index()
+    index.learn("haus.md", "Der Kessel ist im Keller, und die Firma Lind wartet ihn im Oktober.\n" * 2)
+    index.learn("notes.md", "The boiler is in the cellar, and the filters are changed in May.\n" * 2)
+    asked = "Wo ist der Schlüssel für die Garage?", "Wann wartet die Firma Lind den Kessel?"
+    judged = [dense().confidence(index.inverted, q, index.rank(q, 3)) for q in asked]
+    assert judged == [None, None]
+    assert [index.ask(question).found for question in asked] == [False, True]
+    english = "Where is the boiler?"
+    assert dense().confidence(index.inverted, english, index.rank(english, 3)) > 0.5
+
+
+@needs_vectors
 def test_a_known_word_is_not_taken_for_a_misspelling():
     texts = ("The doors were painted.", "The pupils have a lesson.")
     assert dense().rank(indexed(texts), "doctors teach", 2).passages[0] == 1
     assert dense().rank(indexed(("The boiler is old.", "Eat the apple.")), "boilr", 2).passages[0] == 0
+    hence = dense().rank(
+        indexed(("Hence it was late.", "The posts and boards are of larch.")), "the fence", 2
+    )
+    assert hence.query.missing == ("fence",)
+
+
+@needs_vectors
+@pytest.mark.parametrize(
+    "question", ["numer of the plumer", "When is the dentst?", "vacination of the chilren"]
+)
+def test_a_misspelt_word_is_repaired_as_without_vectors(question):
+    texts = (
+        "The number of the plumber is 555 0133.",
+        "We see the dentist on Tuesday at noon.",
+        "The vaccination of the children is in May.",
+        "The office of the school is closed in summer, and the phone is 555 0175.",
+    )
+    for name in ("settle", "dense"):
+        ranking = registry.get("retriever", name)().rank(indexed(texts), question, 1)
+        words = {"numer": "number plumber", "When": "dentist", "vacination": "vaccination children"}
+        assert {*words[question.split()[0]].split()} <= {*ranking.query.words}
+        assert {*words[question.split()[0]].split()} <= {*texts[ranking.passages[0]].lower().split()}
+
+
+@needs_vectors
+@pytest.mark.parametrize("question", ["pipefail", "What does pipefail do?", "When does pipefail matter?"])
+def test_an_exact_word_wins(question):
+    """Its pieces are in hundreds of passages, among them short ones; the word itself in two."""
+    index = Index()
+    index.learn("pipe.txt", "\n\n".join(f"pipe - make pipe number {n}, or fail." for n in range(400)))
+    shell = "The return status of a list of commands, if pipefail is set, is that of the last one to exit."
+    index.learn("shell.txt", f"{shell}\n\nEach command is its own process.\n\n" * 2)
+    answer = index.ask(question)
+    assert answer.passages[0][0].text == shell
+    assert "pipefail" in answer.answer.text
 
 
 def test_without_vectors_there_is_one_clear_error(monkeypatch):

@@ -124,6 +124,12 @@ def test_a_misspelt_word_is_understood_as_the_nearest(wrong):
     assert not asked.missing
 
 
+def test_another_number_is_no_misspelling():
+    asked = analyse(indexed("The table was made in 1980, part E1234."), "table of 1990, part E1235")
+    assert asked.missing == ("1990", "e1235")
+    assert asked.meant.tolist() == [1, 0, 1, 0]
+
+
 def test_a_word_that_resembles_nothing_is_missing():
     asked = analyse(indexed("reset the boiler"), "Mongolia boiler")
     assert asked.missing == ("mongolia",)

@@ -33,9 +33,12 @@ def test_answer_comes_first_with_file_and_line(lior):
     told = lior("ask", "notes", RESET)
     assert (told.code, told.err) == (0, "")
     lines = told.out.splitlines()
-    assert lines[0] == "To reset it, hold the red button for five seconds."
-    assert lines[1].startswith("notes/boiler.md:4  Boiler  (")
-    assert lines[1].endswith("%)")
+    assert lines[:2] == [
+        "  It is serviced in October.",
+        "> To reset it, hold the red button for five seconds.",
+    ]
+    assert lines[2].startswith("notes/boiler.md:4  Boiler  (")
+    assert lines[2].endswith("%)")
     assert "\x1b" not in told.out
 
 
@@ -76,6 +79,10 @@ def test_json_has_this_shape(lior):
     assert record["answer"].pop("context") == record["passages"][0].pop("context")
     assert set(record.pop("words")) == {"reset", "boiler"}
     assert record.pop("method")
+    block = record.pop("block")
+    assert block["text"][block["begin"] : block["end"]] == passage["text"]
+    assert (block["document"], block["line"], block["end_line"]) == ("boiler.md", 3, 4)
+    assert block["text"].startswith("Boiler\nIt is serviced in October.")
     assert record == {
         "question": RESET, "found": True, "answer": passage, "passages": [passage], "missing": [], "note": "",
     }  # fmt: skip

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lior.ask.chunking import chunk
 from lior.errors import DataError, LiorError, MissingPackage
 from lior.plugins.registry import registry
 from lior.reading.parsing import parse_bytes
@@ -119,6 +120,7 @@ SAMPLES = {
     "a.md": b"# Title\n\nText.\n",
     "a.py": b"def f():\n    return 1\n",
     "a.html": b"<html><body><h1>Title</h1><p>one\ntwo</p></body></html>",
+    "a.man": b".TH A 1\n.SH NAME\na \\- text\n",
     "a.csv": b'name,note\nAnna,"two\nlines"\nBob,one\n',
     "a.jsonl": b'{"_id": "d1", "title": "T", "text": "first"}\n{"_id": "d2", "text": "second"}\n',
     "a.json": b'{\n "key": "value"\n}\n',
@@ -467,3 +469,94 @@ def test_a_missing_package_is_named_with_its_extra(name, module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingPackage, match=r"pip install 'lior\[readers\]'"):
         parse_bytes(SAMPLES[name], name)
+
+
+def test_html_marks_terms_headings_heads_of_tables_and_links_alone():
+    page = b"""<title>T</title><dl><dt>auto<dd><p>Commits.</p><p>By
+itself.</p><dt>begin<dd>Starts.</dl><p><b>How?</b></p><p><b>So</b> it is.</p>
+<table><tr><th>name<th>phone</tr><tr><td>Ada<td>12</tr></table>
+<ul><li><a href="x">Elsewhere,
+far away</a></ul><p><a href="y">See</a> this.</p>"""
+    document = one(page, "a.html")
+    assert [line for line in document.text.split("\n") if line] == [
+        "auto::", "    Commits.", "    By", "    itself.", "begin::", "    Starts.", "###### How?",
+        "So it is.",
+        "name | phone", "--- | ---", "Ada | 12", "- Elsewhere,", "far away", "See this.",
+    ]  # fmt: skip
+    lines = document.text.split("\n")
+    assert [lines[number] for number in document.wrapped] == ["    itself.", "far away"]
+    assert [lines[number] for number in document.titles] == ["- Elsewhere,", "far away"]
+
+
+PAGE = r"""'\" t
+.de XX
+.sp
+..
+.TH FIND 1 "2024" "GNU"
+.SH NAME
+find \- search for \fBfiles\fR
+.SH "THE OPTIONS"
+.TP
+.BR \-n ", " \-\-name " \fIpattern\fP"
+Base of file name
+.B matches
+it.
+.IP
+More \(lqof\(rq it.
+.PP
+\-\-git
+.RS 4
+As in git\&.
+.RE
+.ie n \{\
+.nf
+x = 1
+.fi
+.\}
+.el \{\
+.sp
+never seen
+.\}
+.IP \(bu 2
+one
+.\" a comment
+"""
+
+
+def test_manual_pages():
+    document = one(PAGE.encode(), "find.1")
+    assert (document.title, document.kind) == ("find(1)", "markdown")
+    assert [(at, line) for at, line in sourced(document) if line] == [
+        (6, "# NAME"), (7, "find - search for files"), (8, "# THE OPTIONS"), (10, "-n, --name pattern::"),
+        (11, "    Base of file name"), (12, "    matches"), (13, "    it."), (15, "    More “of” it."),
+        (17, "--git::"), (19, "    As in git."), (22, "```"), (23, "x = 1"), (24, "```"), (31, "- one"),
+    ]  # fmt: skip
+    found = chunk(document, "find.1")
+    assert [(p.text, p.context.split("\n")[-2]) for p in found if p.line in (11, 15, 19)] == [
+        ("Base of file name\n    matches\n    it.", "-n, --name pattern"),
+        ("More “of” it.", "-n, --name pattern"),
+        ("As in git.", "--git"),
+    ]
+
+
+def test_manual_pages_of_bsd():
+    page = rb""".Dd today
+.Dt DASH 1
+.Sh NAME
+.Nm dash
+.Nd a shell
+.Sh DESCRIPTION
+.Nm
+reads.
+.Bl -tag -width x
+.It Fl x Ar file
+Write each command to
+.Xr tty 4 .
+.El
+"""
+    document = one(page, "dash.1")
+    assert (document.title, document.text.split("\n")) == (
+        "dash(1)",
+        ["# NAME", "dash", "a shell", "", "# DESCRIPTION", "dash", "reads.", "", "-x file::",
+         "    Write each command to", "    tty(4).", ""],
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -11,6 +12,7 @@ import pytest
 
 from lior.interfaces import Passage
 from lior_bench import trial
+from lior_bench.asking import COLUMNS, counts, judge
 from lior_bench.checkout import folder as checkout
 
 QUESTIONS = trial.questions()
@@ -86,6 +88,7 @@ class Answer:
     found: bool
     answer: Passage | None = None
     passages: tuple[tuple[Passage, float], ...] = ()
+    confidence: float = 1.0
 
 
 def perfect(folder: Path, asked: str) -> Answer:
@@ -99,11 +102,17 @@ def perfect(folder: Path, asked: str) -> Answer:
     return Answer(True, passage, ((passage, 1.0),))
 
 
+def counted(ask: Callable[[str], Answer], *kinds: str) -> dict[str, int]:
+    """The counts of the questions of these kinds."""
+    wanted = [question for question in trial.asked() if question.kind in kinds]
+    judged = [judge(question, ask(question.text), lambda passage: passage.text) for question in wanted]
+    return dict(zip(COLUMNS, counts(judged), strict=True))
+
+
 def test_a_perfect_index_gets_everything(folder: Path) -> None:
-    counts = trial.count(lambda asked: perfect(folder, asked))
-    assert counts["all"] == {"questions": 40, "first": 40, "three": 40, "quoted": 40, "refused": 0}
-    assert counts["unanswerable"] == {"questions": 10, "refused": 10}
-    assert counts["plain"]["questions"] + counts["paraphrased"]["questions"] == 40
+    found = counted(lambda asked: perfect(folder, asked), "plain", "paraphrased")
+    assert found == dict.fromkeys(COLUMNS, 40) | {"refused": 0, "misled": 0}
+    assert counted(lambda asked: perfect(folder, asked), "unanswerable")["refused"] == 10
 
 
 @pytest.mark.parametrize("ahead", [1, 2, 3])
@@ -112,28 +121,30 @@ def test_passages_ahead_of_the_right_one_count(folder: Path, ahead: int) -> None
         answer = perfect(folder, asked)
         return attrs.evolve(answer, passages=((WRONG, 2.0),) * ahead + answer.passages)
 
-    counts = trial.count(ask)["all"]
-    assert counts["first"] == 0
-    assert counts["three"] == (40 if ahead < 3 else 0)
+    found = counted(ask, "plain", "paraphrased")
+    assert found["first"] == 0
+    assert found["three"] == (40 if ahead < 3 else 0)
+
+
+def test_a_wrong_answer_misleads_if_it_is_sure(folder: Path) -> None:
+    def ask(asked: str) -> Answer:
+        return Answer(True, WRONG, ((WRONG, 1.0),), 0.9 if "?" in asked else 0.89)
+
+    marked = sum("?" in question.text for question in trial.asked())
+    assert counted(ask, "plain", "paraphrased", "unanswerable")["misled"] == marked
 
 
 def test_an_index_that_refuses_everything_is_wrong_forty_times() -> None:
-    counts = trial.count(lambda asked: Answer(False))
-    assert counts["all"] == {"questions": 40, "first": 0, "three": 0, "quoted": 0, "refused": 40}
-    assert counts["unanswerable"]["refused"] == 10
+    found = counted(lambda asked: Answer(False), "plain", "paraphrased")
+    assert found == dict.fromkeys(COLUMNS, 0) | {"questions": 40, "refused": 40}
 
 
 @pytest.mark.parametrize("question", ANSWERABLE, ids=lambda question: question["id"])
 def test_only_the_answer_counts(folder: Path, question: dict) -> None:
     """Neither another line of the same document nor the same words in another one."""
     passage = perfect(folder, question["question"]).answer
-    assert trial.right(passage, question)
-    assert not trial.right(attrs.evolve(passage, document="other.md"), question)
-    assert not trial.right(attrs.evolve(passage, document="x" + question["answer_document"]), question)
-    assert not trial.right(attrs.evolve(passage, line=100_000, text="something else"), question)
-
-
-def test_the_table_has_a_row_for_each_group() -> None:
-    rows = trial.table(trial.count(lambda asked: Answer(False))).splitlines()
-    assert [row.split()[0] for row in rows[1:]] == ["all", "plain", "paraphrased", "unanswerable"]
-    assert len({len(row) for row in rows}) == 1
+    asked = next(each for each in trial.asked() if each.text == question["question"])
+    assert asked.answered_by(passage)
+    assert not asked.answered_by(attrs.evolve(passage, document="other.md"))
+    assert not asked.answered_by(attrs.evolve(passage, document="x" + question["answer_document"]))
+    assert not asked.answered_by(attrs.evolve(passage, line=100_000, text="something else"))

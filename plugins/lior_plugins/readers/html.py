@@ -21,12 +21,21 @@ _BLOCKS = {
 }  # fmt: skip
 _LINES = {*_BLOCKS, "li", "tr", "dt", "dd", "br", "summary", "caption"}
 _VOID = {"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"}
+_BOLD = {"b", "strong"}
+_PLAIN = {*_HEADINGS, "tr", "dt", "dd", "pre", "summary", "caption"}
+"""Where words in bold or a link alone are nothing particular."""
+_LONGEST_HEADING = 200
+"""Characters of a paragraph in bold that is a heading."""
 _SPACES = re.compile(r"[ \t\r\f]+")
 
 
 @attrs.frozen(kw_only=True)
 class Html:
-    """Reader of HTML: the visible text with headings, lists, code and tables marked as in Markdown."""
+    """Reader of HTML: the visible text with headings, lists, code and tables marked as in Markdown.
+
+    A paragraph in bold alone is a heading. Terms of a definition list end with two colons, and what defines
+    them is indented, as in AsciiDoc. Paragraphs and items that are a link alone are titles.
+    """
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".html", ".htm", ".xhtml")
@@ -62,10 +71,20 @@ class _Visible(HTMLParser):
         """The last block or line that began: a heading and a row take in line breaks."""
         self._pre = 0
         self._title: list[str] | None = None
+        self._first: int | None = None
+        """First line of the block that is open; none before it has one."""
+        self._marks = {"a": 0, "b": 0}
+        """Open links and elements in bold."""
+        self._only: set[str] | None = None
+        """Those that all words of the open block are in; nothing where it has none yet."""
+        self._defining: list[bool] = []
+        """For each open definition list, whether a definition is open."""
+        self._cells: list[str] = []
+        """Tags of the cells of the open row."""
 
     def document(self) -> ParsedDocument:
         """The document made of the lines collected so far."""
-        self._end_line()
+        self._end_block()
         last = self.getpos()[0]  # &#10; is a line break that the file does not have
         self._found.lines = [min(at, last) for at in self._found.lines]
         if self._unseen:
@@ -80,16 +99,21 @@ class _Visible(HTMLParser):
             self._unseen = [tag]
         elif tag == "title":
             self._title, self._inside = [], tag
-        elif tag in ("td", "th") and self._open:
-            self._open += " | "
+        elif tag in ("td", "th"):
+            self._cells.append(tag)
+            self._open += " | " * bool(self._open)
         elif tag in _LINES:
             self._break(tag)
             self._inside = tag
+            self._define(tag, opens=True)
+            self._cells = [] if tag == "tr" else self._cells
             if tag == "pre":
                 self._fence()
             else:
                 self._open = "#" * int(tag[1]) + " " if tag in _HEADINGS else "- " * (tag == "li")
             self._pre += tag == "pre"
+        elif tag in _BOLD or (tag == "a" and any(name == "href" for name, _ in attributes)):
+            self._marks["b" if tag in _BOLD else tag] += 1
 
     def handle_endtag(self, tag: str) -> None:
         """A block ends."""
@@ -102,13 +126,19 @@ class _Visible(HTMLParser):
                 self._pre -= 1
                 self._fence()
             self._break(tag)
+            self._define(tag, opens=False)
             self._inside = ""
+        elif (mark := "b" if tag in _BOLD else tag) in self._marks:
+            self._marks[mark] = max(self._marks[mark] - 1, 0)
 
     def handle_data(self, data: str) -> None:
         """Text; a line break in it ends a line, as it does in the file."""
         if self._inside == "title" and self._title is not None:
             self._title.append(data)
         elif not self._unseen and not (self._inside == "tr" and data.isspace()):
+            if re.search(r"\w", data):
+                within = {mark for mark, count in self._marks.items() if count}
+                self._only = within if self._only is None else self._only & within
             for below, line in enumerate(data.split("\n")):
                 if below and self._inside in _HEADINGS:
                     line = f" {line}"
@@ -118,17 +148,54 @@ class _Visible(HTMLParser):
                     self._at = self.getpos()[0] + below
                 self._open += line if self._pre else _SPACES.sub(" ", line)
 
+    def _define(self, tag: str, *, opens: bool) -> None:
+        """Keep in mind whether a definition is open."""
+        if tag == "dl":
+            self._defining = [*self._defining, False] if opens else self._defining[:-1]
+        elif tag in ("dt", "dd") and self._defining:
+            self._defining[-1] = opens and tag == "dd"
+
     def _fence(self) -> None:
-        self._found.put("```", self.getpos()[0])
+        self._found.put(self._margin() + "```", self.getpos()[0])
+
+    def _margin(self) -> str:
+        """White space before the lines of a definition."""
+        return "    " * sum(self._defining)
 
     def _break(self, tag: str) -> None:
-        self._end_line()
-        if tag in _BLOCKS and self._found.text and self._found.text[-1] and not self._pre:
+        self._end_block()
+        last = self._found.text[-1] if self._found.text else ""
+        if tag in _BLOCKS and last and not (self._pre or last.endswith("::")):
             self._found.put("", self._at)
+
+    def _end_block(self) -> None:
+        """The open block or line is whole; it may be a heading, a term, a table's head or a link alone."""
+        self._end_line()
+        (first, only), self._first, self._only = (self._first, self._only or ()), None, None
+        if first is None or self._pre:
+            return
+        text, lines = self._found.text, self._found.lines
+        many = range(first, len(text))
+        whole = " ".join(text[number].strip() for number in many)
+        bold = "b" in only and self._inside not in _PLAIN and len(whole) <= _LONGEST_HEADING
+        if (self._inside == "dt" and self._defining) or bold:
+            del text[first + 1 :], lines[first + 1 :]
+            self._found.wrapped = [number for number in self._found.wrapped if number < first]
+            text[first] = f"###### {whole.removeprefix('- ')}" if bold else f"{self._margin()}{whole}::"
+        elif self._inside == "tr" and len(many) == 1 < len(self._cells) and {*self._cells} == {"th"}:
+            self._found.put(" | ".join(["---"] * len(self._cells)), lines[-1])
+        elif "a" in only and self._inside not in _PLAIN:
+            self._found.titles += many
 
     def _end_line(self) -> None:
         """The open line is whole; blank ones count in preformatted text alone."""
         line = self._open.rstrip() if self._pre else " ".join(self._open.split())
         if self._pre or line.strip("#- "):
-            self._found.put(line, self._at)
+            number = len(self._found.text)
+            if self._first is None:
+                self._first = number
+            elif not self._pre:
+                self._found.wrapped.append(number)
+            margin = "" if self._pre or self._inside in _HEADINGS else self._margin()
+            self._found.put(margin + line, self._at)
         self._open = ""

@@ -11,30 +11,25 @@ and are not after.
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 
+import attrs
 import click
 
 import lior
+from lior_bench.asking import Question, ask_all
 from lior_bench.checkout import folder
-from lior_bench.questions import PLACE, SETS, load, squeezed, write
+from lior_bench.questions import PLACE, SETS, opened, questions
 
 
-def asked(index: lior.Index, questions: dict[str, str]) -> list[tuple[bool, bool, bool]]:
+def asked(index: lior.Index, wanted: list[Question]) -> list[tuple[bool, bool, bool]]:
     """Of each question: whether the right passage is first, is among three, and whether it was refused."""
-    found = []
-    for question, words in questions.items():
-        answer = index.ask(question, top=3)
-        right = [bool(words) and squeezed(words) in squeezed(p.text) for p, _ in answer.passages] or [False]
-        found.append((right[0], any(right), not answer.found))
-    return found
+    return [(any(each.passages[:1]), any(each.passages), each.refused) for each in ask_all(index, wanted)]
 
 
-def confirm(index: lior.Index, question: str, words: str) -> None:
-    """Confirm the first passage that has the words."""
+def confirm(index: lior.Index, question: Question) -> None:
+    """Confirm the first passage that answers it."""
     passages = map(index.passage, range(len(index)))
-    index.confirm(question, next(p for p in passages if squeezed(words) in squeezed(p.text)))
+    index.confirm(question.text, next(filter(question.answered_by, passages)))
 
 
 def reworded() -> dict[str, dict[str, str]]:
@@ -44,29 +39,26 @@ def reworded() -> dict[str, dict[str, str]]:
 
 def measure(name: str, again: dict[str, str], retriever: str | None) -> None:
     """Print the table of a set."""
-    content = load(name)
-    right = content["paraphrased"]
-    kinds = {
-        "confirmed": {q: right[q] for q in again},
-        "reworded": {again[q]: right[q] for q in again},
-        "others": {q: words for q, words in right.items() if q not in again},
-        "plain": content["plain"],
-        "unanswerable": dict.fromkeys(content["unanswerable"], ""),
-    }
-    with tempfile.TemporaryDirectory() as place:
-        write(name, Path(place))
-        index = lior.Index(place, retriever=retriever, cache=False)
-        before = {kind: asked(index, questions) for kind, questions in kinds.items()}
-        for question in again:
-            confirm(index, question, right[question])
-        for kind, questions in kinds.items():
-            after = asked(index, questions)
+    kinds: dict[str, list[Question]] = {"confirmed": [], "reworded": [], "others": []}
+    for question in questions(name):
+        if question.text in again:
+            kinds["confirmed"].append(question)
+            kinds["reworded"].append(attrs.evolve(question, text=again[question.text]))
+        else:
+            kind = "others" if question.kind == "paraphrased" else question.kind
+            kinds.setdefault(kind, []).append(question)
+    with opened(name, retriever) as index:
+        before = {kind: asked(index, wanted) for kind, wanted in kinds.items()}
+        for question in kinds["confirmed"]:
+            confirm(index, question)
+        for kind, wanted in kinds.items():
+            after = asked(index, wanted)
             lost = sum(old[0] and not new[0] for old, new in zip(before[kind], after, strict=True))
             sums = "".join(
                 f"{sum(old[i] for old in before[kind]):>6} →{sum(new[i] for new in after):>3}"
                 for i in range(3)
             )
-            print(f"{name:10}{kind:14}{len(questions):>10}{sums}{lost:>6}", flush=True)
+            print(f"{name:10}{kind:14}{len(wanted):>10}{sums}{lost:>6}", flush=True)
 
 
 @click.command(help=__doc__)

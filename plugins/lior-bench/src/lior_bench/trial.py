@@ -1,28 +1,18 @@
-"""The trial of `lior ask`: 60 documents as of a real person, 50 questions written before the retriever.
-
-python -m lior_bench.trial collect OUT         write the folder: notes, mail, tables, logs, code, manuals
-python -m lior_bench.trial score [--json]      ask all questions and count what is right
-"""
+"""The trial of `lior ask`: 60 documents as of a real person, 50 questions written before the retriever."""
 
 from __future__ import annotations
 
-import argparse
-import collections
 import datetime
 import importlib.metadata
 import json
-import os
 import random
 import shutil
-import sys
 import sysconfig
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import lior
-from lior.interfaces import Passage
+from lior_bench.asking import Question
 from lior_bench.checkout import folder
 
 PLACE = "tests/ask/trial"
@@ -40,17 +30,6 @@ MANUALS = {
 """Installed packages whose description is taken, and the file it becomes."""
 
 LICENCE = ("numpy", "numpy-licence.txt")
-
-
-class Answer(Protocol):
-    """What is read of the answer of an index."""
-
-    @property
-    def found(self) -> bool: ...
-    @property
-    def answer(self) -> Passage | None: ...
-    @property
-    def passages(self) -> Sequence[tuple[Passage, float]]: ...
 
 
 def collect(out: Path) -> list[Path]:
@@ -200,75 +179,18 @@ def questions() -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder(PLACE) / "questions.jsonl").read_text("utf-8").splitlines()]
 
 
-def right(passage: Passage | None, question: dict[str, Any]) -> bool:
-    """Whether a passage's lines meet an accepted one, or it contains the expected words."""
-    if passage is None or not is_document(passage.document, question["answer_document"]):
-        return False
-    last = passage.line + passage.text.rstrip("\n").count("\n")
-    accepted = question["answer_line"] or ()
-    if any(passage.line <= line <= last for line in accepted):
-        return True
-    return " ".join(question["answer_contains"].split()) in " ".join(passage.text.split())
-
-
-def is_document(name: str, path: str) -> bool:
-    """Whether a passage's document is the file ``path`` of the folder, or a part of it such as a message."""
-    parts = f"/{name}".replace("\\", "/").rpartition(f"/{path}")
-    return bool(parts[1]) and not parts[2][:1].isalnum()
-
-
-def count(ask: Callable[[str], Answer]) -> dict[str, dict[str, int]]:
-    """Ask everything; counts of all answerable questions, of the two kinds of them, and of the others."""
-    groups = {name: collections.Counter[str]() for name in ("all", "plain", "paraphrased", "unanswerable")}
-    for question in questions():
-        answer = ask(question["question"])
-        if not question["answerable"]:
-            groups["unanswerable"].update(questions=1, refused=int(not answer.found))
-            continue
-        hits = [right(passage, question) for passage, _ in answer.passages[:3]]
-        result = {
-            "questions": 1,
-            "first": int(hits[:1] == [True]),
-            "three": int(any(hits)),
-            "quoted": int(answer.found and right(answer.answer, question)),
-            "refused": int(not answer.found),
-        }
-        for name in ("all", "paraphrased" if question["paraphrased"] else "plain"):
-            groups[name].update(result)
-    return {name: dict(counter) for name, counter in groups.items()}
-
-
-def table(counts: dict[str, dict[str, int]]) -> str:
-    """The counts for people; ``refused`` is right in the last row and wrong in all others."""
-    columns = ("questions", "first", "three", "quoted", "refused")
-    rows: list[tuple[str, ...]] = [("", "questions", "right first", "in three", "quoted", "refused")]
-    rows += [(name, *(str(group.get(column, "")) for column in columns)) for name, group in counts.items()]
-    return "\n".join(" ".join([f"{row[0]:13}", *(f"{cell:>11}" for cell in row[1:])]) for row in rows)
-
-
-def score() -> dict[str, dict[str, int]]:
-    """Collect the folder, index it and ask; nothing is left behind where caches follow ``XDG_CACHE_HOME``."""
-    with tempfile.TemporaryDirectory() as place:
-        os.environ["XDG_CACHE_HOME"] = str(Path(place) / "cache")
-        collect(Path(place) / "trial")
-        index = lior.Index(Path(place) / "trial")
-        return count(lambda question: index.ask(question, top=3))
-
-
-def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("collect", help="write the folder").add_argument("out", type=Path)
-    commands.add_parser("score", help="ask all questions").add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
-    if options.command == "collect":
-        print(f"{len(collect(options.out))} documents in {options.out}")
-    else:
-        counts = score()
-        print(json.dumps(counts) if options.json else table(counts))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def asked() -> list[Question]:
+    """All 50, as they are asked."""
+    return [
+        Question(
+            text=each["question"],
+            kind=("paraphrased" if each["paraphrased"] else "plain")
+            if each["answerable"]
+            else "unanswerable",
+            words=(each["answer_contains"],) if each["answerable"] else (),
+            document=each.get("answer_document") or "",
+            lines=tuple(each.get("answer_line") or ()),
+            of="trial",
+        )
+        for each in questions()
+    ]

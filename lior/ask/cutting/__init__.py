@@ -1,0 +1,1 @@
+"""Cutters: how each kind of text is cut into passages."""

@@ -1,0 +1,194 @@
+"""What the cutters share: the lines of a text, sentences, the headings above a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+import attrs
+
+LONGEST = 700
+"""Most characters of a passage; a longer sentence or line is cut at white space."""
+_LEAST = 15
+"""A sentence of fewer characters goes with the next one: "Yes.", "Step 1."."""
+_NARROWEST, _WIDEST = 40, 140
+"""Columns at which text is wrapped by hand or by an editor."""
+LONG = 300
+"""A longer line is no heading and defines nothing; expressions that search for such take quadratic time."""
+ITEM = re.compile(r"\s*(?:[-*+•–‣]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|\[[ xX]\])\s+\S")
+"""Beginning of a list item."""
+
+Span = tuple[int, int]
+"""Offsets of the first character and after the last one."""
+
+
+@attrs.frozen
+class Part:
+    """A passage as offsets into the text."""
+
+    begin: int
+    end: int
+    group: int
+    headings: tuple[str, ...]
+    title: bool = False
+    """Whether it names what stands elsewhere."""
+    alone: bool = False
+    """Whether it is a block of its own, as a row of a table."""
+
+
+class Page:
+    """A text and where its lines are."""
+
+    def __init__(
+        self,
+        text: str,
+        places: Sequence[int] = (),
+        wrapped: frozenset[int] = frozenset(),
+        titles: frozenset[int] = frozenset(),
+    ) -> None:
+        self.text = text
+        self.places = places
+        """First line of each page, cell or message."""
+        self.wrapped, self.titles = wrapped, titles
+        """Lines that go on with the sentence of the line before; that only name what stands elsewhere."""
+        self.lines = text.split("\n")
+        self.starts = [0, *accumulate(len(line) + 1 for line in self.lines[:-1])]
+
+    def span(self, number: int) -> Span:
+        """Offsets of a line without its end."""
+        begin = self.starts[number]
+        return begin, begin + len(self.lines[number])
+
+    def indent(self, number: int) -> int:
+        """Columns of white space before a line."""
+        line = self.lines[number].expandtabs()
+        return len(line) - len(line.lstrip())
+
+    def blank(self, number: int) -> bool:
+        """Whether a line does not exist or has nothing but white space."""
+        return number >= len(self.lines) or number < 0 or not self.lines[number].strip()
+
+    def cut(
+        self, numbers: Sequence[int], group: int, headings: tuple[str, ...], *, together: bool = False
+    ) -> Iterator[Part]:
+        """Sentences of consecutive lines, none of them blank; those of a list item, or ``together``, are one
+        paragraph."""
+        if numbers:
+            spans = list[Span]()
+            item = together or bool(ITEM.match(self.lines[numbers[0]]))
+            for number in numbers:
+                begin, end = self.span(number)
+                if spans and (item or number in self.wrapped):
+                    spans[-1] = spans[-1][0], end
+                else:
+                    spans.append((begin, end))
+            for begin, end in units(self.text, spans):
+                yield Part(begin, end, group, headings)
+
+    def line(self, number: int, group: int, headings: tuple[str, ...], last: int = -1) -> Iterator[Part]:
+        """A line, or those up to ``last``, in one piece if it is not too long."""
+        for begin, end in pieces(self.text, self.starts[number], self.span(max(number, last))[1]):
+            yield Part(begin, end, group, headings)
+
+
+# --- sentences and lines of a paragraph ---
+
+# One that was wrapped at a width is cut into sentences across its lines; one of short lines, such as a list
+# of facts, is cut at every line.
+
+_BREAK = re.compile(
+    r"[.!?…][\"'”’»)\]*_`]*(?P<gap>\s+)(?=[\"'“‘«(\[*_`¿¡]*[^\W_a-z])|[。！？][」』”]?(?P<none>\s*)(?=\S)"
+)
+_FACT = re.compile(r"[\d:=.!?]")
+"""In a short line that can stand alone, as "PIN 4711", unlike "Best" above a name."""
+_LABEL = re.compile(r"\s*[^\W\d_][\w -]{0,30}:\s")
+"""A line of its own, such as "Phone: 12 34", however long the line before it."""
+_ABBREVIATED = re.compile(
+    r"(?:^|[\s(\[\"'“])(?:(?:\w\.)*\w|\d{1,2}|mr|mrs|ms|dr|prof|st|vs|etc|cf|ca|approx|no|nr|fig|figs|eq|sec|p|pp|vol"
+    r"|ed|al|inc|ltd|co|jr|sr|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|tel|bzw|usw|evtl|ggf|str|art|abs)\.$",
+    re.IGNORECASE,
+)
+
+
+def units(text: str, lines: Sequence[Span]) -> Iterator[Span]:
+    """The sentences of consecutive ``lines``, none of them blank; no unit has white space at its ends."""
+    for begin, end in _runs(text, lines):
+        for first, last in _sentences(text, begin, end):
+            yield from pieces(text, first, last)
+
+
+def pieces(text: str, begin: int, end: int) -> Iterator[Span]:
+    """The text between two offsets without white space at its ends, cut where it is too long."""
+    found = text[begin:end]
+    end -= len(found) - len(found.rstrip())
+    begin = min(begin + len(found) - len(found.lstrip()), end)
+    while end - begin > LONGEST:
+        cut = next((at for at in range(begin + LONGEST, begin + LONGEST // 2, -1) if text[at].isspace()), 0)
+        last = cut = cut or begin + LONGEST
+        while text[last - 1].isspace():
+            last -= 1
+        yield begin, last
+        while text[cut].isspace():  # the end is no white space
+            cut += 1
+        begin = cut
+    if begin < end:
+        yield begin, end
+
+
+def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
+    """Lines that belong together, most because they were wrapped: the first word of the next had no room."""
+    if len(lines) == 1:
+        yield from lines
+        return
+    wide = max(end - begin for begin, end in lines)
+    begin, end = lines[0]
+    length = end - begin
+    for first, last in lines[1:]:
+        following = text[first:last]
+        word = following.split(maxsplit=1)[0]
+        full = _NARROWEST <= wide <= _WIDEST and length + 1 + len(word) > wide and not _LABEL.match(following)
+        tiny = end - begin < _LEAST and not _FACT.search(text, begin, end)
+        if full or tiny or (word[0].islower() and length >= _NARROWEST):
+            end = last
+        else:
+            yield begin, end
+            begin, end = first, last
+        length = last - first
+    yield begin, end
+
+
+def _sentences(text: str, begin: int, end: int) -> Iterator[Span]:
+    first = begin
+    for match in _BREAK.finditer(text, begin, end):
+        gap = "gap" if match["gap"] is not None else "none"
+        last = match.start(gap)
+        if last - first < _LEAST or (gap == "gap" and _ABBREVIATED.search(text, max(first, last - 12), last)):
+            continue
+        yield first, last
+        first = match.end(gap)
+    yield first, end
+
+
+@attrs.define
+class Outline:
+    """The headings above a line."""
+
+    title: tuple[str, ...]
+    open: list[tuple[int, str]] = attrs.field(factory=list)
+
+    def leave(self, level: int) -> None:
+        """End the sections of this and of deeper levels."""
+        while self.open and self.open[-1][0] >= level:
+            self.open.pop()
+
+    def enter(self, level: int, text: str) -> None:
+        """Begin a section; it ends those of the same and of deeper levels."""
+        self.leave(level)
+        self.open.append((level, text))
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """From the outermost to the innermost, with the title of the document."""
+        found = tuple(text for _, text in self.open)
+        return found if found[:1] == self.title else self.title + found

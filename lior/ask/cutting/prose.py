@@ -1,0 +1,213 @@
+"""Prose and Markdown: paragraphs, lists, definitions, tables, code between fences, below their headings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import attrs
+
+from lior.ask.cutting.code import statements
+from lior.ask.cutting.page import ITEM, LONG, Outline, Page, Part
+from lior.ask.cutting.terms import defined
+
+_ATX = re.compile(r" {0,3}(#{1,6})\s+(.+?)[\s#]*$")
+_RULE = re.compile(r"([=\-~^\"'*+#.`:_])\1{2,}\s*$")
+_BOLD = re.compile(r" {0,3}(\*\*|__)([^\W\d][^*_\d.!:]*\??)\1\s*$")
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+_TABLE_RULE = re.compile(r"\s*\|?[\s:|+=-]+\|?\s*$")
+_LITERAL = re.compile(
+    r"^(?!\s*\.\. ).*::\s*$|^\s*\.\. (?:code|code-block|sourcecode|parsed-literal|prompt)::"
+)
+"""What announces code in reStructuredText."""
+_LINK = re.compile(r"\s*(?:(?:[-*+•]|\d{1,3}[.)])\s+)?\[[^\[\]]+\]\([^()\s]*\)\s*$")
+_LEADERS = re.compile(r"(?:\. ?){4,}\s*\w{1,5}\s*$")
+_LARGEST_GROUP = 40
+"""Most passages of a list that are one group."""
+_CAPITALS = re.compile(r"[A-Z][A-Z0-9 ,&/()'-]{2,58}$")
+_PSEUDO, _TERMS = 90, 100
+"""Levels of headings in bold, and of terms that are not indented, deeper than those of other headings."""
+
+
+def prose(page: Page, title: tuple[str, ...], first: int = 0, group: int = 0) -> Iterator[Part]:
+    """Paragraphs, lists, definitions, tables and code between fences, below their headings."""
+    return _Cutter(page, Outline(title), group).cut(first)
+
+
+@attrs.define
+class _Cutter:
+    """What is known between the paragraphs of a text."""
+
+    page: Page
+    outline: Outline
+    group: int
+    levels: dict[str, int] = attrs.field(factory=lambda: {"": 0})
+    """Levels of the kinds of headings."""
+    empty: int | None = None
+    """Line of a heading or term that has nothing below it yet."""
+    listed: bool = False
+    """Whether a list or code that follows belongs to the paragraph before."""
+    literal: int = -1
+    """Columns before a line that announces code; deeper lines below it are code."""
+    attached: bool = False
+    """Whether the paragraph that follows goes on with the definition above, however it is indented."""
+
+    def cut(self, number: int) -> Iterator[Part]:
+        """Everything from a line on."""
+        page = self.page
+        while number < len(page.lines):
+            if page.blank(number):
+                number += 1
+            elif page.lines[number] == "+":  # of AsciiDoc
+                self.attached, number = True, number + 1
+            elif page.indent(number) > self.literal >= 0:
+                end = number
+                while not page.blank(end) and page.indent(end) > self.literal:
+                    end += 1
+                yield from statements(page, range(number, end), self.group, self.outline.headings)
+                number = end
+            elif heading := _heading(page, number, self.levels):
+                level, text, (first, last) = heading
+                yield from self._enter(level, text, first)
+                number = last + 1
+            elif term := defined(page, number):
+                yield from self._enter(_TERMS + page.indent(number), term.text, number)
+                number = term.last + (not term.inline)
+                beside = not page.blank(number) and page.indent(number) <= page.indent(term.last)
+                if term.inline or beside:
+                    self.attached = True
+                    end = self._end(number)
+                    yield from self._paragraph(range(number, end), entry=term.inline)
+                    number = end
+            else:
+                end = self._end(number)
+                yield from self._paragraph(range(number, end))
+                number = end
+        yield from self._leave_empty()
+
+    def _enter(self, level: int, text: str, line: int) -> Iterator[Part]:
+        """Begin a section or a definition."""
+        if self.outline.open and level <= self.outline.open[-1][0]:
+            yield from self._leave_empty()
+        self.outline.enter(level, text)
+        self.empty, self.listed, self.attached, self.literal = line, False, False, -1
+        self.group += 1
+
+    def _leave_empty(self) -> Iterator[Part]:
+        """The heading that has nothing below it, as a passage."""
+        if self.empty is not None:
+            yield from self.page.line(self.empty, self.group, self.outline.headings[:-1])
+        self.empty = None
+
+    def _end(self, number: int) -> int:
+        """The line after a paragraph."""
+        page, end = self.page, number + 1
+        if fence := _FENCE.match(page.lines[number]):
+            while end < len(page.lines) and not page.lines[end].strip().startswith(fence[1]):
+                end += 1
+            return min(end + 1, len(page.lines))
+        inner = self.outline.open[-1][0] - _TERMS if self.outline.open else -1
+        floor = -1 if self.attached else min(inner, page.indent(number) - 1)
+        if self.attached and inner >= 0 and not page.blank(end) and page.indent(end) > inner:
+            floor = inner  # a definition that begins beside its term
+        while not page.blank(end) and page.indent(end) > floor:
+            line = page.lines[end]
+            if _FENCE.match(line) or _ATX.match(line) or line == "+" or defined(page, end):
+                break
+            end += 1
+        return end
+
+    def _paragraph(self, lines: range, *, entry: bool = False) -> Iterator[Part]:
+        page, first = self.page, self.page.lines[lines[0]]
+        fenced = bool(_FENCE.match(first))
+        if not (self.attached or fenced):
+            level = _TERMS + page.indent(lines[0])
+            if self.outline.open and level <= self.outline.open[-1][0]:
+                yield from self._leave_empty()
+            self.outline.leave(level)
+        if not self.listed or not (fenced or ITEM.match(first)):
+            self.group += 1
+        headings = self.outline.headings
+        if fenced:
+            parts = _fenced(page, lines, self.group, headings)
+        else:
+            parts = _lines(page, lines, self.group, headings, entry=entry)
+        for count, part in enumerate(parts, 1):
+            self.group += count % _LARGEST_GROUP == 0
+            yield part if part.group == self.group else attrs.evolve(part, group=self.group)
+        # A list or code belongs to the paragraph that announces it, and to the list before it.
+        self.listed = page.lines[lines[-1]].rstrip().endswith(":") or bool(ITEM.match(first))
+        self.empty, self.attached = None, False
+        self.literal = page.indent(lines[0]) if _LITERAL.search(page.lines[lines[-1]][-LONG:]) else -1
+
+
+def _heading(page: Page, number: int, levels: dict[str, int]) -> tuple[int, str, tuple[int, int]] | None:
+    """Level and text of the heading at a line, its line and the last one that belongs to it."""
+    line, lines = page.lines[number], page.lines
+    if len(line) > LONG or line.lstrip().startswith("```"):
+        return None
+    if match := _ATX.match(line):
+        return len(match[1]), match[2], (number, number)
+    over = _RULE.match(line)
+    if over and not page.blank(number + 1) and not page.blank(number + 2):
+        under = _RULE.match(lines[number + 2])
+        if under and under[1] == over[1] and not _RULE.match(lines[number + 1]):
+            level = levels.setdefault(over[1] * 2, len(levels))
+            return level, lines[number + 1].strip(), (number + 1, number + 2)
+    if (bold := _BOLD.match(line)) and page.blank(number - 1):
+        return _PSEUDO, bold[2].strip(), (number, number)
+    if over or (not page.blank(number - 1) and not _RULE.match(lines[number - 1])):
+        return None
+    below = "" if page.blank(number + 1) else lines[number + 1]
+    under = _RULE.match(below)
+    if under and len(line.strip()) <= 2 * len(below.strip()) and not ITEM.match(line):
+        return levels.setdefault(under[1], len(levels)), line.strip(), (number, number + 1)
+    if _CAPITALS.match(line) and (not below or below[0].isspace()):
+        return levels.setdefault("capitals", len(levels)), line.strip(), (number, number)
+    return None
+
+
+def _fenced(page: Page, lines: range, group: int, headings: tuple[str, ...]) -> Iterator[Part]:
+    """Code between fences."""
+    last = lines[-1] if _FENCE.match(page.lines[lines[-1]]) else lines[-1] + 1
+    for blank, numbers in groupby(range(lines[0] + 1, last), page.blank):
+        if not blank:
+            yield from statements(page, list(numbers), group, headings)
+
+
+def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, entry: bool) -> Iterator[Part]:
+    """A paragraph, its list items, or the rows of a table; an ``entry`` has its term before it."""
+    head = page.lines[lines[0]]
+    rule = page.lines[lines[1]][:LONG] if len(lines) > 1 else ""
+    if "|" in head and "|" in rule and "-" in rule and _TABLE_RULE.match(rule):
+        yield from _table(page, lines, group, headings)
+        return
+    waiting: list[int] = []
+    for number in lines:
+        line = page.lines[number]
+        named = _LEADERS.search(line[-LONG:]) or _LINK.match(line[:LONG])
+        names = number in page.titles or bool(named and number not in page.wrapped)
+        ruled = _RULE.match(line)
+        if names or ruled or ITEM.match(line):
+            yield from page.cut(waiting, group, headings)
+            waiting = []
+        if names:
+            last = number
+            while number not in page.wrapped and last + 1 in page.wrapped and last < lines[-1]:
+                last += 1
+            for part in () if number in page.wrapped else page.line(number, group, headings, last):
+                yield attrs.evolve(part, title=True)
+        elif not ruled:
+            waiting.append(number)
+    yield from page.cut(waiting, group, headings, together=entry)
+
+
+def _table(page: Page, lines: Sequence[int], group: int, headings: tuple[str, ...]) -> Iterator[Part]:
+    """The rows of a table, below the names of its columns."""
+    names = " ".join(page.lines[lines[0]].replace("|", " ").split())
+    for number in lines:
+        if re.search(r"\w", page.lines[number]):
+            first = number == lines[0]
+            for part in page.line(number, group, headings if first else (*headings, names)):
+                yield attrs.evolve(part, title=first and len(lines) > 2, alone=True)

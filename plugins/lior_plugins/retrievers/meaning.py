@@ -1,0 +1,98 @@
+"""A sentence encoder reads the best passages by words and by vectors of words."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import ClassVar
+
+import attrs
+import numpy as np
+
+from lior.ask.answering import logistic
+from lior.ask.embedding import HINT, VectorStore
+from lior.ask.inverted import InvertedIndex
+from lior.errors import MissingPackage
+from lior.interfaces import Ranking
+from lior_plugins.retrievers.dense import candidates
+from lior_plugins.retrievers.settle import Settle
+
+CANDIDATES, OTHERS = 100, 60
+"""Most passages that the first encoder reads for a question, and the second one, which is slower."""
+KIND = 0.05
+"""What a passage with what the question asks for, such as a date, has more."""
+SURE = (2.6, 2.4, -3.2)
+"""Logarithmic odds that the first passage answers: weights of its relatedness and of the distance to the next
+block, and a constant. Fitted to the sets for fitting of lior_bench.questions."""
+
+
+@attrs.frozen(kw_only=True)
+class Meaning:
+    """The relatedness of question and passage by a sentence encoder, and the question's near words.
+
+    Words and vectors of words find 100 candidates (:class:`~lior_plugins.retrievers.dense.Dense`). The
+    encoder reads those, and what it read is kept in the index: the ranking is the same whatever was read
+    before. The score is the mean of ``(cosine − unrelated)/(related − unrelated)``, with the usual cosines of
+    the encoder, and of the share of the question that the passage has in near words. Where a second encoder
+    is installed, it judges the pairs of question and passage in whose languages the first was not trained.
+
+    Documents are ranked by ``settle``.
+
+    Raises
+    ------
+    MissingPackage
+        From :meth:`rank`, when the index has no embedder; from the constructor, when there are no word
+        vectors.
+    """
+
+    api_version: ClassVar[int] = 1
+    embeds: ClassVar[bool] = True
+
+    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
+        """The ``top`` best passages; some may share no word with the question."""
+        if index.finer is not None:
+            return Settle().rank(index, question, top)
+        if index.vectors is None:
+            raise MissingPackage(f"the retriever meaning needs an embedder: {HINT}, or use settle.")
+        vectors, mine = index.vectors, index.vectors.judges(question)
+        asked = vectors.question(question) if mine.any() else None
+        found = candidates(index, question, None if mine.all() else ~mine)
+        own = mine[found.rows]
+        number = np.where(own, np.cumsum(own) - 1, np.cumsum(~own) - 1)
+        chosen = np.flatnonzero(number < np.where(own, CANDIDATES, OTHERS))
+        rows = found.rows[chosen]
+        related = _related(vectors, question, rows, mine[rows], asked)
+        shares = found.shares[chosen]
+        scores = (related + shares) / 2
+        order = np.lexsort((rows, -scores))[: max(top, 0)]
+        evidence = {"encoder": related, "near words": shares, "words": found.words[chosen]}
+        return Ranking(
+            passages=rows[order],
+            scores=scores[order],
+            recall=shares[order],
+            method="words and sentence encoder",
+            query=found.query,
+            evidence={name: values[order] for name, values in evidence.items()},
+            kind=KIND,
+        )
+
+    def confidence(self, index: InvertedIndex, question: str, ranking: Ranking) -> float:
+        """The probability that the first passage answers."""
+        if "encoder" not in ranking.evidence:
+            return 0.0
+        block, scores = index.layout.block_of[ranking.passages], ranking.scores
+        others = np.flatnonzero(block != block[0])
+        distance = 2 * min(scores[0] - scores[others[0]], 0.5) if len(others) else 1.0
+        return logistic(SURE[0] * float(ranking.evidence["encoder"][0]) + SURE[1] * distance + SURE[2])
+
+
+def _related(
+    vectors: VectorStore, question: str, rows: np.ndarray, mine: np.ndarray, asked: Future[np.ndarray] | None
+) -> np.ndarray:
+    """Relatedness of a question to passages, 0 where they are unrelated and 1 where one answers, float64."""
+    out = np.zeros(len(rows))
+    for store, judged in ((vectors, mine), (vectors.companion, ~mine)):
+        if store is not None and judged.any():
+            vector = (asked if store is vectors and asked else store.question(question)).result()
+            low, high = store.embedder.unrelated, store.embedder.related
+            out[judged] = (store.vectors(rows[judged]) @ vector - low) / (high - low)
+    return out
