@@ -1,8 +1,8 @@
 """Vectors of passages by an embedder: read once, and kept in the index as long as a passage has the text.
 
-A vector is found by 64 bits of the SHA-256 of what the embedder reads, so that a text which stands twice, is
-moved or is renamed is read once. It is kept in a byte a number; what was just read is rounded in the same
-way, so that no answer depends on what was read before.
+A vector is found by 64 bits of the SHA-256 of what the embedder reads, so that a text is read once, wherever
+it stands and whatever changes around it. It is kept in a byte a number; what was just read is rounded in the
+same way, so that no answer depends on what was read before.
 """
 
 from __future__ import annotations
