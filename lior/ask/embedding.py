@@ -149,7 +149,7 @@ class VectorStore:
         """
         if self.companion is None:
             return np.ones(len(self._index), bool)
-        mine = np.isin(LANGUAGES, [*map(CODES.get, self.embedder.languages)])
+        mine = np.isin(LANGUAGES, [CODES.get(code, "") for code in self.embedder.languages])
         words = tokens(question)
         latin = 2 * sum(word[0] < "\u0250" for word in words) >= len(words)
         if not latin or not mine[LANGUAGES.index(language_of(words, least=1))]:
