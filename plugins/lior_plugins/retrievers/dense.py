@@ -125,6 +125,8 @@ class Candidates:
     """Share of the question that each passage has in near words, float64 ``(C,)`` in [0, 1]."""
     scores: np.ndarray
     """Score of ``dense``, float64 ``(C,)``."""
+    own: float
+    """Share of the question that only its own words tell, in [0, 1]: rare ones, and dates."""
     method: str
 
 
@@ -140,7 +142,8 @@ def candidates(index: InvertedIndex, question: str, others: np.ndarray | None = 
     cosines = word_vectors.cosines(space, asked)
     told = query.word_idf * np.where(_light(query), LIGHT_SHARE, 1)
     told /= max(told.sum(), 1e-9)
-    total = cosines + (WORDS + EXACT * float(told @ asked.own)) * words + _likelier(index)
+    own = float(told @ asked.own)
+    total = cosines + (WORDS + EXACT * own) * words + _likelier(index)
     rows = np.union1d(best(total, CANDIDATES), best(words, CANDIDATES))
     if others is not None:
         rows = np.union1d(rows, best(np.where(others, total, -np.inf), min(CANDIDATES, int(others.sum()))))
@@ -149,7 +152,9 @@ def candidates(index: InvertedIndex, question: str, others: np.ndarray | None = 
     scores = (total[rows] + NEAR_WORDS * shares) / _ALL
     order = np.lexsort((rows, -scores))
     rows = rows[order]
-    return Candidates(query, asked, rows, cosines[rows], words[rows], shares[order], scores[order], method)
+    return Candidates(
+        query, asked, rows, cosines[rows], words[rows], shares[order], scores[order], own, method
+    )
 
 
 def _asked(space: Space, query: Query) -> Asked:

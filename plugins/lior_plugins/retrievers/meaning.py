@@ -11,6 +11,7 @@ import numpy as np
 from lior.ask.answering import logistic
 from lior.ask.embedding import HINT, VectorStore
 from lior.ask.inverted import InvertedIndex
+from lior.ask.querying import repaired
 from lior.errors import MissingPackage
 from lior.interfaces import Ranking
 from lior_plugins.retrievers.dense import candidates
@@ -32,8 +33,9 @@ class Meaning:
     Words and vectors of words find 100 candidates (:class:`~lior_plugins.retrievers.dense.Dense`). The
     encoder reads those, and what it read is kept in the index: the ranking is the same whatever was read
     before. The score is the mean of ``(cosine − unrelated)/(related − unrelated)``, with the usual cosines of
-    the encoder, and of the share of the question that the passage has in near words. Where a second encoder
-    is installed, it judges the pairs of question and passage in whose languages the first was not trained.
+    the encoder, and of the share of the question that the passage has in near words. This share stands in for
+    the encoder, too, as far as only the question's own words tell: rare ones and dates. Where a second one is
+    installed, it judges the pairs of question and passage in whose languages the first was not trained.
 
     Documents are ranked by :func:`~lior_plugins.retrievers.settle.documents`.
 
@@ -64,11 +66,20 @@ class Meaning:
         chosen = np.flatnonzero(number < np.where(own, CANDIDATES, OTHERS))
         rows = found.rows[chosen]
         related = _related(vectors, question, rows, mine[rows], asked)
+        spelled, sure = repaired(question, found.query)
+        if spelled != question:
+            related += sure * (_related(vectors, spelled, rows, mine[rows], None) - related)
         shares = found.shares[chosen]
-        scores = (related + shares) / 2
+        judged = (1 - found.own) * related + found.own * shares
+        scores = (judged + shares) / 2
         order = np.lexsort((rows, -scores))[: max(top, 0)]
-        evidence = {"encoder": related, "near words": shares, "words": found.words[chosen]}
-        evidence |= {"vectors of words": found.cosines[chosen]}
+        evidence = {
+            "encoder": related,
+            "judged": judged,
+            "near words": shares,
+            "words": found.words[chosen],
+            "vectors of words": found.cosines[chosen],
+        }
         return Ranking(
             passages=rows[order],
             scores=scores[order],
@@ -86,7 +97,7 @@ class Meaning:
         block, scores = index.layout.block_of[ranking.passages], ranking.scores
         others = np.flatnonzero(block != block[0])
         distance = 2 * min(scores[0] - scores[others[0]], 0.5) if len(others) else 1.0
-        return logistic(SURE[0] * float(ranking.evidence["encoder"][0]) + SURE[1] * distance + SURE[2])
+        return logistic(SURE[0] * float(ranking.evidence["judged"][0]) + SURE[1] * distance + SURE[2])
 
 
 def _related(
