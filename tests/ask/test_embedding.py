@@ -111,7 +111,7 @@ def test_of_a_document_the_beginning_is_read_once(notes):
     assert 1000 < len(Fake.read[1]) < 1100
     assert np.array_equal(opened(notes).inverted.vectors.documents(numbers), first)
     assert len(Fake.read) == 3
-    assert len(index.inverted.vectors.unread()) == 302, "a sentence that is a whole document is read with it"
+    assert len(index.inverted.vectors.unread()) == 303, "passages are read apart"
 
 
 def test_kept_vectors_are_those_of_the_embedder_up_to_rounding(notes):
