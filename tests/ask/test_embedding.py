@@ -341,3 +341,22 @@ def test_the_embedder_where_none_is_given(monkeypatch):
     monkeypatch.delenv(VARIABLE)
     monkeypatch.setattr("lior_plugins.embedders.minilm.find_spec", lambda name: None)
     assert default_embedder() == ""
+
+
+def test_a_confirmed_question_is_a_further_vector_of_its_passage(notes):
+    index = opened(notes)
+    store, rows, asked = index.inverted.vectors, np.arange(4), "Who hums at night?"
+    vector = store.question(asked.lower()).result()
+    before = store.cosines(rows, vector)
+    np.testing.assert_allclose(before, store.vectors(rows) @ vector)
+    assert index.confirm(asked, index.passage(0))
+    after = store.cosines(rows, vector)
+    assert abs(after[0] - 0.9) < 1e-6
+    assert np.array_equal(after[1:], before[1:])
+    store.keep()
+    assert np.array_equal(opened(notes).inverted.vectors.cosines(rows, vector), after)
+    assert not index.confirm(asked, index.passage(0))
+    assert np.array_equal(store.cosines(rows, vector), before), "taken back"
+    index.confirm(asked, index.passage(0))
+    (notes / "a" / "x.md").unlink()
+    assert np.array_equal(opened(notes).inverted.vectors.cosines(rows[:2], vector), before[2:])
