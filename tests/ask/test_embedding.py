@@ -115,7 +115,7 @@ def test_of_a_document_the_beginning_is_read_once(notes):
     assert 1000 < len(Fake.read[1]) < 1100
     assert np.array_equal(opened(notes).inverted.vectors.documents(numbers), first)
     assert len(Fake.read) == 3
-    assert len(index.inverted.vectors.unread()) == 302, "a sentence that is a whole document is read with it"
+    assert len(index.inverted.vectors.unread()) == 303, "passages are read apart"
 
 
 def test_kept_vectors_are_those_of_the_embedder_up_to_rounding(notes):
@@ -391,3 +391,22 @@ def test_a_watched_folder_is_read_ahead(notes, read_ahead, capsys):
     assert kept(notes) == 4
     lines = ["reading ahead: 3 passages", "all passages are read", "reading ahead: 1 passage"]
     assert capsys.readouterr().err.splitlines() == [*lines, "all passages are read"]
+
+
+def test_a_confirmed_question_is_a_further_vector_of_its_passage(notes):
+    index = opened(notes)
+    store, rows, asked = index.inverted.vectors, np.arange(4), "Who hums at night?"
+    vector = store.question(asked.lower()).result()
+    before = store.cosines(rows, vector)
+    np.testing.assert_allclose(before, store.vectors(rows) @ vector)
+    assert index.confirm(asked, index.passage(0))
+    after = store.cosines(rows, vector)
+    assert abs(after[0] - 0.9) < 1e-6
+    assert np.array_equal(after[1:], before[1:])
+    store.keep()
+    assert np.array_equal(opened(notes).inverted.vectors.cosines(rows, vector), after)
+    assert not index.confirm(asked, index.passage(0))
+    assert np.array_equal(store.cosines(rows, vector), before), "taken back"
+    index.confirm(asked, index.passage(0))
+    (notes / "a" / "x.md").unlink()
+    assert np.array_equal(opened(notes).inverted.vectors.cosines(rows[:2], vector), before[2:])

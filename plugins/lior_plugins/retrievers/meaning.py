@@ -109,5 +109,5 @@ def _related(
         if store is not None and judged.any():
             vector = (asked if store is vectors and asked else store.question(question)).result()
             low, high = store.embedder.unrelated, store.embedder.related
-            out[judged] = (store.vectors(rows[judged]) @ vector - low) / (high - low)
+            out[judged] = (store.cosines(rows[judged], vector) - low) / (high - low)
     return out
