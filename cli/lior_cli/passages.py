@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lior.interfaces import Block, Passage
 
 _IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
-_BEFORE, _SHOWN = 3, 8
+_BEFORE, _SHOWN = 2, 6
 """Lines of a block before the sentence that answers, and with it and those behind it, at most."""
 _CODE = re.compile(r"[(){}\[\]=;]")
 

@@ -28,6 +28,8 @@ ENCODERS = "minilm", "e5"
 """The sentence encoders that are used where they are installed: one for English, one for all languages."""
 WORDS = "static"
 """The embedder for embeddings where there is no sentence encoder."""
+_BEGINNING = 1000
+"""Characters of a document that are read."""
 _VALUES = 500
 """Values in one statement."""
 _ASKED = 500
@@ -43,6 +45,16 @@ def reading(passage: Passage) -> str:
     """
     context = ", ".join(filter(None, passage.context.split("\n")))
     return f"{passage.text} ({context})" if context else passage.text
+
+
+def beginning(passages: Iterable[Passage]) -> str:
+    """What an embedder reads of a document: its first 1,000 characters, about, with its headings."""
+    lines: dict[str, None] = {}
+    for passage in passages:
+        lines |= dict.fromkeys([*filter(None, passage.context.split("\n")[:-1]), passage.text])
+        if sum(map(len, lines)) > _BEGINNING:
+            break
+    return "\n".join(lines)
 
 
 def embedder(name: str) -> Embedder:
@@ -116,12 +128,25 @@ class VectorStore:
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """Unit vectors of passages, float32 ``(n, width)``; those that are not kept are read now."""
-        keys = self._keys[rows].tolist()
+        return self._vectors(self._keys[rows], rows, lambda row: reading(self._passage(row)))
+
+    def documents(self, numbers: np.ndarray) -> np.ndarray:
+        """Unit vectors of the beginnings of documents, by their numbers; as for :meth:`vectors`."""
+        starts = self._index.layout.starts
+
+        def text(number: int) -> str:
+            return beginning(map(self._passage, range(starts[number], starts[number + 1])))
+
+        return self._vectors(self._keys_of_documents[numbers], numbers, text)
+
+    def _vectors(self, of: np.ndarray, numbers: np.ndarray, text: Callable[[int], str]) -> np.ndarray:
+        """Vectors of texts, by their keys; ``text`` gives that of a number."""
+        keys = of.tolist()
         found = self._kept("vectors", keys)
-        unread = {key: row for key, row in zip(keys, rows.tolist(), strict=True) if key not in found}
+        unread = {key: each for key, each in zip(keys, numbers.tolist(), strict=True) if key not in found}
         if unread:
-            texts = [reading(self._passage(row)) for row in unread.values()]
-            self._new |= zip(unread, _packed(self.embedder.embed(texts)), strict=True)
+            new = self.embedder.embed([text(each) for each in unread.values()])
+            self._new |= zip(unread, _packed(new), strict=True)
         return _unpacked([found.get(key) or self._new[key] for key in keys], self.embedder.width)
 
     def question(self, question: str) -> Future[np.ndarray]:
@@ -189,12 +214,13 @@ class VectorStore:
             self.companion.keep()
 
     def _write(self, new: dict[int, bytes], asked: dict[int, bytes]) -> None:
-        present = {*self._keys.tolist()}  # another process may have forgotten a text meanwhile
+        # Another process may have forgotten a text meanwhile.
+        present = {*self._keys.tolist(), *self._keys_of_documents.tolist()}
         database, digest = self._database, self.embedder.digest
         database.rows("INSERT OR IGNORE INTO embedders(digest) VALUES (?)", digest)
         number = self._number
         rows = [(number, key, data) for key, data in new.items() if key in present]
-        database.run("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
+        database.run("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
         database.run(
             "INSERT INTO asked(embedder, text, data) VALUES (?, ?, ?)",
             [(number, key, data) for key, data in asked.items()],
@@ -222,21 +248,28 @@ class VectorStore:
     @property
     def _keys(self) -> np.ndarray:
         """The key of what is read of each passage, int64 ``(N,)``."""
-        return self._index.derived("readings", self._all_keys)
+        return self._index.derived("readings", self._all_keys)[0]
+
+    @property
+    def _keys_of_documents(self) -> np.ndarray:
+        """The key of what is read of each document, int64 ``(D,)``."""
+        return self._index.derived("readings", self._all_keys)[1]
 
     @intact()
-    def _all_keys(self) -> np.ndarray:
+    def _all_keys(self) -> tuple[np.ndarray, np.ndarray]:
         select = "SELECT r.keys FROM documents d JOIN readings r ON r.id = d.id ORDER BY d.name"
         found = np.frombuffer(b"".join(keys for (keys,) in self._database.rows(select)), np.int64)
-        if len(found) != len(self._index):
+        starts = self._index.layout.starts
+        last = starts[1:] + np.arange(len(starts) - 1)  # that of the document follows those of its passages
+        if len(found) != len(self._index) + len(last):
             raise ValueError("keys of vectors do not fit")
-        return found
+        return np.delete(found, last), found[last]
 
     # --- what the index has ---
 
     def add(self, document: int, passages: Sequence[Passage]) -> None:
         """Note the texts of a document, by its key in the index; a transaction is open."""
-        keys = np.array(_keys(map(reading, passages)), np.int64)
+        keys = np.array(_keys([*map(reading, passages), beginning(passages)]), np.int64)
         self._database.rows("INSERT INTO readings VALUES (?, ?)", document, keys.tobytes())
 
     def delete(self, document: int) -> None:

@@ -24,6 +24,8 @@ from lior.ask.index import cache_file
 from lior.errors import DataError, UnknownPlugin
 from lior.interfaces import Passage
 from lior.plugins.discovery import VARIABLES
+from lior.serve.folder import FolderSource
+from lior_cli.sync import _Folders, _Told
 from lior_plugins.retrievers.settle import Settle
 
 FAKE = f"{__name__}:Fake"
@@ -37,6 +39,8 @@ class Fake:
     width: ClassVar[int] = WIDTH
     digest: ClassVar[str] = "fake 1"
     languages: ClassVar[tuple[str, ...]] = ()
+    unrelated: ClassVar[float] = 0.0
+    related: ClassVar[float] = 1.0
     read: ClassVar[list[str]] = []
 
     def embed(self, texts, *, question=False):
@@ -78,9 +82,9 @@ def kept(folder: Path) -> int:
         return database.execute("SELECT count(*) FROM vectors").fetchone()[0]
 
 
-def test_what_is_read_is_the_headings_and_the_text():
+def test_what_is_read_is_the_text_and_what_is_above_it():
     passage = Passage(document="a", line=1, text="It hums.", context="Boiler\nCellar\nx md")
-    assert reading(passage) == "Boiler. Cellar. It hums."
+    assert reading(passage) == "It hums. (Boiler, Cellar, x md)"
     assert reading(Passage(document="a", line=1, text="It hums.")) == "It hums."
 
 
@@ -97,6 +101,19 @@ def test_a_text_is_read_once_in_its_life(notes):
     assert np.array_equal(read(again)[0], first[0])
     assert len(Fake.read) == 4
     assert kept(notes) == 3
+
+
+def test_of_a_document_the_beginning_is_read_once(notes):
+    (notes / "long.md").write_text("# Long\n\n" + "\n\n".join(f"Sentence number {n}." for n in range(300)))
+    index, numbers = opened(notes), np.arange(3)
+    first = index.inverted.vectors.documents(numbers)
+    index.inverted.vectors.keep()
+    assert Fake.read[0] == "Boiler\nIt hums loudly at night.\nThe key hangs there."
+    assert Fake.read[1].startswith("Long\nSentence number 0.\nSentence number 1.")
+    assert 1000 < len(Fake.read[1]) < 1100
+    assert np.array_equal(opened(notes).inverted.vectors.documents(numbers), first)
+    assert len(Fake.read) == 3
+    assert len(index.inverted.vectors.unread()) == 302, "a sentence that is a whole document is read with it"
 
 
 def test_kept_vectors_are_those_of_the_embedder_up_to_rounding(notes):
@@ -149,9 +166,10 @@ def test_nothing_of_a_forgotten_text_stays_on_the_disk(notes, tmp_path):
 
     index = opened(notes)
     boiler, _, roses, _ = read(index)
+    [whole, _] = index.inverted.vectors.documents(np.arange(2))
     question = index.inverted.vectors.question("Where is it?").result()
     index.inverted.vectors.keep()
-    assert traces(boiler) == traces(roses) == traces(question) == 1
+    assert traces(boiler) == traces(roses) == traces(question) == traces(whole) == 1
     (notes / "y.md").write_text("The roses are red.\n")
     opened(notes)
     assert traces(roses), "one of two is left"
@@ -160,7 +178,11 @@ def test_nothing_of_a_forgotten_text_stays_on_the_disk(notes, tmp_path):
     opened(notes)
     assert traces(roses) == 0
     assert traces(boiler) == 1
-    assert kept(notes) == 2
+    assert kept(notes) == 3
+    (notes / "a" / "x.md").write_text("# Boiler\n\nIt hums loudly at night.\n")
+    opened(notes)
+    assert traces(whole) == 0, "the document is another one now"
+    assert kept(notes) == 1
 
 
 def test_what_another_process_forgot_meanwhile_is_not_kept(notes):
@@ -206,6 +228,9 @@ def test_damaged_vectors_are_read_again(notes):
         database.execute("UPDATE vectors SET data = x'00'")
         database.commit()
     assert np.array_equal(read(opened(notes)), first)
+    Fake.read.clear()
+    read(opened(notes))
+    assert not Fake.read, "and kept"
 
 
 def test_embedders_by_name():
@@ -321,3 +346,44 @@ def test_the_embedder_where_none_is_given(monkeypatch):
     monkeypatch.delenv(VARIABLE)
     monkeypatch.setattr("lior_plugins.embedders.minilm.find_spec", lambda name: None)
     assert default_embedder() == ""
+
+
+@pytest.fixture
+def read_ahead(monkeypatch):
+    """Commands read ahead, with the embedder of this module; an event for when three texts are read."""
+    done, embed = threading.Event(), Fake.embed
+
+    def told(self, texts, *, question=False):
+        found = embed(self, texts, question=question)
+        if len(Fake.read) >= 3:
+            done.set()
+        return found
+
+    monkeypatch.setattr(Fake, "embed", told)
+    monkeypatch.setenv(VARIABLE, FAKE)
+    monkeypatch.setattr("lior.ask.index.default_retriever", lambda: f"{__name__}:Reads")
+    return done
+
+
+def test_a_server_reads_ahead(notes, read_ahead):
+    source = FolderSource([notes])
+    assert read_ahead.wait(9)
+    assert source.current.ask("Are the roses red?", 3).found
+    assert source.close(9)
+    assert kept(notes) == 3
+    assert source.state()["unread"] <= 1
+
+
+def test_a_watched_folder_is_read_ahead(notes, read_ahead, capsys):
+    watched, done, tell = _Folders((str(notes),)), threading.Event(), _Told()
+    watched.update()
+    watched.read_ahead(lambda left: (tell(left), left or done.set()))
+    assert done.wait(9)
+    (notes / "z.md").write_text("Something new.\n")
+    done.clear()
+    watched.update()
+    assert done.wait(9)
+    watched.stop_reading()
+    assert kept(notes) == 4
+    lines = ["reading ahead: 3 passages", "all passages are read", "reading ahead: 1 passage"]
+    assert capsys.readouterr().err.splitlines() == [*lines, "all passages are read"]

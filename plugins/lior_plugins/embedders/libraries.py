@@ -17,6 +17,17 @@ from lior.errors import DataError, MissingPackage
 
 Read = Callable[[str, bool], np.ndarray]
 """The vector of a text, and whether that is a question."""
+_PAIRS = (
+    (
+        "Who looks after the heating?", "When do the children have no lessons?", "How do I undo a change?",
+        "What did the new bicycle cost?",
+    ),
+    (
+        "The boiler is serviced by Mr. Hollis every October.", "The school is closed from 14 to 25 April.",
+        "git revert records a commit that takes back an earlier one.", "Paid 640 euros for the red racer.",
+    ),
+)  # fmt: skip
+"""Questions, and passages that answer them in other words."""
 _using = Lock()
 """One thread uses a model at a time."""
 
@@ -41,6 +52,16 @@ class _Library:
         return f"{self.package} {version(self.package)} {self.model}"
 
     @property
+    def unrelated(self) -> float:
+        """The mean cosine of four questions and passages that do not belong together."""
+        return _usual(self)[0]
+
+    @property
+    def related(self) -> float:
+        """The mean cosine of these questions and the passages that answer them."""
+        return _usual(self)[1]
+
+    @property
     def width(self) -> int:
         """Numbers of a vector of the model, which is opened."""
         return self.embed(["a"]).shape[1]
@@ -63,6 +84,14 @@ class _Library:
             rows = np.stack([read(text, question) for text in clean])[:-1].astype(np.float32)
         lengths: np.ndarray = np.linalg.norm(rows, axis=1, keepdims=True)
         return rows / np.maximum(lengths, np.float32(1e-9))
+
+
+@lru_cache(maxsize=4)
+def _usual(embedder: _Library) -> tuple[float, float]:
+    questions, passages = (embedder.embed(part, question=part is _PAIRS[0]) for part in _PAIRS)
+    cosines = questions @ passages.T
+    own = np.eye(len(cosines), dtype=bool)
+    return float(cosines[~own].mean()), max(float(cosines[own].mean()), float(cosines[~own].mean()) + 0.01)
 
 
 @lru_cache(maxsize=1)

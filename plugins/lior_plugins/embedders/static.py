@@ -24,6 +24,8 @@ class Static:
 
     api_version: ClassVar[int] = 1
     languages: ClassVar[tuple[str, ...]] = ("en",)
+    unrelated: ClassVar[float] = 0.2
+    related: ClassVar[float] = 0.6
 
     def __attrs_post_init__(self) -> None:
         word_vectors.read()

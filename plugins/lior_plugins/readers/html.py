@@ -24,6 +24,8 @@ _VOID = {"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "emb
 _BOLD = {"b", "strong"}
 _PLAIN = {*_HEADINGS, "tr", "dt", "dd", "pre", "summary", "caption"}
 """Where words in bold or a link alone are nothing particular."""
+_ASIDES = {"note", "notes", "warning", "caution", "tip", "important", "example", "see also"}
+"""Headings of a box, which do not stand above what follows the box."""
 _LONGEST_HEADING = 200
 """Characters of a paragraph in bold that is a heading."""
 _SPACES = re.compile(r"[ \t\r\f]+")
@@ -102,6 +104,8 @@ class _Visible(HTMLParser):
         elif tag in ("td", "th"):
             self._cells.append(tag)
             self._open += " | " * bool(self._open)
+        elif tag == "br" and self._inside == "dt":
+            self._open += ", "
         elif tag in _LINES:
             self._break(tag)
             self._inside = tag
@@ -120,7 +124,7 @@ class _Visible(HTMLParser):
         if self._unseen:
             if tag == self._unseen[-1]:
                 self._unseen.pop()
-        elif tag in _LINES or tag == "title":
+        elif (tag in _LINES and tag not in _VOID) or tag == "title":
             if tag == "pre" and self._pre:
                 self._end_line()
                 self._pre -= 1
@@ -182,14 +186,17 @@ class _Visible(HTMLParser):
             del text[first + 1 :], lines[first + 1 :]
             self._found.wrapped = [number for number in self._found.wrapped if number < first]
             text[first] = f"###### {whole.removeprefix('- ')}" if bold else f"{self._margin()}{whole}::"
+        elif self._inside in _HEADINGS and (any(self._defining) or whole.strip("# ").lower() in _ASIDES):
+            text[first] = self._margin() + whole.lstrip("# ")
+            self._found.titles.append(first)
         elif self._inside == "tr" and len(many) == 1 < len(self._cells) and {*self._cells} == {"th"}:
             self._found.put(" | ".join(["---"] * len(self._cells)), lines[-1])
-        elif "a" in only and self._inside not in _PLAIN:
+        elif "a" in only and self._inside not in _PLAIN - {"tr"}:
             self._found.titles += many
 
     def _end_line(self) -> None:
         """The open line is whole; blank ones count in preformatted text alone."""
-        line = self._open.rstrip() if self._pre else " ".join(self._open.split())
+        line = self._open.rstrip() if self._pre else " ".join(self._open.split()).removesuffix("¶").rstrip()
         if self._pre or line.strip("#- "):
             number = len(self._found.text)
             if self._first is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import attrs
+import numpy as np
 
 from lior.ask.inverted import CONTEXT, InvertedIndex
-from lior.ask.querying import analyse
+from lior.ask.querying import Query, analyse
 from lior.ask.ranking import Level, level, ranking, scored
 from lior.interfaces import Ranking
 
@@ -21,8 +22,12 @@ class Bm25:
     def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
         """The ``top`` best passages by BM25, as a share of what is possible."""
         query = analyse(index, question)
-        levels = index.derived("levels of bm25", lambda: _levels(index))
-        return ranking(index, query, scored(index, query, levels), top, "words")
+        return ranking(index, query, score(index, query), top, "words")
+
+
+def score(index: InvertedIndex, query: Query) -> np.ndarray:
+    """BM25 of each passage, its context's words by half, float64 ``(N,)`` in [0, 1]."""
+    return scored(index, query, index.derived("levels of bm25", lambda: _levels(index)))
 
 
 def _levels(index: InvertedIndex) -> list[Level]:

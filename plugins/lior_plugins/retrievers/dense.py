@@ -12,10 +12,10 @@ from lior.ask.answering import LIGHT, logistic, named
 from lior.ask.arrays import best
 from lior.ask.dates import MARK
 from lior.ask.inverted import InvertedIndex
-from lior.ask.querying import Query, analyse, languages_of
+from lior.ask.querying import Query, analyse, asked_in, languages_of
 from lior.ask.ranking import recall
 from lior.ask.word_vectors import Asked, Space
-from lior.ask.words import ENGLISH, language_of, tokens
+from lior.ask.words import ENGLISH, tokens
 from lior.interfaces import Ranking
 from lior_plugins.retrievers.settle import Settle, score
 
@@ -89,16 +89,18 @@ class Dense:
         German and French notes do not answer 2 are refused by vectors, 11 by words.
         """
         vectors = word_vectors.read()
-        if not _readable(question) or (vectors.english and _language(index, question) != ENGLISH):
+        if not _readable(question) or (
+            vectors.english and asked_in(tokens(question), languages_of(index)) != ENGLISH
+        ):
             return None
         space, row = word_vectors.space(index, vectors), int(ranking.passages[0])
         alike = word_vectors.likest(space, _asked(space, ranking.query).alike, np.array([row]))
         heavy = ~_light(ranking.query)
         least = float((alike[heavy] if heavy.any() else alike)[:, 0].min(initial=1))
-        own = float(ranking.scores[0]) - _likelier(index)[row] / _ALL
+        score = float(ranking.scores[0]) - _likelier(index)[row] / _ALL
         names = named(question)
         nowhere = any(word in names or word.startswith(MARK) for word in ranking.query.missing)
-        return logistic(SURE[0] * own + SURE[1] * least + SURE[2] - NOWHERE * nowhere)
+        return logistic(SURE[0] * score + SURE[1] * least + SURE[2] - NOWHERE * nowhere)
 
 
 @attrs.frozen(eq=False)
@@ -153,11 +155,6 @@ def _readable(question: str) -> bool:
     """Whether most words are of Latin letters: vectors know little of others."""
     words = tokens(question)
     return 2 * sum(word[0] < "\u0250" for word in words) >= len(words)
-
-
-def _language(index: InvertedIndex, question: str) -> str:
-    languages = languages_of(index)
-    return language_of(tokens(question), languages, default=languages[0], least=1)
 
 
 def _likelier(index: InvertedIndex) -> np.ndarray:

@@ -14,7 +14,7 @@ from lior.ask.inverted import InvertedIndex
 from lior.errors import MissingPackage
 from lior.interfaces import Ranking
 from lior_plugins.retrievers.dense import candidates
-from lior_plugins.retrievers.settle import Settle
+from lior_plugins.retrievers.settle import documents
 
 CANDIDATES, OTHERS = 100, 60
 """Most passages that the first encoder reads for a question, and the second one, which is slower."""
@@ -35,7 +35,7 @@ class Meaning:
     the encoder, and of the share of the question that the passage has in near words. Where a second encoder
     is installed, it judges the pairs of question and passage in whose languages the first was not trained.
 
-    Documents are ranked by ``settle``.
+    Documents are ranked by :func:`~lior_plugins.retrievers.settle.documents`.
 
     Raises
     ------
@@ -49,11 +49,13 @@ class Meaning:
 
     def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
-        if index.finer is not None:
-            return Settle().rank(index, question, top)
-        if index.vectors is None:
+        vectors = (index.finer or index).vectors
+        if vectors is None:
             raise MissingPackage(f"the retriever meaning needs an embedder: {HINT}, or use settle.")
-        vectors, mine = index.vectors, index.vectors.judges(question)
+        mine = vectors.judges(question)
+        if index.finer is not None:
+            second = vectors.companion if 2 * mine.sum() < len(mine) else None
+            return documents(index, question, top, second or vectors)
         asked = vectors.question(question) if mine.any() else None
         found = candidates(index, question, None if mine.all() else ~mine)
         own = mine[found.rows]

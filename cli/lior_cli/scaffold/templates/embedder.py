@@ -18,6 +18,8 @@ class Mine:
     width: ClassVar[int] = 1024
     digest: ClassVar[str] = "mine"  # another one as soon as a text gets another vector
     languages: ClassVar[tuple[str, ...]] = ()
+    unrelated: ClassVar[float] = 0.0
+    related: ClassVar[float] = 0.5
 
     def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
         """Vectors of length 1, float32 ``(n, 1024)``; zeros for a text without words."""

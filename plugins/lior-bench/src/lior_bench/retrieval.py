@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from lior.errors import DataError, LiorError
+from lior.interfaces import Passage
 from lior_bench import children
 from lior_bench.children import Unavailable, Unmeasured
 
@@ -48,26 +49,41 @@ Learn = Callable[..., object]
 def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
     """A retriever on an inverted index."""
     from lior.ask.database import Database
+    from lior.ask.embedding import VectorStore, default_embedder
     from lior.ask.inverted import InvertedIndex
     from lior.plugins.registry import registry
 
     whole, retriever = _read(folder, "judged"), registry.get("retriever", name)()
     index = InvertedIndex(Database(folder / f"{name}.counts"))
+    passages = {document[0]: _passages(*document) for document in documents or _read(folder, "passages")}
+
+    def passage(row: int) -> Passage:
+        layout, place = index.layout, int(index.layout.document_of[row])
+        return passages[layout.names[place]][row - int(layout.starts[place])]
+
+    store = VectorStore(index, passage, default_embedder())
+    index.vectors = store if store.name else None
 
     def learn(*more: Any) -> None:
         with index.database.writing():
             for document in more:
-                index.add(*document)
+                passages[document[0]] = _passages(*document)
+                store.add(index.add(*document), passages[document[0]])
             index.flush()
 
     def ask(question: str, top: int) -> list[Any]:
         asked = index.by_document() if whole else index
         rows = retriever.rank(asked, question, top).passages.tolist()
+        store.keep()
         return [int(asked.documents[row]) for row in rows] if whole else rows
 
     if documents:
         learn(*documents)
     return ask, lambda text: learn(("a new note", [(text, "")]))
+
+
+def _passages(name: str, texts: list[tuple[str, str]], *_: Any) -> list[Passage]:
+    return [Passage(document=name, line=1, text=text, context=context) for text, context in texts]
 
 
 def _whole(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
