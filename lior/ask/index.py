@@ -21,7 +21,7 @@ from lior.ask.answering import Answer
 from lior.ask.blocks import joined, rows_of_block
 from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
-from lior.ask.embedding import VectorStore, default_embedder
+from lior.ask.embedding import VectorStore, default_embedder, digest
 from lior.ask.inverted import InvertedIndex
 from lior.ask.passages import PassageStore
 from lior.ask.writing import encoded
@@ -33,8 +33,8 @@ from lior.reading.parsing import document_names, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 
 T = TypeVar("T")
-RETRIEVER, WITHOUT = "dense", "settle"
-"""Names of the retriever where none is given, with and without vectors of words."""
+RETRIEVERS = "meaning", "dense", "settle"
+"""Names of the retriever where none is given: with an encoder, with vectors of words, without either."""
 _TOGETHER = 32
 """Passages that are kept together when they are read ahead."""
 LONGEST_QUESTION = 10_000
@@ -70,7 +70,8 @@ class Index:
     paths
         Folders, files and glob patterns. None: an index in memory for :meth:`learn`.
     retriever
-        Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "dense" where the
+        Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "meaning" where an
+        embedder and vectors of words are installed, by the extra ``lior[meaning]``; "dense" where only the
         vectors of the extra ``lior[vectors]`` are installed, otherwise "settle".
     embedder
         What reads passages for a retriever that compares meanings: the name of a plugin of the kind
@@ -267,17 +268,18 @@ class Index:
     def confirm(self, question: str, passage: Passage) -> bool:
         """Count that ``passage`` answers ``question``, or no longer if it does already; whether it does now.
 
-        0.3 of the question's content words then count as words of the passage. It lasts as long as the
+        0.3 of the question's content words then count as words of the passage, and where an encoder compares
+        meanings, the question's vector is a further one of the passage. It lasts as long as the
         document has this text, and is kept in the cache with the index.
 
         Raises ``UsageError`` when the passage is not of this index, or the question names nothing.
         """
-        document, text = passage.document, _digest(passage)
+        document, text = passage.document, digest(passage)
         passages = [self.passage(row) for row in self.inverted.rows(document)]
-        if text not in map(_digest, passages):  # two sentences; the fact is in the second
+        if text not in map(digest, passages):  # two sentences; the fact is in the second
             ends = [p for p in passages if p.line >= passage.line and passage.text.endswith(p.text)]
-            text = next(map(_digest, ends), text)
-        if text not in map(_digest, passages):
+            text = next(map(digest, ends), text)
+        if text not in map(digest, passages):
             raise UsageError(f"{document} has no such passage; ask again")
         question = " ".join(checked(question).lower().split())
         if not _content(question):
@@ -327,7 +329,7 @@ class Index:
 
     def _confirm(self, document: str, passages: Sequence[Passage], asked: Mapping[str, list[str]]) -> None:
         """Count the questions ``asked`` of passages that the document still has, and no others."""
-        places = {_digest(p): place for place, p in reversed([*enumerate(passages)])}
+        places = {digest(p): place for place, p in reversed([*enumerate(passages)])}
         kept = {text: questions for text, questions in asked.items() if text in places}
         rows = [(encoded(document), text, each) for text, questions in kept.items() for each in questions]
         self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
@@ -379,7 +381,7 @@ class Index:
         if top < 1:
             raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
         checked(question)
-        judge = self._retriever.confidence if isinstance(self._retriever, Judging) else None
+        judge = self._retriever if isinstance(self._retriever, Judging) else None
 
         def work() -> Answer:
             ranking = self._retriever.rank(self.inverted, question, 4 * top + 10)
@@ -562,10 +564,6 @@ def checked(question: str) -> str:
     return question
 
 
-def _digest(passage: Passage) -> str:
-    return hashlib.sha256(passage.text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def _content(question: str) -> list[str]:
     """The words of a question that name something."""
     return [word for word in answering.subjects(question) if word not in answering.LIGHT]
@@ -573,7 +571,9 @@ def _content(question: str) -> list[str]:
 
 def default_retriever() -> str:
     """The retriever where none is given."""
-    return RETRIEVER if word_vectors.installed() else WITHOUT
+    if not word_vectors.installed():
+        return RETRIEVERS[2]
+    return RETRIEVERS[0 if default_embedder() else 1]
 
 
 def folder() -> Path:

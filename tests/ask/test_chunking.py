@@ -280,6 +280,11 @@ def test_lines_that_name_what_stands_elsewhere_are_titles():
     assert [(p.text, p.title) for p in found] == [
         ("Boiler ........ 3", True), ("- [Garden](garden.md)", True), ("See [it](x.md) there.", False)
     ]  # fmt: skip
+    contents = "1. One\n    1.1. Boiler\n2. Two\n    2.1. Garden\n\n1.1. Boiler\n\nIt is red.\n"
+    found = passages(contents)
+    assert [p.title for p in found] == [True] * 4 + [False]
+    assert found[-1].context.startswith("1.1. Boiler\n")
+    assert not any(p.title for p in passages("1. Milk\n2. Bread\n3. Eggs\n4. Tea"))
     assert [p.title for p in passages("a | b\n--- | ---\n1 | 2")] == [True, False]
 
 

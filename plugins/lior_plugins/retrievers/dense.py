@@ -60,6 +60,7 @@ class Dense:
     """
 
     api_version: ClassVar[int] = 1
+    least: ClassVar[float] = 0.5
 
     def __attrs_post_init__(self) -> None:
         word_vectors.read()
@@ -79,6 +80,11 @@ class Dense:
             scores=found.scores[allowed],
             recall=found.shares[allowed],
             method=f"{found.method}, meaning",
+            evidence={
+                "vectors of words": found.cosines[allowed],
+                "near words": found.shares[allowed],
+                "words": found.words[allowed],
+            },
             query=found.query,
         )
 

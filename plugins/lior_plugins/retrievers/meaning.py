@@ -21,7 +21,7 @@ CANDIDATES, OTHERS = 100, 60
 """Most passages that the first encoder reads for a question, and the second one, which is slower."""
 KIND = 0.05
 """What a passage with what the question asks for, such as a date, has more."""
-SURE = (2.6, 2.4, -3.2)
+SURE = (2.9, 2.0, -4.0)
 """Logarithmic odds that the first passage answers: weights of its relatedness and of the distance to the next
 block, and a constant. Fitted to the sets for fitting of lior_bench.questions."""
 OWN = 2.0
@@ -50,6 +50,7 @@ class Meaning:
 
     api_version: ClassVar[int] = 1
     embeds: ClassVar[bool] = True
+    least: ClassVar[float] = 0.15
 
     def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
@@ -74,8 +75,14 @@ class Meaning:
         judged = (1 - found.own) * related + found.own * shares
         scores = (judged + shares) / 2
         order = np.lexsort((rows, -scores))[: max(top, 0)]
-        evidence = {"encoder": related, "judged": judged, "near words": shares, "words": found.words[chosen]}
-        evidence["own words"] = found.own * shares
+        evidence = {
+            "encoder": related,
+            "judged": judged,
+            "near words": shares,
+            "words": found.words[chosen],
+            "vectors of words": found.cosines[chosen],
+            "own words": found.own * shares,
+        }
         return Ranking(
             passages=rows[order],
             scores=scores[order],
@@ -106,5 +113,5 @@ def _related(
         if store is not None and judged.any():
             vector = (asked if store is vectors and asked else store.question(question)).result()
             low, high = store.embedder.unrelated, store.embedder.related
-            out[judged] = (store.vectors(rows[judged]) @ vector - low) / (high - low)
+            out[judged] = (store.cosines(rows[judged], vector) - low) / (high - low)
     return out

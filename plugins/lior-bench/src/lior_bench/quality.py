@@ -20,7 +20,7 @@ import numpy as np
 from lior.ask.inverted import InvertedIndex
 from lior.interfaces import Retriever
 from lior.plugins.registry import registry
-from lior_bench.relevance import load, metrics, sentences
+from lior_bench.relevance import load, metrics, passages, sentences, vectors_of
 
 DRAWS = 5
 """Draws of wrong letters; the mean counts."""
@@ -35,10 +35,12 @@ def wrong(text: str, seed: int, rate: float = 0.1) -> str:
 
 
 def counted(documents: list[tuple[str, str, str]]) -> InvertedIndex:
-    """Documents cut into sentences, each with the title as its first."""
-    index = InvertedIndex()
-    for name, title, body in documents:
-        index.add(name, [(sentence, "") for sentence in sentences(title, body)])
+    """Documents cut into sentences, each with the title as its first; with vectors, where there are any."""
+    cut = {name: [(sentence, "") for sentence in sentences(title, body)] for name, title, body in documents}
+    index, content = InvertedIndex(), {name: passages(name, texts) for name, texts in cut.items()}
+    store = vectors_of(index, content)
+    for name, texts in cut.items():
+        store.add(index.add(name, texts), content[name])
     return index
 
 

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from lior.ask.embedding import VectorStore, default_embedder
+from lior.ask.inverted import InvertedIndex
+from lior.interfaces import Passage
 
 Judged = tuple[list[tuple[str, str, str]], dict[str, str], dict[str, dict[str, int]]]
 """Documents (name, title, text), questions, and gains of documents for each question."""
@@ -66,3 +71,23 @@ def metrics(order: list[str], gains: dict[str, int]) -> tuple[float, float, floa
 def sentences(title: str, body: str) -> list[str]:
     """The title and the sentences of a document; an empty one where it has none."""
     return [s for s in [title, *re.split(r"(?<=[.!?])\s+|\s\.\s", body)] if s] or [""]
+
+
+def passages(name: str, texts: Iterable[Sequence[str]]) -> list[Passage]:
+    """The passages of a document, by their texts and contexts."""
+    return [Passage(document=name, line=1, text=text, context=context) for text, context in texts]
+
+
+def vectors_of(index: InvertedIndex, content: Mapping[str, Sequence[Passage]]) -> VectorStore:
+    """Vectors of the passages of an index by the encoder that is installed, which retrievers use from now on.
+
+    ``content`` has the passages of each document; those of an added one are noted by ``VectorStore.add``.
+    """
+
+    def passage(row: int) -> Passage:
+        layout, place = index.layout, int(index.layout.document_of[row])
+        return content[layout.names[place]][row - int(layout.starts[place])]
+
+    store = VectorStore(index, passage, default_embedder())
+    index.vectors = store if store.name else None
+    return store

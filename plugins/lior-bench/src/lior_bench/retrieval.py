@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from lior.errors import DataError, LiorError
-from lior.interfaces import Passage
 from lior_bench import children
 from lior_bench.children import Unavailable, Unmeasured
 
@@ -49,26 +48,21 @@ Learn = Callable[..., object]
 def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
     """A retriever on an inverted index."""
     from lior.ask.database import Database
-    from lior.ask.embedding import VectorStore, default_embedder
     from lior.ask.inverted import InvertedIndex
     from lior.plugins.registry import registry
+    from lior_bench.relevance import passages, vectors_of
 
     whole, retriever = _read(folder, "judged"), registry.get("retriever", name)()
     index = InvertedIndex(Database(folder / f"{name}.counts"))
-    passages = {document[0]: _passages(*document) for document in documents or _read(folder, "passages")}
-
-    def passage(row: int) -> Passage:
-        layout, place = index.layout, int(index.layout.document_of[row])
-        return passages[layout.names[place]][row - int(layout.starts[place])]
-
-    store = VectorStore(index, passage, default_embedder())
-    index.vectors = store if store.name else None
+    kept = documents or _read(folder, "passages")
+    content = {name: passages(name, texts) for name, texts, *_ in kept}
+    store = vectors_of(index, content)
 
     def learn(*more: Any) -> None:
         with index.database.writing():
             for document in more:
-                passages[document[0]] = _passages(*document)
-                store.add(index.add(*document), passages[document[0]])
+                content[document[0]] = passages(*document[:2])
+                store.add(index.add(*document), content[document[0]])
             index.flush()
 
     def ask(question: str, top: int) -> list[Any]:
@@ -80,10 +74,6 @@ def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Le
     if documents:
         learn(*documents)
     return ask, lambda text: learn(("a new note", [(text, "")]))
-
-
-def _passages(name: str, texts: list[tuple[str, str]], *_: Any) -> list[Passage]:
-    return [Passage(document=name, line=1, text=text, context=context) for text, context in texts]
 
 
 def _whole(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
