@@ -16,7 +16,7 @@ import numpy as np
 
 from lior.ask.blocks import joined, rows_of_block
 from lior.ask.choosing import Asked, choose
-from lior.ask.dates import counted, shown
+from lior.ask.dates import MARK, counted, shown
 from lior.ask.expecting import expected, suits
 from lior.ask.inverted import InvertedIndex, Term
 from lior.ask.querying import Query, asked_in, idf, languages_of
@@ -230,6 +230,13 @@ def weighted(query: Query, question: str, index: InvertedIndex) -> Query:
         elif word not in query.words:
             shares[number] = lacking[number] = 0.5
     return attrs.evolve(query, word_idf=np.concatenate([query.word_idf * shares, query.word_idf * lacking]))
+
+
+def nowhere(index: InvertedIndex, question: str, query: Query) -> bool:
+    """Whether the text lacks a name or a day of a question; in German all nouns have a capital."""
+    german = asked_in(tokens(question), languages_of(index)) == "german"
+    names = set[str]() if german else named(question)
+    return any(word in names or word.startswith(MARK) for word in query.missing)
 
 
 def named(question: str) -> set[str]:

@@ -65,7 +65,7 @@ def test_a_question_in_other_letters_is_judged_by_its_words(question):
 
 @needs_vectors
 def test_a_name_or_a_day_that_is_nowhere_is_not_answered():
-    index = Index()
+    index = Index(retriever="dense")
     index.learn("ideas.md", "# Ideas\n\nMany small libraries.\n\nThe planetarium has new films.\n\nThe moon.")
     assert not index.ask("How many moons does Jupiter have?").found
     assert not index.ask("What was in the planetarium on 18 February?").found
@@ -74,7 +74,7 @@ def test_a_name_or_a_day_that_is_nowhere_is_not_answered():
 
 @needs_vectors
 def test_english_vectors_do_not_judge_german():
-    index = Index()
+    index = Index(retriever="dense")
     index.learn("haus.md", "Der Kessel ist im Keller, und die Firma Lind wartet ihn im Oktober.\n" * 2)
     index.learn("notes.md", "The boiler is in the cellar, and the filters are changed in May.\n" * 2)
     asked = "Wo ist der Schlüssel für die Garage?", "Wann wartet die Firma Lind den Kessel?"
@@ -159,8 +159,7 @@ def test_a_damaged_file_of_vectors_is_named(tmp_path, monkeypatch, text):
 
 @needs_vectors
 def test_learning_and_forgetting_leaves_no_trace():
-    never, index = Index(), Index()
-    assert index.retriever == "dense"
+    never, index = Index(retriever="dense"), Index(retriever="dense")
     for each in (never, index):
         each.learn("a.md", "The boiler is in the cellar.\n\nThe certificate had expired.")
     index.learn("b.md", "# Garden\n\nWater the tomatoes in the morning. The heating was repaired.")

@@ -8,9 +8,8 @@ import attrs
 import numpy as np
 
 from lior.ask import word_vectors
-from lior.ask.answering import LIGHT, logistic, named
+from lior.ask.answering import LIGHT, logistic, nowhere
 from lior.ask.arrays import best
-from lior.ask.dates import MARK
 from lior.ask.inverted import InvertedIndex
 from lior.ask.querying import Query, analyse, asked_in, languages_of
 from lior.ask.ranking import recall
@@ -104,9 +103,9 @@ class Dense:
         heavy = ~_light(ranking.query)
         least = float((alike[heavy] if heavy.any() else alike)[:, 0].min(initial=1))
         score = float(ranking.scores[0]) - _likelier(index)[row] / _ALL
-        names = named(question)
-        nowhere = any(word in names or word.startswith(MARK) for word in ranking.query.missing)
-        return logistic(SURE[0] * score + SURE[1] * least + SURE[2] - NOWHERE * nowhere)
+        return logistic(
+            SURE[0] * score + SURE[1] * least + SURE[2] - NOWHERE * nowhere(index, question, ranking.query)
+        )
 
 
 @attrs.frozen(eq=False)

@@ -8,13 +8,13 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from lior.ask.answering import logistic
+from lior.ask.answering import logistic, nowhere
 from lior.ask.embedding import HINT, VectorStore
 from lior.ask.inverted import InvertedIndex
 from lior.ask.querying import repaired
 from lior.errors import MissingPackage
 from lior.interfaces import Ranking
-from lior_plugins.retrievers.dense import candidates
+from lior_plugins.retrievers.dense import NOWHERE, candidates
 from lior_plugins.retrievers.settle import documents
 
 CANDIDATES, OTHERS = 100, 60
@@ -101,6 +101,7 @@ class Meaning:
         others = np.flatnonzero(block != block[0])
         distance = 2 * min(scores[0] - scores[others[0]], 0.5) if len(others) else 1.0
         own = OWN * float(ranking.evidence["own words"][0])
+        own -= NOWHERE * nowhere(index, question, ranking.query)
         return logistic(SURE[0] * float(ranking.evidence["judged"][0]) + SURE[1] * distance + SURE[2] + own)
 
 
