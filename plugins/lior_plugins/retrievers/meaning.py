@@ -14,7 +14,7 @@ from lior.ask.inverted import InvertedIndex
 from lior.errors import MissingPackage
 from lior.interfaces import Ranking
 from lior_plugins.retrievers.dense import candidates
-from lior_plugins.retrievers.settle import documents
+from lior_plugins.retrievers.settle import TOPIC, documents
 
 CANDIDATES, OTHERS = 100, 60
 """Most passages that the first encoder reads for a question, and the second one, which is slower."""
@@ -35,7 +35,8 @@ class Meaning:
     the encoder, and of the share of the question that the passage has in near words. Where a second encoder
     is installed, it judges the pairs of question and passage in whose languages the first was not trained.
 
-    Documents are ranked by :func:`~lior_plugins.retrievers.settle.documents`.
+    For a topic, a question of at least 7 words, the score is the mean of that and of the one of ``settle``,
+    in the range of the first. Documents are ranked by :func:`~lior_plugins.retrievers.settle.documents`.
 
     Raises
     ------
@@ -65,6 +66,9 @@ class Meaning:
         related = _related(vectors, question, rows, mine[rows], asked)
         shares = found.shares[chosen]
         scores = (related + shares) / 2
+        if len(found.query.word_idf) >= TOPIC:
+            words = found.words[chosen]
+            scores = (scores + words * (related.max(initial=0) / max(words.max(initial=0), 1e-9))) / 2
         order = np.lexsort((rows, -scores))[: max(top, 0)]
         evidence = {"encoder": related, "near words": shares, "words": found.words[chosen]}
         return Ranking(
