@@ -19,7 +19,7 @@ from platformdirs import user_cache_path
 from lior.ask.serialise import answer_record
 from lior.errors import DataError, LiorError, UsageError
 from lior_cli.options import PluginName, TextPath, WholeNumber, is_run, run_among
-from lior_cli.passages import echo_answer, listed, style
+from lior_cli.passages import echo_answer, echo_reasons, listed, style
 from lior_cli.sources import plain
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _DEEPEST = 1000
 @click.option("--top", type=WholeNumber(min=1), default=3, show_default=True, help="Most passages.")
 @click.option(
     "--retriever", type=PluginName("retriever"),
-    help="What ranks passages: if not given, dense where lior[vectors] is installed, otherwise settle.",
+    help="What ranks passages: if not given, meaning or dense where what they need is installed, or settle.",
 )  # fmt: skip
 @click.option("--open", "opened", type=WholeNumber(min=1), metavar="N", help="Open passage N in $EDITOR.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
@@ -49,6 +49,7 @@ _DEEPEST = 1000
 @click.option(
     "--trec", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT", help="Run file of --batch."
 )
+@click.option("--explain", is_flag=True, help="Say what each passage was ranked by.")
 @click.option("--no-cache", is_flag=True, help="Index anew, and keep nothing on the disk.")
 @click.option("--verbose", is_flag=True, help="Say what was read and skipped, and how it was ranked.")
 def ask(
@@ -59,6 +60,7 @@ def ask(
     as_json: bool,
     batch: Path | None,
     trec: Path | None,
+    explain: bool,
     no_cache: bool,
     verbose: bool,
 ) -> int:
@@ -90,6 +92,9 @@ def ask(
         click.echo(json.dumps(answer_record(answer), ensure_ascii=False))
     else:
         echo_answer(index, answer, passages)
+        if explain:
+            click.echo()
+            echo_reasons(index, answer, passages)
         _report(index, answer, verbose=verbose)
         if not (answer.found or retriever or no_cache or asked):
             _hint()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lior.interfaces import Block, Passage
 
 _IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
-_BEFORE, _SHOWN = 3, 8
+_BEFORE, _SHOWN = 2, 6
 """Lines of a block before the sentence that answers, and with it and those behind it, at most."""
 _CODE = re.compile(r"[(){}\[\]=;]")
 
@@ -68,11 +68,14 @@ def echo_reasons(
     click.echo(f"{'ranked by':<14} {index.retriever}: {answer.method}")
     click.echo(f"{'confidence':<14} {answer.confidence:.0%} ({_in_words(answer.confidence)})")
     language, scores = language_of(tokens(answer.question)), dict(answer.passages)
+    parts = {p: evidence for (p, _), evidence in zip(answer.passages, answer.evidence, strict=True)}
     for number, passage in enumerate(passages, 1):
         has = {stem(word, language) for word in tokens(f"{passage.text} {passage.context}")}
         words = [word for word in answer.words if stem(word, language) in has]
         score = f"{scores[passage]:.3f}" if passage in scores else "    -"
         click.echo(f"{number:<2} {score}  {where(index, passage)}  {' '.join(words) or 'by its paragraph'}")
+        if told := ", ".join(f"{name} {part:.2f}" for name, part in parts.get(passage, {}).items()):
+            click.echo(f"          {told}")
 
 
 def _echo(

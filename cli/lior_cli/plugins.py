@@ -14,14 +14,15 @@ from typing import Any
 import attrs
 import click
 
-from lior.errors import LiorError
+from lior.errors import LiorError, MissingPackage
 from lior.plugins.discovery import Origin
 from lior.plugins.kinds import KINDS
 from lior.plugins.registry import registry
 from lior_cli.options import given
 from lior_cli.terminal import echo_table
 
-OK, BROKEN = "ok", "BROKEN"
+OK, BROKEN, MISSING = "ok", "BROKEN", "missing"
+"""Status of a plugin that was checked; the last of one that needs a package."""
 
 
 @attrs.frozen
@@ -34,7 +35,7 @@ class PluginRow:
     version: str
     target: str
     status: str = ""
-    """``ok``, ``BROKEN``, or empty when nothing was checked."""
+    """``ok``, ``BROKEN``, ``missing``, or empty when nothing was checked."""
     cause: str = ""
 
 
@@ -46,8 +47,9 @@ class PluginRow:
 def plugins(ctx: click.Context, kind: str | None, as_json: bool, check: bool) -> None:
     """List or check the installed plugins, or begin a new one.
 
-    Without --check nothing is imported; with it the exit code is 1 when a plugin is broken. --check needs
-    the package hypothesis: pip install 'lior[check]'.
+    Without --check nothing is imported; with it the exit code is 1 when a plugin is broken; one is only
+    missing where a package that it needs is not installed. --check needs the package hypothesis:
+    pip install 'lior[check]'.
     """
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx)
@@ -110,8 +112,7 @@ def new(ctx: click.Context, name: str, kind: str | None, out: Path | None, as_js
 def _rows(kind: str, check: bool) -> list[PluginRow]:
     rows = []
     for name in registry.names(kind):
-        cause = _cause(kind, name) if check else ""
-        status = (BROKEN if cause else OK) if check else ""
+        status, cause = _checked(kind, name) if check else ("", "")
         rows += [_row(origin, status, cause) for origin in registry.origins(kind, name)]
     return rows
 
@@ -120,18 +121,23 @@ def _row(origin: Origin, status: str, cause: str) -> PluginRow:
     return PluginRow(**asdict(origin), status=status, cause=cause)
 
 
-def _cause(kind: str, name: str) -> str:
-    """The reason why a plugin is broken, or an empty string."""
+def _checked(kind: str, name: str) -> tuple[str, str]:
+    """The status of a plugin, and why it is not ``ok``."""
     from lior.testing import run_suite
 
     try:
         plugin = registry.get(kind, name)
+        if KINDS[kind].suite:
+            plugin()
         failures = run_suite(kind, plugin)
+    except MissingPackage as error:
+        return MISSING, str(error)
     except LiorError as error:
-        return str(error)
+        return BROKEN, str(error)
     except Exception as error:  # whatever one plugin does, the others are still checked
-        return f"its contract suite cannot run: {type(error).__name__}: {error}".splitlines()[0]
-    return "; ".join(f"{failure.test}: {failure.message}" for failure in failures)
+        return BROKEN, f"its contract suite cannot run: {type(error).__name__}: {error}".splitlines()[0]
+    causes = "; ".join(f"{failure.test}: {failure.message}" for failure in failures)
+    return (BROKEN if failures else OK), causes
 
 
 def _fields(row: PluginRow, check: bool) -> dict[str, Any]:

@@ -95,8 +95,9 @@ def ask(run: Path, question: str, top: int) -> tuple[RemoteIndex, Any] | None:
     passages = tuple((passage_from(each), float(each["score"])) for each in found["passages"])
     answer = found["answer"] and passage_from(found["answer"])
     block = found["block"] and block_from(found["block"])
+    evidence = tuple(each["evidence"] for each in found["passages"])
     fields = {name: found[name] for name in ("question", "found", "confidence", "method", "note")}
     lists = {name: tuple(found[name]) for name in ("words", "missing")}
     return RemoteIndex(found["state"]), SimpleNamespace(
-        answer=answer, block=block, passages=passages, **fields, **lists
+        answer=answer, block=block, passages=passages, evidence=evidence, **fields, **lists
     )

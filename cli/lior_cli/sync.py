@@ -210,11 +210,11 @@ class _Told:
         self._before = 0
 
     def __call__(self, left: int) -> None:
-        live = sys.stderr.isatty()
+        live, told = sys.stderr.isatty(), f"reading ahead: {left:,} passage{'s' * (left != 1)}"
         if left and live:
-            click.echo(f"\rreading ahead: {left:,} passages left\x1b[K", nl=False, err=True)
+            click.echo(f"\r{told} left\x1b[K", nl=False, err=True)
         elif left and not self._before:
-            click.echo(f"reading ahead: {left:,} passages", err=True)
+            click.echo(told, err=True)
         elif self._before and not left:
             click.echo("\rall passages are read\x1b[K" if live else "all passages are read", err=True)
         self._before = left

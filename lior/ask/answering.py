@@ -22,7 +22,7 @@ from lior.ask.inverted import InvertedIndex, Term
 from lior.ask.querying import Query, asked_in, idf, languages_of
 from lior.ask.ranking import highest_recall, recall
 from lior.ask.words import ENGLISH, language_of, stem, stop_words, tokens
-from lior.interfaces import Block, Passage, Ranking
+from lior.interfaces import Block, Judging, Passage, Ranking
 
 _USUAL = (8.0, 0.5)
 """Slope and middle of the logistic function for a text too short to be asked questions."""
@@ -54,17 +54,21 @@ class Answer:
 
     question: str
     found: bool
-    """Whether the text speaks of it."""
+    """Whether an answer is given."""
     confidence: float
-    """Probability that the text answers the question, in [0, 1]; from ½ on ``found`` is true. Example:
-    at 0.8, four in five questions whose terms the best passages have as fully as this one's were made from a
-    sentence of this text, and one in five from other text, where as many were made from each."""
+    """Probability that it answers the question, in [0, 1]. By words alone, at 0.8, four in five questions
+    whose terms the best passages have as fully as this one's were made from a sentence of this text, and one
+    in five from other text, where as many were made from each; an answer is given from ½ on. A retriever that
+    is :class:`~lior.interfaces.Judging` was fitted to judged questions, and says from when on one is given.
+    """
     answer: Passage | None
     """The sentence to quote, or two adjacent ones; nothing where ``found`` is false."""
     block: Block | None = None
     """What it stands in."""
     passages: tuple[tuple[Passage, float], ...]
     """The best passages with their scores, best first; each text once."""
+    evidence: tuple[Mapping[str, float], ...] = ()
+    """What the score of each of ``passages`` was made of, by name."""
     method: str
     """How they were ranked."""
     words: tuple[str, ...] = ()
@@ -81,7 +85,7 @@ def answer(
     index: InvertedIndex,
     passages: Callable[[range], list[Passage]],
     top: int,
-    judge: Callable[[InvertedIndex, str, Ranking], float | None] | None = None,
+    judge: Judging | None = None,
 ) -> Answer:
     """Decide on a question.
 
@@ -94,24 +98,25 @@ def answer(
     top
         Most passages in the answer.
     judge
-        The confidence of a retriever that knows more than which words are there; by the recall of the
-        question's terms if not given.
+        A retriever that knows more than which words are there; by the recall of the question's terms if not
+        given.
     """
     texts = {row: passages(range(row, row + 1))[0] for row in ranking.passages.tolist()}
     ranking = _suited(question, ranking, texts)
-    confidence = None if len(ranking.passages) else 0.0
+    confidence, least = None if len(ranking.passages) else 0.0, 0.5
     if confidence is None and judge is not None:
-        confidence = judge(index, question, ranking)
+        confidence, least = judge.confidence(index, question, ranking), judge.least
     if confidence is None:
         slope, middle = calibrated(index)
         shares = recall(index, weighted(ranking.query, question, index))[ranking.passages[:3]]
-        confidence = logistic(slope * ((shares[0] + shares.max()) / 2 - middle))
-    found = confidence >= 0.5
-    listed: dict[str, tuple[Passage, float]] = {}
-    for each, score in zip(map(texts.__getitem__, ranking.passages.tolist()), ranking.scores, strict=True):
+        confidence, least = logistic(slope * ((shares[0] + shares.max()) / 2 - middle)), 0.5
+    found = confidence >= least
+    listed: dict[str, int] = {}
+    for number, row in enumerate(ranking.passages.tolist()):
         if len(listed) == top:
             break
-        listed.setdefault(" ".join(each.text.split()), (each, float(score)))
+        listed.setdefault(" ".join(texts[row].text.split()), number)
+    best = [*listed.values()]
     quoted, block = _quoted(question, ranking, index, passages) if found else (None, None)
     return Answer(
         question=question,
@@ -119,7 +124,8 @@ def answer(
         confidence=confidence,
         answer=quoted,
         block=block,
-        passages=tuple(listed.values()),
+        passages=tuple((texts[int(ranking.passages[i])], float(ranking.scores[i])) for i in best),
+        evidence=tuple({name: float(each[i]) for name, each in ranking.evidence.items()} for i in best),
         method=ranking.method,
         words=tuple(map(shown, ranking.query.words)),
         missing=tuple(map(shown, ranking.query.missing)),

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from lior.ask.cutting.page import ITEM
+from lior.ask.dates import apart
 from lior.ask.expecting import expected
-from lior.ask.words import stem, stop_words, tokens
+from lior.ask.words import stem, stop_words
 from lior.interfaces import Passage
 
 _BEFORE, _ABOVE = 0.9, 0.8
@@ -43,7 +45,7 @@ class Asked:
     def stems(self, text: str) -> set[str]:
         """The stems of a text without stop words."""
         stop = stop_words(self.language)
-        return {stem(word, self.language) for word in tokens(text) if word not in stop}
+        return {stem(word, self.language) for word in apart(text) if word not in stop}
 
     def share(self, stems: set[str]) -> float:
         """Which part of the question these stems are, by weight, in [0, 1]."""
@@ -109,7 +111,7 @@ def choose(asked: Asked, block: Sequence[Passage], matched: int) -> tuple[range,
 
 def _needs(asked: Asked, passage: Passage, before: Passage) -> bool:
     """Whether a passage is understood only together with the one before it."""
-    if asked.silent(before) or passage.group != before.group:
+    if asked.silent(before) or passage.group != before.group or ITEM.match(passage.text):
         return False
     if len(passage.text) + len(before.text) > _LONGEST:
         return False

@@ -71,6 +71,19 @@ def counted(text: str) -> list[str]:
     return [*words, *chain.from_iterable(date.words for date in found)] if found else words
 
 
+def apart(text: str) -> list[str]:
+    """As :func:`counted`, without the numbers and the months of the days.
+
+    >>> apart("Rent from 18 Feb 2025")
+    ['rent', 'from', 'd:02-18', 'd:2025-02']
+    """
+    found = dates(text, tokens(text))
+    for date in sorted(found, key=lambda date: -date.begin):
+        if any(map(is_day, date.words)):
+            text = f"{text[: date.begin]} {text[date.end :]}"
+    return [*tokens(text), *chain.from_iterable(date.words for date in found)]
+
+
 def shown(word: str) -> str:
     """A word for people, a date without its mark."""
     return word.removeprefix(MARK)

@@ -1,8 +1,8 @@
 """Vectors of passages by an embedder: read once, and kept in the index as long as a passage has the text.
 
-A vector is found by 64 bits of the SHA-256 of what the embedder reads, so that a text which stands twice, is
-moved or is renamed is read once. It is kept in a byte a number; what was just read is rounded in the same
-way, so that no answer depends on what was read before.
+A vector is found by 64 bits of the SHA-256 of what the embedder reads, so that a text is read once, wherever
+it stands and whatever changes around it. It is kept in a byte a number; what was just read is rounded in the
+same way, so that no answer depends on what was read before.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ class VectorStore:
         """
         if self.companion is None:
             return np.ones(len(self._index), bool)
-        mine = np.isin(LANGUAGES, [*map(CODES.get, self.embedder.languages)])
+        mine = np.isin(LANGUAGES, [CODES.get(code, "") for code in self.embedder.languages])
         words = tokens(question)
         latin = 2 * sum(word[0] < "\u0250" for word in words) >= len(words)
         if not latin or not mine[LANGUAGES.index(language_of(words, least=1))]:
@@ -254,7 +254,7 @@ class VectorStore:
         database.rows("INSERT OR IGNORE INTO embedders(digest) VALUES (?)", digest)
         number = self._number
         rows = [(number, key, data) for key, data in new.items() if key in present]
-        database.run("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
+        database.run("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
         database.run(
             "INSERT INTO asked(embedder, text, data) VALUES (?, ?, ?)",
             [(number, key, data) for key, data in asked.items()],

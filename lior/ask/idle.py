@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -39,6 +40,7 @@ class IdleReader:
         self._thread = threading.Thread(target=self._run, name="lior-idle", daemon=True)
         if index.reads_ahead:
             self._thread.start()
+            atexit.register(self.stop)  # a library that computes while the process ends would abort it
 
     def look_again(self) -> None:
         """Read what is new; the index was changed."""
@@ -60,6 +62,7 @@ class IdleReader:
         self._changed.set()
         if self._thread.is_alive():
             self._thread.join()
+        atexit.unregister(self.stop)
 
     def _count(self, more: int) -> None:
         with self._lock:

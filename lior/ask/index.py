@@ -33,8 +33,8 @@ from lior.reading.parsing import document_names, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 
 T = TypeVar("T")
-RETRIEVER, WITHOUT = "dense", "settle"
-"""Names of the retriever where none is given, with and without vectors of words."""
+RETRIEVERS = "meaning", "dense", "settle"
+"""Names of the retriever where none is given: with an encoder, with vectors of words, without either."""
 _TOGETHER = 32
 """Passages that are kept together when they are read ahead."""
 LONGEST_QUESTION = 10_000
@@ -70,7 +70,8 @@ class Index:
     paths
         Folders, files and glob patterns. None: an index in memory for :meth:`learn`.
     retriever
-        Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "dense" where the
+        Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "meaning" where an
+        embedder and vectors of words are installed, by the extra ``lior[meaning]``; "dense" where only the
         vectors of the extra ``lior[vectors]`` are installed, otherwise "settle".
     embedder
         What reads passages for a retriever that compares meanings: the name of a plugin of the kind
@@ -380,7 +381,7 @@ class Index:
         if top < 1:
             raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
         checked(question)
-        judge = self._retriever.confidence if isinstance(self._retriever, Judging) else None
+        judge = self._retriever if isinstance(self._retriever, Judging) else None
 
         def work() -> Answer:
             ranking = self._retriever.rank(self.inverted, question, 4 * top + 10)
@@ -570,7 +571,9 @@ def _content(question: str) -> list[str]:
 
 def default_retriever() -> str:
     """The retriever where none is given."""
-    return RETRIEVER if word_vectors.installed() else WITHOUT
+    if not word_vectors.installed():
+        return RETRIEVERS[2]
+    return RETRIEVERS[0 if default_embedder() else 1]
 
 
 def folder() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -44,6 +45,8 @@ class Query:
     """Words that the text does not have, nor a misspelling of."""
     asked: tuple[str, ...] = ()
     """The words of the question, ``W``."""
+    taken: tuple[str, ...] = ()
+    """The word of the text that each of them was taken for, ``W``; empty for a missing one."""
 
     def select(self, chosen: np.ndarray) -> Query:
         """With the terms ``chosen`` only, bool ``(K,)``."""
@@ -64,6 +67,7 @@ def analyse(index: InvertedIndex, text: str, misspelt: Callable[[str, str], floa
     parts: list[tuple[Term, float, float, int]] = []
     word_idf: list[float] = []
     meant: list[float] = []
+    taken: list[str] = []
     names: list[str] = []
     missing: list[str] = []
     corrected = 0
@@ -91,6 +95,7 @@ def analyse(index: InvertedIndex, text: str, misspelt: Callable[[str, str], floa
             (t, count * weight, each, len(word_idf) if known else -1) for (_, t, weight), each in shared
         ]
         meant.append(sure if known else 0.0)
+        taken.append(near[0][0] if known else "")
         names += [name for name, _, _ in near if name not in names] if known else []
         word_idf.append(float(np.dot(idfs, [w for _, _, w in near])) if known else idf(index, None))
     parts.sort(key=lambda part: -part[2])
@@ -105,12 +110,24 @@ def analyse(index: InvertedIndex, text: str, misspelt: Callable[[str, str], floa
         words=tuple(names),
         missing=tuple(missing),
         asked=tuple(counted),
+        taken=tuple(taken),
     )
 
 
 def asked_in(words: Sequence[str], languages: Sequence[str]) -> str:
     """The language of a question's words, one of ``languages``: one stop word is evidence enough."""
     return language_of(words, languages, default=languages[0], least=1)
+
+
+def repaired(question: str, query: Query) -> tuple[str, float]:
+    """A question with what misspelt words were taken for, and how likely it is meant, in (0, 1]."""
+    sure = 1.0
+    for word, taken, meant in zip(query.asked, query.taken, query.meant.tolist(), strict=True):
+        if taken and taken != word:
+            again = re.sub(rf"\b{re.escape(word)}\b", taken, question, flags=re.IGNORECASE)
+            sure = sure if again == question else min(sure, meant)
+            question = again
+    return question, sure
 
 
 def _read(index: InvertedIndex, text: str) -> list[str]:

@@ -21,8 +21,9 @@ def answer_record(answer: Answer) -> dict[str, Any]:
 
     ``question``, whether it was ``found`` and with which ``confidence``, the ``answer`` to quote (a passage
     or ``None``), the ``block`` that it stands in, from ``begin`` to ``end`` of the block's text, all
-    ``passages`` with their ``score``, best first, the ``method`` of ranking, the ``words`` that were looked
-    for, those ``missing`` in the text, and a ``note`` on why nothing was found.
+    ``passages`` with their ``score`` and the ``evidence`` that it was made of, best first, the ``method`` of
+    ranking, the ``words`` that were looked for, those ``missing`` in the text, and a ``note`` on why nothing
+    was found.
     """
     return {
         "question": answer.question,
@@ -30,7 +31,14 @@ def answer_record(answer: Answer) -> dict[str, Any]:
         "confidence": round(answer.confidence, 4),
         "answer": answer.answer and passage_record(answer.answer),
         "block": answer.block and {name: getattr(answer.block, name) for name in _BLOCK},
-        "passages": [passage_record(each) | {"score": round(score, 6)} for each, score in answer.passages],
+        "passages": [
+            passage_record(each)
+            | {
+                "score": round(score, 6),
+                "evidence": {name: round(part, 4) for name, part in evidence.items()},
+            }
+            for (each, score), evidence in zip(answer.passages, answer.evidence, strict=True)
+        ],
         "method": answer.method,
         "words": list(answer.words),
         "missing": list(answer.missing),

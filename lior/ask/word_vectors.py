@@ -334,7 +334,8 @@ class Asked:
     whole: np.ndarray
     """Scalar product of the question's unit vector with each term, so lessened, float32 ``(T,)``."""
     own: np.ndarray
-    """Share of what each word tells that those half as like do not, float64 ``(W,)`` in [0, 1]."""
+    """Share of what each word of the text tells that those half as like do not, float64 ``(W,)`` in [0, 1];
+    1 for a date or a word without a vector."""
 
 
 def asked(space: Space, query: Query) -> Asked:
@@ -379,7 +380,7 @@ def _compared(space: Space, query: Query, rows: np.ndarray, likeness: np.ndarray
         factor[near], factor[places[owners == row]] = kept, 1
         worth[row] *= factor
         products[row] *= factor
-        own[row] = 1 - np.interp(HALF, alike[row, near[::-1]], kept[::-1])
+        own[row] = 1 - np.interp(HALF, alike[row, near[::-1]], kept[::-1]) if rows[row].any() else 1
     whole = products.sum(0) / max(float(np.linalg.norm(rows.sum(0))), 1e-9)
     return Asked(query, alike, worth, whole, own)
 

@@ -184,6 +184,9 @@ class Retriever(Protocol):
 class Judging(Protocol):
     """A retriever that tells by itself whether a passage answers."""
 
+    least: ClassVar[float]
+    """Confidence from which on a passage is given as the answer."""
+
     def confidence(self, index: InvertedIndex, question: str, ranking: Ranking) -> float | None:
         """The probability that the first passage does, in [0, 1]; ``None`` where words alone tell.
 

@@ -67,7 +67,8 @@ class Agents(MCPServer[Any]):
     async def ask(self, question: str, top: int = 3) -> dict[str, Any]:
         """Find the passages of the user's documents that answer a question, with document and line.
 
-        `found`: whether they speak of it; `answer`: the passage to quote; `passages`: the nearest.
+        `found`: whether they speak of it; `answer`: the passage to quote; `block`: what it stands in;
+        `passages`: the nearest.
         """
         with tool_errors():
             form = AskRequest(question=question, top=top)

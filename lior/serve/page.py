@@ -163,7 +163,7 @@ def _answer(answer: Answer) -> tuple[str, str]:
     """HTML of the answer and of the other passages, as the script shows them."""
     if answer.answer:
         sure = f"{answer.confidence:.0%} sure"
-        quote = f'<blockquote class="quote">{escape(answer.answer.text)}</blockquote>'
+        quote = f'<blockquote class="quote">{_quote(answer)}</blockquote>'
         head = f'{quote}<p class="place">{_where(answer.answer)} · {sure}</p>'
     else:
         head = f'<p class="notice">Nothing in the documents speaks of it: {escape(answer.note)}.</p>'
@@ -173,6 +173,17 @@ def _answer(answer: Answer) -> tuple[str, str]:
     )
     title = "Also" if answer.answer else "The nearest"
     return head, f'<h3>{title}</h3><ol class="others">{rows}</ol>' if rows else ""
+
+
+def _quote(answer: Answer) -> str:
+    """The sentence in its block."""
+    block = answer.block
+    if block is None:
+        return escape(answer.answer.text if answer.answer else "")
+    parts = block.text[: block.begin], block.text[block.begin : block.end], block.text[block.end :]
+    before, said, after = map(escape, parts)
+    around = (f'<span class="around">{each}</span>' if each else "" for each in (before, after))
+    return f'<span class="said">{said}</span>'.join(around)
 
 
 def _where(passage: Passage) -> str:

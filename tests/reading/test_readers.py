@@ -473,19 +473,21 @@ def test_a_missing_package_is_named_with_its_extra(name, module, monkeypatch):
 
 def test_html_marks_terms_headings_heads_of_tables_and_links_alone():
     page = b"""<title>T</title><dl><dt>auto<dd><p>Commits.</p><p>By
-itself.</p><dt>begin<dd>Starts.</dl><p><b>How?</b></p><p><b>So</b> it is.</p>
+itself.</p><dt>begin<br>start<dd>Starts.<h3>In it</h3></dl><h2>On it\xc2\xb6</h2>
+<p><b>How</b> <i>it</i>?<br><b>Why?</b></p><p><b>So</b> it is.</p>
 <table><tr><th>name<th>phone</tr><tr><td>Ada<td>12</tr></table>
 <ul><li><a href="x">Elsewhere,
 far away</a></ul><p><a href="y">See</a> this.</p>"""
     document = one(page, "a.html")
     assert [line for line in document.text.split("\n") if line] == [
-        "auto::", "    Commits.", "    By", "    itself.", "begin::", "    Starts.", "###### How?",
+        "auto::", "    Commits.", "    By", "    itself.", "begin, start::", "    Starts.",
+        "    In it", "## On it", "###### How it?, Why?",
         "So it is.",
         "name | phone", "--- | ---", "Ada | 12", "- Elsewhere,", "far away", "See this.",
     ]  # fmt: skip
     lines = document.text.split("\n")
     assert [lines[number] for number in document.wrapped] == ["    itself.", "far away"]
-    assert [lines[number] for number in document.titles] == ["- Elsewhere,", "far away"]
+    assert [lines[number] for number in document.titles] == ["    In it", "- Elsewhere,", "far away"]
 
 
 PAGE = r"""'\" t

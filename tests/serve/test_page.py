@@ -16,7 +16,7 @@ from tests.serve.servers import PLAN, running
 
 def test_asking_needs_no_script(http):
     text = http.get("/", params={"q": "When is the boiler serviced?"}).text
-    assert '<blockquote class="quote">The boiler is serviced in October.</blockquote>' in text
+    assert '<span class="said">The boiler is serviced in October.</span>' in text
     assert "<mark>The boiler is serviced in October.</mark>" in text
     assert 'href="/document?name=house.md&amp;line=3"' in text
     assert 'value="When is the boiler serviced?"' in text

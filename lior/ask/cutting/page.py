@@ -62,7 +62,10 @@ class Page:
 
     def indent(self, number: int) -> int:
         """Columns of white space before a line."""
-        line = self.lines[number].expandtabs()
+        line = self.lines[number]
+        if line[:1] not in (" ", "\t"):
+            return 0
+        line = line.expandtabs() if "\t" in line else line
         return len(line) - len(line.lstrip())
 
     def blank(self, number: int) -> bool:

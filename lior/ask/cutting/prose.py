@@ -15,6 +15,8 @@ from lior.ask.cutting.terms import defined
 _ATX = re.compile(r" {0,3}(#{1,6})\s+(.+?)[\s#]*$")
 _RULE = re.compile(r"([=\-~^\"'*+#.`:_])\1{2,}\s*$")
 _BOLD = re.compile(r" {0,3}(\*\*|__)([^\W\d][^*_\d.!:]*\??)\1\s*$")
+_FRAME = re.compile(r"\s*[│├┤┼─┌┬┐└┴┘╞╡╪═╔╗╚╝╠╣║+|-]*[├┼─┌└╞╪═╔╚╠][│├┤┼─┌┬┐└┴┘╞╡╪═╔╗╚╝╠╣║+|-]*\s*$")
+"""A line of the frame around a table."""
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _TABLE_RULE = re.compile(r"\s*\|?[\s:|+=-]+\|?\s*$")
 _LITERAL = re.compile(
@@ -23,11 +25,16 @@ _LITERAL = re.compile(
 """What announces code in reStructuredText."""
 _LINK = re.compile(r"\s*(?:(?:[-*+•]|\d{1,3}[.)])\s+)?\[[^\[\]]+\]\([^()\s]*\)\s*$")
 _LEADERS = re.compile(r"(?:\. ?){4,}\s*\w{1,5}\s*$")
+_NUMBERED = re.compile(
+    r"(?:(\d{1,2}(?:\.\d{1,3})+)\.?|(?:Chapter|Appendix|Part) [\dA-Z]{1,4}[.:]?)\s+\S.{0,78}[^\s.,;:!?]$"
+)
+_ENTRY = re.compile(r"\s*((?:\d{1,3}\.)+)\s+\S.{0,78}[^\s.,;:!]$")
+"""A line of a table of contents that has numbers of sections only."""
 _LARGEST_GROUP = 40
 """Most passages of a list that are one group."""
 _CAPITALS = re.compile(r"[A-Z][A-Z0-9 ,&/()'-]{2,58}$")
-_PSEUDO, _TERMS = 90, 100
-"""Levels of headings in bold, and of terms that are not indented, deeper than those of other headings."""
+_SECTION, _PSEUDO, _TERMS = -9, 90, 100
+"""Levels of numbered chapters (above all others), headings in bold, terms that are not indented."""
 
 
 def prose(page: Page, title: tuple[str, ...], first: int = 0, group: int = 0) -> Iterator[Part]:
@@ -75,7 +82,7 @@ class _Cutter:
                 yield from self._enter(_TERMS + page.indent(number), term.text, number)
                 number = term.last + (not term.inline)
                 beside = not page.blank(number) and page.indent(number) <= page.indent(term.last)
-                if term.inline or beside:
+                if term.inline or (beside and term.marked):
                     self.attached = True
                     end = self._end(number)
                     yield from self._paragraph(range(number, end), entry=term.inline)
@@ -157,6 +164,8 @@ def _heading(page: Page, number: int, levels: dict[str, int]) -> tuple[int, str,
             return level, lines[number + 1].strip(), (number + 1, number + 2)
     if (bold := _BOLD.match(line)) and page.blank(number - 1):
         return _PSEUDO, bold[2].strip(), (number, number)
+    if page.blank(number - 1) and page.blank(number + 1) and (numbered := _NUMBERED.match(line)):
+        return _SECTION + (numbered[1] or "").count("."), line.strip(), (number, number)
     if over or (not page.blank(number - 1) and not _RULE.match(lines[number - 1])):
         return None
     below = "" if page.blank(number + 1) else lines[number + 1]
@@ -184,12 +193,14 @@ def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, e
         yield from _table(page, lines, group, headings)
         return
     waiting: list[int] = []
+    entries = [_ENTRY.match(page.lines[number][:LONG]) for number in lines]
+    contents = len(lines) > 3 and all(entries) and any(e[1].count(".") > 1 for e in entries if e)
     for number in lines:
         line = page.lines[number]
-        named = _LEADERS.search(line[-LONG:]) or _LINK.match(line[:LONG])
+        named = contents or _names(line)
         names = number in page.titles or bool(named and number not in page.wrapped)
-        ruled = _RULE.match(line)
-        if names or ruled or ITEM.match(line):
+        ruled = _RULE.match(line) or _FRAME.match(line[:LONG])
+        if names or ruled or ITEM.match(line) or line.lstrip()[:1] == "│":
             yield from page.cut(waiting, group, headings)
             waiting = []
         if names:
@@ -201,6 +212,12 @@ def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, e
         elif not ruled:
             waiting.append(number)
     yield from page.cut(waiting, group, headings, together=entry)
+
+
+def _names(line: str) -> bool:
+    """Whether a line ends with leaders and the number of a page, or is a link alone."""
+    dotted = "..." in line or ". . ." in line
+    return bool((dotted and _LEADERS.search(line[-LONG:])) or ("](" in line and _LINK.match(line[:LONG])))
 
 
 def _table(page: Page, lines: Sequence[int], group: int, headings: tuple[str, ...]) -> Iterator[Part]:

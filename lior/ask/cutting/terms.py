@@ -19,7 +19,7 @@ _WORDS = 6
 _MARKED = re.compile(r"\s*(\S(?:.*\S)?)(?:::|;;)\s*$")
 """A term of AsciiDoc, and of readers that know what is a term."""
 _DIRECTIVE = re.compile(
-    r"\s*\.\. (?:\w+:)?(?:\w*function|\w*method|class|(?:py)?data|macro|\w*type|struct|enum|enumerator"
+    r"\s*\.\. (?:\w+:)?(\w*function|\w*method|class|(?:py)?data|macro|\w*type|struct|enum|enumerator"
     r"|\w*member|attribute|exception|option|cmdoption|envvar|command|variable|module|confval|setting|role|describe|object"
     r"|var|property|decorator|opcode|token)::\s+(\S.*)"
 )
@@ -41,6 +41,8 @@ class Term(NamedTuple):
     """Its last line."""
     inline: bool = False
     """Whether its definition begins on that line."""
+    marked: bool = False
+    """Whether a mark tells that it is one, so that its definition need not be indented."""
 
 
 def defined(page: Page, number: int) -> Term | None:
@@ -95,12 +97,12 @@ def _marked(page: Page, number: int) -> Term | None:
     while last < len(page.lines) and last - number < _MANY and (match := _MARKED.match(page.lines[last])):
         terms.append(match[1])
         last += 1
-    return Term(", ".join(terms), last - 1) if terms and not page.blank(last) else None
+    return Term(", ".join(terms), last - 1, marked=True) if terms and not page.blank(last) else None
 
 
 def _directive(page: Page, number: int, match: re.Match[str]) -> Term:
     """The names that a directive of reStructuredText describes, in lines below each other."""
-    terms, last, column = [match[1]], number, match.start(1)
+    terms, last, column = [f"{match[1]} {match[2]}"], number, match.start(2)
     while last - number < _MANY and not page.blank(last + 1) and page.indent(last + 1) == column:
         last += 1
         terms.append(page.lines[last].strip())

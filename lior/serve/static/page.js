@@ -115,13 +115,17 @@ function showAnswer(found) {
   const box = $("answer");
   hideTip();
   if (found.answer) {
-    const quote = make("blockquote", { class: "quote" }, found.answer.text);
+    const said = make("span", { class: "said" }, found.answer.text);
+    const { text = "", begin = 0, end = 0 } = found.block ?? {};
+    const letters = [...text]; // the server counts characters, a string counts halves of some
+    const around = (from, to) => from < to ? [make("span", { class: "around" }, letters.slice(from, to).join(""))] : [];
+    const quote = make("blockquote", { class: "quote" }, ...around(0, begin), said, ...around(end, letters.length));
     const sure = ` · ${Math.round(found.confidence * 100)}% sure`;
     const source = make("button", { type: "button", class: "quiet", id: "sources" }, "Where do these words come from?");
     source.addEventListener("click", async () => {
       source.disabled = true;
       try {
-        await explain(quote, "", found.answer.text, found.answer);
+        await explain(said, "", found.answer.text, found.answer);
         source.replaceWith(make("p", { class: "place" }, "Point at a word, or move with the arrow keys; Enter opens the place."));
         quote.querySelector(".word")?.focus();
       } catch (error) { source.replaceWith(notice(error.message)); }

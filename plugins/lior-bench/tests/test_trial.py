@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from lior.interfaces import Passage
+from lior.interfaces import Block, Passage
 from lior_bench import trial
 from lior_bench.asking import COLUMNS, counts, judge
 from lior_bench.checkout import folder as checkout
@@ -89,6 +89,7 @@ class Answer:
     answer: Passage | None = None
     passages: tuple[tuple[Passage, float], ...] = ()
     confidence: float = 1.0
+    block: Block | None = None
 
 
 def perfect(folder: Path, asked: str) -> Answer:

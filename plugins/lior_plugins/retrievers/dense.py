@@ -12,10 +12,10 @@ from lior.ask.answering import LIGHT, logistic, named
 from lior.ask.arrays import best
 from lior.ask.dates import MARK
 from lior.ask.inverted import InvertedIndex
-from lior.ask.querying import Query, analyse, languages_of
+from lior.ask.querying import Query, analyse, asked_in, languages_of
 from lior.ask.ranking import recall
 from lior.ask.word_vectors import Asked, Space
-from lior.ask.words import ENGLISH, language_of, tokens
+from lior.ask.words import ENGLISH, tokens
 from lior.interfaces import Ranking
 from lior_plugins.retrievers.settle import Settle, score
 
@@ -60,6 +60,7 @@ class Dense:
     """
 
     api_version: ClassVar[int] = 1
+    least: ClassVar[float] = 0.5
 
     def __attrs_post_init__(self) -> None:
         word_vectors.read()
@@ -79,6 +80,11 @@ class Dense:
             scores=found.scores[allowed],
             recall=found.shares[allowed],
             method=f"{found.method}, meaning",
+            evidence={
+                "vectors of words": found.cosines[allowed],
+                "near words": found.shares[allowed],
+                "words": found.words[allowed],
+            },
             query=found.query,
         )
 
@@ -89,16 +95,18 @@ class Dense:
         German and French notes do not answer 2 are refused by vectors, 11 by words.
         """
         vectors = word_vectors.read()
-        if not _readable(question) or (vectors.english and _language(index, question) != ENGLISH):
+        if not _readable(question) or (
+            vectors.english and asked_in(tokens(question), languages_of(index)) != ENGLISH
+        ):
             return None
         space, row = word_vectors.space(index, vectors), int(ranking.passages[0])
         alike = word_vectors.likest(space, _asked(space, ranking.query).alike, np.array([row]))
         heavy = ~_light(ranking.query)
         least = float((alike[heavy] if heavy.any() else alike)[:, 0].min(initial=1))
-        own = float(ranking.scores[0]) - _likelier(index)[row] / _ALL
+        score = float(ranking.scores[0]) - _likelier(index)[row] / _ALL
         names = named(question)
         nowhere = any(word in names or word.startswith(MARK) for word in ranking.query.missing)
-        return logistic(SURE[0] * own + SURE[1] * least + SURE[2] - NOWHERE * nowhere)
+        return logistic(SURE[0] * score + SURE[1] * least + SURE[2] - NOWHERE * nowhere)
 
 
 @attrs.frozen(eq=False)
@@ -117,6 +125,8 @@ class Candidates:
     """Share of the question that each passage has in near words, float64 ``(C,)`` in [0, 1]."""
     scores: np.ndarray
     """Score of ``dense``, float64 ``(C,)``."""
+    own: float
+    """Share of the question that only its own words tell, in [0, 1]: rare ones, and dates."""
     method: str
 
 
@@ -132,7 +142,8 @@ def candidates(index: InvertedIndex, question: str, others: np.ndarray | None = 
     cosines = word_vectors.cosines(space, asked)
     told = query.word_idf * np.where(_light(query), LIGHT_SHARE, 1)
     told /= max(told.sum(), 1e-9)
-    total = cosines + (WORDS + EXACT * float(told @ asked.own)) * words + _likelier(index)
+    own = float(told @ asked.own)
+    total = cosines + (WORDS + EXACT * own) * words + _likelier(index)
     rows = np.union1d(best(total, CANDIDATES), best(words, CANDIDATES))
     if others is not None:
         rows = np.union1d(rows, best(np.where(others, total, -np.inf), min(CANDIDATES, int(others.sum()))))
@@ -141,7 +152,9 @@ def candidates(index: InvertedIndex, question: str, others: np.ndarray | None = 
     scores = (total[rows] + NEAR_WORDS * shares) / _ALL
     order = np.lexsort((rows, -scores))
     rows = rows[order]
-    return Candidates(query, asked, rows, cosines[rows], words[rows], shares[order], scores[order], method)
+    return Candidates(
+        query, asked, rows, cosines[rows], words[rows], shares[order], scores[order], own, method
+    )
 
 
 def _asked(space: Space, query: Query) -> Asked:
@@ -153,11 +166,6 @@ def _readable(question: str) -> bool:
     """Whether most words are of Latin letters: vectors know little of others."""
     words = tokens(question)
     return 2 * sum(word[0] < "\u0250" for word in words) >= len(words)
-
-
-def _language(index: InvertedIndex, question: str) -> str:
-    languages = languages_of(index)
-    return language_of(tokens(question), languages, default=languages[0], least=1)
 
 
 def _likelier(index: InvertedIndex) -> np.ndarray:

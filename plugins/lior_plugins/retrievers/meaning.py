@@ -11,6 +11,7 @@ import numpy as np
 from lior.ask.answering import logistic
 from lior.ask.embedding import HINT, VectorStore
 from lior.ask.inverted import InvertedIndex
+from lior.ask.querying import repaired
 from lior.errors import MissingPackage
 from lior.interfaces import Ranking
 from lior_plugins.retrievers.dense import candidates
@@ -20,7 +21,7 @@ CANDIDATES, OTHERS = 100, 60
 """Most passages that the first encoder reads for a question, and the second one, which is slower."""
 KIND = 0.05
 """What a passage with what the question asks for, such as a date, has more."""
-SURE = (2.6, 2.4, -3.2)
+SURE = (2.9, 2.0, -4.0)
 """Logarithmic odds that the first passage answers: weights of its relatedness and of the distance to the next
 block, and a constant. Fitted to the sets for fitting of lior_bench.questions."""
 
@@ -32,8 +33,9 @@ class Meaning:
     Words and vectors of words find 100 candidates (:class:`~lior_plugins.retrievers.dense.Dense`). The
     encoder reads those, and what it read is kept in the index: the ranking is the same whatever was read
     before. The score is the mean of ``(cosine − unrelated)/(related − unrelated)``, with the usual cosines of
-    the encoder, and of the share of the question that the passage has in near words. Where a second encoder
-    is installed, it judges the pairs of question and passage in whose languages the first was not trained.
+    the encoder, and of the share of the question that the passage has in near words. This share stands in for
+    the encoder, too, as far as only the question's own words tell: rare ones and dates. Where a second one is
+    installed, it judges the pairs of question and passage in whose languages the first was not trained.
 
     For a topic, a question of at least 7 words, the score is the mean of that and of the one of ``settle``,
     in the range of the first. Documents are ranked by :func:`~lior_plugins.retrievers.settle.documents`.
@@ -47,6 +49,7 @@ class Meaning:
 
     api_version: ClassVar[int] = 1
     embeds: ClassVar[bool] = True
+    least: ClassVar[float] = 0.15
 
     def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
@@ -64,13 +67,23 @@ class Meaning:
         chosen = np.flatnonzero(number < np.where(own, CANDIDATES, OTHERS))
         rows = found.rows[chosen]
         related = _related(vectors, question, rows, mine[rows], asked)
+        spelled, sure = repaired(question, found.query)
+        if spelled != question:
+            related += sure * (_related(vectors, spelled, rows, mine[rows], None) - related)
         shares = found.shares[chosen]
-        scores = (related + shares) / 2
+        judged = (1 - found.own) * related + found.own * shares
+        scores = (judged + shares) / 2
         if len(found.query.word_idf) >= TOPIC:
             words = found.words[chosen]
             scores = (scores + words * (related.max(initial=0) / max(words.max(initial=0), 1e-9))) / 2
         order = np.lexsort((rows, -scores))[: max(top, 0)]
-        evidence = {"encoder": related, "near words": shares, "words": found.words[chosen]}
+        evidence = {
+            "encoder": related,
+            "judged": judged,
+            "near words": shares,
+            "words": found.words[chosen],
+            "vectors of words": found.cosines[chosen],
+        }
         return Ranking(
             passages=rows[order],
             scores=scores[order],
@@ -88,7 +101,7 @@ class Meaning:
         block, scores = index.layout.block_of[ranking.passages], ranking.scores
         others = np.flatnonzero(block != block[0])
         distance = 2 * min(scores[0] - scores[others[0]], 0.5) if len(others) else 1.0
-        return logistic(SURE[0] * float(ranking.evidence["encoder"][0]) + SURE[1] * distance + SURE[2])
+        return logistic(SURE[0] * float(ranking.evidence["judged"][0]) + SURE[1] * distance + SURE[2])
 
 
 def _related(

@@ -11,7 +11,7 @@ from typing import Protocol
 import attrs
 
 import lior
-from lior.interfaces import Passage
+from lior.interfaces import Block, Passage
 
 SURE = 0.9
 """From this confidence on, a wrong answer is counted as one that misleads."""
@@ -66,6 +66,8 @@ class Answer(Protocol):
     @property
     def answer(self) -> Passage | None: ...
     @property
+    def block(self) -> Block | None: ...
+    @property
     def passages(self) -> Sequence[tuple[Passage, float]]: ...
 
 
@@ -97,20 +99,16 @@ class Judged:
 def judge(question: Question, answer: Answer, block: Callable[[Passage], str]) -> Judged:
     """Compare an answer with what is expected; ``block`` gives the text around a passage."""
     best = [passage for passage, _ in answer.passages[:3]]
-    quoted = answer.answer if answer.found else None
-    shown = quoted or (best[0] if best else None)
-    right = [question.answered_by(each) for each in best]
+    shown = answer.answer if answer.found else best[0] if best else None
+    around = answer.block.text if answer.found and answer.block else block(shown) if shown else ""
     return Judged(
         question=question,
         confidence=answer.confidence,
         refused=not answer.found,
-        passages=tuple(right),
-        blocks=tuple(
-            alone or question.answered_by(each, block(each)) for alone, each in zip(right, best, strict=True)
-        ),
-        quoted=question.answered_by(quoted),
-        right=shown is not None
-        and (question.answered_by(shown) or question.answered_by(shown, block(shown))),
+        passages=tuple(question.answered_by(each) for each in best),
+        blocks=tuple(question.answered_by(each, block(each)) for each in best),
+        quoted=answer.found and question.answered_by(shown),
+        right=question.answered_by(shown) or question.answered_by(shown, around),
         shown=squeezed(shown.text) if shown else "",
     )
 
@@ -133,14 +131,15 @@ COLUMNS = ("questions", "first", "three", "block", "block 3", "quoted", "refused
 
 
 def counts(judged: Sequence[Judged]) -> tuple[int, ...]:
-    """Questions; the right passage first and among three; its block first and among three; the right sentence
-    quoted; refused; wrong at a confidence of :data:`SURE` or more."""
+    """Questions; the right passage first and among three; the answer in the block that is shown first, and in
+    it or that of one of three; the right sentence quoted; refused; wrong at a confidence of :data:`SURE` or
+    more."""
     return (
         len(judged),
         sum(any(each.passages[:1]) for each in judged),
         sum(any(each.passages) for each in judged),
-        sum(any(each.blocks[:1]) for each in judged),
-        sum(any(each.blocks) for each in judged),
+        sum(each.right for each in judged),
+        sum(each.right or any(each.blocks) for each in judged),
         sum(each.quoted for each in judged),
         sum(each.refused for each in judged),
         sum(each.misleads for each in judged),
