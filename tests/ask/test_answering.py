@@ -197,6 +197,8 @@ def test_the_block_that_answers(name, text, question, quoted):
     assert block.text[block.begin : block.end] == answer.answer.text
     assert block.document == answer.answer.document == name
     assert block.line <= answer.answer.line <= block.end_line
+    rows = index.inverted.rows(name)
+    assert block.text in {index.block(row).text for row in rows}
 
 
 def test_two_sentences_are_confirmed_by_the_fact():

@@ -129,7 +129,9 @@ def test_an_exact_word_wins(question):
 
 @needs_vectors
 def test_a_question_is_read_as_it_was_meant():
-    index = indexed(("The number of the plumber.", "The vaccination of the children.", "It stands on the shelf."))
+    index = indexed(
+        ("The number of the plumber.", "The vaccination of the children.", "It stands on the shelf.")
+    )
     vectors = word_vectors.read()
     for question, meant, sure in (
         ("Numer of the plumer?", "number of the plumber?", 0.6),

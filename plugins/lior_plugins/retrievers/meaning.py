@@ -14,11 +14,14 @@ from lior.ask.inverted import InvertedIndex
 from lior.ask.querying import repaired
 from lior.errors import MissingPackage
 from lior.interfaces import Ranking
-from lior_plugins.retrievers.dense import candidates
+from lior_plugins.retrievers.dense import Candidates, candidates
 from lior_plugins.retrievers.settle import TOPIC, documents
 
-CANDIDATES, OTHERS = 100, 60
-"""Most passages that the first encoder reads for a question, and the second one, which is slower."""
+CANDIDATES, OTHERS, BY_WORDS = 80, 50, 20
+"""Passages that the first encoder reads for a question, and the second one, which is slower; and the best by
+words alone, which are read in any case."""
+WORDS, OF_TOPIC = 0.25, 1.5
+"""Weight of the score of words, as a share of the best one's, and where the question describes a topic."""
 KIND = 0.05
 """What a passage with what the question asks for, such as a date, has more."""
 SURE = (2.9, 2.0, -4.0)
@@ -37,8 +40,8 @@ class Meaning:
     the encoder, too, as far as only the question's own words tell: rare ones and dates. Where a second one is
     installed, it judges the pairs of question and passage in whose languages the first was not trained.
 
-    For a topic, a question of at least 7 words, the score is the mean of that and of the one of ``settle``,
-    in the range of the first. Documents are ranked by :func:`~lior_plugins.retrievers.settle.documents`.
+    For a topic, a question of at least 7 words, the score of ``settle`` counts more. Documents are ranked by
+    :func:`~lior_plugins.retrievers.settle.documents`.
 
     Raises
     ------
@@ -62,26 +65,22 @@ class Meaning:
             return documents(index, question, top, second or vectors)
         asked = vectors.question(question) if mine.any() else None
         found = candidates(index, question, None if mine.all() else ~mine)
-        own = mine[found.rows]
-        number = np.where(own, np.cumsum(own) - 1, np.cumsum(~own) - 1)
-        chosen = np.flatnonzero(number < np.where(own, CANDIDATES, OTHERS))
-        rows = found.rows[chosen]
+        chosen = _chosen(found, mine[found.rows])
+        rows, words = found.rows[chosen], found.words[chosen]
         related = _related(vectors, question, rows, mine[rows], asked)
         spelled, sure = repaired(question, found.query)
         if spelled != question:
             related += sure * (_related(vectors, spelled, rows, mine[rows], None) - related)
         shares = found.shares[chosen]
         judged = (1 - found.own) * related + found.own * shares
-        scores = (judged + shares) / 2
-        if len(found.query.word_idf) >= TOPIC:
-            words = found.words[chosen]
-            scores = (scores + words * (related.max(initial=0) / max(words.max(initial=0), 1e-9))) / 2
+        weight = OF_TOPIC if len(found.query.word_idf) >= TOPIC else WORDS
+        scores = (judged + shares + weight * words / max(words.max(initial=0), 1e-9)) / 2
         order = np.lexsort((rows, -scores))[: max(top, 0)]
         evidence = {
             "encoder": related,
             "judged": judged,
             "near words": shares,
-            "words": found.words[chosen],
+            "words": words,
             "vectors of words": found.cosines[chosen],
         }
         return Ranking(
@@ -102,6 +101,16 @@ class Meaning:
         others = np.flatnonzero(block != block[0])
         distance = 2 * min(scores[0] - scores[others[0]], 0.5) if len(others) else 1.0
         return logistic(SURE[0] * float(ranking.evidence["judged"][0]) + SURE[1] * distance + SURE[2])
+
+
+def _chosen(found: Candidates, mine: np.ndarray) -> np.ndarray:
+    """Numbers of the candidates that are read, ascending: ``mine`` by the first encoder, bool ``(C,)``."""
+    own = np.cumsum(mine) <= CANDIDATES
+    other = np.cumsum(~mine) <= OTHERS
+    rank = np.empty(len(mine), np.int64)
+    rank[np.argsort(-found.words, kind="stable")] = np.arange(len(mine))
+    by_words = (rank < BY_WORDS) & (found.words > 0)
+    return np.flatnonzero(by_words | np.where(mine, own, other))
 
 
 def _related(
