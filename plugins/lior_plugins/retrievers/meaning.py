@@ -15,13 +15,13 @@ from lior.ask.querying import repaired
 from lior.errors import MissingPackage
 from lior.interfaces import Ranking
 from lior_plugins.retrievers.dense import NOWHERE, Candidates, candidates
-from lior_plugins.retrievers.settle import documents
+from lior_plugins.retrievers.settle import TOPIC, documents
 
 CANDIDATES, OTHERS, BY_WORDS = 80, 50, 20
 """Passages that the first encoder reads for a question, and the second one, which is slower; and the best by
 words alone, which are read in any case."""
-WORDS = 0.25
-"""Weight of the score of words, as a share of the best one's."""
+WORDS, OF_TOPIC = 0.0, 1.5
+"""Weight of the score of words, as a share of the best one's, and where the question describes a topic."""
 KIND = 0.05
 """What a passage with what the question asks for, such as a date, has more."""
 SURE = (2.9, 2.0, -4.0)
@@ -42,7 +42,8 @@ class Meaning:
     the encoder, too, as far as only the question's own words tell: rare ones and dates. Where a second one is
     installed, it judges the pairs of question and passage in whose languages the first was not trained.
 
-    Documents are ranked by :func:`~lior_plugins.retrievers.settle.documents`.
+    For a topic, a question of at least 7 words, the score of ``settle`` counts more. Documents are ranked by
+    :func:`~lior_plugins.retrievers.settle.documents`.
 
     Raises
     ------
@@ -74,7 +75,8 @@ class Meaning:
             related += sure * (_related(vectors, spelled, rows, mine[rows], None) - related)
         shares = found.shares[chosen]
         judged = (1 - found.own) * related + found.own * shares
-        scores = (judged + shares + WORDS * words / max(words.max(initial=0), 1e-9)) / 2
+        weight = OF_TOPIC if len(found.query.word_idf) >= TOPIC else WORDS
+        scores = (judged + shares + weight * words / max(words.max(initial=0), 1e-9)) / 2
         order = np.lexsort((rows, -scores))[: max(top, 0)]
         evidence = {
             "encoder": related,
