@@ -146,6 +146,7 @@ def _suited(question: str, ranking: Ranking, texts: Mapping[int, Passage]) -> Ra
         scores=scores[order],
         recall=ranking.recall[order],
         evidence={name: values[order] for name, values in ranking.evidence.items()},
+        suits=bool(more[order[0]]) if more else True,
     )
 
 

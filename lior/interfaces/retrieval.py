@@ -106,6 +106,8 @@ class Ranking:
     """The question as terms of the index, after spelling correction."""
     evidence: Mapping[str, np.ndarray] = attrs.field(factory=dict)
     """What the score was made of, by name, float64 ``(K,)`` each: shown by ``lior ask --explain``."""
+    suits: bool = True
+    """Whether the first passage has what the question asks for, as far as it tells."""
     kind: float = 0.08
     """What is added to the score of a passage that has what the question asks for, such as a date."""
 
