@@ -56,7 +56,9 @@ class Asked:
         if passage.title or passage.text.rstrip("*_ ").endswith(("?", ":")):
             return True
         found = self.stems(passage.text)
-        return bool(found) and found <= self.weights.keys()
+        # "May" is a stop word, and a month: a sentence with what is asked for says more than the question.
+        says = expected(self.question) is not None and self.fits(passage)
+        return bool(found) and found <= self.weights.keys() and not says
 
     def fits(self, passage: Passage) -> bool:
         """Whether a passage has the kind of thing asked for; true where the question does not tell."""

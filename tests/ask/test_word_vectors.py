@@ -57,7 +57,7 @@ def test_other_words_of_the_same_meaning_are_found(text, other, question):
 @needs_vectors
 @pytest.mark.parametrize("question", ["Какая столица Монголии?", "モンゴルの首都は何ですか"])
 def test_a_question_in_other_letters_is_judged_by_its_words(question):
-    index = Index()
+    index = Index(retriever="dense")
     index.learn("a", "Котёл обслуживает фирма Линдквист. Запасной ключ у соседа.")
     index.learn("b", "予備の鍵は隣のオルセンさんが持っています。")
     assert not index.ask(question).found

@@ -77,6 +77,7 @@ def test_json_has_this_shape(lior):
     passage = {"document": "boiler.md", "line": 4, "column": 1, "place": "",
                "text": "To reset it, hold the red button for five seconds."}  # fmt: skip
     assert record["answer"].pop("context") == record["passages"][0].pop("context")
+    assert all(isinstance(part, float) for part in record["passages"][0].pop("evidence").values())
     assert set(record.pop("words")) == {"reset", "boiler"}
     assert record.pop("method")
     block = record.pop("block")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import Future
 from typing import ClassVar
 
 import attrs
 import numpy as np
 
+from lior.ask import word_vectors
 from lior.ask.answering import logistic, nowhere
-from lior.ask.embedding import HINT, VectorStore
+from lior.ask.embedding import HINT, VARIABLE, VectorStore, default_embedder
 from lior.ask.inverted import InvertedIndex
 from lior.ask.querying import repaired
 from lior.errors import MissingPackage
 from lior.interfaces import Ranking
-from lior_plugins.retrievers.dense import Candidates, candidates
+from lior_plugins.retrievers.dense import Candidates, Dense, candidates
 from lior_plugins.retrievers.settle import TOPIC, documents
 
 CANDIDATES, OTHERS, BY_WORDS = 80, 50, 20
@@ -50,22 +52,28 @@ class Meaning:
     For a topic, a question of at least 7 words, the score of ``settle`` counts more. Documents are ranked by
     :func:`~lior_plugins.retrievers.settle.documents`.
 
+    An index without an embedder is ranked by :class:`~lior_plugins.retrievers.dense.Dense`.
+
     Raises
     ------
     MissingPackage
-        From :meth:`rank`, when the index has no embedder; from the constructor, when there are no word
-        vectors.
+        From the constructor, when there are no word vectors or no encoder.
     """
 
     api_version: ClassVar[int] = 1
     embeds: ClassVar[bool] = True
     least: ClassVar[float] = 0.12
 
+    def __attrs_post_init__(self) -> None:
+        word_vectors.read()
+        if not default_embedder() and os.environ.get(VARIABLE) is None:
+            raise MissingPackage(f"the retriever meaning needs a sentence encoder: {HINT}, or use dense.")
+
     def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
         vectors = (index.finer or index).vectors
         if vectors is None:
-            raise MissingPackage(f"the retriever meaning needs an embedder: {HINT}, or use settle.")
+            return Dense().rank(index, question, top)
         mine = vectors.judges(question)
         if index.finer is not None:
             second = vectors.companion if 2 * mine.sum() < len(mine) else None
@@ -102,10 +110,10 @@ class Meaning:
             kind=KIND,
         )
 
-    def confidence(self, index: InvertedIndex, question: str, ranking: Ranking) -> float:
+    def confidence(self, index: InvertedIndex, question: str, ranking: Ranking) -> float | None:
         """The probability that the first passage answers."""
         if "encoder" not in ranking.evidence:
-            return 0.0
+            return Dense().confidence(index, question, ranking)
         block, scores = index.layout.block_of[ranking.passages], ranking.scores
         others = np.flatnonzero(block != block[0])
         distance = 2 * min(scores[0] - scores[others[0]], 0.5) if len(others) else 1.0
