@@ -24,7 +24,7 @@ import numpy as np
 from lior.errors import DataError
 from lior.files import PARTIAL, sync
 
-VERSION = 6
+VERSION = 7
 """Of the tables, of chunking and of the words; a file of another version is made anew."""
 _APPLICATION = 0x6C696F72
 """Mark of these files in the header of SQLite: "lior"."""

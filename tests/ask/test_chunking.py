@@ -132,6 +132,18 @@ def test_short_lines_stay_lines():
     assert quotes(text) == text.splitlines()
 
 
+def test_lines_of_a_price_list_are_passages():
+    prices = [
+        "Clifton Windows   4 sash windows, fitted   2,980",
+        "Harrow Joinery   4 sash windows, of oak   3,450",
+    ]
+    assert quotes("\n".join(prices)) == prices
+    wrapped = (
+        "We pay 12 pounds for the first of the windows and\nFriday is the day when the other 3 are paid."
+    )
+    assert quotes(wrapped) == [wrapped]
+
+
 def test_list_items_share_the_group_of_the_line_that_announces_them():
     items = ["1. Hold the red button.", "2. Wait a minute until the lamp\n   goes out."]
     found = passages("\n".join(["To reset it:", "", *items, "", "Elsewhere."]))

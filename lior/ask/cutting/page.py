@@ -141,7 +141,7 @@ def pieces(text: str, begin: int, end: int) -> Iterator[Span]:
 
 def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
     """Lines that belong together, most because they were wrapped: the first word of the next had no room."""
-    if len(lines) == 1:
+    if len(lines) == 1 or _entries(text, lines):
         yield from lines
         return
     wide = max(end - begin for begin, end in lines)
@@ -159,6 +159,18 @@ def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
             begin, end = first, last
         length = last - first
     yield begin, end
+
+
+def _entries(text: str, lines: Sequence[Span]) -> bool:
+    """Whether lines are a list without marks, such as prices: each begins anew, and has a number and no stop."""
+    return all(
+        not text[begin].islower()
+        and text[begin].isalnum()
+        and text[end - 1] not in ".!?,;:-–"
+        and re.search(r"\d", text[begin:end]) is not None
+        and not _BREAK.search(text, begin, end)
+        for begin, end in ((b, b + len(text[b:e].rstrip())) for b, e in lines)
+    )
 
 
 def _sentences(text: str, begin: int, end: int) -> Iterator[Span]:
