@@ -162,7 +162,7 @@ def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
 
 
 def _entries(text: str, lines: Sequence[Span]) -> bool:
-    """Whether lines are a list without marks, such as prices: each begins anew, and has a number and no stop."""
+    """Whether lines are a list without marks, such as prices: each begins anew, with a number and no stop."""
     return all(
         not text[begin].islower()
         and text[begin].isalnum()
