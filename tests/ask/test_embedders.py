@@ -13,21 +13,10 @@ import pytest
 
 from lior.ask.embedding import embedder
 from lior.errors import DataError, MissingPackage
-from lior.plugins.registry import registry
 from lior.testing.embedders import TEXTS, embedder_contract
 from lior_plugins.embedders import libraries, minilm
 
 REASON = "needs the extra lior[meaning]"
-
-
-@pytest.mark.parametrize("name", registry.names("embedder"))
-def test_contract(name):
-    make = registry.get("embedder", name)
-    try:
-        make()
-    except MissingPackage as missing:
-        pytest.skip(str(missing))
-    check(make)
 
 
 def check(make):
