@@ -17,7 +17,7 @@ import numpy as np
 
 from lior.ask.database import intact
 from lior.ask.inverted import InvertedIndex
-from lior.ask.words import CODES, LANGUAGES, language_of, tokens
+from lior.ask.words import CODES, LANGUAGES, language_of, latin, tokens
 from lior.errors import MissingPackage
 from lior.interfaces import Embedder, Passage
 
@@ -210,8 +210,7 @@ class VectorStore:
             return np.ones(len(self._index), bool)
         mine = np.isin(LANGUAGES, [CODES.get(code, "") for code in self.embedder.languages])
         words = tokens(question)
-        latin = 2 * sum(word[0] < "\u0250" for word in words) >= len(words)
-        if not latin or not mine[LANGUAGES.index(language_of(words, least=1))]:
+        if not latin(words) or not mine[LANGUAGES.index(language_of(words, least=1))]:
             return np.zeros(len(self._index), bool)
         layout = self._index.layout
         found: np.ndarray = mine[layout.languages][layout.document_of]

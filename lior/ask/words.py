@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
@@ -98,6 +98,11 @@ def tokens(text: str) -> list[str]:
     if not _IS_CJK.search(text):
         return found
     return list(chain.from_iterable(_pairs(word) if _IS_CJK.match(word) else (word,) for word in found))
+
+
+def latin(words: Sequence[str]) -> bool:
+    """Whether most words are of Latin letters."""
+    return 2 * sum(word[0] < "\u0250" for word in words) >= len(words)
 
 
 def _pairs(run: str) -> list[str]:

@@ -14,7 +14,7 @@ from lior.ask.inverted import InvertedIndex
 from lior.ask.querying import Query, analyse, asked_in, languages_of
 from lior.ask.ranking import recall
 from lior.ask.word_vectors import Asked, Space
-from lior.ask.words import ENGLISH, tokens
+from lior.ask.words import ENGLISH, latin, tokens
 from lior.interfaces import Ranking
 from lior_plugins.retrievers.settle import Settle, score
 
@@ -67,7 +67,7 @@ class Dense:
     def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
         # A whole document has a word near to any: only harm was measured.
-        if index.finer is not None or not _readable(question):
+        if index.finer is not None or not latin(tokens(question)):
             return Settle().rank(index, question, top)
         found = candidates(index, question)
         rows, likelier = found.rows, _likelier(index)[found.rows] / _ALL
@@ -94,7 +94,7 @@ class Dense:
         German and French notes do not answer 2 are refused by vectors, 11 by words.
         """
         vectors = word_vectors.read()
-        if not _readable(question) or (
+        if not latin(tokens(question)) or (
             vectors.english and asked_in(tokens(question), languages_of(index)) != ENGLISH
         ):
             return None
@@ -159,12 +159,6 @@ def candidates(index: InvertedIndex, question: str, others: np.ndarray | None = 
 def _asked(space: Space, query: Query) -> Asked:
     """A question by the meaning of its words; what only looks like a missing word is no match for it."""
     return word_vectors.asked(space, query.select(query.owners >= 0))
-
-
-def _readable(question: str) -> bool:
-    """Whether most words are of Latin letters: vectors know little of others."""
-    words = tokens(question)
-    return 2 * sum(word[0] < "\u0250" for word in words) >= len(words)
 
 
 def _likelier(index: InvertedIndex) -> np.ndarray:

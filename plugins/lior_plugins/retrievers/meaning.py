@@ -49,7 +49,7 @@ class Meaning:
     the encoder, too, as far as only the question's own words tell: rare ones and dates. Where a second one is
     installed, it judges the pairs of question and passage in whose languages the first was not trained.
 
-    For a topic, a question of at least 7 words, the score of ``settle`` counts more. Documents are ranked by
+    For a topic, a question of at least 7 words, the score of ``settle`` counts, too. Documents are ranked by
     :func:`~lior_plugins.retrievers.settle.documents`.
 
     An index without an embedder is ranked by :class:`~lior_plugins.retrievers.dense.Dense`.
