@@ -22,7 +22,7 @@ from lior.ask.inverted import InvertedIndex, Term
 from lior.ask.querying import Query, asked_in, idf, languages_of
 from lior.ask.ranking import highest_recall, recall
 from lior.ask.words import ENGLISH, language_of, stem, stop_words, tokens
-from lior.interfaces import Block, Judging, Passage, Ranking
+from lior.interfaces import Block, Judging, Passage, Ranking, Result
 
 _USUAL = (8.0, 0.5)
 """Slope and middle of the logistic function for a text too short to be asked questions."""
@@ -77,6 +77,11 @@ class Answer:
     """Words of the question that the text does not have."""
     note: str = ""
     """Why nothing was found, in one sentence."""
+    said: str = ""
+    """One line of its own instead of a quotation: a greeting, what it cannot do, a calculation in words or
+    why it is refused; empty where a passage is quoted or nothing was found."""
+    result: Result | None = None
+    """The calculation, where the question asks for one."""
 
 
 def answer(

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lior.interfaces import Block, Passage
+from lior.interfaces import Block, Passage, Result
 
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
 
 _PASSAGE = ("document", "line", "column", "text", "context", "place")
+_RESULT = ("operation", "value", "about", "arithmetic")
 _BLOCK = ("document", "line", "end_line", "text", "begin", "end")
 
 
@@ -22,8 +23,8 @@ def answer_record(answer: Answer) -> dict[str, Any]:
     ``question``, whether it was ``found`` and with which ``confidence``, the ``answer`` to quote (a passage
     or ``None``), the ``block`` that it stands in, from ``begin`` to ``end`` of the block's text, all
     ``passages`` with their ``score`` and the ``evidence`` that it was made of, best first, the ``method`` of
-    ranking, the ``words`` that were looked for, those ``missing`` in the text, and a ``note`` on why nothing
-    was found.
+    ranking, the ``words`` that were looked for, those ``missing`` in the text, a ``note`` on why nothing
+    was found, what is ``said`` where nothing is quoted, and the ``result`` of a calculation.
     """
     return {
         "question": answer.question,
@@ -43,6 +44,15 @@ def answer_record(answer: Answer) -> dict[str, Any]:
         "words": list(answer.words),
         "missing": list(answer.missing),
         "note": answer.note,
+        "said": answer.said,
+        "result": answer.result and _result_record(answer.result),
+    }
+
+
+def _result_record(result: Result) -> dict[str, Any]:
+    """A calculation with the rows that were used."""
+    return {name: getattr(result, name) for name in _RESULT} | {
+        "rows": list(map(passage_record, result.rows))
     }
 
 

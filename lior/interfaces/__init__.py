@@ -33,6 +33,7 @@ from typing import (
 )
 
 from lior.interfaces.retrieval import (  # noqa: F401
+    TABLE_KINDS,
     TEXT_KINDS,
     Block,
     Embedder,
@@ -41,7 +42,9 @@ from lior.interfaces.retrieval import (  # noqa: F401
     Passage,
     Ranking,
     Reader,
+    Result,
     Retriever,
+    Table,
 )
 
 if TYPE_CHECKING:

@@ -20,6 +20,25 @@ if TYPE_CHECKING:
 
 TEXT_KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
 """Kinds of text; they decide how a parsed document is cut into passages."""
+TABLE_KINDS = ("rows", "mail", "chat", "log", "events", "contacts")
+"""Kinds of tables. Columns of mail: from, to, date, subject; of a chat: date, from, text; of a log: date,
+level, text; of a calendar: begin, end, summary, place; of contacts: name, phone, mail, birthday,
+organisation, address."""
+
+
+@attrs.frozen(kw_only=True)
+class Table:
+    """Rows of a document that can be counted, listed and calculated with: those of a table in the usual
+    sense, messages, entries of a log, events of a calendar, contacts."""
+
+    kind: str = attrs.field(default="rows", validator=attrs.validators.in_(TABLE_KINDS))
+    name: str = ""
+    """Of the sheet, or the heading above it; empty where the document has one table."""
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...] = attrs.field(repr=False)
+    """Cells as they stand in the file, as many as columns; empty where there is nothing."""
+    lines: tuple[int, ...] = attrs.field(repr=False)
+    """Line of the document's text, from 0, at which each row begins."""
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +60,8 @@ class ParsedDocument:
     """Lines of the text, from 0, that go on with the sentence of the line before, where the reader knows."""
     titles: tuple[int, ...] = attrs.field(default=(), repr=False)
     """Lines of the text, from 0, that only name what stands elsewhere, such as a link alone."""
+    tables: tuple[Table, ...] = attrs.field(default=(), repr=False)
+    """What can be calculated with, where the reader knows."""
     notes: tuple[str, ...] = ()
     """What a user should know of how it was read, one line each: an encoding guessed, parts left out and
     why."""
@@ -87,6 +108,22 @@ class Block:
     """Where the sentence begins in ``text``."""
     end: int
     """Where it ends."""
+
+
+@attrs.frozen(kw_only=True)
+class Result:
+    """What was calculated from rows of tables, for a question such as "how much did we spend on food?"."""
+
+    operation: str
+    """``count``, ``list``, ``sum``, ``mean``, ``highest``, ``lowest``, ``newest`` or ``oldest``."""
+    value: str
+    """As it is shown: ``12``, ``1,234.50``, ``2025-03-04``; of a list the number of its rows."""
+    about: str
+    """Of what, with all conditions, in one line: ``amount in expenses.csv where category is food``."""
+    arithmetic: str = ""
+    """``12.30 + 4.20 = 16.50``, the middle left out where there are many; empty where nothing is added."""
+    rows: tuple[Passage, ...] = ()
+    """The rows that were used, with their places, in the order in which they are shown."""
 
 
 @attrs.frozen(kw_only=True, eq=False)

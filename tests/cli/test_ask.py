@@ -86,6 +86,7 @@ def test_json_has_this_shape(lior):
     assert block["text"].startswith("Boiler\nIt is serviced in October.")
     assert record == {
         "question": RESET, "found": True, "answer": passage, "passages": [passage], "missing": [], "note": "",
+        "said": "", "result": None,
     }  # fmt: skip
     told = lior("ask", "notes", "--json", "Who is Zaphod?")
     assert (told.code, json.loads(told.out)["answer"], json.loads(told.out)["found"]) == (1, None, False)
