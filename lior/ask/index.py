@@ -22,8 +22,10 @@ from lior.ask.blocks import joined, rows_of_block
 from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.embedding import VectorStore, default_embedder, digest
+from lior.ask.filters import Filters, Known, filtered
 from lior.ask.inverted import InvertedIndex
 from lior.ask.passages import PassageStore
+from lior.ask.records.store import RecordStore
 from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
@@ -282,7 +284,7 @@ class Index:
         if text not in map(digest, passages):
             raise UsageError(f"{document} has no such passage; ask again")
         question = " ".join(checked(question).lower().split())
-        if not _content(question):
+        if not answering.content(question):
             raise UsageError(f"the question {question[:60]!r} has only words that name nothing; reword it")
 
         def work() -> bool:
@@ -307,6 +309,7 @@ class Index:
                 key = self.inverted.add(document, texts, [p.group for p in passages], blocks=blocks)
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
+                self._records.add(key, parsed)
                 if document in questions:
                     self._confirm(document, passages, questions[document])
                 taken.append(document)
@@ -323,6 +326,7 @@ class Index:
             key = self.inverted.delete(document)
             self._passages.delete(key)
             self._vectors.delete(key)
+            self._records.delete(key)
             self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
         self._database.rows("DELETE FROM files WHERE name = ?", encoded(name))
         return questions
@@ -334,7 +338,7 @@ class Index:
         rows = [(encoded(document), text, each) for text, questions in kept.items() for each in questions]
         self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
         self._database.run("INSERT INTO questions VALUES (?, ?, ?)", rows)
-        words = {places[text]: [w for q in kept[text] for w in _content(q)] for text in kept}
+        words = {places[text]: [w for q in kept[text] for w in answering.content(q)] for text in kept}
         self.inverted.confirm(document, words)
 
     def _questions(self, document: str) -> dict[str, list[str]]:
@@ -363,7 +367,7 @@ class Index:
 
         return self._read(work)
 
-    def ask(self, question: str, top: int = 3) -> Answer:
+    def ask(self, question: str, top: int = 3, filters: Filters | None = None) -> Answer:
         """Find the passages that answer a question, and decide whether any does.
 
         Parameters
@@ -372,20 +376,28 @@ class Index:
             In words of any language; at most 10,000 characters.
         top
             Most passages in the answer.
+        filters
+            Which passages and rows count.
 
         Raises
         ------
         UsageError
-            When the question has no word to look for, or is too long.
+            When the question has no word to look for, or is too long; when no document has the kind or the
+            place of a filter.
         """
         if top < 1:
             raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
         checked(question)
         judge = self._retriever if isinstance(self._retriever, Judging) else None
 
-        def work() -> Answer:
-            ranking = self._retriever.rank(self.inverted, question, 4 * top + 10)
+        rank = partial(self._retriever.rank, self.inverted, question)
+
+        def answer(ranking: Ranking) -> Answer:
             return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
+
+        def work() -> Answer:
+            known = Known(self.inverted, self._records, self._passages, self.path, self._files)
+            return filtered(known, filters or Filters(), rank, 4 * top + 10, answer)
 
         return self._read(work)
 
@@ -475,6 +487,7 @@ class Index:
         self.inverted = InvertedIndex(database)
         """The counts of all passages."""
         self._passages = PassageStore(database)
+        self._records = RecordStore(database, self._passages)
         self._vectors = VectorStore(self.inverted, self.passage, self.embedder)
         self.inverted.vectors = self._vectors if self.embedder else None
         self._files = {}
@@ -562,11 +575,6 @@ def checked(question: str) -> str:
             "every text); name what it is about"
         )
     return question
-
-
-def _content(question: str) -> list[str]:
-    """The words of a question that name something."""
-    return [word for word in answering.subjects(question) if word not in answering.LIGHT]
 
 
 def default_retriever() -> str:
