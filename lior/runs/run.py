@@ -43,6 +43,7 @@ from lior.model.generation import generate
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
 from lior.reading.documents import RawDocument, as_bytes, read_documents
+from lior.reading.finding import as_paths
 from lior.runs import asking, editing, syncing
 from lior.runs.checkpoint import Checkpoint, Document, total
 from lior.runs.directory import RunDirectory, open_checkpoint, read_summary
@@ -456,7 +457,7 @@ def _text(name: str, value: Any) -> bytes:
 def _sources(text: str | Path | Sequence[str] | Mapping[str, str | bytes], field: str) -> list[RawDocument]:
     if isinstance(text, Mapping):
         return [RawDocument(name, _text(f"document {name!r}", value)) for name, value in text.items()]
-    paths = [str(text)] if isinstance(text, str | Path) else [str(path) for path in text]
+    paths = as_paths("text", text)
     if not paths:
         raise UsageError("nothing to learn was given; name files or folders")
     return read_documents(paths, field=field, strict=True)
