@@ -36,7 +36,7 @@ from lior.ask.index import Index
 from lior.config.options import checked_keywords
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
-from lior.errors import DataError, RunError, UsageError, did_you_mean, sentences
+from lior.errors import DataError, RunError, UsageError, did_you_mean, quantity, sentences
 from lior.model.detokenizer import Detokenizer
 from lior.model.evaluation import evaluate
 from lior.model.generation import generate
@@ -80,9 +80,11 @@ class Run:
 
     def __repr__(self) -> str:
         text = self.checkpoint.corpus
-        changes = f", {self.changes} changes not saved" if self.changes else ""
+        changes = f", {quantity(self.changes, 'change')} not saved" if self.changes else ""
         where = self.path or "in memory"
-        return f"<Run {where}: {text.documents} documents, {text.bytes:,} bytes{changes}>"
+        return (
+            f"<Run {where}: {quantity(text.documents, 'document')}, {quantity(text.bytes, 'byte')}{changes}>"
+        )
 
     @property
     def model(self) -> Model:
