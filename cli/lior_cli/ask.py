@@ -17,7 +17,7 @@ import click
 from platformdirs import user_cache_path
 
 from lior.ask.serialise import answer_record
-from lior.errors import DataError, LiorError, UsageError
+from lior.errors import DataError, LiorError, UsageError, quantity
 from lior_cli.options import PluginName, TextPath, WholeNumber, is_run, run_among
 from lior_cli.passages import echo_answer, echo_reasons, listed, style
 from lior_cli.sources import plain
@@ -180,7 +180,7 @@ def _progress(done: int, files: int) -> None:
 def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
     """Print on standard error what was read and how it was ranked."""
     skipped = len(index.skipped)
-    told = f"{index.files:,} file{'s' * (index.files != 1)}, {len(index):,} passages"
+    told = f"{quantity(index.files, 'file')}, {quantity(len(index), 'passage')}"
     told += f", {skipped:,} skipped" if skipped else ""
     if not verbose:
         if skipped or index.notes:
@@ -247,7 +247,9 @@ def _batch(index: Index, batch: Path, trec: Path) -> int:
                 continue
             for rank, (document, score) in enumerate(ranked, 1):
                 out.write(f"{name} Q0 {_id(document)} {rank} {score:.9g} lior-{index.retriever}\n")
-    click.echo(f"{trec}: {count} questions, {len(index.documents):,} documents", err=True)
+    click.echo(
+        f"{trec}: {quantity(count, 'question')}, {quantity(len(index.documents), 'document')}", err=True
+    )
     return 0
 
 
