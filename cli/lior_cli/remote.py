@@ -10,10 +10,10 @@ import json
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
-from lior.ask.serialise import block_from, passage_from
+from lior.ask.serialise import block_from, passage_from, result_from
 from lior.errors import LiorError, UsageError
 from lior_cli.transport import private, socket_file
 
@@ -79,8 +79,12 @@ class RemoteIndex:
         """``None``: documents of a run are not files."""
 
 
-def ask(run: Path, question: str, top: int) -> tuple[RemoteIndex, Any] | None:
+def ask(
+    run: Path, question: str, top: int, filters: Mapping[str, str] = MappingProxyType({})
+) -> tuple[RemoteIndex, Any] | None:
     """The index of the server of a run, and its answer with the fields of :class:`lior.Answer`.
+
+    ``filters`` are fields of :class:`lior.ask.filters.Filters`.
 
     ``None`` where there is no server.
 
@@ -89,15 +93,16 @@ def ask(run: Path, question: str, top: int) -> tuple[RemoteIndex, Any] | None:
     UsageError
         When the question has no word to look for, or is too long.
     """
-    found = request(run, "POST", "/api/ask", {"question": question, "top": top, "state": True})
+    found = request(run, "POST", "/api/ask", {"question": question, "top": top, "state": True, **filters})
     if found is None:
         return None
     passages = tuple((passage_from(each), float(each["score"])) for each in found["passages"])
     answer = found["answer"] and passage_from(found["answer"])
     block = found["block"] and block_from(found["block"])
     evidence = tuple(each["evidence"] for each in found["passages"])
-    fields = {name: found[name] for name in ("question", "found", "confidence", "method", "note")}
+    fields = {name: found[name] for name in ("question", "found", "confidence", "method", "note", "said")}
     lists = {name: tuple(found[name]) for name in ("words", "missing")}
     return RemoteIndex(found["state"]), SimpleNamespace(
-        answer=answer, block=block, passages=passages, evidence=evidence, **fields, **lists
-    )
+        answer=answer, block=block, passages=passages, evidence=evidence, **fields, **lists,
+        result=found["result"] and result_from(found["result"]),
+    )  # fmt: skip

@@ -33,14 +33,20 @@ def day(value: str | date | None) -> date | None:
 
     Raises ``UsageError`` when it is none, or lacks its year.
     """
-    if value is None or isinstance(value, date) or not value.strip():
-        return value or None if not isinstance(value, str) else None
+    if value is None or isinstance(value, date):
+        return value
+    if not value.strip():
+        return None
     found = f"{value.strip()}-01" if re.fullmatch(r"\s*\d{4}\s*", value) else date_of(value.strip())
     try:
         return date.fromisoformat(f"{found}-01"[:10])
     except ValueError:
         wanted = "write it as 2025-03-01, 1 March 2025, March 2025 or 2025"
         raise UsageError(f"{value!r} is no date with a year; {wanted}") from None
+
+
+def _bare(kind: str) -> str:
+    return kind.lower().strip().lstrip(".")
 
 
 @attrs.frozen(kw_only=True)
@@ -57,7 +63,7 @@ class Filters:
     time stamp of the file."""
     before: date | None = attrs.field(default=None, converter=day)
     """The day after the last one."""
-    kind: str = attrs.field(default="", converter=lambda kind: kind.lower().strip().lstrip("."))
+    kind: str = attrs.field(default="", converter=_bare)
     """Of the document: mail, chat, log, table, calendar, contacts, code, note; or the ending of its name."""
     path: str = ""
     """A folder, a document or a pattern: of the names of documents, or as it is on the disk."""

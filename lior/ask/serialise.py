@@ -66,6 +66,12 @@ def passage_from(record: dict[str, Any]) -> Passage:
     return Passage(**{name: record[name] for name in _PASSAGE})
 
 
+def result_from(record: dict[str, Any]) -> Result:
+    """The calculation of an answer's record."""
+    rows = tuple(map(passage_from, record["rows"]))
+    return Result(rows=rows, **{name: record[name] for name in _RESULT})
+
+
 def block_from(record: dict[str, Any]) -> Block:
     """The block of an answer's record."""
     return Block(**{name: record[name] for name in _BLOCK})

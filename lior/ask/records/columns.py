@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -43,6 +42,10 @@ _AROUND = re.compile(
 """What may stand beside a date in its cell."""
 
 
+def _tuple(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
 @attrs.frozen(kw_only=True)
 class Column:
     """A column, as its cells tell."""
@@ -59,7 +62,7 @@ class Column:
     """Its earliest date, as :func:`date_of` gives it."""
     last: str = ""
     """Its latest date."""
-    values: tuple[str, ...] = attrs.field(default=(), converter=tuple, repr=False)
+    values: tuple[str, ...] = attrs.field(default=(), converter=_tuple, repr=False)
     """The different cells of a column of text, unless they are many or long."""
     whole: bool = True
     """Whether ``values`` has all of them."""
@@ -97,8 +100,7 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
         known = [each for cell in filled if (each := date_of(cell, months_first=order))]
         first, last = min(known, default=""), max(known, default="")
         return attrs.evolve(found, kind="date", months_first=order, first=first, last=last)
-    each = Counter(cell for cell in filled if len(cell) <= _LONGEST)
-    values = tuple(each)[:_MOST]
+    values = tuple(dict.fromkeys(cell for cell in filled if len(cell) <= _LONGEST))[:_MOST]
     return attrs.evolve(found, values=values, whole=len(values) == len(set(filled)))
 
 
@@ -145,7 +147,7 @@ def date_of(cell: str, *, months_first: bool | None = None) -> str:
     """
     match = _DAY.search(cell)
     if match:
-        return _shown(*map(int, match.groups()), cell[match.end() :])
+        return _shown(int(match[1]), int(match[2]), int(match[3]), cell[match.end() :])
     if match := _SHORT.search(cell):
         first, mark, second, year = int(match[1]), match[2], int(match[3]), int(match[4] or 0)
         if match[4] and len(match[4]) == 2:

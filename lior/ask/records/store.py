@@ -132,8 +132,7 @@ class RecordStore:
                     _read_head(head, key * _TABLES + n, names[key]) for n, head in enumerate(about["heads"])
                 ]
                 if about["kind"] == "log" and not heads:
-                    columns = tuple(Column(name=n, kind=t) for n, t in _TYPES["log"].items())  # type: ignore[arg-type]
-                    heads = [Head(document=names[key], key=-key - 1, kind="log", columns=columns)]
+                    heads = [Head(document=names[key], key=-key - 1, kind="log", columns=_LOG)]
                 found[names[key]] = About(kind=about["kind"], date=about["date"], heads=tuple(heads))
         return found
 
