@@ -8,6 +8,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from lior.ask.embedding import VectorStore, default_embedder, digest
 from lior.ask.filters import Filters, Known, filtered
 from lior.ask.inverted import InvertedIndex
 from lior.ask.passages import PassageStore
+from lior.ask.records.calculating import calculated
 from lior.ask.records.store import RecordStore
 from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
@@ -397,7 +399,9 @@ class Index:
 
         def work() -> Answer:
             known = Known(self.inverted, self._records, self._passages, self.path, self._files)
-            return filtered(known, filters or Filters(), rank, 4 * top + 10, answer)
+            given = filters or Filters()
+            quoted = partial(filtered, known, given, rank, 4 * top + 10, answer)
+            return calculated(question, known, given, date.today(), top, quoted)
 
         return self._read(work)
 

@@ -28,6 +28,8 @@ _NUMBER = re.compile(
 )
 _CODE = re.compile(r"[-+]?0\d+$")
 """A number with zeros before it is a code."""
+_NOTHING = ("-", "–", "—", "?", "n/a", "na", "k.a.", "none", "null", "nan")
+"""Cells that say that there is nothing."""
 _DAY = re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
 _SHORT = re.compile(
     r"(?<![\d.,:])(\d{1,2})([./-])(\d{1,2})(?:\2(\d{4}|\d{2})(?!\d)|(?<=\.\d)\.|(?<=\.\d\d)\.)"
@@ -89,7 +91,7 @@ class Column:
 
 def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
     """The column of these cells; ``kind`` where it is known."""
-    filled = [cell.strip() for cell in cells if cell.strip()]
+    filled = [cell.strip() for cell in cells if cell.strip() and cell.strip().lower() not in _NOTHING]
     sample = filled[:: len(filled) // _SAMPLE + 1]
     found = Column(name=" ".join(name.split()))
     if kind in (None, "number") and (numbers := _numbers(sample)):
