@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import attrs
 import click
 from platformdirs import user_cache_path
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lior.ask.answering import Answer
     from lior.ask.filters import Filters
     from lior.ask.index import Index
+    from lior.ask.surroundings import Lines
     from lior.interfaces import Passage
 
 NOT_FOUND, FAILED = 1, 2
@@ -51,6 +53,9 @@ _DEEPEST = 1000
     help="Only mail, chat, log, table, calendar, contacts, code, note, or files ending in KIND, as pdf.",
 )  # fmt: skip
 @click.option("--in", "path", metavar="PATH", default="", help="Only a folder, a document or a pattern.")
+@click.option(
+    "--context", "context", type=WholeNumber(0, 1000), metavar="N", help="Show N lines around the quoted one."
+)
 @click.option("--open", "opened", type=WholeNumber(min=1), metavar="N", help="Open passage N in $EDITOR.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.option(
@@ -72,6 +77,7 @@ def ask(
     before: str,
     kind: str,
     path: str,
+    context: int | None,
     opened: int | None,
     as_json: bool,
     batch: Path | None,
@@ -95,7 +101,8 @@ def ask(
                 "--batch ranks all documents: --from, --after, --before, --kind and --in do not apply"
             )
         where, question = (words, "") if batch else _divided(words)
-        asked = None if retriever or no_cache or batch or opened else _served(where, question, top, filters)
+        here = retriever or no_cache or batch or opened or context is not None
+        asked = None if here else _served(where, question, top, filters)
         if asked is not None:
             index, answer = asked
         else:
@@ -110,9 +117,13 @@ def ask(
     if opened:
         return _edit(index, passages, opened)
     if as_json:
-        click.echo(json.dumps(answer_record(answer), ensure_ascii=False))
+        record = answer_record(answer)
+        if context is not None:
+            record["lines"] = answer.answer and attrs.asdict(_around(index, answer.answer, context))
+        click.echo(json.dumps(record, ensure_ascii=False))
     else:
-        echo_answer(index, answer, passages)
+        lines = _around(index, answer.answer, context) if answer.answer and context is not None else None
+        echo_answer(index, answer, passages, lines=lines)
         if explain:
             click.echo()
             echo_reasons(index, answer, passages)
@@ -235,6 +246,19 @@ def _hint() -> None:
     click.echo(f"hint: {HINT} finds answers in other words than the question's (told once)", err=True)
     with contextlib.suppress(OSError):  # then it is told again
         told.touch()
+
+
+def _around(index: Index, passage: Passage, count: int) -> Lines:
+    """The lines of its file around a passage."""
+    from lior.ask.surroundings import around, file_texts
+
+    path = index.path(passage.document)
+    if path is None:
+        raise UsageError(f"--context: {passage.document} is a document of the run and no file here")
+    try:
+        return around(file_texts(path), passage, count)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read now ({error.strerror or error})") from error
 
 
 # --- editor and run files ---

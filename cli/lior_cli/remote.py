@@ -10,10 +10,10 @@ import json
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 from typing import Any
 
-from lior.ask.serialise import block_from, passage_from, result_from
+from lior.ask.serialise import answer_from
 from lior.errors import LiorError, UsageError
 from lior_cli.transport import private, socket_file
 
@@ -96,13 +96,4 @@ def ask(
     found = request(run, "POST", "/api/ask", {"question": question, "top": top, "state": True, **filters})
     if found is None:
         return None
-    passages = tuple((passage_from(each), float(each["score"])) for each in found["passages"])
-    answer = found["answer"] and passage_from(found["answer"])
-    block = found["block"] and block_from(found["block"])
-    evidence = tuple(each["evidence"] for each in found["passages"])
-    fields = {name: found[name] for name in ("question", "found", "confidence", "method", "note", "said")}
-    lists = {name: tuple(found[name]) for name in ("words", "missing")}
-    return RemoteIndex(found["state"]), SimpleNamespace(
-        answer=answer, block=block, passages=passages, evidence=evidence, **fields, **lists,
-        result=found["result"] and result_from(found["result"]),
-    )  # fmt: skip
+    return RemoteIndex(found["state"]), answer_from(found)
