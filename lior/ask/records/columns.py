@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 import attrs
@@ -58,6 +59,8 @@ class Column:
     """Mark before the decimals of its numbers; empty where "1.234" may be read in two ways."""
     unit: str = ""
     """Currency or unit of its numbers."""
+    key: bool = False
+    """Whether its numbers only count the rows, one after the other."""
     months_first: bool | None = None
     """Whether "3/4" is a day of March; ``None`` where nothing tells."""
     first: str = ""
@@ -94,13 +97,16 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
     filled = [cell.strip() for cell in cells if cell.strip() and cell.strip().lower() not in _NOTHING]
     sample = filled[:: len(filled) // _SAMPLE + 1]
     found = Column(name=" ".join(name.split()))
-    if kind in (None, "number") and (numbers := _numbers(sample)):
-        decimal, unit = numbers
-        return attrs.evolve(found, kind="number", decimal=decimal, unit=unit)
+    if kind in (None, "number") and (known := _numbers(sample)):
+        decimal, unit = known
+        found = attrs.evolve(found, kind="number", decimal=decimal, unit=unit)
+        numbers = sorted(number for cell in filled if (number := found.number(cell)) is not None)
+        apart = all(after - before == 1 for before, after in pairwise(numbers))
+        return attrs.evolve(found, key=apart and len(numbers) > 2)
     if sample and (kind == "date" or (kind is None and _ENOUGH * len(sample) <= sum(map(_is_date, sample)))):
         order = _order(filled)
-        known = [each for cell in filled if (each := date_of(cell, months_first=order))]
-        first, last = min(known, default=""), max(known, default="")
+        days = [each for cell in filled if (each := date_of(cell, months_first=order))]
+        first, last = min(days, default=""), max(days, default="")
         return attrs.evolve(found, kind="date", months_first=order, first=first, last=last)
     values = tuple(dict.fromkeys(cell for cell in filled if len(cell) <= _LONGEST))[:_MOST]
     return attrs.evolve(found, values=values, whole=len(values) == len(set(filled)))

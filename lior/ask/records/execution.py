@@ -20,7 +20,8 @@ _SUMMANDS = 8
 _LISTED = 12
 """Different values that are said."""
 _ONE = {
-    "mails": "mail", "messages": "message", "rows": "row", "entries": "entry", "files": "file", "events": "event",
+    "mails": "mail", "messages of the chat": "message of the chat", "rows": "row", "entries": "entry",
+    "files": "file", "events": "event",
     "contacts": "contact",
 }  # fmt: skip
 _ORDER = {"newest": "DESC", "oldest": "ASC", "highest": "DESC", "lowest": "ASC"}
@@ -102,7 +103,8 @@ def _counted(plan: Plan, request: Request, rows: list[_Used], about: str) -> tup
     if plan.operation == "count" and len(values) != len(rows):
         if not request.different:
             raise Unclear(
-                f"{len(rows)} {about} have {len(values)} different values of {name}; ask for rows, or for different ones"
+                f"{len(rows)} {about} have {len(values)} different values of {name}; "
+                "ask for rows, or for different ones"
             )
         result = attrs.evolve(
             result, value=f"{len(values):,}", about=f"different values of {name} in {about}"
@@ -153,6 +155,11 @@ def _first(plan: Plan, request: Request, rows: list[_Used], about: str) -> tuple
         raise Unclear(
             f"nothing to choose from: there are no {about}" if not rows else f"{about} have no such value"
         )
+    if plan.subject is not None and not by_date:
+        values = [used.row.cells[plan.subject] for used in known]
+        if len(set(values)) < len(values):
+            name = plan.columns[plan.subject].name
+            raise Unclear(f"each {name} has several rows: sums of groups are not compared; ask for the row")
     years = {used.date.startswith("0000") for used in known} if by_date else set()
     if len(years) > 1:
         raise Unclear(f"some {about} have no year")

@@ -1,7 +1,7 @@
 """The grammar: what a question calculates, and which of its words name rows, columns and values.
 
-A question is read once from the left: its period, comparisons with numbers, the operation, names of files, and
-what is left is words with the part that a preposition gives them.
+Names of files, the period, comparisons with numbers and the operation are taken out of a question; what is
+left is words, with the part that a preposition gives them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from lior.ask.records.periods import Period, period_in
 
 Role = Literal["", "from", "to", "about"]
 _FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
-_AMOUNT = r"(?:[€$£]|eur|chf|usd)?\s?(?P<number>\d[\d.,' ]*\d|\d)\s?(?P<unit>[€$£%]|[^\W\d_]{1,3}\b|euros?|dollars?|francs?)?"
+_AMOUNT = (
+    r"(?:[€$£]|eur|chf|usd)?\s?(?P<number>\d[\d.,' ]*\d|\d)"
+    r"\s?(?P<unit>[€$£%]|[^\W\d_]{1,3}\b|euros?|dollars?|francs?)?"
+)
 _COMPARED = [
     (sign, re.compile(rf"\b(?:{words})\s+{_AMOUNT}(?![\w.,]*\d)")) for sign, words in lexicon.COMPARISONS
 ]
@@ -109,8 +112,8 @@ def parsed(question: str, today: date) -> Request | None:
     found = _operation(text)
     if found is None:
         return None
-    operation, measure, text, at = found
-    unsupported = lexicon.UNSUPPORTED.search(text)
+    whole, (operation, measure, text, at) = text, found
+    unsupported = lexicon.UNSUPPORTED.search(whole)
     different = lexicon.DIFFERENT.search(text)
     text = lexicon.DIFFERENT.sub(" ", text)
     before, after = text[:at], text[at:]
@@ -148,15 +151,19 @@ def _operation(text: str) -> tuple[str, str, str, int] | None:
 
 
 def _count(word: str) -> int:
-    numbers = dict(
-        zip("two three four five zwei drei vier fünf deux trois quatre cinq".split(), [2, 3, 4, 5] * 3)
-    )  # noqa: SIM905, B905
-    return numbers.get(word) or int(word or 0)
+    """How many rows a word or digits say; 0 for nothing."""
+    said = ("two zwei deux", "three drei trois", "four vier quatre", "five fünf cinq")
+    return (
+        next((n for n, words in enumerate(said, 2) if word in words.split()), 0)
+        if word.isalpha()
+        else int(word or 0)
+    )
 
 
 def _words(before: str, after: str) -> tuple[tuple[Word, ...], tuple[str, ...]]:
     """The words that must be explained, and those of the first phrase of ``after``."""
-    found, heads, role = list[Word](), list[str](), ""
+    found, heads = list[Word](), list[str]()
+    role: Role = ""
     open_phrase = False
     text = before + _PHRASE + lexicon.ABOUT.sub(f" {_TOPIC} ", after)
     for number, token in enumerate(_TOKEN.findall(_ELIDED.sub(r"\1 ", text))):

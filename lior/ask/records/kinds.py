@@ -34,7 +34,8 @@ def asks_for(kind: str, request: Request, source: Source) -> bool:
     has = bool(source.kind(kind))
     if kind == "mail":
         mails = any(lexicon.MAIL.fullmatch(word) for word in words)
-        return mails or (has and any(lexicon.MESSAGES.fullmatch(word) for word in words))
+        chat = any(lexicon.CHAT.fullmatch(word.text) for word in request.words)
+        return mails or (has and not chat and any(lexicon.MESSAGES.fullmatch(word) for word in words))
     if kind == "chat":
         return has and any(lexicon.MESSAGES.fullmatch(word) for word in words)
     if kind == "log":
@@ -54,10 +55,10 @@ def asks_for(kind: str, request: Request, source: Source) -> bool:
 
 def _mail(kind: str, request: Request, source: Source, question: str) -> Plan:
     """Mails or messages of a chat."""
-    heads, noun = source.kind(kind, request.files), "mails" if kind == "mail" else "messages"
+    heads, noun = source.kind(kind, request.files), "mails" if kind == "mail" else "messages of the chat"
     if not heads:
         raise Unclear(f"there are no {noun} in these documents")
-    nouns = (lexicon.MAIL, lexicon.MESSAGES)
+    nouns = (lexicon.MAIL if kind == "mail" else lexicon.CHAT, lexicon.MESSAGES)
     left = [word for word in request.words if not any(each.fullmatch(word.text) for each in nouns)]
     sent = [word for word in left if word.text in lexicon.SENT]
     ignored = {*sent, *(word for word in left if word.text in lexicon.VERBS)}
@@ -225,16 +226,16 @@ def _anywhere(word: Word, tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> Con
     columns = tables[0][0].columns
     has = [
         number for number, column in enumerate(columns)
-        if column.kind == "text" and any(has_word(row.cells[number], word.text) for _, rows in tables for row in rows)
+        if column.kind == "text"
+        and any(has_word(row.cells[number], word.text) for _, rows in tables for row in rows)
     ]  # fmt: skip
     if len(has) != 1:
-        raise nothing(
-            [word], f"the columns are: {listed_columns(columns)}", has and [columns[n].name for n in has]
-        )
+        raise nothing([word], f"the columns are: {listed_columns(columns)}", [columns[n].name for n in has])
     return having(has[0], columns[has[0]].name, word.text)
 
 
 PLANS = (
-    ("mail", _mail), ("chat", _mail), ("log", _log), ("files", _files), ("events", _others), ("contacts", _others),
+    ("mail", _mail), ("chat", _mail), ("log", _log), ("files", _files), ("events", _others),
+    ("contacts", _others),
 )  # fmt: skip
 """Kind of rows -> what makes a plan over them."""

@@ -1,4 +1,4 @@
-"""Periods that questions name, in English, German and French: "in March", "seit dem 3. Mai", "la semaine dernière".
+"""Periods in questions, in English, German and French: "in March", "seit dem 3. Mai", "la semaine dernière".
 
 Relative ones are told from a day that is given.
 """
@@ -20,40 +20,53 @@ _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _ORDINAL = r"(?:st|nd|rd|th|er|\.)?"
 _YEAR = r"(?:19|20)\d\d"
 _DATE = (
-    rf"(?:(?:the|den|dem|der|le|du|of|de)\s+)*(?:\d{{4}}-\d\d-\d\d|\d{{4}}-\d\d|\d{{1,2}}\.\d{{1,2}}\.(?:\d{{4}}|\d{{2}})?"
+    rf"(?:(?:the|den|dem|der|le|du|of|de)\s+)*(?:\d{{4}}-\d\d-\d\d|\d{{4}}-\d\d"
+    rf"|\d{{1,2}}\.\d{{1,2}}\.(?:\d{{4}}|\d{{2}})?"
     rf"|\d{{1,2}}/\d{{1,2}}/\d{{4}}"
     rf"|\d{{1,2}}{_ORDINAL}\s+(?:of\s+)?(?:{_MONTH})\b\.?(?:,?\s+{_YEAR})?"
-    rf"|(?:{_MONTH})\b\.?\s+\d{{1,2}}{_ORDINAL}(?!\d)(?:,?\s+{_YEAR})?|(?:{_MONTH})\b\.?(?:,?\s+(?:of\s+|de\s+)?{_YEAR})?|{_YEAR})"
+    rf"|(?:{_MONTH})\b\.?\s+\d{{1,2}}{_ORDINAL}(?!\d)(?:,?\s+{_YEAR})?|(?:{_MONTH})\b\.?(?:,?\s+(?:of\s+"
+    rf"|de\s+)?{_YEAR})?|{_YEAR})"
 )
 _AND, _TO = r"(?:and|und|et)", r"(?:to|until|till|through|bis(?: zum)?|à|au|jusqu'(?:à|au)|-|–)"
 _START = r"(?:between|from|zwischen|vom|von|ab|entre|du|de|d')"
 _BETWEEN = re.compile(
-    rf"\b(?:{_START}\s+)?(?P<a>{_DATE}|(?:(?:the|den|dem|le)\s+)?\d{{1,2}}{_ORDINAL})\s*(?:{_AND}|{_TO})\s*(?P<b>{_DATE})(?!\w)"
+    rf"\b(?:{_START}\s+)?(?P<a>{_DATE}|(?:(?:the|den|dem|le)\s+)?\d{{1,2}}{_ORDINAL})\s*(?:{_AND}"
+    rf"|{_TO})\s*(?P<b>{_DATE})(?!\w)"
 )
 _SINCE = re.compile(
-    rf"\b(?P<how>since|starting|from|seit|ab|depuis|à partir d[eu'])\s+(?P<a>{_DATE})(?:\s+(?:on|an|onwards?))?(?!\w)"
+    rf"\b(?P<how>since|starting|from|seit|ab|depuis|à partir d[eu'])\s+(?P<a>{_DATE})(?:\s+(?:on|an"
+    rf"|onwards?))?(?!\w)"
 )
 _SIDE = re.compile(
-    rf"\b(?P<how>before|until|till|vor|bis|avant|jusqu'(?:à|en|au)|after|nach|apr[eè]s)\s+(?P<a>{_DATE})(?!\w)"
+    rf"\b(?P<how>before|until|till|vor|bis|avant|jusqu'(?:à|en|au)|after|nach"
+    rf"|apr[eè]s)\s+(?P<a>{_DATE})(?!\w)"
 )
 _IN = re.compile(
-    rf"(?:\b(?:in|on|during|for|of|from|dated|im|in|am|vom|von|für|aus|en|au mois de|de|d'|du|le|au|pour|dans)\s*)?"
+    rf"(?:\b(?:in|on|during|for|of|from|dated|im|in|am|vom|von|für|aus|en|au mois de|de|d'|du|le|au|pour"
+    rf"|dans)\s*)?"
     rf"(?:(?:the\s+)?(?:month|year|monat|jahr|mois|année)\s+(?:of\s+|d[e']\s*)?)?(?<!\w)(?P<a>{_DATE})(?!\w)"
 )
-_WEEK = r"(?P<unit>days?|weeks?|months?|years?|tage?n?|wochen?|monate?n?|jahre?n?|jours?|semaines?|mois|ans?|années?)"
+_WEEK = (
+    r"(?P<unit>days?|weeks?|months?|years?|tage?n?|wochen?|monate?n?|jahre?n?"
+    r"|jours?|semaines?|mois|ans?|années?)"
+)
 _LAST_FEW = re.compile(
-    rf"\b(?:(?:in|during|over|within|in|während|dans|durant|pendant|au cours d[e']s?)\s+)?(?:(?:the|den|der|les|ces)\s+)?"
+    rf"\b(?:(?:in|during|over|within|in|während|dans|durant|pendant|au cours d[e']s?)\s+)?(?:(?:the|den"
+    rf"|der|les|ces)\s+)?"
     rf"(?:last|past|letzten|vergangenen|derni[eè]re?s)?\s*(?P<n>\d{{1,3}})\s+(?:(?P<fr>derni[eè]re?s)\s+)?{_WEEK}\b"
 )
 _RELATIVE = (
     (r"today|heute|aujourd'hui", "day", 0),
     (r"yesterday|gestern|hier", "day", 1),
     (r"(?:this|diese[rn]?|cette) (?:week|woche|semaine)", "week", 0),
-    (r"(?:last|previous|letzte[rn]?|vergangene[rn]?|vorige[rn]?) (?:week|woche)|(?:la )?semaine (?:dernière|passée)", "week", 1),
+    (r"(?:last|previous|letzte[rn]?|vergangene[rn]?|vorige[rn]?) (?:week|woche)"
+     r"|(?:la )?semaine (?:dernière|passée)", "week", 1),
     (r"(?:this|diese[nsm]|ce) (?:month|monats?|mois)(?:-ci)?", "month", 0),
-    (r"(?:last|previous|letzte[nm]|vergangene[nm]|vorige[nm]) (?:month|monats?)|(?:le )?mois (?:dernier|passé)", "month", 1),
+    (r"(?:last|previous|letzte[nm]|vergangene[nm]|vorige[nm]) (?:month|monats?)|(?:le )?mois (?:dernier"
+     r"|passé)", "month", 1),
     (r"(?:this|diese[sm]|cette) (?:year|jahre?s?|année)", "year", 0),
-    (r"(?:last|previous|letzte[sm]|vergangene[sm]|voriges) (?:year|jahre?s?)|(?:l')?(?:an|année) (?:derni[eè]re?|passée?)", "year", 1),
+    (r"(?:last|previous|letzte[sm]|vergangene[sm]|voriges) (?:year|jahre?s?)|(?:l')?(?:an"
+     r"|année) (?:derni[eè]re?|passée?)", "year", 1),
 )  # fmt: skip
 
 
@@ -194,10 +207,10 @@ def _day(text: str) -> Period | None:
         day, month, year = int(match[1]), int(match[2]), int(match[3] or 0)
         year += 2000 * (0 < year < 100)
     elif match := re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", text):
-        first, second, year = map(int, match.groups())
-        if first <= 12 and second <= 12 and first != second:
+        one, two, year = map(int, match.groups())
+        if one <= 12 and two <= 12 and one != two:
             return None  # it may be read in two ways
-        day, month = (second, first) if second > 12 else (first, second)
+        day, month = (two, one) if two > 12 else (one, two)
     elif match := _NAMED.fullmatch(text):
         month, day = MONTHS[match["month"]], int(match["day"] or match["after"] or 0)
         year = int(match["year"] or 0)

@@ -20,7 +20,7 @@ _PREFIX = 5
 """Letters of a word that the name of a table may go on from: "Fahrten" of "Fahrtenbuch"."""
 
 
-class Unclear(Exception):  # noqa: N818 (it is an answer)
+class Unclear(Exception):
     """A calculation that is refused, with the reason in one line.
 
     ``words``: those that name nothing; empty where something else is unclear.
@@ -126,8 +126,8 @@ def in_period(
         raise Unclear(f"{column.name} in {title(head)} has months, no days")
     years = {int(when[:4]) for when in known}
     if years == {0}:
-        year = period.first or period.last
-        if not period.yearless and year and str(year.year) not in head.document + head.name:
+        day = period.first or period.last
+        if not period.yearless and day and str(day.year) not in head.document + head.name:
             raise Unclear(f"{column.name} in {title(head)} has no years")
         first, last = (day and f"0000-{day:%m-%d}" for day in (period.first, period.last))
     else:
@@ -158,7 +158,7 @@ def planned_of(
         raise Unclear(f"{noun} have no numbers to be added up or compared", ["number"])
     if operation in ("newest", "oldest") and dated is None:
         raise Unclear(f"{noun} have no dates")
-    return Plan(  # fmt: skip
+    return Plan(
         operation=operation,
         tables=tuple(tables),
         noun=noun,

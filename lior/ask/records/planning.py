@@ -24,20 +24,23 @@ def planned(request: Request, known: Known, filters: Filters, question: str) -> 
     """
     source = Source(known, filters)
     unclear: Unclear | None = None
-    found: Plan | None = None
+    plans = list[Plan]()
     for kind, plan in PLANS:
-        if found is None and asks_for(kind, request, source):
+        if asks_for(kind, request, source):
             try:
-                found = plan(kind, request, source, question)
+                plans.append(plan(kind, request, source, question))
             except Unclear as error:
                 unclear = unclear or error
+    if len(plans) > 1:
+        raise Unclear(f"what is meant is not clear: {' or '.join(plan.noun for plan in plans)}")
+    found = plans[0] if plans else None
     try:
         found = found or plan_of_rows(request, source)
     except Unclear as error:
         unclear = unclear or error
     if request.unsupported and (found or unclear):
         raise Unclear(
-            f"{request.unsupported!r} is not calculated: rows that fit together are counted, listed, added up, and "
+            f"{request.unsupported!r} is not calculated: rows that fit are counted, listed, added up, and "
             "compared with a number or by date",
             [request.unsupported],
         )

@@ -19,6 +19,7 @@ from lior.ask.records.plan import (
     listed,
     listed_columns,
     names_it,
+    names_of,
     no_dates,
     nothing,
     planned_of,
@@ -46,7 +47,7 @@ def plan_of_rows(request: Request, source: Source) -> Plan | None:
             plans += [plan] if plan else []
         except Unclear as error:
             counts = not error.words or _counts_rows(request, head)
-            if names and counts or (request.files and not request.weak) or not error.words:
+            if (names and counts) or (request.files and not request.weak) or not error.words:
                 unclear.append((len(names), error))
     if not plans:
         best = max((count for count, _ in unclear), default=0)
@@ -99,6 +100,8 @@ def _of_table(request: Request, head: Head, source: Source, names: list[Word]) -
     speaks = bool(names or said or where or request.files)
     if not speaks and (unknown or request.measure != "money" or request.operation != "sum"):
         return None
+    if not speaks and {*names_of(head)}.isdisjoint(lexicon.NAMES[0].split()):
+        return None
     if unknown:
         raise nothing(unknown, f"the columns of {title(head)} are: {listed_columns(head.columns)}")
     operation, subject = _subject(request, head, names, said)
@@ -144,7 +147,8 @@ def _subject(
         if len(columns) == 1 and head.columns[columns[0]].kind == "text":
             return operation, columns[0]
         if len(columns) == 1 and head.columns[columns[0]].kind == "number" and operation == "count":
-            return "sum", None
+            quantity = not {*tokens(head.columns[columns[0]].name)}.isdisjoint(lexicon.QUANTITIES)
+            return ("sum", None) if quantity else (operation, columns[0])
     return (
         (operation, None)
         if operation == "list" and (names or request.files) and not request.weak
@@ -157,16 +161,19 @@ def _measure(request: Request, head: Head, said: dict[Word, list[int]], *, named
 
     Raises ``Unclear`` where several may be meant, or none is what is measured.
     """
-    numbers, columns = head.places("number"), head.columns
+    columns = head.columns
+    numbers = [
+        n for n in head.places("number") if not (columns[n].key or _NO_MEASURE.search(columns[n].name))
+    ]
     wanted = lexicon.MEASURES.get(request.measure or "money", "").split()
     fit = list(dict.fromkeys(n for found in said.values() for n in found if n in numbers)) or [
         n for n in numbers
-        if any(part in wanted for part in tokens(columns[n].name))
+        if any(part in wanted for part in columns[n].name.lower().replace("_", " ").split())
         or (request.measure in ("", "money") and columns[n].unit in lexicon.CURRENCIES)
     ]  # fmt: skip
-    others = [n for n in numbers if not _NO_MEASURE.search(columns[n].name)]
-    if not fit and len(others) == 1 and not request.measure:
-        fit = others
+    told = any(n in fit for found in said.values() for n in found)
+    if not request.measure and not told and (len(numbers) == 1 or request.operation in ("highest", "lowest")):
+        fit = numbers  # "the largest order" may be that of the highest price, or of the most pieces
     if len(fit) == 1:
         if not columns[fit[0]].decimal:
             raise Unclear(f"the numbers of {columns[fit[0]].name} in {title(head)} can be read in two ways")
@@ -181,7 +188,8 @@ def _comparisons(request: Request, head: Head, column: int | None) -> Iterator[C
     for each in request.compared:
         if column is None:
             raise Unclear(
-                f"{title(head)} has no column of numbers to compare; its columns are: {listed_columns(head.columns)}"
+                f"{title(head)} has no column of numbers to compare; its columns are: "
+                f"{listed_columns(head.columns)}"
             )
         name = head.columns[column].name
         yield Condition(
@@ -252,6 +260,9 @@ def _valued(head: Head, column: int, words: Sequence[Word], cells: Sequence[str]
     name = head.columns[column].name
     exact = [cell for cell in cells if _is_value(cell, words)]
     fit = exact or [cell for cell in cells if all(has_word(cell, word.text) for word in words)]
+    if not fit:  # "food and fuel"
+        each = [[cell for cell in cells if _is_value(cell, [word])] for word in words]
+        fit = [cell for cells in each for cell in cells] if all(each) else []
     if not fit:
         raise Unclear(f"no row of {title(head)} has {' and '.join(repr(w.text) for w in words)} in {name}; "
                       "ask for one after the other", [w.text for w in words])  # fmt: skip
