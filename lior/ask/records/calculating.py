@@ -50,7 +50,7 @@ def calculated(
             question=question, found=False, confidence=0.0, answer=None, passages=(), method=METHOD,
             note="it is not clear what is to be calculated", said=unclear.said,
         )  # fmt: skip
-    single = result.rows[0] if len(result.rows) == 1 and result.operation not in ("count", "list") else None
+    single = result.rows[0] if len(result.rows) == 1 and result.operation != "count" else None
     return Answer(
         question=question,
         found=True,
