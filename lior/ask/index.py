@@ -62,8 +62,8 @@ class Index:
     """Answers questions about the text in folders and files.
 
     Opening it reads what is new or changed since the last time and deletes what is gone. A file counts as
-    unchanged when its size and time stamp are; after a new time stamp its SHA-256 decides. Threads may use it
-    at once: they wait for each other.
+    unchanged when its size, its time stamp and its reader are; after a new time stamp its SHA-256 decides.
+    Threads may use it at once: they wait for each other.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ class Index:
                     continue
                 if not begin():
                     return None
-                if known and file.sha256 and file.sha256 == known.sha256:
+                if known and file.same_as(known):
                     self._set_file(file)
                     continue
                 self._add(file, self._delete(source.name))
