@@ -339,7 +339,7 @@ def test_reading_is_light():
     """Neither torch nor numpy, nor a library of a format, before a file needs it."""
     code = (
         "import sys; from lior.reading.parsing import ABSENT, parse_bytes; parse_bytes(b'text', 'a.txt');"
-        "heavy = {'torch', 'numpy', 'pypdf', 'docx', 'charset_normalizer'} & set(sys.modules);"
+        "heavy = {'torch', 'numpy', 'pypdfium2', 'docx', 'charset_normalizer'} & set(sys.modules);"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -392,6 +392,16 @@ def test_pages_of_a_pdf_are_places():
         parse_bytes(pdf("", ""), "a.pdf")
 
 
+def test_words_of_a_pdf_are_whole():
+    """Divided ones are joined; the hyphen stays where the text has the word with it, or both parts alone."""
+    divided = ") Tj 0 -14 Td ("
+    text = divided.join(
+        ["A com-", "mand reads well-", "known and time-", "less read-", "only files, in UTF-", "8."]
+    )
+    lines = one(pdf(text, "well-known", "read only, read only"), "a.pdf").text.split("\n")
+    assert lines[:5] == ["A command", "reads well-known", "and timeless", "read-only", "files, in UTF-8."]
+
+
 def test_a_protected_pdf_says_so():
     from pypdf import PdfReader, PdfWriter
 
@@ -464,7 +474,7 @@ def test_kinds(name, text, kind):
     assert one(text.encode(), name).kind == kind
 
 
-@pytest.mark.parametrize(("name", "module"), [("a.pdf", "pypdf"), ("a.docx", "docx")])
+@pytest.mark.parametrize(("name", "module"), [("a.pdf", "pypdfium2"), ("a.docx", "docx")])
 def test_a_missing_package_is_named_with_its_extra(name, module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingPackage, match=r"pip install 'lior\[readers\]'"):

@@ -1,63 +1,27 @@
-"""PDF by pypdf, DOCX by python-docx, OpenDocument and EPUB: lines are those of the extracted text."""
+"""DOCX by python-docx, OpenDocument and EPUB: lines are those of the extracted text."""
 
 from __future__ import annotations
 
-import logging
 import posixpath
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
 from io import BytesIO
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import unquote
 from xml.etree import ElementTree
 from zipfile import ZipFile
 
 import attrs
 
-from lior.errors import DataError, LiorError, MissingPackage
+from lior.errors import DataError
 from lior.interfaces import ParsedDocument
-from lior.reading.compression import LIMIT
 from lior.reading.decoding import decode
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
+from lior_plugins.readers.opening import damaged, library, unzipped
 
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _ROW = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}table-row"
 _BODY = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}body"
-
-
-@attrs.frozen(kw_only=True)
-class Pdf:
-    """Reader of PDF: the text layer, with a place for each page; lines are those of the extracted text."""
-
-    api_version: ClassVar[int] = 1
-    suffixes: ClassVar[tuple[str, ...]] = (".pdf",)
-
-    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "prose"; ``DataError`` also when there is no text layer."""
-        pypdf = _library("pypdf", "PDF")
-        logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports what it has mended
-        found, unread = Collected(), []
-        with _damaged("PDF"):
-            document = pypdf.PdfReader(BytesIO(data))
-            if document.is_encrypted and not document.decrypt(""):
-                raise DataError("protected by a password; save it without one")
-            title = str((document.metadata and document.metadata.title) or "")
-            for number, page in enumerate(document.pages, 1):
-                try:
-                    text = page.extract_text().replace("\r", "").strip("\n")
-                except Exception:  # one page that pypdf cannot read; the others are kept
-                    unread.append(str(number))
-                    continue
-                if text.strip():
-                    found.begin(f"page {number}")
-                    found.put(text)
-        if unread:
-            found.notes.append(f"pages left out, which pypdf cannot read: {', '.join(unread)}")
-        if not found.text:
-            raise DataError(found.notes[0] if unread else "no text in it: images of pages (run OCR on it)")
-        return [found.document("prose", title)]
 
 
 @attrs.frozen(kw_only=True)
@@ -66,12 +30,13 @@ class Docx:
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".docx", ".docm")
+    packages: ClassVar[tuple[str, ...]] = ("python-docx",)
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown"."""
-        docx, found = _library("docx", "DOCX"), Collected()
-        with _damaged("DOCX"):
-            _unzipped(data).close()
+        docx, found = library("docx", "DOCX"), Collected()
+        with damaged("DOCX"):
+            unzipped(data).close()
             document = docx.Document(BytesIO(data))
             for block in document.iter_inner_content():
                 if isinstance(block, docx.table.Table):
@@ -97,7 +62,7 @@ class Odt:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown"."""
         found = Collected()
-        with _damaged("ODT"), _unzipped(data) as archive:
+        with damaged("ODT"), unzipped(data) as archive:
             for body in ElementTree.fromstring(archive.read("content.xml")).iter(_BODY):
                 for line in _blocks(body):
                     found.put(line)
@@ -138,7 +103,7 @@ class Epub:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown" with a place for each chapter."""
         found = Collected()
-        with _damaged("EPUB"), _unzipped(data) as archive:
+        with damaged("EPUB"), unzipped(data) as archive:
             title, chapters = _chapters(archive)
             for path in chapters:
                 try:
@@ -161,37 +126,3 @@ def _chapters(archive: ZipFile) -> tuple[str, list[str]]:
     title = next((each.text or "" for each in book.iter() if each.tag.endswith("}title")), "")
     folder = posixpath.dirname(package)
     return title, [posixpath.normpath(posixpath.join(folder, unquote(href))) for href in order if href]
-
-
-# --- what they share ---
-
-
-def _library(name: str, form: str) -> Any:
-    """The module ``name``, which reads a form of file.
-
-    Raises ``MissingPackage`` when it is not installed.
-    """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise MissingPackage(f"{form} needs a package; install it: pip install 'lior[readers]'") from error
-
-
-@contextmanager
-def _damaged(form: str) -> Iterator[None]:
-    """Raise whatever a library does with a damaged file as ``DataError``."""
-    try:
-        yield
-    except LiorError:
-        raise
-    except Exception as error:
-        cause = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise DataError(f"damaged or protected {form} ({cause})") from error
-
-
-def _unzipped(data: bytes) -> ZipFile:
-    """A document that is a zip archive, if its text is not larger than the limit."""
-    archive = ZipFile(BytesIO(data))
-    if sum(info.file_size for info in archive.infolist() if "ml" in info.filename[-5:]) > LIMIT:
-        raise DataError(f"larger than {LIMIT:,} bytes when unpacked")
-    return archive
