@@ -8,7 +8,6 @@ import sys
 import time
 from email.message import EmailMessage
 from io import BytesIO
-from zipfile import ZipFile
 
 import pytest
 from hypothesis import given
@@ -18,125 +17,7 @@ from lior.ask.chunking import chunk
 from lior.errors import DataError, LiorError, MissingPackage
 from lior.plugins.registry import registry
 from lior.reading.parsing import parse_bytes
-from lior.testing.readers import check_document
-
-ODT = (
-    '<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" '
-    'xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" '
-    'xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"><office:body><office:text>'
-    '<text:h text:outline-level="2">Boiler</text:h><text:p>Pressure<text:s text:c="2"/>1.5'
-    "<text:line-break/>bar, <text:span>never</text:span> more.</text:p>"
-    "<text:list><text:list-item><text:p>bleed</text:p></text:list-item></text:list>"
-    "<table:table><table:table-row><table:table-cell><text:p>a</text:p></table:table-cell>"
-    "<table:table-cell><text:p>b</text:p></table:table-cell></table:table-row></table:table>"
-    "</office:text></office:body></office:document-content>"
-)
-CONTAINER = '<c xmlns="urn:c"><rootfiles><rootfile full-path="O/b.opf"/></rootfiles></c>'
-OPF = (
-    '<package xmlns="urn:opf" xmlns:dc="urn:dc"><metadata><dc:title>A Book</dc:title></metadata><manifest>'
-    '<item id="one" href="1%20a.xhtml"/><item id="two" href="2.xhtml"/></manifest>'
-    '<spine><itemref idref="two"/><itemref idref="one"/></spine></package>'
-)
-CHAPTER = "<html><head><title>{}</title></head><body><h1>{}</h1>\n<p>Text of {}.</p></body></html>"
-
-
-def zipped(**files: str | bytes) -> bytes:
-    """A zip archive; ``__`` in a name stands for a slash."""
-    buffer = BytesIO()
-    with ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name.replace("__", "/"), content)
-    return buffer.getvalue()
-
-
-def pdf(*pages: str) -> bytes:
-    """A minimal PDF with a line of text on each page; an empty text makes a page without any."""
-    kids = " ".join(f"{4 + 2 * n} 0 R" for n in range(len(pages)))
-    objects = [
-        "<</Type/Catalog/Pages 2 0 R>>",
-        f"<</Type/Pages/Kids[{kids}]/Count {len(pages)}>>",
-        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
-    ]
-    for number, text in enumerate(pages):
-        stream = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET" if text else ""
-        objects += [
-            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 3 0 R>>>>"
-            f"/Contents {5 + 2 * number} 0 R>>",
-            f"<</Length {len(stream)}>>stream\n{stream}\nendstream",
-        ]
-    data, offsets = b"%PDF-1.4\n", []
-    for number, body in enumerate(objects, 1):
-        offsets.append(len(data))
-        data += f"{number} 0 obj{body}endobj\n".encode()
-    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
-    size = len(objects) + 1
-    trailer = f"trailer<</Size {size}/Root 1 0 R>>\nstartxref\n{len(data)}\n%%EOF"
-    return data + f"xref\n0 {size}\n0000000000 65535 f \n{table}{trailer}".encode()
-
-
-def docx() -> bytes:
-    from docx import Document
-
-    document = Document()
-    document.add_heading("Boiler", 2)
-    document.add_paragraph("Pressure 1.5 bar.")
-    document.add_paragraph("bleed", style="List Bullet")
-    table = document.add_table(1, 2)
-    table.rows[0].cells[0].text, table.rows[0].cells[1].text = "a", "b"
-    buffer = BytesIO()
-    document.save(buffer)
-    return buffer.getvalue()
-
-
-def mail(
-    subject: str = "Invoice", body: str = "Pay by Friday.\nThanks,\nAnna\n", cte: str = "7bit"
-) -> EmailMessage:
-    message = EmailMessage()
-    message["Subject"], message["From"], message["To"] = subject, "Anna <a@x.org>", "b@x.org"
-    message["Date"] = "Mon, 02 Jan 2023 10:00:00 +0000"
-    message.set_content(body, cte=cte)
-    return message
-
-
-def notebook() -> bytes:
-    cells = [
-        {"cell_type": "markdown", "metadata": {}, "source": ["# Title\n", "some prose"]},
-        {"cell_type": "code", "metadata": {}, "outputs": [], "source": ["import os\n", "x = 1"]},
-    ]
-    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1).encode()
-
-
-def attached() -> bytes:
-    message = mail()
-    message.add_attachment(b"\0\1", maintype="application", subtype="pdf", filename="bill.pdf")
-    return bytes(message)
-
-
-EPUB = zipped(mimetype="application/epub+zip", **{
-    "META-INF__container.xml": CONTAINER, "O__b.opf": OPF,
-    "O__1 a.xhtml": CHAPTER.format("One", "One", "one"), "O__2.xhtml": CHAPTER.format("Two", "Two", "two"),
-})  # fmt: skip
-SAMPLES = {
-    "a.md": b"# Title\n\nText.\n",
-    "a.py": b"def f():\n    return 1\n",
-    "a.html": b"<html><body><h1>Title</h1><p>one\ntwo</p></body></html>",
-    "a.man": b".TH A 1\n.SH NAME\na \\- text\n",
-    "a.csv": b'name,note\nAnna,"two\nlines"\nBob,one\n',
-    "a.jsonl": b'{"_id": "d1", "title": "T", "text": "first"}\n{"_id": "d2", "text": "second"}\n',
-    "a.json": b'{\n "key": "value"\n}\n',
-    "a.ipynb": notebook(),
-    "a.eml": attached(),
-    "a.pdf": pdf("Hello world", "", "Third page"),
-    "a.docx": docx(),
-    "a.odt": zipped(mimetype="application/vnd.oasis.opendocument.text", **{"content.xml": ODT}),
-    "a.epub": EPUB,
-}
-
-
-def one(data: bytes, name: str):
-    (document,) = parse_bytes(data, name)
-    check_document(document, data)
-    return document
+from tests.reading.samples import EPUB, SAMPLES, attached, mail, notebook, one, pdf
 
 
 def reason(data: bytes, name: str) -> str:

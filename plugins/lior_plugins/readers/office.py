@@ -19,9 +19,11 @@ from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
 from lior_plugins.readers.opening import damaged, library, unzipped
 
-_TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
-_ROW = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}table-row"
-_BODY = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}body"
+TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+_MOST_SPACES = 100
+"""In one place, of those that OpenDocument only counts."""
 
 
 @attrs.frozen(kw_only=True)
@@ -63,7 +65,7 @@ class Odt:
         """One document of kind "markdown"."""
         found = Collected()
         with damaged("ODT"), unzipped(data) as archive:
-            for body in ElementTree.fromstring(archive.read("content.xml")).iter(_BODY):
+            for body in ElementTree.fromstring(archive.read("content.xml")).iter(f"{OFFICE}body"):
                 for line in _blocks(body):
                     found.put(line)
         return [found.document("markdown")]
@@ -72,24 +74,28 @@ class Odt:
 def _blocks(element: ElementTree.Element) -> Iterator[str]:
     """Lines of the blocks inside an element."""
     for child in element:
-        if child.tag == f"{_TEXT}h":
-            yield from ("#" * int(child.get(f"{_TEXT}outline-level", "1")) + " " + _words(child), "")
-        elif child.tag == f"{_TEXT}p":
-            yield from (_words(child), "")
-        elif child.tag == f"{_TEXT}list-item":
+        if child.tag == f"{TEXT}h":
+            yield from ("#" * int(child.get(f"{TEXT}outline-level", "1")) + " " + words(child), "")
+        elif child.tag == f"{TEXT}p":
+            yield from (words(child), "")
+        elif child.tag == f"{TEXT}list-item":
             yield from ("- " + line for line in _blocks(child) if line)
-        elif child.tag == _ROW:
+        elif child.tag == f"{TABLE}table-row":
             yield " | ".join(" ".join(" ".join(_blocks(cell)).split()) for cell in child)
-        elif child.tag != f"{_TEXT}tracked-changes":  # what was deleted
+        elif child.tag != f"{TEXT}tracked-changes":  # what was deleted
             yield from _blocks(child)
 
 
-def _words(element: ElementTree.Element) -> str:
-    """Text of a paragraph. Spaces, tabs and line breaks are elements of their own."""
+def words(element: ElementTree.Element) -> str:
+    """Text of a paragraph of OpenDocument. Spaces, tabs and line breaks are elements of their own."""
     text = element.text or ""
     for child in element:
-        marks = {"s": " " * int(child.get(f"{_TEXT}c", "1")), "tab": "\t", "line-break": "\n"}
-        text += (marks.get(child.tag.removeprefix(_TEXT)) or _words(child)) + (child.tail or "")
+        marks = {
+            "s": " " * min(int(child.get(f"{TEXT}c", "1")), _MOST_SPACES),
+            "tab": "\t",
+            "line-break": "\n",
+        }
+        text += (marks.get(child.tag.removeprefix(TEXT)) or words(child)) + (child.tail or "")
     return text
 
 

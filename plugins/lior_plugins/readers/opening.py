@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from io import BytesIO
 from typing import Any
+from xml.etree.ElementTree import Element
 from zipfile import ZipFile
 
 from lior.errors import DataError, LiorError, MissingPackage
@@ -39,6 +40,11 @@ def damaged(form: str) -> Iterator[None]:
 def unzipped(data: bytes) -> ZipFile:
     """A document that is a zip archive, if its text is not larger than the limit."""
     archive = ZipFile(BytesIO(data))
-    if sum(info.file_size for info in archive.infolist() if "ml" in info.filename[-5:]) > LIMIT:
+    if sum(info.file_size for info in archive.infolist() if info.filename.endswith(("ml", ".rels"))) > LIMIT:
         raise DataError(f"larger than {LIMIT:,} bytes when unpacked")
     return archive
+
+
+def local(element: Element) -> str:
+    """The name of an element without its namespace, of which formats have several versions."""
+    return element.tag.rpartition("}")[2]
