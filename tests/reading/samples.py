@@ -147,6 +147,82 @@ ODS = (
     "</b:table-row></b:table></o:spreadsheet></o:body></o:document-content>"
 )
 
+CALENDAR = """BEGIN:VCALENDAR
+X-WR-CALNAME:House
+BEGIN:VTIMEZONE
+BEGIN:STANDARD
+DTSTART:19701025T030000
+END:STANDARD
+END:VTIMEZONE
+BEGIN:VEVENT
+DTSTART;TZID="Europe/London":20240305T140000
+DTEND;TZID=Europe/London:20240305T144500
+SUMMARY:Dentist\\, Dr Ho
+ lt
+LOCATION:High Street 5
+ATTENDEE;CN="Biscuit: the dog":mailto:b@x.org
+DESCRIPTION:Bring the card\\nand a pen
+RRULE:FREQ=MONTHLY;INTERVAL=6;BYDAY=1TU;COUNT=4
+EXDATE:20240903T140000
+BEGIN:VALARM
+DESCRIPTION:never read
+END:VALARM
+END:VEVENT
+BEGIN:VEVENT
+SUMMARY:Holiday
+DTSTART;VALUE=DATE:20240701
+DTEND;VALUE=DATE:20240715
+STATUS:CANCELLED
+END:VEVENT
+BEGIN:VEVENT
+SUMMARY:Call
+DTSTART:20240102T230000Z
+DURATION:PT2H
+END:VEVENT
+BEGIN:VTODO
+SUMMARY:Pay the rent
+DUE;VALUE=DATE:20240401
+END:VTODO
+END:VCALENDAR
+"""
+CARDS = """BEGIN:VCARD
+VERSION:2.1
+N:Smith;Anna;;;
+TEL;CELL:+44 20 1234
+item1.EMAIL;type=INTERNET:anna@x.org
+BDAY:19800201
+NOTE;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:caf=C3=A9 =
+owner
+PHOTO;ENCODING=BASE64;JPEG:AAAA
+ BBBB
+END:VCARD
+BEGIN:VCARD
+FN:Bob
+ORG:Example\\; Ltd;Garage
+ADR;TYPE=home:;;High Street 5;London;;N1;UK
+TEL:tel:+44-30
+TEL:555
+END:VCARD
+"""
+
+
+def slides() -> bytes:
+    from pptx import Presentation
+    from pptx.util import Inches
+
+    show = Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[1])
+    slide.shapes.title.text = "Boiler"
+    slide.placeholders[1].text = "Pressure 1.5 bar\nBleed in autumn"
+    slide.notes_slide.notes_text_frame.text = "Say that the key is under the mat."
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    table = slide.shapes.add_table(1, 2, 0, 0, Inches(4), Inches(1)).table
+    table.cell(0, 0).text, table.cell(0, 1).text = "pump", "7 W"
+    buffer = BytesIO()
+    show.save(buffer)
+    return buffer.getvalue()
+
+
 SAMPLES = {
     "a.md": b"# Title\n\nText.\n",
     "a.py": b"def f():\n    return 1\n",
@@ -162,6 +238,9 @@ SAMPLES = {
     "a.odt": zipped(mimetype="application/vnd.oasis.opendocument.text", **{"content.xml": ODT}),
     "a.epub": EPUB,
     "a.xlsx": workbook(),
+    "a.pptx": slides(),
+    "a.ics": CALENDAR.encode(),
+    "a.vcf": CARDS.encode(),
     "a.ods": zipped(
         mimetype="application/vnd.oasis.opendocument.spreadsheet", **{"content.xml": ODS.format("")}
     ),
@@ -172,3 +251,11 @@ def one(data: bytes, name: str):
     (document,) = parse_bytes(data, name)
     check_document(document, data)
     return document
+
+
+def sourced(document) -> list[tuple[int, str]]:
+    """Line of the file and text of each line that is not blank."""
+    lines = document.text.split("\n")
+    return [
+        (n, line) for n, line in zip(document.lines or range(1, 1 << 20), lines, strict=False) if line.strip()
+    ]

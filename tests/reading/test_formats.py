@@ -9,7 +9,7 @@ from lior.errors import DataError
 from lior.interfaces import ParsedDocument
 from lior.reading.parsing import parse_bytes
 from lior.testing.readers import check_document
-from tests.reading.samples import ODS, SAMPLES, one, zipped
+from tests.reading.samples import ODS, SAMPLES, one, sourced, zipped
 
 
 def table_of(document: ParsedDocument) -> list[tuple[str, ...]]:
@@ -64,3 +64,60 @@ def test_a_sheet_that_repeats_without_end_is_bounded():
     huge = zipped(mimetype="", **{"content.xml": ODS.format(cell.replace(">x<", f">{'x' * 100_000}<"))})
     with pytest.raises(DataError, match="more than 67,108,864 characters"):
         parse_bytes(huge, "a.ods")
+
+
+# --- slides, calendars, contacts ---
+
+
+def test_slides_with_their_notes():
+    document = one(SAMPLES["a.pptx"], "a.pptx")
+    assert [line for line in document.text.split("\n") if line] == [
+        "# Boiler", "- Pressure 1.5 bar", "- Bleed in autumn",
+        "Say that the key is under the mat.", "pump | 7 W",
+    ]  # fmt: skip
+    lines = document.text.split("\n")
+    assert [(lines[first], place) for first, place in document.places] == [
+        ("# Boiler", "slide 1"), ("Say that the key is under the mat.", "slide 1, notes"),
+        ("pump | 7 W", "slide 2"),
+    ]  # fmt: skip
+
+
+def test_events_of_a_calendar():
+    document = one(SAMPLES["a.ics"], "a.ics")
+    assert document.title == "House"
+    assert sourced(document)[1:] == [
+        (11, "Dentist, Dr Holt, 2024-03-05 14:00 to 14:45, at High Street 5, every 6 months on 1 Tuesday, "
+             "4 times, except 2024-09-03 14:00, with Biscuit: the dog: Bring the card and a pen"),
+        (23, "Holiday, 2024-07-01 to 2024-07-14, cancelled"),
+        (29, "Call, 2024-01-02 23:00 UTC to 2024-01-03 01:00 UTC"),
+        (34, "to do: Pay the rent, due 2024-04-01"),
+    ]  # fmt: skip
+    (table,) = document.tables
+    assert (table.kind, table.columns) == ("events", ("begin", "end", "summary", "place"))
+    assert table.rows[:2] == (
+        ("2024-03-05 14:00", "2024-03-05 14:45", "Dentist, Dr Holt", "High Street 5"),
+        ("2024-07-01", "2024-07-14", "Holiday", ""),
+    )
+    assert table.lines == (1, 2, 3)
+    with pytest.raises(DataError, match="no event, task or note in it"):
+        parse_bytes(b"BEGIN:VCALENDAR\nEND:VCALENDAR\n", "a.ics")
+
+
+def test_contacts():
+    document = one(SAMPLES["a.vcf"], "a.vcf")
+    assert sourced(document)[1:] == [
+        (1, "Anna Smith, phone +44 20 1234, mail anna@x.org, birthday 1980-02-01, café owner"),
+        (13, "Bob, phone +44-30, 555, Example; Ltd, Garage, address High Street 5, London, N1, UK"),
+    ]
+    (table,) = document.tables
+    assert (table.kind, table.lines) == ("contacts", (1, 2))
+    assert table.rows[1] == (
+        "Bob",
+        "+44-30, 555",
+        "",
+        "",
+        "Example; Ltd, Garage",
+        "High Street 5, London, N1, UK",
+    )
+    with pytest.raises(DataError, match="no contact in it"):
+        parse_bytes(b"BEGIN:VCARD\n", "a.vcf")

@@ -17,7 +17,7 @@ from lior.ask.chunking import chunk
 from lior.errors import DataError, LiorError, MissingPackage
 from lior.plugins.registry import registry
 from lior.reading.parsing import parse_bytes
-from tests.reading.samples import EPUB, SAMPLES, attached, mail, notebook, one, pdf
+from tests.reading.samples import EPUB, SAMPLES, attached, mail, notebook, one, pdf, sourced
 
 
 def reason(data: bytes, name: str) -> str:
@@ -28,14 +28,6 @@ def reason(data: bytes, name: str) -> str:
     except LiorError as error:
         return str(error)
     return ""
-
-
-def sourced(document) -> list[tuple[int, str]]:
-    """Line of the file and text of each line that is not blank."""
-    lines = document.text.split("\n")
-    return [
-        (n, line) for n, line in zip(document.lines or range(1, 1 << 20), lines, strict=False) if line.strip()
-    ]
 
 
 def test_every_reader_has_a_sample():

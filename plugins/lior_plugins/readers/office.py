@@ -1,4 +1,4 @@
-"""DOCX by python-docx, OpenDocument and EPUB: lines are those of the extracted text."""
+"""DOCX by python-docx, OpenDocument, EPUB and PPTX: lines are those of the extracted text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lior.interfaces import ParsedDocument
 from lior.reading.decoding import decode
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
-from lior_plugins.readers.opening import damaged, library, unzipped
+from lior_plugins.readers.opening import damaged, library, local, unzipped
 
 TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -132,3 +132,73 @@ def _chapters(archive: ZipFile) -> tuple[str, list[str]]:
     title = next((each.text or "" for each in book.iter() if each.tag.endswith("}title")), "")
     folder = posixpath.dirname(package)
     return title, [posixpath.normpath(posixpath.join(folder, unquote(href))) for href in order if href]
+
+
+@attrs.frozen(kw_only=True)
+class Pptx:
+    """Reader of PPTX: titles as headings, lists, tables and the speaker's notes."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".pptx", ".pptm", ".ppsx")
+
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """One document of kind "markdown" with a place for each slide and its notes."""
+        found = Collected()
+        with damaged("PPTX"), unzipped(data) as archive:
+            show = ElementTree.fromstring(archive.read("ppt/presentation.xml"))
+            slides = {key: path for key, path, _ in related(archive, "ppt/presentation.xml")}
+            keys = (key for each in show.iter() if local(each) == "sldId" for key in each.attrib.values())
+            for number, path in enumerate((slides[key] for key in keys if key in slides), 1):
+                parts = [(f"slide {number}", path)]
+                for _, other, kind in related(archive, path):
+                    parts += [(f"slide {number}, notes", other)] * kind.endswith("/notesSlide")
+                for place, part in parts:
+                    lines = list(_shapes(ElementTree.fromstring(archive.read(part))))
+                    if any(lines):
+                        found.begin(place)
+                        found.put("\n".join(lines))
+        return [found.document("markdown")]
+
+
+def related(archive: ZipFile, path: str) -> list[tuple[str, str, str]]:
+    """Id, path and type of what a part of an Office document refers to."""
+    folder, file = posixpath.split(path)
+    listed = f"{folder}/_rels/{file}.rels"
+    if listed not in archive.namelist():
+        return []
+    return [
+        (
+            each.get("Id", ""),
+            posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/"),
+            each.get("Type", ""),
+        )
+        for each in ElementTree.fromstring(archive.read(listed))
+        if (target := each.get("Target")) and each.get("TargetMode") != "External"
+    ]
+
+
+def _shapes(element: ElementTree.Element) -> Iterator[str]:
+    """Lines of the shapes of a slide, without its number, date and footer."""
+    for child in element:
+        if local(child) == "tr":
+            cells = (each for each in child if local(each) == "tc")
+            yield " | ".join(" ".join(_paragraphs(cell)) for cell in cells)
+        elif local(child) == "sp":
+            kinds = [each.get("type", "") for each in child.iter() if local(each) == "ph"]
+            lines = _paragraphs(child)
+            if kinds and kinds[0].endswith("itle") and lines:
+                yield from ("# " * (kinds[0] != "subTitle") + " ".join(lines), "")
+            elif lines and not {"sldNum", "dt", "ftr"} & {*kinds}:
+                yield from (*("- " * (len(lines) > 1 and kinds == [""]) + line for line in lines), "")
+        elif local(child) != "Fallback":  # the same for older programs
+            yield from _shapes(child)
+
+
+def _paragraphs(element: ElementTree.Element) -> list[str]:
+    """The paragraphs of a shape or cell that are not empty."""
+    texts = list[str]()
+    for paragraph in (each for each in element.iter() if local(each) == "p"):
+        parts = (each for each in paragraph.iter() if local(each) in ("t", "br"))
+        runs = (" " if local(each) == "br" else each.text or "" for each in parts)
+        texts.append(" ".join("".join(runs).split()))
+    return [text for text in texts if text]

@@ -5,7 +5,6 @@ Only cells that are there are read: a cell far down on the right takes no memory
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
 from lior.reading.compression import LIMIT
 from lior_plugins.readers.collecting import Collected
-from lior_plugins.readers.office import OFFICE, TABLE, TEXT, words
+from lior_plugins.readers.office import OFFICE, TABLE, TEXT, related, words
 from lior_plugins.readers.opening import damaged, local, unzipped
 
 _Row = tuple[int, dict[int, tuple[str, bool]]]
@@ -127,8 +126,7 @@ def _number(value: float) -> str:
 def _xlsx(archive: ZipFile) -> Iterator[tuple[str, Iterator[_Row]]]:
     """Name and rows of each sheet."""
     book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
-    parts = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))
-    targets = {each.get("Id"): posixpath.join("/xl", each.get("Target", "")) for each in parts}
+    targets = {key: path for key, path, _ in related(archive, "xl/workbook.xml")}
     early = next((each.get("date1904") for each in book if local(each) == "workbookPr"), "0")
     styles = _Styles(archive, datetime(1904, 1, 1) if early in ("1", "true") else datetime(1899, 12, 30))
     strings = list[str]()
@@ -137,9 +135,8 @@ def _xlsx(archive: ZipFile) -> Iterator[tuple[str, Iterator[_Row]]]:
             strings = [_string(each) for each in _elements(stream, "si")]
     for sheet in (each for each in book.iter() if local(each) == "sheet"):
         key = next(value for name, value in sheet.items() if name.endswith("}id"))
-        path = posixpath.normpath(targets[key]).lstrip("/")
-        if "worksheets/" in path:  # not a chart
-            with archive.open(path) as stream:
+        if "worksheets/" in targets[key]:  # not a chart
+            with archive.open(targets[key]) as stream:
                 yield sheet.get("name", ""), _xlsx_rows(stream, strings, styles)
 
 
