@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lior.ask.chunking import chunk
+from lior.ask.index import Index
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument
 from lior.reading.parsing import parse_bytes
@@ -121,3 +122,33 @@ def test_contacts():
     )
     with pytest.raises(DataError, match="no contact in it"):
         parse_bytes(b"BEGIN:VCARD\n", "a.vcf")
+
+
+# --- notes ---
+
+NOTE = """---
+title: "Holiday in Hull" # a comment
+date: 2024-03-01
+tags: [travel, train]
+---
+See [[Boiler manual|the manual]] for the pump.
+
+![[map.png]]
+- [[Packing list]]
+"""
+
+
+def test_front_matter_names_a_note_and_links_alone_are_titles():
+    for text in (NOTE, NOTE.replace("---", "+++").replace("title:", "Title =")):
+        document = one(text.encode(), "notes/a.md")
+        assert (document.text, document.title, document.titles) == (text, "Holiday in Hull", (1, 7, 8))
+    passages = {p.text: p for p in chunk(one(NOTE.encode(), "a.md"), "a.md")}
+    assert passages["date: 2024-03-01"].context.split("\n")[0] == "Holiday in Hull"
+    assert passages["![[map.png]]"].title
+    assert not passages["See [[Boiler manual|the manual]] for the pump."].title
+    index = Index()
+    index.learn("hull.md", NOTE)
+    assert index.ask("When was the holiday in Hull?").answer.text == "date: 2024-03-01"
+    assert "[[Boiler manual" in index.ask("Which boiler manual is about the pump?").answer.text
+    for other in ("# T\n---\ntitle: x\n---\n", "---\nnever: closed\ntitle: x\n", "title: x\n"):
+        assert one(other.encode(), "a.md").title == ""
