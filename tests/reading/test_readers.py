@@ -194,7 +194,28 @@ def test_messages_of_exports():
     assert document.text == "Anna: The code is 4711\nBob: see x.org"
     assert "4711" in json.dumps(telegram, indent=1).split("\n")[document.lines[0] - 1]
     slack = [{"type": "message", "user": "U1", "ts": "1672653600.0001", "text": "hello\nthere"}]
-    assert one(json.dumps(slack).encode(), "2023-01-02.json").text == "U1: hello\nthere"
+    document = one(json.dumps(slack).encode(), "2023-01-02.json")
+    assert (document.text, document.places) == ("U1: hello\nthere", ((0, "U1, 2023-01-02T10:00:00"),))
+    assert one(b'[{"date": "2023", "text": "no chat"}]', "a.json").kind == "code"
+    many = {"chats": {"list": [telegram, {"name": "Other", "messages": telegram["messages"][:1]}]}}
+    first, second = parse_bytes(json.dumps(many).encode(), "result.json")
+    assert (first.name, second.name, second.text) == ("Group", "Other", "Anna: The code is 4711")
+    (table,) = first.tables
+    assert (table.kind, table.columns, table.lines) == ("chat", ("date", "from", "text"), (0, 1))
+    assert table.rows[1] == ("2023-01-02T10:01:00", "Bob", "see x.org")
+    discord = {"channel": {"name": "general"}, "messages": [
+        {"timestamp": "2023-01-02T10:00:00+00:00", "content": "hi\nall",
+         "author": {"name": "anna", "nickname": "Anna"}},
+        {"timestamp": "2023-01-02T10:00:01+00:00", "content": "", "author": {"name": "bob"}},
+    ]}  # fmt: skip
+    document = one(json.dumps(discord).encode(), "general.json")
+    assert (document.text, document.title) == ("Anna: hi\nall", "general")
+    messenger = {"title": "caf\u00c3\u00a9", "messages": [
+        {"sender_name": "Zo\u00c3\u00ab", "timestamp_ms": 1672653600000, "content": "tr\u00c3\u00a8s bien"},
+        {"sender_name": "Bob", "timestamp_ms": 1672653600000, "photos": []},
+    ]}  # fmt: skip
+    document = one(json.dumps(messenger, indent=1).encode(), "message_1.json")
+    assert (document.text, document.title, document.lines) == ("Zoë: très bien", "café", (7,))
 
 
 @pytest.mark.parametrize("cte", ["7bit", "quoted-printable", "base64"])
