@@ -239,6 +239,9 @@ SAMPLES = {
     "a.epub": EPUB,
     "a.xlsx": workbook(),
     "a.pptx": slides(),
+    "a.zip": zipped(
+        **{"notes__boiler.md": "The pressure is 1.5 bar.\n", "list.jsonl": '{"_id": 1, "text": "x"}\n'}
+    ),
     "a.ics": CALENDAR.encode(),
     "a.vcf": CARDS.encode(),
     "a.ods": zipped(

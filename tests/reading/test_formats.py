@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+from io import BytesIO
+from zipfile import ZIP_DEFLATED, ZipFile
+
 import pytest
 
 from lior.ask.chunking import chunk
@@ -152,3 +156,58 @@ def test_front_matter_names_a_note_and_links_alone_are_titles():
     assert "[[Boiler manual" in index.ask("Which boiler manual is about the pump?").answer.text
     for other in ("# T\n---\ntitle: x\n---\n", "---\nnever: closed\ntitle: x\n", "title: x\n"):
         assert one(other.encode(), "a.md").title == ""
+
+
+# --- archives ---
+
+
+def test_members_of_an_archive_are_documents(tmp_path):
+    (tmp_path / "a.zip").write_bytes(
+        zipped(
+            **{"notes__boiler.md": "# Boiler\n\nThe pressure is 1.5 bar.\n", "pets.csv": "name,age\nRex,7\n"},
+            **{
+                "list.jsonl": '{"_id": "d1", "text": "The hen lays blue eggs."}\n',
+                "notes__.hidden": "secret",
+            },
+            **{"in.zip": SAMPLES["a.zip"], "in2.zip.gz": gzip.compress(SAMPLES["a.zip"]), "x.bin": b"\0\1"},
+            **{"letter.docx": SAMPLES["a.docx"], "bad.pdf": b"%PDF-"},
+        )
+    )
+    index = Index(tmp_path)
+    assert index.documents == [
+        "a.zip#letter.docx", "a.zip#list.jsonl#d1", "a.zip#notes/boiler.md", "a.zip#pets.csv",
+    ]  # fmt: skip
+    answer = index.ask("What is the pressure of the boiler?").answer
+    assert (answer.text, answer.document, answer.line) == (
+        "The pressure is 1.5 bar.",
+        "a.zip#notes/boiler.md",
+        3,
+    )
+    assert index.path("a.zip#pets.csv") == tmp_path / "a.zip"
+    reasons = [note.partition(" is left out: ") for note in index.notes]
+    assert [(name, why[:10]) for name, _, why in reasons] == [
+        ("a.zip: in.zip", "an archive"), ("a.zip: in2.zip.gz", "an archive"), ("a.zip: x.bin", "binary dat"),
+        ("a.zip: bad.pdf", "damaged or"),
+    ]  # fmt: skip
+
+
+def test_archives_have_bounds(monkeypatch):
+    bomb = BytesIO()
+    with ZipFile(bomb, "w", ZIP_DEFLATED) as made:
+        made.writestr("a.txt", b"word " * 1_000_000)
+    assert "it would grow more than 200 times" in refused(bomb.getvalue())
+    assert "3,000 files in it; at most 2,000" in refused(zipped(**{f"{n}.txt": "x" for n in range(3000)}))
+    locked = bytearray(zipped(**{"a.txt": "word"}))
+    locked[6] |= 1
+    locked[locked.index(b"PK\1\2") + 8] |= 1
+    assert refused(bytes(locked)) == "a.txt is left out: protected by a password"
+    monkeypatch.setattr("lior_plugins.readers.archive.LIMIT", 10)
+    first, *_ = documents = parse_bytes(zipped(**{"a.txt": "12345678", "b.txt": "123"}), "a.zip")
+    assert len(documents) == 1
+    assert "the archive has more than 10 bytes" in first.notes[0]
+
+
+def refused(data: bytes) -> str:
+    with pytest.raises(DataError) as error:
+        parse_bytes(data, "a.zip")
+    return str(error.value)
