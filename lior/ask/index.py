@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +13,6 @@ from typing import Any, TypeVar
 
 import attrs
 import numpy as np
-from platformdirs import user_cache_path
 
 from lior.ask import answering, word_vectors
 from lior.ask.answering import Answer
@@ -23,12 +21,13 @@ from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.embedding import VectorStore, default_embedder, digest
 from lior.ask.inverted import InvertedIndex
+from lior.ask.kept import cache_file, remember
 from lior.ask.passages import PassageStore
 from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading.files import File, read_if_changed
-from lior.reading.finding import Source, find_files
+from lior.reading.finding import Source, as_paths, find_files
 from lior.reading.parsing import document_names, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 
@@ -107,7 +106,7 @@ class Index:
         progress: Callable[[int, int], object] | None = None,
         database: Database | None = None,
     ) -> None:
-        self.paths = tuple(sorted({str(Path(path).expanduser().absolute()) for path in paths}))
+        self.paths = tuple(sorted({str(Path(p).expanduser().absolute()) for p in as_paths("paths", paths)}))
         self.retriever = retriever or default_retriever()
         self.embedder = default_embedder() if embedder is None else embedder
         """Empty where there is none."""
@@ -122,6 +121,7 @@ class Index:
         self._use(database or self._opened(cache_file(self.paths) if cache and self.paths else None))
         self.opened = self.update() if self.paths else Update()
         """What opening it changed."""
+        remember(self._database, self.paths)
         if self.paths and not len(self):
             raise DataError(no_text_message(self.paths, self.skipped))
 
@@ -378,8 +378,8 @@ class Index:
         UsageError
             When the question has no word to look for, or is too long.
         """
-        if top < 1:
-            raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
+        if not isinstance(top, int) or top < 1:
+            raise UsageError(f"top is {top!r}; a whole number of at least 1 is allowed")
         checked(question)
         judge = self._retriever if isinstance(self._retriever, Judging) else None
 
@@ -551,6 +551,8 @@ def _skipped(files: Iterable[File]) -> list[SkippedFile]:
 
 def checked(question: str) -> str:
     """``question`` if it can be looked for."""
+    if not isinstance(question, str):
+        raise UsageError(f"question is of type {type(question).__name__}; give a text (str)")
     if len(question) > LONGEST_QUESTION:
         raise UsageError(
             f"the question has {len(question):,} characters and at most {LONGEST_QUESTION:,} are allowed; "
@@ -574,14 +576,3 @@ def default_retriever() -> str:
     if not word_vectors.installed():
         return RETRIEVERS[2]
     return RETRIEVERS[0 if default_embedder() else 1]
-
-
-def folder() -> Path:
-    """Where indexes are kept: in the user's cache."""
-    return user_cache_path("lior", appauthor=False) / "ask"
-
-
-def cache_file(paths: Sequence[str]) -> Path:
-    """The file of the index of ``paths``, sorted and absolute."""
-    name = hashlib.sha256("\0".join(paths).encode("utf-8", "surrogateescape")).hexdigest()
-    return folder() / f"{name[:24]}.index"
