@@ -18,7 +18,7 @@ from platformdirs import user_cache_path
 
 from lior.ask import answering, word_vectors
 from lior.ask.answering import Answer
-from lior.ask.blocks import joined, rows_of_block
+from lior.ask.blocks import every_block, joined, rows_of_block
 from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.embedding import VectorStore, default_embedder, digest
@@ -157,6 +157,10 @@ class Index:
         """The block around the passage at a row of the inverted index."""
         rows = rows_of_block(self.inverted, row)
         return joined(self.passages(rows), row - rows.start)
+
+    def blocks(self, document: str) -> list[Block]:
+        """The blocks of a document, in its order; none where there is no document of this name."""
+        return self._read(lambda: every_block(self.inverted, self.passages, document))
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""

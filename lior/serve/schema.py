@@ -20,6 +20,9 @@ _MOST = Limits()
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1, max_length=_MOST.name)]
 Text = Annotated[str, Field(max_length=_MOST.score)]
+Question = Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
+Before = Annotated[tuple[Question, ...], Field(max_length=_MOST.before)]
+"""Messages of a conversation, the oldest first."""
 
 
 class StrictModel(BaseModel):
@@ -31,13 +34,31 @@ class StrictModel(BaseModel):
 class AskRequest(StrictModel):
     """A question, in words of any language."""
 
-    question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
+    question: Question
+    before: Before = ()
+    """Earlier messages of the conversation; the question may be a follow-up, and the reply then says in
+    ``inherited`` which of their words were added."""
     top: Annotated[int, Field(ge=1, le=_MOST.top)] = 3
     """Most passages."""
     lines: bool = False
     """Whether to add the lines of the document around the quoted passage."""
     state: bool = False
     """Whether to add what is served."""
+
+
+class ComposeRequest(StrictModel):
+    """A message that a language model answers from the passages found, where the server was started with one.
+
+    The reply is a stream of server-sent events, each a JSON object. First ``answer``, the object of
+    ``/api/ask``, with ``inherited``, the words of earlier messages that it was asked with, and ``sources``,
+    the passages that the model is given, each with its ``number``; where these are none, nothing else comes:
+    the answer is said, calculated, or not found. Then ``text``, piece by piece, and at the end ``reply``: the
+    whole ``text`` with a mark behind each citation and quotation that is not in the sources, the numbers
+    ``cited``, and how many are ``wrong``. An ``error`` ends the stream instead; ``[DONE]`` comes last.
+    """
+
+    question: Question
+    before: Before = ()
 
 
 class PassageRequest(StrictModel):
