@@ -26,7 +26,7 @@ from lior.serve.sources import Version
 async def compose(server: Server, request: Request, form: ComposeRequest) -> Any:
     """Answer a message in a language model's words, as server-sent events: sources, pieces, checked reply."""
     version = await server.latest()
-    turn, given = await server.in_question_executor(_found, version, [*form.before, form.question])
+    turn, given = await server.in_question_executor(_found, version, form.messages)
     return StreamingResponse(events(_parts(server, turn, given)), media_type="text/event-stream")
 
 

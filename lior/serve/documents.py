@@ -7,15 +7,12 @@ from typing import Any
 
 import attrs
 
-from lior.ask.answering import Answer
 from lior.ask.dialogue import Dialogue, Turn
 from lior.errors import UsageError
 from lior.interfaces import Passage
 from lior.serve.schema import ListRequest
 from lior.serve.sources import Version
 
-_TURNS = 8
-"""Messages of a conversation that count, the last ones; each is asked again."""
 AROUND = 20
 """Lines before and after a passage that are shown with it."""
 
@@ -26,17 +23,12 @@ def converse(version: Version, messages: Sequence[str]) -> Turn:
     Raises ``UsageError`` as :meth:`lior.ask.dialogue.Dialogue.ask`.
     """
     dialogue = Dialogue(version.ask)
-    for message in messages[-_TURNS:-1]:
+    for message in messages[:-1]:
         try:
             dialogue.ask(message)
         except UsageError:  # it was answered so in its time
             continue
     return dialogue.ask(messages[-1])
-
-
-def first(answer: Answer, top: int) -> Answer:
-    """An answer with its first passages only."""
-    return attrs.evolve(answer, passages=answer.passages[:top], evidence=answer.evidence[:top])
 
 
 def list_documents(version: Version, form: ListRequest) -> dict[str, Any]:

@@ -39,8 +39,8 @@ class Limits:
     """Lines of a document at once."""
     name: int = 500
     """Characters of a document's name."""
-    before: int = 100
-    """Earlier messages of a conversation."""
+    history: int = 8
+    """Messages before a question."""
     replies: int = 8
     """Replies by a language model at another address at a time; more are refused for the moment."""
     streams: int = 32

@@ -89,7 +89,7 @@ async def chat(server: Server, request: Request, form: ChatRequest) -> Any:
     if not messages or form.messages[-1].role != "user":
         raise HTTPError(400, "messages: the last must be of the user", code="invalid")
     version = await server.latest()
-    turn = await server.in_question_executor(converse, version, messages)
+    turn = await server.in_question_executor(converse, version, messages[-8:])
     text, cited = _reply(turn)
     found = {"citations": cited, "answer": answer_record(turn.answer)}
     head = {

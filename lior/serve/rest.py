@@ -20,14 +20,8 @@ async def state(server: Server, request: Request, form: None) -> Any:
 async def ask(server: Server, request: Request, form: AskRequest) -> Any:
     """Find the passages that answer a question, and decide whether any does."""
     version = await server.latest()
-    if form.before:
-        messages = [*form.before, form.question]
-        turn = await server.in_question_executor(found.converse, version, messages)
-        answer = found.first(turn.answer, form.top)
-        record = answer_record(answer) | {"inherited": list(turn.inherited)}
-    else:
-        answer = await server.ask(version, form.question, form.top)
-        record = answer_record(answer)
+    answer = await server.ask(version, form.question, form.top)
+    record = answer_record(answer)
     if form.lines and answer.answer:
         record["shown"] = await server.in_executor(found.passage_lines, version, answer.answer)
     if form.state:

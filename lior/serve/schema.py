@@ -20,9 +20,6 @@ _MOST = Limits()
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1, max_length=_MOST.name)]
 Text = Annotated[str, Field(max_length=_MOST.score)]
-Question = Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
-Before = Annotated[tuple[Question, ...], Field(max_length=_MOST.before)]
-"""Messages of a conversation, the oldest first."""
 
 
 class StrictModel(BaseModel):
@@ -34,10 +31,7 @@ class StrictModel(BaseModel):
 class AskRequest(StrictModel):
     """A question, in words of any language."""
 
-    question: Question
-    before: Before = ()
-    """Earlier messages of the conversation; the question may be a follow-up, and the reply then says in
-    ``inherited`` which of their words were added."""
+    question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
     top: Annotated[int, Field(ge=1, le=_MOST.top)] = 3
     """Most passages."""
     lines: bool = False
@@ -57,8 +51,16 @@ class ComposeRequest(StrictModel):
     ``cited``, and how many are ``wrong``. An ``error`` ends the stream instead; ``[DONE]`` comes last.
     """
 
-    question: Question
-    before: Before = ()
+    question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
+    history: Annotated[
+        list[Annotated[str, Field(max_length=LONGEST_QUESTION)]], Field(max_length=_MOST.history)
+    ] = []
+    """Messages of the conversation before it, oldest first: it may be a follow-up of these."""
+
+    @property
+    def messages(self) -> list[str]:
+        """The messages before, and the question."""
+        return [*self.history, self.question]
 
 
 class PassageRequest(StrictModel):

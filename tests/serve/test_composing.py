@@ -22,9 +22,9 @@ def served(folder, server):  # noqa: F811
         yield found
 
 
-def composed(served, question=QUESTION, before=()):
+def composed(served, question=QUESTION, history=()):
     with served.client as client:
-        form = {"question": question, "before": list(before)}
+        form = {"question": question, "history": list(history)}
         reply = client.post("/api/compose", json=form)
         assert reply.headers["content-type"].startswith("text/event-stream"), reply.text
         *parts, end, _ = reply.text.split("\n\n")
