@@ -16,7 +16,7 @@ import attrs
 import numpy as np
 from platformdirs import user_cache_path
 
-from lior.ask import answering, word_vectors
+from lior.ask import answering, talk, word_vectors
 from lior.ask.answering import Answer
 from lior.ask.blocks import every_block, joined, rows_of_block
 from lior.ask.chunking import chunk
@@ -370,6 +370,8 @@ class Index:
     def ask(self, question: str, top: int = 3) -> Answer:
         """Find the passages that answer a question, and decide whether any does.
 
+        To a message that is no question, such as a greeting or "summarise …", the answer has a line ``said``.
+
         Parameters
         ----------
         question
@@ -384,6 +386,9 @@ class Index:
         """
         if top < 1:
             raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
+        if len(question) <= LONGEST_QUESTION and (said := talk.reply(question, self, top)):
+            return said
+        asked, question = question, talk.question_in(question)
         checked(question)
         judge = self._retriever if isinstance(self._retriever, Judging) else None
 
@@ -391,7 +396,7 @@ class Index:
             ranking = self._retriever.rank(self.inverted, question, 4 * top + 10)
             return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
 
-        return self._read(work)
+        return attrs.evolve(self._read(work), question=asked)
 
     @property
     def reads_ahead(self) -> bool:
