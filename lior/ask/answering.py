@@ -22,8 +22,11 @@ from lior.ask.inverted import InvertedIndex, Term
 from lior.ask.querying import Query, asked_in, idf, languages_of
 from lior.ask.ranking import highest_recall, recall
 from lior.ask.words import ENGLISH, language_of, stem, stop_words, tokens
+from lior.errors import UsageError
 from lior.interfaces import Block, Judging, Passage, Ranking, Result
 
+LONGEST_QUESTION = 10_000
+"""Characters of a question; a longer one is refused."""
 _USUAL = (8.0, 0.5)
 """Slope and middle of the logistic function for a text too short to be asked questions."""
 _QUESTIONS = 96
@@ -153,6 +156,28 @@ def _suited(question: str, ranking: Ranking, texts: Mapping[int, Passage]) -> Ra
         evidence={name: values[order] for name, values in ranking.evidence.items()},
         suits=bool(more[order[0]]) if more else True,
     )
+
+
+def checked(question: str) -> str:
+    """``question`` if it can be looked for."""
+    if not isinstance(question, str):
+        raise UsageError(f"question is of type {type(question).__name__}; give a text (str)")
+    if len(question) > LONGEST_QUESTION:
+        raise UsageError(
+            f"the question has {len(question):,} characters and at most {LONGEST_QUESTION:,} are allowed; "
+            "shorten it, or index that text and ask about it"
+        )
+    if not subjects(question):
+        raise UsageError(
+            f"the question {question[:60]!r} has no word to look for (words such as 'what' and 'is' are in "
+            "every text); name what it is about"
+        )
+    return question
+
+
+def content(question: str) -> list[str]:
+    """The words of a question that name something."""
+    return [word for word in subjects(question) if word not in LIGHT]
 
 
 def subjects(question: str) -> list[str]:

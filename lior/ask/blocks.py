@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -50,20 +50,9 @@ def rows_of_block(index: InvertedIndex, row: int) -> range:
     return range(int(begin), int(end))
 
 
-def every_block(
-    index: InvertedIndex, passages: Callable[[range], list[Passage]], document: str
-) -> list[Block]:
-    """The blocks of a document, in its order; none where there is no document of this name.
-
-    Parameters
-    ----------
-    passages
-        The passages at adjacent rows of a document in the index.
-    """
-    if document not in index:
-        return []
-    rows = index.rows(document)
-    parts = [[*part] for _, part in groupby(passages(rows), lambda passage: passage.block)]
+def blocks_of(passages: Sequence[Passage]) -> list[Block]:
+    """The blocks of a document, from all its passages."""
+    parts = ([*part] for _, part in groupby(passages, lambda passage: passage.block))
     return [joined(part, 0, len(part) - 1) for part in parts]
 
 

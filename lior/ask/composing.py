@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from lior.ask.blocks import blocks_of
 from lior.ask.dialogue import Turn
-from lior.interfaces import Block, Passage
+from lior.interfaces import Passage
 
 HANDED = 8
 """Passages that are handed over where no document is named."""
@@ -25,23 +26,23 @@ class Material:
     """From 1; those of a conversation's turn with the text around them."""
 
 
-def material(turn: Turn, blocks: Callable[[str], Sequence[Block]]) -> Material | None:
+def material(turn: Turn, of_document: Callable[[str], Sequence[Passage]]) -> Material | None:
     """What a model needs for a reply; ``None`` where none is needed, or nothing was found.
 
     Parameters
     ----------
-    blocks
-        The blocks of a document, such as :meth:`lior.ask.index.Index.blocks`.
+    of_document
+        The passages of a document, such as :meth:`lior.ask.index.Index.of_document`.
     """
     if turn.answer.said or not turn.passages:
         return None
     about = f" (about: {', '.join(turn.inherited)})" if turn.inherited else ""
-    return Material(turn.message + about, _limited([_around(p, blocks) for p in turn.passages[:HANDED]]))
+    return Material(turn.message + about, _limited([_around(p, of_document) for p in turn.passages[:HANDED]]))
 
 
-def _around(passage: Passage, blocks: Callable[[str], Sequence[Block]]) -> Passage:
+def _around(passage: Passage, of_document: Callable[[str], Sequence[Passage]]) -> Passage:
     """A passage with the text of its block."""
-    for block in blocks(passage.document):
+    for block in blocks_of(of_document(passage.document)):
         if block.line <= passage.line <= block.end_line and passage.text in block.text:
             return attrs.evolve(passage, text=block.text)
     return passage

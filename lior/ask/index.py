@@ -17,8 +17,8 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from lior.ask import answering, talk, word_vectors
-from lior.ask.answering import Answer
-from lior.ask.blocks import every_block, joined, rows_of_block
+from lior.ask.answering import Answer, checked, content
+from lior.ask.blocks import joined, rows_of_block
 from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.embedding import VectorStore, default_embedder, digest
@@ -28,7 +28,7 @@ from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading.files import File, read_if_changed
-from lior.reading.finding import Source, find_files
+from lior.reading.finding import Source, as_paths, find_files
 from lior.reading.parsing import document_names, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 
@@ -37,8 +37,6 @@ RETRIEVERS = "meaning", "dense", "settle"
 """Names of the retriever where none is given: with an encoder, with vectors of words, without either."""
 _TOGETHER = 32
 """Passages that are kept together when they are read ahead."""
-LONGEST_QUESTION = 10_000
-"""Characters of a question; a longer one is refused."""
 
 _Questions = dict[str, dict[str, list[str]]]
 """Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
@@ -107,7 +105,7 @@ class Index:
         progress: Callable[[int, int], object] | None = None,
         database: Database | None = None,
     ) -> None:
-        self.paths = tuple(sorted({str(Path(path).expanduser().absolute()) for path in paths}))
+        self.paths = tuple(sorted({str(Path(p).expanduser().absolute()) for p in as_paths("paths", paths)}))
         self.retriever = retriever or default_retriever()
         self.embedder = default_embedder() if embedder is None else embedder
         """Empty where there is none."""
@@ -158,9 +156,10 @@ class Index:
         rows = rows_of_block(self.inverted, row)
         return joined(self.passages(rows), row - rows.start)
 
-    def blocks(self, document: str) -> list[Block]:
-        """The blocks of a document, in its order; none where there is no document of this name."""
-        return self._read(lambda: every_block(self.inverted, self.passages, document))
+    def of_document(self, document: str) -> list[Passage]:
+        """The passages of a document, in its order; none where there is no document of this name."""
+        known = self.inverted
+        return self._read(lambda: self.passages(known.rows(document)) if document in known else [])
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
@@ -286,7 +285,7 @@ class Index:
         if text not in map(digest, passages):
             raise UsageError(f"{document} has no such passage; ask again")
         question = " ".join(checked(question).lower().split())
-        if not _content(question):
+        if not content(question):
             raise UsageError(f"the question {question[:60]!r} has only words that name nothing; reword it")
 
         def work() -> bool:
@@ -338,7 +337,7 @@ class Index:
         rows = [(encoded(document), text, each) for text, questions in kept.items() for each in questions]
         self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
         self._database.run("INSERT INTO questions VALUES (?, ?, ?)", rows)
-        words = {places[text]: [w for q in kept[text] for w in _content(q)] for text in kept}
+        words = {places[text]: [w for q in kept[text] for w in content(q)] for text in kept}
         self.inverted.confirm(document, words)
 
     def _questions(self, document: str) -> dict[str, list[str]]:
@@ -384,12 +383,11 @@ class Index:
         UsageError
             When the question has no word to look for, or is too long.
         """
-        if top < 1:
-            raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
-        if len(question) <= LONGEST_QUESTION and (said := talk.reply(question, self, top)):
+        if not isinstance(top, int) or top < 1:
+            raise UsageError(f"top is {top!r}; a whole number of at least 1 is allowed")
+        if said := talk.reply(question, self, top):
             return said
-        asked, question = question, talk.question_in(question)
-        checked(question)
+        asked, question = question, checked(talk.question_in(checked(question)))
         judge = self._retriever if isinstance(self._retriever, Judging) else None
 
         def work() -> Answer:
@@ -556,26 +554,6 @@ class Index:
 
 def _skipped(files: Iterable[File]) -> list[SkippedFile]:
     return [file.skipped for file in files if file.skipped]
-
-
-def checked(question: str) -> str:
-    """``question`` if it can be looked for."""
-    if len(question) > LONGEST_QUESTION:
-        raise UsageError(
-            f"the question has {len(question):,} characters and at most {LONGEST_QUESTION:,} are allowed; "
-            "shorten it, or index that text and ask about it"
-        )
-    if not answering.subjects(question):
-        raise UsageError(
-            f"the question {question[:60]!r} has no word to look for (words such as 'what' and 'is' are in "
-            "every text); name what it is about"
-        )
-    return question
-
-
-def _content(question: str) -> list[str]:
-    """The words of a question that name something."""
-    return [word for word in answering.subjects(question) if word not in answering.LIGHT]
 
 
 def default_retriever() -> str:

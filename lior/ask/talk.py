@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ _MOST_WORDS, _LONGEST = 12, 600
 """Words of small talk and characters of a task, at most; a longer message is a question."""
 _POLITE = "hello", "thanks", "bye"
 _SUM = re.compile(
-    r"\W*((what is|what's|how much is|calculate|was ist|wie ?viel ist|berechne|rechne|combien font|calcule) )?"
+    r"\W*((what is|what's|how much is|calculate|was ist|wie ?viel ist|berechne|combien font|calcule) )?"
     r"[(-]*\d[\d.,]*(( ?[+*×÷^%] ?| [-/x] )[(-]*\d[\d.,]*\)*)+[ =?]*",
     re.I,
 )
@@ -45,7 +45,8 @@ _GREETED = re.compile(
 _ASKED = re.compile(r"[\s,]+(please|pls|bitte|svp|stp|s['’]il (te|vous) pla[iî]t)(?=\W*$)", re.I)
 _NAMELESS = frozenset(
     """document documents file files text texts note notes page folder dokument dokumente datei dateien notiz
-    notizen fichier fichiers texte dossier short brief quick whole entire two three both all last latest first new alle beiden zwei deux toutes tous""".split()  # noqa: SIM905
+    notizen fichier fichiers texte dossier short brief quick whole entire two three both all last latest first
+    new alle beiden zwei deux toutes tous""".split()  # noqa: SIM905
 )
 """Words of a task that name no document."""
 
@@ -127,9 +128,7 @@ def small_talk(message: str) -> tuple[str, str] | None:
     >>> small_talk("Thanks a lot!"), small_talk("thanks to whom did we get the loan?")
     (('english', 'thanks'), None)
     """
-    if len(message) > _LONGEST:
-        return None
-    plain = _plain(message)
+    plain = _plain(message[:_LONGEST])
     if not plain or plain.count(" ") >= _MOST_WORDS:
         return None
     for language in LANGUAGES:
@@ -187,6 +186,8 @@ def question_in(message: str) -> str:
 
 def reply(message: str, index: Index, top: int) -> Answer | None:
     """What is said to small talk and to a task, with passages it may be about; ``None`` for a question."""
+    if not isinstance(message, str) or len(message) > _LONGEST:
+        return None
     talk = small_talk(message)
     if talk and (talk[1] in _POLITE or not named(index.documents, message)):
         return _said(message, *talk, [])
@@ -213,7 +214,7 @@ def about(wanted: Task, index: Index, top: int) -> list[tuple[Passage, float]]:
     """The first line of each block of the documents that a task names, or else what speaks of it."""
     documents = named(index.documents, wanted.about)
     if documents:
-        each = [_first_lines(index, name) for name in documents[:top]]
+        each = [_first_lines(index.of_document(name)) for name in documents[:top]]
         share = -(-top // len(each))
         return [(passage, 1.0) for lines in each for passage in lines[:share]][:top]
     if not [word for word in subjects(wanted.about) if word not in LIGHT | _NAMELESS]:
@@ -222,13 +223,8 @@ def about(wanted: Task, index: Index, top: int) -> list[tuple[Passage, float]]:
     return [*answer.passages] if answer.found else []
 
 
-def _first_lines(index: Index, document: str) -> list[Passage]:
-    return [
-        Passage(
-            document=document, line=block.line, text=block.text[block.begin :].split("\n")[0],
-        )
-        for block in index.blocks(document)
-    ]  # fmt: skip
+def _first_lines(passages: Sequence[Passage]) -> list[Passage]:
+    return [next(block) for _, block in groupby(passages, lambda passage: passage.block)]
 
 
 def named(documents: Iterable[str], text: str) -> list[str]:

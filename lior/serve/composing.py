@@ -32,7 +32,7 @@ async def compose(server: Server, request: Request, form: ComposeRequest) -> Any
 
 def _found(version: Version, messages: Sequence[str]) -> tuple[Turn, Material | None]:
     turn = converse(version, messages)
-    return turn, material(turn, version.index.blocks)
+    return turn, material(turn, version.index.of_document)
 
 
 async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIterator[dict[str, Any]]:

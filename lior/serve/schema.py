@@ -9,7 +9,7 @@ import attrs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.requests import Request
 
-from lior.ask.index import LONGEST_QUESTION
+from lior.ask.answering import LONGEST_QUESTION
 from lior.config.options import typed_fields
 from lior.config.sampling import Sampling
 from lior.interfaces import Passage
