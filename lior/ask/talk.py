@@ -241,7 +241,7 @@ def named(documents: Iterable[str], text: str) -> list[str]:
         path, _, inner = name.partition("#")
         words = tokens(re.sub(r"[_\W]", " ", Path(path).stem))
         own = {*_stems([*words, *tokens(inner)])}
-        whole = own | {*_stems(["".join(words), *tokens(re.sub(r"[_\W]", " ", name))])}
+        whole = own | {*_stems(["".join(filter(str.isalpha, words)), *tokens(re.sub(r"[_\W]", " ", name))])}
         if wanted <= whole or (own and own <= wanted):
             found[name] = wanted <= own, own <= wanted
     return sorted(found, key=lambda name: (-sum(found[name]), name)) if len(found) <= 12 else []
