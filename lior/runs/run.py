@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 from lior.ask.answering import Answer
+from lior.ask.filters import Filters
 from lior.ask.index import Index
 from lior.config.options import checked_keywords
 from lior.config.sampling import ChatSampling, Sampling
@@ -125,7 +126,7 @@ class Run:
         return self._index
 
     @checked_keywords()
-    def ask(self, question: str, top: int = 3) -> Answer:
+    def ask(self, question: str, top: int = 3, *, filters: Filters | None = None) -> Answer:
         """Find the passages of the documents that answer a question, and decide whether any does.
 
         Lines and columns are those of the documents as the run has them. What was learned or forgotten since
@@ -136,7 +137,7 @@ class Run:
         UsageError
             When the question has no word to look for, or is too long.
         """
-        return self.index.ask(question, top)
+        return self.index.ask(question, top, filters)
 
     @checked_keywords(ChatSampling)
     def chat(self, tokens: int = 300, *, stop: str = "\n\n", seed: int = 0, **sampling: Any) -> Chat:
