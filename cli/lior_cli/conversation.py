@@ -313,11 +313,6 @@ class Conversation:
             raise UsageError("/why explains the last reply, and there is none yet; say something first")
 
     def _good(self, rest: str) -> None:
-        if self._chat:
-            raise UsageError(
-                "/good is for folders: the index of a run is made anew with its checkpoints, and what was "
-                "confirmed would be lost; use `lior chat FOLDER`"
-            )
         turn = self.talk.last
         if turn is None or not turn.passages:
             raise UsageError(
@@ -329,7 +324,7 @@ class Conversation:
             )
         passage = turn.passages[int(rest or 1) - 1]
         question = confirmed(turn, passage)
-        counts = self.index().confirm(question, passage)
+        counts = (self._chat.run if self._chat else self.index()).confirm(question, passage)
         what = "counts as" if counts else "no longer counts as"
         again = f"/good {rest or 1} again {'takes that back' if counts else 'confirms it'}"
         self._say(f"{where(self.index(), passage)} {what} an answer to {question!r}; {again}")
