@@ -12,7 +12,7 @@ numpy, because the peak memory of a child includes that of its parent at the sta
 
 Scripts, ``python -m lior_bench.NAME``: answers (:mod:`~lior_bench.questions`,
 :mod:`~lior_bench.encoders`, :mod:`~lior_bench.trial`, :mod:`~lior_bench.confirming`,
-:mod:`~lior_bench.quality`),
+:mod:`~lior_bench.conversing`, :mod:`~lior_bench.quality`),
 models (:mod:`~lior_bench.ablation`, :mod:`~lior_bench.budget`,
 :mod:`~lior_bench.repetition`, :mod:`~lior_bench.scaling`, :mod:`~lior_bench.texts`),
 and endurance (:mod:`~lior_bench.longrun`, :mod:`~lior_bench.serving`,
