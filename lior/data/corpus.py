@@ -16,6 +16,9 @@ from lior.interfaces import Text, Tokenizer
 from lior.reading.documents import RawDocument
 
 
+Structures = tuple[bytes, ...]
+
+
 @attrs.frozen
 class Corpus:
     """``D`` documents, one after the other."""
@@ -32,11 +35,11 @@ class Corpus:
     """Number of the first document; the others count on."""
     split_parts: Mapping[int, int] = attrs.field(factory=dict, repr=False)
     """Index of a document that continues another -> index of that: they are parts of one."""
-    structures: tuple[bytes, ...] = attrs.field(repr=False)
+    structures: Structures = attrs.field(repr=False)
     """:attr:`RawDocument.structure` of each document."""
 
     @structures.default
-    def _without_structure(self) -> tuple[bytes, ...]:
+    def _without_structure(self) -> Structures:
         return (b"",) * len(self.names)
 
     def __len__(self) -> int:
