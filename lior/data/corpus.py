@@ -15,7 +15,6 @@ from torch import Tensor
 from lior.interfaces import Text, Tokenizer
 from lior.reading.documents import RawDocument
 
-
 Structures = tuple[bytes, ...]
 
 
