@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior_cli.sources import colored, plain
-from lior_cli.terminal import columns
+from lior_cli.terminal import columns, wrapped
 
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
@@ -45,6 +45,9 @@ def echo_answer(
     is none; then the others with their numbers."""
     if answer.said:
         _echo_said(index, answer)
+        if passages and not answer.result:
+            click.echo()
+            echo_passages(index, answer, passages)
         return
     if not answer.found:
         click.echo(f"Nothing in the {'documents' if alone else 'text'} speaks of it: {answer.note}.")
@@ -64,10 +67,11 @@ def echo_answer(
 def _echo_said(index: Index, answer: Answer) -> None:
     """Print what is said, and the arithmetic and the rows of a calculation."""
     result = answer.result
-    sure = f"  ({_in_words(answer.confidence)}, {answer.confidence:.0%})" if result else ""
-    click.echo(style(plain(answer.said), bold=bool(result)) + sure, color=colored())
     if result is None:
+        click.echo("".join(wrapped([answer.said], columns())))
         return
+    sure = f"  ({_in_words(answer.confidence)}, {answer.confidence:.0%})"
+    click.echo(style(plain(answer.said), bold=True) + sure, color=colored())
     if result.arithmetic:
         click.echo(f"  {result.arithmetic}")
     for row in result.rows[:_ROWS]:

@@ -17,7 +17,7 @@ from lior.reading.skipping import SkippedFile, SkipReason
 STDIN = "-"
 """Stands for standard input among paths."""
 
-_FOREIGN = ("node_modules", "site-packages", "venv", "__pycache__")
+FOREIGN = ("node_modules", "site-packages", "venv", "__pycache__")
 """Folders that programs fill."""
 _RUN = {"config.toml", "checkpoints"}
 """What the directory of a run has: it is made from the text around it, and changes with it."""
@@ -76,6 +76,11 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[SkippedF
         for place, each in sources.items()
     ]
     return unique, [each for place, each in skipped.items() if place not in sources]
+
+
+def is_run(path: Path) -> bool:
+    """Whether a path is the directory of a run: it has a ``config.toml`` and a folder ``checkpoints``."""
+    return (path / "config.toml").is_file() and (path / "checkpoints").is_dir()
 
 
 def expand(path: str) -> list[Path]:
@@ -145,7 +150,7 @@ def _left_out(entry: os.DirEntry[str]) -> _Cause | None:
         if entry.is_dir():
             if entry.is_symlink():
                 reason = SkipReason.FOLDER_LINK
-            elif entry.name in _FOREIGN:
+            elif entry.name in FOREIGN:
                 reason = SkipReason.GENERATED
         elif not entry.is_file():
             reason = SkipReason.BROKEN_LINK if entry.is_symlink() else SkipReason.NOT_REGULAR

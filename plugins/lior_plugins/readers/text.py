@@ -11,6 +11,7 @@ import attrs
 
 from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode
+from lior_plugins.readers.notes import titles_of
 from lior_plugins.readers.tables import barred, delimited
 
 _MARKUP = ".md .markdown .mdown .mkd .rst .rest .qmd .rmd .adoc .asciidoc"
@@ -61,9 +62,14 @@ class PlainText:
         head = [line for line in text[: 1 << 16].split("\n")[:200] if line.strip()]
         places = _messages(text.split("\n")) if not kind and _messages(head) else ()
         kind = kind or ("chat" if places else "log" if _is_log(head) else "prose")
+        title, titles = titles_of(text) if kind == "markdown" else ("", ())
         lines = text.split("\n") if kind in ("markdown", "chat") else []
         tables = barred(lines) if kind == "markdown" else _chat(lines) if places else ()
-        return [ParsedDocument(text=text, kind=kind, places=places, notes=notes, tables=tables)]
+        return [
+            ParsedDocument(
+                text=text, kind=kind, title=title, places=places, titles=titles, notes=notes, tables=tables
+            )
+        ]
 
 
 def _chat(lines: list[str]) -> tuple[Table, ...]:
