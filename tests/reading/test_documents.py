@@ -19,7 +19,7 @@ from lior.reading.skipping import SkipReason
 
 
 def found(*paths, **options):
-    return [(name, data) for name, data in read_documents([str(p) for p in paths], **options)]
+    return [(name, data) for name, data, _ in read_documents([str(p) for p in paths], **options)]
 
 
 def test_files_in_the_order_given_and_standard_input_among_them(tmp_path, monkeypatch):
@@ -40,13 +40,13 @@ def test_a_folder_is_read_without_what_is_no_text(tmp_path, caplog):
     for name in ("z.txt", "sub/a.md", "sub/deep/b", ".hidden", ".git/config"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
-    (tmp_path / "image.png").write_bytes(b"\x89PNG\0\0")
+    (tmp_path / "image.raw").write_bytes(b"\x89PNG\0\0")
     (tmp_path / "empty.txt").write_bytes(b"")
     (tmp_path / "damaged.gz").write_bytes(b"no gzip")
     with caplog.at_level(logging.INFO, "lior"):
         files = read_files([str(tmp_path)])
     assert {file.name: file.reason for file in files} == {
-        "z.txt": None, "sub/a.md": None, "sub/deep/b": None, "image.png": SkipReason.BINARY,
+        "z.txt": None, "sub/a.md": None, "sub/deep/b": None, "image.raw": SkipReason.BINARY,
         "empty.txt": SkipReason.EMPTY, "damaged.gz": SkipReason.BAD_ARCHIVE,
     }  # fmt: skip
     assert "5 skipped (2 × hidden; 1 × " in caplog.text
@@ -70,7 +70,7 @@ def test_what_a_file_gives_by_its_format(tmp_path, raw):
 
 
 def test_a_file_that_is_not_on_this_machine():
-    assert documents_in(b"<p>one", "a.html") == [RawDocument("a.html", b"one")]
+    assert [each[:2] for each in documents_in(b"<p>one", "a.html")] == [("a.html", b"one")]
     with pytest.raises(DataError, match=r"^line 1: not JSON"):
         documents_in(b"{", "a.jsonl")
 

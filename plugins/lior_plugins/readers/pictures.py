@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib.util import find_spec
 from io import BytesIO
@@ -120,4 +121,6 @@ def _joined(texts: list[str]) -> list[str]:
 
 @cache
 def _engine() -> Any:
-    return library("rapidocr", "a picture", "ocr").RapidOCR(params={"Global.log_level": "critical"})
+    threads = max(1, (os.cpu_count() or 1) // 2)  # more wait for each other on a busy machine
+    options = {"Global.log_level": "critical", "EngineConfig.onnxruntime.intra_op_num_threads": threads}
+    return library("rapidocr", "a picture", "ocr").RapidOCR(params=options)
