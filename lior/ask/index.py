@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 import numpy as np
-from platformdirs import user_cache_path
 
-from lior.ask import answering, word_vectors
-from lior.ask.answering import Answer
+from lior.ask import answering, talk, word_vectors
+from lior.ask.answering import Answer, checked, content
 from lior.ask.blocks import joined, rows_of_block
 from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.embedding import VectorStore, default_embedder, digest
+from lior.ask.filters import Filters, Known, filtered
 from lior.ask.inverted import InvertedIndex
+from lior.ask.kept import cache_file, remember
 from lior.ask.passages import PassageStore
+from lior.ask.records.calculating import calculated
+from lior.ask.records.store import RecordStore
 from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
@@ -37,8 +40,6 @@ RETRIEVERS = "meaning", "dense", "settle"
 """Names of the retriever where none is given: with an encoder, with vectors of words, without either."""
 _TOGETHER = 32
 """Passages that are kept together when they are read ahead."""
-LONGEST_QUESTION = 10_000
-"""Characters of a question; a longer one is refused."""
 
 _Questions = dict[str, dict[str, list[str]]]
 """Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
@@ -62,8 +63,8 @@ class Index:
     """Answers questions about the text in folders and files.
 
     Opening it reads what is new or changed since the last time and deletes what is gone. A file counts as
-    unchanged when its size and time stamp are; after a new time stamp its SHA-256 decides. Threads may use it
-    at once: they wait for each other.
+    unchanged when its size, its time stamp and its reader are; after a new time stamp its SHA-256 decides.
+    Threads may use it at once: they wait for each other.
 
     Parameters
     ----------
@@ -122,6 +123,7 @@ class Index:
         self._use(database or self._opened(cache_file(self.paths) if cache and self.paths else None))
         self.opened = self.update() if self.paths else Update()
         """What opening it changed."""
+        remember(self._database, self.paths)
         if self.paths and not len(self):
             raise DataError(no_text_message(self.paths, self.skipped))
 
@@ -157,6 +159,11 @@ class Index:
         """The block around the passage at a row of the inverted index."""
         rows = rows_of_block(self.inverted, row)
         return joined(self.passages(rows), row - rows.start)
+
+    def of_document(self, document: str) -> list[Passage]:
+        """The passages of a document, in its order; none where there is no document of this name."""
+        known = self.inverted
+        return self._read(lambda: self.passages(known.rows(document)) if document in known else [])
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
@@ -206,7 +213,7 @@ class Index:
                     continue
                 if not begin():
                     return None
-                if known and file.sha256 and file.sha256 == known.sha256:
+                if known and file.same_as(known):
                     self._set_file(file)
                     continue
                 self._add(file, self._delete(source.name))
@@ -282,7 +289,7 @@ class Index:
         if text not in map(digest, passages):
             raise UsageError(f"{document} has no such passage; ask again")
         question = " ".join(checked(question).lower().split())
-        if not _content(question):
+        if not content(question):
             raise UsageError(f"the question {question[:60]!r} has only words that name nothing; reword it")
 
         def work() -> bool:
@@ -307,6 +314,7 @@ class Index:
                 key = self.inverted.add(document, texts, [p.group for p in passages], blocks=blocks)
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
+                self._records.add(key, parsed)
                 if document in questions:
                     self._confirm(document, passages, questions[document])
                 taken.append(document)
@@ -323,6 +331,7 @@ class Index:
             key = self.inverted.delete(document)
             self._passages.delete(key)
             self._vectors.delete(key)
+            self._records.delete(key)
             self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
         self._database.rows("DELETE FROM files WHERE name = ?", encoded(name))
         return questions
@@ -334,7 +343,7 @@ class Index:
         rows = [(encoded(document), text, each) for text, questions in kept.items() for each in questions]
         self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
         self._database.run("INSERT INTO questions VALUES (?, ?, ?)", rows)
-        words = {places[text]: [w for q in kept[text] for w in _content(q)] for text in kept}
+        words = {places[text]: [w for q in kept[text] for w in content(q)] for text in kept}
         self.inverted.confirm(document, words)
 
     def _questions(self, document: str) -> dict[str, list[str]]:
@@ -363,8 +372,10 @@ class Index:
 
         return self._read(work)
 
-    def ask(self, question: str, top: int = 3) -> Answer:
+    def ask(self, question: str, top: int = 3, filters: Filters | None = None) -> Answer:
         """Find the passages that answer a question, and decide whether any does.
+
+        To a message that is no question, such as a greeting or "summarise …", the answer has a line ``said``.
 
         Parameters
         ----------
@@ -372,22 +383,34 @@ class Index:
             In words of any language; at most 10,000 characters.
         top
             Most passages in the answer.
+        filters
+            Which passages and rows count.
 
         Raises
         ------
         UsageError
-            When the question has no word to look for, or is too long.
+            When the question has no word to look for, or is too long; when no document has the kind or the
+            place of a filter.
         """
         if not isinstance(top, int) or top < 1:
             raise UsageError(f"top is {top!r}; a whole number of at least 1 is allowed")
-        checked(question)
+        if said := talk.reply(question, self, top):
+            return said
+        asked, question = question, checked(talk.question_in(checked(question)))
         judge = self._retriever if isinstance(self._retriever, Judging) else None
 
-        def work() -> Answer:
-            ranking = self._retriever.rank(self.inverted, question, 4 * top + 10)
+        rank = partial(self._retriever.rank, self.inverted, question)
+
+        def answer(ranking: Ranking) -> Answer:
             return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
 
-        return self._read(work)
+        def work() -> Answer:
+            known = Known(self.inverted, self._records, self._passages, self.path, self._files)
+            given = filters or Filters()
+            quoted = partial(filtered, known, given, rank, 4 * top + 10, answer)
+            return calculated(question, known, given, date.today(), top, quoted)
+
+        return attrs.evolve(self._read(work), question=asked)
 
     @property
     def reads_ahead(self) -> bool:
@@ -475,6 +498,7 @@ class Index:
         self.inverted = InvertedIndex(database)
         """The counts of all passages."""
         self._passages = PassageStore(database)
+        self._records = RecordStore(database, self._passages)
         self._vectors = VectorStore(self.inverted, self.passage, self.embedder)
         self.inverted.vectors = self._vectors if self.embedder else None
         self._files = {}
@@ -549,41 +573,8 @@ def _skipped(files: Iterable[File]) -> list[SkippedFile]:
     return [file.skipped for file in files if file.skipped]
 
 
-def checked(question: str) -> str:
-    """``question`` if it can be looked for."""
-    if not isinstance(question, str):
-        raise UsageError(f"question is of type {type(question).__name__}; give a text (str)")
-    if len(question) > LONGEST_QUESTION:
-        raise UsageError(
-            f"the question has {len(question):,} characters and at most {LONGEST_QUESTION:,} are allowed; "
-            "shorten it, or index that text and ask about it"
-        )
-    if not answering.subjects(question):
-        raise UsageError(
-            f"the question {question[:60]!r} has no word to look for (words such as 'what' and 'is' are in "
-            "every text); name what it is about"
-        )
-    return question
-
-
-def _content(question: str) -> list[str]:
-    """The words of a question that name something."""
-    return [word for word in answering.subjects(question) if word not in answering.LIGHT]
-
-
 def default_retriever() -> str:
     """The retriever where none is given."""
     if not word_vectors.installed():
         return RETRIEVERS[2]
     return RETRIEVERS[0 if default_embedder() else 1]
-
-
-def folder() -> Path:
-    """Where indexes are kept: in the user's cache."""
-    return user_cache_path("lior", appauthor=False) / "ask"
-
-
-def cache_file(paths: Sequence[str]) -> Path:
-    """The file of the index of ``paths``, sorted and absolute."""
-    name = hashlib.sha256("\0".join(paths).encode("utf-8", "surrogateescape")).hexdigest()
-    return folder() / f"{name[:24]}.index"

@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 from lior.ask.answering import Answer
+from lior.ask.filters import Filters
 from lior.ask.index import Index
 from lior.config.options import checked_keywords
 from lior.config.sampling import ChatSampling, Sampling
@@ -135,7 +136,7 @@ class Run:
         return self._base if not self.changes and self._whole else None
 
     @checked_keywords()
-    def ask(self, question: str, top: int = 3) -> Answer:
+    def ask(self, question: str, top: int = 3, *, filters: Filters | None = None) -> Answer:
         """Find the passages of the documents that answer a question, and decide whether any does.
 
         Lines and columns are those of the documents as the run has them. What was learned or forgotten since
@@ -146,7 +147,7 @@ class Run:
         UsageError
             When the question has no word to look for, or is too long.
         """
-        return self.index.ask(question, top)
+        return self.index.ask(question, top, filters)
 
     def confirm(self, question: str, passage: Passage) -> bool:
         """As :meth:`lior.ask.index.Index.confirm`; it is kept with the run, until the document is forgotten.

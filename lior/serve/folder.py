@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 
 from lior.ask.answering import Answer
+from lior.ask.filters import Filters
 from lior.ask.idle import IdleReader
 from lior.ask.index import Index
 from lior.ask.surroundings import file_texts
@@ -61,10 +62,10 @@ class FolderVersion(Version):
         """The index of the files."""
         return self._index
 
-    def ask(self, question: str, top: int) -> Answer:
+    def ask(self, question: str, top: int, filters: Filters | None = None) -> Answer:
         """:meth:`lior.ask.index.Index.ask`, one question after the other."""
         with self._reader.paused(), self._lock:
-            return self._index.ask(question, top)
+            return self._index.ask(question, top, filters)
 
     def text(self, name: str) -> list[bytes]:
         """The file's own bytes, or the extracted text of formats without lines, such as PDF."""

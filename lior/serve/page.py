@@ -21,8 +21,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lior.ask.answering import Answer
-from lior.ask.index import LONGEST_QUESTION
+from lior.ask.answering import LONGEST_QUESTION, Answer
 from lior.errors import LiorError
 from lior.interfaces import Passage
 from lior.serve import documents

@@ -9,7 +9,8 @@ import attrs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.requests import Request
 
-from lior.ask.index import LONGEST_QUESTION
+from lior.ask.answering import LONGEST_QUESTION
+from lior.ask.filters import Filters
 from lior.config.options import typed_fields
 from lior.config.sampling import Sampling
 from lior.interfaces import Passage
@@ -34,10 +35,46 @@ class AskRequest(StrictModel):
     question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
     top: Annotated[int, Field(ge=1, le=_MOST.top)] = 3
     """Most passages."""
+    sender: Name | Literal[""] = ""
+    """Filters, as :class:`lior.ask.filters.Filters` describes them; empty ones do not matter."""
+    after: Name | Literal[""] = ""
+    before: Name | Literal[""] = ""
+    kind: Name | Literal[""] = ""
+    path: Name | Literal[""] = ""
     lines: bool = False
     """Whether to add the lines of the document around the quoted passage."""
     state: bool = False
     """Whether to add what is served."""
+
+    @property
+    def filters(self) -> Filters:
+        """The filters."""
+        return Filters(
+            sender=self.sender, after=self.after, before=self.before, kind=self.kind, path=self.path
+        )
+
+
+class ComposeRequest(StrictModel):
+    """A message that a language model answers from the passages found, where the server was started with one.
+
+    The reply is a stream of server-sent events, each a JSON object. First ``answer``, the object of
+    ``/api/ask``, with ``inherited``, the words of earlier messages that it was asked with, and ``sources``,
+    the passages that the model is given, each with its ``number``; where these are none, nothing else comes:
+    the answer is said, calculated, or not found. Then ``text``, piece by piece, and at the end ``reply``: the
+    whole ``text`` with a mark behind each citation and quotation that is not in the sources, the numbers
+    ``cited``, and how many are ``wrong``. An ``error`` ends the stream instead; ``[DONE]`` comes last.
+    """
+
+    question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
+    history: Annotated[
+        list[Annotated[str, Field(max_length=LONGEST_QUESTION)]], Field(max_length=_MOST.history)
+    ] = []
+    """Messages of the conversation before it, oldest first: it may be a follow-up of these."""
+
+    @property
+    def messages(self) -> list[str]:
+        """The messages before, and the question."""
+        return [*self.history, self.question]
 
 
 class PassageRequest(StrictModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from lior.ask.answering import Answer
+from lior.ask.filters import Filters
 from lior.errors import DataError
 from lior.serve.errors import ClientGone, HTTPError
 from lior.serve.limits import Settings
@@ -31,6 +33,8 @@ class Server:
     def __init__(self, settings: Settings, source: Source) -> None:
         self.settings, self.limits, self.source = settings, settings.limits, source
         self.metrics = Metrics()
+        self.replies = threading.BoundedSemaphore(self.limits.replies)
+        """Held by each reply of a language model at another address."""
         # Of their own, so that a large file being read holds no question up; more only take turns in Python.
         self._questions = ThreadPoolExecutor(2, thread_name_prefix="lior-ask")
         self._others = ThreadPoolExecutor(2, thread_name_prefix="lior-other")
@@ -45,6 +49,11 @@ class Server:
         await self.in_question_executor(self.source.refresh)
         return self.version
 
+    def state(self) -> dict[str, Any]:
+        """What is served and what is being done, ready for JSON."""
+        endpoint = self.settings.endpoint
+        return self.source.state() | {"composer": endpoint.model if endpoint else ""}
+
     async def in_executor(self, work: Callable[..., T], *args: Any) -> T:
         """Call ``work``, which takes milliseconds, in another thread."""
         return await asyncio.get_running_loop().run_in_executor(self._others, work, *args)
@@ -53,9 +62,9 @@ class Server:
         """Call ``work``, which asks the index, in another thread; calls are begun in their order."""
         return await asyncio.get_running_loop().run_in_executor(self._questions, work, *args)
 
-    async def ask(self, version: Version, question: str, top: int) -> Answer:
+    async def ask(self, version: Version, question: str, top: int, filters: Filters | None = None) -> Answer:
         """Answer a question."""
-        return await self.in_question_executor(version.ask, question, top)
+        return await self.in_question_executor(version.ask, question, top, filters)
 
     def document(self, version: Version, name: str) -> str:
         """The document of a name, or that a document of the index is part of; 404 where there is none."""
