@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lior.ask.serialise import in_words
 from lior_cli.sources import colored, plain
 from lior_cli.terminal import columns
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from lior.ask.index import Index
     from lior.interfaces import Block, Passage
 
-_IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
 _BEFORE, _SHOWN = 2, 6
 """Lines of a block before the sentence that answers, and with it and those behind it, at most."""
 _CODE = re.compile(r"[(){}\[\]=;]")
@@ -39,7 +39,7 @@ def echo_answer(index: Index, answer: Answer, passages: Sequence[Passage], *, al
             click.echo("The nearest:\n")
         echo_passages(index, answer, passages)
         return
-    sure = f"  ({_in_words(answer.confidence)}, {answer.confidence:.0%})"
+    sure = f"  ({in_words(answer.confidence)}, {answer.confidence:.0%})"
     _echo(index, passages[0], _marker(answer), "", sure, None if alone else answer.block)
     if passages[1:]:
         click.echo()
@@ -66,7 +66,7 @@ def echo_reasons(
         if words:
             click.echo(f"{name:<14} {plain(' '.join(words))}")
     click.echo(f"{'ranked by':<14} {index.retriever}: {answer.method}")
-    click.echo(f"{'confidence':<14} {answer.confidence:.0%} ({_in_words(answer.confidence)})")
+    click.echo(f"{'confidence':<14} {answer.confidence:.0%} ({in_words(answer.confidence)})")
     language, scores = language_of(tokens(answer.question)), dict(answer.passages)
     parts = {p: evidence for (p, _), evidence in zip(answer.passages, answer.evidence, strict=True)}
     for number, passage in enumerate(passages, 1):
@@ -159,7 +159,3 @@ def where(index: Index, passage: Passage) -> str:
         return f"{plain(passage.document)}:{passage.line}"
     here = Path.cwd()
     return f"{plain(str(path.relative_to(here) if path.is_relative_to(here) else path))}:{passage.line}"
-
-
-def _in_words(confidence: float) -> str:
-    return next(words for least, words in _IN_WORDS if confidence >= least)

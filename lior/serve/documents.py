@@ -7,28 +7,43 @@ from typing import Any
 
 import attrs
 
-from lior.ask.dialogue import Dialogue, Turn
+from lior.ask.dialogue import DEPTH, Dialogue, Turn
 from lior.errors import UsageError
 from lior.interfaces import Passage
-from lior.serve.schema import ListRequest
+from lior.serve.schema import ListRequest, PassageRequest
 from lior.serve.sources import Version
 
 AROUND = 20
 """Lines before and after a passage that are shown with it."""
 
 
-def converse(version: Version, messages: Sequence[str]) -> Turn:
+def converse(version: Version, messages: Sequence[str], top: int = DEPTH) -> Turn:
     """The answer to the last message, which may be a follow-up of those before.
+
+    ``top``: most passages that are found for a message that has none before it.
 
     Raises ``UsageError`` as :meth:`lior.ask.dialogue.Dialogue.ask`.
     """
-    dialogue = Dialogue(version.ask)
+    alone = len(messages) == 1
+    dialogue = Dialogue(lambda question, depth: version.ask(question, top if alone else depth))
     for message in messages[:-1]:
         try:
             dialogue.ask(message)
         except UsageError:  # it was answered so in its time
             continue
     return dialogue.ask(messages[-1])
+
+
+def passage_of(turn: Turn, wanted: PassageRequest) -> Passage:
+    """The passage of an answer that a client means.
+
+    Raises ``UsageError`` when it is none of these, for the documents may have changed.
+    """
+    told = wanted.document, wanted.line, wanted.text
+    found = (p for p in turn.passages if (p.document, p.line, p.text) == told)
+    if passage := next(found, None):
+        return passage
+    raise UsageError(f"{wanted.document} has no such passage for this question; ask again")
 
 
 def list_documents(version: Version, form: ListRequest) -> dict[str, Any]:

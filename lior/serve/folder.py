@@ -16,6 +16,7 @@ from lior.ask.answering import Answer
 from lior.ask.idle import IdleReader
 from lior.ask.index import Index
 from lior.errors import DataError, LiorError
+from lior.interfaces import Passage
 from lior.reading.compression import decompress
 from lior.reading.decoding import is_utf8
 from lior.reading.files import read_limited
@@ -117,6 +118,14 @@ class FolderSource:
                 _LOG.warning("the folder cannot be read now: %s", error)
             self._next = time.monotonic() + _INTERVAL
 
+    def confirm(self, question: str, passage: Passage, good: bool) -> bool:
+        """Count in the index that a passage answers a question, or no longer; no file is changed."""
+        with self._reader.paused(), self._lock:
+            changed = self._index.confirm(question, passage) == good
+            if not changed:  # it was so before
+                self._index.confirm(question, passage)
+        return changed
+
     def _show(self) -> None:
         """Make a new version of the index as it is now."""
         files = {file.name: file for file in find_files(self._index.paths)[0]}
@@ -133,7 +142,7 @@ class FolderSource:
         """What is served."""
         return {
             "name": self.name, **self.current.counts(), "model": False, "editable": False, "syncs": False,
-            "working": None, "waiting": 0, "lost": [], "unread": self._reader.left,
+            "working": None, "waiting": 0, "lost": [], "unread": self._reader.left, "confirms": True,
         }  # fmt: skip
 
     def close(self, seconds: float) -> bool:

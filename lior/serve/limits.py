@@ -33,6 +33,8 @@ class Limits:
     """Bytes of a text whose sources are looked for."""
     top: int = 50
     """Passages of an answer."""
+    history: int = 8
+    """Messages before a question."""
     lines: int = 2000
     """Lines of a document at once."""
     name: int = 500

@@ -26,7 +26,7 @@ import attrs
 from lior.ask.index import Index
 from lior.errors import DataError, LiorError, RunError, UsageError
 from lior.files import replacing
-from lior.interfaces import Tokenizer
+from lior.interfaces import Passage, Tokenizer
 from lior.reading.documents import RawDocument
 from lior.runs.checkpoint import Document
 from lior.runs.folder import listed
@@ -150,6 +150,12 @@ class RunSource:
 
         return self._ask(Change("sync", (), work))
 
+    def confirm(self, question: str, passage: Passage, good: bool) -> bool:
+        """Refused: the index of a run is made anew with its checkpoints."""
+        raise UsageError(
+            "what was confirmed would be lost with the next checkpoint of the run; serve folders"
+        )
+
     def _ask(self, change: Change) -> Future[Any]:
         if not self.editable:
             raise UsageError("the server is read-only; start it with --allow-edit to learn and forget")
@@ -257,7 +263,7 @@ class RunSource:
         return {
             "name": self.name, **self.current.counts(), "model": True, "editable": self.editable,
             "syncs": bool(self.folders), "working": self.working, "waiting": self._queue.qsize(),
-            "lost": list(self.lost),
+            "lost": list(self.lost), "confirms": False,
         }  # fmt: skip
 
 

@@ -28,10 +28,24 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class AskRequest(StrictModel):
+class QuestionRequest(StrictModel):
     """A question, in words of any language."""
 
     question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
+    history: Annotated[
+        list[Annotated[str, Field(max_length=LONGEST_QUESTION)]], Field(max_length=_MOST.history)
+    ] = []
+    """Messages of the conversation before it, oldest first: it may be a follow-up of these."""
+
+    @property
+    def messages(self) -> list[str]:
+        """The messages before, and the question."""
+        return [*self.history, self.question]
+
+
+class AskRequest(QuestionRequest):
+    """A question, in words of any language, and what is wanted of its answer."""
+
     top: Annotated[int, Field(ge=1, le=_MOST.top)] = 3
     """Most passages."""
     lines: bool = False
@@ -52,6 +66,14 @@ class PassageRequest(StrictModel):
     def passage(self) -> Passage:
         """The passage."""
         return Passage(document=self.document, line=self.line, column=self.column, text=self.text)
+
+
+class ConfirmRequest(QuestionRequest):
+    """A passage of the answer to a question, and whether it is the right one."""
+
+    passage: PassageRequest
+    good: bool
+    """False takes back that it was confirmed."""
 
 
 class WhyRequest(StrictModel):

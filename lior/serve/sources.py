@@ -16,6 +16,7 @@ import attrs
 from lior.ask.answering import Answer
 from lior.ask.index import Index
 from lior.errors import DataError
+from lior.interfaces import Passage
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -81,6 +82,14 @@ class Source(Protocol):
 
     def refresh(self) -> None:
         """Bring :attr:`current` up to date, before a question is asked; called by a thread for questions."""
+        ...
+
+    def confirm(self, question: str, passage: Passage, good: bool) -> bool:
+        """Count that a passage answers a question, or no longer; whether that changed anything.
+
+        Called by a thread for questions. Raises ``UsageError`` where it may not be changed, and as
+        :meth:`lior.ask.index.Index.confirm`.
+        """
         ...
 
     def state(self) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def test_asking_marks_the_sentence_and_its_words_have_sources(page):
     ask(page, "When is the launch of the balloon?")
     page.shows(".quote", PLAN.strip())
     page.shows(".lines mark", PLAN.strip())
-    page.driver.find_element("id", "sources").click()
+    page.driver.find_element("class name", "sources").click()
     page.until("return document.querySelectorAll('.quote .word').length > 8")
     word = page("return [...document.querySelectorAll('.word')].find((w) => w.textContent === 'fourth')")
     ActionChains(page.driver).move_to_element(word).perform()
@@ -194,7 +194,7 @@ def test_all_of_it_by_the_keyboard(page):
     page.shows(".quote", "October")
     for _ in range(12):
         page.press(Keys.TAB)
-        if page("return document.activeElement.id === 'sources'"):
+        if page("return document.activeElement.classList.contains('sources')"):
             break
     page.press(Keys.ENTER)
     page.until("return document.activeElement.className === 'word'")
@@ -299,7 +299,7 @@ def test_the_page_of_a_folder_asks_and_lists(chromium, folder):
         page.open()
         ask(page, "When is the launch of the balloon?")
         page.shows(".lines mark", PLAN.strip())
-        assert page.text("#sources") == ""
+        assert page.text(".sources") == ""
         page.driver.find_element("link text", "Documents").click()
         page.shows("#list", "house.md")
         chromium.get("about:blank")
@@ -341,7 +341,7 @@ def test_no_fault_of_accessibility(page, scheme, width):
         page.open(path)
         page.until("return document.querySelector(arguments[0])", there)
         if "boiler" in path:
-            page.until("return document.getElementById('sources')").click()
+            page.until("return document.querySelector('.sources')").click()
             page.until("return !document.getElementById('tip').hidden")
         page(script)
         found = page.driver.execute_async_script(
