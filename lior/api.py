@@ -22,13 +22,14 @@ from lior.config import Override, TrainConfig, flatten, load
 from lior.config.options import checked_keywords
 from lior.errors import UsageError
 from lior.reading.documents import RawDocument, as_bytes
+from lior.reading.finding import as_paths
 from lior.runs.run import Run
 from lior.training import preparation
 
 
 @checked_keywords(TrainConfig)
 def train(
-    text: str | Sequence[str] = (),
+    text: str | Path | Sequence[str | Path] = (),
     *,
     documents: Mapping[str, str | bytes] | None = None,
     out: str | Path | None = None,
@@ -41,7 +42,7 @@ def train(
     Parameters
     ----------
     text
-        Paths as `lior train` takes them; none means the embedded corpus.
+        Paths as `lior train` takes them, of files and folders; none means the embedded corpus.
     documents
         Name -> text, instead of ``text``.
     out
@@ -70,8 +71,8 @@ def train(
     memory = settings.get("memory")
     _refuse_used(settings.get("tokenizer"), *(memory if isinstance(memory, list | tuple) else [memory]))
     overrides = [Override(path, value, "code") for path, value in flatten(settings)]
-    if text:
-        overrides.append(Override("data.text", [text] if isinstance(text, str) else list(text), "code"))
+    if paths := as_paths("text", text):
+        overrides.append(Override("data.text", paths, "code"))
     config = load(recipe, overrides=overrides, components=True).config
     read = None
     if documents is not None:

@@ -24,6 +24,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else ""
 
 
+def quantity(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> quantity(1, "passage"), quantity(1200, "passage")
+    ('1 passage', '1,200 passages')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def sentences(*parts: str) -> str:
     """Join the parts that are not empty by spaces."""
     return " ".join(part for part in parts if part)

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import attrs
 import click
 from platformdirs import user_cache_path
 
 from lior.ask.serialise import answer_record
-from lior.errors import DataError, LiorError, UsageError
+from lior.errors import DataError, LiorError, UsageError, quantity
 from lior_cli.options import PluginName, TextPath, WholeNumber, is_run, run_among
 from lior_cli.passages import echo_answer, echo_reasons, listed, style
 from lior_cli.sources import plain
@@ -25,6 +26,7 @@ from lior_cli.sources import plain
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
     from lior.ask.index import Index
+    from lior.ask.surroundings import Lines
     from lior.interfaces import Passage
 
 NOT_FOUND, FAILED = 1, 2
@@ -40,6 +42,9 @@ _DEEPEST = 1000
     "--retriever", type=PluginName("retriever"),
     help="What ranks passages: if not given, meaning or dense where what they need is installed, or settle.",
 )  # fmt: skip
+@click.option(
+    "--context", "context", type=WholeNumber(0, 1000), metavar="N", help="Show N lines around the quoted one."
+)
 @click.option("--open", "opened", type=WholeNumber(min=1), metavar="N", help="Open passage N in $EDITOR.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.option(
@@ -56,6 +61,7 @@ def ask(
     words: tuple[str, ...],
     top: int,
     retriever: str | None,
+    context: int | None,
     opened: int | None,
     as_json: bool,
     batch: Path | None,
@@ -74,7 +80,8 @@ def ask(
         if bool(batch) != bool(trec):
             raise UsageError("--batch and --trec belong together: questions in, a run file out")
         where, question = (words, "") if batch else _divided(words)
-        asked = None if retriever or no_cache or batch or opened else _served(where, question, top)
+        here = retriever or no_cache or batch or opened or context is not None
+        asked = None if here else _served(where, question, top)
         if asked is not None:
             index, answer = asked
         else:
@@ -89,9 +96,13 @@ def ask(
     if opened:
         return _edit(index, passages, opened)
     if as_json:
-        click.echo(json.dumps(answer_record(answer), ensure_ascii=False))
+        record = answer_record(answer)
+        if context is not None:
+            record["lines"] = answer.answer and attrs.asdict(_around(index, answer.answer, context))
+        click.echo(json.dumps(record, ensure_ascii=False))
     else:
-        echo_answer(index, answer, passages)
+        lines = _around(index, answer.answer, context) if answer.answer and context is not None else None
+        echo_answer(index, answer, passages, lines=lines)
         if explain:
             click.echo()
             echo_reasons(index, answer, passages)
@@ -180,7 +191,7 @@ def _progress(done: int, files: int) -> None:
 def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
     """Print on standard error what was read and how it was ranked."""
     skipped = len(index.skipped)
-    told = f"{index.files:,} file{'s' * (index.files != 1)}, {len(index):,} passages"
+    told = f"{quantity(index.files, 'file')}, {quantity(len(index), 'passage')}"
     told += f", {skipped:,} skipped" if skipped else ""
     if not verbose:
         if skipped or index.notes:
@@ -206,6 +217,19 @@ def _hint() -> None:
     click.echo(f"hint: {HINT} finds answers in other words than the question's (told once)", err=True)
     with contextlib.suppress(OSError):  # then it is told again
         told.touch()
+
+
+def _around(index: Index, passage: Passage, count: int) -> Lines:
+    """The lines of its file around a passage."""
+    from lior.ask.surroundings import around, file_texts
+
+    path = index.path(passage.document)
+    if path is None:
+        raise UsageError(f"--context: {passage.document} is a document of the run and no file here")
+    try:
+        return around(file_texts(path), passage, count)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read now ({error.strerror or error})") from error
 
 
 # --- editor and run files ---
@@ -247,7 +271,9 @@ def _batch(index: Index, batch: Path, trec: Path) -> int:
                 continue
             for rank, (document, score) in enumerate(ranked, 1):
                 out.write(f"{name} Q0 {_id(document)} {rank} {score:.9g} lior-{index.retriever}\n")
-    click.echo(f"{trec}: {count} questions, {len(index.documents):,} documents", err=True)
+    click.echo(
+        f"{trec}: {quantity(count, 'question')}, {quantity(len(index.documents), 'document')}", err=True
+    )
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from lior.errors import quantity
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, device_option
 from lior_cli.terminal import echo_table
@@ -140,7 +141,7 @@ def _part_in(run: Run, forgotten: Sequence[Document]) -> str:
 def _amount(document: Document) -> str:
     from lior.runs.editing import shown
 
-    return f"{shown(document.name)}: {document.bytes:,} bytes, {document.tokens:,} tokens"
+    return f"{shown(document.name)}: {quantity(document.bytes, 'byte')}, {quantity(document.tokens, 'token')}"
 
 
 def _share(document: Document) -> str:

@@ -17,6 +17,7 @@ from lior_cli.terminal import columns
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
     from lior.ask.index import Index
+    from lior.ask.surroundings import Lines
     from lior.interfaces import Block, Passage
 
 _BEFORE, _SHOWN = 2, 6
@@ -30,9 +31,16 @@ def listed(answer: Answer) -> list[Passage]:
     return first + [p for p, _ in answer.passages if p not in first and not (block and _inside(p, block))]
 
 
-def echo_answer(index: Index, answer: Answer, passages: Sequence[Passage], *, alone: bool = False) -> None:
-    """Print the quoted passage in its block, or ``alone``, or that there is none; then the others with their
-    numbers."""
+def echo_answer(
+    index: Index,
+    answer: Answer,
+    passages: Sequence[Passage],
+    *,
+    alone: bool = False,
+    lines: Lines | None = None,
+) -> None:
+    """Print the quoted passage in its block, ``alone`` or in these ``lines`` of its document, or that there
+    is none; then the others with their numbers."""
     if not answer.found:
         click.echo(f"Nothing in the {'documents' if alone else 'text'} speaks of it: {answer.note}.")
         if passages:
@@ -40,7 +48,9 @@ def echo_answer(index: Index, answer: Answer, passages: Sequence[Passage], *, al
         echo_passages(index, answer, passages)
         return
     sure = f"  ({in_words(answer.confidence)}, {answer.confidence:.0%})"
-    _echo(index, passages[0], _marker(answer), "", sure, None if alone else answer.block)
+    if lines:
+        _echo_lines(lines, _marker(answer))
+    _echo(index, passages[0], _marker(answer), "", sure, None if alone else answer.block, quiet=bool(lines))
     if passages[1:]:
         click.echo()
     echo_passages(index, answer, passages[1:], first=2)
@@ -85,17 +95,32 @@ def _echo(
     head: str,
     sure: str = "",
     block: Block | None = None,
+    *,
+    quiet: bool = False,
 ) -> None:
+    """Print a passage, alone or in its block, unless ``quiet``, and its place."""
     lines = [*map(mark, _lines(passage, columns() - len(head) - 2 * bool(block)))]
     before, after = _around(passage, block, columns() - 2) if block else ([], [])
     if before or after:
         before, after = before[-_BEFORE:], after[: max(_SHOWN - len(lines) - len(before[-_BEFORE:]), 1)]
         lines = [*before, *(f"> {line}" for line in lines), *after]
-    click.echo(head + f"\n{' ' * len(head)}".join(lines), color=colored())
+    if not quiet:
+        click.echo(head + f"\n{' ' * len(head)}".join(lines), color=colored())
     headings = passage.context.split("\n")[:-1]
     above = passage.place or " › ".join(dict.fromkeys(h.strip("*_ ") for h in headings))
     detail = style(where(index, passage), fg="cyan") + (f"  {plain(above)}" if above else "") + sure
     click.echo(" " * len(head) + detail, color=colored())
+
+
+def _echo_lines(lines: Lines, mark: Callable[[str], str]) -> None:
+    """Print lines with their numbers, as grep does: a colon behind the number of those of the passage."""
+    last = lines.first + len(lines.lines) - 1
+    for number, line in enumerate(lines.lines, lines.first):
+        quoted = lines.line <= number <= lines.end_line
+        head = f"{number:>{len(str(last))}}{':' if quoted else '-'} "
+        click.echo(
+            head + mark(plain(line)) if quoted else style(head + plain(line), dim=True), color=colored()
+        )
 
 
 def _inside(passage: Passage, block: Block) -> bool:

@@ -10,10 +10,9 @@ import json
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-from lior.ask.serialise import block_from, passage_from
+from lior.ask.serialise import answer_from
 from lior.errors import LiorError, UsageError
 from lior_cli.transport import private, socket_file
 
@@ -92,12 +91,4 @@ def ask(run: Path, question: str, top: int) -> tuple[RemoteIndex, Any] | None:
     found = request(run, "POST", "/api/ask", {"question": question, "top": top, "state": True})
     if found is None:
         return None
-    passages = tuple((passage_from(each), float(each["score"])) for each in found["passages"])
-    answer = found["answer"] and passage_from(found["answer"])
-    block = found["block"] and block_from(found["block"])
-    evidence = tuple(each["evidence"] for each in found["passages"])
-    fields = {name: found[name] for name in ("question", "found", "confidence", "method", "note")}
-    lists = {name: tuple(found[name]) for name in ("words", "missing")}
-    return RemoteIndex(found["state"]), SimpleNamespace(
-        answer=answer, block=block, passages=passages, evidence=evidence, **fields, **lists
-    )
+    return RemoteIndex(found["state"]), answer_from(found)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.errors import DataError, MissingPackage, UsageError
+from lior.errors import DataError, MissingPackage, UsageError, quantity
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, WholeNumber, device_option, run_among
 
@@ -116,6 +116,6 @@ def _announce(server: Server, address: str) -> None:
     what = "may be edited" if state["editable"] else "read-only"
     for each in state["lost"]:
         click.echo(f"lior: the server was killed before it was done: {each}; do it again", err=True)
-    size = f"{state['documents']:,} documents, {state['passages']:,} passages"
+    size = f"{quantity(state['documents'], 'document')}, {quantity(state['passages'], 'passage')}"
     click.echo(f"lior: serving {state['name']} ({size}; {what}) at {address}", err=True)
     click.echo("lior: Ctrl-C stops it", err=True)

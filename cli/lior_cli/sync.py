@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.errors import LiorError, MissingPackage, UsageError
+from lior.errors import LiorError, MissingPackage, UsageError, quantity
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, TextPath, device_option, is_run, run_among
 from lior_cli.sources import plain
@@ -210,7 +210,7 @@ class _Told:
         self._before = 0
 
     def __call__(self, left: int) -> None:
-        live, told = sys.stderr.isatty(), f"reading ahead: {left:,} passage{'s' * (left != 1)}"
+        live, told = sys.stderr.isatty(), f"reading ahead: {quantity(left, 'passage')}"
         if left and live:
             click.echo(f"\r{told} left\x1b[K", nl=False, err=True)
         elif left and not self._before:

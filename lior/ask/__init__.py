@@ -7,8 +7,9 @@ with the cutters of :mod:`~lior.ask.cutting`, and :mod:`~lior.ask.blocks` of tho
 goes through :mod:`~lior.ask.querying` with :mod:`~lior.ask.spelling` correction; a retriever ranks passages
 with :mod:`~lior.ask.ranking`, :mod:`~lior.ask.word_vectors` and the vectors of :mod:`~lior.ask.embedding`;
 :mod:`~lior.ask.answering` decides, by what the question makes :mod:`~lior.ask.expecting`.
-:mod:`~lior.ask.dialogue` understands follow-ups, and :mod:`~lior.ask.endpoint` has a model word an answer.
-:mod:`~lior.ask.arrays` has what is short.
+:mod:`~lior.ask.surroundings` has the lines around a passage, :mod:`~lior.ask.dialogue` understands
+follow-ups, and :mod:`~lior.ask.endpoint` has a model word an answer. :mod:`~lior.ask.arrays` has what is
+short.
 """
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "querying",
     "ranking",
     "spelling",
+    "surroundings",
     "word_vectors",
     "words",
     "writing",

@@ -28,7 +28,7 @@ from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading.files import File, read_if_changed
-from lior.reading.finding import Source, find_files
+from lior.reading.finding import Source, as_paths, find_files
 from lior.reading.parsing import document_names, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 
@@ -107,7 +107,7 @@ class Index:
         progress: Callable[[int, int], object] | None = None,
         database: Database | None = None,
     ) -> None:
-        self.paths = tuple(sorted({str(Path(path).expanduser().absolute()) for path in paths}))
+        self.paths = tuple(sorted({str(Path(p).expanduser().absolute()) for p in as_paths("paths", paths)}))
         self.retriever = retriever or default_retriever()
         self.embedder = default_embedder() if embedder is None else embedder
         """Empty where there is none."""
@@ -378,8 +378,8 @@ class Index:
         UsageError
             When the question has no word to look for, or is too long.
         """
-        if top < 1:
-            raise UsageError(f"top is {top}; a whole number of at least 1 is allowed")
+        if not isinstance(top, int) or top < 1:
+            raise UsageError(f"top is {top!r}; a whole number of at least 1 is allowed")
         checked(question)
         judge = self._retriever if isinstance(self._retriever, Judging) else None
 
@@ -551,6 +551,8 @@ def _skipped(files: Iterable[File]) -> list[SkippedFile]:
 
 def checked(question: str) -> str:
     """``question`` if it can be looked for."""
+    if not isinstance(question, str):
+        raise UsageError(f"question is of type {type(question).__name__}; give a text (str)")
     if len(question) > LONGEST_QUESTION:
         raise UsageError(
             f"the question has {len(question):,} characters and at most {LONGEST_QUESTION:,} are allowed; "

@@ -5,6 +5,7 @@ Nothing here imports numpy.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from lior.interfaces import Block, Passage, Result
@@ -12,6 +13,7 @@ from lior.interfaces import Block, Passage, Result
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
 
+_PLAIN = ("question", "found", "confidence", "method", "note", "said")
 _PASSAGE = ("document", "line", "column", "text", "context", "place")
 _RESULT = ("operation", "value", "about", "arithmetic")
 _IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
@@ -74,6 +76,16 @@ def passage_from(record: dict[str, Any]) -> Passage:
     return Passage(**{name: record[name] for name in _PASSAGE})
 
 
-def block_from(record: dict[str, Any]) -> Block:
-    """The block of an answer's record."""
-    return Block(**{name: record[name] for name in _BLOCK})
+def answer_from(record: dict[str, Any]) -> Any:
+    """An object with the fields of the :class:`~lior.Answer` that :func:`answer_record` made a record of."""
+    block, result = record["block"], record["result"]
+    return SimpleNamespace(
+        **{name: record[name] for name in _PLAIN},
+        answer=record["answer"] and passage_from(record["answer"]),
+        block=block and Block(**{name: block[name] for name in _BLOCK}),
+        passages=tuple((passage_from(each), float(each["score"])) for each in record["passages"]),
+        evidence=tuple(each["evidence"] for each in record["passages"]),
+        words=tuple(record["words"]),
+        missing=tuple(record["missing"]),
+        result=result and Result(**result | {"rows": tuple(map(passage_from, result["rows"]))}),
+    )

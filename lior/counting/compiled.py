@@ -107,7 +107,7 @@ def folder() -> Path:
 _COMPLETE, _LOCK = "complete", "lock"
 _environment: dict[str, str] = {}
 """Variables that tell the process that compiles where to."""
-_message = "compiling the counting loops, once"
+_message = "compiling the counting loops, once: about half a minute more"
 
 
 def _temporary(kept: Path, error: OSError) -> Path:
@@ -202,6 +202,14 @@ def begin() -> subprocess.Popen[bytes] | None:
         ):
             _child = _started()
         return _child
+
+
+def finish() -> None:
+    """Wait until everything is compiled, and tell the user if that takes a while."""
+    if child := begin():
+        if child.poll() is None:
+            _say()
+        child.wait()
 
 
 def _started() -> subprocess.Popen[bytes] | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
-from lior.errors import DataError
+from lior.errors import DataError, UsageError
 from lior.reading.skipping import SkippedFile, SkipReason
 
 STDIN = "-"
@@ -178,3 +179,18 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):
         return False  # a name that the file system cannot hold
+
+
+def as_paths(name: str, given: Any) -> list[str]:
+    """One path or several as texts; ``name`` is that of the argument.
+
+    Raises ``UsageError`` when something in it is no path.
+
+    >>> as_paths("text", Path("a.txt")), as_paths("text", ["a.txt", Path("b")])
+    (['a.txt'], ['a.txt', 'b'])
+    """
+    paths = [given] if isinstance(given, str | os.PathLike) or not isinstance(given, Iterable) else [*given]
+    for path in paths:
+        if not isinstance(path, str | os.PathLike):
+            raise UsageError(f"{name}: {path!r} is of type {type(path).__name__}; give a path (str or Path)")
+    return [os.fspath(path) for path in paths]

@@ -36,13 +36,14 @@ from lior.ask.index import Index
 from lior.config.options import checked_keywords
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
-from lior.errors import DataError, RunError, UsageError, did_you_mean, sentences
+from lior.errors import DataError, RunError, UsageError, did_you_mean, quantity, sentences
 from lior.model.detokenizer import Detokenizer
 from lior.model.evaluation import evaluate
 from lior.model.generation import generate
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
 from lior.reading.documents import RawDocument, as_bytes, read_documents
+from lior.reading.finding import as_paths
 from lior.runs import asking, editing, syncing
 from lior.runs.checkpoint import Checkpoint, Document, total
 from lior.runs.directory import RunDirectory, open_checkpoint, read_summary
@@ -79,9 +80,11 @@ class Run:
 
     def __repr__(self) -> str:
         text = self.checkpoint.corpus
-        changes = f", {self.changes} changes not saved" if self.changes else ""
+        changes = f", {quantity(self.changes, 'change')} not saved" if self.changes else ""
         where = self.path or "in memory"
-        return f"<Run {where}: {text.documents} documents, {text.bytes:,} bytes{changes}>"
+        return (
+            f"<Run {where}: {quantity(text.documents, 'document')}, {quantity(text.bytes, 'byte')}{changes}>"
+        )
 
     @property
     def model(self) -> Model:
@@ -456,7 +459,7 @@ def _text(name: str, value: Any) -> bytes:
 def _sources(text: str | Path | Sequence[str] | Mapping[str, str | bytes], field: str) -> list[RawDocument]:
     if isinstance(text, Mapping):
         return [RawDocument(name, _text(f"document {name!r}", value)) for name, value in text.items()]
-    paths = [str(text)] if isinstance(text, str | Path) else [str(path) for path in text]
+    paths = as_paths("text", text)
     if not paths:
         raise UsageError("nothing to learn was given; name files or folders")
     return read_documents(paths, field=field, strict=True)

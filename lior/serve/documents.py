@@ -7,7 +7,9 @@ from typing import Any
 
 import attrs
 
+from lior.ask import surroundings
 from lior.ask.dialogue import DEPTH, Dialogue, Turn
+from lior.ask.surroundings import lines_of
 from lior.errors import UsageError
 from lior.interfaces import Passage
 from lior.serve.schema import ListRequest, PassageRequest
@@ -56,7 +58,7 @@ def list_documents(version: Version, form: ListRequest) -> dict[str, Any]:
 
 def document_lines(version: Version, name: str, begin: int, count: int) -> dict[str, Any]:
     """``count`` lines of a document from line ``begin`` on, which counts from 1."""
-    lines = _lines(b"\n".join(version.text(name)))
+    lines = lines_of(b"\n".join(version.text(name)))
     first = max(min(begin, len(lines)), 1)
     return {"name": name, "first": first, "lines": lines[first - 1 : first - 1 + count], "total": len(lines)}
 
@@ -68,29 +70,10 @@ def passage_lines(version: Version, passage: Passage, around: int = AROUND) -> d
     from 1, the last column being behind it; without columns where the text is not as in the document.
     """
     name = version.file_of(passage.document)
-    parts = [_lines(text) for text in version.text(name)]
-    wanted = passage.text.split("\n")
-    lines = next((p for p in parts if _contains(p, passage, wanted)), parts[0])
-    last = min(passage.line + len(wanted) - 1, len(lines))
-    mark: dict[str, int] = {"line": passage.line, "end_line": last}
-    if _contains(lines, passage, wanted):
-        begin = passage.column if len(wanted) == 1 else 1
-        mark |= {"column": passage.column, "end_column": begin + len(wanted[-1])}
-    first = max(passage.line - around, 1)
-    part = lines[first - 1 : last + around]
-    return {"name": name, "first": first, "lines": part, "total": len(lines), "mark": mark}
-
-
-def _contains(lines: Sequence[str], passage: Passage, wanted: Sequence[str]) -> bool:
-    """Whether the passage stands at its line and column of these lines."""
-    here = lines[passage.line - 1 : passage.line - 1 + len(wanted)]
-    if len(here) < len(wanted):
-        return False
-    return here[0][passage.column - 1 :].startswith(wanted[0]) and all(
-        line.startswith(part) for line, part in zip(here[1:], wanted[1:], strict=True)
-    )
-
-
-def _lines(text: bytes) -> list[str]:
-    lines = [line.rstrip("\r") for line in text.decode("utf-8", "replace").split("\n")]
-    return lines if lines[-1] else lines[:-1] or lines
+    found = surroundings.around(version.text(name), passage, around)
+    mark = {"line": found.line, "end_line": found.end_line}
+    if found.column and found.end_column:
+        mark |= {"column": found.column, "end_column": found.end_column}
+    return {
+        "name": name, "first": found.first, "lines": list(found.lines), "total": found.total, "mark": mark
+    }  # fmt: skip

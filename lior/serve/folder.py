@@ -15,13 +15,10 @@ import attrs
 from lior.ask.answering import Answer
 from lior.ask.idle import IdleReader
 from lior.ask.index import Index
+from lior.ask.surroundings import file_texts
 from lior.errors import DataError, LiorError
 from lior.interfaces import Passage
-from lior.reading.compression import decompress
-from lior.reading.decoding import is_utf8
-from lior.reading.files import read_limited
 from lior.reading.finding import Source, find_files
-from lior.reading.parsing import parse_bytes
 from lior.serve.sources import Version, file_of, name_of
 
 _INTERVAL = 2.0
@@ -64,15 +61,10 @@ class FolderVersion(Version):
         """The file's own bytes, or the extracted text of formats without lines, such as PDF."""
         if name not in self._files:
             raise DataError(f"{name}: no document of this name.")
-        path = self._files[name].path
         try:
-            data, inner = decompress(read_limited(path), path.name)
-            documents = parse_bytes(data, inner)
+            return file_texts(self._files[name].path)
         except (OSError, LiorError):  # the message may have its path
             raise DataError(f"{name}: cannot be read now.") from None
-        if is_utf8(data) or any(each.lines is not None for each in documents):
-            return [data]
-        return [each.text.encode() for each in documents]
 
 
 class FolderSource:

@@ -39,8 +39,7 @@ def estimate(config: TrainConfig, documents: Sequence[RawDocument]) -> float:
     LiorError
         As :func:`~lior.training.preparation.train`.
     """
-    if child := compiled.begin():
-        child.wait()
+    compiled.finish()  # it is not of this training alone, and is told apart
     data = attrs.evolve(config.data, valid="", after_validation="learn")
     config = attrs.evolve(without_instances(config), data=data)
     config = attrs.evolve(config, geometry=attrs.evolve(config.geometry, patience=0))

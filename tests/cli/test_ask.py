@@ -92,6 +92,16 @@ def test_json_has_this_shape(lior):
     assert (told.code, json.loads(told.out)["answer"], json.loads(told.out)["found"]) == (1, None, False)
 
 
+def test_context_shows_the_lines_of_the_file(lior):
+    lines = BOILER.splitlines()
+    told = lior("ask", "notes", "--context", 1, "--top", 1, RESET)
+    shown = [f"{n}{':' if n == 4 else '-'} {lines[n - 1]}".rstrip() for n in (3, 4, 5)[: len(lines) - 2]]
+    assert [line.rstrip() for line in told.out.splitlines()[: len(shown)]] == shown
+    record = json.loads(lior("ask", "notes", "--context", 0, "--json", RESET).out)
+    assert (record["lines"]["first"], record["lines"]["lines"]) == (4, [lines[3]])
+    assert "lines" not in json.loads(lior("ask", "notes", "--json", RESET).out)
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

@@ -7,8 +7,10 @@ import gzip
 import json
 import lzma
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -16,9 +18,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import lior
 from lior.ask import index as indexing
 from lior.ask.index import Index
-from lior.errors import DataError, LiorError
+from lior.errors import DataError, LiorError, UsageError
 from lior.interfaces import ParsedDocument
 from lior.plugins.registry import Registry
 from lior.reading import parsing
@@ -284,3 +287,18 @@ def test_reading_is_light():
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: Index(5), "paths: 5 is of type int; give a path"),
+        (lambda: lior.train(5), "text: 5 is of type int; give a path"),
+        (lambda: lior.train(["a.txt", None]), "text: None is of type NoneType"),
+        (lambda: Index().ask(None), "question is of type NoneType; give a text"),
+        (lambda: Index().ask("where?", top="a"), "top is 'a'; a whole number"),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_named(call: Callable[[], object], told: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        call()

@@ -36,11 +36,11 @@ def path(trained, tmp_path) -> Path:
 
 def test_a_run_is_shown_in_one_short_line(path, configure):
     run = lior.load(path)
-    assert repr(run) == f"<Run {path}: 1 documents, 1,000 bytes>"
+    assert repr(run) == f"<Run {path}: 1 document, 1,000 bytes>"
     run.learn({"more": "words"})
-    assert repr(run) == f"<Run {path}: 2 documents, 1,005 bytes, 1 changes not saved>"
+    assert repr(run) == f"<Run {path}: 2 documents, 1,005 bytes, 1 change not saved>"
     kept = train(configure(*TINY), documents=[RawDocument("a", b"words and words " * 40)])
-    assert repr(kept) == "<Run in memory: 1 documents, 640 bytes>"
+    assert repr(kept) == "<Run in memory: 1 document, 640 bytes>"
 
 
 def test_the_summary_is_that_of_the_training(configure, path, tmp_path):
