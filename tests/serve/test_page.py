@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.serve.browser import Browser
 from tests.serve.servers import PLAN, running
 
 # --- without a script ---
@@ -85,72 +85,6 @@ def test_programs_find_all_operations(http):
 selenium = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("there is no Chromium with chromedriver on this machine")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.add_argument("--window-size=1200,900")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield found
-    found.quit()
-
-
-class Browser:
-    """What a person does."""
-
-    def __init__(self, driver, url):
-        self.driver, self.url = driver, url
-
-    def open(self, path="/"):
-        self.driver.get("about:blank")
-        self.driver.get(self.url + path)
-        self.until("return document.documentElement.classList.contains('scripted')")
-
-    def __call__(self, script, *given):
-        return self.driver.execute_script(script, *given)
-
-    def until(self, script, *given, seconds=60.0):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if found := self(script, *given):
-                return found
-            time.sleep(0.03)
-        raise AssertionError(f"never true: {script}")
-
-    def text(self, selector):
-        return self("return document.querySelector(arguments[0])?.textContent ?? ''", selector)
-
-    def shows(self, selector, text):
-        self.until(
-            "return (document.querySelector(arguments[0])?.textContent ?? '').includes(arguments[1])",
-            selector,
-            text,
-        )
-
-    def press(self, *keys):
-        from selenium.webdriver import ActionChains
-
-        ActionChains(self.driver).send_keys(*keys).perform()
-
-    def drop(self, name, text):
-        script = """const data = new DataTransfer();
-            data.items.add(new File([arguments[1]], arguments[0]));
-            for (const kind of ["dragover", "drop"]) document.body.dispatchEvent(
-              new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));"""
-        self(script, name, text)
-
-    def faults(self):
-        return [each for each in self.driver.get_log("browser") if each["level"] in ("SEVERE", "WARNING")]
-
-
 @pytest.fixture
 def page(editable, chromium):
     browser = Browser(chromium, editable.url)
@@ -160,18 +94,12 @@ def page(editable, chromium):
     assert not [each for each in browser.faults() if "409" not in each["message"]]
 
 
-def ask(page, question):
-    box = page.driver.find_element("id", "question")
-    box.clear()
-    box.send_keys(question + "\n")
-
-
 @selenium
 def test_asking_marks_the_sentence_and_its_words_have_sources(page):
     from selenium.webdriver import ActionChains
 
     page.open()
-    ask(page, "When is the launch of the balloon?")
+    page.ask("When is the launch of the balloon?")
     page.shows(".quote", PLAN.strip())
     page.shows(".lines mark", PLAN.strip())
     page.driver.find_element("class name", "sources").click()
@@ -219,7 +147,7 @@ def test_a_file_is_learned_by_dropping_it_and_forgotten(page):
     page.drop("bad.txt", "\0\1\2\3" * 100)
     page.until("return document.querySelector('#jobs .failed')")
     page.driver.find_element("css selector", "[data-open=ask]").click()
-    ask(page, "Where is the key of the observatory?")
+    page.ask("Where is the key of the observatory?")
     page.shows(".quote", "is lost")
     page.driver.find_element("css selector", "[data-open=documents]").click()
     page.until("return document.querySelector('[aria-label=\"Forget key.txt\"]')").click()
@@ -263,13 +191,13 @@ def test_two_tabs_at_once(page):
     others = "".join(f"Line {number} speaks of something else.\n\n" for number in range(40))
     page.drop("key.txt", f"{others}The key of the observatory hangs behind the blue clock.\n\n{others}")
     page.driver.switch_to.window(first)
-    ask(page, "When is the boiler serviced?")
+    page.ask("When is the boiler serviced?")
     page.shows(".quote", "October")
     page.driver.switch_to.window(page.driver.window_handles[1])
     page.shows("#jobs", "learned: ")
     page.driver.close()
     page.driver.switch_to.window(first)
-    ask(page, "Where does the key of the observatory hang?")
+    page.ask("Where does the key of the observatory hang?")
     page.shows(".quote", "blue clock")
     page.until("""const box = document.getElementById("beside").getBoundingClientRect();
         const mark = document.querySelector(".lines mark")?.getBoundingClientRect();
@@ -297,7 +225,7 @@ def test_the_page_of_a_folder_asks_and_lists(chromium, folder):
         page = Browser(chromium, live.url)
         page.faults()
         page.open()
-        ask(page, "When is the launch of the balloon?")
+        page.ask("When is the launch of the balloon?")
         page.shows(".lines mark", PLAN.strip())
         assert page.text(".sources") == ""
         page.driver.find_element("link text", "Documents").click()
