@@ -34,6 +34,17 @@ from lior.serve.server import Server
 
 _OF_MODELS = re.compile(r"<!-- model -->.*?<!-- /model -->\n", re.DOTALL)
 """Parts of the page that need a model."""
+_SHORT_NAME = 16
+"""Characters that OpenSearch 1.1 allows."""
+_OPENSEARCH = """<?xml version="1.0" encoding="UTF-8"?>
+<OpenSearchDescription xmlns="http://a9.com/-/spec/opensearch/1.1/">
+  <ShortName>{short}</ShortName>
+  <Description>Ask the documents of {name}</Description>
+  <InputEncoding>UTF-8</InputEncoding>
+  <Image width="16" height="16" type="image/svg+xml">{url}/static/icon.svg</Image>
+  <Url type="text/html" template="{url}/?q={{searchTerms}}"/>
+</OpenSearchDescription>
+"""
 _NEAREST = 3
 """Passages that are shown where none answers."""
 
@@ -46,6 +57,7 @@ def routes(server: Server, api: Mapping[str, Any]) -> list[BaseRoute]:
         Route("/documents", page.documents),
         Route("/document", page.document),
         Route("/docs", page.api),
+        Route("/opensearch.xml", page.opensearch),
         Route("/static/{name}", page.static),
     ]
 
@@ -146,6 +158,15 @@ class Page:
             for method, entry in entries.items()
         )
         return self._framed("api", api=rows)
+
+    async def opensearch(self, request: Request) -> Response:
+        """The description by which a browser takes the page as a search engine.
+
+        The address is the one that was asked, whose host name the middleware has checked.
+        """
+        name, url = self._server.source.name, escape(str(request.base_url).rstrip("/"))
+        text = _OPENSEARCH.format(short=escape(name[:_SHORT_NAME]), name=escape(name), url=url)
+        return Response(text, media_type="application/opensearchdescription+xml")
 
     async def static(self, request: Request) -> Response:
         """A file of the page."""

@@ -78,9 +78,10 @@ def test_a_picture_or_frame_of_another_site_is_refused_and_a_link_followed(http)
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
 )
-def test_a_form_cannot_ask(http, kind):
+@pytest.mark.parametrize("path", ["/api/ask", "/api/confirm"])
+def test_a_form_cannot_ask_nor_confirm(http, path, kind):
     """A form of another site is sent without a preflight, so none of its types is read."""
-    reply = http.post("/api/ask", content=json.dumps(ASK), headers={"Content-Type": kind})
+    reply = http.post(path, content=json.dumps(ASK), headers={"Content-Type": kind})
     assert reply.status_code == 415
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -78,6 +79,17 @@ def test_programs_find_all_operations(http):
     references = set(re.findall(r"#/components/schemas/(\w+)", str(api)))
     assert references <= api["components"]["schemas"].keys()
     assert "/api/ask" in http.get("/docs").text
+
+
+def test_a_browser_takes_it_as_a_search_engine(of_folder):
+    """At the address that was asked; a host that is not served is refused before."""
+    assert 'rel="search" type="application/opensearchdescription+xml"' in of_folder.get("/").text
+    for host in ("localhost:99", "127.0.0.1:1"):
+        reply = of_folder.get("/opensearch.xml", headers={"Host": host})
+        assert reply.headers["Content-Type"].startswith("application/opensearchdescription+xml")
+        found = ElementTree.fromstring(reply.text).find("{*}Url").get("template")
+        assert found == f"http://{host}/?q={{searchTerms}}"
+    assert of_folder.get("/opensearch.xml", headers={"Host": "evil.example"}).status_code == 421
 
 
 # --- in a browser ---
