@@ -29,7 +29,7 @@ from lior.errors import LiorError
 from lior.interfaces import Passage
 from lior.serve import documents
 from lior.serve.errors import HTTPError, http_error
-from lior.serve.schema import AskRequest, LinesRequest, ListRequest
+from lior.serve.schema import AskRequest, LinesRequest, ListRequest, validation_message
 from lior.serve.server import Server
 
 _OF_MODELS = re.compile(r"<!-- model -->.*?<!-- /model -->\n", re.DOTALL)
@@ -45,6 +45,8 @@ _OPENSEARCH = """<?xml version="1.0" encoding="UTF-8"?>
   <Url type="text/html" template="{url}/?q={{searchTerms}}"/>
 </OpenSearchDescription>
 """
+_FILTERS = "sender", "after", "before", "kind", "path"
+"""Fields of the form and of the address that limit where an answer is looked for."""
 _NEAREST = 3
 """Passages that are shown where none answers."""
 
@@ -79,7 +81,9 @@ class Page:
         found = {
             "run": escape(state["name"]), "pane": pane,
             "begun": "begun" if parts.get("talk") or parts.get("beside") else "",
-            **dict.fromkeys(("question", "talk", "beside", "list", "api"), ""),
+            **dict.fromkeys(("question", "talk", "beside", "list", "api", *_FILTERS), ""),
+            "filtering": "".join(f" · {parts[name]}" for name in _FILTERS if name in parts),
+            "composer": escape(state.get("composer", "")),
             "documents": f"{state['documents']:,}",
             "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
             "confirms": "yes" if state["confirms"] else "no",
@@ -95,21 +99,25 @@ class Page:
     async def ask(self, request: Request) -> Response:
         """The box for questions, and the answer to the one in the address."""
         question = request.query_params.get("q", "").strip()
+        filters = {name: value for name in _FILTERS if (value := request.query_params.get(name, "").strip())}
+        shown = {name: escape(value) for name, value in filters.items()}
         if not question:
-            return self._framed("ask")
+            return self._framed("ask", **shown)
         version = await self._server.latest()
         try:
-            form = AskRequest(question=question, top=DEPTH)
+            form = AskRequest(question=question, top=DEPTH, **filters)
             answer = await self._server.ask(version, form.question, form.top)
-        except ValidationError:
-            return self._framed("ask", 400, question=escape(question[:200]), talk=_notice("too long"))
+        except ValidationError as error:
+            told = _notice(validation_message(error))
+            return self._framed("ask", 400, question=escape(question[:200]), talk=told, **shown)
         except LiorError as error:
             refusal = http_error(error)
-            return self._framed("ask", refusal.status, question=escape(question), talk=_notice(str(refusal)))
+            told = _notice(str(refusal))
+            return self._framed("ask", refusal.status, question=escape(question), talk=told, **shown)
         beside = answer.answer or next((passage for passage, _ in answer.passages), None)
-        shown = await self._server.in_executor(documents.passage_lines, version, beside) if beside else None
-        lines = _lines(shown) if shown else ""
-        return self._framed("ask", question=escape(question), talk=_turn(answer), beside=lines)
+        around = await self._server.in_executor(documents.passage_lines, version, beside) if beside else None
+        lines = _lines(around) if around else ""
+        return self._framed("ask", question=escape(question), talk=_turn(answer), beside=lines, **shown)
 
     async def documents(self, request: Request) -> Response:
         """The documents."""

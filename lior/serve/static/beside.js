@@ -43,3 +43,22 @@ export function closeLines() {
   opener?.focus();
   return true;
 }
+
+// A link to a passage in its document, which is shown beside the conversation.
+export function link(passage, told, text) {
+  const address = `/document?${new URLSearchParams({ name: passage.document, line: passage.line })}`;
+  return make("a", { href: address, onclick: (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    shown(passage, told);
+  } }, text);
+}
+
+export function place(passage, told, ...more) {
+  const named = link(passage, told, `${passage.document}:${passage.line}`);
+  return make("p", { class: "place" }, named, ...(passage.place ? [` · ${passage.place}`] : []), ...more);
+}
+
+export async function shown(passage, told) {
+  try { await openLines(passage); } catch (error) { closeLines(); told.textContent = error.message; }
+}

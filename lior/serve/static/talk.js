@@ -1,12 +1,13 @@
 // The conversation: questions and answers one below the other. It is kept in this tab, never on the server.
 import { $, call, icon, make, model, notice, root } from "./common.js";
-import { closeLines, isWide, linesOf, openLines, passageOf, showLines } from "./beside.js";
+import { closeLines, isWide, linesOf, passageOf, place, shown, showLines } from "./beside.js";
+import { replied, stopWriting, streamed, write } from "./compose.js";
 import { explain, hideTip } from "./model.js";
 
 const KEPT = 30, BEFORE = 8, PASSAGES = 12, NEAREST = 3;  // turns that a reload shows, messages and passages at most
-let turns = kept();  // each { question, before, filters, record, good }
+let turns = kept();  // each { question, before, filters, record, reply, good }
 let waiting = Promise.resolve();
-const box = $("question");
+const box = $("question"), composer = root.dataset.composer;
 
 // --- what is kept ---
 
@@ -23,6 +24,7 @@ function kept() {
 }
 
 export function forgetTalk() {
+  stopWriting();
   turns = [];
   keep();
   $("talk").replaceChildren();
@@ -38,9 +40,25 @@ function before() {
   return turns.slice(Math.max(alone, turns.length - BEFORE, 0)).map((turn) => turn.question);
 }
 
+// --- filters ---
+
+const form = $("ask-form"), WORDS = { sender: "from", after: "after", before: "before", kind: "kind", path: "in" };
+const described = (filters) => Object.entries(filters).map(([name, value]) => `${WORDS[name]} ${value}`);
+
+function chosen() {
+  const given = Object.keys(WORDS).map((name) => [name, form.elements[name].value.trim()]);
+  return Object.fromEntries(given.filter(([, value]) => value));
+}
+
+function tellFilters() {
+  $("filtered").textContent = described(chosen()).map((each) => ` · ${each}`).join("");
+}
+$("filters").addEventListener("input", tellFilters);
+tellFilters();
+
 // --- asking ---
 
-$("ask-form").addEventListener("submit", (event) => {
+form.addEventListener("submit", (event) => {
   event.preventDefault();
   const question = box.value.trim();
   if (!question) return;
@@ -49,10 +67,12 @@ $("ask-form").addEventListener("submit", (event) => {
 });
 
 function ask(question) {
-  history.replaceState({ pane: "ask" }, "", `/?${new URLSearchParams({ q: question })}`);
+  const filters = chosen();
+  history.replaceState({ pane: "ask" }, "", `/?${new URLSearchParams({ q: question, ...filters })}`);
   hideTip();
+  stopWriting();
   restore();
-  const turn = { question, filters: {}, good: {} }, article = drawn(turn);
+  const turn = { question, filters, good: {} }, article = drawn(turn);
   article.setAttribute("aria-busy", "true");
   article.append(make("p", { class: "place" }, "Looking …"));
   article.scrollIntoView({ block: "start" });
@@ -62,18 +82,31 @@ function ask(question) {
 async function answer(turn, article) {
   try {
     turn.before = before();
-    const given = { question: turn.question, history: turn.before, top: PASSAGES, lines: true, ...turn.filters };
-    const { shown, ...record } = await call("POST", "/api/ask", given);
+    const given = { question: turn.question, history: turn.before, ...turn.filters };
+    const stream = composer ? await streamed(given) : null;
+    const { shown: lines, ...record } = stream?.found ?? await call("POST", "/api/ask", { ...given, top: PASSAGES, lines: true });
+    if (!article.isConnected) return;  // a new conversation was begun meanwhile
     turn.record = record;
     turns.push(turn);
     keep();
     fill(article, turn);
     $("told").textContent = summary(record);
-    if (isWide()) showLines(shown ?? (record.passages[0] && await linesOf(record.passages[0])));
+    focus(article);
+    const first = record.answer ?? record.passages[0];
+    if (isWide()) showLines(lines ?? (first && await linesOf(first).catch(() => null)));
+    if (!stream?.sources.length) return;
+    turn.reply = await write(stream, article.querySelector(".reply"), article.querySelector(".told"));
+    $("told").textContent = turn.reply.text;
+    keep();
   } catch (error) {
-    fill(article, turn, notice(error.message));
+    fill(article, turn, notice(error.name === "AbortError" ? "Stopped." : error.message));
+    focus(article);
+  } finally {
+    article.removeAttribute("aria-busy");
   }
-  article.removeAttribute("aria-busy");
+}
+
+function focus(article) {
   if (document.activeElement === box && box.value) return;  // the next question is being written
   article.scrollIntoView({ block: "start" });
   article.focus({ preventScroll: true });
@@ -103,12 +136,16 @@ addEventListener("pane", ({ detail }) => { if (detail === "ask") restore(); });
 
 function fill(article, turn, fault = null) {
   const { record } = turn, told = make("p", { class: "place told", role: "status" });
-  const parts = fault ? [fault] : [...inherited(record), ...body(turn, told), ...others(turn, told), told];
+  const reply = make("div", { class: "reply" }, ...(turn.reply ? replied(turn.reply, told) : []));
+  const parts = fault ? [fault] : [...conditions(turn), ...body(turn, told), ...others(turn, told), reply, told];
   article.replaceChildren(article.firstElementChild, ...parts);
 }
 
-const inherited = ({ inherited: words = [] }) =>
-  words.length ? [make("p", { class: "inherited" }, `with ${words.join(", ")} from before`)] : [];
+// What a question was asked with besides its own words.
+function conditions({ record: { inherited = [] }, filters }) {
+  const parts = [...(inherited.length ? [`with ${inherited.join(", ")} from before`] : []), ...described(filters)];
+  return parts.length ? [make("p", { class: "inherited" }, parts.join(" · "))] : [];
+}
 
 function body(turn, told) {
   const { record } = turn;
@@ -159,20 +196,6 @@ function others(turn, told) {
 
 function sure({ likely, confidence }) {
   return make("span", { class: "sure", "data-likely": likely }, `${likely}, ${Math.round(confidence * 100)}%`);
-}
-
-function place(passage, told, ...more) {
-  const address = `/document?${new URLSearchParams({ name: passage.document, line: passage.line })}`;
-  const link = make("a", { href: address, onclick: (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    shown(passage, told);
-  } }, `${passage.document}:${passage.line}`);
-  return make("p", { class: "place" }, link, ...(passage.place ? [` · ${passage.place}`] : []), ...more);
-}
-
-async function shown(passage, told) {
-  try { await openLines(passage); } catch (error) { closeLines(); told.textContent = error.message; }
 }
 
 // --- what can be done with an answer ---
@@ -227,6 +250,8 @@ function sources(said, quote, passage) {
 
 $("new").addEventListener("click", () => {
   forgetTalk();
+  for (const name of Object.keys(WORDS)) form.elements[name].value = "";
+  tellFilters();
   history.replaceState({ pane: "ask" }, "", "/");
   box.focus();
 });
@@ -246,7 +271,8 @@ export function resume() {
   const question = new URLSearchParams(location.search).get("q")?.trim();
   $("talk").replaceChildren();  // the server's answer to the question in the address
   if (question) box.value = "";
-  if (question && turns.at(-1)?.question !== question) {
+  const last = turns.at(-1), filters = JSON.stringify(chosen());
+  if (question && (last?.question !== question || JSON.stringify(last.filters) !== filters)) {
     forgetTalk();
     ask(question);
     return;
