@@ -103,6 +103,11 @@ def needs_model(who: str) -> Iterator[None]:
 class EndpointError(LiorError):
     """A language model at an address of the user's did not reply."""
 
+    def __init__(self, address: str, reason: str):
+        self.reason = reason
+        """One line, without the address."""
+        super().__init__(f"{address}: {reason}")
+
 
 class DeviceError(LiorError):
     """The device asked for is not available."""

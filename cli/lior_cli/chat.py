@@ -11,7 +11,16 @@ import click
 from lior.config.sampling import ChatSampling
 from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, WholeNumber, device_option, field_options, is_run, seed_option
+from lior_cli.options import (
+    RunPath,
+    WholeNumber,
+    device_option,
+    endpoint_of,
+    endpoint_option,
+    field_options,
+    is_run,
+    seed_option,
+)
 
 
 @click.command()
@@ -31,14 +40,7 @@ from lior_cli.options import RunPath, WholeNumber, device_option, field_options,
 @click.option(
     "--remember", is_flag=True, help="Let the memories learn what you say, each message a document."
 )
-@click.option(
-    "--with",
-    "endpoint",
-    nargs=2,
-    metavar="URL MODEL",
-    help="Let a model at an OpenAI-compatible address word the answers; its citations are checked. "
-    "OPENAI_API_KEY is sent if set.",
-)
+@endpoint_option
 @device_option
 @click.pass_context
 def chat(
@@ -62,7 +64,7 @@ def chat(
     """
     ChatSampling(**sampling)  # wrong options are named before anything is opened
     live = sys.stdin.isatty() and sys.stdout.isatty()
-    model = _endpoint(endpoint)
+    model = endpoint_of(endpoint)
     if run is not None and not is_run(run):
         if remember:
             raise UsageError(f"--remember: {run} is a folder, which learns nothing; give a run")
@@ -79,14 +81,6 @@ def chat(
     talk = opened.chat(max_tokens, stop=stop.replace("\\n", "\n"), seed=seed, **sampling)
     conversation = Conversation(lambda: opened.index, talk, endpoint=model, remember=remember, live=live)
     ctx.exit(conversation.run())
-
-
-def _endpoint(given: tuple[str, str] | None) -> Any:
-    if not given:
-        return None
-    from lior.ask.endpoint import Endpoint
-
-    return Endpoint(*given)
 
 
 def _ask_folder(folder: Path, model: Any, *, live: bool) -> int:

@@ -25,6 +25,8 @@ from lior.plugins.registry import registry
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from lior.ask.endpoint import Endpoint
+
 Callback = Callable[..., Any]
 
 _KEPT = "data.after_validation"
@@ -297,6 +299,25 @@ def device_option(function: Callback) -> Callback:
     return click.option(
         "--device", type=_type(key), default=key.default, show_default=True, help=_sentence(key.help)
     )(function)
+
+
+def endpoint_option(function: Callback) -> Callback:
+    """Add ``--with URL MODEL``; :func:`endpoint_of` opens it."""
+    return click.option(
+        "--with",
+        "endpoint",
+        nargs=2,
+        metavar="URL MODEL",
+        help="Let a model at an OpenAI-compatible address word the answers; what it cites and quotes is "
+        "checked. OPENAI_API_KEY is sent if set.",
+    )(function)
+
+
+def endpoint_of(given: tuple[str, str] | None) -> Endpoint | None:
+    """The model of ``--with``, which is not yet asked."""
+    from lior.ask.endpoint import Endpoint
+
+    return Endpoint(*given) if given else None
 
 
 def seed_option(function: Callback) -> Callback:

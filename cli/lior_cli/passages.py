@@ -12,7 +12,7 @@ import click
 
 from lior.ask.serialise import in_words
 from lior_cli.sources import colored, plain
-from lior_cli.terminal import columns
+from lior_cli.terminal import columns, wrapped
 
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
@@ -41,6 +41,12 @@ def echo_answer(
 ) -> None:
     """Print the quoted passage in its block, ``alone`` or in these ``lines`` of its document, or that there
     is none; then the others with their numbers."""
+    if answer.said:
+        click.echo("".join(wrapped([answer.said], columns())))
+        if passages:
+            click.echo()
+        echo_passages(index, answer, passages)
+        return
     if not answer.found:
         click.echo(f"Nothing in the {'documents' if alone else 'text'} speaks of it: {answer.note}.")
         if passages:

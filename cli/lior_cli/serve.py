@@ -12,7 +12,7 @@ import click
 
 from lior.errors import DataError, MissingPackage, UsageError, quantity
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, WholeNumber, device_option, run_among
+from lior_cli.options import RunPath, WholeNumber, device_option, endpoint_of, endpoint_option, run_among
 
 if TYPE_CHECKING:
     from lior.serve.server import Server
@@ -48,10 +48,12 @@ _EDIT = click.option("--allow-edit", is_flag=True, help="Let clients learn and f
 @click.option(
     "--log", "logged", is_flag=True, help="Log each request, without what was asked, as JSON lines."
 )
+@endpoint_option
 @device_option
 def serve(
     where: tuple[Path, ...], host: str, port: int, allow_edit: bool, folders: tuple[Path, ...],
-    hosts: tuple[str, ...], token_file: Path | None, logged: bool, device: str,
+    hosts: tuple[str, ...], token_file: Path | None, logged: bool,
+    endpoint: tuple[str, str] | None, device: str,
 ) -> int:  # fmt: skip
     """Serve folders or a run: a page, OpenAI's protocol, MCP and JSON.
 
@@ -69,6 +71,7 @@ def serve(
     settings = Settings(
         paths=where, host=host, port=port, hosts=hosts, token=_token(token_file), editable=allow_edit,
         folders=tuple(folder.absolute() for folder in folders), device=device, logged=logged,
+        endpoint=endpoint_of(endpoint),
     )  # fmt: skip
     served(settings, _announce)
 
@@ -118,4 +121,7 @@ def _announce(server: Server, address: str) -> None:
         click.echo(f"lior: the server was killed before it was done: {each}; do it again", err=True)
     size = f"{quantity(state['documents'], 'document')}, {quantity(state['passages'], 'passage')}"
     click.echo(f"lior: serving {state['name']} ({size}; {what}) at {address}", err=True)
+    if server.settings.endpoint:
+        model = server.settings.endpoint
+        click.echo(f"lior: answers may be worded by {model.model} at {model.address}", err=True)
     click.echo("lior: Ctrl-C stops it", err=True)

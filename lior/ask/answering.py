@@ -21,9 +21,12 @@ from lior.ask.expecting import expected, suits
 from lior.ask.inverted import InvertedIndex, Term
 from lior.ask.querying import Query, asked_in, idf, languages_of
 from lior.ask.ranking import highest_recall, recall
-from lior.ask.words import ENGLISH, language_of, stem, stop_words, tokens
+from lior.ask.words import ENGLISH, asking_words, language_of, stem, stop_words, tokens
+from lior.errors import UsageError
 from lior.interfaces import Block, Judging, Passage, Ranking, Result
 
+LONGEST_QUESTION = 10_000
+"""Characters of a question; a longer one is refused."""
 _USUAL = (8.0, 0.5)
 """Slope and middle of the logistic function for a text too short to be asked questions."""
 _QUESTIONS = 96
@@ -74,7 +77,7 @@ class Answer:
     words: tuple[str, ...] = ()
     """Words of the text that the question was understood as."""
     missing: tuple[str, ...] = ()
-    """Words of the question that the text does not have."""
+    """Words of the question that the text does not have, without those that only ask."""
     note: str = ""
     """Why nothing was found, in one sentence."""
     said: str = ""
@@ -133,7 +136,7 @@ def answer(
         evidence=tuple({name: float(each[i]) for name, each in ranking.evidence.items()} for i in best),
         method=ranking.method,
         words=tuple(map(shown, ranking.query.words)),
-        missing=tuple(map(shown, ranking.query.missing)),
+        missing=tuple(shown(word) for word in ranking.query.missing if word not in LIGHT),
         note="" if found else _why(question, ranking, index),
     )
 
@@ -155,10 +158,32 @@ def _suited(question: str, ranking: Ranking, texts: Mapping[int, Passage]) -> Ra
     )
 
 
+def checked(question: str) -> str:
+    """``question`` if it can be looked for."""
+    if not isinstance(question, str):
+        raise UsageError(f"question is of type {type(question).__name__}; give a text (str)")
+    if len(question) > LONGEST_QUESTION:
+        raise UsageError(
+            f"the question has {len(question):,} characters and at most {LONGEST_QUESTION:,} are allowed; "
+            "shorten it, or index that text and ask about it"
+        )
+    if not subjects(question):
+        raise UsageError(
+            f"the question {question[:60]!r} has no word to look for (words such as 'what' and 'is' are in "
+            "every text); name what it is about"
+        )
+    return question
+
+
+def content(question: str) -> list[str]:
+    """The words of a question that name something."""
+    return [word for word in subjects(question) if word not in LIGHT]
+
+
 def subjects(question: str) -> list[str]:
     """The words of a question that can be looked for, as they are counted."""
     found = counted(question)
-    stop = stop_words(language_of(found))
+    stop = asking_words(language_of(found, least=1))
     return [word for word in found if word not in stop]
 
 
@@ -205,7 +230,7 @@ def _asked(question: str, ranking: Ranking, index: InvertedIndex) -> Asked:
 
 
 def _why(question: str, ranking: Ranking, index: InvertedIndex) -> str:
-    own, known = language_of(tokens(question)), languages_of(index)
+    own, known = language_of(tokens(question), least=1), languages_of(index)
     nowhere = [shown(word) for word in ranking.query.missing if word not in LIGHT]
     if nowhere and own not in known:
         return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"
@@ -308,7 +333,8 @@ def _foreign(index: InvertedIndex, draw: np.random.RandomState, count: int) -> I
     names = sorted(topics)
     while count:
         sentences = topics[names[draw.randint(len(names))]].split(". ")
-        words = subjects(sentences[draw.randint(len(sentences))][:300])
+        said = counted(sentences[draw.randint(len(sentences))][:300])
+        words = [word for word in said if word not in stop_words(ENGLISH)]
         if len(words) < 4:
             continue
         found = [index.term(stem(words[i], ENGLISH)) for i in draw.permutation(len(words))[:5]]

@@ -50,6 +50,12 @@ def rows_of_block(index: InvertedIndex, row: int) -> range:
     return range(int(begin), int(end))
 
 
+def blocks_of(passages: Sequence[Passage]) -> list[Block]:
+    """The blocks of a document, from all its passages."""
+    parts = ([*part] for _, part in groupby(passages, lambda passage: passage.block))
+    return [joined(part, 0, len(part) - 1) for part in parts]
+
+
 def joined(passages: Sequence[Passage], first: int, last: int | None = None) -> Block:
     """A block.
 

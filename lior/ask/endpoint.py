@@ -10,10 +10,11 @@ import http.client
 import json
 import os
 import re
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import attrs
@@ -25,6 +26,10 @@ KEY = "OPENAI_API_KEY"
 """Variable with the key that is sent, if it is set."""
 _LARGEST = 4 << 20
 _LOCAL = ("localhost", "127.0.0.1", "::1")
+_EVENT = (b"data:", b":", b"event:", b"id:", b"retry:")
+"""How lines of server-sent events begin."""
+_NO_STREAM = (400, 405, 415, 422, 501)
+"""Status with which servers refuse to stream."""
 _TASK = (
     "Answer the question from the numbered passages alone. After each statement cite the number of its "
     "passage, as in [1]. Put words that you repeat from a passage in double quotes, exactly as they stand "
@@ -58,11 +63,18 @@ class Endpoint:
     model: str
     timeout: float = 120.0
     """Seconds without a byte of the reply after which it is given up."""
+    longest: float = 600.0
+    """Seconds after which a reply that still comes is given up."""
 
     @url.validator
     def _check_url(self, _: Any, url: str) -> None:
         if not re.match(r"https?://[\w.:-]|https?://\[[\w:.%]+\]", url):
             raise UsageError(f"{url}: not an address; give one such as http://localhost:11434/v1")
+
+    @property
+    def address(self) -> str:
+        """Where questions are sent."""
+        return self.url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
 
     def reply(self, question: str, passages: Sequence[Passage]) -> Reply:
         """Hand over a question with its passages, and check what comes back.
@@ -70,41 +82,89 @@ class Endpoint:
         Raises ``EndpointError`` when the address cannot be reached, refuses, takes too long or sends
         something else.
         """
+        return checked("".join(self.pieces(question, passages)).strip(), passages)
+
+    def pieces(self, question: str, passages: Sequence[Passage]) -> Iterator[str]:
+        """The model's text as it comes; in one piece from a server that does not stream.
+
+        Raises ``EndpointError`` as :meth:`reply`, also behind some pieces.
+        """
         listed = [f"[{i}] {p.document}:{p.line}\n{p.text}" for i, p in enumerate(passages, 1)]
         asked = "\n\n".join(["Passages:", *listed, f"Question: {question}"])
         messages = [{"role": "system", "content": _TASK}, {"role": "user", "content": asked}]
-        return checked(self._sent({"model": self.model, "messages": messages, "temperature": 0}), passages)
+        body = {"model": self.model, "messages": messages, "temperature": 0}
+        came = False
+        for piece in self._sent(body):
+            came = came or bool(piece.strip())
+            yield piece
+        if not came:
+            raise EndpointError(self.address, "no reply of the form choices[0].message.content came back")
 
-    def _sent(self, body: dict[str, Any]) -> str:
-        """The text of the model's reply."""
-        address = self.url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(KEY):
-            headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(address, json.dumps(body).encode(), headers)
-        none = [urllib.request.ProxyHandler({})] if urlsplit(address).hostname in _LOCAL else []
+    def _sent(self, body: dict[str, Any]) -> Iterator[str]:
         try:
-            with urllib.request.build_opener(*none).open(request, timeout=self.timeout) as response:
-                data = response.read(_LARGEST + 1)
-        except urllib.error.HTTPError as error:
-            with error:
-                data = error.read(_LARGEST)
-            cause = " ".join(str(_found(data, "error", "message") or _found(data, "error") or "").split())[
-                :200
-            ]
-            fault = f"{address}: refused with {error.code} {error.reason}" + (cause and f" ({cause})")
-            raise EndpointError(f"{fault}; check the address and the model {self.model!r}") from error
+            with self._opened(body) as response:
+                yield from self._read(response)
         except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             late = isinstance(reason, TimeoutError)
             reason = f"no reply within {self.timeout:g} s" if late else f"cannot be reached ({reason})"
-            raise EndpointError(f"{address}: {reason}; is the server running?") from error
-        if len(data) > _LARGEST:
-            raise EndpointError(f"{address}: the reply is larger than {_LARGEST:,} bytes")
-        content = _found(data, "choices", 0, "message", "content")
-        if not isinstance(content, str) or not content.strip():
-            raise EndpointError(f"{address}: no reply of the form choices[0].message.content came back")
-        return content.strip()
+            raise EndpointError(self.address, f"{reason}; is the server running?") from error
+
+    def _opened(self, body: dict[str, Any]) -> http.client.HTTPResponse:
+        """The reply, of which the head has come: streamed, or whole where the server does not stream."""
+        headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
+        if key := os.environ.get(KEY):
+            headers["Authorization"] = f"Bearer {key}"
+        request = urllib.request.Request(self.address, json.dumps({"stream": True, **body}).encode(), headers)
+        none = [urllib.request.ProxyHandler({})] if urlsplit(self.address).hostname in _LOCAL else []
+        opener = urllib.request.build_opener(*none)
+        try:
+            return cast("http.client.HTTPResponse", opener.open(request, timeout=self.timeout))
+        except urllib.error.HTTPError as error:
+            with error:
+                data = error.read(_LARGEST)
+            if error.code in _NO_STREAM and b"stream" in data and "stream" not in body:
+                return self._opened({**body, "stream": False})
+            fault = f"refused with {error.code} {error.reason}" + _cause(data)
+            raise EndpointError(
+                self.address, f"{fault}; check the address and the model {self.model!r}"
+            ) from error
+
+    def _read(self, response: http.client.HTTPResponse) -> Iterator[str]:
+        """The text of a reply: of server-sent events, or of one JSON object."""
+        until, size, whole = time.monotonic() + self.longest, 0, b""
+        streamed = ended = False
+        while line := response.readline(_LARGEST + 1):
+            size += len(line)
+            if size > _LARGEST:
+                raise EndpointError(self.address, f"the reply is larger than {_LARGEST:,} bytes")
+            if time.monotonic() > until:
+                raise EndpointError(self.address, f"the reply was not complete after {self.longest:g} s")
+            streamed = streamed or line.startswith(_EVENT)
+            name, _, data = line.partition(b":")
+            if not streamed:
+                whole += line
+            elif name == b"data" and data.strip() == b"[DONE]":
+                return
+            elif name == b"data":
+                yield _text(_found(data, "choices", 0, "delta", "content"))
+                if not isinstance(_found(data, "choices"), list):
+                    raise EndpointError(self.address, f"broke the reply off{_cause(data)}")
+                ended = ended or bool(_found(data, "choices", 0, "finish_reason"))
+        if streamed and not ended:
+            raise EndpointError(self.address, "broke the reply off before its end")
+        yield _text(_found(whole, "choices", 0, "message", "content"))
+
+
+def _text(found: Any) -> str:
+    return found if isinstance(found, str) else ""
+
+
+def _cause(data: bytes) -> str:
+    """What a server says of an error, in brackets, without the key."""
+    told = _found(data, "error", "message") or _found(data, "error") or ""
+    cause = " ".join(str(told).split()).replace(os.environ.get(KEY) or "\0", "…")[:200]
+    return f" ({cause})" if cause else ""
 
 
 def _found(data: bytes, *keys: str | int) -> Any:

@@ -16,8 +16,8 @@ import attrs
 import numpy as np
 from platformdirs import user_cache_path
 
-from lior.ask import answering, word_vectors
-from lior.ask.answering import Answer
+from lior.ask import answering, talk, word_vectors
+from lior.ask.answering import Answer, checked, content
 from lior.ask.blocks import joined, rows_of_block
 from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
@@ -37,8 +37,6 @@ RETRIEVERS = "meaning", "dense", "settle"
 """Names of the retriever where none is given: with an encoder, with vectors of words, without either."""
 _TOGETHER = 32
 """Passages that are kept together when they are read ahead."""
-LONGEST_QUESTION = 10_000
-"""Characters of a question; a longer one is refused."""
 
 _Questions = dict[str, dict[str, list[str]]]
 """Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
@@ -157,6 +155,11 @@ class Index:
         """The block around the passage at a row of the inverted index."""
         rows = rows_of_block(self.inverted, row)
         return joined(self.passages(rows), row - rows.start)
+
+    def of_document(self, document: str) -> list[Passage]:
+        """The passages of a document, in its order; none where there is no document of this name."""
+        known = self.inverted
+        return self._read(lambda: self.passages(known.rows(document)) if document in known else [])
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
@@ -282,7 +285,7 @@ class Index:
         if text not in map(digest, passages):
             raise UsageError(f"{document} has no such passage; ask again")
         question = " ".join(checked(question).lower().split())
-        if not _content(question):
+        if not content(question):
             raise UsageError(f"the question {question[:60]!r} has only words that name nothing; reword it")
 
         def work() -> bool:
@@ -334,7 +337,7 @@ class Index:
         rows = [(encoded(document), text, each) for text, questions in kept.items() for each in questions]
         self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
         self._database.run("INSERT INTO questions VALUES (?, ?, ?)", rows)
-        words = {places[text]: [w for q in kept[text] for w in _content(q)] for text in kept}
+        words = {places[text]: [w for q in kept[text] for w in content(q)] for text in kept}
         self.inverted.confirm(document, words)
 
     def _questions(self, document: str) -> dict[str, list[str]]:
@@ -366,6 +369,8 @@ class Index:
     def ask(self, question: str, top: int = 3) -> Answer:
         """Find the passages that answer a question, and decide whether any does.
 
+        To a message that is no question, such as a greeting or "summarise …", the answer has a line ``said``.
+
         Parameters
         ----------
         question
@@ -380,14 +385,16 @@ class Index:
         """
         if not isinstance(top, int) or top < 1:
             raise UsageError(f"top is {top!r}; a whole number of at least 1 is allowed")
-        checked(question)
+        if said := talk.reply(question, self, top):
+            return said
+        asked, question = question, checked(talk.question_in(checked(question)))
         judge = self._retriever if isinstance(self._retriever, Judging) else None
 
         def work() -> Answer:
             ranking = self._retriever.rank(self.inverted, question, 4 * top + 10)
             return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
 
-        return self._read(work)
+        return attrs.evolve(self._read(work), question=asked)
 
     @property
     def reads_ahead(self) -> bool:
@@ -547,28 +554,6 @@ class Index:
 
 def _skipped(files: Iterable[File]) -> list[SkippedFile]:
     return [file.skipped for file in files if file.skipped]
-
-
-def checked(question: str) -> str:
-    """``question`` if it can be looked for."""
-    if not isinstance(question, str):
-        raise UsageError(f"question is of type {type(question).__name__}; give a text (str)")
-    if len(question) > LONGEST_QUESTION:
-        raise UsageError(
-            f"the question has {len(question):,} characters and at most {LONGEST_QUESTION:,} are allowed; "
-            "shorten it, or index that text and ask about it"
-        )
-    if not answering.subjects(question):
-        raise UsageError(
-            f"the question {question[:60]!r} has no word to look for (words such as 'what' and 'is' are in "
-            "every text); name what it is about"
-        )
-    return question
-
-
-def _content(question: str) -> list[str]:
-    """The words of a question that name something."""
-    return [word for word in answering.subjects(question) if word not in answering.LIGHT]
 
 
 def default_retriever() -> str:

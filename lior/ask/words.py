@@ -80,6 +80,22 @@ CODES = dict(zip(("en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "ru"), L
 """ISO 639-1 code -> language."""
 
 
+_ASKING = {
+    "german": """bitte dann davon denn eigentlich etwa gab geht gibt gibts heisst heißt jetzt kannst könnte könntest
+        mal muss müssen nenne sag sage sagt soll sollte viel viele wann welchem welchen welches wem wen wessen
+        wieviel wofür woher wohin womit worin zeig zeige""",
+    "french": """as combien comment coûte coute cela ça dis dit dois doit faut font laquelle lequel lesquelles
+        lesquels ont peut peux quels quelles quoi sont va veut vont""",
+}
+"""Language -> further words that a question has and its answer need not; the text may count them."""
+
+
+@cache
+def asking_words(language: str) -> frozenset[str]:
+    """Words of a question in ``language`` that do not say what it is about."""
+    return stop_words(language) | frozenset(_ASKING.get(language, "").split())
+
+
 @cache
 def stop_words(language: str) -> frozenset[str]:
     """Words of ``language`` that are not counted."""

@@ -97,7 +97,7 @@ class Chat:
         if turn is None:
             return Reply("".join(self.reply(message)), None)
         answer = turn.answer
-        return Reply(answer.answer.text if answer.answer else answer.note, turn)
+        return Reply(answer.answer.text if answer.answer else answer.said or answer.note, turn)
 
     def find(self, message: str) -> Turn | None:
         """The passages for ``message``; ``None`` where there are none and the model is sure how it goes on.
@@ -117,7 +117,8 @@ class Chat:
             if self._sure(message):
                 return None
             raise
-        return turn if turn.answer.found or not self._sure(message) else None
+        answer = turn.answer
+        return turn if answer.found or answer.said or not self._sure(message) else None
 
     def _sure(self, message: str) -> bool:
         return not message.rstrip().endswith("?") and self.confidence(message) >= SURE

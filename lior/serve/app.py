@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lior.serve import openai, page, rest
+from lior.serve import composing, openai, page, rest
 from lior.serve import schema as schemas
 from lior.serve.agents import Agents
 from lior.serve.errors import ClientGone, HTTPError, http_error
@@ -38,6 +38,7 @@ class Json(Response):
 def build(server: Server) -> Middleware:
     """The ASGI application of a server."""
     operations = (*rest.OPERATIONS, *openai.OPERATIONS, *server.operations)
+    operations += composing.OPERATIONS if server.settings.endpoint else ()
     agents, api = Agents(server), schemas.openapi(operations, installed("lior"))
 
     async def health(request: Request) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from lior.errors import DataError, LiorError, MissingPackage, UsageError
+from lior.errors import DataError, EndpointError, LiorError, MissingPackage, UsageError
 
 LOG = logging.getLogger("lior.serve")
 
@@ -55,6 +55,8 @@ def http_error(error: Exception) -> HTTPError:
             return HTTPError(429, str(error), code="busy", retry_after=1)
         case MissingPackage():
             return HTTPError(415, "the server lacks the package that reads this format", code="unsupported")
+        case EndpointError():
+            return HTTPError(502, f"the language model: {error.reason}", code="endpoint", retry_after=5)
         case UsageError() | DataError():
             return HTTPError(400, str(error), code="invalid")
         case LiorError():

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import attrs
 
+from lior.ask.endpoint import Endpoint
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LEAST_TOKEN = 16
 """Characters of a token; a shorter one could be guessed."""
@@ -39,6 +41,8 @@ class Limits:
     """Lines of a document at once."""
     name: int = 500
     """Characters of a document's name."""
+    replies: int = 8
+    """Replies by a language model at another address at a time; more are refused for the moment."""
     streams: int = 32
     """Completions at a time, of all clients; more are refused for the moment."""
     requests: int = 64
@@ -68,6 +72,8 @@ class Settings:
     folders: tuple[Path, ...] = ()
     """What may be synced."""
     device: str = "cpu"
+    endpoint: Endpoint | None = None
+    """A language model at another address, which words answers."""
     logged: bool = False
     """Whether each request is logged."""
     limits: Limits = attrs.field(factory=Limits)

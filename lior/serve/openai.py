@@ -125,7 +125,7 @@ def _reply(turn: Turn) -> tuple[str, list[dict[str, Any]]]:
         text = f"{cited[0].text} [1]\n"
     else:
         cited = list(turn.passages[:3])
-        text = f"Nothing in the documents speaks of it: {answer.note}.\n"
+        text = f"{answer.said or f'Nothing in the documents speaks of it: {answer.note}.'}\n"
         text += "\nThe nearest:\n" if cited else ""
         text += "".join(f"{each.text} [{number}]\n" for number, each in enumerate(cited, 1))
     places = "".join(f"[{number}] {p.document}:{p.line}\n" for number, p in enumerate(cited, 1))

@@ -21,9 +21,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lior.ask.answering import Answer
+from lior.ask.answering import LONGEST_QUESTION, Answer
 from lior.ask.dialogue import DEPTH
-from lior.ask.index import LONGEST_QUESTION
 from lior.ask.serialise import in_words
 from lior.errors import LiorError
 from lior.interfaces import Passage
@@ -77,13 +76,13 @@ class Page:
 
     def _framed(self, pane: str, status: int = 200, **parts: str) -> Response:
         """The whole page with one pane open."""
-        state = self._server.source.state()
+        state = self._server.state()
         found = {
             "run": escape(state["name"]), "pane": pane,
             "begun": "begun" if parts.get("talk") or parts.get("beside") else "",
             **dict.fromkeys(("question", "talk", "beside", "list", "api", *_FILTERS), ""),
             "filtering": "".join(f" · {parts[name]}" for name in _FILTERS if name in parts),
-            "composer": escape(state.get("composer", "")),
+            "composer": escape(state["composer"]),
             "documents": f"{state['documents']:,}",
             "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
             "confirms": "yes" if state["confirms"] else "no",

@@ -15,8 +15,8 @@ from lior.serve.server import Server
 
 
 async def state(server: Server, request: Request, form: None) -> Any:
-    """What is served, and what is being learned."""
-    return server.source.state()
+    """What is served, what is being learned, and which model words answers (``composer``)."""
+    return server.state()
 
 
 async def ask(server: Server, request: Request, form: AskRequest) -> Any:
@@ -31,7 +31,7 @@ async def ask(server: Server, request: Request, form: AskRequest) -> Any:
     if form.lines and answer.answer:
         record["shown"] = await server.in_executor(found.passage_lines, version, answer.answer)
     if form.state:
-        record["state"] = server.source.state()
+        record["state"] = server.state()
     return record
 
 

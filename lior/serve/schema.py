@@ -9,7 +9,7 @@ import attrs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.requests import Request
 
-from lior.ask.index import LONGEST_QUESTION
+from lior.ask.answering import LONGEST_QUESTION
 from lior.config.options import typed_fields
 from lior.config.sampling import Sampling
 from lior.interfaces import Passage
@@ -52,6 +52,18 @@ class AskRequest(QuestionRequest):
     """Whether to add the lines of the document around the quoted passage."""
     state: bool = False
     """Whether to add what is served."""
+
+
+class ComposeRequest(QuestionRequest):
+    """A message that a language model answers from the passages found, where the server was started with one.
+
+    The reply is a stream of server-sent events, each a JSON object. First ``answer``, the object of
+    ``/api/ask``, with ``inherited``, the words of earlier messages that it was asked with, and ``sources``,
+    the passages that the model is given, each with its ``number``; where these are none, nothing else comes:
+    the answer is said, calculated, or not found. Then ``text``, piece by piece, and at the end ``reply``: the
+    whole ``text`` with a mark behind each citation and quotation that is not in the sources, the numbers
+    ``cited``, and how many are ``wrong``. An ``error`` ends the stream instead; ``[DONE]`` comes last.
+    """
 
 
 class PassageRequest(StrictModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -31,6 +32,8 @@ class Server:
     def __init__(self, settings: Settings, source: Source) -> None:
         self.settings, self.limits, self.source = settings, settings.limits, source
         self.metrics = Metrics()
+        self.replies = threading.BoundedSemaphore(self.limits.replies)
+        """Held by each reply of a language model at another address."""
         # Of their own, so that a large file being read holds no question up; more only take turns in Python.
         self._questions = ThreadPoolExecutor(2, thread_name_prefix="lior-ask")
         self._others = ThreadPoolExecutor(2, thread_name_prefix="lior-other")
@@ -44,6 +47,11 @@ class Server:
         """The version after changes of the files have been read."""
         await self.in_question_executor(self.source.refresh)
         return self.version
+
+    def state(self) -> dict[str, Any]:
+        """What is served and what is being done, ready for JSON."""
+        endpoint = self.settings.endpoint
+        return self.source.state() | {"composer": endpoint.model if endpoint else ""}
 
     async def in_executor(self, work: Callable[..., T], *args: Any) -> T:
         """Call ``work``, which takes milliseconds, in another thread."""

@@ -31,6 +31,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         self.status, self.body = 200, b""
+        self.refuses_to_stream = False
         self.may_reply = threading.Event()
         self.may_reply.set()
         self.requests, self.errors = [], []
@@ -47,6 +48,11 @@ class Server(ThreadingHTTPServer):
     def says(self, text):
         self.body = json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode()
 
+    def streams(self, *pieces, end=True):
+        events = [{"choices": [{"delta": {"content": piece}, "finish_reason": None}]} for piece in pieces]
+        data = [b"data: " + json.dumps(event).encode() for event in events]
+        self.body = b"\n\n".join([b": waiting", *data, *([b"data: [DONE]", b""] if end else [])])
+
     def close(self):
         self.may_reply.set()
         self.shutdown()
@@ -58,11 +64,13 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         data = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.requests.append((self.path, dict(self.headers), json.loads(data)))
+        body = json.loads(data)
+        self.server.requests.append((self.path, dict(self.headers), body))
         self.server.may_reply.wait()
-        self.send_response(self.server.status)
+        refused = self.server.refuses_to_stream and body["stream"]
+        self.send_response(400 if refused else self.server.status)
         self.end_headers()
-        self.wfile.write(self.server.body)
+        self.wfile.write(b'{"error": "no stream here"}' if refused else self.server.body)
 
     def log_message(self, *_):
         pass
@@ -88,6 +96,27 @@ def test_question_and_passages_are_handed_over(server):
     assert sent.endswith("Question: How do I reset it?")
     assert "[1] notes/house.md:6\nTo reset it" in sent
     assert "[2] keys.eml:5\nThe spare" in sent
+
+
+def test_a_reply_comes_in_pieces(server):
+    server.streams("Hold ", '"the red button" [1].')
+    assert [*Endpoint(server.url, "small").pieces("?", PASSAGES)] == ["Hold ", '"the red button" [1].']
+    assert server.requests[0][2]["stream"] is True
+    server.streams("Hold ", end=False)
+    with pytest.raises(EndpointError, match="broke the reply off before its end"):
+        Endpoint(server.url, "small").reply("?", PASSAGES)
+    server.body = (
+        b'data: {"choices": [{"delta": {"content": "Ho"}}]}\n\ndata: {"error": {"message": "full"}}\n'
+    )
+    with pytest.raises(EndpointError, match=r"broke the reply off \(full\)"):
+        Endpoint(server.url, "small").reply("?", PASSAGES)
+
+
+def test_a_server_that_refuses_to_stream_is_asked_without(server):
+    server.says("Yes [1].")
+    server.refuses_to_stream = True
+    assert Endpoint(server.url, "small").reply("?", PASSAGES).text == "Yes [1]."
+    assert [body["stream"] for _, _, body in server.requests] == [True, False]
 
 
 def test_the_key_is_sent_if_it_is_set(server, monkeypatch):

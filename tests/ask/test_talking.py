@@ -1,0 +1,68 @@
+"""Conversations with follow-ups, small talk and tasks, over texts of the sets for fitting."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lior.ask.dialogue import Dialogue
+from lior.ask.index import Index
+from lior.errors import UsageError
+
+HERE = Path(__file__).parent
+SURE = 0.9
+"""Confidence above which a wrong answer is worst."""
+
+
+def opened(folder, **options):
+    index = Index(**options)
+    for name, text in json.loads((HERE / "meaning" / f"{folder}.json").read_text())["texts"].items():
+        index.learn(name, text)
+    return index
+
+
+def verdicts(**options):
+    """Each message with ``right``, ``declined``, ``wrong`` or ``sure and wrong``, and what was quoted."""
+    indexes, dialogue = {}, None
+    for line in (HERE / "talking" / "messages.jsonl").read_text().splitlines():
+        wanted = json.loads(line)
+        if folder := wanted.get("folder"):
+            indexes[folder] = indexes.get(folder) or opened(folder, **options)
+            dialogue = Dialogue(indexes[folder].ask)
+        try:
+            answer = dialogue.ask(wanted["say"]).answer
+        except UsageError as error:
+            yield "right" if "silent" in wanted else "declined", wanted["say"], str(error)
+            continue
+        text = answer.answer.text if answer.answer else answer.said or answer.note
+        if not answer.found:
+            verdict = "right" if "silent" in wanted else "declined"
+        elif "quotes" in wanted and wanted["quotes"] in text:
+            verdict = "right"
+        else:
+            verdict = "sure and wrong" if answer.confidence > SURE else "wrong"
+        yield verdict, wanted["say"], f"{answer.confidence:.0%} {text}"
+
+
+def counted(**options):
+    found = [*verdicts(**options)]
+    wrong = [row for row in found if row[0] != "right"]
+    return Counter(verdict for verdict, *_ in found), "\n".join(map(str, wrong))
+
+
+def test_by_words_alone():
+    found, told = counted(retriever="settle", embedder="")
+    assert found["sure and wrong"] == 0, told
+    assert found["right"] >= 60, told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{"retriever": "dense", "embedder": ""}, {}])
+def test_by_meaning(options):
+    pytest.importorskip("lior_vectors")
+    found, told = counted(**options)
+    assert found["sure and wrong"] == 0, told
+    assert found["right"] >= 80, told
