@@ -8,7 +8,9 @@ import shutil
 
 import pytest
 
+from lior.ask.endpoint import Endpoint
 from lior.ask.serialise import in_words
+from tests.ask.test_endpoint import server  # noqa: F401 (a fixture)
 from tests.serve.browser import Browser
 from tests.serve.servers import running
 
@@ -202,3 +204,21 @@ def test_what_is_calculated_or_said_is_shown(page):
     assert json.loads(page("return sessionStorage.getItem('talk')"))["turns"][1]["before"] == [
         "What did I spend?"
     ]
+
+
+def test_the_words_of_a_model_are_streamed_marked_and_linked(page, folder, server):  # noqa: F811
+    server.streams("In <b>October</b> [1], ", 'not "in the shed".')
+    with running(folder, endpoint=Endpoint(server.url, "small")) as live:
+        other = Browser(page.driver, live.url)
+        other.open()
+        other.ask(QUESTION)
+        assert other.text(".said") == "The boiler is serviced in October."
+        assert other.text(".reply h3") == "In the words of small"
+        said = 'In <b>October</b> [1], not "in the shed" (not in the passages).'
+        assert other.text(".words") == other.text("#told") == said
+        assert other.text(".words mark") == "(not in the passages)"
+        assert other.text(".warned").startswith("1 of what it cites or quotes is not")
+        other.driver.find_element("link text", "[1]").click()
+        other.shows(".lines mark", "The boiler is serviced in October.")
+        other.driver.refresh()
+        other.shows(".words", said)
