@@ -1,38 +1,31 @@
 """Questions one after the other: a follow-up inherits the subject of the last question that was answered.
 
-A question of its own is asked as it is, whatever was said before. A follow-up has no content word, or one
-that alone finds nothing, or begins with "and", "what about", or has a pronoun. To it the content words of the
-last answered question are added, and a passage with words of both is quoted. Where there is none, a pronoun
-stands for the subject, so that a word of it is needed; without one, the words of the follow-up replace some
-of the subject, and one of these is needed.
+A question of its own is asked as it is, whatever was said before. A follow-up begins with "and", "what about"
+or the like, has a pronoun, or has no content word, or one that alone finds nothing. It is asked with the
+content words of the last answered question. A passage answers it if it has the words of the follow-up, and
+where a pronoun stands for the subject, this too, or stands where the last answer stands; otherwise nothing is
+found. Where it is not certain that the follow-up means the passage, its confidence is at most 89 %, 69 % or
+49 %. Small talk, tasks and what found nothing leave the subject as it is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 
 import attrs
 
-from lior.ask.answering import LIGHT, Answer, subjects
+from lior.ask.answering import Answer, named
+from lior.ask.followups import Message, read
+from lior.ask.talk import question_in, small_talk, task
 from lior.ask.words import language_of, stem, tokens
 from lior.interfaces import Passage
 
 DEPTH = 12
 """Passages that are found for each question; the first few are shown."""
-_BEGINS = re.compile(
-    r"\W*(and|or|but|then|also|what about|how about|the (other|first|second|third|last|next))\b", re.I
-)
-_PRONOUNS = frozenset(
-    "it its this that these those they them their he him his she her hers one ones".split()  # noqa: SIM905
-)
-_VAGUE = frozenset(
-    "one ones other others another first second third last next else more".split()  # noqa: SIM905
-)
-"""Words that name nothing by themselves."""
-_NUMBER = re.compile(
-    r"\b(how (much|many|long|old|far|often|big|tall|heavy)|when|what (time|date|number|year))\b", re.I
-)
+_LIKELY, _PERHAPS, _DOUBTFUL = 0.89, 0.69, 0.49
+"""The most that the confidence of a follow-up is, where it may mean another thing."""
 
 
 @attrs.frozen(kw_only=True)
@@ -73,7 +66,12 @@ class Dialogue:
         """Forget what was said."""
         self.last: Turn | None = None
         """The last message that could be asked."""
-        self._subject: list[str] = []
+        self._subject: tuple[str, ...] = ()
+        """Content words of the last question that was answered."""
+        self._names: tuple[str, ...] = ()
+        """Those of them that a pronoun stands for."""
+        self._focus: tuple[str, ...] = ()
+        """Content words of the last message that was answered."""
         self._quoted: list[Passage] = []
         """Answers about this subject."""
 
@@ -82,57 +80,127 @@ class Dialogue:
 
         Raises ``UsageError`` when it has no word to look for, nor a subject to inherit, or is too long.
         """
-        own = [w for w in dict.fromkeys(subjects(message)) if w not in _VAGUE and w not in LIGHT]
-        pronoun = not _PRONOUNS.isdisjoint(tokens(message))
-        marked = pronoun or bool(_BEGINS.match(message))
-        inherited = tuple(word for word in self._subject if word not in own)
-        if not inherited or (len(own) > 1 and not marked):
-            turn = self._turn(message, message)
+        question = question_in(message)
+        if small_talk(question) or task(question):
+            turn = self._turn(message, question)
+            if turn.answer.said:
+                self.last = self._about_last(turn)
+                return self.last
+        said = read(question)
+        inherited = tuple(word for word in self._subject if word not in said.own)
+        if not inherited or (len(said.own) > 1 and not said.marked):
+            turn = self._turn(message, question)
         else:
-            turn = self._follow_up(message, own, inherited, marked=marked, pronoun=pronoun)
+            turn = self._follow_up(message, said, inherited)
         self.last = turn
-        quoted = turn.answer.answer
-        if quoted:
-            self._quoted = [*(self._quoted if turn.inherited else ()), quoted]
-            if own and not (turn.inherited and pronoun):
-                self._subject = own + _shared(turn.inherited, quoted)
+        self._remember(said, turn)
         return turn
 
     def _turn(self, message: str, question: str, inherited: tuple[str, ...] = ()) -> Turn:
-        answer = self._ask(question, DEPTH)
+        answer = attrs.evolve(self._ask(question, DEPTH), question=message)
         quoted = (answer.answer,) if answer.answer else ()
         others = tuple(passage for passage, _ in answer.passages if passage not in quoted)
         return Turn(message=message, answer=answer, inherited=inherited, passages=(*quoted, *others))
 
-    def _follow_up(
-        self, message: str, own: list[str], inherited: tuple[str, ...], *, marked: bool, pronoun: bool
-    ) -> Turn:
-        if not own:
-            return self._another(self._turn(message, " ".join(inherited), inherited))
-        alone = self._turn(message, message)
-        if alone.answer.found and not marked:
-            return alone
-        turn = self._turn(message, " ".join([*own, *inherited]), inherited)
-        both = [p for p in turn.passages if _shared(own, p) and _shared(inherited, p)]
-        if turn.answer.found and both:
-            return _quoting(turn, max(both, key=lambda p: len(_shared(own, p))))
-        needed = inherited if pronoun else own
-        if turn.answer.answer and not _shared(needed, turn.answer.answer):
-            turn = self._turn(message, " ".join([*own, *inherited, *needed]), inherited)
-            one = next((p for p in turn.passages if _shared(needed, p)), None)
-            turn = _quoting(turn, one) if turn.answer.found and one else turn
-        better = alone.answer.confidence > turn.answer.confidence
-        return alone if alone.answer.found and len(own) > 1 and better else turn
-
-    def _another(self, turn: Turn) -> Turn:
-        """With a passage that was not quoted before, one with a number if the message asks for such."""
-        if turn.answer.answer not in self._quoted:
+    def _about_last(self, turn: Turn) -> Turn:
+        """A task that names nothing is about what was quoted."""
+        wanted = task(turn.message)
+        if turn.passages or not (wanted and wanted.composed and self._quoted):
             return turn
-        scored = turn.answer.passages
-        fresh = [p for p, score in scored if score >= 0.5 * scored[0][1] and p not in self._quoted]
-        if _NUMBER.search(turn.message):
-            fresh = [passage for passage in fresh if re.search(r"\d", passage.text)] or fresh
-        return _quoting(turn, fresh[0]) if fresh else turn
+        return attrs.evolve(turn, passages=tuple(reversed(self._quoted)), inherited=self._subject)
+
+    def _remember(self, said: Message, turn: Turn) -> None:
+        """Take what was answered as the subject of the messages that follow."""
+        quoted, result = turn.answer.answer, turn.answer.result
+        if quoted is None and result is None:
+            return
+        about = [quoted] if quoted else [*result.rows] if result else []
+        self._quoted = [*(self._quoted if turn.inherited else ()), *about]
+        if not said.own:
+            return
+        self._focus = _known(said.own, turn.answer)
+        if not (turn.inherited and said.pronoun):
+            kept = _shared(turn.inherited, quoted) if quoted else ()
+            self._subject = (*self._focus, *(word for word in kept if word not in self._focus))
+            capital = {*named(f". {turn.message}")} & {*self._subject}
+            heading = (
+                tokens(" ".join([*re.findall(r"\w*[A-Z]\w+", quoted.text), quoted.context])) if quoted else ()
+            )
+            names = tuple(word for word in self._subject if word in capital or word in heading)
+            self._names = names or self._subject
+
+    # --- follow-ups ---
+
+    def _follow_up(self, message: str, said: Message, inherited: tuple[str, ...]) -> Turn:
+        if not said.own:
+            return self._another(message, said)
+        alone = self._turn(message, said.text)
+        if alone.answer.said or alone.answer.result or (alone.answer.found and not said.marked):
+            return alone
+        added = inherited
+        if said.pronoun:
+            added = tuple(w for w in dict.fromkeys([*self._focus, *self._names]) if w not in said.own)
+        joint = self._turn(message, " ".join([said.text, *added]), added)
+        own = _known(said.named or said.own, alone.answer)
+        best: tuple[tuple[float, ...], Turn, Passage] | None = None
+        for turn in (joint, alone):
+            for place, passage in enumerate(turn.passages if turn.answer.found else ()):
+                key = self._fits(said, own, added, passage)
+                if key and (best is None or (*key, place == 0, turn is joint) > best[0]):
+                    best = (*key, place == 0, turn is joint), turn, passage
+        if best is None:
+            return _nothing(joint, said.own, self._names)
+        (share, about, near, *_, first, _), turn, passage = best
+        most = _LIKELY
+        if said.pronoun and said.named and about:
+            most = 1.0
+        elif not about and not near:
+            most = _PERHAPS
+        if share < 1 or not first:
+            most = min(most, _PERHAPS)
+        turn = attrs.evolve(turn, inherited=added if about else turn.inherited)
+        return _quoting(turn, passage, min(turn.answer.confidence, most))
+
+    def _fits(
+        self, said: Message, own: Sequence[str], added: Sequence[str], passage: Passage
+    ) -> tuple[float, ...] | None:
+        """How well a passage answers a follow-up; ``None``: it does not.
+
+        The share of its words, whether it has the subject, stands where the last answer stands, has words of
+        the last message, and is of the kind asked for.
+        """
+        suits = said.suits(passage.text)
+        share = len(_shared(own, passage)) / len(own)
+        about = bool(_shared(added, passage))
+        near = bool(self._quoted) and passage.document == self._quoted[-1].document
+        if not said.named:  # only the kind is asked for
+            share = max(share, float(bool(suits)))
+        if share < (0.5 if about else 1.0) or ((said.pronoun or not said.named) and not (about or near)):
+            return None
+        return share, about, near, len(_shared(self._focus, passage)), suits is not False
+
+    def _another(self, message: str, said: Message) -> Turn:
+        """The answer to a message without words of its own: of the kind asked for, or one not quoted."""
+        last = self.last
+        if said.ordinal and last and 1 < len(last.passages) >= said.ordinal:
+            turn = attrs.evolve(last, message=message, inherited=self._subject)
+            return _quoting(turn, last.passages[said.ordinal - 1], _DOUBTFUL)
+        words = tuple(dict.fromkeys([*self._focus, *self._names]))
+        turn = self._turn(message, " ".join([said.text, *words]), words)
+        kind, latest = said.suits("") is not None, self._quoted[-1]
+        if kind and said.suits(latest.text):
+            return _quoting(turn, latest, min(turn.answer.confidence, _PERHAPS))
+        best: tuple[tuple[float, ...], Passage] | None = None
+        for passage, score in turn.answer.passages if turn.answer.found else ():
+            about, near = bool(_shared(self._focus, passage)), passage.document == latest.document
+            fits = said.suits(passage.text) if kind else score >= 0.5 * turn.answer.passages[0][1]
+            if passage in self._quoted or not fits or not (about or (near and kind)):
+                continue
+            key = len(_shared(said.light, passage)), about, near, score
+            best = max(best or (key, passage), (key, passage), key=lambda pair: pair[0])
+        if best is None:
+            return _nothing(turn, (), words)
+        return _quoting(turn, best[1], min(turn.answer.confidence, _PERHAPS if kind else _DOUBTFUL))
 
 
 def confirmed(turn: Turn, passage: Passage) -> str:
@@ -140,11 +208,31 @@ def confirmed(turn: Turn, passage: Passage) -> str:
     return " ".join([turn.message, *_shared(turn.inherited, passage)])
 
 
-def _quoting(turn: Turn, passage: Passage) -> Turn:
-    """The turn with another of its passages as the answer."""
+def _quoting(turn: Turn, passage: Passage, confidence: float) -> Turn:
+    """The turn with one of its passages as the answer."""
     others = tuple(each for each in turn.passages if each != passage)
-    answer = attrs.evolve(turn.answer, answer=passage, block=None)
+    answer = attrs.evolve(turn.answer, found=True, confidence=confidence)
+    if passage != answer.answer:
+        answer = attrs.evolve(answer, answer=passage, block=None)
     return attrs.evolve(turn, answer=answer, passages=(passage, *others))
+
+
+def _nothing(turn: Turn, own: Sequence[str], names: Sequence[str]) -> Turn:
+    """The turn without an answer."""
+    what = " and ".join(map(repr, [*own, *names][:3]))
+    answer = attrs.evolve(
+        turn.answer, found=False, confidence=min(turn.answer.confidence, 0.1), answer=None, block=None,
+        note=turn.answer.note or f"no passage answers it that is about {what}",
+    )  # fmt: skip
+    return attrs.evolve(turn, answer=answer)
+
+
+def _known(words: Sequence[str], answer: Answer) -> tuple[str, ...]:
+    """Words of a message as the text spells them."""
+    return tuple(
+        word if word in answer.words else next(iter(get_close_matches(word, answer.words, 1, 0.75)), word)
+        for word in words
+    )
 
 
 def _shared(words: Sequence[str], passage: Passage) -> list[str]:

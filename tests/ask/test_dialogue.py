@@ -114,3 +114,44 @@ def test_each_new_question_starts_fresh(notes, before):
     fresh = Dialogue(notes.ask).ask(question)
     assert talk.ask(question) == fresh
     assert list(fresh.passages[:1]) == [fresh.answer.answer]
+
+
+def test_a_follow_up_is_not_answered_about_another_subject():
+    index = Index(retriever="settle", embedder="")
+    index.learn(
+        "dog.md", "# Biscuit\n\nBiscuit weighs eleven kilos.\nThe vet is Dr. Falk in the Hafenstraße."
+    )
+    index.learn("house.md", "# House\n\nThe insurance of the home is with Concordia, 447 euros.")
+    index.learn("wagen.md", "# Wagen\n\nDer Auspuff kostet 418 Euro.\nDie Winterräder liegen in Regal 7.")
+    talk = Dialogue(index.ask)
+    assert talk.ask("what does Biscuit weigh?").answer.found
+    turn = talk.ask("and her insurance?")
+    assert not turn.answer.found
+    assert turn.answer.confidence <= 0.1
+    assert "insurance" in turn.answer.note
+    turn = talk.ask("adn the insurance?")
+    assert turn.answer.confidence < 0.9, "it may mean the home's"
+    talk.reset()
+    talk.ask("was kostet der Auspuff?")
+    turn = talk.ask("und in welchem Raum?")
+    assert not turn.answer.found
+    assert turn.answer.missing == ("raum",)
+    assert "Regal 7" in talk.ask("udn die Winterräder?").answer.answer.text
+
+
+def test_thanks_leave_the_subject(notes):
+    talk = Dialogue(notes.ask)
+    talk.ask("When is the boiler serviced?")
+    assert talk.ask("thanks!").answer.said == "You are welcome."
+    assert talk.ask("and the car?").inherited == ("boiler", "serviced")
+    task = talk.ask("translate that into German")
+    assert task.answer.said
+    assert "May" in task.passages[0].text, "it is about what was quoted"
+
+
+def test_the_second_one_is_the_second_passage(notes):
+    talk = Dialogue(notes.ask)
+    before = talk.ask("When is the boiler serviced?")
+    turn = talk.ask("what about the second one?")
+    assert turn.passages[0] == before.passages[1]
+    assert turn.answer.confidence < 0.5

@@ -1,0 +1,117 @@
+"""What a message says by itself: whether it is a follow-up, in English, German and French, and what it asks."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from lior.ask.answering import LIGHT, named, subjects
+from lior.ask.expecting import expected
+
+_BEGINS = re.compile(
+    r"\W*(and|adn|nad|annd|andd|or|but|then|also|so what about|(so )?what about|waht about|how about|und|udn|unnd|oder|"
+    r"aber|auch|was ist mit|wie (ist|steht) es mit|et|ou|mais|aussi|qu['’ ]en est[- ]il (de|du|des)|et pour|"
+    r"(?=(the|der|die|das|le|la|les) (other|first|second|third|last|next|andere\w*|erste\w*|zweite\w*|dritte\w*|"
+    r"letzte\w*|nächste\w*|autres?|premi\w+|deuxième|seconde?|troisième|derni\w+)))\b[\s,:]*",
+    re.I,
+)
+_PRONOUN = re.compile(
+    r"\b((?<!\bis )it|its|it(?=['’]s)|they|them|their|theirs|he|him|his|she|her|hers|(?<!no )(?<!any )ones?(?! of)"
+    r"|th(is|at|ese|ose)(?=\W*$| (is|was|are|were|ones?|do|does|did|cost\w*|mean\w*|happen\w*)\b)|there(?=\W*$)"
+    r"|is it(?! (true|possible|worth|known|raining|snowing|allowed))"
+    r"|er|ihn|ihm|ihr(e[nmrs]?)?|seine[nmrs]?|sein(?! *\W*$)|sie|es(?!\W* (gibt|geht))|dessen|deren|davon|damit|dafür"
+    r"|darin|darauf|dazu|daran|dabei|dort"
+    r"|ils?(?! (y a|faut|fait))|elles?|lui|leurs?|celui|celles?|ceux|son(?= \w)|sa(?= \w)|ses(?= \w)|y(?= a| est))\b",
+    re.I,
+)
+_NOT_ONE = re.compile(
+    r"\b(gibt es|geht es|handelt es|il y a|y a[- ]t[- ]il|faut[- ]il|est[- ]ce qu['’]il y|Sie|Ihr\w*|Ihnen)\b"
+)
+"""Words that look like pronouns and stand for nothing that was said."""
+_VAGUE = frozenset(
+    """one ones other others another first second third last next else more again andere anderen anderer anderes
+    erste ersten zweite zweiten dritte dritten letzte letzten nächste nächsten mehr weitere noch autre autres premier
+    première deuxième second seconde troisième dernier dernière encore plus""".split()  # noqa: SIM905
+)
+"""Words that name nothing by themselves."""
+_ORDINALS = (
+    r"\b(first|erste[nrsm]?|premi(er|ère))\b", r"\b(second|zweite[nrsm]?|deuxième|seconde)\b",
+    r"\b(third|dritte[nrsm]?|troisième)\b",
+)  # fmt: skip
+_KINDS = (
+    (
+        r"\b(price|prices|cost|costs|paid|pay|fee|rent|preis|kosten|kostet|gebühr|prix|coûte?|coute|tarif|loyer)\b",
+        r"(?i)\b(euros?|pounds?|dollars?|francs?|cents?|pence)\b|[€$£]|\d[.,]\d\d(?![\d:])|(?<![\d:./-])(?<!\bh )\d{2,6}"
+        r"(?![\d:./-]|\W* (jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))",
+    ),
+    (
+        r"\b(how (much|many|old|tall|long|big|heavy|far)|number|wie ?(viel\w*|alt|gross|groß|lang|schwer|weit|hoch)"
+        r"|nummer|combien|numéro|quel âge)\b",
+        r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|zwei|drei|vier|fünf|deux|trois|quatre|cinq)\b",
+    ),
+    (
+        r"\b(when|what (time|date|day)|date|time|wann|uhrzeit|datum|quand|quelle (heure|date)|heure)\b",
+        r"\b(19|20)\d\d\b|\b\d\d?([:.]\d\d\b|\.|st\b|nd\b|rd\b|th\b| ?[ap]m\b| h\b| Uhr\b)|(?i:\b(january|february|march|april|may|june|july|august|september|october|november|december|\w+days?|"
+        r"morning|evening|noon|januar|februar|märz|mai|juni|juli|oktober|dezember|\w+tags?|morgens|abends|janvier|"
+        r"février|mars|avril|juin|juillet|août|septembre|octobre|novembre|décembre|lundi|mardi|mercredi|jeudi|"
+        r"vendredi|samedi|dimanche|matin|soir)\b)",
+    ),
+)  # fmt: skip
+"""What a message asks for, and what a sentence that answers it has; further than in English alone."""
+_KIND_WORDS = frozenset(
+    """price prices cost costs paid pay fee number date time preis kosten kostet kostete gebühr nummer uhrzeit datum
+    prix coûte coute tarif numéro date heure old tall long heavy far big many much old weigh""".split()  # noqa: SIM905
+)
+"""Words that only say the kind; a sentence of that kind need not have them."""
+
+
+@attrs.frozen
+class Message:
+    """A message of a conversation, read without what was said before."""
+
+    text: str
+    """Without a word such as "and" at its beginning."""
+    own: tuple[str, ...]
+    """Words that name something."""
+    marked: bool
+    """Whether it says that it goes on with what was said."""
+    pronoun: bool
+    """Whether a word stands for what was said."""
+    ordinal: int
+    """Of the thing that it points to, from 1: "the second one"; 0 where it does not."""
+
+    @property
+    def light(self) -> list[str]:
+        """Words that name nothing but are in few sentences, such as "come"."""
+        return [word for word in subjects(self.text) if word in LIGHT]
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Words that a passage must have: those that say more than the kind, if there are any."""
+        return tuple(word for word in self.own if word not in _KIND_WORDS)
+
+    def suits(self, text: str) -> bool | None:
+        """Whether a text has the kind that is asked for; ``None`` where the message does not tell."""
+        for asked, wanted in _KINDS:
+            if re.search(asked, self.text, re.I):
+                return bool(re.search(wanted, text))
+        wanted = expected(self.text)
+        return bool(wanted.search(text)) if wanted else None
+
+
+def read(message: str) -> Message:
+    """A message with the marks of a follow-up.
+
+    >>> read("and her insurance?")
+    Message(text='her insurance?', own=('insurance',), marked=True, pronoun=True, ordinal=0)
+    """
+    begins = _BEGINS.match(message)
+    text = message[begins.end() :] if begins and message[begins.end() :].strip(" ?!.") else message
+    own = [w for w in dict.fromkeys(subjects(text)) if w not in _VAGUE and w not in LIGHT]
+    own = [w for w in own if not _PRONOUN.fullmatch(w)]
+    found = _PRONOUN.search(_NOT_ONE.sub("", text))
+    before = text[: found.start()] if found else ""
+    pronoun = bool(found) and not named(before + " .")
+    ordinal = next((n for n, each in enumerate(_ORDINALS, 1) if re.search(each, text, re.I)), 0)
+    return Message(text, tuple(own), bool(begins) or pronoun, pronoun, ordinal * (not own))
