@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from lior.ask import surroundings
+from lior.ask.blocks import block_around
 from lior.ask.dialogue import DEPTH, Dialogue, Turn
 from lior.ask.surroundings import lines_of
 from lior.errors import UsageError
@@ -33,7 +34,12 @@ def converse(version: Version, messages: Sequence[str], top: int = DEPTH) -> Tur
             dialogue.ask(message)
         except UsageError:  # it was answered so in its time
             continue
-    return dialogue.ask(messages[-1])
+    turn = dialogue.ask(messages[-1])
+    quoted = turn.answer.answer
+    if quoted is None or turn.answer.block:
+        return turn
+    block = block_around(quoted, version.index.of_document(quoted.document))  # quoted by the dialogue
+    return attrs.evolve(turn, answer=attrs.evolve(turn.answer, block=block))
 
 
 def passage_of(turn: Turn, wanted: PassageRequest) -> Passage:

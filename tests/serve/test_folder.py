@@ -71,7 +71,11 @@ def test_a_follow_up_inherits_the_subject_of_its_history(of_folder):
     found = of_folder.post("/api/ask", json=form).json()
     assert found["inherited"] == ["boiler", "serviced"]
     assert found["shown"]["mark"]["line"] == found["answer"]["line"] == 5
-    assert len(found["passages"]) == 2
+    block = found["block"]
+    assert block["text"][block["begin"] : block["end"]] == found["answer"]["text"]
+    assert "boiler" in block["text"]
+    other = {"question": "And of group 3?", "history": ["Where is the meeting of group 2?"], "top": 2}
+    assert len(of_folder.post("/api/ask", json=other).json()["passages"]) == 2
     reply = of_folder.post("/api/ask", json=form | {"history": ["x"] * 9})
     assert (reply.status_code, reply.json()["error"]["message"][:8]) == (400, "history:")
 
