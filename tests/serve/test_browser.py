@@ -222,3 +222,4 @@ def test_the_words_of_a_model_are_streamed_marked_and_linked(page, folder, serve
         other.shows(".lines mark", "The boiler is serviced in October.")
         other.driver.refresh()
         other.shows(".words", said)
+        page.driver.get("about:blank")  # before the server is gone
