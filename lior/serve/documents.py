@@ -10,6 +10,7 @@ import attrs
 from lior.ask import surroundings
 from lior.ask.blocks import block_around
 from lior.ask.dialogue import DEPTH, Dialogue, Turn
+from lior.ask.filters import Filters
 from lior.ask.surroundings import lines_of
 from lior.errors import UsageError
 from lior.interfaces import Passage
@@ -20,7 +21,9 @@ AROUND = 20
 """Lines before and after a passage that are shown with it."""
 
 
-def converse(version: Version, messages: Sequence[str], top: int = DEPTH) -> Turn:
+def converse(
+    version: Version, messages: Sequence[str], filters: Filters | None = None, top: int = DEPTH
+) -> Turn:
     """The answer to the last message, which may be a follow-up of those before.
 
     ``top``: most passages that are found for a message that has none before it.
@@ -28,7 +31,7 @@ def converse(version: Version, messages: Sequence[str], top: int = DEPTH) -> Tur
     Raises ``UsageError`` as :meth:`lior.ask.dialogue.Dialogue.ask`.
     """
     alone = len(messages) == 1
-    dialogue = Dialogue(lambda question, depth: version.ask(question, top if alone else depth))
+    dialogue = Dialogue(lambda question, depth: version.ask(question, top if alone else depth, filters))
     for message in messages[:-1]:
         try:
             dialogue.ask(message)

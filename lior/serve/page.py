@@ -105,7 +105,7 @@ class Page:
         version = await self._server.latest()
         try:
             form = AskRequest(question=question, top=DEPTH, **filters)
-            answer = await self._server.ask(version, form.question, form.top)
+            answer = await self._server.ask(version, form.question, form.top, form.filters)
         except ValidationError as error:
             told = _notice(validation_message(error))
             return self._framed("ask", 400, question=escape(question[:200]), talk=told, **shown)

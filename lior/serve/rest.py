@@ -22,7 +22,7 @@ async def state(server: Server, request: Request, form: None) -> Any:
 async def ask(server: Server, request: Request, form: AskRequest) -> Any:
     """Find the passages that answer a question, and decide whether any does."""
     version = await server.latest()
-    turn = await server.in_question_executor(found.converse, version, form.messages, form.top)
+    turn = await server.in_question_executor(found.converse, version, form.messages, form.filters, form.top)
     answer, count = turn.answer, form.top
     answer = attrs.evolve(answer, passages=answer.passages[:count], evidence=answer.evidence[:count])
     record = answer_record(answer)
@@ -38,7 +38,7 @@ async def ask(server: Server, request: Request, form: AskRequest) -> Any:
 async def confirm(server: Server, request: Request, form: ConfirmRequest) -> Any:
     """Count that a passage answers a question, or no longer."""
     version = await server.latest()
-    turn = await server.in_question_executor(found.converse, version, form.messages)
+    turn = await server.in_question_executor(found.converse, version, form.messages, form.filters)
     passage = found.passage_of(turn, form.passage)
     question = confirmed(turn, passage)
     changed = await server.in_question_executor(server.source.confirm, question, passage, form.good)

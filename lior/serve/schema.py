@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.requests import Request
 
 from lior.ask.answering import LONGEST_QUESTION
+from lior.ask.filters import Filters
 from lior.config.options import typed_fields
 from lior.config.sampling import Sampling
 from lior.interfaces import Passage
@@ -36,6 +37,17 @@ class QuestionRequest(StrictModel):
         list[Annotated[str, Field(max_length=LONGEST_QUESTION)]], Field(max_length=_MOST.history)
     ] = []
     """Messages of the conversation before it, oldest first: it may be a follow-up of these."""
+    sender: Name | Literal[""] = ""
+    """Filters, as :class:`lior.ask.filters.Filters` describes them; empty ones do not matter."""
+    after: Name | Literal[""] = ""
+    before: Name | Literal[""] = ""
+    kind: Name | Literal[""] = ""
+    path: Name | Literal[""] = ""
+
+    @property
+    def filters(self) -> Filters:
+        """The filters."""
+        return Filters(**{name: getattr(self, name) for name in attrs.fields_dict(Filters)})
 
     @property
     def messages(self) -> list[str]:
