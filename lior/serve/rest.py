@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import attrs
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from lior.ask.dialogue import confirmed
 from lior.ask.serialise import answer_record
 from lior.serve import documents as found
+from lior.serve.errors import HTTPError
 from lior.serve.schema import AskRequest, ConfirmRequest, LinesRequest, ListRequest, Operation, PassageRequest
 from lior.serve.server import Server
 
@@ -37,11 +39,13 @@ async def ask(server: Server, request: Request, form: AskRequest) -> Any:
 
 async def confirm(server: Server, request: Request, form: ConfirmRequest) -> Any:
     """Count that a passage answers a question, or no longer."""
+    if not server.source.state()["confirms"]:
+        raise HTTPError(403, "the server is read-only; start it with --allow-edit", code="read_only")
     version = await server.latest()
     turn = await server.in_question_executor(found.converse, version, form.messages, form.filters)
     passage = found.passage_of(turn, form.passage)
     question = confirmed(turn, passage)
-    changed = await server.in_question_executor(server.source.confirm, question, passage, form.good)
+    changed = await asyncio.to_thread(server.source.confirm, question, passage, form.good)  # a run is saved
     return {"question": question, "good": form.good, "changed": changed}
 
 

@@ -69,7 +69,7 @@ class Change:
     """A change of the run, with the future of its outcome."""
 
     what: str
-    """``learn``, ``forget`` or ``sync``."""
+    """``learn``, ``forget``, ``sync`` or ``confirm``."""
     names: tuple[str, ...]
     work: Callable[[Run], Any]
     outcome: Future[Any] = attrs.field(factory=Future)
@@ -151,10 +151,15 @@ class RunSource:
         return self._ask(Change("sync", (), work))
 
     def confirm(self, question: str, passage: Passage, good: bool) -> bool:
-        """Refused: the index of a run is made anew with its checkpoints."""
-        raise UsageError(
-            "what was confirmed would be lost with the next checkpoint of the run; serve folders"
-        )
+        """Count in the run that a passage answers a question, or no longer; whether that changed anything."""
+
+        def work(run: Run) -> bool:
+            changed = run.confirm(question, passage) == good
+            if not changed:  # it was so before
+                run.confirm(question, passage)
+            return changed
+
+        return self._ask(Change("confirm", (), work)).result()
 
     def _ask(self, change: Change) -> Future[Any]:
         if not self.editable:
@@ -263,7 +268,7 @@ class RunSource:
         return {
             "name": self.name, **self.current.counts(), "model": True, "editable": self.editable,
             "syncs": bool(self.folders), "working": self.working, "waiting": self._queue.qsize(),
-            "lost": list(self.lost), "confirms": False,
+            "lost": list(self.lost), "confirms": self.editable,
         }  # fmt: skip
 
 

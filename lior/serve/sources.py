@@ -88,8 +88,7 @@ class Source(Protocol):
     def confirm(self, question: str, passage: Passage, good: bool) -> bool:
         """Count that a passage answers a question, or no longer; whether that changed anything.
 
-        Called by a thread for questions. Raises ``UsageError`` where it may not be changed, and as
-        :meth:`lior.ask.index.Index.confirm`.
+        It may wait for a run to be saved. Raises ``UsageError`` as :meth:`lior.ask.index.Index.confirm`.
         """
         ...
 

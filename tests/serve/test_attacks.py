@@ -15,9 +15,10 @@ import pytest
 from lior.errors import UsageError
 from lior.serve.limits import Limits, Settings
 from lior_cli.serving import open_server
-from tests.serve.servers import running
+from tests.serve.servers import PLAN, running
 
 ASK = {"question": "When is the launch of the balloon?"}
+CONFIRM = ASK | {"good": True, "passage": {"document": "plan.txt", "line": 1, "text": PLAN.strip()}}
 TOKEN = "a-token-of-many-letters"
 
 
@@ -122,9 +123,11 @@ def test_who_has_no_token_is_refused(trained):
 
 @pytest.mark.parametrize(("method", "path"), [
     ("PUT", "/api/document?name=new.txt"), ("DELETE", "/api/document?name=plan.txt"), ("POST", "/api/sync"),
+    ("POST", "/api/confirm"),
 ])  # fmt: skip
 def test_nothing_is_changed_without_leave(http, live, method, path):
-    reply = http.request(method, path, content=b"text")
+    body = {"json": CONFIRM} if path == "/api/confirm" else {"content": b"text"}
+    reply = http.request(method, path, **body)
     assert reply.status_code == 403
     assert reply.json()["error"]["code"] == "read_only"
     assert live.server.version.number == 1

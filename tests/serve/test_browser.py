@@ -154,6 +154,29 @@ def test_a_follow_up_inherits_and_a_reload_shows_it_again(page):
     assert page("return document.querySelector('.inherited')") is None
 
 
+def test_filters_stand_in_the_address_and_beside_the_question(page):
+    page.driver.find_element("css selector", "#filters summary").click()
+    page.driver.find_element("name", "path").send_keys("plan.txt")
+    page.ask(QUESTION)
+    assert page("return location.search") == "?q=When+is+the+boiler+serviced%3F&path=plan.txt"
+    assert page.text(".inherited") == page.text("#filtered").removeprefix(" · ") == "in plan.txt"
+    assert page.text(".notice").startswith("Nothing in the documents")
+    assert "house.md" not in page.text(".turn")
+    page.driver.find_element("id", "new").click()
+    assert page("return new FormData(document.getElementById('ask-form')).get('path')") == ""
+    page.open("/?q=When+is+the+boiler+serviced%3F&path=house.md")
+    page.shows(".said", "October")
+    assert page.text("#filtered") == " · in house.md"
+    page.ask("And the car?")
+    assert page("return document.querySelectorAll('.inherited')[1].textContent") == (
+        "with boiler, serviced from before · in house.md"
+    )
+    page("document.querySelector('[name=after]').value = 'soon'")
+    page.ask("And the car?")
+    assert "'soon' is no date" in page.text(".turn:last-child .notice")
+    page.faults()  # the request that was refused is one
+
+
 def test_thumbs_confirm_and_take_back(page):
     page.ask(QUESTION)
     up, down = page.driver.find_elements("css selector", ".turn .tools button[aria-label]")

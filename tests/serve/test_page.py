@@ -7,8 +7,12 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree
 
+import attrs
 import pytest
 
+from lior.ask.answering import Answer
+from lior.interfaces import Passage, Result
+from lior.serve.page import _turn
 from tests.serve.browser import Browser
 from tests.serve.servers import PLAN, running
 
@@ -21,6 +25,29 @@ def test_asking_needs_no_script(http):
     assert "<mark>The boiler is serviced in October.</mark>" in text
     assert 'href="/document?name=house.md&amp;line=3"' in text
     assert 'value="When is the boiler serviced?"' in text
+
+
+def test_filters_of_the_address_need_no_script(of_folder):
+    asked = {"q": "When is the boiler serviced?", "path": "plan.txt", "after": "2020"}
+    text = of_folder.get("/", params=asked).text
+    assert "October" not in text
+    assert 'name="path" value="plan.txt"' in text
+    reply = of_folder.get("/", params=asked | {"after": "<i>soon"})
+    assert (reply.status_code, "&lt;i&gt;soon&#x27; is no date" in reply.text) == (400, True)
+
+
+def test_what_is_calculated_or_said_needs_no_script():
+    row = Passage(document="costs.csv", line=2, text="milk,<b>4.20", place="row 1")
+    result = Result(operation="sum", value="4.20", about="amount", arithmetic="4.20 = 4.20", rows=(row,))
+    answer = Answer(
+        question="<i>", found=True, confidence=0.99, answer=None, passages=(), method="", result=result
+    )
+    text = _turn(answer)
+    assert "4.20: amount" in text
+    assert "1 row used" in text
+    assert "<p>milk,&lt;b&gt;4.20</p>" in text
+    assert 'line=2">costs.csv:2</a> · row 1' in text
+    assert '<p class="saying">Hello</p></article>' in _turn(attrs.evolve(answer, result=None, said="Hello"))
 
 
 def test_what_is_not_found_is_said_without_a_script(http):
