@@ -237,7 +237,7 @@ def test_two_tabs_at_once(page):
     page.driver.close()
     page.driver.switch_to.window(first)
     page.ask("Where does the key of the observatory hang?")
-    page.shows(".quote", "blue clock")
+    page.shows(".turn:last-child .quote", "blue clock")
     page.until("""const box = document.getElementById("beside").getBoundingClientRect();
         const mark = document.querySelector(".lines mark")?.getBoundingClientRect();
         return mark && mark.top >= box.top && mark.bottom <= box.bottom;""")
