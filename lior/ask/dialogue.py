@@ -171,8 +171,8 @@ class Dialogue:
         """
         suits = said.suits(passage.text)
         share = len(_shared(own, passage)) / len(own)
-        about = bool(_shared(added, passage))
         near = bool(self._quoted) and passage.document == self._quoted[-1].document
+        about = bool(_shared(added, passage)) and (near or bool(said.named))
         if not said.named:  # only the kind is asked for
             share = max(share, float(bool(suits)))
         if share < (0.5 if about else 1.0) or ((said.pronoun or not said.named) and not (about or near)):
