@@ -209,7 +209,7 @@ def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
 def _hint() -> None:
     """Tell each user once that a sentence encoder finds other words of the same meaning."""
     from lior.ask.embedding import HINT, VARIABLE, default_embedder
-    from lior.ask.index import folder
+    from lior.ask.kept import folder
 
     told = folder() / "hinted-meaning"
     if default_embedder() or VARIABLE in os.environ or told.exists():

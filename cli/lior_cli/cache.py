@@ -1,24 +1,72 @@
-"""``lior cache``: the folder of compiled code."""
+"""``lior cache``: the indexes that are kept, and the folder of compiled code."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import TYPE_CHECKING
+
 import click
 
+from lior.errors import quantity
+from lior_cli.sources import plain
 
-@click.command()
-@click.option("--clear", is_flag=True, help="Remove everything in it.")
-def cache(clear: bool) -> None:
-    """Show or empty the folder of compiled code.
+if TYPE_CHECKING:
+    from lior.ask.kept import KeptIndex
 
-    The first command that needs them compiles the counting loops and keeps the result there, for each version
-    of lior. Versions that are no longer used are removed when another is compiled. NUMBA_CACHE_DIR names
-    another place.
+_SHOWN = 20
+
+
+@click.group(invoke_without_command=True)
+@click.option("--all", "every", is_flag=True, help="List every index, not only those used last.")
+@click.pass_context
+def cache(context: click.Context, every: bool) -> None:
+    """List what is kept in the user's cache: indexes of folders, and compiled code.
+
+    `lior ask` and its like keep an index of what they were asked about. The first command that needs them
+    compiles the counting loops and keeps the result, for each version of lior; NUMBA_CACHE_DIR names another
+    place. All of it is made again when it is needed.
     """
+    if context.invoked_subcommand:
+        return
+    from lior.ask import kept
     from lior.counting import cache
 
-    found = cache.versions()
-    size = sum(map(cache.size, found)) / 2**20
-    if clear:
+    indexes, versions = kept.kept_indexes(), cache.versions()
+    click.echo(f"{kept.folder()}: {len(indexes)} index{'es' * (len(indexes) != 1)}")
+    shown = indexes if every else indexes[:_SHOWN]
+    for each in shown:
+        click.echo(f"  {_label(each)}")
+    if rest := indexes[len(shown) :]:
+        click.echo(f"  {sum(each.size for each in rest) / 2**20:8.1f} MiB  in {len(rest)} more (--all)")
+    size = sum(map(cache.size, versions)) / 2**20
+    click.echo(f"{cache.root()}: compiled code of {quantity(len(versions), 'version')}, {size:.1f} MiB")
+
+
+@cache.command()
+@click.argument("where", nargs=-1)
+@click.option("--gone", is_flag=True, help="Only indexes of which no folder is there any more.")
+def clear(where: tuple[str, ...], gone: bool) -> None:
+    """Remove the indexes of the folders WHERE; without any, all indexes and the compiled code.
+
+    The answers that were confirmed in an index go with it.
+    """
+    from lior.ask import kept
+    from lior.counting import cache
+
+    indexes = kept.kept_indexes()
+    if where:
+        indexes = [each for path in dict.fromkeys(where) for each in kept.chosen(indexes, path)]
+    for each in indexes:
+        if not gone or each.gone:
+            each.remove()
+            click.echo(f"removed {_label(each)}")
+    if not where and not gone:
         cache.clear()
-    label = f"{len(found)} version{'' if len(found) == 1 else 's'}, {size:.1f} MiB"
-    click.echo(f"{cache.root()}: {label}{' removed' if clear else ''}")
+        click.echo(f"removed {cache.root()}")
+
+
+def _label(index: KeptIndex) -> str:
+    """Size, last use and folders of an index in one line."""
+    folders = ", ".join(index.paths) or f"{index.file.name}, made by another version"
+    used = datetime.fromtimestamp(index.used).strftime("%Y-%m-%d")
+    return plain(f"{index.size / 2**20:8.1f} MiB  {used}  {folders}{' (gone)' if index.gone else ''}")

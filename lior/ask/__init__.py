@@ -9,7 +9,7 @@ with :mod:`~lior.ask.ranking`, :mod:`~lior.ask.word_vectors` and the vectors of 
 :mod:`~lior.ask.answering` decides, by what the question makes :mod:`~lior.ask.expecting`.
 :mod:`~lior.ask.surroundings` has the lines around a passage, :mod:`~lior.ask.dialogue` understands
 follow-ups, and :mod:`~lior.ask.endpoint` has a model word an answer. :mod:`~lior.ask.arrays` has what is
-short.
+short, and :mod:`~lior.ask.kept` lists the indexes in the user's cache.
 """
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "idle",
     "index",
     "inverted",
+    "kept",
     "passages",
     "querying",
     "ranking",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +13,6 @@ from typing import Any, TypeVar
 
 import attrs
 import numpy as np
-from platformdirs import user_cache_path
 
 from lior.ask import answering, talk, word_vectors
 from lior.ask.answering import Answer, checked, content
@@ -23,6 +21,7 @@ from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.embedding import VectorStore, default_embedder, digest
 from lior.ask.inverted import InvertedIndex
+from lior.ask.kept import cache_file, remember
 from lior.ask.passages import PassageStore
 from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
@@ -60,8 +59,8 @@ class Index:
     """Answers questions about the text in folders and files.
 
     Opening it reads what is new or changed since the last time and deletes what is gone. A file counts as
-    unchanged when its size and time stamp are; after a new time stamp its SHA-256 decides. Threads may use it
-    at once: they wait for each other.
+    unchanged when its size, its time stamp and its reader are; after a new time stamp its SHA-256 decides.
+    Threads may use it at once: they wait for each other.
 
     Parameters
     ----------
@@ -120,6 +119,7 @@ class Index:
         self._use(database or self._opened(cache_file(self.paths) if cache and self.paths else None))
         self.opened = self.update() if self.paths else Update()
         """What opening it changed."""
+        remember(self._database, self.paths)
         if self.paths and not len(self):
             raise DataError(no_text_message(self.paths, self.skipped))
 
@@ -209,7 +209,7 @@ class Index:
                     continue
                 if not begin():
                     return None
-                if known and file.sha256 and file.sha256 == known.sha256:
+                if known and file.same_as(known):
                     self._set_file(file)
                     continue
                 self._add(file, self._delete(source.name))
@@ -561,14 +561,3 @@ def default_retriever() -> str:
     if not word_vectors.installed():
         return RETRIEVERS[2]
     return RETRIEVERS[0 if default_embedder() else 1]
-
-
-def folder() -> Path:
-    """Where indexes are kept: in the user's cache."""
-    return user_cache_path("lior", appauthor=False) / "ask"
-
-
-def cache_file(paths: Sequence[str]) -> Path:
-    """The file of the index of ``paths``, sorted and absolute."""
-    name = hashlib.sha256("\0".join(paths).encode("utf-8", "surrogateescape")).hexdigest()
-    return folder() / f"{name[:24]}.index"

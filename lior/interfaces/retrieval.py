@@ -151,7 +151,12 @@ class Ranking:
 
 @runtime_checkable
 class Reader(Protocol):
-    """Text of the files of some formats. Group ``lior.readers``."""
+    """Text of the files of some formats. Group ``lior.readers``.
+
+    One that needs packages has the attribute ``packages``, a tuple of names of distributions: its files are
+    read again when one of these is installed or has another version. ``None`` there stands for those of all
+    readers, for a reader that calls the others.
+    """
 
     api_version: ClassVar[int]
     suffixes: ClassVar[tuple[str, ...]]

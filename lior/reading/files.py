@@ -15,7 +15,7 @@ from lior.errors import DataError, LiorError, MissingPackage
 from lior.reading.compression import LIMIT, is_compressed, read_all
 from lior.reading.decoding import refuse_binary
 from lior.reading.finding import Source
-from lior.reading.parsing import HEAD, known_suffix
+from lior.reading.parsing import ABSENT, HEAD, known_suffix, reader_version
 from lior.reading.skipping import SkippedFile, SkipReason, UnreadableFile
 
 _YOUNG = 2_000_000_000
@@ -44,12 +44,18 @@ class File:
     """Why it has none."""
     detail: str = ""
     """Of the reason."""
+    reader: str = ""
+    """What read it, as :func:`~lior.reading.parsing.reader_version` says."""
     notes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
     """How it was read, where a user should know."""
     given: bool = False
     """Whether it is no file but a text given in Python, or at standard input."""
     content: Sequence[Any] = attrs.field(default=(), repr=False, eq=False)
     """What :func:`read_if_changed` parsed of it, as long as it is needed."""
+
+    def same_as(self, known: File) -> bool:
+        """Whether it has the bytes and the reader of ``known``, so that it was not parsed again."""
+        return bool(self.sha256) and (self.sha256, self.reader) == (known.sha256, known.reader)
 
     @property
     def skipped(self) -> SkippedFile | None:
@@ -65,7 +71,7 @@ def read_if_changed(
     limit: int = LIMIT,
     whole: bool = False,
 ) -> File | None:
-    """Read and parse a file, unless its size and time stamp are those of ``known``; ``None`` then.
+    """Read and parse a file, unless size, time stamp and reader are those of ``known``; ``None`` then.
 
     What ``parse`` returns for the bytes of the file becomes :attr:`File.content`. A file that cannot be read
     or parsed has a :attr:`File.reason` instead. A file with a new time stamp and the SHA-256 of ``known`` is
@@ -78,11 +84,12 @@ def read_if_changed(
     limit, whole
         As of :func:`read_limited`.
     """
-    file = File(source.name)
+    file = File(source.name, reader=reader_version(source.path.name))
     try:
         for _ in range(_TRIES):
             before, now = source.path.stat(), time.time_ns()
-            if known and (known.size, known.modified) == (before.st_size, before.st_mtime_ns):
+            state = before.st_size, before.st_mtime_ns, file.reader
+            if known and (known.size, known.modified, known.reader) == state:
                 return None
             data, after = read_limited(source.path, limit=limit, whole=whole), source.path.stat()
             same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
@@ -91,16 +98,16 @@ def read_if_changed(
         else:
             return attrs.evolve(file, reason=SkipReason.UNSTABLE)
         modified = after.st_mtime_ns if now - after.st_mtime_ns > _YOUNG else 0
-        file = File(source.name, after.st_size, modified, hashlib.sha256(data).hexdigest())
-        if known and file.sha256 == known.sha256:
+        file.size, file.modified, file.sha256 = after.st_size, modified, hashlib.sha256(data).hexdigest()
+        if known and file.same_as(known):
             return attrs.evolve(known, size=file.size, modified=file.modified)
         file.content = parse(data)
-    except MissingPackage as error:  # it may be installed the next time
-        return File(source.name, reason=SkipReason.MISSING_PACKAGE, detail=str(error))
     except OSError as error:
         return File(source.name, reason=SkipReason.UNREADABLE, detail=str(error.strerror or error))
     except LiorError as error:
         file.reason, file.detail = cause_of(error)
+        if file.reason is SkipReason.MISSING_PACKAGE and ABSENT not in file.reader:
+            file.size, file.sha256 = -1, ""  # nothing would tell when it is installed
     return file
 
 

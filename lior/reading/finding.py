@@ -17,7 +17,7 @@ from lior.reading.skipping import SkippedFile, SkipReason
 STDIN = "-"
 """Stands for standard input among paths."""
 
-_FOREIGN = ("node_modules", "site-packages", "venv", "__pycache__")
+FOREIGN = ("node_modules", "site-packages", "venv", "__pycache__")
 """Folders that programs fill."""
 _RUN = {"config.toml", "checkpoints"}
 """What the directory of a run has: it is made from the text around it, and changes with it."""
@@ -145,7 +145,7 @@ def _left_out(entry: os.DirEntry[str]) -> _Cause | None:
         if entry.is_dir():
             if entry.is_symlink():
                 reason = SkipReason.FOLDER_LINK
-            elif entry.name in _FOREIGN:
+            elif entry.name in FOREIGN:
                 reason = SkipReason.GENERATED
         elif not entry.is_file():
             reason = SkipReason.BROKEN_LINK if entry.is_symlink() else SkipReason.NOT_REGULAR

@@ -6,9 +6,12 @@ Compressed files are decompressed first.
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Container, Iterable
 from functools import cache
+from hashlib import sha256
+from importlib import metadata
 from pathlib import PurePath
 
 import attrs
@@ -16,11 +19,13 @@ import attrs
 from lior.errors import LiorError, PluginError
 from lior.interfaces import ParsedDocument, Reader
 from lior.plugins.registry import registry
-from lior.reading.compression import LIMIT, decompress
+from lior.reading.compression import COMPRESSED, LIMIT, decompress
 from lior.reading.skipping import SkipReason, UnreadableFile
 
 HEAD = 8192
 """Bytes at the beginning of a file that tell its format."""
+ABSENT = "not installed"
+"""Stands for the version of a package that a reader uses, in :func:`reader_version`."""
 
 _CONTENT = [
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), suffix)
@@ -28,7 +33,12 @@ _CONTENT = [
         (rb"%PDF-", ".pdf"),
         (rb"PK\x03\x04.{26}mimetypeapplication/epub\+zip", ".epub"),
         (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis\.opendocument\.text", ".odt"),
+        (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis\.opendocument\.spreadsheet", ".ods"),
         (rb"PK\x03\x04.*word/", ".docx"),
+        (rb"PK\x03\x04.*xl/", ".xlsx"),
+        (rb"PK\x03\x04.*ppt/", ".pptx"),
+        (rb"BEGIN:VCALENDAR\s", ".ics"),
+        (rb"BEGIN:VCARD\s", ".vcf"),
         (rb"\s*<(!doctype\s+)?html", ".html"),
         (rb"\s*[.'](.*\n\.)?(TH|Dd)\s", ".man"),
         (rb"From [^\n]*\d{4}\r?\n[\w-]+:", ".mbox"),
@@ -89,6 +99,45 @@ def known_suffix(head: bytes, name: str) -> str:
     if suffix in _readers(tuple(registry.names("reader"))):
         return suffix
     return next((found for pattern, found in _CONTENT if pattern.match(head)), "")
+
+
+def reader_version(name: str) -> str:
+    """What reads a file of this name: another text after a reader or its packages were changed.
+
+    Names and versions of the reader's distribution and of the packages in its attribute ``packages``
+    (:data:`ABSENT` for one that is not installed); a digest of those of all readers where the content of a
+    file decides, or where ``packages`` is ``None``, as of archives.
+    """
+    return _reader_version(tuple(PurePath(name.lower()).suffixes[-2:]), tuple(registry.names("reader")))
+
+
+@cache
+def _reader_version(suffixes: tuple[str, ...], names: tuple[str, ...]) -> str:
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in COMPRESSED:
+        return f"{_package(COMPRESSED[suffix])}, {_reader_version(suffixes[:-1], names)}"
+    reader = _readers(names).get(suffix)
+    if reader is None or getattr(reader, "packages", ()) is None:
+        every = {each for each in _readers(names).values() if getattr(each, "packages", ()) is not None}
+        return "any of " + sha256("\n".join(sorted(map(_version, every))).encode()).hexdigest()[:16]
+    return _version(reader)
+
+
+def _version(reader: type[Reader]) -> str:
+    origin = registry.origins("reader", registry.name("reader", reader))[0]
+    packages = map(_package, getattr(reader, "packages", ()))
+    return ", ".join((f"{origin.name} of {origin.source}", *packages))
+
+
+@cache
+def _package(name: str) -> str:
+    """Name and version of a distribution; nothing for a module that comes with Python."""
+    if name in sys.stdlib_module_names:
+        return name
+    try:
+        return f"{name} {metadata.version(name)}"
+    except metadata.PackageNotFoundError:
+        return f"{name} {ABSENT}"
 
 
 @cache

@@ -23,6 +23,8 @@ from lior.runs.bundle import digest
 
 NAME = "sync.json"
 _FORMAT = 2
+_KEPT = "size", "modified", "sha256", "documents", "reason", "detail", "reader"
+"""What is kept of a file beside its name, in the order of its fields; older manifests lack the last."""
 
 
 @attrs.frozen
@@ -46,10 +48,7 @@ class FileManifest:
 
     def save(self, run: Path) -> None:
         """Write the manifest into the directory of a run; raises ``OSError`` and leaves the old one then."""
-        entries = {
-            name: [file.size, file.modified, file.sha256, file.documents, file.reason, file.detail]
-            for name, file in sorted(self.files.items())
-        }
+        entries = {name: [getattr(file, key) for key in _KEPT] for name, file in sorted(self.files.items())}
         body = {"format": _FORMAT, **attrs.asdict(self, recurse=False), "files": entries}
         text = json.dumps({**body, "sha256": digest(body)}, separators=(",", ":"))
         files.write_text(run / NAME, text + "\n")

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _UNSEEN = (SkipReason.CLOSED_FOLDER, SkipReason.UNREADABLE)
 """Reasons for which the files in a folder are not seen."""
+_PASSING = (SkipReason.TOO_LARGE, SkipReason.MISSING_PACKAGE)
+"""Reasons that say nothing of the text: what the run holds of such a file stays."""
 
 
 @attrs.frozen
@@ -196,10 +198,10 @@ def _read(source: Source, found: Scan, *, anew: bool) -> None:
     name, old = source.name, found.old.get(source.name)
     known = old if old and old.size >= 0 and not anew else None
     file = read_document_file(source, known, field=found.field, limit=LIMIT)
-    if file and file.skipped and (file.size < 0 or file.reason is SkipReason.TOO_LARGE):
+    if file and file.skipped and (file.size < 0 or file.reason in _PASSING):
         found.skipped.append(attrs.evolve(file.skipped, kept=bool(old and old.documents)))
         found.entries[name] = _marked(name, old)
-    elif known and (file is None or file.sha256 == known.sha256):
+    elif known and (file is None or file.same_as(known)):
         found.entries[name] = file or known
     elif file:
         found.read[name] = file

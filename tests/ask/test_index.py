@@ -191,8 +191,8 @@ def test_opened_again_is_the_same_and_reads_nothing(notes, monkeypatch):
 
 def test_learning_does_not_calibrate_and_a_question_does_once(notes, monkeypatch):
     index, times = Index(notes, retriever="settle"), []
-    real = answering._calibrate
-    monkeypatch.setattr(answering, "_calibrate", lambda counts: times.append(1) or real(counts))
+    real = answering._usual_recall
+    monkeypatch.setattr(answering, "_usual_recall", lambda counts: times.append(1) or real(counts))
     index.learn("told.md", "The ladder is in the shed.\n")
     assert times == []
     answer = index.ask("Where is the ladder?")

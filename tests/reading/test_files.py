@@ -21,15 +21,15 @@ from hypothesis import strategies as st
 import lior
 from lior.ask import index as indexing
 from lior.ask.index import Index
-from lior.errors import DataError, LiorError, UsageError
+from lior.errors import DataError, LiorError, MissingPackage, UsageError
 from lior.interfaces import ParsedDocument
 from lior.plugins.registry import Registry
 from lior.reading import parsing
 from lior.reading.compression import LIMIT
 from lior.reading.decoding import decode
-from lior.reading.files import File, cause_of, read_limited
-from lior.reading.finding import find_files
-from lior.reading.parsing import parse_bytes
+from lior.reading.files import File, cause_of, read_if_changed, read_limited
+from lior.reading.finding import Source, find_files
+from lior.reading.parsing import ABSENT, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, UnreadableFile
 from lior.testing.readers import check_document
 
@@ -262,28 +262,87 @@ class Shouting:
         return [ParsedDocument(text=data.decode().upper(), kind="prose")]
 
 
-def test_a_reader_of_another_distribution_goes_first(monkeypatch):
-    mine = Registry(environ={})
+CACHES = parsing._readers, parsing._reader_version, parsing._package
+
+
+@pytest.fixture
+def mine(monkeypatch):
+    """A registry of this test."""
+    registry = Registry(environ={})
+    monkeypatch.setattr(parsing, "registry", registry)
+    for each in CACHES:
+        each.cache_clear()
+    yield registry
+    for each in CACHES:
+        each.cache_clear()
+
+
+def test_a_reader_of_another_distribution_goes_first(mine):
     mine.register("reader", "shouting", Shouting)
     mine.register("reader", "broken", "no.such.module:Reader")
-    monkeypatch.setattr(parsing, "registry", mine)
-    parsing._readers.cache_clear()
-    try:
-        with pytest.warns(UserWarning, match="cannot be loaded"):
-            assert parse_bytes(b"hello", "a.md")[0].text == "HELLO"
-        assert parse_bytes(b"hello", "a.shout")[0].text == "HELLO"
-        assert parse_bytes(b"hello", "a.txt")[0].text == "hello"
-        with pytest.raises(DataError, match=r"^damaged, or not what its name says \(ValueError: first\)$"):
-            parse_bytes(b"bad", "a.md")
-    finally:
-        parsing._readers.cache_clear()
+    with pytest.warns(UserWarning, match="cannot be loaded"):
+        assert parse_bytes(b"hello", "a.md")[0].text == "HELLO"
+    assert parse_bytes(b"hello", "a.shout")[0].text == "HELLO"
+    assert parse_bytes(b"hello", "a.txt")[0].text == "hello"
+    with pytest.raises(DataError, match=r"^damaged, or not what its name says \(ValueError: first\)$"):
+        parse_bytes(b"bad", "a.md")
+
+
+class Needy(Shouting):
+    """It needs a package."""
+
+    suffixes = (".need",)
+    packages: tuple[str, ...] = ("no-such-package",)
+
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        if parsing._package("no-such-package").endswith(ABSENT):
+            raise MissingPackage("it needs a package; install it")
+        return super().read(data, name)
+
+
+def test_files_are_read_again_when_what_reads_them_is_installed(mine, tmp_path, monkeypatch):
+    """A package that a reader names, then a reader of another distribution; other files are left alone."""
+    mine.register("reader", "needy", Needy)
+    for name in ("a.need", "b.txt", "c.shout"):
+        (tmp_path / name).write_text(f"the boiler of {name}")
+        os.utime(tmp_path / name, (1e9, 1e9))
+    read = list[str]()
+    monkeypatch.setattr(
+        "lior.ask.index.parse_bytes", lambda d, name: read.append(name) or parse_bytes(d, name)
+    )
+
+    def update() -> tuple[str, ...]:
+        read.clear()
+        return Index(tmp_path).skipped, sorted(read)
+
+    skipped, parsed = update()
+    assert [str(each) for each in skipped] == ["it needs a package; install it"]
+    assert parsed == ["a.need", "b.txt", "c.shout"]
+    assert update() == (skipped, [])
+    monkeypatch.setattr(parsing.metadata, "version", lambda name: "1.0")
+    for each in CACHES:
+        each.cache_clear()
+    assert update() == ([], ["a.need", "c.shout"])  # what has no suffix of a reader may be read by any
+    mine.register("reader", "shouting", Shouting)
+    assert update() == ([], ["c.shout"])
+    assert Index(tmp_path).ask("What is in shout?").answer.text == "THE BOILER OF C.SHOUT"
+    assert update() == ([], [])
+
+
+def test_a_package_that_no_reader_names_is_looked_for_each_time(mine, tmp_path, monkeypatch):
+    monkeypatch.setattr(Needy, "packages", ())
+    mine.register("reader", "needy", Needy)
+    path = tmp_path / "a.need"
+    path.write_text("text")
+    file = read_if_changed(Source("a.need", path), None, lambda data: parse_bytes(data, "a.need"))
+    assert (file.reason, file.size) == (SkipReason.MISSING_PACKAGE, -1)
 
 
 def test_reading_is_light():
     """Neither torch nor numpy, nor a library of a format, before a file needs it."""
     code = (
-        "import sys; from lior.reading.parsing import parse_bytes; parse_bytes(b'text', 'a.txt');"
-        "heavy = {'torch', 'numpy', 'pypdf', 'docx', 'charset_normalizer'} & set(sys.modules);"
+        "import sys; from lior.reading.parsing import ABSENT, parse_bytes; parse_bytes(b'text', 'a.txt');"
+        "heavy = {'torch', 'numpy', 'pypdfium2', 'docx', 'charset_normalizer'} & set(sys.modules);"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

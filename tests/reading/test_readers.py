@@ -8,7 +8,6 @@ import sys
 import time
 from email.message import EmailMessage
 from io import BytesIO
-from zipfile import ZipFile
 
 import pytest
 from hypothesis import given
@@ -18,125 +17,7 @@ from lior.ask.chunking import chunk
 from lior.errors import DataError, LiorError, MissingPackage
 from lior.plugins.registry import registry
 from lior.reading.parsing import parse_bytes
-from lior.testing.readers import check_document
-
-ODT = (
-    '<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" '
-    'xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0" '
-    'xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"><office:body><office:text>'
-    '<text:h text:outline-level="2">Boiler</text:h><text:p>Pressure<text:s text:c="2"/>1.5'
-    "<text:line-break/>bar, <text:span>never</text:span> more.</text:p>"
-    "<text:list><text:list-item><text:p>bleed</text:p></text:list-item></text:list>"
-    "<table:table><table:table-row><table:table-cell><text:p>a</text:p></table:table-cell>"
-    "<table:table-cell><text:p>b</text:p></table:table-cell></table:table-row></table:table>"
-    "</office:text></office:body></office:document-content>"
-)
-CONTAINER = '<c xmlns="urn:c"><rootfiles><rootfile full-path="O/b.opf"/></rootfiles></c>'
-OPF = (
-    '<package xmlns="urn:opf" xmlns:dc="urn:dc"><metadata><dc:title>A Book</dc:title></metadata><manifest>'
-    '<item id="one" href="1%20a.xhtml"/><item id="two" href="2.xhtml"/></manifest>'
-    '<spine><itemref idref="two"/><itemref idref="one"/></spine></package>'
-)
-CHAPTER = "<html><head><title>{}</title></head><body><h1>{}</h1>\n<p>Text of {}.</p></body></html>"
-
-
-def zipped(**files: str | bytes) -> bytes:
-    """A zip archive; ``__`` in a name stands for a slash."""
-    buffer = BytesIO()
-    with ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name.replace("__", "/"), content)
-    return buffer.getvalue()
-
-
-def pdf(*pages: str) -> bytes:
-    """A minimal PDF with a line of text on each page; an empty text makes a page without any."""
-    kids = " ".join(f"{4 + 2 * n} 0 R" for n in range(len(pages)))
-    objects = [
-        "<</Type/Catalog/Pages 2 0 R>>",
-        f"<</Type/Pages/Kids[{kids}]/Count {len(pages)}>>",
-        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
-    ]
-    for number, text in enumerate(pages):
-        stream = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET" if text else ""
-        objects += [
-            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 3 0 R>>>>"
-            f"/Contents {5 + 2 * number} 0 R>>",
-            f"<</Length {len(stream)}>>stream\n{stream}\nendstream",
-        ]
-    data, offsets = b"%PDF-1.4\n", []
-    for number, body in enumerate(objects, 1):
-        offsets.append(len(data))
-        data += f"{number} 0 obj{body}endobj\n".encode()
-    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
-    size = len(objects) + 1
-    trailer = f"trailer<</Size {size}/Root 1 0 R>>\nstartxref\n{len(data)}\n%%EOF"
-    return data + f"xref\n0 {size}\n0000000000 65535 f \n{table}{trailer}".encode()
-
-
-def docx() -> bytes:
-    from docx import Document
-
-    document = Document()
-    document.add_heading("Boiler", 2)
-    document.add_paragraph("Pressure 1.5 bar.")
-    document.add_paragraph("bleed", style="List Bullet")
-    table = document.add_table(1, 2)
-    table.rows[0].cells[0].text, table.rows[0].cells[1].text = "a", "b"
-    buffer = BytesIO()
-    document.save(buffer)
-    return buffer.getvalue()
-
-
-def mail(
-    subject: str = "Invoice", body: str = "Pay by Friday.\nThanks,\nAnna\n", cte: str = "7bit"
-) -> EmailMessage:
-    message = EmailMessage()
-    message["Subject"], message["From"], message["To"] = subject, "Anna <a@x.org>", "b@x.org"
-    message["Date"] = "Mon, 02 Jan 2023 10:00:00 +0000"
-    message.set_content(body, cte=cte)
-    return message
-
-
-def notebook() -> bytes:
-    cells = [
-        {"cell_type": "markdown", "metadata": {}, "source": ["# Title\n", "some prose"]},
-        {"cell_type": "code", "metadata": {}, "outputs": [], "source": ["import os\n", "x = 1"]},
-    ]
-    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1).encode()
-
-
-def attached() -> bytes:
-    message = mail()
-    message.add_attachment(b"\0\1", maintype="application", subtype="pdf", filename="bill.pdf")
-    return bytes(message)
-
-
-EPUB = zipped(mimetype="application/epub+zip", **{
-    "META-INF__container.xml": CONTAINER, "O__b.opf": OPF,
-    "O__1 a.xhtml": CHAPTER.format("One", "One", "one"), "O__2.xhtml": CHAPTER.format("Two", "Two", "two"),
-})  # fmt: skip
-SAMPLES = {
-    "a.md": b"# Title\n\nText.\n",
-    "a.py": b"def f():\n    return 1\n",
-    "a.html": b"<html><body><h1>Title</h1><p>one\ntwo</p></body></html>",
-    "a.man": b".TH A 1\n.SH NAME\na \\- text\n",
-    "a.csv": b'name,note\nAnna,"two\nlines"\nBob,one\n',
-    "a.jsonl": b'{"_id": "d1", "title": "T", "text": "first"}\n{"_id": "d2", "text": "second"}\n',
-    "a.json": b'{\n "key": "value"\n}\n',
-    "a.ipynb": notebook(),
-    "a.eml": attached(),
-    "a.pdf": pdf("Hello world", "", "Third page"),
-    "a.docx": docx(),
-    "a.odt": zipped(mimetype="application/vnd.oasis.opendocument.text", **{"content.xml": ODT}),
-    "a.epub": EPUB,
-}
-
-
-def one(data: bytes, name: str):
-    (document,) = parse_bytes(data, name)
-    check_document(document, data)
-    return document
+from tests.reading.samples import EPUB, SAMPLES, attached, mail, notebook, one, pdf, sourced
 
 
 def reason(data: bytes, name: str) -> str:
@@ -147,14 +28,6 @@ def reason(data: bytes, name: str) -> str:
     except LiorError as error:
         return str(error)
     return ""
-
-
-def sourced(document) -> list[tuple[int, str]]:
-    """Line of the file and text of each line that is not blank."""
-    lines = document.text.split("\n")
-    return [
-        (n, line) for n, line in zip(document.lines or range(1, 1 << 20), lines, strict=False) if line.strip()
-    ]
 
 
 def test_every_reader_has_a_sample():
@@ -321,7 +194,28 @@ def test_messages_of_exports():
     assert document.text == "Anna: The code is 4711\nBob: see x.org"
     assert "4711" in json.dumps(telegram, indent=1).split("\n")[document.lines[0] - 1]
     slack = [{"type": "message", "user": "U1", "ts": "1672653600.0001", "text": "hello\nthere"}]
-    assert one(json.dumps(slack).encode(), "2023-01-02.json").text == "U1: hello\nthere"
+    document = one(json.dumps(slack).encode(), "2023-01-02.json")
+    assert (document.text, document.places) == ("U1: hello\nthere", ((0, "U1, 2023-01-02T10:00:00"),))
+    assert one(b'[{"date": "2023", "text": "no chat"}]', "a.json").kind == "code"
+    many = {"chats": {"list": [telegram, {"name": "Other", "messages": telegram["messages"][:1]}]}}
+    first, second = parse_bytes(json.dumps(many).encode(), "result.json")
+    assert (first.name, second.name, second.text) == ("Group", "Other", "Anna: The code is 4711")
+    (table,) = first.tables
+    assert (table.kind, table.columns, table.lines) == ("chat", ("date", "from", "text"), (0, 1))
+    assert table.rows[1] == ("2023-01-02T10:01:00", "Bob", "see x.org")
+    discord = {"channel": {"name": "general"}, "messages": [
+        {"timestamp": "2023-01-02T10:00:00+00:00", "content": "hi\nall",
+         "author": {"name": "anna", "nickname": "Anna"}},
+        {"timestamp": "2023-01-02T10:00:01+00:00", "content": "", "author": {"name": "bob"}},
+    ]}  # fmt: skip
+    document = one(json.dumps(discord).encode(), "general.json")
+    assert (document.text, document.title) == ("Anna: hi\nall", "general")
+    messenger = {"title": "caf\u00c3\u00a9", "messages": [
+        {"sender_name": "Zo\u00c3\u00ab", "timestamp_ms": 1672653600000, "content": "tr\u00c3\u00a8s bien"},
+        {"sender_name": "Bob", "timestamp_ms": 1672653600000, "photos": []},
+    ]}  # fmt: skip
+    document = one(json.dumps(messenger, indent=1).encode(), "message_1.json")
+    assert (document.text, document.title, document.lines) == ("Zoë: très bien", "café", (7,))
 
 
 @pytest.mark.parametrize("cte", ["7bit", "quoted-printable", "base64"])
@@ -390,6 +284,16 @@ def test_pages_of_a_pdf_are_places():
     assert (document.text, document.places) == ("Hello world\nThird page", ((0, "page 1"), (1, "page 3")))
     with pytest.raises(DataError, match="images of pages"):
         parse_bytes(pdf("", ""), "a.pdf")
+
+
+def test_words_of_a_pdf_are_whole():
+    """Divided ones are joined; the hyphen stays where the text has the word with it, or both parts alone."""
+    divided = ") Tj 0 -14 Td ("
+    text = divided.join(
+        ["A com-", "mand reads well-", "known and time-", "less read-", "only files, in UTF-", "8."]
+    )
+    lines = one(pdf(text, "well-known", "read only, read only"), "a.pdf").text.split("\n")
+    assert lines[:5] == ["A command", "reads well-known", "and timeless", "read-only", "files, in UTF-8."]
 
 
 def test_a_protected_pdf_says_so():
@@ -464,7 +368,7 @@ def test_kinds(name, text, kind):
     assert one(text.encode(), name).kind == kind
 
 
-@pytest.mark.parametrize(("name", "module"), [("a.pdf", "pypdf"), ("a.docx", "docx")])
+@pytest.mark.parametrize(("name", "module"), [("a.pdf", "pypdfium2"), ("a.docx", "docx")])
 def test_a_missing_package_is_named_with_its_extra(name, module, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingPackage, match=r"pip install 'lior\[readers\]'"):

@@ -12,6 +12,7 @@ import attrs
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument
 from lior.reading.decoding import decode
+from lior_plugins.readers.chats import chats
 from lior_plugins.readers.collecting import Collected
 
 
@@ -42,21 +43,21 @@ class Lines:
 
 @attrs.frozen(kw_only=True)
 class Json:
-    """Reader of notebooks by cell, of exports of Slack and Telegram by message, of other JSON by line."""
+    """Reader of notebooks by cell, of exports of chats by message, of other JSON by line."""
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".json", ".ipynb", ".geojson")
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document: "markdown" for a notebook, "chat" for messages, otherwise "code"."""
+        """One document of kind "markdown" for a notebook or "code"; a "chat" for each chat."""
         text, notes = decode(data)
         value = _parsed(text)
         if name.lower().endswith(".ipynb"):
             if not isinstance(value, dict) or not isinstance(value.get("cells"), list):
                 raise DataError("damaged notebook: no JSON object with cells")
             document = _notebook(value["cells"], _Finder(text))
-        elif sent := _messages(value):
-            document = _chat(sent, _Finder(text))
+        elif found := chats(value, _Finder(text).line):
+            return [attrs.evolve(found[0], notes=notes), *found[1:]]
         elif value is not None and "\n" not in text.strip():
             pretty = json.dumps(value, indent=1, ensure_ascii=False)
             document = ParsedDocument(text=pretty, kind="code", lines=(1,) * (pretty.count("\n") + 1))
@@ -99,30 +100,6 @@ def _notebook(cells: list[dict[str, Any]], finder: _Finder) -> ParsedDocument:
         for at, line in (*lines, (finder.at, "")):
             found.put(line, at)
     return found.document("markdown")
-
-
-def _messages(value: Any) -> list[tuple[str, str, str]]:
-    """Name, time and text of each message of an export; empty if it is none."""
-    rows = value.get("messages") if isinstance(value, dict) else value
-    if not isinstance(rows, list):
-        return []
-    sent = []
-    for row in rows:
-        if not isinstance(row, dict) or not {"ts", "date"} & row.keys() or "text" not in row:
-            return []
-        parts = row["text"] if isinstance(row["text"], list) else [row["text"]]
-        text = "".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)
-        who = str(row.get("from") or row.get("user") or row.get("username") or "")
-        sent.append((who, str(row.get("date") or row["ts"]), text))
-    return [each for each in sent if each[2].strip()]
-
-
-def _chat(sent: list[tuple[str, str, str]], finder: _Finder) -> ParsedDocument:
-    found = Collected()
-    for who, when, text in sent:
-        found.begin(f"{who}, {when}")
-        found.put(f"{who}: {text}", finder.line(text))
-    return found.document("chat")
 
 
 class _Finder:

@@ -1,63 +1,29 @@
-"""PDF by pypdf, DOCX by python-docx, OpenDocument and EPUB: lines are those of the extracted text."""
+"""DOCX by python-docx, OpenDocument, EPUB and PPTX: lines are those of the extracted text."""
 
 from __future__ import annotations
 
-import logging
 import posixpath
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
 from io import BytesIO
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import unquote
 from xml.etree import ElementTree
 from zipfile import ZipFile
 
 import attrs
 
-from lior.errors import DataError, LiorError, MissingPackage
+from lior.errors import DataError
 from lior.interfaces import ParsedDocument
-from lior.reading.compression import LIMIT
 from lior.reading.decoding import decode
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
+from lior_plugins.readers.opening import damaged, library, local, unzipped
 
-_TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
-_ROW = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}table-row"
-_BODY = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}body"
-
-
-@attrs.frozen(kw_only=True)
-class Pdf:
-    """Reader of PDF: the text layer, with a place for each page; lines are those of the extracted text."""
-
-    api_version: ClassVar[int] = 1
-    suffixes: ClassVar[tuple[str, ...]] = (".pdf",)
-
-    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "prose"; ``DataError`` also when there is no text layer."""
-        pypdf = _library("pypdf", "PDF")
-        logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports what it has mended
-        found, unread = Collected(), []
-        with _damaged("PDF"):
-            document = pypdf.PdfReader(BytesIO(data))
-            if document.is_encrypted and not document.decrypt(""):
-                raise DataError("protected by a password; save it without one")
-            title = str((document.metadata and document.metadata.title) or "")
-            for number, page in enumerate(document.pages, 1):
-                try:
-                    text = page.extract_text().replace("\r", "").strip("\n")
-                except Exception:  # one page that pypdf cannot read; the others are kept
-                    unread.append(str(number))
-                    continue
-                if text.strip():
-                    found.begin(f"page {number}")
-                    found.put(text)
-        if unread:
-            found.notes.append(f"pages left out, which pypdf cannot read: {', '.join(unread)}")
-        if not found.text:
-            raise DataError(found.notes[0] if unread else "no text in it: images of pages (run OCR on it)")
-        return [found.document("prose", title)]
+TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
+TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
+OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
+_MOST_SPACES = 100
+"""In one place, of those that OpenDocument only counts."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,12 +32,13 @@ class Docx:
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".docx", ".docm")
+    packages: ClassVar[tuple[str, ...]] = ("python-docx",)
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown"."""
-        docx, found = _library("docx", "DOCX"), Collected()
-        with _damaged("DOCX"):
-            _unzipped(data).close()
+        docx, found = library("docx", "DOCX"), Collected()
+        with damaged("DOCX"):
+            unzipped(data).close()
             document = docx.Document(BytesIO(data))
             for block in document.iter_inner_content():
                 if isinstance(block, docx.table.Table):
@@ -97,8 +64,8 @@ class Odt:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown"."""
         found = Collected()
-        with _damaged("ODT"), _unzipped(data) as archive:
-            for body in ElementTree.fromstring(archive.read("content.xml")).iter(_BODY):
+        with damaged("ODT"), unzipped(data) as archive:
+            for body in ElementTree.fromstring(archive.read("content.xml")).iter(f"{OFFICE}body"):
                 for line in _blocks(body):
                     found.put(line)
         return [found.document("markdown")]
@@ -107,24 +74,28 @@ class Odt:
 def _blocks(element: ElementTree.Element) -> Iterator[str]:
     """Lines of the blocks inside an element."""
     for child in element:
-        if child.tag == f"{_TEXT}h":
-            yield from ("#" * int(child.get(f"{_TEXT}outline-level", "1")) + " " + _words(child), "")
-        elif child.tag == f"{_TEXT}p":
-            yield from (_words(child), "")
-        elif child.tag == f"{_TEXT}list-item":
+        if child.tag == f"{TEXT}h":
+            yield from ("#" * int(child.get(f"{TEXT}outline-level", "1")) + " " + words(child), "")
+        elif child.tag == f"{TEXT}p":
+            yield from (words(child), "")
+        elif child.tag == f"{TEXT}list-item":
             yield from ("- " + line for line in _blocks(child) if line)
-        elif child.tag == _ROW:
+        elif child.tag == f"{TABLE}table-row":
             yield " | ".join(" ".join(" ".join(_blocks(cell)).split()) for cell in child)
-        elif child.tag != f"{_TEXT}tracked-changes":  # what was deleted
+        elif child.tag != f"{TEXT}tracked-changes":  # what was deleted
             yield from _blocks(child)
 
 
-def _words(element: ElementTree.Element) -> str:
-    """Text of a paragraph. Spaces, tabs and line breaks are elements of their own."""
+def words(element: ElementTree.Element) -> str:
+    """Text of a paragraph of OpenDocument. Spaces, tabs and line breaks are elements of their own."""
     text = element.text or ""
     for child in element:
-        marks = {"s": " " * int(child.get(f"{_TEXT}c", "1")), "tab": "\t", "line-break": "\n"}
-        text += (marks.get(child.tag.removeprefix(_TEXT)) or _words(child)) + (child.tail or "")
+        marks = {
+            "s": " " * min(int(child.get(f"{TEXT}c", "1")), _MOST_SPACES),
+            "tab": "\t",
+            "line-break": "\n",
+        }
+        text += (marks.get(child.tag.removeprefix(TEXT)) or words(child)) + (child.tail or "")
     return text
 
 
@@ -138,7 +109,7 @@ class Epub:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown" with a place for each chapter."""
         found = Collected()
-        with _damaged("EPUB"), _unzipped(data) as archive:
+        with damaged("EPUB"), unzipped(data) as archive:
             title, chapters = _chapters(archive)
             for path in chapters:
                 try:
@@ -163,35 +134,71 @@ def _chapters(archive: ZipFile) -> tuple[str, list[str]]:
     return title, [posixpath.normpath(posixpath.join(folder, unquote(href))) for href in order if href]
 
 
-# --- what they share ---
+@attrs.frozen(kw_only=True)
+class Pptx:
+    """Reader of PPTX: titles as headings, lists, tables and the speaker's notes."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".pptx", ".pptm", ".ppsx")
+
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """One document of kind "markdown" with a place for each slide and its notes."""
+        found = Collected()
+        with damaged("PPTX"), unzipped(data) as archive:
+            show = ElementTree.fromstring(archive.read("ppt/presentation.xml"))
+            slides = {key: path for key, path, _ in related(archive, "ppt/presentation.xml")}
+            keys = (key for each in show.iter() if local(each) == "sldId" for key in each.attrib.values())
+            for number, path in enumerate((slides[key] for key in keys if key in slides), 1):
+                parts = [(f"slide {number}", path)]
+                for _, other, kind in related(archive, path):
+                    parts += [(f"slide {number}, notes", other)] * kind.endswith("/notesSlide")
+                for place, part in parts:
+                    lines = list(_shapes(ElementTree.fromstring(archive.read(part))))
+                    if any(lines):
+                        found.begin(place)
+                        found.put("\n".join(lines))
+        return [found.document("markdown")]
 
 
-def _library(name: str, form: str) -> Any:
-    """The module ``name``, which reads a form of file.
-
-    Raises ``MissingPackage`` when it is not installed.
-    """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise MissingPackage(f"{form} needs a package; install it: pip install 'lior[readers]'") from error
-
-
-@contextmanager
-def _damaged(form: str) -> Iterator[None]:
-    """Raise whatever a library does with a damaged file as ``DataError``."""
-    try:
-        yield
-    except LiorError:
-        raise
-    except Exception as error:
-        cause = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise DataError(f"damaged or protected {form} ({cause})") from error
+def related(archive: ZipFile, path: str) -> list[tuple[str, str, str]]:
+    """Id, path and type of what a part of an Office document refers to."""
+    folder, file = posixpath.split(path)
+    listed = f"{folder}/_rels/{file}.rels"
+    if listed not in archive.namelist():
+        return []
+    return [
+        (
+            each.get("Id", ""),
+            posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/"),
+            each.get("Type", ""),
+        )
+        for each in ElementTree.fromstring(archive.read(listed))
+        if (target := each.get("Target")) and each.get("TargetMode") != "External"
+    ]
 
 
-def _unzipped(data: bytes) -> ZipFile:
-    """A document that is a zip archive, if its text is not larger than the limit."""
-    archive = ZipFile(BytesIO(data))
-    if sum(info.file_size for info in archive.infolist() if "ml" in info.filename[-5:]) > LIMIT:
-        raise DataError(f"larger than {LIMIT:,} bytes when unpacked")
-    return archive
+def _shapes(element: ElementTree.Element) -> Iterator[str]:
+    """Lines of the shapes of a slide, without its number, date and footer."""
+    for child in element:
+        if local(child) == "tr":
+            cells = (each for each in child if local(each) == "tc")
+            yield " | ".join(" ".join(_paragraphs(cell)) for cell in cells)
+        elif local(child) == "sp":
+            kinds = [each.get("type", "") for each in child.iter() if local(each) == "ph"]
+            lines = _paragraphs(child)
+            if kinds and kinds[0].endswith("itle") and lines:
+                yield from ("# " * (kinds[0] != "subTitle") + " ".join(lines), "")
+            elif lines and not {"sldNum", "dt", "ftr"} & {*kinds}:
+                yield from (*("- " * (len(lines) > 1 and kinds == [""]) + line for line in lines), "")
+        elif local(child) != "Fallback":  # the same for older programs
+            yield from _shapes(child)
+
+
+def _paragraphs(element: ElementTree.Element) -> list[str]:
+    """The paragraphs of a shape or cell that are not empty."""
+    texts = list[str]()
+    for paragraph in (each for each in element.iter() if local(each) == "p"):
+        parts = (each for each in paragraph.iter() if local(each) in ("t", "br"))
+        runs = (" " if local(each) == "br" else each.text or "" for each in parts)
+        texts.append(" ".join("".join(runs).split()))
+    return [text for text in texts if text]

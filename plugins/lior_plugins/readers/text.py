@@ -11,6 +11,7 @@ import attrs
 
 from lior.interfaces import ParsedDocument
 from lior.reading.decoding import decode
+from lior_plugins.readers.notes import titles_of
 
 _MARKUP = ".md .markdown .mdown .mkd .rst .rest .qmd .rmd .adoc .asciidoc"
 _CODE = (
@@ -60,7 +61,8 @@ class PlainText:
         head = [line for line in text[: 1 << 16].split("\n")[:200] if line.strip()]
         places = _messages(text.split("\n")) if not kind and _messages(head) else ()
         kind = kind or ("chat" if places else "log" if _is_log(head) else "prose")
-        return [ParsedDocument(text=text, kind=kind, places=places, notes=notes)]
+        title, titles = titles_of(text) if kind == "markdown" else ("", ())
+        return [ParsedDocument(text=text, kind=kind, title=title, places=places, titles=titles, notes=notes)]
 
 
 def _messages(lines: list[str]) -> tuple[tuple[int, str], ...]:

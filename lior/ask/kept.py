@@ -1,0 +1,96 @@
+"""The indexes in the user's cache: of which folders, how large, used when; and their removal."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import attrs
+from platformdirs import user_cache_path
+
+from lior.ask.database import Database
+from lior.errors import UsageError
+
+_ENDINGS = ("", "-journal", "-wal", "-shm")
+
+
+@attrs.frozen
+class KeptIndex:
+    """The file of an index."""
+
+    file: Path
+    paths: tuple[str, ...]
+    """The folders and files that it is of; empty where it does not say."""
+    size: int
+    """In bytes."""
+    used: float
+    """When it was opened last, in seconds since 1970."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether none of what it is of is there any more."""
+        return bool(self.paths) and not any(os.path.lexists(path) or "*" in path for path in self.paths)
+
+    def remove(self) -> None:
+        """Delete it; a process that has it open goes on."""
+        for ending in _ENDINGS:
+            self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
+
+
+def folder() -> Path:
+    """Where indexes are kept: in the user's cache."""
+    return user_cache_path("lior", appauthor=False) / "ask"
+
+
+def cache_file(paths: Sequence[str]) -> Path:
+    """The file of the index of ``paths``, sorted and absolute."""
+    name = hashlib.sha256("\0".join(paths).encode("utf-8", "surrogateescape")).hexdigest()
+    return folder() / f"{name[:24]}.index"
+
+
+def remember(database: Database, paths: Sequence[str]) -> None:
+    """Note in an index that is kept what it is of, and that it is used now."""
+    if database.path is None or database.frozen:
+        return
+    with contextlib.suppress(OSError, sqlite3.OperationalError):  # it can only be read, or another writes
+        if not database.meta("paths"):
+            database.set_meta("paths", json.dumps(paths))
+        os.utime(database.path)
+
+
+def kept_indexes() -> list[KeptIndex]:
+    """The indexes in the user's cache, the one used last first."""
+    found = list[KeptIndex]()
+    for file in folder().glob("*.index"):
+        with contextlib.suppress(OSError):
+            parts = [file.with_name(file.name + ending) for ending in _ENDINGS]
+            size = sum(part.stat().st_size for part in parts if part.exists())
+            found.append(KeptIndex(file, _paths(file), size, file.stat().st_mtime))
+    return sorted(found, key=lambda each: each.used, reverse=True)
+
+
+def chosen(indexes: Iterable[KeptIndex], where: str) -> list[KeptIndex]:
+    """The indexes of a folder or file.
+
+    Raises ``UsageError`` when there is none.
+    """
+    path = str(Path(where).expanduser().absolute())
+    found = [each for each in indexes if path in each.paths]
+    if not found:
+        raise UsageError(f"no index of {where} is kept; `lior cache` lists those that are")
+    return found
+
+
+def _paths(file: Path) -> tuple[str, ...]:
+    place = f"{file.absolute().as_uri()}?mode=ro"
+    try:
+        with contextlib.closing(sqlite3.connect(place, uri=True)) as database:
+            found = database.execute("SELECT value FROM meta WHERE key = 'paths'").fetchone()
+            return tuple(json.loads(found[0])) if found else ()
+    except (sqlite3.Error, ValueError):  # of another version, or damaged
+        return ()

@@ -1,0 +1,91 @@
+"""Zip archives of documents: each member is read by the reader of its format, in memory."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import PurePosixPath
+from typing import ClassVar
+from zipfile import ZipFile, ZipInfo
+
+import attrs
+
+from lior.errors import DataError, LiorError
+from lior.interfaces import ParsedDocument
+from lior.reading.compression import LIMIT, decompress
+from lior.reading.finding import FOREIGN
+from lior.reading.parsing import choose_reader, document_names, parse_with
+from lior_plugins.readers.opening import damaged
+
+_MEMBERS = 2000
+_RATIO = 200
+"""Times that a member may grow; text seldom grows more than tenfold."""
+_SMALL = 1 << 20
+"""Bytes up to which the growth does not matter."""
+_NOTED = 20
+"""Members left out that are named; of more their number is."""
+
+
+@attrs.frozen(kw_only=True)
+class Zip:
+    """Reader of zip archives: the documents of its members, under their paths; archives inside are left out.
+
+    Nothing is written to the disk. An archive has at most 2,000 members and 64 MiB of text; one that grows
+    more than 200 times is left out.
+    """
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".zip",)
+    packages: ClassVar[None] = None
+
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """The documents of all members; a note names those that are left out, and why."""
+        found, left_out = list[ParsedDocument](), list[str]()
+        with damaged("zip archive"), ZipFile(BytesIO(data)) as archive:
+            members = [each for each in archive.infolist() if not _unseen(each)]
+            if len(members) > _MEMBERS:
+                raise DataError(f"{len(members):,} files in it; at most {_MEMBERS:,} are read, unpack it")
+            left = LIMIT
+            for member in members:
+                try:
+                    read = _member(archive, member, left)
+                except LiorError as error:
+                    left_out.append(f"{member.filename} is left out: {error}")
+                    continue
+                left -= max(member.file_size, sum(len(each.text) for each in read))
+                found += read
+        if not found:
+            raise DataError(left_out[0] if left_out else "no file in it")
+        more = [f"{len(left_out) - _NOTED} more files are left out"] if len(left_out) > _NOTED else []
+        notes = tuple(" ".join(note.split()) for note in (*left_out[:_NOTED], *more, *found[0].notes))
+        return [attrs.evolve(found[0], notes=notes), *found[1:]]
+
+
+def _unseen(member: ZipInfo) -> bool:
+    """Whether a member is a folder, hidden, or of a folder that programs fill."""
+    parts = PurePosixPath(member.filename).parts
+    return member.is_dir() or any(part.startswith(".") or part in FOREIGN for part in parts)
+
+
+def _member(archive: ZipFile, member: ZipInfo, left: int) -> list[ParsedDocument]:
+    """The documents of a member, ``left`` bytes at most.
+
+    Raises ``LiorError`` for one that cannot be read, or is too large.
+    """
+    if member.flag_bits & 1:
+        raise DataError("protected by a password")
+    if member.file_size > max(_SMALL, _RATIO * member.compress_size):
+        raise DataError(f"it would grow more than {_RATIO} times")
+    if member.file_size > left:
+        raise DataError(f"the archive has more than {LIMIT:,} bytes; unpack it")
+    path = PurePosixPath(member.filename)
+    with damaged("member"):
+        data, name = decompress(archive.read(member), path.name, limit=max(left, 0))
+    reader = choose_reader(data, name)
+    if isinstance(reader, Zip):
+        raise DataError("an archive inside an archive; unpack it")
+    documents = parse_with(reader, data, name)
+    names = document_names(member.filename, [each.name for each in documents])
+    return [
+        attrs.evolve(each, name=own, title=each.title or path.stem)
+        for each, own in zip(documents, names, strict=True)
+    ]

@@ -1,0 +1,111 @@
+"""Exports of chats in JSON: Telegram, Slack, Discord (DiscordChatExporter), Messenger and Instagram."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import attrs
+
+from lior.interfaces import ParsedDocument, Table
+from lior_plugins.readers.collecting import Collected
+
+_TIMES = ("date", "ts", "timestamp", "timestamp_ms")
+_TEXTS = ("text", "content")
+_PEOPLE = ("from", "author", "sender_name", "user_profile", "user", "username", "actor")
+_NAMES = ("display_name", "nickname", "real_name", "name")
+"""Of a person who is an object."""
+
+
+class _Message(NamedTuple):
+    who: str
+    when: str
+    text: str
+    source: str
+    """The text as it stands in the file."""
+
+
+def chats(value: Any, line: Callable[[str], int]) -> list[ParsedDocument]:
+    """The documents of an export, one for each chat; empty if it is none.
+
+    ``line`` gives the line of the file of a string that stands after those asked for before.
+    """
+    listed = value.get("chats") if isinstance(value, dict) else None
+    several = listed.get("list") if isinstance(listed, dict) else None
+    found = list[ParsedDocument]()
+    for number, chat in enumerate(several if isinstance(several, list) else [value], 1):
+        if sent := _messages(chat):
+            title = _title(chat)
+            name = (title or str(number)) if several else ""
+            found.append(attrs.evolve(_document(sent, line), name=name, title=title))
+    return found
+
+
+def _messages(value: Any) -> list[_Message]:
+    """The messages of a chat that have a text; empty if it is no chat."""
+    rows = value.get("messages") if isinstance(value, dict) else value
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and {*_TIMES} & row.keys() for row in rows
+    ):
+        return []
+    sent = [message for row in rows if (message := _message(row)) and message.text.strip()]
+    named = isinstance(value, dict) or any(message.who for message in sent)
+    return sent if named and len(sent) >= len(rows) / 4 else []
+
+
+def _message(row: dict[str, Any]) -> _Message | None:
+    source = next((row[key] for key in _TEXTS if row.get(key)), None)
+    if not isinstance(source, str | list):
+        return None
+    parts = source if isinstance(source, list) else [source]
+    text = "".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)
+    who = next(filter(None, (_person(row.get(key)) for key in _PEOPLE)), "")
+    if "timestamp_ms" in row:  # Messenger writes each byte of UTF-8 as a character
+        return _Message(_mended(who), _time(row), _mended(text), text)
+    return _Message(who, _time(row), text, text)
+
+
+def _person(value: Any) -> str:
+    if isinstance(value, dict):
+        return next((str(value[key]) for key in _NAMES if value.get(key)), "")
+    return value if isinstance(value, str) else ""
+
+
+def _time(row: dict[str, Any]) -> str:
+    """As it stands; seconds and milliseconds since 1970 as ISO 8601 in UTC."""
+    key = next(key for key in _TIMES if key in row)
+    value = str(row[key])
+    if re.fullmatch(r"\d{9,13}(\.\d*)?", value):
+        moment = datetime.fromtimestamp(float(value) / (1000 if key == "timestamp_ms" else 1), UTC)
+        return f"{moment:%Y-%m-%dT%H:%M:%S}"
+    return value
+
+
+def _mended(text: str) -> str:
+    with suppress(UnicodeError):
+        return text.encode("latin-1").decode()
+    return text
+
+
+def _title(chat: Any) -> str:
+    if not isinstance(chat, dict):
+        return ""
+    channel = chat.get("channel")
+    found = (chat.get("name"), chat.get("title"), channel.get("name") if isinstance(channel, dict) else "")
+    return next(
+        (_mended(each) if "title" in chat else each for each in found if isinstance(each, str) and each), ""
+    )
+
+
+def _document(sent: list[_Message], line: Callable[[str], int]) -> ParsedDocument:
+    found, lines = Collected(), list[int]()
+    for message in sent:
+        lines.append(len(found.text))
+        found.begin(f"{message.who}, {message.when}")
+        found.put(f"{message.who}: {message.text}", line(message.source))
+    rows = tuple((each.when, each.who, " ".join(each.text.split())) for each in sent)
+    table = Table(kind="chat", columns=("date", "from", "text"), rows=rows, lines=tuple(lines))
+    return attrs.evolve(found.document("chat"), tables=(table,))

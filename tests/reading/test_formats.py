@@ -1,0 +1,213 @@
+"""Readers of spreadsheets, slides, calendars, contacts, notes, chats, pictures and archives."""
+
+from __future__ import annotations
+
+import gzip
+from io import BytesIO
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import pytest
+
+from lior.ask.chunking import chunk
+from lior.ask.index import Index
+from lior.errors import DataError
+from lior.interfaces import ParsedDocument
+from lior.reading.parsing import parse_bytes
+from lior.testing.readers import check_document
+from tests.reading.samples import ODS, SAMPLES, one, sourced, zipped
+
+
+def table_of(document: ParsedDocument) -> list[tuple[str, ...]]:
+    """Columns and rows of the only table, after a check that each row stands where it is said to."""
+    (table,) = document.tables
+    lines = document.text.split("\n")
+    for row, line in zip(table.rows, table.lines, strict=True):
+        assert len(row) == len(table.columns)
+        words = " ".join(row).split()
+        assert words[0].split("T")[0] in "\n".join(lines[line : line + 3]), (row, lines[line])
+    return [table.columns, *table.rows]
+
+
+# --- spreadsheets ---
+
+
+def test_sheets_of_a_workbook():
+    expenses, pets = parse_bytes(SAMPLES["a.xlsx"], "house.xlsx")
+    check_document(expenses, b"")
+    assert (expenses.kind, expenses.name, expenses.title) == ("rows", "Expenses", "house Expenses Household")
+    assert expenses.text.split("\n") == [
+        "Date | Category | Amount | Share | At",
+        "2024-03-01 | food | 12.5 | 19% | 09:30",
+        "2024-03-02 18:05 | train to Hull | 40 | 100%",
+        "total",
+        "far away",
+    ]
+    assert expenses.places[1:3] == ((1, "Expenses, row 3"), (2, "Expenses, row 4"))
+    assert table_of(expenses)[1:] == [
+        ("2024-03-01", "food", "12.5", "19%", "09:30"),
+        ("2024-03-02 18:05", "train to Hull", "40", "100%", ""),
+    ]
+    assert table_of(pets) == [("name", "born"), ("Biscuit", "2019"), ("Rex", "0.3")]
+    found = {p.text: p for p in chunk(pets, "house.xlsx#Pets")}["Biscuit | 2019"]
+    assert (found.place, found.context.split("\n")[:2]) == ("Pets, row 2", ["house Pets", "name born"])
+
+
+def test_sheets_of_opendocument():
+    for name in ("a.ods", "a"):
+        document = one(SAMPLES["a.ods"], name)
+        assert (document.kind, document.name) == ("rows", "")
+        assert table_of(document) == [("day", "price"), ("2024-03-01", "1234.5")]
+        assert document.places[1] == (1, "A, row 2")
+
+
+def test_a_sheet_that_repeats_without_end_is_bounded():
+    cell = "<b:table-cell o:value-type='string' b:number-columns-repeated='16384'><t:p>x</t:p></b:table-cell>"
+    data = zipped(mimetype="", **{"content.xml": ODS.format(cell)})
+    assert one(data, "a.ods").text.count("x") == 1000
+    many = ODS.format("").replace("<b:table-row>", "<b:table-row b:number-rows-repeated='99999999'>")
+    assert one(zipped(mimetype="", **{"content.xml": many}), "a.ods").text.count("\n") < 2000
+    huge = zipped(mimetype="", **{"content.xml": ODS.format(cell.replace(">x<", f">{'x' * 100_000}<"))})
+    with pytest.raises(DataError, match="more than 67,108,864 characters"):
+        parse_bytes(huge, "a.ods")
+
+
+# --- slides, calendars, contacts ---
+
+
+def test_slides_with_their_notes():
+    document = one(SAMPLES["a.pptx"], "a.pptx")
+    assert [line for line in document.text.split("\n") if line] == [
+        "# Boiler", "- Pressure 1.5 bar", "- Bleed in autumn",
+        "Say that the key is under the mat.", "pump | 7 W",
+    ]  # fmt: skip
+    lines = document.text.split("\n")
+    assert [(lines[first], place) for first, place in document.places] == [
+        ("# Boiler", "slide 1"), ("Say that the key is under the mat.", "slide 1, notes"),
+        ("pump | 7 W", "slide 2"),
+    ]  # fmt: skip
+
+
+def test_events_of_a_calendar():
+    document = one(SAMPLES["a.ics"], "a.ics")
+    assert document.title == "House"
+    assert sourced(document)[1:] == [
+        (11, "Dentist, Dr Holt, 2024-03-05 14:00 to 14:45, at High Street 5, every 6 months on 1 Tuesday, "
+             "4 times, except 2024-09-03 14:00, with Biscuit: the dog: Bring the card and a pen"),
+        (23, "Holiday, 2024-07-01 to 2024-07-14, cancelled"),
+        (29, "Call, 2024-01-02 23:00 UTC to 2024-01-03 01:00 UTC"),
+        (34, "to do: Pay the rent, due 2024-04-01"),
+    ]  # fmt: skip
+    (table,) = document.tables
+    assert (table.kind, table.columns) == ("events", ("begin", "end", "summary", "place"))
+    assert table.rows[:2] == (
+        ("2024-03-05 14:00", "2024-03-05 14:45", "Dentist, Dr Holt", "High Street 5"),
+        ("2024-07-01", "2024-07-14", "Holiday", ""),
+    )
+    assert table.lines == (1, 2, 3)
+    with pytest.raises(DataError, match="no event, task or note in it"):
+        parse_bytes(b"BEGIN:VCALENDAR\nEND:VCALENDAR\n", "a.ics")
+
+
+def test_contacts():
+    document = one(SAMPLES["a.vcf"], "a.vcf")
+    assert sourced(document)[1:] == [
+        (1, "Anna Smith, phone +44 20 1234, mail anna@x.org, birthday 1980-02-01, café owner"),
+        (13, "Bob, phone +44-30, 555, Example; Ltd, Garage, address High Street 5, London, N1, UK"),
+    ]
+    (table,) = document.tables
+    assert (table.kind, table.lines) == ("contacts", (1, 2))
+    assert table.rows[1] == (
+        "Bob",
+        "+44-30, 555",
+        "",
+        "",
+        "Example; Ltd, Garage",
+        "High Street 5, London, N1, UK",
+    )
+    with pytest.raises(DataError, match="no contact in it"):
+        parse_bytes(b"BEGIN:VCARD\n", "a.vcf")
+
+
+# --- notes ---
+
+NOTE = """---
+title: "Holiday in Hull" # a comment
+date: 2024-03-01
+tags: [travel, train]
+---
+See [[Boiler manual|the manual]] for the pump.
+
+![[map.png]]
+- [[Packing list]]
+"""
+
+
+def test_front_matter_names_a_note_and_links_alone_are_titles():
+    for text in (NOTE, NOTE.replace("---", "+++").replace("title:", "Title =")):
+        document = one(text.encode(), "notes/a.md")
+        assert (document.text, document.title, document.titles) == (text, "Holiday in Hull", (1, 7, 8))
+    passages = {p.text: p for p in chunk(one(NOTE.encode(), "a.md"), "a.md")}
+    assert passages["date: 2024-03-01"].context.split("\n")[0] == "Holiday in Hull"
+    assert passages["![[map.png]]"].title
+    assert not passages["See [[Boiler manual|the manual]] for the pump."].title
+    index = Index()
+    index.learn("hull.md", NOTE)
+    assert index.ask("When was the holiday in Hull?").answer.text == "date: 2024-03-01"
+    assert "[[Boiler manual" in index.ask("Which boiler manual is about the pump?").answer.text
+    for other in ("# T\n---\ntitle: x\n---\n", "---\nnever: closed\ntitle: x\n", "title: x\n"):
+        assert one(other.encode(), "a.md").title == ""
+
+
+# --- archives ---
+
+
+def test_members_of_an_archive_are_documents(tmp_path):
+    (tmp_path / "a.zip").write_bytes(
+        zipped(
+            **{"notes__boiler.md": "# Boiler\n\nThe pressure is 1.5 bar.\n", "pets.csv": "name,age\nRex,7\n"},
+            **{
+                "list.jsonl": '{"_id": "d1", "text": "The hen lays blue eggs."}\n',
+                "notes__.hidden": "secret",
+            },
+            **{"in.zip": SAMPLES["a.zip"], "in2.zip.gz": gzip.compress(SAMPLES["a.zip"]), "x.bin": b"\0\1"},
+            **{"letter.docx": SAMPLES["a.docx"], "bad.pdf": b"%PDF-"},
+        )
+    )
+    index = Index(tmp_path)
+    assert index.documents == [
+        "a.zip#letter.docx", "a.zip#list.jsonl#d1", "a.zip#notes/boiler.md", "a.zip#pets.csv",
+    ]  # fmt: skip
+    answer = index.ask("What is the pressure of the boiler?").answer
+    assert (answer.text, answer.document, answer.line) == (
+        "The pressure is 1.5 bar.",
+        "a.zip#notes/boiler.md",
+        3,
+    )
+    assert index.path("a.zip#pets.csv") == tmp_path / "a.zip"
+    reasons = [note.partition(" is left out: ") for note in index.notes]
+    assert [(name, why[:10]) for name, _, why in reasons] == [
+        ("a.zip: in.zip", "an archive"), ("a.zip: in2.zip.gz", "an archive"), ("a.zip: x.bin", "binary dat"),
+        ("a.zip: bad.pdf", "damaged or"),
+    ]  # fmt: skip
+
+
+def test_archives_have_bounds(monkeypatch):
+    bomb = BytesIO()
+    with ZipFile(bomb, "w", ZIP_DEFLATED) as made:
+        made.writestr("a.txt", b"word " * 1_000_000)
+    assert "it would grow more than 200 times" in refused(bomb.getvalue())
+    assert "3,000 files in it; at most 2,000" in refused(zipped(**{f"{n}.txt": "x" for n in range(3000)}))
+    locked = bytearray(zipped(**{"a.txt": "word"}))
+    locked[6] |= 1
+    locked[locked.index(b"PK\1\2") + 8] |= 1
+    assert refused(bytes(locked)) == "a.txt is left out: protected by a password"
+    monkeypatch.setattr("lior_plugins.readers.archive.LIMIT", 10)
+    first, *_ = documents = parse_bytes(zipped(**{"a.txt": "12345678", "b.txt": "123"}), "a.zip")
+    assert len(documents) == 1
+    assert "the archive has more than 10 bytes" in first.notes[0]
+
+
+def refused(data: bytes) -> str:
+    with pytest.raises(DataError) as error:
+        parse_bytes(data, "a.zip")
+    return str(error.value)
