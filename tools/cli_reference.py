@@ -13,7 +13,7 @@ import click
 
 from lior.config import PREFIX, keys, variable
 from lior.plugins.discovery import VARIABLES
-from lior_cli.main import COMMANDS, cli
+from lior_cli.main import COMMANDS, GroupOptions, cli
 from lior_cli.options import flag, has_flag
 
 _WIDTH = 100
@@ -42,15 +42,18 @@ _CODES = """\
 | code | meaning |
 |---|---|
 | 0 | success |
-| 1 | failure: unreadable data, a broken plugin, no memory or disk left, a defect |
+| 1 | failure: unreadable data, a broken plugin, no memory or disk left |
 | 2 | wrong use: an unknown command, flag, key, plugin or recipe, a value out of range |
+| 70 | a defect of lior or of a plugin: an error that nobody expected |
 | 130 | interrupted by Ctrl-C |
 """
 
 
 def reference() -> str:
     """The whole page, in Markdown."""
-    context = click.Context(cli, info_name="lior", terminal_width=_WIDTH, **cli.context_settings)
+    options = GroupOptions()
+    options.every = True
+    context = click.Context(cli, info_name="lior", terminal_width=_WIDTH, obj=options, **cli.context_settings)
     commands = (part for name in COMMANDS for part in _command(cli.get_command(context, name), name, context))
     return "\n".join([_HEAD, _help("lior", context), *commands, _KEYS, _key_table(), _variables(), _CODES])
 

@@ -9,7 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -25,6 +25,7 @@ from lior_cli.sources import plain
 
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
+    from lior.ask.filters import Filters
     from lior.ask.index import Index
     from lior.ask.surroundings import Lines
     from lior.interfaces import Passage
@@ -42,6 +43,16 @@ _DEEPEST = 1000
     "--retriever", type=PluginName("retriever"),
     help="What ranks passages: if not given, meaning or dense where what they need is installed, or settle.",
 )  # fmt: skip
+@click.option("--from", "sender", metavar="NAME", default="", help="Only messages from NAME.")
+@click.option(
+    "--after", metavar="DATE", default="", help="Only what is dated DATE or later: 2025-03-01, March 2025."
+)
+@click.option("--before", metavar="DATE", default="", help="Only what is dated before DATE.")
+@click.option(
+    "--kind", metavar="KIND", default="",
+    help="Only mail, chat, log, table, calendar, contacts, code, note, or files ending in KIND, as pdf.",
+)  # fmt: skip
+@click.option("--in", "path", metavar="PATH", default="", help="Only a folder, a document or a pattern.")
 @click.option(
     "--context", "context", type=WholeNumber(0, 1000), metavar="N", help="Show N lines around the quoted one."
 )
@@ -61,6 +72,11 @@ def ask(
     words: tuple[str, ...],
     top: int,
     retriever: str | None,
+    sender: str,
+    after: str,
+    before: str,
+    kind: str,
+    path: str,
     context: int | None,
     opened: int | None,
     as_json: bool,
@@ -79,16 +95,21 @@ def ask(
     try:
         if bool(batch) != bool(trec):
             raise UsageError("--batch and --trec belong together: questions in, a run file out")
+        filters = {"sender": sender, "after": after, "before": before, "kind": kind, "path": path}
+        if batch and any(filters.values()):
+            raise UsageError(
+                "--batch ranks all documents: --from, --after, --before, --kind and --in do not apply"
+            )
         where, question = (words, "") if batch else _divided(words)
         here = retriever or no_cache or batch or opened or context is not None
-        asked = None if here else _served(where, question, top)
+        asked = None if here else _served(where, question, top, filters)
         if asked is not None:
             index, answer = asked
         else:
             index = _opened(where, retriever, cache=not no_cache)
             if batch and trec:
                 return _batch(index, batch, trec)
-            answer = index.ask(question, max(top, opened or 0))
+            answer = index.ask(question, max(top, opened or 0), _filters(filters))
     except LiorError as error:
         error.exit_code = FAILED
         raise
@@ -140,14 +161,22 @@ def _where(given: Sequence[str]) -> Sequence[str]:
     return found
 
 
-def _served(where: Sequence[str], question: str, top: int) -> tuple[Index, Answer] | None:
+def _filters(given: Mapping[str, str]) -> Filters:
+    from lior.ask.filters import Filters
+
+    return Filters(**given)
+
+
+def _served(
+    where: Sequence[str], question: str, top: int, filters: Mapping[str, str]
+) -> tuple[Index, Answer] | None:
     """The answer of a running server of the run; ``None`` without one. Nothing heavy is imported."""
     from lior_cli import remote
 
     where = _where(where)
     if len(where) != 1 or not is_run(run := Path(where[0])):
         return None
-    found = remote.ask(run, question, top)
+    found = remote.ask(run, question, top, filters)
     if found is not None:
         with contextlib.suppress(OSError):  # then it is not known the next time
             _last().parent.mkdir(parents=True, exist_ok=True)

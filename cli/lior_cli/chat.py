@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,13 @@ from lior_cli.options import (
     endpoint_of,
     endpoint_option,
     field_options,
-    is_run,
+    run_among,
     seed_option,
 )
 
 
 @click.command()
-@click.argument("run", type=RunPath(), required=False)
+@click.argument("where", nargs=-1, type=RunPath())
 @click.option(
     "--max-tokens",
     type=WholeNumber(min=1),
@@ -45,7 +46,7 @@ from lior_cli.options import (
 @click.pass_context
 def chat(
     ctx: click.Context,
-    run: Path | None,
+    where: tuple[Path, ...],
     max_tokens: int,
     stop: str,
     seed: int,
@@ -56,19 +57,21 @@ def chat(
 ) -> None:
     r"""Ask a run or a folder, one question after the other.
 
-    Without RUN it is the newest here or in runs/. RUN may be a folder of text, which needs no training and is
-    only asked. The reply is the sentence that answers, with its file and line; /more shows further passages,
-    /go lets the model of a run continue a text, and /help lists all commands, such as /why and /learn FILE. A
-    follow-up such as "and the second one?" is about the last question that was answered. A line that ends
-    with \ goes on in the next. Ctrl-C stops a reply, Ctrl-D ends the chat. In a pipe every line is a message.
+    WHERE is a run, the newest here or in runs/ if not given; or folders, files and patterns, which need no
+    training, are only asked, and are read again when they change. The reply is the sentence that answers,
+    with its file and line; /more shows further passages, /go lets the model of a run continue a text, and
+    /help lists all commands, such as /why and /learn FILE. A follow-up such as "and the second one?" is about
+    the last question that was answered. A line that ends with \ goes on in the next. Ctrl-C stops a reply,
+    Ctrl-D ends the chat. In a pipe every line is a message.
     """
     ChatSampling(**sampling)  # wrong options are named before anything is opened
     live = sys.stdin.isatty() and sys.stdout.isatty()
     model = endpoint_of(endpoint)
-    if run is not None and not is_run(run):
+    run = run_among(where)
+    if where and run is None:
         if remember:
-            raise UsageError(f"--remember: {run} is a folder, which learns nothing; give a run")
-        ctx.exit(_ask_folder(run, model, live=live))
+            raise UsageError(f"--remember: {where[0]} is a folder, which learns nothing; give a run")
+        ctx.exit(_ask_folders(where, model, live=live))
     import_torch()
     from lior.runs.directory import newest
     from lior.runs.run import load
@@ -83,9 +86,9 @@ def chat(
     ctx.exit(conversation.run())
 
 
-def _ask_folder(folder: Path, model: Any, *, live: bool) -> int:
+def _ask_folders(folders: Sequence[Path], model: Any, *, live: bool) -> int:
     from lior.ask.index import Index
     from lior_cli.conversation import Conversation
 
-    index = Index(folder)
-    return Conversation(lambda: index, None, endpoint=model, live=live).run()
+    index = Index(*folders)
+    return Conversation(lambda: index, None, endpoint=model, live=live, refresh=index.update).run()

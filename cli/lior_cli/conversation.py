@@ -31,6 +31,8 @@ PROMPT, MORE = "> ", "… "
 _HISTORY = 1000
 _PAGE = 3
 """Passages that ``/more`` shows."""
+_OF_RUNS = ("/go", "/learn", "/forget", "/save", "/set")
+"""Commands that need a run."""
 _HANDED = 8
 """Passages that are handed to an endpoint."""
 
@@ -54,6 +56,8 @@ class Conversation:
         A model that puts the passages into its own words.
     remember
         Whether the run learns what is said.
+    refresh
+        Called before a message is asked: it brings the index up to date.
     live
         Whether a person sits at a terminal: then there is a prompt, and an error does not end the chat.
     """
@@ -65,11 +69,12 @@ class Conversation:
         *,
         endpoint: Endpoint | None = None,
         remember: bool = False,
+        refresh: Callable[[], object] = lambda: None,
         live: bool,
     ) -> None:
         self.index, self.endpoint, self.remember, self.live = index, endpoint, remember, live
         self.talk = chat.talk if chat else Dialogue(lambda question, top: index().ask(question, top))
-        self._chat = chat
+        self._chat, self._refresh = chat, refresh
         self._over = self._warned = False
         self._failed = False
         self._replying = self._stopped = False
@@ -186,6 +191,7 @@ class Conversation:
             self._more("")
             return
         self._message, self._continued = line, False
+        self._refresh()
         try:
             turn = self._chat.find(line) if self._chat else self.talk.ask(line)
         except UsageError as error:  # no word in it that could be asked
@@ -313,11 +319,6 @@ class Conversation:
             raise UsageError("/why explains the last reply, and there is none yet; say something first")
 
     def _good(self, rest: str) -> None:
-        if self._chat:
-            raise UsageError(
-                "/good is for folders: the index of a run is made anew with its checkpoints, and what was "
-                "confirmed would be lost; use `lior chat FOLDER`"
-            )
         turn = self.talk.last
         if turn is None or not turn.passages:
             raise UsageError(
@@ -329,7 +330,7 @@ class Conversation:
             )
         passage = turn.passages[int(rest or 1) - 1]
         question = confirmed(turn, passage)
-        counts = self.index().confirm(question, passage)
+        counts = (self._chat.run if self._chat else self.index()).confirm(question, passage)
         what = "counts as" if counts else "no longer counts as"
         again = f"/good {rest or 1} again {'takes that back' if counts else 'confirms it'}"
         self._say(f"{where(self.index(), passage)} {what} an answer to {question!r}; {again}")
@@ -392,7 +393,9 @@ class Conversation:
 
     def _help(self, rest: str) -> None:
         _none("/help", rest)
-        for command in self._commands.values():
+        for name, command in self._commands.items():
+            if name in _OF_RUNS and self._chat is None:
+                continue
             self._say(f"{command.usage:<16} {command.help}")
 
     def _quit(self, rest: str) -> None:

@@ -7,12 +7,14 @@ distributions add commands through the entry-point group ``lior.commands``.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,20 +24,20 @@ from lior_cli.lazy import LazyGroup
 
 COMMANDS = {
     "ask": ("lior_cli.ask:ask", "Find the answer to QUESTION in folders and files."),
-    "train": ("lior_cli.train:train", "Learn a model from text."),
-    "eval": ("lior_cli.eval:evaluate", "Score a model on text, in bits per byte."),
-    "score": ("lior_cli.score:score", "Show where FILE surprises a model."),
-    "compress": ("lior_cli.compress:compress", "Code FILE with a model that learns it while reading."),
-    "decompress": ("lior_cli.compress:decompress", "Undo `lior compress`, exactly."),
     "chat": ("lior_cli.chat:chat", "Ask a run or a folder, one question after the other."),
-    "learn": ("lior_cli.documents:learn", "Add documents to a trained run."),
-    "forget": ("lior_cli.documents:forget", "Take documents out of a run, exactly."),
-    "sync": ("lior_cli.sync:sync", "Learn what is new or changed in a folder, forget what is gone."),
     "serve": ("lior_cli.serve:serve", "Serve folders or a run: a page, OpenAI's protocol, MCP and JSON."),
     "mcp": ("lior_cli.serve:mcp", "Serve folders or a run to an agent over standard input and output (MCP)."),
-    "docs": ("lior_cli.documents:docs", "List the documents of a run."),
-    "why": ("lior_cli.why:why", "Show where the words of a continuation come from."),
+    "sync": ("lior_cli.sync:sync", "Learn what is new or changed in a folder, forget what is gone."),
+    "train": ("lior_cli.train:train", "Learn a model from text."),
+    "compress": ("lior_cli.compress:compress", "Code FILE with a model that learns it while reading."),
+    "decompress": ("lior_cli.compress:decompress", "Undo `lior compress`, exactly."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),
+    "why": ("lior_cli.why:why", "Show where the words of a continuation come from."),
+    "score": ("lior_cli.score:score", "Show where FILE surprises a model."),
+    "eval": ("lior_cli.eval:evaluate", "Score a model on text, in bits per byte."),
+    "learn": ("lior_cli.documents:learn", "Add documents to a trained run."),
+    "forget": ("lior_cli.documents:forget", "Take documents out of a run, exactly."),
+    "docs": ("lior_cli.documents:docs", "List the documents of a run."),
     "plot": ("lior_cli.plot:plot", "Draw pictures of a run."),
     "inspect": ("lior_cli.inspection:inspect", "Show the components of a run, and check the run."),
     "plugins": ("lior_cli.plugins:plugins", "List or check the installed plugins, or begin a new one."),
@@ -44,6 +46,15 @@ COMMANDS = {
     "completion": ("lior_cli.completion:completion", "Print a script for completion in a shell."),
 }
 """Name -> (``module:attribute``, help)."""
+_SECTIONS = {
+    "Folders and files, without training": ("ask", "chat", "serve", "mcp", "sync"),
+    "Models": ("train", "compress", "decompress"),
+    "Runs": ("generate", "why", "score", "eval", "learn", "forget", "docs", "plot", "inspect"),
+    "Further commands": ("plugins", "config", "cache", "completion"),
+}
+"""Headings of the help, and the commands below each."""
+_OF_RUNS = "Runs"
+"""Heading of what needs a run."""
 
 DISTRIBUTIONS = {
     "bench": "lior-bench",
@@ -54,6 +65,9 @@ DISTRIBUTIONS = {
 }
 """Command of another distribution -> its name, for who has not installed it."""
 
+DEFECT = 70
+"""Exit code after an error that nobody expected: EX_SOFTWARE of sysexits.h."""
+REPORTED_AT = "https://github.com/lior-project/lior/issues"
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT."""
 
@@ -96,8 +110,17 @@ class TopGroup(LazyGroup):
                 raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the built-in commands, then those of plugins with their distributions."""
-        super().format_commands(ctx, formatter)
+        """List the built-in commands, then those of plugins with their distributions.
+
+        Those of a run are listed where there is one, below this folder or its folder ``runs``.
+        """
+        runs = ctx.ensure_object(GroupOptions).every or _runs_here()
+        for heading, names in _SECTIONS.items():
+            with formatter.section(heading):
+                if heading == _OF_RUNS and not runs:
+                    formatter.write_text("None here. `lior train` makes one; then its commands are listed.")
+                else:
+                    formatter.write_dl([(name, self._lazy[name][1]) for name in names])
         foreign, fault = _foreign()
         if foreign or fault:
             with formatter.section("Commands of plugins"):
@@ -105,6 +128,16 @@ class TopGroup(LazyGroup):
                     formatter.write_dl(list(foreign.items()))
                 if fault:
                     formatter.write_text(str(fault))
+
+
+def _runs_here() -> bool:
+    """Whether this folder or its folder ``runs`` is a run, or has one."""
+    from lior.reading.finding import is_run
+
+    folders = [Path(), Path("runs")]
+    with contextlib.suppress(OSError):
+        folders += [each for folder in folders if folder.is_dir() for each in folder.iterdir()]
+    return any(map(is_run, folders))
 
 
 def _foreign() -> tuple[dict[str, str], LiorError | None]:
@@ -125,6 +158,8 @@ class GroupOptions:
     """Values of the options that stand before a command."""
 
     debug = False
+    every = False
+    """Whether the help lists all commands, wherever it is asked for."""
 
 
 def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -143,7 +178,7 @@ def cli() -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    Codes: 0 success; 1 failure; 2 wrong use; 130 interrupted.
+    Codes: 0 success; 1 failure; 2 wrong use; 70 a defect; 130 interrupted.
     """
     options = GroupOptions()
     _replace_closed_streams()
@@ -211,8 +246,10 @@ def _report(error: Exception) -> int:
     from lior.plugins.registry import plugin_at_fault
 
     if plugin := plugin_at_fault(error):
-        return _fail(f"{plugin} failed: {cause}. Tell its authors; `lior --debug ...` shows the traceback.")
-    return _fail(f"{cause}. This is a defect of lior or of a plugin; `lior --debug ...` shows the traceback.")
+        told = f"{plugin} failed: {cause}. Tell its authors; `lior --debug ...` shows the traceback."
+        return _fail(told, DEFECT)
+    told = f"{cause}. This is a defect of lior or of a plugin; please report it at {REPORTED_AT}"
+    return _fail(f"{told} with what `lior --debug ...` shows.", DEFECT)
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -21,6 +21,7 @@ from lior.config import Key, Override, keys, recipes, split_names
 from lior.config.options import RawText, typed_fields
 from lior.errors import PluginError, UsageError
 from lior.plugins.registry import registry
+from lior.reading.finding import is_run as is_run
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -172,11 +173,6 @@ class RunPath(click.Path):
         newest = sorted(filter(os.path.isfile, found), key=os.path.getmtime, reverse=True)
         runs = [CompletionItem(path.removesuffix("/config.toml")) for path in newest]
         return [CompletionItem(incomplete, type="dir"), *runs]
-
-
-def is_run(path: Path) -> bool:
-    """Whether a path is the directory of a run: it has a ``config.toml`` and a folder ``checkpoints``."""
-    return (path / "config.toml").is_file() and (path / "checkpoints").is_dir()
 
 
 def run_among(paths: Sequence[Path]) -> Path | None:

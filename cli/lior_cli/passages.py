@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
 _BEFORE, _SHOWN = 2, 6
 """Lines of a block before the sentence that answers, and with it and those behind it, at most."""
+_ROWS = 40
+"""Rows of a calculation that are shown."""
 _CODE = re.compile(r"[(){}\[\]=;]")
 
 
@@ -42,10 +44,10 @@ def echo_answer(
     """Print the quoted passage in its block, ``alone`` or in these ``lines`` of its document, or that there
     is none; then the others with their numbers."""
     if answer.said:
-        click.echo("".join(wrapped([answer.said], columns())))
-        if passages:
+        _echo_said(index, answer)
+        if passages and not answer.result:
             click.echo()
-        echo_passages(index, answer, passages)
+            echo_passages(index, answer, passages)
         return
     if not answer.found:
         click.echo(f"Nothing in the {'documents' if alone else 'text'} speaks of it: {answer.note}.")
@@ -60,6 +62,22 @@ def echo_answer(
     if passages[1:]:
         click.echo()
     echo_passages(index, answer, passages[1:], first=2)
+
+
+def _echo_said(index: Index, answer: Answer) -> None:
+    """Print what is said, and the arithmetic and the rows of a calculation."""
+    result = answer.result
+    if result is None:
+        click.echo("".join(wrapped([answer.said], columns())))
+        return
+    sure = f"  ({_in_words(answer.confidence)}, {answer.confidence:.0%})"
+    click.echo(style(plain(answer.said), bold=True) + sure, color=colored())
+    if result.arithmetic:
+        click.echo(f"  {result.arithmetic}")
+    for row in result.rows[:_ROWS]:
+        _echo(index, row, str, "  ")
+    if len(result.rows) > _ROWS:
+        click.echo(f"  and {len(result.rows) - _ROWS:,} more; --json has all")
 
 
 def echo_passages(index: Index, answer: Answer, passages: Sequence[Passage], *, first: int = 1) -> None:

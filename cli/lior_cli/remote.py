@@ -10,6 +10,7 @@ import json
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lior.ask.serialise import answer_from
@@ -78,8 +79,12 @@ class RemoteIndex:
         """``None``: documents of a run are not files."""
 
 
-def ask(run: Path, question: str, top: int) -> tuple[RemoteIndex, Any] | None:
+def ask(
+    run: Path, question: str, top: int, filters: Mapping[str, str] = MappingProxyType({})
+) -> tuple[RemoteIndex, Any] | None:
     """The index of the server of a run, and its answer with the fields of :class:`lior.Answer`.
+
+    ``filters`` are fields of :class:`lior.ask.filters.Filters`.
 
     ``None`` where there is no server.
 
@@ -88,7 +93,7 @@ def ask(run: Path, question: str, top: int) -> tuple[RemoteIndex, Any] | None:
     UsageError
         When the question has no word to look for, or is too long.
     """
-    found = request(run, "POST", "/api/ask", {"question": question, "top": top, "state": True})
+    found = request(run, "POST", "/api/ask", {"question": question, "top": top, "state": True, **filters})
     if found is None:
         return None
     return RemoteIndex(found["state"]), answer_from(found)

@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from lior.ask.index import Index
     from lior.runs.syncing import Synced
 
-_REST_MS, _LONGEST_MS = 1000, 10_000
-"""Milliseconds without a further change after which files are read, and after which they are so anyway."""
-_AGAIN = 60.0
-"""Seconds after which files are looked at without a change: some file systems tell of none."""
 _FEW = 10
 """Names that are printed of each kind without --verbose."""
 
@@ -160,10 +156,12 @@ class _Folders:
 
 def _watch(target: _Run | _Folders, *, as_json: bool, verbose: bool) -> None:
     """Update whenever files change, until a signal comes; an error is told, and may be over the next time."""
+    from lior.reading.watching import changes
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     first = True
     try:
-        for _ in _changes({str(root) for root in target.roots}):
+        for _ in changes(target.roots):
             started = time.perf_counter()
             try:
                 done = target.update()
@@ -183,21 +181,6 @@ def _watch(target: _Run | _Folders, *, as_json: bool, verbose: bool) -> None:
         if isinstance(target, _Folders):
             target.stop_reading()
         click.echo("stopped; all is as last written" if not as_json else "", err=True, nl=not as_json)
-
-
-def _changes(roots: set[str]) -> Iterator[None]:
-    """Yield at the beginning, when changes have settled, and every minute; no change is missed."""
-    from watchfiles import watch
-
-    last = -_AGAIN
-    found = watch(
-        *roots, watch_filter=None, yield_on_timeout=True,
-        step=_REST_MS, debounce=_LONGEST_MS, rust_timeout=_REST_MS,
-    )  # fmt: skip
-    for changes in found:
-        if changes or time.monotonic() - last >= _AGAIN:
-            yield
-            last = time.monotonic()
 
 
 # --- what is printed ---

@@ -113,7 +113,7 @@ def answer(
         Most passages in the answer.
     judge
         A retriever that knows more than which words are there; by the recall of the question's terms if not
-        given.
+        given. Where the index allows some passages only, no other one is quoted.
     """
     texts = {row: passages(range(row, row + 1))[0] for row in ranking.passages.tolist()}
     ranking = _suited(question, ranking, texts)
@@ -221,11 +221,11 @@ def _quoted(
     first = passages(range(order[0], order[0] + 1))[0]
     silent = asked.silent(first)
     if silent:
-        order[1:1] = [row for row in (order[0] + 1,) if row < len(index)]
+        order[1:1] = [row for row in (order[0] + 1,) if row < len(index) and _allowed(index, row)]
     best: tuple[float, list[Passage], range] | None = None
     seen = set[int]()
     for rank, row in enumerate(order[:_BLOCKS]):
-        rows = rows_of_block(index, row)
+        rows = _allowed_around(index, row)
         if rows.start in seen:
             continue
         seen.add(rows.start)
@@ -241,6 +241,17 @@ def _quoted(
     _, block, chosen = best
     around = joined(block, chosen[0], chosen[-1])
     return attrs.evolve(block[chosen[0]], text=around.text[around.begin : around.end]), around
+
+
+def _allowed(index: InvertedIndex, row: int) -> bool:
+    return index.allowed is None or bool(index.allowed[row])
+
+
+def _allowed_around(index: InvertedIndex, row: int) -> range:
+    """The rows of the block that a row is in, up to the next ones that are not allowed."""
+    rows = rows_of_block(index, row)
+    begin = next((at + 1 for at in range(row, rows.start - 1, -1) if not _allowed(index, at)), rows.start)
+    return range(begin, next((at for at in range(row, rows.stop) if not _allowed(index, at)), rows.stop))
 
 
 def _asked(question: str, ranking: Ranking, index: InvertedIndex) -> Asked:

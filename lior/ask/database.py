@@ -24,7 +24,7 @@ import numpy as np
 from lior.errors import DataError
 from lior.files import PARTIAL, sync
 
-VERSION = 7
+VERSION = 8
 """Of the tables, of chunking and of the words; a file of another version is made anew."""
 _APPLICATION = 0x6C696F72
 """Mark of these files in the header of SQLite: "lior"."""
@@ -42,6 +42,10 @@ CREATE TABLE derived(key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;
 CREATE TABLE files(name BLOB PRIMARY KEY, entry TEXT) WITHOUT ROWID;
 -- Passages of a document, 256 in a row: the key is the document's id * 2**24 + number of the part.
 CREATE TABLE texts(key INTEGER PRIMARY KEY, data BLOB);
+-- What is known of a document beside its passages, as JSON: kinds, dates, and the columns of its tables; the
+-- rows of a table, compressed: the key is the document's id * 2**24 + number of the table.
+CREATE TABLE records(id INTEGER PRIMARY KEY, about TEXT);
+CREATE TABLE cells(key INTEGER PRIMARY KEY, data BLOB);
 -- What an embedder reads of each passage of a document: 64 bits of its SHA-256 (int64).
 CREATE TABLE readings(id INTEGER PRIMARY KEY, keys BLOB);
 CREATE TABLE embedders(id INTEGER PRIMARY KEY, digest TEXT UNIQUE);

@@ -20,13 +20,13 @@ _NAMES = """jan january januar jänner janvier janv|feb february februar févrie
     |mar march märz maerz mär mrz mars|apr april avril avr|may mai|jun june juni juin|jul july juli juillet
     |aug august août aout|sep sept september septembre|oct october oktober okt octobre
     |nov november novembre|dec december dezember dez décembre decembre déc"""
-_MONTHS = {name: number for number, names in enumerate(_NAMES.split("|"), 1) for name in names.split()}
+MONTHS = {name: number for number, names in enumerate(_NAMES.split("|"), 1) for name in names.split()}
 _SHAPE = bytes.maketrans(b"123456789", b"000000000")
 _NUMBERS = re.compile(
     r"[0-9](?<![0-9.,:/][0-9])[0-9]{0,3}(?:-[0-9]{1,2}(?:-[0-9]{1,4})?|/[0-9]{1,2}(?:/[0-9]{1,4})?"
     r"|\.[0-9]{1,2}\.(?:[0-9]{2,4})?|\ [0-9]{2}\ [0-9]{2})(?![0-9])"
 )
-_NAME = re.compile(rf"\b(?:{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\b")
+_NAME = re.compile(rf"\b(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b")
 _DAY, _YEAR = r"([0-9]{1,2})(?![0-9:])(?:st|nd|rd|th|er|\.)?", r"(1[0-9]{3}|20[0-9]{2})(?![0-9])"
 _BEFORE = re.compile(
     rf"\b(?:{_DAY}\s*(?:-|–|to|and|und|bis|et|au|&|,)\s*)?(?<![\w:.,]){_DAY}[\s/.-]{{0,3}}(?:of\s|de\s)?$"
@@ -109,7 +109,7 @@ def dates(text: str, words: Sequence[str]) -> list[Date]:
         for match in _NUMBERS.finditer(text):
             if known := _numeric(match.group()):
                 found.append(Date(match.start(), match.end(), *known))
-    if not _MONTHS.keys().isdisjoint(words):
+    if not MONTHS.keys().isdisjoint(words):
         found += _written(text)
     return found
 
@@ -147,7 +147,7 @@ def _written(text: str) -> Iterator[Date]:
         else:
             days, after = (), _AFTER_YEAR.match(small, end)
         year = (after.groups()[-1] if after else "") or ""
-        month, each = _MONTHS[match.group()], [int(day) for day in days if day] or [0]
+        month, each = MONTHS[match.group()], [int(day) for day in days if day] or [0]
         words = tuple(dict.fromkeys(w for day in each for w in _words(int(year or 0), month, day)))
         if words:
             yield Date(begin, after.end() if after else end, words, year)

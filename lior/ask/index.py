@@ -7,6 +7,7 @@ import copy
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,9 +21,12 @@ from lior.ask.blocks import joined, rows_of_block
 from lior.ask.chunking import chunk
 from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.embedding import VectorStore, default_embedder, digest
+from lior.ask.filters import Filters, Known, filtered
 from lior.ask.inverted import InvertedIndex
 from lior.ask.kept import cache_file, remember
 from lior.ask.passages import PassageStore
+from lior.ask.records.calculating import calculated
+from lior.ask.records.store import RecordStore
 from lior.ask.writing import encoded
 from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
@@ -310,6 +314,7 @@ class Index:
                 key = self.inverted.add(document, texts, [p.group for p in passages], blocks=blocks)
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
+                self._records.add(key, parsed)
                 if document in questions:
                     self._confirm(document, passages, questions[document])
                 taken.append(document)
@@ -326,6 +331,7 @@ class Index:
             key = self.inverted.delete(document)
             self._passages.delete(key)
             self._vectors.delete(key)
+            self._records.delete(key)
             self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
         self._database.rows("DELETE FROM files WHERE name = ?", encoded(name))
         return questions
@@ -366,7 +372,7 @@ class Index:
 
         return self._read(work)
 
-    def ask(self, question: str, top: int = 3) -> Answer:
+    def ask(self, question: str, top: int = 3, filters: Filters | None = None) -> Answer:
         """Find the passages that answer a question, and decide whether any does.
 
         To a message that is no question, such as a greeting or "summarise …", the answer has a line ``said``.
@@ -377,11 +383,14 @@ class Index:
             In words of any language; at most 10,000 characters.
         top
             Most passages in the answer.
+        filters
+            Which passages and rows count.
 
         Raises
         ------
         UsageError
-            When the question has no word to look for, or is too long.
+            When the question has no word to look for, or is too long; when no document has the kind or the
+            place of a filter.
         """
         if not isinstance(top, int) or top < 1:
             raise UsageError(f"top is {top!r}; a whole number of at least 1 is allowed")
@@ -390,9 +399,16 @@ class Index:
         asked, question = question, checked(talk.question_in(checked(question)))
         judge = self._retriever if isinstance(self._retriever, Judging) else None
 
-        def work() -> Answer:
-            ranking = self._retriever.rank(self.inverted, question, 4 * top + 10)
+        rank = partial(self._retriever.rank, self.inverted, question)
+
+        def answer(ranking: Ranking) -> Answer:
             return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
+
+        def work() -> Answer:
+            known = Known(self.inverted, self._records, self._passages, self.path, self._files)
+            given = filters or Filters()
+            quoted = partial(filtered, known, given, rank, 4 * top + 10, answer)
+            return calculated(question, known, given, date.today(), top, quoted)
 
         return attrs.evolve(self._read(work), question=asked)
 
@@ -482,6 +498,7 @@ class Index:
         self.inverted = InvertedIndex(database)
         """The counts of all passages."""
         self._passages = PassageStore(database)
+        self._records = RecordStore(database, self._passages)
         self._vectors = VectorStore(self.inverted, self.passage, self.embedder)
         self.inverted.vectors = self._vectors if self.embedder else None
         self._files = {}

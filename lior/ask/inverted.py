@@ -131,6 +131,9 @@ class InvertedIndex:
     vectors: VectorStore | None = None
     """Vectors of the passages; ``None`` where no embedder is given, and for documents."""
 
+    allowed: np.ndarray | None = None
+    """The passages that a retriever may find, bool ``(N,)``; ``None``: all."""
+
     def __init__(self, database: Database | None = None) -> None:
         self.database = database or Database()
         self._batch = Batch()

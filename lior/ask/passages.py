@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -47,6 +47,30 @@ class PassageStore:
             found += unpacked(rows[0][0] if rows else b"", inside, document)
         return found
 
+    def lines(self, key: int) -> Iterator[tuple[int, str]]:
+        """Line of the file and text of each passage of a document that begins its line, fast.
+
+        Raises ``DamagedIndex`` when they are damaged.
+        """
+        for data in self._parts(key):
+            numbers, begins = _layout(data)
+            for (line, column, *_), (begin, end) in zip(numbers.tolist(), pairwise(begins), strict=False):
+                if column == 1:
+                    yield line, data[begin:end].decode("utf-8", "surrogatepass")
+
+    def numbers(self, key: int) -> list[int]:
+        """Line of the file of each passage of a document.
+
+        Raises ``DamagedIndex`` when they are damaged.
+        """
+        return [line for data in self._parts(key) for line in _layout(data)[0][:, 0].tolist()]
+
+    def _parts(self, key: int) -> Iterator[bytes]:
+        bounds = key * _DOCUMENT, (key + 1) * _DOCUMENT
+        select = "SELECT data FROM texts WHERE key >= ? AND key < ? ORDER BY key"
+        for (data,) in self._database.rows(select, *bounds):
+            yield data
+
 
 def packed(passages: Sequence[Passage]) -> bytes:
     """Passages of a document in one piece.
@@ -71,18 +95,14 @@ def unpacked(data: bytes, rows: range, document: str) -> list[Passage]:
 
     Raises ``DamagedIndex`` when it is damaged.
     """
-    if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
-        raise DamagedIndex("the passages are damaged (their checksum does not match)")
-    passages, labels = np.frombuffer(data, np.int32, 2, 4).tolist()
-    at = 12 + 20 * passages
+    numbers, begins = _layout(data)
 
     def text(number: int) -> str:
-        begin, end = at + 4 * (passages + labels + 1) + np.frombuffer(data, np.int32, 2, at + 4 * number)
-        return data[begin:end].decode("utf-8", "surrogatepass")
+        return data[begins[number] : begins[number + 1]].decode("utf-8", "surrogatepass")
 
     def passage(row: int) -> Passage:
-        line, column, group, block, label = np.frombuffer(data, np.int32, 5, 12 + 20 * row).tolist()
-        place, _, context = text(passages + label).partition("\0")
+        line, column, group, block, label = numbers[row].tolist()
+        place, _, context = text(len(numbers) + label).partition("\0")
         return Passage(
             document=document,
             line=line,
@@ -96,3 +116,13 @@ def unpacked(data: bytes, rows: range, document: str) -> list[Passage]:
         )
 
     return [*map(passage, rows)]
+
+
+def _layout(data: bytes) -> tuple[np.ndarray, list[int]]:
+    """The numbers of passages that :func:`packed` packed, int32 ``(n, 5)``; where texts and labels begin."""
+    if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+        raise DamagedIndex("the passages are damaged (their checksum does not match)")
+    passages, labels = np.frombuffer(data, np.int32, 2, 4).tolist()
+    numbers = np.frombuffer(data, np.int32, 5 * passages, 12).reshape(-1, 5)
+    begins = np.frombuffer(data, np.int32, passages + labels + 1, 12 + 20 * passages)
+    return numbers, (begins + 12 + 20 * passages + 4 * len(begins)).tolist()

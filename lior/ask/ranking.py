@@ -161,5 +161,7 @@ def ranking(index: InvertedIndex, query: Query, scores: np.ndarray, top: int, me
     """The ``top`` passages that share a word with the question, or if there are none, a similar word."""
     shares = recall(index, query)
     allowed = shares > 0 if shares.any() else scores > 0
+    if index.allowed is not None:
+        allowed &= index.allowed
     order = best(np.where(allowed, scores, -np.inf), min(top, int(np.count_nonzero(allowed))))
     return Ranking(passages=order, scores=scores[order], recall=shares[order], method=method, query=query)

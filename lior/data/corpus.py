@@ -15,6 +15,8 @@ from torch import Tensor
 from lior.interfaces import Text, Tokenizer
 from lior.reading.documents import RawDocument
 
+Structures = tuple[bytes, ...]
+
 
 @attrs.frozen
 class Corpus:
@@ -32,6 +34,12 @@ class Corpus:
     """Number of the first document; the others count on."""
     split_parts: Mapping[int, int] = attrs.field(factory=dict, repr=False)
     """Index of a document that continues another -> index of that: they are parts of one."""
+    structures: Structures = attrs.field(repr=False)
+    """:attr:`RawDocument.structure` of each document."""
+
+    @structures.default
+    def _without_structure(self) -> Structures:
+        return (b"",) * len(self.names)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -74,6 +82,7 @@ class Corpus:
             starts=torch.cat([self.starts, more.starts.to(self.starts) + len(self)]),
             names=(*self.names, *more.names),
             bytes=self.bytes + more.bytes,
+            structures=(*self.structures, *more.structures),
         )
 
     @property
@@ -91,6 +100,7 @@ class Corpus:
             starts=torch.cat([self.starts[:index], self.starts[index + 1 :] - (end - begin)]),
             names=self.names[:index] + self.names[index + 1 :],
             bytes=self.bytes - size,
+            structures=self.structures[:index] + self.structures[index + 1 :],
             split_parts={part - (part > index): before - (before > index) for part, before in pairs},
         )
 
@@ -110,25 +120,29 @@ def build_parts(documents: Iterable[RawDocument], tokenizer: Tokenizer, cut: int
     The document around that byte stays one document. So the text is cut at the same byte whatever the
     tokenizer.
     """
-    tokens, names, starts, total, size, before = [], [], [], 0, 0, 0
-    for name, data in documents:
+    tokens, names, structures, starts, total, size, before = [], [], [], [], 0, 0, 0
+    for name, data, structure in documents:
         at = max(cut - size, 0)
         head, rest = (tokenizer.encode(part).to(torch.int32) for part in (data[:at], data[at:]))
         if not len(head) + len(rest):
             continue
         tokens += [head, rest]
         names.append(name)
+        structures.append(structure)
         starts.append(total)
         total += len(head) + len(rest)
         size += len(data)
         before += len(head)
     joined = torch.cat(tokens) if tokens else torch.empty(0, dtype=torch.int32)
-    return Corpus(joined, torch.tensor(starts, dtype=torch.int64), tuple(names), size), before
+    built = Corpus(
+        joined, torch.tensor(starts, dtype=torch.int64), tuple(names), size, structures=tuple(structures)
+    )
+    return built, before
 
 
 def until(documents: Iterable[RawDocument], cut: int) -> Iterator[bytes]:
     """The text before byte ``cut`` of all documents, one document after the other."""
-    for _, data in documents:
+    for _, data, _ in documents:
         if cut <= 0:
             return
         yield data[:cut]

@@ -81,11 +81,16 @@ def split(documents: Sequence[RawDocument], holdout: float, calibration: float =
         before[i] = number
     first = sum(end > 0 for end in fitted)
     return Parts(
-        [RawDocument(there[i].name, there[i].data[begin:end]) for i, begin, end in pieces],
+        [_piece(there[i], begin, end) for i, begin, end in pieces],
         sum(held),
         split_parts,
         first if first > 0 and sum(fitted) < sum(held) else None,
     )
+
+
+def _piece(document: RawDocument, begin: int, end: int) -> RawDocument:
+    """A part of a document; the first has the structure of the whole."""
+    return RawDocument(document.name, document.data[begin:end], b"" if begin else document.structure)
 
 
 def _begins(documents: Sequence[RawDocument], sizes: Sequence[int], share: float) -> list[int]:

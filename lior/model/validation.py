@@ -28,9 +28,13 @@ def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> dic
     UsageError
         Naming the fault, as in all checks of this module.
     """
-    expected = {"tokens": Expected("int32", (None,)), "starts": Expected("int64", (None,))}
+    names = manifest["documents"]
+    expected = {
+        "tokens": Expected("int32", (None,)), "starts": Expected("int64", (None,)),
+        "structures": Expected("uint8", (None,)), "structure_starts": Expected("int64", (len(names),)),
+    }  # fmt: skip
     check(documents, expected, of="text")
-    tokens, starts, names = documents["tokens"], documents["starts"], manifest["documents"]
+    tokens, starts = documents["tokens"], documents["starts"]
     if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocab:
         raise UsageError(f"text: tokens has ids beyond the {vocab} of the tokenizer")
     bounds = torch.cat([starts, starts.new_tensor([len(tokens)])])

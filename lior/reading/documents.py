@@ -11,11 +11,12 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
 
 from lior.errors import DataError, MissingPackage
+from lior.interfaces import ParsedDocument
 from lior.plugins.registry import registry
 from lior.reading.compression import decompress, read_all
 from lior.reading.decoding import is_utf8, refuse_binary
@@ -29,6 +30,7 @@ from lior.reading.skipping import (
     most_common_reasons,
     no_text_message,
 )
+from lior.reading.structure import structure_of
 
 EMBEDDED = "python-language-reference"
 """Name of the text that is always there: the standard library's ``pydoc_data.topics``."""
@@ -45,6 +47,8 @@ class RawDocument(NamedTuple):
 
     name: str
     data: bytes
+    structure: bytes = b""
+    """As :func:`~lior.reading.structure.structure_of` gives it; empty where name and text tell it."""
 
 
 def as_bytes(text: str | bytes) -> bytes:
@@ -208,7 +212,7 @@ def _documents(
     if len(documents) == 1 and not first.name and as_lines and is_utf8(data):
         return whole
     names = document_names(source.name, [each.name for each in documents])
-    made = (RawDocument(n, d.text.encode()) for n, d in zip(names, documents, strict=True))
+    made = map(_extracted, names, documents)
     return [document for document in made if document.data.strip()]
 
 
@@ -217,7 +221,7 @@ def _lines(data: bytes, file: str, field: str) -> Iterator[RawDocument]:
 
     Raises ``UnreadableFile`` for a line that is no object with a text under ``field``.
     """
-    parts, texts = list[str](), list[bytes]()
+    documents = list[ParsedDocument]()
     for number, line in enumerate(data.splitlines(), 1):
         if not line.strip():
             continue
@@ -229,9 +233,25 @@ def _lines(data: bytes, file: str, field: str) -> Iterator[RawDocument]:
             keys = ", ".join(sorted(record)[:8]) if isinstance(record, dict) else "not an object"
             fault = f"no text under {field!r} (found: {keys}); name the key with --field"
             raise UnreadableFile(SkipReason.BAD_LINE, f"line {number}: {fault}")
-        parts.append(str(record.get("_id", number)))
-        texts.append(record[field].encode("utf-8", "surrogatepass"))
-    return map(RawDocument, document_names(file, parts), texts)
+        documents.append(record_document(record, number, field))
+    return map(_extracted, document_names(file, [each.name for each in documents]), documents)
+
+
+def record_document(record: dict[str, Any], number: int, field: str = "text") -> ParsedDocument:
+    """The document of an object in a line of JSON Lines, which has that number from 1."""
+    title = record.get("title")
+    return ParsedDocument(
+        text=record[field],
+        kind="prose",
+        name=str(record.get("_id", number)),
+        title=title if isinstance(title, str) else "",
+        lines=(number,) * (record[field].count("\n") + 1),
+    )
+
+
+def _extracted(name: str, parsed: ParsedDocument) -> RawDocument:
+    """A document whose text does not tell its structure."""
+    return RawDocument(name, parsed.text.encode("utf-8", "surrogatepass"), structure_of(parsed))
 
 
 def _log(files: Sequence[File], skipped: Sequence[SkippedFile]) -> None:

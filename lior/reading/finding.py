@@ -78,6 +78,11 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[SkippedF
     return unique, [each for place, each in skipped.items() if place not in sources]
 
 
+def is_run(path: Path) -> bool:
+    """Whether a path is the directory of a run: it has a ``config.toml`` and a folder ``checkpoints``."""
+    return (path / "config.toml").is_file() and (path / "checkpoints").is_dir()
+
+
 def expand(path: str) -> list[Path]:
     """The file, the folder, or the files of a pattern that a user's ``path`` stands for.
 

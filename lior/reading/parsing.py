@@ -77,8 +77,12 @@ def parse_with(reader: Reader, data: bytes, name: str) -> list[ParsedDocument]:
     documents = [d for d in documents if d.text.strip() or (d.name and d.title.strip())]
     if not documents:
         raise UnreadableFile(SkipReason.NO_TEXT)
-    # Halves of characters, which JSON and HTML can spell and no file can hold, become U+FFFD.
-    return [attrs.evolve(each, text=re.sub("[\ud800-\udfff]", "\ufffd", each.text)) for each in documents]
+    return [attrs.evolve(each, text=whole_characters(each.text)) for each in documents]
+
+
+def whole_characters(text: str) -> str:
+    """``text`` with U+FFFD for halves of characters, which JSON and HTML can spell and no file can hold."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def choose_reader(data: bytes, name: str) -> Reader:
@@ -157,12 +161,17 @@ def _readers(names: tuple[str, ...]) -> dict[str, type[Reader]]:
 def document_names(file: str, parts: Iterable[str], taken: Container[str] = ()) -> list[str]:
     """The names of the documents in a file, whose own names in it are ``parts``; none is in ``taken``.
 
+    In a run, a document is a file of its own, and keeps its name.
+
     >>> document_names("a.jsonl", ["x", "y", "x"]), document_names("a.txt", [""])
     (['a.jsonl#x', 'a.jsonl#y', "a.jsonl#x'"], ['a.txt'])
+    >>> document_names("a.jsonl#x", ["x"]), document_names("a.jsonl#x'", ["x"])
+    (['a.jsonl#x'], ["a.jsonl#x'"])
     """
     names: dict[str, None] = {}
     for part in parts:
-        name = f"{file}#{part}" if part else file
+        own = not part or file.rstrip("'").endswith("#" + part.rstrip("'"))
+        name = file if own else f"{file}#{part}"
         while name in names or name in taken:
             name += "'"
         names[name] = None

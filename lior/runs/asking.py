@@ -7,6 +7,7 @@ so that no forgotten text stays in it.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
@@ -19,12 +20,14 @@ from lior.ask.index import Index
 from lior.errors import DataError, LiorError, RunError
 from lior.interfaces import ParsedDocument
 from lior.reading.compression import is_compressed
+from lior.reading.documents import RawDocument
 from lior.reading.files import cause_of
-from lior.reading.parsing import parse_bytes
+from lior.reading.parsing import parse_bytes, whole_characters
 from lior.reading.skipping import SkippedFile
+from lior.reading.structure import by_lines, with_structure
 from lior.runs import bundle, files, folder
 from lior.runs.bundle import digest
-from lior.runs.format import TEXT, misfits_as_run_errors, read_manifest
+from lior.runs.format import TEXT, misfits_as_run_errors, read_manifest, separated
 
 KEPT = "questions.index"
 """File in the folder of a checkpoint."""
@@ -44,7 +47,8 @@ def open_index(run: Path, *, retriever: str | None = None, keep: bool = True) ->
 
         open_checkpoint(run)
     if index is None:
-        index = built(_documents(place, manifest), retriever=retriever)
+        with misfits_as_run_errors(place):
+            index = built(_documents(place, manifest), retriever=retriever)
         if keep:
             keep_index(index, run, place, digest(manifest))
     if not len(index):
@@ -65,29 +69,34 @@ def _read(place: Path, retriever: str | None) -> tuple[dict[str, Any], Index | N
 # --- the index of some documents ---
 
 
-def built(documents: Mapping[str, Sequence[bytes]], *, retriever: str | None = None) -> Index:
+def built(documents: Mapping[str, Sequence[RawDocument]], *, retriever: str | None = None) -> Index:
     """An index in memory of documents by their names; an apostrophe tells several of one name apart."""
     index = Index(retriever=retriever)
-    for name, texts in documents.items():
-        learn(index, name, texts)
+    for name, several in documents.items():
+        learn(index, name, several)
     return index
 
 
-def learn(index: Index, name: str, texts: Sequence[bytes]) -> None:
-    """Add the documents of a name. Without text that can be asked they are listed in ``index.skipped``."""
+def learn(index: Index, name: str, documents: Sequence[RawDocument]) -> None:
+    """Put the documents of a name in place of those that it has.
+
+    Without text that can be asked they are listed in ``index.skipped``.
+    """
     parsed: list[ParsedDocument] = []
     skipped = None
-    for data in texts:
+    for document in documents:
         try:
-            parsed += _parsed(name, data)
+            parsed += _parsed(document)
         except LiorError as error:
             skipped = SkippedFile(name, *cause_of(error))
     index.put(name, parsed, None if parsed else skipped)
 
 
-def _parsed(name: str, data: bytes) -> list[ParsedDocument]:
-    """A document as its name says, or else as plain text: a run may hold the text that was in a PDF."""
-    path = PurePath(name)
+def _parsed(document: RawDocument) -> list[ParsedDocument]:
+    """A document as its reader found it, or else as its name says, or else as plain text."""
+    if document.structure:
+        return [_structured(document)]
+    data, path = document.data, PurePath(document.name)
     while is_compressed(path.name):  # the run holds it decompressed
         path = path.with_suffix("")
     try:
@@ -96,18 +105,34 @@ def _parsed(name: str, data: bytes) -> list[ParsedDocument]:
         return parse_bytes(data, "document.txt")
 
 
+def _structured(document: RawDocument) -> ParsedDocument:
+    text = whole_characters(document.data.decode("utf-8", "surrogatepass"))
+    return with_structure(text, document.structure)
+
+
+def as_in_file(document: RawDocument) -> bytes:
+    """The text of a document, each line at the line of the file that it is from.
+
+    Raises ``DataError`` when its structure is damaged.
+    """
+    return by_lines(_structured(document)).encode() if document.structure else document.data
+
+
 def by_name(
     names: Sequence[str],
     texts: Callable[[int], bytes],
+    structures: Sequence[bytes],
     split_parts: Iterable[Sequence[int]] = (),
     only: str | None = None,
-) -> dict[str, list[bytes]]:
+) -> dict[str, list[RawDocument]]:
     """Name -> its documents.
 
     Parameters
     ----------
     texts
         The document of a number.
+    structures
+        That of each document; of one in parts, the first has it.
     split_parts
         Pairs of numbers: the first document continues the second.
     only
@@ -115,7 +140,7 @@ def by_name(
     """
     continued = {before: part for part, before in split_parts}
     parts = set(continued.values())
-    found: dict[str, list[bytes]] = {}
+    found: dict[str, list[RawDocument]] = {}
     for number, name in enumerate(names):
         if number in parts or (only is not None and name != only):
             continue
@@ -123,28 +148,26 @@ def by_name(
         while last in continued:  # the calibration split and the validation text may both be cut from it
             last = continued[last]
             whole += texts(last)
-        found.setdefault(name, []).append(whole)
+        found.setdefault(name, []).append(RawDocument(name, whole, structures[number]))
     return found
 
 
-def _documents(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[bytes]]:
+def _documents(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[RawDocument]]:
     """The documents of a checkpoint whose text was verified."""
-    with misfits_as_run_errors(place):
-        if manifest["components"]["tokenizer"][0]["name"] != "bytes":
-            from lior.runs.checkpoint import load  # a tokenizer with a vocabulary needs torch
+    if manifest["components"]["tokenizer"][0]["name"] != "bytes":
+        from lior.runs.checkpoint import load  # a tokenizer with a vocabulary needs torch
 
-            return of_checkpoint(load(place))
-        from safetensors.numpy import load_file
+        return of_checkpoint(load(place))
+    from safetensors.numpy import load_file
 
-        arrays = load_file(place / _TEXT)
-        tokens, starts = arrays["tokens"], [*arrays["starts"].tolist(), len(arrays["tokens"])]
-        data = tokens.astype(np.uint8).tobytes()
-        return by_name(
-            manifest["documents"], lambda i: data[starts[i] : starts[i + 1]], manifest["split_parts"]
-        )
+    arrays = load_file(place / _TEXT)
+    starts = arrays["starts"].tolist()
+    texts = separated(arrays["tokens"].astype(np.uint8).tobytes(), starts)
+    structures = separated(arrays["structures"].tobytes(), arrays["structure_starts"].tolist())
+    return by_name(manifest["documents"], texts.__getitem__, structures, manifest["split_parts"])
 
 
-def of_checkpoint(checkpoint: Any, only: str | None = None) -> dict[str, list[bytes]]:
+def of_checkpoint(checkpoint: Any, only: str | None = None) -> dict[str, list[RawDocument]]:
     """The documents of a :class:`~lior.runs.checkpoint.Checkpoint` in memory, or those of one name."""
     corpus, decode = checkpoint.corpus, checkpoint.model.tokenizer.decode
 
@@ -152,7 +175,7 @@ def of_checkpoint(checkpoint: Any, only: str | None = None) -> dict[str, list[by
         begin, end = corpus.bounds(number)
         return bytes(decode(corpus.tokens[begin:end].tolist()))
 
-    return by_name(corpus.names, text, corpus.split_parts.items(), only)
+    return by_name(corpus.names, text, corpus.structures, corpus.split_parts.items(), only)
 
 
 # --- the index on the disk ---
@@ -172,16 +195,34 @@ def kept_index(place: Path, digest: str, *, retriever: str | None = None) -> Ind
         return None
 
 
-def keep_index(index: Index, run: Path, place: Path, digest: str) -> None:
-    """Keep ``index`` with the checkpoint at ``place``, unless another process changes the run.
+def has_questions(place: Path, digest: str) -> bool:
+    """Whether the index that was kept with the checkpoint at ``place`` has confirmed questions."""
+    try:
+        database = Database(place / KEPT, frozen=True)
+        return database.meta("checkpoint") == digest and bool(
+            database.rows("SELECT 1 FROM questions LIMIT 1")
+        )
+    except (OSError, sqlite3.Error, DamagedIndex):
+        return False
 
-    Without the lock, the checkpoint could be removed meanwhile, and its text would come back with the file.
-    Where the file cannot be written, the index is made again the next time.
-    """
+
+def keep_index(index: Index, run: Path, place: Path, digest: str) -> None:
+    """:func:`keep` ``index``; where that cannot be done, it is made again the next time."""
     index.warm_up()
+    with contextlib.suppress(RunError):
+        keep(index, run, place, digest)
+
+
+def keep(index: Index, run: Path, place: Path, digest: str) -> None:
+    """Keep ``index`` with the checkpoint at ``place``.
+
+    Raises ``RunError`` when it cannot be written, or another process changes the run: without the lock, the
+    checkpoint could be removed meanwhile, and its text would come back with the file.
+    """
     try:
         with files.lock(run / folder.LOCK):
-            if place in folder.listed(run):
-                index.copy_to(place / KEPT, checkpoint=digest)
-    except (OSError, sqlite3.Error, RunError):
-        return
+            if place not in folder.listed(run):
+                raise RunError(f"{run}: another process changed the run since it was opened; open it anew")
+            index.copy_to(place / KEPT, checkpoint=digest)
+    except (OSError, sqlite3.Error) as error:
+        raise RunError(f"{place / KEPT}: cannot be written ({error})") from error

@@ -241,7 +241,8 @@ def _check_format(manifest: Any, file: Path, format: Format) -> None:
     if version != format.version:
         newer = version > format.version
         fault = f"{file}: written in format {version}, and this {format.program} reads {format.version}"
-        raise (NewerFormat if newer else RunError)(fault + f"; install a newer {format.program}" * newer)
+        hint = f"install a newer {format.program}" if newer else "make it anew"
+        raise (NewerFormat if newer else RunError)(f"{fault}; {hint}")
 
 
 def _load(path: Path, device: torch.device | str) -> State:

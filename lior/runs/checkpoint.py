@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 import torch
 
 from lior.config import Component, build
@@ -26,7 +27,7 @@ from lior.model.language_model import Model
 from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument
 from lior.runs import bundle
-from lior.runs.format import FORMAT, MODEL, TEXT, TRAINING, misfits_as_run_errors
+from lior.runs.format import FORMAT, MODEL, TEXT, TRAINING, misfits_as_run_errors, separated
 from lior.tensors import prefixed, sub
 
 
@@ -162,7 +163,7 @@ class Checkpoint:
 def contents(checkpoint: Checkpoint) -> tuple[dict[str, State], dict[str, Any]]:
     """The tensors and the manifest of a checkpoint, as :func:`lior.runs.bundle.write` takes them."""
     corpus, model, training = checkpoint.corpus, checkpoint.model, checkpoint.training
-    groups = {MODEL: tensors(model), TEXT: {"tokens": corpus.tokens, "starts": corpus.starts}}
+    groups = {MODEL: tensors(model), TEXT: _text(corpus)}
     if training is not None:
         groups[TRAINING] = training.tensors
     geometry = model.geometry
@@ -180,6 +181,17 @@ def contents(checkpoint: Checkpoint) -> tuple[dict[str, State], dict[str, Any]]:
     }
 
 
+def _text(corpus: Corpus) -> State:
+    """The tensors of the documents."""
+    sizes = [0, *map(len, corpus.structures)]
+    return {
+        "tokens": corpus.tokens,
+        "starts": corpus.starts,
+        "structures": torch.tensor(np.frombuffer(b"".join(corpus.structures), np.uint8)),
+        "structure_starts": torch.tensor(sizes[:-1], dtype=torch.int64).cumsum(0),
+    }
+
+
 def load(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
     """Read the checkpoint at ``path``.
 
@@ -193,10 +205,14 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
         numbers, text = manifest["training"], found[TEXT]
         model, components = _rebuilt(manifest, found[MODEL])
         split_parts = validation.check_text(text, manifest, vocab=model.tokenizer.vocab)
-        names = tuple(manifest["documents"])
+        structures = separated(text["structures"].cpu().numpy().tobytes(), text["structure_starts"].tolist())
+        documents = Corpus(
+            text["tokens"], text["starts"], tuple(manifest["documents"]), manifest["bytes"],
+            split_parts=split_parts, structures=tuple(structures),
+        )  # fmt: skip
         return Checkpoint(
             model=model,
-            corpus=Corpus(text["tokens"], text["starts"], names, manifest["bytes"], split_parts=split_parts),
+            corpus=documents,
             n_train=manifest["n_train"],
             components=components,
             added=tuple(manifest["added"]),

@@ -70,6 +70,16 @@ def forget(checkpoint: Checkpoint, indices: Collection[int]) -> Checkpoint:
     return kept
 
 
+def restructure(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoint:
+    """Give documents of the checkpoint the structure of ``documents``, which have their names and texts."""
+    found, text = {each.name: each.structure for each in documents}, checkpoint.corpus
+    structures = tuple(
+        old if number in text.split_parts else found.get(name, old)
+        for number, (name, old) in enumerate(zip(text.names, text.structures, strict=True))
+    )
+    return attrs.evolve(checkpoint, corpus=attrs.evolve(text, structures=structures))
+
+
 def _without(checkpoint: Checkpoint, index: int, size: int) -> Checkpoint:
     """The checkpoint without the document of that number, which has ``size`` bytes."""
     begin, end = checkpoint.corpus.bounds(index)

@@ -22,7 +22,7 @@ False
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -32,11 +32,13 @@ import torch
 from torch import Tensor
 
 from lior.ask.answering import Answer
+from lior.ask.filters import Filters
 from lior.ask.index import Index
 from lior.config.options import checked_keywords
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
 from lior.errors import DataError, RunError, UsageError, did_you_mean, quantity, sentences
+from lior.interfaces import Passage
 from lior.model.detokenizer import Detokenizer
 from lior.model.evaluation import evaluate
 from lior.model.generation import generate
@@ -103,6 +105,10 @@ class Run:
         DataError
             When there is none.
         """
+        return [document.data for document in self.raw(name)]
+
+    def raw(self, name: str) -> list[RawDocument]:
+        """As :meth:`text`, with what their readers found besides."""
         found = asking.of_checkpoint(self.checkpoint, only=name).get(name)
         if found is None:
             fault = f"{editing.shown(name)}: no document of this name in the run."
@@ -115,7 +121,7 @@ class Run:
     def index(self) -> Index:
         """The index of the documents, made when it is first needed; learning and forgetting change it."""
         if self._index is None:
-            saved = self._base if not self.changes and self._whole else None
+            saved = self._saved
             index = asking.kept_index(saved, self.checkpoint.digest) if saved else None
             if index is None:
                 index = asking.built(asking.of_checkpoint(self.checkpoint))
@@ -124,8 +130,13 @@ class Run:
             self._index = index
         return self._index
 
+    @property
+    def _saved(self) -> Path | None:
+        """The checkpoint on the disk that is the one in memory."""
+        return self._base if not self.changes and self._whole else None
+
     @checked_keywords()
-    def ask(self, question: str, top: int = 3) -> Answer:
+    def ask(self, question: str, top: int = 3, *, filters: Filters | None = None) -> Answer:
         """Find the passages of the documents that answer a question, and decide whether any does.
 
         Lines and columns are those of the documents as the run has them. What was learned or forgotten since
@@ -136,7 +147,21 @@ class Run:
         UsageError
             When the question has no word to look for, or is too long.
         """
-        return self.index.ask(question, top)
+        return self.index.ask(question, top, filters)
+
+    def confirm(self, question: str, passage: Passage) -> bool:
+        """As :meth:`lior.ask.index.Index.confirm`; it is kept with the run, until the document is forgotten.
+
+        Raises ``RunError`` when another process changes the run; nothing is confirmed then.
+        """
+        counts = self.index.confirm(question, passage)
+        if self.path and self._saved:
+            try:
+                asking.keep(self.index, self.path, self._saved, self.checkpoint.digest)
+            except BaseException:
+                self.index.confirm(question, passage)
+                raise
+        return counts
 
     @checked_keywords(ChatSampling)
     def chat(self, tokens: int = 300, *, stop: str = "\n\n", seed: int = 0, **sampling: Any) -> Chat:
@@ -232,7 +257,7 @@ class Run:
         costs: list[Tensor] = [torch.zeros(0, dtype=torch.float64)]
         evaluate(self.model, other, 0, len(other), each=lambda cost: costs.append(cost.cpu()))
         cost, found = torch.cat(costs), [0.0] * len(texts)
-        for number, (name, data) in enumerate(sources):
+        for number, (name, data, _) in enumerate(sources):
             begin, end = other.bounds(number)
             found[int(name)] = float(cost[begin:end].sum()) / len(data) / math.log(2)
         return found[0] if one else found
@@ -290,14 +315,13 @@ class Run:
         if name is not None:
             if len(sources) != 1:
                 raise UsageError(f"name {name!r} is for one document, not for {len(sources)}; leave it out")
-            sources = [RawDocument(name, sources[0].data)]
+            sources = [sources[0]._replace(name=name)]
+        return self.learn_all(sources)
+
+    def learn_all(self, documents: Sequence[RawDocument]) -> list[Document]:
+        """Learn documents as they were read, all of them or none; errors are those of :meth:`learn`."""
         before = self.checkpoint.corpus.documents
-        self._change(lambda: editing.learn(self.checkpoint, sources), len(sources))
-        asked, self._index = self._index, None  # it is made anew should this be interrupted
-        if asked is not None:
-            for source in sources:
-                asking.learn(asked, source.name, [source.data])
-        self._index = asked
+        self._change(lambda: editing.learn(self.checkpoint, documents), len(documents), put=documents)
         return self.documents()[before:]
 
     @checked_keywords()
@@ -323,17 +347,18 @@ class Run:
         DataError
             As :meth:`forget`.
         """
+        return self._forget(names)
+
+    def _forget(self, names: Sequence[str], relearned: Collection[str] = ()) -> list[Document]:
+        """Forget documents; the index has those to be ``relearned`` until then."""
         indices = {index for name in names for index in editing.find(self.checkpoint, name)}
         every = self.checkpoint.corpus.names
         those = {every[index] for index in indices}
         gone = [document for document in self.documents() if document.name in those]
-        self._change(lambda: editing.forget(self.checkpoint, indices), len(gone))
+        self._change(
+            lambda: editing.forget(self.checkpoint, indices), len(gone), drop=those.difference(relearned)
+        )
         self._forgotten = self._forgotten or bool(indices)
-        asked, self._index = self._index, None
-        if asked is not None:
-            for each in those:
-                asked.forget(each)
-        self._index = asked
         return gone
 
     @checked_keywords()
@@ -370,27 +395,46 @@ class Run:
         changes = syncing.compare(self.checkpoint, found)
         if dry_run:
             return changes.done
-        if not changes.done.changes:
+        if not changes:
             changes.save_manifest()
             return changes.done
         if changes.out:
-            self.forget_all(changes.out)
+            self._forget(changes.out, relearned=changes.done.changed)
         if changes.new:
-            self._change(lambda: editing.learn(self.checkpoint, changes.new), len(changes.new))
-            self._index = None
+            self.learn_all(changes.new)
+        if moved := changes.moved:
+            self._change(lambda: editing.restructure(self.checkpoint, moved), len(moved), put=moved)
+            self._forgotten = True  # their old titles, for instance
         self._save(changes.saving())
         return changes.done
 
-    def _change(self, work: Callable[[], Checkpoint], changes: int) -> None:
-        """Do ``work``, which changes the model; an interruption may leave it between two states."""
+    def _change(
+        self, work: Callable[[], Checkpoint], changes: int, *,
+        drop: Iterable[str] = (), put: Sequence[RawDocument] = (),
+    ) -> None:  # fmt: skip
+        """Do ``work``, which changes the model; an interruption may leave it between two states.
+
+        The index follows if it was opened, or has confirmed questions: it drops names, and puts documents.
+        """
+        saved = self._saved
+        if self._index is None and saved and asking.has_questions(saved, self.checkpoint.digest):
+            self.index  # noqa: B018 (read)
+        asked, self._index = self._index, None  # it is made anew should this be interrupted
         try:
             self.checkpoint = work()
         except DataError:  # before anything was changed
+            self._index = asked
             raise
         except BaseException:
             self._whole = False
             raise
         self.changes += changes
+        if asked is not None:
+            for name in drop:
+                asked.forget(name)
+            for document in put:
+                asking.learn(asked, document.name, [document])
+        self._index = asked
 
     def save(self) -> None:
         """Write the changes as the run's next checkpoint; the former stays until this one is complete.

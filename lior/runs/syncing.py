@@ -125,9 +125,14 @@ class Changes:
     """Names of documents to forget."""
     new: list[RawDocument]
     """Documents to learn after that."""
+    moved: list[RawDocument]
+    """Documents with the text that the run has, and another structure, such as other lines of their file."""
     done: Synced
     before: FileManifest
     after: FileManifest
+
+    def __bool__(self) -> bool:
+        return bool(self.done.changes or self.moved)
 
     @contextlib.contextmanager
     def saving(self) -> Iterator[None]:
@@ -223,13 +228,15 @@ def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
 
     Raises ``UsageError`` when the files are others than before, and none of the documents is in them.
     """
-    held = {name: b"".join(texts) for name, texts in asking.of_checkpoint(checkpoint).items()}
+    held = {name: _joined(several) for name, several in asking.of_checkpoint(checkpoint).items()}
     own, entries = _from_files(checkpoint, found), dict(found.entries)
-    learned, changed, same = list[RawDocument](), list[RawDocument](), set[str]()
+    learned, changed, moved, same = list[RawDocument](), list[RawDocument](), list[RawDocument](), set[str]()
     for name, file in found.read.items():
-        foreign = [d for d in file.content if d.name not in own and held.get(d.name, d.data) != d.data]
+        foreign = [d for d in file.content if d.name not in own and held.get(d.name, d).data != d.data]
         mine = [document for document in file.content if document not in foreign]
-        same |= {document.name for document in mine if held.get(document.name) == document.data}
+        unchanged = [d for d in mine if d.name in held and held[d.name].data == d.data]
+        moved += [d for d in unchanged if held[d.name] != d]
+        same |= {*_names_of(unchanged)}
         changed += [d for d in mine if d.name in held and d.name not in same]
         learned += [d for d in mine if d.name not in held]
         found.skipped += [SkippedFile(document.name, SkipReason.NAME_TAKEN) for document in foreign]
@@ -248,12 +255,18 @@ def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
         for name in (*found.read, *found.gone)
     }
     return Changes(
-        found.run, [*done.changed, *gone], [*changed, *learned], done,
+        found.run, [*done.changed, *gone], [*changed, *learned], moved, done,
         before=FileManifest(
             found.paths, found.field, found.old | found.entries | marked, manifest.newest(found.run)
         ),
         after=FileManifest(found.paths, found.field, entries),
     )  # fmt: skip
+
+
+def _joined(documents: Sequence[RawDocument]) -> RawDocument:
+    """The documents of one name as one."""
+    data, structure = (b"".join(parts) for parts in list(zip(*documents, strict=True))[1:])
+    return RawDocument(documents[0].name, data, structure)
 
 
 def _unseen(own: Iterable[str], found: Scan) -> set[str]:

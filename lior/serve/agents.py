@@ -64,15 +64,31 @@ class Agents(MCPServer[Any]):
 
     # --- tools: what agents read of them is their docstring ---
 
-    async def ask(self, question: str, top: int = 3) -> dict[str, Any]:
-        """Find the passages of the user's documents that answer a question, with document and line.
+    async def ask(
+        self,
+        question: str,
+        top: int = 3,
+        sender: str = "",
+        after: str = "",
+        before: str = "",
+        kind: str = "",
+        path: str = "",
+    ) -> dict[str, Any]:
+        """Find the passages of the user's documents that answer a question, with document and line; count,
+        list or add up rows of their tables, mails, messages and entries of logs, exactly.
 
         `found`: whether they speak of it; `answer`: the passage to quote; `block`: what it stands in;
-        `passages`: the nearest.
+        `passages`: the nearest; `result`: a calculation, with its rows; `said`: it in words, or why it is
+        refused. Filters: words of a `sender`; `after` (the first day) and `before` (the day after the last),
+        ISO dates; a `kind`: mail, chat, log, table, calendar, contacts, code, note, or an ending as pdf; a
+        folder, document or pattern as `path`.
         """
         with tool_errors():
-            form = AskRequest(question=question, top=top)
-            return answer_record(await self._server.ask(await self._server.latest(), form.question, form.top))
+            form = AskRequest(
+                question=question, top=top, sender=sender, after=after, before=before, kind=kind, path=path
+            )
+            version = await self._server.latest()
+            return answer_record(await self._server.ask(version, form.question, form.top, form.filters))
 
     async def get(self, document: str, line: int = 1, count: int = 200) -> dict[str, Any]:
         """Read `count` lines of a document from `line` on, which counts from 1."""

@@ -1,4 +1,8 @@
-"""Folders and files that are served: their index, brought up to date when a question comes."""
+"""Folders and files that are served: their index, brought up to date as they change.
+
+Where the package watchfiles is installed, changes are read in the background as the file system tells of
+them; elsewhere files are looked at when a question comes.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,28 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from lior.ask.answering import Answer
+from lior.ask.filters import Filters
 from lior.ask.idle import IdleReader
 from lior.ask.index import Index
 from lior.ask.surroundings import file_texts
 from lior.errors import DataError, LiorError
-from lior.reading.finding import Source, find_files
+from lior.reading.finding import Source, find_files, folders_of
+from lior.reading.watching import changes
 from lior.serve.sources import Version, file_of, name_of
 
 _INTERVAL = 2.0
-"""Seconds for which files are not looked at again."""
+"""Seconds for which files are not looked at again where they are not watched."""
+_REST, _LONGEST = 0.2, 2.0
+"""Seconds without a further change after which files that are watched are read, and with further changes."""
+_PAUSE, _LONGEST_PAUSE = 10.0, 10.0
+"""Pause after reading where files change all the time, in times that it took, and in seconds at most."""
 _LOG = logging.getLogger("lior.serve")
 
 
@@ -51,10 +62,10 @@ class FolderVersion(Version):
         """The index of the files."""
         return self._index
 
-    def ask(self, question: str, top: int) -> Answer:
+    def ask(self, question: str, top: int, filters: Filters | None = None) -> Answer:
         """:meth:`lior.ask.index.Index.ask`, one question after the other."""
         with self._reader.paused(), self._lock:
-            return self._index.ask(question, top)
+            return self._index.ask(question, top, filters)
 
     def text(self, name: str) -> list[bytes]:
         """The file's own bytes, or the extracted text of formats without lines, such as PDF."""
@@ -85,11 +96,15 @@ class FolderSource:
         self._lock = threading.RLock()
         self._index = Index(*paths)
         self._number = 0
+        self._watched, self._closed = False, threading.Event()
         self._next = 0.0
         """Time of ``time.monotonic`` before which files are not looked at."""
         self._index.warm_up()
         self._reader = IdleReader(self._index)
         self._show()
+        self._thread = threading.Thread(target=self._watch, name="lior-watch", daemon=True)
+        if find_spec("watchfiles"):
+            self._thread.start()
 
     @property
     def current(self) -> FolderVersion:
@@ -97,10 +112,28 @@ class FolderSource:
         return self._current
 
     def refresh(self) -> None:
-        """Read what is new or changed in the files, unless they were looked at a moment ago."""
+        """Read what is new or changed, unless files are watched, or were looked at a moment ago."""
         with self._lock:
-            if time.monotonic() < self._next:
-                return
+            if not self._watched and time.monotonic() >= self._next:
+                self._read()
+
+    def _watch(self) -> None:
+        """Read changes as they happen, until the source is closed."""
+        try:
+            roots = folders_of(self._index.paths)
+            for _ in changes(roots, rest=_REST, longest=_LONGEST, stop=self._closed):
+                began = time.monotonic()
+                self._read()
+                self._watched = True
+                self._closed.wait(min(_PAUSE * (time.monotonic() - began), _LONGEST_PAUSE))
+        except (OSError, RuntimeError, LiorError) as error:
+            _LOG.warning("changes of files cannot be watched, and are looked for at each question: %s", error)
+        finally:
+            self._watched = False
+
+    def _read(self) -> None:
+        """Read what is new or changed."""
+        with self._lock:
             try:
                 if self._index.update():
                     self._show()
@@ -130,6 +163,7 @@ class FolderSource:
 
     def close(self, seconds: float) -> bool:
         """Wait until no file is being read; whether that took at most so many seconds."""
+        self._closed.set()
         self._reader.stop()
         free = self._lock.acquire(timeout=seconds)
         if free:

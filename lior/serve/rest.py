@@ -20,7 +20,7 @@ async def state(server: Server, request: Request, form: None) -> Any:
 async def ask(server: Server, request: Request, form: AskRequest) -> Any:
     """Find the passages that answer a question, and decide whether any does."""
     version = await server.latest()
-    answer = await server.ask(version, form.question, form.top)
+    answer = await server.ask(version, form.question, form.top, form.filters)
     record = answer_record(answer)
     if form.lines and answer.answer:
         record["shown"] = await server.in_executor(found.passage_lines, version, answer.answer)

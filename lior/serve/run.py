@@ -28,6 +28,7 @@ from lior.errors import DataError, LiorError, RunError, UsageError
 from lior.files import replacing
 from lior.interfaces import Tokenizer
 from lior.reading.documents import RawDocument
+from lior.runs.asking import as_in_file
 from lior.runs.checkpoint import Document
 from lior.runs.folder import listed
 from lior.runs.run import Run, load
@@ -59,8 +60,8 @@ class RunVersion(Version):
         return self.run.model.tokenizer
 
     def text(self, name: str) -> list[bytes]:
-        """The documents of this name."""
-        return self.run.text(name)
+        """The documents of this name, each line where it stands in the file."""
+        return [*map(as_in_file, self.run.raw(name))]
 
 
 @attrs.frozen
@@ -118,16 +119,15 @@ class RunSource:
 
     def learn(self, documents: Sequence[RawDocument], *, replace: bool = False) -> Future[list[Document]]:
         """Learn documents; with ``replace``, those of the same names are forgotten first."""
-        texts = {document.name: document.data for document in documents}
-        names = tuple(texts)
+        names = tuple(document.name for document in documents)
 
         def work(run: Run) -> list[Document]:
-            if len(texts) < len(documents):
+            if len({*names}) < len(names):
                 raise DataError("two documents have one name; give each a name of its own")
             held = {each.name for each in run.documents()} if replace else set()
             if gone := [name for name in names if name in held]:
                 run.forget_all(gone)
-            return run.learn(texts)
+            return run.learn_all(documents)
 
         return self._ask(Change("learn", names, work))
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.requests import Request
 
 from lior.ask.answering import LONGEST_QUESTION
+from lior.ask.filters import Filters
 from lior.config.options import typed_fields
 from lior.config.sampling import Sampling
 from lior.interfaces import Passage
@@ -34,10 +35,23 @@ class AskRequest(StrictModel):
     question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
     top: Annotated[int, Field(ge=1, le=_MOST.top)] = 3
     """Most passages."""
+    sender: Name | Literal[""] = ""
+    """Filters, as :class:`lior.ask.filters.Filters` describes them; empty ones do not matter."""
+    after: Name | Literal[""] = ""
+    before: Name | Literal[""] = ""
+    kind: Name | Literal[""] = ""
+    path: Name | Literal[""] = ""
     lines: bool = False
     """Whether to add the lines of the document around the quoted passage."""
     state: bool = False
     """Whether to add what is served."""
+
+    @property
+    def filters(self) -> Filters:
+        """The filters."""
+        return Filters(
+            sender=self.sender, after=self.after, before=self.before, kind=self.kind, path=self.path
+        )
 
 
 class ComposeRequest(StrictModel):

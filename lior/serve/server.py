@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from lior.ask.answering import Answer
+from lior.ask.filters import Filters
 from lior.errors import DataError
 from lior.serve.errors import ClientGone, HTTPError
 from lior.serve.limits import Settings
@@ -61,9 +62,9 @@ class Server:
         """Call ``work``, which asks the index, in another thread; calls are begun in their order."""
         return await asyncio.get_running_loop().run_in_executor(self._questions, work, *args)
 
-    async def ask(self, version: Version, question: str, top: int) -> Answer:
+    async def ask(self, version: Version, question: str, top: int, filters: Filters | None = None) -> Answer:
         """Answer a question."""
-        return await self.in_question_executor(version.ask, question, top)
+        return await self.in_question_executor(version.ask, question, top, filters)
 
     def document(self, version: Version, name: str) -> str:
         """The document of a name, or that a document of the index is part of; 404 where there is none."""

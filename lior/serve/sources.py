@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import attrs
 
 from lior.ask.answering import Answer
+from lior.ask.filters import Filters
 from lior.ask.index import Index
 from lior.errors import DataError
 
@@ -39,9 +40,9 @@ class Version(ABC):
     def index(self) -> Index:
         """The index of the documents."""
 
-    def ask(self, question: str, top: int) -> Answer:
+    def ask(self, question: str, top: int, filters: Filters | None = None) -> Answer:
         """:meth:`lior.ask.index.Index.ask`, from any thread."""
-        return self.index.ask(question, top)
+        return self.index.ask(question, top, filters)
 
     @abstractmethod
     def text(self, name: str) -> list[bytes]:

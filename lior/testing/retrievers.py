@@ -9,8 +9,9 @@ import attrs
 import numpy as np
 from hypothesis import strategies as st
 
+from lior.ask import answering
 from lior.ask.inverted import CONTEXT, TEXT, InvertedIndex
-from lior.interfaces import Ranking, Retriever
+from lior.interfaces import Judging, Passage, Ranking, Retriever
 from lior.testing.strategies import law
 
 TEXTS = (
@@ -24,6 +25,21 @@ TEXTS = (
     "",
 )
 """Passages that the suite asks about: three languages, one of stop words, an empty one."""
+SPOKEN = (
+    "Mamie Odile a 87 ans, et elle habite avec son chat à Lyon.",
+    "The boiler is serviced in October, and the key is with Mr. Olsen.",
+    "Die Heizung wird im Oktober gewartet, und der Schlüssel ist beim Nachbarn.",
+    "La abuela tiene un perro que se llama Trufa, y el coche está en el garaje.",
+)
+"""Documents of four languages, any of which may be the commonest of an index."""
+ASKED = (
+    "Quel âge a Mamie Odile ?",
+    "How old is Mamie Odile?",
+    "Wie alt ist Oma Odile am 18. Februar 2024?",
+    "¿Cómo se llama el perro de la abuela?",
+    "a key y die",
+)
+"""Words that are stop words of one of these languages are content words of another."""
 QUESTIONS = (
     "how do I reset the boiler?",
     "boiler",
@@ -71,6 +87,16 @@ def retriever_contract(make: Callable[[], Retriever]) -> type:
             assert len(set(ranking.passages.tolist())) == len(ranking.passages)
             pairs = list(zip(-ranking.scores, ranking.passages, strict=True))
             assert pairs == sorted(pairs)
+
+        @law(texts=st.lists(st.sampled_from(SPOKEN), max_size=5), question=st.sampled_from(ASKED))
+        def test_a_question_in_any_language_is_decided(self, texts: list[str], question: str) -> None:
+            index, retriever = _index(texts), make()
+            ranking, judge = _ranked(retriever, index, question), retriever
+            decided = answering.answer(
+                question, ranking, index, lambda rows: [_passage(texts, row) for row in rows],
+                3, judge if isinstance(judge, Judging) else None,
+            )  # fmt: skip
+            assert 0 <= decided.confidence <= 1
 
         @law(question=st.text(max_size=60), top=st.integers(0, 5))
         def test_any_question_is_ranked(self, question: str, top: int) -> None:
@@ -139,6 +165,10 @@ def content(index: InvertedIndex) -> dict[str, Any]:
     found["confirmed"] = [*zip(rows, [terms[key].stem for key in keys], counts, strict=True)]
     found["words"] = [(word, terms[key].stem, documents) for word, key, documents in index.word_counts()]
     return found
+
+
+def _passage(texts: list[str], row: int) -> Passage:
+    return Passage(document=f"{row} x", line=1, text=texts[row])
 
 
 def _index(texts: list[str] | tuple[str, ...] = TEXTS) -> InvertedIndex:

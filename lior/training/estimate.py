@@ -64,7 +64,7 @@ def sample(documents: Sequence[RawDocument], size: int) -> list[RawDocument]:
     pieces: list[RawDocument] = []
     length, count = min(_PIECE, size), max(size // _PIECE, 1)
     places, before = [total * i // count for i in range(count)], 0
-    for name, data in documents:
+    for name, data, _ in documents:
         for place in places:
             if 0 <= place - before < len(data):
                 begin = min(place - before, max(len(data) - length, 0))

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import termios
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -145,6 +146,29 @@ def test_a_folder_is_asked_without_a_model(say, work, monkeypatch):
     assert say("x", arguments=("notes", "--remember")).code == 2
 
 
+def test_folders_are_read_again_before_a_message_and_asked_together(command, work, monkeypatch):
+    """The help names no command that needs a run."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(work / "cache"))
+    for name, text in (("notes", FACT), ("mail", "The winter tyres are in the shed.")):
+        (work / name).mkdir()
+        (work / name / "first.md").write_text(text)
+
+    def lines():
+        yield b"Where are the winter tyres?\n"
+        (work / "notes" / "later.md").write_text("The brass lamp was sold in Porto.")
+        yield b"Where was the brass lamp sold?\n"
+        yield b"/help\n"
+
+    given = lines()
+    stdin = SimpleNamespace(buffer=SimpleNamespace(readline=lambda: next(given, b"")), isatty=lambda: False)
+    monkeypatch.setattr("sys.stdin", stdin)
+    done = command("chat", "notes", "mail")
+    assert "The winter tyres are in the shed.\nmail/first.md:1" in done.out
+    assert "The brass lamp was sold in Porto.\nnotes/later.md:1" in done.out
+    listed = {line.split()[0] for line in done.err.splitlines() if line.startswith("/")}
+    assert listed == {"/more", "/why", "/good", "/docs", "/reset", "/help", "/quit"}
+
+
 def test_good_confirms_a_passage_of_a_folder_and_takes_it_back(say, work, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(work / "cache"))
     (work / "notes").mkdir()
@@ -160,8 +184,10 @@ def test_good_confirms_a_passage_of_a_folder_and_takes_it_back(say, work, monkey
     assert f"notes/key.md:3 no longer counts as an answer to {question!r}" in done.err
     assert "'conservatory' is nowhere in the text" in done.out.split("kindness")[0]
     assert "conservatory" not in done.out.split("kindness")[1], "it counts as known"
-    refused = say("Which statement is used for conditional execution?", "/good")
-    assert (refused.code, refused.err.count("/good is for folders")) == (1, 1)
+    kept = say("Which statement is used for conditional execution?", "/good")
+    assert "counts as an answer to" in kept.err, "in a run, too"
+    again = say("Which statement is used for conditional execution?", "/good")
+    assert "no longer counts as an answer to" in again.err, "it was kept"
 
 
 def test_an_endpoint_words_the_answer_and_its_citations_are_checked(say, server):  # noqa: F811

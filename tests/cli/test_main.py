@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from lior.errors import ConfigError, DataError, UnknownPlugin
 from lior_cli import main as entry
-from lior_cli.main import COMMANDS, cli, main
+from lior_cli.main import _SECTIONS, COMMANDS, cli, main
 
 
 class OutOfMemoryError(RuntimeError):
@@ -46,8 +46,8 @@ def failing(monkeypatch):
         (OutOfMemoryError("CUDA out of memory"), 1, "out of memory"),
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), 1, "no space left on the device: /x/y"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), 1, "/x/y: Permission denied"),
-        (ValueError("odd\nsecond line"), 1, "ValueError: odd. This is a defect"),
-        (OSError("without a number"), 1, "OSError: without a number. This is a defect"),
+        (ValueError("odd\nsecond line"), 70, "ValueError: odd. This is a defect"),
+        (OSError("without a number"), 70, "OSError: without a number. This is a defect"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
@@ -96,7 +96,14 @@ def test_success_is_code_0(capsys):
     assert main(["config", "list"]) == 0
 
 
-def test_help_lists_every_command_in_order():
+def test_help_lists_every_command_in_order_where_there_is_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    listing = CliRunner().invoke(cli, ["--help"]).output
+    assert [name for name in COMMANDS if f"\n  {name} " not in listing] == list(_SECTIONS["Runs"])
+    assert "Runs:\n  None here. `lior train` makes one" in listing
+    assert main(["docs", "nothing"]) == 1, "it runs, and says what it needs"
+    (tmp_path / "runs" / "mine" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "config.toml").touch()
     listing = CliRunner().invoke(cli, ["--help"]).output
     positions = [listing.index(f"\n  {name} ") for name in COMMANDS]
     assert positions == sorted(positions)

@@ -29,7 +29,7 @@ def test_every_byte_is_in_one_part_under_its_name(documents, share, calibration)
     for tail, head in sorted(parts.split_parts.items(), reverse=True):
         end = whole.pop(tail)
         assert whole[head].name == end.name
-        whole[head] = RawDocument(end.name, whole[head].data + end.data)
+        whole[head] = whole[head]._replace(data=whole[head].data + end.data)
     assert Counter(whole.values()) == Counter(d for d in documents if d.data)
     assert 0 <= parts.cut <= sum(len(d.data) for d in parts.documents)
     assert split(documents, share, calibration) == parts

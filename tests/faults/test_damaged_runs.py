@@ -65,7 +65,7 @@ CASES: dict[str, tuple[Damage, str]] = {
     "without manifest": (remove(MANIFEST), "manifest.json is missing"),
     "truncated model": (change(MODEL, lambda data: data[:-100]), "model.safetensors: cut short"),
     "one bit of the text": (change(TEXT, flip), "text.safetensors: changed"),
-    "newer format": (replace('"version": 1\n', '"version": 2\n'), "format 2, and this lior reads 1"),
+    "newer format": (replace('"version": 2\n', '"version": 3\n'), "format 3, and this lior reads 2"),
     "another split": (replace('"n_train": ', '"n_train": 1'), "manifest.json: changed"),
 }
 

@@ -19,7 +19,7 @@ from lior.reading.skipping import SkipReason
 
 
 def found(*paths, **options):
-    return [(name, data) for name, data in read_documents([str(p) for p in paths], **options)]
+    return [(name, data) for name, data, _ in read_documents([str(p) for p in paths], **options)]
 
 
 def test_files_in_the_order_given_and_standard_input_among_them(tmp_path, monkeypatch):
@@ -70,7 +70,7 @@ def test_what_a_file_gives_by_its_format(tmp_path, raw):
 
 
 def test_a_file_that_is_not_on_this_machine():
-    assert documents_in(b"<p>one", "a.html") == [RawDocument("a.html", b"one")]
+    assert [each[:2] for each in documents_in(b"<p>one", "a.html")] == [("a.html", b"one")]
     with pytest.raises(DataError, match=r"^line 1: not JSON"):
         documents_in(b"{", "a.jsonl")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import subprocess
 import sys
@@ -12,12 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lior
+from lior import Index
+from lior.ask.serialise import answer_record
 from lior.errors import DataError, RunError, UsageError
 from lior.reading.documents import RawDocument
 from lior.runs import asking, files
 from lior.runs import folder as runfolder
 from lior.training.preparation import train
 from tests.ask.content import same
+from tests.reading.test_readers import SAMPLES
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
 HOUSE = "# House\n\nThe boiler is serviced in October.\nThe spare key is with Mr. Olsen.\n"
@@ -59,6 +63,64 @@ def test_the_answer_is_quoted_with_its_line(path):
     assert len(answer.passages) == 2
     with pytest.raises(UsageError, match="no word to look for"):
         lior.load(path).ask("and is it?")
+
+
+MAILS = b"".join(
+    b"From ada@example.org Mon Jan  2 2023\nSubject: %s\nFrom: Ada <ada@example.org>\n\n%s\n\n" % mail
+    for mail in (
+        (b"Cabin at the lake", b"The cabin is booked from Friday."),
+        (b"Tyres", b"The winter tyres are in the shed."),
+        (b"Cabin, again", b"Please bring the spare fuses."),
+    )
+)
+ASKED = (
+    "Where are the winter tyres?", "Who brings spare fuses?", "What did Anna note?", "What is x in the cell?",
+    "What is the pressure of the boiler?", "When is the cabin booked?", "What is on the third page?",
+    "In which row are 42 crates?", "Is there a zeppelin?",
+)  # fmt: skip
+
+
+def equal(run: lior.Run, folder: Path) -> bool:
+    """Whether a run answers like its folder."""
+    index = Index(folder, cache=False)
+    told = [[answer_record(each.ask(question)) for question in ASKED] for each in (index, run)]
+    return told[0] == told[1] and same(index, run.index)
+
+
+def test_a_run_answers_like_its_folder(configure, tmp_path):
+    """Each kind of file that there is a reader for, one that is cut into parts for calibration and scores."""
+    notes, others = tmp_path / "notes", tmp_path / "others"
+    rows = "".join(f"In row {n} there are {7 * n} crates.\n" for n in range(1500))
+    contents = SAMPLES | {
+        "inbox.mbox": MAILS,
+        "rows.txt": rows.encode(),
+        "latin.txt": "Das Öl.".encode("latin-1"),
+    }
+    contents |= {"data": SAMPLES["a.html"], "packed.md.gz": gzip.compress(b"# Lamp\n\nThe lamp is broken.")}
+    for folder in (notes, others):
+        folder.mkdir()
+    for name, data in contents.items():
+        (notes / name).write_bytes(data)
+    run = train(configure(*TINY, f"data.text=['{notes}']"), tmp_path / "run")
+    assert len(run.checkpoint.corpus.names) > len({*run.checkpoint.corpus.names}), "a document is in parts"
+    assert equal(run, notes)
+    for passage in map(run.index.passage, range(len(run.index))):
+        [document] = run.raw(passage.document)
+        line = asking.as_in_file(document).decode().split("\n")[passage.line - 1]
+        assert not document.structure or passage.text.split("\n")[0] in line, "shown where it stands"
+    (others / "more.html").write_bytes(SAMPLES["a.html"])
+    run.learn(others)
+    assert not equal(run, notes)
+    run.forget("more.html")
+    run.save()
+    assert equal(lior.load(tmp_path / "run"), notes)
+    (notes / "inbox.mbox").write_bytes(MAILS[MAILS.index(b"From", 5) :])
+    (notes / "a.html").write_bytes(b"<!-- moved -->\n\n" + SAMPLES["a.html"])  # the same text at other lines
+    (notes / "a.ipynb").unlink()
+    done = run.sync()
+    assert (done.changed, done.forgotten) == (("inbox.mbox",), ("a.ipynb",))
+    assert equal(run, notes)
+    assert same(asking.open_index(tmp_path / "run"), Index(notes, cache=False))
 
 
 NAMES = ["a.md", "b.txt", "c.html", "d.csv", "e.pdf"]
@@ -126,6 +188,33 @@ def test_forgetting_leaves_nothing_though_the_index_was_never_opened(path):
     assert traces(path, b"balloon") == []
 
 
+def confirmed(run: Path) -> list[str]:
+    rows = asking.open_index(run).inverted.database.rows("SELECT question FROM questions ORDER BY question")
+    return [question for (question,) in rows]
+
+
+def test_what_was_confirmed_stays_with_the_run_until_its_document_is_forgotten(path):
+    run = lior.load(path)
+    key = run.ask("Who has the spare key?").answer
+    run.learn({"plan.md": SECRET})
+    assert run.confirm("Heating closet?", key), "not saved yet"
+    run.save()
+    run.confirm("Zeppelin?", run.ask("When is the launch of the balloon?").answer)
+    assert confirmed(path) == ["heating closet?", "zeppelin?"], "kept at once"
+    for change in (lambda run: run.learn({"b.md": "A tent."}), lambda run: run.forget("b.md")):
+        run = lior.load(path)
+        change(run)
+        run.save()
+        assert confirmed(path) == ["heating closet?", "zeppelin?"]
+    run.forget("plan.md")
+    run.save()
+    assert traces(path, b"zeppelin") == traces(path, b"balloon") == []
+    with files.lock(path / runfolder.LOCK), pytest.raises(RunError, match="another process"):
+        run.confirm("Heating closet?", key)
+    assert not run.confirm("Heating closet?", key), "after the refusal it still counted"
+    assert confirmed(path) == []
+
+
 def test_a_kept_index_is_used_and_a_damaged_one_made_anew(path, monkeypatch):
     asking.open_index(path)
     [file] = kept(path)
@@ -178,15 +267,14 @@ def test_a_damaged_text_is_refused(path):
 
 
 def test_documents_of_one_name_packed_names_and_what_is_no_text():
-    index = asking.built(
-        {
-            "same.md": [b"The tent is green.", b"The boat is blue."],
-            "log.txt.gz": [b"The pump stopped at noon."],  # a run holds it unpacked
-            "old.pdf": [b"The lamp is in the attic."],
-            "film.bin": [b"\0\1\2" * 99],
-            "blank.txt": [b" \n"],
-        }
-    )
+    texts = {
+        "same.md": [b"The tent is green.", b"The boat is blue."],
+        "log.txt.gz": [b"The pump stopped at noon."],  # a run holds it unpacked
+        "old.pdf": [b"The lamp is in the attic."],
+        "film.bin": [b"\0\1\2" * 99],
+        "blank.txt": [b" \n"],
+    }
+    index = asking.built({name: [RawDocument(name, data) for data in each] for name, each in texts.items()})
     assert index.documents == ["log.txt.gz", "old.pdf", "same.md", "same.md'"]
     assert index.ask("Which colour has the boat?").passages[0][0].text == "The boat is blue."
     assert index.ask("When did the pump stop?").found
@@ -197,8 +285,10 @@ def test_documents_of_one_name_packed_names_and_what_is_no_text():
 
 def test_the_ends_of_documents_that_stand_apart_are_joined():
     texts = [b"The tent ", b"The boat is blue.", b"is green."]
-    found = asking.by_name(["a", "b", "a"], texts.__getitem__, split_parts=[(2, 0)])
-    assert found == {"a": [b"The tent is green."], "b": [b"The boat is blue."]}
+    found = asking.by_name(["a", "b", "a"], texts.__getitem__, [b"1", b"", b""], split_parts=[(2, 0)])
+    assert found == {
+        "a": [RawDocument("a", b"The tent is green.", b"1")], "b": [RawDocument("b", b"The boat is blue.")],
+    }  # fmt: skip
 
 
 def test_a_run_without_text_says_so(configure, tmp_path):
@@ -258,6 +348,6 @@ def test_documents_in_three_parts_are_asked_whole():
     run = lior.train(documents=texts, recipe="tiny", memory="sdm", fit={"passes": 0})
     assert len(run.checkpoint.corpus.names) == 6
     found = asking.of_checkpoint(run.checkpoint)
-    assert found == {name: [text] for name, text in texts.items()}
+    assert found == {name: [RawDocument(name, text)] for name, text in texts.items()}
     answer = run.ask("How many crates are in row 1499 of the attic?").answer
     assert (answer.document, answer.line) == ("attic.txt", 1500)

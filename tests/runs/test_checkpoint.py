@@ -107,7 +107,7 @@ def test_a_run_that_learned_everything_has_no_validation_text(configure, short, 
 def test_the_manifest_names_components_files_and_documents(save, sample):
     path = save()
     manifest = json.loads((path / "manifest.json").read_text())
-    assert manifest["format"] == {"program": "lior", "version": 1}
+    assert manifest["format"] == {"program": "lior", "version": 2}
     assert manifest["components"]["encoder"][0] == {
         "name": "lags",
         "options": {"n": 8, "lags": 4, "decay": 0.8, "scale": 0.35},

@@ -57,7 +57,10 @@ def home(made, tmp_path, monkeypatch) -> Path:
 
 def texts(run: Path) -> dict[str, str]:
     checkpoint = lior.load(run).checkpoint
-    return {name: b"".join(parts).decode() for name, parts in asking.of_checkpoint(checkpoint).items()}
+    return {
+        name: b"".join(part.data for part in parts).decode()
+        for name, parts in asking.of_checkpoint(checkpoint).items()
+    }
 
 
 def sync(run: Path, *paths: Path, **options: bool) -> syncing.Synced:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import queue
 import shutil
 import subprocess
 import sys
+import threading
+from importlib.util import find_spec
 
 import anyio
 import pytest
 from mcp.client.client import Client
 
+from lior import Index
+from lior.reading.watching import _seen
 from lior.serve.folder import FolderSource
 from tests.serve.servers import TEXTS, running
 
@@ -26,7 +31,8 @@ def copy(folder, tmp_path):
 
 @pytest.fixture
 def source(copy, monkeypatch):
-    """A copy of the folder that is served, looked at for every question."""
+    """A copy of the folder that is served, looked at for every question, as where watchfiles is missing."""
+    monkeypatch.setattr("lior.serve.folder.find_spec", lambda name: None)
     monkeypatch.setattr("lior.serve.folder._INTERVAL", 0.0)
     return FolderSource([copy])
 
@@ -99,6 +105,71 @@ def test_changes_of_files_show_at_the_next_question(copy, source):
     assert version.names == set(TEXTS) - {"plan.txt"}
     source.refresh()
     assert source.current is version  # nothing has changed
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Released after each time that files were looked at."""
+    done, update = threading.Semaphore(0), Index.update
+
+    def counted(index):
+        try:
+            return update(index)
+        finally:
+            done.release()
+
+    monkeypatch.setattr(Index, "update", counted)
+    return done
+
+
+def test_files_that_are_watched_are_read_when_they_change_and_not_for_questions(copy, reads, monkeypatch):
+    told = queue.SimpleQueue()
+    monkeypatch.setattr("lior.serve.folder.find_spec", lambda name: True)
+    monkeypatch.setattr("lior.serve.folder.changes", lambda *_, **__: iter(told.get, None))
+    monkeypatch.setattr("lior.serve.folder._INTERVAL", 0.0)
+    source = FolderSource([copy])
+    assert reads.acquire(blocking=False), "it was opened"
+    source.refresh()
+    assert reads.acquire(blocking=False), "not watched yet"
+    for _ in range(2):  # after the first it is watched
+        told.put(True)
+        assert reads.acquire(timeout=60)
+    (copy / "house.md").write_text("The boiler is serviced in June.\n")
+    source.refresh()
+    assert not reads.acquire(blocking=False)
+    told.put(True)
+    assert reads.acquire(timeout=60)
+    told.put(None)  # it cannot be watched any more
+    source._thread.join(60)
+    assert source.current.ask(QUESTION, 3).answer.text == "The boiler is serviced in June."
+    source.refresh()
+    assert reads.acquire(blocking=False)
+
+
+@pytest.mark.skipif(find_spec("watchfiles") is None, reason="watchfiles is not installed")
+def test_the_file_system_tells_of_changes(copy, reads):
+    source = FolderSource([copy])
+    for _ in range(2):  # opened; the watch begins
+        assert reads.acquire(timeout=60)
+    (copy / "house.md").write_text("The boiler is serviced in June.\n")
+    assert reads.acquire(timeout=60)
+    assert source.close(60)
+    assert source.current.ask(QUESTION, 3).answer.text == "The boiler is serviced in June."
+
+
+def test_changes_in_folders_that_are_left_out_are_not_told(tmp_path):
+    seen = _seen([tmp_path, tmp_path / ".notes"])
+    names = [
+        "a.md",
+        "deep/b.md",
+        ".bashrc",
+        ".git/index",
+        "deep/node_modules/c.js",
+        ".notes/e.md",
+        ".notes/.x/f",
+    ]
+    left_out = [name for name in names if not seen(None, str(tmp_path / name))]
+    assert left_out == [".git/index", "deep/node_modules/c.js", ".notes/.x/f"]
 
 
 def test_a_folder_that_is_away_is_served_as_it_was(copy, source):

@@ -11,6 +11,7 @@ import attrs
 from lior.interfaces import ParsedDocument
 from lior.reading.decoding import decode
 from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.tables import barred
 
 _UNSEEN = {"script", "style", "nav", "noscript", "template", "svg", "select", "iframe"}
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -46,7 +47,8 @@ class Html:
         """One document of kind "markdown"."""
         text, notes = decode(data)
         document = visible(text)
-        return [attrs.evolve(document, notes=(*notes, *document.notes))]
+        tables = barred(document.text.split("\n"))
+        return [attrs.evolve(document, notes=(*notes, *document.notes), tables=tables)]
 
 
 def visible(source: str) -> ParsedDocument:

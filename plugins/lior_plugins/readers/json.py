@@ -12,6 +12,7 @@ import attrs
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument
 from lior.reading.decoding import decode
+from lior.reading.documents import record_document
 from lior_plugins.readers.chats import chats
 from lior_plugins.readers.collecting import Collected
 
@@ -30,7 +31,7 @@ class Lines:
         for number, line in enumerate(text.split("\n"), 1):
             record = _parsed(line)
             if isinstance(record, dict) and isinstance(record.get("text"), str):
-                documents.append(_document(record, number))
+                documents.append(record_document(record, number))
             elif line.strip():
                 other.append(number)
         if not documents:
@@ -72,17 +73,6 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _document(record: dict[str, Any], number: int) -> ParsedDocument:
-    title = record.get("title")
-    return ParsedDocument(
-        text=record["text"],
-        kind="prose",
-        name=str(record.get("_id", number)),
-        title=title if isinstance(title, str) else "",
-        lines=(number,) * (record["text"].count("\n") + 1),
-    )
 
 
 def _notebook(cells: list[dict[str, Any]], finder: _Finder) -> ParsedDocument:

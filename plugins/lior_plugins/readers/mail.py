@@ -14,7 +14,7 @@ from typing import ClassVar
 import attrs
 
 from lior.errors import DataError
-from lior.interfaces import ParsedDocument
+from lior.interfaces import ParsedDocument, Table
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
 
@@ -32,6 +32,7 @@ class Mail:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "mail" with a place for each message."""
         data, found = data.replace(b"\r\n", b"\n"), Collected()
+        rows, begins = list[tuple[str, ...]](), list[int]()
         starts = [match.start() for match in _BEGIN.finditer(data)] or [0]
         sources = [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
         firsts = accumulate(
@@ -46,13 +47,18 @@ class Mail:
             except Exception as error:  # the standard library fails on some malformed headers
                 found.notes.append(f"message {number} is left out, damaged: {' '.join(str(error).split())}")
                 continue
-            found.begin(_header(message, "Subject") or f"message {number}")
+            rows.append(tuple(_header(message, each) for each in ("From", "To", "Date", "Subject")))
+            begins.append(len(found.text))
+            found.begin(rows[-1][-1] or f"message {number}")
             for at, line in (*lines, (0, "")):
                 found.put(line, first + at)
             found.notes += _left_out(message)
         if not found.places:
             raise DataError(f"damaged mail: {found.notes[0]}")
-        return [found.document("mail", found.places[0][1] if len(starts) == 1 else "")]
+        document = found.document("mail", found.places[0][1] if len(starts) == 1 else "")
+        columns = ("from", "to", "date", "subject")
+        table = Table(kind="mail", columns=columns, rows=tuple(rows), lines=tuple(begins))
+        return [attrs.evolve(document, tables=(table,))]
 
 
 def _message(message: Message, source: list[str]) -> Iterator[tuple[int, str]]:

@@ -9,9 +9,10 @@ from typing import ClassVar
 
 import attrs
 
-from lior.interfaces import ParsedDocument
+from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode
 from lior_plugins.readers.notes import titles_of
+from lior_plugins.readers.tables import barred, delimited
 
 _MARKUP = ".md .markdown .mdown .mkd .rst .rest .qmd .rmd .adoc .asciidoc"
 _CODE = (
@@ -62,7 +63,25 @@ class PlainText:
         places = _messages(text.split("\n")) if not kind and _messages(head) else ()
         kind = kind or ("chat" if places else "log" if _is_log(head) else "prose")
         title, titles = titles_of(text) if kind == "markdown" else ("", ())
-        return [ParsedDocument(text=text, kind=kind, title=title, places=places, titles=titles, notes=notes)]
+        lines = text.split("\n") if kind in ("markdown", "chat") else []
+        tables = barred(lines) if kind == "markdown" else _chat(lines) if places else ()
+        return [
+            ParsedDocument(
+                text=text, kind=kind, title=title, places=places, titles=titles, notes=notes, tables=tables
+            )
+        ]
+
+
+def _chat(lines: list[str]) -> tuple[Table, ...]:
+    """The messages of a chat as a table; lines without a sender go on with the message before."""
+    rows, starts = list[tuple[str, str, str]](), list[int]()
+    for number, line in enumerate(lines):
+        if match := _MESSAGE.match(line):
+            rows.append((match["when"], match["who"], line[match.end() :].strip()))
+            starts.append(number)
+        elif rows and line.strip():
+            rows[-1] = (*rows[-1][:2], f"{rows[-1][2]} {line.strip()}")
+    return (Table(kind="chat", columns=("date", "from", "text"), rows=tuple(rows), lines=tuple(starts)),)
 
 
 def _messages(lines: list[str]) -> tuple[tuple[int, str], ...]:
@@ -100,24 +119,33 @@ class Rows:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "rows"; a row has the number of its first line."""
         text, notes = decode(data)
-        if '"' not in text:
-            return [ParsedDocument(text=text, kind="rows", notes=notes)]
         source = text.split("\n")
+        delimiter = _delimiter(source[0], PurePath(name.lower()).suffix)
+        if '"' not in text:
+            tables = delimited(source, delimiter)
+            return [ParsedDocument(text=text, kind="rows", notes=notes, tables=tables)]
         try:
-            starts = _starts(source, PurePath(name.lower()).suffix)
+            starts = _starts(source, delimiter)
         except csv.Error:
             notes = (*notes, "quotes that do not match; each line is taken for a row")
             return [ParsedDocument(text=text, kind="rows", notes=notes)]
         ends = [*starts[1:], len(source)]
         rows = [" ".join(source[a:b]) for a, b in zip(starts, ends, strict=True)]
         return [
-            ParsedDocument(text="\n".join(rows), kind="rows", lines=tuple(a + 1 for a in starts), notes=notes)
-        ]
+            ParsedDocument(
+                text="\n".join(rows), kind="rows", lines=tuple(a + 1 for a in starts), notes=notes,
+                tables=delimited(rows, delimiter),
+            )
+        ]  # fmt: skip
 
 
-def _starts(source: list[str], suffix: str) -> list[int]:
+def _delimiter(head: str, suffix: str) -> str:
+    """What stands between the cells of a row."""
+    return max(",;\t|", key=head.count) if suffix == ".csv" else "\t" if suffix != ".psv" else "|"
+
+
+def _starts(source: list[str], delimiter: str) -> list[int]:
     """First line of each row, from 0."""
-    delimiter = max(",;\t|", key=source[0].count) if suffix == ".csv" else "\t" if suffix != ".psv" else "|"
     rows = csv.reader((line + "\n" for line in source), delimiter=delimiter, strict=True)
     starts = [0]
     for _ in rows:

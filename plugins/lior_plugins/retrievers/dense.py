@@ -143,9 +143,10 @@ def candidates(index: InvertedIndex, question: str, others: np.ndarray | None = 
     told /= max(told.sum(), 1e-9)
     own = float(told @ asked.own)
     total = cosines + (WORDS + EXACT * own) * words + _likelier(index)
-    rows = np.union1d(best(total, CANDIDATES), best(words, CANDIDATES))
+    every = np.ones(len(index), bool) if index.allowed is None else index.allowed
+    rows = np.union1d(_among(every, total), _among(every, words))
     if others is not None:
-        rows = np.union1d(rows, best(np.where(others, total, -np.inf), min(CANDIDATES, int(others.sum()))))
+        rows = np.union1d(rows, _among(others & every, total))
     rows = rows if asked.whole.any() or words.any() else rows[:0]
     shares = np.minimum(told @ word_vectors.likest(space, asked.worth, rows), 1)
     scores = (total[rows] + NEAR_WORDS * shares) / _ALL
@@ -154,6 +155,11 @@ def candidates(index: InvertedIndex, question: str, others: np.ndarray | None = 
     return Candidates(
         query, asked, rows, cosines[rows], words[rows], shares[order], scores[order], own, method
     )
+
+
+def _among(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The best of ``rows``, bool ``(N,)``, by their scores."""
+    return best(np.where(rows, scores, -np.inf), min(CANDIDATES, int(rows.sum())))
 
 
 def _asked(space: Space, query: Query) -> Asked:

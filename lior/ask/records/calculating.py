@@ -1,0 +1,69 @@
+"""Calculating: the answer to a question that asks for a calculation, or why it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+
+from lior.ask.answering import Answer
+from lior.ask.filters import Filters, Known
+from lior.ask.records.execution import executed
+from lior.ask.records.grammar import parsed
+from lior.ask.records.plan import Unclear
+from lior.ask.records.planning import planned
+from lior.ask.records.words import has_word
+from lior.interfaces import Passage
+
+CONFIDENCE = 0.95
+"""That a calculation is what the question asks for: of the fitting questions that were calculated."""
+METHOD = "calculated from rows"
+
+
+def calculated(
+    question: str, known: Known, filters: Filters, today: date, top: int, quoted: Callable[[], Answer]
+) -> Answer:
+    """The calculation that a question asks for, or the answer that ``quoted`` gives.
+
+    Parameters
+    ----------
+    today
+        The day from which "last week" is told.
+    quoted
+        Answers with a passage. A calculation that is refused for words that name nothing gives way to a
+        passage that has all words of the question.
+    """
+    request = parsed(question, today)
+    if request is None:
+        return quoted()
+    try:
+        plan = planned(request, known, filters, question)
+        if plan is None:
+            return quoted()
+        result, said = executed(plan, request)
+    except Unclear as unclear:
+        if unclear.words:
+            answer = quoted()
+            words = [word.text for word in request.words]
+            if answer.found and answer.answer and _speaks(answer.answer, words):
+                return answer
+        return Answer(
+            question=question, found=False, confidence=0.0, answer=None, passages=(), method=METHOD,
+            note="it is not clear what is to be calculated", said=unclear.said,
+        )  # fmt: skip
+    single = result.rows[0] if len(result.rows) == 1 and result.operation not in ("count", "list") else None
+    return Answer(
+        question=question,
+        found=True,
+        confidence=CONFIDENCE,
+        answer=single,
+        passages=tuple((row, CONFIDENCE) for row in result.rows[:top]),
+        evidence=({},) * min(len(result.rows), top),
+        method=METHOD,
+        said=said,
+        result=result,
+    )
+
+
+def _speaks(passage: Passage, words: Sequence[str]) -> bool:
+    """Whether a passage has all of some words."""
+    return all(has_word(f"{passage.text} {passage.context}", word) for word in words)

@@ -1,0 +1,61 @@
+"""Changes of files, as the file system tells of them; with the package watchfiles."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from threading import Event
+
+from lior.reading.finding import FOREIGN
+
+_AGAIN = 60.0
+"""Seconds after which files are looked at without a change: some file systems tell of none."""
+
+
+def changes(
+    roots: Sequence[Path], *, rest: float = 1.0, longest: float = 10.0, stop: Event | None = None
+) -> Iterator[None]:
+    """Yield when watching has begun, when changes have settled, and every minute; no change is missed.
+
+    Changes inside folders that are left out, hidden ones for instance, do not count.
+
+    Parameters
+    ----------
+    roots
+        Folders, with all below them.
+    rest, longest
+        Seconds without a further change after which changes are told, and after which they are so anyway.
+    stop
+        Ends it when it is set.
+
+    Raises
+    ------
+    OSError, RuntimeError
+        When they cannot be watched, for instance because there are too many folders.
+    """
+    from watchfiles import watch
+
+    last = -_AGAIN
+    step = int(1000 * rest)
+    found = watch(
+        *{str(root) for root in roots}, watch_filter=_seen([root.absolute() for root in roots]),
+        yield_on_timeout=True, step=step, debounce=int(1000 * longest), rust_timeout=step, stop_event=stop,
+    )  # fmt: skip
+    for changed in found:
+        if changed or time.monotonic() - last >= _AGAIN:
+            yield
+            last = time.monotonic()
+
+
+def _seen(roots: Sequence[Path]) -> Callable[[object, str], bool]:
+    """Whether a path that has changed is in no folder that is left out of each of ``roots``."""
+
+    def seen(_: object, changed: str) -> bool:
+        path = Path(changed)
+        folders = [path.relative_to(root).parts[:-1] for root in roots if path.is_relative_to(root)]
+        return not folders or any(
+            not any(part.startswith(".") or part in FOREIGN for part in parts) for parts in folders
+        )
+
+    return seen
