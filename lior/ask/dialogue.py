@@ -97,10 +97,7 @@ class Dialogue:
         return turn
 
     def _turn(self, message: str, question: str, inherited: tuple[str, ...] = ()) -> Turn:
-        answer = attrs.evolve(self._ask(question, DEPTH), question=message)
-        quoted = (answer.answer,) if answer.answer else ()
-        others = tuple(passage for passage, _ in answer.passages if passage not in quoted)
-        return Turn(message=message, answer=answer, inherited=inherited, passages=(*quoted, *others))
+        return turn_of(message, attrs.evolve(self._ask(question, DEPTH), question=message), inherited)
 
     def _about_last(self, turn: Turn) -> Turn:
         """A task that names nothing is about what was quoted."""
@@ -201,6 +198,13 @@ class Dialogue:
         if best is None:
             return _nothing(turn, (), words)
         return _quoting(turn, best[1], min(turn.answer.confidence, _PERHAPS if kind else _DOUBTFUL))
+
+
+def turn_of(message: str, answer: Answer, inherited: tuple[str, ...] = ()) -> Turn:
+    """A turn with an answer as it was given."""
+    quoted = (answer.answer,) if answer.answer else ()
+    others = tuple(passage for passage, _ in answer.passages if passage not in quoted)
+    return Turn(message=message, answer=answer, inherited=inherited, passages=(*quoted, *others))
 
 
 def confirmed(turn: Turn, passage: Passage) -> str:

@@ -200,14 +200,9 @@ def reply(message: str, index: Index, top: int) -> Answer | None:
 def _said(message: str, language: str, kind: str, passages: Sequence[tuple[Passage, float]]) -> Answer:
     line = _forms()[language]["lines"][kind]
     return Answer(
-        question=message,
-        found=False,
-        confidence=0.0,
-        answer=None,
-        passages=tuple(passages),
-        method="",
-        said=line,
-    )
+        question=message, found=False, confidence=0.0, answer=None, passages=tuple(passages),
+        evidence=({},) * len(passages), method="", said=line,
+    )  # fmt: skip
 
 
 def about(wanted: Task, index: Index, top: int) -> list[tuple[Passage, float]]:
