@@ -160,6 +160,15 @@ def test_a_summary_shows_the_beginning_of_what_it_names(notes):
     ]
 
 
+def test_a_passage_is_no_list(notes):
+    assert "program" in notes.ask("which program has less priority?").answer.text
+    for message in ("list all programs", "Zeig mir alle programs"):
+        answer = notes.ask(message)
+        assert (answer.found, answer.confidence, answer.answer) == (False, 0.0, None)
+        assert answer.said
+        assert answer.passages
+
+
 def test_what_is_no_small_talk_is_looked_for(notes):
     assert "audit" in notes.ask("thanks for the summary of what?").answer.text
     assert "priority" in notes.ask("nice").answer.text, "a document has this name"

@@ -54,7 +54,7 @@ def test_a_follow_up_is_handed_over_with_its_subject(served, server):  # noqa: F
 
 def test_a_task_gets_the_document_that_it_names(served, server):  # noqa: F811
     server.says("Two dates [1].")
-    first, *_, last = composed(served, "please summarise the house notes")
+    *_, last = composed(served, "please summarise the house notes")
     assert last["reply"]["cited"] == [1]
     asked = server.requests[0][2]["messages"][-1]["content"]
     assert "serviced in October" in asked
