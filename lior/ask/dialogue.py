@@ -92,10 +92,9 @@ class Dialogue:
                 return self.last
         said = read(question)
         goes_on = self._calculated and (said.marked or only_operates(said.own))
-        turn = self._carried_on(message, said) if goes_on else None
-        if turn:
-            self.last = turn
-            return turn
+        if goes_on and (carried := self._carried_on(message, said)):
+            self.last = carried
+            return carried
         inherited = tuple(word for word in self._subject if word not in said.own)
         if not inherited or (len(said.own) > 1 and not said.marked):
             turn = self._turn(message, question)

@@ -116,8 +116,8 @@ class Message:
         for asked, wanted in _KINDS:
             if asked.search(self.text):
                 return bool(wanted.search(text))
-        wanted = expected(self.text)
-        return bool(wanted.search(text)) if wanted else None
+        usual = expected(self.text)
+        return bool(usual.search(text)) if usual else None
 
 
 def read(message: str) -> Message:
