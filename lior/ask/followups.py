@@ -19,7 +19,7 @@ _BEGINS = re.compile(
 )
 _PRONOUN = re.compile(
     r"\b((?<!\bis )it|its|it(?=['’]s)|they|them|their|theirs|he|him|his|she|her|hers"
-    r"|(?<!no )(?<!any )ones?(?! of)|there(?=\W*$)"
+    r"|(?<!no )(?<!any )ones?(?! of)|(?<!is )(?<!are )(?<!was )(?<!were )there(?=\W*$)"
     r"|th(is|at|ese|ose)(?=\W*$| (is|was|are|were|ones?|do|does|did|cost\w*|mean\w*|happen\w*)\b)"
     r"|is it(?! (true|possible|worth|known|raining|snowing|allowed))"
     r"|er|ihn|ihm|ihr(e[nmrs]?)?|seine[nmrs]?|sein(?! *\W*$)|sie|es(?!\W* (gibt|geht))|dessen|deren"
