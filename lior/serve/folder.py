@@ -173,7 +173,8 @@ class FolderSource:
         ]
         return {
             "name": self.name, "collections": collections, **self.current.counts(), "model": False,
-            "editable": False, "syncs": False, "working": None, "waiting": 0, "lost": [], "unread": self._reader.left, "confirms": True,
+            "editable": False, "syncs": False, "working": None, "waiting": 0, "lost": [],
+            "unread": self._reader.left, "confirms": True,
         }  # fmt: skip
 
     def close(self, seconds: float) -> bool:

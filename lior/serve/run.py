@@ -267,8 +267,8 @@ class RunSource:
         """What is served and what is being done, ready for JSON."""
         return {
             "name": self.name, "collections": [], **self.current.counts(), "model": True,
-            "editable": self.editable, "syncs": bool(self.folders), "working": self.working, "waiting": self._queue.qsize(),
-            "lost": list(self.lost), "confirms": self.editable,
+            "editable": self.editable, "syncs": bool(self.folders), "working": self.working,
+            "waiting": self._queue.qsize(), "lost": list(self.lost), "confirms": self.editable,
         }  # fmt: skip
 
 
