@@ -18,13 +18,24 @@ import click
 from platformdirs import user_cache_path
 
 from lior.ask.serialise import answer_record
-from lior.errors import DataError, LiorError, UsageError, quantity
-from lior_cli.options import PluginName, TextPath, WholeNumber, is_run, run_among
+from lior.errors import DataError, EndpointError, LiorError, UsageError, quantity
+from lior_cli.options import (
+    PluginName,
+    TextPath,
+    WholeNumber,
+    endpoint_of,
+    endpoint_option,
+    is_run,
+    run_among,
+)
 from lior_cli.passages import echo_answer, echo_reasons, listed, style
 from lior_cli.sources import plain
+from lior_cli.wording import echo_reply
 
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
+    from lior.ask.composing import Material
+    from lior.ask.endpoint import Endpoint
     from lior.ask.filters import Filters
     from lior.ask.index import Index
     from lior.ask.surroundings import Lines
@@ -65,6 +76,7 @@ _DEEPEST = 1000
 @click.option(
     "--trec", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT", help="Run file of --batch."
 )
+@endpoint_option
 @click.option("--explain", is_flag=True, help="Say what each passage was ranked by.")
 @click.option("--no-cache", is_flag=True, help="Index anew, and keep nothing on the disk.")
 @click.option("--verbose", is_flag=True, help="Say what was read and skipped, and how it was ranked.")
@@ -82,6 +94,7 @@ def ask(
     as_json: bool,
     batch: Path | None,
     trec: Path | None,
+    endpoint: tuple[str, str] | None,
     explain: bool,
     no_cache: bool,
     verbose: bool,
@@ -101,7 +114,10 @@ def ask(
                 "--batch ranks all documents: --from, --after, --before, --kind and --in do not apply"
             )
         where, question = (words, "") if batch else _divided(words)
-        here = retriever or no_cache or batch or opened or context is not None
+        if endpoint and (as_json or opened or batch):
+            raise UsageError("--with prints a reply: --json, --open and --batch do not apply")
+        model = endpoint_of(endpoint)
+        here = retriever or no_cache or batch or opened or context is not None or model
         asked = None if here else _served(where, question, top, filters)
         if asked is not None:
             index, answer = asked
@@ -109,11 +125,16 @@ def ask(
             index = _opened(where, retriever, cache=not no_cache)
             if batch and trec:
                 return _batch(index, batch, trec)
-            answer = index.ask(question, max(top, opened or 0), _filters(filters))
+            most = max(top, opened or 0, 8 if model else 0)
+            answer = index.ask(question, most, _filters(filters))
     except LiorError as error:
         error.exit_code = FAILED
         raise
-    passages = listed(answer)
+    if model:
+        answer, given = _prepared(index, answer)
+        if given and _worded(index, model, given):
+            return 0 if answer.found else NOT_FOUND
+    passages = listed(answer)[:top] if model else listed(answer)
     if opened:
         return _edit(index, passages, opened)
     if as_json:
@@ -259,6 +280,25 @@ def _around(index: Index, passage: Passage, count: int) -> Lines:
         return around(file_texts(path), passage, count)
     except OSError as error:
         raise DataError(f"{path}: cannot be read now ({error.strerror or error})") from error
+
+
+def _prepared(index: Index, answer: Answer) -> tuple[Answer, Material | None]:
+    """The answer, and what a model needs to put it into words."""
+    from lior.ask.composing import prepared
+    from lior.ask.dialogue import turn_of
+
+    turn, given = prepared(turn_of(answer.question, answer), index)
+    return turn.answer, given
+
+
+def _worded(index: Index, model: Endpoint, given: Material) -> bool:
+    """Print a model's reply; whether it came."""
+    try:
+        echo_reply(index, model, given, live=sys.stdout.isatty())
+    except EndpointError as error:
+        click.echo(f"lior: error: {error}; what was found:", err=True)
+        return False
+    return True
 
 
 # --- editor and run files ---

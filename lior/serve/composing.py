@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from lior.ask.composing import Material, material
+from lior.ask.composing import Material, prepared
 from lior.ask.dialogue import Turn
 from lior.ask.endpoint import Endpoint, checked
 from lior.ask.serialise import answer_record, passage_record
@@ -31,8 +31,7 @@ async def compose(server: Server, request: Request, form: ComposeRequest) -> Any
 
 
 def _found(version: Version, form: ComposeRequest) -> tuple[Turn, Material | None]:
-    turn = converse(version, form.messages, form.filters)
-    return turn, material(turn, version.index.of_document)
+    return prepared(converse(version, form.messages, form.filters), version.index)
 
 
 async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIterator[dict[str, Any]]:
@@ -47,7 +46,14 @@ async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIte
         text += piece
         yield {"text": piece}
     reply = checked(text.strip(), given.passages)
-    yield {"reply": {"text": reply.text, "cited": list(reply.cited), "wrong": reply.wrong}}
+    yield {
+        "reply": {
+            "text": reply.text,
+            "cited": list(reply.cited),
+            "wrong": reply.wrong,
+            "unfounded": list(reply.unfounded),
+        }
+    }
 
 
 async def _pieces(server: Server, endpoint: Endpoint, given: Material) -> AsyncIterator[str]:

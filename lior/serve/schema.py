@@ -74,7 +74,8 @@ class ComposeRequest(QuestionRequest):
     the passages that the model is given, each with its ``number``; where these are none, nothing else comes:
     the answer is said, calculated, or not found. Then ``text``, piece by piece, and at the end ``reply``: the
     whole ``text`` with a mark behind each citation and quotation that is not in the sources, the numbers
-    ``cited``, and how many are ``wrong``. An ``error`` ends the stream instead; ``[DONE]`` comes last.
+    ``cited``, how many things are ``wrong``, and these as they stand in the text, ``unfounded``. An ``error``
+    ends the stream instead; ``[DONE]`` comes last.
     """
 
 
