@@ -83,6 +83,9 @@ class Page:
             **dict.fromkeys(("question", "talk", "beside", "list", "api", *_FILTERS), ""),
             "filtering": "".join(f" · {parts[name]}" for name in _FILTERS if name in parts),
             "composer": escape(state["composer"]),
+            "collections": "".join(
+                f"<option>{escape(each['name'])}</option>" for each in state["collections"]
+            ),
             "documents": f"{state['documents']:,}",
             "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
             "confirms": "yes" if state["confirms"] else "no",
