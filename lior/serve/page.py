@@ -46,6 +46,8 @@ _OPENSEARCH = """<?xml version="1.0" encoding="UTF-8"?>
 """
 _FILTERS = "sender", "after", "before", "kind", "path"
 """Fields of the form and of the address that limit where an answer is looked for."""
+_PLACES = 100
+"""Folders that are suggested for one of them."""
 _NEAREST = 3
 """Passages that are shown where none answers."""
 
@@ -82,6 +84,7 @@ class Page:
             "begun": "begun" if parts.get("talk") or parts.get("beside") else "",
             **dict.fromkeys(("question", "talk", "beside", "list", "api", *_FILTERS), ""),
             "filtering": "".join(f" · {parts[name]}" for name in _FILTERS if name in parts),
+            "places": "".join(f"<option>{escape(each)}</option>" for each in self._places()),
             "composer": escape(state["composer"]),
             "documents": f"{state['documents']:,}",
             "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
@@ -94,6 +97,11 @@ class Page:
             **{f"at_{name}": 'aria-current="page"' if name == pane else "" for name in ("ask", "documents")},
         }  # fmt: skip
         return HTMLResponse(self._frame.substitute(found | parts), status)
+
+    def _places(self) -> list[str]:
+        """The first folders in the names of documents: those that are served, where these are several."""
+        names = self._server.version.names
+        return sorted({name.partition("/")[0] for name in names if "/" in name})[:_PLACES]
 
     async def ask(self, request: Request) -> Response:
         """The box for questions, and the answer to the one in the address."""
@@ -113,7 +121,8 @@ class Page:
             refusal = http_error(error)
             told = _notice(str(refusal))
             return self._framed("ask", refusal.status, question=escape(question), talk=told, **shown)
-        beside = answer.answer or next((passage for passage, _ in answer.passages), None)
+        rows = answer.result.rows if answer.result else ()
+        beside = answer.answer or next(iter((*rows, *(passage for passage, _ in answer.passages))), None)
         around = await self._server.in_executor(documents.passage_lines, version, beside) if beside else None
         lines = _lines(around) if around else ""
         return self._framed("ask", question=escape(question), talk=_turn(answer), beside=lines, **shown)
@@ -197,13 +206,13 @@ def _turn(answer: Answer) -> str:
     if answer.said or answer.result:
         head = _spoken(answer)
     elif answer.answer:
-        word = in_words(answer.confidence)
-        sure = f'<span class="sure" data-likely="{word}">{word}, {answer.confidence:.0%}</span>'
-        head = f'<blockquote class="quote">{_quote(answer)}</blockquote>{_where(answer.answer, sure)}'
+        head = (
+            f'<blockquote class="quote">{_quote(answer)}</blockquote>{_where(answer.answer, _sure(answer))}'
+        )
     else:
         head = _notice(f"Nothing in the documents speaks of it: {answer.note}.")
     others = [passage for passage, _ in answer.passages if passage != answer.answer]
-    others = others if answer.answer else others[:_NEAREST]
+    others = [] if answer.result else others if answer.answer else others[:_NEAREST]
     more = f"{len(others)} more passage{'s' * (len(others) != 1)}"
     title = more if answer.answer else "The nearest passages"
     shown = _listed(title, others, open=not answer.answer and not answer.said)
@@ -215,11 +224,18 @@ def _spoken(answer: Answer) -> str:
     result = answer.result
     if result is None:
         return f'<p class="saying">{escape(answer.said)}</p>'
-    said = f'<p class="saying">{escape(answer.said or f"{result.value}: {result.about}")}</p>'
+    text = escape(answer.said or f"{result.value}: {result.about}")
+    said = f'<p class="saying">{text}{_sure(answer)}</p>'
     if result.arithmetic:
         said += f'<p class="arithmetic">{escape(result.arithmetic)}</p>'
     count = len(result.rows)
     return said + _listed(f"{count} row{'s' * (count != 1)} used", result.rows, open=count <= 10)
+
+
+def _sure(answer: Answer) -> str:
+    """The confidence as a word and a number."""
+    word = in_words(answer.confidence)
+    return f' <span class="sure" data-likely="{word}">{word}, {answer.confidence:.0%}</span>'
 
 
 def _listed(title: str, passages: Sequence[Passage], *, open: bool) -> str:
