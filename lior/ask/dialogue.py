@@ -93,10 +93,9 @@ class Dialogue:
                 return self.last
         said = read(question)
         goes_on = self._calculated and (said.marked or only_operates(said.own))
-        turn = self._carried_on(message, said) if goes_on else None
-        if turn:
-            self.last = turn
-            return turn
+        if goes_on and (carried := self._carried_on(message, said)):
+            self.last = carried
+            return carried
         inherited = tuple(word for word in self._subject if word not in said.own)
         if not inherited or (len(said.own) > 1 and not said.marked):
             turn = self._turn(message, question)
@@ -255,6 +254,7 @@ def _nothing(turn: Turn, own: Sequence[str], names: Sequence[str]) -> Turn:
     what = " and ".join(map(repr, [*own, *names][:3]))
     answer = attrs.evolve(
         turn.answer, found=False, confidence=min(turn.answer.confidence, 0.1), answer=None, block=None,
+        said="", result=None,
         note=turn.answer.note or f"no passage answers it that is about {what}",
     )  # fmt: skip
     return attrs.evolve(turn, answer=answer)

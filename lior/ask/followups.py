@@ -19,7 +19,7 @@ _BEGINS = re.compile(
 )
 _PRONOUN = re.compile(
     r"\b((?<!\bis )it|its|it(?=['’]s)|they|them|their|theirs|he|him|his|she|her|hers"
-    r"|(?<!no )(?<!any )ones?(?! of)|there(?=\W*$)"
+    r"|(?<!no )(?<!any )ones?(?! of)|(?<!is )(?<!are )(?<!was )(?<!were )there(?=\W*$)"
     r"|th(is|at|ese|ose)(?=\W*$| (is|was|are|were|ones?|do|does|did|cost\w*|mean\w*|happen\w*)\b)"
     r"|is it(?! (true|possible|worth|known|raining|snowing|allowed))"
     r"|er|ihn|ihm|ihr(e[nmrs]?)?|seine[nmrs]?|sein(?! *\W*$)|sie|es(?!\W* (gibt|geht))|dessen|deren"
@@ -116,8 +116,8 @@ class Message:
         for asked, wanted in _KINDS:
             if asked.search(self.text):
                 return bool(wanted.search(text))
-        wanted = expected(self.text)
-        return bool(wanted.search(text)) if wanted else None
+        usual = expected(self.text)
+        return bool(usual.search(text)) if usual else None
 
 
 def read(message: str) -> Message:

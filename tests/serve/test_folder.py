@@ -53,6 +53,16 @@ def test_the_answer_and_its_lines(of_folder):
     assert "passages" in of_folder.get("/metrics").text
 
 
+def test_filters_of_a_request(of_folder):
+    def ask(**given):
+        return of_folder.post("/api/ask", json={"question": QUESTION} | given)
+
+    assert ask(path="house.md", kind="note").json()["found"]
+    assert not ask(path="house.md", before="2001").json()["passages"]
+    assert ask(after="soon").status_code == 400
+    assert "is no date with a year" in ask(after="soon").json()["error"]["message"]
+
+
 def test_an_answer_has_one_shape(folder, of_folder, command, monkeypatch, tmp_path):
     """Of the command, JSON, MCP and chats."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
