@@ -46,8 +46,6 @@ _OPENSEARCH = """<?xml version="1.0" encoding="UTF-8"?>
 """
 _FILTERS = "sender", "after", "before", "kind", "path"
 """Fields of the form and of the address that limit where an answer is looked for."""
-_PLACES = 100
-"""Folders that are suggested for one of them."""
 _NEAREST = 3
 """Passages that are shown where none answers."""
 
@@ -84,8 +82,10 @@ class Page:
             "begun": "begun" if parts.get("talk") or parts.get("beside") else "",
             **dict.fromkeys(("question", "talk", "beside", "list", "api", *_FILTERS), ""),
             "filtering": "".join(f" · {parts[name]}" for name in _FILTERS if name in parts),
-            "places": "".join(f"<option>{escape(each)}</option>" for each in self._places()),
             "composer": escape(state["composer"]),
+            "collections": "".join(
+                f"<option>{escape(each['name'])}</option>" for each in state["collections"]
+            ),
             "documents": f"{state['documents']:,}",
             "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
             "confirms": "yes" if state["confirms"] else "no",
@@ -97,11 +97,6 @@ class Page:
             **{f"at_{name}": 'aria-current="page"' if name == pane else "" for name in ("ask", "documents")},
         }  # fmt: skip
         return HTMLResponse(self._frame.substitute(found | parts), status)
-
-    def _places(self) -> list[str]:
-        """The first folders in the names of documents: those that are served, where these are several."""
-        names = self._server.version.names
-        return sorted({name.partition("/")[0] for name in names if "/" in name})[:_PLACES]
 
     async def ask(self, request: Request) -> Response:
         """The box for questions, and the answer to the one in the address."""

@@ -9,15 +9,10 @@ from xml.etree import ElementTree
 
 import attrs
 import pytest
-from starlette.testclient import TestClient
 
 from lior.ask.answering import Answer
 from lior.interfaces import Passage, Result
-from lior.serve.app import build
-from lior.serve.folder import FolderSource
-from lior.serve.limits import Settings
 from lior.serve.page import _turn
-from lior.serve.server import Server
 from tests.serve.browser import Browser
 from tests.serve.servers import PLAN, running
 
@@ -39,18 +34,6 @@ def test_filters_of_the_address_need_no_script(of_folder):
     assert 'name="path" value="plan.txt"' in text
     reply = of_folder.get("/", params=asked | {"after": "<i>soon"})
     assert (reply.status_code, "&lt;i&gt;soon&#x27; is no date" in reply.text) == (400, True)
-
-
-def test_one_of_several_folders_is_suggested(tmp_path):
-    for name, text in (("home", "The boiler is blue."), ("work", "The boiler is green.")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "a.txt").write_text(text)
-    server = Server(Settings(paths=()), FolderSource([tmp_path / "home", tmp_path / "work"]))
-    with TestClient(build(server), base_url="http://localhost") as client:
-        assert '"places"><option>home</option><option>work</option></datalist>' in client.get("/").text
-        found = client.get("/", params={"q": "Where is the boiler?", "path": "work"}).text
-        assert '<span class="said">The boiler is green.</span>' in found
-    assert server.close(5)
 
 
 def test_what_is_calculated_or_said_needs_no_script():
