@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
@@ -26,12 +26,12 @@ from lior.serve.sources import Version
 async def compose(server: Server, request: Request, form: ComposeRequest) -> Any:
     """Answer a message in a language model's words, as server-sent events: sources, pieces, checked reply."""
     version = await server.latest()
-    turn, given = await server.in_question_executor(_found, version, form.messages)
+    turn, given = await server.in_question_executor(_found, version, form)
     return StreamingResponse(events(_parts(server, turn, given)), media_type="text/event-stream")
 
 
-def _found(version: Version, messages: Sequence[str]) -> tuple[Turn, Material | None]:
-    return prepared(converse(version, messages), version.index)
+def _found(version: Version, form: ComposeRequest) -> tuple[Turn, Material | None]:
+    return prepared(converse(version, form.messages, form.filters), version.index)
 
 
 async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIterator[dict[str, Any]]:

@@ -223,6 +223,21 @@ def slides() -> bytes:
     return buffer.getvalue()
 
 
+def picture(*lines: str, form: str = "PNG", pages: int = 1) -> bytes:
+    """A picture of lines of text; parts of a line that a tab divides stand apart."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.new("RGB", (640, 30 + 60 * len(lines)), "white")
+    font, draw = ImageFont.load_default(size=28), ImageDraw.Draw(image)
+    for number, line in enumerate(lines):
+        for part, text in enumerate(line.split("\t")):
+            draw.text((20 + 380 * part, 20 + 60 * number), text, fill="black", font=font)
+    buffer = BytesIO()
+    more = {"save_all": True, "append_images": [image] * (pages - 1)} if pages > 1 else {}
+    image.save(buffer, form, **more)
+    return buffer.getvalue()
+
+
 SAMPLES = {
     "a.md": b"# Title\n\nText.\n",
     "a.py": b"def f():\n    return 1\n",
@@ -239,6 +254,7 @@ SAMPLES = {
     "a.epub": EPUB,
     "a.xlsx": workbook(),
     "a.pptx": slides(),
+    "a.png": picture("The boiler"),
     "a.zip": zipped(
         **{"notes__boiler.md": "The pressure is 1.5 bar.\n", "list.jsonl": '{"_id": 1, "text": "x"}\n'}
     ),

@@ -40,13 +40,13 @@ def test_a_folder_is_read_without_what_is_no_text(tmp_path, caplog):
     for name in ("z.txt", "sub/a.md", "sub/deep/b", ".hidden", ".git/config"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
-    (tmp_path / "image.png").write_bytes(b"\x89PNG\0\0")
+    (tmp_path / "image.raw").write_bytes(b"\x89PNG\0\0")
     (tmp_path / "empty.txt").write_bytes(b"")
     (tmp_path / "damaged.gz").write_bytes(b"no gzip")
     with caplog.at_level(logging.INFO, "lior"):
         files = read_files([str(tmp_path)])
     assert {file.name: file.reason for file in files} == {
-        "z.txt": None, "sub/a.md": None, "sub/deep/b": None, "image.png": SkipReason.BINARY,
+        "z.txt": None, "sub/a.md": None, "sub/deep/b": None, "image.raw": SkipReason.BINARY,
         "empty.txt": SkipReason.EMPTY, "damaged.gz": SkipReason.BAD_ARCHIVE,
     }  # fmt: skip
     assert "5 skipped (2 × hidden; 1 × " in caplog.text

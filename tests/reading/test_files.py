@@ -325,7 +325,8 @@ def test_files_are_read_again_when_what_reads_them_is_installed(mine, tmp_path, 
     assert update() == ([], ["a.need", "c.shout"])  # what has no suffix of a reader may be read by any
     mine.register("reader", "shouting", Shouting)
     assert update() == ([], ["c.shout"])
-    assert Index(tmp_path).ask("What is in shout?").answer.text == "THE BOILER OF C.SHOUT"
+    index = Index(tmp_path)
+    assert "THE BOILER OF C.SHOUT" in [index.passage(row).text for row in range(len(index))]
     assert update() == ([], [])
 
 

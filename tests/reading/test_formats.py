@@ -10,11 +10,12 @@ import pytest
 
 from lior.ask.chunking import chunk
 from lior.ask.index import Index
-from lior.errors import DataError
+from lior.errors import DataError, MissingPackage
 from lior.interfaces import ParsedDocument
 from lior.reading.parsing import parse_bytes
 from lior.testing.readers import check_document
-from tests.reading.samples import ODS, SAMPLES, one, sourced, zipped
+from lior_plugins.readers import pictures
+from tests.reading.samples import ODS, ODT, SAMPLES, one, picture, sourced, zipped
 
 
 def table_of(document: ParsedDocument) -> list[tuple[str, ...]]:
@@ -85,6 +86,21 @@ def test_slides_with_their_notes():
         ("# Boiler", "slide 1"), ("Say that the key is under the mat.", "slide 1, notes"),
         ("pump | 7 W", "slide 2"),
     ]  # fmt: skip
+
+
+def test_tables_of_office_documents_have_their_rows():
+    from docx import Document
+
+    document, buffer = Document(), BytesIO()
+    made = document.add_table(2, 2)
+    for cell, text in zip(made._cells, ("name", "phone", "Ada", "12"), strict=True):
+        cell.text = text
+    document.save(buffer)
+    second = "<table:table-row><table:table-cell><text:p>Ada</text:p></table:table-cell>"
+    second += "<table:table-cell/></table:table-row>"
+    odt = zipped(mimetype="", **{"content.xml": ODT.replace("</table:table>", second + "</table:table>")})
+    assert table_of(one(buffer.getvalue(), "a.docx")) == [("name", "phone"), ("Ada", "12")]
+    assert table_of(one(odt, "a.odt")) == [("a", "b"), ("Ada", "")]
 
 
 def test_events_of_a_calendar():
@@ -211,3 +227,42 @@ def refused(data: bytes) -> str:
     with pytest.raises(DataError) as error:
         parse_bytes(data, "a.zip")
     return str(error.value)
+
+
+# --- pictures ---
+
+
+def test_text_is_recognised_in_pictures_and_scanned_pages(monkeypatch):
+    monkeypatch.setenv("LD_LIBRARY_PATH", "")  # OpenCV changes it
+    pytest.importorskip("rapidocr")
+    lines = ["The boiler key is blue.", "Room: 38 m", "Total\t12.50"]
+    document = one(picture(*lines), "scan.png")
+    assert document.text.split("\n") == [*lines[:2], "Total  12.50"]
+    assert document.notes == (pictures.NOTE,)
+    document = one(picture(lines[0], form="PDF"), "scan.pdf")
+    assert (document.text, document.places) == (lines[0], ((0, "page 1"),))
+
+
+def test_pictures_have_bounds(monkeypatch):
+    monkeypatch.setattr(pictures, "can_recognise", lambda: True)
+    monkeypatch.setattr(pictures, "recognised", lambda picture: [f"{picture.shape}"])
+    monkeypatch.setattr(pictures, "PAGES", 2)
+    monkeypatch.setattr(pictures, "SIDE", 320)
+    document = one(picture("x", form="TIFF", pages=3), "scan.tiff")
+    assert (document.text, document.places[1]) == ("(45, 320, 3)\n(45, 320, 3)", (1, "page 2"))
+    assert document.notes == (pictures.NOTE, "pages after 2 are left out")
+    document = one(picture("x", form="PDF", pages=3), "scan.pdf")
+    assert document.text.count("320, 3)") == 2
+    assert document.notes[1] == "no text in 1 page, such as page 3; at most 2 are recognised"
+    monkeypatch.setattr(pictures, "_PIXELS", 1000)
+    with pytest.raises(DataError, match="more than 1,000 pixels"):
+        parse_bytes(picture("x"), "large.png")
+
+
+def test_without_the_extra_pictures_and_scans_name_it(monkeypatch):
+    monkeypatch.setattr(pictures, "can_recognise", lambda: False)
+    with pytest.raises(MissingPackage, match=r"pip install 'lior\[ocr\]'"):
+        parse_bytes(SAMPLES["a.png"], "a.png")
+    with pytest.raises(DataError, match=r"no text in 1 page, .* pip install 'lior\[ocr\]'"):
+        parse_bytes(picture("x", form="PDF"), "a.pdf")
+    assert one(SAMPLES["a.pdf"], "a.pdf").notes == ()  # its blank page has nothing to recognise

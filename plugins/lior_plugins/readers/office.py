@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import ClassVar
 from urllib.parse import unquote
@@ -18,6 +18,7 @@ from lior.reading.decoding import decode
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
 from lior_plugins.readers.opening import damaged, library, local, unzipped
+from lior_plugins.readers.tables import barred
 
 TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
@@ -42,16 +43,15 @@ class Docx:
             document = docx.Document(BytesIO(data))
             for block in document.iter_inner_content():
                 if isinstance(block, docx.table.Table):
-                    for row in block.rows:
-                        found.put(" | ".join(" ".join(cell.text.split()) for cell in row.cells))
-                    found.put("")
+                    rows = ([" ".join(cell.text.split()) for cell in row.cells] for row in block.rows)
+                    found.put("\n".join((*_framed(rows), "")))
                 elif block.text.strip():
                     style = str(getattr(block.style, "name", "") or "")
                     level = "1" if style == "Title" else style.removeprefix("Heading ")
                     heading = "#" * int(level) + " " if level.isdecimal() else ""
                     found.put(heading + block.text if not style.startswith("List") else f"- {block.text}\n")
                     found.put("")
-            return [found.document("markdown", str(document.core_properties.title or ""))]
+            return [_marked(found, str(document.core_properties.title or ""))]
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +68,19 @@ class Odt:
             for body in ElementTree.fromstring(archive.read("content.xml")).iter(f"{OFFICE}body"):
                 for line in _blocks(body):
                     found.put(line)
-        return [found.document("markdown")]
+        return [_marked(found)]
+
+
+def _marked(found: Collected, title: str = "") -> ParsedDocument:
+    """A document marked as Markdown, with its tables."""
+    return attrs.evolve(found.document("markdown", title), tables=barred(found.text))
+
+
+def _framed(rows: Iterable[list[str]]) -> list[str]:
+    """The rows of a table as Markdown: below the first one, which has the names of the columns, is a line."""
+    lines = [" | ".join(cells) for cells in rows]
+    frame = [" | ".join(["---"] * (lines[0].count(" | ") + 1))] if len(lines) > 1 else []
+    return [*lines[:1], *frame, *lines[1:]]
 
 
 def _blocks(element: ElementTree.Element) -> Iterator[str]:
@@ -80,8 +92,9 @@ def _blocks(element: ElementTree.Element) -> Iterator[str]:
             yield from (words(child), "")
         elif child.tag == f"{TEXT}list-item":
             yield from ("- " + line for line in _blocks(child) if line)
-        elif child.tag == f"{TABLE}table-row":
-            yield " | ".join(" ".join(" ".join(_blocks(cell)).split()) for cell in child)
+        elif child.tag == f"{TABLE}table":
+            rows = child.iter(f"{TABLE}table-row")
+            yield from (*_framed([" ".join(" ".join(_blocks(c)).split()) for c in row] for row in rows), "")
         elif child.tag != f"{TEXT}tracked-changes":  # what was deleted
             yield from _blocks(child)
 
@@ -157,7 +170,7 @@ class Pptx:
                     if any(lines):
                         found.begin(place)
                         found.put("\n".join(lines))
-        return [found.document("markdown")]
+        return [_marked(found)]
 
 
 def related(archive: ZipFile, path: str) -> list[tuple[str, str, str]]:
@@ -180,9 +193,9 @@ def related(archive: ZipFile, path: str) -> list[tuple[str, str, str]]:
 def _shapes(element: ElementTree.Element) -> Iterator[str]:
     """Lines of the shapes of a slide, without its number, date and footer."""
     for child in element:
-        if local(child) == "tr":
-            cells = (each for each in child if local(each) == "tc")
-            yield " | ".join(" ".join(_paragraphs(cell)) for cell in cells)
+        if local(child) == "tbl":
+            rows = ([each for each in row if local(each) == "tc"] for row in child if local(row) == "tr")
+            yield from (*_framed([" ".join(_paragraphs(cell)) for cell in cells] for cells in rows), "")
         elif local(child) == "sp":
             kinds = [each.get("type", "") for each in child.iter() if local(each) == "ph"]
             lines = _paragraphs(child)

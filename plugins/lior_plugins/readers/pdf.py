@@ -1,4 +1,4 @@
-"""PDF by PDFium: the text layer, page by page; lines are those of the extracted text."""
+"""PDF by PDFium, page by page: the text layer, or what is recognised in pages without one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import attrs
 
-from lior.errors import DataError
+from lior.errors import DataError, quantity
 from lior.interfaces import ParsedDocument
 from lior.reading.compression import LIMIT
+from lior_plugins.readers import pictures
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.opening import damaged, library
 
@@ -19,23 +20,25 @@ _ONE_AT_A_TIME = Lock()
 """PDFium is not safe for threads."""
 _DIVIDED = re.compile(r"([^\W\d_]+)\x02([^\W\d_]+)([^\s\x02]*)[ ]?")
 """A word that PDFium found divided at the end of a line; the line break is gone."""
+_HINT = "to have such pages recognised: pip install 'lior[ocr]'"
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
 
 @attrs.frozen(kw_only=True)
 class Pdf:
-    """Reader of PDF: the text layer, with a place for each page; lines are those of the extracted text.
+    """Reader of PDF: the text with a place for each page; lines are those of the extracted text.
 
+    The text of pages without a text layer is recognised where the extra ``ocr`` is installed.
     Words divided at the ends of lines are joined, with the hyphen where both parts are words of the text or
     it has the whole with a hyphen elsewhere.
     """
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".pdf",)
-    packages: ClassVar[tuple[str, ...]] = ("pypdfium2",)
+    packages: ClassVar[tuple[str, ...]] = ("pypdfium2", *pictures.PACKAGES)
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
-        """One document of kind "prose"; ``DataError`` also when there is no text layer."""
+        """One document of kind "prose"; ``DataError`` also when there is no text."""
         pdfium, found = library("pypdfium2", "PDF"), Collected()
         with damaged("PDF"), _ONE_AT_A_TIME:
             try:
@@ -46,34 +49,55 @@ class Pdf:
                 raise
             with document:
                 title = str(document.get_metadata_value("Title"))
-                pages, unread = _pages(document, pdfium.PdfiumError)
+                pages, unread, drawn = _pages(document, pdfium.PdfiumError)
+                drawn = _recognise(document, drawn, pages, found.notes)
         words = Counter(word for text in pages.values() for word in _WORD.findall(text.lower()))
-        for number, text in pages.items():
+        for number, text in sorted(pages.items()):
             found.begin(f"page {number}")
             found.put(_DIVIDED.sub(lambda match: _joined(match, words), text).replace("\x02", "-"))
         if unread:
-            found.notes.append(f"pages left out, which PDFium cannot read: {', '.join(unread)}")
+            found.notes.append(f"pages left out, which PDFium cannot read: {', '.join(map(str, unread))}")
+        if drawn:
+            hint = f"at most {pictures.PAGES} are recognised" if pictures.can_recognise() else _HINT
+            found.notes.append(f"no text in {quantity(len(drawn), 'page')}, such as page {drawn[0]}; {hint}")
         if not found.text:
-            raise DataError(found.notes[0] if unread else "no text in it: images of pages (run OCR on it)")
+            raise DataError(found.notes[-1] if found.notes else "no text in it")
         return [found.document("prose", title)]
 
 
-def _pages(document: Any, failed: type[Exception]) -> tuple[dict[int, str], list[str]]:
-    """Number and text of each page that has one, and the numbers of those that cannot be read."""
-    pages, unread, left = dict[int, str](), list[str](), LIMIT
+def _pages(document: Any, failed: type[Exception]) -> tuple[dict[int, str], list[int], list[int]]:
+    """Number and text of each page that has one, and the numbers of those that cannot be read or only show
+    pictures and drawings."""
+    pages, unread, drawn, left = dict[int, str](), list[int](), list[int](), LIMIT
     for number in range(1, len(document) + 1):
         try:
-            text = document[number - 1].get_textpage().get_text_bounded()
+            page = document[number - 1]
+            text = page.get_textpage().get_text_bounded()
         except failed:  # the other pages are kept
-            unread.append(str(number))
+            unread.append(number)
             continue
         text = re.sub("[\ufffe\xad]\\s*", "\x02", text.replace("\r", "")).replace("\0", "").strip("\n")
         if text.strip("\x02 \t\n"):
             pages[number] = text
+        elif any(page.get_objects()):
+            drawn.append(number)
         left -= len(text)
         if left < 0:
             raise DataError(f"more than {LIMIT:,} characters")
-    return pages, unread
+    return pages, unread, drawn
+
+
+def _recognise(document: Any, drawn: list[int], pages: dict[int, str], notes: list[str]) -> list[int]:
+    """Add the text that is recognised in the pages ``drawn``; those of them that have none yet."""
+    if not drawn or not pictures.can_recognise():
+        return drawn
+    for number in drawn[: pictures.PAGES]:
+        page = document[number - 1]
+        picture = page.render(scale=min(2, pictures.SIDE / max(page.get_size()))).to_numpy()
+        if lines := pictures.recognised(picture[:, :, :3]):
+            pages[number] = "\n".join(lines)
+    notes += [pictures.NOTE] * any(number in pages for number in drawn)
+    return drawn[pictures.PAGES :]
 
 
 def _joined(match: re.Match[str], words: Counter[str]) -> str:

@@ -1,0 +1,126 @@
+"""Pictures of text, recognised by RapidOCR; its models come in the package, and nothing is fetched."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib.util import find_spec
+from io import BytesIO
+from itertools import pairwise
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import attrs
+
+from lior.errors import DataError, MissingPackage
+from lior.interfaces import ParsedDocument
+from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.opening import damaged, library
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PACKAGES = ("rapidocr", "onnxruntime")
+PAGES = 50
+"""Pages of a file that are recognised; one takes up to ten seconds of a core."""
+SIDE = 2500
+"""Most pixels of a side; a larger picture is made smaller."""
+NOTE = "the text was recognised in pictures (OCR); letters may be wrong"
+_PIXELS = 100_000_000
+_LEAST = 24
+"""Pixels of a side below which there is no text: icons."""
+_SURE = 0.7
+"""Least confidence of a line."""
+_LABEL = 20
+"""Characters of a part of a row that is joined with the next, such as "Total" and its amount; columns of
+prose are wider."""
+_ONE_AT_A_TIME = Lock()
+_Part = tuple[float, float, float, str]
+"""Middle, left side, height and text of what was recognised in one piece."""
+
+
+@attrs.frozen(kw_only=True)
+class Pictures:
+    """Reader of pictures of text: scans, photographs and screenshots."""
+
+    api_version: ClassVar[int] = 1
+    suffixes: ClassVar[tuple[str, ...]] = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+    packages: ClassVar[tuple[str, ...]] = PACKAGES
+
+    def read(self, data: bytes, name: str) -> list[ParsedDocument]:
+        """One document of kind "prose" with a place for each page, without the lines that are unsure."""
+        if not can_recognise():
+            raise MissingPackage("a picture; its text is recognised with: pip install 'lior[ocr]'")
+        image, found = library("PIL.Image", "a picture", "ocr"), Collected()
+        with damaged("picture"), image.open(BytesIO(data)) as picture:
+            pages = int(getattr(picture, "n_frames", 1))
+            for number in range(min(pages, PAGES)):
+                picture.seek(number)
+                if picture.width * picture.height > _PIXELS:
+                    raise DataError(f"more than {_PIXELS:,} pixels")
+                if min(picture.size) >= _LEAST and (lines := recognised(_array(picture))):
+                    if pages > 1:
+                        found.begin(f"page {number + 1}")
+                    found.put("\n".join(lines))
+        found.notes += [NOTE] * bool(found.text) + [f"pages after {PAGES} are left out"] * (pages > PAGES)
+        return [found.document("prose")]
+
+
+def _array(picture: Any) -> np.ndarray:
+    """The picture upright, in colours, and not too large: uint8 ``(height, width, 3)``, blue first."""
+    import numpy as np
+    from PIL import ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
+    picture.thumbnail((SIDE, SIDE))
+    return np.asarray(picture.convert("RGB"))[:, :, ::-1]
+
+
+def can_recognise() -> bool:
+    """Whether the packages that recognise text are installed."""
+    return all(find_spec(name) for name in PACKAGES)
+
+
+def recognised(picture: np.ndarray) -> list[str]:
+    """The lines of text in a picture, uint8 ``(height, width, 3)``, from the top to the bottom."""
+    import numpy as np
+
+    with _ONE_AT_A_TIME:
+        found = _engine()(picture)
+    if not found.txts:
+        return []
+    parts = [
+        (float(box[:, 1].mean()), float(box[:, 0].min()), float(np.ptp(box[:, 1])), text.strip())
+        for box, text, sure in zip(found.boxes, found.txts, found.scores, strict=True)
+        if sure >= _SURE and text.strip()
+    ]
+    return [line for row in _rows(sorted(parts)) for line in _joined([text for _, _, _, text in row])]
+
+
+def _rows(parts: list[_Part]) -> list[list[_Part]]:
+    """Parts beside each other, from the left to the right."""
+    rows = list[list[_Part]]()
+    for part in parts:
+        if rows and part[0] - rows[-1][0][0] < min(part[2], rows[-1][0][2]) / 2:
+            rows[-1].append(part)
+        else:
+            rows.append([part])
+    return [sorted(row, key=lambda part: part[1]) for row in rows]
+
+
+def _joined(texts: list[str]) -> list[str]:
+    """The parts of a row; short ones are joined with their neighbours."""
+    lines = texts[:1]
+    for before, text in pairwise(texts):
+        if min(len(before), len(text)) <= _LABEL:
+            lines[-1] += f"  {text}"
+        else:
+            lines.append(text)
+    return lines
+
+
+@cache
+def _engine() -> Any:
+    threads = max(1, (os.cpu_count() or 1) // 2)  # more wait for each other on a busy machine
+    options = {"Global.log_level": "critical", "EngineConfig.onnxruntime.intra_op_num_threads": threads}
+    return library("rapidocr", "a picture", "ocr").RapidOCR(params=options)
