@@ -215,11 +215,9 @@ def test_members_of_an_archive_are_documents(tmp_path):
         "a.zip#letter.docx", "a.zip#list.jsonl#d1", "a.zip#notes/boiler.md", "a.zip#pets.csv",
     ]  # fmt: skip
     answer = index.ask("What is the pressure of the boiler?").answer
-    assert (answer.text, answer.document, answer.line) == (
-        "The pressure is 1.5 bar.",
-        "a.zip#notes/boiler.md",
-        3,
-    )
+    assert (answer.text, answer.document, answer.line, answer.place) == (
+        "The pressure is 1.5 bar.", "a.zip#notes/boiler.md", 3, "notes/boiler.md",
+    )  # fmt: skip
     assert index.path("a.zip#pets.csv") == tmp_path / "a.zip"
     reasons = [note.partition(" is left out: ") for note in index.notes]
     assert [(name, why[:10]) for name, _, why in reasons] == [
