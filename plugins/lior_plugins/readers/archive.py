@@ -92,6 +92,6 @@ def _member(archive: ZipFile, member: ZipInfo, left: int) -> list[ParsedDocument
 
 
 def _places(document: ParsedDocument, member: str) -> tuple[tuple[int, str], ...]:
-    """The places of a document with the path of its member; of a chat or mail they are where messages begin."""
+    """Places with the path of the member before them; in chats and mail they are where messages begin."""
     whole = () if document.kind in ("chat", "mail") else ((0, member),)
     return tuple((first, f"{member}, {place}") for first, place in document.places) or whole
