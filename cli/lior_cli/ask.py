@@ -18,13 +18,24 @@ import click
 from platformdirs import user_cache_path
 
 from lior.ask.serialise import answer_record
-from lior.errors import DataError, LiorError, UsageError, quantity
-from lior_cli.options import PluginName, TextPath, WholeNumber, is_run, run_among
+from lior.errors import DataError, EndpointError, LiorError, UsageError, quantity
+from lior_cli.options import (
+    PluginName,
+    TextPath,
+    WholeNumber,
+    endpoint_of,
+    endpoint_option,
+    is_run,
+    run_among,
+)
 from lior_cli.passages import echo_answer, echo_reasons, listed, style
 from lior_cli.sources import plain
+from lior_cli.wording import echo_reply
 
 if TYPE_CHECKING:
     from lior.ask.answering import Answer
+    from lior.ask.composing import Material
+    from lior.ask.endpoint import Endpoint
     from lior.ask.filters import Filters
     from lior.ask.index import Index
     from lior.ask.surroundings import Lines
@@ -65,6 +76,7 @@ _DEEPEST = 1000
 @click.option(
     "--trec", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT", help="Run file of --batch."
 )
+@endpoint_option
 @click.option("--explain", is_flag=True, help="Say what each passage was ranked by.")
 @click.option("--no-cache", is_flag=True, help="Index anew, and keep nothing on the disk.")
 @click.option("--verbose", is_flag=True, help="Say what was read and skipped, and how it was ranked.")
@@ -82,6 +94,7 @@ def ask(
     as_json: bool,
     batch: Path | None,
     trec: Path | None,
+    endpoint: tuple[str, str] | None,
     explain: bool,
     no_cache: bool,
     verbose: bool,
@@ -101,7 +114,10 @@ def ask(
                 "--batch ranks all documents: --from, --after, --before, --kind and --in do not apply"
             )
         where, question = (words, "") if batch else _divided(words)
-        here = retriever or no_cache or batch or opened or context is not None
+        if endpoint and (as_json or opened or batch):
+            raise UsageError("--with prints a reply: --json, --open and --batch do not apply")
+        model = endpoint_of(endpoint)
+        here = retriever or no_cache or batch or opened or context is not None or model
         asked = None if here else _served(where, question, top, filters)
         if asked is not None:
             index, answer = asked
@@ -109,25 +125,24 @@ def ask(
             index = _opened(where, retriever, cache=not no_cache)
             if batch and trec:
                 return _batch(index, batch, trec)
-            answer = index.ask(question, max(top, opened or 0), _filters(filters))
+            most = max(top, opened or 0, 8 if model else 0)
+            answer = index.ask(question, most, _filters(filters))
     except LiorError as error:
         error.exit_code = FAILED
         raise
-    passages = listed(answer)
+    if model:
+        answer, given = _prepared(index, answer)
+        if given and _worded(index, model, given):
+            return 0 if answer.found else NOT_FOUND
+    passages = listed(answer)[:top] if model else listed(answer)
     if opened:
         return _edit(index, passages, opened)
+    lines = _around(index, answer.answer, context) if answer.answer and context is not None else None
     if as_json:
-        record = answer_record(answer)
-        if context is not None:
-            record["lines"] = answer.answer and attrs.asdict(_around(index, answer.answer, context))
-        click.echo(json.dumps(record, ensure_ascii=False))
+        extra = {} if context is None else {"lines": lines and attrs.asdict(lines)}
+        click.echo(json.dumps(answer_record(answer) | extra, ensure_ascii=False))
     else:
-        lines = _around(index, answer.answer, context) if answer.answer and context is not None else None
-        echo_answer(index, answer, passages, lines=lines)
-        if explain:
-            click.echo()
-            echo_reasons(index, answer, passages)
-        _report(index, answer, verbose=verbose)
+        _show(index, answer, passages, lines, explain=explain, verbose=verbose)
         if not (answer.found or retriever or no_cache or asked):
             _hint()
     return 0 if answer.found else NOT_FOUND
@@ -217,6 +232,23 @@ def _progress(done: int, files: int) -> None:
 # --- what is printed ---
 
 
+def _show(
+    index: Index,
+    answer: Answer,
+    passages: list[Passage],
+    lines: Lines | None,
+    *,
+    explain: bool,
+    verbose: bool,
+) -> None:
+    """Print an answer and what the user wants to know of it."""
+    echo_answer(index, answer, passages, lines=lines)
+    if explain:
+        click.echo()
+        echo_reasons(index, answer, passages)
+    _report(index, answer, verbose=verbose)
+
+
 def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
     """Print on standard error what was read and how it was ranked."""
     skipped = len(index.skipped)
@@ -259,6 +291,25 @@ def _around(index: Index, passage: Passage, count: int) -> Lines:
         return around(file_texts(path), passage, count)
     except OSError as error:
         raise DataError(f"{path}: cannot be read now ({error.strerror or error})") from error
+
+
+def _prepared(index: Index, answer: Answer) -> tuple[Answer, Material | None]:
+    """The answer, and what a model needs to put it into words."""
+    from lior.ask.composing import prepared
+    from lior.ask.dialogue import turn_of
+
+    turn, given = prepared(turn_of(answer.question, answer), index)
+    return turn.answer, given
+
+
+def _worded(index: Index, model: Endpoint, given: Material) -> bool:
+    """Print a model's reply; whether it came."""
+    try:
+        echo_reply(index, model, given, live=sys.stdout.isatty())
+    except EndpointError as error:
+        click.echo(f"lior: error: {error}; what was found:", err=True)
+        return False
+    return True
 
 
 # --- editor and run files ---

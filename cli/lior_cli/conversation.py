@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import attrs
 import click
 
+from lior.ask.composing import Material, prepared
 from lior.ask.dialogue import Dialogue, Turn, confirmed
 from lior.ask.endpoint import Endpoint
 from lior.config.options import RawText, check_table, typed_fields
@@ -22,6 +23,7 @@ from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, sent
 from lior_cli.passages import echo_answer, echo_passages, echo_reasons, where
 from lior_cli.sources import plain
 from lior_cli.terminal import columns, printable_text, wrapped
+from lior_cli.wording import echo_reply
 
 if TYPE_CHECKING:
     from lior.ask.index import Index
@@ -33,8 +35,6 @@ _PAGE = 3
 """Passages that ``/more`` shows."""
 _OF_RUNS = ("/go", "/learn", "/forget", "/save", "/set")
 """Commands that need a run."""
-_HANDED = 8
-"""Passages that are handed to an endpoint."""
 
 
 class _Command(NamedTuple):
@@ -209,34 +209,28 @@ class Conversation:
 
     def _answer(self, turn: Turn) -> None:
         """Print the answer, or its wording by an endpoint."""
-        self._shown = 1
         if turn.inherited:
             self._say(f"(with {', '.join(turn.inherited)} from before)")
-        if self.endpoint and turn.passages:
+        given = None
+        if self.endpoint:
+            turn, given = prepared(turn, self.index())
+        if self.endpoint and given:
             try:
-                self._hand_over(self.endpoint, turn)
+                self._hand_over(self.endpoint, turn, given)
                 return
             except EndpointError as error:
                 self._fault(error)
-        echo_answer(self.index(), turn.answer, turn.passages[:1], alone=True)
-        left = len(turn.passages) - 1
+        self._shown = _PAGE if turn.answer.said else 1
+        echo_answer(self.index(), turn.answer, turn.passages[: self._shown], alone=True)
+        left = len(turn.passages) - self._shown
         if self.live and left > 0:
             self._say(f"(/more shows {left} further passage{'s' * (left > 1)})")
 
-    def _hand_over(self, endpoint: Endpoint, turn: Turn) -> None:
-        passages = turn.passages[:_HANDED]
-        about = f" (about: {', '.join(turn.inherited)})" if turn.inherited else ""
-        reply = endpoint.reply(turn.message + about, passages)
-        if not turn.answer.found:
+    def _hand_over(self, endpoint: Endpoint, turn: Turn, given: Material) -> None:
+        if not turn.answer.found and not turn.answer.said:
             self._say(f"nothing in the documents seems to speak of it: {turn.answer.note}")
-        click.echo("".join(wrapped([printable_text(reply.text)], columns())))
-        for number in reply.cited:
-            click.echo(f"[{number}] {where(self.index(), passages[number - 1])}")
-        if not reply.cited:
-            self._say("(it cites no passage)")
-        if reply.wrong:
-            self._say(f"({reply.wrong} of what it cites or quotes is not in the passages, and is marked)")
         self._shown = 0
+        echo_reply(self.index(), endpoint, given, live=self.live)
 
     def _continue(self, text: str) -> None:
         """Print a continuation; Ctrl-C at a terminal ends it after its token."""

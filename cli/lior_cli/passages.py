@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lior.ask.serialise import in_words
 from lior_cli.sources import colored, plain
 from lior_cli.terminal import columns, wrapped
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from lior.ask.surroundings import Lines
     from lior.interfaces import Block, Passage
 
-_IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
 _BEFORE, _SHOWN = 2, 6
 """Lines of a block before the sentence that answers, and with it and those behind it, at most."""
 _ROWS = 40
@@ -55,7 +55,7 @@ def echo_answer(
             click.echo("The nearest:\n")
         echo_passages(index, answer, passages)
         return
-    sure = f"  ({_in_words(answer.confidence)}, {answer.confidence:.0%})"
+    sure = f"  ({in_words(answer.confidence)}, {answer.confidence:.0%})"
     if lines:
         _echo_lines(lines, _marker(answer))
     _echo(index, passages[0], _marker(answer), "", sure, None if alone else answer.block, quiet=bool(lines))
@@ -70,7 +70,7 @@ def _echo_said(index: Index, answer: Answer) -> None:
     if result is None:
         click.echo("".join(wrapped([answer.said], columns())))
         return
-    sure = f"  ({_in_words(answer.confidence)}, {answer.confidence:.0%})"
+    sure = f"  ({in_words(answer.confidence)}, {answer.confidence:.0%})"
     click.echo(style(plain(answer.said), bold=True) + sure, color=colored())
     if result.arithmetic:
         click.echo(f"  {result.arithmetic}")
@@ -100,7 +100,7 @@ def echo_reasons(
         if words:
             click.echo(f"{name:<14} {plain(' '.join(words))}")
     click.echo(f"{'ranked by':<14} {index.retriever}: {answer.method}")
-    click.echo(f"{'confidence':<14} {answer.confidence:.0%} ({_in_words(answer.confidence)})")
+    click.echo(f"{'confidence':<14} {answer.confidence:.0%} ({in_words(answer.confidence)})")
     language, scores = language_of(tokens(answer.question)), dict(answer.passages)
     parts = {p: evidence for (p, _), evidence in zip(answer.passages, answer.evidence, strict=True)}
     for number, passage in enumerate(passages, 1):
@@ -208,7 +208,3 @@ def where(index: Index, passage: Passage) -> str:
         return f"{plain(passage.document)}:{passage.line}"
     here = Path.cwd()
     return f"{plain(str(path.relative_to(here) if path.is_relative_to(here) else path))}:{passage.line}"
-
-
-def _in_words(confidence: float) -> str:
-    return next(words for least, words in _IN_WORDS if confidence >= least)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -63,8 +63,9 @@ def score(
     """Show where FILE surprises a model.
 
     FILE is as TEXT for `lior train`, but taken byte for byte, whatever its format. Each line has its
-    standard score z among all bytes, bits per byte and bits; --sort and --top go by z. On a terminal
-    the text is coloured, the more bits the redder.
+    standard score z among all bytes, that of its words that stand neither in RUN nor in another line
+    (new), bits per byte and bits; --sort and --top go by the larger of z and new. On a terminal the text
+    is coloured, the more bits the redder.
     """
     if as_json and color == "always":
         raise UsageError("--color always colours text, and --json prints none; leave one of them out")
@@ -84,7 +85,9 @@ def score(
     colored = not as_json and _colored(color)
     words = by == "word"
     running = colored and not (sort or top)
-    rows = _chosen(_rows(documents, words=words and not running), sort=sort, top=top)
+    tokens = loaded.corpus.tokens.cpu().tensor_split(loaded.corpus.starts[1:].cpu())
+    held = (loaded.model.tokenizer.decode(each.tolist()) for each in tokens)
+    rows = _chosen(_rows(documents, None if words and not running else held), sort=sort, top=top)
     if as_json:
         for row in rows:
             click.echo(json.dumps(row.record(words=words)))
@@ -95,18 +98,25 @@ def score(
 
 
 class _Row(NamedTuple):
-    """A line or word of a document, and its standard score."""
+    """A line or word of a document, its standard score, and that of a line's new words."""
 
     document: ScoredDocument
     part: ScoredPart
     z: float
+    new: float | None
+
+    @property
+    def rank(self) -> float:
+        """By which it is sorted."""
+        return self.z if self.new is None else max(self.z, self.new)
 
     def record(self, *, words: bool) -> dict[str, Any]:
         """The object that ``--json`` prints."""
         part = self.part
         column = {"column": part.column} if words else {}
+        new = {} if words else {"new": self.new}
         return {
-            "file": part.document, "line": part.line, **column, "z": self.z,
+            "file": part.document, "line": part.line, **column, "z": self.z, **new,
             "bits_per_byte": part.bits_per_byte, "bits": part.bits, "bytes": part.end - part.begin,
             "text": self.text.decode("utf-8", "replace"),
         }  # fmt: skip
@@ -122,22 +132,25 @@ class _Row(NamedTuple):
         return f"{name}:{self.part.line}" + (f":{self.part.column}" if words else "")
 
 
-def _rows(documents: Sequence[ScoredDocument], *, words: bool) -> list[_Row]:
-    from lior.model.scoring import SurpriseScale
+def _rows(documents: Sequence[ScoredDocument], held: Iterable[bytes] | None) -> list[_Row]:
+    """The lines of documents, given the texts that the run holds; their words without these."""
+    from lior.model.scoring import SurpriseScale, new_words
 
     z = SurpriseScale.of(documents).z
+    if held is None:
+        return [_Row(document, part, z(part), None) for document in documents for part in document.words()]
     return [
-        _Row(document, part, z(part))
-        for document in documents
-        for part in (document.words() if words else document.lines())
+        _Row(document, part, z(part), z(new[part.line]) if part.line in new else None)
+        for document, new in zip(documents, new_words(documents, held), strict=True)
+        for part in document.lines()
     ]
 
 
 def _chosen(rows: list[_Row], *, sort: bool, top: int | None) -> list[_Row]:
-    """The rows to print: all, or those with the largest z, in the order of the text unless sorted."""
+    """The rows to print: all, or those of the highest rank, in the order of the text unless sorted."""
     if not sort and top is None:
         return rows
-    order = sorted(range(len(rows)), key=lambda i: -rows[i].z)[:top]
+    order = sorted(range(len(rows)), key=lambda i: -rows[i].rank)[:top]
     return [rows[i] for i in (order if sort else sorted(order))]
 
 
@@ -146,14 +159,17 @@ def _print(rows: Sequence[_Row], *, words: bool, running: bool, colored: bool) -
     places = [row.where(words=words and not running) for row in rows]
     width = max(map(len, places))
     means = functools.cache(lambda document: document.means(words=words))
-    click.echo(f"{'z':>6} {'bits/byte':>9} {'bits':>9}  {'where':<{width}}  text")
+    lines = running or not words
+    new = f" {'new':>6}" * lines
+    click.echo(f"{'z':>6} {'bits/byte':>9} {'bits':>9}{new}  {'where':<{width}}  text")
     for row, place in zip(rows, places, strict=True):
         part, text = row.part, row.text
         if colored:
             shown = _painted(text, means(row.document)[part.begin : part.begin + len(text)])
         else:
             shown = printable_text(text)
-        line = f"{row.z:6.2f} {part.bits_per_byte:9.3f} {part.bits:9.1f}  {place:<{width}}  {shown}"
+        new = f" {'-' if row.new is None else f'{row.new:.2f}':>6}" * lines
+        line = f"{row.z:6.2f} {part.bits_per_byte:9.3f} {part.bits:9.1f}{new}  {place:<{width}}  {shown}"
         click.echo(line.rstrip(), color=colored)
 
 

@@ -6,11 +6,13 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lior.errors import quantity
 from lior_cli.terminal import WIDEST, columns, printable_text
 
 if TYPE_CHECKING:
@@ -137,8 +139,13 @@ def echo_account(account: Account, names: Mapping[str, str], *, err: bool = Fals
 
 
 def echo_words(words: Sequence[Explained], names: Mapping[str, str], top: int, *, blanks: bool) -> None:
-    """Print a line with an excerpt for each of the ``top`` places of each word."""
-    rows = [word for word in words if blanks or not word.blank]
+    """Print a line with an excerpt for each of the ``top`` places of each word.
+
+    Without ``blanks``, words of white space have none, nor have stop words beside others: they have many
+    places everywhere.
+    """
+    every = [word for word in words if blanks or not word.blank]
+    rows = every if blanks else _telling(every)
     width = columns()
     places = [plain(_place(place, names)) for word in rows for place in word.sources[:top]]
     places += [_NOWHERE for word in rows if not word.sources]
@@ -151,6 +158,18 @@ def echo_words(words: Sequence[Explained], names: Mapping[str, str], top: int, *
         for line in _lines(word, names, top, place_width, width - word_width - place_width - 20):
             click.echo(f"{begin}  {line}".rstrip(), color=colored())
             begin = " " * (word_width + 9)
+    if left := len(every) - len(rows):
+        click.echo(f"{quantity(left, 'stop word')} left out; --json has all")
+
+
+def _telling(words: Sequence[Explained]) -> list[Explained]:
+    """The words that are no stop words; all where there is no other. A name has a capital: May, Will."""
+    from lior.ask.words import language_of, stop_words, tokens
+
+    said = [word.text.decode("utf-8", "replace").strip() for word in words]
+    said = [text.lower() if before in (".", "!", "?") else text for before, text in pairwise([".", *said])]
+    stop = stop_words(language_of(tokens(" ".join(said))))
+    return [word for word, text in zip(words, said, strict=True) if text not in stop] or [*words]
 
 
 def _lines(word: Explained, names: Mapping[str, str], top: int, place_width: int, room: int) -> Iterator[str]:

@@ -56,6 +56,14 @@ def blocks_of(passages: Sequence[Passage]) -> list[Block]:
     return [joined(part, 0, len(part) - 1) for part in parts]
 
 
+def block_around(passage: Passage, passages: Sequence[Passage]) -> Block | None:
+    """The block of a passage, from all passages of its document; ``None`` where it is none of them."""
+    if passage not in passages:
+        return None
+    block = [each for each in passages if each.block == passage.block]
+    return joined(block, block.index(passage))
+
+
 def joined(passages: Sequence[Passage], first: int, last: int | None = None) -> Block:
     """A block.
 

@@ -1,18 +1,24 @@
-"""What is handed to a language model for a message: the passages found, each in its block, or the document
+"""What is handed to a language model for a message: the passages found, each in its block, or the documents
 that the message names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 
 from lior.ask.blocks import blocks_of
 from lior.ask.dialogue import Turn
+from lior.ask.talk import named, task
 from lior.interfaces import Passage
+
+if TYPE_CHECKING:
+    from lior.ask.index import Index
 
 HANDED = 8
 """Passages that are handed over where no document is named."""
+_NO_SOURCE = "Your documents say nothing of it, so the model is not asked; name a document, or ask first."
 BUDGET = 24_000
 """Characters that are handed over, at most."""
 
@@ -26,23 +32,42 @@ class Material:
     """From 1; those of a conversation's turn with the text around them."""
 
 
-def material(turn: Turn, of_document: Callable[[str], Sequence[Passage]]) -> Material | None:
+def material(turn: Turn, index: Index) -> Material | None:
     """What a model needs for a reply; ``None`` where none is needed, or nothing was found.
 
-    Parameters
-    ----------
-    of_document
-        The passages of a document, such as :meth:`lior.ask.index.Index.of_document`.
+    Small talk and calculations need none. A task such as "summarise the minutes" gets the whole text of the
+    documents that it names, as far as the budget goes; others and questions get what was found for them.
     """
-    if turn.answer.said or not turn.passages:
+    wanted = task(turn.message)
+    answer = turn.answer
+    if not turn.passages or answer.result or (answer.said and not (wanted and wanted.composed)):
         return None
+    documents = named(index.documents, wanted.about) if wanted else []
+    if documents:
+        passages = [passage for name in documents for passage in _whole(index, name)]
+    else:
+        passages = [_around(index, passage) for passage in turn.passages[:HANDED]]
     about = f" (about: {', '.join(turn.inherited)})" if turn.inherited else ""
-    return Material(turn.message + about, _limited([_around(p, of_document) for p in turn.passages[:HANDED]]))
+    return Material(turn.message + about, _limited(passages))
 
 
-def _around(passage: Passage, of_document: Callable[[str], Sequence[Passage]]) -> Passage:
+def prepared(turn: Turn, index: Index) -> tuple[Turn, Material | None]:
+    """:func:`material` for a turn, which says so where a task for a model has no sources."""
+    given, wanted = material(turn, index), task(turn.message)
+    if given is None and wanted and wanted.composed and turn.answer.said:
+        turn = attrs.evolve(turn, answer=attrs.evolve(turn.answer, said=_NO_SOURCE))
+    return turn, given
+
+
+def _whole(index: Index, document: str) -> Iterator[Passage]:
+    """A document, block by block."""
+    for block in blocks_of(index.of_document(document)):
+        yield Passage(document=document, line=block.line, text=block.text)
+
+
+def _around(index: Index, passage: Passage) -> Passage:
     """A passage with the text of its block."""
-    for block in blocks_of(of_document(passage.document)):
+    for block in blocks_of(index.of_document(passage.document)):
         if block.line <= passage.line <= block.end_line and passage.text in block.text:
             return attrs.evolve(passage, text=block.text)
     return passage

@@ -16,7 +16,9 @@ from difflib import get_close_matches
 
 import attrs
 
-from lior.ask.answering import Answer, named
+from lior.ask.answering import LIGHT, Answer, named, subjects
+from lior.ask.carrying import calculates, only_operates, whole_questions
+from lior.ask.dates import MARK
 from lior.ask.followups import Message, read
 from lior.ask.talk import question_in, small_talk, task
 from lior.ask.words import language_of, stem, tokens
@@ -24,6 +26,7 @@ from lior.interfaces import Passage
 
 DEPTH = 12
 """Passages that are found for each question; the first few are shown."""
+_WHOLE = "It is not clear what is to be calculated of that; ask it as a whole question."
 _LIKELY, _PERHAPS, _DOUBTFUL = 0.89, 0.69, 0.49
 """The most that the confidence of a follow-up is, where it may mean another thing."""
 
@@ -74,6 +77,8 @@ class Dialogue:
         """Content words of the last message that was answered."""
         self._quoted: list[Passage] = []
         """Answers about this subject."""
+        self._calculated: tuple[str, str] | None = None
+        """The last answered question, if it was a calculation, and of what."""
 
     def ask(self, message: str) -> Turn:
         """Answer a message.
@@ -87,6 +92,10 @@ class Dialogue:
                 self.last = self._about_last(turn)
                 return self.last
         said = read(question)
+        goes_on = self._calculated and (said.marked or only_operates(said.own))
+        if goes_on and (carried := self._carried_on(message, said)):
+            self.last = carried
+            return carried
         inherited = tuple(word for word in self._subject if word not in said.own)
         if not inherited or (len(said.own) > 1 and not said.marked):
             turn = self._turn(message, question)
@@ -97,10 +106,7 @@ class Dialogue:
         return turn
 
     def _turn(self, message: str, question: str, inherited: tuple[str, ...] = ()) -> Turn:
-        answer = attrs.evolve(self._ask(question, DEPTH), question=message)
-        quoted = (answer.answer,) if answer.answer else ()
-        others = tuple(passage for passage, _ in answer.passages if passage not in quoted)
-        return Turn(message=message, answer=answer, inherited=inherited, passages=(*quoted, *others))
+        return turn_of(message, attrs.evolve(self._ask(question, DEPTH), question=message), inherited)
 
     def _about_last(self, turn: Turn) -> Turn:
         """A task that names nothing is about what was quoted."""
@@ -114,6 +120,7 @@ class Dialogue:
         quoted, result = turn.answer.answer, turn.answer.result
         if quoted is None and result is None:
             return
+        self._calculated = (turn.message, result.about) if result else None
         about = [quoted] if quoted else [*result.rows] if result else []
         self._quoted = [*(self._quoted if turn.inherited else ()), *about]
         if not said.own:
@@ -131,11 +138,29 @@ class Dialogue:
 
     # --- follow-ups ---
 
+    def _carried_on(self, message: str, said: Message) -> Turn | None:
+        """The last calculation with what the message changes; ``None`` where it is about a passage."""
+        assert self._calculated
+        for whole in whole_questions(*self._calculated, said.text):
+            own = tuple(w for w in subjects(whole) if w not in {*subjects(message)} | LIGHT and MARK not in w)
+            turn = self._turn(message, whole, own)
+            if turn.answer.result:
+                self._calculated = whole, turn.answer.result.about
+                sure = min(turn.answer.confidence, _LIKELY)
+                return attrs.evolve(turn, answer=attrs.evolve(turn.answer, confidence=sure))
+        if not calculates(said.text):
+            return None
+        turn = self._turn(message, message)
+        answer = attrs.evolve(
+            turn.answer, found=False, confidence=0.0, answer=None, block=None, result=None, said=_WHOLE
+        )
+        return turn if turn.answer.result else attrs.evolve(turn, answer=answer)
+
     def _follow_up(self, message: str, said: Message, inherited: tuple[str, ...]) -> Turn:
         if not said.own:
             return self._another(message, said)
         alone = self._turn(message, said.text)
-        if alone.answer.said or alone.answer.result or (alone.answer.found and not said.marked):
+        if (alone.answer.said and not said.pronoun) or (alone.answer.found and not said.marked):
             return alone
         added = inherited
         if said.pronoun:
@@ -171,8 +196,8 @@ class Dialogue:
         """
         suits = said.suits(passage.text)
         share = len(_shared(own, passage)) / len(own)
-        about = bool(_shared(added, passage))
         near = bool(self._quoted) and passage.document == self._quoted[-1].document
+        about = bool(_shared(added, passage)) and (near or bool(said.named))
         if not said.named:  # only the kind is asked for
             share = max(share, float(bool(suits)))
         if share < (0.5 if about else 1.0) or ((said.pronoun or not said.named) and not (about or near)):
@@ -187,20 +212,30 @@ class Dialogue:
             return _quoting(turn, last.passages[said.ordinal - 1], _DOUBTFUL)
         words = tuple(dict.fromkeys([*self._focus, *self._names]))
         turn = self._turn(message, " ".join([said.text, *words]), words)
+        if not (turn.answer.found and self._quoted):
+            return _nothing(turn, (), words)
         kind, latest = said.suits("") is not None, self._quoted[-1]
+        most = _PERHAPS if said.measured else _DOUBTFUL
         if kind and said.suits(latest.text):
-            return _quoting(turn, latest, min(turn.answer.confidence, _PERHAPS))
+            return _quoting(turn, latest, min(turn.answer.confidence, most))
         best: tuple[tuple[float, ...], Passage] | None = None
-        for passage, score in turn.answer.passages if turn.answer.found else ():
+        for passage, score in turn.answer.passages:
             about, near = bool(_shared(self._focus, passage)), passage.document == latest.document
             fits = said.suits(passage.text) if kind else score >= 0.5 * turn.answer.passages[0][1]
-            if passage in self._quoted or not fits or not (about or (near and kind)):
+            if passage in self._quoted or not fits or not (about or (near and said.measured)):
                 continue
             key = len(_shared(said.light, passage)), about, near, score
             best = max(best or (key, passage), (key, passage), key=lambda pair: pair[0])
         if best is None:
             return _nothing(turn, (), words)
-        return _quoting(turn, best[1], min(turn.answer.confidence, _PERHAPS if kind else _DOUBTFUL))
+        return _quoting(turn, best[1], min(turn.answer.confidence, most))
+
+
+def turn_of(message: str, answer: Answer, inherited: tuple[str, ...] = ()) -> Turn:
+    """A turn with an answer as it was given."""
+    quoted = (answer.answer,) if answer.answer else ()
+    others = tuple(passage for passage, _ in answer.passages if passage not in quoted)
+    return Turn(message=message, answer=answer, inherited=inherited, passages=(*quoted, *others))
 
 
 def confirmed(turn: Turn, passage: Passage) -> str:
@@ -222,6 +257,7 @@ def _nothing(turn: Turn, own: Sequence[str], names: Sequence[str]) -> Turn:
     what = " and ".join(map(repr, [*own, *names][:3]))
     answer = attrs.evolve(
         turn.answer, found=False, confidence=min(turn.answer.confidence, 0.1), answer=None, block=None,
+        said="", result=None,
         note=turn.answer.note or f"no passage answers it that is about {what}",
     )  # fmt: skip
     return attrs.evolve(turn, answer=answer)

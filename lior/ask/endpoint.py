@@ -31,9 +31,9 @@ _EVENT = (b"data:", b":", b"event:", b"id:", b"retry:")
 _NO_STREAM = (400, 405, 415, 422, 501)
 """Status with which servers refuse to stream."""
 _TASK = (
-    "Answer the question from the numbered passages alone. After each statement cite the number of its "
-    "passage, as in [1]. Put words that you repeat from a passage in double quotes, exactly as they stand "
-    "there. If the passages do not answer the question, say so."
+    "Answer the question, or do what is asked, from the numbered passages alone. After each statement cite "
+    "the number of its passage, as in [1]. Put words that you repeat from a passage in double quotes, "
+    "exactly as they stand there. If the passages do not answer the question, say so."
 )
 _NUMBERS = re.compile(r"\[(\d{1,6}(?:\s?[,;]\s?\d{1,6})*)\]")
 _QUOTES = re.compile(r'"([^"\n]*)"|“([^”\n]+)”|„([^“”\n]+)[“”]|«([^»\n]+)»')
@@ -47,8 +47,13 @@ class Reply(NamedTuple):
     """With a mark behind each citation and quotation that is not in the passages."""
     cited: tuple[int, ...]
     """Numbers of the passages that it cites, from 1, ascending."""
-    wrong: int
-    """How many marks there are."""
+    unfounded: tuple[str, ...] = ()
+    """What is marked, as it stands in the text, each once."""
+
+    @property
+    def wrong(self) -> int:
+        """How many citations and quotations are not in the passages."""
+        return len(self.unfounded)
 
 
 @attrs.frozen
@@ -193,16 +198,16 @@ def checked(text: str, passages: Sequence[Passage]) -> Reply:
     '"Under the mat" [1], or "in the shed" (not in the passages) [2] (no such passage).'
     """
     cited: set[int] = set()
-    marks: list[tuple[int, str]] = []
+    marks: list[tuple[int, str, str]] = []
     for match in _NUMBERS.finditer(text):
         numbers = [int(number) for number in re.findall(r"\d+", match[1])]
         cited.update(number for number in numbers if 1 <= number <= len(passages))
         if any(not 1 <= number <= len(passages) for number in numbers):
-            marks.append((match.end(), "(no such passage)"))
+            marks.append((match.end(), "(no such passage)", match[0]))
     for match in _QUOTES.finditer(text):
         quoted = next((group for group in match.groups() if group), "")
         if not any(_stands_in(quoted, passage.text) for passage in passages):
-            marks.append((match.end(), "(not in the passages)"))
+            marks.append((match.end(), "(not in the passages)", match[0]))
     for match in _PLACES.finditer(text):
         named = [
             number
@@ -211,10 +216,10 @@ def checked(text: str, passages: Sequence[Passage]) -> Reply:
         ]
         cited.update(named[:1])
         if not named:
-            marks.append((match.end(), "(not a passage given)"))
-    for at, mark in sorted(marks, reverse=True):
+            marks.append((match.end(), "(not a passage given)", match[0]))
+    for at, mark, _ in sorted(marks, reverse=True):
         text = f"{text[:at]} {mark}{text[at:]}"
-    return Reply(text, tuple(sorted(cited)), len(marks))
+    return Reply(text, tuple(sorted(cited)), tuple(dict.fromkeys(told for *_, told in sorted(marks))))
 
 
 def _stands_in(quoted: str, text: str) -> bool:

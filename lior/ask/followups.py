@@ -1,4 +1,4 @@
-"""What a message says by itself: whether it is a follow-up, in English, German and French, and what it asks."""
+"""What a message says by itself: whether it is a follow-up, and what it asks; English, German and French."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from lior.ask.answering import LIGHT, named, subjects
 from lior.ask.expecting import expected
 
 _BEGINS = re.compile(
-    r"\W*(and|adn|nad|annd|andd|or|but|then|also|so what about|(so )?what about|waht about|how about|und|udn|unnd|oder|"
-    r"aber|auch|was ist mit|wie (ist|steht) es mit|et|ou|mais|aussi|qu['’ ]en est[- ]il (de|du|des)|et pour|"
-    r"(?=(the|der|die|das|le|la|les) (other|first|second|third|last|next|andere\w*|erste\w*|zweite\w*|dritte\w*|"
-    r"letzte\w*|nächste\w*|autres?|premi\w+|deuxième|seconde?|troisième|derni\w+)))\b[\s,:]*",
+    r"\W*(and|adn|nad|annd|andd|or|but|then|also|(so )?(what|waht|how) about|und|udn|"
+    r"unnd|oder|aber|auch|was ist mit|wie (ist|steht) es mit|et|ou|mais|aussi|et pour|"
+    r"qu['’ ]en est[- ]il (de|du|des)|"
+    r"(?=(the|der|die|das|le|la|les) (other|first|second|third|last|next|andere\w*|erste\w*|zweite\w*|"
+    r"dritte\w*|letzte\w*|nächste\w*|autres?|premi\w+|deuxième|seconde?|troisième|derni\w+)))\b[\s,:]*",
     re.I,
 )
 _PRONOUN = re.compile(
-    r"\b((?<!\bis )it|its|it(?=['’]s)|they|them|their|theirs|he|him|his|she|her|hers|(?<!no )(?<!any )ones?(?! of)"
-    r"|th(is|at|ese|ose)(?=\W*$| (is|was|are|were|ones?|do|does|did|cost\w*|mean\w*|happen\w*)\b)|there(?=\W*$)"
+    r"\b((?<!\bis )it|its|it(?=['’]s)|they|them|their|theirs|he|him|his|she|her|hers"
+    r"|(?<!no )(?<!any )ones?(?! of)|(?<!is )(?<!are )(?<!was )(?<!were )there(?=\W*$)"
+    r"|th(is|at|ese|ose)(?=\W*$| (is|was|are|were|ones?|do|does|did|cost\w*|mean\w*|happen\w*)\b)"
     r"|is it(?! (true|possible|worth|known|raining|snowing|allowed))"
-    r"|er|ihn|ihm|ihr(e[nmrs]?)?|seine[nmrs]?|sein(?! *\W*$)|sie|es(?!\W* (gibt|geht))|dessen|deren|davon|damit|dafür"
-    r"|darin|darauf|dazu|daran|dabei|dort"
-    r"|ils?(?! (y a|faut|fait))|elles?|lui|leurs?|celui|celles?|ceux|son(?= \w)|sa(?= \w)|ses(?= \w)|y(?= a| est))\b",
+    r"|er|ihn|ihm|ihr(e[nmrs]?)?|seine[nmrs]?|sein(?! *\W*$)|sie|es(?!\W* (gibt|geht))|dessen|deren"
+    r"|davon|damit|dafür|darin|darauf|dazu|daran|dabei|dort"
+    r"|ils?(?! (y a|faut|fait))|elles?|lui|leurs?|celui|celles?|ceux|(son|sa|ses)(?= \w)"
+    r"|y(?= a| est))\b",
     re.I,
 )
 _NOT_ONE = re.compile(
@@ -30,38 +33,59 @@ _NOT_ONE = re.compile(
 )
 """Words that look like pronouns and stand for nothing that was said."""
 _VAGUE = frozenset(
-    """one ones other others another first second third last next else more again andere anderen anderer anderes
-    erste ersten zweite zweiten dritte dritten letzte letzten nächste nächsten mehr weitere noch autre autres premier
-    première deuxième second seconde troisième dernier dernière encore plus""".split()  # noqa: SIM905
+    """one ones other others another first second third last next else more again andere anderen anderer
+    anderes erste ersten zweite zweiten dritte dritten letzte letzten nächste nächsten mehr weitere noch autre
+    autres premier première deuxième second seconde troisième dernier dernière encore
+    plus""".split()  # noqa: SIM905
 )
 """Words that name nothing by themselves."""
 _ORDINALS = (
     r"\b(first|erste[nrsm]?|premi(er|ère))\b", r"\b(second|zweite[nrsm]?|deuxième|seconde)\b",
     r"\b(third|dritte[nrsm]?|troisième)\b",
 )  # fmt: skip
-_KINDS = (
-    (
-        r"\b(price|prices|cost|costs|paid|pay|fee|rent|preis|kosten|kostet|gebühr|prix|coûte?|coute|tarif|loyer)\b",
-        r"(?i)\b(euros?|pounds?|dollars?|francs?|cents?|pence)\b|[€$£]|\d[.,]\d\d(?![\d:])|(?<![\d:./-])(?<!\bh )\d{2,6}"
-        r"(?![\d:./-]|\W* (jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))",
-    ),
-    (
-        r"\b(how (much|many|old|tall|long|big|heavy|far)|number|wie ?(viel\w*|alt|gross|groß|lang|schwer|weit|hoch)"
-        r"|nummer|combien|numéro|quel âge)\b",
-        r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|zwei|drei|vier|fünf|deux|trois|quatre|cinq)\b",
-    ),
-    (
-        r"\b(when|what (time|date|day)|date|time|wann|uhrzeit|datum|quand|quelle (heure|date)|heure)\b",
-        r"\b(19|20)\d\d\b|\b\d\d?([:.]\d\d\b|\.|st\b|nd\b|rd\b|th\b| ?[ap]m\b| h\b| Uhr\b)|(?i:\b(january|february|march|april|may|june|july|august|september|october|november|december|\w+days?|"
-        r"morning|evening|noon|januar|februar|märz|mai|juni|juli|oktober|dezember|\w+tags?|morgens|abends|janvier|"
-        r"février|mars|avril|juin|juillet|août|septembre|octobre|novembre|décembre|lundi|mardi|mercredi|jeudi|"
-        r"vendredi|samedi|dimanche|matin|soir)\b)",
-    ),
-)  # fmt: skip
+
+
+def _any(words: str) -> str:
+    return rf"\b({'|'.join(words.split())})\b"
+
+
+_NUMBERS = "one two three four five six seven eight nine ten zwei drei vier fünf deux trois quatre cinq"
+_MONTHS = """january february march april may june july august september october november december januar
+    februar märz mai juni juli oktober dezember janvier février mars avril juin juillet août septembre octobre
+    novembre décembre"""
+_TIMES = r"""\w+days? morning evening noon \w+tags? morgens abends lundi mardi mercredi jeudi vendredi samedi
+    dimanche matin soir"""
+_CLOCK = r"\b(19|20)\d\d\b|\b\d\d?([:.]\d\d\b|\.|st\b|nd\b|rd\b|th\b| ?[ap]m\b| h\b| uhr\b)"
+_DAY = r"\W* (jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_KINDS = tuple(
+    (re.compile(asked, re.I), re.compile(wanted, re.I))
+    for asked, wanted in (
+        (
+            _any("prices? costs? paid pay fee rent preis kosten kostet gebühr prix coûte? coute tarif loyer"),
+            _any("euros? pounds? dollars? francs? cents? pence")
+            + r"|[€$£]|\d[.,]\d\d(?![\d:])"
+            + rf"|(?<![\d:./-])(?<!\bh )\d{{2,6}}(?![\d:./-]|{_DAY})",
+        ),
+        (
+            r"\b(how (much|many|old|tall|long|big|heavy|far)|number"
+            r"|wie ?(viel\w*|alt|gross|groß|lang|schwer|weit|hoch)"
+            r"|nummer|combien|numéro|quel âge)\b",
+            rf"\d|{_any(_NUMBERS)}",
+        ),
+        (
+            r"\b(when|what (time|date|day)|date|time|wann|uhrzeit|datum|quand|quelle (heure|date)|heure)\b",
+            f"{_CLOCK}|{_any(_MONTHS + ' ' + _TIMES)}",
+        ),
+    )
+)
 """What a message asks for, and what a sentence that answers it has; further than in English alone."""
+_TIMED = re.compile(
+    rf"\b((in|on|at|by|since|until|till|from|between) )?({_any(_MONTHS + ' ' + _TIMES)}|\d+)", re.I
+)
+"""When, which is neither where nor who."""
 _KIND_WORDS = frozenset(
-    """price prices cost costs paid pay fee number date time preis kosten kostet kostete gebühr nummer uhrzeit datum
-    prix coûte coute tarif numéro date heure old tall long heavy far big many much old weigh""".split()  # noqa: SIM905
+    """price prices cost costs paid pay fee number date time preis kosten kostet kostete gebühr nummer uhrzeit
+    datum prix coûte coute tarif numéro heure old tall long heavy far big many much""".split()  # noqa: SIM905
 )
 """Words that only say the kind; a sentence of that kind need not have them."""
 
@@ -94,10 +118,15 @@ class Message:
     def suits(self, text: str) -> bool | None:
         """Whether a text has the kind that is asked for; ``None`` where the message does not tell."""
         for asked, wanted in _KINDS:
-            if re.search(asked, self.text, re.I):
-                return bool(re.search(wanted, text))
-        wanted = expected(self.text)
-        return bool(wanted.search(text)) if wanted else None
+            if asked.search(self.text):
+                return bool(wanted.search(text))
+        usual = expected(self.text)
+        return bool(usual.search(_TIMED.sub(" ", text))) if usual else None
+
+    @property
+    def measured(self) -> bool:
+        """Whether a number, a price or a time is asked for, which a text has or has not."""
+        return any(asked.search(self.text) for asked, _ in _KINDS)
 
 
 def read(message: str) -> Message:

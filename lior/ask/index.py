@@ -410,7 +410,7 @@ class Index:
             quoted = partial(filtered, known, given, rank, 4 * top + 10, answer)
             return calculated(question, known, given, date.today(), top, quoted)
 
-        return attrs.evolve(self._read(work), question=asked)
+        return talk.unlisted(attrs.evolve(self._read(work), question=asked))
 
     @property
     def reads_ahead(self) -> bool:

@@ -16,22 +16,30 @@ if TYPE_CHECKING:
 _PLAIN = ("question", "found", "confidence", "method", "note", "said")
 _PASSAGE = ("document", "line", "column", "text", "context", "place")
 _RESULT = ("operation", "value", "about", "arithmetic")
+_IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
 _BLOCK = ("document", "line", "end_line", "text", "begin", "end")
+
+
+def in_words(confidence: float) -> str:
+    """A probability as it is said to people: ``perhaps`` at 0.51, ``very likely`` at 0.99."""
+    return next(words for least, words in _IN_WORDS if confidence >= least)
 
 
 def answer_record(answer: Answer) -> dict[str, Any]:
     """An answer as a JSON object.
 
-    ``question``, whether it was ``found`` and with which ``confidence``, the ``answer`` to quote (a passage
-    or ``None``), the ``block`` that it stands in, from ``begin`` to ``end`` of the block's text, all
-    ``passages`` with their ``score`` and the ``evidence`` that it was made of, best first, the ``method`` of
-    ranking, the ``words`` that were looked for, those ``missing`` in the text, a ``note`` on why nothing
-    was found, what is ``said`` where nothing is quoted, and the ``result`` of a calculation.
+    ``question``, whether it was ``found``, with which ``confidence`` and, as a word, how ``likely`` it is,
+    the ``answer`` to quote (a passage or ``None``), the ``block`` that it stands in, from ``begin`` to
+    ``end`` of the block's text, all ``passages`` with their ``score`` and the ``evidence`` that it was made
+    of, best first, the ``method`` of ranking, the ``words`` that were looked for, those ``missing`` in the
+    text, a ``note`` on why nothing was found, what is ``said`` where nothing is quoted, and the ``result`` of
+    a calculation.
     """
     return {
         "question": answer.question,
         "found": answer.found,
         "confidence": round(answer.confidence, 4),
+        "likely": in_words(answer.confidence),
         "answer": answer.answer and passage_record(answer.answer),
         "block": answer.block and {name: getattr(answer.block, name) for name in _BLOCK},
         "passages": [

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LANGUAGES = ENGLISH, "german", "french"
 _MOST_WORDS, _LONGEST = 12, 600
 """Words of small talk and characters of a task, at most; a longer message is a question."""
+_NO_TASK = "before", "after", "rows"
+"""Forms that are no tasks by themselves."""
 _POLITE = "hello", "thanks", "bye"
 _SUM = re.compile(
     r"\W*((what is|what's|how much is|calculate|was ist|wie ?viel ist|berechne|combien font|calcule) )?"
@@ -153,7 +155,7 @@ def task(message: str) -> Task | None:
     plain = _plain(message)
     for language in LANGUAGES:
         for kind in _forms()[language]["tasks"]:
-            if kind not in ("before", "after") and (found := _task(language, kind).fullmatch(plain)):
+            if kind not in _NO_TASK and (found := _task(language, kind).fullmatch(plain)):
                 groups = [found.span(name) for name, text in found.groupdict().items() if text]
                 begin, end = groups[0] if groups else (0, 0)
                 words = _plain(message, accents=True).split()
@@ -197,17 +199,24 @@ def reply(message: str, index: Index, top: int) -> Answer | None:
     return _said(message, wanted.language, wanted.kind, about(wanted, index, top) if wanted.composed else [])
 
 
+def unlisted(answer: Answer) -> Answer:
+    """An answer that quotes a passage to "list all quotes", where nothing could be listed, as no answer."""
+    if answer.said or not answer.found or len(answer.question) > _LONGEST:
+        return answer
+    plain = _plain(answer.question)
+    language = next((each for each in LANGUAGES if _task(each, "rows").fullmatch(plain)), None)
+    if language is None:
+        return answer
+    line = _forms()[language]["lines"]["rows"]
+    return attrs.evolve(answer, found=False, confidence=0.0, answer=None, block=None, said=line)
+
+
 def _said(message: str, language: str, kind: str, passages: Sequence[tuple[Passage, float]]) -> Answer:
     line = _forms()[language]["lines"][kind]
     return Answer(
-        question=message,
-        found=False,
-        confidence=0.0,
-        answer=None,
-        passages=tuple(passages),
-        method="",
-        said=line,
-    )
+        question=message, found=False, confidence=0.0, answer=None, passages=tuple(passages),
+        evidence=({},) * len(passages), method="", said=line,
+    )  # fmt: skip
 
 
 def about(wanted: Task, index: Index, top: int) -> list[tuple[Passage, float]]:

@@ -80,20 +80,19 @@ CODES = dict(zip(("en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "ru"), L
 """ISO 639-1 code -> language."""
 
 
-_ASKING = {
-    "german": """bitte dann davon denn eigentlich etwa gab geht gibt gibts heisst heißt jetzt kannst könnte könntest
-        mal muss müssen nenne sag sage sagt soll sollte viel viele wann welchem welchen welches wem wen wessen
-        wieviel wofür woher wohin womit worin zeig zeige""",
-    "french": """as combien comment coûte coute cela ça dis dit dois doit faut font laquelle lequel lesquelles
-        lesquels ont peut peux quels quelles quoi sont va veut vont""",
-}
-"""Language -> further words that a question has and its answer need not; the text may count them."""
+_ASKING = frozenset(
+    """bitte dann davon denn eigentlich etwa geht gibt gibts heisst heißt jetzt kannst könnte könntest muss
+    müssen nenne sage sagt soll sollte viel viele wann welchem welchen welches wem wen wessen wieviel wofür
+    woher wohin womit worin zeige combien comment coûte coute cela ça dois doit faut laquelle lequel
+    lesquelles lesquels ont peut peux quels quelles quoi sont veut veux
+    vont""".split()  # noqa: SIM905
+)
+"""German and French words that a question has and its answer need not; a text counts them."""
 
 
-@cache
 def asking_words(language: str) -> frozenset[str]:
     """Words of a question in ``language`` that do not say what it is about."""
-    return stop_words(language) | frozenset(_ASKING.get(language, "").split())
+    return stop_words(language) | _ASKING
 
 
 @cache

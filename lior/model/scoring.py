@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import attrs
@@ -18,6 +20,9 @@ from lior.model.language_model import Model
 
 _BLANKS = np.frombuffer(b" \t\v\f", np.uint8)
 _NEWLINE = ord("\n")
+_WORD = re.compile(r"(?<!\w)[^\W\d_]{3,}(?!\w)")
+_HEXADECIMAL, _KEY = frozenset("abcdef"), 6
+"""Letters of hexadecimal numbers; so many of these alone are rather a key than a word."""
 
 
 class ScoredPart(NamedTuple):
@@ -109,6 +114,54 @@ class SurpriseScale(NamedTuple):
         """
         size = part.end - part.begin
         return (part.bits - size * self.mean) / (math.sqrt(size) * max(self.deviation, 1e-12))
+
+
+def new_words(documents: Sequence[ScoredDocument], held: Iterable[bytes]) -> list[dict[int, ScoredPart]]:
+    """What stands in one line only, and not in the texts ``held``: line -> its new words, for each document.
+
+    The words of a line are one part, as if they stood together. Of :meth:`ScoredDocument.words`, those count
+    that have a :func:`spoken` word that is new.
+    """
+    by_line, lines = list[dict[int, list[tuple[ScoredPart, set[str]]]]](), Counter[str]()
+    for document in documents:
+        found: dict[int, list[tuple[ScoredPart, set[str]]]] = {}
+        for part in document.words():
+            if words := spoken(document.data[part.begin : part.end]):
+                found.setdefault(part.line, []).append((part, words))
+        by_line.append(found)
+        for parts in found.values():
+            lines.update(set().union(*(words for _, words in parts)))
+    new = {word for word, count in lines.items() if count == 1}
+    for text in held:
+        new -= spoken(text)
+    chosen = (
+        {line: [part for part, words in parts if words & new] for line, parts in found.items()}
+        for found in by_line
+    )
+    return [{line: _joined(parts) for line, parts in each.items() if parts} for each in chosen]
+
+
+def _joined(parts: Sequence[ScoredPart]) -> ScoredPart:
+    size = sum(part.end - part.begin for part in parts)
+    return parts[0]._replace(end=parts[0].begin + size, bits=sum(part.bits for part in parts))
+
+
+def spoken(text: bytes) -> set[str]:
+    """The words of a text that are of three letters or more, in lower case.
+
+    What has digits, changes its case inside or could be hexadecimal is rather a key than a word.
+
+    >>> sorted(spoken(b"Mallory's SHA256:ulQpxpPq deadbeef xid=0x1f re-opened /wp-admin"))
+    ['admin', 'mallory', 'opened', 'xid']
+    """
+    words = set(_WORD.findall(text.decode("utf-8", "replace")))
+    return {
+        word.lower() for word in words if word[1:] in (word[1:].lower(), word.upper()[1:]) and _plain(word)
+    }
+
+
+def _plain(word: str) -> bool:
+    return len(word) < _KEY or not _HEXADECIMAL.issuperset(word.lower())
 
 
 @torch.no_grad()

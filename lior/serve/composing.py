@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from lior.ask.composing import Material, material
+from lior.ask.composing import Material, prepared
 from lior.ask.dialogue import Turn
 from lior.ask.endpoint import Endpoint, checked
 from lior.ask.serialise import answer_record, passage_record
@@ -26,13 +26,12 @@ from lior.serve.sources import Version
 async def compose(server: Server, request: Request, form: ComposeRequest) -> Any:
     """Answer a message in a language model's words, as server-sent events: sources, pieces, checked reply."""
     version = await server.latest()
-    turn, given = await server.in_question_executor(_found, version, form.messages)
+    turn, given = await server.in_question_executor(_found, version, form)
     return StreamingResponse(events(_parts(server, turn, given)), media_type="text/event-stream")
 
 
-def _found(version: Version, messages: Sequence[str]) -> tuple[Turn, Material | None]:
-    turn = converse(version, messages)
-    return turn, material(turn, version.index.of_document)
+def _found(version: Version, form: ComposeRequest) -> tuple[Turn, Material | None]:
+    return prepared(converse(version, form.messages, form.filters), version.index)
 
 
 async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIterator[dict[str, Any]]:
@@ -47,7 +46,14 @@ async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIte
         text += piece
         yield {"text": piece}
     reply = checked(text.strip(), given.passages)
-    yield {"reply": {"text": reply.text, "cited": list(reply.cited), "wrong": reply.wrong}}
+    yield {
+        "reply": {
+            "text": reply.text,
+            "cited": list(reply.cited),
+            "wrong": reply.wrong,
+            "unfounded": list(reply.unfounded),
+        }
+    }
 
 
 async def _pieces(server: Server, endpoint: Endpoint, given: Material) -> AsyncIterator[str]:

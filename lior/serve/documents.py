@@ -8,29 +8,53 @@ from typing import Any
 import attrs
 
 from lior.ask import surroundings
-from lior.ask.dialogue import Dialogue, Turn
+from lior.ask.blocks import block_around
+from lior.ask.dialogue import DEPTH, Dialogue, Turn
+from lior.ask.filters import Filters
 from lior.ask.surroundings import lines_of
 from lior.errors import UsageError
 from lior.interfaces import Passage
-from lior.serve.schema import ListRequest
+from lior.serve.schema import ListRequest, PassageRequest
 from lior.serve.sources import Version
 
 AROUND = 20
 """Lines before and after a passage that are shown with it."""
 
 
-def converse(version: Version, messages: Sequence[str]) -> Turn:
+def converse(
+    version: Version, messages: Sequence[str], filters: Filters | None = None, top: int = DEPTH
+) -> Turn:
     """The answer to the last message, which may be a follow-up of those before.
+
+    ``top``: most passages that are found for a message that has none before it.
 
     Raises ``UsageError`` as :meth:`lior.ask.dialogue.Dialogue.ask`.
     """
-    dialogue = Dialogue(version.ask)
+    alone = len(messages) == 1
+    dialogue = Dialogue(lambda question, depth: version.ask(question, top if alone else depth, filters))
     for message in messages[:-1]:
         try:
             dialogue.ask(message)
         except UsageError:  # it was answered so in its time
             continue
-    return dialogue.ask(messages[-1])
+    turn = dialogue.ask(messages[-1])
+    quoted = turn.answer.answer
+    if quoted is None or turn.answer.block:
+        return turn
+    block = block_around(quoted, version.index.of_document(quoted.document))  # quoted by the dialogue
+    return attrs.evolve(turn, answer=attrs.evolve(turn.answer, block=block))
+
+
+def passage_of(turn: Turn, wanted: PassageRequest) -> Passage:
+    """The passage of an answer that a client means.
+
+    Raises ``UsageError`` when it is none of these, for the documents may have changed.
+    """
+    told = wanted.document, wanted.line, wanted.text
+    found = (p for p in turn.passages if (p.document, p.line, p.text) == told)
+    if passage := next(found, None):
+        return passage
+    raise UsageError(f"{wanted.document} has no such passage for this question; ask again")
 
 
 def list_documents(version: Version, form: ListRequest) -> dict[str, Any]:

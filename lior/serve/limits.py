@@ -35,12 +35,12 @@ class Limits:
     """Bytes of a text whose sources are looked for."""
     top: int = 50
     """Passages of an answer."""
+    history: int = 8
+    """Messages before a question."""
     lines: int = 2000
     """Lines of a document at once."""
     name: int = 500
     """Characters of a document's name."""
-    history: int = 8
-    """Messages before a question."""
     replies: int = 8
     """Replies by a language model at another address at a time; more are refused for the moment."""
     streams: int = 32

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from mimetypes import guess_type
@@ -22,15 +22,32 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lior.ask.answering import LONGEST_QUESTION, Answer
+from lior.ask.dialogue import DEPTH
+from lior.ask.serialise import in_words
 from lior.errors import LiorError
 from lior.interfaces import Passage
 from lior.serve import documents
 from lior.serve.errors import HTTPError, http_error
-from lior.serve.schema import AskRequest, LinesRequest, ListRequest
+from lior.serve.schema import AskRequest, LinesRequest, ListRequest, validation_message
 from lior.serve.server import Server
 
 _OF_MODELS = re.compile(r"<!-- model -->.*?<!-- /model -->\n", re.DOTALL)
 """Parts of the page that need a model."""
+_SHORT_NAME = 16
+"""Characters that OpenSearch 1.1 allows."""
+_OPENSEARCH = """<?xml version="1.0" encoding="UTF-8"?>
+<OpenSearchDescription xmlns="http://a9.com/-/spec/opensearch/1.1/">
+  <ShortName>{short}</ShortName>
+  <Description>Ask the documents of {name}</Description>
+  <InputEncoding>UTF-8</InputEncoding>
+  <Image width="16" height="16" type="image/svg+xml">{url}/static/icon.svg</Image>
+  <Url type="text/html" template="{url}/?q={{searchTerms}}"/>
+</OpenSearchDescription>
+"""
+_FILTERS = "sender", "after", "before", "kind", "path"
+"""Fields of the form and of the address that limit where an answer is looked for."""
+_NEAREST = 3
+"""Passages that are shown where none answers."""
 
 
 def routes(server: Server, api: Mapping[str, Any]) -> list[BaseRoute]:
@@ -41,6 +58,7 @@ def routes(server: Server, api: Mapping[str, Any]) -> list[BaseRoute]:
         Route("/documents", page.documents),
         Route("/document", page.document),
         Route("/docs", page.api),
+        Route("/opensearch.xml", page.opensearch),
         Route("/static/{name}", page.static),
     ]
 
@@ -58,11 +76,19 @@ class Page:
 
     def _framed(self, pane: str, status: int = 200, **parts: str) -> Response:
         """The whole page with one pane open."""
-        state = self._server.source.state()
+        state = self._server.state()
         found = {
-            "run": escape(state["name"]), "pane": pane, "question": "", "answer": "", "beside": "",
-            "others": "", "list": "", "api": "", "documents": f"{state['documents']:,}",
+            "run": escape(state["name"]), "pane": pane,
+            "begun": "begun" if parts.get("talk") or parts.get("beside") else "",
+            **dict.fromkeys(("question", "talk", "beside", "list", "api", *_FILTERS), ""),
+            "filtering": "".join(f" · {parts[name]}" for name in _FILTERS if name in parts),
+            "composer": escape(state["composer"]),
+            "collections": "".join(
+                f"<option>{escape(each['name'])}</option>" for each in state["collections"]
+            ),
+            "documents": f"{state['documents']:,}",
             "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
+            "confirms": "yes" if state["confirms"] else "no",
             "longest_question": str(LONGEST_QUESTION), "longest_name": str(self._server.limits.name),
             "most_tokens": str(self._server.limits.tokens),
             "model": "yes" if state["model"] else "no", "dated": "Learned" if state["model"] else "Changed",
@@ -75,23 +101,26 @@ class Page:
     async def ask(self, request: Request) -> Response:
         """The box for questions, and the answer to the one in the address."""
         question = request.query_params.get("q", "").strip()
+        filters = {name: value for name in _FILTERS if (value := request.query_params.get(name, "").strip())}
+        shown = {name: escape(value) for name, value in filters.items()}
         if not question:
-            return self._framed("ask")
+            return self._framed("ask", **shown)
         version = await self._server.latest()
         try:
-            form = AskRequest(question=question, top=5)
-            answer = await self._server.ask(version, form.question, form.top)
-        except ValidationError:
-            return self._framed("ask", 400, question=escape(question[:200]), answer=_notice("too long"))
+            form = AskRequest(question=question, top=DEPTH, **filters)
+            answer = await self._server.ask(version, form.question, form.top, form.filters)
+        except ValidationError as error:
+            told = _notice(validation_message(error))
+            return self._framed("ask", 400, question=escape(question[:200]), talk=told, **shown)
         except LiorError as error:
             refusal = http_error(error)
-            return self._framed(
-                "ask", refusal.status, question=escape(question), answer=_notice(str(refusal))
-            )
-        beside = answer.answer or next((passage for passage, _ in answer.passages), None)
-        shown = await self._server.in_executor(documents.passage_lines, version, beside) if beside else None
-        (said, others), lines = _answer(answer), _lines(shown) if shown else ""
-        return self._framed("ask", question=escape(question), answer=said, others=others, beside=lines)
+            told = _notice(str(refusal))
+            return self._framed("ask", refusal.status, question=escape(question), talk=told, **shown)
+        rows = answer.result.rows if answer.result else ()
+        beside = answer.answer or next(iter((*rows, *(passage for passage, _ in answer.passages))), None)
+        around = await self._server.in_executor(documents.passage_lines, version, beside) if beside else None
+        lines = _lines(around) if around else ""
+        return self._framed("ask", question=escape(question), talk=_turn(answer), beside=lines, **shown)
 
     async def documents(self, request: Request) -> Response:
         """The documents."""
@@ -118,9 +147,9 @@ class Page:
             form = LinesRequest.model_validate(dict(request.query_params))
             name = self._server.document(version, form.name)
         except ValidationError:
-            return self._framed("ask", 400, answer=_notice("a name, and lines from 1 on are allowed"))
+            return self._framed("ask", 400, talk=_notice("a name, and lines from 1 on are allowed"))
         except HTTPError as refusal:
-            return self._framed("ask", refusal.status, answer=_notice(str(refusal)))
+            return self._framed("ask", refusal.status, talk=_notice(str(refusal)))
         found = await self._server.in_executor(
             documents.document_lines, version, name, max(form.line - documents.AROUND, 1), form.count
         )
@@ -141,6 +170,15 @@ class Page:
         )
         return self._framed("api", api=rows)
 
+    async def opensearch(self, request: Request) -> Response:
+        """The description by which a browser takes the page as a search engine.
+
+        The address is the one that was asked, whose host name the middleware has checked.
+        """
+        name, url = self._server.source.name, escape(str(request.base_url).rstrip("/"))
+        text = _OPENSEARCH.format(short=escape(name[:_SHORT_NAME]), name=escape(name), url=url)
+        return Response(text, media_type="application/opensearchdescription+xml")
+
     async def static(self, request: Request) -> Response:
         """A file of the page."""
         name = request.path_params["name"]
@@ -158,20 +196,48 @@ def _notice(text: str) -> str:
     return f'<p class="notice">{escape(text)}</p>'
 
 
-def _answer(answer: Answer) -> tuple[str, str]:
-    """HTML of the answer and of the other passages, as the script shows them."""
-    if answer.answer:
-        sure = f"{answer.confidence:.0%} sure"
-        quote = f'<blockquote class="quote">{_quote(answer)}</blockquote>'
-        head = f'{quote}<p class="place">{_where(answer.answer)} · {sure}</p>'
+def _turn(answer: Answer) -> str:
+    """HTML of a question and its answer, as the script shows them."""
+    if answer.said or answer.result:
+        head = _spoken(answer)
+    elif answer.answer:
+        head = (
+            f'<blockquote class="quote">{_quote(answer)}</blockquote>{_where(answer.answer, _sure(answer))}'
+        )
     else:
-        head = f'<p class="notice">Nothing in the documents speaks of it: {escape(answer.note)}.</p>'
+        head = _notice(f"Nothing in the documents speaks of it: {answer.note}.")
     others = [passage for passage, _ in answer.passages if passage != answer.answer]
-    rows = "".join(
-        f'<li><p>{escape(passage.text)}</p><p class="place">{_where(passage)}</p></li>' for passage in others
-    )
-    title = "Also" if answer.answer else "The nearest"
-    return head, f'<h3>{title}</h3><ol class="others">{rows}</ol>' if rows else ""
+    others = [] if answer.result else others if answer.answer else others[:_NEAREST]
+    more = f"{len(others)} more passage{'s' * (len(others) != 1)}"
+    title = more if answer.answer else "The nearest passages"
+    shown = _listed(title, others, open=not answer.answer and not answer.said)
+    return f'<article class="turn"><h2 class="asked">{escape(answer.question)}</h2>{head}{shown}</article>'
+
+
+def _spoken(answer: Answer) -> str:
+    """What is calculated or said instead of a quotation."""
+    result = answer.result
+    if result is None:
+        return f'<p class="saying">{escape(answer.said)}</p>'
+    text = escape(answer.said or f"{result.value}: {result.about}")
+    said = f'<p class="saying">{text}{_sure(answer)}</p>'
+    if result.arithmetic:
+        said += f'<p class="arithmetic">{escape(result.arithmetic)}</p>'
+    count = len(result.rows)
+    return said + _listed(f"{count} row{'s' * (count != 1)} used", result.rows, open=count <= 10)
+
+
+def _sure(answer: Answer) -> str:
+    """The confidence as a word and a number."""
+    word = in_words(answer.confidence)
+    return f' <span class="sure" data-likely="{word}">{word}, {answer.confidence:.0%}</span>'
+
+
+def _listed(title: str, passages: Sequence[Passage], *, open: bool) -> str:
+    """Passages with their places, below a title that opens and closes them."""
+    rows = "".join(f"<li><p>{escape(each.text)}</p>{_where(each)}</li>" for each in passages)
+    shown = f'<summary>{title}</summary><ol class="others">{rows}</ol>'
+    return f'<details class="also"{" open" * open}>{shown}</details>' if rows else ""
 
 
 def _quote(answer: Answer) -> str:
@@ -185,9 +251,10 @@ def _quote(answer: Answer) -> str:
     return f'<span class="said">{said}</span>'.join(around)
 
 
-def _where(passage: Passage) -> str:
-    address = _address(passage.document, passage.line)
-    return f'<a href="{address}">{escape(passage.document)}:{passage.line}</a>'
+def _where(passage: Passage, more: str = "") -> str:
+    place = f" · {escape(passage.place)}" if passage.place else ""
+    address, name = _address(passage.document, passage.line), escape(passage.document)
+    return f'<p class="place"><a href="{address}">{name}:{passage.line}</a>{place}{more}</p>'
 
 
 def _address(name: str, line: int = 1) -> str:
@@ -202,7 +269,7 @@ def _lines(found: Mapping[str, Any]) -> str:
         for number, line in enumerate(found["lines"], found["first"])
     )
     size = f"{found['total']:,} line{'s' * (found['total'] != 1)}"
-    head = f'<h2>{escape(found["name"])}</h2><p class="place">{size}</p>'
+    head = f'<div class="head"><h2>{escape(found["name"])}</h2><p class="place">{size}</p></div>'
     return f'{head}<ol class="lines">{"".join(rows)}</ol>'
 
 

@@ -26,7 +26,7 @@ import attrs
 from lior.ask.index import Index
 from lior.errors import DataError, LiorError, RunError, UsageError
 from lior.files import replacing
-from lior.interfaces import Tokenizer
+from lior.interfaces import Passage, Tokenizer
 from lior.reading.documents import RawDocument
 from lior.runs.asking import as_in_file
 from lior.runs.checkpoint import Document
@@ -69,7 +69,7 @@ class Change:
     """A change of the run, with the future of its outcome."""
 
     what: str
-    """``learn``, ``forget`` or ``sync``."""
+    """``learn``, ``forget``, ``sync`` or ``confirm``."""
     names: tuple[str, ...]
     work: Callable[[Run], Any]
     outcome: Future[Any] = attrs.field(factory=Future)
@@ -149,6 +149,17 @@ class RunSource:
             return run.sync(list(map(str, self.folders)))
 
         return self._ask(Change("sync", (), work))
+
+    def confirm(self, question: str, passage: Passage, good: bool) -> bool:
+        """Count in the run that a passage answers a question, or no longer; whether that changed anything."""
+
+        def work(run: Run) -> bool:
+            changed = run.confirm(question, passage) == good
+            if not changed:  # it was so before
+                run.confirm(question, passage)
+            return changed
+
+        return self._ask(Change("confirm", (), work)).result()
 
     def _ask(self, change: Change) -> Future[Any]:
         if not self.editable:
@@ -255,9 +266,9 @@ class RunSource:
     def state(self) -> dict[str, Any]:
         """What is served and what is being done, ready for JSON."""
         return {
-            "name": self.name, **self.current.counts(), "model": True, "editable": self.editable,
-            "syncs": bool(self.folders), "working": self.working, "waiting": self._queue.qsize(),
-            "lost": list(self.lost),
+            "name": self.name, "collections": [], **self.current.counts(), "model": True,
+            "editable": self.editable, "syncs": bool(self.folders), "working": self.working,
+            "waiting": self._queue.qsize(), "lost": list(self.lost), "confirms": self.editable,
         }  # fmt: skip
 
 

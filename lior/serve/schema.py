@@ -29,32 +29,44 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class AskRequest(StrictModel):
+class QuestionRequest(StrictModel):
     """A question, in words of any language."""
 
     question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
-    top: Annotated[int, Field(ge=1, le=_MOST.top)] = 3
-    """Most passages."""
+    history: Annotated[
+        list[Annotated[str, Field(max_length=LONGEST_QUESTION)]], Field(max_length=_MOST.history)
+    ] = []
+    """Messages of the conversation before it, oldest first: it may be a follow-up of these."""
     sender: Name | Literal[""] = ""
     """Filters, as :class:`lior.ask.filters.Filters` describes them; empty ones do not matter."""
     after: Name | Literal[""] = ""
     before: Name | Literal[""] = ""
     kind: Name | Literal[""] = ""
     path: Name | Literal[""] = ""
+
+    @property
+    def filters(self) -> Filters:
+        """The filters."""
+        return Filters(**{name: getattr(self, name) for name in attrs.fields_dict(Filters)})
+
+    @property
+    def messages(self) -> list[str]:
+        """The messages before, and the question."""
+        return [*self.history, self.question]
+
+
+class AskRequest(QuestionRequest):
+    """A question, in words of any language, and what is wanted of its answer."""
+
+    top: Annotated[int, Field(ge=1, le=_MOST.top)] = 3
+    """Most passages."""
     lines: bool = False
     """Whether to add the lines of the document around the quoted passage."""
     state: bool = False
     """Whether to add what is served."""
 
-    @property
-    def filters(self) -> Filters:
-        """The filters."""
-        return Filters(
-            sender=self.sender, after=self.after, before=self.before, kind=self.kind, path=self.path
-        )
 
-
-class ComposeRequest(StrictModel):
+class ComposeRequest(QuestionRequest):
     """A message that a language model answers from the passages found, where the server was started with one.
 
     The reply is a stream of server-sent events, each a JSON object. First ``answer``, the object of
@@ -62,19 +74,9 @@ class ComposeRequest(StrictModel):
     the passages that the model is given, each with its ``number``; where these are none, nothing else comes:
     the answer is said, calculated, or not found. Then ``text``, piece by piece, and at the end ``reply``: the
     whole ``text`` with a mark behind each citation and quotation that is not in the sources, the numbers
-    ``cited``, and how many are ``wrong``. An ``error`` ends the stream instead; ``[DONE]`` comes last.
+    ``cited``, how many things are ``wrong``, and these as they stand in the text, ``unfounded``. An ``error``
+    ends the stream instead; ``[DONE]`` comes last.
     """
-
-    question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
-    history: Annotated[
-        list[Annotated[str, Field(max_length=LONGEST_QUESTION)]], Field(max_length=_MOST.history)
-    ] = []
-    """Messages of the conversation before it, oldest first: it may be a follow-up of these."""
-
-    @property
-    def messages(self) -> list[str]:
-        """The messages before, and the question."""
-        return [*self.history, self.question]
 
 
 class PassageRequest(StrictModel):
@@ -89,6 +91,14 @@ class PassageRequest(StrictModel):
     def passage(self) -> Passage:
         """The passage."""
         return Passage(document=self.document, line=self.line, column=self.column, text=self.text)
+
+
+class ConfirmRequest(QuestionRequest):
+    """A passage of the answer to a question, and whether it is the right one."""
+
+    passage: PassageRequest
+    good: bool
+    """False takes back that it was confirmed."""
 
 
 class WhyRequest(StrictModel):

@@ -17,6 +17,7 @@ from lior.ask.answering import Answer
 from lior.ask.filters import Filters
 from lior.ask.index import Index
 from lior.errors import DataError
+from lior.interfaces import Passage
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -84,8 +85,19 @@ class Source(Protocol):
         """Bring :attr:`current` up to date, before a question is asked; called by a thread for questions."""
         ...
 
+    def confirm(self, question: str, passage: Passage, good: bool) -> bool:
+        """Count that a passage answers a question, or no longer; whether that changed anything.
+
+        It may wait for a run to be saved. Raises ``UsageError`` as :meth:`lior.ask.index.Index.confirm`.
+        """
+        ...
+
     def state(self) -> dict[str, Any]:
-        """What is served and what is being done, ready for JSON."""
+        """What is served and what is being done, ready for JSON.
+
+        ``collections`` are the folders, with ``name`` and ``documents``, where several are served: a question
+        may be asked of one, as the filter ``path``.
+        """
         ...
 
     def close(self, seconds: float) -> bool:

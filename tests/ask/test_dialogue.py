@@ -139,6 +139,14 @@ def test_a_follow_up_is_not_answered_about_another_subject():
     assert "Regal 7" in talk.ask("udn die Winterräder?").answer.answer.text
 
 
+def test_when_is_neither_where_nor_who(notes):
+    talk = Dialogue(notes.ask)
+    assert "June" in talk.ask("When was the hedge cut?").answer.answer.text
+    for message in ("and by whom?", "and where?"):
+        assert not talk.ask(message).answer.found
+    assert "June" in talk.ask("and when?").answer.answer.text
+
+
 def test_thanks_leave_the_subject(notes):
     talk = Dialogue(notes.ask)
     talk.ask("When is the boiler serviced?")
@@ -155,3 +163,28 @@ def test_the_second_one_is_the_second_passage(notes):
     turn = talk.ask("what about the second one?")
     assert turn.passages[0] == before.passages[1]
     assert turn.answer.confidence < 0.5
+
+
+def test_calculations_are_carried_on():
+    index = Index(retriever="settle", embedder="")
+    index.learn(
+        "costs.csv", "date,what,fuel,food\n2025-03-01,car,40,10\n2025-04-02,van,60,20\n2025-04-09,car,5,1\n"
+    )
+    index.learn("garden.md", "The hedge was cut in June by Odile.")
+    talk = Dialogue(index.ask)
+    values = []
+    for message in (
+        "what is the total of fuel?",
+        "and in April?",
+        "thanks",
+        "and the highest?",
+        "and of food?",
+    ):
+        turn = talk.ask(message)
+        values.append(turn.answer.result and turn.answer.result.value)
+        assert turn.answer.confidence < 0.9 or not turn.inherited
+    assert values == ["105", "65", None, "60", "20"]
+    turn = talk.ask("how many of them are purple and from Lena?")
+    assert not turn.answer.found
+    assert turn.answer.said, "it is not answered with a passage"
+    assert "Odile" in talk.ask("and who cut the hedge?").answer.answer.text

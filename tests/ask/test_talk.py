@@ -7,6 +7,7 @@ import time
 import pytest
 
 from lior.ask.index import Index
+from lior.ask.serialise import answer_record
 from lior.ask.talk import LANGUAGES, _forms, named, question_in, small_talk, task
 
 SMALL = {
@@ -153,9 +154,19 @@ def test_a_summary_shows_the_beginning_of_what_it_names(notes):
     assert "--with URL MODEL" in answer.said
     assert not answer.found
     assert [p.text for p, _ in answer.passages] == ["The queue was full.", "Alert on length."]
+    assert len(answer_record(answer)["passages"]) == 2
     assert [p.text for p, _ in notes.ask("translate the line on the train").passages] == [
         "The train leaves at nine."
     ]
+
+
+def test_a_passage_is_no_list(notes):
+    assert "program" in notes.ask("which program has less priority?").answer.text
+    for message in ("list all programs", "Zeig mir alle programs"):
+        answer = notes.ask(message)
+        assert (answer.found, answer.confidence, answer.answer) == (False, 0.0, None)
+        assert answer.said
+        assert answer.passages
 
 
 def test_what_is_no_small_talk_is_looked_for(notes):

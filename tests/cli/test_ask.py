@@ -185,7 +185,7 @@ def test_a_name_with_a_line_break_and_a_question_in_another_language(lior):
     assert told.out.splitlines()[1].startswith("notes/a b.md:1")
     assert told.err.count("\n") == 2
     told = lior("ask", "notes", "Wann wird der Heizkessel gewartet?")
-    assert (told.code, told.out.split("\n")[0][:36]) == (1, "Nothing in the text speaks of it: 'w")
+    assert (told.code, told.out.split("\n")[0][:36]) == (1, "Nothing in the text speaks of it: th")
 
 
 def test_lines_wrap_at_words(lior):
@@ -229,3 +229,34 @@ def test_what_is_missing_is_said_once(lior, monkeypatch):
     question = ("ask", "notes", "What is the capital of Mongolia in March?")
     assert "hint: pip install 'lior[meaning]' finds answers in other words" in lior(*question).err
     assert "hint" not in lior(*question).err
+
+
+def test_a_calculation_shows_its_rows(lior):
+    Path("notes/costs.csv").write_text("date,category,amount\n2025-03-01,food,12.50\n2025-03-09,food,4.20\n")
+    told = lior("ask", "notes", "What did we spend on food in March?")
+    assert told.code == 0
+    assert told.out.splitlines() == [
+        "16.70: sum of amount in costs.csv in March (2025) where category is food  (very likely, 95%)",
+        "  12.50 + 4.20 = 16.70",
+        "  2025-03-01,food,12.50",
+        "  notes/costs.csv:2",
+        "  2025-03-09,food,4.20",
+        "  notes/costs.csv:3",
+    ]
+    record = json.loads(lior("ask", "notes", "list the costs", "--json").out)
+    assert record["result"]["value"] == "2"
+    assert [row["line"] for row in record["result"]["rows"]] == [2, 3]
+    told = lior("ask", "notes", "How many costs for wine?")
+    assert (told.code, told.out.count("\n")) == (1, 1)
+    assert "the columns of costs.csv are: date, category, amount" in told.out
+
+
+def test_filters(lior):
+    assert "boiler.md" not in lior("ask", "--in", "garden.md", "notes", RESET).out
+    assert lior("ask", "--in", "notes/boiler.md", "notes", RESET).code == 0
+    told = lior("ask", "--kind", "note", "--before", "2001", "notes", RESET)
+    assert told.code == 1
+    assert "nothing is there before 2001-01-01, of kind note that has a word of it" in told.out
+    told = lior("ask", "--after", "soon", "notes", RESET)
+    assert (told.code, told.err.count("\n")) == (2, 1)
+    assert "'soon' is no date with a year; write it as 2025-03-01" in told.err

@@ -13,7 +13,7 @@ import click
 import numpy as np
 import pytest
 
-from lior.model.scoring import ScoredDocument, SurpriseScale
+from lior.model.scoring import ScoredDocument, SurpriseScale, new_words
 
 ODD = {
     60: "00:01:00 ERROR db: deadlock detected, rolling back",
@@ -63,6 +63,10 @@ def log(tmp_path_factory) -> Path:
     return path
 
 
+def rank(row: dict[str, object]) -> float:
+    return max(row["z"], -math.inf if row["new"] is None else row["new"])
+
+
 @pytest.fixture
 def score(command, run):
     """Run `lior score --json` and read what it prints."""
@@ -80,7 +84,8 @@ def test_planted_odd_lines_are_the_most_surprising(score, log, online):
     rows = score(log, "--sort", "--top", 10, *online)
     assert len(rows) == 10
     assert set(ODD) <= {row["line"] for row in rows}
-    assert [row["z"] for row in rows] == sorted((row["z"] for row in rows), reverse=True)
+    ranks = list(map(rank, rows))
+    assert ranks == sorted(ranks, reverse=True)
 
 
 @pytest.mark.parametrize(("by", "online"), [("line", ()), ("word", ("--online",))])
@@ -109,13 +114,27 @@ def test_a_line_is_scored_from_all_before_it_in_its_document(score, tmp_path):
 
 def test_rows_have_the_documented_keys_and_stand_in_the_order_of_the_text(score, log):
     rows = score(log)
-    keys = ["file", "line", "z", "bits_per_byte", "bits", "bytes", "text"]
+    keys = ["file", "line", "z", "new", "bits_per_byte", "bits", "bytes", "text"]
     assert [list(row) for row in rows] == [keys] * 500
     assert [row["line"] for row in rows] == list(range(1, 501))
     assert [row["text"] for row in rows] == log.read_text().splitlines()
-    few = sorted(rows, key=lambda row: -row["z"])[:7]
+    few = sorted(rows, key=lambda row: -rank(row))[:7]
     assert score(log, "--top", 7) == sorted(few, key=lambda row: row["line"])
-    assert list(score(log, "--by", "word", "--top", 1)[0]) == [*keys[:2], "column", *keys[2:]]
+    assert list(score(log, "--by", "word", "--top", 1)[0]) == [*keys[:2], "column", "z", *keys[4:]]
+
+
+def test_new_words_are_in_one_line_and_not_in_the_run():
+    """A name among words that are not rare is lost in the score of its line."""
+    data = b"at 12 user mallory came\nkey deadbeef of qxZpwv\nat 13 user anna came\nanna and Eve, eve\n"
+    bits = np.ones(len(data))
+    begin = data.index(b" mallory")
+    bits[begin : begin + 8] = 9.0
+    [found] = new_words(
+        [ScoredDocument("a.log", data, bits)], [b"A user came at noon.", b"the key of anna, and"]
+    )
+    assert {line: (part.column, part.end - part.begin, part.bits) for line, part in found.items()} == {
+        1: (12, 8, 72.0), 4: (10, 10, 10.0),
+    }  # fmt: skip
 
 
 def test_tokens_of_several_bytes_share_their_cost(command, log, tmp_path, small_recipe):
@@ -132,7 +151,7 @@ def test_lines_of_records_and_standard_input(command, run, tmp_path, monkeypatch
     records.write_text('{"body": "one\\ntwo"}\n{"body": "three"}\n')
     out = command("score", run, records, "--field", "body", "--quiet").out.splitlines()[1:]
     places = [f"{records}#1:1", f"{records}#1:2", f"{records}#2:1"]
-    assert [line.split()[3:] for line in out] == [
+    assert [line.split()[4:] for line in out] == [
         list(row) for row in zip(places, ["one", "two", "three"], strict=True)
     ]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"four\n")))

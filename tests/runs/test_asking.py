@@ -21,7 +21,7 @@ from lior.runs import asking, files
 from lior.runs import folder as runfolder
 from lior.training.preparation import train
 from tests.ask.content import same
-from tests.reading.test_readers import SAMPLES
+from tests.reading.samples import SAMPLES
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
 HOUSE = "# House\n\nThe boiler is serviced in October.\nThe spare key is with Mr. Olsen.\n"

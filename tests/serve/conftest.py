@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 if all(find_spec(name) for name in ("starlette", "uvicorn", "mcp", "httpx")):
+    from tests.serve.browser import chromium  # noqa: F401 (a fixture)
     from tests.serve.servers import (  # noqa: F401 (fixtures)
         _words_alone,
         copied,

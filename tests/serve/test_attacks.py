@@ -15,9 +15,10 @@ import pytest
 from lior.errors import UsageError
 from lior.serve.limits import Limits, Settings
 from lior_cli.serving import open_server
-from tests.serve.servers import running
+from tests.serve.servers import PLAN, running
 
 ASK = {"question": "When is the launch of the balloon?"}
+CONFIRM = ASK | {"good": True, "passage": {"document": "plan.txt", "line": 1, "text": PLAN.strip()}}
 TOKEN = "a-token-of-many-letters"
 
 
@@ -78,9 +79,10 @@ def test_a_picture_or_frame_of_another_site_is_refused_and_a_link_followed(http)
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
 )
-def test_a_form_cannot_ask(http, kind):
+@pytest.mark.parametrize("path", ["/api/ask", "/api/confirm"])
+def test_a_form_cannot_ask_nor_confirm(http, path, kind):
     """A form of another site is sent without a preflight, so none of its types is read."""
-    reply = http.post("/api/ask", content=json.dumps(ASK), headers={"Content-Type": kind})
+    reply = http.post(path, content=json.dumps(ASK), headers={"Content-Type": kind})
     assert reply.status_code == 415
 
 
@@ -121,9 +123,11 @@ def test_who_has_no_token_is_refused(trained):
 
 @pytest.mark.parametrize(("method", "path"), [
     ("PUT", "/api/document?name=new.txt"), ("DELETE", "/api/document?name=plan.txt"), ("POST", "/api/sync"),
+    ("POST", "/api/confirm"),
 ])  # fmt: skip
 def test_nothing_is_changed_without_leave(http, live, method, path):
-    reply = http.request(method, path, content=b"text")
+    body = {"json": CONFIRM} if path == "/api/confirm" else {"content": b"text"}
+    reply = http.request(method, path, **body)
     assert reply.status_code == 403
     assert reply.json()["error"]["code"] == "read_only"
     assert live.server.version.number == 1

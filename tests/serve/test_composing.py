@@ -40,6 +40,7 @@ def test_pieces_come_and_the_whole_is_checked(served, server):  # noqa: F811
     assert [each["text"] for each in pieces] == ["It is ", '"in October" [1], ', '"in the shed" [9].']
     assert last["reply"]["cited"] == [1]
     assert last["reply"]["wrong"] == 2
+    assert last["reply"]["unfounded"] == ['"in the shed"', "[9]"]
     assert '"in the shed" (not in the passages)' in last["reply"]["text"]
     assert "boiler is serviced" in server.requests[0][2]["messages"][-1]["content"]
 
@@ -49,6 +50,25 @@ def test_a_follow_up_is_handed_over_with_its_subject(served, server):  # noqa: F
     first, *_ = composed(served, "and the car?", [QUESTION])
     assert first["answer"]["answer"]["text"] == "The car is serviced in May."
     assert "(about: boiler, serviced)" in server.requests[0][2]["messages"][-1]["content"]
+
+
+def test_a_task_gets_the_document_that_it_names(served, server):  # noqa: F811
+    server.says("Two dates [1].")
+    *_, last = composed(served, "please summarise the house notes")
+    assert last["reply"]["cited"] == [1]
+    asked = server.requests[0][2]["messages"][-1]["content"]
+    assert "serviced in October" in asked
+    assert "serviced in May" in asked
+    assert "balloon" not in asked
+
+
+@pytest.mark.parametrize("message", ["hello", "write a poem about love", "thanks!"])
+def test_what_needs_no_model_is_not_sent(served, server, message):  # noqa: F811
+    [first] = composed(served, message)
+    assert first["answer"]["said"]
+    assert "--with" not in first["answer"]["said"]
+    assert first["sources"] == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("fault", ["refused", "late", "garbage", "broken off"])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import shutil
 import subprocess
 import sys
 import threading
 from importlib.util import find_spec
+from pathlib import Path
 
 import anyio
 import pytest
@@ -51,6 +53,16 @@ def test_the_answer_and_its_lines(of_folder):
     assert "passages" in of_folder.get("/metrics").text
 
 
+def test_filters_of_a_request(of_folder):
+    def ask(**given):
+        return of_folder.post("/api/ask", json={"question": QUESTION} | given)
+
+    assert ask(path="house.md", kind="note").json()["found"]
+    assert not ask(path="house.md", before="2001").json()["passages"]
+    assert ask(after="soon").status_code == 400
+    assert "is no date with a year" in ask(after="soon").json()["error"]["message"]
+
+
 def test_an_answer_has_one_shape(folder, of_folder, command, monkeypatch, tmp_path):
     """Of the command, JSON, MCP and chats."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -68,6 +80,86 @@ def test_an_answer_has_one_shape(folder, of_folder, command, monkeypatch, tmp_pa
 
     with running(folder) as live:
         anyio.run(main, live.url)
+
+
+def test_a_follow_up_inherits_the_subject_of_its_history(of_folder):
+    form = {"question": "And the car?", "history": [QUESTION], "lines": True, "top": 2}
+    found = of_folder.post("/api/ask", json=form).json()
+    assert found["inherited"] == ["boiler", "serviced"]
+    assert found["shown"]["mark"]["line"] == found["answer"]["line"] == 5
+    block = found["block"]
+    assert block["text"][block["begin"] : block["end"]] == found["answer"]["text"]
+    assert "boiler" in block["text"]
+    other = {"question": "And of group 3?", "history": ["Where is the meeting of group 2?"], "top": 2}
+    assert len(of_folder.post("/api/ask", json=other).json()["passages"]) == 2
+    reply = of_folder.post("/api/ask", json=form | {"history": ["x"] * 9})
+    assert (reply.status_code, reply.json()["error"]["message"][:8]) == (400, "history:")
+
+
+def test_the_requests_of_the_how_to_page_are_answered_as_it_shows(copy):
+    page = (Path(__file__).parents[2] / "docs" / "howto-serve.md").read_text()
+    blocks = re.findall(
+        r"curl -s http://[\w.:]+(/\S+) -H .*?-d '(.*?)'\n```\n\n```json\n(.*?)```", page, re.DOTALL
+    )
+    assert [path for path, _, _ in blocks] == ["/api/ask", "/api/confirm"]
+    with running(copy) as live, live.client as client:
+        for path, given, reply in blocks:
+            found, expected = client.post(path, json=json.loads(given)).json(), json.loads(reply)
+            assert {name: found[name] for name in expected} == expected
+
+
+def test_what_was_confirmed_answers_the_question_until_it_is_taken_back(copy):
+    """It is kept in the index alone; no file is changed."""
+    asked, history = {"question": "And its overhaul?"}, ["When is the car serviced?"]
+    passage = {"document": "house.md", "line": 3, "text": "The boiler is serviced in October."}
+    before = {path: path.read_bytes() for path in copy.iterdir()}
+    with running(copy) as live, live.client as client:
+
+        def confirm(good, **other):
+            form = asked | {"history": history, "passage": passage, "good": good} | other
+            return client.post("/api/confirm", json=form)
+
+        assert confirm(False).json()["changed"] is False
+        assert confirm(True).json() == {
+            "question": "And its overhaul? serviced",
+            "good": True,
+            "changed": True,
+        }
+        assert confirm(True).json()["changed"] is False
+        found = client.post("/api/ask", json={"question": "When is the overhaul?"}).json()
+        assert found["answer"]["text"] == passage["text"]
+        assert confirm(False).json()["changed"] is True
+        assert not client.post("/api/ask", json={"question": "When is the overhaul?"}).json()["found"]
+        gone = confirm(True, passage=passage | {"text": "The boiler is blue."})
+        assert (gone.status_code, "ask again" in gone.text) == (400, True)
+        assert confirm(True, passage={}).status_code == 400
+    assert {path: path.read_bytes() for path in copy.iterdir()} == before
+
+
+def test_several_folders_are_collections(folder, tmp_path):
+    """Asked together, or one as the filter `path`, and as a model of its name in OpenAI's protocol."""
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / "boiler.txt").write_text("The boiler is serviced by Mr. Olsen, said Ada.\n")
+    with running(folder, tmp_path / "mail") as live, live.client as client:
+        assert client.get("/api/state").json()["collections"] == [
+            {"name": "notes", "documents": len(TEXTS)}, {"name": "mail", "documents": 1},
+        ]  # fmt: skip
+
+        def asked(**fields):
+            found = client.post("/api/ask", json={"question": "Who services the boiler?", **fields}).json()
+            return {each["document"].split("/")[0] for each in found["passages"]}
+
+        assert asked() == {"notes", "mail"}
+        assert asked(path="mail") == {"mail"}
+        assert client.post("/api/ask", json={"question": QUESTION, "path": "films"}).status_code == 400
+        names = [each["id"] for each in client.get("/v1/models").json()["data"]]
+        assert names == ["notes+mail", "notes", "mail"]
+        given = {"model": "mail", "messages": [{"role": "user", "content": QUESTION}]}
+        reply = client.post("/v1/chat/completions", json=given).json()
+        assert reply["model"] == "mail"
+        cited = reply["choices"][0]["message"]["citations"]
+        assert {each["document"] for each in cited} == {"mail/boiler.txt"}
+        assert "<option>mail</option></datalist>" in client.get("/").text
 
 
 def test_nothing_that_needs_a_model_is_offered(of_folder):

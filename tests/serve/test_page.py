@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
+import attrs
 import pytest
 
+from lior.ask.answering import Answer
+from lior.interfaces import Passage, Result
+from lior.serve.page import _turn
+from tests.serve.browser import Browser
 from tests.serve.servers import PLAN, running
 
 # --- without a script ---
@@ -20,6 +25,29 @@ def test_asking_needs_no_script(http):
     assert "<mark>The boiler is serviced in October.</mark>" in text
     assert 'href="/document?name=house.md&amp;line=3"' in text
     assert 'value="When is the boiler serviced?"' in text
+
+
+def test_filters_of_the_address_need_no_script(of_folder):
+    asked = {"q": "When is the boiler serviced?", "path": "plan.txt", "after": "2020"}
+    text = of_folder.get("/", params=asked).text
+    assert "October" not in text
+    assert 'name="path" value="plan.txt"' in text
+    reply = of_folder.get("/", params=asked | {"after": "<i>soon"})
+    assert (reply.status_code, "&lt;i&gt;soon&#x27; is no date" in reply.text) == (400, True)
+
+
+def test_what_is_calculated_or_said_needs_no_script():
+    row = Passage(document="costs.csv", line=2, text="milk,<b>4.20", place="row 1")
+    result = Result(operation="sum", value="4.20", about="amount", arithmetic="4.20 = 4.20", rows=(row,))
+    answer = Answer(
+        question="<i>", found=True, confidence=0.99, answer=None, passages=(), method="", result=result
+    )
+    text = _turn(answer)
+    assert "4.20: amount" in text
+    assert "1 row used" in text
+    assert "<p>milk,&lt;b&gt;4.20</p>" in text
+    assert 'line=2">costs.csv:2</a> · row 1' in text
+    assert '<p class="saying">Hello</p></article>' in _turn(attrs.evolve(answer, result=None, said="Hello"))
 
 
 def test_what_is_not_found_is_said_without_a_script(http):
@@ -80,75 +108,20 @@ def test_programs_find_all_operations(http):
     assert "/api/ask" in http.get("/docs").text
 
 
+def test_a_browser_takes_it_as_a_search_engine(of_folder):
+    """At the address that was asked; a host that is not served is refused before."""
+    assert 'rel="search" type="application/opensearchdescription+xml"' in of_folder.get("/").text
+    for host in ("localhost:99", "127.0.0.1:1"):
+        reply = of_folder.get("/opensearch.xml", headers={"Host": host})
+        assert reply.headers["Content-Type"].startswith("application/opensearchdescription+xml")
+        found = ElementTree.fromstring(reply.text).find("{*}Url").get("template")
+        assert found == f"http://{host}/?q={{searchTerms}}"
+    assert of_folder.get("/opensearch.xml", headers={"Host": "evil.example"}).status_code == 421
+
+
 # --- in a browser ---
 
 selenium = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("there is no Chromium with chromedriver on this machine")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.add_argument("--window-size=1200,900")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield found
-    found.quit()
-
-
-class Browser:
-    """What a person does."""
-
-    def __init__(self, driver, url):
-        self.driver, self.url = driver, url
-
-    def open(self, path="/"):
-        self.driver.get("about:blank")
-        self.driver.get(self.url + path)
-        self.until("return document.documentElement.classList.contains('scripted')")
-
-    def __call__(self, script, *given):
-        return self.driver.execute_script(script, *given)
-
-    def until(self, script, *given, seconds=60.0):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if found := self(script, *given):
-                return found
-            time.sleep(0.03)
-        raise AssertionError(f"never true: {script}")
-
-    def text(self, selector):
-        return self("return document.querySelector(arguments[0])?.textContent ?? ''", selector)
-
-    def shows(self, selector, text):
-        self.until(
-            "return (document.querySelector(arguments[0])?.textContent ?? '').includes(arguments[1])",
-            selector,
-            text,
-        )
-
-    def press(self, *keys):
-        from selenium.webdriver import ActionChains
-
-        ActionChains(self.driver).send_keys(*keys).perform()
-
-    def drop(self, name, text):
-        script = """const data = new DataTransfer();
-            data.items.add(new File([arguments[1]], arguments[0]));
-            for (const kind of ["dragover", "drop"]) document.body.dispatchEvent(
-              new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));"""
-        self(script, name, text)
-
-    def faults(self):
-        return [each for each in self.driver.get_log("browser") if each["level"] in ("SEVERE", "WARNING")]
 
 
 @pytest.fixture
@@ -160,21 +133,15 @@ def page(editable, chromium):
     assert not [each for each in browser.faults() if "409" not in each["message"]]
 
 
-def ask(page, question):
-    box = page.driver.find_element("id", "question")
-    box.clear()
-    box.send_keys(question + "\n")
-
-
 @selenium
 def test_asking_marks_the_sentence_and_its_words_have_sources(page):
     from selenium.webdriver import ActionChains
 
     page.open()
-    ask(page, "When is the launch of the balloon?")
+    page.ask("When is the launch of the balloon?")
     page.shows(".quote", PLAN.strip())
     page.shows(".lines mark", PLAN.strip())
-    page.driver.find_element("id", "sources").click()
+    page.driver.find_element("class name", "sources").click()
     page.until("return document.querySelectorAll('.quote .word').length > 8")
     word = page("return [...document.querySelectorAll('.word')].find((w) => w.textContent === 'fourth')")
     ActionChains(page.driver).move_to_element(word).perform()
@@ -194,7 +161,7 @@ def test_all_of_it_by_the_keyboard(page):
     page.shows(".quote", "October")
     for _ in range(12):
         page.press(Keys.TAB)
-        if page("return document.activeElement.id === 'sources'"):
+        if page("return document.activeElement.classList.contains('sources')"):
             break
     page.press(Keys.ENTER)
     page.until("return document.activeElement.className === 'word'")
@@ -219,7 +186,7 @@ def test_a_file_is_learned_by_dropping_it_and_forgotten(page):
     page.drop("bad.txt", "\0\1\2\3" * 100)
     page.until("return document.querySelector('#jobs .failed')")
     page.driver.find_element("css selector", "[data-open=ask]").click()
-    ask(page, "Where is the key of the observatory?")
+    page.ask("Where is the key of the observatory?")
     page.shows(".quote", "is lost")
     page.driver.find_element("css selector", "[data-open=documents]").click()
     page.until("return document.querySelector('[aria-label=\"Forget key.txt\"]')").click()
@@ -263,14 +230,14 @@ def test_two_tabs_at_once(page):
     others = "".join(f"Line {number} speaks of something else.\n\n" for number in range(40))
     page.drop("key.txt", f"{others}The key of the observatory hangs behind the blue clock.\n\n{others}")
     page.driver.switch_to.window(first)
-    ask(page, "When is the boiler serviced?")
+    page.ask("When is the boiler serviced?")
     page.shows(".quote", "October")
     page.driver.switch_to.window(page.driver.window_handles[1])
     page.shows("#jobs", "learned: ")
     page.driver.close()
     page.driver.switch_to.window(first)
-    ask(page, "Where does the key of the observatory hang?")
-    page.shows(".quote", "blue clock")
+    page.ask("Where does the key of the observatory hang?")
+    page.shows(".turn:last-child .quote", "blue clock")
     page.until("""const box = document.getElementById("beside").getBoundingClientRect();
         const mark = document.querySelector(".lines mark")?.getBoundingClientRect();
         return mark && mark.top >= box.top && mark.bottom <= box.bottom;""")
@@ -297,9 +264,9 @@ def test_the_page_of_a_folder_asks_and_lists(chromium, folder):
         page = Browser(chromium, live.url)
         page.faults()
         page.open()
-        ask(page, "When is the launch of the balloon?")
+        page.ask("When is the launch of the balloon?")
         page.shows(".lines mark", PLAN.strip())
-        assert page.text("#sources") == ""
+        assert page.text(".sources") == ""
         page.driver.find_element("link text", "Documents").click()
         page.shows("#list", "house.md")
         chromium.get("about:blank")
@@ -341,7 +308,7 @@ def test_no_fault_of_accessibility(page, scheme, width):
         page.open(path)
         page.until("return document.querySelector(arguments[0])", there)
         if "boiler" in path:
-            page.until("return document.getElementById('sources')").click()
+            page.until("return document.querySelector('.sources')").click()
             page.until("return !document.getElementById('tip').hidden")
         page(script)
         found = page.driver.execute_async_script(

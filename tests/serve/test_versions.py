@@ -49,6 +49,18 @@ def test_learning_makes_the_next_version_and_leaves_the_former(resident):
     assert after.run.complete("The key of the observatory", 6, temperature=0) == " hangs"
 
 
+def test_what_was_confirmed_is_on_the_disk_and_taken_back(resident):
+    question = "When is the overhaul?"
+    passage = resident.current.ask("When is the boiler serviced?", 1).answer
+    assert not resident.confirm(question, passage, False)
+    assert resident.confirm(question, passage, True)
+    assert not resident.confirm(question, passage, True)
+    for run in (resident.current.run, lior.load(resident.path)):
+        assert run.index.ask(question).answer == passage
+    assert resident.confirm(question, passage, False)
+    assert not lior.load(resident.path).index.ask(question).found
+
+
 def test_what_was_acknowledged_is_on_the_disk(resident):
     resident.learn([document("key.txt", FACT)]).result(20)
     assert knows(lior.load(resident.path))

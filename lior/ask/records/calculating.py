@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date
 
+import attrs
+
 from lior.ask.answering import Answer
 from lior.ask.filters import Filters, Known
 from lior.ask.records.execution import executed
@@ -34,11 +36,11 @@ def calculated(
     """
     request = parsed(question, today)
     if request is None:
-        return quoted()
+        return _noted(quoted(), filters)
     try:
         plan = planned(request, known, filters, question)
         if plan is None:
-            return quoted()
+            return _noted(quoted(), filters)
         result, said = executed(plan, request)
     except Unclear as unclear:
         if unclear.words:
@@ -50,7 +52,7 @@ def calculated(
             question=question, found=False, confidence=0.0, answer=None, passages=(), method=METHOD,
             note="it is not clear what is to be calculated", said=unclear.said,
         )  # fmt: skip
-    single = result.rows[0] if len(result.rows) == 1 and result.operation not in ("count", "list") else None
+    single = result.rows[0] if len(result.rows) == 1 and result.operation != "count" else None
     return Answer(
         question=question,
         found=True,
@@ -62,6 +64,13 @@ def calculated(
         said=said,
         result=result,
     )
+
+
+def _noted(answer: Answer, filters: Filters) -> Answer:
+    """The answer; where nothing fits the filters, it says so."""
+    if answer.found or answer.passages or not filters:
+        return answer
+    return attrs.evolve(answer, note=f"nothing is there {filters} that has a word of it")
 
 
 def _speaks(passage: Passage, words: Sequence[str]) -> bool:

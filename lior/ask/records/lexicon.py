@@ -44,7 +44,7 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
      r"|^\W*(bitte )?(liste|zeige?|nenne?|gib)\b( mir| uns)?( alle)?|^\W*auflisten"
      r"|^\W*(montre[zr]?|affiche[zr]?|énumère[zr]?|liste[zr]?|donne[zr]?)([- ](moi|nous))?\b( toute?s"
      r"| tous)?"),
-    ("which", "", r"^\W*(which|what|welche\w?|quel(le)?s?)\b"),
+    ("which", "", r"^\W*(which|what(?! (is|was|does|do|did)\b)|welche\w?|quel(le)?s?(?! est\b))\b"),
 )  # fmt: skip
 TOTAL = re.compile(r"\b(in total|total|altogether|all together|in all|insgesamt|zusammen|au total|en tout)\b")
 """Words that may stand beside those of a sum or a number of rows."""

@@ -1,0 +1,64 @@
+// The document beside the conversation; on a narrow screen a sheet that is opened and closed.
+import { $, call, icon, make, number } from "./common.js";
+
+const wide = matchMedia("(min-width: 900px)");
+export const isWide = () => wide.matches;
+export const passageOf = ({ document, line, column, text }) => ({ document, line, column, text });
+export const linesOf = (passage) => call("POST", "/api/show", passageOf(passage));
+let opener = null;
+
+export function showLines(found) {
+  const box = $("beside");
+  if (!found) { box.classList.remove("open"); box.replaceChildren(); return; }
+  const { mark } = found;
+  const rows = found.lines.map((line, index) => {
+    const at = found.first + index;
+    if (!mark || at < mark.line || at > mark.end_line) return make("li", { value: at }, line);
+    const letters = [...line]; // the server counts characters, a string counts halves of some
+    const part = (from, to) => letters.slice(from, to).join("");
+    const begin = at === mark.line ? (mark.column ?? 1) - 1 : 0;
+    const end = at === mark.end_line && mark.end_column ? mark.end_column - 1 : letters.length;
+    return make("li", { value: at }, part(0, begin), make("mark", {}, part(begin, end)), part(end));
+  });
+  const close = make("button", { type: "button", class: "plain close", "aria-label": "Close the document", onclick: closeLines }, icon("close"));
+  const size = `${number.format(found.total)} line${found.total === 1 ? "" : "s"}`;
+  const head = make("div", { class: "head" }, make("div", {}, make("h2", {}, found.name), make("p", { class: "place" }, size)), close);
+  box.replaceChildren(head, make("ol", { class: "lines" }, ...rows));
+  const marked = box.querySelector("mark");
+  box.scrollTop = 0;
+  if (marked) box.scrollTop = marked.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
+}
+
+// Show where a passage stands, and move the focus there; closing gives it back.
+export async function openLines(passage) {
+  opener = document.activeElement;
+  $("beside").classList.add("open");
+  showLines(await linesOf(passage));
+  $("beside").focus({ preventScroll: isWide() });
+}
+
+export function closeLines() {
+  if (!$("beside").classList.contains("open")) return false;
+  $("beside").classList.remove("open");
+  opener?.focus();
+  return true;
+}
+
+// A link to a passage in its document, which is shown beside the conversation.
+export function link(passage, told, text) {
+  const address = `/document?${new URLSearchParams({ name: passage.document, line: passage.line })}`;
+  return make("a", { href: address, onclick: (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    shown(passage, told);
+  } }, text);
+}
+
+export function place(passage, told, ...more) {
+  const named = link(passage, told, `${passage.document}:${passage.line}`);
+  return make("p", { class: "place" }, named, ...(passage.place ? [` · ${passage.place}`] : []), ...more);
+}
+
+export async function shown(passage, told) {
+  try { await openLines(passage); } catch (error) { closeLines(); told.textContent = error.message; }
+}

@@ -1,0 +1,291 @@
+// The conversation: questions and answers one below the other. It is kept in this tab, never on the server.
+import { $, call, icon, make, model, notice, root } from "./common.js";
+import { closeLines, isWide, linesOf, passageOf, place, shown, showLines } from "./beside.js";
+import { replied, stopWriting, streamed, write } from "./compose.js";
+import { explain, hideTip } from "./model.js";
+
+const KEPT = 30, BEFORE = 8, PASSAGES = 12, NEAREST = 3;  // turns that a reload shows, messages and passages at most
+let turns = kept();  // each { question, before, filters, record, reply, good }
+let waiting = Promise.resolve();
+const box = $("question"), composer = root.dataset.composer;
+
+// --- what is kept ---
+
+function keep() {
+  turns = turns.slice(-KEPT);
+  try { sessionStorage.setItem("talk", JSON.stringify({ name: root.dataset.name, turns })); } catch { /* a reload begins anew */ }
+}
+
+function kept() {
+  try {
+    const found = JSON.parse(sessionStorage.getItem("talk"));
+    return found.name === root.dataset.name ? found.turns : [];
+  } catch { return []; }
+}
+
+export function forgetTalk() {
+  stopWriting();
+  turns = [];
+  keep();
+  $("talk").replaceChildren();
+  $("ask").classList.remove("begun");
+  $("told").textContent = "";
+  showLines(null);
+  $("new").hidden = true;
+}
+
+// The messages that a follow-up may be about: what was said before a question that stands alone does not matter.
+function before() {
+  const alone = turns.findLastIndex(({ record }) => record.answer && !record.result && !record.inherited?.length);
+  return turns.slice(Math.max(alone, turns.length - BEFORE, 0)).map((turn) => turn.question);
+}
+
+// --- filters ---
+
+const form = $("ask-form"), WORDS = { sender: "from", after: "after", before: "before", kind: "kind", path: "in" };
+const described = (filters) => Object.entries(filters).map(([name, value]) => `${WORDS[name]} ${value}`);
+
+function chosen() {
+  const given = Object.keys(WORDS).map((name) => [name, form.elements[name].value.trim()]);
+  return Object.fromEntries(given.filter(([, value]) => value));
+}
+
+function tellFilters() {
+  $("filtered").textContent = described(chosen()).map((each) => ` · ${each}`).join("");
+}
+$("filters").addEventListener("input", tellFilters);
+tellFilters();
+
+// --- asking ---
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const question = box.value.trim();
+  if (!question) return;
+  box.value = "";
+  ask(question);
+});
+
+function ask(question) {
+  const filters = chosen();
+  history.replaceState({ pane: "ask" }, "", `/?${new URLSearchParams({ q: question, ...filters })}`);
+  hideTip();
+  stopWriting();
+  restore();
+  const turn = { question, filters, good: {} }, article = drawn(turn);
+  article.setAttribute("aria-busy", "true");
+  article.append(make("p", { class: "place" }, "Looking …"));
+  article.scrollIntoView({ block: "start" });
+  waiting = waiting.then(() => answer(turn, article));
+}
+
+async function answer(turn, article) {
+  try {
+    turn.before = before();
+    const given = { question: turn.question, history: turn.before, ...turn.filters };
+    const stream = composer ? await streamed(given) : null;
+    const { shown: lines, ...record } = stream?.found ?? await call("POST", "/api/ask", { ...given, top: PASSAGES, lines: true });
+    if (!article.isConnected) return;  // a new conversation was begun meanwhile
+    turn.record = record;
+    turns.push(turn);
+    keep();
+    fill(article, turn);
+    $("told").textContent = summary(record);
+    focus(article);
+    await besides(record, lines);
+    if (!stream?.sources.length) return;
+    turn.reply = await write(stream, article.querySelector(".reply"), article.querySelector(".told"));
+    $("told").textContent = turn.reply.text;
+    keep();
+  } catch (error) {
+    fill(article, turn, notice(error.name === "AbortError" ? "Stopped." : error.message));
+    focus(article);
+  } finally {
+    article.removeAttribute("aria-busy");
+  }
+}
+
+// Show the document beside the answer, where there is room.
+async function besides({ answer, result, passages }, lines) {
+  const first = answer ?? result?.rows[0] ?? passages[0];
+  if (first && isWide()) showLines(lines ?? await linesOf(first).catch(() => null));
+}
+
+function focus(article) {
+  if (document.activeElement === box && box.value) return;  // the next question is being written
+  article.scrollIntoView({ block: "start" });
+  article.focus({ preventScroll: true });
+}
+
+// What a screen reader says when the answer is there.
+function summary({ said, answer, likely, note }) {
+  if (said) return said;
+  return answer ? `${likely}: ${answer.text} ${answer.document}, line ${answer.line}` : `Nothing in the documents speaks of it: ${note}.`;
+}
+
+// --- turns on the page ---
+
+function drawn(turn) {
+  $("new").hidden = false;
+  const title = make("h2", { class: "asked", id: `asked-${$("talk").childElementCount + 1}` }, turn.question);
+  const article = make("article", { class: "turn", tabindex: "-1", "aria-labelledby": title.id }, title);
+  $("talk").append(article);
+  $("ask").classList.add("begun");
+  return article;
+}
+
+function restore() {
+  if (!$("talk").childElementCount) for (const turn of turns) fill(drawn(turn), turn);
+}
+addEventListener("pane", ({ detail }) => { if (detail === "ask") restore(); });
+
+function fill(article, turn, fault = null) {
+  const { record } = turn, told = make("p", { class: "place told", role: "status" });
+  const reply = make("div", { class: "reply" }, ...(turn.reply ? replied(turn.reply, told) : []));
+  const parts = fault ? [fault] : [...conditions(turn), ...body(turn, told), ...others(turn, told), reply, told];
+  article.replaceChildren(article.firstElementChild, ...parts);
+}
+
+// What a question was asked with besides its own words.
+function conditions({ record: { inherited = [] }, filters }) {
+  const parts = [...(inherited.length ? [`with ${inherited.join(", ")} from before`] : []), ...described(filters)];
+  return parts.length ? [make("p", { class: "inherited" }, parts.join(" · "))] : [];
+}
+
+function body(turn, told) {
+  const { record } = turn;
+  if (record.said || record.result) return spoken(turn, told);
+  if (!record.answer) return [make("p", { class: "notice" }, `Nothing in the documents speaks of it: ${record.note}.`)];
+  const said = make("span", { class: "said" }, record.answer.text);
+  const { text = "", begin = 0, end = 0 } = record.block ?? {};
+  const letters = [...text];  // the server counts characters, a string counts halves of some
+  const around = (from, to) => from < to ? [make("span", { class: "around" }, letters.slice(from, to).join(""))] : [];
+  const quote = make("blockquote", { class: "quote" }, ...around(0, begin), said, ...around(end, letters.length));
+  const { document, line } = record.answer;
+  const buttons = [copier(`“${record.answer.text}” (${document}:${line})`, told),
+    tool("Open", "open", () => shown(record.answer, told)), ...thumbs(turn, record.answer, told),
+    ...(model ? [sources(said, quote, record.answer)] : [])];
+  return [quote, place(record.answer, told, " ", sure(record)), tools(buttons)];
+}
+
+// What is calculated or said instead of a quotation.
+function spoken({ record }, told) {
+  const { said, result } = record;
+  const text = said || `${result.value}: ${result.about}`;
+  if (!result) return [make("p", { class: "saying" }, text)];
+  const parts = [make("p", { class: "saying" }, text, " ", sure(record))];
+  if (result.arithmetic) parts.push(make("p", { class: "arithmetic" }, result.arithmetic));
+  const rows = result.rows.map((row) => make("li", {}, make("p", {}, row.text), place(row, told)));
+  if (rows.length) {
+    const summed = make("summary", {}, `${rows.length} row${rows.length === 1 ? "" : "s"} used`);
+    const list = make("details", { class: "also" }, summed, make("ol", { class: "others" }, ...rows));
+    list.open = rows.length <= 10;
+    parts.push(list);
+  }
+  const from = [...new Set(result.rows.map((row) => row.document))].join(", ");
+  return [...parts, tools([copier([text, result.arithmetic, from].filter(Boolean).join("\n"), told)])];
+}
+
+function others(turn, told) {
+  const { answer, block, passages, result } = turn.record;
+  if (result) return [];  // its rows are shown
+  const same = (p) => answer && p.text === answer.text && p.line === answer.line && p.document === answer.document;
+  const inside = (p) => block && p.document === block.document && p.line >= block.line && p.line <= block.end_line && block.text.includes(p.text);
+  const rows = passages.filter((p) => !same(p) && !inside(p)).slice(0, answer ? PASSAGES : NEAREST).map((p) =>
+    make("li", {}, make("p", {}, p.text), make("div", { class: "line" }, place(p, told), ...thumbs(turn, p, told).slice(0, 1))));
+  if (!rows.length) return [];
+  const title = answer ? `${rows.length} more passage${rows.length === 1 ? "" : "s"}` : "The nearest passages";
+  const list = make("details", { class: "also" }, make("summary", {}, title), make("ol", { class: "others" }, ...rows));
+  list.open = !answer && !turn.record.said;
+  return [list];
+}
+
+function sure({ likely, confidence }) {
+  return make("span", { class: "sure", "data-likely": likely }, `${likely}, ${Math.round(confidence * 100)}%`);
+}
+
+// --- what can be done with an answer ---
+
+const tools = (buttons) => make("div", { class: "tools", role: "group", "aria-label": "This answer" }, ...buttons.flat());
+
+function tool(text, drawing, onclick) {
+  return make("button", { type: "button", class: "plain", onclick }, icon(drawing), text);
+}
+
+function copier(text, told) {
+  if (!navigator.clipboard) return [];  // an address without encryption
+  return tool("Copy", "copy", async () => {
+    try { await navigator.clipboard.writeText(text); told.textContent = "Copied."; } catch { told.textContent = "The browser did not allow it."; }
+  });
+}
+
+function thumbs(turn, passage, told) {
+  if (root.dataset.confirms !== "yes") return [];
+  const key = `${passage.document}:${passage.line}:${passage.text}`;
+  const send = async (good) => {
+    const given = { question: turn.question, history: turn.before, ...turn.filters, passage: passageOf(passage), good };
+    try {
+      const { question, changed } = await call("POST", "/api/confirm", given);
+      const now = good ? "This counts" : changed ? "This no longer counts" : "This was not confirmed, so it does not count";
+      told.textContent = `${now} as an answer to “${question}”.`;
+      turn.good[key] = good;
+      up.setAttribute("aria-pressed", good);
+      keep();
+    } catch (error) { told.textContent = error.message; }
+  };
+  const thumb = (drawing, label, good) =>
+    make("button", { type: "button", class: "plain", "aria-label": label, title: label, onclick: () => send(good) }, icon(drawing));
+  const up = thumb("up", "This is the right answer", true), down = thumb("down", "This is not the right answer", false);
+  up.setAttribute("aria-pressed", turn.good[key] ?? false);
+  return [up, down];
+}
+
+function sources(said, quote, passage) {
+  const button = make("button", { type: "button", class: "plain sources", onclick: async () => {
+    button.disabled = true;
+    try {
+      await explain(said, "", passage.text, passage);
+      button.replaceWith(make("span", { class: "place" }, "Point at a word, or move with the arrow keys; Enter opens the place."));
+      quote.querySelector(".word")?.focus();
+    } catch (error) { button.replaceWith(notice(error.message)); }
+  } }, "Where do these words come from?");
+  return button;
+}
+
+// --- keys ---
+
+$("new").addEventListener("click", () => {
+  forgetTalk();
+  for (const name of Object.keys(WORDS)) form.elements[name].value = "";
+  tellFilters();
+  history.replaceState({ pane: "ask" }, "", "/");
+  box.focus();
+});
+
+document.addEventListener("keydown", (event) => {
+  if ($("ask").hidden) return;
+  if (event.key === "Escape" && $("tip").hidden && !closeLines()) box.focus();
+  const letter = event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (letter && event.target.matches(".turn")) box.focus();  // the key then writes into the box
+});
+
+// --- the beginning ---
+
+// Show the conversation of this tab; a question in the address that is not its last one begins a new one.
+export function resume() {
+  if (location.pathname === "/document") return;  // the document is read; the conversation goes on with a question
+  const question = new URLSearchParams(location.search).get("q")?.trim();
+  $("talk").replaceChildren();  // the server's answer to the question in the address
+  if (question) box.value = "";
+  const last = turns.at(-1), filters = JSON.stringify(chosen());
+  if (question && (last?.question !== question || JSON.stringify(last.filters) !== filters)) {
+    forgetTalk();
+    ask(question);
+    return;
+  }
+  restore();
+  box.focus({ preventScroll: true });
+  if (!turns.length) return;
+  besides(turns.at(-1).record);
+  $("talk").lastElementChild.scrollIntoView({ block: "start" });
+}
