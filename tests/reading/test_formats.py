@@ -127,6 +127,7 @@ def test_tables_of_office_documents_have_their_rows():
 def test_events_of_a_calendar():
     document = one(SAMPLES["a.ics"], "a.ics")
     assert document.title == "House"
+    assert [place for _, place in document.places] == ["event", "event", "event", "task"]
     assert sourced(document)[1:] == [
         (11, "Dentist, Dr Holt, 2024-03-05 14:00 to 14:45, at High Street 5, every 6 months on 1 Tuesday, "
              "4 times, except 2024-09-03 14:00, with Biscuit: the dog: Bring the card and a pen"),
