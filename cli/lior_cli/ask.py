@@ -140,10 +140,12 @@ def ask(
     if as_json:
         record = answer_record(answer)
         if context is not None:
-            record["lines"] = answer.answer and attrs.asdict(_around(index, answer.answer, context))
+            record["lines"] = answer.answer and attrs.asdict(_around(index, where, answer.answer, context))
         click.echo(json.dumps(record, ensure_ascii=False))
     else:
-        lines = _around(index, answer.answer, context) if answer.answer and context is not None else None
+        lines = (
+            _around(index, where, answer.answer, context) if answer.answer and context is not None else None
+        )
         echo_answer(index, answer, passages, lines=lines)
         if explain:
             click.echo()
@@ -269,13 +271,15 @@ def _hint() -> None:
         told.touch()
 
 
-def _around(index: Index, passage: Passage, count: int) -> Lines:
-    """The lines of its file around a passage."""
+def _around(index: Index, where: Sequence[str], passage: Passage, count: int) -> Lines:
+    """The lines around a passage, of its file or as a run has them."""
     from lior.ask.surroundings import around, file_texts
 
     path = index.path(passage.document)
     if path is None:
-        raise UsageError(f"--context: {passage.document} is a document of the run and no file here")
+        from lior.runs.asking import texts_of
+
+        return around(texts_of(Path(_where(where)[0]), passage.document), passage, count)
     try:
         return around(file_texts(path), passage, count)
     except OSError as error:

@@ -108,6 +108,7 @@ def test_a_run_answers_like_its_folder(configure, tmp_path):
         [document] = run.raw(passage.document)
         line = asking.as_in_file(document).decode().split("\n")[passage.line - 1]
         assert not document.structure or passage.text.split("\n")[0] in line, "shown where it stands"
+    assert asking.texts_of(tmp_path / "run", "inbox.mbox") == [*map(asking.as_in_file, run.raw("inbox.mbox"))]
     (others / "more.html").write_bytes(SAMPLES["a.html"])
     run.learn(others)
     assert not equal(run, notes)
