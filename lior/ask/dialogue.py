@@ -117,6 +117,8 @@ class Dialogue:
     def _remember(self, said: Message, turn: Turn) -> None:
         """Take what was answered as the subject of the messages that follow."""
         quoted, result = turn.answer.answer, turn.answer.result
+        if turn.answer.said and result is None:  # a calculation that was refused
+            self._calculated = turn.message, ""
         if quoted is None and result is None:
             return
         self._calculated = (turn.message, result.about) if result else None
@@ -211,7 +213,7 @@ class Dialogue:
             return _quoting(turn, last.passages[said.ordinal - 1], _DOUBTFUL)
         words = tuple(dict.fromkeys([*self._focus, *self._names]))
         turn = self._turn(message, " ".join([said.text, *words]), words)
-        if not (turn.answer.found and self._quoted):
+        if not (turn.answer.found and self._quoted) or said.asks_more:
             return _nothing(turn, (), words)
         kind, latest = said.suits("") is not None, self._quoted[-1]
         most = _PERHAPS if said.measured else _DOUBTFUL

@@ -79,6 +79,7 @@ _KINDS = tuple(
     )
 )
 """What a message asks for, and what a sentence that answers it has; further than in English alone."""
+_ASKS = re.compile(_any("why how warum wieso wie wo woher wohin wer wem wen pourquoi comment où qui"), re.I)
 _TIMED = re.compile(
     rf"\b((in|on|at|by|since|until|till|from|between) )?({_any(_MONTHS + ' ' + _TIMES)}|\d+)", re.I
 )
@@ -122,6 +123,11 @@ class Message:
                 return bool(wanted.search(text))
         usual = expected(self.text)
         return bool(usual.search(_TIMED.sub(" ", text))) if usual else None
+
+    @property
+    def asks_more(self) -> bool:
+        """Whether it asks for a kind that is not told in a text, such as a reason in French."""
+        return self.suits("") is None and bool(_ASKS.search(self.text))
 
     @property
     def measured(self) -> bool:
