@@ -18,6 +18,7 @@ import attrs
 
 from lior.ask.answering import LIGHT, Answer, named, subjects
 from lior.ask.carrying import calculates, only_operates, whole_questions
+from lior.ask.dates import MARK
 from lior.ask.followups import Message, read
 from lior.ask.talk import question_in, small_talk, task
 from lior.ask.words import language_of, stem, tokens
@@ -143,7 +144,7 @@ class Dialogue:
         """The last calculation with what the message changes; ``None`` where it is about a passage."""
         assert self._calculated
         for whole in whole_questions(*self._calculated, said.text):
-            own = tuple(w for w in subjects(whole) if w not in {*subjects(message)} | LIGHT)
+            own = tuple(w for w in subjects(whole) if w not in {*subjects(message)} | LIGHT and MARK not in w)
             turn = self._turn(message, whole, own)
             if turn.answer.result:
                 self._calculated = whole, turn.answer.result.about

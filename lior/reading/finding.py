@@ -104,6 +104,12 @@ def expand(path: str) -> list[Path]:
     return files
 
 
+def labels_of(paths: Sequence[str]) -> list[str]:
+    """What stands before the names of the files in each folder at ``paths``; nothing where there is one."""
+    folders = [_absolute(root) for path in paths for root in expand(path) if root.is_dir()]
+    return [name for label in _labels(folders).values() for name in label]
+
+
 def folders_of(paths: Sequence[str]) -> list[Path]:
     """The folders in which changes of the files at ``paths`` show: those given, and those of files."""
     found = [root for path in paths for root in expand(path)]

@@ -39,7 +39,10 @@ class Agents(MCPServer[Any]):
     """The MCP server, over standard input and output or HTTP."""
 
     def __init__(self, server: Server) -> None:
-        super().__init__("lior", instructions=_ABOUT, version=installed("lior"), log_level="CRITICAL")
+        about = _ABOUT
+        if collections := server.source.state()["collections"]:
+            about += f" Folders, as `path`: {', '.join(each['name'] for each in collections)}."
+        super().__init__("lior", instructions=about, version=installed("lior"), log_level="CRITICAL")
         logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it logs what is asked
         self._server = server
         tools: list[Callable[..., Any]] = [self.ask, self.get, self.docs, *server.tools]

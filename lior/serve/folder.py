@@ -24,7 +24,7 @@ from lior.ask.index import Index
 from lior.ask.surroundings import file_texts
 from lior.errors import DataError, LiorError
 from lior.interfaces import Passage
-from lior.reading.finding import Source, find_files, folders_of
+from lior.reading.finding import Source, find_files, folders_of, labels_of
 from lior.reading.watching import changes
 from lior.serve.sources import Version, file_of, name_of
 
@@ -94,6 +94,7 @@ class FolderSource:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.name = name_of(paths)
+        self._labels = labels_of([str(path) for path in paths])
         self._lock = threading.RLock()
         self._index = Index(*paths)
         self._number = 0
@@ -165,9 +166,15 @@ class FolderSource:
 
     def state(self) -> dict[str, Any]:
         """What is served."""
+        names = self.current.names
+        collections = [
+            {"name": label, "documents": sum(name.startswith(f"{label}/") for name in names)}
+            for label in self._labels
+        ]
         return {
-            "name": self.name, **self.current.counts(), "model": False, "editable": False, "syncs": False,
-            "working": None, "waiting": 0, "lost": [], "unread": self._reader.left, "confirms": True,
+            "name": self.name, "collections": collections, **self.current.counts(), "model": False,
+            "editable": False, "syncs": False, "working": None, "waiting": 0, "lost": [],
+            "unread": self._reader.left, "confirms": True,
         }  # fmt: skip
 
     def close(self, seconds: float) -> bool:

@@ -19,6 +19,7 @@ from starlette.responses import StreamingResponse
 
 from lior.ask.dialogue import Turn
 from lior.ask.embedding import HINT, WORDS, embedder
+from lior.ask.filters import Filters
 from lior.ask.serialise import answer_record, passage_record
 from lior.ask.words import tokens as words_of
 from lior.errors import MissingPackage
@@ -37,8 +38,8 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 
 def check_supported(server: Server, form: OpenAIRequest) -> None:
     """Refuse the name of another model, and fields that are not supported."""
-    if form.model not in ("", "lior", server.source.name):
-        message = f"no model of this name; there is {server.source.name!r}"
+    if form.model not in ("", "lior", *(names := _names(server))):
+        message = f"no model of this name; there is {' and '.join(map(repr, names))}"
         raise HTTPError(404, message, code="model_not_found")
     for name, value in (form.model_extra or {}).items():
         if name in _NEUTRAL and value not in _NEUTRAL[name]:
@@ -62,21 +63,26 @@ def _event(part: dict[str, Any]) -> bytes:
 # --- models ---
 
 
-def _model(server: Server) -> dict[str, Any]:
+def _names(server: Server) -> list[str]:
+    """What is served, as a model, and each collection in it."""
+    return [server.source.name, *(each["name"] for each in server.source.state()["collections"])]
+
+
+def _model(server: Server, name: str) -> dict[str, Any]:
     created = int(server.metrics.started)
-    return {"id": server.source.name, "object": "model", "created": created, "owned_by": "lior"}
+    return {"id": name, "object": "model", "created": created, "owned_by": "lior"}
 
 
 async def models(server: Server, request: Request, form: None) -> Any:
-    """The model that is served: the run, or the folder."""
-    return {"object": "list", "data": [_model(server)]}
+    """The models that are served: the run, or the folders, together and each."""
+    return {"object": "list", "data": [_model(server, name) for name in _names(server)]}
 
 
 async def model(server: Server, request: Request, form: None) -> Any:
     """The model of a name."""
-    if request.path_params["name"] != server.source.name:
+    if (name := request.path_params["name"]) not in _names(server):
         raise HTTPError(404, "no model of this name", code="model_not_found")
-    return _model(server)
+    return _model(server, name)
 
 
 # --- chat ---
@@ -89,12 +95,13 @@ async def chat(server: Server, request: Request, form: ChatRequest) -> Any:
     if not messages or form.messages[-1].role != "user":
         raise HTTPError(400, "messages: the last must be of the user", code="invalid")
     version = await server.latest()
-    turn = await server.in_question_executor(converse, version, messages[-8:])
+    one = form.model if form.model in _names(server)[1:] else ""
+    turn = await server.in_question_executor(converse, version, messages[-8:], Filters(path=one))
     text, cited = _reply(turn)
     found = {"citations": cited, "answer": answer_record(turn.answer)}
     head = {
-        "id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": server.source.name,
-        "system_fingerprint": f"version-{version.number}",
+        "id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()),
+        "model": one or server.source.name, "system_fingerprint": f"version-{version.number}",
     }  # fmt: skip
     read = sum(len(message.text) for message in form.messages)
     usage = {"prompt_tokens": read, "completion_tokens": len(text), "total_tokens": read + len(text)}

@@ -83,6 +83,9 @@ class Page:
             **dict.fromkeys(("question", "talk", "beside", "list", "api", *_FILTERS), ""),
             "filtering": "".join(f" · {parts[name]}" for name in _FILTERS if name in parts),
             "composer": escape(state["composer"]),
+            "collections": "".join(
+                f"<option>{escape(each['name'])}</option>" for each in state["collections"]
+            ),
             "documents": f"{state['documents']:,}",
             "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
             "confirms": "yes" if state["confirms"] else "no",
@@ -113,7 +116,8 @@ class Page:
             refusal = http_error(error)
             told = _notice(str(refusal))
             return self._framed("ask", refusal.status, question=escape(question), talk=told, **shown)
-        beside = answer.answer or next((passage for passage, _ in answer.passages), None)
+        rows = answer.result.rows if answer.result else ()
+        beside = answer.answer or next(iter((*rows, *(passage for passage, _ in answer.passages))), None)
         around = await self._server.in_executor(documents.passage_lines, version, beside) if beside else None
         lines = _lines(around) if around else ""
         return self._framed("ask", question=escape(question), talk=_turn(answer), beside=lines, **shown)
@@ -197,13 +201,13 @@ def _turn(answer: Answer) -> str:
     if answer.said or answer.result:
         head = _spoken(answer)
     elif answer.answer:
-        word = in_words(answer.confidence)
-        sure = f'<span class="sure" data-likely="{word}">{word}, {answer.confidence:.0%}</span>'
-        head = f'<blockquote class="quote">{_quote(answer)}</blockquote>{_where(answer.answer, sure)}'
+        head = (
+            f'<blockquote class="quote">{_quote(answer)}</blockquote>{_where(answer.answer, _sure(answer))}'
+        )
     else:
         head = _notice(f"Nothing in the documents speaks of it: {answer.note}.")
     others = [passage for passage, _ in answer.passages if passage != answer.answer]
-    others = others if answer.answer else others[:_NEAREST]
+    others = [] if answer.result else others if answer.answer else others[:_NEAREST]
     more = f"{len(others)} more passage{'s' * (len(others) != 1)}"
     title = more if answer.answer else "The nearest passages"
     shown = _listed(title, others, open=not answer.answer and not answer.said)
@@ -215,11 +219,18 @@ def _spoken(answer: Answer) -> str:
     result = answer.result
     if result is None:
         return f'<p class="saying">{escape(answer.said)}</p>'
-    said = f'<p class="saying">{escape(answer.said or f"{result.value}: {result.about}")}</p>'
+    text = escape(answer.said or f"{result.value}: {result.about}")
+    said = f'<p class="saying">{text}{_sure(answer)}</p>'
     if result.arithmetic:
         said += f'<p class="arithmetic">{escape(result.arithmetic)}</p>'
     count = len(result.rows)
     return said + _listed(f"{count} row{'s' * (count != 1)} used", result.rows, open=count <= 10)
+
+
+def _sure(answer: Answer) -> str:
+    """The confidence as a word and a number."""
+    word = in_words(answer.confidence)
+    return f' <span class="sure" data-likely="{word}">{word}, {answer.confidence:.0%}</span>'
 
 
 def _listed(title: str, passages: Sequence[Passage], *, open: bool) -> str:

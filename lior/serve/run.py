@@ -266,9 +266,9 @@ class RunSource:
     def state(self) -> dict[str, Any]:
         """What is served and what is being done, ready for JSON."""
         return {
-            "name": self.name, **self.current.counts(), "model": True, "editable": self.editable,
-            "syncs": bool(self.folders), "working": self.working, "waiting": self._queue.qsize(),
-            "lost": list(self.lost), "confirms": self.editable,
+            "name": self.name, "collections": [], **self.current.counts(), "model": True,
+            "editable": self.editable, "syncs": bool(self.folders), "working": self.working,
+            "waiting": self._queue.qsize(), "lost": list(self.lost), "confirms": self.editable,
         }  # fmt: skip
 
 

@@ -93,7 +93,11 @@ class Source(Protocol):
         ...
 
     def state(self) -> dict[str, Any]:
-        """What is served and what is being done, ready for JSON."""
+        """What is served and what is being done, ready for JSON.
+
+        ``collections`` are the folders, with ``name`` and ``documents``, where several are served: a question
+        may be asked of one, as the filter ``path``.
+        """
         ...
 
     def close(self, seconds: float) -> bool:

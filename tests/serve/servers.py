@@ -63,10 +63,10 @@ class Live:
 
 
 @contextlib.contextmanager
-def running(path: Path, *, local=None, **settings):
-    """A server of the run or folder at ``path``."""
+def running(*paths: Path, local=None, **settings):
+    """A server of the run or folders at ``paths``."""
     limits = settings.pop("limits", Limits())
-    server = open_server(Settings(paths=(path,), limits=limits, **settings))
+    server = open_server(Settings(paths=paths, limits=limits, **settings))
     runner = uvicorn.Server(
         uvicorn.Config(
             build(server), http=protocol(limits.read_timeout), ws="none", log_config=None, access_log=False,

@@ -199,7 +199,7 @@ def test_copy_has_the_quote_and_its_place(page, url):
 
 def test_what_is_calculated_or_said_is_shown(page):
     row = {
-        "document": "costs.csv",
+        "document": "house.md",
         "line": 2,
         "column": 1,
         "text": "milk,4.20",
@@ -215,11 +215,11 @@ def test_what_is_calculated_or_said_is_shown(page):
           ? Promise.resolve(new Response(JSON.stringify(answers.shift()))) : real(path, given)""",
          [answer, answer | {"said": "Hello. Ask about your documents.", "result": None}])  # fmt: skip
     page.ask("What did I spend?")
-    assert page.text(".saying") == "The sum is <b>16.50</b>."
+    assert page.text(".saying") == "The sum is <b>16.50</b>. very likely, 99%"
     assert page.text(".arithmetic") == "12.30 + 4.20 = 16.50"
     assert page("return [...document.querySelectorAll('.others a')].map((a) => a.getAttribute('href'))") == [
-        "/document?name=costs.csv&line=2",
-        "/document?name=costs.csv&line=3",
+        "/document?name=house.md&line=2",
+        "/document?name=house.md&line=3",
     ]
     page.ask("hello")
     assert page.text(".turn:last-child .saying") == "Hello. Ask about your documents."

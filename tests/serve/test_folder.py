@@ -136,6 +136,32 @@ def test_what_was_confirmed_answers_the_question_until_it_is_taken_back(copy):
     assert {path: path.read_bytes() for path in copy.iterdir()} == before
 
 
+def test_several_folders_are_collections(folder, tmp_path):
+    """Asked together, or one as the filter `path`, and as a model of its name in OpenAI's protocol."""
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / "boiler.txt").write_text("The boiler is serviced by Mr. Olsen, said Ada.\n")
+    with running(folder, tmp_path / "mail") as live, live.client as client:
+        assert client.get("/api/state").json()["collections"] == [
+            {"name": "notes", "documents": len(TEXTS)}, {"name": "mail", "documents": 1},
+        ]  # fmt: skip
+
+        def asked(**fields):
+            found = client.post("/api/ask", json={"question": "Who services the boiler?", **fields}).json()
+            return {each["document"].split("/")[0] for each in found["passages"]}
+
+        assert asked() == {"notes", "mail"}
+        assert asked(path="mail") == {"mail"}
+        assert client.post("/api/ask", json={"question": QUESTION, "path": "films"}).status_code == 400
+        names = [each["id"] for each in client.get("/v1/models").json()["data"]]
+        assert names == ["notes+mail", "notes", "mail"]
+        given = {"model": "mail", "messages": [{"role": "user", "content": QUESTION}]}
+        reply = client.post("/v1/chat/completions", json=given).json()
+        assert reply["model"] == "mail"
+        cited = reply["choices"][0]["message"]["citations"]
+        assert {each["document"] for each in cited} == {"mail/boiler.txt"}
+        assert "<option>mail</option></datalist>" in client.get("/").text
+
+
 def test_nothing_that_needs_a_model_is_offered(of_folder):
     api = of_folder.get("/openapi.json").json()
     for path in NEEDS_A_MODEL:

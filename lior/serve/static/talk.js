@@ -36,7 +36,7 @@ export function forgetTalk() {
 
 // The messages that a follow-up may be about: what was said before a question that stands alone does not matter.
 function before() {
-  const alone = turns.findLastIndex(({ record }) => record.answer && !record.inherited?.length);
+  const alone = turns.findLastIndex(({ record }) => record.answer && !record.result && !record.inherited?.length);
   return turns.slice(Math.max(alone, turns.length - BEFORE, 0)).map((turn) => turn.question);
 }
 
@@ -92,8 +92,7 @@ async function answer(turn, article) {
     fill(article, turn);
     $("told").textContent = summary(record);
     focus(article);
-    const first = record.answer ?? record.passages[0];
-    if (isWide()) showLines(lines ?? (first && await linesOf(first).catch(() => null)));
+    await besides(record, lines);
     if (!stream?.sources.length) return;
     turn.reply = await write(stream, article.querySelector(".reply"), article.querySelector(".told"));
     $("told").textContent = turn.reply.text;
@@ -104,6 +103,12 @@ async function answer(turn, article) {
   } finally {
     article.removeAttribute("aria-busy");
   }
+}
+
+// Show the document beside the answer, where there is room.
+async function besides({ answer, result, passages }, lines) {
+  const first = answer ?? result?.rows[0] ?? passages[0];
+  if (first && isWide()) showLines(lines ?? await linesOf(first).catch(() => null));
 }
 
 function focus(article) {
@@ -160,15 +165,15 @@ function body(turn, told) {
   const buttons = [copier(`“${record.answer.text}” (${document}:${line})`, told),
     tool("Open", "open", () => shown(record.answer, told)), ...thumbs(turn, record.answer, told),
     ...(model ? [sources(said, quote, record.answer)] : [])];
-  return [quote, place(record.answer, told, sure(record)), tools(buttons)];
+  return [quote, place(record.answer, told, " ", sure(record)), tools(buttons)];
 }
 
 // What is calculated or said instead of a quotation.
 function spoken({ record }, told) {
   const { said, result } = record;
   const text = said || `${result.value}: ${result.about}`;
-  const parts = [make("p", { class: "saying" }, text)];
-  if (!result) return parts;
+  if (!result) return [make("p", { class: "saying" }, text)];
+  const parts = [make("p", { class: "saying" }, text, " ", sure(record))];
   if (result.arithmetic) parts.push(make("p", { class: "arithmetic" }, result.arithmetic));
   const rows = result.rows.map((row) => make("li", {}, make("p", {}, row.text), place(row, told)));
   if (rows.length) {
@@ -182,7 +187,8 @@ function spoken({ record }, told) {
 }
 
 function others(turn, told) {
-  const { answer, block, passages } = turn.record;
+  const { answer, block, passages, result } = turn.record;
+  if (result) return [];  // its rows are shown
   const same = (p) => answer && p.text === answer.text && p.line === answer.line && p.document === answer.document;
   const inside = (p) => block && p.document === block.document && p.line >= block.line && p.line <= block.end_line && block.text.includes(p.text);
   const rows = passages.filter((p) => !same(p) && !inside(p)).slice(0, answer ? PASSAGES : NEAREST).map((p) =>
@@ -280,7 +286,6 @@ export function resume() {
   restore();
   box.focus({ preventScroll: true });
   if (!turns.length) return;
-  const { answer, passages } = turns.at(-1).record, quoted = answer ?? passages[0];
-  if (quoted && isWide()) linesOf(quoted).then(showLines, () => {});
+  besides(turns.at(-1).record);
   $("talk").lastElementChild.scrollIntoView({ block: "start" });
 }
