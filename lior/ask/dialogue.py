@@ -68,7 +68,7 @@ class Dialogue:
     def reset(self) -> None:
         """Forget what was said."""
         self.last: Turn | None = None
-        """The last message that could be asked."""
+        """The last message that could be asked and was no small talk."""
         self._subject: tuple[str, ...] = ()
         """Content words of the last question that was answered."""
         self._names: tuple[str, ...] = ()
@@ -89,8 +89,9 @@ class Dialogue:
         if small_talk(question) or task(question):
             turn = self._turn(message, question)
             if turn.answer.said:
-                self.last = self._about_last(turn)
-                return self.last
+                turn = self._about_last(turn)
+                self.last = turn if turn.passages else self.last
+                return turn
         said = read(question)
         goes_on = self._calculated and (said.marked or only_operates(said.own))
         if goes_on and (carried := self._carried_on(message, said)):
