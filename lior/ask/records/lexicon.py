@@ -21,10 +21,11 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("lowest", "weight", r"\b(lightest|leichteste\w?|(le |la |les )?plus l[eé]g[eè]re?s?)\b"),
     ("highest", "temperature", r"\b(hottest|warmest|wärmste\w?|heißeste\w?|(le |la |les )?plus chaude?s?)\b"),
     ("lowest", "temperature", r"\b(coldest|coolest|kälteste\w?|(le |la |les )?plus froide?s?)\b"),
+    ("next", "", r"\b(next|upcoming|nächste\w?|kommende\w?|prochaine?s?)\b"),
     ("newest", "", r"\b(newest|latest|most recent|last|neue?ste\w?|letzte\w?|jüngste\w?|aktuellste\w?"
      r"|derni[eè]re?s?|(le |la |les )?plus récente?s?)\b"),
-    ("oldest", "", r"\b(oldest|earliest|first|älteste\w?|früheste\w?|erste\w?|premi[eè]re?s?|(le |la "
-     r"|les )?plus ancienn?e?s?)\b"),
+    ("oldest", "", r"\b(earliest|first|früheste\w?|erste\w?|premi[eè]re?s?)\b"),
+    ("oldest", "age", r"\b(oldest|älteste\w?|(le |la |les )?plus ancienn?e?s?)\b"),
     ("highest", "", r"\b(highest|largest|biggest|greatest|maximum|maximal\w*|höchste\w?|größte\w?"
      r"|(le |la |les )?plus (élevée?s?|grande?s?|haute?s?|gros(se)?s?|forte?s?)|maximale?)\b"),
     ("lowest", "", r"\b(lowest|smallest|minimum|minimal\w*|niedrigste\w?|kleinste\w?|geringste\w?"
@@ -32,6 +33,8 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("sum", "money", r"\b(how much( money)?|what|wie ?viel( geld)?|was|combien( d'argent)?"
      r"|qu'?(est-ce que?|a-t-on|avons-nous|ai-je))\b"
      r"(?=.*\b(spend|spent|spending|ausgegeben|dépensée?s?)\b)"),
+    ("sum", "money", r"\b(how much|wie ?viel|combien)\b"
+     r"(?=.*\b(in total|altogether|all together|insgesamt|zusammen|au total|en tout)\b)"),
     ("count", "", r"\b(how many|number of|count( of)?|wie ?viele?|anzahl( der| von| an)?"
      r"|combien y a-t-il d('|es?\b)"
      r"|combien d('|es?\b)|nombre d('|es?\b))"),
@@ -72,7 +75,7 @@ FORMATS = {
 }  # fmt: skip
 """Names of formats -> endings."""
 NAMES = (
-    "expense expenses spending ausgaben kosten dépenses frais",
+    "expense expenses spending purchase purchases ausgaben kosten einkäufe dépenses frais achats",
     "quote quotes quotation quotations offer offers angebot angebote devis",
     "invoice invoices bill bills rechnung rechnungen facture factures",
     "trip trips journey journeys fahrt fahrten trajet trajets",
@@ -141,7 +144,7 @@ VERBS = frozenset(
     bezahle gezahlt ausgegeben ausgeben gekostet kosten kostet erhalten bekommen bekam kam kamen kommen
     gekommen geschrieben enthält enthalten verzeichnet eingetragen steht stehen gekauft geld dépensé
     dépensée dépensés dépenser payé payée payés payer coûté coûte coûtent reçu reçue reçues reçus acheté
-    contient inscrit inscrits enregistré arrivé arrivés arrivées venu venus argent""".split()  # noqa: SIM905
+    contient inscrit inscrits enregistré arrivé arrivés arrivées venu venus argent where hoch""".split()  # noqa: SIM905
 )
 """Words that may name a column or a value, and need not."""
 FUNCTION = frozenset(
