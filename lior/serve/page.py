@@ -273,7 +273,7 @@ def _lines(found: Mapping[str, Any]) -> str:
         for number, line in enumerate(found["lines"], found["first"])
     )
     size = f"{found['total']:,} line{'s' * (found['total'] != 1)}"
-    head = f'<div class="head"><h2>{escape(found["name"])}</h2><p class="place">{size}</p></div>'
+    head = f'<div class="head"><div><h2>{escape(found["name"])}</h2><p class="place">{size}</p></div></div>'
     return f'{head}<ol class="lines">{"".join(rows)}</ol>'
 
 

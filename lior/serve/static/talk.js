@@ -100,6 +100,7 @@ async function answer(turn, article) {
   } catch (error) {
     fill(article, turn, notice(error.name === "AbortError" ? "Stopped." : error.message));
     focus(article);
+    box.value ||= turn.question;  // to be mended
   } finally {
     article.removeAttribute("aria-busy");
   }
