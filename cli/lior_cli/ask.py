@@ -137,18 +137,12 @@ def ask(
     passages = listed(answer)[:top] if model else listed(answer)
     if opened:
         return _edit(index, passages, opened)
+    lines = _around(index, answer.answer, context) if answer.answer and context is not None else None
     if as_json:
-        record = answer_record(answer)
-        if context is not None:
-            record["lines"] = answer.answer and attrs.asdict(_around(index, answer.answer, context))
-        click.echo(json.dumps(record, ensure_ascii=False))
+        extra = {} if context is None else {"lines": lines and attrs.asdict(lines)}
+        click.echo(json.dumps(answer_record(answer) | extra, ensure_ascii=False))
     else:
-        lines = _around(index, answer.answer, context) if answer.answer and context is not None else None
-        echo_answer(index, answer, passages, lines=lines)
-        if explain:
-            click.echo()
-            echo_reasons(index, answer, passages)
-        _report(index, answer, verbose=verbose)
+        _show(index, answer, passages, lines, explain=explain, verbose=verbose)
         if not (answer.found or retriever or no_cache or asked):
             _hint()
     return 0 if answer.found else NOT_FOUND
@@ -236,6 +230,23 @@ def _progress(done: int, files: int) -> None:
 
 
 # --- what is printed ---
+
+
+def _show(
+    index: Index,
+    answer: Answer,
+    passages: list[Passage],
+    lines: Lines | None,
+    *,
+    explain: bool,
+    verbose: bool,
+) -> None:
+    """Print an answer and what the user wants to know of it."""
+    echo_answer(index, answer, passages, lines=lines)
+    if explain:
+        click.echo()
+        echo_reasons(index, answer, passages)
+    _report(index, answer, verbose=verbose)
 
 
 def _report(index: Index, answer: Answer, *, verbose: bool) -> None:

@@ -42,7 +42,10 @@ COMMANDS = {
     "inspect": ("lior_cli.inspection:inspect", "Show the components of a run, and check the run."),
     "plugins": ("lior_cli.plugins:plugins", "List or check the installed plugins, or begin a new one."),
     "config": ("lior_cli.config:config", "List, show, copy or check recipes."),
-    "cache": ("lior_cli.cache:cache", "List or remove the indexes that are kept, and compiled code."),
+    "cache": (
+        "lior_cli.cache:cache",
+        "List what is kept in the user's cache: indexes of folders, and compiled code.",
+    ),
     "completion": ("lior_cli.completion:completion", "Print a script for completion in a shell."),
 }
 """Name -> (``module:attribute``, help)."""

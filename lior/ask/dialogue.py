@@ -212,20 +212,23 @@ class Dialogue:
             return _quoting(turn, last.passages[said.ordinal - 1], _DOUBTFUL)
         words = tuple(dict.fromkeys([*self._focus, *self._names]))
         turn = self._turn(message, " ".join([said.text, *words]), words)
+        if not (turn.answer.found and self._quoted):
+            return _nothing(turn, (), words)
         kind, latest = said.suits("") is not None, self._quoted[-1]
+        most = _PERHAPS if said.measured else _DOUBTFUL
         if kind and said.suits(latest.text):
-            return _quoting(turn, latest, min(turn.answer.confidence, _PERHAPS))
+            return _quoting(turn, latest, min(turn.answer.confidence, most))
         best: tuple[tuple[float, ...], Passage] | None = None
-        for passage, score in turn.answer.passages if turn.answer.found else ():
+        for passage, score in turn.answer.passages:
             about, near = bool(_shared(self._focus, passage)), passage.document == latest.document
             fits = said.suits(passage.text) if kind else score >= 0.5 * turn.answer.passages[0][1]
-            if passage in self._quoted or not fits or not (about or (near and kind)):
+            if passage in self._quoted or not fits or not (about or (near and said.measured)):
                 continue
             key = len(_shared(said.light, passage)), about, near, score
             best = max(best or (key, passage), (key, passage), key=lambda pair: pair[0])
         if best is None:
             return _nothing(turn, (), words)
-        return _quoting(turn, best[1], min(turn.answer.confidence, _PERHAPS if kind else _DOUBTFUL))
+        return _quoting(turn, best[1], min(turn.answer.confidence, most))
 
 
 def turn_of(message: str, answer: Answer, inherited: tuple[str, ...] = ()) -> Turn:

@@ -79,6 +79,10 @@ _KINDS = tuple(
     )
 )
 """What a message asks for, and what a sentence that answers it has; further than in English alone."""
+_TIMED = re.compile(
+    rf"\b((in|on|at|by|since|until|till|from|between) )?({_any(_MONTHS + ' ' + _TIMES)}|\d+)", re.I
+)
+"""When, which is neither where nor who."""
 _KIND_WORDS = frozenset(
     """price prices cost costs paid pay fee number date time preis kosten kostet kostete gebühr nummer uhrzeit
     datum prix coûte coute tarif numéro heure old tall long heavy far big many much""".split()  # noqa: SIM905
@@ -117,7 +121,12 @@ class Message:
             if asked.search(self.text):
                 return bool(wanted.search(text))
         usual = expected(self.text)
-        return bool(usual.search(text)) if usual else None
+        return bool(usual.search(_TIMED.sub(" ", text))) if usual else None
+
+    @property
+    def measured(self) -> bool:
+        """Whether a number, a price or a time is asked for, which a text has or has not."""
+        return any(asked.search(self.text) for asked, _ in _KINDS)
 
 
 def read(message: str) -> Message:

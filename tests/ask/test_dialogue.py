@@ -139,6 +139,14 @@ def test_a_follow_up_is_not_answered_about_another_subject():
     assert "Regal 7" in talk.ask("udn die Winterräder?").answer.answer.text
 
 
+def test_when_is_neither_where_nor_who(notes):
+    talk = Dialogue(notes.ask)
+    assert "June" in talk.ask("When was the hedge cut?").answer.answer.text
+    for message in ("and by whom?", "and where?"):
+        assert not talk.ask(message).answer.found
+    assert "June" in talk.ask("and when?").answer.answer.text
+
+
 def test_thanks_leave_the_subject(notes):
     talk = Dialogue(notes.ask)
     talk.ask("When is the boiler serviced?")

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from lior import Index
-from lior.ask import index as indexing
-from lior.ask import word_vectors
+from lior.ask import kept, word_vectors
 from lior.ask.expecting import suits
 from lior.ask.inverted import InvertedIndex
 from lior.ask.querying import analyse, repaired
@@ -171,7 +170,7 @@ def test_learning_and_forgetting_leaves_no_trace():
 
 @needs_vectors
 def test_kept_vectors_are_used_and_equal(tmp_path, monkeypatch):
-    monkeypatch.setattr(indexing, "folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(kept, "folder", lambda: tmp_path / "cache")
     folder = tmp_path / "notes"
     folder.mkdir()
     (folder / "a.md").write_text("The boiler is in the cellar.\n\nThe certificate had expired.")

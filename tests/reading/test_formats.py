@@ -53,6 +53,27 @@ def test_sheets_of_a_workbook():
     assert (found.place, found.context.split("\n")[:2]) == ("Pets, row 2", ["house Pets", "name born"])
 
 
+@pytest.mark.parametrize(
+    ("rows", "title", "table"),
+    [
+        ([["Budget"], [], ["item", "cost"], ["tea", 2]], "Budget", [("item", "cost"), ("tea", "2")]),
+        ([["a note", "x"], ["item", "by", "cost"], ["tea", "Ada", 2]], "a note x",
+         [("item", "by", "cost"), ("tea", "Ada", "2")]),
+        ([["name", "town"], ["Ada", "Hull"]], "", [("name", "town"), ("Ada", "Hull")]),
+        ([["milk"], ["tea"]], "", []), ([[1, 2], [3, 4]], "", []), ([["name", "town"]], "", []),
+    ],
+)  # fmt: skip
+def test_the_head_of_a_sheet_is_found(rows, title, table):
+    from openpyxl import Workbook
+
+    book, buffer = Workbook(), BytesIO()
+    for row in rows:
+        book.active.append(row)
+    book.save(buffer)
+    document = one(buffer.getvalue(), "a.xlsx")
+    assert (document.title, table_of(document) if document.tables else []) == (title, table)
+
+
 def test_sheets_of_opendocument():
     for name in ("a.ods", "a"):
         document = one(SAMPLES["a.ods"], name)

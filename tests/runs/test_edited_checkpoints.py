@@ -17,7 +17,7 @@ from lior.reading.documents import RawDocument
 from lior.runs import files
 from lior.runs import folder as runfolder
 from lior.runs.bundle import digest
-from lior.runs.format import read_manifest
+from lior.runs.format import FORMAT, read_manifest
 from lior.training.preparation import train
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
@@ -194,7 +194,7 @@ def test_a_version_of_a_newer_lior_is_not_written_over(path):
     edited(path, "one")
     later = newest(path)
     manifest = json.loads((later / "manifest.json").read_text()) | {
-        "format": {"program": "lior", "version": 2}
+        "format": {"program": "lior", "version": FORMAT.version + 1}
     }
     del manifest["sha256"]
     (later / "manifest.json").write_text(json.dumps(manifest | {"sha256": digest(manifest)}))

@@ -26,7 +26,8 @@ def test_a_sample_is_small_and_of_the_documents(documents, size):
     total = sum(len(document.data) for document in documents)
     chosen = estimates.sample(documents, size)
     assert sum(len(document.data) for document in chosen) <= max(size, 1)
-    assert all(piece.data in dict(documents)[piece.name] for piece in chosen)
+    texts = {document.name: document.data for document in documents}
+    assert all(piece.data in texts[piece.name] for piece in chosen)
     if total <= size:
         assert chosen == documents
     elif total:

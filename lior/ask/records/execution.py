@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from decimal import ROUND_HALF_EVEN, Decimal
 
 import attrs
@@ -56,20 +58,20 @@ def executed(plan: Plan, request: Request) -> tuple[Result, str]:
 
 def _selected(plan: Plan) -> Iterator[_Used]:
     """The rows of the plan that fulfil its conditions, in the order of their places."""
-    columns = plan.columns
     used = [(head, row) for head, rows in plan.tables for row in rows]
-    with sqlite3.connect(":memory:") as connection:
+    where = " AND ".join(each.sql for each in plan.where) or "1"
+    fields = sorted(set(re.findall(r"\b[cnd]\d+\b", where)))
+    with closing(sqlite3.connect(":memory:")) as connection:
         for name, function in (("named", named), ("has", has_word), ("inside", _inside)):
             connection.create_function(name, 2, function, deterministic=True)
-        fields = [f"c{n} TEXT, n{n} REAL, d{n} TEXT" for n in range(len(columns))]
-        connection.execute(f"CREATE TABLE r(id INTEGER PRIMARY KEY, {', '.join(fields)})")
-        marks = ", ".join("?" * (1 + 3 * len(columns)))
-        typed = ((number, *_typed(head, row)) for number, (head, row) in enumerate(used))
+        # A column without a type keeps what is put into it: text of cells and dates, numbers.
+        connection.execute(f"CREATE TABLE r({', '.join(['id INTEGER PRIMARY KEY', *fields])})")
+        marks = ", ".join("?" * (1 + len(fields)))
+        wanted = [(field[0], int(field[1:])) for field in fields]
+        typed = ((number, *_typed(head, row, wanted)) for number, (head, row) in enumerate(used))
         connection.executemany(f"INSERT INTO r VALUES ({marks})", typed)
-        where = " AND ".join(each.sql for each in plan.where) or "1"
         values = [value for each in plan.where for value in each.values]
         found = connection.execute(f"SELECT id FROM r WHERE {where} ORDER BY id", values).fetchall()
-    connection.close()
     for (number,) in found:
         head, row = used[number]
         measure, dated = plan.measure, plan.dated
@@ -80,14 +82,18 @@ def _selected(plan: Plan) -> Iterator[_Used]:
         )  # fmt: skip
 
 
-def _typed(head: Head, row: Row) -> Iterator[str | float | None]:
-    """Text, number and date of each cell."""
-    for column, cell in zip(head.columns, row.cells, strict=True):
-        number = column.number(cell) if column.kind == "number" else None
-        yield cell
-        yield None if number is None else float(number)
-        when = column.date(cell) if column.kind == "date" else ""
-        yield f"{when}-01" if len(when) == 7 else when
+def _typed(head: Head, row: Row, wanted: Sequence[tuple[str, int]]) -> Iterator[str | float | None]:
+    """Of each cell its text, its number or its date."""
+    for kind, place in wanted:
+        column, cell = head.columns[place], row.cells[place]
+        if kind == "c":
+            yield cell
+        elif kind == "n":
+            number = column.number(cell)
+            yield None if number is None else float(number)
+        else:
+            when = column.date(cell)
+            yield f"{when}-01" if len(when) == 7 else when
 
 
 def _inside(folder: str, word: str) -> bool:

@@ -172,7 +172,11 @@ class RecordStore:
 
 def _day(stamp: str) -> str:
     """The time stamp of a log as :func:`~lior.ask.records.columns.date_of` reads it."""
-    return re.sub(r"^(\d\d)[-/.]([A-Za-z]{3})[-/.](\d{4})[T ,:]*", r"\1 \2 \3 ", stamp)
+    return (
+        stamp
+        if stamp[:4].isdigit()
+        else re.sub(r"^(\d\d)[-/.]([A-Za-z]{3})[-/.](\d{4})[T ,:]*", r"\1 \2 \3 ", stamp)
+    )
 
 
 def _squared(table: Table) -> Table:

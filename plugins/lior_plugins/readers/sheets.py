@@ -27,8 +27,8 @@ _Row = tuple[int, dict[int, tuple[str, bool]]]
 """Number of a row, from 1; column, from 0 -> what the cell shows, and whether that is text."""
 _MOST_REPEATED = 1000
 """Equal cells or rows that ODS writes once."""
-_TITLES = 3
-"""Rows of one cell that may stand above a table."""
+_TITLES = 4
+"""Rows that may stand above a table; they are the title of the sheet."""
 _DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 """Numbers of the formats of dates and times that every workbook has (ECMA-376, 18.8.30)."""
 _PERCENT = {9, 10}
@@ -80,31 +80,38 @@ def _documents(sheets: Iterator[tuple[str, Iterator[_Row]]], name: str) -> list[
 
 def _document(sheet: str, rows: list[_Row], name: str, title: str) -> ParsedDocument:
     found, tables = Collected(), list[Table]()
-    for _, group in groupby(enumerate(rows), lambda each: each[1][0] - each[0]):  # no empty row between them
-        block = [row for _, row in group]
-        above = next((n for n, (_, cells) in enumerate(block) if len(cells) > 1), 0)
+    first = next((n for n, (_, cells) in enumerate(rows) if len(cells) > 1), 0)
+    blocks = groupby(enumerate(rows), lambda each: each[1][0] - each[0])  # with no empty row inside
+    for numbered in ([*group] for _, group in blocks):
+        block = [row for _, row in numbered]
+        head = _head(block)
+        above = len(block) if numbered[-1][0] < first else head or 0
         if not found.text and above <= _TITLES:
-            heading = [text for _, cells in block[:above] for text, _ in cells.values()]
-            title = " ".join((title, *heading)).strip()
-            block = block[above:]
+            title = " ".join(
+                (title, *(text for _, cells in block[:above] for text, _ in cells.values()))
+            ).strip()
+            block, head = block[above:], None if head is None else 0
         columns = sorted({column for _, cells in block for column in cells})
-        lines = list[int]()
+        begin = len(found.text)
         for number, cells in block:
-            lines.append(len(found.text))
             found.begin(f"{sheet}, row {number}")
             found.put(" | ".join(cells.get(column, ("", True))[0] for column in columns).rstrip(" |"))
-        head = next((n for n, (_, cells) in enumerate(block) if len(cells) > 1), 0)
-        if len(block) > head + 1 and all(is_text for _, is_text in block[head][1].values()):
-            rest = block[head + 1 :]
-            tables.append(
-                Table(
-                    name=sheet,
-                    columns=_cells(block[head], columns),
-                    rows=tuple(_cells(row, columns) for row in rest),
-                    lines=tuple(lines[head + 1 :]),
-                )
-            )
+        if head is not None:
+            names, *below = (_cells(row, columns) for row in block[head:])
+            lines = range(begin + head + 1, len(found.text))
+            tables.append(Table(name=sheet, columns=names, rows=tuple(below), lines=tuple(lines)))
     return attrs.evolve(found.document("rows", title), name=name, tables=tuple(tables))
+
+
+def _head(block: list[_Row]) -> int | None:
+    """The row that has the names of the columns: of those before the first number or date, the one with most
+    cells; the first with several where all cells are text; ``None`` for a block that is no table."""
+    plain = [len(cells) if all(text for _, text in cells.values()) else 0 for _, cells in block]
+    before = plain.index(0) if 0 in plain else len(plain)
+    several = [number for number in range(before) if plain[number] > 1]
+    if not several or several[0] + 1 == len(block):
+        return None
+    return max(several, key=lambda number: plain[number]) if before < len(plain) else several[0]
 
 
 def _cells(row: _Row, columns: list[int]) -> tuple[str, ...]:
