@@ -56,7 +56,7 @@ def train(
     """Learn a model from text.
 
     TEXT is files, folders, globs or - for standard input: text in any
-    encoding, PDF, DOCX, ODT, EPUB, HTML, mail, notebooks, also compressed;
+    encoding, PDF, office documents, EPUB, HTML, mail, notebooks, also compressed;
     each line of a .jsonl file is a document. Without TEXT the model learns the
     Python language reference, which comes with Python.
     """

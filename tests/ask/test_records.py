@@ -28,8 +28,9 @@ def notes(texts: dict[str, str], database: Database | None = None) -> Index:
 
 
 def sets():
-    studio = json.loads((HERE / "calculations/studio.json").read_text("utf-8"))
-    yield "studio", studio["texts"], studio["questions"]
+    for name in ("studio", "farm"):
+        found = json.loads((HERE / f"calculations/{name}.json").read_text("utf-8"))
+        yield name, found["texts"], found["questions"]
     for name, questions in json.loads((HERE / "calculations/fit_sets.json").read_text("utf-8"))[
         "sets"
     ].items():

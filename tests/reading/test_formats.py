@@ -127,6 +127,7 @@ def test_tables_of_office_documents_have_their_rows():
 def test_events_of_a_calendar():
     document = one(SAMPLES["a.ics"], "a.ics")
     assert document.title == "House"
+    assert [place for _, place in document.places] == ["event", "event", "event", "task"]
     assert sourced(document)[1:] == [
         (11, "Dentist, Dr Holt, 2024-03-05 14:00 to 14:45, at High Street 5, every 6 months on 1 Tuesday, "
              "4 times, except 2024-09-03 14:00, with Biscuit: the dog: Bring the card and a pen"),
@@ -215,11 +216,9 @@ def test_members_of_an_archive_are_documents(tmp_path):
         "a.zip#letter.docx", "a.zip#list.jsonl#d1", "a.zip#notes/boiler.md", "a.zip#pets.csv",
     ]  # fmt: skip
     answer = index.ask("What is the pressure of the boiler?").answer
-    assert (answer.text, answer.document, answer.line) == (
-        "The pressure is 1.5 bar.",
-        "a.zip#notes/boiler.md",
-        3,
-    )
+    assert (answer.text, answer.document, answer.line, answer.place) == (
+        "The pressure is 1.5 bar.", "a.zip#notes/boiler.md", 3, "notes/boiler.md",
+    )  # fmt: skip
     assert index.path("a.zip#pets.csv") == tmp_path / "a.zip"
     reasons = [note.partition(" is left out: ") for note in index.notes]
     assert [(name, why[:10]) for name, _, why in reasons] == [

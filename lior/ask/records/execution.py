@@ -159,7 +159,9 @@ def _first(plan: Plan, request: Request, rows: list[_Used], about: str) -> tuple
     known = [used for used in rows if (used.date if by_date else used.number is not None)]
     if not known:
         raise Unclear(
-            f"nothing to choose from: there are no {about}" if not rows else f"{about} have no such value"
+            f"the {'date' if by_date else 'number'} of no {about} is known"
+            if rows
+            else f"there is no {about}"
         )
     if plan.subject is not None and not by_date:
         values = [used.row.cells[plan.subject] for used in known]

@@ -27,7 +27,7 @@ _COMPARED = [
     (sign, re.compile(rf"\b(?:{words})\s+{_AMOUNT}(?![\w.,]*\d)")) for sign, words in lexicon.COMPARISONS
 ]
 _TITLE = re.compile(r"(?<=\s)(mr|mrs|ms|mme|mlle|m|dr|prof|herrn?|frau|monsieur|madame)\b\.?\s", re.I)
-_EXTREMES = ("newest", "oldest", "highest", "lowest")
+_EXTREMES = ("next", "newest", "oldest", "highest", "lowest")
 _PHRASE, _TOPIC = "\x02", "\x03"
 """Marks of where the operation stood, and of a word such as "about"."""
 _TOKEN = re.compile(r"[^\W_]+(?:[-'.@+&/][^\W_]+)*'?|[^\w\s]")
@@ -63,7 +63,9 @@ class Request:
     """What a question calculates."""
 
     operation: str
-    """As in :class:`~lior.interfaces.Result`; ``which`` for a question that may ask for a list."""
+    """As in :class:`~lior.interfaces.Result`; ``which`` for a question that may ask for a list, and ``next``
+    for the first event from ``today`` on."""
+    today: date
     measure: str = ""
     """A key of :data:`~lior.ask.records.lexicon.MEASURES`, where the operation tells."""
     words: tuple[Word, ...]
@@ -129,6 +131,7 @@ def parsed(question: str, today: date) -> Request | None:
         words = tuple(word for word in words if word.text not in ("who", "wer", "qui"))
     return Request(
         operation=operation,
+        today=today,
         measure=measure,
         words=words,
         heads=heads,

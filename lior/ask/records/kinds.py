@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from email.utils import parseaddr
 from pathlib import PurePath
 
+import attrs
+
 from lior.ask.filters import named
 from lior.ask.records import lexicon
 from lior.ask.records.columns import Column
@@ -77,7 +79,7 @@ def _mail(kind: str, request: Request, source: Source, question: str) -> Plan:
         raise Unclear("who wrote them is not clear: say from whom the mails are, by name")
     if by["from"]:
         wanted = " ".join(word.text for word in by["from"])
-        where.append(_person(wanted, senders, names["from"], f"{noun} are from"))
+        where.append(_person(wanted, senders, names["from"], noun))
     if by["to"]:
         if "to" not in names:
             raise nothing(by["to"], "messages of a chat are to all")
@@ -101,23 +103,25 @@ def _one(words: Sequence[Word], senders: set[str]) -> bool:
     return any(named(wanted, sender) for sender in senders)
 
 
-def _person(wanted: str, senders: set[str], column: int, said: str) -> Condition:
-    """The condition that a message is from a person; unclear where it may be one of several, or none."""
-    fit = [sender for sender in sorted(senders) if named(wanted, sender)]
-    groups = list[set[str]]()
-    for sender in fit:
+def _person(wanted: str, senders: set[str], column: int, noun: str) -> Condition:
+    """The condition that a message is from a person, with any of the names and addresses that go together;
+    unclear where it may be one of several people, or none."""
+    people = list[tuple[set[str], list[str]]]()  # names and addresses, and senders
+    for sender in sorted(senders):
         name, address = parseaddr(sender)
-        keys = {key.lower() for key in (name or sender, address) if key}
-        same = [group for group in groups if group & keys]
-        groups = [group for group in groups if group not in same] + [keys.union(*same)]
-    if len(groups) != 1:
-        shown = sorted({parseaddr(each)[0] or each for each in fit or senders})
+        keys, written = {key.lower() for key in (name or sender, address) if key}, [sender]
+        same = [each for each in people if each[0] & keys]
+        people = [each for each in people if each not in same]
+        people.append((keys.union(*(k for k, _ in same)), sum((w for _, w in same), written)))
+    fit = [written for _, written in people if any(named(wanted, sender) for sender in written)]
+    if len(fit) != 1:
+        shown = sorted({parseaddr(each)[0] or each for written in fit or [[*senders]] for each in written})
         listed = ", ".join(shown[:6]) + " and others" * (len(shown) > 6)
-        reason = (
-            f"{len(groups)} people fit {wanted!r}" if groups else f"no {said} {wanted!r}".replace("are ", "")
-        )
-        raise Unclear(f"{reason}: there are {listed}", [] if groups else wanted.split())
-    return Condition(sql=f"named(?, c{column})", values=(wanted,), shown=f"from {wanted.title()}", told=False)
+        reason = f"{len(fit)} people fit {wanted!r}" if fit else f"no {noun} from {wanted!r}"
+        raise Unclear(f"{reason}: there are {listed}", [] if fit else wanted.split())
+    marks = ", ".join("?" * len(fit[0]))
+    values = tuple(fit[0])
+    return Condition(sql=f"c{column} IN ({marks})", values=values, shown=f"from {wanted.title()}", told=False)
 
 
 def _level(word: str) -> str:
@@ -217,6 +221,10 @@ def _others(kind: str, request: Request, source: Source, question: str) -> Plan:
     tables = [(head, source.rows(head)) for head in heads]
     where = [_anywhere(word, tables) for word in left if not any(names_it(word.text, h) for h in heads)]
     dated = heads[0].dated
+    if request.operation == "next":
+        today = request.today.isoformat()
+        where.append(Condition(sql=f"d{dated} >= ?", values=(today,), shown=f"from {today} on", told=False))
+        request = attrs.evolve(request, operation="oldest")
     where += in_period(request, heads[0], dated, source)
     return planned_of(request, tables, kind, where, dated=dated)
 

@@ -21,10 +21,11 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("lowest", "weight", r"\b(lightest|leichteste\w?|(le |la |les )?plus l[eé]g[eè]re?s?)\b"),
     ("highest", "temperature", r"\b(hottest|warmest|wärmste\w?|heißeste\w?|(le |la |les )?plus chaude?s?)\b"),
     ("lowest", "temperature", r"\b(coldest|coolest|kälteste\w?|(le |la |les )?plus froide?s?)\b"),
+    ("next", "", r"\b(next|upcoming|nächste\w?|kommende\w?|prochaine?s?)\b"),
     ("newest", "", r"\b(newest|latest|most recent|last|neue?ste\w?|letzte\w?|jüngste\w?|aktuellste\w?"
      r"|derni[eè]re?s?|(le |la |les )?plus récente?s?)\b"),
-    ("oldest", "", r"\b(oldest|earliest|first|älteste\w?|früheste\w?|erste\w?|premi[eè]re?s?|(le |la "
-     r"|les )?plus ancienn?e?s?)\b"),
+    ("oldest", "", r"\b(earliest|first|früheste\w?|erste\w?|premi[eè]re?s?)\b"),
+    ("oldest", "age", r"\b(oldest|älteste\w?|(le |la |les )?plus ancienn?e?s?)\b"),
     ("highest", "", r"\b(highest|largest|biggest|greatest|maximum|maximal\w*|höchste\w?|größte\w?"
      r"|(le |la |les )?plus (élevée?s?|grande?s?|haute?s?|gros(se)?s?|forte?s?)|maximale?)\b"),
     ("lowest", "", r"\b(lowest|smallest|minimum|minimal\w*|niedrigste\w?|kleinste\w?|geringste\w?"
@@ -141,7 +142,7 @@ VERBS = frozenset(
     bezahle gezahlt ausgegeben ausgeben gekostet kosten kostet erhalten bekommen bekam kam kamen kommen
     gekommen geschrieben enthält enthalten verzeichnet eingetragen steht stehen gekauft geld dépensé
     dépensée dépensés dépenser payé payée payés payer coûté coûte coûtent reçu reçue reçues reçus acheté
-    contient inscrit inscrits enregistré arrivé arrivés arrivées venu venus argent""".split()  # noqa: SIM905
+    contient inscrit inscrits enregistré arrivé arrivés arrivées venu venus argent where hoch""".split()  # noqa: SIM905
 )
 """Words that may name a column or a value, and need not."""
 FUNCTION = frozenset(

@@ -23,6 +23,8 @@ def planned(request: Request, known: Known, filters: Filters, question: str) -> 
         When a filter names no document.
     """
     source = Source(known, filters)
+    if request.operation == "next" and not asks_for("events", request, source):
+        return None
     unclear: Unclear | None = None
     plans = list[Plan]()
     for kind, plan in PLANS:

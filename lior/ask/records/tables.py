@@ -30,9 +30,11 @@ from lior.ask.records.words import alike, has_word, parts
 from lior.ask.words import tokens
 
 _NO_MEASURE = re.compile(
-    r"(?i)\b(id|nr|no|number|nummer|numéro|year|jahr|année|month|zip|plz|phone|line|row|batch)\b"
+    r"(?i)\b(id|nr|no|number|nummer|numéro|year|jahr|année|month|week|woche|kw|semaine|order|invoice|ref|code|zip|plz|phone|line|row|batch)\b"
 )
 """Columns of numbers that are not added up unless they are named."""
+_DATE = re.compile(r"(?i)date|datum|\b(day|time|when|tag|zeit|jour|heure|month|monat|mois)\b")
+"""Names of columns by which a row is old, and not what it is of."""
 _READ = 50_000
 """Rows of a table with long texts that are searched for a word."""
 
@@ -104,7 +106,7 @@ def _of_table(request: Request, head: Head, source: Source, names: list[Word]) -
         return None
     if unknown:
         raise nothing(unknown, f"the columns of {title(head)} are: {listed_columns(head.columns)}")
-    operation, subject = _subject(request, head, names, said)
+    operation, subject = _subject(request, head, source, names, said)
     if not operation:
         return None
     measure, needed = None, operation in ("sum", "mean", "highest", "lowest")
@@ -113,10 +115,13 @@ def _of_table(request: Request, head: Head, source: Source, names: list[Word]) -
         if measure is None and needed:
             return None
     dated = _dated(head, said)
-    if operation in ("newest", "oldest") and dated is None:
-        if not names:
+    if operation in ("newest", "oldest"):
+        if dated is None and not names:
             return None
-        raise Unclear(no_dates(head))
+        if dated is None:
+            raise Unclear(no_dates(head))
+        if request.measure == "age" and not _DATE.search(head.columns[dated].name):
+            raise Unclear(f"oldest by {head.columns[dated].name}? ask for the first one, or the earliest")
     idle = [n for n in mentioned if n not in (measure, dated, subject) and n not in used]
     if operation in ("count", "list") and idle:
         values = ", ".join(head.columns[idle[0]].values[:6])
@@ -134,7 +139,7 @@ def _of_table(request: Request, head: Head, source: Source, names: list[Word]) -
 
 
 def _subject(
-    request: Request, head: Head, names: list[Word], said: dict[Word, list[int]]
+    request: Request, head: Head, source: Source, names: list[Word], said: dict[Word, list[int]]
 ) -> tuple[str, int | None]:
     """The operation, empty where it is no calculation, and the column whose values are counted or listed."""
     if request.operation not in ("count", "list", "which"):
@@ -147,8 +152,16 @@ def _subject(
         if len(columns) == 1 and head.columns[columns[0]].kind == "text":
             return operation, columns[0]
         if len(columns) == 1 and head.columns[columns[0]].kind == "number" and operation == "count":
-            quantity = not {*tokens(head.columns[columns[0]].name)}.isdisjoint(lexicon.QUANTITIES)
-            return ("sum", None) if quantity else (operation, columns[0])
+            column = head.columns[columns[0]]
+            if column.key or _NO_MEASURE.search(column.name):
+                return operation, columns[0]
+            cells = [cell for row in source.rows(head) if (cell := row.cells[columns[0]])]
+            named = {*tokens(column.name)}.isdisjoint(lexicon.QUANTITIES)
+            if named and len(set(cells)) == len(cells) > 1 and all(map(str.isdigit, cells)):
+                raise Unclear(
+                    f"whether {column.name} says how many is not clear; ask for its sum, or for rows"
+                )
+            return "sum", None
     return (
         (operation, None)
         if operation == "list" and (names or request.files) and not request.weak

@@ -28,6 +28,7 @@ _UNITS = {
     "SECONDLY": "second", "MINUTELY": "minute", "HOURLY": "hour", "DAILY": "day", "WEEKLY": "week",
     "MONTHLY": "month", "YEARLY": "year",
 }  # fmt: skip
+_KINDS = {"VEVENT": "event", "VTODO": "task", "VJOURNAL": "note"}
 _STATES = ("CANCELLED", "TENTATIVE", "COMPLETED")
 
 
@@ -110,7 +111,7 @@ class Calendar:
         text, notes = decode(data)
         found, rows, lines = Collected(notes=[*notes]), list[tuple[str, ...]](), list[int]()
         found.put("event, begin, end, place", 1)
-        for kind, first, entry in _entries(text, ("VEVENT", "VTODO", "VJOURNAL")):
+        for kind, first, entry in _entries(text, (*_KINDS,)):
             begin, end = _period(entry)
             summary, place = _first(entry, "SUMMARY"), _first(entry, "LOCATION")
             at = entry["SUMMARY"][0].at if "SUMMARY" in entry else first
@@ -119,6 +120,7 @@ class Calendar:
             if kind == "VEVENT":
                 rows.append((begin, end, summary, place))
                 lines.append(len(found.text))
+            found.begin(_KINDS[kind])
             found.put(said, at)
         if len(found.text) < 2:
             raise DataError("no event, task or note in it")
@@ -239,6 +241,7 @@ class Contacts:
                 if value
             ]
             at = entry["FN"][0].at if "FN" in entry else first
+            found.begin("contact")
             found.put(", ".join((*labelled, *(each.text for each in others))), at)
         if not rows:
             raise DataError("no contact in it")

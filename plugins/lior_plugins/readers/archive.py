@@ -86,6 +86,12 @@ def _member(archive: ZipFile, member: ZipInfo, left: int) -> list[ParsedDocument
     documents = parse_with(reader, data, name)
     names = document_names(member.filename, [each.name for each in documents])
     return [
-        attrs.evolve(each, name=own, title=each.title or path.stem)
+        attrs.evolve(each, name=own, title=each.title or path.stem, places=_places(each, member.filename))
         for each, own in zip(documents, names, strict=True)
     ]
+
+
+def _places(document: ParsedDocument, member: str) -> tuple[tuple[int, str], ...]:
+    """Places with the path of the member before them; in chats and mail they are where messages begin."""
+    whole = () if document.kind in ("chat", "mail") else ((0, member),)
+    return tuple((first, f"{member}, {place}") for first, place in document.places) or whole

@@ -1,0 +1,24 @@
+"""Sections of the how-to pages whose commands print what the page shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tools import doc_outputs
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [("howto-ask.md", "Counting, sums and lists"), ("howto-readers.md", "An example")],
+)
+def test_commands_print_what_the_page_shows(page, heading, tmp_path):
+    text = (DOCS / page).read_text("utf-8")
+    [part] = re.findall(rf"^## {heading}\n.*?(?=^## )", text, re.S | re.M)
+    settings = {"XDG_CACHE_HOME": str(tmp_path), "LIOR_EMBEDDER": ""}
+    shown = doc_outputs.rewritten(part, doc_outputs.run_page(part, settings))
+    assert shown == part
