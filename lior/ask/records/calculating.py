@@ -10,7 +10,7 @@ import attrs
 from lior.ask.answering import Answer
 from lior.ask.filters import Filters, Known
 from lior.ask.records.execution import executed
-from lior.ask.records.grammar import parsed
+from lior.ask.records.grammar import Request, parsed
 from lior.ask.records.plan import Unclear
 from lior.ask.records.planning import planned
 from lior.ask.records.words import has_word
@@ -18,6 +18,8 @@ from lior.interfaces import Passage
 
 CONFIDENCE = 0.95
 """That a calculation is what the question asks for: of the fitting questions that were calculated."""
+DOUBTFUL = 0.5
+"""Confidence below which a passage is no answer to a question for a sum, an extreme or a list."""
 METHOD = "calculated from rows"
 
 
@@ -40,7 +42,7 @@ def calculated(
     try:
         plan = planned(request, known, filters, question)
         if plan is None:
-            return _noted(quoted(), filters)
+            return _unless_doubtful(request, _noted(quoted(), filters))
         result, said = executed(plan, request)
     except Unclear as unclear:
         if unclear.words:
@@ -64,6 +66,17 @@ def calculated(
         said=said,
         result=result,
     )
+
+
+def _unless_doubtful(request: Request, answer: Answer) -> Answer:
+    """The answer; refused where it is doubtful that a passage says what no table gives."""
+    words = [word.text for word in request.words]
+    sure = answer.confidence >= DOUBTFUL or not answer.answer or _speaks(answer.answer, words)
+    if sure or request.operation in ("count", "which"):
+        return answer
+    about = " and ".join(map(repr, words)) or "that"
+    said = f"that takes a calculation over {about}, and no table here has it"
+    return attrs.evolve(answer, found=False, confidence=0.0, answer=None, block=None, said=said, note=said)
 
 
 def _noted(answer: Answer, filters: Filters) -> Answer:

@@ -20,6 +20,7 @@ from lior.ask.records.plan import (
     Unclear,
     having,
     in_period,
+    listed,
     listed_columns,
     names_it,
     names_of,
@@ -65,11 +66,17 @@ def _mail(kind: str, request: Request, source: Source, question: str) -> Plan:
     sent = [word for word in left if word.text in lexicon.SENT]
     ignored = {*sent, *(word for word in left if word.text in lexicon.VERBS)}
     left = [word for word in left if word not in ignored and not lexicon.TABLES.fullmatch(word.text)]
-    tables = [(head, source.rows(head)) for head in heads]
     columns, where = heads[0].columns, list[Condition]()
     names = {each.name: number for number, each in enumerate(columns)}
     topic = names.get("subject", names.get("text", 0))
+    tables = [(head, source.rows(head)) for head in heads]
     senders = {row.cells[names["from"]] for _, rows in tables for row in rows}
+    files = [w for w in left if w.role != "about" and any(names_it(w.text, head) for head in heads)]
+    files = [word for word in files if not _one([word], senders)]  # of "mails from Lena" in lena.mbox
+    left = [word for word in left if word not in files]
+    if files:
+        tables = [t for t in tables if any(names_it(word.text, t[0]) for word in files)]
+        where.append(Condition(sql="1", shown=f"in {listed([head for head, _ in tables])}", told=False))
     by = {role: [word for word in left if word.role == role] for role in ("from", "to", "about", "")}
     if by[""] and (sent or _one(by[""], senders)):
         by["from"], by[""] = [*by["from"], *by[""]], []
@@ -118,7 +125,7 @@ def _person(wanted: str, senders: set[str], column: int, noun: str) -> Condition
         shown = sorted({parseaddr(each)[0] or each for written in fit or [[*senders]] for each in written})
         listed = ", ".join(shown[:6]) + " and others" * (len(shown) > 6)
         reason = f"{len(fit)} people fit {wanted!r}" if fit else f"no {noun} from {wanted!r}"
-        raise Unclear(f"{reason}: there are {listed}", [] if fit else wanted.split())
+        raise Unclear(f"{reason}: there are {listed}")
     marks = ", ".join("?" * len(fit[0]))
     values = tuple(fit[0])
     return Condition(sql=f"c{column} IN ({marks})", values=values, shown=f"from {wanted.title()}", told=False)

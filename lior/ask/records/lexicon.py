@@ -33,6 +33,8 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("sum", "money", r"\b(how much( money)?|what|wie ?viel( geld)?|was|combien( d'argent)?"
      r"|qu'?(est-ce que?|a-t-on|avons-nous|ai-je))\b"
      r"(?=.*\b(spend|spent|spending|ausgegeben|dépensée?s?)\b)"),
+    ("sum", "money", r"\b(how much|wie ?viel|combien)\b"
+     r"(?=.*\b(in total|altogether|all together|insgesamt|zusammen|au total|en tout)\b)"),
     ("count", "", r"\b(how many|number of|count( of)?|wie ?viele?|anzahl( der| von| an)?"
      r"|combien y a-t-il d('|es?\b)"
      r"|combien d('|es?\b)|nombre d('|es?\b))"),
@@ -73,7 +75,7 @@ FORMATS = {
 }  # fmt: skip
 """Names of formats -> endings."""
 NAMES = (
-    "expense expenses spending ausgaben kosten dépenses frais",
+    "expense expenses spending purchase purchases ausgaben kosten einkäufe dépenses frais achats",
     "quote quotes quotation quotations offer offers angebot angebote devis",
     "invoice invoices bill bills rechnung rechnungen facture factures",
     "trip trips journey journeys fahrt fahrten trajet trajets",

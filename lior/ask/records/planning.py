@@ -37,7 +37,9 @@ def planned(request: Request, known: Known, filters: Filters, question: str) -> 
         raise Unclear(f"what is meant is not clear: {' or '.join(plan.noun for plan in plans)}")
     found = plans[0] if plans else None
     try:
-        found = found or plan_of_rows(request, source)
+        rows = None if found else plan_of_rows(request, source)
+        # "mails from Ngozi", of whom there are none, are no contacts of this name
+        found = rows if rows and (rows.named or unclear is None) else found
     except Unclear as error:
         unclear = unclear or error
     if request.unsupported and (found or unclear):

@@ -49,7 +49,8 @@ def plan_of_rows(request: Request, source: Source) -> Plan | None:
             plans += [plan] if plan else []
         except Unclear as error:
             counts = not error.words or _counts_rows(request, head)
-            if (names and counts) or (request.files and not request.weak) or not error.words:
+            spent = request.measure == "money" and request.operation == "sum" and _of_expenses(head)
+            if spent or (names and counts) or (request.files and not request.weak) or not error.words:
                 unclear.append((len(names), error))
     if not plans:
         best = max((count for count, _ in unclear), default=0)
@@ -59,6 +60,11 @@ def plan_of_rows(request: Request, source: Source) -> Plan | None:
         return None
     most = max(plan.named for plan in plans)
     return _together([plan for plan in plans if plan.named == most])
+
+
+def _of_expenses(head: Head) -> bool:
+    """Whether a table is called one of what was spent."""
+    return not {*names_of(head)}.isdisjoint(lexicon.NAMES[0].split())
 
 
 def _counts_rows(request: Request, head: Head) -> bool:
@@ -100,9 +106,8 @@ def _of_table(request: Request, head: Head, source: Source, names: list[Word]) -
     mentioned = [n for found in said.values() for n in found]
     where, used, unknown = _values(left, head, source, mentioned)
     speaks = bool(names or said or where or request.files)
-    if not speaks and (unknown or request.measure != "money" or request.operation != "sum"):
-        return None
-    if not speaks and {*names_of(head)}.isdisjoint(lexicon.NAMES[0].split()):
+    spent = request.measure == "money" and request.operation == "sum"
+    if not speaks and not (spent and _of_expenses(head)):
         return None
     if unknown:
         raise nothing(unknown, f"the columns of {title(head)} are: {listed_columns(head.columns)}")
