@@ -12,6 +12,7 @@ from html import escape
 from importlib.resources import files
 from mimetypes import guess_type
 from string import Template
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -74,14 +75,17 @@ class Page:
         self._frame = Template(html if model else _OF_MODELS.sub("", html))
         self._files = {each.name: each.read_bytes() for each in folder.iterdir() if each.name[-5:] != ".html"}
 
-    def _framed(self, pane: str, status: int = 200, **parts: str) -> Response:
-        """The whole page with one pane open."""
+    def _framed(
+        self, pane: str, status: int = 200, filters: Mapping[str, str] = MappingProxyType({}), **parts: str
+    ) -> Response:
+        """The whole page with one pane open; texts in ``parts`` are HTML."""
         state = self._server.state()
         found = {
             "run": escape(state["name"]), "pane": pane,
             "begun": "begun" if parts.get("talk") or parts.get("beside") else "",
             **dict.fromkeys(("question", "talk", "beside", "list", "api", *_FILTERS), ""),
-            "filtering": "".join(f" · {parts[name]}" for name in _FILTERS if name in parts),
+            "filtering": "".join(f" · {escape(each)}" for each in filters.values()),
+            **{name: escape(value) for name, value in filters.items()},
             "composer": escape(state["composer"]),
             "collections": "".join(
                 f"<option>{escape(each['name'])}</option>" for each in state["collections"]
@@ -102,25 +106,25 @@ class Page:
         """The box for questions, and the answer to the one in the address."""
         question = request.query_params.get("q", "").strip()
         filters = {name: value for name in _FILTERS if (value := request.query_params.get(name, "").strip())}
-        shown = {name: escape(value) for name, value in filters.items()}
         if not question:
-            return self._framed("ask", **shown)
+            return self._framed("ask", filters=filters)
         version = await self._server.latest()
         try:
-            form = AskRequest(question=question, top=DEPTH, **filters)
+            form = AskRequest.model_validate({"question": question, "top": DEPTH, **filters})
             answer = await self._server.ask(version, form.question, form.top, form.filters)
         except ValidationError as error:
             told = _notice(validation_message(error))
-            return self._framed("ask", 400, question=escape(question[:200]), talk=told, **shown)
+            return self._framed("ask", 400, filters, question=escape(question[:200]), talk=told)
         except LiorError as error:
             refusal = http_error(error)
             told = _notice(str(refusal))
-            return self._framed("ask", refusal.status, question=escape(question), talk=told, **shown)
+            return self._framed("ask", refusal.status, filters, question=escape(question), talk=told)
         rows = answer.result.rows if answer.result else ()
         beside = answer.answer or next(iter((*rows, *(passage for passage, _ in answer.passages))), None)
         around = await self._server.in_executor(documents.passage_lines, version, beside) if beside else None
         lines = _lines(around) if around else ""
-        return self._framed("ask", question=escape(question), talk=_turn(answer), beside=lines, **shown)
+        said, question = _turn(answer), escape(question)
+        return self._framed("ask", filters=filters, question=question, talk=said, beside=lines)
 
     async def documents(self, request: Request) -> Response:
         """The documents."""
@@ -269,7 +273,7 @@ def _lines(found: Mapping[str, Any]) -> str:
         for number, line in enumerate(found["lines"], found["first"])
     )
     size = f"{found['total']:,} line{'s' * (found['total'] != 1)}"
-    head = f'<div class="head"><h2>{escape(found["name"])}</h2><p class="place">{size}</p></div>'
+    head = f'<div class="head"><div><h2>{escape(found["name"])}</h2><p class="place">{size}</p></div></div>'
     return f'{head}<ol class="lines">{"".join(rows)}</ol>'
 
 

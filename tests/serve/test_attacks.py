@@ -301,7 +301,7 @@ def test_the_page_has_no_script_or_style_of_its_own(http):
     for path in ("/", "/?q=balloon", "/documents", "/docs"):
         text = http.get(path).text
         assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", text)
-        assert re.findall(r"<script[^>]*>", text) == ['<script src="/static/page.js" defer>']
+        assert re.findall(r"<script[^>]*>", text) == ['<script src="/static/page.js" type="module">']
         assert not re.search(r"https?://", text.replace("http://www.w3.org", ""))  # nothing from the network
 
 

@@ -31,7 +31,10 @@ NAMED = {
 
 @pytest.fixture(scope="module")
 def url(folder, tmp_path_factory):
-    with running(shutil.copytree(folder, tmp_path_factory.mktemp("talk") / "notes")) as live:
+    copy = shutil.copytree(folder, tmp_path_factory.mktemp("talk") / "notes")
+    many = "".join(f"* Box {number} is full of other things.\n" for number in range(24))
+    (copy / "boxes.md").write_text(f"# Boxes\n\n{many}* The violin is below the stairs.\n")
+    with running(copy) as live:
         yield live.url
 
 
@@ -175,6 +178,15 @@ def test_filters_stand_in_the_address_and_beside_the_question(page):
     page.ask("And the car?")
     assert "'soon' is no date" in page.text(".turn:last-child .notice")
     page.faults()  # the request that was refused is one
+
+
+def test_the_sentence_of_a_long_block_is_in_sight(page):
+    page.ask("Where is the violin?")
+    assert page.text(".said") == "* The violin is below the stairs."
+    inside = """const box = document.querySelector('.quote'), [outer, inner] =
+        [box, box.querySelector('.said')].map((each) => each.getBoundingClientRect());
+        return [box.scrollTop > 0, inner.top >= outer.top && inner.bottom <= outer.bottom]"""
+    assert page(inside) == [True, True]
 
 
 def test_thumbs_confirm_and_take_back(page):

@@ -30,7 +30,7 @@ export async function call(method, path, given, options = {}) {
   const reply = await fetch(path, {
     method, signal: options.signal, body: json ? JSON.stringify(given) : given,
     headers: json ? { "Content-Type": "application/json" } : {},
-  });
+  }).catch((error) => { throw error.name === "AbortError" ? error : new Error("the server does not answer"); });
   if (!reply.ok) {
     const told = await reply.json().catch(() => ({}));
     throw Object.assign(new Error(told.error?.message ?? `the server said ${reply.status}`), { status: reply.status });

@@ -100,6 +100,7 @@ async function answer(turn, article) {
   } catch (error) {
     fill(article, turn, notice(error.name === "AbortError" ? "Stopped." : error.message));
     focus(article);
+    box.value ||= turn.question;  // to be mended
   } finally {
     article.removeAttribute("aria-busy");
   }
@@ -144,6 +145,8 @@ function fill(article, turn, fault = null) {
   const reply = make("div", { class: "reply" }, ...(turn.reply ? replied(turn.reply, told) : []));
   const parts = fault ? [fault] : [...conditions(turn), ...body(turn, told), ...others(turn, told), reply, told];
   article.replaceChildren(article.firstElementChild, ...parts);
+  const quote = article.querySelector(".quote"), said = quote?.querySelector(".said");
+  if (said) quote.scrollTop = said.offsetTop - quote.clientHeight / 3;  // a long block: its sentence first
 }
 
 // What a question was asked with besides its own words.
