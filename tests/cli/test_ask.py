@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lior.ask.index import default_retriever
+from lior.ask.serialise import in_words
 
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
 GARDEN = "# Garden\n\nWater the tomatoes in the morning. Cut the roses in March.\n"
@@ -73,6 +74,7 @@ def test_json_has_this_shape(lior):
     confidence = record.pop("confidence")
     score = record["passages"][0].pop("score")
     assert 0.5 <= confidence <= 1
+    assert record.pop("likely") == in_words(confidence)
     assert score > 0
     passage = {"document": "boiler.md", "line": 4, "column": 1, "place": "",
                "text": "To reset it, hold the red button for five seconds."}  # fmt: skip
