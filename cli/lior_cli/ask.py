@@ -137,7 +137,7 @@ def ask(
     passages = listed(answer)[:top] if model else listed(answer)
     if opened:
         return _edit(index, passages, opened)
-    lines = _around(index, answer.answer, context) if answer.answer and context is not None else None
+    lines = _around(index, where, answer.answer, context)
     if as_json:
         extra = {} if context is None else {"lines": lines and attrs.asdict(lines)}
         click.echo(json.dumps(answer_record(answer) | extra, ensure_ascii=False))
@@ -280,13 +280,17 @@ def _hint() -> None:
         told.touch()
 
 
-def _around(index: Index, passage: Passage, count: int) -> Lines:
-    """The lines of its file around a passage."""
+def _around(index: Index, where: Sequence[str], passage: Passage | None, count: int | None) -> Lines | None:
+    """The lines around a passage, of its file or as a run has them, where they are wanted."""
     from lior.ask.surroundings import around, file_texts
 
+    if passage is None or count is None:
+        return None
     path = index.path(passage.document)
     if path is None:
-        raise UsageError(f"--context: {passage.document} is a document of the run and no file here")
+        from lior.runs.asking import texts_of
+
+        return around(texts_of(Path(_where(where)[0]), passage.document), passage, count)
     try:
         return around(file_texts(path), passage, count)
     except OSError as error:

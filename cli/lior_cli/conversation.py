@@ -220,9 +220,10 @@ class Conversation:
                 return
             except EndpointError as error:
                 self._fault(error)
-        self._shown = _PAGE if turn.answer.said else 1
-        echo_answer(self.index(), turn.answer, turn.passages[: self._shown], alone=True)
-        left = len(turn.passages) - self._shown
+        shown = _PAGE if turn.answer.said else 1
+        self._shown = shown if turn.passages else self._shown
+        echo_answer(self.index(), turn.answer, turn.passages[:shown], alone=True)
+        left = len(turn.passages) - shown
         if self.live and left > 0:
             self._say(f"(/more shows {left} further passage{'s' * (left > 1)})")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _BEFORE, _SHOWN = 2, 6
 """Lines of a block before the sentence that answers, and with it and those behind it, at most."""
-_ROWS = 40
+_ROWS = 20
 """Rows of a calculation that are shown."""
 _CODE = re.compile(r"[(){}\[\]=;]")
 

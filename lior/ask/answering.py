@@ -140,7 +140,7 @@ def answer(
         evidence=tuple({name: float(each[i]) for name, each in ranking.evidence.items()} for i in best),
         method=ranking.method,
         words=tuple(map(shown, ranking.query.words)),
-        missing=tuple(shown(word) for word in ranking.query.missing if word not in LIGHT),
+        missing=_missing(question, ranking),
         note="" if found else _why(question, ranking, index),
     )
 
@@ -264,9 +264,15 @@ def _asked(question: str, ranking: Ranking, index: InvertedIndex) -> Asked:
     return Asked(question, language, weights)
 
 
+def _missing(question: str, ranking: Ranking) -> tuple[str, ...]:
+    """Words of a question that the text does not have, without those that only ask."""
+    idle = asking_words(language_of(tokens(question), least=1)) | LIGHT
+    return tuple(shown(word) for word in ranking.query.missing if word not in idle)
+
+
 def _why(question: str, ranking: Ranking, index: InvertedIndex) -> str:
     own, known = language_of(tokens(question), least=1), languages_of(index)
-    nowhere = [shown(word) for word in ranking.query.missing if word not in LIGHT]
+    nowhere = _missing(question, ranking)
     if nowhere and own not in known:
         return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"
     if nowhere:

@@ -43,7 +43,7 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
     before
         The question that was calculated.
     about
-        Of what, as its result says.
+        Of what, as its result says; empty where it has none.
 
     >>> [*whole_questions("what did we pay for fuel in March?", "fuel in a.csv in March", "in April?")]
     ['what did we pay for fuel in April?']
@@ -53,7 +53,7 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
     plain, asked = message.strip(" ?!."), before.strip(" ?!.")
     if _THEM.search(plain):
         noun = re.split(rf" (?:where|{_PREPOSITION}) ", about)[0]
-        for each in dict.fromkeys((about, noun)):
+        for each in dict.fromkeys((about, noun)) if about else ():
             yield re.sub(r"\s+", " ", _THEM.sub(lambda _: each, plain)) + "?"  # noqa: B023
     elif found := _PHRASE.fullmatch(plain):
         same = re.compile(rf"\b{found[1]} .+?(?= {_PREPOSITION} |$)", re.I)
@@ -64,4 +64,5 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
     elif operation := re.search(_OPERATION, plain, re.I):
         if re.search(_OPERATION, asked, re.I):
             yield re.sub(_OPERATION, operation[0], asked, count=1, flags=re.I) + "?"
-        yield f"what is the {operation[0]} of {about}?"
+        if about:
+            yield f"what is the {operation[0]} of {about}?"

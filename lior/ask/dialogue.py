@@ -68,7 +68,7 @@ class Dialogue:
     def reset(self) -> None:
         """Forget what was said."""
         self.last: Turn | None = None
-        """The last message that could be asked."""
+        """The last message that could be asked and was no small talk."""
         self._subject: tuple[str, ...] = ()
         """Content words of the last question that was answered."""
         self._names: tuple[str, ...] = ()
@@ -89,8 +89,9 @@ class Dialogue:
         if small_talk(question) or task(question):
             turn = self._turn(message, question)
             if turn.answer.said:
-                self.last = self._about_last(turn)
-                return self.last
+                turn = self._about_last(turn)
+                self.last = turn if turn.passages else self.last
+                return turn
         said = read(question)
         goes_on = self._calculated and (said.marked or only_operates(said.own))
         if goes_on and (carried := self._carried_on(message, said)):
@@ -118,6 +119,8 @@ class Dialogue:
     def _remember(self, said: Message, turn: Turn) -> None:
         """Take what was answered as the subject of the messages that follow."""
         quoted, result = turn.answer.answer, turn.answer.result
+        if turn.answer.said and result is None:  # a calculation that was refused
+            self._calculated = turn.message, ""
         if quoted is None and result is None:
             return
         self._calculated = (turn.message, result.about) if result else None
@@ -212,7 +215,7 @@ class Dialogue:
             return _quoting(turn, last.passages[said.ordinal - 1], _DOUBTFUL)
         words = tuple(dict.fromkeys([*self._focus, *self._names]))
         turn = self._turn(message, " ".join([said.text, *words]), words)
-        if not (turn.answer.found and self._quoted):
+        if not (turn.answer.found and self._quoted) or said.asks_more:
             return _nothing(turn, (), words)
         kind, latest = said.suits("") is not None, self._quoted[-1]
         most = _PERHAPS if said.measured else _DOUBTFUL

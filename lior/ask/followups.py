@@ -79,6 +79,16 @@ _KINDS = tuple(
     )
 )
 """What a message asks for, and what a sentence that answers it has; further than in English alone."""
+_PLACE = (
+    re.compile(_any("wo où"), re.I),
+    re.compile(_any("im am auf bei unter neben hinter in dans sur sous chez derrière près"), re.I),
+)
+_ASKS = re.compile(_any("why how warum wieso wie woher wohin wer wem wen pourquoi comment qui"), re.I)
+_SAY_LITTLE = frozenset(
+    """liegt lag liegen steht stand stehen kommt kam macht machte hatte findet finde trouve trouver vient fais
+    met mis""".split()  # noqa: SIM905
+)
+"""German and French words as those of :data:`lior.ask.answering.LIGHT`."""
 _TIMED = re.compile(
     rf"\b((in|on|at|by|since|until|till|from|between) )?({_any(_MONTHS + ' ' + _TIMES)}|\d+)", re.I
 )
@@ -120,8 +130,16 @@ class Message:
         for asked, wanted in _KINDS:
             if asked.search(self.text):
                 return bool(wanted.search(text))
+        untimed = _TIMED.sub(" ", text)
+        if _PLACE[0].search(self.text):
+            return bool(_PLACE[1].search(untimed))
         usual = expected(self.text)
-        return bool(usual.search(_TIMED.sub(" ", text))) if usual else None
+        return bool(usual.search(untimed)) if usual else None
+
+    @property
+    def asks_more(self) -> bool:
+        """Whether it asks for a kind that is not told in a text, such as a reason in French."""
+        return self.suits("") is None and bool(_ASKS.search(self.text))
 
     @property
     def measured(self) -> bool:
@@ -137,7 +155,7 @@ def read(message: str) -> Message:
     """
     begins = _BEGINS.match(message)
     text = message[begins.end() :] if begins and message[begins.end() :].strip(" ?!.") else message
-    own = [w for w in dict.fromkeys(subjects(text)) if w not in _VAGUE and w not in LIGHT]
+    own = [w for w in dict.fromkeys(subjects(text)) if w not in _VAGUE | _SAY_LITTLE | LIGHT]
     own = [w for w in own if not _PRONOUN.fullmatch(w)]
     found = _PRONOUN.search(_NOT_ONE.sub("", text))
     before = text[: found.start()] if found else ""

@@ -13,7 +13,7 @@ from lior.ask.arrays import idf_of
 from lior.ask.dates import dates, is_day
 from lior.ask.inverted import InvertedIndex, Term
 from lior.ask.spelling import corrections
-from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, asking_words, language_of, stem, stop_words, tokens
+from lior.ask.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
 
 MOST_WORDS = 128
 """Different words of a question that count, the rarest first; a page of text has as many."""
@@ -57,20 +57,13 @@ class Query:
 def analyse(index: InvertedIndex, text: str, misspelt: Callable[[str, str], float] | None = None) -> Query:
     """``text`` as terms of ``index``: its language, its stems, unknown words by their spelling.
 
-    Words that only ask, in the language of the question, count if the text has them.
-
     A word that the text lacks and the nearest one in it -> how likely the first is ``misspelt``, in [0, 1]; 1
     if not given, and 0 for a word that is not corrected. A word with a digit never is: another number is
     another thing.
     """
     found, languages = _read(index, text), languages_of(index)
     own = asked_in(found, languages)
-    idle = asking_words(language_of(found, least=1))
-    counted = Counter(
-        word[:LONGEST]
-        for word in found
-        if word not in stop_words(own) and (word not in idle or _terms_of(index, word, languages))
-    )
+    counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
     parts: list[tuple[Term, float, float, int]] = []
     word_idf: list[float] = []
     meant: list[float] = []

@@ -56,10 +56,24 @@ def open_index(run: Path, *, retriever: str | None = None, keep: bool = True) ->
     return index
 
 
-def _read(place: Path, retriever: str | None) -> tuple[dict[str, Any], Index | None]:
-    """The manifest of a checkpoint, and its index if it was kept."""
+def texts_of(run: Path, document: str) -> list[bytes]:
+    """The texts of a document of the index of a run, each line where it stands in the file.
+
+    Raises ``RunError`` as :func:`open_index`; ``DataError`` when there is no such document.
+    """
+    (manifest, _), place = folder.newest(run, lambda place: _read(place, None, kept=False), stacklevel=3)
+    with misfits_as_run_errors(place):
+        held = _documents(place, manifest)
+    found = held.get(document) or held.get(document.rstrip("'"))  # of several with one name
+    if found is None:
+        raise DataError(f"{document}: no document of this name in the run.")
+    return [*map(as_in_file, found)]
+
+
+def _read(place: Path, retriever: str | None, *, kept: bool = True) -> tuple[dict[str, Any], Index | None]:
+    """The manifest of a checkpoint, and its index if it was ``kept``; else its text is verified."""
     manifest = read_manifest(place)
-    index = kept_index(place, digest(manifest), retriever=retriever)
+    index = kept_index(place, digest(manifest), retriever=retriever) if kept else None
     if index is None:
         with misfits_as_run_errors(place):
             bundle.verify(place / _TEXT, manifest["files"][_TEXT])

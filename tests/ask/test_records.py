@@ -208,3 +208,28 @@ def test_periods(text, first, last):
 @pytest.mark.parametrize("text", ["on 3/4/2025", "may we go", "31 february 2025", "the last 3 mails"])
 def test_no_period(text):
     assert period_in(text, TODAY)[0] is None or "february" in text
+
+
+@pytest.mark.parametrize("line", ["{} {}: disk {}", "backup {} [{}] disk {}", "[{}] {} disk {}"])
+def test_entries_of_logs(line):
+    """Lines of a traceback are no entries where the others begin with a time."""
+    days = ["2025-05-03 10:00:00", "2025-05-03 11:00:00", "2025-05-04 10:00:00", "2025-05-05 10:00:00"]
+    levels = ["ERROR", "INFO", "ERROR", "WARN"]
+    text = "\n".join(line.format(*each, n) for n, each in enumerate(zip(days, levels, strict=True)))
+    index = notes(
+        {"b.log": f"{text}\n  File a.py, error in line 3\n" * (not line.startswith("backup")) or text}
+    )
+    for question, count in (
+        ("how many errors?", 2), ("how many errors on 3 May 2025?", 1), ("how many warnings in b.log", 1),
+        ("how many entries are in b.log", 4), ("how many entries are in b.log since 4 May", 2),
+    ):  # fmt: skip
+        assert index.ask(question).result.value == str(count), question
+
+
+def test_the_next_event_is_from_today_on():
+    begin = "BEGIN:VEVENT\r\nSUMMARY:{}\r\nDTSTART:{}T090000\r\nEND:VEVENT\r\n"
+    days = (("Past", "20200101"), ("Dentist", "29990102"), ("Later", "29990305"))
+    events = "".join(begin.format(*each) for each in days)
+    index = notes({"a.ics": f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{events}END:VCALENDAR\r\n"})
+    assert index.ask("next appointment").result.value == "2999-01-02 09:00"
+    assert index.ask("how many appointments?").result.value == "3"

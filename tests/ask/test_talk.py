@@ -162,7 +162,7 @@ def test_a_summary_shows_the_beginning_of_what_it_names(notes):
 
 def test_a_passage_is_no_list(notes):
     assert "program" in notes.ask("which program has less priority?").answer.text
-    for message in ("list all programs", "Zeig mir alle programs"):
+    for message in ("list all programs", "please show me all programs"):
         answer = notes.ask(message)
         assert (answer.found, answer.confidence, answer.answer) == (False, 0.0, None)
         assert answer.said

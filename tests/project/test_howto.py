@@ -14,7 +14,11 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.mark.parametrize(
     ("page", "heading"),
-    [("howto-ask.md", "Counting, sums and lists"), ("howto-readers.md", "An example")],
+    [
+        ("howto-ask.md", "Counting, sums and lists"),
+        ("howto-ask.md", "A conversation"),
+        ("howto-readers.md", "An example"),
+    ],
 )
 def test_commands_print_what_the_page_shows(page, heading, tmp_path):
     text = (DOCS / page).read_text("utf-8")

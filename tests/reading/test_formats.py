@@ -60,6 +60,7 @@ def test_sheets_of_a_workbook():
         ([["a note", "x"], ["item", "by", "cost"], ["tea", "Ada", 2]], "a note x",
          [("item", "by", "cost"), ("tea", "Ada", "2")]),
         ([["name", "town"], ["Ada", "Hull"]], "", [("name", "town"), ("Ada", "Hull")]),
+        ([[None] * n + ["x", "y"] for n in range(0, 400, 10)], "", []),  # scattered
         ([["milk"], ["tea"]], "", []), ([[1, 2], [3, 4]], "", []), ([["name", "town"]], "", []),
     ],
 )  # fmt: skip
@@ -71,6 +72,7 @@ def test_the_head_of_a_sheet_is_found(rows, title, table):
         book.active.append(row)
     book.save(buffer)
     document = one(buffer.getvalue(), "a.xlsx")
+    assert len(document.text) < 1000
     assert (document.title, table_of(document) if document.tables else []) == (title, table)
 
 

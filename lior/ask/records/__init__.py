@@ -1,6 +1,6 @@
 """Records: rows of tables, mails, messages and entries of logs, by which questions are calculated exactly.
 
-Columns and their types (:mod:`columns`), days and periods (:mod:`periods`), what is kept with the index
-(:mod:`store`), what a question asks for (:mod:`grammar`), of which rows (:mod:`planning`), the calculation in
-SQL (:mod:`execution`), and the answer (:mod:`calculating`).
+What a question asks for (``grammar``, ``lexicon``, ``periods``), of which rows and columns (``planning``,
+``plan``, ``tables``, ``kinds``), the calculation in SQL (``execution``), the answer (``calculating``); what
+is kept of documents with the index (``store``), and the types of columns (``columns``).
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import attrs
 
 from lior.ask.filters import named
+from lior.ask.records.columns import Column
 from lior.ask.records.grammar import Request
 from lior.ask.records.plan import Plan, Unclear
 from lior.ask.records.store import Head, Row
@@ -186,15 +188,22 @@ def _first(plan: Plan, request: Request, rows: list[_Used], about: str) -> tuple
 
 
 def _name(plan: Plan, used: _Used) -> str:
-    """What a row is called: the subject of a mail, otherwise its first text."""
+    """What a row is called: the subject of a mail, otherwise the text that tells it best from others."""
     head = used.head
     if head.kind == "mail":
         return f"{used.row.cells[3]!r} from {used.row.cells[0]}"
     if head.kind in ("chat", "log"):
         return used.row.cells[-1]
     texts = [n for n in head.places("text") if used.row.cells[n]]
-    named_by = plan.subject if plan.subject is not None else texts[0] if texts else None
-    return "" if named_by is None else used.row.cells[named_by]
+    if plan.subject in texts:
+        return used.row.cells[plan.subject]
+    telling = max(texts, key=lambda n: _different(head.columns[n]), default=None)
+    return "" if telling is None else used.row.cells[telling]
+
+
+def _different(column: Column) -> float:
+    """How many different values a column has; infinity where not all are kept."""
+    return len(column.values) if column.whole else math.inf
 
 
 def _about(plan: Plan, count: int = 2) -> str:

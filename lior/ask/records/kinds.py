@@ -204,9 +204,7 @@ def _files(kind: str, request: Request, source: Source, question: str) -> Plan:
             where.append(
                 Condition(sql="inside(c3, ?)", values=(word.text,), shown=f"in {word.text}", told=False)
             )
-        elif not (
-            lexicon.FILES.fullmatch(word.text) or re.fullmatch(r"folders?|ordner|dossiers?", word.text)
-        ):
+        elif not (lexicon.FILES.fullmatch(word.text) or lexicon.OF_FILES.fullmatch(word.text)):
             left.append(word)
     left = [word for word in left if word.text not in lexicon.VERBS]
     if left or source.filters.sender:

@@ -65,6 +65,10 @@ MAIL = re.compile(r"e?-?mails?|courriels?|mél")
 MESSAGES = re.compile(r"messages?|nachrichten?")
 CHAT = re.compile(r"chats?|groups?|gruppen?|groupes?")
 FILES = re.compile(r"files?|documents?|dateien?|dokumente?n?|fichiers?")
+OF_FILES = re.compile(
+    r"folders?|ordner|dossiers?|ending|endings|extensions?|types?|formats?|endung(en)?|typ|formate?"
+)
+"""Words beside the name of a folder or of an ending."""
 PICTURES = re.compile(r"pictures?|images?|photos?|bilder|fotos?")
 PICTURE_ENDINGS = ("jpg", "jpeg", "png", "gif", "webp", "heic", "tif", "tiff", "bmp")
 ENDINGS = "pdf csv docx odt xlsx pptx epub html json txt md eml mbox ics vcf zip"

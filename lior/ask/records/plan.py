@@ -122,6 +122,8 @@ def in_period(
     known = [when for row in rows if (when := column.date(row.cells[dated]))]
     if rows and not known:
         raise Unclear(f"the dates of {column.name} in {title(head)} can be read in two ways")
+    if len(known) < len(rows):
+        shown += f" ({len(rows) - len(known):,} without a date left out)"
     if any(len(when) == 7 for when in known) and not period.whole:
         raise Unclear(f"{column.name} in {title(head)} has months, no days")
     years = {int(when[:4]) for when in known}

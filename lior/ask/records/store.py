@@ -7,6 +7,7 @@ import re
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import PurePath
 
 import attrs
@@ -40,6 +41,9 @@ _STAMP = re.compile(
     r"|\d\d[-/.](?:\d\d|[A-Za-z]{3})[-/.]\d{4}(?:[T ,:]+\d\d:\d\d(?::\d\d)?)?"
     r"|(?:[A-Za-z]{3} )?[A-Za-z]{3} +\d{1,2} +\d\d:\d\d:\d\d(?: \d{4})?)?"
 )
+_INSIDE = re.compile(r"\b(?P<date>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?)")
+_HEAD = 50
+"""Lines of a log by which is told where the time stands."""
 _LEVEL = re.compile(
     r"\b(trace|debug|info|notice|warn|warning|err|error|crit|critical|fatal|alert|emerg)\b(?![-.\w])", re.I
 )
@@ -160,18 +164,19 @@ class RecordStore:
         ]
 
     def _entries(self, key: int) -> Iterator[Row]:
-        """The entries of a log, from its passages: a line that begins with a time is one."""
+        """The entries of a log, from its passages: a line that begins with a time is one. Where none of the
+        first lines does, each line is one, with the time that is near its beginning."""
+        first = [text for _, text in islice(self._passages.lines(key), _HEAD)]
+        leading = any((stamp := _STAMP.match(text)) and stamp["date"] for text in first)
         for line, text in self._passages.lines(key):
-            stamp = _STAMP.match(text)
-            if stamp and stamp["date"]:
-                level = _LEVEL.search(text, stamp.end(), stamp.end() + _REACH)
+            stamp = _STAMP.match(text) if leading else _INSIDE.search(text, 0, _REACH)
+            when = stamp["date"] or "" if stamp else ""
+            if when or not leading:
+                begin = stamp.end() if stamp else 0
+                level = _LEVEL.search(text, begin, begin + _REACH)
                 name = level[1].lower() if level else ""
-                yield Row(
-                    begin=line,
-                    line=line,
-                    text=text,
-                    cells=(_day(stamp["date"]), LEVELS.get(name, name), text),
-                )
+                cells = _day(when), LEVELS.get(name, name), text
+                yield Row(begin=line, line=line, text=text, cells=cells)
 
 
 def _day(stamp: str) -> str:

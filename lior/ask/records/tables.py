@@ -162,7 +162,7 @@ def _subject(
                 return operation, columns[0]
             cells = [cell for row in source.rows(head) if (cell := row.cells[columns[0]])]
             named = {*tokens(column.name)}.isdisjoint(lexicon.QUANTITIES)
-            if named and len(set(cells)) == len(cells) > 1 and all(map(str.isdigit, cells)):
+            if named and len(set(cells)) == len(cells) > 1:
                 raise Unclear(
                     f"whether {column.name} says how many is not clear; ask for its sum, or for rows"
                 )

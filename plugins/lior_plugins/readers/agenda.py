@@ -81,7 +81,7 @@ def _properties(text: str) -> Iterator[_Property]:
     unfolded = list[tuple[int, list[str]]]()
     for number, line in enumerate(text.split("\n"), 1):
         last = unfolded[-1][1] if unfolded else []
-        soft = last and last[-1].endswith("=") and "QUOTED-PRINTABLE" in last[0].upper()
+        soft = last and last[-1].endswith("=") and "QUOTED-PRINTABLE" in last[0][:200].upper()
         if last and (line[:1] in (" ", "\t") or soft):
             last.append("\n" + line if soft else line[1:])
         else:

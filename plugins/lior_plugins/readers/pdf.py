@@ -56,7 +56,8 @@ class Pdf:
             found.begin(f"page {number}")
             found.put(_DIVIDED.sub(lambda match: _joined(match, words), text).replace("\x02", "-"))
         if unread:
-            found.notes.append(f"pages left out, which PDFium cannot read: {', '.join(map(str, unread))}")
+            some = f"{quantity(len(unread), 'page')} left out, such as page {unread[0]}"
+            found.notes.append(f"{some}: PDFium cannot read it")
         if drawn:
             hint = f"at most {pictures.PAGES} are recognised" if pictures.can_recognise() else _HINT
             found.notes.append(f"no text in {quantity(len(drawn), 'page')}, such as page {drawn[0]}; {hint}")

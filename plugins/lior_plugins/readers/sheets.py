@@ -29,6 +29,8 @@ _MOST_REPEATED = 1000
 """Equal cells or rows that ODS writes once."""
 _TITLES = 4
 """Rows that may stand above a table; they are the title of the sheet."""
+_EMPTY = 10
+"""Cells of the frame of a block for one that is filled, above which it is no table."""
 _DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 """Numbers of the formats of dates and times that every workbook has (ECMA-376, 18.8.30)."""
 _PERCENT = {9, 10}
@@ -92,11 +94,12 @@ def _document(sheet: str, rows: list[_Row], name: str, title: str) -> ParsedDocu
             ).strip()
             block, head = block[above:], None if head is None else 0
         columns = sorted({column for _, cells in block for column in cells})
-        begin = len(found.text)
-        for number, cells in block:
-            found.begin(f"{sheet}, row {number}")
-            found.put(" | ".join(cells.get(column, ("", True))[0] for column in columns).rstrip(" |"))
-        if head is not None:
+        filled, begin = sum(len(cells) for _, cells in block), len(found.text)
+        scattered = len(block) * len(columns) > _EMPTY * filled + 100
+        for row in block:
+            found.begin(f"{sheet}, row {row[0]}")
+            found.put(" | ".join(_cells(row, sorted(row[1]) if scattered else columns)).rstrip(" |"))
+        if head is not None and not scattered:
             names, *below = (_cells(row, columns) for row in block[head:])
             lines = range(begin + head + 1, len(found.text))
             tables.append(Table(name=sheet, columns=names, rows=tuple(below), lines=tuple(lines)))
@@ -124,7 +127,7 @@ def _number(value: float) -> str:
     >>> _number(3.0), _number(0.1 + 0.2), _number(1e15)
     ('3', '0.3', '1000000000000000')
     """
-    return f"{value:.0f}" if value == int(value) and abs(value) < 1e16 else f"{value:.15g}"
+    return f"{value:.0f}" if abs(value) < 1e16 and value == int(value) else f"{value:.15g}"
 
 
 # --- XLSX: ECMA-376, part 1, 18 ---
@@ -148,17 +151,11 @@ def _xlsx(archive: ZipFile) -> Iterator[tuple[str, Iterator[_Row]]]:
 
 
 def _elements(stream: IO[bytes], name: str) -> Iterator[ElementTree.Element]:
-    """The elements of a local name in a stream, each forgotten when the next is wanted."""
-    parents = list[ElementTree.Element]()
-    for event, element in ElementTree.iterparse(stream, ("start", "end")):
-        if event == "start":
-            parents.append(element)
-            continue
-        parents.pop()
-        if local(element) == name:
+    """The elements of a local name in a stream, each emptied when the next is wanted."""
+    for _, element in ElementTree.iterparse(stream):
+        if element.tag.endswith(name) and local(element) == name:
             yield element
-            if parents:
-                parents[-1].remove(element)
+            element.clear()
 
 
 def _string(element: ElementTree.Element) -> str:

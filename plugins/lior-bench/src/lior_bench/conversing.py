@@ -55,8 +55,9 @@ def judge(expected: Mapping[str, Any], answer: Answer | None) -> str:
 
 def _calculated(expected: Mapping[str, Any], result: Result) -> bool:
     if "value" in expected:
-        found, wanted = _number(result.value), float(expected["value"])
-        return found is not None and round(found - wanted, expected.get("places", 2)) == 0
+        found = _number(result.value)
+        places = expected.get("places", 2)
+        return found is not None and round(found - float(expected["value"]), places) == 0
     if "rows" not in expected:
         return False
     wanted = [plain(part) for part in expected["rows"]]
