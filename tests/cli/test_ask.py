@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lior.ask.index import default_retriever
+from lior.ask.serialise import in_words
 from tests.ask.test_endpoint import server  # noqa: F401 (a fixture)
 
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
@@ -74,6 +75,7 @@ def test_json_has_this_shape(lior):
     confidence = record.pop("confidence")
     score = record["passages"][0].pop("score")
     assert 0.5 <= confidence <= 1
+    assert record.pop("likely") == in_words(confidence)
     assert score > 0
     passage = {"document": "boiler.md", "line": 4, "column": 1, "place": "",
                "text": "To reset it, hold the red button for five seconds."}  # fmt: skip
@@ -81,7 +83,6 @@ def test_json_has_this_shape(lior):
     assert all(isinstance(part, float) for part in record["passages"][0].pop("evidence").values())
     assert set(record.pop("words")) == {"reset", "boiler"}
     assert record.pop("method")
-    assert record.pop("likely") in ("perhaps", "likely", "very likely")
     block = record.pop("block")
     assert block["text"][block["begin"] : block["end"]] == passage["text"]
     assert (block["document"], block["line"], block["end_line"]) == ("boiler.md", 3, 4)
