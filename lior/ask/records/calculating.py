@@ -11,6 +11,7 @@ from lior.ask.answering import Answer
 from lior.ask.filters import Filters, Known
 from lior.ask.records.execution import executed
 from lior.ask.records.grammar import Request, parsed
+from lior.ask.records.lexicon import ASKS
 from lior.ask.records.plan import Unclear
 from lior.ask.records.planning import planned
 from lior.ask.records.words import has_word
@@ -72,7 +73,7 @@ def _unless_doubtful(request: Request, answer: Answer) -> Answer:
     """The answer; refused where it is doubtful that a passage says what no table gives."""
     words = [word.text for word in request.words]
     sure = answer.confidence >= DOUBTFUL or not answer.answer or _speaks(answer.answer, words)
-    if sure or request.operation in ("count", "which"):
+    if sure or request.operation in ("count", "which") or ASKS.match(answer.question):
         return answer
     about = " and ".join(map(repr, words)) or "that"
     said = f"that takes a calculation over {about}, and no table here has it"

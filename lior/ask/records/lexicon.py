@@ -52,9 +52,10 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("which", "", r"^\W*(which|what(?! (is|was|does|do|did)\b)|welche\w?|quel(le)?s?(?! est\b))\b"),
 )  # fmt: skip
 ASKS = re.compile(
-    r"\W*(how|why|where|when|whether|if|wie|warum|wo|wann|ob|comment|pourquoi|où|quand|si)\b(?! many)"
-)
-"""What follows "show me" where a sentence is asked for, not rows."""
+    r"\W*(how|why|where|when|whether|if|wie|warum|wo|wann|ob|comment|pourquoi|où|quand|si)\b"
+    r"(?! (many|much|viele?)\b)", re.I,
+)  # fmt: skip
+"""How a question for a sentence begins, also behind "show me"."""
 TOTAL = re.compile(r"\b(in total|total|altogether|all together|in all|insgesamt|zusammen|au total|en tout)\b")
 """Words that may stand beside those of a sum or a number of rows."""
 MEASURES = {
