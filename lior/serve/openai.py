@@ -28,6 +28,8 @@ from lior.serve.errors import HTTPError, http_error
 from lior.serve.schema import ChatRequest, EmbeddingsRequest, OpenAIRequest, Operation
 from lior.serve.server import Server
 
+_ROWS = 40
+"""Rows of a calculation that a reply cites."""
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (0, None), "presence_penalty": (0, None), "logit_bias": ({}, None),
     "best_of": (1, None), "suffix": ("", None), "tools": ([], None), "functions": ([], None),
@@ -127,13 +129,15 @@ async def chat(server: Server, request: Request, form: ChatRequest) -> Any:
 def _reply(turn: Turn) -> tuple[str, list[dict[str, Any]]]:
     """The text of a chat's reply, and the passages that it cites."""
     answer = turn.answer
-    if answer.found and answer.answer:
+    if answer.found and answer.answer and not answer.result:
         cited = [turn.passages[0]]
         text = f"{cited[0].text} [1]\n"
     else:
-        cited = list(turn.passages[:3])
+        result, nearest = answer.result, "" if answer.said else "The nearest:\n"
+        cited = list(result.rows[:_ROWS] if result else turn.passages[:3])
         text = f"{answer.said or f'Nothing in the documents speaks of it: {answer.note}.'}\n"
-        text += "\nThe nearest:\n" if cited else ""
+        text += f"{result.arithmetic}\n" if result and result.arithmetic else ""
+        text += f"\n{nearest}" if cited else ""
         text += "".join(f"{each.text} [{number}]\n" for number, each in enumerate(cited, 1))
     places = "".join(f"[{number}] {p.document}:{p.line}\n" for number, p in enumerate(cited, 1))
     return f"{text}\n{places}".strip(), list(map(passage_record, cited))

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from lior.ask.index import default_retriever
+from lior.ask.serialise import in_words
+from tests.ask.test_endpoint import server  # noqa: F401 (a fixture)
 
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
 GARDEN = "# Garden\n\nWater the tomatoes in the morning. Cut the roses in March.\n"
@@ -73,6 +75,7 @@ def test_json_has_this_shape(lior):
     confidence = record.pop("confidence")
     score = record["passages"][0].pop("score")
     assert 0.5 <= confidence <= 1
+    assert record.pop("likely") == in_words(confidence)
     assert score > 0
     passage = {"document": "boiler.md", "line": 4, "column": 1, "place": "",
                "text": "To reset it, hold the red button for five seconds."}  # fmt: skip
@@ -260,3 +263,31 @@ def test_filters(lior):
     told = lior("ask", "--after", "soon", "notes", RESET)
     assert (told.code, told.err.count("\n")) == (2, 1)
     assert "'soon' is no date with a year; write it as 2025-03-01" in told.err
+
+
+def test_a_model_words_the_answer(lior, server):  # noqa: F811
+    server.streams('Hold "the red button" [1]', ', or "shake it" [1].')
+    told = lior("ask", "notes", RESET, "--with", server.url, "small")
+    assert told.code == 0
+    assert told.out == (
+        'Hold "the red button" [1], or "shake it" (not in the passages) [1].\n[1] notes/boiler.md:4\n'
+    )
+    assert "1 of what it cites or quotes is not in the passages" in told.err
+    server.says("Two things [1].")
+    assert lior("ask", "notes", "summarise garden.md", "--with", server.url, "small").code == 1
+    assert "Cut the roses in March." in server.requests[-1][2]["messages"][-1]["content"]
+    server.status = 500
+    told = lior("ask", "notes", RESET, "--with", server.url, "small")
+    assert told.code == 0
+    assert told.err.count("refused with 500") == 1
+    assert "> To reset it, hold the red button" in told.out
+    assert lior("ask", "notes", RESET, "--json", "--with", server.url, "small").code == 2
+
+
+def test_small_talk_is_no_question(lior):
+    told = lior("ask", "notes", "hello")
+    assert (told.code, told.out.count("\n")) == (1, 1)
+    assert told.out.startswith("Hello.")
+    told = lior("ask", "notes", "summarise the garden notes")
+    assert "--with URL MODEL" in told.out
+    assert "1  Water the tomatoes in the morning." in told.out

@@ -107,7 +107,7 @@ def test_other_formats_are_parsed_and_learned(home):
     (notes / "page.html").write_text("<html><body><p>A page about herons.</p></body></html>")
     (notes / "latin.txt").write_bytes("Le café est à gauche, près du musée.\n".encode("latin-1"))
     (notes / "crlf.txt.gz").write_bytes(gzip.compress(b"one\r\ntwo\r\n"))
-    (notes / "picture.png").write_bytes(b"\x89PNG\0\0\0")
+    (notes / "program.bin").write_bytes(b"\x7fELF\0\0\0")
     done = sync(home / "run")
     assert set(done.learned) == {"page.html", "latin.txt", "crlf.txt.gz"}
     found = texts(home / "run")
@@ -115,7 +115,7 @@ def test_other_formats_are_parsed_and_learned(home):
     assert found["latin.txt"] == "Le café est à gauche, près du musée.\n"
     assert found["crlf.txt.gz"] == "one\r\ntwo\r\n"
     assert sorted(found) == lior.Index(notes, cache=False).documents, "they are named as in an index"
-    assert [(each.name, each.reason) for each in done.skipped] == [("picture.png", SkipReason.BINARY)]
+    assert [(each.name, each.reason) for each in done.skipped] == [("program.bin", SkipReason.BINARY)]
     (notes / "page.html").write_bytes(b"")
     assert sync(home / "run").forgotten == ("page.html",), "its text is gone"
 

@@ -63,6 +63,20 @@ def test_filters_of_a_request(of_folder):
     assert "is no date with a year" in ask(after="soon").json()["error"]["message"]
 
 
+def test_a_chat_says_what_is_no_passage(of_folder):
+    def said(*messages):
+        given = {"messages": [{"role": "user", "content": message} for message in messages]}
+        message = of_folder.post("/v1/chat/completions", json=given).json()["choices"][0]["message"]
+        return message["content"], message["citations"]
+
+    assert said(QUESTION, "thanks!") == ("You are welcome.", [])
+    text, cited = said("how many files are there?")
+    assert text.startswith(f"{len(TEXTS)} files")
+    assert len(cited) == len(TEXTS)
+    text, cited = said(QUESTION, "thanks!", "and its insurance?")
+    assert text.startswith("Nothing in the documents")
+
+
 def test_an_answer_has_one_shape(folder, of_folder, command, monkeypatch, tmp_path):
     """Of the command, JSON, MCP and chats."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -147,7 +147,8 @@ def parsed(question: str, today: date) -> Request | None:
 def _operation(text: str) -> tuple[str, str, str, int] | None:
     """Operation, measure, the text without its words, and where they stood."""
     for operation, measure, pattern in lexicon.OPERATIONS:
-        if match := re.search(pattern, text):
+        match = re.search(pattern, text)
+        if match and not (operation == "list" and lexicon.ASKS.match(text, match.end())):
             at = match.start()
             return operation, measure, f"{text[:at]}  {text[match.end() :]}", at + 1
     return None

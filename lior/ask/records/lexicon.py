@@ -22,9 +22,11 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
     ("highest", "temperature", r"\b(hottest|warmest|wärmste\w?|heißeste\w?|(le |la |les )?plus chaude?s?)\b"),
     ("lowest", "temperature", r"\b(coldest|coolest|kälteste\w?|(le |la |les )?plus froide?s?)\b"),
     ("next", "", r"\b(next|upcoming|nächste\w?|kommende\w?|prochaine?s?)\b"),
-    ("newest", "", r"\b(newest|latest|most recent|last|neue?ste\w?|letzte\w?|jüngste\w?|aktuellste\w?"
+    ("newest", "", r"\b(newest|latest|most recent|last(?! (names?|time|night)\b)|neue?ste\w?|letzte\w?"
+     r"|jüngste\w?|aktuellste\w?"
      r"|derni[eè]re?s?|(le |la |les )?plus récente?s?)\b"),
-    ("oldest", "", r"\b(earliest|first|früheste\w?|erste\w?|premi[eè]re?s?)\b"),
+    ("oldest", "", r"\b(earliest|first(?! (names?|time|aid|floor|class)\b)|früheste\w?|erste\w?"
+     r"|premi[eè]re?s?)\b"),
     ("oldest", "age", r"\b(oldest|älteste\w?|(le |la |les )?plus ancienn?e?s?)\b"),
     ("highest", "", r"\b(highest|largest|biggest|greatest|maximum|maximal\w*|höchste\w?|größte\w?"
      r"|(le |la |les )?plus (élevée?s?|grande?s?|haute?s?|gros(se)?s?|forte?s?)|maximale?)\b"),
@@ -49,6 +51,10 @@ OPERATIONS: tuple[tuple[str, str, str], ...] = (
      r"| tous)?"),
     ("which", "", r"^\W*(which|what(?! (is|was|does|do|did)\b)|welche\w?|quel(le)?s?(?! est\b))\b"),
 )  # fmt: skip
+ASKS = re.compile(
+    r"\W*(how|why|where|when|whether|if|wie|warum|wo|wann|ob|comment|pourquoi|où|quand|si)\b(?! many)"
+)
+"""What follows "show me" where a sentence is asked for, not rows."""
 TOTAL = re.compile(r"\b(in total|total|altogether|all together|in all|insgesamt|zusammen|au total|en tout)\b")
 """Words that may stand beside those of a sum or a number of rows."""
 MEASURES = {

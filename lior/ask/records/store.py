@@ -45,7 +45,8 @@ _INSIDE = re.compile(r"\b(?P<date>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?)")
 _HEAD = 50
 """Lines of a log by which is told where the time stands."""
 _LEVEL = re.compile(
-    r"\b(trace|debug|info|notice|warn|warning|err|error|crit|critical|fatal|alert|emerg)\b(?![-.\w])", re.I
+    r"(?<![-\w/.])(trace|debug|info|notice|warn|warning|err|error|crit|critical|fatal|alert|emerg)\b(?![-.\w])",
+    re.I,
 )
 _REACH = 80
 """Characters of a line of a log that its level is among."""

@@ -121,8 +121,9 @@ def _of_table(request: Request, head: Head, source: Source, names: list[Word]) -
             return None
     dated = _dated(head, said)
     if operation in ("newest", "oldest"):
-        if dated is None and not names:
-            return None
+        rows = any(lexicon.ROWS.fullmatch(word.text) for word in request.words)
+        if not (names or rows or request.files):
+            return None  # "the last name of Ada"
         if dated is None:
             raise Unclear(no_dates(head))
         if request.measure == "age" and not _DATE.search(head.columns[dated].name):

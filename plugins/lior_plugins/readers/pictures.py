@@ -123,4 +123,9 @@ def _joined(texts: list[str]) -> list[str]:
 def _engine() -> Any:
     threads = max(1, (os.cpu_count() or 1) // 2)  # more wait for each other on a busy machine
     options = {"Global.log_level": "critical", "EngineConfig.onnxruntime.intra_op_num_threads": threads}
-    return library("rapidocr", "a picture", "ocr").RapidOCR(params=options)
+    before = os.environ.get("LD_LIBRARY_PATH")
+    try:
+        return library("rapidocr", "a picture", "ocr").RapidOCR(params=options)
+    finally:  # OpenCV adds its own folder, which programs that are started later would use
+        os.environ.pop("LD_LIBRARY_PATH", None)
+        os.environ |= {"LD_LIBRARY_PATH": before} if before is not None else {}
