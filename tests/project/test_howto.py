@@ -18,6 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
         ("howto-ask.md", r"\A.*?^## Ask"),  # with the notes of the page
         ("howto-ask.md", "^## Counting, sums and lists"),
         ("howto-ask.md", "^## A conversation"),
+        pytest.param("howto-ask.md", "^## A run", marks=pytest.mark.slow),  # it compiles the counting loops
         ("howto-readers.md", "^## An example"),
     ],
 )
