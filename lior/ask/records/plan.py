@@ -12,7 +12,7 @@ from lior.ask.filters import Filters, Known, fitting
 from lior.ask.records import lexicon
 from lior.ask.records.columns import Column
 from lior.ask.records.grammar import Request, Word
-from lior.ask.records.store import Head, Row
+from lior.ask.records.store import Head, Row, kind_of
 from lior.ask.records.words import alike
 from lior.ask.words import tokens
 
@@ -83,6 +83,10 @@ class Source:
     def kind(self, kind: str, files: Sequence[str] = ()) -> list[Head]:
         """The tables of a kind, of these files if any is named."""
         return [h for h in self.heads if h.kind == kind and (not files or _of_files(h.document, files))]
+
+    def of_rows(self, head: Head) -> bool:
+        """Whether the document of a table has nothing but tables."""
+        return kind_of(self.known.abouts[head.document], head.document) == "table"
 
     def rows(self, head: Head) -> tuple[Row, ...]:
         """The rows of a table that fit."""
@@ -172,9 +176,14 @@ def planned_of(
 
 
 def names_of(head: Head) -> list[str]:
-    """The words of the name of a table."""
+    """The words of the name of a table: of its file, and of its sheet or heading."""
+    return [*file_names(head), *tokens(head.name)]
+
+
+def file_names(head: Head) -> list[str]:
+    """The words of the name of a table's file."""
     path = PurePath(head.document.partition("#")[0])
-    return [*tokens(re.sub(r"[_\d-]+", " ", path.stem)), *tokens(head.name)]
+    return tokens(re.sub(r"[_\d-]+", " ", path.stem))
 
 
 def names_it(word: str, head: Head) -> bool:

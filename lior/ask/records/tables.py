@@ -15,6 +15,7 @@ from lior.ask.records.plan import (
     Plan,
     Source,
     Unclear,
+    file_names,
     in_period,
     listed,
     listed_columns,
@@ -26,7 +27,7 @@ from lior.ask.records.plan import (
     title,
 )
 from lior.ask.records.store import Head
-from lior.ask.records.words import alike, has_word, parts
+from lior.ask.records.words import alike, has_word, one_and_many, parts
 from lior.ask.words import tokens
 
 _NO_MEASURE = re.compile(
@@ -44,6 +45,8 @@ def plan_of_rows(request: Request, source: Source) -> Plan | None:
     plans, unclear = list[Plan](), list[tuple[int, Unclear]]()
     for head in source.kind("rows", request.files):
         names = [word for word in request.words if names_it(word.text, head)]
+        if not (source.of_rows(head) or request.files or _is_called(request, head)):
+            continue
         try:
             plan = _of_table(request, head, source, names)
             plans += [plan] if plan else []
@@ -60,6 +63,20 @@ def plan_of_rows(request: Request, source: Source) -> Plan | None:
         return None
     most = max(plan.named for plan in plans)
     return _together([plan for plan in plans if plan.named == most])
+
+
+def _is_called(request: Request, head: Head) -> bool:
+    """Whether a table inside a note or a manual is called what is counted, listed or compared.
+
+    Such text has many tables on all it speaks of: words that only resemble its headings tell nothing.
+    """
+    words = [word.text for word in request.words]
+    if request.operation in ("count", "list", "which"):
+        names = file_names(head) if request.weak else names_of(head)
+        return any(word in names for word in request.heads or words)
+    synonyms = [line.split() for line in lexicon.NAMES]
+    same = {each for word in words for line in synonyms if word in line for each in line}
+    return any(name in same or any(one_and_many(word, name) for word in words) for name in names_of(head))
 
 
 def _of_expenses(head: Head) -> bool:

@@ -26,6 +26,16 @@ def alike(word: str, others: Sequence[str]) -> bool:
     return any(not mine.isdisjoint(stems(other.lower())) for other in others)
 
 
+def one_and_many(word: str, other: str) -> bool:
+    """Whether two words may be the singular and the plural of one.
+
+    >>> one_and_many("quote", "quotes"), one_and_many("retrievers", "retrieval")
+    (True, False)
+    """
+    short, long = sorted((word, other), key=len)
+    return long.startswith(short) and long[len(short) :] in ("", "s", "es", "n", "en", "e", "er", "x")
+
+
 def parts(word: str) -> list[str]:
     """The tokens of a word of a question: two of "PS-3"."""
     return tokens(word) or [word]
