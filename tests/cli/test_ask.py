@@ -155,7 +155,8 @@ def test_verbose_tells_what_was_skipped_and_how_it_was_ranked(lior):
     assert "--verbose" in told.err
     told = lior("ask", "notes", "--verbose", RESET)
     assert f"ranked by {default_retriever()}" in told.err
-    assert "skipped a.png: binary data" in told.err
+    assert "skipped a.png: " in told.err
+    assert " at 0x" not in told.err
 
 
 def test_batch_writes_a_run_file(lior):

@@ -52,7 +52,11 @@ class Pictures:
         if not can_recognise():
             raise MissingPackage("a picture; its text is recognised with: pip install 'lior[ocr]'")
         image, found = library("PIL.Image", "a picture", "ocr"), Collected()
-        with damaged("picture"), image.open(BytesIO(data)) as picture:
+        try:
+            opened = image.open(BytesIO(data))
+        except image.UnidentifiedImageError:  # its message has the address of the object
+            raise DataError("damaged, or no picture of a known format") from None
+        with damaged("picture"), opened as picture:
             pages = int(getattr(picture, "n_frames", 1))
             for number in range(min(pages, PAGES)):
                 picture.seek(number)
