@@ -19,7 +19,7 @@ class Detokenizer:
     tokenizer
         Its :meth:`~lior.interfaces.Tokenizer.decode` gives the bytes of a token.
     stops
-        Texts at which the text ends.
+        Texts at which the text ends: at the one that is complete first, whatever the tokens are.
     keep_stop
         Whether the stop text is a part of the text, which then ends behind it.
     """
@@ -59,11 +59,11 @@ class Detokenizer:
     def _more(self, text: str, *, last: bool) -> str:
         held = self._held + text
         before = self._seen if self._keep else ""
-        found = [(at, stop) for stop in self._stops if (at := (before + held).find(stop)) >= 0]
+        found = [(at + len(stop), at) for stop in self._stops if (at := (before + held).find(stop)) >= 0]
         if found:
-            at, stop = min(found)
+            end, at = min(found)
             self.stopped = True
-            held = held[: at - len(before) + (len(stop) if self._keep else 0)]
+            held = held[: (end if self._keep else at) - len(before)]
         safe = len(held) if last or self.stopped or self._keep else len(held) - self._may_begin(held)
         told, self._held = held[:safe], held[safe:]
         longest = max(map(len, self._stops), default=1) - 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lior.model.detokenizer import Detokenizer
@@ -20,11 +20,12 @@ class Table:
 
 
 def cut(text: str, stops: list[str], *, keep: bool) -> str:
-    """The text up to the first stop text."""
-    ends = [(at, len(stop)) for stop in stops if (at := text.find(stop)) >= 0]
-    return text[: min(ends)[0] + keep * min(ends)[1]] if ends else text
+    """The text up to the stop text that is complete first."""
+    ends = [(at + len(stop), at) for stop in stops if (at := text.find(stop)) >= 0]
+    return text[: min(ends)[not keep]] if ends else text
 
 
+@example([b"ab", b"a"], ["b", "aba"], False)
 @given(
     st.lists(
         st.binary(max_size=3) | st.sampled_from([b"a", b"b", b"ab", "é".encode()[:1], "é".encode()[1:]])
