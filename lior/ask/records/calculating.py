@@ -20,7 +20,7 @@ from lior.interfaces import Passage
 CONFIDENCE = 0.95
 """That a calculation is what the question asks for: of the fitting questions that were calculated."""
 DOUBTFUL = 0.5
-"""Confidence below which a passage is no answer to a question for a sum, an extreme or a list."""
+"""Confidence below which a passage is no answer to a question for a sum, a mean or a list."""
 METHOD = "calculated from rows"
 
 
@@ -70,10 +70,13 @@ def calculated(
 
 
 def _unless_doubtful(request: Request, answer: Answer) -> Answer:
-    """The answer; refused where it is doubtful that a passage says what no table gives."""
+    """The answer; refused where it is doubtful that a passage says what no table adds up or lists.
+
+    "How many", "next" and "most" are words of questions for a sentence, too: these are not refused.
+    """
     words = [word.text for word in request.words]
     sure = answer.confidence >= DOUBTFUL or not answer.answer or _speaks(answer.answer, words)
-    if sure or request.operation in ("count", "which") or ASKS.match(answer.question):
+    if sure or request.operation not in ("sum", "mean", "list") or ASKS.match(answer.question):
         return answer
     about = " and ".join(map(repr, words)) or "that"
     said = f"that takes a calculation over {about}, and no table here has it"

@@ -60,7 +60,7 @@ def _mail(kind: str, request: Request, source: Source, question: str) -> Plan:
     """Mails or messages of a chat."""
     heads, noun = source.kind(kind, request.files), "mails" if kind == "mail" else "messages of the chat"
     if not heads:
-        raise Unclear(f"there are no {noun} in these documents")
+        raise Unclear(f"there are no {noun} in these documents", [noun] * request.weak)
     nouns = (lexicon.MAIL if kind == "mail" else lexicon.CHAT, lexicon.MESSAGES)
     left = [word for word in request.words if not any(each.fullmatch(word.text) for each in nouns)]
     sent = [word for word in left if word.text in lexicon.SENT]
