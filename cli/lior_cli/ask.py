@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import click
@@ -47,6 +48,20 @@ _DEEPEST = 1000
 """Documents of each question in a run file, as is usual for judged collections."""
 
 
+def _errors_exit_with_2(run: Callable[..., int]) -> Callable[..., int]:
+    """Let no error look as if nothing had been found."""
+
+    @functools.wraps(run)
+    def inner(*args: Any, **kwargs: Any) -> int:
+        try:
+            return run(*args, **kwargs)
+        except (LiorError, OSError) as error:
+            error.exit_code = FAILED  # type: ignore[union-attr]
+            raise
+
+    return inner
+
+
 @click.command()
 @click.argument("words", metavar="[WHERE]... QUESTION", nargs=-1, type=TextPath())
 @click.option("--top", type=WholeNumber(min=1), default=3, show_default=True, help="Most passages.")
@@ -80,6 +95,7 @@ _DEEPEST = 1000
 @click.option("--explain", is_flag=True, help="Say what each passage was ranked by.")
 @click.option("--no-cache", is_flag=True, help="Index anew, and keep nothing on the disk.")
 @click.option("--verbose", is_flag=True, help="Say what was read and skipped, and how it was ranked.")
+@_errors_exit_with_2
 def ask(
     words: tuple[str, ...],
     top: int,
@@ -105,31 +121,27 @@ def ask(
     when first asked, and later what changed is read. The quoted text stands in the file at the line named.
     The exit code is 0 if the text speaks of it, 1 if it does not, and 2 on errors.
     """
-    try:
-        if bool(batch) != bool(trec):
-            raise UsageError("--batch and --trec belong together: questions in, a run file out")
-        filters = {"sender": sender, "after": after, "before": before, "kind": kind, "path": path}
-        if batch and any(filters.values()):
-            raise UsageError(
-                "--batch ranks all documents: --from, --after, --before, --kind and --in do not apply"
-            )
-        where, question = (words, "") if batch else _divided(words)
-        if endpoint and (as_json or opened or batch):
-            raise UsageError("--with prints a reply: --json, --open and --batch do not apply")
-        model = endpoint_of(endpoint)
-        here = retriever or no_cache or batch or opened or context is not None or model
-        asked = None if here else _served(where, question, top, filters)
-        if asked is not None:
-            index, answer = asked
-        else:
-            index = _opened(where, retriever, cache=not no_cache)
-            if batch and trec:
-                return _batch(index, batch, trec)
-            most = max(top, opened or 0, 8 if model else 0)
-            answer = index.ask(question, most, _filters(filters))
-    except LiorError as error:
-        error.exit_code = FAILED
-        raise
+    if bool(batch) != bool(trec):
+        raise UsageError("--batch and --trec belong together: questions in, a run file out")
+    filters = {"sender": sender, "after": after, "before": before, "kind": kind, "path": path}
+    if batch and any(filters.values()):
+        raise UsageError(
+            "--batch ranks all documents: --from, --after, --before, --kind and --in do not apply"
+        )
+    where, question = (words, "") if batch else _divided(words)
+    if endpoint and (as_json or opened or batch):
+        raise UsageError("--with prints a reply: --json, --open and --batch do not apply")
+    model = endpoint_of(endpoint)
+    here = retriever or no_cache or batch or opened or context is not None or model
+    asked = None if here else _served(where, question, top, filters)
+    if asked is not None:
+        index, answer = asked
+    else:
+        index = _opened(where, retriever, cache=not no_cache)
+        if batch and trec:
+            return _batch(index, batch, trec)
+        most = max(top, opened or 0, 8 if model else 0)
+        answer = index.ask(question, most, _filters(filters))
     if model:
         answer, given = _prepared(index, answer)
         if given and _worded(index, model, given):

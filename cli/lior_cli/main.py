@@ -240,9 +240,11 @@ def _report(error: Exception) -> int:
         case LiorError():
             return _fail(str(error), error.exit_code)
         case OSError(errno=errno.ENOSPC):
-            return _fail(f"no space left on the device: {error.filename or 'output'}. Free some and repeat.")
+            told = f"no space left on the device: {error.filename or 'output'}. Free some and repeat."
+            return _fail(told, getattr(error, "exit_code", 1))
         case OSError(strerror=str()):
-            return _fail(": ".join(str(part) for part in (error.filename, error.strerror) if part))
+            told = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+            return _fail(told, getattr(error, "exit_code", 1))
     if _out_of_memory(error):
         return _fail("out of memory. Use a smaller model, batch or text.")
     cause = f"{type(error).__name__}: {error}".strip().splitlines()[0]

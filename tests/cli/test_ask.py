@@ -95,6 +95,12 @@ def test_json_has_this_shape(lior):
     assert (told.code, json.loads(told.out)["answer"], json.loads(told.out)["found"]) == (1, None, False)
 
 
+def test_no_error_looks_as_if_nothing_had_been_found(lior):
+    Path("q.jsonl").write_text('{"_id": 1, "text": "hedge"}\n')
+    told = lior("ask", "notes", "--batch", "q.jsonl", "--trec", "no/folder/out.run")
+    assert (told.code, told.err.count("\n")) == (2, 1)
+
+
 def test_context_shows_the_lines_of_the_file(lior):
     lines = BOILER.splitlines()
     told = lior("ask", "notes", "--context", 1, "--top", 1, RESET)
