@@ -175,7 +175,7 @@ def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks of errors."
 )
 def cli() -> None:
-    """Language models of your own text that learn without autograd."""
+    """Ask your own notes, mail, tables and logs; train models of them without autograd."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
