@@ -39,6 +39,10 @@ class SkipReason(StrEnum):
     # --- not read ---
     UNREADABLE = "unreadable", "cannot be read: {}"
     TOO_LARGE = "too-large", "larger than the limit for one file; raise it, or split the file"
+    TOO_SLOW = "too-slow", "reading it takes more than {}; --limits off reads it"
+    TOO_MUCH_MEMORY = "too-much-memory", "reading it takes more than {} of memory; --limits off reads it"
+    TOO_MUCH_TEXT = "too-much-text", "more than {}; --limits off reads it"
+    READER_CRASHED = "reader-crashed", "its reader crashed ({})"
     UNSTABLE = "unstable", "changed whenever it was read; it is learned when it rests"
     # --- read, and not parsed ---
     EMPTY = "empty", "empty"

@@ -1,0 +1,103 @@
+"""A question to a folder with a good note and a hard file: time, memory, answer, what is said of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from threading import Event, Thread
+
+import attrs
+
+from lior_bench.attack.cases import CASES, Case
+
+NOTE = "The spare key of the greenhouse hangs behind the rain barrel.\n"
+QUESTION = "Where is the spare key of the greenhouse?"
+SECONDS, BYTES = 12.0, 700 << 20
+"""What no file may exceed: seconds by the clock, bytes of memory of all processes of the command."""
+_PATIENCE = 120
+"""Seconds after which a command that hangs is ended."""
+
+
+@attrs.frozen
+class Outcome:
+    """What became of one question beside one file."""
+
+    file: str
+    seconds: float
+    memory: int
+    """Largest sum of the resident memory of the processes, in bytes, looked at every 20 ms."""
+    faults: tuple[str, ...]
+    """What should not have happened, a line each."""
+
+
+def every_case() -> dict[str, Case]:
+    """The cases of all modules that define some."""
+    for module in ("packed", "plain"):
+        import_module(f"lior_bench.attack.{module}")
+    return CASES
+
+
+def attacked(case: Case, *arguments: str) -> Outcome:
+    """Ask beside the file of a case, in a folder and with a cache of its own."""
+    with tempfile.TemporaryDirectory() as place:
+        folder, cache = Path(place, "folder"), Path(place, "cache")
+        folder.mkdir()
+        (folder / "garden.md").write_text(NOTE)
+        (folder / case.file).write_bytes(case.make())
+        ask = ["-m", "lior_cli.main", "ask", str(folder), QUESTION, "--verbose"]
+        command = [sys.executable, *ask, *arguments]
+        environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
+        begin = time.monotonic()
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, start_new_session=True
+        )
+        ended, most = Event(), [0]
+        watch = Thread(target=_watch, args=(process.pid, ended, most))
+        watch.start()
+        try:
+            output, errors = process.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            output, errors = process.communicate()
+        ended.set()
+        watch.join()
+        seconds = time.monotonic() - begin
+    told = (each.decode("utf-8", "replace") for each in (output, errors))
+    faults = [*_faults(case, process.returncode, *told)]
+    faults += [f"{seconds:.1f} s"] * (seconds > SECONDS) + [f"{most[0] >> 20} MB"] * (most[0] > BYTES)
+    return Outcome(case.file, seconds, most[0], tuple(faults))
+
+
+def _faults(case: Case, code: int, output: str, errors: str) -> Iterable[str]:
+    if code:
+        yield f"exit code {code}: {' '.join(errors.split())[-200:]}"
+    if "Traceback" in errors:
+        yield "a traceback"
+    if NOTE.strip() not in output:
+        yield "the good note is not found"
+    left_out = f"skipped {case.file}" in errors
+    if case.read and left_out:
+        yield "an ordinary file is left out"
+    if not left_out and "2 files, " not in errors:
+        yield "neither read nor named"
+
+
+def _watch(group: int, ended: Event, most: list[int]) -> None:
+    """Keep the largest sum of the memory of the processes of a group."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    while not ended.wait(0.02):
+        used = 0
+        for each in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = each.read_text(errors="replace").rpartition(")")[2].split()
+            except OSError:  # it has ended
+                continue
+            if int(fields[3]) == group:  # the session
+                used += int(fields[21]) * page
+        most[0] = max(most[0], used)
