@@ -334,9 +334,10 @@ class Database:
         """Keep arrays until the next change, where another process does not write and the file can be."""
         data = io.BytesIO()
         np.savez(data, **arrays)  # type: ignore[arg-type]
-        with self.lock, contextlib.suppress(sqlite3.OperationalError):
+        # DataError: more than SQLite takes
+        with self.lock, contextlib.suppress(sqlite3.OperationalError, sqlite3.DataError):
             self._connection.execute("PRAGMA busy_timeout=0")
-            self._connection.execute("INSERT OR REPLACE INTO derived VALUES (?, ?)", (key, data.getvalue()))
+            self._connection.execute("INSERT OR REPLACE INTO derived VALUES (?, ?)", (key, data.getbuffer()))
         self._connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT:.0f}")
 
 

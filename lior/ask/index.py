@@ -32,6 +32,7 @@ from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading.files import File, read_if_changed
 from lior.reading.finding import Source, as_paths, find_files
+from lior.reading.limits import limits
 from lior.reading.parsing import document_names, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 
@@ -41,6 +42,8 @@ RETRIEVERS = "meaning", "dense", "settle"
 _TOGETHER = 32
 """Passages that are kept together when they are read ahead."""
 
+_PART = "only its first {:,} passages can be found; --limits off takes all"
+_WORDS = "words of {} can be found that are among its first {:,} different ones; --limits off takes all"
 _Questions = dict[str, dict[str, list[str]]]
 """Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
 
@@ -305,19 +308,28 @@ class Index:
         """Cut and add the documents of a file; a transaction is open."""
         taken, notes = list[str](), list[str]()
         names = document_names(file.name, [parsed.name for parsed in file.content], self.inverted)
+        left, words = limits().passages, limits().words
         for document, parsed in zip(names, file.content, strict=True):
-            passages = chunk(parsed, document, file.name)
+            passages = chunk(parsed, document, file.name, left + 1)
+            left -= len(passages)
             notes += parsed.notes
+            if left < 0:
+                passages.pop()
+                notes.append(_PART.format(limits().passages))
             if passages:
                 texts = [(p.text, p.context) for p in passages]
                 blocks = [(p.block, p.title) for p in passages]
-                key = self.inverted.add(document, texts, [p.group for p in passages], blocks=blocks)
+                groups = [p.group for p in passages]
+                key = self.inverted.add(document, texts, groups, blocks=blocks, most_words=words)
+                notes += [_WORDS.format(document, words)] * bool(self.inverted.left_out)
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
                 self._records.add(key, parsed)
                 if document in questions:
                     self._confirm(document, passages, questions[document])
                 taken.append(document)
+            if left < 0:
+                break
         file.documents, file.notes, file.content = tuple(sorted(taken)), tuple(notes), ()
         if not taken and not file.reason:
             file.reason = SkipReason.NO_TEXT
