@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import PurePath
 from typing import BinaryIO, cast
@@ -28,17 +29,20 @@ def is_compressed(name: str) -> bool:
     return PurePath(name).suffix.lower() in COMPRESSED
 
 
-def decompress(data: bytes, name: str, *, limit: float | None = None) -> tuple[bytes, str]:
+def decompress(
+    data: bytes, name: str, *, limit: float | None = None, count: Callable[[bytes], object] = len
+) -> tuple[bytes, str]:
     """The bytes in a compressed file, and its name without the suffix; those of other files as they are.
 
     It is done by another process. ``limit`` is in bytes, :func:`~lior.reading.limits.limits` if not given;
-    where it allows more than usual, time and memory are more by the same factor.
+    where it allows more than usual, time and memory are more by the same factor. ``count`` is called with
+    each block that is decompressed, and may raise; it is for readers, which are in that process.
 
     Raises
     ------
     UnreadableFile
-        When it is damaged, empty, or larger than ``limit`` bytes when decompressed; when it takes more time
-        or memory than the limits.
+        When it is damaged, empty, or larger than ``limit`` bytes when decompressed, however often packed;
+        when it takes more time or memory than the limits.
     MissingPackage
         When the package that decompresses it is not installed.
     """
@@ -49,7 +53,8 @@ def decompress(data: bytes, name: str, *, limit: float | None = None) -> tuple[b
         module = COMPRESSED[PurePath(name).suffix.lower()]
         try:
             with _opened(data, module, PurePath(name).suffix) as stream:
-                data = read_all(stream, limit)
+                data = read_all(stream, limit, count)
+                limit -= len(data)
         except (UnreadableFile, MissingPackage):
             raise
         except Exception as error:  # each library has its own
@@ -73,13 +78,14 @@ def _opened(data: bytes, module: str, suffix: str) -> BinaryIO:
         raise MissingPackage(f"{suffix} needs a package; install it: pip install 'lior[readers]'") from error
 
 
-def read_all(stream: BinaryIO, limit: float) -> bytes:
+def read_all(stream: BinaryIO, limit: float, count: Callable[[bytes], object] = len) -> bytes:
     """All bytes of a stream, read block by block.
 
     Raises ``UnreadableFile`` as soon as they are more than ``limit``.
     """
     blocks, left = [], limit
     while left >= 0 and (block := stream.read(int(min(_BLOCK, left + 1)))):
+        count(block)
         blocks.append(block)
         left -= len(block)
     if left < 0:
