@@ -34,7 +34,7 @@ from lior.reading.files import File, read_if_changed
 from lior.reading.finding import Source, as_paths, find_files
 from lior.reading.limits import limits
 from lior.reading.parsing import document_names, parse_bytes
-from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
+from lior.reading.skipping import LIMITED, SkippedFile, SkipReason, no_text_message
 
 T = TypeVar("T")
 RETRIEVERS = "meaning", "dense", "settle"
@@ -57,6 +57,8 @@ class Update:
     forgotten: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What a user should know of how these files were read, and of how the index is kept; one line each."""
+    left_out: tuple[SkippedFile, ...] = ()
+    """Files that were read now, and took more than the limits, or crashed their reader."""
 
     def __bool__(self) -> bool:
         return bool(self.learned or self.changed or self.forgotten)
@@ -187,7 +189,7 @@ class Index:
     def _update(self, sources: Sequence[Source], skipped: list[SkippedFile]) -> Update | None:
         """Bring the files up to date; ``None`` where another process was faster."""
         self._sources = {source.name: source for source in sources}
-        learned, changed = list[str](), list[str]()
+        learned, changed, read = list[str](), list[str](), list[File]()
         with contextlib.ExitStack() as stack:
             seen = self._database.meta("generation")
             self._files = self._known_files()
@@ -214,6 +216,7 @@ class Index:
                 self._progress(number, len(sources))
                 if file is None or file == known:
                     continue
+                read.append(file)
                 if not begin():
                     return None
                 if known and file.same_as(known):
@@ -230,8 +233,9 @@ class Index:
             notes += lines if name in touched else []
         self._reported = len(self.notes)
         return Update(
-            learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone), notes=tuple(notes)
-        )
+            learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone), notes=tuple(notes),
+            left_out=tuple(each for each in _skipped(read) if each.reason in LIMITED),
+        )  # fmt: skip
 
     def learn(self, name: str, text: str) -> None:
         """Add a text as a document, or replace the one of this name, whose ending tells its kind.
