@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from lior.errors import DataError
-from lior.files import PARTIAL, sync
+from lior.files import PARTIAL, follow, sync
 
 VERSION = 8
 """Of the tables, of chunking and of the words; a file of another version is made anew."""
@@ -314,6 +314,7 @@ class Database:
             with part.open("r+b") as stream:
                 _overwrite_unused(stream.fileno())
             part.replace(path)
+            follow(path)
         finally:
             part.unlink(missing_ok=True)
         sync(path.parent)

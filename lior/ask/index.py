@@ -23,7 +23,7 @@ from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.embedding import VectorStore, default_embedder, digest
 from lior.ask.filters import Filters, Known, filtered
 from lior.ask.inverted import InvertedIndex
-from lior.ask.kept import cache_file, remember
+from lior.ask.kept import cache_file, narrow, remember
 from lior.ask.passages import PassageStore
 from lior.ask.records.calculating import calculated
 from lior.ask.records.store import RecordStore
@@ -490,6 +490,8 @@ class Index:
     def _opened(self, place: Path | None) -> Database:
         """The database at ``place``; in memory where it cannot be used."""
         try:
+            if place:
+                narrow(place)
             return Database(place)
         except (sqlite3.OperationalError, OSError) as error:
             self._note_unkept(place, error)
