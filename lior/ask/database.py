@@ -244,7 +244,7 @@ class Database:
                     self._connection.execute("PRAGMA journal_mode=WAL")
                     self._logged = True
             if self._erased and self.path:
-                with contextlib.suppress(sqlite3.OperationalError, OSError):
+                with contextlib.suppress(sqlite3.DatabaseError, OSError):  # the change itself is kept
                     self._scrub()
             self._erased = False
 
@@ -295,9 +295,19 @@ class Database:
         try:
             self._connection.backup(copied._connection)
         except sqlite3.Error:
-            copied = Database()
+            copied = self._read_anew()
         self._connection.close()
         self._connection, self.path, self.frozen = copied._connection, None, False
+
+    def _read_anew(self) -> Database:
+        """A copy in memory, read by another connection: after an error one may give errors only."""
+        copied = Database()
+        try:
+            with contextlib.closing(_connect(f"{self.path.absolute().as_uri()}?mode=ro")) as again:
+                again.backup(copied._connection)
+        except sqlite3.Error:
+            return Database()
+        return copied
 
     def copy_to(self, path: Path, meta: Mapping[str, Any]) -> None:
         """Put a copy with more entries in place of the file at ``path``, which is never half written.
