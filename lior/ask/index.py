@@ -480,7 +480,7 @@ class Index:
             return Database(place)
         except (sqlite3.OperationalError, OSError) as error:
             self._note_unkept(place, error)
-            return Database()
+            return Database.copy_of(place) if place else Database()
         except (sqlite3.DatabaseError, DamagedIndex) as error:
             return self._opened_again(place, error)
 

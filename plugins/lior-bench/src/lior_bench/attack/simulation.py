@@ -1,6 +1,6 @@
-"""Learn, forget, sync, ask and serve, simulated from a seed: crashes and failures at any call, beside a model.
+"""Learn, forget, sync, ask and serve, simulated from a seed beside a model: crashes and failures at any call.
 
-A failure is shown as the shortest list of steps that was found to have it; ``replay`` does them again.
+A failure is shown as the shortest list of steps that was found to have it.
 """
 
 from __future__ import annotations
@@ -19,53 +19,21 @@ from random import Random
 from typing import Any
 
 from lior_bench.attack.disk import CRASH, EXIT, Disk, built
+from lior_bench.attack.making import PEOPLE, PLACES, question, text, trained
 from lior_bench.attack.player import Process, opened, told
 
 Step = tuple[Any, ...]
 _EPISODE = 25
 """Steps from an empty disk on."""
 _SECOND = 10**9
-_PLACES = "amber", "birch", "cedar", "dune", "ember"
-_PEOPLE = [
-    "Abel",
-    "Bert",
-    "Carl",
-    "Dora",
-    "Emil",
-    "Fred",
-    "Gert",
-    "Hans",
-    "Ivan",
-    "Jens",
-    "Karl",
-    "Lena",
-    "Mara",
-    "Nora",
-    "Olaf",
-    "Paul",
-    "Rolf",
-    "Sven",
-    "Tina",
-    "Ulla",
-]
 
 
 class Wrong(Exception):
     """What must not happen."""
 
 
-def text(name: str, version: int) -> str:
-    """A text of a document; all versions have one size."""
-    return f"The keeper of the {name.partition('.')[0]} lantern is {_PEOPLE[version]}.\n"
-
-
-def question(name: str) -> str:
-    """What a text of the document answers."""
-    return f"Who is the keeper of the {name.partition('.')[0]} lantern?"
-
-
 class Model:
-    """What has to be there: name -> text. All states that a text given may be in after what may have failed."""
+    """What has to be there, name -> text: one state, or several after what may have failed."""
 
     def __init__(self) -> None:
         self.now: dict[str, str] = {}
@@ -208,9 +176,7 @@ class Episode:
         before = self.disk.fired
         outcome, kept = self.do("learn", name, text(name, version))
         self.given_kept = kept is True
-        self.given.change(
-            name, text(name, version), "done" if self._clean(outcome, before) else outcome + "?"
-        )
+        self.given.change(name, text(name, version), outcome if self._clean(outcome, before) else "doubtful")
 
     def forget(self, name: str) -> None:
         """Forget it; then no file on the disk has it."""
@@ -221,7 +187,7 @@ class Episode:
         outcome, kept = self.do("forget", name)
         self.given_kept = kept is True
         clean = self._clean(outcome, before)
-        self.given.change(name, None, "done" if clean else outcome + "?")
+        self.given.change(name, None, outcome if clean else "doubtful")
         if clean:
             self._gone(old.pop(), self.root / "cache")
 
@@ -315,10 +281,10 @@ def answer(texts: dict[str, str], name: str, retriever: str | None = "settle") -
 
 def sequence(random: Random, runs: bool) -> Iterator[Step]:
     """The steps of an episode; every value in them is fixed, so that any part of them can be done."""
-    note, version = lambda: f"{random.choice(_PLACES)}.md", lambda: random.randrange(len(_PEOPLE))
-    given = lambda: f"{random.choice(_PLACES)}.txt"  # noqa: E731
+    note, version = lambda: f"{random.choice(PLACES)}.md", lambda: random.randrange(len(PEOPLE))
+    given = lambda: f"{random.choice(PLACES)}.txt"  # noqa: E731
     cut = lambda: random.choice((0, random.getrandbits(30)))  # noqa: E731
-    of_run = lambda: f"run {random.choice(_PLACES)}.txt"  # noqa: E731
+    of_run = lambda: f"run {random.choice(PLACES)}.txt"  # noqa: E731
     through = lambda: random.choice(("run", "run", "serve"))  # noqa: E731
     kinds: dict[str, tuple[int, Callable[[], Step]]] = {
         "write": (6, lambda: (note(), version())),
@@ -397,7 +363,10 @@ def simulate(seed: int, count: int, home: Path) -> Iterator[str]:
         random = Random(f"{seed} {number}")
         tick, runs = random.choice((1, 4_000_000, 2 * _SECOND)), number % 10 == 9
         if runs and run is None:
-            run = trained(home)
+            (home / "notes").mkdir()
+            for name in ("garden.md", "hedge.md"):
+                (home / "notes" / name).write_text(text(name, 0))
+            run = trained(home / "run", home / "notes")
         steps = [*sequence(random, runs)]
 
         def fails(some: list[Step], tick: int = tick, run: Path | None = run if runs else None) -> str:
@@ -410,22 +379,6 @@ def simulate(seed: int, count: int, home: Path) -> Iterator[str]:
         if sys.stderr.isatty():
             rate = (number + 1) * _EPISODE / (time.monotonic() - began)
             print(f"\r{(number + 1) * _EPISODE:,} steps, {rate:.0f}/s ", end="", file=sys.stderr)
-
-
-def trained(home: Path) -> Path:
-    """A run as small as they get."""
-    import torch
-
-    import lior
-
-    torch.set_num_threads(1)  # threads do not live through a fork
-    (home / "notes").mkdir()
-    (home / "notes" / "garden.md").write_text(text("garden.md", 0))
-    (home / "notes" / "hedge.md").write_text(text("garden.md", 1) * 2)
-    fast: dict[str, Any] = {"geometry": {"updates": 0}, "mixer": {"positions": 64}, "fit": {"passes": 0}}
-    run = lior.train(home / "notes", out=home / "run", memory="match", data={"holdout": 0}, **fast)
-    run.learn({"more": "compiled before the first fork"})
-    return home / "run"
 
 
 def run(seed: int, sample: bool, steps: int = 0) -> Iterator[str]:
