@@ -51,6 +51,7 @@ class PlainText:
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = tuple(f"{_OTHER} {_MARKUP} {_CODE}".split())
+    in_process: ClassVar[bool] = True
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document, whose lines are those of the file."""
