@@ -137,7 +137,7 @@ class Index:
     @property
     def documents(self) -> list[str]:
         """Names of the documents, ascending."""
-        return self.inverted.documents
+        return self._read(lambda: self.inverted.documents)
 
     @property
     def files(self) -> int:
@@ -146,7 +146,7 @@ class Index:
 
     def __len__(self) -> int:
         """Number of passages."""
-        return len(self.inverted)
+        return self._read(lambda: len(self.inverted))
 
     def passage(self, row: int) -> Passage:
         """The passage at a row of the inverted index."""
@@ -167,8 +167,12 @@ class Index:
 
     def of_document(self, document: str) -> list[Passage]:
         """The passages of a document, in its order; none where there is no document of this name."""
-        known = self.inverted
-        return self._read(lambda: self.passages(known.rows(document)) if document in known else [])
+
+        def work() -> list[Passage]:
+            known = self.inverted
+            return self.passages(known.rows(document)) if document in known else []
+
+        return self._read(work)
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
@@ -383,7 +387,7 @@ class Index:
         def work() -> list[tuple[str, float]]:
             ranking = self._retriever.rank(self.inverted.by_document(), question, top)
             rows = zip(ranking.passages, ranking.scores, strict=True)
-            names = self.documents
+            names = self.inverted.documents
             return [(names[row], float(score)) for row, score in rows]
 
         return self._read(work)
@@ -415,12 +419,11 @@ class Index:
         asked, question = question, checked(talk.question_in(checked(question)))
         judge = self._retriever if isinstance(self._retriever, Judging) else None
 
-        rank = partial(self._retriever.rank, self.inverted, question)
-
         def answer(ranking: Ranking) -> Answer:
             return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
 
         def work() -> Answer:
+            rank = partial(self._retriever.rank, self.inverted, question)  # it may be another one by now
             known = Known(self.inverted, self._records, self._passages, self.path, self._files)
             given = filters or Filters()
             quoted = partial(filtered, known, given, rank, 4 * top + 10, answer)
@@ -495,9 +498,22 @@ class Index:
             return Database(place)
         except (sqlite3.OperationalError, OSError) as error:
             self._note_unkept(place, error)
-            return Database()
+            return Database.copy_of(place) if place else Database()
         except (sqlite3.DatabaseError, DamagedIndex) as error:
-            return self._made_anew(place, error)
+            return self._opened_again(place, error)
+
+    def _opened_again(self, place: Path | None, error: Exception) -> Database:
+        """The database at ``place`` if it is sound after all, or a new one.
+
+        SQLite tells of a read that failed as of damage (SQLITE_IOERR_CORRUPTFS); the next one may work.
+        """
+        if place is not None and not isinstance(error, DamagedIndex):
+            with contextlib.suppress(sqlite3.Error, OSError, DamagedIndex):
+                database = Database(place)
+                if database.sound():
+                    return database
+                database.close()
+        return self._made_anew(place, error)
 
     def _made_anew(self, place: Path | None, error: Exception) -> Database:
         self.notes.append(f"the kept index is not used, and made anew: {error}")
@@ -568,7 +584,7 @@ class Index:
 
     def _safely(self, work: Callable[[], T]) -> T:
         """``work()``; again in memory where the file cannot be used, in a new file where it is damaged."""
-        for _ in range(2):
+        for last in (False, True):
             place = self._database.path
             try:
                 with self._database.lock:
@@ -583,7 +599,7 @@ class Index:
                 if place is None or not self.paths:
                     raise
                 self._database.close()
-                self._use(self._made_anew(place, error))
+                self._use(self._made_anew(place, error) if last else self._opened_again(place, error))
         return work()
 
 
