@@ -24,6 +24,8 @@ _DEEPEST = 256
 _ELEMENTS = 2_000_000
 """Elements of one paragraph, table or slide, in memory together: about 300 MB; twice as many of a part."""
 _BLOCK = 1 << 16
+_LARGEST = 1 << 20
+"""Most bytes read at once; all elements in them are in memory together."""
 _BOMB = 1 << 12
 """Bytes read at once of a member whose compression has no bound of its own: bzip2 makes 80 MB of them."""
 
@@ -126,7 +128,7 @@ class _Member:
     def read(self, size: int = _BLOCK) -> bytes:
         """The next bytes; none at the end. Blocks grow with what was read: Expat looks for the end of a long
         name or value anew in each."""
-        block = self._unpacked.count(self._stream.read(max(self._block, self._given // 8)))
+        block = self._unpacked.count(self._stream.read(max(self._block, min(self._given // 8, _LARGEST))))
         self._given += len(block) if self._block == _BLOCK else 0
         return block
 
