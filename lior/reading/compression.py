@@ -8,7 +8,11 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import BinaryIO, cast
 
+import attrs
+
 from lior.errors import MissingPackage
+from lior.reading import isolation
+from lior.reading.limits import Limits, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": "zstandard"}
@@ -26,19 +30,25 @@ def is_compressed(name: str) -> bool:
 
 
 def decompress(
-    data: bytes, name: str, *, limit: float = LIMIT, count: Callable[[bytes], object] = len
+    data: bytes, name: str, *, limit: float | None = None, count: Callable[[bytes], object] = len
 ) -> tuple[bytes, str]:
     """The bytes in a compressed file, and its name without the suffix; those of other files as they are.
 
-    ``count`` is called with each block that is decompressed, and may raise.
+    It is done by another process. ``limit`` is in bytes, :func:`~lior.reading.limits.limits` if not given;
+    where it allows more than usual, time and memory are more by the same factor. ``count`` is called with
+    each block that is decompressed, and may raise; it is for readers, which are in that process.
 
     Raises
     ------
     UnreadableFile
-        When it is damaged, empty, or larger than ``limit`` bytes when decompressed, however often packed.
+        When it is damaged, empty, or larger than ``limit`` bytes when decompressed, however often packed;
+        when it takes more time or memory than the limits.
     MissingPackage
         When the package that decompresses it is not installed.
     """
+    limit = limits().unpacked if limit is None else limit
+    if is_compressed(name) and not isolation.is_inside():
+        name, data = isolation.read_apart(data, name, _raised(limit), limit=limit)
     while is_compressed(name):
         module = COMPRESSED[PurePath(name).suffix.lower()]
         try:
@@ -53,6 +63,12 @@ def decompress(
     if not data.strip():
         raise UnreadableFile(SkipReason.EMPTY)
     return data, name
+
+
+def _raised(limit: float) -> Limits:
+    """The limits for a file that may have ``limit`` bytes."""
+    factor = max(1.0, limit / LIMIT)
+    return attrs.evolve(limits(), seconds=limits().seconds * factor, memory=limits().memory * factor)
 
 
 def _opened(data: bytes, module: str, suffix: str) -> BinaryIO:
