@@ -113,9 +113,11 @@ def slope(found: list[Cost]) -> float:
 
 def _cost(name: str, data: bytes) -> Cost:
     from lior.ask.index import Index
+    from lior.reading import isolation
     from lior.reading.limits import OFF, limited_by
     from lior.reading.parsing import parse_bytes
 
+    isolation.enter()  # this process reads
     index = Index(retriever="settle", embedder="")
     index.learn("garden.md", "What is loaded at the first text is loaded now.")
     before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
