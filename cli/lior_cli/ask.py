@@ -20,6 +20,7 @@ from platformdirs import user_cache_path
 
 from lior.ask.serialise import answer_record
 from lior.errors import DataError, EndpointError, LiorError, UsageError, quantity
+from lior.files import narrowed, replacing
 from lior_cli.options import (
     PluginName,
     TextPath,
@@ -213,9 +214,16 @@ def _served(
     found = remote.ask(run, question, top, filters)
     if found is not None:
         with contextlib.suppress(OSError):  # then it is not known the next time
-            _last().parent.mkdir(parents=True, exist_ok=True)
-            _last().write_text(json.dumps([str(run.absolute())]), encoding="utf-8")
+            _remember([str(run.absolute())])
     return cast("tuple[Index, Answer] | None", found)
+
+
+def _remember(paths: Sequence[str]) -> None:
+    """Note what was asked, for the next time."""
+    narrowed(_last().parent.parent)
+    narrowed(_last().parent)
+    with replacing(_last(), private=True) as stream:
+        stream.write(json.dumps(paths).encode())
 
 
 def _opened(where: Sequence[str], retriever: str | None, *, cache: bool) -> Index:
@@ -233,8 +241,7 @@ def _opened(where: Sequence[str], retriever: str | None, *, cache: bool) -> Inde
         index = Index(*where, retriever=retriever, cache=cache, progress=progress)
     if cache:
         try:
-            last.parent.mkdir(parents=True, exist_ok=True)
-            last.write_text(json.dumps([str(run.absolute())] if run else index.paths), encoding="utf-8")
+            _remember([str(run.absolute())] if run else index.paths)
         except OSError as error:
             index.notes.append(f"{last}: cannot be kept for the next time ({error.strerror or error})")
     return index
@@ -304,7 +311,7 @@ def _hint() -> None:
         return
     click.echo(f"hint: {HINT} finds answers in other words than the question's (told once)", err=True)
     with contextlib.suppress(OSError):  # then it is told again
-        told.touch()
+        told.touch(0o600)
 
 
 def _around(index: Index, where: Sequence[str], passage: Passage | None, count: int | None) -> Lines | None:
