@@ -49,6 +49,8 @@ class File:
     """What read it, as :func:`~lior.reading.parsing.reader_version` says."""
     notes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
     """How it was read, where a user should know."""
+    cut: bool = False
+    """Whether a limit left out a part of it."""
     given: bool = False
     """Whether it is no file but a text given in Python, or at standard input."""
     content: Sequence[Any] = attrs.field(default=(), repr=False, eq=False)
@@ -80,8 +82,8 @@ def read_if_changed(
 
     What ``parse`` returns for the bytes of the file becomes :attr:`File.content`. A file that cannot be read
     or parsed has a :attr:`File.reason` instead. A file with a new time stamp and the SHA-256 of ``known`` is
-    not parsed again: the result is ``known`` with the new time stamp. One that a limit left out is read again
-    with other limits than the usual ones.
+    not parsed again: the result is ``known`` with the new time stamp. One that a limit left out or cut is
+    read again with other limits than the usual ones.
 
     Parameters
     ----------
@@ -91,7 +93,7 @@ def read_if_changed(
         As of :func:`read_limited`.
     """
     file = File(source.name, reader=reader_version(source.path.name))
-    again = known and known.reason in LIMITED and limits() != Limits()
+    again = known and (known.cut or known.reason in LIMITED) and limits() != Limits()
     try:
         for _ in range(_TRIES):
             before, now = source.path.stat(), time.time_ns()
