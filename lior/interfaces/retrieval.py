@@ -156,6 +156,10 @@ class Reader(Protocol):
     One that needs packages has the attribute ``packages``, a tuple of names of distributions: its files are
     read again when one of these is installed or has another version. ``None`` there stands for those of all
     readers, for a reader that calls the others.
+
+    It runs in a process of its own, with limits of time, memory and output (:mod:`lior.reading.limits`); what
+    it raises, prints and logs is told, and when it crashes, its file is left out. One of plain text, which
+    takes no more than a few times the bytes, may have the attribute ``in_process`` that is true.
     """
 
     api_version: ClassVar[int]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import PurePath
 from typing import BinaryIO, cast
 
+import attrs
+
 from lior.errors import MissingPackage
+from lior.reading import isolation
+from lior.reading.limits import Limits, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma", ".zst": "zstandard"}
@@ -24,21 +29,32 @@ def is_compressed(name: str) -> bool:
     return PurePath(name).suffix.lower() in COMPRESSED
 
 
-def decompress(data: bytes, name: str, *, limit: int = LIMIT) -> tuple[bytes, str]:
+def decompress(
+    data: bytes, name: str, *, limit: float | None = None, count: Callable[[bytes], object] = len
+) -> tuple[bytes, str]:
     """The bytes in a compressed file, and its name without the suffix; those of other files as they are.
+
+    It is done by another process. ``limit`` is in bytes, :func:`~lior.reading.limits.limits` if not given;
+    where it allows more than usual, time and memory are more by the same factor. ``count`` is called with
+    each block that is decompressed, and may raise; it is for readers, which are in that process.
 
     Raises
     ------
     UnreadableFile
-        When it is damaged, empty, or larger than ``limit`` bytes when decompressed.
+        When it is damaged, empty, or larger than ``limit`` bytes when decompressed, however often packed;
+        when it takes more time or memory than the limits.
     MissingPackage
         When the package that decompresses it is not installed.
     """
+    limit = limits().unpacked if limit is None else limit
+    if is_compressed(name) and not isolation.is_inside():
+        name, data = isolation.read_apart(data, name, _raised(limit), limit=limit)
     while is_compressed(name):
         module = COMPRESSED[PurePath(name).suffix.lower()]
         try:
             with _opened(data, module, PurePath(name).suffix) as stream:
-                data = read_all(stream, limit)
+                data = read_all(stream, limit, count)
+                limit -= len(data)
         except (UnreadableFile, MissingPackage):
             raise
         except Exception as error:  # each library has its own
@@ -49,6 +65,12 @@ def decompress(data: bytes, name: str, *, limit: int = LIMIT) -> tuple[bytes, st
     return data, name
 
 
+def _raised(limit: float) -> Limits:
+    """The limits for a file that may have ``limit`` bytes."""
+    factor = max(1.0, limit / LIMIT)
+    return attrs.evolve(limits(), seconds=limits().seconds * factor, memory=limits().memory * factor)
+
+
 def _opened(data: bytes, module: str, suffix: str) -> BinaryIO:
     try:
         return cast(BinaryIO, import_module(module).open(io.BytesIO(data)))
@@ -56,13 +78,14 @@ def _opened(data: bytes, module: str, suffix: str) -> BinaryIO:
         raise MissingPackage(f"{suffix} needs a package; install it: pip install 'lior[readers]'") from error
 
 
-def read_all(stream: BinaryIO, limit: int) -> bytes:
+def read_all(stream: BinaryIO, limit: float, count: Callable[[bytes], object] = len) -> bytes:
     """All bytes of a stream, read block by block.
 
     Raises ``UnreadableFile`` as soon as they are more than ``limit``.
     """
     blocks, left = [], limit
-    while left >= 0 and (block := stream.read(min(_BLOCK, left + 1))):
+    while left >= 0 and (block := stream.read(int(min(_BLOCK, left + 1)))):
+        count(block)
         blocks.append(block)
         left -= len(block)
     if left < 0:

@@ -12,11 +12,12 @@ from typing import Any
 import attrs
 
 from lior.errors import DataError, LiorError, MissingPackage
-from lior.reading.compression import LIMIT, is_compressed, read_all
+from lior.reading.compression import is_compressed, read_all
 from lior.reading.decoding import refuse_binary
 from lior.reading.finding import Source
+from lior.reading.limits import Limits, limits
 from lior.reading.parsing import ABSENT, HEAD, known_suffix, reader_version
-from lior.reading.skipping import SkippedFile, SkipReason, UnreadableFile
+from lior.reading.skipping import LIMITED, SkippedFile, SkipReason, UnreadableFile
 
 _YOUNG = 2_000_000_000
 """Nanoseconds since a file was written within which another change may leave its time stamp as it is."""
@@ -68,14 +69,15 @@ def read_if_changed(
     known: File | None,
     parse: Callable[[bytes], Sequence[Any]],
     *,
-    limit: int = LIMIT,
+    limit: float | None = None,
     whole: bool = False,
 ) -> File | None:
     """Read and parse a file, unless size, time stamp and reader are those of ``known``; ``None`` then.
 
     What ``parse`` returns for the bytes of the file becomes :attr:`File.content`. A file that cannot be read
     or parsed has a :attr:`File.reason` instead. A file with a new time stamp and the SHA-256 of ``known`` is
-    not parsed again: the result is ``known`` with the new time stamp.
+    not parsed again: the result is ``known`` with the new time stamp. One that a limit left out is read again
+    with other limits than the usual ones.
 
     Parameters
     ----------
@@ -85,11 +87,12 @@ def read_if_changed(
         As of :func:`read_limited`.
     """
     file = File(source.name, reader=reader_version(source.path.name))
+    again = known and known.reason in LIMITED and limits() != Limits()
     try:
         for _ in range(_TRIES):
             before, now = source.path.stat(), time.time_ns()
             state = before.st_size, before.st_mtime_ns, file.reader
-            if known and (known.size, known.modified, known.reader) == state:
+            if known and not again and (known.size, known.modified, known.reader) == state:
                 return None
             data, after = read_limited(source.path, limit=limit, whole=whole), source.path.stat()
             same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
@@ -99,7 +102,7 @@ def read_if_changed(
             return attrs.evolve(file, reason=SkipReason.UNSTABLE)
         modified = after.st_mtime_ns if now - after.st_mtime_ns > _YOUNG else 0
         file.size, file.modified, file.sha256 = after.st_size, modified, hashlib.sha256(data).hexdigest()
-        if known and file.same_as(known):
+        if known and not again and file.same_as(known):
             return attrs.evolve(known, size=file.size, modified=file.modified)
         file.content = parse(data)
     except OSError as error:
@@ -119,13 +122,13 @@ def cause_of(error: LiorError) -> tuple[SkipReason, str]:
     return SkipReason.MISSING_PACKAGE if missing else SkipReason.REFUSED, str(error)
 
 
-def read_limited(path: Path, *, limit: int = LIMIT, whole: bool = False) -> bytes:
+def read_limited(path: Path, *, limit: float | None = None, whole: bool = False) -> bytes:
     """The bytes of a file as they are; of binary data the first ones only, by which it is refused.
 
     Parameters
     ----------
     limit
-        Most bytes that are read.
+        Most bytes that are read; :func:`~lior.reading.limits.limits` if not given.
     whole
         Give all bytes of binary data, too.
 
@@ -136,6 +139,7 @@ def read_limited(path: Path, *, limit: int = LIMIT, whole: bool = False) -> byte
     UnreadableFile
         When it is larger than ``limit``.
     """
+    limit = limits().unpacked if limit is None else limit
     with path.open("rb") as stream:
         head = stream.read(HEAD)
         if not whole and not is_compressed(path.name) and not known_suffix(head, path.name):

@@ -6,9 +6,8 @@ Readers run with the limits in force (:func:`limits`); a process that reads for 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 import attrs
 
@@ -22,27 +21,51 @@ class Limits:
     memory: float = 512 << 20
     """Bytes of memory of the process that reads it, beyond those that it has before."""
     unpacked: float = 64 << 20
-    """Bytes of all members, pictures and streams that are unpacked, together."""
+    """Bytes of the file, and of all members, pictures and streams that are unpacked, together."""
     characters: float = 64 << 20
     """Of all its documents together."""
+    passages: float = 100_000
+    """Of all its documents together; the first ones are kept. About 40 µs each."""
+    words: float = 65_536
+    """Different words of a document that are counted, the first ones. About 100 µs each."""
 
 
-OFF = Limits(seconds=math.inf, memory=math.inf, unpacked=math.inf, characters=math.inf)
+OFF = Limits(**dict.fromkeys(attrs.fields_dict(Limits), math.inf))
 """No limits, for one's own giant."""
 
-_IN_FORCE: ContextVar[Limits] = ContextVar("limits", default=Limits())  # noqa: B039 (frozen)
+_in_force = Limits()
 
 
 def limits() -> Limits:
     """The limits in force."""
-    return _IN_FORCE.get()
+    return _in_force
 
 
 @contextmanager
 def limited_by(chosen: Limits) -> Iterator[None]:
-    """Put these limits in force."""
-    token = _IN_FORCE.set(chosen)
+    """Put these limits in force, in all threads: a server reads files in several."""
+    global _in_force
+    before, _in_force = _in_force, chosen
     try:
         yield
     finally:
-        _IN_FORCE.reset(token)
+        _in_force = before
+
+
+_raise: Callable[[float, float], object] | None = None
+
+
+def raise_limits(seconds: float, memory: float) -> None:
+    """Allow the file that is being read ``seconds`` more, and ``memory`` bytes in all, if that is more.
+
+    For a step that takes long by its nature. A reader calls it at most a fixed number of times for a file:
+    before the recognition of a page, of which there are at most 50.
+    """
+    if _raise:
+        _raise(seconds, memory)
+
+
+def raised_by(function: Callable[[float, float], object]) -> None:
+    """Let :func:`raise_limits` call this, in the process that reads for another one."""
+    global _raise
+    _raise = function

@@ -19,8 +19,10 @@ import attrs
 from lior.errors import LiorError, PluginError
 from lior.interfaces import ParsedDocument, Reader
 from lior.plugins.registry import registry
-from lior.reading.compression import COMPRESSED, LIMIT, decompress
+from lior.reading import isolation
+from lior.reading.compression import COMPRESSED, decompress
 from lior.reading.skipping import SkipReason, UnreadableFile
+from lior.reading.structure import from_json
 
 HEAD = 8192
 """Bytes at the beginning of a file that tell its format."""
@@ -49,14 +51,16 @@ _CONTENT = [
 """Beginning of a file -> suffix of the reader that it gets; the first that matches."""
 
 
-def parse_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[ParsedDocument]:
+def parse_bytes(data: bytes, name: str, *, limit: float | None = None) -> list[ParsedDocument]:
     """The documents in the bytes of a file; ``name`` is the file's.
+
+    Readers run in another process (:mod:`lior.reading.isolation`), but those that say ``in_process``.
 
     Raises
     ------
     DataError
-        When it is no text, empty, damaged, protected or larger than ``limit`` bytes; the message is the
-        reason.
+        When it is no text, empty, damaged, protected, larger than ``limit`` bytes when decompressed, or takes
+        more than :func:`~lior.reading.limits.limits`; the message is the reason.
     MissingPackage
         When a package that the format needs is not installed.
     """
@@ -66,6 +70,8 @@ def parse_bytes(data: bytes, name: str, *, limit: int = LIMIT) -> list[ParsedDoc
 
 def parse_with(reader: Reader, data: bytes, name: str) -> list[ParsedDocument]:
     """As :func:`parse_bytes`, of bytes that are not compressed and by that reader."""
+    if not isolation.is_inside() and (plugin := _apart(type(reader), tuple(registry.names("reader")))):
+        return from_json(isolation.read_apart(data, name, reader=plugin)[1])
     try:
         documents = reader.read(data, name)
     except LiorError:
@@ -78,6 +84,17 @@ def parse_with(reader: Reader, data: bytes, name: str) -> list[ParsedDocument]:
     if not documents:
         raise UnreadableFile(SkipReason.NO_TEXT)
     return [attrs.evolve(each, text=whole_characters(each.text)) for each in documents]
+
+
+@cache
+def _apart(reader: type[Reader], names: tuple[str, ...]) -> str:
+    """The name by which another process finds a reader; empty for one that reads in this process.
+
+    One that was registered in Python is known in this process only.
+    """
+    name = registry.name("reader", reader)
+    installed = registry.origins("reader", name)[0].distribution
+    return name if installed and not getattr(reader, "in_process", False) else ""
 
 
 def whole_characters(text: str) -> str:

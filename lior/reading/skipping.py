@@ -38,11 +38,11 @@ class SkipReason(StrEnum):
     CLOSED_FOLDER = "closed-folder", "cannot be opened: {}"
     # --- not read ---
     UNREADABLE = "unreadable", "cannot be read: {}"
-    TOO_LARGE = "too-large", "larger than the limit for one file; raise it, or split the file"
-    TOO_SLOW = "too-slow", "reading it takes more than {}; --limits off reads it"
-    TOO_MUCH_MEMORY = "too-much-memory", "reading it takes more than {} of memory; --limits off reads it"
-    TOO_MUCH_TEXT = "too-much-text", "more than {}; --limits off reads it"
-    READER_CRASHED = "reader-crashed", "its reader crashed ({})"
+    TOO_LARGE = "too-large", "larger than the limit for one file; split it, or read it with --limits off"
+    TOO_SLOW = "too-slow", "reading it takes more than {}; --limits off takes the time"
+    TOO_MUCH_MEMORY = "too-much-memory", "reading it takes more than {} of memory; --limits off takes it"
+    TOO_MUCH_TEXT = "too-much-text", "it has more than {}; --limits off reads it"
+    READER_CRASHED = "reader-crashed", "its reader crashed: {}"
     UNSTABLE = "unstable", "changed whenever it was read; it is learned when it rests"
     # --- read, and not parsed ---
     EMPTY = "empty", "empty"
@@ -59,6 +59,18 @@ class SkipReason(StrEnum):
         "name-taken",
         "the run has another document of this name, which is not from here; forget it, or rename the file",
     )
+
+
+LIMITED = frozenset(
+    {
+        SkipReason.TOO_LARGE,
+        SkipReason.TOO_SLOW,
+        SkipReason.TOO_MUCH_MEMORY,
+        SkipReason.TOO_MUCH_TEXT,
+        SkipReason.READER_CRASHED,  # a library may not survive that it gets no memory
+    }
+)
+"""Reasons that may not hold with other limits."""
 
 
 @attrs.frozen

@@ -32,6 +32,7 @@ import attrs
 from safetensors import SafetensorError
 
 from lior.errors import NewerFormat, PluginError, RunError, UsageError
+from lior.files import follow
 from lior.interfaces import State
 from lior.plugins.trust import opening
 from lior.runs import files
@@ -108,7 +109,11 @@ def write(
     entries = json.loads(json.dumps(dict(manifest)))  # as they are read back, or the checksum would not match
     part = path.with_name(path.name + files.PARTIAL)
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    if not path.parent.exists():
+        path.parent.mkdir(0o700, parents=True)
+        follow(path.parent)
+    part.mkdir(0o700)
+    follow(part)
     try:
         for name, state in tensors.items():
             file = file_name(name)
@@ -143,7 +148,7 @@ def _write_tensors(path: Path, tensors: State) -> None:
         save_file(_separate(tensors), path)
     except SafetensorError as error:  # raised for a full disk as well
         raise OSError(f"{path.name}: {error}") from error
-    path.chmod(0o666 & ~_umask())  # safetensors writes 0600 whatever the umask
+    follow(path)
     files.sync(path)
 
 
@@ -164,12 +169,6 @@ def _separate(tensors: State) -> State:
         separate[name] = here.clone() if storage in seen else here
         seen.add(storage)
     return separate
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 # --- reading ---

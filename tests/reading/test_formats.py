@@ -12,6 +12,7 @@ from lior.ask.chunking import chunk
 from lior.ask.index import Index
 from lior.errors import DataError, MissingPackage
 from lior.interfaces import ParsedDocument
+from lior.reading.limits import Limits, limited_by
 from lior.reading.parsing import parse_bytes
 from lior.testing.readers import check_document
 from lior_plugins.readers import pictures
@@ -230,13 +231,26 @@ def test_members_of_an_archive_are_documents(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.docx", "a.odt", "a.epub", "a.pptx", "a.xlsx", "a.ods"])
-def test_documents_that_are_archives_have_bounds(name, monkeypatch):
-    monkeypatch.setattr("lior_plugins.readers.opening.LIMIT", 100)
-    with pytest.raises(DataError, match="larger than 100 bytes when unpacked"):
+def test_documents_that_are_archives_have_bounds(name):
+    with (
+        limited_by(Limits(unpacked=100)),
+        pytest.raises(DataError, match="than 100 bytes when unpacked"),
+    ):
         parse_bytes(SAMPLES[name], name)
+    with limited_by(Limits(characters=5)), pytest.raises(DataError, match="more than 5 characters"):
+        parse_bytes(SAMPLES[name], name)
+    assert parse_bytes(SAMPLES[name], name) == parse_bytes(with_pictures(SAMPLES[name], 70 << 20), name)
 
 
-def test_archives_have_bounds(monkeypatch):
+def with_pictures(data: bytes, size: int) -> bytes:
+    """The document with a picture of that many bytes, as its programs keep pictures."""
+    buffer = BytesIO(data)
+    with ZipFile(buffer, "a", ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("word/media/image1.png", bytes(size))
+    return buffer.getvalue()
+
+
+def test_archives_have_bounds():
     bomb = BytesIO()
     with ZipFile(bomb, "w", ZIP_DEFLATED) as made:
         made.writestr("a.txt", b"word " * 1_000_000)
@@ -246,10 +260,21 @@ def test_archives_have_bounds(monkeypatch):
     locked[6] |= 1
     locked[locked.index(b"PK\1\2") + 8] |= 1
     assert refused(bytes(locked)) == "a.txt is left out: protected by a password"
-    monkeypatch.setattr("lior_plugins.readers.archive.LIMIT", 10)
-    first, *_ = documents = parse_bytes(zipped(**{"a.txt": "12345678", "b.txt": "123"}), "a.zip")
+    with limited_by(Limits(unpacked=10)):
+        first, *_ = documents = parse_bytes(zipped(**{"a.txt": "12345678", "b.txt": "123"}), "a.zip")
     assert len(documents) == 1
     assert "the archive has more than 10 bytes" in first.notes[0]
+
+
+def test_what_is_packed_in_members_counts_as_well():
+    two = {"a.txt.gz": gzip.compress(b"good note " * 600), "b.txt.gz": gzip.compress(b"other note " * 600)}
+    with limited_by(Limits(unpacked=10_000)):
+        first, *others = parse_bytes(zipped(**two), "a.zip")
+    assert (first.name, len(others), first.notes) == (
+        "a.txt.gz", 0, ("b.txt.gz is left out: it has more than 10,000 bytes when unpacked; --limits off reads it",),
+    )  # fmt: skip
+    with pytest.raises(DataError, match="larger than the limit"):  # 60 MiB twice
+        parse_bytes(gzip.compress(gzip.compress(bytes(60 << 20), 0), 1), "a.gz.gz")
 
 
 def refused(data: bytes) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import PurePosixPath
 from typing import ClassVar
-from zipfile import ZipFile, ZipInfo
+from zipfile import ZipInfo
 
 import attrs
 
 from lior.errors import DataError, LiorError
 from lior.interfaces import ParsedDocument
-from lior.reading.compression import LIMIT, decompress
+from lior.reading.compression import decompress
 from lior.reading.finding import FOREIGN
+from lior.reading.limits import limits
 from lior.reading.parsing import choose_reader, document_names, parse_with
-from lior_plugins.readers.opening import damaged
+from lior_plugins.readers.opening import Archive, damaged, printable
 
 _MEMBERS = 2000
 _RATIO = 200
@@ -29,8 +29,8 @@ _NOTED = 20
 class Zip:
     """Reader of zip archives: the documents of its members, under their paths; archives inside are left out.
 
-    Nothing is written to the disk. An archive has at most 2,000 members and 64 MiB of text; one that grows
-    more than 200 times is left out.
+    Nothing is written to the disk. An archive has at most 2,000 members and 64 MiB, with what is packed in
+    its members; a member that grows more than 200 times is left out.
     """
 
     api_version: ClassVar[int] = 1
@@ -39,19 +39,18 @@ class Zip:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """The documents of all members; a note names those that are left out, and why."""
-        found, left_out = list[ParsedDocument](), list[str]()
-        with damaged("zip archive"), ZipFile(BytesIO(data)) as archive:
-            members = [each for each in archive.infolist() if not _unseen(each)]
+        found, left_out, left = list[ParsedDocument](), list[str](), limits().characters
+        with damaged("zip archive"), Archive(data) as archive:
+            members = [each for each in archive.members() if not _unseen(each)]
             if len(members) > _MEMBERS:
                 raise DataError(f"{len(members):,} files in it; at most {_MEMBERS:,} are read, unpack it")
-            left = LIMIT
             for member in members:
                 try:
                     read = _member(archive, member, left)
                 except LiorError as error:
-                    left_out.append(f"{member.filename} is left out: {error}")
+                    left_out.append(f"{printable(member.filename)} is left out: {error}")
                     continue
-                left -= max(member.file_size, sum(len(each.text) for each in read))
+                left -= sum(len(each.text) for each in read)
                 found += read
         if not found:
             raise DataError(left_out[0] if left_out else "no file in it")
@@ -66,8 +65,8 @@ def _unseen(member: ZipInfo) -> bool:
     return member.is_dir() or any(part.startswith(".") or part in FOREIGN for part in parts)
 
 
-def _member(archive: ZipFile, member: ZipInfo, left: int) -> list[ParsedDocument]:
-    """The documents of a member, ``left`` bytes at most.
+def _member(archive: Archive, member: ZipInfo, left: float) -> list[ParsedDocument]:
+    """The documents of a member, if ``left`` characters are not used up.
 
     Raises ``LiorError`` for one that cannot be read, or is too large.
     """
@@ -75,11 +74,12 @@ def _member(archive: ZipFile, member: ZipInfo, left: int) -> list[ParsedDocument
         raise DataError("protected by a password")
     if member.file_size > max(_SMALL, _RATIO * member.compress_size):
         raise DataError(f"it would grow more than {_RATIO} times")
-    if member.file_size > left:
-        raise DataError(f"the archive has more than {LIMIT:,} bytes; unpack it")
+    if member.file_size > archive.unpacked.left or left < 0:
+        raise DataError(f"the archive has more than {limits().unpacked:,} bytes; unpack it")
     path = PurePosixPath(member.filename)
     with damaged("member"):
-        data, name = decompress(archive.read(member), path.name, limit=max(left, 0))
+        left = limits().unpacked
+        data, name = decompress(archive.read(member), path.name, limit=left, count=archive.unpacked.count)
     reader = choose_reader(data, name)
     if isinstance(reader, Zip):
         raise DataError("an archive inside an archive; unpack it")

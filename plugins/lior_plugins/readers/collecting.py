@@ -5,6 +5,11 @@ from __future__ import annotations
 import attrs
 
 from lior.interfaces import ParsedDocument
+from lior.reading.limits import limits
+from lior.reading.skipping import SkipReason, UnreadableFile
+
+_TITLE = 1000
+"""Characters of a title or place; each passage carries them."""
 
 
 @attrs.define
@@ -17,13 +22,21 @@ class Collected:
     notes: list[str] = attrs.field(factory=list)
     wrapped: list[int] = attrs.field(factory=list)
     titles: list[int] = attrs.field(factory=list)
+    left: float = attrs.field(factory=lambda: limits().characters)
+    """Characters that may still be put."""
 
     def begin(self, place: str) -> None:
         """The next line is the first of a page, cell or message."""
-        self.places.append((len(self.text), " ".join(place.split())))
+        self.places.append((len(self.text), " ".join(place[:_TITLE].split())))
 
     def put(self, text: str, at: int = 0) -> None:
-        """Add lines that stand in line ``at`` of the file; 0 where a file has no lines."""
+        """Add lines that stand in line ``at`` of the file; 0 where a file has no lines.
+
+        Raises ``UnreadableFile`` when the document gets longer than a file may be.
+        """
+        self.left -= len(text) + 1
+        if self.left < 0:
+            raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{limits().characters:,} characters")
         more = text.split("\n")
         self.text += more
         self.lines += [at] * len(more)
@@ -33,7 +46,7 @@ class Collected:
         return ParsedDocument(
             text="\n".join(self.text),
             kind=kind,
-            title=" ".join(title.split()),
+            title=" ".join(title[:_TITLE].split()),
             lines=tuple(self.lines) if any(self.lines) else None,
             places=tuple(self.places),
             notes=tuple(self.notes),

@@ -1,23 +1,22 @@
-"""DOCX by python-docx, OpenDocument, EPUB and PPTX: lines are those of the extracted text."""
+"""DOCX, OpenDocument, EPUB and PPTX, from their XML: lines are those of the extracted text."""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator
-from io import BytesIO
 from typing import ClassVar
 from urllib.parse import unquote
-from xml.etree import ElementTree
-from zipfile import ZipFile
+from xml.etree.ElementTree import Element
 
 import attrs
 
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument
 from lior.reading.decoding import decode
+from lior.reading.skipping import SkipReason, UnreadableFile
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
-from lior_plugins.readers.opening import damaged, library, local, unzipped
+from lior_plugins.readers.opening import Archive, attribute, damaged, local
 from lior_plugins.readers.tables import barred
 
 TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -25,6 +24,16 @@ TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _MOST_SPACES = 100
 """In one place, of those that OpenDocument only counts."""
+_DEEPEST = 6
+"""Levels of headings; documents claim any number."""
+_WIDEST = 63
+"""Columns that a cell of DOCX can span."""
+_DELETED = {"pPr", "rPr", "del", "moveFrom", "Fallback"}
+"""Elements of DOCX without text that is shown, or with the same text for older programs."""
+_GROUPS = {"sdt", "sdtContent", "customXml", "ins", "table-header-rows", "table-rows", "table-row-group"}
+"""Elements between a table and its rows, or a row and its cells."""
+_CONTAINER = "META-INF/container.xml"
+_MARKS = {"tab": "\t", "ptab": "\t", "cr": "\n", "noBreakHyphen": "-", "p": " "}
 
 
 @attrs.frozen(kw_only=True)
@@ -33,25 +42,84 @@ class Docx:
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".docx", ".docm")
-    packages: ClassVar[tuple[str, ...]] = ("python-docx",)
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown"."""
-        docx, found = library("docx", "DOCX"), Collected()
-        with damaged("DOCX"):
-            unzipped(data).close()
-            document = docx.Document(BytesIO(data))
-            for block in document.iter_inner_content():
-                if isinstance(block, docx.table.Table):
-                    rows = ([" ".join(cell.text.split()) for cell in row.cells] for row in block.rows)
-                    found.put("\n".join((*_framed(rows), "")))
-                elif block.text.strip():
-                    style = str(getattr(block.style, "name", "") or "")
-                    level = "1" if style == "Title" else style.removeprefix("Heading ")
-                    heading = "#" * int(level) + " " if level.isdecimal() else ""
-                    found.put(heading + block.text if not style.startswith("List") else f"- {block.text}\n")
-                    found.put("")
-            return [_marked(found, str(document.core_properties.title or ""))]
+        found, title = Collected(), ""
+        with damaged("DOCX"), Archive(data) as archive:
+            main = _target(archive, "", "/officeDocument", "word/document.xml")
+            styles = _styles(archive, _target(archive, main, "/styles", "word/styles.xml"))
+            for block in archive.elements(main, "p", "tbl"):
+                if local(block) == "tbl":
+                    for line in (*_framed(_docx_rows(block)), ""):
+                        found.put(line)
+                elif (text := _docx_text(block)).strip():
+                    for line in (_styled(block, styles) + text, ""):
+                        found.put(line)
+            core = _target(archive, "", "/core-properties", "docProps/core.xml")
+            if core in archive:
+                title = next((each.text or "" for each in archive.elements(core, "title")), "")
+        return [_marked(found, title)]
+
+
+def _target(archive: Archive, part: str, kind: str, usual: str) -> str:
+    """The first path of a kind of what a part refers to."""
+    return next((path for _, path, each in related(archive, part) if each.endswith(kind)), usual)
+
+
+def _styles(archive: Archive, path: str) -> dict[str, str]:
+    """Id of a style -> what stands before its paragraphs as Markdown."""
+    marks = dict[str, str]()
+    for style in archive.elements(path, "style") if path in archive else ():
+        name = next((attribute(each, "val") for each in style if local(each) == "name"), "").lower()
+        level = "1" if name == "title" else name.removeprefix("heading ")
+        mark = "#" * min(int(level), _DEEPEST) + " " if level in [*"123456789"] else ""
+        marks[attribute(style, "styleId")] = mark or "- " * name.startswith("list")
+    return marks
+
+
+def _styled(paragraph: Element, styles: dict[str, str]) -> str:
+    """What stands before a paragraph as Markdown."""
+    properties = (each for each in paragraph if local(each) == "pPr")
+    named = (attribute(each, "val") for some in properties for each in some if local(each) == "pStyle")
+    return styles.get(next(named, ""), "")
+
+
+def _docx_text(element: Element) -> str:
+    """Text of a paragraph or cell, with that of text boxes in it, without what was deleted."""
+    parts = list[str]()
+    _add_text(element, parts)
+    return "".join(parts)
+
+
+def _add_text(element: Element, parts: list[str]) -> None:
+    for child in element:
+        name = local(child)
+        if name == "t":
+            parts.append(child.text or "")
+        elif name == "br":
+            parts.append("\n" * (attribute(child, "type") in ("", "textWrapping")))
+        elif name not in _DELETED:
+            parts += _MARKS.get(name, "")
+            _add_text(child, parts)
+
+
+def _docx_rows(table: Element) -> Iterator[list[str]]:
+    """The cells of each row: one that spans columns stands in the first, one that spans rows in each."""
+    above = dict[int, str]()
+    for row in _inside(table, "tr"):
+        cells = list[str]()
+        for cell in _inside(row, "tc"):
+            settings = {
+                local(each): attribute(each, "val") for some in _inside(cell, "tcPr") for each in some
+            }
+            text = " ".join(_docx_text(cell).split())
+            if settings.get("vMerge", "restart") != "restart":
+                text = above.get(len(cells), "")
+            above[len(cells)] = text
+            span = settings.get("gridSpan", "1")[:9]
+            cells += [text, *[""] * (min(int(span) if span.isdecimal() else 1, _WIDEST) - 1)]
+        yield cells
 
 
 @attrs.frozen(kw_only=True)
@@ -64,9 +132,10 @@ class Odt:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown"."""
         found = Collected()
-        with damaged("ODT"), unzipped(data) as archive:
-            for body in ElementTree.fromstring(archive.read("content.xml")).iter(f"{OFFICE}body"):
-                for line in _blocks(body):
+        with damaged("ODT"), Archive(data) as archive:
+            names = ("h", "p", "list", "table", "tracked-changes")
+            for block in archive.elements("content.xml", *names):
+                for line in _blocks([block]):
                     found.put(line)
         return [_marked(found)]
 
@@ -76,39 +145,58 @@ def _marked(found: Collected, title: str = "") -> ParsedDocument:
     return attrs.evolve(found.document("markdown", title), tables=barred(found.text))
 
 
-def _framed(rows: Iterable[list[str]]) -> list[str]:
+def _framed(rows: Iterable[list[str]]) -> Iterator[str]:
     """The rows of a table as Markdown: below the first one, which has the names of the columns, is a line."""
-    lines = [" | ".join(cells) for cells in rows]
-    frame = [" | ".join(["---"] * (lines[0].count(" | ") + 1))] if len(lines) > 1 else []
-    return [*lines[:1], *frame, *lines[1:]]
+    lines = (" | ".join(cells) for cells in rows)
+    head, second = next(lines, None), next(lines, None)
+    if head is not None:
+        yield head
+    if head is not None and second is not None:
+        yield " | ".join(["---"] * (head.count(" | ") + 1))
+        yield second
+        yield from lines
 
 
-def _blocks(element: ElementTree.Element) -> Iterator[str]:
-    """Lines of the blocks inside an element."""
+def _inside(element: Element, name: str) -> Iterator[Element]:
+    """The children of a local name, also in groups; those of a table inside are its own."""
     for child in element:
+        if local(child) == name:
+            yield child
+        elif local(child) in _GROUPS:
+            yield from _inside(child, name)
+
+
+def _blocks(elements: Iterable[Element]) -> Iterator[str]:
+    """Lines of these blocks."""
+    for child in elements:
         if child.tag == f"{TEXT}h":
-            yield from ("#" * int(child.get(f"{TEXT}outline-level", "1")) + " " + words(child), "")
+            level = child.get(f"{TEXT}outline-level", "1")
+            yield from ("#" * min(int(level), _DEEPEST) + " " + words(child), "")
         elif child.tag == f"{TEXT}p":
             yield from (words(child), "")
         elif child.tag == f"{TEXT}list-item":
             yield from ("- " + line for line in _blocks(child) if line)
         elif child.tag == f"{TABLE}table":
-            rows = child.iter(f"{TABLE}table-row")
-            yield from (*_framed([" ".join(" ".join(_blocks(c)).split()) for c in row] for row in rows), "")
+            rows = _inside(child, "table-row")
+            yield from _framed([" ".join(" ".join(_blocks(c)).split()) for c in row] for row in rows)
+            yield ""
         elif child.tag != f"{TEXT}tracked-changes":  # what was deleted
             yield from _blocks(child)
 
 
-def words(element: ElementTree.Element) -> str:
+def words(element: Element) -> str:
     """Text of a paragraph of OpenDocument. Spaces, tabs and line breaks are elements of their own."""
     text = element.text or ""
     for child in element:
-        marks = {
-            "s": " " * min(int(child.get(f"{TEXT}c", "1")), _MOST_SPACES),
-            "tab": "\t",
-            "line-break": "\n",
-        }
-        text += (marks.get(child.tag.removeprefix(TEXT)) or words(child)) + (child.tail or "")
+        if child.tag == f"{TEXT}s":
+            text += " " * min(int(child.get(f"{TEXT}c", "1")), _MOST_SPACES)
+        elif child.tag == f"{TEXT}tab":
+            text += "\t"
+        elif child.tag == f"{TEXT}line-break":
+            text += "\n"
+        else:
+            text += words(child)
+        text += child.tail or ""
     return text
 
 
@@ -122,12 +210,14 @@ class Epub:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown" with a place for each chapter."""
         found = Collected()
-        with damaged("EPUB"), unzipped(data) as archive:
+        with damaged("EPUB"), Archive(data) as archive:
             title, chapters = _chapters(archive)
-            for path in chapters:
+            for path in dict.fromkeys(chapters):  # some name one twice
                 try:
                     chapter = visible(decode(archive.read(path))[0])
                 except (KeyError, DataError) as error:
+                    if isinstance(error, UnreadableFile) and error.reason is SkipReason.TOO_MUCH_TEXT:
+                        raise
                     found.notes.append(f"chapter {path} is left out: {error}")
                     continue
                 found.begin(chapter.title or posixpath.basename(path))
@@ -135,16 +225,20 @@ class Epub:
         return [found.document("markdown", title)]
 
 
-def _chapters(archive: ZipFile) -> tuple[str, list[str]]:
+def _chapters(archive: Archive) -> tuple[str, list[str]]:
     """Title of the book, and the paths of its chapters in the archive."""
-    container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
-    package = next(each.attrib["full-path"] for each in container.iter() if "full-path" in each.attrib)
-    book = ElementTree.fromstring(archive.read(package))
-    items = {each.get("id"): each.get("href", "") for each in book.iter() if each.tag.endswith("}item")}
-    order = [items.get(each.get("idref"), "") for each in book.iter() if each.tag.endswith("}itemref")]
-    title = next((each.text or "" for each in book.iter() if each.tag.endswith("}title")), "")
-    folder = posixpath.dirname(package)
-    return title, [posixpath.normpath(posixpath.join(folder, unquote(href))) for href in order if href]
+    title, items, order = "", dict[str, str](), list[str]()
+    package = next(each.attrib["full-path"] for each in archive.elements(_CONTAINER, "rootfile"))
+    for each in archive.elements(package, "title", "item", "itemref"):
+        match local(each):
+            case "title":
+                title = title or each.text or ""
+            case "item":
+                items[each.get("id", "")] = each.get("href", "")
+            case _:
+                order.append(each.get("idref", ""))
+    folder, hrefs = posixpath.dirname(package), (items.get(each, "") for each in order)
+    return title, [posixpath.normpath(posixpath.join(folder, unquote(href))) for href in hrefs if href]
 
 
 @attrs.frozen(kw_only=True)
@@ -157,27 +251,31 @@ class Pptx:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown" with a place for each slide and its notes."""
         found = Collected()
-        with damaged("PPTX"), unzipped(data) as archive:
-            show = ElementTree.fromstring(archive.read("ppt/presentation.xml"))
+        with damaged("PPTX"), Archive(data) as archive:
             slides = {key: path for key, path, _ in related(archive, "ppt/presentation.xml")}
-            keys = (key for each in show.iter() if local(each) == "sldId" for key in each.attrib.values())
-            for number, path in enumerate((slides[key] for key in keys if key in slides), 1):
+            shown = archive.elements("ppt/presentation.xml", "sldId")
+            keys = (key for each in shown for key in each.attrib.values() if key in slides)
+            read = set[str]()
+            for number, path in enumerate(dict.fromkeys(slides[key] for key in keys), 1):
                 parts = [(f"slide {number}", path)]
                 for _, other, kind in related(archive, path):
                     parts += [(f"slide {number}, notes", other)] * kind.endswith("/notesSlide")
                 for place, part in parts:
-                    lines = list(_shapes(ElementTree.fromstring(archive.read(part))))
+                    if part in read:
+                        continue
+                    read.add(part)
+                    lines = list(_shapes(archive.elements(part, "tbl", "sp", "Fallback")))
                     if any(lines):
                         found.begin(place)
                         found.put("\n".join(lines))
         return [_marked(found)]
 
 
-def related(archive: ZipFile, path: str) -> list[tuple[str, str, str]]:
-    """Id, path and type of what a part of an Office document refers to."""
+def related(archive: Archive, path: str) -> list[tuple[str, str, str]]:
+    """Id, path and type of what a part of an Office document refers to; the archive itself is the part ""."""
     folder, file = posixpath.split(path)
-    listed = f"{folder}/_rels/{file}.rels"
-    if listed not in archive.namelist():
+    listed = posixpath.join(folder, "_rels", f"{file}.rels")
+    if listed not in archive:
         return []
     return [
         (
@@ -185,14 +283,14 @@ def related(archive: ZipFile, path: str) -> list[tuple[str, str, str]]:
             posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/"),
             each.get("Type", ""),
         )
-        for each in ElementTree.fromstring(archive.read(listed))
+        for each in archive.elements(listed, "Relationship")
         if (target := each.get("Target")) and each.get("TargetMode") != "External"
     ]
 
 
-def _shapes(element: ElementTree.Element) -> Iterator[str]:
+def _shapes(elements: Iterable[Element]) -> Iterator[str]:
     """Lines of the shapes of a slide, without its number, date and footer."""
-    for child in element:
+    for child in elements:
         if local(child) == "tbl":
             rows = ([each for each in row if local(each) == "tc"] for row in child if local(row) == "tr")
             yield from (*_framed([" ".join(_paragraphs(cell)) for cell in cells] for cells in rows), "")
@@ -203,15 +301,14 @@ def _shapes(element: ElementTree.Element) -> Iterator[str]:
                 yield from ("# " * (kinds[0] != "subTitle") + " ".join(lines), "")
             elif lines and not {"sldNum", "dt", "ftr"} & {*kinds}:
                 yield from (*("- " * (len(lines) > 1 and kinds == [""]) + line for line in lines), "")
-        elif local(child) != "Fallback":  # the same for older programs
-            yield from _shapes(child)
 
 
-def _paragraphs(element: ElementTree.Element) -> list[str]:
+def _paragraphs(element: Element) -> list[str]:
     """The paragraphs of a shape or cell that are not empty."""
-    texts = list[str]()
-    for paragraph in (each for each in element.iter() if local(each) == "p"):
-        parts = (each for each in paragraph.iter() if local(each) in ("t", "br"))
-        runs = (" " if local(each) == "br" else each.text or "" for each in parts)
-        texts.append(" ".join("".join(runs).split()))
-    return [text for text in texts if text]
+    parts = list[str]()
+    for each in element.iter():
+        if local(each) == "t":
+            parts.append((each.text or "").replace("\n", " "))
+        else:
+            parts += {"p": "\n", "br": " "}.get(local(each), "")
+    return [text for line in "".join(parts).split("\n") if (text := " ".join(line.split()))]

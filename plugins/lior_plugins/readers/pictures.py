@@ -14,6 +14,7 @@ import attrs
 
 from lior.errors import DataError, MissingPackage
 from lior.interfaces import ParsedDocument
+from lior.reading.limits import raise_limits
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.opening import damaged, library
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 PACKAGES = ("rapidocr", "onnxruntime")
 PAGES = 50
 """Pages of a file that are recognised; one takes up to ten seconds of a core."""
+_SECONDS, _MEMORY = 20.0, float(2 << 30)
+"""What a page may take to be recognised: the models alone take 0.7 GB."""
 SIDE = 2500
 """Most pixels of a side; a larger picture is made smaller."""
 NOTE = "the text was recognised in pictures (OCR); letters may be wrong"
@@ -89,6 +92,7 @@ def recognised(picture: np.ndarray) -> list[str]:
     """The lines of text in a picture, uint8 ``(height, width, 3)``, from the top to the bottom."""
     import numpy as np
 
+    raise_limits(_SECONDS, _MEMORY)
     with _ONE_AT_A_TIME:
         found = _engine()(picture)
     if not found.txts:

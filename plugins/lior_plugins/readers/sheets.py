@@ -6,25 +6,30 @@ Only cells that are there are read: a cell far down on the right takes no memory
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from itertools import groupby
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import PurePath
-from typing import IO, ClassVar
-from xml.etree import ElementTree
-from zipfile import ZipFile
+from typing import ClassVar, NamedTuple
+from xml.etree.ElementTree import Element
+from xml.parsers.expat import ParserCreate
 
 import attrs
 
-from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
-from lior.reading.compression import LIMIT
+from lior.reading.limits import limits
+from lior.reading.skipping import SkipReason, UnreadableFile
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.office import OFFICE, TABLE, TEXT, related, words
-from lior_plugins.readers.opening import damaged, local, unzipped
+from lior_plugins.readers.opening import Archive, attribute, damaged, local, without_namespace
 
-_Row = tuple[int, dict[int, tuple[str, bool]]]
-"""Number of a row, from 1; column, from 0 -> what the cell shows, and whether that is text."""
+_MOST_COLUMNS = 16384
+"""Of a sheet, in all programs."""
+_LONGEST_NAME = 100
+"""Characters of the name of a sheet, which the place of each row has."""
+_LONGEST_FORMAT = 255
+"""Characters of the format of a number, as in Excel."""
 _MOST_REPEATED = 1000
 """Equal cells or rows that ODS writes once."""
 _TITLES = 4
@@ -38,6 +43,19 @@ _LITERAL = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGN
 """What a format shows as it stands, colours and conditions."""
 
 
+class _Row(NamedTuple):
+    """A row with a cell that is filled."""
+
+    number: int
+    """From 1."""
+    columns: tuple[int, ...]
+    """Of the cells that are filled, from 0, ascending."""
+    cells: tuple[str, ...]
+    """What they show."""
+    plain: bool
+    """Whether all are text."""
+
+
 @attrs.frozen(kw_only=True)
 class Xlsx:
     """Reader of XLSX: rows as cells between bars, numbers in full, dates as ISO 8601."""
@@ -47,7 +65,7 @@ class Xlsx:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """A document of kind "rows" for each sheet, with a place for each row."""
-        with damaged("XLSX"), unzipped(data) as archive:
+        with damaged("XLSX"), Archive(data) as archive:
             return _documents(_xlsx(archive), name)
 
 
@@ -60,20 +78,22 @@ class Ods:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """A document of kind "rows" for each sheet, with a place for each row."""
-        with damaged("ODS"), unzipped(data) as archive, archive.open("content.xml") as content:
-            return _documents(_ods(content), name)
+        with damaged("ODS"), Archive(data) as archive:
+            return _documents(_ods(archive), name)
 
 
-def _documents(sheets: Iterator[tuple[str, Iterator[_Row]]], name: str) -> list[ParsedDocument]:
-    """The documents of sheets; they have names of their own where there are several."""
-    found, left = list[tuple[str, list[_Row]]](), LIMIT
-    for sheet, rows in sheets:
-        found.append((sheet, []))
-        for row in rows:
-            left -= sum(len(text) for text, _ in row[1].values())
-            if left < 0:
-                raise DataError(f"more than {LIMIT:,} characters")
-            found[-1][1].append(row)
+def _documents(parts: Iterable[str | _Row], name: str) -> list[ParsedDocument]:
+    """The documents of sheets, each a name and then its rows; they have names of their own where there are
+    several."""
+    found, left = list[tuple[str, list[_Row]]](), limits().characters
+    for part in parts:
+        if isinstance(part, str):
+            found.append((part[:_LONGEST_NAME], []))
+            continue
+        left -= sum(map(len, part.cells)) + 3 * len(part.cells)
+        if left < 0:
+            raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{limits().characters:,} characters")
+        found[-1][1].append(part)
     found = [each for each in found if each[1]]
     if len(found) == 1:
         return [_document(*found[0], "", "")]
@@ -82,34 +102,32 @@ def _documents(sheets: Iterator[tuple[str, Iterator[_Row]]], name: str) -> list[
 
 def _document(sheet: str, rows: list[_Row], name: str, title: str) -> ParsedDocument:
     found, tables = Collected(), list[Table]()
-    first = next((n for n, (_, cells) in enumerate(rows) if len(cells) > 1), 0)
-    blocks = groupby(enumerate(rows), lambda each: each[1][0] - each[0])  # with no empty row inside
-    for numbered in ([*group] for _, group in blocks):
-        block = [row for _, row in numbered]
+    first = next((n for n, row in enumerate(rows) if len(row.cells) > 1), 0)
+    begins = [n for n, row in enumerate(rows) if not n or row.number != rows[n - 1].number + 1]
+    for begin, end in pairwise([*begins, len(rows)]):  # blocks with no empty row inside
+        block = rows[begin:end]
         head = _head(block)
-        above = len(block) if numbered[-1][0] < first else head or 0
+        above = len(block) if end <= first else head or 0
         if not found.text and above <= _TITLES:
-            title = " ".join(
-                (title, *(text for _, cells in block[:above] for text, _ in cells.values()))
-            ).strip()
+            title = " ".join((title, *(text for row in block[:above] for text in row.cells))).strip()
             block, head = block[above:], None if head is None else 0
-        columns = sorted({column for _, cells in block for column in cells})
-        filled, begin = sum(len(cells) for _, cells in block), len(found.text)
+        columns = tuple(sorted({column for columns in {row.columns for row in block} for column in columns}))
+        filled, line = sum(len(row.cells) for row in block), len(found.text)
         scattered = len(block) * len(columns) > _EMPTY * filled + 100
-        for row in block:
-            found.begin(f"{sheet}, row {row[0]}")
-            found.put(" | ".join(_cells(row, sorted(row[1]) if scattered else columns)).rstrip(" |"))
+        cells = [row.cells if scattered or row.columns == columns else _cells(row, columns) for row in block]
+        for row, shown in zip(block, cells, strict=True):
+            found.begin(f"{sheet}, row {row.number}")
+            found.put(" | ".join(shown).rstrip(" |"))
         if head is not None and not scattered:
-            names, *below = (_cells(row, columns) for row in block[head:])
-            lines = range(begin + head + 1, len(found.text))
-            tables.append(Table(name=sheet, columns=names, rows=tuple(below), lines=tuple(lines)))
+            lines = tuple(range(line + head + 1, len(found.text)))
+            tables.append(Table(name=sheet, columns=cells[head], rows=tuple(cells[head + 1 :]), lines=lines))
     return attrs.evolve(found.document("rows", title), name=name, tables=tuple(tables))
 
 
 def _head(block: list[_Row]) -> int | None:
     """The row that has the names of the columns: of those before the first number or date, the one with most
     cells; the first with several where all cells are text; ``None`` for a block that is no table."""
-    plain = [len(cells) if all(text for _, text in cells.values()) else 0 for _, cells in block]
+    plain = [len(row.cells) if row.plain else 0 for row in block]
     before = plain.index(0) if 0 in plain else len(plain)
     several = [number for number in range(before) if plain[number] > 1]
     if not several or several[0] + 1 == len(block):
@@ -117,8 +135,9 @@ def _head(block: list[_Row]) -> int | None:
     return max(several, key=lambda number: plain[number]) if before < len(plain) else several[0]
 
 
-def _cells(row: _Row, columns: list[int]) -> tuple[str, ...]:
-    return tuple(row[1].get(column, ("", True))[0] for column in columns)
+def _cells(row: _Row, columns: tuple[int, ...]) -> tuple[str, ...]:
+    filled = dict(zip(row.columns, row.cells, strict=True))
+    return tuple(filled.get(column, "") for column in columns)
 
 
 def _number(value: float) -> str:
@@ -133,67 +152,129 @@ def _number(value: float) -> str:
 # --- XLSX: ECMA-376, part 1, 18 ---
 
 
-def _xlsx(archive: ZipFile) -> Iterator[tuple[str, Iterator[_Row]]]:
+def _xlsx(archive: Archive) -> Iterator[str | _Row]:
     """Name and rows of each sheet."""
-    book = ElementTree.fromstring(archive.read("xl/workbook.xml"))
     targets = {key: path for key, path, _ in related(archive, "xl/workbook.xml")}
-    early = next((each.get("date1904") for each in book if local(each) == "workbookPr"), "0")
-    styles = _Styles(archive, datetime(1904, 1, 1) if early in ("1", "true") else datetime(1899, 12, 30))
-    strings = list[str]()
-    if "xl/sharedStrings.xml" in archive.namelist():
-        with archive.open("xl/sharedStrings.xml") as stream:
-            strings = [_string(each) for each in _elements(stream, "si")]
-    for sheet in (each for each in book.iter() if local(each) == "sheet"):
-        key = next(value for name, value in sheet.items() if name.endswith("}id"))
-        if "worksheets/" in targets[key]:  # not a chart
-            with archive.open(targets[key]) as stream:
-                yield sheet.get("name", ""), _xlsx_rows(stream, strings, styles)
+    first, sheets = datetime(1899, 12, 30), dict[str, str]()
+    for each in archive.elements("xl/workbook.xml", "workbookPr", "sheet"):
+        if local(each) == "sheet":
+            sheets.setdefault(targets[attribute(each, "id")], each.get("name", ""))
+        elif each.get("date1904") in ("1", "true"):
+            first = datetime(1904, 1, 1)
+    styles, strings = _Styles(archive, first), list[str]()
+    if "xl/sharedStrings.xml" in archive:
+        strings = [_string(each) for each in archive.elements("xl/sharedStrings.xml", "si")]
+    for path, name in sheets.items():
+        if "worksheets/" in path:  # not a chart
+            yield name
+            yield from _xlsx_rows(archive, path, _Cells(strings, styles))
 
 
-def _elements(stream: IO[bytes], name: str) -> Iterator[ElementTree.Element]:
-    """The elements of a local name in a stream, each emptied when the next is wanted."""
-    for _, element in ElementTree.iterparse(stream):
-        if element.tag.endswith(name) and local(element) == name:
-            yield element
-            element.clear()
-
-
-def _string(element: ElementTree.Element) -> str:
+def _string(element: Element) -> str:
     """Text of a string, without its pronunciation."""
     parts = [each for each in element if local(each) in ("t", "r")]
-    return "".join(each.text or "" for part in parts for each in part.iter() if local(each) == "t")
+    return _squeezed("".join(each.text or "" for part in parts for each in part.iter() if local(each) == "t"))
 
 
-def _xlsx_rows(stream: IO[bytes], strings: list[str], styles: _Styles) -> Iterator[_Row]:
-    number = 0
-    for row in _elements(stream, "row"):
-        number, column, cells = int(row.get("r", number + 1)), -1, dict[int, tuple[str, bool]]()
-        for cell in row:
-            letters = re.match(r"[A-Z]*", cell.get("r", ""))[0]  # type: ignore[index] # it always matches
-            column = column + 1 if not letters else _column(letters)
-            kind = cell.get("t", "n")
-            value = next((each.text or "" for each in cell if local(each) == "v"), "")
-            if kind == "inlineStr":
-                value = "".join(_string(each) for each in cell if local(each) == "is")
-            elif kind == "s" and value:
-                value = strings[int(value)]
-            elif kind == "b":
-                value = "TRUE" if value == "1" else "FALSE"
-            elif kind == "n" and value:
-                value = styles.shown(float(value), int(cell.get("s", "0")))
-            if value.strip():
-                cells[column] = " ".join(value.split()), kind in ("s", "str", "inlineStr")
-        if cells:
-            yield number, cells
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())
 
 
+def _xlsx_rows(archive: Archive, path: str, cells: _Cells) -> Iterator[_Row]:
+    """The rows of a sheet; Expat calls for each tag, as a million elements would take seconds and memory."""
+    parser, stream = ParserCreate(), archive.open(path)
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = cells.start, cells.end
+    parser.CharacterDataHandler = cells.text
+    while block := stream.read():
+        parser.Parse(block)
+        yield from cells.taken()
+    parser.Parse(b"", True)
+    yield from cells.taken()
+
+
+class _Cells:
+    """Collects the rows of a sheet of XLSX while it is parsed."""
+
+    def __init__(self, strings: list[str], styles: _Styles):
+        self._strings, self._styles = strings, styles
+        self._names = dict[str, str]()
+        """Name of an element -> the same without its namespace."""
+        self._same = dict[tuple[int, ...], tuple[int, ...]]()
+        """Equal columns of rows are one object."""
+        self._rows, self._number, self._column = list[_Row](), 0, -1
+        self._filled, self._plain = dict[int, str](), True
+        self._parts, self._kind, self._style = list[str](), "n", ""
+        self._taking = self._spoken = False
+        """Whether text belongs to the cell, and whether it is its pronunciation."""
+
+    def taken(self) -> list[_Row]:
+        """The rows that are whole; they are given once."""
+        rows, self._rows = self._rows, []
+        return rows
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        name = self._names.get(tag) or self._names.setdefault(tag, without_namespace(tag))
+        if name == "c":
+            self._kind, self._style = attributes.get("t", "n"), attributes.get("s", "")
+            letters = attributes.get("r", "").rstrip("0123456789")
+            self._column = _column(letters) if letters else self._column + 1
+        elif name in ("v", "t"):
+            self._taking = not self._spoken
+        elif name == "row":
+            number = attributes.get("r", "")[:9]
+            self._number, self._column = int(number) if number.isdecimal() else self._number + 1, -1
+        elif name == "rPh":
+            self._spoken = True
+
+    def text(self, text: str) -> None:
+        """Text inside an element."""
+        if self._taking:
+            self._parts.append(text)
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        name = self._names[tag]
+        if name in ("v", "t"):
+            self._taking = False
+        elif name == "c":
+            if self._parts:
+                self._fill("".join(self._parts))
+                self._parts.clear()
+        elif name == "row":
+            if filled := self._filled:
+                columns = tuple(filled)
+                if any(after < before for before, after in pairwise(columns)):
+                    filled = dict(sorted(filled.items()))
+                    columns = tuple(filled)
+                columns = self._same.setdefault(columns, columns)
+                self._rows.append(_Row(self._number, columns, tuple(filled.values()), self._plain))
+                self._filled, self._plain = {}, True
+        elif name == "rPh":
+            self._spoken = False
+
+    def _fill(self, value: str) -> None:
+        kind = self._kind
+        if kind == "n":
+            value = value.strip() and self._styles.shown(value.strip(), self._style)
+        elif kind == "s":
+            value = self._strings[int(value)]
+        else:
+            value = ("FALSE", "TRUE")[value == "1"] if kind == "b" else _squeezed(value)
+        if value and self._column < _MOST_COLUMNS:
+            self._filled[self._column] = value
+            self._plain = self._plain and kind in ("s", "str", "inlineStr")
+
+
+@lru_cache(_MOST_COLUMNS)
 def _column(letters: str) -> int:
     """
     >>> _column("A"), _column("AB")
     (0, 27)
     """
     number = 0
-    for letter in letters:
+    for letter in letters[:4]:
         number = 26 * number + ord(letter) - 64
     return number - 1
 
@@ -201,23 +282,32 @@ def _column(letters: str) -> int:
 class _Styles:
     """What the formats of a workbook show of a number, as far as it matters here: dates, times, percent."""
 
-    def __init__(self, archive: ZipFile, first: datetime) -> None:
+    def __init__(self, archive: Archive, first: datetime) -> None:
         self._first = first
-        self._formats = list[tuple[int, str]]()
-        if "xl/styles.xml" not in archive.namelist():
+        self._formats = dict[str, tuple[int, str]]()
+        """Number of a style -> that of its format and its code, where they matter."""
+        if "xl/styles.xml" not in archive:
             return
-        styles = ElementTree.fromstring(archive.read("xl/styles.xml"))
-        codes = {
-            int(each.get("numFmtId", "0")): _LITERAL.sub("", each.get("formatCode", "")).lower()
-            for each in styles.iter()
-            if local(each) == "numFmt"
-        }
-        for styled in (each for group in styles if local(group) == "cellXfs" for each in group):
-            number = int(styled.get("numFmtId", "0"))
-            self._formats.append((number, codes.get(number, "")))
+        codes, styles = dict[int, str](), list[Element]()
+        for each in archive.elements("xl/styles.xml", "numFmt", "cellXfs"):
+            if local(each) == "cellXfs":
+                styles = [*each]
+            else:
+                code = each.get("formatCode", "")[:_LONGEST_FORMAT]
+                codes[int(each.get("numFmtId", "0"))] = _LITERAL.sub("", code).lower()
+        for style, each in enumerate(styles):
+            number = int(each.get("numFmtId", "0"))
+            code = codes.get(number, "")
+            if number in _PERCENT | _DATES or re.search("[%dmyhs]", code):
+                self._formats[str(style)] = number, code
 
-    def shown(self, value: float, style: int) -> str:
-        number, code = self._formats[style] if style < len(self._formats) else (0, "")
+    def shown(self, digits: str, style: str) -> str:
+        """What a number in a cell of a style shows."""
+        if style not in self._formats and len(digits) < 16 and digits.isdecimal() and digits[0] not in "0":
+            return digits
+        return self._formatted(float(digits), *self._formats.get(style, (0, "")))
+
+    def _formatted(self, value: float, number: int, code: str) -> str:
         if number in _PERCENT or "%" in code:
             return f"{_number(round(100 * value, 10))}%"
         if "general" in code or not (number in _DATES or re.search("[dmyhs]", code)):
@@ -235,33 +325,39 @@ class _Styles:
 # --- ODS: OpenDocument 1.3, part 3, 9 ---
 
 
-def _ods(content: IO[bytes]) -> Iterator[tuple[str, Iterator[_Row]]]:
+def _ods(archive: Archive) -> Iterator[str | _Row]:
     """Name and rows of each sheet."""
-    for table in _elements(content, "table"):
-        if table.tag == f"{TABLE}table":
-            yield table.get(f"{TABLE}name", ""), _ods_rows(table)
-
-
-def _ods_rows(table: ElementTree.Element) -> Iterator[_Row]:
     number = 0
-    for row in table.iter(f"{TABLE}table-row"):
-        column, cells = 0, dict[int, tuple[str, bool]]()
-        for cell in row:
-            repeated = int(cell.get(f"{TABLE}number-columns-repeated", "1"))
-            if shown := _ods_cell(cell):
-                cells |= dict.fromkeys(range(column, column + min(repeated, _MOST_REPEATED)), shown)
-            column += repeated
-        repeated = int(row.get(f"{TABLE}number-rows-repeated", "1"))
-        for again in range(min(repeated, _MOST_REPEATED) if cells else 0):
-            yield number + again + 1, cells
+    for each in archive.elements("content.xml", "table-row", begun="table"):
+        if local(each) == "table":
+            yield each.get(f"{TABLE}name", "")
+            number = 0
+            continue
+        row = _ods_row(each)
+        repeated = int(each.get(f"{TABLE}number-rows-repeated", "1"))
+        for again in range(min(repeated, _MOST_REPEATED) if row.cells else 0):
+            yield row._replace(number=number + again + 1)
         number += repeated
 
 
-def _ods_cell(cell: ElementTree.Element) -> tuple[str, bool] | None:
-    kind = cell.get(f"{OFFICE}value-type", "")
-    value = " ".join(" ".join(words(each) for each in cell if each.tag == f"{TEXT}p").split())
+def _ods_row(row: Element) -> _Row:
+    columns, cells, plain, column = list[int](), list[str](), True, 0
+    for cell in row:
+        repeated = int(cell.get(f"{TABLE}number-columns-repeated", "1"))
+        kind = cell.get(f"{OFFICE}value-type", "")
+        if column < _MOST_COLUMNS and (shown := _ods_cell(cell, kind)):
+            many = range(column, min(column + min(repeated, _MOST_REPEATED), _MOST_COLUMNS))
+            columns += many
+            cells += [shown] * len(many)
+            plain = plain and kind == "string"
+        column += repeated
+    return _Row(0, tuple(columns), tuple(cells), plain)
+
+
+def _ods_cell(cell: Element, kind: str) -> str:
+    """What a cell with a type of value shows; nothing for an empty one."""
     if kind in ("float", "currency"):
-        value = _number(float(cell.get(f"{OFFICE}value", "0")))
-    elif kind == "date":
-        value = cell.get(f"{OFFICE}date-value", "").replace("T", " ")
-    return (value, kind == "string") if value else None
+        return _number(float(cell.get(f"{OFFICE}value", "0")))
+    if kind == "date":
+        return cell.get(f"{OFFICE}date-value", "").replace("T", " ")
+    return _squeezed(" ".join(words(each) for each in cell if each.tag == f"{TEXT}p"))

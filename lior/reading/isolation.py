@@ -1,0 +1,262 @@
+"""Files that are read by a process of their own, so that none hangs, fills or ends this one.
+
+The process (:mod:`lior.reading.worker`) is started for the first file that needs it, reads one file after the
+other, and ends with this one. It gets bytes and gives documents as JSON; nothing that it sends is executed.
+After a failure the next file gets a new one. Threads that read at once have one each.
+
+It is started as a program of its own: a fork would take with it the locks that other threads hold.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import errno
+import json
+import logging
+import math
+import os
+import re
+import signal
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import IO, Any, cast
+
+import attrs
+
+from lior.errors import DataError, MissingPackage
+from lior.reading.limits import Limits, limits
+from lior.reading.skipping import SkipReason, UnreadableFile
+
+_PATIENCE = 6
+"""Times the limit of processor time that a file may take by the clock: a reader that waits for ever must end,
+one that shares the processor with other programs must not."""
+_TO_START = 120.0
+"""Seconds by the clock that the process has to start; it takes 0.2."""
+_TICK = 0.25
+"""Most seconds between two looks at the clock and at the memory."""
+_BLOCK = 1 << 20
+_PRINTED = 1000
+"""Bytes that are kept of what libraries print."""
+_NO_MEMORY = re.compile(rb"bad_alloc|MemoryError|out of memory|cannot allocate", re.IGNORECASE)
+_OBEYED = sys.platform == "linux"
+"""Whether the system holds a process to ``RLIMIT_DATA``; where it does not, the memory is looked at."""
+_LOG = logging.getLogger("lior")
+
+_idle: list[_Worker] = []
+_inside = False
+
+
+def is_inside() -> bool:
+    """Whether this is a process that reads for another one: it reads all formats itself."""
+    return _inside
+
+
+def enter() -> None:
+    """Say that this process reads for another one."""
+    global _inside
+    _inside = True
+
+
+def read_apart(data: bytes, name: str, chosen: Limits | None = None, **task: Any) -> tuple[Any, bytes]:
+    """What another process makes of the bytes of the file ``name``, as a value and as bytes.
+
+    ``task`` says what to do, as :mod:`lior.reading.worker` describes; ``chosen`` are the limits, those in
+    force if not given. What libraries log, warn of and print there is told here.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read, takes more than the limits, or crashes its reader.
+    MissingPackage
+        When a package that it needs is not installed.
+    OSError
+        When the process cannot be started.
+    """
+    worker = _idle.pop() if _idle else _Worker()
+    if not worker.is_alive():  # something ended it meanwhile
+        worker.end()
+        worker = _Worker()
+    try:
+        answer, content = worker.ask(data, chosen or limits(), {"name": name, **task})
+    except BaseException:
+        worker.end()
+        raise
+    if answer["last"]:
+        worker.end()
+    else:
+        _idle.append(worker)
+    for logger, level, message in answer["logged"]:
+        logging.getLogger(logger).log(level, "%s: %s", name, one_line(message))
+    for message in answer["warned"]:
+        warnings.warn(f"{name}: {one_line(message)}", stacklevel=2)
+    match answer["failed"]:
+        case None:
+            return answer["value"], content
+        case "missing", message:
+            raise MissingPackage(message)
+        case "refused", message:
+            raise DataError(message)
+        case reason, detail:
+            raise UnreadableFile(SkipReason(reason), detail)
+    raise AssertionError(answer["failed"])
+
+
+def one_line(text: str) -> str:
+    """A text of a library without line breaks and control characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+
+
+def mebibytes(number: float) -> str:
+    """An amount of memory as messages have it."""
+    return f"{number / (1 << 20):,.0f} MiB"
+
+
+class _Worker:
+    """The process, and the pipes to it."""
+
+    def __init__(self) -> None:
+        from selectors import EVENT_READ, DefaultSelector
+        from subprocess import PIPE, Popen
+
+        start = f"import sys; sys.path[:] = {_safe_path()!r}; from lior.reading.worker import main; main()"
+        self._process = Popen(
+            [sys.executable, "-P", "-c", start], stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd="/"
+        )
+        pipes = self._process.stdin, self._process.stdout, self._process.stderr
+        self._requests, answers, errors = self._pipes = cast("tuple[IO[bytes], ...]", pipes)
+        self._answers, self._errors = answers.fileno(), errors.fileno()
+        self._buffer, self._printed = bytearray(), bytearray()
+        self._selector = DefaultSelector()
+        for stream in (self._answers, self._errors):
+            os.set_blocking(stream, False)
+            self._selector.register(stream, EVENT_READ)
+        try:
+            self._answer(Limits(seconds=_TO_START / _PATIENCE, memory=math.inf))
+        except BaseException as error:
+            self.end()
+            if not isinstance(error, UnreadableFile):
+                raise
+            cause = one_line(self._printed.decode("utf-8", "replace"))[-200:] or str(error)
+            raise OSError(errno.ECHILD, f"the process that reads files does not start: {cause}") from error
+
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        self._selector.close()
+        for pipe in self._pipes:
+            with contextlib.suppress(OSError):  # a request that nobody reads
+                pipe.close()
+
+    def ask(self, data: bytes, chosen: Limits, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """The answer to a task, and the bytes that belong to it.
+
+        Raises ``UnreadableFile`` when the process ends, or has to be ended.
+        """
+        self._printed.clear()
+        head = {**task, "limits": attrs.asdict(chosen), "size": len(data)}
+        with contextlib.suppress(BrokenPipeError):  # that it has ended is seen below
+            self._requests.write(json.dumps(head).encode() + b"\n")
+            self._requests.write(data)
+            self._requests.flush()
+        try:
+            return self._answer(chosen)
+        finally:
+            self._look(0)  # what was printed before the answer
+            if self._printed.strip():
+                printed = one_line(self._printed.decode("utf-8", "replace"))
+                _LOG.debug("%s: its reader printed: %s", task["name"], printed)
+
+    def _answer(self, chosen: Limits) -> tuple[dict[str, Any], bytes]:
+        """The next answer."""
+        before, memory = 0 if _OBEYED else _resident(self._process.pid), chosen.memory
+        left = patience = _PATIENCE * chosen.seconds
+        head: dict[str, Any] = {}
+        last = time.monotonic()
+        while True:
+            if not head and (end := self._buffer.find(b"\n")) >= 0:
+                head = json.loads(self._buffer[:end])
+                del self._buffer[: end + 1]
+                if "seconds" in head:
+                    left, patience = (each + _PATIENCE * head["seconds"] for each in (left, patience))
+                    memory, head = max(memory, head["memory"]), {}
+                    continue
+            if head and len(self._buffer) >= head["size"]:
+                content = bytes(self._buffer)
+                self._buffer.clear()
+                return head, content
+            if not self._look(_TICK):
+                raise UnreadableFile(*self._end(chosen))
+            now = time.monotonic()
+            left -= min(now - last, 2 * _TICK)  # what was stopped goes on where it was
+            last = now
+            if left < 0:
+                raise UnreadableFile(SkipReason.TOO_SLOW, f"{patience:.0f} s by the clock")
+            if not _OBEYED and _resident(self._process.pid) - before > memory:
+                raise UnreadableFile(SkipReason.TOO_MUCH_MEMORY, mebibytes(memory))
+
+    def _look(self, seconds: float) -> bool:
+        """Take what the process sends within some seconds; whether it still can."""
+        for key, _ in self._selector.select(seconds):
+            block = os.read(key.fd, _BLOCK)
+            if key.fd == self._answers:
+                if not block:
+                    return False
+                self._buffer += block
+            elif block:
+                self._printed += block[: _PRINTED - len(self._printed)]
+            else:
+                self._selector.unregister(key.fd)
+        return True
+
+    def _end(self, chosen: Limits) -> tuple[SkipReason, str]:
+        """Why the process has ended, or closed its pipe."""
+        with contextlib.suppress(Exception):
+            self._process.wait(_TICK)
+        self._look(0)
+        code = self._process.poll()
+        if code == -signal.SIGPROF:
+            return SkipReason.TOO_SLOW, f"{chosen.seconds:g} s"
+        if _NO_MEMORY.search(self._printed):
+            return SkipReason.TOO_MUCH_MEMORY, mebibytes(chosen.memory)
+        ended = code is not None and code < 0
+        return SkipReason.READER_CRASHED, (
+            (signal.strsignal(-code) or f"signal {-code}").lower() if code and ended else f"exit code {code}"
+        )
+
+
+def _safe_path() -> list[str]:
+    """Where this process imports from, without the working directory that Python itself puts there.
+
+    A file may lie beside a module that it brings; one that the user's own path has stays.
+    """
+    try:
+        here = str(Path.cwd())
+    except OSError:  # it is gone
+        here = ""
+    added = not sys.flags.safe_path and sys.path[:1] in ([""], [here])
+    return [str(Path(here, place)) for place in sys.path[added:] if place]
+
+
+def _resident(process: int) -> int:
+    """Resident memory of a process in bytes; 0 where it cannot be told."""
+    from subprocess import run
+
+    found = run(["ps", "-o", "rss=", "-p", str(process)], capture_output=True, check=False).stdout
+    return 1024 * int(found) if found.strip().isdigit() else 0
+
+
+def _end_idle() -> None:
+    while _idle:
+        _idle.pop().end()
+
+
+atexit.register(_end_idle)
+os.register_at_fork(after_in_child=_idle.clear)

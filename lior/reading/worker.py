@@ -1,0 +1,189 @@
+"""The process that reads files for another one (:mod:`lior.reading.isolation`).
+
+A request is a line of JSON, then as many bytes as its ``size`` says: those of a file. It has the ``name`` of
+the file, the ``limits``, and either ``reader``, the name of an installed one, or ``limit``, the most bytes of
+a file that is decompressed. An answer is of the same form.
+
+- Time is that of the processor, by a timer of the process: the result does not depend on how busy the machine
+  is. The signal ends the process, also inside a library.
+- Memory is ``RLIMIT_DATA``: all that the process may write to. A library that gets none fails or aborts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import os
+import resource
+import select
+import signal
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any, BinaryIO
+
+from lior.errors import LiorError, MissingPackage
+from lior.plugins.registry import registry
+from lior.reading import isolation
+from lior.reading.compression import decompress
+from lior.reading.limits import Limits, limited_by, raised_by
+from lior.reading.parsing import parse_with
+from lior.reading.skipping import SkipReason, UnreadableFile
+from lior.reading.structure import as_json
+
+_MOST = 20
+"""Lines of libraries that are kept for a file."""
+_LEFT = 0.5
+"""Share of the limit of memory that may stay taken after a file; then the next one gets a new process."""
+_TIMES = 4
+"""Bytes of an answer for each character that is allowed: cells, places and lines stand beside the text."""
+
+
+def main() -> None:
+    """Answer requests at standard input until it ends."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # what a library prints is no answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    Thread(target=_end_with, args=(requests.fileno(),), daemon=True).start()
+    isolation.enter()
+    held, (logged, warned) = _Held(answers), _listened()
+    _send(answers, {})
+    while line := requests.readline():
+        task, before = json.loads(line), _data_bytes()
+        data, chosen = requests.read(task["size"]), Limits(**task["limits"])
+        with limited_by(chosen), held.to(chosen, before):
+            answer, content = _answer(data, task, chosen)
+        data = b""
+        answer["logged"], answer["warned"] = logged, warned[:_MOST]
+        answer["last"] |= held.keeps_much(len(content))
+        _send(answers, answer, content)
+        logged.clear()
+        warned.clear()
+
+
+def _answer(data: bytes, task: dict[str, Any], chosen: Limits) -> tuple[dict[str, Any], bytes]:
+    """What is sent for a file."""
+    value, content, failed = None, b"", None
+    try:
+        if "reader" in task:
+            reader = registry.get("reader", task["reader"])()
+            documents = parse_with(reader, data, task["name"])
+            if sum(len(each.text) for each in documents) > chosen.characters:
+                raise _too_much_text(chosen)
+            content = as_json(documents)
+            if len(content) > _TIMES * chosen.characters:
+                raise _too_much_text(chosen)
+        else:
+            content, value = decompress(data, task["name"], limit=task["limit"])
+    except (LiorError, MemoryError) as error:
+        content = b""
+        failed = _failure(error, chosen)
+    last = failed is not None and failed[0] == SkipReason.TOO_MUCH_MEMORY
+    return {"value": value, "failed": failed, "last": last}, content
+
+
+def _failure(error: BaseException, chosen: Limits) -> tuple[str, str]:
+    """What an error says, as it is sent."""
+    cause: BaseException | None = error
+    while cause:  # readers take whatever a library raises for damage of the file
+        if isinstance(cause, MemoryError):
+            return SkipReason.TOO_MUCH_MEMORY, isolation.mebibytes(chosen.memory)
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, UnreadableFile):
+        return error.reason, error.detail
+    return "missing" if isinstance(error, MissingPackage) else "refused", str(error)
+
+
+def _too_much_text(chosen: Limits) -> UnreadableFile:
+    return UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{chosen.characters / 1e6:,.0f} million characters")
+
+
+# --- limits ---
+
+
+class _Held:
+    """Keeps this process to the limits of a file."""
+
+    def __init__(self, answers: BinaryIO) -> None:
+        self._answers = answers
+        self._usual = resource.getrlimit(resource.RLIMIT_DATA)
+        self._first = self._before = _data_bytes()
+        self._memory = math.inf
+        raised_by(self._raise)
+
+    @contextlib.contextmanager
+    def to(self, chosen: Limits, before: int) -> Iterator[None]:
+        """Put limits in force; ``before`` the file the process had so many bytes of memory."""
+        self._before, self._memory = before, chosen.memory
+        self._set_memory()
+        if chosen.seconds < math.inf:
+            signal.setitimer(signal.ITIMER_PROF, chosen.seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            resource.setrlimit(resource.RLIMIT_DATA, self._usual)
+
+    def keeps_much(self, sent: int) -> bool:
+        """Whether much memory stays taken, beside ``sent`` bytes that are sent."""
+        return _data_bytes() - sent - self._first > _LEFT * self._memory
+
+    def _set_memory(self) -> None:
+        if self._memory < math.inf:
+            hard = self._usual[1]
+            most = int(self._before + self._memory)
+            soft = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+    def _raise(self, seconds: float, memory: float) -> None:
+        if left := signal.getitimer(signal.ITIMER_PROF)[0]:
+            signal.setitimer(signal.ITIMER_PROF, left + seconds)
+        self._memory = max(self._memory, memory)
+        self._set_memory()
+        _send(self._answers, {"seconds": seconds, "memory": memory})
+
+
+def _data_bytes() -> int:
+    """Bytes that count for ``RLIMIT_DATA``; 0 where the system does not tell, and does not obey it either."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    return 1024 * int(status.partition("VmData:")[2].split()[0])
+
+
+# --- pipes ---
+
+
+def _send(answers: BinaryIO, answer: dict[str, Any], content: bytes = b"") -> None:
+    answers.write(json.dumps({**answer, "size": len(content)}).encode() + b"\n")
+    answers.write(content)
+    answers.flush()
+
+
+def _end_with(requests: int) -> None:
+    """End this process when the other one has, whatever a reader does."""
+    waiting = select.poll()
+    waiting.register(requests, 0)  # only that the pipe has no writer any more
+    waiting.poll()
+    os._exit(0)
+
+
+def _listened() -> tuple[list[tuple[str, int, str]], list[str]]:
+    """Lists to which what libraries log and warn of is added."""
+    logged, warned = list[tuple[str, int, str]](), list[str]()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if len(logged) < _MOST:
+                logged.append((record.name, record.levelno, record.getMessage()))
+
+    logging.getLogger().addHandler(Listener())
+    warnings.showwarning = lambda message, *_: warned.append(str(message))
+    return logged, warned
