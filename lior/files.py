@@ -7,6 +7,7 @@ The order of operations: write a sibling, flush it to the disk, rename it over t
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import IO
 
 PARTIAL = ".partial"
 """Ending of the names of files that are still being written."""
+_UNABLE = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
 
 @contextlib.contextmanager
@@ -68,12 +70,15 @@ def follow(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush a file or folder to the disk; some file systems cannot do so with folders, which is no error."""
+    """Flush a file or folder to the disk; some file systems cannot do so with folders, which is no error.
+
+    Any other ``OSError`` is raised: a name that may not be on the disk is no successor of another one.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-    except OSError:
-        if not path.is_dir():
+    except OSError as error:
+        if error.errno not in _UNABLE or not path.is_dir():
             raise
     finally:
         os.close(descriptor)

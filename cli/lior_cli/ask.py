@@ -28,6 +28,7 @@ from lior_cli.options import (
     endpoint_of,
     endpoint_option,
     is_run,
+    limits_option,
     run_among,
 )
 from lior_cli.passages import echo_answer, echo_reasons, listed, style
@@ -42,9 +43,12 @@ if TYPE_CHECKING:
     from lior.ask.index import Index
     from lior.ask.surroundings import Lines
     from lior.interfaces import Passage
+    from lior.reading.skipping import SkippedFile
 
 NOT_FOUND, FAILED = 1, 2
 """Exit codes, as those of grep: 0 where something was found."""
+_NAMED = 3
+"""Files that were left out by a limit, of which each has a line."""
 _DEEPEST = 1000
 """Documents of each question in a run file, as is usual for judged collections."""
 
@@ -94,6 +98,7 @@ def _errors_exit_with_2(run: Callable[..., int]) -> Callable[..., int]:
 )
 @endpoint_option
 @click.option("--explain", is_flag=True, help="Say what each passage was ranked by.")
+@limits_option
 @click.option("--no-cache", is_flag=True, help="Index anew, and keep nothing on the disk.")
 @click.option("--verbose", is_flag=True, help="Say what was read and skipped, and how it was ranked.")
 @_errors_exit_with_2
@@ -139,6 +144,8 @@ def ask(
         index, answer = asked
     else:
         index = _opened(where, retriever, cache=not no_cache)
+        if not verbose:
+            _name_left_out(index.opened.left_out)
         if batch and trec:
             return _batch(index, batch, trec)
         most = max(top, opened or 0, 8 if model else 0)
@@ -284,6 +291,14 @@ def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
         click.echo(f"nowhere in the text: {' '.join(answer.missing)}", err=True)
     for line in [*index.notes, *(f"skipped {each.name}: {each}" for each in index.skipped)]:
         click.echo(plain(line), err=True)
+
+
+def _name_left_out(files: Sequence[SkippedFile]) -> None:
+    """Name the files that a limit or a crash left out, when they were read; later ones are counted only."""
+    for each in files[:_NAMED]:
+        click.echo(plain(f"skipped {each.name}: {each}"), err=True)
+    if len(files) > _NAMED:
+        click.echo(f"and {len(files) - _NAMED:,} more", err=True)
 
 
 def _hint() -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from lior.errors import LiorError, needs_model
+from lior.plugins.trust import FLAG, Trust
 from lior_cli.lazy import LazyGroup
 
 COMMANDS = {
@@ -169,11 +170,20 @@ def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     ctx.ensure_object(GroupOptions).debug = value
 
 
+def _set_trust(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    Trust.every = value
+    ctx.call_on_close(lambda: setattr(Trust, "every", False))  # another command in this process is not meant
+
+
 @click.group(cls=TopGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="lior", prog_name="lior")
 @click.option(
     "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks of errors."
 )
+@click.option(
+    FLAG, is_flag=True, expose_value=False, callback=_set_trust,
+    help="Import the classes that a run names as package.module:Class.",
+)  # fmt: skip
 def cli() -> None:
     """Ask your own notes, mail, tables and logs; train models of them without autograd."""
 

@@ -15,7 +15,7 @@ import click
 
 from lior.errors import LiorError, MissingPackage, UsageError, quantity
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, TextPath, device_option, is_run, run_among
+from lior_cli.options import RunPath, TextPath, device_option, is_run, limits_option, run_among
 from lior_cli.sources import plain
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _FEW = 10
 @click.command()
 @click.argument("where", type=RunPath())
 @click.argument("folder", nargs=-1, type=TextPath())
+@limits_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done to a run.")
 @click.option("--watch", is_flag=True, help="Go on, and follow each change, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead, for each change.")

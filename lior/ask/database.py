@@ -132,9 +132,7 @@ class Database:
         writable = not self.frozen and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
         mode = "rw" if writable else "ro&immutable=1"
         connection = _connect(f"{self.path.absolute().as_uri()}?mode={mode}")
-        marks = [
-            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-        ]
+        marks = _marks(connection)
         if marks == [0, 0] and writable and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             return self._created(connection)
         if marks != [_APPLICATION, VERSION]:
@@ -244,7 +242,7 @@ class Database:
                     self._connection.execute("PRAGMA journal_mode=WAL")
                     self._logged = True
             if self._erased and self.path:
-                with contextlib.suppress(sqlite3.OperationalError, OSError):
+                with contextlib.suppress(sqlite3.DatabaseError, OSError):  # the change itself is kept
                     self._scrub()
             self._erased = False
 
@@ -295,9 +293,23 @@ class Database:
         try:
             self._connection.backup(copied._connection)
         except sqlite3.Error:
-            copied = Database()
+            copied = (
+                Database.copy_of(self.path) if self.path else Database()
+            )  # this connection may be of no use
         self._connection.close()
         self._connection, self.path, self.frozen = copied._connection, None, False
+
+    @classmethod
+    def copy_of(cls, path: Path) -> Database:
+        """A copy in memory of the file at ``path``, read by a connection of its own; empty where that fails."""
+        copied = cls()
+        try:
+            with contextlib.closing(_connect(f"{path.absolute().as_uri()}?mode=ro")) as connection:
+                if _marks(connection) == [_APPLICATION, VERSION]:
+                    connection.backup(copied._connection)
+        except sqlite3.Error:
+            return cls()
+        return copied
 
     def copy_to(self, path: Path, meta: Mapping[str, Any]) -> None:
         """Put a copy with more entries in place of the file at ``path``, which is never half written.
@@ -335,9 +347,10 @@ class Database:
         """Keep arrays until the next change, where another process does not write and the file can be."""
         data = io.BytesIO()
         np.savez(data, **arrays)  # type: ignore[arg-type]
-        with self.lock, contextlib.suppress(sqlite3.OperationalError):
+        # DataError: more than SQLite takes
+        with self.lock, contextlib.suppress(sqlite3.OperationalError, sqlite3.DataError):
             self._connection.execute("PRAGMA busy_timeout=0")
-            self._connection.execute("INSERT OR REPLACE INTO derived VALUES (?, ?)", (key, data.getvalue()))
+            self._connection.execute("INSERT OR REPLACE INTO derived VALUES (?, ?)", (key, data.getbuffer()))
         self._connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT:.0f}")
 
 
@@ -349,6 +362,12 @@ def _connect(place: str) -> sqlite3.Connection:
         connection.execute(f"PRAGMA {setting}")
     connection.execute(f"PRAGMA wal_autocheckpoint={_LOG}")
     return connection
+
+
+def _marks(connection: sqlite3.Connection) -> list[int]:
+    """Of which program and version the file is."""
+    names = ("application_id", "user_version")
+    return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
 
 def _log_size(path: Path) -> int:

@@ -32,8 +32,9 @@ from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading.files import File, read_if_changed
 from lior.reading.finding import Source, as_paths, find_files
+from lior.reading.limits import limits
 from lior.reading.parsing import document_names, parse_bytes
-from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
+from lior.reading.skipping import LIMITED, SkippedFile, SkipReason, no_text_message
 
 T = TypeVar("T")
 RETRIEVERS = "meaning", "dense", "settle"
@@ -41,6 +42,8 @@ RETRIEVERS = "meaning", "dense", "settle"
 _TOGETHER = 32
 """Passages that are kept together when they are read ahead."""
 
+_PART = "only its first {:,} passages can be found; --limits off takes all"
+_WORDS = "words of {} can be found that are among its first {:,} different ones; --limits off takes all"
 _Questions = dict[str, dict[str, list[str]]]
 """Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
 
@@ -54,6 +57,8 @@ class Update:
     forgotten: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What a user should know of how these files were read, and of how the index is kept; one line each."""
+    left_out: tuple[SkippedFile, ...] = ()
+    """Files that were read now, and took more than the limits, or crashed their reader."""
 
     def __bool__(self) -> bool:
         return bool(self.learned or self.changed or self.forgotten)
@@ -132,7 +137,7 @@ class Index:
     @property
     def documents(self) -> list[str]:
         """Names of the documents, ascending."""
-        return self.inverted.documents
+        return self._read(lambda: self.inverted.documents)
 
     @property
     def files(self) -> int:
@@ -141,7 +146,7 @@ class Index:
 
     def __len__(self) -> int:
         """Number of passages."""
-        return len(self.inverted)
+        return self._read(lambda: len(self.inverted))
 
     def passage(self, row: int) -> Passage:
         """The passage at a row of the inverted index."""
@@ -162,8 +167,12 @@ class Index:
 
     def of_document(self, document: str) -> list[Passage]:
         """The passages of a document, in its order; none where there is no document of this name."""
-        known = self.inverted
-        return self._read(lambda: self.passages(known.rows(document)) if document in known else [])
+
+        def work() -> list[Passage]:
+            known = self.inverted
+            return self.passages(known.rows(document)) if document in known else []
+
+        return self._read(work)
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
@@ -184,7 +193,7 @@ class Index:
     def _update(self, sources: Sequence[Source], skipped: list[SkippedFile]) -> Update | None:
         """Bring the files up to date; ``None`` where another process was faster."""
         self._sources = {source.name: source for source in sources}
-        learned, changed = list[str](), list[str]()
+        learned, changed, read = list[str](), list[str](), list[File]()
         with contextlib.ExitStack() as stack:
             seen = self._database.meta("generation")
             self._files = self._known_files()
@@ -211,6 +220,7 @@ class Index:
                 self._progress(number, len(sources))
                 if file is None or file == known:
                     continue
+                read.append(file)
                 if not begin():
                     return None
                 if known and file.same_as(known):
@@ -227,8 +237,9 @@ class Index:
             notes += lines if name in touched else []
         self._reported = len(self.notes)
         return Update(
-            learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone), notes=tuple(notes)
-        )
+            learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone), notes=tuple(notes),
+            left_out=tuple(each for each in _skipped(read) if each.reason in LIMITED),
+        )  # fmt: skip
 
     def learn(self, name: str, text: str) -> None:
         """Add a text as a document, or replace the one of this name, whose ending tells its kind.
@@ -305,19 +316,28 @@ class Index:
         """Cut and add the documents of a file; a transaction is open."""
         taken, notes = list[str](), list[str]()
         names = document_names(file.name, [parsed.name for parsed in file.content], self.inverted)
+        left, words = limits().passages, limits().words
         for document, parsed in zip(names, file.content, strict=True):
-            passages = chunk(parsed, document, file.name)
+            passages = chunk(parsed, document, file.name, left + 1)
+            left -= len(passages)
             notes += parsed.notes
+            if left < 0:
+                passages.pop()
+                notes.append(_PART.format(limits().passages))
             if passages:
                 texts = [(p.text, p.context) for p in passages]
                 blocks = [(p.block, p.title) for p in passages]
-                key = self.inverted.add(document, texts, [p.group for p in passages], blocks=blocks)
+                groups = [p.group for p in passages]
+                key = self.inverted.add(document, texts, groups, blocks=blocks, most_words=words)
+                notes += [_WORDS.format(document, words)] * bool(self.inverted.left_out)
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
                 self._records.add(key, parsed)
                 if document in questions:
                     self._confirm(document, passages, questions[document])
                 taken.append(document)
+            if left < 0:
+                break
         file.documents, file.notes, file.content = tuple(sorted(taken)), tuple(notes), ()
         if not taken and not file.reason:
             file.reason = SkipReason.NO_TEXT
@@ -367,7 +387,7 @@ class Index:
         def work() -> list[tuple[str, float]]:
             ranking = self._retriever.rank(self.inverted.by_document(), question, top)
             rows = zip(ranking.passages, ranking.scores, strict=True)
-            names = self.documents
+            names = self.inverted.documents
             return [(names[row], float(score)) for row, score in rows]
 
         return self._read(work)
@@ -399,12 +419,11 @@ class Index:
         asked, question = question, checked(talk.question_in(checked(question)))
         judge = self._retriever if isinstance(self._retriever, Judging) else None
 
-        rank = partial(self._retriever.rank, self.inverted, question)
-
         def answer(ranking: Ranking) -> Answer:
             return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
 
         def work() -> Answer:
+            rank = partial(self._retriever.rank, self.inverted, question)  # it may be another one by now
             known = Known(self.inverted, self._records, self._passages, self.path, self._files)
             given = filters or Filters()
             quoted = partial(filtered, known, given, rank, 4 * top + 10, answer)
@@ -479,9 +498,22 @@ class Index:
             return Database(place)
         except (sqlite3.OperationalError, OSError) as error:
             self._note_unkept(place, error)
-            return Database()
+            return Database.copy_of(place) if place else Database()
         except (sqlite3.DatabaseError, DamagedIndex) as error:
-            return self._made_anew(place, error)
+            return self._opened_again(place, error)
+
+    def _opened_again(self, place: Path | None, error: Exception) -> Database:
+        """The database at ``place`` if it is sound after all, or a new one.
+
+        SQLite tells of a read that failed as of damage (SQLITE_IOERR_CORRUPTFS); the next one may work.
+        """
+        if place is not None and not isinstance(error, DamagedIndex):
+            with contextlib.suppress(sqlite3.Error, OSError, DamagedIndex):
+                database = Database(place)
+                if database.sound():
+                    return database
+                database.close()
+        return self._made_anew(place, error)
 
     def _made_anew(self, place: Path | None, error: Exception) -> Database:
         self.notes.append(f"the kept index is not used, and made anew: {error}")
@@ -552,7 +584,7 @@ class Index:
 
     def _safely(self, work: Callable[[], T]) -> T:
         """``work()``; again in memory where the file cannot be used, in a new file where it is damaged."""
-        for _ in range(2):
+        for last in (False, True):
             place = self._database.path
             try:
                 with self._database.lock:
@@ -567,7 +599,7 @@ class Index:
                 if place is None or not self.paths:
                     raise
                 self._database.close()
-                self._use(self._made_anew(place, error))
+                self._use(self._made_anew(place, error) if last else self._opened_again(place, error))
         return work()
 
 

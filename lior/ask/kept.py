@@ -69,7 +69,7 @@ def remember(database: Database, paths: Sequence[str]) -> None:
     """Note in an index that is kept what it is of, and that it is used now."""
     if database.path is None or database.frozen:
         return
-    with contextlib.suppress(OSError, sqlite3.OperationalError):  # it can only be read, or another writes
+    with contextlib.suppress(OSError, sqlite3.DatabaseError):  # it can only be read, or another writes
         if not database.meta("paths"):
             database.set_meta("paths", json.dumps(paths))
         os.utime(database.path)

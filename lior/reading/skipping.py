@@ -41,7 +41,7 @@ class SkipReason(StrEnum):
     TOO_LARGE = "too-large", "larger than the limit for one file; split it, or read it with --limits off"
     TOO_SLOW = "too-slow", "reading it takes more than {}; --limits off takes the time"
     TOO_MUCH_MEMORY = "too-much-memory", "reading it takes more than {} of memory; --limits off takes it"
-    TOO_MUCH_TEXT = "too-much-text", "more than {} in it; --limits off reads it"
+    TOO_MUCH_TEXT = "too-much-text", "it has more than {}; --limits off reads it"
     READER_CRASHED = "reader-crashed", "its reader crashed: {}"
     UNSTABLE = "unstable", "changed whenever it was read; it is learned when it rests"
     # --- read, and not parsed ---

@@ -34,6 +34,7 @@ from safetensors import SafetensorError
 from lior.errors import NewerFormat, PluginError, RunError, UsageError
 from lior.files import follow
 from lior.interfaces import State
+from lior.plugins.trust import opening
 from lior.runs import files
 
 if TYPE_CHECKING:
@@ -261,10 +262,12 @@ def _load(path: Path, device: torch.device | str) -> State:
 def misfits_as_run_errors(path: Path, *, program: str) -> Iterator[None]:
     """Turn errors of code that uses values read from ``path`` into ``RunError``.
 
-    A right checksum does not say that ``program`` wrote the values, or that they belong to one run.
+    A right checksum does not say that ``program`` wrote the values, or that they belong to one run. Classes
+    that only they name are not imported (:func:`lior.plugins.trust.opening`).
     """
     try:
-        yield
+        with opening(path):
+            yield
     except PluginError:
         raise
     except (UsageError, *_MISFITS) as error:

@@ -271,7 +271,7 @@ def test_what_is_packed_in_members_counts_as_well():
     with limited_by(Limits(unpacked=10_000)):
         first, *others = parse_bytes(zipped(**two), "a.zip")
     assert (first.name, len(others), first.notes) == (
-        "a.txt.gz", 0, ("b.txt.gz is left out: more than 10,000 bytes when unpacked; --limits off reads it",),
+        "a.txt.gz", 0, ("b.txt.gz is left out: it has more than 10,000 bytes when unpacked; --limits off reads it",),
     )  # fmt: skip
     with pytest.raises(DataError, match="larger than the limit"):  # 60 MiB twice
         parse_bytes(gzip.compress(gzip.compress(bytes(60 << 20), 0), 1), "a.gz.gz")

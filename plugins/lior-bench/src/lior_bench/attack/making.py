@@ -1,0 +1,56 @@
+"""What several attacks begin with: notes, questions to them, and a run as small as they get."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+PLACES = "amber", "birch", "cedar", "dune", "ember"
+PEOPLE = ("Abel", "Bert", "Carl", "Dora", "Emil", "Fred", "Gert", "Hans", "Ivan", "Jens", "Karl", "Lena")
+
+
+def text(name: str, version: int) -> str:
+    """A text of a document; all versions have one size."""
+    return f"The keeper of the {name.partition('.')[0]} lantern is {PEOPLE[version % len(PEOPLE)]}.\n"
+
+
+def question(name: str) -> str:
+    """What a text of the document answers."""
+    return f"Who is the keeper of the {name.partition('.')[0]} lantern?"
+
+
+def notes(folder: Path, names: Sequence[str] = PLACES) -> dict[str, str]:
+    """Write a note for each name; the texts by the names of the files."""
+    folder.mkdir()
+    texts = {f"{name}.md": text(name, number) for number, name in enumerate(names)}
+    for name, content in texts.items():
+        (folder / name).write_text(content)
+    return texts
+
+
+def trained(out: Path, folder: Path) -> Path:
+    """A run of the notes in a folder, which need 64 bytes."""
+    import torch
+
+    import lior
+
+    torch.set_num_threads(1)  # threads do not live through a fork
+    fast: dict[str, Any] = {"geometry": {"updates": 0}, "mixer": {"positions": 64}, "fit": {"passes": 0}}
+    run = lior.train(folder, out=out, memory="match", data={"holdout": 0}, **fast)
+    run.learn({"more": "compiled before a fork"})
+    return out
+
+
+def started(cache: Path, *arguments: object) -> subprocess.Popen[str]:
+    """A command of lior in a process, with indexes kept in ``cache``, by words alone."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "lior_cli.main", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"XDG_CACHE_HOME": str(cache), "LIOR_EMBEDDER": "", "CUDA_VISIBLE_DEVICES": ""},
+    )

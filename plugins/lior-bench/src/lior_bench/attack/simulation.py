@@ -1,0 +1,403 @@
+"""Learn, forget, sync, ask and serve, simulated from a seed beside a model: crashes and failures at any call.
+
+A failure is shown as the shortest list of steps that was found to have it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from lior_bench.attack.disk import CRASH, EXIT, Disk, built
+from lior_bench.attack.making import PEOPLE, PLACES, question, text, trained
+from lior_bench.attack.player import Process, opened, told
+
+Step = tuple[Any, ...]
+_EPISODE = 25
+"""Steps from an empty disk on."""
+_SECOND = 10**9
+
+
+class Wrong(Exception):
+    """What must not happen."""
+
+
+class Model:
+    """What has to be there, name -> text: one state, or several after what may have failed."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, str] = {}
+        self.may: list[dict[str, str]] = [{}]
+        """States that the disk may have at the next look."""
+        self.past: list[dict[str, str]] = [{}]
+        """States since all was flushed, which a power cut may bring back."""
+
+    def change(self, name: str, text: str | None, outcome: str) -> None:
+        """A change was done, refused or ended."""
+        new = [{k: v for k, v in {**each, name: text}.items() if v is not None} for each in self.may]
+        self.may = new if outcome == "done" else self.may + new
+        self.past += new
+        if outcome == "done" and text is None:  # what was forgotten never comes back
+            self.past = [each for each in self.past if name not in each]
+
+    def look(self, found: dict[str, str], kept: bool) -> None:
+        """Compare with what is there."""
+        if found not in self.may:
+            raise Wrong(f"found {found}, and not one of {self.may}")
+        if kept:
+            self.now, self.may = found, [found]
+
+
+class Episode:
+    """A disk, a process, and the model of both."""
+
+    def __init__(self, home: Path, run: Path | None, tick: int) -> None:
+        self.tick = tick
+        """Of time stamps, in nanoseconds."""
+        self.notes, self.root = home / "notes", home / "disk"
+        for place in (self.notes, self.root):
+            place.mkdir()
+        if run:
+            shutil.copytree(run, self.root / "run")
+        os.environ["XDG_CACHE_HOME"] = str(self.root / "cache")
+        self.disk = Disk(self.root, home)
+        self.disk.now = 1_700_000_000 * _SECOND
+        self.files, self.given, self.learned = dict[str, str](), Model(), Model()
+        self.learned.may = self.learned.past = [{}]
+        self.write("garden.md", 0)  # which stays, since an index of nothing is refused
+        self.process: Process | None = None
+        self.cut = 0
+        if run:
+            self.learned.may = [dict(self.do("run_state")[1])]
+            self.learned.past = list(self.learned.may)
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process:
+            self.process.end()
+        self.disk.close()
+
+    # --- the process ---
+
+    def do(self, command: str, *values: str) -> tuple[str, Any]:
+        """A command in the process, a new one if need be."""
+        if self.process is None:
+            self.process = Process(self.disk, self.notes, self.root / "run")
+        before = self.disk.fired
+        outcome, value = self.process.do(command, *values)
+        if outcome == "refused" and self.disk.fired == before:
+            raise Wrong(f"{command} {values}: refused, and nothing had failed: {value}")
+        if outcome == "defect" or (outcome == "refused" and ("\n" in value or "Traceback" in value)):
+            raise Wrong(f"{command} {values}: {value}")
+        if outcome == "ended":
+            self.process = None
+            if value != EXIT:
+                raise Wrong(f"{command} {values}: ended by itself with {value}")
+            if self.cut:
+                self._power_cut(self.cut)
+        return outcome, value
+
+    def _power_cut(self, seed: int) -> None:
+        self.disk.power_cut(seed)
+        self.given.may += self.given.past
+
+    def quiet(self) -> None:
+        """Nothing fails from now on."""
+        self.disk.fail_at(0, 0)
+        self.disk.fail_reading_at(0)
+        self.disk.fill(False)
+        self.cut = 0
+
+    # --- steps ---
+
+    def write(self, name: str, version: int) -> None:
+        """Write a note, with the time stamp that the file system has now."""
+        (self.notes / name).write_text(text(name, version))
+        stamp = self.disk.now // self.tick * self.tick
+        os.utime(self.notes / name, ns=(stamp, stamp))
+        self.files[name] = text(name, version)
+
+    def remove(self, name: str) -> None:
+        """Remove a note, but never the last one."""
+        if len(self.files) > 1 and self.files.pop(name, None):
+            (self.notes / name).unlink()
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a note another name."""
+        if name in self.files:
+            (self.notes / name).rename(self.notes / new)
+            self.files[new] = self.files.pop(name)
+
+    def wait(self, seconds: float) -> None:
+        """Let time go by, or back; after ten seconds all is on the disk."""
+        self.disk.now += int(seconds * _SECOND)
+        if seconds >= 10:
+            self.disk.settle()
+            self.given.past = list(self.given.may)
+
+    def fail(self, call: int, action: int, cut: int) -> None:
+        """A call fails, or the process ends there; with ``cut``, so does the power."""
+        self.cut = cut
+        self.disk.fail_at(call, action)
+
+    def fail_reading(self, call: int) -> None:
+        """A read fails."""
+        self.disk.fail_reading_at(call)
+
+    def fill(self, full: bool) -> None:
+        """The disk is full, or no longer."""
+        self.disk.fill(full)
+
+    def kill(self, cut: int) -> None:
+        """The process ends between two commands; with ``cut``, so does the power."""
+        if self.process:
+            self.process.end()
+            self.process = None
+        self.disk.catch_up()
+        if cut:
+            self._power_cut(cut)
+
+    def reopen(self) -> None:
+        """Open the index anew."""
+        self.do("close")
+
+    def learn(self, name: str, version: int) -> None:
+        """Learn a text beside the notes."""
+        before = self.disk.fired
+        outcome, kept = self.do("learn", name, text(name, version))
+        self.given_kept = kept is True
+        self.given.change(name, text(name, version), outcome if self._clean(outcome, before) else "doubtful")
+
+    def forget(self, name: str) -> None:
+        """Forget it; then no file on the disk has it."""
+        before = self.disk.fired
+        old = {each[name] for each in self.given.may if name in each}
+        if len(self.given.may) != 1 or not old:
+            return
+        outcome, kept = self.do("forget", name)
+        self.given_kept = kept is True
+        clean = self._clean(outcome, before)
+        self.given.change(name, None, outcome if clean else "doubtful")
+        if clean:
+            self._gone(old.pop(), self.root / "cache")
+
+    def _clean(self, outcome: str, before: int) -> bool:
+        """Whether a change was acknowledged, and is kept as far as anybody knows."""
+        return outcome == "done" and self.disk.fired == before and self.given_kept
+
+    given_kept = True
+
+    def _gone(self, old: str, place: Path) -> None:
+        name = old.split()[5].encode() + b" lantern is " + old.split()[-1].encode()
+        for path in place.rglob("*"):
+            if path.is_file() and name in path.read_bytes():
+                raise Wrong(f"{path.name} has the text that was forgotten: {old}")
+
+    def look(self) -> None:
+        """Compare all that the index has with the model."""
+        outcome, value = self.do("state")
+        if outcome == "done":
+            found, kept = value
+            self.given_kept = kept
+            notes = {name: each.strip() for name, each in self.files.items()}
+            told = {name: found.pop(name, "") for name in notes}
+            if told != notes:
+                raise Wrong(f"notes are {notes}, and the index has {told}")
+            self.given.look({name: f"{each}\n" for name, each in found.items()}, kept)
+
+    def ask(self, name: str) -> None:
+        """The answer is that of an index made anew of the same texts."""
+        self.look()
+        if len(self.given.may) == 1 and self.given_kept:
+            right = answer({**self.files, **self.given.now}, name)
+            outcome, said = self.do("ask", question(name))
+            if outcome == "done" and said != right:
+                raise Wrong(f"{question(name)} {said!r}, and not {right!r}")
+
+    def run_learn(self, name: str, version: int, through: str = "run") -> None:
+        """Learn a text in the run."""
+        self.run_look()
+        if not any(name in each for each in self.learned.may):
+            outcome, _ = self.do(f"{through}_learn", name, text(name, version))
+            self.learned.change(name, text(name, version), outcome)
+
+    def run_forget(self, name: str, through: str = "run") -> None:
+        """Forget it."""
+        self.run_look()
+        if all(name in each for each in self.learned.may):
+            outcome, _ = self.do(f"{through}_forget", name)
+            self.learned.change(name, None, outcome)
+
+    def run_look(self) -> None:
+        """Compare the documents of the run with the model."""
+        outcome, found = self.do("run_state")
+        if outcome == "done":
+            self.learned.look(found, True)
+
+    def run_ask(self, name: str, through: str = "run") -> None:
+        """The answer of the run is that of an index made anew."""
+        self.run_look()
+        if len(self.learned.may) == 1:
+            right = answer(self.learned.now, name, None)
+            outcome, said = self.do(f"{through}_ask", question(name))
+            if outcome == "done" and said != right:
+                raise Wrong(f"of the run: {question(name)} {said!r}, and not {right!r}")
+
+    def run_sync(self) -> None:
+        """Sync the run with the notes."""
+        self.run_look()
+        outcome, _ = self.do("run_sync")
+        own = [{k: v for k, v in each.items() if k.startswith("run ")} for each in self.learned.may]
+        new = [each | self.files for each in own]
+        self.learned.may = new if outcome == "done" else self.learned.may + new
+
+
+_answers: dict[tuple[Any, ...], str] = {}
+
+
+def answer(texts: dict[str, str], name: str, retriever: str | None = "settle") -> str:
+    """What an index that is made of these texts alone answers about the document."""
+    key = (*sorted(texts.items()), name, retriever)
+    if key not in _answers:
+        index = opened(retriever=retriever)
+        for each, content in texts.items():
+            index.learn(each, content)
+        _answers[key] = told(index.ask(question(name)))
+    return _answers[key]
+
+
+# --- sequences ---
+
+
+def sequence(random: Random, runs: bool) -> Iterator[Step]:
+    """The steps of an episode; every value in them is fixed, so that any part of them can be done."""
+    note, version = lambda: f"{random.choice(PLACES)}.md", lambda: random.randrange(len(PEOPLE))
+    given = lambda: f"{random.choice(PLACES)}.txt"  # noqa: E731
+    cut = lambda: random.choice((0, random.getrandbits(30)))  # noqa: E731
+    of_run = lambda: f"run {random.choice(PLACES)}.txt"  # noqa: E731
+    through = lambda: random.choice(("run", "run", "serve"))  # noqa: E731
+    kinds: dict[str, tuple[int, Callable[[], Step]]] = {
+        "write": (6, lambda: (note(), version())),
+        "remove": (2, lambda: (note(),)),
+        "rename": (1, lambda: (note(), note())),
+        "wait": (4, lambda: (random.choice((0.01, 1.0, 3.0, 60.0, -1.0, -7.0, -3600.0)),)),
+        "fail": (3, lambda: (_call(random), random.choice((CRASH, CRASH, errno.ENOSPC, errno.EIO)), cut())),
+        "fail_reading": (1, lambda: (_call(random),)),
+        "fill": (1, lambda: (random.random() < 0.4,)),
+        "kill": (2, lambda: (cut(),)),
+        "reopen": (1, lambda: ()),
+        "learn": (5, lambda: (given(), version())),
+        "forget": (4, lambda: (given(),)),
+        "look": (3, lambda: ()),
+        "ask": (5, lambda: (random.choice((note, given))(),)),
+    }
+    if runs:
+        kinds |= {
+            "run_learn": (9, lambda: (of_run(), version(), through())),
+            "run_forget": (6, lambda: (of_run(), through())),
+            "run_look": (3, lambda: ()),
+            "run_ask": (3, lambda: (of_run(), through())),
+            "run_sync": (4, lambda: ()),
+        }
+    weights = [weight for weight, _ in kinds.values()]
+    for _ in range(_EPISODE):
+        kind = random.choices([*kinds], weights)[0]
+        yield (kind, *kinds[kind][1]())
+
+
+def _call(random: Random) -> int:
+    return int(2 ** random.uniform(0, 8))
+
+
+def failure(steps: Sequence[Step], tick: int, run: Path | None = None) -> str:
+    """What goes wrong in an episode of these steps; empty where nothing does."""
+    with tempfile.TemporaryDirectory(dir=_memory()) as place:
+        episode = Episode(Path(place).resolve(), run, tick)
+        try:
+            for step in steps:
+                getattr(episode, step[0])(*step[1:])
+            episode.quiet()
+            episode.kill(0)
+            episode.look()
+            if run:
+                episode.run_look()
+        except Wrong as wrong:
+            return str(wrong)
+        finally:
+            episode.close()
+    return ""
+
+
+def _memory() -> str | None:
+    """A file system in memory, where there is one."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def shortest(steps: list[Step], fails: Callable[[list[Step]], str]) -> list[Step]:
+    """A part of the steps that still fails, and no longer without any of its steps (A. Zeller's ddmin)."""
+    size = len(steps) // 2
+    while size:
+        for begin in range(len(steps) - size, -1, -size):
+            fewer = steps[:begin] + steps[begin + size :]
+            if fails(fewer):
+                steps = fewer
+        size //= 2
+    return steps
+
+
+def simulate(seed: int, count: int, home: Path) -> Iterator[str]:
+    """Do ``count`` steps; what went wrong, with the steps that repeat it, one text for each failure."""
+    run: Path | None = None
+    began = time.monotonic()
+    for number in range(-(-count // _EPISODE)):
+        random = Random(f"{seed} {number}")
+        tick, runs = random.choice((1, 4_000_000, 2 * _SECOND)), number % 10 == 9
+        if runs and run is None:
+            (home / "notes").mkdir()
+            for name in ("garden.md", "hedge.md"):
+                (home / "notes" / name).write_text(text(name, 0))
+            run = trained(home / "run", home / "notes")
+        steps = [*sequence(random, runs)]
+
+        def fails(some: list[Step], tick: int = tick, run: Path | None = run if runs else None) -> str:
+            return failure(some, tick, run)
+
+        if fails(steps):
+            least = shortest(steps, fails)
+            listed = "".join(f"\n    {step}" for step in least)
+            yield f"seed {seed}, episode {number}, tick {tick}: {fails(least) or fails(steps)}{listed}"
+        if sys.stderr.isatty():
+            rate = (number + 1) * _EPISODE / (time.monotonic() - began)
+            print(f"\r{(number + 1) * _EPISODE:,} steps, {rate:.0f}/s ", end="", file=sys.stderr)
+
+
+def run(seed: int, sample: bool, steps: int = 0) -> Iterator[str]:
+    """Simulate 300 steps of the sample, 20,000 otherwise, or ``steps``, in a process with the fake disk."""
+    count = steps or (300 if sample else 20_000)
+    with tempfile.TemporaryDirectory(dir=_memory()) as place:
+        variables = {"LD_PRELOAD": str(built(Path(place))), "PYTHONHASHSEED": "0", "LIOR_EMBEDDER": ""}
+        command = [sys.executable, "-m", __spec__.name, str(seed), str(count), place]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=os.environ | variables
+        ) as process:
+            assert process.stdout is not None
+            found = process.stdout.read()
+    yield from filter(None, found.split("\0"))
+    if process.returncode:
+        yield f"seed {seed}: the simulation itself ended with {process.returncode}"
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    for each in simulate(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])):
+        print(each, end="\0", flush=True)
