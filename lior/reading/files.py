@@ -57,7 +57,11 @@ class File:
     """What :func:`read_if_changed` parsed of it, as long as it is needed."""
 
     def same_as(self, known: File) -> bool:
-        """Whether it has the bytes and the reader of ``known``, so that it was not parsed again."""
+        """Whether it has the bytes, the reader and the outcome of ``known``."""
+        return self.has_bytes_of(known) and self.reason == known.reason
+
+    def has_bytes_of(self, known: File) -> bool:
+        """Whether it has the bytes and the reader of ``known``, so that it need not be parsed again."""
         return bool(self.sha256) and (self.sha256, self.reader) == (known.sha256, known.reader)
 
     @property
@@ -104,7 +108,7 @@ def read_if_changed(
             return attrs.evolve(file, reason=SkipReason.UNSTABLE)
         modified = after.st_mtime_ns if now - after.st_mtime_ns > _YOUNG else 0
         file.size, file.modified, file.sha256 = after.st_size, modified, hashlib.sha256(data).hexdigest()
-        if known and not again and file.same_as(known):
+        if known and not again and file.has_bytes_of(known):
             return attrs.evolve(known, size=file.size, modified=file.modified)
         file.content = parse(data)
     except OSError as error:
