@@ -75,13 +75,13 @@ MAKERS: dict[str, Callable[[int], bytes]] = {
         _paragraphs('<row><c t="inlineStr"><is><t>{0}</t></is></c></row>', n)
     ),
     "slides.pptx": lambda n: packed.pptx(
-        {f"s{k}.xml": _paragraphs(_SLIDE, 20) for k in range(n // 20)}, [*range(n // 20)], {}
+        {f"s{k}.xml": f"<s>{_paragraphs(_SLIDE, 20)}</s>" for k in range(n // 20)}, [*range(n // 20)], {}
     ),
     "pages.pdf": _pdf,
     "texts.zip": lambda n: packed.packed({f"{k}.txt": _TEXT.format(k) * 20 for k in range(n // 20)}),
 }  # fmt: skip
 """Name of a file -> its bytes, which hold about 85 bytes for each unit."""
-_SLIDE = '<a:p xmlns:a="urn:a"><a:r><a:t>{0}</a:t></a:r></a:p>'
+_SLIDE = '<p:sp xmlns:p="urn:p" xmlns:a="urn:a"><a:p><a:r><a:t>{0}</a:t></a:r></a:p></p:sp>'
 
 
 @attrs.frozen
@@ -102,12 +102,14 @@ def costs(name: str, unit: int) -> list[Cost]:
 
 
 def slope(found: list[Cost]) -> float:
-    """Of the logarithm of the time by that of the size; each counts in the proportion of its size.
+    """Of the logarithm of the time by that of the units of :data:`SIZES`; each counts as it has units
+    (archives
+    are compressed, the more so the larger they are).
 
     >>> round(slope([Cost(size, size**2, 0) for size in SIZES]), 6)
     2.0
     """
-    size, seconds = np.log([(each.size, max(each.seconds, 1e-3)) for each in found]).T
+    size, seconds = np.log(SIZES), np.log([max(each.seconds, 1e-3) for each in found])
     return float(np.polyfit(size, seconds, 1, w=np.sqrt(np.exp(size)))[0])
 
 
