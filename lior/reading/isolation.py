@@ -177,7 +177,7 @@ class _Worker:
         before, memory = 0 if _OBEYED else _resident(self._process.pid), chosen.memory
         left = patience = _PATIENCE * chosen.seconds
         head: dict[str, Any] = {}
-        last = time.monotonic()
+        looked = last = time.monotonic()
         while True:
             if not head and (end := self._buffer.find(b"\n")) >= 0:
                 head = json.loads(self._buffer[:end])
@@ -197,8 +197,10 @@ class _Worker:
             last = now
             if left < 0:
                 raise UnreadableFile(SkipReason.TOO_SLOW, f"{patience:.0f} s by the clock")
-            if not _OBEYED and _resident(self._process.pid) - before > memory:
-                raise UnreadableFile(SkipReason.TOO_MUCH_MEMORY, mebibytes(memory))
+            if not _OBEYED and now - looked > _TICK:
+                looked = now
+                if _resident(self._process.pid) - before > memory:
+                    raise UnreadableFile(SkipReason.TOO_MUCH_MEMORY, mebibytes(memory))
 
     def _look(self, seconds: float) -> bool:
         """Take what the process sends within some seconds; whether it still can."""
