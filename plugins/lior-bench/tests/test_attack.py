@@ -27,7 +27,7 @@ def test_mutations_are_read_or_refused_and_repeat(monkeypatch):
     ]
     assert mutations.mutated(made, 1, 7) == mutations.mutated(made, 1, 7) != mutations.mutated(made, 2, 7)
     monkeypatch.setattr(mutations, "material", lambda: made)
-    assert [*mutations.run(1, True, 40)] == []
+    assert [*mutations.run(1, True, count=40)] == []
 
 
 def test_a_fault_of_a_mutation_is_told(monkeypatch, tmp_path):
@@ -37,7 +37,7 @@ def test_a_fault_of_a_mutation_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(mutations, "material", lambda: [("a.txt", b"text")])
     monkeypatch.setattr("lior.reading.parsing.parse_bytes", read)
-    (told,) = mutations.run(3, True, 1)
+    (told,) = mutations.run(3, True, count=1)
     assert told.startswith("mutation 0 of seed 3, a.txt: AssertionError in readers.py:")
     assert (tmp_path / told.rpartition("/")[2]).read_bytes() == mutations.mutated([("a.txt", b"text")], 3, 0)[
         1

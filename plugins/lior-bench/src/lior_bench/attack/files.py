@@ -43,10 +43,10 @@ def every_case() -> dict[str, Case]:
     return CASES
 
 
-def run(seed: int, sample: bool, only: str = "") -> Iterator[str]:
+def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
     """A line for each file that spoils an answer, after a printed line of figures for each.
 
-    Nothing is drawn at random: ``seed`` changes nothing.
+    Nothing is drawn at random: ``seed`` and ``count`` change nothing.
     """
     for each in every_case().values():
         if (sample and not each.sample) or only not in each.file:

@@ -37,9 +37,10 @@ _SENTENCES = [f"Pump {n} hums in room {n * 7} since 2024-03-{n:02}, for {n}.50 â
 Material = list[tuple[str, bytes]]
 
 
-def run(seed: int, sample: bool, count: int = 0) -> Iterator[str]:
+def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
     """A line for each mutation that is not read or refused as it should be."""
-    files, first, last = material(), 0, count or (SAMPLE if sample else COUNT)
+    files = [each for each in material() if only in each[0]]
+    first, last = 0, count or (SAMPLE if sample else COUNT)
     context = multiprocessing.get_context("fork")
     while first < last:
         ours, theirs = context.Pipe(duplex=False)
