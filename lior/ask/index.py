@@ -43,7 +43,7 @@ _TOGETHER = 32
 """Passages that are kept together when they are read ahead."""
 
 _PART = "only its first {:,} passages can be found; --limits off takes all"
-_WORDS = "words of {} can be found that are among its first {:,} different ones; --limits off takes all"
+_WORDS = "only words among the first {:,} different ones can be found; --limits off takes all"
 _Questions = dict[str, dict[str, list[str]]]
 """Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
 
@@ -332,7 +332,7 @@ class Index:
                 key = self.inverted.add(document, texts, groups, blocks=blocks, most_words=words)
                 if self.inverted.left_out:
                     file.cut = True
-                    notes.append(_WORDS.format(document, words))
+                    notes.append(_WORDS.format(words))
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
                 self._records.add(key, parsed)

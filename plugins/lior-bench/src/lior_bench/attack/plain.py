@@ -157,7 +157,7 @@ for _file, (_unit, _count, _before, _after) in _AROUND.items():
 
 _ORDINARY: dict[str, tuple[str, int, str]] = {
     "unique.txt": ("w{0:x} ", 2_500_000, ""),
-    "short.txt": ("call number {0}\n", 3_500_000, ""),
+    "short.txt": ("call number {0}\n", 3_000_000, ""),
     "chat.txt": ("[1/2/24, 10:00:00] Ann: message {0} on a garden\n", 100_000, "[1/2/24, 9:00] Bob: hi\n"),
     "dashes.txt": ("1/2/24, 10:00 - Ann: message {0} on a garden\n", 100_000, "1/2/24, 9:00 - Bob: hi\n"),
     "angles.txt": ("10:00 <ann> message {0} about the garden\n", 100_000, "10:00 <bob> hi\n"),
