@@ -72,7 +72,7 @@ def escaping() -> Iterator[None]:
     """In this block what is printed is escaped, but for the styles of click."""
     before = sys.stdout, sys.stderr
     click.style = click.termui.style = _style  # the second for ``click.secho``
-    sys.stdout, sys.stderr = _Stream(before[0]), _Stream(before[1])  # type: ignore[assignment]
+    sys.stdout, sys.stderr = _Stream(before[0]), _Stream(before[1])
     try:
         yield
     finally:
