@@ -223,7 +223,7 @@ class Index:
                 read.append(file)
                 if not begin():
                     return None
-                if known and file.same_as(known):
+                if known and file.same_as(known) and file.documents == known.documents and not file.content:
                     self._set_file(file)
                     continue
                 self._add(file, self._delete(source.name))
@@ -323,13 +323,16 @@ class Index:
             notes += parsed.notes
             if left < 0:
                 passages.pop()
+                file.cut = True
                 notes.append(_PART.format(limits().passages))
             if passages:
                 texts = [(p.text, p.context) for p in passages]
                 blocks = [(p.block, p.title) for p in passages]
                 groups = [p.group for p in passages]
                 key = self.inverted.add(document, texts, groups, blocks=blocks, most_words=words)
-                notes += [_WORDS.format(document, words)] * bool(self.inverted.left_out)
+                if self.inverted.left_out:
+                    file.cut = True
+                    notes.append(_WORDS.format(document, words))
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
                 self._records.add(key, parsed)

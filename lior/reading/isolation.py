@@ -123,9 +123,7 @@ class _Worker:
         from subprocess import PIPE, Popen
 
         start = f"import sys; sys.path[:] = {_safe_path()!r}; from lior.reading.worker import main; main()"
-        self._process = Popen(
-            [sys.executable, "-P", "-c", start], stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd="/"
-        )
+        self._process = Popen([sys.executable, "-P", "-c", start], stdin=PIPE, stdout=PIPE, stderr=PIPE)
         pipes = self._process.stdin, self._process.stdout, self._process.stderr
         self._requests, answers, errors = self._pipes = cast("tuple[IO[bytes], ...]", pipes)
         self._answers, self._errors = answers.fileno(), errors.fileno()
