@@ -27,6 +27,7 @@ from typing import IO, Any, cast
 import attrs
 
 from lior.errors import DataError, MissingPackage
+from lior.plugins.trust import installed_paths
 from lior.reading.limits import Limits, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
@@ -233,16 +234,13 @@ class _Worker:
 
 
 def _safe_path() -> list[str]:
-    """Where this process imports from, without the working directory that Python itself puts there.
+    """Where this process imports lior and what is installed from: a file may lie beside a module of its own.
 
-    A file may lie beside a module that it brings; one that the user's own path has stays.
+    The working directory is another in the worker, so what is not installed is left out here.
     """
-    try:
-        here = str(Path.cwd())
-    except OSError:  # it is gone
-        here = ""
-    added = not sys.flags.safe_path and sys.path[:1] in ([""], [here])
-    return [str(Path(here, place)) for place in sys.path[added:] if place]
+    own = str(Path(__file__).parents[2])
+    found = [str(Path(place).absolute()) for place in installed_paths()]
+    return [*found, *([own] if own not in found and own in map(os.path.abspath, sys.path) else [])]
 
 
 def _resident(process: int) -> int:
