@@ -6,6 +6,7 @@ A failure is shown as the shortest list of steps that was found to have it.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -391,8 +392,8 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
             command, stdout=subprocess.PIPE, text=True, env=os.environ | variables
         ) as process:
             assert process.stdout is not None
-            found = process.stdout.read()
-    yield from filter(None, found.split("\0"))
+            for line in process.stdout:
+                yield json.loads(line)
     if process.returncode:
         yield f"seed {seed}: the simulation itself ended with {process.returncode}"
 
@@ -400,4 +401,4 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     for each in simulate(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])):
-        print(each, end="\0", flush=True)
+        print(json.dumps(each), flush=True)
