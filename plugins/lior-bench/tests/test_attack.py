@@ -1,4 +1,4 @@
-"""Kills, flipped bits, edits at once, and the simulation: a few of each, and defects that they have to find."""
+"""Kills, flipped bits, edits at once, and the simulation: a few of each, and defects that they find."""
 
 from __future__ import annotations
 

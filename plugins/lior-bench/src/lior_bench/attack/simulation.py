@@ -130,7 +130,7 @@ class Episode:
 
     def remove(self, name: str) -> None:
         """Remove a note, but never the last one."""
-        if len(self.files) > 1 and self.files.pop(name, None):
+        if len(self.files) > 1 and self.files.pop(name, ""):
             (self.notes / name).unlink()
 
     def rename(self, name: str, new: str) -> None:
