@@ -19,6 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from lior.reading.limits import OFF, limited_by
 from lior_bench.attack.disk import CRASH, EXIT, Disk, built
 from lior_bench.attack.making import PEOPLE, PLACES, question, text, trained
 from lior_bench.attack.player import Process, opened, told
@@ -322,7 +323,8 @@ def _call(random: Random) -> int:
 
 def failure(steps: Sequence[Step], tick: int, run: Path | None = None) -> str:
     """What goes wrong in an episode of these steps; empty where nothing does."""
-    with tempfile.TemporaryDirectory(dir=_memory()) as place:
+    # Readers in a process of their own would not live through a fork.
+    with limited_by(OFF), tempfile.TemporaryDirectory(dir=_memory()) as place:
         episode = Episode(Path(place).resolve(), run, tick)
         try:
             for step in steps:
