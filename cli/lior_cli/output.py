@@ -22,9 +22,9 @@ _CONTROLS = re.compile(
     "\u2028\u2029\udc80-\udc9f]"  # line and paragraph separators; bytes of C1 in names that are not UTF-8
     r"|\r(?!\n)"
 )
-_OWN = f"\x1b{os.urandom(8).hex()}"
-"""Escape of a style that this process made; no text of another can know it."""
-_STYLES = re.compile(rf"({_OWN}\[[0-9;]+m)")
+_OWN = f"\x1b[{int.from_bytes(os.urandom(8), 'big')};"
+"""Beginning of a style of this process: click removes it where it removes styles, and no text has it."""
+_STYLES = re.compile(f"({re.escape(_OWN)}[0-9;]+m)")
 _click_style = click.style
 
 
@@ -39,7 +39,7 @@ def escaped(text: str) -> str:
 
 def _style(text: Any, *args: Any, **styles: Any) -> str:
     """As ``click.style``, for a :class:`_Stream`."""
-    before, after = _click_style("|", *args, **styles).replace("\x1b", _OWN).split("|")
+    before, after = _click_style("|", *args, **styles).replace("\x1b[", _OWN).split("|")
     return f"{before}{text}{after}"
 
 
@@ -53,8 +53,7 @@ class _Stream:
         if not isinstance(text, str):  # click finds out so that this is a stream of text
             raise TypeError(f"a text is needed, not {type(text).__name__}")
         parts = _STYLES.split(text)
-        escape = "\x1b" if self.unescaped.isatty() else None
-        parts[1::2] = [part.replace(_OWN, escape) if escape else "" for part in parts[1::2]]
+        parts[1::2] = [part.replace(_OWN, "\x1b[") for part in parts[1::2]]
         parts[::2] = map(escaped, parts[::2])
         self.unescaped.write("".join(parts))
         return len(text)
@@ -72,7 +71,7 @@ def escaping() -> Iterator[None]:
     """In this block what is printed is escaped, but for the styles of click."""
     before = sys.stdout, sys.stderr
     click.style = click.termui.style = _style  # the second for ``click.secho``
-    sys.stdout, sys.stderr = _Stream(before[0]), _Stream(before[1])  # type: ignore[assignment]
+    sys.stdout, sys.stderr = _Stream(before[0]), _Stream(before[1])
     try:
         yield
     finally:

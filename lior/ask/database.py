@@ -145,7 +145,9 @@ class Database:
             return self._created(connection)
         if marks != [_APPLICATION, VERSION]:
             raise DamagedIndex(f"{self.path}: not an index of this version of lior")
-        if writable and _log_size(self.path):  # a process was killed; the log may have text that is gone
+        if (
+            writable and self.path and _log_size(self.path)
+        ):  # a process was killed; the log may have text that is gone
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return connection
 

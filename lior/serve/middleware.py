@@ -42,6 +42,9 @@ PUBLIC = "/healthz"
 _OPEN = (PUBLIC, "/metrics")
 """What is answered however much is asked."""
 _LOG = logging.getLogger("lior.serve")
+_STOPPING = HTTPError(
+    503, "the server is stopping; look whether it was done before you repeat it", code="stopping"
+)
 
 
 class Middleware:
@@ -90,8 +93,8 @@ class Middleware:
             await self._app(scope, self._counted(scope, headers, receive, sizes), send_checked)
         except ClientDisconnect:  # it cannot be told anything, and nothing went wrong here
             _LOG.debug("a client went away")
-        except Exception as error:
-            refusal = http_error(error)
+        except (Exception, asyncio.CancelledError) as error:
+            refusal = http_error(error) if isinstance(error, Exception) else _STOPPING
             if status == 0:
                 reply = JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
                 if refusal.status == 401:

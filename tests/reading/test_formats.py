@@ -282,6 +282,47 @@ def refused(data: bytes) -> str:
     return str(error.value)
 
 
+# --- bounds ---
+
+
+def odt(body: str) -> bytes:
+    return zipped(mimetype="", **{"content.xml": ODT.replace("<text:h ", f"{body}<text:h ", 1)})
+
+
+def test_counts_in_attributes_are_bounded():
+    head = '<text:h text:outline-level="4000000000">a</text:h>'
+    assert one(odt(head), "a.odt").text.startswith("###### a\n")
+    cells = '<w:tc><w:tcPr><w:gridSpan w:val="300000000"/></w:tcPr><w:p><w:r><w:t>ab</w:t></w:r></w:p></w:tc>'
+    text = f'<w:d xmlns:w="urn:w"><w:tbl><w:tr>{cells * 2}</w:tr></w:tbl></w:d>'
+    document = one(zipped(**{"word__document.xml": text}), "a.docx")
+    assert (document.text.count("ab"), document.text.count("|")) == (2, 125)
+
+
+def test_tables_inside_tables_are_read_once():
+    begin = "<table:table><table:table-row><table:table-cell>"
+    end = "</table:table-cell></table:table-row></table:table>"
+    assert one(odt(begin * 40 + "<text:p>deep</text:p>" + end * 40), "a.odt").text.count("deep") == 1
+    with pytest.raises(DataError, match="more than 256 elements inside each other"):
+        parse_bytes(odt(begin * 100 + end * 100), "a.odt")
+
+
+def test_what_is_listed_many_times_is_read_once():
+    with ZipFile(BytesIO(SAMPLES["a.epub"])) as archive:
+        parts = {name.replace("/", "__"): archive.read(name) for name in archive.namelist()}
+    parts["O__b.opf"] = parts["O__b.opf"].replace(b'<itemref idref="two"/>', b'<itemref idref="two"/>' * 9)
+    assert one(zipped(**parts), "a.epub") == one(SAMPLES["a.epub"], "a.epub")
+
+
+def test_text_boxes_and_insertions_of_docx_are_read_and_deletions_are_not():
+    run = "<w:r><w:t>{}</w:t></w:r>"
+    body = (
+        f"<w:p>{run.format('one ')}<w:ins>{run.format('two')}</w:ins><w:del>{run.format('three')}</w:del>"
+        f"<w:r><w:pict><w:txbxContent><w:p>{run.format('four')}</w:p></w:txbxContent></w:pict></w:r></w:p>"
+    )
+    text = one(zipped(**{"word__document.xml": f'<w:d xmlns:w="urn:w">{body}</w:d>'}), "a.docx").text
+    assert text.strip() == "one two four"
+
+
 # --- pictures ---
 
 

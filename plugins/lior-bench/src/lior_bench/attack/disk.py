@@ -224,8 +224,10 @@ class Disk:
     def settle(self) -> None:
         """All is on the disk, as some time later."""
         self.catch_up()
-        for each in (*self._files.values(), *_folders(self._top)):
-            each.flush()
+        for file in self._files.values():
+            file.flush()
+        for folder in _folders(self._top):
+            folder.flush()
 
     def power_cut(self, seed: int) -> None:
         """Make the files what a power cut leaves; no process may have one open."""

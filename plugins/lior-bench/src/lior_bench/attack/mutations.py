@@ -73,14 +73,23 @@ def _told(files: Material, seed: int, number: int, fault: str) -> str:
 
 def _work(pipe: Connection, files: Material, seed: int, first: int, last: int) -> None:
     """Send what is wrong with each mutation, nothing for a good one."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    from lior.reading.limits import raised_by
+
+    before, allowed = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, [_CPU, _MEMORY]
+
+    def more(seconds: float, memory: float) -> None:
+        """What the recognition of a page may take."""
+        allowed[:] = allowed[0] + seconds, max(allowed[1], memory)
+
+    raised_by(more)
     for number in range(first, last):
         name, data = mutated(files, seed, number)
+        allowed[0] = _CPU
         begin = time.process_time()
         fault = fault_of(data, name)
         took = time.process_time() - begin
         memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
-        large = f"{took:.1f} s, {memory >> 20} MB" if took > _CPU or memory > _MEMORY else ""
+        large = f"{took:.1f} s, {memory >> 20} MB" if took > allowed[0] or memory > allowed[1] else ""
         pipe.send(fault or large)
 
 

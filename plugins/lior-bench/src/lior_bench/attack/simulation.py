@@ -6,6 +6,7 @@ A failure is shown as the shortest list of steps that was found to have it.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from lior.reading.limits import OFF, limited_by
 from lior_bench.attack.disk import CRASH, EXIT, Disk, built
 from lior_bench.attack.making import PEOPLE, PLACES, question, text, trained
 from lior_bench.attack.player import Process, opened, told
@@ -129,7 +131,7 @@ class Episode:
 
     def remove(self, name: str) -> None:
         """Remove a note, but never the last one."""
-        if len(self.files) > 1 and self.files.pop(name, None):
+        if len(self.files) > 1 and self.files.pop(name, ""):
             (self.notes / name).unlink()
 
     def rename(self, name: str, new: str) -> None:
@@ -321,7 +323,8 @@ def _call(random: Random) -> int:
 
 def failure(steps: Sequence[Step], tick: int, run: Path | None = None) -> str:
     """What goes wrong in an episode of these steps; empty where nothing does."""
-    with tempfile.TemporaryDirectory(dir=_memory()) as place:
+    # Readers in a process of their own would not live through a fork.
+    with limited_by(OFF), tempfile.TemporaryDirectory(dir=_memory()) as place:
         episode = Episode(Path(place).resolve(), run, tick)
         try:
             for step in steps:
@@ -391,8 +394,8 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
             command, stdout=subprocess.PIPE, text=True, env=os.environ | variables
         ) as process:
             assert process.stdout is not None
-            found = process.stdout.read()
-    yield from filter(None, found.split("\0"))
+            for line in process.stdout:
+                yield json.loads(line)
     if process.returncode:
         yield f"seed {seed}: the simulation itself ended with {process.returncode}"
 
@@ -400,4 +403,4 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     for each in simulate(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])):
-        print(each, end="\0", flush=True)
+        print(json.dumps(each), flush=True)
