@@ -139,7 +139,7 @@ def elements(stream: _Member, *names: str, begun: str = "") -> Iterator[Element]
     Those of the name ``begun`` around them are given when they begin, for their attributes.
     """
     path, inside, count, total = list[Element](), 0, 0, 0
-    for event, element in iterparse(stream, ("start", "end")):  # type: ignore[arg-type] # it only reads
+    for event, element in iterparse(stream, ("start", "end")):
         if event == "start":
             path.append(element)
             total += 1

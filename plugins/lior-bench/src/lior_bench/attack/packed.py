@@ -7,6 +7,7 @@ import gzip
 import lzma
 import struct
 import zlib
+from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZipFile, ZipInfo
@@ -25,7 +26,7 @@ _ODF = " ".join(
 )
 
 
-def packed(members: dict[str, bytes | str], method: int = ZIP_DEFLATED) -> bytes:
+def packed(members: Mapping[str, bytes | str], method: int = ZIP_DEFLATED) -> bytes:
     """A zip archive of these members, always the same bytes."""
     buffer = BytesIO()
     with ZipFile(buffer, "w", method) as archive:
@@ -43,11 +44,11 @@ def related(*targets: str) -> str:
     return f"<Relationships>{''.join(links)}</Relationships>"
 
 
-def docx(body: str, before: str = "", **members: bytes | str) -> bytes:
+def docx(body: str, before: str = "", members: Mapping[str, bytes | str] | None = None) -> bytes:
     """A DOCX with that body; ``before`` stands before its first element."""
     text = f"{before}<w:document {_W}><w:body>{body}</w:body></w:document>"
     start = {"_rels/.rels": related("officeDocument word/document.xml")}
-    return packed({**start, "[Content_Types].xml": "<Types/>", "word/document.xml": text, **members})
+    return packed({**start, "[Content_Types].xml": "<Types/>", "word/document.xml": text, **(members or {})})
 
 
 def opendocument(body: str, kind: str = "text", before: str = "") -> bytes:
@@ -266,7 +267,7 @@ def images() -> bytes:
     media = {f"word/media/{number}.png": bytes(64 * MIB) for number in range(20)}
     links = related(*(f"image media/{number}.png" for number in range(20)))
     text = "<w:p><w:r><w:t>The pump hums.</w:t></w:r></w:p>"
-    return docx(text, **{"word/_rels/document.xml.rels": links}, **media)
+    return docx(text, members={"word/_rels/document.xml.rels": links, **media})
 
 
 def _cell(text: str, properties: str = "") -> str:
@@ -291,12 +292,12 @@ case("laughs.docx", sample=True)(lambda: docx("<w:p><w:r><w:t>&a9;</w:t></w:r></
 case("stolen.docx")(lambda: docx("<w:p><w:r><w:t>&a9;</w:t></w:r></w:p>", STOLEN))
 case("attribute.docx")(lambda: docx(f'<w:p w:x="{"y" * (50 * MIB)}"/>'))
 case("styles.docx")(lambda: docx('<w:p><w:pPr><w:pStyle w:val="H"/></w:pPr><w:r><w:t>x</w:t></w:r></w:p>' * 9,
-                                 **{"word/styles.xml": _STYLES}))  # fmt: skip
+                                 members={"word/styles.xml": _STYLES}))  # fmt: skip
 case("report.docx", read=True)(
     lambda: docx(
         "<w:p><w:r><w:t>The pump hums.</w:t></w:r></w:p>" * 20_000
         + _table(*(_cell(f"part {number}") + _cell(f"{number}.5") for number in range(20_000))),
-        **{"word/media/1.png": bytes(100 * MIB)},
+        members={"word/media/1.png": bytes(100 * MIB)},
     )
 )
 
