@@ -31,6 +31,7 @@ from lior_cli.options import (
     limits_option,
     run_among,
 )
+from lior_cli.output import redraw
 from lior_cli.passages import echo_answer, echo_reasons, listed, style
 from lior_cli.sources import plain
 from lior_cli.wording import echo_reply
@@ -250,9 +251,9 @@ def _opened(where: Sequence[str], retriever: str | None, *, cache: bool) -> Inde
 def _progress(done: int, files: int) -> None:
     """Show progress on one line that is written over."""
     if done == files:
-        click.echo("\r\x1b[K", nl=False, err=True)
+        redraw("")
     elif done % 20 == 0:
-        click.echo(f"\rreading file {done:,} of {files:,} ", nl=False, err=True)
+        redraw(f"reading file {done:,} of {files:,} ")
 
 
 # --- what is printed ---

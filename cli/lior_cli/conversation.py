@@ -21,6 +21,7 @@ from lior.ask.endpoint import Endpoint
 from lior.config.options import RawText, check_table, typed_fields
 from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, sentences
 from lior.files import narrowed
+from lior_cli.output import unescaped
 from lior_cli.passages import echo_answer, echo_passages, echo_reasons, where
 from lior_cli.sources import plain
 from lior_cli.terminal import columns, printable_text, wrapped
@@ -417,7 +418,7 @@ def _working(what: str, *, shown: bool) -> Iterator[None]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    console = Console(file=unescaped(sys.stderr))
     if console.is_dumb_terminal:
         click.echo(f"{plain(what)} …", err=True)
         yield

@@ -16,6 +16,7 @@ import click
 from lior.errors import LiorError, MissingPackage, UsageError, quantity
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, TextPath, device_option, is_run, limits_option, run_among
+from lior_cli.output import redraw
 from lior_cli.sources import plain
 
 if TYPE_CHECKING:
@@ -196,11 +197,13 @@ class _Told:
     def __call__(self, left: int) -> None:
         live, told = sys.stderr.isatty(), f"reading ahead: {quantity(left, 'passage')}"
         if left and live:
-            click.echo(f"\r{told} left\x1b[K", nl=False, err=True)
+            redraw(f"{told} left")
         elif left and not self._before:
             click.echo(told, err=True)
         elif self._before and not left:
-            click.echo("\rall passages are read\x1b[K" if live else "all passages are read", err=True)
+            if live:
+                redraw("")
+            click.echo("all passages are read", err=True)
         self._before = left
 
 

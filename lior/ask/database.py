@@ -132,6 +132,14 @@ class Database:
         writable = not self.frozen and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
         mode = "rw" if writable else "ro&immutable=1"
         connection = _connect(f"{self.path.absolute().as_uri()}?mode={mode}")
+        try:
+            return self._checked(connection, writable)
+        except BaseException:
+            connection.close()  # its locks would last as long as the error
+            raise
+
+    def _checked(self, connection: sqlite3.Connection, writable: bool) -> sqlite3.Connection:
+        """The connection, if it is to an index of this version, which is made where there is nothing."""
         marks = _marks(connection)
         if marks == [0, 0] and writable and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             return self._created(connection)
@@ -301,15 +309,25 @@ class Database:
 
     @classmethod
     def copy_of(cls, path: Path) -> Database:
-        """A copy in memory of the file at ``path``, read by a connection of its own; empty where that fails."""
-        copied = cls()
-        try:
-            with contextlib.closing(_connect(f"{path.absolute().as_uri()}?mode=ro")) as connection:
+        """A copy in memory of the file at ``path``, by a connection of its own; empty where that fails.
+
+        On a full disk SQLite cannot make the shared index of the log, which it does without where it has the
+        file to itself, nor the log.
+        """
+        ways = [("mode=ro", "NORMAL"), ("mode=rw", "EXCLUSIVE")]
+        if not _log_size(path):
+            ways.append(("mode=ro&immutable=1", "NORMAL"))
+        for mode, locking in ways:
+            copied, place = cls(), f"{path.absolute().as_uri()}?{mode}"
+            with (
+                contextlib.suppress(sqlite3.Error),
+                contextlib.closing(sqlite3.connect(place, uri=True)) as connection,
+            ):
+                connection.execute(f"PRAGMA locking_mode={locking}")
                 if _marks(connection) == [_APPLICATION, VERSION]:
                     connection.backup(copied._connection)
-        except sqlite3.Error:
-            return cls()
-        return copied
+                    return copied
+        return cls()
 
     def copy_to(self, path: Path, meta: Mapping[str, Any]) -> None:
         """Put a copy with more entries in place of the file at ``path``, which is never half written.
@@ -358,9 +376,13 @@ def _connect(place: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         place, timeout=_WAIT, isolation_level=None, check_same_thread=False, uri=True, cached_statements=256
     )
-    for setting in ("secure_delete=ON", "temp_store=MEMORY", "synchronous=NORMAL", f"cache_size=-{_CACHE}"):
-        connection.execute(f"PRAGMA {setting}")
-    connection.execute(f"PRAGMA wal_autocheckpoint={_LOG}")
+    settings = "secure_delete=ON", "temp_store=MEMORY", "synchronous=NORMAL", f"cache_size=-{_CACHE}"
+    try:
+        for setting in (*settings, f"wal_autocheckpoint={_LOG}"):
+            connection.execute(f"PRAGMA {setting}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

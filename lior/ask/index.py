@@ -23,7 +23,7 @@ from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.embedding import VectorStore, default_embedder, digest
 from lior.ask.filters import Filters, Known, filtered
 from lior.ask.inverted import InvertedIndex
-from lior.ask.kept import cache_file, narrow, remember
+from lior.ask.kept import cache_file, made_anew, note_unkept, opened, opened_again, remember
 from lior.ask.passages import PassageStore
 from lior.ask.records.calculating import calculated
 from lior.ask.records.store import RecordStore
@@ -43,7 +43,7 @@ _TOGETHER = 32
 """Passages that are kept together when they are read ahead."""
 
 _PART = "only its first {:,} passages can be found; --limits off takes all"
-_WORDS = "words of {} can be found that are among its first {:,} different ones; --limits off takes all"
+_WORDS = "only words among the first {:,} different ones can be found; --limits off takes all"
 _Questions = dict[str, dict[str, list[str]]]
 """Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
 
@@ -125,7 +125,8 @@ class Index:
         self._progress = progress or (lambda done, files: None)
         self._sources: dict[str, Source] = {}
         self._files: dict[str, File] = {}
-        self._use(database or self._opened(cache_file(self.paths) if cache and self.paths else None))
+        place = cache_file(self.paths) if cache and self.paths else None
+        self._use(database or opened(place, self.notes))
         self.opened = self.update() if self.paths else Update()
         """What opening it changed."""
         remember(self._database, self.paths)
@@ -223,7 +224,7 @@ class Index:
                 read.append(file)
                 if not begin():
                     return None
-                if known and file.same_as(known):
+                if known and file.same_as(known) and file.documents == known.documents and not file.content:
                     self._set_file(file)
                     continue
                 self._add(file, self._delete(source.name))
@@ -323,13 +324,16 @@ class Index:
             notes += parsed.notes
             if left < 0:
                 passages.pop()
+                file.cut = True
                 notes.append(_PART.format(limits().passages))
             if passages:
                 texts = [(p.text, p.context) for p in passages]
                 blocks = [(p.block, p.title) for p in passages]
                 groups = [p.group for p in passages]
                 key = self.inverted.add(document, texts, groups, blocks=blocks, most_words=words)
-                notes += [_WORDS.format(document, words)] * bool(self.inverted.left_out)
+                if self.inverted.left_out:
+                    file.cut = True
+                    notes.append(_WORDS.format(words))
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
                 self._records.add(key, parsed)
@@ -490,43 +494,6 @@ class Index:
         """
         self._database.copy_to(path, meta)
 
-    def _opened(self, place: Path | None) -> Database:
-        """The database at ``place``; in memory where it cannot be used."""
-        try:
-            if place:
-                narrow(place)
-            return Database(place)
-        except (sqlite3.OperationalError, OSError) as error:
-            self._note_unkept(place, error)
-            return Database.copy_of(place) if place else Database()
-        except (sqlite3.DatabaseError, DamagedIndex) as error:
-            return self._opened_again(place, error)
-
-    def _opened_again(self, place: Path | None, error: Exception) -> Database:
-        """The database at ``place`` if it is sound after all, or a new one.
-
-        SQLite tells of a read that failed as of damage (SQLITE_IOERR_CORRUPTFS); the next one may work.
-        """
-        if place is not None and not isinstance(error, DamagedIndex):
-            with contextlib.suppress(sqlite3.Error, OSError, DamagedIndex):
-                database = Database(place)
-                if database.sound():
-                    return database
-                database.close()
-        return self._made_anew(place, error)
-
-    def _made_anew(self, place: Path | None, error: Exception) -> Database:
-        self.notes.append(f"the kept index is not used, and made anew: {error}")
-        if place is not None:
-            for suffix in ("", "-journal", "-wal", "-shm"):
-                with contextlib.suppress(OSError):
-                    place.with_name(place.name + suffix).unlink(missing_ok=True)
-        return self._opened(place)
-
-    def _note_unkept(self, place: Path | None, error: Exception) -> None:
-        note = f"{place}: cannot be kept for the next time ({getattr(error, 'strerror', None) or error})"
-        self.notes += [note] * (note not in self.notes)
-
     def _use(self, database: Database) -> None:
         self._database = database
         self.inverted = InvertedIndex(database)
@@ -592,14 +559,15 @@ class Index:
             except sqlite3.OperationalError as error:
                 if place is None:
                     raise
-                self._note_unkept(place, error)
+                note_unkept(place, error, self.notes)
                 self._database.detach()
                 self._use(self._database)
             except (sqlite3.DatabaseError, DamagedIndex) as error:
                 if place is None or not self.paths:
                     raise
                 self._database.close()
-                self._use(self._made_anew(place, error) if last else self._opened_again(place, error))
+                mend = made_anew if last else opened_again
+                self._use(mend(place, error, self.notes))
         return work()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 from platformdirs import user_cache_path
 
-from lior.ask.database import Database
+from lior.ask.database import DamagedIndex, Database
 from lior.errors import UsageError
 from lior.files import narrowed
 
@@ -106,3 +106,49 @@ def _paths(file: Path) -> tuple[str, ...]:
             return tuple(json.loads(found[0])) if found else ()
     except (sqlite3.Error, ValueError):  # of another version, or damaged
         return ()
+
+
+# --- opening ---
+
+
+def opened(place: Path | None, notes: list[str]) -> Database:
+    """The database at ``place``; in memory where it cannot be used. ``notes`` are added on that."""
+    try:
+        if place:
+            narrow(place)
+        return Database(place)
+    except (sqlite3.OperationalError, OSError) as error:
+        note_unkept(place, error, notes)
+        return Database.copy_of(place) if place else Database()
+    except (sqlite3.DatabaseError, DamagedIndex) as error:
+        return opened_again(place, error, notes)
+
+
+def opened_again(place: Path | None, error: Exception, notes: list[str]) -> Database:
+    """The database at ``place`` if it is sound after all, or a new one.
+
+    SQLite tells of a read that failed as of damage (SQLITE_IOERR_CORRUPTFS); the next one may work.
+    """
+    if place is not None and not isinstance(error, DamagedIndex):
+        with contextlib.suppress(sqlite3.Error, OSError, DamagedIndex):
+            database = Database(place)
+            if database.sound():
+                return database
+            database.close()
+    return made_anew(place, error, notes)
+
+
+def made_anew(place: Path | None, error: Exception, notes: list[str]) -> Database:
+    """A new database at ``place``, where there is a damaged one."""
+    notes.append(f"the kept index is not used, and made anew: {error}")
+    if place is not None:
+        for ending in _ENDINGS:
+            with contextlib.suppress(OSError):
+                place.with_name(place.name + ending).unlink(missing_ok=True)
+    return opened(place, notes)
+
+
+def note_unkept(place: Path | None, error: Exception, notes: list[str]) -> None:
+    """Add a note, once, that the database at ``place`` cannot be kept."""
+    note = f"{place}: cannot be kept for the next time ({getattr(error, 'strerror', None) or error})"
+    notes += [note] * (note not in notes)

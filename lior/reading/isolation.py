@@ -27,6 +27,7 @@ from typing import IO, Any, cast
 import attrs
 
 from lior.errors import DataError, MissingPackage
+from lior.plugins.trust import installed_paths
 from lior.reading.limits import Limits, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
@@ -122,9 +123,7 @@ class _Worker:
         from subprocess import PIPE, Popen
 
         start = f"import sys; sys.path[:] = {_safe_path()!r}; from lior.reading.worker import main; main()"
-        self._process = Popen(
-            [sys.executable, "-P", "-c", start], stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd="/"
-        )
+        self._process = Popen([sys.executable, "-P", "-c", start], stdin=PIPE, stdout=PIPE, stderr=PIPE)
         pipes = self._process.stdin, self._process.stdout, self._process.stderr
         self._requests, answers, errors = self._pipes = cast("tuple[IO[bytes], ...]", pipes)
         self._answers, self._errors = answers.fileno(), errors.fileno()
@@ -179,7 +178,7 @@ class _Worker:
         before, memory = 0 if _OBEYED else _resident(self._process.pid), chosen.memory
         left = patience = _PATIENCE * chosen.seconds
         head: dict[str, Any] = {}
-        last = time.monotonic()
+        looked = last = time.monotonic()
         while True:
             if not head and (end := self._buffer.find(b"\n")) >= 0:
                 head = json.loads(self._buffer[:end])
@@ -199,8 +198,10 @@ class _Worker:
             last = now
             if left < 0:
                 raise UnreadableFile(SkipReason.TOO_SLOW, f"{patience:.0f} s by the clock")
-            if not _OBEYED and _resident(self._process.pid) - before > memory:
-                raise UnreadableFile(SkipReason.TOO_MUCH_MEMORY, mebibytes(memory))
+            if not _OBEYED and now - looked > _TICK:
+                looked = now
+                if _resident(self._process.pid) - before > memory:
+                    raise UnreadableFile(SkipReason.TOO_MUCH_MEMORY, mebibytes(memory))
 
     def _look(self, seconds: float) -> bool:
         """Take what the process sends within some seconds; whether it still can."""
@@ -233,16 +234,13 @@ class _Worker:
 
 
 def _safe_path() -> list[str]:
-    """Where this process imports from, without the working directory that Python itself puts there.
+    """Where this process imports lior and what is installed from: a file may lie beside a module of its own.
 
-    A file may lie beside a module that it brings; one that the user's own path has stays.
+    The working directory is another in the worker, so what is not installed is left out here.
     """
-    try:
-        here = str(Path.cwd())
-    except OSError:  # it is gone
-        here = ""
-    added = not sys.flags.safe_path and sys.path[:1] in ([""], [here])
-    return [str(Path(here, place)) for place in sys.path[added:] if place]
+    own = str(Path(__file__).parents[2])
+    found = [str(Path(place).absolute()) for place in installed_paths()]
+    return [*found, *([own] if own not in found and own in map(os.path.abspath, sys.path) else [])]
 
 
 def _resident(process: int) -> int:

@@ -19,7 +19,7 @@ _NO_FUNCTION = re.compile(r"\s*(?:if|for|while|switch|return|else|elif|with|matc
 _COMMENT = re.compile(r"\s*(?:#(?!include|define|if|endif|else)|//|/\*|\*|--\s|;|%)")
 _WORDY = re.compile(r"[^\W\d]\W+\w")
 """Code that can be asked for: more than ``else:`` or a bracket."""
-_MOST_LINES = 2000
+_MOST_LINES = 20_000
 """Lines of a comment that are cut together."""
 _CODE_LINES = 6
 """Most lines of code that are one passage: few are understood without their neighbours."""

@@ -32,7 +32,7 @@ _NUMBERED = re.compile(
 )
 _ENTRY = re.compile(r"\s*((?:\d{1,3}\.)+)\s+\S.{0,78}[^\s.,;:!]$")
 """A line of a table of contents that has numbers of sections only."""
-_MOST_LINES = 2000
+_MOST_LINES = 20_000
 """Lines of a paragraph."""
 _LARGEST_GROUP = 40
 """Most passages of a list that are one group."""

@@ -60,8 +60,9 @@ class Mail:
             rows.append(tuple(headers[each] for each in _COLUMNS))
             begins.append(len(found.text))
             found.begin(rows[-1][-1] or f"message {number}")
-            for at, line in (*lines, (0, "")):
-                found.put(line, first + at)
+            last = source.count(b"\n")
+            for at, line in (*lines, (0, "")):  # a part whose text was not found may seem to go on too far
+                found.put(line, first + min(at, last))
             found.notes += _left_out(message, headers["Subject"])
         if not found.places:
             raise DataError(f"damaged mail: {found.notes[0]}")

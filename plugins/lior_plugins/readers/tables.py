@@ -45,11 +45,11 @@ def table(rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str = "")
 
 def barred(lines: Sequence[str]) -> tuple[Table, ...]:
     """The tables of Markdown: a line of names, one of dashes, and the rows below it."""
-    found, heading = list[Table](), ""
+    found, heading, last = list[Table](), "", 0
     for number, line in enumerate(lines):
         if len(line) <= _LONGEST and (match := _HEADING.match(line)):
             heading = (match[1] or match[2]).strip("*_ ")
-        if "|" not in line or not number or "|" not in lines[number - 1] or not _FRAME.fullmatch(line):
+        if "|" not in line or number <= last or "|" not in lines[number - 1] or not _FRAME.fullmatch(line):
             continue
         last = number
         while last + 1 < len(lines) and "|" in lines[last + 1]:

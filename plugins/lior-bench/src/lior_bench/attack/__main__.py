@@ -1,6 +1,6 @@
 """Attack lior, and print what should not have happened.
 
-    python -m lior_bench.attack [--seed 1] [--sample] [files|mutations ...]
+    python -m lior_bench.attack [--seed 1] [--sample] [files|mutations|kills|...]
 
 Without a name all attacks run; `--sample` is the fixed part that CI runs. The exit code is 1 when anything
 failed. The line of a failure has what repeats it.
@@ -9,26 +9,29 @@ failed. The line of a failure has what repeats it.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
-from lior_bench.attack.files import attacked, every_case
+ATTACKS = ("files", "mutations", "kills", "flips", "edits", "simulation")
+"""Modules, each with ``run(seed, sample, *, count, only)``, which gives a line for each fault."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("attacks", nargs=-1)
+@click.argument("attacks", nargs=-1, type=click.Choice(ATTACKS))
+@click.option("--seed", default=1, show_default=True, help="Of what is drawn at random.")
 @click.option("--sample", is_flag=True, help="Only the fixed part that CI runs.")
-@click.option("--only", help="Only files whose name contains this.")
-def main(attacks: tuple[str, ...], sample: bool, only: str | None) -> None:
+@click.option("--count", default=0, help="Of what is drawn at random; 0 stands for as many as usual.")
+@click.option("--only", default="", help="Only files whose name contains this.")
+def main(attacks: tuple[str, ...], seed: int, sample: bool, count: int, only: str) -> None:
     """Attack lior, and print what should not have happened."""
     failed = 0
-    for each in every_case().values():
-        if (sample and not each.sample) or (only and only not in each.file):
-            continue
-        outcome = attacked(each)
-        failed += bool(outcome.faults)
-        told = "; ".join(outcome.faults) or "ok"
-        click.echo(f"{outcome.file:40} {outcome.seconds:6.1f} s {outcome.memory >> 20:6} MB  {told}")
+    for name in attacks or ATTACKS:
+        begin = failed
+        for fault in import_module(f"lior_bench.attack.{name}").run(seed, sample, count=count, only=only):
+            failed += 1
+            click.echo(fault)
+        click.echo(f"{name}: {failed - begin} faults")
     sys.exit(failed > 0)
 
 

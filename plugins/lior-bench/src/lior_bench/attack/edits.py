@@ -23,12 +23,12 @@ _PATIENCE = 120.0
 """Seconds after which waiting for other processes counts as a fault."""
 
 
-def run(seed: int, sample: bool) -> Iterator[str]:
-    """Do 100 edits of the sample, 2,000 otherwise; yield what went wrong.
+def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
+    """Do 60 edits of the sample, 2,000 otherwise, or ``count``; yield what went wrong.
 
     Of 20 edits, one is of the run, which is saved each time; 13 are of files, 6 of texts in the index.
     """
-    count = (100 if sample else 2000) // (_PROCESSES * _THREADS) + 1
+    count = -(-(count or (60 if sample else 2000)) // (_PROCESSES * _THREADS))
     with tempfile.TemporaryDirectory() as place:
         home = Path(place)
         texts = notes(home / "notes")

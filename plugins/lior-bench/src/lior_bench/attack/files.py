@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread
@@ -41,6 +41,20 @@ def every_case() -> dict[str, Case]:
     for module in ("packed", "plain"):
         import_module(f"lior_bench.attack.{module}")
     return CASES
+
+
+def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
+    """A line for each file that spoils an answer, after a printed line of figures for each.
+
+    Nothing is drawn at random: ``seed`` and ``count`` change nothing.
+    """
+    for each in every_case().values():
+        if (sample and not each.sample) or only not in each.file:
+            continue
+        outcome = attacked(each)
+        print(f"{outcome.file:40} {outcome.seconds:6.1f} s {outcome.memory >> 20:6} MB", flush=True)
+        if outcome.faults:
+            yield f"{outcome.file}: {'; '.join(outcome.faults)}"
 
 
 def attacked(case: Case, *arguments: str) -> Outcome:

@@ -18,8 +18,8 @@ from lior.errors import LiorError
 from lior_bench.attack.making import PLACES, notes, question, trained
 
 
-def run(seed: int, sample: bool) -> Iterator[str]:
-    """Flip 40 bits of the sample, 300 otherwise, each in a copy of its own; yield what went wrong."""
+def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
+    """Flip 40 bits of the sample, 300 otherwise, or ``count``, each in a copy; yield what went wrong."""
     random = Random(f"flips {seed}")
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -30,7 +30,7 @@ def run(seed: int, sample: bool) -> Iterator[str]:
             for what, asked in (("cache", _index), ("run", _run)):
                 right = asked(home)
                 shutil.copytree(home / what, home / "whole")
-                for number in range((40 if sample else 300) // 2):
+                for number in range((count or (40 if sample else 300)) // 2):
                     shutil.rmtree(home / what)
                     shutil.copytree(home / "whole", home / what)
                     flipped = _flip(home / what, random)

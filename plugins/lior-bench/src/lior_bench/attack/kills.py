@@ -18,14 +18,14 @@ from lior_bench.attack.making import PLACES, notes, question, started, text, tra
 _State = dict[str, str]
 
 
-def run(seed: int, sample: bool) -> Iterator[str]:
-    """Kill 4 commands of the sample, 40 otherwise; yield what went wrong."""
+def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
+    """Kill 3 commands of the sample, 40 otherwise, or ``count``; yield what went wrong."""
     random = Random(f"kills {seed}")
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         attack = _Attack(Path(place))
-        for number in range(4 if sample else 40):
-            kind = ("ask", "learn", "sync", "forget")[number % 4]
+        for number in range(count or (3 if sample else 40)):
+            kind = ("learn", "ask", "forget", "sync")[number % 4]
             for fault in getattr(attack, kind)(random):
                 yield f"seed {seed}, kill {number}, {kind}: {fault}"
 

@@ -381,9 +381,9 @@ def simulate(seed: int, count: int, home: Path) -> Iterator[str]:
             print(f"\r{(number + 1) * _EPISODE:,} steps, {rate:.0f}/s ", end="", file=sys.stderr)
 
 
-def run(seed: int, sample: bool, steps: int = 0) -> Iterator[str]:
-    """Simulate 300 steps of the sample, 20,000 otherwise, or ``steps``, in a process with the fake disk."""
-    count = steps or (300 if sample else 20_000)
+def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
+    """Simulate 300 steps of the sample, 20,000 otherwise, or ``count``, in a process with the fake disk."""
+    count = count or (300 if sample else 20_000)
     with tempfile.TemporaryDirectory(dir=_memory()) as place:
         variables = {"LD_PRELOAD": str(built(Path(place))), "PYTHONHASHSEED": "0", "LIOR_EMBEDDER": ""}
         command = [sys.executable, "-m", __spec__.name, str(seed), str(count), place]
