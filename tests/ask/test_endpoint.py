@@ -69,6 +69,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.may_reply.wait()
         refused = self.server.refuses_to_stream and body["stream"]
         self.send_response(400 if refused else self.server.status)
+        if 300 <= self.server.status < 400:
+            self.send_header("Location", self.server.url)
         self.end_headers()
         self.wfile.write(b'{"error": "no stream here"}' if refused else self.server.body)
 
@@ -163,6 +165,7 @@ def test_a_long_reply_is_checked_in_linear_time():
     [
         (404, b'{"error": {"message": "no model small"}}', r"refused with 404 Not Found \(no model small\)"),
         (500, b"<html>", "refused with 500 .*; check the address and the model 'small'"),
+        (302, b"", "refused with 302"),
         (401, b'{"error": "key"}', r"refused with 401 Unauthorized \(key\)"),
         (200, b"<html>", "no reply of the form choices"),
         (200, b"{}", "no reply of the form choices"),
