@@ -145,5 +145,11 @@ class DuplicatePlugin(PluginError):
     exit_code = 1
 
 
+class UntrustedPlugin(PluginError):
+    """Code would be imported that the user neither installed nor named."""
+
+    exit_code = 1
+
+
 class IncompatiblePlugin(BrokenPlugin):
     """The plugin was written for another version of the interfaces."""

@@ -27,12 +27,13 @@ def replacing(path: Path, *, part: Path | None = None, private: bool = False) ->
     part
         The sibling that is written first, for files that several processes write without a lock.
     private
-        Whether only the user may read it.
+        Whether only the user may read it, whatever the umask.
     """
     part = part or path.with_name(path.name + PARTIAL)
     try:
         if private:
             part.touch(0o600)
+            part.chmod(0o600)  # one that was left behind may be wider
         with part.open("wb") as stream:
             yield stream
             stream.flush()
@@ -43,6 +44,29 @@ def replacing(path: Path, *, part: Path | None = None, private: bool = False) ->
             part.unlink()
         raise
     sync(path.parent)
+
+
+def narrowed(folder: Path) -> Path:
+    """Make a folder of the user alone, or take the permissions of others from one of this user.
+
+    Raises ``OSError`` when it cannot be made.
+    """
+    folder.mkdir(0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+        folder.chmod(0o700)
+    return folder
+
+
+def follow(path: Path) -> None:
+    """Give a file or folder the permissions of the folder that it is in, but others cannot write it.
+
+    What is written into a run is so for its user alone, as the run's folder was made, or for a group that the
+    user gave the run to. It should be made with 0600 or 0700: so it stays where nothing can be changed.
+    """
+    with contextlib.suppress(OSError):
+        mode = path.parent.stat().st_mode & 0o775
+        path.chmod(mode if path.is_dir() else mode & 0o664)
 
 
 def sync(path: Path) -> None:

@@ -20,6 +20,7 @@ from platformdirs import user_cache_path
 
 from lior.ask.serialise import answer_record
 from lior.errors import DataError, EndpointError, LiorError, UsageError, quantity
+from lior.files import narrowed, replacing
 from lior_cli.options import (
     PluginName,
     TextPath,
@@ -27,8 +28,10 @@ from lior_cli.options import (
     endpoint_of,
     endpoint_option,
     is_run,
+    limits_option,
     run_among,
 )
+from lior_cli.output import redraw
 from lior_cli.passages import echo_answer, echo_reasons, listed, style
 from lior_cli.sources import plain
 from lior_cli.wording import echo_reply
@@ -41,9 +44,12 @@ if TYPE_CHECKING:
     from lior.ask.index import Index
     from lior.ask.surroundings import Lines
     from lior.interfaces import Passage
+    from lior.reading.skipping import SkippedFile
 
 NOT_FOUND, FAILED = 1, 2
 """Exit codes, as those of grep: 0 where something was found."""
+_NAMED = 3
+"""Files that were left out by a limit, of which each has a line."""
 _DEEPEST = 1000
 """Documents of each question in a run file, as is usual for judged collections."""
 
@@ -93,6 +99,7 @@ def _errors_exit_with_2(run: Callable[..., int]) -> Callable[..., int]:
 )
 @endpoint_option
 @click.option("--explain", is_flag=True, help="Say what each passage was ranked by.")
+@limits_option
 @click.option("--no-cache", is_flag=True, help="Index anew, and keep nothing on the disk.")
 @click.option("--verbose", is_flag=True, help="Say what was read and skipped, and how it was ranked.")
 @_errors_exit_with_2
@@ -138,6 +145,8 @@ def ask(
         index, answer = asked
     else:
         index = _opened(where, retriever, cache=not no_cache)
+        if not verbose:
+            _name_left_out(index.opened.left_out)
         if batch and trec:
             return _batch(index, batch, trec)
         most = max(top, opened or 0, 8 if model else 0)
@@ -206,9 +215,16 @@ def _served(
     found = remote.ask(run, question, top, filters)
     if found is not None:
         with contextlib.suppress(OSError):  # then it is not known the next time
-            _last().parent.mkdir(parents=True, exist_ok=True)
-            _last().write_text(json.dumps([str(run.absolute())]), encoding="utf-8")
+            _remember([str(run.absolute())])
     return cast("tuple[Index, Answer] | None", found)
+
+
+def _remember(paths: Sequence[str]) -> None:
+    """Note what was asked, for the next time."""
+    narrowed(_last().parent.parent)
+    narrowed(_last().parent)
+    with replacing(_last(), private=True) as stream:
+        stream.write(json.dumps(paths).encode())
 
 
 def _opened(where: Sequence[str], retriever: str | None, *, cache: bool) -> Index:
@@ -226,8 +242,7 @@ def _opened(where: Sequence[str], retriever: str | None, *, cache: bool) -> Inde
         index = Index(*where, retriever=retriever, cache=cache, progress=progress)
     if cache:
         try:
-            last.parent.mkdir(parents=True, exist_ok=True)
-            last.write_text(json.dumps([str(run.absolute())] if run else index.paths), encoding="utf-8")
+            _remember([str(run.absolute())] if run else index.paths)
         except OSError as error:
             index.notes.append(f"{last}: cannot be kept for the next time ({error.strerror or error})")
     return index
@@ -236,9 +251,9 @@ def _opened(where: Sequence[str], retriever: str | None, *, cache: bool) -> Inde
 def _progress(done: int, files: int) -> None:
     """Show progress on one line that is written over."""
     if done == files:
-        click.echo("\r\x1b[K", nl=False, err=True)
+        redraw("")
     elif done % 20 == 0:
-        click.echo(f"\rreading file {done:,} of {files:,} ", nl=False, err=True)
+        redraw(f"reading file {done:,} of {files:,} ")
 
 
 # --- what is printed ---
@@ -279,6 +294,14 @@ def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
         click.echo(plain(line), err=True)
 
 
+def _name_left_out(files: Sequence[SkippedFile]) -> None:
+    """Name the files that a limit or a crash left out, when they were read; later ones are counted only."""
+    for each in files[:_NAMED]:
+        click.echo(plain(f"skipped {each.name}: {each}"), err=True)
+    if len(files) > _NAMED:
+        click.echo(f"and {len(files) - _NAMED:,} more", err=True)
+
+
 def _hint() -> None:
     """Tell each user once that a sentence encoder finds other words of the same meaning."""
     from lior.ask.embedding import HINT, VARIABLE, default_embedder
@@ -289,7 +312,7 @@ def _hint() -> None:
         return
     click.echo(f"hint: {HINT} finds answers in other words than the question's (told once)", err=True)
     with contextlib.suppress(OSError):  # then it is told again
-        told.touch()
+        told.touch(0o600)
 
 
 def _around(index: Index, where: Sequence[str], passage: Passage | None, count: int | None) -> Lines | None:

@@ -19,6 +19,7 @@ from lior_cli.options import (
     endpoint_of,
     endpoint_option,
     field_options,
+    limits_option,
     run_among,
     seed_option,
 )
@@ -41,6 +42,7 @@ from lior_cli.options import (
 @click.option(
     "--remember", is_flag=True, help="Let the memories learn what you say, each message a document."
 )
+@limits_option
 @endpoint_option
 @device_option
 @click.pass_context

@@ -20,6 +20,8 @@ from lior.ask.dialogue import Dialogue, Turn, confirmed
 from lior.ask.endpoint import Endpoint
 from lior.config.options import RawText, check_table, typed_fields
 from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, sentences
+from lior.files import narrowed
+from lior_cli.output import unescaped
 from lior_cli.passages import echo_answer, echo_passages, echo_reasons, where
 from lior_cli.sources import plain
 from lior_cli.terminal import columns, printable_text, wrapped
@@ -416,7 +418,7 @@ def _working(what: str, *, shown: bool) -> Iterator[None]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    console = Console(file=unescaped(sys.stderr))
     if console.is_dumb_terminal:
         click.echo(f"{plain(what)} …", err=True)
         yield
@@ -461,6 +463,7 @@ def _history(live: bool) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
+            narrowed(file.parent)
+            file.touch(0o600)
             readline.write_history_file(file)
             file.chmod(0o600)

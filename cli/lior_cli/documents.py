@@ -13,7 +13,7 @@ import click
 
 from lior.errors import quantity
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, device_option
+from lior_cli.options import RunPath, device_option, limits_option
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.option("--name", help="What to call a single document, instead of its path.")
 @click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
 @_JSON
+@limits_option
 @click.option("--verbose", is_flag=True, help="Say which files are left out, and how others were read.")
 @device_option
 def learn(

@@ -44,7 +44,8 @@ def generate(
 ) -> None:
     """Continue a prompt.
 
-    The text is printed as the model of RUN draws it. The documents of --sources go to standard error, or into
+    The text is printed as the model of RUN draws it: in a pipe byte for byte, control characters too; on a
+    terminal these are replaced. The documents of --sources go to standard error, or into
     the object of --json; `lior why` shows them word by word.
     """
     import_torch()

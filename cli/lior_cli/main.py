@@ -20,7 +20,9 @@ from typing import Any
 import click
 
 from lior.errors import LiorError, needs_model
+from lior.plugins.trust import FLAG, Trust
 from lior_cli.lazy import LazyGroup
+from lior_cli.output import escaped, escaping
 
 COMMANDS = {
     "ask": ("lior_cli.ask:ask", "Find the answer to QUESTION in folders and files."),
@@ -169,11 +171,20 @@ def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     ctx.ensure_object(GroupOptions).debug = value
 
 
+def _set_trust(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    Trust.every = value
+    ctx.call_on_close(lambda: setattr(Trust, "every", False))  # another command in this process is not meant
+
+
 @click.group(cls=TopGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="lior", prog_name="lior")
 @click.option(
     "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks of errors."
 )
+@click.option(
+    FLAG, is_flag=True, expose_value=False, callback=_set_trust,
+    help="Import the classes that a run names as package.module:Class.",
+)  # fmt: skip
 def cli() -> None:
     """Ask your own notes, mail, tables and logs; train models of them without autograd."""
 
@@ -192,20 +203,21 @@ def main(args: Sequence[str] | None = None) -> int:
         # times slower; without strict reproducibility, MKL's last bits depend on the number of threads.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
-    try:
-        code = cli.main(args=args, prog_name="lior", obj=options, standalone_mode=False)
-        sys.stdout.flush()
-    except Exception as error:
-        if options.debug and not isinstance(error, click.exceptions.ClickException | click.Abort):
-            raise
-        return _report(error)
-    return code if isinstance(code, int) else 0
+    with escaping():
+        try:
+            code = cli.main(args=args, prog_name="lior", obj=options, standalone_mode=False)
+            sys.stdout.flush()
+        except Exception as error:
+            if options.debug and not isinstance(error, click.exceptions.ClickException | click.Abort):
+                raise
+            return _report(error)
+        return code if isinstance(code, int) else 0
 
 
 def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """Print a warning of lior as one line; those of libraries address programmers and are dropped."""
     if category.__module__.startswith("lior"):
-        click.echo(f"note: {message}", err=True)
+        click.echo(escaped(f"note: {message}"), err=True)
 
 
 def _replace_closed_streams() -> None:

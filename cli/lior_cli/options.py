@@ -316,6 +316,26 @@ def endpoint_of(given: tuple[str, str] | None) -> Endpoint | None:
     return Endpoint(*given) if given else None
 
 
+def limits_option(function: Callback) -> Callback:
+    """Add ``--limits on|off``, of what a file may take while it is read; it holds for the command."""
+    return click.option(
+        "--limits",
+        type=click.Choice(["on", "off"]),
+        default="on",
+        show_default=True,
+        expose_value=False,
+        callback=_set_limits,
+        help="Leave out a file that takes more than 10 s or 512 MB to read.",
+    )(function)
+
+
+def _set_limits(context: click.Context, _: click.Parameter, value: str) -> None:
+    from lior.reading.limits import OFF, limited_by
+
+    if value == "off":
+        context.with_resource(limited_by(OFF))
+
+
 def seed_option(function: Callback) -> Callback:
     """Add ``--seed``, of the draws of tokens."""
     return click.option(

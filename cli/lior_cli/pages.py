@@ -47,11 +47,12 @@ def check(path: Path, command: str) -> None:
 
 def write(path: Path, text: str) -> str:
     """Write the page, all or nothing; returns "wrote" or "replaced"."""
-    from lior.runs import files
+    from lior.files import replacing
 
     done = "replaced" if path.exists() else "wrote"
     try:
-        files.write_text(path, text)
+        with replacing(path) as stream:
+            stream.write(text.encode())
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
     return done

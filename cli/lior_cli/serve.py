@@ -12,7 +12,15 @@ import click
 
 from lior.errors import DataError, MissingPackage, UsageError, quantity
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, WholeNumber, device_option, endpoint_of, endpoint_option, run_among
+from lior_cli.options import (
+    RunPath,
+    WholeNumber,
+    device_option,
+    endpoint_of,
+    endpoint_option,
+    limits_option,
+    run_among,
+)
 
 if TYPE_CHECKING:
     from lior.serve.server import Server
@@ -49,6 +57,7 @@ _EDIT = click.option("--allow-edit", is_flag=True, help="Let clients learn and f
     "--log", "logged", is_flag=True, help="Log each request, without what was asked, as JSON lines."
 )
 @endpoint_option
+@limits_option
 @device_option
 def serve(
     where: tuple[Path, ...], host: str, port: int, allow_edit: bool, folders: tuple[Path, ...],
@@ -79,6 +88,7 @@ def serve(
 @click.command()
 @_WHERE
 @_EDIT
+@limits_option
 @device_option
 def mcp(where: tuple[Path, ...], allow_edit: bool, device: str) -> int:
     """Serve folders or a run to an agent over standard input and output (MCP).

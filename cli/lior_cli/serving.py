@@ -124,6 +124,7 @@ def log_to_stderr() -> None:
     log.setLevel(logging.INFO)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each client that left
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ import click
 
 from lior.errors import LiorError, MissingPackage, UsageError, quantity
 from lior_cli.interrupts import import_torch
-from lior_cli.options import RunPath, TextPath, device_option, is_run, run_among
+from lior_cli.options import RunPath, TextPath, device_option, is_run, limits_option, run_among
+from lior_cli.output import redraw
 from lior_cli.sources import plain
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _FEW = 10
 @click.command()
 @click.argument("where", type=RunPath())
 @click.argument("folder", nargs=-1, type=TextPath())
+@limits_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done to a run.")
 @click.option("--watch", is_flag=True, help="Go on, and follow each change, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead, for each change.")
@@ -195,11 +197,13 @@ class _Told:
     def __call__(self, left: int) -> None:
         live, told = sys.stderr.isatty(), f"reading ahead: {quantity(left, 'passage')}"
         if left and live:
-            click.echo(f"\r{told} left\x1b[K", nl=False, err=True)
+            redraw(f"{told} left")
         elif left and not self._before:
             click.echo(told, err=True)
         elif self._before and not left:
-            click.echo("\rall passages are read\x1b[K" if live else "all passages are read", err=True)
+            if live:
+                redraw("")
+            click.echo("all passages are read", err=True)
         self._before = left
 
 

@@ -10,6 +10,8 @@ from itertools import chain
 
 import click
 
+from lior_cli.output import escaped, unescaped
+
 WIDEST = 100
 """Columns that tables and text take at most."""
 
@@ -91,5 +93,5 @@ def _draw(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for header in headers:
         table.add_column(header, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))  # Text: brackets in a message are not markup
-    Console().print(table)
+        table.add_row(*(Text(escaped(cell)) for cell in row))  # Text: brackets in a message are not markup
+    Console(file=unescaped(sys.stdout)).print(table)

@@ -15,7 +15,7 @@ from lior.config import Override, Resolved, TrainConfig, load
 from lior.errors import Interrupted, Stopped, UsageError
 from lior_cli import recipe_selection, unused_settings
 from lior_cli.interrupts import Stop, import_torch
-from lior_cli.options import RunPath, TextPath, schema_options
+from lior_cli.options import RunPath, TextPath, limits_option, schema_options
 
 if TYPE_CHECKING:
     from lior.reading.files import File
@@ -40,6 +40,7 @@ _LOOK, _WORDS, _LONGEST = 20_000, 3, 40
     help="Go on with a run that was stopped; auto takes the one in runs/ that was stopped last.",
 )
 @click.option("--quiet", is_flag=True, help="Print no progress.")
+@limits_option
 @click.option("--verbose", is_flag=True, help="Say which files are left out, and how others were read.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 @schema_options

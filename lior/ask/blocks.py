@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -15,14 +15,13 @@ MOST = 1200
 """Characters of a block, unless a single passage has more."""
 
 
-def numbered(parts: Sequence[Part], *, merged: bool) -> list[int]:
-    """The block of each part, from 0.
+def numbered(parts: Iterable[Part], *, merged: bool) -> Iterator[tuple[Part, int]]:
+    """The parts, each with its block, from 0.
 
     A paragraph with the list that it announces, a definition or a message is a block; a longer one is
     divided. Where ``merged``, paragraphs below one heading are one block, as many as it can have. A part that
     stands alone is a block.
     """
-    found = list[int]()
     number, begin = -1, 0
     above: tuple[str, ...] | None = None
     for run in _runs(parts, merged=merged):
@@ -33,11 +32,10 @@ def numbered(parts: Sequence[Part], *, merged: bool) -> list[int]:
             if above is None or part.alone or part.end - begin > MOST:
                 number, begin = number + 1, part.begin
             above = None if part.alone else part.headings
-            found.append(number)
-    return found
+            yield part, number
 
 
-def _runs(parts: Sequence[Part], *, merged: bool) -> Iterator[list[Part]]:
+def _runs(parts: Iterable[Part], *, merged: bool) -> Iterator[list[Part]]:
     """Parts of one paragraph, definition or message."""
     for _, run in groupby(parts, lambda part: (part.group, part.headings if merged else ())):
         yield [*run]

@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import PurePath
 
 from lior.ask.blocks import numbered
 from lior.ask.cutting.code import code
 from lior.ask.cutting.messages import chat, log, mail, rows
-from lior.ask.cutting.page import Page, Part
+from lior.ask.cutting.page import LONG, LONGEST, Page, Part
 from lior.ask.cutting.prose import prose
 from lior.interfaces import ParsedDocument, Passage
 
 
-def chunk(parsed: ParsedDocument, document: str, label: str | None = None) -> list[Passage]:
+def chunk(
+    parsed: ParsedDocument, document: str, label: str | None = None, most: float = inf
+) -> list[Passage]:
     """The passages of a parsed document, in their order.
 
     Parameters
@@ -30,6 +33,8 @@ def chunk(parsed: ParsedDocument, document: str, label: str | None = None) -> li
         Name that the passages carry.
     label
         Name whose words are context; ``document`` if not given. The last two parts of a path count.
+    most
+        Passages that are wanted, the first ones.
 
     Returns
     -------
@@ -41,10 +46,15 @@ def chunk(parsed: ParsedDocument, document: str, label: str | None = None) -> li
     page = Page(parsed.text, places, frozenset(parsed.wrapped), frozenset(parsed.titles))
     # Records of a collection have a title; the name of their file is a word of all of them.
     words = "" if parsed.name else name_words(document if label is None else label)
-    title = (parsed.title,) if parsed.title else ()
-    found = []
-    parts = [*_CUTTERS[parsed.kind](page, title)]
-    for part, block in zip(parts, numbered(parts, merged=parsed.kind in _MERGED), strict=True):
+    title = (parsed.title[:LONG],) if parsed.title else ()
+    found, headings, context = list[Passage](), title, "\n".join((*title, words))
+    parts = numbered(_CUTTERS[parsed.kind](page, title), merged=parsed.kind in _MERGED)
+    for part, block in parts:
+        if len(found) >= most:
+            break
+        if part.headings != headings:  # most have the context of the one before, which is kept once
+            headings = part.headings
+            context = "\n".join((*(each[:_HEADING] for each in headings), words))
         number = bisect_right(page.starts, part.begin) - 1
         place = bisect_right(parsed.places, number, key=lambda pair: pair[0]) - 1
         passage = Passage(
@@ -52,7 +62,7 @@ def chunk(parsed: ParsedDocument, document: str, label: str | None = None) -> li
             line=parsed.lines[number] if parsed.lines else number + 1,
             column=part.begin - page.starts[number] + 1,
             text=page.text[part.begin : part.end],
-            context="\n".join((*part.headings, words)),
+            context=context,
             place=parsed.places[place][1] if place >= 0 else "",
             group=part.group,
             block=block,
@@ -61,7 +71,7 @@ def chunk(parsed: ParsedDocument, document: str, label: str | None = None) -> li
         found.append(passage)
     if not found and parsed.title:  # a record of a collection may be a title alone
         line = parsed.lines[0] if parsed.lines else 1
-        found = [Passage(document=document, line=line, text=parsed.title, context=words)]
+        found = [Passage(document=document, line=line, text=parsed.title[:LONGEST], context=words)]
     return found
 
 
@@ -85,5 +95,7 @@ _CUTTERS: dict[str, Callable[[Page, tuple[str, ...]], Iterator[Part]]] = {
     "rows": rows,
     "code": code,
 }
+_HEADING = 10_000
+"""Characters of a heading, such as the names of columns, that are context."""
 _MERGED = ("prose", "markdown", "mail")
 """Kinds of text in which short paragraphs below one heading are one block."""

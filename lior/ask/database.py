@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from lior.errors import DataError
-from lior.files import PARTIAL, sync
+from lior.files import PARTIAL, follow, sync
 
 VERSION = 8
 """Of the tables, of chunking and of the words; a file of another version is made anew."""
@@ -346,6 +346,7 @@ class Database:
             with part.open("r+b") as stream:
                 _overwrite_unused(stream.fileno())
             part.replace(path)
+            follow(path)
         finally:
             part.unlink(missing_ok=True)
         sync(path.parent)
@@ -366,9 +367,10 @@ class Database:
         """Keep arrays until the next change, where another process does not write and the file can be."""
         data = io.BytesIO()
         np.savez(data, **arrays)  # type: ignore[arg-type]
-        with self.lock, contextlib.suppress(sqlite3.OperationalError):
+        # DataError: more than SQLite takes
+        with self.lock, contextlib.suppress(sqlite3.OperationalError, sqlite3.DataError):
             self._connection.execute("PRAGMA busy_timeout=0")
-            self._connection.execute("INSERT OR REPLACE INTO derived VALUES (?, ?)", (key, data.getvalue()))
+            self._connection.execute("INSERT OR REPLACE INTO derived VALUES (?, ?)", (key, data.getbuffer()))
         self._connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT:.0f}")
 
 

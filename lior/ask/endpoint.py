@@ -122,7 +122,7 @@ class Endpoint:
             headers["Authorization"] = f"Bearer {key}"
         request = urllib.request.Request(self.address, json.dumps({"stream": True, **body}).encode(), headers)
         none = [urllib.request.ProxyHandler({})] if urlsplit(self.address).hostname in _LOCAL else []
-        opener = urllib.request.build_opener(*none)
+        opener = urllib.request.build_opener(_Direct, *none)
         try:
             return cast("http.client.HTTPResponse", opener.open(request, timeout=self.timeout))
         except urllib.error.HTTPError as error:
@@ -159,6 +159,13 @@ class Endpoint:
         if streamed and not ended:
             raise EndpointError(self.address, "broke the reply off before its end")
         yield _text(_found(whole, "choices", 0, "message", "content"))
+
+
+class _Direct(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection: the key and the passages go to the address that the user gave."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """None: the status is an error as others are."""
 
 
 def _text(found: Any) -> str:

@@ -23,7 +23,7 @@ from lior.ask.database import DamagedIndex, Database, intact
 from lior.ask.embedding import VectorStore, default_embedder, digest
 from lior.ask.filters import Filters, Known, filtered
 from lior.ask.inverted import InvertedIndex
-from lior.ask.kept import cache_file, remember
+from lior.ask.kept import cache_file, narrow, remember
 from lior.ask.passages import PassageStore
 from lior.ask.records.calculating import calculated
 from lior.ask.records.store import RecordStore
@@ -32,8 +32,9 @@ from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading.files import File, read_if_changed
 from lior.reading.finding import Source, as_paths, find_files
+from lior.reading.limits import limits
 from lior.reading.parsing import document_names, parse_bytes
-from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
+from lior.reading.skipping import LIMITED, SkippedFile, SkipReason, no_text_message
 
 T = TypeVar("T")
 RETRIEVERS = "meaning", "dense", "settle"
@@ -41,6 +42,8 @@ RETRIEVERS = "meaning", "dense", "settle"
 _TOGETHER = 32
 """Passages that are kept together when they are read ahead."""
 
+_PART = "only its first {:,} passages can be found; --limits off takes all"
+_WORDS = "only words among the first {:,} different ones can be found; --limits off takes all"
 _Questions = dict[str, dict[str, list[str]]]
 """Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
 
@@ -54,6 +57,8 @@ class Update:
     forgotten: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What a user should know of how these files were read, and of how the index is kept; one line each."""
+    left_out: tuple[SkippedFile, ...] = ()
+    """Files that were read now, and took more than the limits, or crashed their reader."""
 
     def __bool__(self) -> bool:
         return bool(self.learned or self.changed or self.forgotten)
@@ -188,7 +193,7 @@ class Index:
     def _update(self, sources: Sequence[Source], skipped: list[SkippedFile]) -> Update | None:
         """Bring the files up to date; ``None`` where another process was faster."""
         self._sources = {source.name: source for source in sources}
-        learned, changed = list[str](), list[str]()
+        learned, changed, read = list[str](), list[str](), list[File]()
         with contextlib.ExitStack() as stack:
             seen = self._database.meta("generation")
             self._files = self._known_files()
@@ -215,9 +220,10 @@ class Index:
                 self._progress(number, len(sources))
                 if file is None or file == known:
                     continue
+                read.append(file)
                 if not begin():
                     return None
-                if known and file.same_as(known):
+                if known and file.same_as(known) and file.documents == known.documents and not file.content:
                     self._set_file(file)
                     continue
                 self._add(file, self._delete(source.name))
@@ -231,8 +237,9 @@ class Index:
             notes += lines if name in touched else []
         self._reported = len(self.notes)
         return Update(
-            learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone), notes=tuple(notes)
-        )
+            learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone), notes=tuple(notes),
+            left_out=tuple(each for each in _skipped(read) if each.reason in LIMITED),
+        )  # fmt: skip
 
     def learn(self, name: str, text: str) -> None:
         """Add a text as a document, or replace the one of this name, whose ending tells its kind.
@@ -309,19 +316,31 @@ class Index:
         """Cut and add the documents of a file; a transaction is open."""
         taken, notes = list[str](), list[str]()
         names = document_names(file.name, [parsed.name for parsed in file.content], self.inverted)
+        left, words = limits().passages, limits().words
         for document, parsed in zip(names, file.content, strict=True):
-            passages = chunk(parsed, document, file.name)
+            passages = chunk(parsed, document, file.name, left + 1)
+            left -= len(passages)
             notes += parsed.notes
+            if left < 0:
+                passages.pop()
+                file.cut = True
+                notes.append(_PART.format(limits().passages))
             if passages:
                 texts = [(p.text, p.context) for p in passages]
                 blocks = [(p.block, p.title) for p in passages]
-                key = self.inverted.add(document, texts, [p.group for p in passages], blocks=blocks)
+                groups = [p.group for p in passages]
+                key = self.inverted.add(document, texts, groups, blocks=blocks, most_words=words)
+                if self.inverted.left_out:
+                    file.cut = True
+                    notes.append(_WORDS.format(words))
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
                 self._records.add(key, parsed)
                 if document in questions:
                     self._confirm(document, passages, questions[document])
                 taken.append(document)
+            if left < 0:
+                break
         file.documents, file.notes, file.content = tuple(sorted(taken)), tuple(notes), ()
         if not taken and not file.reason:
             file.reason = SkipReason.NO_TEXT
@@ -477,6 +496,8 @@ class Index:
     def _opened(self, place: Path | None) -> Database:
         """The database at ``place``; in memory where it cannot be used."""
         try:
+            if place:
+                narrow(place)
             return Database(place)
         except (sqlite3.OperationalError, OSError) as error:
             self._note_unkept(place, error)

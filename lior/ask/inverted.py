@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -131,6 +132,8 @@ class InvertedIndex:
     vectors: VectorStore | None = None
     """Vectors of the passages; ``None`` where no embedder is given, and for documents."""
 
+    left_out = 0
+    """Words of the document added last that do not count, as it has too many different ones."""
     allowed: np.ndarray | None = None
     """The passages that a retriever may find, bool ``(N,)``; ``None``: all."""
 
@@ -150,6 +153,7 @@ class InvertedIndex:
         confirmed: Mapping[int, Sequence[str]] = MappingProxyType({}),
         *,
         blocks: Sequence[tuple[int, bool]] | None = None,
+        most_words: float = inf,
     ) -> int:
         """Add a document, and give its key in the database.
 
@@ -167,6 +171,8 @@ class InvertedIndex:
         blocks
             Number of the block of each passage, and whether it is a title. Without them the paragraphs are
             the blocks, and there are no titles.
+        most_words
+            Different words that count, those that come first; of a document of 512 passages or more.
 
         Raises ``UsageError`` if the index has the document.
         """
@@ -186,7 +192,7 @@ class InvertedIndex:
             self.database.set_meta("next", key + 1)
             groups = range(len(passages)) if groups is None else groups
             blocks = [(group, False) for group in groups] if blocks is None else blocks
-            self._batch.add(document, key, passages, groups, blocks)
+            self.left_out = self._batch.add(document, key, passages, groups, blocks, most_words)
             if self._batch.size >= BLOCK or any(confirmed.values()):
                 self.flush()
             if any(confirmed.values()):

@@ -15,6 +15,7 @@ from platformdirs import user_cache_path
 
 from lior.ask.database import Database
 from lior.errors import UsageError
+from lior.files import narrowed
 
 _ENDINGS = ("", "-journal", "-wal", "-shm")
 
@@ -51,6 +52,17 @@ def cache_file(paths: Sequence[str]) -> Path:
     """The file of the index of ``paths``, sorted and absolute."""
     name = hashlib.sha256("\0".join(paths).encode("utf-8", "surrogateescape")).hexdigest()
     return folder() / f"{name[:24]}.index"
+
+
+def narrow(file: Path) -> None:
+    """Let nobody but the user read an index, nor the folder that it is in or will be in."""
+    with contextlib.suppress(OSError):  # it can only be read
+        narrowed(file.parent.parent)
+        narrowed(file.parent)
+        for ending in _ENDINGS:
+            part = file.with_name(file.name + ending)
+            if part.exists() and part.stat().st_mode & 0o077:
+                part.chmod(0o600)
 
 
 def remember(database: Database, paths: Sequence[str]) -> None:

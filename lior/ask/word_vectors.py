@@ -305,7 +305,8 @@ def _of_terms(index: InvertedIndex, vectors: Vectors, place: np.ndarray) -> np.n
         rows, _ = vectors.of([_clean(word) for word, _, _ in part])
         np.add.at(out, place[of], rows * weights[:, None].astype(np.float32))
         np.add.at(total, place[of], weights)
-    return out / np.maximum(total, 1)[:, None].astype(np.float32)
+    out /= np.maximum(total, 1)[:, None].astype(np.float32)  # it is large
+    return out
 
 
 def _clean(word: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, pairwise
+from math import inf
 from typing import Any
 
 import attrs
@@ -23,6 +24,8 @@ BLOCK = 1 << 16
 """Slots of a block of postings; about as many passages are written at a time."""
 _VALUES = 500
 """Values in one statement."""
+_LARGE = 512
+"""Passages from which on the different words of a document are counted."""
 
 
 def encoded(name: str) -> bytes:
@@ -71,6 +74,7 @@ class _Document:
 
     id: int
     language: str
+    large: bool
     texts: _Words
     contexts: _Words
     group: np.ndarray
@@ -86,9 +90,16 @@ _Words = tuple[np.ndarray, np.ndarray]
 
 
 class _Numbers(dict[str, int]):
-    """Word -> number, in the order of first appearance."""
+    """Word -> number, in the order of first appearance; of further ones than ``most`` −1."""
+
+    def __init__(self, most: float) -> None:
+        super().__init__()
+        self.most, self.left_out = most, 0
 
     def __missing__(self, word: str) -> int:
+        if len(self) >= self.most:
+            self.left_out += 1
+            return -1
         number = self[word] = len(self)
         return number
 
@@ -104,7 +115,8 @@ class Batch:
         self.size = 0
         """Number of passages."""
         self._documents: dict[str, _Document] = {}
-        self._numbers: dict[str, _Numbers] = {}
+        self._numbers: dict[tuple[str, str], _Numbers] = {}
+        """By language, and by document where it is large, so that what counts depends on it alone."""
 
     def __contains__(self, document: str) -> bool:
         return document in self._documents
@@ -120,16 +132,20 @@ class Batch:
         passages: Sequence[tuple[str, str]],
         groups: Sequence[int],
         blocks: Sequence[tuple[int, bool]],
-    ) -> None:
-        """Read the words of a document."""
+        most: float,
+    ) -> int:
+        """Read the words of a document; how many do not count, after ``most`` different ones."""
         contexts = {context: number for number, context in enumerate(dict.fromkeys(c for _, c in passages))}
         texts = [counted(text) for text, _ in passages]
         language = language_of(islice(chain.from_iterable(texts), SAMPLE))
-        numbers = self._numbers.setdefault(language, _Numbers())
+        large = len(passages) >= _LARGE
+        numbers = self._numbers.setdefault((language, document * large), _Numbers(most if large else inf))
+        before = numbers.left_out
         block, title = np.array(blocks, np.int64).reshape(-1, 2).T
         self._documents[document] = _Document(
             id=key,
             language=language,
+            large=large,
             texts=numbers.read(texts),
             contexts=numbers.read([counted(context) for context in contexts]),
             group=_numbered(groups),
@@ -137,6 +153,7 @@ class Batch:
             context=[contexts[context] for _, context in passages],
         )
         self.size += len(passages)
+        return numbers.left_out - before
 
     def write(self, database: Database) -> None:
         """Write all documents; a transaction is open."""
@@ -192,9 +209,9 @@ class Batch:
         self, documents: Sequence[_Document]
     ) -> tuple[Entries, Entries, Entries, list[str], list[tuple[str, str]]]:
         """Terms of passages, of contexts, words of documents; the stems and the words, sorted."""
-        stem_of, word_of, first = list[str](), list[str](), dict[str, int]()
-        for language, known in self._numbers.items():
-            first[language], stop = len(stem_of), stop_words(language)
+        stem_of, word_of, first = list[str](), list[str](), dict[tuple[str, str], int]()
+        for (language, large), known in self._numbers.items():
+            first[language, large], stop = len(stem_of), stop_words(language)
             stem_of += ["" if word in stop else stem(word[:LONGEST], language) for word in known]
             word_of += [word[:LONGEST] for word in known]
 
@@ -203,12 +220,18 @@ class Batch:
             sizes = _concatenated(sizes for _, sizes in words)
             of_text = np.repeat(np.arange(len(sizes)), sizes)
             of_document = np.repeat(np.arange(len(words)), [len(numbers) for numbers, _ in words])
-            pairs = zip(words, documents, strict=True)
-            numbers = _concatenated(numbers + first[each.language] for (numbers, _), each in pairs)
+            numbers = _concatenated(
+                np.where(numbers < 0, len(stem_of), numbers + begin)
+                for (numbers, _), begin in zip(words, begins, strict=True)
+            )
             stay = carries[numbers]
             return numbers[stay], of_text[stay], of_document[stay]
 
-        carries = np.array([bool(each) for each in stem_of], bool)
+        begins = [
+            first[each.language, name * each.large]
+            for name, each in zip(sorted(self._documents), documents, strict=True)
+        ]
+        carries = np.array([*map(bool, stem_of), False], bool)
         text, context = read([each.texts for each in documents]), read([each.contexts for each in documents])
         used = np.unique(np.concatenate([text[0], context[0]])).tolist()
         stems = sorted({stem_of[number] for number in used})

@@ -8,8 +8,11 @@ ago.
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
+import pwd
 import shutil
+import stat
 import time
 from pathlib import Path
 
@@ -23,10 +26,36 @@ _RECENT = 3600.0
 """Seconds after its last use in which a folder stays whatever the bound says: a process may be filling it."""
 
 
+_NOBODY = 65534
+"""Linux shows this owner where a container cannot name the true one, such as the host's root."""
+
+
 def root() -> Path:
     """The folder of all versions: below ``NUMBA_CACHE_DIR`` if that is set, else in the user's cache."""
     given = os.environ.get("NUMBA_CACHE_DIR")
     return Path(given) / BELOW if given else user_cache_path("lior", appauthor=False) / "compiled"
+
+
+def refuse_if_shared(path: Path) -> None:
+    """Raise ``PermissionError`` where another user than root can write to ``path`` or replace it.
+
+    A sticky folder such as ``/tmp`` is no harm to what is in it, nor is a group of which nobody else is.
+    """
+    place = path.resolve()
+    for folder in (place, *place.parents):
+        status = folder.stat()
+        others = status.st_mode & stat.S_IWOTH or (
+            status.st_mode & stat.S_IWGRP and not _is_own_group(status.st_gid)
+        )
+        if status.st_uid not in (0, _NOBODY, os.getuid()) or (others and not status.st_mode & stat.S_ISVTX):
+            raise PermissionError(f"another user can write {folder}")
+
+
+def _is_own_group(number: int) -> bool:
+    try:
+        return number == os.getgid() and {*grp.getgrgid(number).gr_mem} <= {pwd.getpwuid(os.getuid()).pw_name}
+    except KeyError:
+        return False
 
 
 def versions() -> list[Path]:

@@ -7,8 +7,11 @@ it calls. So the folder's name is a digest of everything that the compiled code 
 numba keeps code in the package (``__pycache__``) or, with ``NUMBA_CACHE_DIR``, in one folder for all
 libraries. Files in the package break read-only installations, and the folder that they keep alive hides the
 package after an upgrade; the variable is the user's to set. So the functions get numba's own cache with a
-locator of their own. Of numba's insides this uses ``FunctionCache`` and the attribute that
-``Dispatcher.enable_caching`` sets; both are the same from 0.61 on.
+locator of their own. Of numba's insides this uses ``FunctionCache``, how ``IndexDataCacheFile`` reads and
+writes, and the attribute that ``Dispatcher.enable_caching`` sets; all are the same from 0.61 on.
+
+numba trusts its files: a flipped bit gives wrong sums or ends the process, and what another user writes there
+is executed. So each file begins with the SHA-256 of the rest, and a folder that others can write is not used.
 
 A process of its own compiles: :func:`begin` starts the program of :mod:`lior.counting.warmup`, and a call
 that needs a function before it is there waits. There are two reasons. Compiling takes some ten seconds and
@@ -28,6 +31,7 @@ import hashlib
 import json
 import logging
 import os
+import pickle
 import platform
 import shutil
 import subprocess
@@ -43,7 +47,7 @@ import llvmlite
 import llvmlite.binding
 import numba
 from numba import njit
-from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 
 from lior.counting import cache
 
@@ -86,7 +90,7 @@ def entry(function: Callable[..., Any]) -> Any:
 def folder() -> Path:
     """Where this version is kept; its name stands for the sources, numba, Python and the processor.
 
-    Where nothing can be written it is a temporary folder, for this process alone.
+    Where nothing can be written, or another user can write, it is a temporary folder, for this process alone.
     """
     sources = sorted(Path(__file__).parent.glob("*.py"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
@@ -98,6 +102,7 @@ def folder() -> Path:
         if not (kept / _COMPLETE).exists():
             kept.mkdir(parents=True, exist_ok=True)
             (kept / _LOCK).open("a").close()
+        cache.refuse_if_shared(kept)
     except OSError as error:
         return _temporary(kept, error)
     cache.mark_used(kept)
@@ -152,10 +157,63 @@ class _CacheImpl(CompileResultCacheImpl):
     _locator_classes = [_Locator]  # noqa: RUF012 (numba's)
 
 
+_DIGEST = hashlib.sha256().digest_size
+
+
+class _Files(IndexDataCacheFile):
+    """The files of a function: in each the SHA-256 of the rest, written at once, and a pickle.
+
+    One that does not fit is removed, and with it the mark that all is compiled: the process that compiles
+    makes it again.
+    """
+
+    def _load_index(self) -> Any:
+        try:
+            version, stamp, overloads = self._read(self._index_path)
+        except FileNotFoundError:
+            return {}
+        return overloads if (version, stamp) == (self._version, self._source_stamp) else {}
+
+    def _save_index(self, overloads: Any) -> None:
+        self._write(self._index_path, (self._version, self._source_stamp, overloads))
+
+    def _load_data(self, name: str) -> Any:
+        return self._read(self._data_path(name))
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._write(self._data_path(name), data)
+
+    def _read(self, path: str) -> Any:
+        content = Path(path).read_bytes()
+        if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+            _discard(Path(path))
+            raise FileNotFoundError(path)
+        return pickle.loads(content[_DIGEST:])
+
+    def _write(self, path: str, value: Any) -> None:
+        data = self._dump(value)
+        with self._open_for_write(path) as stream:
+            stream.write(hashlib.sha256(data).digest() + data)
+
+
+def _discard(path: Path) -> None:
+    global _message
+    _message = f"compiling the counting loops: {path.name} was damaged"
+    for file in (path, path.with_name(_COMPLETE)):
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+
 class _Cache(FunctionCache):
     """numba's cache of a function; nothing that is wrong with the files may stop the program."""
 
     _impl_class = _CacheImpl
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        locator = self._impl.locator
+        stamp = locator.get_source_stamp()
+        self._cache_file = _Files(locator.get_cache_path(), self._impl.filename_base, stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function when it is on disk or will be soon; None if it is to be compiled here."""

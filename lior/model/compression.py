@@ -55,6 +55,10 @@ _START = struct.Struct("<BI")
 _NUMBERS = struct.Struct("<32sQQ32sI")
 _LIBRARIES = ("lior", "torch", "numpy", "numba", "llvmlite", "constriction")
 _REPORT_EVERY = 256
+_LARGEST = 2 << 30
+"""Most bytes and tokens of an original."""
+_ROUNDED = 2.0**-22
+"""The coder rounds probabilities by less."""
 """Tokens between two reports of the progress."""
 
 
@@ -113,6 +117,8 @@ class CompressedFile:
             words = body[at + _NUMBERS.size :]
             if len(words) % 4:
                 raise ValueError("code words")
+            if max(size, tokens) > _LARGEST:
+                raise ValueError(f"it claims {size:,} bytes and {tokens:,} tokens")
             return cls(body[1:at].decode(), digest, size, tokens, sha256, made_on, words)
         except (IndexError, struct.error, ValueError) as error:
             raise DataError(f"{name}: not a file that `lior compress` made ({error})") from error
@@ -174,6 +180,8 @@ def compress(
     MissingPackage
         Without ``constriction``.
     """
+    if len(data) > _LARGEST:
+        raise DataError(f"{len(data):,} bytes: at most {_LARGEST >> 30} GiB are compressed; split it")
     tokens = coder.model.tokenizer.encode(data)
     words, bits = encode(coder.model, tokens, document=coder.document, progress=progress)
     sha256 = hashlib.sha256(data).digest()
@@ -209,7 +217,7 @@ def decompress(
     try:
         tokens = decode(coder.model, file.words, file.tokens, document=coder.document, progress=progress)
         data = coder.model.tokenizer.decode(tokens.tolist())
-    except AssertionError as error:  # raised by constriction for code words that no model gives
+    except (AssertionError, _TooFewWords) as error:  # the first by constriction, where no model gives them
         raise wrong from error
     if len(data) != file.size or hashlib.sha256(data).digest() != file.sha256:
         raise wrong
@@ -217,6 +225,10 @@ def decompress(
 
 
 # --- tokens and code words ---
+
+
+class _TooFewWords(Exception):
+    """The code words hold fewer tokens than the file claims."""
 
 
 def encode(
@@ -258,6 +270,9 @@ def decode(
 ) -> Tensor:
     """The ``count`` tokens (int64) of the code words that :func:`encode` gave; the model is changed.
 
+    The coder goes on without end where there are no more words. So the bits of the tokens are counted, each
+    at the least that the coder took for it, and may not exceed those of the words.
+
     Raises
     ------
     MissingPackage
@@ -265,14 +280,20 @@ def decode(
     """
     stream = library().stream
     source = stream.queue.RangeDecoder(np.frombuffer(words, "<u4").astype(np.uint32))
+    left = 8.0 * len(words) + 64
     with _one_thread():
         reader = Follower(model, count, document=document)
         for done in range(1, count + 1):
-            column = _take(source, stream, reader.predict())
+            p = reader.predict()
+            column = _take(source, stream, p)
+            left += min(math.log2(p[column] + _ROUNDED), 0.0)
             if column < len(reader.known):
                 token = int(reader.known[column])
             else:
                 token = int(reader.unknown[_take(source, stream, len(reader.unknown))])
+                left -= max(math.log2(len(reader.unknown)) - 1, 0.0)
+            if left < 0:
+                raise _TooFewWords
             reader.update(token)
             _report(progress, "decompress", done, count, {})
     return reader.tokens

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.data.corpus import Corpus, byte_lengths
+from lior.errors import RunError
 from lior.interfaces import Text, TraceableMemory
 from lior.model import mixer
 from lior.model.language_model import DocumentCoordinates, Model
@@ -113,6 +114,10 @@ def explain(
     z = coordinates.read(row[len(tail) :])
     origins = _origins(model, text, torch.arange(len(tail), len(row), device=model.device), z)
     pieces = [model.tokenizer.decode([token]) for token in tokens]
+    if any(not 0 <= document < len(corpus.names) for each in origins for document, _ in each.places):
+        raise RunError(
+            "the memories of the run hold documents that it does not have; it was not made by lior"
+        )
     library = _Library(model, corpus)
     groups = _words(pieces) if words else [range(i, i + 1) for i in range(len(pieces))]
     return [_explained(origins, library, tokens, pieces, group, most) for group in groups]

@@ -8,7 +8,6 @@ code relies on are checked here and, for their own content, by the memories
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,48 +17,6 @@ from lior.geometry.retrieval import Geometry
 from lior.interfaces import MetricForm, State
 from lior.model.language_model import Model
 from lior.tensors import Expected, check, like, sub
-
-
-def check_text(documents: State, manifest: dict[str, Any], *, vocab: int) -> dict[int, int]:
-    """Check the tokens against a tokenizer with ``vocab`` ids and against the manifest; the split parts.
-
-    Raises
-    ------
-    UsageError
-        Naming the fault, as in all checks of this module.
-    """
-    names = manifest["documents"]
-    expected = {
-        "tokens": Expected("int32", (None,)), "starts": Expected("int64", (None,)),
-        "structures": Expected("uint8", (None,)), "structure_starts": Expected("int64", (len(names),)),
-    }  # fmt: skip
-    check(documents, expected, of="text")
-    tokens, starts = documents["tokens"], documents["starts"]
-    if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocab:
-        raise UsageError(f"text: tokens has ids beyond the {vocab} of the tokenizer")
-    bounds = torch.cat([starts, starts.new_tensor([len(tokens)])])
-    if len(starts) and (int(starts[0]) or not bool((bounds.diff() > 0).all())):
-        raise UsageError("text: starts do not ascend from 0 within the tokens")
-    if len(names) != len(starts) or not all(isinstance(name, str) for name in names):
-        raise UsageError("text: there is not one name for each document")
-    added = manifest["added"]
-    if not isinstance(added, list) or len(added) > len(names) or not all(isinstance(x, str) for x in added):
-        raise UsageError("added is not a list of times, at most one for each document")
-    trained = int(starts[len(names) - len(added)]) if added else len(tokens)
-    for key, most in (("n_train", trained), ("bytes", 1 << 62)):
-        if type(manifest[key]) is not int or not 0 <= manifest[key] <= most:
-            raise UsageError(f"{key} = {manifest[key]!r} is not within 0 to {most}")
-    pairs = manifest["split_parts"]
-    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-        raise UsageError("split_parts is not a list of pairs")
-    for part, before in pairs:
-        whole = type(part) is int and type(before) is int
-        if not (whole and 0 <= before < part < len(names) - len(added) and names[before] == names[part]):
-            raise UsageError(f"split_parts: {part!r} is not a part of document {before!r}")
-    split_parts: dict[int, int] = dict(pairs)
-    if not len(split_parts) == len({*split_parts.values()}) == len(pairs):
-        raise UsageError("split_parts: two parts continue one, or one continues two")
-    return split_parts
 
 
 def check_counts(counts: Tensor | None, *, vocab: int) -> None:

@@ -4,7 +4,8 @@ This package finds plugins; it has none. Those that come with lior are in the pa
 like the other distributions is in the folder ``plugins`` of the repository.
 
 Public modules: :mod:`~lior.plugins.kinds` (the table of kinds), :mod:`~lior.plugins.registry` (finds and
-checks plugins), :mod:`~lior.plugins.discovery` (reads the metadata of distributions).
+checks plugins), :mod:`~lior.plugins.discovery` (reads the metadata of distributions),
+:mod:`~lior.plugins.trust` (what may be imported on whose word).
 """
 
-__all__ = ["discovery", "kinds", "registry"]
+__all__ = ["discovery", "kinds", "registry", "trust"]

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lior.errors import UsageError
+from lior.plugins.trust import ALLOW, FLAG, installed_paths
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
-ALLOW = "LIOR_ALLOW_PLUGINS"
 VARIABLES = {
-    ALLOW: "the only distributions whose plugins are used, besides lior: comma-separated",
+    ALLOW: "the only distributions whose plugins are used, besides lior: comma-separated; "
+    f"package.module:Class lets a run name this class, as {FLAG} lets it name any",
     "LIOR_EMBEDDER": "what reads passages for questions: NAME or NAME:MODEL; empty for nothing",
     "LIOR_VECTORS": "file of word vectors, used instead of those of lior[vectors]",
 }
@@ -59,6 +60,11 @@ def normalise(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
 
 
+def allowed_classes(environ: Mapping[str, str]) -> frozenset[str]:
+    """The ``package.module:Class`` in ``LIOR_ALLOW_PLUGINS``: a run may name them."""
+    return frozenset(word for word in _words(environ) if ":" in word)
+
+
 def allowed_distributions(environ: Mapping[str, str], owners: Collection[str]) -> frozenset[str] | None:
     """The canonical names in ``LIOR_ALLOW_PLUGINS``, with lior and ``owners``; ``None`` allows all.
 
@@ -67,18 +73,22 @@ def allowed_distributions(environ: Mapping[str, str], owners: Collection[str]) -
     UsageError
         If an entry is not the name of a distribution.
     """
-    words = [word for part in environ.get(ALLOW, "").split(",") if (word := part.strip())]
+    words = [word for word in _words(environ) if ":" not in word]
     for word in words:
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", word):
             raise UsageError(f"{ALLOW}: {word!r} is not the name of a distribution.")
     return frozenset(map(normalise, (*words, "lior", *owners))) if words else None
 
 
+def _words(environ: Mapping[str, str]) -> list[str]:
+    return [word for part in environ.get(ALLOW, "").split(",") if (word := part.strip())]
+
+
 def scan(groups: Mapping[str, str]) -> tuple[list[Origin], list[str]]:
     """All plugins that are installed in the entry-point groups ``groups`` (kind -> group).
 
-    A distribution that is listed twice (such as an ``egg-info`` directory in the working directory beside the
-    installed one) counts once: the first on ``sys.path`` is the one that an import finds.
+    A distribution that is listed twice counts once: the first on ``sys.path`` is the one that an import
+    finds. What :mod:`lior.plugins.trust` does not call installed does not count.
 
     Returns
     -------
@@ -92,7 +102,7 @@ def scan(groups: Mapping[str, str]) -> tuple[list[Origin], list[str]]:
     origins: list[Origin] = []
     faults: list[str] = []
     seen: set[str] = set()
-    for distribution in distributions():
+    for distribution in distributions(path=installed_paths()):
         try:
             claims = list(_claims(distribution, groups))
         except Exception as error:  # damage in one distribution must not hide the others

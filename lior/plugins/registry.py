@@ -5,12 +5,14 @@ plugin and checks that it was written for this version of the interfaces and has
 plugins are found in the same way as all others. A system built on lior has a registry of its own kinds,
 under the same rules.
 
-Wherever a name is accepted, ``package.module:Class`` is too.
+Wherever the user gives a name, ``package.module:Class`` will do. A file that is opened may name no class so
+(:func:`lior.plugins.trust.opening`), unless the user allows it.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -21,12 +23,14 @@ from lior.errors import (
     IncompatiblePlugin,
     MissingPackage,
     UnknownPlugin,
+    UntrustedPlugin,
     did_you_mean,
     needs_model,
     sentences,
 )
-from lior.plugins.discovery import ALLOW, Origin, allowed_distributions, normalise, scan
+from lior.plugins.discovery import Origin, allowed_classes, allowed_distributions, normalise, scan
 from lior.plugins.kinds import KINDS, Kind, check_kind, imported
+from lior.plugins.trust import ALLOW, FLAG, foreign_place, named_by
 
 if TYPE_CHECKING:
     from lior import interfaces
@@ -179,15 +183,31 @@ class Registry:
             If more than one has it.
         IncompatiblePlugin
             If it was written for another version of the interfaces.
+        UntrustedPlugin
+            If a file that is being opened names a class, or another one would be imported than was installed.
         BrokenPlugin
             If it cannot be imported or lacks methods of its interface.
         """
         origin = self.origin(kind, name)
+        if ":" in name and (file := named_by()) and not self._trusts(kind, name):
+            raise UntrustedPlugin(
+                f"{file}: names the {kind} {name!r}, and lior imports no code on the word of a file. If you "
+                f"trust it: lior {FLAG} ..., or {ALLOW}={name}, or import its module before."
+            )
         plugin = self._registered.get((kind, name), (origin, origin.target))[1]
         if isinstance(plugin, str):
             plugin = _load(origin)
         _check(plugin, origin, self._kinds[kind])
         return plugin
+
+    def _trusts(self, kind: str, target: str) -> bool:
+        """Whether a file may name the class: it is installed, here already, or allowed by the user."""
+        known = (origin for name in self.names(kind) for origin in self.origins(kind, name))
+        return (
+            any(origin.target == target for origin in known)
+            or target.partition(":")[0] in sys.modules
+            or target in allowed_classes(os.environ if self._environ is None else self._environ)
+        )
 
     def allowed(self, kind: str) -> str:
         """What may be given where a plugin of this kind is chosen, in words."""
@@ -233,6 +253,11 @@ def _load(origin: Origin) -> Any:
     """Import the object that ``origin.target`` names."""
     if not all(part.strip() for part in (origin.target.partition(":"))):
         raise BrokenPlugin(f"{origin.label} cannot be loaded: {origin.target!r} is not package.module:Class.")
+    if origin.distribution and (place := foreign_place(origin.target.partition(":")[0], origin.distribution)):
+        raise UntrustedPlugin(
+            f"{origin.label} would be imported from {place}, and not from where it is installed. Work in "
+            "another directory, or take that one off PYTHONPATH."
+        )
     try:
         with needs_model(origin.label):
             return imported(origin.target)

@@ -3,8 +3,9 @@
 The modules follow the way of a file. :mod:`~lior.reading.finding` lists files, :mod:`~lior.reading.files`
 reads those that are changed, :mod:`~lior.reading.compression` decompresses, :mod:`~lior.reading.parsing`
 chooses the reader and calls it, and :mod:`~lior.reading.decoding` gives a reader the text of bytes in any
-encoding. :mod:`~lior.reading.documents` has the documents that a model learns. What is left out has a
-:class:`~lior.reading.skipping.SkipReason`. Nothing here imports torch or numpy.
+encoding. Most readers run in a process of their own (:mod:`~lior.reading.isolation`), held to the
+:mod:`~lior.reading.limits`. :mod:`~lior.reading.documents` has the documents that a model learns. What is
+left out has a :class:`~lior.reading.skipping.SkipReason`. Nothing here imports torch or numpy.
 """
 
-__all__ = ["compression", "decoding", "documents", "files", "finding", "parsing", "skipping"]
+__all__ = ["compression", "decoding", "documents", "files", "finding", "limits", "parsing", "skipping"]

@@ -49,13 +49,19 @@ class File:
     """What read it, as :func:`~lior.reading.parsing.reader_version` says."""
     notes: tuple[str, ...] = attrs.field(default=(), converter=_tuple)
     """How it was read, where a user should know."""
+    cut: bool = False
+    """Whether a limit left out a part of it."""
     given: bool = False
     """Whether it is no file but a text given in Python, or at standard input."""
     content: Sequence[Any] = attrs.field(default=(), repr=False, eq=False)
     """What :func:`read_if_changed` parsed of it, as long as it is needed."""
 
     def same_as(self, known: File) -> bool:
-        """Whether it has the bytes and the reader of ``known``, so that it was not parsed again."""
+        """Whether it has the bytes, the reader and the outcome of ``known``."""
+        return self.has_bytes_of(known) and self.reason == known.reason
+
+    def has_bytes_of(self, known: File) -> bool:
+        """Whether it has the bytes and the reader of ``known``, so that it need not be parsed again."""
         return bool(self.sha256) and (self.sha256, self.reader) == (known.sha256, known.reader)
 
     @property
@@ -76,8 +82,8 @@ def read_if_changed(
 
     What ``parse`` returns for the bytes of the file becomes :attr:`File.content`. A file that cannot be read
     or parsed has a :attr:`File.reason` instead. A file with a new time stamp and the SHA-256 of ``known`` is
-    not parsed again: the result is ``known`` with the new time stamp. One that a limit left out is read again
-    with other limits than the usual ones.
+    not parsed again: the result is ``known`` with the new time stamp. One that a limit left out or cut is
+    read again with other limits than the usual ones.
 
     Parameters
     ----------
@@ -87,7 +93,7 @@ def read_if_changed(
         As of :func:`read_limited`.
     """
     file = File(source.name, reader=reader_version(source.path.name))
-    again = known and known.reason in LIMITED and limits() != Limits()
+    again = known and (known.cut or known.reason in LIMITED) and limits() != Limits()
     try:
         for _ in range(_TRIES):
             before, now = source.path.stat(), time.time_ns()
@@ -102,7 +108,7 @@ def read_if_changed(
             return attrs.evolve(file, reason=SkipReason.UNSTABLE)
         modified = after.st_mtime_ns if now - after.st_mtime_ns > _YOUNG else 0
         file.size, file.modified, file.sha256 = after.st_size, modified, hashlib.sha256(data).hexdigest()
-        if known and not again and file.same_as(known):
+        if known and not again and file.has_bytes_of(known):
             return attrs.evolve(known, size=file.size, modified=file.modified)
         file.content = parse(data)
     except OSError as error:

@@ -122,9 +122,7 @@ class _Worker:
         from subprocess import PIPE, Popen
 
         start = f"import sys; sys.path[:] = {_safe_path()!r}; from lior.reading.worker import main; main()"
-        self._process = Popen(
-            [sys.executable, "-P", "-c", start], stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd="/"
-        )
+        self._process = Popen([sys.executable, "-P", "-c", start], stdin=PIPE, stdout=PIPE, stderr=PIPE)
         pipes = self._process.stdin, self._process.stdout, self._process.stderr
         self._requests, answers, errors = self._pipes = cast("tuple[IO[bytes], ...]", pipes)
         self._answers, self._errors = answers.fileno(), errors.fileno()
@@ -179,7 +177,7 @@ class _Worker:
         before, memory = 0 if _OBEYED else _resident(self._process.pid), chosen.memory
         left = patience = _PATIENCE * chosen.seconds
         head: dict[str, Any] = {}
-        last = time.monotonic()
+        looked = last = time.monotonic()
         while True:
             if not head and (end := self._buffer.find(b"\n")) >= 0:
                 head = json.loads(self._buffer[:end])
@@ -199,8 +197,10 @@ class _Worker:
             last = now
             if left < 0:
                 raise UnreadableFile(SkipReason.TOO_SLOW, f"{patience:.0f} s by the clock")
-            if not _OBEYED and _resident(self._process.pid) - before > memory:
-                raise UnreadableFile(SkipReason.TOO_MUCH_MEMORY, mebibytes(memory))
+            if not _OBEYED and now - looked > _TICK:
+                looked = now
+                if _resident(self._process.pid) - before > memory:
+                    raise UnreadableFile(SkipReason.TOO_MUCH_MEMORY, mebibytes(memory))
 
     def _look(self, seconds: float) -> bool:
         """Take what the process sends within some seconds; whether it still can."""

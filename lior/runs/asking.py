@@ -27,7 +27,7 @@ from lior.reading.skipping import SkippedFile
 from lior.reading.structure import by_lines, with_structure
 from lior.runs import bundle, files, folder
 from lior.runs.bundle import digest
-from lior.runs.format import TEXT, misfits_as_run_errors, read_manifest, separated
+from lior.runs.format import TEXT, check_text, misfits_as_run_errors, read_manifest, separated
 
 KEPT = "questions.index"
 """File in the folder of a checkpoint."""
@@ -172,9 +172,14 @@ def _documents(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[RawDo
         from lior.runs.checkpoint import load  # a tokenizer with a vocabulary needs torch
 
         return of_checkpoint(load(place))
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    arrays = load_file(place / _TEXT)
+    try:
+        arrays = load_file(place / _TEXT)
+    except SafetensorError as error:
+        raise RunError(f"{place / _TEXT}: damaged ({error})") from error
+    check_text(arrays, manifest, vocab=256)
     starts = arrays["starts"].tolist()
     texts = separated(arrays["tokens"].astype(np.uint8).tobytes(), starts)
     structures = separated(arrays["structures"].tobytes(), arrays["structure_starts"].tolist())

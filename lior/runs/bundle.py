@@ -32,7 +32,9 @@ import attrs
 from safetensors import SafetensorError
 
 from lior.errors import NewerFormat, PluginError, RunError, UsageError
+from lior.files import follow
 from lior.interfaces import State
+from lior.plugins.trust import opening
 from lior.runs import files
 
 if TYPE_CHECKING:
@@ -107,7 +109,11 @@ def write(
     entries = json.loads(json.dumps(dict(manifest)))  # as they are read back, or the checksum would not match
     part = path.with_name(path.name + files.PARTIAL)
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    if not path.parent.exists():
+        path.parent.mkdir(0o700, parents=True)
+        follow(path.parent)
+    part.mkdir(0o700)
+    follow(part)
     try:
         for name, state in tensors.items():
             file = file_name(name)
@@ -142,7 +148,7 @@ def _write_tensors(path: Path, tensors: State) -> None:
         save_file(_separate(tensors), path)
     except SafetensorError as error:  # raised for a full disk as well
         raise OSError(f"{path.name}: {error}") from error
-    path.chmod(0o666 & ~_umask())  # safetensors writes 0600 whatever the umask
+    follow(path)
     files.sync(path)
 
 
@@ -163,12 +169,6 @@ def _separate(tensors: State) -> State:
         separate[name] = here.clone() if storage in seen else here
         seen.add(storage)
     return separate
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 # --- reading ---
@@ -262,10 +262,12 @@ def _load(path: Path, device: torch.device | str) -> State:
 def misfits_as_run_errors(path: Path, *, program: str) -> Iterator[None]:
     """Turn errors of code that uses values read from ``path`` into ``RunError``.
 
-    A right checksum does not say that ``program`` wrote the values, or that they belong to one run.
+    A right checksum does not say that ``program`` wrote the values, or that they belong to one run. Classes
+    that only they name are not imported (:func:`lior.plugins.trust.opening`).
     """
     try:
-        yield
+        with opening(path):
+            yield
     except PluginError:
         raise
     except (UsageError, *_MISFITS) as error:

@@ -27,7 +27,7 @@ from lior.model.language_model import Model
 from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument
 from lior.runs import bundle
-from lior.runs.format import FORMAT, MODEL, TEXT, TRAINING, misfits_as_run_errors, separated
+from lior.runs.format import FORMAT, MODEL, TEXT, TRAINING, check_text, misfits_as_run_errors, separated
 from lior.tensors import prefixed, sub
 
 
@@ -204,8 +204,9 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
     with misfits_as_run_errors(path):
         numbers, text = manifest["training"], found[TEXT]
         model, components = _rebuilt(manifest, found[MODEL])
-        split_parts = validation.check_text(text, manifest, vocab=model.tokenizer.vocab)
-        structures = separated(text["structures"].cpu().numpy().tobytes(), text["structure_starts"].tolist())
+        arrays = {name: value.cpu().numpy() for name, value in text.items()}
+        split_parts = check_text(arrays, manifest, vocab=model.tokenizer.vocab)
+        structures = separated(arrays["structures"].tobytes(), arrays["structure_starts"].tolist())
         documents = Corpus(
             text["tokens"], text["starts"], tuple(manifest["documents"]), manifest["bytes"],
             split_parts=split_parts, structures=tuple(structures),

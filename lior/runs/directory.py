@@ -26,8 +26,9 @@ from typing import Any
 import attrs
 import torch
 
-from lior.config import TrainConfig, headline, load, to_toml
+from lior.config import TrainConfig, headline, load, to_toml, with_instances
 from lior.errors import NewerFormat, RunError, TextRemains
+from lior.plugins.trust import opening
 from lior.reading.files import File
 from lior.reading.finding import absolute
 from lior.runs import bundle, files
@@ -84,7 +85,8 @@ class RunDirectory:
                     f"{path / CONFIG}: changed since the run began, so it cannot go on as it began; "
                     "undo that, or train anew with another --out"
                 )
-            return cls(config, folder), checkpoint
+            with opening(path):
+                return cls(with_instances(config), folder), checkpoint
         except BaseException:
             folder.close()
             raise

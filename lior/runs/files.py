@@ -9,14 +9,29 @@ from pathlib import Path
 from typing import IO
 
 from lior.errors import RunError
-from lior.files import PARTIAL, replacing
+from lior.files import PARTIAL, follow, replacing
 from lior.files import sync as sync
 
 
 def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
-    """Put ``text`` in place of the file at ``path``, or leave it as it was and raise ``OSError``."""
-    with replacing(path) as stream:
+    """Put ``text`` in place of the file at ``path``, or leave it as it was and raise ``OSError``.
+
+    It has the permissions of its folder; see :func:`lior.files.follow`.
+    """
+    with replacing(path, private=True) as stream:
         stream.write(text.encode("utf-8", errors))
+    follow(path)
+
+
+def appending(path: Path) -> IO[str]:
+    """Open a file of a run for more lines; a new one has the permissions of its folder.
+
+    Characters that UTF-8 cannot encode, as of file names, are escaped.
+    """
+    if not path.exists():
+        path.touch(0o600)
+        follow(path)
+    return path.open("a", encoding="utf-8", errors="backslashreplace")
 
 
 def partial(folder: Path) -> list[Path]:
@@ -47,7 +62,7 @@ def lock(path: Path) -> IO[str]:
     OSError
         When the file cannot be made.
     """
-    stream = path.open("a")
+    stream = appending(path)
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -66,7 +66,7 @@ class RunFolder:
             fault = "the name is not UTF-8, and safetensors reads no such path"
             raise RunError(f"{path}: {fault}; {_REMEDY}") from error
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(0o700, parents=True, exist_ok=True)
             _refuse_unless_empty(path)
             folder = cls(path, files.lock(path / LOCK))
             try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lior.errors import UsageError
 from lior.runs import bundle
 
 FORMAT = bundle.Format(program="lior", version=2)
@@ -28,3 +32,56 @@ def misfits_as_run_errors(path: Path) -> AbstractContextManager[None]:
 def separated(data: bytes, starts: Sequence[int]) -> list[bytes]:
     """The parts of ``data`` that begin at ``starts``."""
     return [data[begin:end] for begin, end in pairwise([*starts, len(data)])]
+
+
+_ARRAYS = {"tokens": "int32", "starts": "int64", "structures": "uint8", "structure_starts": "int64"}
+
+
+def check_text(
+    arrays: Mapping[str, NDArray[Any]], manifest: Mapping[str, Any], *, vocab: int
+) -> dict[int, int]:
+    """Check the documents against a tokenizer of ``vocab`` ids and the manifest; returns the split parts.
+
+    A checksum shows that a file was not changed, not that lior wrote it.
+
+    Raises
+    ------
+    UsageError
+        Naming the fault.
+    """
+    for name, dtype in _ARRAYS.items():
+        if arrays[name].dtype != dtype or arrays[name].ndim != 1:
+            raise UsageError(f"text: {name} is {arrays[name].dtype} {arrays[name].shape}, not {dtype} (any)")
+    tokens, starts, names = arrays["tokens"], arrays["starts"], manifest["documents"]
+    if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocab:
+        raise UsageError(f"text: tokens has ids beyond the {vocab} of the tokenizer")
+    if len(starts) and (starts[0] or not (np.diff(starts, append=len(tokens)) > 0).all()):
+        raise UsageError("text: starts do not ascend from 0 within the tokens")
+    inner = arrays["structure_starts"]
+    if len(inner) and (inner[0] or not (np.diff(inner, append=len(arrays["structures"])) >= 0).all()):
+        raise UsageError("text: structure_starts do not ascend from 0 within the structures")
+    whole = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not whole or not len(names) == len(starts) == len(inner):
+        raise UsageError("text: there is not one name and one structure for each document")
+    added = manifest["added"]
+    if not isinstance(added, list) or len(added) > len(names) or not all(isinstance(x, str) for x in added):
+        raise UsageError("added is not a list of times, at most one for each document")
+    trained = int(starts[len(names) - len(added)]) if added else len(tokens)
+    for key, most in (("n_train", trained), ("bytes", 1 << 62)):
+        if type(manifest[key]) is not int or not 0 <= manifest[key] <= most:
+            raise UsageError(f"{key} = {manifest[key]!r} is not within 0 to {most}")
+    return _split_parts(manifest["split_parts"], names, len(names) - len(added))
+
+
+def _split_parts(pairs: Any, names: Sequence[str], trained: int) -> dict[int, int]:
+    """The pairs of :attr:`Corpus.split_parts`, checked; the first ``trained`` documents may be split."""
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise UsageError("split_parts is not a list of pairs")
+    for part, before in pairs:
+        whole = type(part) is int and type(before) is int
+        if not (whole and 0 <= before < part < trained and names[before] == names[part]):
+            raise UsageError(f"split_parts: {part!r} is not a part of document {before!r}")
+    split_parts: dict[int, int] = dict(pairs)
+    if not len(split_parts) == len({*split_parts.values()}) == len(pairs):
+        raise UsageError("split_parts: two parts continue one, or one continues two")
+    return split_parts

@@ -20,6 +20,7 @@ from lior.geometry import metric
 from lior.interfaces import MemoryBackend, MetricForm, State
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
+from lior.plugins.trust import opening
 from lior.runs.checkpoint import Checkpoint
 from lior.tensors import sub
 
@@ -143,7 +144,7 @@ def inspect(run: Path, checkpoint: Checkpoint) -> Inspection:
     model = checkpoint.model
     snapshots = {name: memory.snapshot() for name, memory in model.memories.items()}
     return Inspection(
-        components=tuple(_components(checkpoint.manifest)),
+        components=tuple(_components(run, checkpoint.manifest)),
         numbers=tuple(_numbers(model, snapshots)),
         memory=tuple(_use(name, m, snapshots[name]) for name, m in model.memories.items()),
         metric=metric_of(model),
@@ -157,10 +158,11 @@ def inspect(run: Path, checkpoint: Checkpoint) -> Inspection:
 # --- components and sizes ---
 
 
-def _components(manifest: Mapping[str, Any]) -> Iterator[ComponentEntry]:
+def _components(run: Path, manifest: Mapping[str, Any]) -> Iterator[ComponentEntry]:
     for kind, entries in manifest["components"].items():
         for entry in entries:
-            changed = _changed(registry.get(kind, entry["name"]), entry["options"])
+            with opening(run):
+                changed = _changed(registry.get(kind, entry["name"]), entry["options"])
             yield ComponentEntry(kind, **entry, changed=changed)
 
 

@@ -22,7 +22,7 @@ from lior.errors import DataError, RunError, UsageError
 from lior.reading.documents import LIMIT, RawDocument, read_document_file
 from lior.reading.files import File
 from lior.reading.finding import STDIN, Source, absolute, find_files, folders_of
-from lior.reading.skipping import SkippedFile, SkipReason
+from lior.reading.skipping import LIMITED, SkippedFile, SkipReason
 from lior.runs import asking, files, manifest
 from lior.runs import folder as runfolder
 from lior.runs.manifest import FileManifest
@@ -203,7 +203,8 @@ def _read(source: Source, found: Scan, *, anew: bool) -> None:
     name, old = source.name, found.old.get(source.name)
     known = old if old and old.size >= 0 and not anew else None
     file = read_document_file(source, known, field=found.field, limit=LIMIT)
-    if file and file.skipped and (file.size < 0 or file.reason in _PASSING):
+    limited = file and file.reason in LIMITED and old and old.documents
+    if file and file.skipped and (file.size < 0 or file.reason in _PASSING or limited):
         found.skipped.append(attrs.evolve(file.skipped, kept=bool(old and old.documents)))
         found.entries[name] = _marked(name, old)
     elif known and (file is None or file.same_as(known)):

@@ -70,8 +70,7 @@ class Telemetry:
 
     def _write(self, file: Path, line: str) -> None:
         try:
-            # Names need not be UTF-8.
-            with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+            with files.appending(file) as stream:
                 stream.write(line + "\n")
         except OSError as error:  # the error of a full disk names no file
             error.filename = error.filename or str(file)

@@ -10,14 +10,14 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lior.serve import composing, openai, page, rest
 from lior.serve import schema as schemas
 from lior.serve.agents import Agents
-from lior.serve.errors import ClientGone, HTTPError, http_error
+from lior.serve.errors import HTTPError, http_error
 from lior.serve.middleware import PUBLIC, Middleware
 from lior.serve.schema import Operation
 from lior.serve.server import Server
@@ -78,8 +78,8 @@ def _endpoint(server: Server, operation: Operation) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         try:
             found = await operation.run(server, request, await operation.parse(request))
-        except ClientGone:
-            return Response(status_code=499)
+        except ClientDisconnect:
+            raise
         except Exception as error:
             refusal = http_error(error)
             return Json(refusal.body, refusal.status, headers=refusal.headers)

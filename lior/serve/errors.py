@@ -42,10 +42,6 @@ class Busy(LiorError):
         super().__init__("the server computes as many completions as it may; ask again in a moment")
 
 
-class ClientGone(Exception):
-    """The client has closed the connection."""
-
-
 def http_error(error: Exception) -> HTTPError:
     """An exception as a reply; files and code of this machine are logged, not sent."""
     match error:

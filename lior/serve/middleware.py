@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -87,6 +88,8 @@ class Middleware:
         try:
             self._check(scope, headers)
             await self._app(scope, self._counted(scope, headers, receive, sizes), send_checked)
+        except ClientDisconnect:  # it cannot be told anything, and nothing went wrong here
+            _LOG.debug("a client went away")
         except Exception as error:
             refusal = http_error(error)
             if status == 0:

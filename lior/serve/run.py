@@ -10,27 +10,29 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import fcntl
 import gc
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import IO, Any
 
 import attrs
 
 from lior.ask.index import Index
 from lior.errors import DataError, LiorError, RunError, UsageError
-from lior.files import replacing
 from lior.interfaces import Passage, Tokenizer
 from lior.reading.documents import RawDocument
+from lior.runs import files
 from lior.runs.asking import as_in_file
 from lior.runs.checkpoint import Document
-from lior.runs.folder import listed
+from lior.runs.folder import LOCK, listed
 from lior.runs.run import Run, load
 from lior.serve.sources import Version
 
@@ -41,6 +43,8 @@ _TOGETHER = 64
 """Changes that are saved as one checkpoint, if so many wait."""
 _WATCH = 2.0
 """Seconds after which it is looked whether another process has changed the run."""
+_PATIENCE, _TURN = 20.0, 0.02
+"""Seconds that a change waits while others change the run, and between two looks."""
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -232,14 +236,14 @@ class RunSource:
 
     def _apply(self, changes: Sequence[Change]) -> None:
         """Make changes, save them as one checkpoint, show the new version, and resolve the futures."""
-        self._follow()
         wanted = [change for change in changes if change.outcome.set_running_or_notify_cancel()]
         names = [name for change in wanted for name in change.names]
         what = wanted[0].what if wanted else ""
         self.working = {"what": what, "documents": len(names), "since": time.time()}
         done: list[tuple[Change, Any]] = []
         try:
-            with _noted(self.path, wanted):
+            with _noted(self.path, wanted, lambda: self._closed):
+                self._follow()
                 for change in wanted:
                     try:
                         done.append((change, change.work(self._run)))
@@ -273,28 +277,60 @@ class RunSource:
 
 
 @contextlib.contextmanager
-def _noted(run: Path, changes: Sequence[Change]) -> Iterator[None]:
-    """Write a note of the changes while they are made, in case the process is killed."""
-    note = run / NOTE
+def _noted(run: Path, changes: Sequence[Change], stopped: Callable[[], bool]) -> Iterator[None]:
+    """Hold the note of a run, with the changes in it in case the process is killed, while they are made.
+
+    Servers of one run take turns by it. A command that saves the run is waited for.
+
+    Raises ``RunError`` when others change the run for too long, ``stopped`` says so, or it cannot be written.
+    """
     told = {what: [n for c in changes if c.what == what for n in c.names] for what in ("learn", "forget")}
-    with replacing(note, private=True) as stream:
-        stream.write(json.dumps(told).encode())
+    until = time.monotonic() + _PATIENCE
+    try:
+        while (note := _held(run)) is None or files.locked(run / LOCK):
+            if note:
+                note.close()
+            if stopped():
+                raise RunError("the server is stopping; nothing was changed")
+            if time.monotonic() > until:
+                raise RunError(f"{run}: another process is changing this run; ask again in a moment")
+            time.sleep(_TURN)
+        note.truncate()
+        note.write(json.dumps(told).encode())
+        note.flush()
+        os.fsync(note.fileno())
+    except OSError as error:
+        raise RunError(f"{run}: cannot be written: {error.strerror or error}") from error
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            note.unlink()
+        with note, contextlib.suppress(OSError):
+            (run / NOTE).unlink()
+
+
+def _held(run: Path) -> IO[bytes] | None:
+    """The note of a run, made if there is none, for this server alone; ``None`` while another has it."""
+    stream = os.fdopen(os.open(run / NOTE, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    with contextlib.suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(stream.fileno()), (run / NOTE).stat()):  # it was not removed meanwhile
+            return stream
+    stream.close()
+    return None
 
 
 def _lost(run: Path, held: Collection[str]) -> tuple[str, ...]:
-    """Changes that a note names and that the run, with documents ``held``, lacks; the note is removed."""
-    note = run / NOTE
+    """Changes that a note names and that the run, with documents ``held``, lacks; the note is removed.
+
+    None where a server that lives makes them.
+    """
     try:
-        told = json.loads(note.read_bytes())
-        missing = [f"learn: {name}" for name in told["learn"] if name not in held]
-        return (*missing, *(f"forget: {name}" for name in told["forget"] if name in held))
-    except (OSError, ValueError, LookupError, TypeError):  # none, or of a disk that was full
+        if not (run / NOTE).exists() or (note := _held(run)) is None:
+            return ()
+        with note:
+            (run / NOTE).unlink()
+            told = json.loads(note.read())
+            missing = [f"learn: {name}" for name in told["learn"] if name not in held]
+            return (*missing, *(f"forget: {name}" for name in told["forget"] if name in held))
+    except (OSError, ValueError, LookupError, TypeError):  # of a disk that was full, or only read
         return ()
-    finally:
-        with contextlib.suppress(OSError):
-            note.unlink()

@@ -8,12 +8,12 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from lior.ask.answering import Answer
 from lior.ask.filters import Filters
 from lior.errors import DataError
-from lior.serve.errors import ClientGone, HTTPError
+from lior.serve.errors import HTTPError
 from lior.serve.limits import Settings
 from lior.serve.metrics import Metrics
 from lior.serve.schema import Operation
@@ -93,7 +93,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
-            raise ClientGone
+            raise ClientDisconnect
         return await task
     finally:
         gone.cancel()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -39,9 +41,9 @@ def version(root: Path, name: str, *, days: float, size: int = 10) -> Path:
     return folder
 
 
-def python(code: str) -> subprocess.CompletedProcess[str]:
+def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=300, check=True
     )
 
 
@@ -160,13 +162,73 @@ def test_a_folder_that_cannot_be_written_costs_time_and_nothing_else(tmp_path, m
     assert done.stderr == f"compiling the counting loops: {kept} cannot keep them (Not a directory)\n"
 
 
+def test_no_flipped_bit_of_any_file_is_loaded(copy, monkeypatch):
+    """What does not fit goes, with the mark that all is there."""
+    monkeypatch.setattr(compiled, "folder", lambda: copy)
+    draw = random.Random(0)
+    files = sorted(copy.glob("*.nb?"))
+    reader = compiled._Files(str(copy), "any", "stamp")
+    assert all(reader._read(str(file)) for file in files)
+    for file in [*files, *draw.choices(files, k=300 - len(files))]:
+        good = file.read_bytes()
+        bit = draw.randrange(8 * len(good))
+        file.write_bytes(good[: bit // 8] + bytes([good[bit // 8] ^ 1 << bit % 8]) + good[bit // 8 + 1 :])
+        (copy / "complete").touch()
+        with pytest.raises(FileNotFoundError):
+            reader._read(str(file))
+        assert not file.exists()
+        assert not (copy / "complete").exists()
+        file.write_bytes(good)
+
+
+SCORE = """
+import sys, lior
+print(repr(lior.load(sys.argv[1]).score("The launch is on the fourth of May.")))
+"""
+
+
 @pytest.mark.slow
-def test_a_damaged_file_is_compiled_again(copy):
+@pytest.mark.parametrize("name", ["stream.run", "addresses._hash"])
+@pytest.mark.parametrize("kind", ["nbc", "nbi"])
+def test_a_damaged_file_is_compiled_again(copy, finished, name, kind):
+    """The scores are the same to the last bit: it is not compiled where it is used."""
+    score = python(SCORE, str(finished)).stdout
+    (file,) = copy.glob(f"{name}*.{kind}")
+    good = file.read_bytes()
+    for damaged in (good[:1000], good[:-500] + bytes([good[-500] ^ 4]) + good[-499:], b""):
+        file.write_bytes(damaged)
+        assert python(SCORE, str(finished)).stdout == score
+        assert file.read_bytes()[:32] == hashlib.sha256(file.read_bytes()[32:]).digest()
+
+
+@pytest.mark.slow
+def test_a_damaged_file_is_told_of(copy):
     (file,) = copy.glob("addresses._hash*.nbc")
-    file.write_bytes(file.read_bytes()[:1000])
-    assert python(HASH).stdout == f"(2, 1)\n{copy}\n"
-    assert len(file.read_bytes()) > 1000
+    file.write_bytes(file.read_bytes()[:-1])
+    done = python(HASH)
+    assert done.stdout == f"(2, 1)\n{copy}\n"
+    assert done.stderr == f"compiling the counting loops: {file.name} was damaged\n"
     assert python(HASH).stderr == ""
+
+
+def test_a_folder_that_another_user_can_write_is_not_used(root):
+    kept = root / "version"
+    kept.mkdir(mode=0o700)
+    cache.refuse_if_shared(kept)
+    for folder, mode in ((kept, 0o777), (root, 0o757), (root.parent, 0o777)):
+        folder.chmod(mode)
+        with pytest.raises(PermissionError, match=f"another user can write {folder}$"):
+            cache.refuse_if_shared(kept)
+        folder.chmod(0o1777)
+        cache.refuse_if_shared(kept)
+        folder.chmod(0o700)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives folders away")
+def test_a_folder_of_another_user_is_not_used(root):
+    os.chown(root, 12345, 0)
+    with pytest.raises(PermissionError, match="another user can write"):
+        cache.refuse_if_shared(root)
 
 
 @pytest.mark.slow

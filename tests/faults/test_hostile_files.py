@@ -204,6 +204,72 @@ def test_a_tensor_that_is_larger_than_the_file(run):
     assert "model.safetensors: damaged" in refused(run)
 
 
+def tensor(dtype: str, shape: list[int], begin: int, end: int) -> dict:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def tensor_file(header: dict | bytes, data: bytes = b"", length: int | None = None) -> bytes:
+    """A file of safetensors: the length of the header, the header as JSON, the data."""
+    head = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(head) if length is None else length) + head + data
+
+
+ONE = {
+    "tokens": tensor("I32", [4], 0, 16), "starts": tensor("I64", [1], 16, 24),
+    "structures": tensor("U8", [0], 24, 24), "structure_starts": tensor("I64", [1], 24, 32),
+}  # fmt: skip
+"""One document of four tokens without structure."""
+TEXTS = {
+    "empty": b"",
+    "a header of 2^63": tensor_file(b"{}", length=2**63),
+    "a header of 100 MB": tensor_file(b"{" + b" " * 100_000_000 + b"}"),
+    "deep JSON": tensor_file(b'{"a":' * 50_000 + b"1" + b"}" * 50_000),
+    "a shape that overflows": tensor_file(ONE | {"tokens": tensor("I32", [2**62, 2**62], 0, 16)}, bytes(32)),
+    "offsets below zero": tensor_file(ONE | {"tokens": tensor("I32", [4], -16, 0)}, bytes(32)),
+    "offsets twice": tensor_file(ONE | {"starts": tensor("I64", [1], 0, 8)}, bytes(32)),
+    "no tensors": tensor_file({}),
+    "no tokens": tensor_file({
+        "tokens": tensor("I32", [0], 0, 0), "starts": tensor("I64", [1], 0, 8),
+        "structures": tensor("U8", [0], 8, 8), "structure_starts": tensor("I64", [1], 8, 16),
+    }, bytes(16)),
+    "another type": tensor_file(ONE | {"tokens": tensor("BF16", [8], 0, 16)}, bytes(32)),
+    "a matrix": tensor_file(ONE | {"tokens": tensor("I32", [2, 2], 0, 16)}, bytes(32)),
+    "tokens below zero": tensor_file(ONE, struct.pack("<4i2q", 1, -5, 3, 4, 0, 0)),
+    "a start far away": tensor_file(ONE, struct.pack("<4i2q", 1, 5, 3, 4, 2**62, 0)),
+    "a structure below zero": tensor_file(ONE, struct.pack("<4i2q", 1, 5, 3, 4, 0, -7)),
+}  # fmt: skip
+OPENING = ("ask", "chat", "generate", "eval", "why", "score", "learn", "forget", "docs", "inspect", "plot")
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_a_text_that_is_damaged_is_refused_by_whatever_opens_it(run, command, case):
+    (newest(run) / "text.safetensors").write_bytes(TEXTS[case])
+    forge(run, lambda m: m.update(n_train=min(m["n_train"], 3), documents=m["documents"][:1], split_parts=[]))
+    more = {
+        "ask": ["who"],
+        "score": [__file__],
+        "learn": [__file__],
+        "forget": ["x"],
+        "why": ["--prompt", "a"],
+    }
+    for name in OPENING if case in ("empty", "a structure below zero") else ("ask", "eval"):
+        done = command(name, run, *more.get(name, []))
+        assert (done.code in (1, 2), done.err.count("\n")) == (True, 1), (name, done)
+        assert done.err.startswith(f"lior: error: {run}"), name
+    if case == "empty":
+        for args in (["compress", __file__, "--run", run, "-o", "x"], ["train", "--resume", run]):
+            done = command(*args)
+            assert done.err.startswith(f"lior: error: {run}"), args
+
+
+def test_memories_of_documents_that_are_not_there(run, command):
+    path = newest(run) / "text.safetensors"
+    none = {name: value[:0] for name, value in load_file(path).items()}
+    save_file(none, path)
+    forge(run, lambda m: m.update(n_train=0, documents=[], split_parts=[]))
+    assert "hold documents that it does not have" in command("why", run, "--prompt", "the").err
+
+
 # --- fuzz -----------------------------------------------------------------------------------
 
 

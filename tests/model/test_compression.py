@@ -147,6 +147,17 @@ def test_lengths_and_names_that_do_not_fit_are_refused(short):
     assert "not a file" in refusal(b"")
 
 
+def test_more_tokens_than_the_code_words_hold_end_early(short):
+    """The coder itself would go on with them for days."""
+    file = CompressedFile.unpack(short, name="x")
+    for words in (file.words, b"", b"\xff" * 40):
+        longer = attrs.evolve(file, tokens=2 << 30, words=words)
+        with pytest.raises(DataError, match="the result is not what was compressed"):
+            compression.decompress(longer, fresh(), name="x")
+    with pytest.raises(DataError, match=r"it claims 4,294,967,296 bytes"):
+        CompressedFile.unpack(attrs.evolve(file, size=1 << 32).pack(), name="x")
+
+
 def test_a_newer_format_is_refused(short):
     assert "format 2, and this lior reads format 1" in refusal(short[:5] + b"\x02" + short[6:])
 

@@ -270,9 +270,8 @@ def test_what_is_packed_in_members_counts_as_well():
     two = {"a.txt.gz": gzip.compress(b"good note " * 600), "b.txt.gz": gzip.compress(b"other note " * 600)}
     with limited_by(Limits(unpacked=10_000)):
         first, *others = parse_bytes(zipped(**two), "a.zip")
-    assert (first.name, len(others), first.notes) == (
-        "a.txt.gz", 0, ("b.txt.gz is left out: it has more than 10,000 bytes when unpacked; --limits off reads it",),
-    )  # fmt: skip
+    left_out = "b.txt.gz is left out: it has more than 10,000 bytes when unpacked; --limits off reads it"
+    assert (first.name, len(others), first.notes) == ("a.txt.gz", 0, (left_out,))
     with pytest.raises(DataError, match="larger than the limit"):  # 60 MiB twice
         parse_bytes(gzip.compress(gzip.compress(bytes(60 << 20), 0), 1), "a.gz.gz")
 
@@ -281,6 +280,47 @@ def refused(data: bytes) -> str:
     with pytest.raises(DataError) as error:
         parse_bytes(data, "a.zip")
     return str(error.value)
+
+
+# --- bounds ---
+
+
+def odt(body: str) -> bytes:
+    return zipped(mimetype="", **{"content.xml": ODT.replace("<text:h ", f"{body}<text:h ", 1)})
+
+
+def test_counts_in_attributes_are_bounded():
+    head = '<text:h text:outline-level="4000000000">a</text:h>'
+    assert one(odt(head), "a.odt").text.startswith("###### a\n")
+    cells = '<w:tc><w:tcPr><w:gridSpan w:val="300000000"/></w:tcPr><w:p><w:r><w:t>ab</w:t></w:r></w:p></w:tc>'
+    text = f'<w:d xmlns:w="urn:w"><w:tbl><w:tr>{cells * 2}</w:tr></w:tbl></w:d>'
+    document = one(zipped(**{"word__document.xml": text}), "a.docx")
+    assert (document.text.count("ab"), document.text.count("|")) == (2, 125)
+
+
+def test_tables_inside_tables_are_read_once():
+    begin = "<table:table><table:table-row><table:table-cell>"
+    end = "</table:table-cell></table:table-row></table:table>"
+    assert one(odt(begin * 40 + "<text:p>deep</text:p>" + end * 40), "a.odt").text.count("deep") == 1
+    with pytest.raises(DataError, match="more than 256 elements inside each other"):
+        parse_bytes(odt(begin * 100 + end * 100), "a.odt")
+
+
+def test_what_is_listed_many_times_is_read_once():
+    with ZipFile(BytesIO(SAMPLES["a.epub"])) as archive:
+        parts = {name.replace("/", "__"): archive.read(name) for name in archive.namelist()}
+    parts["O__b.opf"] = parts["O__b.opf"].replace(b'<itemref idref="two"/>', b'<itemref idref="two"/>' * 9)
+    assert one(zipped(**parts), "a.epub") == one(SAMPLES["a.epub"], "a.epub")
+
+
+def test_text_boxes_and_insertions_of_docx_are_read_and_deletions_are_not():
+    run = "<w:r><w:t>{}</w:t></w:r>"
+    body = (
+        f"<w:p>{run.format('one ')}<w:ins>{run.format('two')}</w:ins><w:del>{run.format('three')}</w:del>"
+        f"<w:r><w:pict><w:txbxContent><w:p>{run.format('four')}</w:p></w:txbxContent></w:pict></w:r></w:p>"
+    )
+    text = one(zipped(**{"word__document.xml": f'<w:d xmlns:w="urn:w">{body}</w:d>'}), "a.docx").text
+    assert text.strip() == "one two four"
 
 
 # --- pictures ---

@@ -135,16 +135,17 @@ def test_a_folder_of_json_and_safetensors_and_nothing_else(path):
     assert manifest.pop("sha256") == digest(manifest)
 
 
-@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
-def test_permissions_follow_the_umask(tmp_path, mask):
-    before = os.umask(mask)
+@pytest.mark.parametrize(("folder", "inside"), [(0o700, 0o600), (0o750, 0o640), (0o777, 0o664)])
+def test_permissions_follow_the_folder_and_not_the_umask(tmp_path, folder, inside):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run").chmod(folder)
+    before = os.umask(0o027)
     try:
-        write(tmp_path / "one", {"field": STATE}, {}, format=MINE)
+        write(tmp_path / "run" / "checkpoints" / "one", {"field": STATE}, {}, format=MINE)
     finally:
         os.umask(before)
-    assert stat.S_IMODE((tmp_path / "one").stat().st_mode) == 0o777 & ~mask
-    for file in (tmp_path / "one").iterdir():
-        assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~mask
+    for path in (tmp_path / "run").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (folder & 0o775 if path.is_dir() else inside), path
 
 
 def test_the_file_of_a_group_is_shared(path, tmp_path):

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import socket
+import struct
 import zipfile
 
 import pytest
@@ -334,3 +335,31 @@ def test_numbers_for_prometheus_are_well_formed(http):
     line = re.compile(r'(# TYPE \w+ (counter|gauge|histogram)|\w+(\{(\w+="[^"\n]*",?)+\})? [0-9.e+-]+)')
     assert all(line.fullmatch(each) for each in text.splitlines())
     assert 'route="/api/ask"' in text
+
+
+@pytest.mark.parametrize("how", ["left", "reset", "half open"])
+def test_a_client_that_goes_away_is_no_defect(editable, caplog, how):
+    logging.getLogger("lior.serve").propagate = True
+    long = json.dumps({"prompt": "The ", "max_tokens": 4000, "stream": True}).encode()
+    sent = {
+        "/api/ask": json.dumps(ASK).encode(), "/v1/completions": long, "/mcp": b'{"jsonrpc": "2.0"}',
+        "/v1/chat/completions": b'{"messages": [{"role": "user", "content": "balloon"}], "stream": true}',
+        "/api/document?name=x.txt": b"half of it",
+    }  # fmt: skip
+    with caplog.at_level(logging.INFO), editable.client as client:
+        for path, body in sent.items():
+            for missing in (100, 0):
+                head = f"{'PUT' if 'document' in path else 'POST'} {path} HTTP/1.1\r\nHost: localhost\r\n"
+                head += f"Content-Type: application/json\r\nContent-Length: {len(body) + missing}\r\n\r\n"
+                with socket.create_connection(("127.0.0.1", editable.port), timeout=20) as gone:
+                    gone.sendall(head.encode() + body)
+                    if not missing:
+                        gone.recv(1)
+                    if how == "reset":
+                        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    elif how == "half open":
+                        gone.shutdown(socket.SHUT_WR)
+        while "\nlior_requests_active 1\n" not in (text := client.get("/metrics").text):
+            assert "requests_active" in text
+    ours = [each for each in caplog.records if each.name.startswith(("lior", "uvicorn", "starlette"))]
+    assert not [each for each in ours if each.levelno > logging.INFO]

@@ -19,6 +19,8 @@ _NO_FUNCTION = re.compile(r"\s*(?:if|for|while|switch|return|else|elif|with|matc
 _COMMENT = re.compile(r"\s*(?:#(?!include|define|if|endif|else)|//|/\*|\*|--\s|;|%)")
 _WORDY = re.compile(r"[^\W\d]\W+\w")
 """Code that can be asked for: more than ``else:`` or a bracket."""
+_MOST_LINES = 20_000
+"""Lines of a comment that are cut together."""
 _CODE_LINES = 6
 """Most lines of code that are one passage: few are understood without their neighbours."""
 _ATTACHED = re.compile(r"\s*(?:@\w|#\[)")
@@ -31,6 +33,7 @@ def code(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
     number, group = 0, 0
     comment, code = list[int](), list[int]()  # lines that wait for their neighbours
     attached = False  # the comment above a definition has begun its group
+    looked = 0  # comments and decorators up to this line are known to announce nothing
 
     def flush() -> Iterator[Part]:
         yield from page.cut(comment, group, outline.headings)
@@ -62,10 +65,14 @@ def code(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
         if commented or (bare[0] in "@#" and _ATTACHED.match(line)):
             if code:
                 yield from flush()
-            if not (attached or comment) and _announces(page, number):
-                yield from flush()
-                attached, group = True, group + 1
+            if not (attached or comment) and number >= looked:
+                announces, looked = _announces(page, number)
+                if announces:
+                    yield from flush()
+                    attached, group = True, group + 1
             comment += [number] * commented
+            if len(comment) >= _MOST_LINES:
+                yield from flush()
             number += 1
             continue
         last, quotes = number, _DOCSTRING.match(line) if bare[0] in "rRbBuUfF\"'" else None
@@ -92,14 +99,14 @@ def _defined(line: str) -> str:
     return next(filter(None, match.groups()), "") if match and not _NO_FUNCTION.match(line) else ""
 
 
-def _announces(page: Page, number: int) -> bool:
-    """Whether comments and decorators from a line on stand above a definition."""
+def _announces(page: Page, number: int) -> tuple[bool, int]:
+    """Whether comments and decorators from a line on stand above a definition; the line below them."""
     while not page.blank(number):
         line = page.lines[number]
         if not (_COMMENT.match(line) or _ATTACHED.match(line)):
-            return bool(_defined(line))
+            return bool(_defined(line)), number
         number += 1
-    return False
+    return False, number
 
 
 def _signature_end(page: Page, number: int) -> int:

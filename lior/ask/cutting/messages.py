@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain, islice
+
+import attrs
 
 from lior.ask.cutting.page import Page, Part
 from lior.ask.cutting.prose import prose
@@ -32,26 +35,33 @@ def mail(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
         context = tuple(dict.fromkeys([*title, *known]))
         for header in headers:
             yield from page.line(header, group, title)
-        message = Page("\n".join(page.lines[:end])) if end < len(page.lines) else page
-        for part in prose(message, context, number, group):
+        message, first, offset = page, number, 0
+        if end < len(page.lines):  # a page of its own, so that nothing of the next message is looked at
+            message, first, offset = (
+                Page("\n".join(page.lines[begin:end])),
+                number - begin,
+                page.starts[begin],
+            )
+        for part in prose(message, context, first, group):
             group = part.group
-            yield part
+            yield attrs.evolve(part, begin=part.begin + offset, end=part.end + offset)
         group += 1
 
 
 def chat(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
     """Messages, of one or more lines; lines, where the reader does not say where they begin."""
     starts = set(page.places)
-    messages: list[list[int]] = []
-    for number in range(len(page.lines)):
-        if page.blank(number):
+    count, first, last = -1, -1, -1
+    for number in range(len(page.lines) + 1):
+        if number < len(page.lines) and page.blank(number):
             continue
-        if messages and starts and number not in starts:
-            messages[-1].append(number)
-        else:
-            messages.append([number])
-    for count, message in enumerate(messages):
-        yield from page.line(message[0], count // _BURST, title, message[-1])
+        begins = first < 0 or not starts or number in starts
+        if number < len(page.lines) and not begins:
+            last = number
+            continue
+        if first >= 0:
+            yield from page.line(first, count // _BURST, title, last)
+        count, first, last = count + 1, number, number
 
 
 def log(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
@@ -65,9 +75,10 @@ def log(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
 
 def rows(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
     """Rows, with the names of the columns as their context."""
-    numbers = [number for number in range(len(page.lines)) if not page.blank(number)]
+    numbers = (number for number in range(len(page.lines)) if not page.blank(number))
+    few = [*islice(numbers, 2)]
     head = title
-    if len(numbers) > 1 and not re.search(r"\d", page.lines[numbers[0]]):
-        head = (*title, " ".join(re.findall(r"\w+", page.lines[numbers.pop(0)])))
-    for number in numbers:
+    if len(few) > 1 and not re.search(r"\d", page.lines[few[0]]):
+        head = (*title, " ".join(re.findall(r"\w+", page.lines[few.pop(0)])))
+    for number in chain(few, numbers):
         yield from page.line(number, number, head)

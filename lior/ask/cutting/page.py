@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
@@ -53,7 +54,8 @@ class Page:
         self.wrapped, self.titles = wrapped, titles
         """Lines that go on with the sentence of the line before; that only name what stands elsewhere."""
         self.lines = text.split("\n")
-        self.starts = [0, *accumulate(len(line) + 1 for line in self.lines[:-1])]
+        self.starts = array("q", accumulate((len(line) + 1 for line in self.lines), initial=0))
+        """Offset of each line, and one more; 8 bytes each."""
 
     def span(self, number: int) -> Span:
         """Offsets of a line without its end."""

@@ -17,6 +17,8 @@ _RULE = re.compile(r"([=\-~^\"'*+#.`:_])\1{2,}\s*$")
 _BOLD = re.compile(r" {0,3}(\*\*|__)([^\W\d][^*_\d.!:]*\??)\1\s*$")
 _FRAME = re.compile(r"\s*[│├┤┼─┌┬┐└┴┘╞╡╪═╔╗╚╝╠╣║+|-]*[├┼─┌└╞╪═╔╚╠][│├┤┼─┌┬┐└┴┘╞╡╪═╔╗╚╝╠╣║+|-]*\s*$")
 """A line of the frame around a table."""
+_LONGEST_RULE = 10_000
+"""Characters of a line of dashes; the expression takes memory."""
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _TABLE_RULE = re.compile(r"\s*\|?[\s:|+=-]+\|?\s*$")
 _LITERAL = re.compile(
@@ -30,6 +32,8 @@ _NUMBERED = re.compile(
 )
 _ENTRY = re.compile(r"\s*((?:\d{1,3}\.)+)\s+\S.{0,78}[^\s.,;:!]$")
 """A line of a table of contents that has numbers of sections only."""
+_MOST_LINES = 20_000
+"""Lines of a paragraph."""
 _LARGEST_GROUP = 40
 """Most passages of a list that are one group."""
 _CAPITALS = re.compile(r"[A-Z][A-Z0-9 ,&/()'-]{2,58}$")
@@ -118,7 +122,9 @@ class _Cutter:
         floor = -1 if self.attached else min(inner, page.indent(number) - 1)
         if self.attached and inner >= 0 and not page.blank(end) and page.indent(end) > inner:
             floor = inner  # a definition that begins beside its term
-        while not page.blank(end) and page.indent(end) > floor:
+        # What follows is a paragraph of its own, so that none takes much memory; a table has one head.
+        last = len(page.lines) if _is_table(page, range(number, number + 2)) else number + _MOST_LINES
+        while end < last and not page.blank(end) and page.indent(end) > floor:
             line = page.lines[end]
             if _FENCE.match(line) or _ATX.match(line) or line == "+" or defined(page, end):
                 break
@@ -187,9 +193,7 @@ def _fenced(page: Page, lines: range, group: int, headings: tuple[str, ...]) -> 
 
 def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, entry: bool) -> Iterator[Part]:
     """A paragraph, its list items, or the rows of a table; an ``entry`` has its term before it."""
-    head = page.lines[lines[0]]
-    rule = page.lines[lines[1]][:LONG] if len(lines) > 1 else ""
-    if "|" in head and "|" in rule and "-" in rule and _TABLE_RULE.match(rule):
+    if _is_table(page, lines):
         yield from _table(page, lines, group, headings)
         return
     waiting: list[int] = []
@@ -199,7 +203,7 @@ def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, e
         line = page.lines[number]
         named = contents or _names(line)
         names = number in page.titles or bool(named and number not in page.wrapped)
-        ruled = _RULE.match(line) or _FRAME.match(line[:LONG])
+        ruled = (len(line) <= _LONGEST_RULE and _RULE.match(line)) or _FRAME.match(line[:LONG])
         if names or ruled or ITEM.match(line) or line.lstrip()[:1] == "│":
             yield from page.cut(waiting, group, headings)
             waiting = []
@@ -212,6 +216,12 @@ def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, e
         elif not ruled:
             waiting.append(number)
     yield from page.cut(waiting, group, headings, together=entry)
+
+
+def _is_table(page: Page, lines: range) -> bool:
+    """Whether lines begin with the head of a table and the rule below it."""
+    rule = page.lines[lines[1]][:LONG] if len(lines) > 1 and lines[1] < len(page.lines) else ""
+    return "|" in rule and "-" in rule and "|" in page.lines[lines[0]] and bool(_TABLE_RULE.match(rule))
 
 
 def _names(line: str) -> bool:

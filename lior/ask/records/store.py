@@ -34,8 +34,10 @@ _LOG = tuple(Column(name=name, kind=kind) for name, kind in _TYPES["log"].items(
 _SHOWN = {"rows": 1, "mail": 1}
 """Lines of a row that are shown; three of other kinds."""
 _FRONT = re.compile(
-    r"\ufeff?---\n(?:.*\n){0,40}?(?:date|created|datum)\s*:\s*[\"']?(.+?)[\"']?\s*\n(?:.*\n){0,40}?---\n"
+    r"\ufeff?---\n(?:.*\n){0,40}?(?:date|created|datum)\s*:\s*[\"']?(.{1,200}?)[\"']?[^\S\n]{0,80}\n(?:.*\n){0,40}?---\n"
 )
+_MATTER = 20_000
+"""Characters that front matter has at most."""
 _STAMP = re.compile(
     r"[\[<(]?(?P<date>\d{4}[-/.]\d\d[-/.]\d\d(?:[T ,]+\d\d:\d\d(?::\d\d)?)?"
     r"|\d\d[-/.](?:\d\d|[A-Za-z]{3})[-/.]\d{4}(?:[T ,:]+\d\d:\d\d(?::\d\d)?)?"
@@ -116,7 +118,7 @@ class RecordStore:
         """Add the tables of a document; a transaction is open."""
         tables = [*map(_squared, parsed.tables[: _TABLES - 1])]
         heads = [_head(table) for table in tables]
-        front = _FRONT.match(parsed.text) if parsed.kind == "markdown" else None
+        front = _FRONT.match(parsed.text, 0, _MATTER) if parsed.kind == "markdown" else None
         about = {"kind": parsed.kind, "date": date_of(front[1].strip()) if front else "", "heads": heads}
         self._database.rows("INSERT INTO records VALUES (?, ?)", key, json.dumps(about))
         source = parsed.text.split("\n") if tables else []

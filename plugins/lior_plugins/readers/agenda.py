@@ -71,7 +71,7 @@ def _entries(text: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, int, _Ent
             if kind and open_ and open_[-1] == kind:
                 yield kind, first, entry
                 kind = ""
-            open_ = open_[:-1]
+            del open_[-1:]
         elif kind and open_[-1] == kind:
             entry.setdefault(line.name, []).append(line)
 

@@ -29,6 +29,8 @@ _ASIDES = {"note", "notes", "warning", "caution", "tip", "important", "example",
 """Headings of a box, which do not stand above what follows the box."""
 _LONGEST_HEADING = 200
 """Characters of a paragraph in bold that is a heading."""
+_DEEPEST = 20
+"""Definition lists inside each other that are indented."""
 _SPACES = re.compile(r"[ \t\r\f]+")
 
 
@@ -66,8 +68,10 @@ class _Visible(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self._found = Collected()
-        self._open = ""
+        self._open = list[str]()
         """The line that is being put together, and the line of the file in which it begins."""
+        self._bare = True
+        """Whether it has nothing but the mark of a heading or an item."""
         self._at = 1
         self._unseen: list[str] = []
         """The element that is not shown, as often as it is open."""
@@ -107,9 +111,10 @@ class _Visible(HTMLParser):
             self._title, self._inside = [], tag
         elif tag in ("td", "th"):
             self._cells.append(tag)
-            self._open += " | " * bool(self._open)
+            if self._open:
+                self._put(" | ")
         elif tag == "br" and self._inside == "dt":
-            self._open += ", "
+            self._put(", ")
         elif tag in _LINES:
             self._break(tag)
             self._inside = tag
@@ -118,7 +123,8 @@ class _Visible(HTMLParser):
             if tag == "pre":
                 self._fence()
             else:
-                self._open = "#" * int(tag[1]) + " " if tag in _HEADINGS else "- " * (tag == "li")
+                mark = "#" * int(tag[1]) + " " if tag in _HEADINGS else "- " * (tag == "li")
+                self._open, self._bare = [mark] * bool(mark), True
             self._pre += tag == "pre"
         elif tag in _MARKS or (tag == "a" and any(name == "href" for name, _ in attributes)):
             self._marks[_MARKS.get(tag, tag)] += 1
@@ -154,14 +160,23 @@ class _Visible(HTMLParser):
                     line = f" {line}"
                 elif below:
                     self._end_line()
-                if not self._open.strip("#- "):
+                if self._bare:
                     self._at = self.getpos()[0] + below
-                self._open += line if self._pre else _SPACES.sub(" ", line)
+                self._put(line if self._pre else _SPACES.sub(" ", line))
+
+    def _put(self, text: str) -> None:
+        """Go on with the open line."""
+        if text:
+            self._open.append(text)
+            self._bare = self._bare and not text.strip("#- ")
 
     def _define(self, tag: str, *, opens: bool) -> None:
         """Keep in mind whether a definition is open."""
         if tag == "dl":
-            self._defining = [*self._defining, False] if opens else self._defining[:-1]
+            if opens:
+                self._defining.append(False)
+            else:
+                del self._defining[-1:]
         elif tag in ("dt", "dd") and self._defining:
             self._defining[-1] = opens and tag == "dd"
 
@@ -170,7 +185,7 @@ class _Visible(HTMLParser):
 
     def _margin(self) -> str:
         """White space before the lines of a definition."""
-        return "    " * sum(self._defining)
+        return "    " * sum(self._defining[-_DEEPEST:])
 
     def _break(self, tag: str) -> None:
         self._end_block()
@@ -191,12 +206,16 @@ class _Visible(HTMLParser):
         bold = strong and "b" in only and self._inside not in _PLAIN and len(whole) <= _LONGEST_HEADING
         if (self._inside == "dt" and self._defining) or bold:
             del text[first + 1 :], lines[first + 1 :]
-            self._found.wrapped = [number for number in self._found.wrapped if number < first]
+            while self._found.wrapped and self._found.wrapped[-1] >= first:
+                self._found.wrapped.pop()
             text[first] = f"###### {whole.removeprefix('- ')}" if bold else f"{self._margin()}{whole}::"
-            if bold and first and text[first - 1].startswith("###### "):  # a heading in several lines
+            above = text[first - 1] if bold and first else ""
+            if above.startswith("###### ") and len(above) <= _LONGEST_HEADING:  # a heading in several lines
                 text[first - 1] += f", {text.pop()[7:]}"
                 lines.pop()
-        elif self._inside in _HEADINGS and (any(self._defining) or whole.strip("# ").lower() in _ASIDES):
+        elif self._inside in _HEADINGS and (
+            any(self._defining[-_DEEPEST:]) or whole.strip("# ").lower() in _ASIDES
+        ):
             text[first] = self._margin() + whole.lstrip("# ")
             self._found.titles.append(first)
         elif self._inside == "tr" and len(many) == 1 < len(self._cells) and {*self._cells} == {"th"}:
@@ -206,7 +225,8 @@ class _Visible(HTMLParser):
 
     def _end_line(self) -> None:
         """The open line is whole; blank ones count in preformatted text alone."""
-        line = self._open.rstrip() if self._pre else " ".join(self._open.split()).removesuffix("¶").rstrip()
+        line = "".join(self._open)
+        line = line.rstrip() if self._pre else " ".join(line.split()).removesuffix("¶").rstrip()
         if self._pre or line.strip("#- "):
             number = len(self._found.text)
             if self._first is None:
@@ -215,4 +235,4 @@ class _Visible(HTMLParser):
                 self._found.wrapped.append(number)
             margin = "" if self._pre or self._inside in _HEADINGS else self._margin()
             self._found.put(margin + line, self._at)
-        self._open = ""
+        self._open, self._bare = [], True

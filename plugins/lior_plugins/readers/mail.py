@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import suppress
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import Message
+from functools import cached_property
 from itertools import accumulate
 from typing import ClassVar
 
@@ -20,6 +22,11 @@ from lior_plugins.readers.html import visible
 
 _BEGIN = re.compile(rb"(?:\A|(?<=\n))From [^\n]*\d{4}[^\n]*\n(?=[\w-]+:)")
 _HEADERS = ("Subject", "From", "To", "Date")
+_COLUMNS = ("From", "To", "Date", "Subject")
+_LONGEST = 10_000
+"""Characters of an encoded header that are decoded."""
+_TRIED = 1000
+"""Lines at most that are compared to find where a part begins."""
 
 
 @attrs.frozen(kw_only=True)
@@ -43,61 +50,76 @@ class Mail:
                 message = message_from_bytes(source)
                 if not message.keys():
                     raise DataError("no header")
-                lines = list(_message(message, source.decode("ascii", "surrogateescape").split("\n")))
+                headers = _headers(message)
+                lines = list(
+                    _message(message, headers, source.decode("ascii", "surrogateescape").split("\n"))
+                )
             except Exception as error:  # the standard library fails on some malformed headers
                 found.notes.append(f"message {number} is left out, damaged: {' '.join(str(error).split())}")
                 continue
-            rows.append(tuple(_header(message, each) for each in ("From", "To", "Date", "Subject")))
+            rows.append(tuple(headers[each] for each in _COLUMNS))
             begins.append(len(found.text))
             found.begin(rows[-1][-1] or f"message {number}")
-            for at, line in (*lines, (0, "")):
-                found.put(line, first + at)
-            found.notes += _left_out(message)
+            last = source.count(b"\n")
+            for at, line in (*lines, (0, "")):  # a part whose text was not found may seem to go on too far
+                found.put(line, first + min(at, last))
+            found.notes += _left_out(message, headers["Subject"])
         if not found.places:
             raise DataError(f"damaged mail: {found.notes[0]}")
         document = found.document("mail", found.places[0][1] if len(starts) == 1 else "")
-        columns = ("from", "to", "date", "subject")
+        columns = tuple(map(str.lower, _COLUMNS))
         table = Table(kind="mail", columns=columns, rows=tuple(rows), lines=tuple(begins))
         return [attrs.evolve(document, tables=(table,))]
 
 
-def _message(message: Message, source: list[str]) -> Iterator[tuple[int, str]]:
+def _message(message: Message, headers: dict[str, str], source: list[str]) -> Iterator[tuple[int, str]]:
     """Header and text of a message, each line with its line of the source, from 0."""
+    at = dict[str, int]()
+    for number, line in enumerate(source):
+        if line[:1] in "SsFfTtDd" and (name := line.partition(":")[0].title()) in _HEADERS:
+            at.setdefault(name, number)
+            if len(at) == len(_HEADERS):
+                break
     for name in _HEADERS:
-        if value := _header(message, name):
-            at = next((n for n, line in enumerate(source) if line.lower().startswith(f"{name.lower()}:")), 0)
-            yield at, f"{name}: {value}"
+        if value := headers[name]:
+            yield at.get(name, 0), f"{name}: {value}"
     yield 0, ""
     texts = [part for part in message.walk() if part.get_content_maintype() == "text" and not _attached(part)]
     plain = [part for part in texts if part.get_content_subtype() != "html"]
+    finder = _Finder(source)
     for part in plain or texts[:1]:
-        yield from _text(part, source)
+        yield from _text(part, finder)
 
 
-def _left_out(message: Message) -> Iterator[str]:
+def _left_out(message: Message, subject: str) -> Iterator[str]:
     """A note for each part that is neither text nor its HTML version."""
     for part in message.walk():
         if not part.is_multipart() and (_attached(part) or part.get_content_maintype() != "text"):
             file = part.get_filename() or part.get_content_type()
-            yield " ".join(f"attachment {file} of {_header(message, 'Subject')!r} is left out".split())
+            yield " ".join(f"attachment {file} of {subject!r} is left out".split())
 
 
 def _attached(part: Message) -> bool:
     return part.get_content_disposition() == "attachment"
 
 
-def _header(message: Message, name: str) -> str:
-    raw = next((value for key, value in message.raw_items() if key.lower() == name.lower()), "")
-    value = str(raw).encode("ascii", "surrogateescape").decode("utf-8", "replace")
-    with suppress(ValueError, LookupError):  # badly encoded: as it stands
-        value = str(make_header(decode_header(value)))
-    return " ".join(value.split())
+def _headers(message: Message) -> dict[str, str]:
+    """The value of each header, empty where there is none."""
+    found = dict[str, str]()
+    for key, raw in message.raw_items():
+        if (name := key.title()) in _HEADERS and name not in found:
+            value = str(raw).encode("ascii", "surrogateescape").decode("utf-8", "replace")
+            if "=?" in value:
+                with suppress(ValueError, LookupError):  # badly encoded: as it stands
+                    value = str(make_header(decode_header(value[:_LONGEST])))
+            found[name] = " ".join(value.split())
+    return dict.fromkeys(_HEADERS, "") | found
 
 
-def _text(part: Message, source: list[str]) -> Iterator[tuple[int, str]]:
+def _text(part: Message, finder: _Finder) -> Iterator[tuple[int, str]]:
     """The lines of a text part. Their places in the file are those of the encoded lines."""
     raw = str(part.get_payload(decode=False)).split("\n")
-    first = _place(raw, source)
+    first = finder.place(raw)
     encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
     data = part.get_payload(decode=True) or b""
     assert isinstance(data, bytes)
@@ -117,10 +139,33 @@ def _text(part: Message, source: list[str]) -> Iterator[tuple[int, str]]:
         yield first + at[min(number, len(at)) - 1], line
 
 
-def _place(part: list[str], source: list[str]) -> int:
-    """Line of ``source``, from 0, at which the lines of ``part`` begin."""
-    head = part[:8]
-    if not head[-1]:
-        head.pop()  # what follows a part, such as its boundary, is not of it
-    begin = source.index("") if "" in source else 0
-    return next((n for n in range(begin, len(source)) if source[n : n + len(head)] == head), begin)
+class _Finder:
+    """Finds parts of a message, in their order, in its lines."""
+
+    def __init__(self, source: list[str]) -> None:
+        self._source = source
+        self._begin = self._at = source.index("") if "" in source else 0
+
+    def place(self, part: list[str]) -> int:
+        """Line of the message, from 0, at which a part begins; that of the text, where it is not found."""
+        head = part[:8]
+        if not head[-1]:
+            head.pop()  # what follows a part, such as its boundary, is not of it
+        source, size = self._source, len(head)
+        if source[self._begin + 1 : self._begin + 1 + size] == head:  # the only part
+            return self._begin + 1
+        places = self._places.get(head[0], []) if head else [self._at]
+        first = bisect_left(places, self._at)
+        for at in places[first : first + _TRIED]:
+            if source[at : at + size] == head:
+                self._at = at + 1
+                return at
+        return self._begin
+
+    @cached_property
+    def _places(self) -> dict[str, list[int]]:
+        """The lines of each text after the header."""
+        found: dict[str, list[int]] = {}
+        for number in range(self._begin, len(self._source)):
+            found.setdefault(self._source[number], []).append(number)
+        return found

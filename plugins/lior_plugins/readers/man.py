@@ -14,6 +14,10 @@ from lior_plugins.readers.collecting import Collected
 
 _INDENT = 4
 """Columns by which a definition is deeper than its term."""
+_DEEPEST = 80
+"""Columns of the margin at most."""
+_LONGEST = 10_000
+"""Characters of the arguments of a request that are read."""
 _TERM = 120
 """Characters of a line above deeper ones that is a term."""
 _CHARACTERS = {
@@ -27,9 +31,9 @@ _CHARACTERS = {
 """Names of characters and of strings that are usually defined."""
 _ACCENTS = {"'": "\u0301", "`": "\u0300", ":": "\u0308", "^": "\u0302", "~": "\u0303", ",": "\u0327"}
 _ESCAPE = re.compile(
-    r"\\(?:(?P<comment>[\"#].*)|[(*]?(?:\((?P<two>..)|\[(?P<long>[^\]]*)\])|\*(?P<one>.)"
-    r"|f(?:\(..|\[[^\]]*\]|.)|s[-+]?(?:\(\d\d|\[[^\]]*\]|'[^']*'|\d)|[nmMFgkYV](?:\(..|\[[^\]]*\]|.)"
-    r"|[hvwlLDoxbNXZACSHR]'[^']*'|z.|(?P<char>.)|$)"
+    r"\\(?:(?P<comment>[\"#].*)|[(*]?(?:\((?P<two>..)|\[(?P<long>[^\]]{0,80})\])|\*(?P<one>.)"
+    r"|f(?:\(..|\[[^\]]{0,80}\]|.)|s[-+]?(?:\(\d\d|\[[^\]]{0,80}\]|'[^']{0,80}'|\d)"
+    r"|[nmMFgkYV](?:\(..|\[[^\]]{0,80}\]|.)|[hvwlLDoxbNXZACSHR]'[^']{0,200}'|z.|(?P<char>.)|$)"
 )
 _ARGUMENT = re.compile(r'"((?:[^"]|"")*)"?|((?:\\.|[^\s\\])+)')
 _CODE = {"nf": True, "EX": True, "Vb": True, "Bd": True, "fi": False, "EE": False, "Ve": False, "Ed": False}
@@ -117,7 +121,7 @@ class _Page:
             if self._begun:
                 self._text(line, number)
             return
-        name, rest = request.groups()
+        name, rest = request[1], request[2][:_LONGEST]
         if name in ("TH", "Dt"):
             words = [plain(word) for word in _arguments(rest)]
             self._title, self._begun = f"{words[0].lower()}({words[1]})" if len(words) > 1 else "", True
@@ -197,7 +201,7 @@ class _Page:
             self._define(tag, number)
 
     def _define(self, tag: str, number: int) -> None:
-        self._found.put(f"{' ' * self._base}{tag}::", number)
+        self._found.put(f"{' ' * min(self._base, _DEEPEST)}{tag}::", number)
         self._defining = True
 
     def _deeper(self, number: int, *, listed: bool) -> None:
@@ -220,7 +224,7 @@ class _Page:
 
     @property
     def _margin(self) -> int:
-        return self._base + _INDENT * self._defining
+        return min(self._base, _DEEPEST) + _INDENT * self._defining
 
     def _text(self, source: str, number: int) -> None:
         """A line of text."""

@@ -22,8 +22,10 @@ _MEMBERS = 100_000
 _DEEPEST = 256
 """Elements inside each other; in what programs write they are a few dozen."""
 _ELEMENTS = 2_000_000
-"""Elements of one paragraph, table or slide, which are in memory together: about 300 MB."""
+"""Elements of one paragraph, table or slide, in memory together: about 300 MB; twice as many of a part."""
 _BLOCK = 1 << 16
+_LARGEST = 1 << 20
+"""Most bytes read at once; all elements in them are in memory together."""
 _BOMB = 1 << 12
 """Bytes read at once of a member whose compression has no bound of its own: bzip2 makes 80 MB of them."""
 
@@ -121,11 +123,14 @@ class _Member:
     """The stream of a member; what is read of it is counted."""
 
     def __init__(self, stream: IO[bytes], unpacked: _Unpacked, block: int):
-        self._stream, self._unpacked, self._block = stream, unpacked, block
+        self._stream, self._unpacked, self._block, self._given = stream, unpacked, block, 0
 
     def read(self, size: int = _BLOCK) -> bytes:
-        """The next bytes, at most ``size``; none at the end."""
-        return self._unpacked.count(self._stream.read(min(size, self._block)))
+        """The next bytes; none at the end. Blocks grow with what was read: Expat looks for the end of a long
+        name or value anew in each."""
+        block = self._unpacked.count(self._stream.read(max(self._block, min(self._given // 8, _LARGEST))))
+        self._given += len(block) if self._block == _BLOCK else 0
+        return block
 
 
 def elements(stream: _Member, *names: str, begun: str = "") -> Iterator[Element]:
@@ -133,18 +138,21 @@ def elements(stream: _Member, *names: str, begun: str = "") -> Iterator[Element]
 
     Those of the name ``begun`` around them are given when they begin, for their attributes.
     """
-    path, inside, count = list[Element](), 0, 0
+    path, inside, count, total = list[Element](), 0, 0, 0
     for event, element in iterparse(stream, ("start", "end")):  # type: ignore[arg-type] # it only reads
         if event == "start":
             path.append(element)
+            total += 1
             if inside:
                 count += 1
             elif (name := local(element)) in names:
                 inside, count = len(path), 0
             elif name == begun:
                 yield element
-            if len(path) > _DEEPEST or count > _ELEMENTS:
-                raise DataError(f"more than {_DEEPEST} elements inside each other, or {_ELEMENTS:,} in one")
+            if len(path) > _DEEPEST:
+                raise DataError(f"more than {_DEEPEST} elements inside each other")
+            if count > _ELEMENTS or total > 2 * _ELEMENTS:
+                raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{max(count, total):,} elements")
             continue
         if inside == len(path):
             yield element

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from contextlib import closing
 from threading import Lock
 from typing import Any, ClassVar
 
@@ -11,7 +12,8 @@ import attrs
 
 from lior.errors import DataError, quantity
 from lior.interfaces import ParsedDocument
-from lior.reading.compression import LIMIT
+from lior.reading.limits import limits
+from lior.reading.skipping import SkipReason, UnreadableFile
 from lior_plugins.readers import pictures
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.opening import damaged, library
@@ -69,22 +71,23 @@ class Pdf:
 def _pages(document: Any, failed: type[Exception]) -> tuple[dict[int, str], list[int], list[int]]:
     """Number and text of each page that has one, and the numbers of those that cannot be read or only show
     pictures and drawings."""
-    pages, unread, drawn, left = dict[int, str](), list[int](), list[int](), LIMIT
+    pages, unread, drawn, left = dict[int, str](), list[int](), list[int](), limits().characters
     for number in range(1, len(document) + 1):
         try:
-            page = document[number - 1]
-            text = page.get_textpage().get_text_bounded()
+            with closing(document[number - 1]) as page:
+                text = page.get_textpage().get_text_bounded()
+                shows = not text.strip() and any(page.get_objects())
         except failed:  # the other pages are kept
             unread.append(number)
             continue
         text = re.sub("[\ufffe\xad]\\s*", "\x02", text.replace("\r", "")).replace("\0", "").strip("\n")
         if text.strip("\x02 \t\n"):
             pages[number] = text
-        elif any(page.get_objects()):
+        elif shows:
             drawn.append(number)
         left -= len(text)
         if left < 0:
-            raise DataError(f"more than {LIMIT:,} characters")
+            raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{limits().characters:,} characters")
     return pages, unread, drawn
 
 

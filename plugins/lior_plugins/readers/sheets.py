@@ -184,27 +184,29 @@ def _xlsx_rows(archive: Archive, path: str, cells: _Cells) -> Iterator[_Row]:
     """The rows of a sheet; Expat calls for each tag, as a million elements would take seconds and memory."""
     parser, stream = ParserCreate(), archive.open(path)
     parser.buffer_text = True
-    parser.StartElementHandler, parser.EndElementHandler = cells.start, cells.end
-    parser.CharacterDataHandler = cells.text
+    parser.StartElementHandler, parser.CharacterDataHandler = cells.start, cells.texts.append
     while block := stream.read():
         parser.Parse(block)
         yield from cells.taken()
     parser.Parse(b"", True)
+    cells.start("row", {})  # which ends the last one
     yield from cells.taken()
 
 
 class _Cells:
-    """Collects the rows of a sheet of XLSX while it is parsed."""
+    """Collects the rows of a sheet of XLSX while it is parsed; a cell ends where the next begins."""
 
     def __init__(self, strings: list[str], styles: _Styles):
+        self.texts = list[str]()
+        """What was read since the last tag that begins an element."""
         self._strings, self._styles = strings, styles
         self._names = dict[str, str]()
         """Name of an element -> the same without its namespace."""
         self._same = dict[tuple[int, ...], tuple[int, ...]]()
         """Equal columns of rows are one object."""
         self._rows, self._number, self._column = list[_Row](), 0, -1
-        self._filled, self._plain = dict[int, str](), True
-        self._parts, self._kind, self._style = list[str](), "n", ""
+        self._filled, self._plain, self._ascending = dict[int, str](), True, True
+        self._value, self._kind, self._style = "", "n", ""
         self._taking = self._spoken = False
         """Whether text belongs to the cell, and whether it is its pronunciation."""
 
@@ -215,49 +217,45 @@ class _Cells:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """An element begins."""
-        name = self._names.get(tag) or self._names.setdefault(tag, without_namespace(tag))
-        if name == "c":
-            self._kind, self._style = attributes.get("t", "n"), attributes.get("s", "")
-            letters = attributes.get("r", "").rstrip("0123456789")
-            self._column = _column(letters) if letters else self._column + 1
-        elif name in ("v", "t"):
-            self._taking = not self._spoken
-        elif name == "row":
-            number = attributes.get("r", "")[:9]
-            self._number, self._column = int(number) if number.isdecimal() else self._number + 1, -1
-        elif name == "rPh":
-            self._spoken = True
-
-    def text(self, text: str) -> None:
-        """Text inside an element."""
         if self._taking:
-            self._parts.append(text)
-
-    def end(self, tag: str) -> None:
-        """An element ends."""
-        name = self._names[tag]
-        if name in ("v", "t"):
+            self._value += "".join(self.texts)
             self._taking = False
+        self.texts.clear()
+        name = self._names.get(tag) or self._names.setdefault(tag, without_namespace(tag))
+        if name in ("v", "t"):
+            self._taking = not self._spoken
         elif name == "c":
-            if self._parts:
-                self._fill("".join(self._parts))
-                self._parts.clear()
+            if self._value:
+                self._fill()
+            self._kind, self._style = attributes.get("t", "n"), attributes.get("s", "")
+            letters, before = attributes.get("r", "").rstrip("0123456789"), self._column
+            self._column = _column(letters) if letters else before + 1
+            self._ascending, self._spoken = self._ascending and before < self._column, False
         elif name == "row":
-            if filled := self._filled:
-                columns = tuple(filled)
-                if any(after < before for before, after in pairwise(columns)):
-                    filled = dict(sorted(filled.items()))
-                    columns = tuple(filled)
-                columns = self._same.setdefault(columns, columns)
-                self._rows.append(_Row(self._number, columns, tuple(filled.values()), self._plain))
-                self._filled, self._plain = {}, True
-        elif name == "rPh":
-            self._spoken = False
+            self._end_row()
+            number = attributes.get("r", "")[:9]
+            self._number = int(number) if number.isdecimal() else self._number + 1
+        elif name in ("r", "rPh"):
+            self._spoken = name == "rPh"
 
-    def _fill(self, value: str) -> None:
-        kind = self._kind
+    def _end_row(self) -> None:
+        if self._value:
+            self._fill()
+        if filled := self._filled:
+            if not self._ascending:
+                filled = dict(sorted(filled.items()))
+            columns = tuple(filled)
+            columns = self._same.setdefault(columns, columns)
+            self._rows.append(_Row(self._number, columns, tuple(filled.values()), self._plain))
+            self._filled = {}
+        self._column, self._plain, self._ascending = -1, True, True
+
+    def _fill(self) -> None:
+        kind, value, self._value = self._kind, self._value.strip(), ""
+        if not value:
+            return
         if kind == "n":
-            value = value.strip() and self._styles.shown(value.strip(), self._style)
+            value = self._styles.shown(value, self._style)
         elif kind == "s":
             value = self._strings[int(value)]
         else:

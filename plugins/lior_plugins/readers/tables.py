@@ -10,7 +10,11 @@ from lior.interfaces import Table
 
 _FRAME = re.compile(r"\s*\|?\s*:?-{3,}:?\s*(\|\s*:?-{3,}:?\s*)*\|?\s*")
 _HEADING = re.compile(r"\s*#{1,6}\s+(.+?)[\s#]*$|(?:\*\*|__)(.+)(?:\*\*|__):?\s*$")
-_MARKS = re.compile(r"\*\*|__|`|\[\[|\]\]|\[([^\]]*)\]\([^)]*\)")
+_MARKS = re.compile(r"\*\*|__|`|\[\[|\]\]|\[([^\]]{0,500})\]\([^)]{0,2000}\)")
+_SPARSE = 100
+"""Cells of a table for each that is given, at most."""
+_LONGEST = 300
+"""Characters of a heading; the expression takes quadratic time."""
 
 
 def delimited(lines: Sequence[str], delimiter: str) -> tuple[Table, ...]:
@@ -24,7 +28,7 @@ def delimited(lines: Sequence[str], delimiter: str) -> tuple[Table, ...]:
 
 def table(rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str = "") -> tuple[Table, ...]:
     """A table of rows, the first of which has the names of its columns unless it has a number; none where
-    there is no row, or one column."""
+    there is no row, or one column, or hardly a cell is filled."""
     if not rows or len(rows[0]) < 2:
         return ()
     named = not any(re.search(r"\d", cell) for cell in rows[0]) or (
@@ -32,6 +36,8 @@ def table(rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str = "")
         and any(re.fullmatch(r"[-+\d.,\s]*\d[\d.,\s]*", cell) for row in rows[1:6] for cell in row)
     )  # fmt: skip
     width = len(rows[0]) if named else max(map(len, rows))
+    if width * len(rows) > _SPARSE * sum(map(len, rows)) + 1000:  # its empty cells would fill the memory
+        return ()
     columns = rows[0] if named else tuple(f"column {number}" for number in range(1, width + 1))
     squared = tuple((*row[:width], *[""] * (width - len(row))) for row in rows[named:])
     return (Table(name=name, columns=columns, rows=squared, lines=tuple(lines[named:])),) if squared else ()
@@ -39,11 +45,11 @@ def table(rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str = "")
 
 def barred(lines: Sequence[str]) -> tuple[Table, ...]:
     """The tables of Markdown: a line of names, one of dashes, and the rows below it."""
-    found, heading = list[Table](), ""
+    found, heading, last = list[Table](), "", 0
     for number, line in enumerate(lines):
-        if match := _HEADING.match(line):
+        if len(line) <= _LONGEST and (match := _HEADING.match(line)):
             heading = (match[1] or match[2]).strip("*_ ")
-        if "|" not in line or not number or "|" not in lines[number - 1] or not _FRAME.fullmatch(line):
+        if "|" not in line or number <= last or "|" not in lines[number - 1] or not _FRAME.fullmatch(line):
             continue
         last = number
         while last + 1 < len(lines) and "|" in lines[last + 1]:

@@ -75,14 +75,15 @@ class PlainText:
 
 def _chat(lines: list[str]) -> tuple[Table, ...]:
     """The messages of a chat as a table; lines without a sender go on with the message before."""
-    rows, starts = list[tuple[str, str, str]](), list[int]()
+    rows, starts = list[tuple[str, str, list[str]]](), list[int]()
     for number, line in enumerate(lines):
         if match := _MESSAGE.match(line):
-            rows.append((match["when"], match["who"], line[match.end() :].strip()))
+            rows.append((match["when"], match["who"], [line[match.end() :].strip()]))
             starts.append(number)
         elif rows and line.strip():
-            rows[-1] = (*rows[-1][:2], f"{rows[-1][2]} {line.strip()}")
-    return (Table(kind="chat", columns=("date", "from", "text"), rows=tuple(rows), lines=tuple(starts)),)
+            rows[-1][2].append(line.strip())
+    cells = tuple((when, who, " ".join(parts)) for when, who, parts in rows)
+    return (Table(kind="chat", columns=("date", "from", "text"), rows=cells, lines=tuple(starts)),)
 
 
 def _messages(lines: list[str]) -> tuple[tuple[int, str], ...]:

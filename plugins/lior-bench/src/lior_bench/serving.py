@@ -3,6 +3,7 @@
 python -m lior_bench.serving RUN speed                  # times of ask and of completions, 1 and many clients
 python -m lior_bench.serving RUN fuzz [--count 5000]    # malformed requests: none may be answered with 5xx
 python -m lior_bench.serving RUN soak [--minutes 30]    # mixed load on a copy of RUN; its content at the end
+python -m lior_bench.serving RUN memory --count 3000    # after 300 mixed requests and after all; or a FOLDER
 
 The server is a process of its own, on a copy of RUN.
 """
@@ -13,6 +14,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
 import random
 import re
@@ -254,24 +256,25 @@ def fuzz(run: Path, count: int) -> None:
 
 
 async def mixed(
-    url: str, minutes: float, process: subprocess.Popen[str]
+    url: str, minutes: float, process: subprocess.Popen[str], most: float = math.inf
 ) -> tuple[Counter[str], dict[str, str]]:
-    """What clients saw, and the documents that must be there at the end."""
+    """What clients saw in so many minutes or requests, and the documents that must be there at the end."""
+    kinds = {"ask": 50, "chat": 12, "leave": 8, "broken": 8}
+    if httpx.get(f"{url}/api/state").json()["model"]:
+        kinds |= {"complete": 8, "score": 4, "learn": 3, "forget": 2}
     words, told, held = words_of(url), Counter[str](), dict[str, str]()
     end = time.monotonic() + 60 * minutes
 
     async def client(number: int) -> None:
         draw = random.Random(number)
-        while time.monotonic() < end:
+        while time.monotonic() < end and sum(told.values()) < most:
             async with httpx.AsyncClient(base_url=url, timeout=600) as http:
                 with contextlib.suppress(httpx.TransportError):
                     for _ in range(20):
                         await one(http, number, draw)
 
     async def one(http: httpx.AsyncClient, number: int, draw: random.Random) -> None:
-        what = draw.choices(
-            ("ask", "complete", "leave", "score", "learn", "forget", "broken"), (50, 8, 4, 4, 2, 2, 8)
-        )[0]
+        what = draw.choices([*kinds], [*kinds.values()])[0]
         mine = [name for name in held if name.startswith(f"{number}-")]
         if what == "ask":
             reply = await http.post("/api/ask", json={"question": question(words, draw)})
@@ -281,10 +284,24 @@ async def mixed(
             )
         elif what == "leave":
             told[what] += 1
-            async with http.stream(
-                "POST", "/v1/completions", json={"prompt": "x", "max_tokens": 4000, "stream": True}
-            ):
+            if draw.random() < 0.5:  # in the middle of a body
+                _, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+                begin = draw.choice((b"POST /api/ask", b"PUT /api/document?name=x"))
+                head = b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                writer.write(begin + head + b"Content-Length: 900\r\n\r\n{")
+                await writer.drain()
+                writer.close()
+                return
+            path = "/v1/completions" if "complete" in kinds else "/v1/chat/completions"
+            said = [{"role": "user", "content": question(words, draw)}]
+            given = {"prompt": "x", "max_tokens": 4000} if "complete" in kinds else {"messages": said}
+            async with http.stream("POST", path, json=given | {"stream": True}):
                 raise httpx.TransportError("left")
+        elif what == "chat":
+            said = [{"role": "user", "content": question(words, draw)} for _ in range(draw.randrange(1, 4))]
+            reply = await http.post(
+                "/v1/chat/completions", json={"messages": said, "stream": draw.random() < 0.5}
+            )
         elif what == "score":
             reply = await http.post("/api/score", json={"text": " ".join(draw.choices(words, k=50))})
         elif what == "learn" and len(mine) < 6:
@@ -305,17 +322,38 @@ async def mixed(
             return
         told[f"{what} {reply.status_code}"] += 1
 
-    await asyncio.gather(watch(url, 60 * minutes, process, told), *map(client, range(8)))
+    watching = asyncio.ensure_future(watch(url, 60 * minutes, process, told))
+    await asyncio.gather(*map(client, range(8)))
+    watching.cancel()
     return told, held
+
+
+def memory(run: Path, count: int) -> None:
+    """Print the memory after a tenth of so many mixed requests and after all; exit with 1 if a tenth more."""
+    flags = ("--allow-edit",) if (run / "config.toml").is_file() else ()
+    with serving(run, *flags) as (url, process, _):
+        sizes = []
+        for part in (count // 10, count - count // 10):
+            told, held = asyncio.run(mixed(url, 60.0, process, part))
+            for name in held:  # so that as much is served as before
+                httpx.delete(f"{url}/api/document", params={"name": name}, timeout=600)
+            sizes.append(resident(process))
+            print(f"{sizes[-1]:.0f} MiB after {sum(told.values()):,} more: {dict(sorted(told.items()))}")
+    if sizes[1] > 1.1 * sizes[0]:
+        raise SystemExit(1)
+
+
+def resident(process: subprocess.Popen[str]) -> float:
+    """MiB of memory of a process."""
+    return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * 4096 / 2**20
 
 
 async def watch(url: str, seconds: float, process: subprocess.Popen[str], told: Counter[str]) -> None:
     """Print memory, version and the number of requests, ten times or each half minute."""
     began = time.monotonic()
     while (passed := time.monotonic() - began) < seconds:
-        size = Path(f"/proc/{process.pid}/statm").read_text().split()[1]
         state = (await httpx.AsyncClient(base_url=url).get("/api/state")).json()
-        print(f"{passed:6.0f} s  {int(size) * 4096 / 2**20:6.0f} MiB  "
+        print(f"{passed:6.0f} s  {resident(process):6.0f} MiB  "
               f"version {state['version']}  {sum(told.values()):,} requests", flush=True)  # fmt: skip
         await asyncio.sleep(max(min(30.0, seconds / 10), 1))
 
@@ -359,7 +397,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", type=Path)
-    parser.add_argument("what", choices=("speed", "fuzz", "soak"))
+    parser.add_argument("what", choices=("speed", "fuzz", "soak", "memory"))
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--minutes", type=float, default=30.0)
     given = parser.parse_args()
@@ -367,6 +405,8 @@ def main() -> None:
         speed(given.run)
     elif given.what == "fuzz":
         fuzz(given.run, given.count)
+    elif given.what == "memory":
+        memory(given.run, given.count)
     else:
         soak(given.run, given.minutes)
 

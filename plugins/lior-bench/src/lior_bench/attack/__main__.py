@@ -1,6 +1,6 @@
 """Attack lior, and print what should not have happened.
 
-    python -m lior_bench.attack [--seed 1] [--sample] [files|kills|flips|edits|simulation ...]
+    python -m lior_bench.attack [--seed 1] [--sample] [files|mutations|kills|...]
 
 Without a name all attacks run; `--sample` is the fixed part that CI runs. The exit code is 1 when anything
 failed. The line of a failure has what repeats it.
@@ -13,7 +13,7 @@ from importlib import import_module
 
 import click
 
-ATTACKS = ("files", "kills", "flips", "edits", "simulation")
+ATTACKS = ("files", "mutations", "kills", "flips", "edits", "simulation")
 """Modules, each with ``run(seed, sample, *, count, only)``, which gives a line for each fault."""
 
 

@@ -1,23 +1,469 @@
-"""Hostile archives, documents that are archives (DOCX, ODT, EPUB, XLSX), PDF and pictures."""
+"""Hostile archives, documents that are archives (DOCX, ODT, EPUB, XLSX, PPTX), PDF and pictures."""
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+import struct
+import zlib
+from functools import partial
 from io import BytesIO
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZipFile, ZipInfo
 
 from lior_bench.attack.cases import case
 
+MIB = 1 << 20
+LAUGHS = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
+LAUGHS = f'<!DOCTYPE x [<!ENTITY a0 "ha">{LAUGHS}]>'
+"""Entities that grow tenfold nine times."""
+STOLEN = '<!DOCTYPE x [<!ENTITY a9 SYSTEM "file:///etc/passwd">]>'
+_W = 'xmlns:w="urn:w" xmlns:r="urn:r"'
+_ODF = " ".join(
+    f'xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for short, name in (("o", "office"), ("t", "text"), ("b", "table"))
+)
 
-def packed(members: dict[str, bytes]) -> bytes:
-    """A zip archive of these members."""
+
+def packed(members: dict[str, bytes | str], method: int = ZIP_DEFLATED) -> bytes:
+    """A zip archive of these members, always the same bytes."""
     buffer = BytesIO()
-    with ZipFile(buffer, "w", ZIP_DEFLATED) as archive:
+    with ZipFile(buffer, "w", method) as archive:
         for name, data in members.items():
-            archive.writestr(name, data)
+            archive.writestr(ZipInfo(name), data, method, 6)
     return buffer.getvalue()
+
+
+def related(*targets: str) -> str:
+    """A part that refers to these: kind and path each."""
+    links = (
+        f'<Relationship Id="r{n}" Type="urn:x/{kind}" Target="{path}"/>'
+        for n, (kind, _, path) in enumerate(t.partition(" ") for t in targets)
+    )
+    return f"<Relationships>{''.join(links)}</Relationships>"
+
+
+def docx(body: str, before: str = "", **members: bytes | str) -> bytes:
+    """A DOCX with that body; ``before`` stands before its first element."""
+    text = f"{before}<w:document {_W}><w:body>{body}</w:body></w:document>"
+    start = {"_rels/.rels": related("officeDocument word/document.xml")}
+    return packed({**start, "[Content_Types].xml": "<Types/>", "word/document.xml": text, **members})
+
+
+def opendocument(body: str, kind: str = "text", before: str = "") -> bytes:
+    """An OpenDocument file with that body."""
+    text = f"<o:document-content {_ODF}><o:body><o:{kind}>{body}</o:{kind}></o:body></o:document-content>"
+    return packed({"mimetype": f"application/vnd.oasis.opendocument.{kind}", "content.xml": before + text})
+
+
+def epub(chapters: dict[str, bytes | str], spine: list[str], title: str = "A book") -> bytes:
+    """An EPUB whose chapters are read in the order of the spine."""
+    items = "".join(f'<item id="{name}" href="{name}"/>' for name in dict.fromkeys(spine))
+    order = "".join(f'<itemref idref="{name}"/>' for name in spine)
+    book = f'<p xmlns="urn:o"><title>{title}</title><manifest>{items}</manifest><spine>{order}</spine></p>'
+    start = '<c xmlns="urn:c"><rootfile full-path="b.opf"/></c>'
+    mimetype = {"mimetype": "application/epub+zip"}
+    return packed({**mimetype, "META-INF/container.xml": start, "b.opf": book, **chapters})
+
+
+def xlsx(rows: str, sheets: str = '<sheet name="S" r:id="r0"/>', **members: bytes | str) -> bytes:
+    """A workbook whose sheet has these rows."""
+    book = f'<workbook xmlns="urn:m" xmlns:r="urn:r"><sheets>{sheets}</sheets></workbook>'
+    parts = {
+        "xl/workbook.xml": book,
+        "xl/_rels/workbook.xml.rels": related("worksheet worksheets/a.xml"),
+        "xl/worksheets/a.xml": f"<worksheet><sheetData>{rows}</sheetData></worksheet>",
+    }
+    return packed({**parts, **members})
+
+
+def pptx(slides: dict[str, str], shown: list[int], links: dict[str, str]) -> bytes:
+    """Slides, the numbers of those that are shown, and what each refers to."""
+    keys = "".join(f'<p:sldId r:id="r{n}"/>' for n in shown)
+    show = f'<p:show xmlns:p="urn:p" xmlns:r="urn:r"><p:sldIdLst>{keys}</p:sldIdLst></p:show>'
+    listed = related(*(f"slide slides/{name}" for name in slides))
+    parts = {"ppt/presentation.xml": show, "ppt/_rels/presentation.xml.rels": listed}
+    parts |= {f"ppt/slides/{name}": text for name, text in slides.items()}
+    return packed(parts | {f"ppt/slides/_rels/{name}.rels": text for name, text in links.items()})
+
+
+def pdf(*objects: bytes, trailer: bytes = b"") -> bytes:
+    """A PDF of these objects; the first is the catalogue."""
+    parts, offsets, begin = [b"%PDF-1.5\n"], list[int](), 9
+    for number, body in enumerate(objects, 1):
+        offsets.append(begin)
+        parts.append(b"%d 0 obj%sendobj\n" % (number, body))
+        begin += len(parts[-1])
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    size = len(objects) + 1
+    table = b"xref\n0 %d\n0000000000 65535 f \n%s" % (size, table)
+    end = b"trailer<</Size %d/Root 1 0 R%s>>\nstartxref\n%d\n%%%%EOF" % (size, trailer, begin)
+    return b"".join((*parts, table, end))
+
+
+def stream(data: bytes, entries: bytes = b"", times: int = 1) -> bytes:
+    """A stream object of PDF, compressed so many times."""
+    for _ in range(times):
+        data = zlib.compress(data, 9)
+    filters = b"/FlateDecode " * times
+    return b"<</Length %d/Filter[%s]%s>>stream\n%s\nendstream" % (len(data), filters, entries, data)
+
+
+_CATALOG = b"<</Type/Catalog/Pages 2 0 R>>"
+_PAGE = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1<</Type/Font/Subtype/Type1"
+_PAGE += b"/BaseFont/Helvetica>>>>/XObject<</I 5 0 R>>>>/Contents 4 0 R>>"
+
+
+def pages(kids: bytes, count: int, content: bytes, *more: bytes) -> bytes:
+    """A PDF whose page tree has these kids; object 3 is a page, 4 is what it shows."""
+    tree = b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, count)
+    return pdf(_CATALOG, tree, _PAGE, content, *more)
+
+
+def png(width: int, height: int, *, frames: int = 0) -> bytes:
+    """A picture that claims a size and a number of frames, and has a few rows."""
+    rows = zlib.compress(bytes(width // 8 + 1) * min(height, 2000), 9)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))]
+    chunks += [(b"acTL", struct.pack(">II", frames, 0))] * bool(frames)
+    chunks += [(b"IDAT", rows), (b"IEND", b"")]
+    made = (struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
+
+
+def lines(size: int, text: str = "The pump hums. ") -> bytes:
+    """So many bytes of lines, no two alike."""
+    each = len(text) + 9
+    return "\n".join(f"{text}{number:08}" for number in range(size // each)).encode()
+
+
+# --- zip archives and compressed files ---
 
 
 @case("zeros.zip", sample=True)
 def zeros() -> bytes:
     """A member that grows a thousandfold."""
-    return packed({"zeros.txt": b"0" * (60 << 20)})
+    return packed({"zeros.txt": b"0" * (60 * MIB)})
+
+
+@case("thirty.zip", sample=True)
+def thirty() -> bytes:
+    """Thirty compressed files of 60 MiB; what a member unpacks to is not in the directory."""
+    one = gzip.compress(lines(MIB >> 6) * 3840, 6)
+    return packed({f"{number}.txt.gz": one for number in range(30)}, 0)
+
+
+@case("forged.zip")
+def forged() -> bytes:
+    """The directory claims a hundred bytes for 200 MiB."""
+    data = bytearray(packed({"a.txt": lines(200 * MIB)}))
+    at = data.rindex(b"PK\1\2") + 24
+    data[at : at + 4] = struct.pack("<I", 100)
+    return bytes(data)
+
+
+@case("same.zip")
+def same() -> bytes:
+    """A member of 20 MiB that is listed 1,900 times."""
+    buffer = BytesIO()
+    with ZipFile(buffer, "w", ZIP_DEFLATED) as archive:
+        archive.writestr(ZipInfo("a.txt"), lines(20 * MIB), ZIP_DEFLATED)
+        archive.filelist *= 1900
+    return buffer.getvalue()
+
+
+@case("overlap.zip", sample=True)
+def overlap() -> bytes:
+    """Members that quote the headers of those after them, and share their data (Fifield, 2019)."""
+    text = lines(4 * MIB)
+    squeezed = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = squeezed.compress(text) + squeezed.flush()
+    headers, directory = list[bytes](), list[bytes]()
+    for number in reversed(range(150)):
+        name = b"%04d.txt" % number
+        sizes = struct.pack("<III", zlib.crc32(text), len(data), len(text))
+        common = struct.pack("<HHHHH", 20, 0, 8, 0, 33) + sizes + struct.pack("<HH", len(name), 0)
+        header = b"PK\3\4" + common + name
+        headers.insert(0, header)
+        directory.insert(0, b"PK\1\2\x14\0" + common + struct.pack("<HHHI", 0, 0, 0, 0) + b"%s" + name)
+        if number:
+            quoted = struct.pack("<BHH", 0, len(header), len(header) ^ 0xFFFF) + header
+            data, text = quoted + data, header + text
+    made, begin = headers[0] + data, 0
+    entries = list[bytes]()
+    for entry, header in zip(directory, headers, strict=True):
+        entries.append(entry.replace(b"%s", struct.pack("<I", begin), 1))
+        begin += len(header) + 5
+    listed = b"".join(entries)
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, len(entries), len(entries), len(listed), len(made), 0)
+    return made + listed + end
+
+
+@case("nested.zip")
+def nested() -> bytes:
+    """Archives in archives."""
+    inner = packed({"a.txt": b"0" * MIB})
+    for _ in range(20):
+        inner = packed({f"{number}.zip": inner for number in range(10)}) if len(inner) < MIB else inner
+    return inner
+
+
+@case("documents.zip")
+def documents() -> bytes:
+    """A hundred documents that unpack to 50 MiB each; each alone is within the limits."""
+    one = docx("<w:p><w:r><w:t>The pump hums.</w:t></w:r></w:p>" + "<w:p/>" * (8 * MIB))
+    return packed({f"{number}.docx": one for number in range(100)}, 0)
+
+
+@case("locked.zip", sample=True)
+def locked() -> bytes:
+    """Members with a password."""
+    data = bytearray(packed({f"{number}.txt": b"secret" for number in range(1000)}))
+    for mark, flag in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = data.find(mark)
+        while at >= 0:
+            data[at + flag] |= 1
+            at = data.find(mark, at + 1)
+    return bytes(data)
+
+
+@case("names.zip")
+def names() -> bytes:
+    """Names of 60 KB with control characters and ways out of the folder."""
+    odd = ("../" * 1000 + "\x1b[2J\u202e" * 5000 + f"{number}.txt" for number in range(200))
+    return packed(dict.fromkeys(odd, b"\0\1\2"))
+
+
+for _suffix, _method in (("bzip2", ZIP_BZIP2), ("lzma", ZIP_LZMA)):
+    case(f"{_suffix}.zip")(partial(packed, {"a.txt": b"0" * (900 * MIB // 4)}, _method))
+case("members.zip")(lambda: packed(dict.fromkeys((f"{number}.txt" for number in range(400_000)), b"")))
+case("cut.zip")(lambda: packed({"a.txt": lines(4 * MIB)})[:-400])
+case("text.zip", read=True)(
+    lambda: packed({f"{n}/{m}.md": lines(2000) for n in range(40) for m in range(40)})
+)
+case("bomb.txt.gz", sample=True)(lambda: gzip.compress(b"0" * (400 * MIB), 6))
+case("bomb.txt.bz2")(lambda: bz2.compress(b"0" * (400 * MIB)))
+case("bomb.txt.xz")(lambda: lzma.compress(b"0" * (400 * MIB), preset=1))
+case("twice.txt.gz.gz")(lambda: gzip.compress(gzip.compress(lines(60 * MIB), 1), 6))
+case("cut.txt.gz")(lambda: gzip.compress(lines(30 * MIB), 1)[:-9])
+
+
+@case("bomb.txt.zst")
+def zstandard() -> bytes:
+    """As the others, where the package is installed."""
+    try:
+        from zstandard import compress
+    except ImportError:
+        return b"\x28\xb5\x2f\xfd"
+    return bytes(compress(b"0" * (400 * MIB)))
+
+
+# --- DOCX ---
+
+
+@case("images.docx")
+def images() -> bytes:
+    """Twenty pictures of 64 MiB."""
+    media = {f"word/media/{number}.png": bytes(64 * MIB) for number in range(20)}
+    links = related(*(f"image media/{number}.png" for number in range(20)))
+    text = "<w:p><w:r><w:t>The pump hums.</w:t></w:r></w:p>"
+    return docx(text, **{"word/_rels/document.xml.rels": links}, **media)
+
+
+def _cell(text: str, properties: str = "") -> str:
+    return f"<w:tc><w:tcPr>{properties}</w:tcPr><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:tc>"
+
+
+def _table(*rows: str) -> str:
+    return f"<w:tbl>{''.join(f'<w:tr>{row}</w:tr>' for row in rows)}</w:tbl>"
+
+
+_STYLES = '<w:s xmlns:w="urn:w"><w:style w:styleId="H"><w:name w:val="heading 4000000000"/></w:style></w:s>'
+_SPAN = '<w:gridSpan w:val="300000000"/>'
+_BELOW = _cell("", "<w:vMerge/>")
+case("span.docx", sample=True)(lambda: docx(_table(_cell("x" * 1000, _SPAN) * 50)))
+case("merged.docx")(lambda: docx(_table(_cell("x" * MIB), *[_BELOW] * 20_000)))
+case("paragraphs.docx")(lambda: docx("<w:p/>" * (10 * MIB)))
+case("runs.docx")(lambda: docx(f"<w:p>{'<w:r/>' * (10 * MIB)}</w:p>"))
+case("deep.docx")(lambda: docx("<w:tbl><w:tr><w:tc>" * 1_000_000))
+case("tables.docx")(lambda: docx("<w:tbl><w:tr><w:tc>" * 60 + "</w:tc></w:tr></w:tbl>" * 60))
+case("dashes.docx")(lambda: docx(_table(*[_cell("---") * 2] * 50_000)))
+case("laughs.docx", sample=True)(lambda: docx("<w:p><w:r><w:t>&a9;</w:t></w:r></w:p>", LAUGHS))
+case("stolen.docx")(lambda: docx("<w:p><w:r><w:t>&a9;</w:t></w:r></w:p>", STOLEN))
+case("attribute.docx")(lambda: docx(f'<w:p w:x="{"y" * (50 * MIB)}"/>'))
+case("styles.docx")(lambda: docx('<w:p><w:pPr><w:pStyle w:val="H"/></w:pPr><w:r><w:t>x</w:t></w:r></w:p>' * 9,
+                                 **{"word/styles.xml": _STYLES}))  # fmt: skip
+case("report.docx", read=True)(
+    lambda: docx(
+        "<w:p><w:r><w:t>The pump hums.</w:t></w:r></w:p>" * 20_000
+        + _table(*(_cell(f"part {number}") + _cell(f"{number}.5") for number in range(20_000))),
+        **{"word/media/1.png": bytes(100 * MIB)},
+    )
+)
+
+# --- OpenDocument ---
+
+_FILLED = '<b:table-cell o:value-type="string" {}><t:p>x</t:p></b:table-cell>'
+for _count in ("100000000", "4000000000", "9" * 5000):
+    _name = f"{len(_count)}"
+    case(f"spaces-{_name}.odt")(
+        partial(lambda count: opendocument(f'<t:p>a<t:s t:c="{count}"/>b</t:p>' * 9), _count)
+    )
+    case(f"levels-{_name}.odt")(
+        partial(lambda count: opendocument(f'<t:h t:outline-level="{count}">a</t:h>' * 9), _count)
+    )
+    case(f"columns-{_name}.ods")(
+        partial(
+            lambda count: opendocument(
+                f'<b:table><b:table-row b:number-rows-repeated="{count}">'
+                + _FILLED.format(f'b:number-columns-repeated="{count}"') * 20
+                + "</b:table-row></b:table>",
+                "spreadsheet",
+            ),
+            _count,
+        )
+    )
+case("lists.odt")(lambda: opendocument("<t:list><t:list-item>" * 200_000))
+case("tables.odt", sample=True)(
+    lambda: opendocument(
+        "<b:table><b:table-row><b:table-cell>" * 60 + "</b:table-cell></b:table-row></b:table>" * 60
+    )
+)
+case("laughs.odt")(lambda: opendocument("<t:p>&a9;</t:p>", before=LAUGHS))
+case("rows.ods")(
+    lambda: opendocument(
+        f"<b:table>{'<b:table-row>' + _FILLED.format('') + '</b:table-row>'}</b:table>" * 500_000,
+        "spreadsheet",
+    )
+)
+
+# --- EPUB ---
+
+_CHAPTER = "<html><body><h1>A chapter</h1>{}</body></html>"
+_PROSE = "<p>The pump hums, and the boiler is silent.</p>"
+case("again.epub", sample=True)(lambda: epub({"a": _CHAPTER.format(_PROSE * 1000)}, ["a"] * 20_000))
+case("chapters.epub")(
+    lambda: epub({f"{n}": b"<p>" + b" " * (512 * MIB) for n in range(4)}, [f"{n}" for n in range(4)])
+)
+case("missing.epub")(lambda: epub({}, [f"{number}" for number in range(200_000)]))
+case("title.epub")(lambda: epub({"a": _CHAPTER.format(_PROSE * 20_000)}, ["a"], "long " * (8 * MIB)))
+case("book.epub", read=True)(
+    lambda: epub({f"{n}": _CHAPTER.format(_PROSE * 100) for n in range(300)}, [f"{n}" for n in range(300)])
+)
+
+# --- XLSX ---
+
+
+def _cells(count: int) -> str:
+    return "".join(f'<row r="{n}"><c r="A{n}"><v>{n}</v></c></row>' for n in range(1, count + 1))
+
+
+_STRINGS, _FORMATS = "xl/sharedStrings.xml", "xl/styles.xml"
+case("million.xlsx", read=True)(lambda: xlsx(_cells(1_000_000)))
+case("strings.xlsx")(lambda: xlsx(_cells(3), **{_STRINGS: f"<sst>{'<si><t>x</t></si>' * (3 * MIB)}</sst>"}))
+case("long.xlsx")(
+    lambda: xlsx(
+        "<row>" + '<c t="s"><v>0</v></c>' * 1_000_000 + "</row>",
+        **{_STRINGS: f"<sst><si><t>{'long ' * 10_000}</t></si></sst>"},
+    )
+)
+case("far.xlsx", sample=True)(
+    lambda: xlsx(
+        "".join(f'<row r="{"9" * n}"><c r="{"Z" * n}1"><v>{n}</v></c></row>' for n in range(1, 5000))
+    )
+)
+case("formats.xlsx")(
+    lambda: xlsx(
+        '<row><c s="0"><v>1</v></c></row>',
+        **{
+            _FORMATS: f'<s><n><numFmt numFmtId="200" formatCode="{"[" * MIB}"/></n>'
+            '<cellXfs><xf numFmtId="200"/></cellXfs></s>'
+        },
+    )
+)
+case("merged.xlsx")(lambda: xlsx(_cells(3) + '</sheetData><mergeCell ref="A1:B2"/><sheetData>' * 1_000_000))
+case("sheets.xlsx")(lambda: xlsx(_cells(1000), '<sheet name="S" r:id="r0"/>' * 100_000))
+case("name.xlsx")(lambda: xlsx(_cells(20_000), f'<sheet name="{"n" * MIB}" r:id="r0"/>'))
+case("infinite.xlsx")(lambda: xlsx("<row><c><v>inf</v></c><c><v>nan</v></c><c><v>1e400</v></c></row>" * 9))
+case("laughs.xlsx")(lambda: xlsx(_cells(3), **{_STRINGS: f"{LAUGHS}<sst><si><t>&a9;</t></si></sst>"}))
+
+# --- PPTX ---
+
+
+def _slide(text: str) -> str:
+    return f'<p:s xmlns:p="urn:p" xmlns:a="urn:a">{text}</p:s>'
+
+
+_SHAPE = "<p:sp><a:p><a:r><a:t>The pump hums.</a:t></a:r></a:p></p:sp>"
+case("again.pptx", sample=True)(lambda: pptx({"a": _slide(_SHAPE * 100)}, [0] * 100_000, {}))
+case("loop.pptx")(
+    lambda: pptx(
+        {f"{n}": _slide(_SHAPE) for n in range(1000)},
+        [*range(1000)],
+        {f"{n}": related(*(f"notesSlide {m}" for m in range(1000))) for n in range(1000)},
+    )
+)
+case("deep.pptx")(lambda: pptx({"a": _slide("<p:sp>" * 1_000_000)}, [0], {}))
+case("words.pptx")(lambda: pptx({"a": _slide(f"<p:sp>{'<a:p>' * 100}{'<a:t>x</a:t>' * MIB}")}, [0], {}))
+
+# --- PDF ---
+
+_SHOWN = b"BT /F1 12 Tf 72 720 Td (The pump hums.) Tj ET"
+case("kids.pdf")(lambda: pages(b"3 0 R " * 100_000, 100_000, stream(_SHOWN)))
+case("loop.pdf", sample=True)(lambda: pages(b"2 0 R 3 0 R", 1000, stream(_SHOWN)))
+case("count.pdf")(lambda: pages(b"3 0 R", 2**31 - 1, stream(_SHOWN)))
+case("flate.pdf")(lambda: pages(b"3 0 R", 1, stream(b" " * (900 * MIB), times=2)))
+case("words.pdf")(lambda: pages(b"3 0 R", 1, stream(b"BT /F1 1 Tf " + b"(words) Tj " * (4 * MIB) + b"ET")))
+case("states.pdf")(lambda: pages(b"3 0 R", 1, stream(b"q " * (10 * MIB))))
+case("arrays.pdf")(lambda: pages(b"3 0 R", 1, stream(b"BT " + b"[" * (10 * MIB))))
+case("image.pdf")(
+    lambda: pages(
+        b"3 0 R " * 40,
+        40,
+        stream(b"600 0 0 600 0 0 cm /I Do"),
+        stream(
+            bytes(64 * MIB),
+            b"/Type/XObject/Subtype/Image/Width 65535/Height 65535/BitsPerComponent 8/ColorSpace/DeviceRGB",
+        ),
+    )
+)
+case("previous.pdf")(lambda: pdf(_CATALOG, b"<</Kids[1 0 R]>>", trailer=b"/Prev 9") * 2000)
+
+
+@case("tree.pdf")
+def tree() -> bytes:
+    """A page tree 200,000 deep."""
+    kids = (b"<</Type/Pages/Kids[%d 0 R]/Count 1>>" % number for number in range(3, 200_003))
+    return pdf(_CATALOG, *kids, _PAGE.replace(b"2 0 R", b"200002 0 R", 1))
+
+
+@case("report.pdf", read=True)
+def report() -> bytes:
+    """A thousand pages."""
+    content = (
+        b"BT /F1 9 Tf 72 720 Td " + b"(The pump hums, and the boiler is silent.) Tj 0 -9 Td " * 60 + b"ET"
+    )
+    kids = b" ".join(b"%d 0 R" % number for number in range(5, 1005))
+    return pages(kids, 1000, stream(content), *[_PAGE] * 1000)
+
+
+# --- pictures ---
+
+case("square.png", sample=True)(lambda: png(65535, 65535))
+case("wide.png")(lambda: png(2**31 - 1, 1))
+case("large.png")(lambda: png(10_000, 9_999))
+case("animated.png")(lambda: png(3000, 3000, frames=2**31 - 1))
+
+
+@case("pages.tiff")
+def tiff() -> bytes:
+    """Pages that refer to each other in a circle, of 30,000 × 30,000 pixels each."""
+    tags = ((256, 30_000), (257, 30_000), (258, 1), (259, 1), (262, 1), (273, 8), (278, 30_000), (279, 100))
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    page = struct.pack("<H", len(tags)) + entries
+    return (
+        b"II*\0"
+        + struct.pack("<I", 8)
+        + (page + struct.pack("<I", 8 + len(page) + 4))
+        + page
+        + bytes((8, 0, 0, 0))
+    )

@@ -12,6 +12,13 @@ from lior_bench.attack.cases import case
 _MILLION = 1_000_000
 _WORDS = ("the", "boiler", "pressure", "garden", "kettle", "morning", "window", "letter", "summer", "river")
 
+MAIL = (
+    "From ann@example.com Mon Jan  1 10:00:00 2024\nFrom: Ann <ann@example.com>\nTo: bob@example.com\n"
+    "Date: Mon, 1 Jan 2024 10:00:00 +0000\nSubject: the garden, part {0}\n\nDear Bob,\n\n"
+    "the tomatoes of bed {0} want water in the morning, and the roses want none of it.\n\nAnn\n\n"
+)
+"""A message of a mailbox, with its number."""
+
 
 def _times(unit: bytes, count: int, before: bytes = b"", after: bytes = b"") -> bytes:
     """A unit many times."""
@@ -150,7 +157,7 @@ for _file, (_unit, _count, _before, _after) in _AROUND.items():
 
 _ORDINARY: dict[str, tuple[str, int, str]] = {
     "unique.txt": ("w{0:x} ", 2_500_000, ""),
-    "short.txt": ("call number {0}\n", 3_500_000, ""),
+    "short.txt": ("call number {0}\n", 3_000_000, ""),
     "chat.txt": ("[1/2/24, 10:00:00] Ann: message {0} on a garden\n", 100_000, "[1/2/24, 9:00] Bob: hi\n"),
     "dashes.txt": ("1/2/24, 10:00 - Ann: message {0} on a garden\n", 100_000, "1/2/24, 9:00 - Bob: hi\n"),
     "angles.txt": ("10:00 <ann> message {0} about the garden\n", 100_000, "10:00 <bob> hi\n"),
@@ -163,12 +170,7 @@ _ORDINARY: dict[str, tuple[str, int, str]] = {
     "documents.jsonl": ('{{"_id": "{0}", "text": "A note on the garden, number {0}."}}\n', 50_000, ""),
     "table.csv": ("{0},a name,2024-01-02,some words of a remark\n", 300_000, "id,name,date,remark\n"),
     "sections.md": ("## Section {0}\n\nA sentence on the garden, and number {0}.\n\n", 100_000, ""),
-    "mail.mbox": (
-        "From ann@example.com Mon Jan  1 10:00:00 2024\nFrom: Ann <ann@example.com>\nTo: bob@example.com\n"
-        "Date: Mon, 1 Jan 2024 10:00:00 +0000\nSubject: the garden, part {0}\n\nDear Bob,\n\n"
-        "the tomatoes of bed {0} want water in the morning, and the roses want none of it.\n\nAnn\n\n",
-        50_000, "",
-    ),
+    "mail.mbox": (MAIL, 50_000, ""),
 }  # fmt: skip
 for _file, (_form, _count, _head) in _ORDINARY.items():
     case(_file, read=True)(partial(_counted, _form, _count, _head))

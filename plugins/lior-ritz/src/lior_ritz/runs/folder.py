@@ -27,6 +27,7 @@ import torch
 
 from lior.config.resolving import to_table, to_toml
 from lior.errors import RunError
+from lior.plugins.trust import opening
 from lior.runs import bundle, files
 from lior.runs import folder as runfolder
 from lior.runs.folder import CONFIG, RunFolder
@@ -177,7 +178,8 @@ def headline(config: RitzConfig) -> str:
 
 def _newest(path: Path) -> tuple[tuple[Trainer, dict[str, Any]], Path]:
     """The trainer of the newest checkpoint that verifies."""
-    config = configuration.load([path / CONFIG], env={}).config
+    with opening(path):
+        config = configuration.load([path / CONFIG], env={}).config
 
     def load(place: Path) -> tuple[Trainer, dict[str, Any]]:
         manifest, groups = bundle.read(place, format=FORMAT)

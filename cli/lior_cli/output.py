@@ -1,0 +1,93 @@
+r"""Standard output and standard error without what could control a terminal.
+
+Names, texts and configurations are other people's. So whatever is written as text goes through one place: a
+control character becomes ``\u`` and four digits, which JSON reads as the same character. What is written to
+``sys.stdout.buffer`` stays as it is: continuations in a pipe and decompressed files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+import click
+
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # C0 but tab and line feed, DEL, C1
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks, overrides and isolates of the direction
+    "\u2028\u2029\udc80-\udc9f]"  # line and paragraph separators; bytes of C1 in names that are not UTF-8
+    r"|\r(?!\n)"
+)
+_OWN = f"\x1b{os.urandom(8).hex()}"
+"""Escape of a style that this process made; no text of another can know it."""
+_STYLES = re.compile(rf"({_OWN}\[[0-9;]+m)")
+_click_style = click.style
+
+
+def escaped(text: str) -> str:
+    r"""``text`` with ``\u`` and four digits for each control character.
+
+    >>> escaped("a\x1b[2Jb\x9b\u202e\n")
+    'a\\u001b[2Jb\\u009b\\u202e\n'
+    """
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _style(text: Any, *args: Any, **styles: Any) -> str:
+    """As ``click.style``, for a :class:`_Stream`."""
+    before, after = _click_style("|", *args, **styles).replace("\x1b", _OWN).split("|")
+    return f"{before}{text}{after}"
+
+
+class _Stream:
+    """A text stream that escapes what is written; for the rest as the one that it writes to."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.unescaped = stream
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):  # click finds out so that this is a stream of text
+            raise TypeError(f"a text is needed, not {type(text).__name__}")
+        parts = _STYLES.split(text)
+        escape = "\x1b" if self.unescaped.isatty() else None
+        parts[1::2] = [part.replace(_OWN, escape) if escape else "" for part in parts[1::2]]
+        parts[::2] = map(escaped, parts[::2])
+        self.unescaped.write("".join(parts))
+        return len(text)
+
+    def writelines(self, lines: Iterator[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unescaped, name)
+
+
+@contextlib.contextmanager
+def escaping() -> Iterator[None]:
+    """In this block what is printed is escaped, but for the styles of click."""
+    before = sys.stdout, sys.stderr
+    click.style = click.termui.style = _style  # the second for ``click.secho``
+    sys.stdout, sys.stderr = _Stream(before[0]), _Stream(before[1])  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+        click.style = click.termui.style = _click_style
+
+
+def unescaped(stream: TextIO) -> TextIO:
+    """The stream below, for rich, which moves the cursor; texts for it are escaped one by one."""
+    found: TextIO = getattr(stream, "unescaped", stream)
+    return found
+
+
+def redraw(line: str) -> None:
+    """Write ``line`` over the last line of standard error, which is a terminal."""
+    stream = unescaped(sys.stderr)
+    stream.write(f"\r{escaped(line)}\x1b[K")
+    stream.flush()

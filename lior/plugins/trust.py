@@ -1,0 +1,96 @@
+"""What may be imported: what the user installed or named, not what lies about or what a file names.
+
+*Installed* is a distribution whose metadata is in a folder of ``sys.path`` that is a site directory, or that
+is neither the working directory nor in a run. Python itself puts the working directory there (``python -m``,
+an interactive session, ``PYTHONPATH=.``), and whoever unpacks a run in it brings what it holds.
+"""
+
+from __future__ import annotations
+
+import site
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from importlib.util import find_spec
+from pathlib import Path
+
+ALLOW = "LIOR_ALLOW_PLUGINS"
+FLAG = "--trust-plugins"
+
+
+class Trust:
+    """The word of the user of this process."""
+
+    every = False
+    """Whether files may name classes that are imported (``lior --trust-plugins``)."""
+
+
+_opened: ContextVar[str] = ContextVar("opened", default="")
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """In this block ``package.module:Class`` is not the user's word but that of the file at ``path``."""
+    token = _opened.set(str(path))
+    try:
+        yield
+    finally:
+        _opened.reset(token)
+
+
+def named_by() -> str:
+    """The file or folder whose word a class would be imported on now; empty where it is the user's word."""
+    return "" if Trust.every else _opened.get()
+
+
+def installed_paths() -> list[str]:
+    """The folders of ``sys.path`` in which distributions count as installed."""
+    here = _here()
+    return [entry for entry in sys.path if entry and not _foreign(Path(entry).resolve(), here)]
+
+
+def foreign_place(module: str, distribution: str) -> Path | None:
+    """Where ``module`` would be imported from, if that is not where ``distribution`` is installed."""
+    spec = None
+    with suppress(ValueError):  # a module without a specification is here already
+        spec = find_spec(module.partition(".")[0])
+    if spec is None:
+        return None
+    here = _here()
+    files = [spec.origin] if spec.has_location and spec.origin else []
+    for file in map(Path, files or spec.submodule_search_locations or []):
+        root = file.parent.parent if file.name == "__init__.py" else file.parent
+        if _foreign(root.resolve(), here) and not _editable(root.resolve(), distribution):
+            return file
+    return None
+
+
+def _here() -> Path | None:
+    with suppress(FileNotFoundError):  # it was removed
+        return Path.cwd()
+    return None
+
+
+def _foreign(folder: Path, here: Path | None) -> bool:
+    """Whether ``folder`` is the working directory, or in a run, and not a site directory."""
+    if str(folder) in (*site.getsitepackages(), site.getusersitepackages()):
+        return False
+    return folder == here or any(
+        (each / "checkpoints").is_dir() and (each / "config.toml").is_file()
+        for each in (folder, *folder.parents)
+    )
+
+
+def _editable(root: Path, distribution: str) -> bool:
+    """Whether a distribution is installed from a source folder that holds ``root`` (``pip install -e``)."""
+    import json
+    from importlib.metadata import distributions
+    from urllib.parse import unquote, urlsplit
+
+    for found in distributions(name=distribution, path=installed_paths()):
+        direct = json.loads(found.read_text("direct_url.json") or "{}")
+        if direct.get("dir_info", {}).get("editable"):
+            source = Path(unquote(urlsplit(direct["url"]).path)).resolve()
+            return root == source or source in root.parents
+    return False

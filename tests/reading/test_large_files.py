@@ -1,0 +1,91 @@
+"""Large files: linear time, bounded memory, and what is not taken in is said."""
+
+from __future__ import annotations
+
+import time
+
+import attrs
+import pytest
+
+from lior import Index
+from lior.ask.chunking import chunk
+from lior.ask.inverted import InvertedIndex
+from lior.interfaces import ParsedDocument
+from lior.reading import isolation, limits
+from lior.reading.limits import Limits, limited_by
+from lior.reading.parsing import choose_reader
+from lior_plugins.readers.tables import delimited
+
+HOSTILE = {
+    "decorators.py": lambda n: b"@a\n" * n,
+    "message.txt": lambda n: b"[1/2/24, 10:00] Ann: hello\n" * 3 + b"and it goes on\n" * n,
+    "cells.html": lambda n: b"<td>a" * n + b"</td>",
+    "newlines.html": lambda n: b"<h1>" + b"\n" * n + b"</h1>a",
+    "lists.html": lambda n: b"<dl><dd>a" * n + b"</dl>",
+    "bold.html": lambda n: b"<p><b>a</b>" * n + b"</p>",
+    "bars.md": lambda n: b"|\n|---|\n" * n,
+    "blanks.md": lambda n: b"# a" + b" " * n + b"b\n",
+    "front.md": lambda n: b"---\ndate: a" + b" " * n + b"b\n",
+    "escapes.man": lambda n: b".TH A 1\n.SH B\n" + b"\\[" * n,
+    "deeper.man": lambda n: b".TH A 1\n.SH B\n" + b".RS\na\n" * n,
+    "words.eml": lambda n: b"Subject: " + b"=?utf-8?q?a?= " * n + b"\n\ntext\n",
+    "mail.mbox": lambda n: b"From a@b 2024\nSubject: it\n\ntext\n\n" * (n // 10),
+    "parts.eml": lambda n: b"Content-Type: multipart/mixed; boundary=b\n" + b"\n--b\n\ntext\n" * (n // 10),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_four_times_the_size_takes_no_sixteen_times_the_time(name, monkeypatch):
+    monkeypatch.setattr(isolation, "_inside", True)
+
+    def seconds(size: int) -> float:
+        data, best = HOSTILE[name](size), float("inf")
+        for _ in range(2):
+            begin = time.process_time()
+            index = Index(retriever="settle", embedder="")
+            index.put(name, choose_reader(data, name).read(data, name))
+            best = min(best, time.process_time() - begin)
+        return best
+
+    assert seconds(20_000) < 8 * seconds(5_000) + 0.2
+
+
+def test_of_a_long_file_the_first_passages_count_and_a_note_says_so(tmp_path):
+    (tmp_path / "long.txt").write_text("".join(f"Number {n} is a line.\n\n" for n in range(30)))
+    with limited_by(attrs.evolve(Limits(), passages=10)):
+        index = Index(tmp_path, retriever="settle", embedder="")
+    assert len(index) == 10
+    assert index.notes == ["long.txt: only its first 10 passages can be found; --limits off takes all"]
+    with limited_by(limits.OFF):
+        index.update()
+    assert len(index) == 30
+    assert not index.update()
+
+
+def test_words_beyond_the_first_different_ones_are_not_found_and_a_note_says_so():
+    index = InvertedIndex()
+    passages = [(f"garden w{n}x", "") for n in range(600)]
+    index.add("long.txt", passages, most_words=100)
+    assert index.left_out == 501
+    assert index.term("garden").text == 600
+    assert index.term("w98x")
+    assert not index.term("w99x")
+    again = InvertedIndex()
+    again.add("before.md", [("w500x", "")])  # what counts depends on the document alone
+    again.add("long.txt", passages, most_words=100)
+    assert again.term("w500x").text == 1
+
+
+def test_a_long_document_is_cut_only_as_far_as_it_is_wanted(monkeypatch):
+    text = "A line of it.\n\n" * 100_000
+    begin = time.process_time()
+    assert len(chunk(ParsedDocument(text=text, kind="prose"), "a.txt", most=10)) == 10
+    few = time.process_time() - begin
+    begin = time.process_time()
+    assert len(chunk(ParsedDocument(text=text, kind="prose"), "a.txt", most=10_000)) == 10_000
+    assert few < time.process_time() - begin
+
+
+def test_a_table_that_is_hardly_filled_is_none():
+    assert delimited(["a," * 3, *["1"] * 2000], ",")
+    assert not delimited(["a," * 5000, *["1"] * 5000], ",")
