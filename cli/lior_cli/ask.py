@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from lior.ask.index import Index
     from lior.ask.surroundings import Lines
     from lior.interfaces import Passage
-    from lior.reading.skipping import SkippedFile
 
 NOT_FOUND, FAILED = 1, 2
 """Exit codes, as those of grep: 0 where something was found."""
@@ -146,7 +145,7 @@ def ask(
     else:
         index = _opened(where, retriever, cache=not no_cache)
         if not verbose:
-            _name_left_out(index.opened.left_out)
+            _name_limited(index.opened.limited)
         if batch and trec:
             return _batch(index, batch, trec)
         most = max(top, opened or 0, 8 if model else 0)
@@ -294,12 +293,12 @@ def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
         click.echo(plain(line), err=True)
 
 
-def _name_left_out(files: Sequence[SkippedFile]) -> None:
-    """Name the files that a limit or a crash left out, when they were read; later ones are counted only."""
-    for each in files[:_NAMED]:
-        click.echo(plain(f"skipped {each.name}: {each}"), err=True)
-    if len(files) > _NAMED:
-        click.echo(f"and {len(files) - _NAMED:,} more", err=True)
+def _name_limited(lines: Sequence[str]) -> None:
+    """Name the files of which limits left something out, when they were read; later ones are counted only."""
+    for line in lines[:_NAMED]:
+        click.echo(plain(line), err=True)
+    if len(lines) > _NAMED:
+        click.echo(f"and {len(lines) - _NAMED:,} more", err=True)
 
 
 def _hint() -> None:

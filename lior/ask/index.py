@@ -57,8 +57,8 @@ class Update:
     forgotten: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What a user should know of how these files were read, and of how the index is kept; one line each."""
-    left_out: tuple[SkippedFile, ...] = ()
-    """Files that were read now, and took more than the limits, or crashed their reader."""
+    limited: tuple[str, ...] = ()
+    """Files that were read now and took more than the limits, or crashed their reader; one line each."""
 
     def __bool__(self) -> bool:
         return bool(self.learned or self.changed or self.forgotten)
@@ -239,7 +239,7 @@ class Index:
         self._reported = len(self.notes)
         return Update(
             learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone), notes=tuple(notes),
-            left_out=tuple(each for each in _skipped(read) if each.reason in LIMITED),
+            limited=tuple(line for file in read for line in _limited(file)),
         )  # fmt: skip
 
     def learn(self, name: str, text: str) -> None:
@@ -431,9 +431,17 @@ class Index:
             known = Known(self.inverted, self._records, self._passages, self.path, self._files)
             given = filters or Filters()
             quoted = partial(filtered, known, given, rank, 4 * top + 10, answer)
-            return calculated(question, known, given, date.today(), top, quoted)
+            return self._with_gaps(calculated(question, known, given, date.today(), top, quoted))
 
         return talk.unlisted(attrs.evolve(self._read(work), question=asked))
+
+    def _with_gaps(self, answer: Answer) -> Answer:
+        """The answer; one that found nothing says which files were read in part."""
+        cut = [file.name for file in self._files.values() if file.cut]
+        if answer.found or not answer.note or not cut:
+            return answer
+        more = f" and {len(cut) - 1:,} more" if len(cut) > 1 else ""
+        return attrs.evolve(answer, note=f"{answer.note}; only part of {cut[0]}{more} was read")
 
     @property
     def reads_ahead(self) -> bool:
@@ -573,6 +581,13 @@ class Index:
 
 def _skipped(files: Iterable[File]) -> list[SkippedFile]:
     return [file.skipped for file in files if file.skipped]
+
+
+def _limited(file: File) -> list[str]:
+    """What limits left out of a file, one line each."""
+    if file.reason in LIMITED:
+        return [f"skipped {file.name}: {file.skipped}"]
+    return [f"{file.name}: {note}" for note in file.notes] if file.cut else []
 
 
 def default_retriever() -> str:

@@ -152,11 +152,11 @@ def test_limits_that_are_off_bring_back_what_they_left_out(tmp_path, monkeypatch
     os.utime(folder / "page.html", (1e9, 1e9))
     with limited_by(Limits(characters=5)):
         index = Index(folder)
-    assert [each.name for each in index.opened.left_out] == ["page.html"]
+    assert [line.partition(": ")[0] for line in index.opened.limited] == ["skipped page.html"]
     assert index.ask("Where is the spare key of the greenhouse?").found
     later = Index(folder)
     assert not later.opened
-    assert not later.opened.left_out
+    assert not later.opened.limited
     assert [each.name for each in later.skipped] == ["page.html"]
     with limited_by(OFF):
         assert Index(folder).opened.changed == ("page.html",)

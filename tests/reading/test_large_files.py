@@ -89,3 +89,14 @@ def test_a_long_document_is_cut_only_as_far_as_it_is_wanted(monkeypatch):
 def test_a_table_that_is_hardly_filled_is_none():
     assert delimited(["a," * 3, *["1"] * 2000], ",")
     assert not delimited(["a," * 5000, *["1"] * 5000], ",")
+
+
+def test_an_answer_that_nothing_was_found_says_what_was_read_in_part(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "long.md").write_text("The boiler is serviced in May.\n\nThe ladder is red.\n")
+    with limited_by(Limits(passages=1)):
+        index = Index(tmp_path / "notes")
+    assert index.opened.limited == ("long.md: " + index.notes[0].partition(": ")[2],)
+    assert index.ask("When is the boiler serviced?").found
+    assert index.ask("How old is the captain?").note.endswith("; only part of long.md was read")
