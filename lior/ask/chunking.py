@@ -46,7 +46,7 @@ def chunk(
     page = Page(parsed.text, places, frozenset(parsed.wrapped), frozenset(parsed.titles))
     # Records of a collection have a title; the name of their file is a word of all of them.
     words = "" if parsed.name else name_words(document if label is None else label)
-    title = (parsed.title[:LONG],) if parsed.title else ()
+    title: tuple[str, ...] = (parsed.title[:LONG],) if parsed.title else ()
     found, headings, context = list[Passage](), title, "\n".join((*title, words))
     parts = numbered(_CUTTERS[parsed.kind](page, title), merged=parsed.kind in _MERGED)
     for part, block in parts:

@@ -96,7 +96,7 @@ def test_an_answer_that_nothing_was_found_says_what_was_read_in_part(tmp_path, m
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "long.md").write_text("The boiler is serviced in May.\n\nThe ladder is red.\n")
     with limited_by(Limits(passages=1)):
-        index = Index(tmp_path / "notes")
+        index = Index(tmp_path / "notes", retriever="settle")
     assert index.opened.limited == ("long.md: " + index.notes[0].partition(": ")[2],)
     assert index.ask("When is the boiler serviced?").found
     assert index.ask("How old is the captain?").note.endswith("; only part of long.md was read")
