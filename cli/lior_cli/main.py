@@ -207,6 +207,9 @@ def main(args: Sequence[str] | None = None) -> int:
         try:
             code = cli.main(args=args, prog_name="lior", obj=options, standalone_mode=False)
             sys.stdout.flush()
+        except SystemExit:  # click's, when the reader of the output has left
+            _discard_output()
+            raise
         except Exception as error:
             if options.debug and not isinstance(error, click.exceptions.ClickException | click.Abort):
                 raise
@@ -227,12 +230,16 @@ def _replace_closed_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
+def _discard_output() -> None:
+    """Discard what is left to print: its reader has left, and the interpreter must not try at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _report(error: Exception) -> int:
     """Print an error as one line; returns the exit code."""
     match error:
         case BrokenPipeError():
-            # The reader of the output has left; the interpreter must not try to flush at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _discard_output()
             return 1
         case click.Abort():
             click.echo("lior: interrupted", err=True)

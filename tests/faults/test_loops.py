@@ -134,7 +134,7 @@ def test_the_loop_finds_a_program_that_writes_in_place(config, whole, tmp_path, 
     run, saved = tmp_path / "r", tmp_path / "saved"
 
     def work() -> None:
-        Faults(run, 40, kill).install()
+        Faults(run, 58, kill).install()
         train(config, run, callbacks=[Counter(saved)])
 
     assert in_child(work) == -signal.SIGKILL

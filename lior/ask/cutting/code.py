@@ -36,6 +36,8 @@ def code(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
     looked = 0  # comments and decorators up to this line are known to announce nothing
 
     def flush() -> Iterator[Part]:
+        if not (comment or code):
+            return
         yield from page.cut(comment, group, outline.headings)
         yield from statements(page, code, group, outline.headings)
         comment.clear()
@@ -44,17 +46,14 @@ def code(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
     while number < len(page.lines):
         line = page.lines[number]
         if page.blank(number):
-            if comment or code:
-                yield from flush()
+            yield from flush()
             number, group, attached = number + 1, group + (not outline.open), False
             continue
         bare = line.lstrip()
-        indent = len(line) - len(bare)
-        commented = bare[0] in "#/*-;%" and bool(_COMMENT.match(line))
+        indent, commented = len(line) - len(bare), bare[0] in "#/*-;%" and bool(_COMMENT.match(line))
         ends = bool(outline.open) and outline.open[-1][0] >= indent and bare[0] not in ")}]"
         if ends and not (commented and indent):
-            if comment or code:
-                yield from flush()
+            yield from flush()
             outline.leave(indent)
             group += 1
         if line[0] == "[" and (section := _SECTION.match(line)):
@@ -66,13 +65,10 @@ def code(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
             if code:
                 yield from flush()
             if not (attached or comment) and number >= looked:
-                announces, looked = _announces(page, number)
-                if announces:
-                    yield from flush()
-                    attached, group = True, group + 1
+                attached, looked = _announces(page, number)
+                group += attached
             comment += [number] * commented
-            if len(comment) >= _MOST_LINES:
-                yield from flush()
+            yield from flush() if len(comment) >= _MOST_LINES else ()
             number += 1
             continue
         last, quotes = number, _DOCSTRING.match(line) if bare[0] in "rRbBuUfF\"'" else None

@@ -255,6 +255,23 @@ def fuzz(run: Path, count: int) -> None:
 # --- a long mixture ---
 
 
+async def leave(http: httpx.AsyncClient, draw: random.Random, asked: str, *, completes: bool) -> None:
+    """Go away in the middle of a request's body, or of the stream that replies."""
+    if draw.random() < 0.5:
+        _, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+        begin = draw.choice((b"POST /api/ask", b"PUT /api/document?name=x"))
+        head = b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        writer.write(begin + head + b"Content-Length: 900\r\n\r\n{")
+        await writer.drain()
+        writer.close()
+        return
+    path = "/v1/completions" if completes else "/v1/chat/completions"
+    said = [{"role": "user", "content": asked}]
+    given = {"prompt": "x", "max_tokens": 4000} if completes else {"messages": said}
+    async with http.stream("POST", path, json=given | {"stream": True}):
+        raise httpx.TransportError("left")
+
+
 async def mixed(
     url: str, minutes: float, process: subprocess.Popen[str], most: float = math.inf
 ) -> tuple[Counter[str], dict[str, str]]:
@@ -284,19 +301,8 @@ async def mixed(
             )
         elif what == "leave":
             told[what] += 1
-            if draw.random() < 0.5:  # in the middle of a body
-                _, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
-                begin = draw.choice((b"POST /api/ask", b"PUT /api/document?name=x"))
-                head = b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                writer.write(begin + head + b"Content-Length: 900\r\n\r\n{")
-                await writer.drain()
-                writer.close()
-                return
-            path = "/v1/completions" if "complete" in kinds else "/v1/chat/completions"
-            said = [{"role": "user", "content": question(words, draw)}]
-            given = {"prompt": "x", "max_tokens": 4000} if "complete" in kinds else {"messages": said}
-            async with http.stream("POST", path, json=given | {"stream": True}):
-                raise httpx.TransportError("left")
+            await leave(http, draw, question(words, draw), completes="complete" in kinds)
+            return
         elif what == "chat":
             said = [{"role": "user", "content": question(words, draw)} for _ in range(draw.randrange(1, 4))]
             reply = await http.post(

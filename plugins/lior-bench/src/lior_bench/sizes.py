@@ -8,13 +8,13 @@ a process of its own, without limits. `--quick` reads small files, in which a qu
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pickle import dumps, loads
 
 import attrs
 import click
@@ -102,9 +102,9 @@ def costs(name: str, unit: int) -> list[Cost]:
 
 
 def slope(found: list[Cost]) -> float:
-    """Of the logarithm of the time by that of the units of :data:`SIZES`; each counts as it has units
-    (archives
-    are compressed, the more so the larger they are).
+    """Of the logarithm of the time by that of the units of :data:`SIZES`; each counts as it has units.
+
+    Bytes would not do: archives are compressed, the more so the larger they are.
 
     >>> round(slope([Cost(size, size**2, 0) for size in SIZES]), 6)
     2.0
@@ -136,7 +136,7 @@ def _in_child(work: Callable[[], Cost]) -> Cost:
     if not child:
         code = 1
         try:
-            os.write(writing, dumps(work()))
+            os.write(writing, json.dumps(attrs.astuple(work())).encode())
             code = 0
         finally:
             os._exit(code)
@@ -145,8 +145,7 @@ def _in_child(work: Callable[[], Cost]) -> Cost:
         data = stream.read()
     if os.waitpid(child, 0)[1]:
         raise RuntimeError("the process that reads the file failed")
-    found: Cost = loads(data)
-    return found
+    return Cost(*json.loads(data))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
