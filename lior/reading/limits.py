@@ -26,7 +26,7 @@ class Limits:
     """Of all its documents together."""
     passages: float = 100_000
     """Of all its documents together; the first ones are kept. About 40 µs each."""
-    words: float = 65_536
+    words: float = 100_000
     """Different words of a document that are counted, the first ones. About 100 µs each."""
 
 

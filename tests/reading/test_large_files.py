@@ -100,3 +100,12 @@ def test_an_answer_that_nothing_was_found_says_what_was_read_in_part(tmp_path, m
     assert index.opened.limited == ("long.md: " + index.notes[0].partition(": ")[2],)
     assert index.ask("When is the boiler serviced?").found
     assert index.ask("How old is the captain?").note.endswith("; only part of long.md was read")
+
+
+def test_a_table_of_a_million_columns_is_text():
+    index = Index(retriever="settle", embedder="")
+    for name, width in (("wide.csv", 1001), ("narrow.csv", 3)):
+        index.learn(name, "\n".join(",".join(f"{head}{n}" for n in range(width)) for head in ("a", "1")))
+    layout = index.inverted.layout
+    abouts = index._records.abouts([*zip(layout.ids, layout.names, strict=True)])
+    assert {name: len(about.heads) for name, about in abouts.items()} == {"wide.csv": 0, "narrow.csv": 1}

@@ -36,6 +36,8 @@ _SHOWN = {"rows": 1, "mail": 1}
 _FRONT = re.compile(
     r"\ufeff?---\n(?:.*\n){0,40}?(?:date|created|datum)\s*:\s*[\"']?(.{1,200}?)[\"']?[^\S\n]{0,80}\n(?:.*\n){0,40}?---\n"
 )
+_WIDEST = 1000
+"""Columns of a table, of each of which the type is found out; SQLite takes 2,000."""
 _MATTER = 20_000
 """Characters that front matter has at most."""
 _STAMP = re.compile(
@@ -115,8 +117,9 @@ class RecordStore:
         self._database, self._passages = database, passages
 
     def add(self, key: int, parsed: ParsedDocument) -> None:
-        """Add the tables of a document; a transaction is open."""
-        tables = [*map(_squared, parsed.tables[: _TABLES - 1])]
+        """Add the tables of a document; a transaction is open. One that is too wide is its passages alone."""
+        narrow = [table for table in parsed.tables if len(table.columns) <= _WIDEST]
+        tables = [*map(_squared, narrow[: _TABLES - 1])]
         heads = [_head(table) for table in tables]
         front = _FRONT.match(parsed.text, 0, _MATTER) if parsed.kind == "markdown" else None
         about = {"kind": parsed.kind, "date": date_of(front[1].strip()) if front else "", "heads": heads}
