@@ -7,6 +7,8 @@ import stat
 import subprocess
 import sys
 
+from lior.counting.cache import BELOW, root
+
 NOTE = "The launch of the great balloon is on the fourth of May.\n"
 
 
@@ -26,7 +28,10 @@ def lior(*args, home, **given):
 
 
 def test_the_cache_and_runs_are_of_their_user_alone(tmp_path, monkeypatch):
-    monkeypatch.setenv("NUMBA_CACHE_DIR", os.environ.get("NUMBA_CACHE_DIR", str(tmp_path / "numba")))
+    compiled = tmp_path / "numba" / BELOW
+    compiled.parent.mkdir()
+    compiled.symlink_to(root())  # compiling takes half a minute
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(compiled.parent))
     notes = tmp_path / "notes"
     notes.mkdir()
     (notes / "plan.md").write_text(NOTE * 20)
