@@ -39,7 +39,9 @@ def table(rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str = "")
     if width * len(rows) > _SPARSE * sum(map(len, rows)) + 1000:  # its empty cells would fill the memory
         return ()
     columns = rows[0] if named else tuple(f"column {number}" for number in range(1, width + 1))
-    squared = tuple((*row[:width], *[""] * (width - len(row))) for row in rows[named:])
+    squared = tuple(
+        row if len(row) == width else (*row[:width], *[""] * (width - len(row))) for row in rows[named:]
+    )
     return (Table(name=name, columns=columns, rows=squared, lines=tuple(lines[named:])),) if squared else ()
 
 
