@@ -127,10 +127,19 @@ def write(
             fault = f"its manifest would be larger than {_LARGEST >> 20} MiB, the most that is read"
             raise RunError(f"{path}: {fault}; put less into it")
         files.write_text(part / MANIFEST, text)
-        part.rename(path)
-        files.sync(path.parent)
+        _publish(part, path)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _publish(part: Path, path: Path) -> None:
+    """Give the written bundle its name for good; it has the old name again where that cannot be flushed."""
+    part.rename(path)
+    try:
+        files.sync(path.parent)
+    except BaseException:
+        path.rename(part)
         raise
 
 
