@@ -5,8 +5,8 @@ one. Averages over cells know how much of each cell is on which side of the jump
 a cell they give the cosine coefficients of V, from which all elements of the matrix follow. What is left is
 the basis: across a jump the second derivative of a state jumps, so that its coefficients at the wave number κ
 add up to a kinetic energy that falls as ``κ⁻⁴ dκ``, and levels converge as ``K⁻³`` with the largest wave
-number K. Two sizes give the limit (L. F. Richardson, Phil. Trans. R. Soc. A 226, 299, 1927), and a third says how far
-it may be off."""
+number K. Two sizes give the limit (L. F. Richardson, Phil. Trans. R. Soc. A 226, 299, 1927), and a third says
+how far it may be off."""
 
 from __future__ import annotations
 
