@@ -113,8 +113,6 @@ def test_every_kind_of_colours_is_corrected(tmp_path, given_lens, mode):
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sixteen_bits_stay(tmp_path, given_lens, suffix, channels):
-    if suffix == "tif":
-        pytest.importorskip("tifffile")
     deep = (grid().astype(np.uint16) * 257)[..., :channels].squeeze()
     deep[100:, 100:] += 1
     cv2.imwrite(str(tmp_path / f"a.{suffix}"), deep)
@@ -133,7 +131,7 @@ def test_a_pixel_and_a_stripe_are_left_alone(tmp_path):
     done = lens("correct", source, tmp_path / "out", "--model", "none")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("left alone: ") == 2
-    assert (images.read(tmp_path / "out" / "pixel.png").pixels == SMALL[:1, :1]).all()
+    assert (tmp_path / "out" / "pixel.png").read_bytes() == (source / "pixel.png").read_bytes()
 
 
 def test_what_does_not_fit_into_memory_gets_its_line(tmp_path, monkeypatch):
@@ -289,12 +287,3 @@ def test_a_lens_is_calibrated_with_chessboards(tmp_path):
     done = lens("lens", tmp_path, "--board", "9x6", "--to", "opencv")
     assert json.loads(done.stdout)["distortion"][0] < -0.05
     assert lens("lens", tmp_path, "--board", "5x4").returncode == 1
-
-
-def test_sheets_of_before_and_after_are_written(tmp_path, given_lens):
-    Image.fromarray(grid()).save(tmp_path / "a.png")
-    done = lens(
-        "correct", tmp_path / "a.png", tmp_path / "out", "--lens", given_lens, "--sheets", tmp_path / "sheets"
-    )
-    assert done.returncode == 0, done.stderr
-    assert images.read(tmp_path / "sheets" / "a.png.png").pixels.shape[1] > 1000
