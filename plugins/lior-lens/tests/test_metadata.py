@@ -172,7 +172,7 @@ def test_pnm_files_keep_kind_and_depth(tmp_path, given_lens):  # noqa: F811
     Image.fromarray(small).save(source / "colours.ppm")
     Image.fromarray(small[..., 0]).save(source / "grey.pgm")
     Image.fromarray(small[..., 0]).convert("1").save(source / "bits.pbm")
-    rows = (small[..., 0].astype(">u2") * 4).tobytes()
+    rows = (small[..., 0].astype(int) * 4).astype(">u2").tobytes()
     (source / "ten.pgm").write_bytes(b"P5\n# ten bits\n240 160\n1023\n" + rows)
     cv2.imwrite(str(source / "light.pfm"), small.astype(np.float32) / 255)
     done = lens("correct", source, tmp_path / "out", "--lens", given_lens)

@@ -231,7 +231,7 @@ def _deep(path: Path, content: bytes, image: Image.Image) -> Pixels | None:
 
 
 def _deep_pnm(path: Path, content: bytes) -> Pixels | None:
-    """16 bits of a file of Netpbm, whose brightest value may be any; OpenCV stumbles over comments."""
+    """16 bits of a file of Netpbm, whose brightest value may be any number, made to end at 65,535."""
     head = _PNM.match(content)
     if head is None or int(head["top"]) <= 255:
         return None

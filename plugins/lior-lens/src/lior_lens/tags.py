@@ -151,7 +151,7 @@ def orientation(data: bytes | None) -> int:
 
 
 def unturned(data: bytes) -> bytes:
-    """A TIFF file without how its pixels are to be turned, for Pillow and OpenCV would; other files as they are."""
+    """A TIFF file without how to turn its pixels, for Pillow and OpenCV would do so; others as they are."""
     try:
         order, at = _header(data)
     except ValueError:

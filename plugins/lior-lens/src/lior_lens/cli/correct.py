@@ -67,7 +67,9 @@ def correct(
         frame=frame, interpolation=interpolation, quality=quality, always=always, profile=not no_profile,
         lens=lens, replace=replace, copy_unsure=not no_copy, cards=page is not None, jobs=jobs,
     )  # fmt: skip
-    for path in (page, profile_out):
+    for path, endings in ((page, (".html", ".htm")), (profile_out, (".xml", ".json"))):
+        if path is not None and (path.suffix.lower() not in endings or path.is_dir()):
+            raise UsageError(f"{path}: the name of a file that ends in {' or '.join(endings)} is wanted here")
         if path is not None and path.exists() and not replace:
             raise UsageError(f"{path} exists; --replace writes it anew")
     places = placing.Places(sources, Path(out), folder=out.endswith(os.sep))
@@ -106,15 +108,13 @@ def correct(
 
 def _written(outcomes: list[Outcome], page: Path | None, profile: Path | None) -> list[str]:
     """Write what is told of all photographs, and say so."""
-    from lior.files import replacing
     from lior_lens import correcting, pages, profiles
 
     said = []
     if page is not None:
         title = f"{page.stem}: before and after"
         text = pages.page(outcomes, title=title, summary=correcting.summary(outcomes))
-        with replacing(page) as stream:
-            stream.write(text.encode())
+        _write(page, text)
         said.append(f"{page}: before and after, to be opened in a browser")
     if profile is not None:
         measured = [
@@ -132,10 +132,21 @@ def _written(outcomes: list[Outcome], page: Path | None, profile: Path | None) -
             raise UsageError(f"{profile}: {len(found)} cameras, lenses, focal lengths or shapes; choose .xml")
         one = profile.suffix.lower() == ".json"
         text = profiles.write_lens(found[0].lens, found[0].size) if one else profiles.database(found)
-        with replacing(profile) as stream:
-            stream.write(text.encode())
+        _write(profile, text)
         said += [f"{profile}: {each.words}" for each in found]
     return said
+
+
+def _write(path: Path, text: str) -> None:
+    from lior.errors import DataError
+    from lior.files import replacing
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as stream:
+            stream.write(text.encode())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 @click.command()
