@@ -1,5 +1,5 @@
-"""12 megapixels: frame, safety and resampling beside ``cv2.undistort`` in one process, the memory of it; a folder
-of photographs, from file to file.
+"""12 megapixels: frame, safety and resampling beside ``cv2.undistort`` in one process, the memory of it; and
+a folder of photographs, from file to file.
 
 python plugins/lior-lens/bench/speed.py
 python plugins/lior-lens/bench/speed.py --folder 100
