@@ -15,14 +15,13 @@ from torch import Generator, Tensor, nn
 from lior.errors import RunError
 from lior.runs import bundle
 from lior_lens import data, lines, trust
-from lior_lens.lines import STRENGTHS, Arcs, Belief
+from lior_lens.lines import Arcs, Belief, Grid
 
 _HIDDEN = 24
 _SIDES = (384, 512, 640, 768)
 _JUDGED = 0.15
 _BATCH = 64
-_BLUR = 0.005
-"""Width of what counts as the true strength: half a step of the grid."""
+_GRID = Grid.of(lines.STRENGTHS, lines.SHAPES)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -32,20 +31,23 @@ class Case:
     looks: NDArray[np.float32]
     """``[arcs, features]``."""
     bows: NDArray[np.float32]
-    """``[arcs, strengths]``: under each of :data:`lior_lens.lines.STRENGTHS`."""
+    """``[arcs, strengths, shapes]``: under each lens of the grid that is first looked at."""
     length: NDArray[np.float32]
     noise: NDArray[np.float32]
+    direction: NDArray[np.bool_]
     strength: float
+    series: str = ""
+    """Pictures of one series are learned from or judged by together."""
 
     @classmethod
-    def of(cls, found: Arcs, strength: float) -> Case:
+    def of(cls, found: Arcs, strength: float, series: str = "") -> Case:
         """Work out what training needs of a picture's edges."""
         chord = found.points[:, -1] - found.points[:, 0]
-        bows = found.bows(*(lines.lens_of(each) for each in STRENGTHS.tolist()))
         return cls(
-            looks=trust.features(found).astype(np.float32), bows=bows.T.astype(np.float32),
+            looks=trust.features(found).astype(np.float32),
+            bows=np.moveaxis(found.bows_over(_GRID), -1, 0).astype(np.float32),
             length=np.hypot(chord[:, 0], chord[:, 1]).astype(np.float32),
-            noise=found.noise.astype(np.float32), strength=strength,
+            noise=found.noise.astype(np.float32), direction=found.direction, strength=strength, series=series,
         )  # fmt: skip
 
 
@@ -79,6 +81,7 @@ class _Net(nn.Module):
             self.last.weight.mul_(0.1)
             p, t = 1 - trust.CURVED, trust.TEMPER
             self.last.bias.copy_(torch.tensor([np.log(p / (1 - p)), np.log(t / (1 - t)), 0.0]))
+        self.bent = nn.Parameter(torch.tensor(float(np.log(trust.BENT / (1 - trust.BENT)))))
 
     def forward(self, x: Tensor, owner: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Votes of edges ``[arcs]``; ``owner`` is the picture of each."""
@@ -100,7 +103,7 @@ def cases(pictures: int, seed: int, say: Callable[[str], None]) -> list[Case]:
     for index in range(pictures):
         side = _SIDES[index % len(_SIDES)]
         sample = data.Stream(source=mixed, seed=seed + 1000, long_side=side).sample(index)
-        found.append(Case.of(lines.arcs(sample.picture), lines.strength_of(sample.lens)))
+        found.append(Case.of(lines.arcs(sample.picture), lines.strength_of(sample.lens), sample.name))
         if (index + 1) % 100 == 0:
             say(f"edges: {index + 1} of {pictures} pictures, {time.monotonic() - begin:.0f} s")
     return found
@@ -114,7 +117,10 @@ def train(pictures: int, *, epochs: int, seed: int, say: Callable[[str], None]) 
 def fit(given: Sequence[Case], *, epochs: int, seed: int, say: Callable[[str], None]) -> Fitted:
     """Fit the network to cases."""
     given = [each for each in given if len(each.length)]
-    judged, kept = given[: max(1, int(_JUDGED * len(given)))], given[max(1, int(_JUDGED * len(given))) :]
+    names = sorted({each.series for each in given})
+    chosen = np.random.default_rng(seed).permutation(names)[: max(1, round(_JUDGED * len(names)))].tolist()
+    judged = [each for each in given if each.series in chosen]
+    kept = [each for each in given if each.series not in chosen]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = _Net()
@@ -159,17 +165,28 @@ def _loss(net: _Net, batch: Sequence[Case]) -> tuple[Tensor, Tensor]:
     owner = torch.repeat_interleave(
         torch.arange(len(batch)), torch.tensor([len(each.length) for each in batch])
     )
-    probable, weight, noisier = net(joined("looks"), owner, len(batch))
-    noise, length = (joined("noise") * noisier)[:, None], joined("length")[:, None]
-    straight, curved = lines.densities(joined("bows"), length, noise, probable[:, None])
-    votes = weight[:, None] * (straight + curved).log()
-    prior = torch.from_numpy(Belief().log_prior(STRENGTHS)).float()
-    total = prior + torch.zeros(len(batch), len(STRENGTHS)).index_add(0, owner, votes)
-    posterior = total.log_softmax(1)
-    grid = torch.from_numpy(STRENGTHS).float()
+    probable, weight, noisier = (each[:, None, None] for each in net(joined("looks"), owner, len(batch)))
+    bows, length = joined("bows"), joined("length")[:, None, None]
+    steps = torch.gradient(bows, dim=(1, 2))
+    noise = ((joined("noise")[:, None, None] * noisier) ** 2 + (steps[0] ** 2 + steps[1] ** 2) / 12).sqrt()
+    straight, curved = lines.densities(bows, length, noise, probable)
+    votes = weight * (straight + curved).log()
+    place = 2 * owner + joined("direction").long()
+    logs = torch.zeros(2 * len(batch), *bows.shape[1:]).index_add(0, place, votes)
+    alone = (logs + _log_prior(Belief(spread=lines.BENT))).logsumexp((1, 2), keepdim=True)
+    doubt = nn.functional.logsigmoid
+    either = torch.logaddexp(doubt(-net.bent) + logs, doubt(net.bent) + alone)
+    total = _log_prior(Belief()) + either.unflatten(0, (-1, 2)).sum(1)
+    posterior = total.flatten(1).log_softmax(1).unflatten(1, bows.shape[1:]).logsumexp(2)
+    grid = torch.from_numpy(lines.STRENGTHS).float()
     truth = torch.tensor([each.strength for each in batch])
-    target = torch.softmax(-0.5 * ((grid - truth[:, None]) / _BLUR) ** 2, 1)
-    return -(target * posterior).sum(1).mean(), posterior.exp() @ grid
+    # between the strengths of the grid the density is straight
+    share = (1 - (grid - truth[:, None]).abs() / (grid[1] - grid[0])).clamp(min=1e-9)
+    return -(share.log() + posterior).logsumexp(1).mean(), posterior.exp() @ grid
+
+
+def _log_prior(belief: Belief) -> Tensor:
+    return torch.from_numpy(_GRID.log_prior(belief)).float().clamp(min=-1e4)
 
 
 @torch.no_grad()
