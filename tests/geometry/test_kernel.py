@@ -101,6 +101,21 @@ def test_power_law_is_within_one_percent(delta, horizon):
     assert len(poles) <= 4 + math.log(horizon) / math.log(3)
 
 
+@LAW
+@given(delta=st.floats(0.05, 2), xi=st.floats(0, 2), horizon=st.integers(1, 2000))
+def test_a_tempered_power_law_is_within_one_percent(delta, xi, horizon):
+    t = torch.arange(1, horizon + 1, dtype=torch.float64)
+    found = kernel.impulse(*kernel.power_law(delta, horizon, xi=xi), horizon + 1)[1:]
+    wanted = t**-delta * torch.exp(-xi * t)
+    assert ((found - wanted).abs() <= 1e-2 * wanted + 1e-300).all()
+
+
+@pytest.mark.parametrize("xi", [-0.1, math.inf, math.nan])
+def test_a_decay_out_of_range_is_refused(xi):
+    with pytest.raises(UsageError, match="at least 0 per step"):
+        kernel.power_law(0.5, 64, xi=xi)
+
+
 def test_power_law_is_deterministic():
     first, second = kernel.power_law(0.5, 1024), kernel.power_law(0.5, 1024)
     assert torch.equal(first.coeff, second.coeff)

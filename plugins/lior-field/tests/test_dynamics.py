@@ -116,6 +116,20 @@ def test_memory_holds_a_field_that_never_changed_and_lags_behind_one_that_does(g
     assert free.energy(a) < held.energy(b) < h.energy(t)
 
 
+def test_unitary_time_runs_backwards_by_conjugation(generator: Generator) -> None:
+    """``H`` is real, so that the complex conjugate goes the way back."""
+    potential = torch.rand(SHEARED.shape, generator=generator, dtype=torch.float64)
+    system = Unitary(hamiltonian=Hamiltonian(grid=SHEARED, potential=potential), dt=0.02)
+    t = noise(generator, *SHEARED.shape)
+    state = system.start(t)
+    for _ in range(200):
+        state = system.step(state)
+    state = system.start(state["field"].conj())
+    for _ in range(200):
+        state = system.step(state)
+    torch.testing.assert_close(state["field"].conj(), t, rtol=0, atol=1e-11)
+
+
 # --- symplectic -------------------------------------------------------------
 
 
@@ -131,9 +145,15 @@ def test_the_shadow_energy_is_kept_to_rounding() -> None:
     assert max(values) - min(values) < 1e-12 * values[0]
 
 
-def test_time_runs_backwards(generator: Generator) -> None:
-    system = Symplectic(grid=curved_grid(), dt=0.2, stiffness=0.3, tension=0.5, rest=0.1)
-    t, force = noise(generator, 6, 5, 2), noise(generator, 6, 5, 2)
+SHEARED = Grid(
+    shape=(6, 8), spacing=(0.7, 1.1), inverse=torch.tensor([[1.5, 0.4], [0.4, 0.8]]), spectral=True
+)
+
+
+@pytest.mark.parametrize("grid", [curved_grid(), SHEARED], ids=["curved", "sheared spectral"])
+def test_time_runs_backwards(grid: Grid, generator: Generator) -> None:
+    system = Symplectic(grid=grid, dt=0.2, stiffness=0.3, tension=0.5, rest=0.1)
+    t, force = noise(generator, *grid.shape, 2), noise(generator, *grid.shape, 2)
     state = system.start(t)
     for _ in range(100):
         state = system.step(state, drive=force)

@@ -67,6 +67,17 @@ def test_the_bound_holds_the_spectrum(grid: Grid) -> None:
     assert grid.largest() < 3 * largest
 
 
+@pytest.mark.parametrize("shape", [(6, 8), (6, 5), (5, 8), (5, 7)])
+def test_a_sheared_spectral_laplacian_of_a_real_field_is_real(
+    shape: tuple[int, int], generator: Generator
+) -> None:
+    grid = Grid(shape=shape, spacing=(0.7, 1.1), inverse=SKEW, spectral=True)
+    t = torch.randn(*shape, generator=generator, dtype=torch.float64).to(torch.complex128)
+    found = grid.laplacian(t)
+    assert found.imag.abs().max() < 1e-13 * found.abs().max()
+    assert grid.symbol().min() == 0
+
+
 def test_a_wave_has_its_wave_number_squared() -> None:
     grid = Grid(shape=(16, 16), spacing=(0.5, 0.5), spectral=True)
     x, y = grid.sites()

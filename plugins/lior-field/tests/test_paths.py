@@ -62,11 +62,30 @@ def test_a_geodesic_of_the_sphere_is_a_great_circle(generator: Generator) -> Non
     assert float((points @ normal).abs().max()) < 1e-8
 
 
+def test_points_near_the_rim_are_connected(generator: Generator) -> None:
+    """Newton's whole steps leave the ball here."""
+    for _ in range(5):
+        a, b = torch.randn(2, 2, generator=generator, dtype=torch.float64)
+        a, b = 0.9 * a / a.norm(), 0.9 * b / b.norm()
+        assert length(paths.connect(ball, a, b, steps=400), ball) == pytest.approx(in_ball(a, b), rel=1e-6)
+
+
 def test_points_too_far_apart_are_refused() -> None:
     with pytest.raises(UsageError, match="nearer"):
         paths.connect(
             ball, torch.tensor([-0.999999, 0.0]).double(), torch.tensor([0.0, 0.999999]).double(), rounds=3
         )
+
+
+@pytest.mark.parametrize("outside", [[1.2, 0.0], [1.0, 0.0], [math.nan, 0.0]])
+def test_points_outside_of_the_ball_are_refused(outside: list[float]) -> None:
+    inside, out = torch.tensor([0.1, 0.2]).double(), torch.tensor(outside).double()
+    with pytest.raises(UsageError, match=r"end .*inside of its space"):
+        paths.connect(ball, inside, out)
+    with pytest.raises(UsageError, match=r"start .*inside of its space"):
+        paths.connect(ball, out, inside)
+    with pytest.raises(UsageError, match=r"start .*inside of its space"):
+        paths.shoot(ball, out, inside)
 
 
 def test_the_action_is_additive_symmetric_and_of_first_degree(generator: Generator) -> None:

@@ -106,7 +106,9 @@ class Grid:
         Float64 ``(Nx, Ny)``, in the order of ``torch.fft.fft2``:
 
         ``Σ_a g^{aa} (2 − 2 cos k_a d_a)/d_a² + 2 g^{xy} sin(k_x dx) sin(k_y dy)/(dx dy)``, or ``g^{ab} k_a
-        k_b``.
+        k_b``. Of an even number of sites the highest wave is its own opposite; the mixed term leaves it out,
+        because its sign is undecided there, and ``−Δ`` of a real field would be complex (L. Trefethen,
+        *Spectral Methods in MATLAB*, chapter 3).
 
         Raises
         ------
@@ -122,7 +124,8 @@ class Grid:
         k = torch.meshgrid(*axes, indexing="ij")
         g = self.inverse
         if self.spectral:
-            return g[0, 0] * k[0] ** 2 + 2 * g[0, 1] * k[0] * k[1] + g[1, 1] * k[1] ** 2
+            odd = torch.meshgrid(*(_without_highest(axis) for axis in axes), indexing="ij")
+            return g[0, 0] * k[0] ** 2 + 2 * g[0, 1] * odd[0] * odd[1] + g[1, 1] * k[1] ** 2
         d = self.spacing
         squares = sum(g[a, a] * (2 - 2 * torch.cos(k[a] * d[a])) / d[a] ** 2 for a in (0, 1))
         return squares + 2 * g[0, 1] * torch.sin(k[0] * d[0]) * torch.sin(k[1] * d[1]) / (d[0] * d[1])
@@ -188,6 +191,11 @@ class Grid:
 
     def _central(self, t: Tensor, axis: int) -> Tensor:
         return (t.roll(-1, axis) - t.roll(1, axis)) / (2 * self.spacing[axis])
+
+
+def _without_highest(k: Tensor) -> Tensor:
+    """Wave numbers ``(N,)`` in the order of the FFT, with 0 for the highest of an even number."""
+    return k if len(k) % 2 else k.index_fill(0, torch.tensor(len(k) // 2), 0.0)
 
 
 def spread(sites: Tensor, t: Tensor) -> Tensor:

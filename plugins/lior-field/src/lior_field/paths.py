@@ -12,6 +12,7 @@ mapped by the root of ``ĝ``, in which ``ĝ`` is the identity.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
@@ -66,6 +67,15 @@ def turning(points: Tensor) -> Tensor:
     return torch.where(moving, 2 * torch.atan2(apart, together), 0.0)
 
 
+def _refuse_outside(factor: Factor, **points: Tensor) -> None:
+    for name, x in points.items():
+        if not bool(factor(x)[0].isfinite().all()):
+            raise UsageError(
+                f"{name} {x.tolist()} of a geodesic: the metric has no finite factor there; "
+                "give points inside of its space (of the ball: |x| < 1)"
+            )
+
+
 class Geodesic(NamedTuple):
     """A path of least action and its velocity at the same times."""
 
@@ -81,7 +91,13 @@ def shoot(
     """The geodesic from ``start (..., n)`` with ``velocity (..., n)``.
 
     By the Runge–Kutta method of order 4.
+
+    Raises
+    ------
+    UsageError
+        When the factor is not finite at ``start``, as outside of :func:`ball`.
     """
+    _refuse_outside(factor, start=start)
     dt = time / steps
 
     def rate(x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,12 +131,15 @@ def connect(
 ) -> Geodesic:
     """The geodesic between two points, by shooting with Newton's method from the straight line.
 
+    A step that takes the end of the path further away is halved.
+
     Raises
     ------
     UsageError
-        When no geodesic is found within ``rounds``; the points may be too far apart for one that is near the
-        straight line.
+        When the factor is not finite at one of them, as outside of :func:`ball`, or no geodesic is found
+        within ``rounds``; the points may be too far apart for one that is near the straight line.
     """
+    _refuse_outside(factor, start=start, end=end)
     velocity, n = end - start, len(start)
     scale = float(velocity.norm())
     if scale == 0:
@@ -130,15 +149,20 @@ def connect(
     # factor need not have second derivatives.
     small = 1e-5 * scale * torch.eye(n, dtype=start.dtype)
     changes = torch.cat([torch.zeros_like(small[:1]), small, -small])
+    share, step, best = 1.0, torch.zeros_like(velocity), math.inf
     for _ in range(rounds):
-        points, velocities = shoot(factor, start.expand(2 * n + 1, n), velocity + changes, steps=steps)
+        points, velocities = shoot(
+            factor, start.expand(2 * n + 1, n), velocity + share * step + changes, steps=steps
+        )
         miss = points[-1, 0] - end
         if float(miss.norm()) <= tolerance * scale:
             return Geodesic(points[:, 0], velocities[:, 0])
+        if not float(miss.norm()) < best or not bool(points.isfinite().all()):
+            share /= 2  # Newton's step went too far
+            continue
+        velocity, best, share = velocity + share * step, float(miss.norm()), 1.0
         slopes = (points[-1, 1 : n + 1] - points[-1, n + 1 :]).mT / (2e-5 * scale)
-        velocity = velocity - torch.linalg.solve(slopes, miss)
-        if not bool(velocity.isfinite().all()):
-            break
+        step = -torch.linalg.solve(slopes, miss)
     raise UsageError(
         f"no geodesic between the points within {rounds} rounds; take points nearer to each other"
     )

@@ -10,6 +10,7 @@ import attrs
 import torch
 from torch import Tensor
 
+from lior.interfaces import State
 from lior.plots.panels import Curve
 from lior_field.dynamics import Dissipative, Symplectic, Unitary
 from lior_field.grid import Grid
@@ -161,20 +162,32 @@ def _swing() -> Law:
 
 
 def _reversed() -> Law:
-    system = Symplectic(grid=Grid(shape=(12, 12)), dt=0.2, stiffness=0.3, tension=0.5, rest=0.1)
-    there = [system.start(noise(12, 12))]
-    for _ in range(500):
-        there.append(system.step(there[-1]))
-    state, apart = there[-1] | {"momentum": -there[-1]["momentum"]}, []
-    for passed in reversed(there[:-1]):
-        state = system.step(state)
-        apart.append(float(system.grid.norm(state["field"] - passed["field"])))
-    whole = float(system.grid.norm(there[0]["field"]))
-    apart = [max(value / whole, _FLOOR) for value in apart]
-    curve = Curve(name="distance", x=[float(i + 1) for i in range(500)], y=apart)
-    panel = chart("symplectic: the way back after 500 steps", "step back", "distance from the way there",
-                  curve, log_y=True)  # fmt: skip
-    return Law("reversible", "distance from the way there, 500 steps and 500 back", max(apart), 1e-12, panel)
+    """The momentum turned round, or the complex conjugate of a state, goes the way back."""
+    shear = Grid(shape=(12, 12), inverse=torch.tensor([[1.5, 0.4], [0.4, 0.8]]), spectral=True)
+    free = Hamiltonian(grid=shear)
+    ways: dict[str, tuple[Symplectic | Unitary, Callable[[State], State]]] = {
+        "symplectic": (
+            Symplectic(grid=Grid(shape=(12, 12)), dt=0.2, stiffness=0.3, tension=0.5, rest=0.1),
+            lambda state: state | {"momentum": -state["momentum"]},
+        ),
+        "unitary, sheared": (
+            Unitary(hamiltonian=free, dt=0.2), lambda state: {"field": state["field"].conj()}
+        ),
+    }  # fmt: skip
+    curves, off = [], 0.0
+    for name, (system, turned) in ways.items():
+        there = [system.start(noise(12, 12))]
+        for _ in range(500):
+            there.append(system.step(there[-1]))
+        state, apart, whole = turned(there[-1]), [], float(there[0]["field"].norm())
+        for passed in reversed(there[:-1]):
+            state = system.step(state)
+            apart.append(max(float((turned(state)["field"] - passed["field"]).norm()) / whole, _FLOOR))
+        curves.append(Curve(name=name, x=[float(i + 1) for i in range(500)], y=apart))
+        off = max(off, *apart)
+    panel = chart("the way back after 500 steps", "step back", "distance from the way there",
+                  *curves, log_y=True)  # fmt: skip
+    return Law("reversible", "distance from the way there, 500 steps and 500 back", off, 1e-11, panel)
 
 
 def _jacobian() -> Law:
