@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from lior_lens import edges
 from lior_lens.edges import Edge
-from lior_lens.geometry import Floats, Lens, Size
+from lior_lens.geometry import MARGIN, Floats, Lens, Size
 from lior_lens.trust import Trust, Votes
 
 LONG_SIDE = 1024
@@ -38,11 +38,12 @@ _FINE = 33
 """Strengths of the second look, around the bulk of the first."""
 _RADII = np.linspace(0, 2.4, 601)
 BENT = 0.15
+"""Spread of the strengths that things which are bowed in the world seem to have."""
+_DISAGREEING = 0.3
+"""Probability of bowed things that is said."""
 _WIDER, _LEAST_SPREAD = 1.0, 0.005
-_TERMS = 7
-"""Powers of the squared radius that undo a lens to 1e-4 within the photograph."""
-_SLOPE = 0.05
-"""Least slope of a lens that is thought of."""
+_TERMS = 9
+"""Powers of the squared radius that undo most lenses of the grid to 1e-5 within the photograph."""
 SURE, LEAST = 2.5, 0.025
 """A strength that is so many times its spread, and at least so large, is worth a correction."""
 
@@ -187,7 +188,7 @@ class Grid:
             for column, shape in enumerate(shapes.tolist()):
                 a, b = (1 - shape) * strength, shape * strength
                 g = u * (1 + u**2 * (a + b * u**2))  # both radii in units of what the corner comes from
-                allowed[row, column] = (1 + 3 * a * u**2 + 5 * b * u**4).min() > _SLOPE
+                allowed[row, column] = (1 + 3 * a * u**2 + 5 * b * u**4).min() > MARGIN
                 u_of = np.interp(seen, np.maximum.accumulate(g + 1e-9 * u) * edge, u * edge)
                 undoing[row, column] = (u_of / seen) @ fit
         return cls(strengths=strengths, shapes=shapes, undoing=undoing, allowed=allowed)
@@ -259,8 +260,6 @@ class _Posterior(NamedTuple):
     spread: float
     shape: float
     shape_spread: float
-    end: float
-    """Probability of the strongest lens on either side."""
     bent: Floats
     """Probability ``[pictures, directions]`` that all lines of a direction are bowed in the world."""
 
@@ -278,20 +277,36 @@ def judge_all(found: Sequence[Arcs], belief: Belief | None = None, *, trust: Tru
             lens=lens_of(belief.strength), strength=belief.strength, spread=belief.spread, lines=0.0, arcs=0
         )  # fmt: skip
     given = [(each, trust.votes(each) if trust else Votes.constant(len(each))) for each in found]
+    doubt = np.array([votes.bent for _, votes in given])[:, None, None, None]
     grid = _coarse()
-    alone = [_alone(_by_direction(*each, grid), grid) for each in given]
-    now = first = _posterior(given, alone, belief, grid)
+    logs = _by_direction(given, grid)
+    alone = _alone(logs, grid)
+    now = _posterior(logs, alone, doubt, belief, grid)
     for _ in range(_LOOKS):
         if now.spread > 2 * (grid.strengths[1] - grid.strengths[0]):
             break
         grid = grid.around(now)
-        now = _posterior(given, alone, belief, grid)
+        now = _posterior(_by_direction(given, grid), alone, doubt, belief, grid)
     lens = lens_of(now.strength, now.shape).monotone(corner=max(1.0, 1 / (1 + now.strength)))
-    agreeing = sum(float(straight(each, lens, votes).sum()) for each, votes in given)
+    agreeing = [straight(each, lens, votes) for each, votes in given]
+    directions = np.array(
+        [(p @ each.direction, p @ ~each.direction) for p, each in zip(agreeing, found, strict=True)]
+    )
     return Verdict(
         lens=lens, strength=now.strength, spread=float(np.hypot(_WIDER * now.spread, _LEAST_SPREAD)),
-        shape=now.shape, lines=agreeing, arcs=sum(map(len, found)), but=_but(first, given),
+        shape=now.shape, lines=float(directions.sum()), arcs=sum(map(len, found)), but=_but(now, directions),
     )  # fmt: skip
+
+
+def _but(now: _Posterior, straight: Floats) -> str:
+    """What a verdict is doubted for; ``straight`` are the straight lines ``[pictures, directions]``."""
+    if min(now.strength - STRENGTHS[0], STRENGTHS[-1] - now.strength) < now.spread + 0.01:
+        return "at the end of the range, it may be more"
+    if (now.bent.sum(1) > _DISAGREEING).all():
+        return "one direction of lines disagrees"
+    if (straight < 2).any(1).all():
+        return "lines of one direction only"
+    return ""
 
 
 @functools.cache
@@ -299,22 +314,11 @@ def _coarse() -> Grid:
     return Grid.of(STRENGTHS, SHAPES)
 
 
-def _but(first: _Posterior, given: Sequence[tuple[Arcs, Votes]]) -> str:
-    if first.end > 0.3:
-        return "the end of the range, it may be more"
-    return ""
-
-
-def _posterior(
-    given: Sequence[tuple[Arcs, Votes]], alone: Sequence[Floats], belief: Belief, grid: Grid
-) -> _Posterior:
-    total = grid.log_prior(belief)
-    bent = []
-    for (found, votes), nothing in zip(given, alone, strict=True):
-        logs = _by_direction(found, votes, grid)
-        either = np.logaddexp(np.log(1 - votes.bent) + logs, np.log(votes.bent) + nothing)
-        total = total + either.sum(0)
-        bent.append(np.exp(np.log(votes.bent) + nothing - either))
+def _posterior(logs: Floats, alone: Floats, doubt: Floats, belief: Belief, grid: Grid) -> _Posterior:
+    """Of the likelihoods ``[pictures, directions, strengths, shapes]``, and those if a direction is bent."""
+    nothing = np.log(doubt) + alone
+    either = np.logaddexp(np.log(1 - doubt) + logs, nothing)
+    total = grid.log_prior(belief) + either.sum((0, 1))
     weight = np.exp(total - total.max())
     weight /= weight.sum()
     marginal, shapes = weight.sum(1), weight.sum(0)
@@ -325,24 +329,26 @@ def _posterior(
         for m, v, c in ((marginal, grid.strengths, mean), (shapes, grid.shapes, shape))
     )
     return _Posterior(
-        mean, spread, shape, shape_spread, float(max(marginal[0], marginal[-1])),
-        np.array([(each * weight).sum((1, 2)) for each in bent]).reshape(len(given), 2),
+        mean, spread, shape, shape_spread,
+        (np.exp(nothing - either) * weight).sum((2, 3)),
     )  # fmt: skip
 
 
-def _by_direction(found: Arcs, votes: Votes, grid: Grid) -> Floats:
-    """Logarithm of the likelihood of the lines of each of two directions: ``[2, strengths, shapes]``."""
-    logs = evidence(found, grid, votes)
-    first = found.direction
-    return np.stack([logs @ first, logs @ ~first])
+def _by_direction(given: Sequence[tuple[Arcs, Votes]], grid: Grid) -> Floats:
+    """Logarithm of the likelihood of each direction's lines: ``[pictures, 2, strengths, shapes]``."""
+    found = []
+    for each, votes in given:
+        logs = evidence(each, grid, votes)
+        found.append((logs @ each.direction, logs @ ~each.direction))
+    return np.array(found)
 
 
 def _alone(logs: Floats, grid: Grid) -> Floats:
-    """Of lines that are all bent in the world, by a lens of their own: ``[2, 1, 1]``."""
+    """Of lines that are all bent in the world, as a lens of their own would: ``[pictures, 2, 1, 1]``."""
     total = logs + grid.log_prior(Belief(spread=BENT))
-    top = total.max((1, 2), keepdims=True)
-    nothing: Floats = top + np.log(np.exp(total - top).sum((1, 2), keepdims=True))
-    return nothing
+    top = total.max((2, 3), keepdims=True)
+    alone: Floats = top + np.log(np.exp(total - top).sum((2, 3), keepdims=True))
+    return alone
 
 
 def _densities(bows: Any, found: Arcs, votes: Votes, between: Any = 0.0) -> tuple[Any, Any]:

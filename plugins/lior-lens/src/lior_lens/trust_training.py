@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,16 +10,18 @@ from pathlib import Path
 import attrs
 import numpy as np
 import torch
+from numpy.random import Generator
 from numpy.typing import NDArray
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
-from lior.errors import RunError
+from lior.errors import DataError, RunError
 from lior.runs import bundle
-from lior_lens import data, lines, trust
+from lior_lens import data, lenses, lines, scenes, trust
+from lior_lens.geometry import Lens
 from lior_lens.lines import Arcs, Belief, Grid
 
 _HIDDEN = 24
-_SIDES = (384, 512, 640, 768)
+_SIDES = (448, 640, 800, 1024)
 _JUDGED = 0.15
 _BATCH = 64
 _GRID = Grid.of(lines.STRENGTHS, lines.SHAPES)
@@ -93,25 +96,81 @@ class _Net(nn.Module):
         return torch.sigmoid(out[:, 0]), torch.sigmoid(out[:, 1]), out[:, 2].clamp(-1, 3).exp()
 
 
-def cases(pictures: int, seed: int, say: Callable[[str], None]) -> list[Case]:
-    """Drawn pictures and photographs of several sizes, with their edges."""
-    photographs = data.for_training()
-    sources: list[tuple[float, data.Source]] = [(0.5, data.Scenes()), (0.08, data.Boards())]
-    if photographs:
-        sources.append((0.42, data.photo_source(photographs)))
-    mixed, found, begin = data.Mixture(sources=sources), [], time.monotonic()
-    for index in range(pictures):
-        side = _SIDES[index % len(_SIDES)]
-        sample = data.Stream(source=mixed, seed=seed + 1000, long_side=side).sample(index)
-        found.append(Case.of(lines.arcs(sample.picture), lines.strength_of(sample.lens), sample.name))
+def photographs(folder: Path) -> list[tuple[str, Path]]:
+    """Series and file of the photographs to learn from: what ``manifest.csv`` has in the part ``learn``.
+
+    Without that table, each photograph is a series. Raises ``DataError`` when there is none.
+    """
+    table = folder / "manifest.csv"
+    if not table.is_file():
+        found = [(str(each.relative_to(folder)), each) for each in data.image_files(folder)]
+    else:
+        with table.open(newline="", encoding="utf-8") as rows:
+            found = [
+                (row["series"], folder / row["file"])
+                for row in csv.DictReader(rows)
+                if row["part"] == "learn"
+            ]
+    if not found:
+        raise DataError(f"{folder}: no photograph in there to learn from")
+    return found
+
+
+def cases(
+    pictures: int, seed: int, say: Callable[[str], None], photographs: Sequence[tuple[str, Path]] = ()
+) -> list[Case]:
+    """The edges of pictures with known lenses: a quarter is drawn, the rest cut out of photographs.
+
+    Parameters
+    ----------
+    photographs
+        Series and file of each, taken to be straight; those of installed packages if none are given.
+    """
+    sources: list[tuple[str, data.Source | Path]] = [*photographs] or [
+        (name, data.photo_source([(name, picture)])) for name, picture in data.for_training()
+    ]
+    drawn = pictures // 4 if sources else pictures
+    turns: list[tuple[str, data.Source | Path]] = [
+        (f"drawn {i}", data.Boards() if i % 6 == 5 else data.Scenes()) for i in range(drawn)
+    ]
+    turns += [sources[i * len(sources) // (pictures - drawn)] for i in range(pictures - drawn)]
+    found, begin = [], time.monotonic()
+    for index, (series, each) in enumerate(turns):
+        if isinstance(each, Path) and (not index or turns[index - 1][1] != each):
+            read = data.photo_source([(series, data.read_rgb(each))])
+        picture, lens = _bent(read if isinstance(each, Path) else each, np.random.default_rng([seed, index]))
+        found.append(Case.of(lines.arcs(picture), lines.strength_of(lens), series))
         if (index + 1) % 100 == 0:
             say(f"edges: {index + 1} of {pictures} pictures, {time.monotonic() - begin:.0f} s")
     return found
 
 
-def train(pictures: int, *, epochs: int, seed: int, say: Callable[[str], None]) -> Fitted:
-    """Draw pictures and fit the network; the best epoch on pictures apart is kept."""
-    return fit(cases(pictures, seed, say), epochs=epochs, seed=seed, say=say)
+def _bent(source: data.Source, rng: Generator) -> tuple[data.Picture, Lens]:
+    """A cut-out as a lens would have taken it, half of them worn."""
+    size = data.sized(data.SHAPES[int(rng.integers(len(data.SHAPES)))], int(rng.choice(_SIDES)))
+    lens = lenses.draw(rng) if rng.random() < 0.5 else _wide(rng)
+    view = source.view(0, size, rng)[0]
+    zoom, shift = float(rng.uniform(1, 1.2)), rng.uniform(-1, 1, 2).tolist()
+    picture = lenses.bend(view, lens, size, zoom=zoom, shift=(shift[0], shift[1]))[0]
+    return (scenes.worn(picture, rng) if rng.random() < 0.5 else picture), lens
+
+
+def _wide(rng: Generator) -> Lens:
+    """A lens of any strength that is thought of, and of any shape."""
+    while True:
+        strength, shape = float(rng.uniform(-0.42, 0.32)), float(rng.uniform(-1, 1))
+        lens = lines.lens_of(strength, shape)
+        steep = lens.least_slope(1.02 / (1 + strength)) > 0.15
+        if steep and lens.inverse(np.linspace(0, 1, 64), np.zeros(64))[2].all():
+            return lens
+
+
+def train(
+    pictures: int, *, epochs: int, seed: int, say: Callable[[str], None],
+    photographs: Sequence[tuple[str, Path]] = (),
+) -> Fitted:  # fmt: skip
+    """Bend pictures and fit the network; the best epoch on series apart is kept."""
+    return fit(cases(pictures, seed, say, photographs), epochs=epochs, seed=seed, say=say)
 
 
 def fit(given: Sequence[Case], *, epochs: int, seed: int, say: Callable[[str], None]) -> Fitted:
@@ -124,7 +183,7 @@ def fit(given: Sequence[Case], *, epochs: int, seed: int, say: Callable[[str], N
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = _Net()
-    order = Generator().manual_seed(seed)
+    order = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     first = _errors(net, judged)
