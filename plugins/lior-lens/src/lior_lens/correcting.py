@@ -96,12 +96,15 @@ class Judged:
 
 def correct(
     sources: Sequence[Path], places: Places, options: Options, judge: Judge,
-    *, progress: Callable[[int, int], None] = lambda done, all: None,
+    *, pool: Callable[[Sequence[Judged]], Sequence[Judged]] = lambda judged: judged,
+    progress: Callable[[int, int], None] = lambda done, all: None,
 ) -> Iterator[Outcome]:  # fmt: skip
     """Correct photographs and folders of them; a bad file does not stop the others.
 
     Parameters
     ----------
+    pool
+        What is said of all photographs once each is judged alone (:func:`lior_lens.pooling.pooled`).
     progress
         Told how many photographs of how many are judged.
 
@@ -120,6 +123,8 @@ def correct(
         for each in _together(lambda item: _tried(item, _judged, item, judge), todo, jobs):
             judged[each.path if isinstance(each, Outcome) else each.found.path] = each
             progress(len(judged), len(todo))
+        alone = [each for each in judged.values() if isinstance(each, Judged)]
+        judged |= {each.found.path: each for each in pool(alone)}
 
         def finished(each: Found) -> Outcome:
             if each.why_not:
@@ -244,6 +249,7 @@ def _numbers(judged: Judged) -> dict[str, Any]:
     if said.verdict is not None:
         numbers |= {
             "strength": said.verdict.strength, "spread": said.verdict.spread, "edges": said.verdict.arcs,
+            "photographs": said.photographs,
         }  # fmt: skip
     return numbers
 

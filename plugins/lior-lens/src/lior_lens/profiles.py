@@ -323,6 +323,8 @@ class Measured:
     size: Size
     """Of the photograph, upright."""
     exif: Mapping[str, Any]
+    photographs: int = 1
+    """How many it was found from."""
 
 
 @attrs.frozen(kw_only=True)
@@ -340,13 +342,25 @@ class Pooled:
     @property
     def words(self) -> str:
         """In a line."""
-        who = [str(self.exif[name]) for name in ("make", "model", "lens") if name in self.exif]
-        at = f"{self.exif['focal']:g} mm" if "focal" in self.exif else "unknown focal length"
         differ = "; they differ, as different lenses do" if self.birge > _DIFFERENT else ""
         return (
-            f"{' '.join(who) or 'unknown camera'}, {at}: from {self.photographs} photographs, give or take "
+            f"{named(self.exif)}: from {self.photographs} photographs, give or take "
             f"{100 * self.spread:.1f} % at the corner{differ}"
         )
+
+
+def named(exif: Mapping[str, Any]) -> str:
+    """Camera, lens and focal length in words."""
+    who = [str(exif[name]) for name in ("make", "model", "lens") if name in exif]
+    at = f"{exif['focal']:g} mm" if "focal" in exif else "unknown focal length"
+    return f"{' '.join(who) or 'unknown camera'}, {at}"
+
+
+def camera(exif: Mapping[str, Any], size: Size) -> tuple[Any, ...]:
+    """What photographs through one lens have in common; the focal length on film tells of digital zooms."""
+    names = (str(exif.get(name, "")) for name in ("make", "model", "lens"))
+    lengths = (float(exif.get(name, 0.0)) for name in ("focal", "focal_35"))
+    return (*names, *lengths, round(size.ratio, 2))
 
 
 def pooled(measured: Sequence[Measured]) -> list[Pooled]:
@@ -357,9 +371,7 @@ def pooled(measured: Sequence[Measured]) -> list[Pooled]:
     """
     groups: dict[tuple[Any, ...], list[Measured]] = {}
     for each in measured:
-        names = tuple(str(each.exif.get(name, "")) for name in ("make", "model", "lens"))
-        key = (*names, float(each.exif.get("focal", 0.0)), round(each.size.ratio, 2))
-        groups.setdefault(key, []).append(each)
+        groups.setdefault(camera(each.exif, each.size), []).append(each)
     found = []
     for _, group in sorted(groups.items()):
         weights = np.array([1 / max(each.spread, 1e-4) ** 2 for each in group])
@@ -370,7 +382,7 @@ def pooled(measured: Sequence[Measured]) -> list[Pooled]:
         found.append(
             Pooled(
                 exif=group[0].exif, lens=lens, spread=birge * float(weights.sum() ** -0.5),
-                size=group[0].size, photographs=len(group), birge=birge,
+                size=group[0].size, photographs=sum(each.photographs for each in group), birge=birge,
             )
         )  # fmt: skip
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     "--profile-out", type=click.Path(path_type=Path),
     help="What lines say of each camera, lens and focal length: .xml for lensfun, .json for --lens.",
 )  # fmt: skip
+@click.option("--each", is_flag=True, help="Judge photographs of one camera each for itself, not together.")
 @click.option("--no-copy", is_flag=True, help="Do not copy photographs that are left alone.")
 @click.option("--replace", is_flag=True, help="Write over results of an earlier run.")
 @click.option(
@@ -51,17 +53,18 @@ if TYPE_CHECKING:
 def correct(
     sources: tuple[Path, ...], out: str, lens: Path | None, no_profile: bool, model_path: str, frame: str,
     interpolation: str, quality: int, always: bool, page: Path | None, profile_out: Path | None,
-    no_copy: bool, replace: bool, jobs: int, quiet: bool, as_json: bool,
+    each: bool, no_copy: bool, replace: bool, jobs: int, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Correct photographs, or folders of them, into OUT.
 
     OUT is a name (the kind of file is that of its ending) or a folder, in which results keep their names; a
     GIF becomes PNG, a raw file TIFF. The lens is the given one, the profile for the EXIF, or what the lines
-    of the photograph say; a photograph of which nothing is sure is copied byte by byte. What belongs to a
-    photograph (orientation, EXIF, XMP, colour profile, ...) is kept, originals are never written over, and
-    every file gets its line; if one fails the rest goes on (exit code 1).
+    of the photograph say: of all photographs of one camera, lens and focal length together, if their EXIF
+    names them (--each: of each for itself). A photograph of which nothing is sure is copied byte by byte.
+    What belongs to a photograph (orientation, EXIF, XMP, colour profile, ...) is kept, originals are never
+    written over, and every file gets its line; if one fails the rest goes on (exit code 1).
     """
-    from lior_lens import correcting, estimating, placing, trust
+    from lior_lens import correcting, estimating, placing, pooling, trust
 
     options = correcting.Options(
         frame=frame, interpolation=interpolation, quality=quality, always=always, profile=not no_profile,
@@ -87,7 +90,8 @@ def correct(
 
     outcomes = []
     judge = correcting.judge(options, ask)
-    for outcome in correcting.correct(sources, places, options, judge, progress=progress):
+    pool = list if each else functools.partial(pooling.pooled, trust=trusted)
+    for outcome in correcting.correct(sources, places, options, judge, pool=pool, progress=progress):
         outcomes.append(outcome)
         if as_json:
             click.echo(json.dumps({"path": str(outcome.path), "out": outcome.out and str(outcome.out),
@@ -117,15 +121,16 @@ def _written(outcomes: list[Outcome], page: Path | None, profile: Path | None) -
         _write(page, text)
         said.append(f"{page}: before and after, to be opened in a browser")
     if profile is not None:
-        measured = [
-            profiles.Measured(
+        # photographs that were judged together share one estimate, which counts once
+        measured = {
+            id(each.estimate): profiles.Measured(
                 lens=each.estimate.lens, spread=each.estimate.verdict.spread, size=each.size,
-                exif=profiles.exif_of(each.path),
+                exif=profiles.exif_of(each.path), photographs=each.estimate.photographs,
             )
             for each in outcomes
             if each.size and each.estimate and each.estimate.verdict and each.estimate.sure
-        ]  # fmt: skip
-        found = profiles.pooled(measured)
+        }  # fmt: skip
+        found = profiles.pooled(list(measured.values()))
         if not found:
             raise UsageError(f"{profile}: not written, for the lines of no photograph are sure")
         if profile.suffix.lower() == ".json" and len(found) > 1:
