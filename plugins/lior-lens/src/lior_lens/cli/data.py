@@ -55,7 +55,7 @@ def audit(folder: Path, as_json: bool) -> None:
     from collections import Counter
 
     from lior.errors import LiorError
-    from lior_lens import correcting, images, profiles
+    from lior_lens import images, placing, profiles
 
     existing(folder)
     kinds: Counter[str] = Counter()
@@ -63,7 +63,7 @@ def audit(folder: Path, as_json: bool) -> None:
     faults, with_lens = [], 0
     digests: dict[str, Path] = {}
     twice = []
-    for path in correcting.files(folder):
+    for path in placing.photographs(folder):
         try:
             photo = images.read(path)
         except LiorError as error:

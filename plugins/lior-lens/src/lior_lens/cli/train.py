@@ -126,10 +126,16 @@ def _report(found: Trained, as_json: bool) -> None:
 @click.command("train-lines")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the network, new.")
 @click.option("--pictures", type=click.IntRange(20), default=1500, show_default=True, help="To learn from.")
+@click.option(
+    "--photos", type=click.Path(path_type=Path),
+    help="A folder of straight photographs; the part `learn` of its manifest.csv.  [default: installed ones]",
+)  # fmt: skip
 @click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="Times through them.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of pictures and weights.")
 @quiet_option
-def train_lines(out: Path, pictures: int, epochs: int, seed: int, quiet: bool) -> None:
+def train_lines(
+    out: Path, pictures: int, photos: Path | None, epochs: int, seed: int, quiet: bool
+) -> None:  # fmt: skip
     """Train which edges of a picture are to be trusted, on pictures with known lenses."""
     import_torch()
     from lior_lens import trust_training
@@ -138,7 +144,8 @@ def train_lines(out: Path, pictures: int, epochs: int, seed: int, quiet: bool) -
         if not quiet:
             click.echo(text, err=True)
 
-    found = trust_training.train(pictures, epochs=epochs, seed=seed, say=say)
+    given = trust_training.photographs(photos) if photos else []
+    found = trust_training.train(pictures, epochs=epochs, seed=seed, say=say, photographs=given)
     trust_training.save(found, out)
     click.echo(f"{out}: {found.words}")
 
