@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST = 32
 """Photographs that are judged together: those of a group with the most edges."""
-SHARED = 0.15
+SHARED = 0.25
 """Part of the spread of one photograph that all of a group have in common: they show the same things, and a
 lens that no model of the grid fits is off in all of them alike."""
 
