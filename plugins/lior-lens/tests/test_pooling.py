@@ -78,4 +78,4 @@ def test_together_is_surer_than_alone_but_keeps_the_doubt_that_all_share():
     assert said.verdict.spread >= pooling.SHARED * min(spreads)
     assert said.verdict.spread > lines.judge_all([each.arcs for each in alone], trust=trusted).spread
     again = pooling.together(alone[::-1], "a camera", trusted)
-    assert again.verdict.strength == pytest.approx(said.verdict.strength, abs=1e-9)
+    assert again.verdict.strength == pytest.approx(said.verdict.strength, abs=1e-6)
