@@ -263,15 +263,16 @@ def test_every_file_of_a_folder_gets_its_line(tmp_path, given_lens):
 def test_what_is_left_alone_is_copied_byte_by_byte(tmp_path):
     source = tmp_path / "in"
     source.mkdir()
-    picture = Image.fromarray(grid(k1=0.0))
+    picture = Image.fromarray(grid())
+    (tmp_path / "identity.json").write_text('{"k1": 0}')
     for name in ("a.jpg", "b.png", "c.tif", "d.gif", "e.webp", "f.ppm"):
         picture.save(source / name)
-    done = lens("correct", source, tmp_path / "out", "--model", "none")
+    done = lens("correct", source, tmp_path / "out", "--lens", tmp_path / "identity.json")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("left alone: ") == done.stdout.count("; copied\n") == 6
     for path in source.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
-    none = lens("correct", source, tmp_path / "none", "--model", "none", "--no-copy")
+    none = lens("correct", source, tmp_path / "none", "--lens", tmp_path / "identity.json", "--no-copy")
     assert none.stdout.count("; not copied\n") == 6
     assert not list((tmp_path / "none").iterdir())
 

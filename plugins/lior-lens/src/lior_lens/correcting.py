@@ -28,7 +28,8 @@ from lior_lens.warp import resample
 STATUSES = ("corrected", "left alone", "skipped", "failed")
 _MEMORY_USED = 0.7
 """Share of the memory that is free which photographs that are worked on at once may need."""
-A, B = TypeVar("A"), TypeVar("B")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @attrs.frozen(kw_only=True)

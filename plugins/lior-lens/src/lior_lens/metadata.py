@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -33,9 +33,10 @@ class Kept:
     """The colour profile."""
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
-    pieces: tuple[tuple[int | bytes, bytes], ...] = ()
-    """Segments of a JPEG file or chunks of a PNG file: what they are, and their content."""
-    format: str = ""
+    segments: tuple[tuple[int, bytes], ...] | None = None
+    """Of a JPEG file: marker and content."""
+    chunks: tuple[tuple[bytes, bytes], ...] | None = None
+    """Of a PNG file: kind and content."""
 
     def tags(self) -> dict[int, tags.Tag]:
         """All of it as tags of TIFF."""
@@ -56,16 +57,16 @@ class Kept:
         return attrs.evolve(self, exif=tags.corrected(self.exif, width, height, thumbnail))
 
 
-def of(content: bytes, format: str, info: dict[str, Any]) -> Kept:
+def of(content: bytes, format: str, info: Mapping[Any, Any]) -> Kept:
     """What a file has beside its pixels; ``info`` is what Pillow found."""
     if format == "TIFF":
         return of_tags(content)
     exif, dpi = info.get("exif"), info.get("dpi")
-    pieces = {"JPEG": _segments, "PNG": _chunks}.get(format)
     return Kept(
         exif=exif.removeprefix(_EXIF) if exif else None, icc=info.get("icc_profile"), xmp=info.get("xmp"),
         dpi=dpi and (float(dpi[0]), float(dpi[1])),
-        pieces=() if pieces is None else tuple(pieces(content)), format=format,
+        segments=tuple(_segments(content)) if format == "JPEG" else None,
+        chunks=tuple(_chunks(content)) if format == "PNG" else None,
     )  # fmt: skip
 
 
@@ -85,8 +86,8 @@ def of_tags(content: bytes, *, upright: bool = False) -> Kept:
     if upright and tags.ORIENTATION in found:
         found[tags.ORIENTATION] = tags.Tag(3, 1, b"\1\0")
     return Kept(
-        exif=tags.blob(found) if found else None, icc=None if icc is None else bytes(icc.value),  # type: ignore[arg-type]
-        xmp=None if xmp is None else bytes(xmp.value), format="TIFF",  # type: ignore[arg-type]
+        exif=tags.blob(found) if found else None, icc=None if icc is None else bytes(icc.value),
+        xmp=None if xmp is None else bytes(xmp.value),
     )  # fmt: skip
 
 
@@ -117,7 +118,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 def into_jpeg(encoded: bytes, kept: Kept) -> bytes:
     """A JPEG file with what is kept in place of its own."""
-    first = kept.pieces if kept.format == "JPEG" else tuple(_made_segments(kept))
+    first = tuple(_made_segments(kept)) if kept.segments is None else kept.segments
     out = [b"\xff\xd8"]
     for marker, body in first:
         if marker == _APP1 and body.startswith(_EXIF) and kept.exif is not None:
@@ -127,7 +128,7 @@ def into_jpeg(encoded: bytes, kept: Kept) -> bytes:
     for at, marker, body in _all_segments(encoded):
         if marker == _APP0:
             own = at + 4 + len(body)
-            if kept.format != "JPEG":
+            if kept.segments is None:
                 out.insert(1, encoded[at:own])
     return b"".join([*out, encoded[own:]])
 
@@ -159,13 +160,13 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def into_png(encoded: bytes, kept: Kept) -> bytes:
     """A PNG file with what is kept behind its first chunk."""
-    first = kept.pieces if kept.format == "PNG" else tuple(_made_chunks(kept))
+    first = tuple(_made_chunks(kept)) if kept.chunks is None else kept.chunks
     end = 8 + 25
     more = []
     for kind, body in first:
         if kind == b"eXIf" and kept.exif is not None:
             body = kept.exif
-        whole = kind + body  # type: ignore[operator]
+        whole = kind + body
         more.append(struct.pack(">I", len(body)) + whole + struct.pack(">I", zlib.crc32(whole)))
     return b"".join([encoded[:end], *more, encoded[end:]])
 

@@ -388,26 +388,38 @@ def pooled(measured: Sequence[Measured]) -> list[Pooled]:
     return found
 
 
-def database(found: Sequence[Pooled]) -> str:
-    """lensfun's XML. Its mount is ``Generic``, its crop factor what EXIF says, else 1.
+def database(found: Sequence[Pooled]) -> tuple[str, list[str]]:
+    """lensfun's XML and a line for each lens, with a reason if it is not written.
 
-    Raises ``UsageError`` when EXIF names no focal length, or a lens is none of lensfun's.
+    The mount is ``Generic``, the crop factor what EXIF says, else 1.
+
+    Raises ``UsageError`` when none can be written.
     """
     root = ElementTree.Element("lensdatabase", version="1")
     lenses: dict[tuple[Any, ...], ElementTree.Element] = {}
+    lines = []
     for each in found:
-        focal = each.exif.get("focal", 0.0)
-        if not focal:
-            raise UsageError(
-                f"{each.words}: lensfun's profiles are for a focal length; a name that ends in .json gets "
-                "the lens without one"
-            )
+        try:
+            element = _distortion(each)
+        except UsageError as error:
+            lines.append(f"{each.words}: not written: {error}")
+            continue
         key = tuple(str(each.exif.get(name, "")) for name in ("make", "model", "lens")), each.size.ratio
         if key not in lenses:
             lenses[key] = _lens_element(root, each)
-        lenses[key].append(ElementTree.fromstring(to_lensfun(each.lens, each.size, focal=focal)))
+        lenses[key].append(element)
+        lines.append(each.words)
+    if not lenses:
+        raise UsageError("; ".join(lines))
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode") + "\n"
+    return ElementTree.tostring(root, encoding="unicode") + "\n", lines
+
+
+def _distortion(pooled: Pooled) -> ElementTree.Element:
+    focal = pooled.exif.get("focal", 0.0)
+    if not focal:
+        raise UsageError("EXIF names no focal length, which lensfun needs; .json has the lens without one")
+    return ElementTree.fromstring(to_lensfun(pooled.lens, pooled.size, focal=focal))
 
 
 def _lens_element(root: ElementTree.Element, one: Pooled) -> ElementTree.Element:

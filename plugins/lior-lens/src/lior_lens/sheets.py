@@ -121,10 +121,10 @@ def card(picture: Picture, after: Picture | None = None, correction: Correction 
     height, width = small.shape[:2]
     known = {"width": width, "height": height, "before": _jpeg(small)}
     if after is None or correction is None:
-        return Card(**known)  # type: ignore[arg-type]
+        return Card(**known)
     marked = with_edges(small, lines.arcs(small), correction.lens)
     own = attrs.evolve(correction, size=Size(width=width, height=height))
-    return Card(**known, after=_jpeg(_fitted(after)), edges=_jpeg(with_grid(marked, own)))  # type: ignore[arg-type]
+    return Card(**known, after=_jpeg(_fitted(after)), edges=_jpeg(with_grid(marked, own)))
 
 
 def _fitted(picture: Picture) -> Picture:
@@ -132,7 +132,7 @@ def _fitted(picture: Picture) -> Picture:
     if fit >= 1:
         return picture
     height, width = (max(1, round(side * fit)) for side in picture.shape[:2])
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _jpeg(picture: Picture) -> bytes:

@@ -135,10 +135,12 @@ def _written(outcomes: list[Outcome], page: Path | None, profile: Path | None) -
             raise UsageError(f"{profile}: not written, for the lines of no photograph are sure")
         if profile.suffix.lower() == ".json" and len(found) > 1:
             raise UsageError(f"{profile}: {len(found)} cameras, lenses, focal lengths or shapes; choose .xml")
-        one = profile.suffix.lower() == ".json"
-        text = profiles.write_lens(found[0].lens, found[0].size) if one else profiles.database(found)
+        if profile.suffix.lower() == ".json":
+            text, lines = profiles.write_lens(found[0].lens, found[0].size), [found[0].words]
+        else:
+            text, lines = profiles.database(found)
         _write(profile, text)
-        said += [f"{profile}: {each.words}" for each in found]
+        said += [f"{profile}: {line}" for line in lines]
     return said
 
 
