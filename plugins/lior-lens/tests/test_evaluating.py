@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import attrs
 import cv2
@@ -100,3 +102,32 @@ def test_the_command_says_it_by_kind(folder):
     refused = lens("eval", "--part", "check")
     assert refused.returncode != 0
     assert "Give their folder with --photos" in refused.stderr
+
+
+def test_the_default_needs_no_network(tmp_path):
+    """Judging and correcting run where torch is not installed; what needs it says so in one line."""
+    house(tmp_path / "in" / "a.png")
+    script = tmp_path / "without.py"
+    script.write_text(
+        "import importlib.util, sys\n"
+        "sys.modules['torch'] = None\n"
+        "real = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'torch' else real(name, *more)\n"
+        "from lior_cli.main import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+
+    def without(*arguments):
+        command = [sys.executable, script, "lens", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    for words in (
+        ("correct", tmp_path / "in", tmp_path / "out"), ("judge", tmp_path / "in"), ("info",),
+        ("eval", "--photos", tmp_path / "in"),
+    ):  # fmt: skip
+        done = without(*words)
+        assert done.returncode == 0, done.stderr
+    refused = without("judge", tmp_path / "in", "--model", "shipped")
+    assert refused.returncode != 0
+    assert "needs" in refused.stderr
+    assert "Traceback" not in refused.stderr
