@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import attrs
 import cv2
@@ -15,6 +18,8 @@ from commands import lens
 from lior.errors import DataError, UsageError
 from lior_lens import evaluating, lines
 from lior_lens.geometry import Lens
+
+TOOLS = Path(__file__).parents[1] / "tools"
 
 
 def house(path, side=160):
@@ -131,3 +136,22 @@ def test_the_default_needs_no_network(tmp_path):
     assert refused.returncode != 0
     assert "needs" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_no_series_of_the_collection_is_on_both_sides(tmp_path):
+    spec = importlib.util.spec_from_file_location("photographs", TOOLS / "photographs.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    with tool.TABLE.open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    parts = {}
+    for row in rows:
+        parts.setdefault(row["series"], set()).add(row["part"])
+        assert row["kind"] in "ABC"
+    assert all(len(each) == 1 for each in parts.values())
+    assert len({tool.target(row) for row in rows}) == len(rows)
+    held = {Path(row["file"]).stem for row in rows if row["part"] == "check"}
+    assert {"china", "flower", "coffee", "motorcycle_left", "rocket"} <= held
+    (tmp_path / "a.rcc").write_bytes(b"..RIFF\x06\0\0\0WEBPab??RIFF\x05\0\0\0WEBPc")
+    assert tool.content(tmp_path, "a.rcc#1") == b"RIFF\x05\0\0\0WEBPc"
+    assert tool.content(tmp_path, "a.rcc")[:2] == b".."
