@@ -107,7 +107,9 @@ def _show(found: dict[str, dict[str, Any]]) -> None:
 @click.option("--allowed-fail-rate", type=click.FloatRange(0, 1), default=0.0, show_default=True)
 @json_option
 def score(pred: Path, target: Path, out: Path | None, allowed_fail_rate: float, as_json: bool) -> None:
-    """Score a picture against the wanted one, or a folder against one with the same names.
+    """Score a picture against the wanted one, a folder against one with the same names or a table of pairs.
+
+    Of a table (image_id,input_path,target_path) every picture counts; one that is missing is worth nothing.
 
     The exit code is 2 when more than the allowed share is worth nothing.
     """
@@ -115,6 +117,7 @@ def score(pred: Path, target: Path, out: Path | None, allowed_fail_rate: float, 
 
     from lior.errors import DataError
     from lior_lens import data, scoring
+    from lior_lens import pairs as tables
     from lior_lens.cli.options import existing
 
     existing(pred), existing(target)
@@ -124,8 +127,12 @@ def score(pred: Path, target: Path, out: Path | None, allowed_fail_rate: float, 
         pairs = [(each, wanted[each.stem]) for each in data.image_files(pred) if each.stem in wanted]
         if not pairs:
             raise DataError(f"{pred} and {target} have no picture of the same name")
+    elif pred.is_dir() and target.suffix == ".csv":
+        files = {each.stem: each for each in data.image_files(pred)}
+        pairs = [(files.get(each.name, pred / each.name), each.target)
+                 for each in tables.read(target) if each.target is not None]  # fmt: skip
     elif pred.is_dir() != target.is_dir():
-        raise DataError("give two pictures or two folders")
+        raise DataError("give two pictures, two folders, or a folder and a table of pairs")
     found = [(path, scoring.score_files(path, other)) for path, other in pairs]
     if out is not None:
         with out.open("w", newline="", encoding="utf-8") as stream:
