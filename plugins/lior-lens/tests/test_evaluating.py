@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import importlib.util
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import attrs
 import cv2
@@ -13,6 +18,8 @@ from commands import lens
 from lior.errors import DataError, UsageError
 from lior_lens import evaluating, lines
 from lior_lens.geometry import Lens
+
+TOOLS = Path(__file__).parents[1] / "tools"
 
 
 def house(path, side=160):
@@ -100,3 +107,51 @@ def test_the_command_says_it_by_kind(folder):
     refused = lens("eval", "--part", "check")
     assert refused.returncode != 0
     assert "Give their folder with --photos" in refused.stderr
+
+
+def test_the_default_needs_no_network(tmp_path):
+    """Judging and correcting run where torch is not installed; what needs it says so in one line."""
+    house(tmp_path / "in" / "a.png")
+    script = tmp_path / "without.py"
+    script.write_text(
+        "import importlib.util, sys\n"
+        "sys.modules['torch'] = None\n"
+        "real = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *more: None if name == 'torch' else real(name, *more)\n"
+        "from lior_cli.main import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+
+    def without(*arguments):
+        command = [sys.executable, script, "lens", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    for words in (
+        ("correct", tmp_path / "in", tmp_path / "out"), ("judge", tmp_path / "in"), ("info",),
+        ("eval", "--photos", tmp_path / "in"),
+    ):  # fmt: skip
+        done = without(*words)
+        assert done.returncode == 0, done.stderr
+    refused = without("judge", tmp_path / "in", "--model", "shipped")
+    assert refused.returncode != 0
+    assert "needs" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_no_series_of_the_collection_is_on_both_sides(tmp_path):
+    spec = importlib.util.spec_from_file_location("photographs", TOOLS / "photographs.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    with tool.TABLE.open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    parts = {}
+    for row in rows:
+        parts.setdefault(row["series"], set()).add(row["part"])
+        assert row["kind"] in "ABC"
+    assert all(len(each) == 1 for each in parts.values())
+    assert len({tool.target(row) for row in rows}) == len(rows)
+    held = {Path(row["file"]).stem for row in rows if row["part"] == "check"}
+    assert {"china", "flower", "coffee", "motorcycle_left", "rocket"} <= held
+    (tmp_path / "a.rcc").write_bytes(b"..RIFF\x06\0\0\0WEBPab??RIFF\x05\0\0\0WEBPc")
+    assert tool.content(tmp_path, "a.rcc#1") == b"RIFF\x05\0\0\0WEBPc"
+    assert tool.content(tmp_path, "a.rcc")[:2] == b".."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lior_lens import lines, trust
+from lior_lens import evaluating, lines, scenes, trust
 from lior_lens.geometry import Lens
 from lior_lens.lines import Arcs, Grid
 
@@ -75,3 +75,34 @@ def test_photographs_of_one_lens_are_judged_together():
     assert together.spread < first.spread
     assert abs(together.strength + 0.05) < 2 * together.spread
     assert together.arcs == 24
+
+
+def test_training_sees_the_posterior_that_judges():
+    """Torch in training and NumPy in use give the same mean, with the network as it begins."""
+    torch = pytest.importorskip("torch")
+    from lior_lens import trust_training
+
+    found = seen(lines.lens_of(-0.1), bow=0.03)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = trust_training._Net()
+    with torch.no_grad():
+        mean = trust_training._loss(net, [trust_training.Case.of(found, -0.1)])[1]
+    network = trust.Trust(weights={k: v.numpy().astype(float) for k, v in net.state_dict().items()})
+    votes, grid = network.votes(found), lines._coarse()
+    logs = lines._by_direction([(found, votes)], grid)
+    judged = lines._posterior(logs, lines._alone(logs, grid), votes.bent, lines.Belief(), grid)
+    assert float(mean[0]) == pytest.approx(judged.strength, abs=1e-4)
+
+
+def test_trust_is_learned_from_photographs_and_read_back(tmp_path):
+    cv2, trust_training = pytest.importorskip("cv2"), pytest.importorskip("lior_lens.trust_training")
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), scenes.scene(320, 240, np.random.default_rng(ord(name))))
+    (tmp_path / "manifest.csv").write_text("file,series,part,kind\na.png,a,learn,A\nb.png,b,check,A\n")
+    given = evaluating.collection(tmp_path, "learn")
+    fitted = trust_training.train(8, epochs=2, seed=0, say=lambda _: None, photographs=given)
+    trust_training.save(fitted, tmp_path / "edges")
+    verdict = lines.judge(seen(lines.lens_of(-0.1)), trust=trust.Trust.open(tmp_path / "edges"))
+    assert abs(verdict.strength + 0.1) < 0.03
+    assert 0 < trust.Trust.open(tmp_path / "edges").votes(seen(Lens())).bent < 0.1

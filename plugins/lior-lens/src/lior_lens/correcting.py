@@ -205,10 +205,12 @@ def _applied(judged: Judged, places: Places, options: Options) -> Outcome:
     pixels = images.turned(photo.pixels, photo.orientation)
     fixed = resample(pixels, used.correction, interpolation=options.interpolation)
     del pixels
-    images.write(target, photo, images.turned_back(fixed, photo.orientation), quality=options.quality)
+    lost = images.write(
+        target, photo, images.turned_back(fixed, photo.orientation), quality=options.quality
+    )  # fmt: skip
     after = attrs.evolve(photo, pixels=fixed, orientation=1)
     safety = "" if used.how == "as it is" else f" ({used.how})"
-    note = f"; {photo.note}" if photo.note else ""
+    note = f"; {lost}" if lost else ""
     more = {
         "safety": used.how, "zoom": used.correction.lens.scale,
         "mean_shift_px": estimating.mean_shift(used.correction),
@@ -227,8 +229,8 @@ def _left_alone(judged: Judged, places: Places, options: Options) -> Outcome:
         target = places.place(judged.found, judged.found.inside.name, replace=options.replace)
         if places.named and images.format_of(target) != judged.format:
             photo = images.read(path)
-            images.write(target, photo, photo.pixels, quality=options.quality)
-            how = "written as another kind of file"
+            lost = images.write(target, photo, photo.pixels, quality=options.quality)
+            how = "written as another kind of file" + (f"; {lost}" if lost else "")
         else:
             images.copy(path, target)
             how = "copied"

@@ -54,6 +54,7 @@ _GAP = rb"(?:\s|#[^\n]*\n)+"
 _PNM = re.compile(
     rb"P(?P<kind>[2356])" + _GAP + rb"(?P<width>\d+)" + _GAP + rb"(?P<height>\d+)" + _GAP + rb"(?P<top>\d+)\s"
 )
+_DEEP = ("PNG", "TIFF", "PPM")
 _SMALL = 160
 """Long side of the small picture in EXIF."""
 _BYTES_A_PIXEL = 4.0
@@ -415,13 +416,21 @@ def name(photo: Photo, original: Path) -> str:
     return original.name if own.lower() in _ENDINGS[kind] else stem + _ENDINGS[kind][0]
 
 
-def write(path: Path, photo: Photo, pixels: Pixels, *, quality: int = 95) -> None:
+def write(path: Path, photo: Photo, pixels: Pixels, *, quality: int = 95) -> str:
     """Write pixels in the place of ``photo``'s, in the kind of file that the name says, with what is kept.
 
     The whole file or none. JPEG has the original's subsampling; EXIF gets a new small picture.
 
+    Returns
+    -------
+    str
+        What such a file does not keep of the photograph; mostly nothing.
+
     Raises ``DataError`` when it cannot be written or such a file cannot hold the pixels.
     """
+    lost = photo.note
+    if pixels.dtype == np.uint16 and format_of(path) not in _DEEP:
+        pixels, lost = (pixels >> 8).astype(np.uint8), "8 of 16 bits kept"  # type: ignore[operator]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         encoded = _encoded(path, photo, pixels, quality)
@@ -429,6 +438,7 @@ def write(path: Path, photo: Photo, pixels: Pixels, *, quality: int = 95) -> Non
             stream.write(encoded)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return lost
 
 
 def copy(original: Path, path: Path) -> None:
@@ -446,8 +456,6 @@ def _encoded(path: Path, photo: Photo, pixels: Pixels, quality: int) -> bytes:
     if photo.mode not in _HOLDS[kind]:
         what = "CMYK" if photo.mode == "CMYK" else "transparency"
         raise DataError(f"{path}: such a file cannot hold {what}; choose .png or .tif")
-    if pixels.dtype != np.uint8 and kind not in ("PNG", "TIFF", "PPM"):
-        raise DataError(f"{path}: such a file has 8 bits a channel, the photograph more; choose .tif")
     if pixels.dtype == np.float32 and kind != "TIFF" and path.suffix.lower() != ".pfm":
         raise DataError(f"{path}: such a file cannot hold floating point; choose .tif")
     height, width = pixels.shape[:2]

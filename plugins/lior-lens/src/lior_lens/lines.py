@@ -33,15 +33,15 @@ STRENGTHS = np.linspace(-0.46, 0.36, 42)
 """Displacements of the corner that are thought of, as shares of its distance."""
 SHAPES = np.linspace(-1, 1, 5)
 _SHAPE_WIDTH = 0.5
-_LOOKS = 2
-_FINE = 33
-"""Strengths of the second look, around the bulk of the first."""
+_LOOKS, _FINE = 2, 33
+"""How often the bulk of the posterior is looked at again, and at how many strengths."""
 _RADII = np.linspace(0, 2.4, 601)
 BENT = 0.15
 """Spread of the strengths that things which are bowed in the world seem to have."""
 _DISAGREEING = 0.3
 """Probability of bowed things that is said."""
-_WIDER, _LEAST_SPREAD = 1.0, 0.005
+_OWN = 0.015
+"""Spread that the lines of a picture have in common: photographs of the learning part were off by that."""
 _TERMS = 9
 """Powers of the squared radius that undo most lenses of the grid to 1e-5 within the photograph."""
 SURE, LEAST = 2.5, 0.025
@@ -292,9 +292,11 @@ def judge_all(found: Sequence[Arcs], belief: Belief | None = None, *, trust: Tru
     directions = np.array(
         [(p @ each.direction, p @ ~each.direction) for p, each in zip(agreeing, found, strict=True)]
     )
+    arcs_of = [len(each) for each in found]
+    own = _OWN / np.sqrt(np.count_nonzero(arcs_of))
     return Verdict(
-        lens=lens, strength=now.strength, spread=float(np.hypot(_WIDER * now.spread, _LEAST_SPREAD)),
-        shape=now.shape, lines=float(directions.sum()), arcs=sum(map(len, found)), but=_but(now, directions),
+        lens=lens, strength=now.strength, spread=float(np.hypot(now.spread, own)), shape=now.shape,
+        lines=float(directions.sum()), arcs=sum(arcs_of), but=_but(now, directions),
     )  # fmt: skip
 
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 MOST = 32
 """Photographs that are judged together: those of a group with the most edges."""
-SHARED = 0.15
-"""Part of the spread of one photograph that all of a group have in common: they show the same things, and a
-lens that no model of the grid fits is off in all of them alike."""
+SHARED = 0.3
+"""Part of the spread of one photograph (by the mean of what each tells) that a group has in common: its
+photographs show the same things, and a lens that the model does not fit is off in all of them alike."""
 
 
 def pooled(judged: Sequence[Judged], trust: Trust | None = None) -> list[Judged]:
@@ -38,7 +38,7 @@ def pooled(judged: Sequence[Judged], trust: Trust | None = None) -> list[Judged]
         if each.estimate.arcs is None:
             continue
         exif = profiles.exif_of(each.found.path)
-        if "model" in exif and "focal" in exif:
+        if "model" in exif and exif.get("focal"):  # a lens without contacts has 0
             key = profiles.camera(exif, each.size)
             groups.setdefault(key, []).append(place)
             names[key] = profiles.named(exif)
@@ -55,8 +55,8 @@ def together(alone: Sequence[Estimate], camera: str, trust: Trust | None = None)
     """What the lines of several photographs say of the lens that took them all."""
     found = [each.arcs for each in alone if each.arcs is not None]
     verdict = lines.judge_all(sorted(found, key=len, reverse=True)[:MOST], trust=trust)
-    each_alone = float(np.median([one.verdict.spread for one in alone if one.verdict is not None]))
-    verdict = attrs.evolve(verdict, spread=float(np.hypot(verdict.spread, SHARED * each_alone)))
+    known = np.mean([one.verdict.spread**-2 for one in alone if one.verdict is not None])
+    verdict = attrs.evolve(verdict, spread=float(np.hypot(verdict.spread, SHARED * known**-0.5)))
     return Estimate(
         lens=verdict.lens, how="camera", sure=verdict.sure, verdict=verdict, photographs=len(alone),
         words=f"{verdict.words}; {len(alone)} photographs of {camera} together",

@@ -170,7 +170,7 @@ def exif_of(path: Path) -> dict[str, Any]:
         with Image.open(path) as image:
             exif = image.getexif()
             more = exif.get_ifd(_EXIF_IFD)
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return {}
     found = {
         "make": exif.get(_MAKE), "model": exif.get(_MODEL), "lens": more.get(_LENS),

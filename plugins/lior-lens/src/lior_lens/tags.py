@@ -22,8 +22,9 @@ _SWAPPED = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
 _PIXELS = frozenset(
     {*range(254, 260), *range(262, 267), 273, *range(277, 282), 284, *range(288, 294), 297, 301, 317}
     | {*range(320, 326), 330, *range(332, 342), 347, *range(512, 522), *range(529, 533), 37724}
+    | {33421, 33422, *range(50706, 52600)}
 )
-"""How the pixels of a file are stored, and Photoshop's layers (37724): of the new file, not of the old."""
+"""How the pixels of a file are stored, also those of a raw file (DNG), and Photoshop's layers (37724)."""
 MOST = 65527
 """Bytes of EXIF that a JPEG file has room for."""
 

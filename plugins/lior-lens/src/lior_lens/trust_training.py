@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,9 +13,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lior.errors import DataError, RunError
+from lior.errors import RunError
 from lior.runs import bundle
 from lior_lens import data, lenses, lines, scenes, trust
+from lior_lens.evaluating import Photograph
 from lior_lens.geometry import Lens
 from lior_lens.lines import Arcs, Belief, Grid
 
@@ -96,37 +96,17 @@ class _Net(nn.Module):
         return torch.sigmoid(out[:, 0]), torch.sigmoid(out[:, 1]), out[:, 2].clamp(-1, 3).exp()
 
 
-def photographs(folder: Path) -> list[tuple[str, Path]]:
-    """Series and file of the photographs to learn from: what ``manifest.csv`` has in the part ``learn``.
-
-    Without that table, each photograph is a series. Raises ``DataError`` when there is none.
-    """
-    table = folder / "manifest.csv"
-    if not table.is_file():
-        found = [(str(each.relative_to(folder)), each) for each in data.image_files(folder)]
-    else:
-        with table.open(newline="", encoding="utf-8") as rows:
-            found = [
-                (row["series"], folder / row["file"])
-                for row in csv.DictReader(rows)
-                if row["part"] == "learn"
-            ]
-    if not found:
-        raise DataError(f"{folder}: no photograph in there to learn from")
-    return found
-
-
 def cases(
-    pictures: int, seed: int, say: Callable[[str], None], photographs: Sequence[tuple[str, Path]] = ()
+    pictures: int, seed: int, say: Callable[[str], None], photographs: Sequence[Photograph] = ()
 ) -> list[Case]:
     """The edges of pictures with known lenses: a quarter is drawn, the rest cut out of photographs.
 
     Parameters
     ----------
     photographs
-        Series and file of each, taken to be straight; those of installed packages if none are given.
+        Those of installed packages if none are given.
     """
-    sources: list[tuple[str, data.Source | Path]] = [*photographs] or [
+    sources: list[tuple[str, data.Source | Path]] = [(each.series, each.path) for each in photographs] or [
         (name, data.photo_source([(name, picture)])) for name, picture in data.for_training()
     ]
     drawn = pictures // 4 if sources else pictures
@@ -167,7 +147,7 @@ def _wide(rng: Generator) -> Lens:
 
 def train(
     pictures: int, *, epochs: int, seed: int, say: Callable[[str], None],
-    photographs: Sequence[tuple[str, Path]] = (),
+    photographs: Sequence[Photograph] = (),
 ) -> Fitted:  # fmt: skip
     """Bend pictures and fit the network; the best epoch on series apart is kept."""
     return fit(cases(pictures, seed, say, photographs), epochs=epochs, seed=seed, say=say)

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,25 +102,25 @@ def correct(
             click.echo(outcome.line(), err=True)
         elif not quiet:
             click.echo(outcome.line())
-    if len(outcomes) > 1 and not quiet:
+    told = not quiet and not as_json
+    if told and len(outcomes) > 1:
         click.echo(correcting.summary(outcomes), err=True)
     for line in _written(outcomes, page, profile_out):
-        if not quiet:
+        if told:
             click.echo(line, err=True)
     if any(each.status == "failed" for each in outcomes):
         click.get_current_context().exit(1)
 
 
-def _written(outcomes: list[Outcome], page: Path | None, profile: Path | None) -> list[str]:
-    """Write what is told of all photographs, and say so."""
+def _written(outcomes: list[Outcome], page: Path | None, profile: Path | None) -> Iterator[str]:
+    """Write what is told of all photographs, and say so line by line."""
     from lior_lens import correcting, pages, profiles
 
-    said = []
     if page is not None:
         title = f"{page.stem}: before and after"
         text = pages.page(outcomes, title=title, summary=correcting.summary(outcomes))
         _write(page, text)
-        said.append(f"{page}: before and after, to be opened in a browser")
+        yield f"{page}: before and after, to be opened in a browser"
     if profile is not None:
         # photographs that were judged together share one estimate, which counts once
         measured = {
@@ -140,8 +141,7 @@ def _written(outcomes: list[Outcome], page: Path | None, profile: Path | None) -
         else:
             text, lines = profiles.database(found)
         _write(profile, text)
-        said += [f"{profile}: {line}" for line in lines]
-    return said
+        yield from (f"{profile}: {line}" for line in lines)
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -178,7 +179,7 @@ def info(path: Path | None, as_json: bool) -> None:
         notes = bundle.read_manifest(trust.SHIPPED, format=trust.FORMAT)["notes"]
         found["edges"] = {"weights": sum(each.size for each in shipped.weights.values()), **notes}
     small = Path(__file__).parents[1] / "weights" / "small"
-    if path is not None or small.is_dir():
+    if path is not None or (small.is_dir() and importlib.util.find_spec("torch")):
         from lior_cli.interrupts import import_torch
 
         import_torch()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ def evaluate(
     model, trusted = open_model(model_path), trust.shipped()
     asked: dict[str, Iterable[evaluating.Answer]] = {}
     counts: dict[str, int] = {}
+    brought: Sequence[evaluating.Photograph | tuple[str, data.Picture]]
     if photos is None:
         counts = dict.fromkeys(evaluating.sources(), pictures)
         asked = {

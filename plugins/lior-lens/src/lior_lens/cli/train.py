@@ -165,13 +165,14 @@ def train_lines(
 ) -> None:  # fmt: skip
     """Train which edges of a picture are to be trusted, on pictures with known lenses."""
     import_torch()
-    from lior_lens import trust_training
+    from lior_lens import evaluating, trust_training
 
     def say(text: str) -> None:
         if not quiet:
             click.echo(text, err=True)
 
-    given = trust_training.photographs(photos) if photos else []
+    part = "learn" if photos and (photos / evaluating.MANIFEST).is_file() else None
+    given = evaluating.collection(photos, part) if photos else []
     found = trust_training.train(pictures, epochs=epochs, seed=seed, say=say, photographs=given)
     trust_training.save(found, out)
     click.echo(f"{out}: {found.words}")
