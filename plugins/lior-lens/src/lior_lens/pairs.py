@@ -136,7 +136,8 @@ def split(pairs: Sequence[Pair], *, share: float, seed: int) -> list[Pair]:
         counts[pair.group] = counts.get(pair.group, 0) + 1
     judged = sum(counts[group] for group, side in sides.items() if side == "val")
     for group in sorted(counts.keys() - sides.keys(), key=drawn):
-        wanted = judged == 0 or judged + counts[group] / 2 <= share * len(pairs)
+        room = judged + counts[group] / 2 <= share * len(pairs) and judged + counts[group] < len(pairs)
+        wanted = judged == 0 or room
         sides[group] = SIDES[wanted]
         judged += counts[group] * wanted
     if len(set(sides.values())) < 2:
