@@ -407,6 +407,14 @@ def test_a_wrong_table_is_refused_with_its_line(tmp_path, text, said):
         pairs.read(tmp_path / "x.csv")
 
 
+def test_two_pairs_of_one_name_are_refused(tmp_path):
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        pair_table(tmp_path / place, 2, each=1)
+    with pytest.raises(DataError, match="room0_g0: .* have one name"):
+        pairs.collect(tmp_path)
+
+
 def test_pairs_train_resume_validate_only_and_are_scored_whole(tmp_path):
     table = pair_table(tmp_path, 4)
     config = tiny(

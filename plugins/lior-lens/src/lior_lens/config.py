@@ -186,7 +186,8 @@ class LensConfig:
             raise UsageError("train.best_metric_name = fullres_score needs proxy.fullres_images")
         if train.best_metric_name.startswith("epe") and not self.data.known:
             raise UsageError(
-                "without known lenses there is no epe: set train.best_metric_name to total or score"
+                "without known lenses there is no epe: set train.best_metric_name to total or score, "
+                "or add the recipe pairs"
             )
         if train.warp_backend == "mock" and loss.epe_weight:
             raise UsageError("train.warp_backend = mock has no geometry: set loss.epe_weight=0")

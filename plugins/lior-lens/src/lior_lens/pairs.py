@@ -100,7 +100,7 @@ def collect(folder: Path) -> list[Pair]:
     Raises ``DataError`` when there is none.
     """
     files = {each.with_suffix(""): each for each in data.image_files(folder)}
-    found = []
+    found: dict[str, Pair] = {}
     for stem, path in files.items():
         name, target = stem.name, stem.parent.parent / "straight" / stem.name
         if name.endswith("_original"):
@@ -109,12 +109,14 @@ def collect(folder: Path) -> list[Pair]:
         elif stem.parent.name != "bent":
             continue
         if target in files:
-            found.append(Pair(name=name, input=path, target=files[target], group=group_of(name)))
+            if other := found.get(name):
+                raise DataError(f"{name}: {other.input} and {path} have one name; split one folder at a time")
+            found[name] = Pair(name=name, input=path, target=files[target], group=group_of(name))
     if not found:
         raise DataError(
             f"{folder}: no pair; name files NAME_original and NAME_generated, or use folders bent, straight"
         )
-    return found
+    return list(found.values())
 
 
 def split(pairs: Sequence[Pair], *, share: float, seed: int) -> list[Pair]:
