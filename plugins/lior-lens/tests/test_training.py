@@ -411,7 +411,7 @@ def test_two_pairs_of_one_name_are_refused(tmp_path):
     for place in ("a", "b"):
         (tmp_path / place).mkdir()
         pair_table(tmp_path / place, 2, each=1)
-    with pytest.raises(DataError, match="room0_g0: .* have one name"):
+    with pytest.raises(DataError, match=r"room0_g0: .* have one name"):
         pairs.collect(tmp_path)
 
 
