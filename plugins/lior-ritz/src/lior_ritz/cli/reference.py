@@ -7,7 +7,6 @@ import json
 import click
 
 from lior_cli.options import RealNumber, WholeNumber
-from lior_cli.terminal import echo_table
 from lior_ritz.cli.options import config_options, json_option
 from lior_ritz.cli.threads import import_torch
 
@@ -28,10 +27,13 @@ def reference(
     layers: tuple[str, ...], assignments: tuple[str, ...], levels: int | None, method: str, tolerance: float,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Solve a problem by classical methods, with error bars."""
+    """Solve a problem by classical methods, with error bars.
+
+    The exit code is 1 where an error bar is not within the tolerance.
+    """
     import_torch()
     from lior_ritz import config as configuration
-    from lior_ritz.cli.levels import echo_spins
+    from lior_ritz.cli.levels import echo_reference, echo_spins, echoed_method
     from lior_ritz.judge import reference as referee
     from lior_ritz.judge.spin import spins
 
@@ -50,14 +52,10 @@ def reference(
             "spin": both and both.report(problem.units),
         }  # fmt: skip
         click.echo(json.dumps(report))
-        return
-    rows = [
-        [f"E{k}", f"{energy * unit:.9f}", f"{energy:.10f}", f"{error:.1e}"]
-        for k, (energy, error) in enumerate(pairs)
-    ]
-    echo_table(["level", "meV", "E0", "error bar, E0"], rows)
-    sizes = " x ".join(map(str, found.sizes))
-    said = "" if found.converged else "; NOT within the tolerance"
-    if both:
-        echo_spins(both, problem.units)
-    click.echo(f"\n{found.method}, {sizes}, {found.seconds:.3f} processor seconds{said}")
+    else:
+        echo_reference(found, len(pairs), problem.units)
+        if both:
+            echo_spins(both, problem.units)
+        click.echo(f"\n{echoed_method(found)}")
+    if not found.converged:
+        click.get_current_context().exit(1)
