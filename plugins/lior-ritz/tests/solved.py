@@ -11,12 +11,13 @@ import numpy as np
 
 from lior_ritz import config as configuration
 from lior_ritz.reports import artefacts
+from lior_ritz.training import solution
 from lior_ritz.training.solution import Solution, finished
 from lior_ritz.training.trainer import Trainer
 
 _SMALL = {
     "model": {"hidden_features": 12},
-    "solver": {"K": 3, "M": 4},
+    "solver": {"K": 3, "M": 4, "network": True},
     "training": {"steps": 20, "lbfgs_refine": {"steps": 30}},
 }
 CASES: dict[str, dict[str, Any]] = {
@@ -37,6 +38,11 @@ CASES: dict[str, dict[str, Any]] = {
         },
     },
 }
+
+
+def solve(*layers, overrides=()) -> Solution:
+    """What a trained network finds."""
+    return solution.solve(*layers, overrides=["solver.network=true", *overrides])
 
 
 @cache
@@ -60,8 +66,8 @@ def solved(name: str) -> tuple[Solution, list[dict[str, Any]]]:
 
 def written(name, folder, history=None):
     """The results and arrays of a case, written to ``folder`` and read again."""
-    solution, lines = solved(name)
-    artefacts.write(solution, folder, run_id="r", history=lines if history is None else history)
+    found, lines = solved(name)
+    artefacts.write(found, folder, run_id="r", history=lines if history is None else history)
     return read(folder)
 
 

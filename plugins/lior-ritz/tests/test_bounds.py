@@ -1,9 +1,9 @@
 """Bounds of poor states, and what is made of a trial space that is too small."""
 
 import pytest
+from solved import solve
 
 from lior.errors import UsageError
-from lior_ritz.training.solution import solve
 
 POOR = ("model.hidden_layers=0", "training.steps=10", "training.lbfgs_refine.steps=10", "domain.nq=32")
 
@@ -46,6 +46,6 @@ def test_a_parity_without_functions_is_left_out():
 def test_random_nodes_are_for_adam_alone():
     few = ("training.sampling_mode=monte_carlo", "training.mc_points=300", "model.hidden_features=12")
     found = solve(overrides=[*few, "training.steps=20", "training.guard.every=10"])
-    assert [phase.name for phase in found.trainer.phases] == ["adam"]
-    assert found.trainer.progress.step == 20
+    assert [phase.name for phase in found.network.trainer.phases] == ["adam"]
+    assert found.network.trainer.progress.step == 20
     assert bool((found.errors > -1e-9).all())

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from commands import ritz
+from solved import solve
 
 from lior_ritz import config as configuration
-from lior_ritz.training.solution import solve
 from lior_ritz.training.trainer import Trainer
 
 RANDOM = ("training.steps=0", "training.lbfgs_refine.steps=0", "model.hidden_features=64", "domain.nq=40")
@@ -111,7 +111,10 @@ def test_a_mass_that_jumps_has_no_bound_from_below_and_says_why():
     assert found.bounds.lower is None
     assert "no jump of the slope where the mass changes" in found.bounds.why
     assert found.referee.method == "hermitian"
-    assert float(found.errors.min()) > -float(found.referee.errors.max()) - found.evaluation.quadrature_error
+    assert (
+        float(found.errors.min())
+        > -float(found.referee.errors.max()) - found.network.evaluation.quadrature_error
+    )
     assert float(found.relative_errors.max()) < 0.02
 
 

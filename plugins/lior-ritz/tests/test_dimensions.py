@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from solved import solve
 
 from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.training import assembly
-from lior_ritz.training.solution import solve
 from lior_ritz.training.trainer import Trainer
 
 TINY = ["model.hidden_features=10", "training.steps=30", "training.lbfgs_refine.steps=40"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from solved import solve
 
 from lior.errors import UsageError
 from lior_ritz.electrons.exchange import exchange
-from lior_ritz.training.solution import solve
 
 RANDOM = ["training.steps=0", "training.lbfgs_refine.steps=0", "model.hidden_features=96"]
 """Features that were not trained: as good as a network for these, and there at once."""

@@ -34,7 +34,7 @@ def test_levels_have_errors_and_bounds(dot):
         assert row["referee_within_bounds"]
     first = dot[0]["splittings"][0]
     assert first["lower_E0"] <= first["referee_E0"] <= first["upper_E0"]
-    assert dot[0]["quadrature"]["error_E0"] == solution.evaluation.quadrature_error
+    assert dot[0]["quadrature"]["error_E0"] == solution.network.evaluation.quadrature_error
 
 
 def test_the_referee_is_reported_with_its_error(dot):
@@ -78,8 +78,13 @@ def test_the_quadrature_is_judged_in_words(dot, tmp_path):
     assert results["verdict"].startswith("quadrature sound: energies on two rules")
     assert "of the referee's" in results["verdict"]
     solution, _ = solved("dot")
-    evaluation = attrs.evolve(solution.evaluation, quadrature_error=0.25)
-    artefacts.write(attrs.evolve(solution, evaluation=evaluation), tmp_path, run_id="r", history=[])
+    evaluation = attrs.evolve(solution.network.evaluation, quadrature_error=0.25)
+    artefacts.write(
+        attrs.evolve(solution, space=attrs.evolve(solution.network, evaluation=evaluation)),
+        tmp_path,
+        run_id="r",
+        history=[],
+    )
     results = read(tmp_path)[0]
     report = results["quadrature"]
     assert report["sound"] is False
@@ -92,7 +97,7 @@ def test_refinements_and_drops_of_the_rate_are_kept(tmp_path):
     results, _ = written("natural", tmp_path)
     report = results["quadrature"]
     assert (report["nq_first"], report["nq_last"]) == (24, report["refinements"][-1]["nq_new"])
-    assert report["refinements"] == solution.trainer.progress.refinements != []
+    assert report["refinements"] == solution.network.trainer.progress.refinements != []
     assert "24 on each axis in the beginning" in results["verdict"]
     rates = results["training"]["learning_rate"]
     assert len(rates["drops"]) > 1

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from commands import ritz
 
@@ -17,10 +18,11 @@ from lior_ritz.cli import varied
 
 QUICK = [
     "model.hidden_features=8", "domain.nq=20", "training.steps=20", "training.lbfgs_refine.steps=20",
-    "solver.accuracy=1",
+    "solver.accuracy=1", "solver.network=true",
 ]  # fmt: skip
 LONG = [
     "model.hidden_features=4", "domain.nq=12", "solver.K=2", "solver.M=3", "solver.accuracy=10",
+    "solver.network=true",
     "training.steps=400", "training.lbfgs_refine.steps=10", "training.early_stop.tolerance=0",
     "training.checkpoint.seconds=0", "training.guard.every=20",
 ]  # fmt: skip
@@ -143,8 +145,8 @@ def outcome(path):
         ("run --set potential.type=gausian", 2, "Did you mean 'gaussian'"),
         ("run --set potential.c4=1", 2, "contradicts"),
         ("run --config nowhere.toml", 2, "no such recipe and no such file"),
-        ("run --set potential.delta=1 --set solver.parity=x", 2, "no mirror image of itself in x"),
-        ("run --set potential.delta=1 --set solver.use_parity=true", 2, "no mirror image"),
+        ("run --network --set potential.delta=1 --set solver.parity=x", 2, "no mirror image of itself in x"),
+        ("run --network --set potential.delta=1 --set solver.use_parity=true", 2, "no mirror image"),
         ("eval nowhere", 1, "no such run directory"),
         ("resume nowhere", 1, "no such run directory"),
         ("run --set potential.expression=1", 2, "unknown option"),
@@ -232,7 +234,7 @@ def test_the_first_solvers_files_load_as_they_are(tmp_path):
     shown = json.loads(ritz("config", "show", "--config", file, "--json").stdout)
     assert shown["model.hidden_layers"] == 6
     assert shown["model.activation"] == "sine"
-    assert shown["solver.head"] == "trained"
+    assert shown["solver.head"] == "solved"
     assert shown["training.lr_schedule.patience"] == 300
     assert shown["potential.amplitude"] == -6.0
     # Whatever it did not read changes nothing; what it did not know is a mistake.
@@ -263,7 +265,7 @@ def test_what_the_first_solver_wrote_into_its_runs_loads_too(potential, kept, tm
     file = tmp_path / "config.json"
     file.write_text(json.dumps({"potential": {"type": "biquadratic_dqd", "a": 1.5, **potential, **derived}}))
     shown = configuration.load([file], env={}).config
-    assert shown.solver.head == "trained"
+    assert shown.solver.head == "solved"
     options = configuration.problem(shown).potential
     assert {name: getattr(options, name) for name in kept} == kept
 
@@ -296,3 +298,69 @@ def test_help_answers_without_torch():
     code = "import sys; from lior_cli.main import main; main(['ritz', '--help'])"
     code += "; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+# --- without a network ---
+
+
+@pytest.fixture(scope="module")
+def classical(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "classical"
+    done = ritz("run", "--out", path, "--quiet", "--plots")
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_the_referees_levels_are_the_default_and_all_commands_read_them(classical, tmp_path):
+    results = json.loads((classical / "results.json").read_text())
+    assert [row["E_E0"] for row in results["levels"]] == pytest.approx(
+        [5.8355203600, 6.2867440982, 8.9626808319, 11.3249420105], abs=1e-9
+    )
+    assert results["training"] is results["quadrature"] is None
+    assert results["why_null"]["training"] == "no network was trained"
+    assert {file.name for file in (classical / "plots").iterdir()} == set(results["plots"].values())
+    assert np.load(classical / "arrays" / "psi_grid.npy").shape == (4, 64, 64)
+    assert json.loads(ritz("eval", classical, "--json").stdout)["levels"] == results["levels"]
+    assert "nq is of a network" in ritz("eval", classical, "--nq", 51).stderr
+    assert json.loads(ritz("compare", classical, "--json").stdout)[0]["steps"] == 0
+    assert "J = 3.06" in ritz("ci", classical, "--orbitals", 10).stdout
+    assert ritz("export", classical, "--out", tmp_path / "m").returncode == 0
+    assert ritz("plot", classical, "--only", "psi_state", "--text").returncode == 0
+    assert "nothing to go on with" in ritz("resume", classical).stderr
+
+
+def test_a_run_without_a_network_that_was_stopped_is_solved_again(classical, tmp_path):
+    path = tmp_path / "r"
+    assert ritz("run", "--out", path, "--quiet").returncode == 0
+    meta = json.loads((path / "run_meta.json").read_text())
+    (path / "run_meta.json").write_text(json.dumps(meta | {"status": "started"}))
+    assert "did not finish" in ritz("eval", path).stderr
+    assert ritz("resume", path, "--quiet").returncode == 0
+    assert ritz("eval", path).returncode == 0
+
+
+def test_what_a_document_does_not_state_is_as_by_default(tmp_path):
+    file = tmp_path / "document.json"
+    stated = {"domain": {"X": 3.5}, "potential": {"type": "gaussian"}, "solver": {"K": 2, "M": 6}}
+    file.write_text(json.dumps(stated))
+    config = configuration.load([file], env={}).config
+    assert config == configuration.load([stated], env={}).config
+    assert configuration.load(["document", file], env={}).config.domain.boundary == "natural"
+
+
+def test_a_dry_run_names_a_new_run_and_makes_nothing(tmp_path):
+    said = [json.loads(ritz("run", "--dry-run", "--json", cwd=tmp_path).stdout) for _ in range(8)]
+    assert len({each["run"] for each in said}) > 1
+    assert said[0]["what"] == "biquadratic_dqd, 4 states by the referee"
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_of_a_network_that_is_not_trained_are_refused():
+    assert "add --network" in ritz("run", "--dry-run", "--set", "model.hidden_features=8").stderr
+
+
+def test_a_tolerance_that_is_missed_is_an_exit_code_of_1():
+    curved = ("--set", "potential.type=expression", "--set", "potential.expression=where(x**2+y**2<1,-20,0)")
+    done = ritz("reference", *curved, "--levels", 1, "--tolerance", "1e-13")
+    assert "NOT within the tolerance" in done.stdout
+    assert done.returncode == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from solved import solve
 
 from lior.errors import Stopped, UsageError
 from lior_ritz import config as configuration
@@ -11,7 +12,6 @@ from lior_ritz.runs import folder as rundir
 from lior_ritz.runs import session
 from lior_ritz.training import assembly
 from lior_ritz.training.document import Plateau
-from lior_ritz.training.solution import solve
 from lior_ritz.training.trainer import Trainer
 
 SMALL = ["model.hidden_features=8", "domain.nq=20", "solver.K=2", "solver.M=3"]
@@ -79,7 +79,7 @@ def test_cases_are_solved_between_their_bounds_and_never_below(name):
     overrides, wanted = CASES[name]
     found = solve(overrides=[*overrides, "training.lbfgs_refine.steps=150"])
     exact = found.referee.energies[:4]
-    noise = found.referee.errors[:4] + found.evaluation.quadrature_error + 1e-11
+    noise = found.referee.errors[:4] + found.network.evaluation.quadrature_error + 1e-11
     assert float(found.relative_errors.abs().max()) <= wanted
     if name in LEVELS:
         assert found.energies.tolist() == pytest.approx(LEVELS[name], rel=2 * wanted, abs=2 * wanted)
@@ -199,8 +199,8 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(name, tmp_path):
         except Stopped:
             continue
     assert torch.equal(whole.solution.energies, result.solution.energies)
-    for name, value in whole.solution.trainer.params.items():
-        assert torch.equal(value, result.solution.trainer.params[name])
+    for name, value in whole.solution.network.trainer.params.items():
+        assert torch.equal(value, result.solution.network.trainer.params[name])
     assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
 
 

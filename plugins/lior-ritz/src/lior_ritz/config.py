@@ -159,9 +159,12 @@ class SolverConfig:
         high=1024,
     )  # fmt: skip
     accuracy: float = option(
-        1e-3, help="relative miss of the referee's level above which a run warns and ends with 1", low=0,
-        high=1e6,
+        1e-3, help="relative error of a level above which a run warns and ends with 1: how far a network is "
+        "from the referee, or the referee's own error bar", low=0, high=1e6,
     )  # fmt: skip
+    network: bool = option(
+        False, help="train a network, and judge it by the referee; if not, the states are the referee's"
+    )
     head: str = option(
         "solved",
         help="the best outputs are worked out (solved), or M are learned",
@@ -335,7 +338,7 @@ def load(
     given.
     """
     found = resolve(
-        RitzConfig, layers=[each for layer in layers for each in document.adapted(layer)], env=env,
+        RitzConfig, layers=[document.adapted(layer) for layer in layers], env=env,
         prefix=PREFIX, overrides=overrides, recipes=CONFIGS, registry=registry,
     )  # fmt: skip
     problem(found.config)

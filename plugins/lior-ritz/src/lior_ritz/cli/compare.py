@@ -22,7 +22,8 @@ _HEAD = ["run", "problem", "largest error", "splitting", "bounds, meV", "steps",
 def compare(paths: tuple[Path, ...], as_json: bool) -> None:
     """Set runs and the referee side by side.
 
-    Errors are those of this moment's evaluation against the referee, not what the runs reported.
+    Errors of a network are those of this moment's evaluation against the referee, not what the run reported;
+    where there is none, the error is the referee's own bar.
     """
     import_torch()
     from lior_ritz.runs.folder import headline, open_run
@@ -30,7 +31,8 @@ def compare(paths: tuple[Path, ...], as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     for path in paths:
         solution, _ = open_run(path)
-        split = solution.splittings[0].relative_error if solution.splittings else None
+        net = solution.network
+        split = solution.splittings[0].relative_error if net and solution.splittings else None
         width = None
         if (lower := solution.bounds.lower) is not None:
             width = float((solution.bounds.upper - lower).max()) * solution.problem.units.E0_meV
@@ -39,7 +41,7 @@ def compare(paths: tuple[Path, ...], as_json: bool) -> None:
                 "run": str(path), "what": headline(solution.config), "E_meV": solution.energies_meV.tolist(),
                 "largest_relative_error": float(solution.relative_errors.abs().max()),
                 "splitting_relative_error": split, "bound_width_meV": width,
-                "steps": solution.trainer.progress.step, "processor_seconds": solution.seconds,
+                "steps": net.trainer.progress.step if net else 0, "processor_seconds": solution.seconds,
                 "referee": solution.referee.method, "referee_seconds": solution.referee.seconds,
             }
         )  # fmt: skip

@@ -56,10 +56,11 @@ def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
     from lior_ritz.runs.folder import open_run
 
     solution, _ = open_run(path, nq=nq)
+    net = solution.network
     if as_json:
         report = {
-            "run": str(path), "nq": solution.evaluation.nq, "levels": levels(solution),
-            "quadrature_error_E0": solution.evaluation.quadrature_error, "missed": list(solution.missed),
+            "run": str(path), "nq": net and net.evaluation.nq, "levels": levels(solution),
+            "quadrature_error_E0": net and net.evaluation.quadrature_error, "missed": list(solution.missed),
         }  # fmt: skip
         click.echo(json.dumps(report))
     else:

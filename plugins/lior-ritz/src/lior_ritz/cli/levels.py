@@ -10,9 +10,11 @@ import click
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
+    from lior_ritz.judge.reference import Reference
     from lior_ritz.judge.spin import Spins
     from lior_ritz.problem.units import Units
     from lior_ritz.training.solution import Solution
+    from lior_ritz.training.spaces import Trained
 
 _DIGITS = 12
 
@@ -25,11 +27,49 @@ def echo_levels(solution: Solution) -> None:
     from lior_ritz.judge.spin import spins
     from lior_ritz.reports.verdicts import judgement, verdicts
 
-    unit, bounds, missed = solution.problem.units.E0_meV, solution.bounds, solution.missed
-    if missed:
+    if solution.missed:
         click.echo(f"WARNING: {judgement(solution)}\n")
+    net, referee, count = solution.network, solution.referee, len(solution.energies)
+    if net:
+        _echo_trained(solution, net)
+    else:
+        echo_reference(referee, count, solution.problem.units)
+    if both := spins(solution.problem, referee, count):
+        echo_spins(both, solution.problem.units)
+    click.echo()
+    if solution.splittings:
+        click.echo(_splitting(solution))
+    click.echo("\n".join(verdicts(solution)))
+    if net:
+        click.echo(
+            f"{solution.seconds:.1f} processor seconds of training, {net.trainer.progress.step:,} steps; "
+            f"{solution.judging_seconds:.1f} of evaluation, bounds and referee; "
+            f"referee alone ({referee.method}): {referee.seconds:.3f}"
+        )
+    else:
+        click.echo(echoed_method(referee))
+
+
+def echo_reference(found: Reference, count: int, units: Units) -> None:
+    """Print the referee's levels with their error bars."""
+    pairs = list(zip(found.energies.tolist(), found.errors.tolist(), strict=True))[:count]
+    rows = [
+        [f"E{k}", f"{E * units.E0_meV:.9f}", f"{E:.10f}", f"{bar:.1e}"] for k, (E, bar) in enumerate(pairs)
+    ]
+    echo_table(["level", "meV", "E0", "error bar, E0"], rows)
+
+
+def echoed_method(found: Reference) -> str:
+    """How the referee solved it, in a line."""
+    said = "" if found.converged else "; NOT within the tolerance"
+    return f"{found.method}, {' x '.join(map(str, found.sizes))}, {found.seconds:.3f} processor seconds{said}"
+
+
+def _echo_trained(solution: Solution, net: Trained) -> None:
+    """The table of a network's levels."""
+    unit, bounds, missed = solution.problem.units.E0_meV, solution.bounds, solution.missed
     # Where two rules disagree, what they differ by is no bound for how far the finer one is off.
-    known = bounds.lower if solution.evaluation.sound else None
+    known = bounds.lower if net.evaluation.sound else None
     rows = []
     for k, energy in enumerate(solution.energies_meV.tolist()):
         lower, upper = None if known is None else float(known[k]) * unit, float(bounds.upper[k]) * unit
@@ -43,17 +83,6 @@ def echo_levels(solution: Solution) -> None:
         rows.append(row)
     head = ["level", *(["referee, meV", "network, meV"] if missed else ["meV"])]
     echo_table([*head, "true value, meV", "to the referee, meV", "relative"], rows)
-    if both := spins(solution.problem, solution.referee, len(solution.energies)):
-        echo_spins(both, solution.problem.units)
-    click.echo()
-    if solution.splittings:
-        click.echo(_splitting(solution))
-    click.echo("\n".join(verdicts(solution)))
-    click.echo(
-        f"{solution.seconds:.1f} processor seconds of training, {solution.trainer.progress.step:,} steps; "
-        f"{solution.judging_seconds:.1f} of evaluation, bounds and referee; "
-        f"referee alone ({solution.referee.method}): {solution.referee.seconds:.3f}"
-    )
 
 
 def echo_spins(found: Spins, units: Units) -> None:
@@ -78,6 +107,8 @@ def _splitting(solution: Solution) -> str:
     digits = max(6, decimals(high - low))
     said = f"splitting E1 - E0: {value:.{digits}f} µeV, true value {low:.{digits}f} to {high:.{digits}f}"
     error = first.relative_error
+    if solution.network is None:
+        return said + ("" if first.resolved else " (cannot be told from 0)")
     said += " (cannot be told from 0)" if error is None else f" (referee {exact:.{digits}f}, {error:+.1e})"
     if first.missed(solution.config.solver.accuracy):
         return f"WARNING: the network does not resolve it: {said}"

@@ -41,8 +41,9 @@ def drawn(
     run: Path, solution: Solution, history: list[dict[str, Any]], only: str | None = None
 ) -> tuple[dict[str, Picture], dict[str, str]]:
     """The pictures of a run, and why others were left out."""
-    from lior_ritz.reports.pictures import Source, chosen, picture
+    from lior_ritz.reports.pictures import Source, chosen, names_of, picture
 
     label = "".join(c if c.isprintable() else "?" for c in run.absolute().name)[:30]
+    names = names_of(solution) if only is None else chosen(only, len(solution.energies))
     source = Source(solution=solution, history=history, label=label)
-    return built(chosen(only, len(solution.energies)), lambda name: picture(name, source))
+    return built(names, lambda name: picture(name, source))

@@ -7,7 +7,6 @@ import json
 import click
 
 from lior_cli.options import RealNumber, WholeNumber
-from lior_cli.terminal import echo_table
 from lior_ritz.cli.options import config_options, json_option
 from lior_ritz.cli.threads import import_torch
 
@@ -17,7 +16,8 @@ from lior_ritz.cli.threads import import_torch
 @click.option("--levels", type=WholeNumber(1, 500), help="How many; solver.K if not given.")
 @click.option(
     "--method", default="auto", show_default=True,
-    type=click.Choice(["auto", "separable", "sine", "elements", "hermitian"]), help="Which method.",
+    type=click.Choice(["auto", "separable", "sine", "elements", "averaged", "hermitian"]),
+    help="Which method.",
 )  # fmt: skip
 @click.option(
     "--tolerance", type=RealNumber(1e-13, 1e-1), default=1e-9, show_default=True,
@@ -28,10 +28,14 @@ def reference(
     layers: tuple[str, ...], assignments: tuple[str, ...], levels: int | None, method: str, tolerance: float,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Solve a problem by classical methods, with error bars."""
+    """Solve a problem by classical methods, with error bars.
+
+    The exit code is 1 where an error bar is not within the tolerance.
+    """
     import_torch()
     from lior_ritz import config as configuration
-    from lior_ritz.cli.levels import echo_spins
+    from lior_ritz.cli.levels import echo_reference, echo_spins, echoed_method
+    from lior_ritz.judge import box
     from lior_ritz.judge import reference as referee
     from lior_ritz.judge.spin import spins
 
@@ -40,6 +44,7 @@ def reference(
     found = referee.solve(problem, levels or config.solver.K, method, tolerance)
     unit = problem.units.E0_meV
     both = spins(problem, found, levels or config.solver.K)
+    moves = box.moves(problem, found)
     pairs = list(zip(found.energies.tolist(), found.errors.tolist(), strict=True))
     if as_json:
         report = {
@@ -47,17 +52,16 @@ def reference(
             "seconds": found.seconds, "E0_meV": unit,
             "E_dimless": [energy for energy, _ in pairs], "E_meV": [energy * unit for energy, _ in pairs],
             "error_dimless": [error for _, error in pairs],
+            "box_moves_meV": None if moves is None else (moves * unit).tolist(),
             "spin": both and both.report(problem.units),
         }  # fmt: skip
         click.echo(json.dumps(report))
-        return
-    rows = [
-        [f"E{k}", f"{energy * unit:.9f}", f"{energy:.10f}", f"{error:.1e}"]
-        for k, (energy, error) in enumerate(pairs)
-    ]
-    echo_table(["level", "meV", "E0", "error bar, E0"], rows)
-    sizes = " x ".join(map(str, found.sizes))
-    said = "" if found.converged else "; NOT within the tolerance"
-    if both:
-        echo_spins(both, problem.units)
-    click.echo(f"\n{found.method}, {sizes}, {found.seconds:.3f} processor seconds{said}")
+    else:
+        echo_reference(found, len(pairs), problem.units)
+        if both:
+            echo_spins(both, problem.units)
+        click.echo(f"\n{echoed_method(found)}")
+        if walls := box.warning(problem, found, len(pairs)):
+            click.echo(walls)
+    if not found.converged:
+        click.get_current_context().exit(1)

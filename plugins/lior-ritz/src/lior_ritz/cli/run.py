@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shlex
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.errors import Interrupted, Stopped
+from lior.errors import Interrupted, Stopped, UsageError
 from lior.events import hookimpl
 from lior_cli.interrupts import Stop
 from lior_cli.options import RunPath
@@ -20,10 +21,21 @@ from lior_ritz.cli.options import config_options, json_option, quiet_option
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
+    from lior.config.resolving import Resolved
     from lior_ritz.config import RitzConfig
     from lior_ritz.runs.session import Solved
 
 _RUNS = Path("runs")
+_NETWORK = "solver.network"
+_ADJECTIVES = (
+    "amber", "brave", "calm", "clever", "crisp", "eager", "fair", "gentle", "keen", "lively", "lucky",
+    "mellow", "nimble", "patient", "quick", "quiet", "sunny", "swift", "tidy", "wise",
+)  # fmt: skip
+_ANIMALS = (
+    "badger", "bison", "crane", "dolphin", "falcon", "ferret", "gecko", "heron", "ibex", "lemur", "lynx",
+    "marten", "newt", "otter", "owl", "panda", "puffin", "robin", "seal", "wren",
+)  # fmt: skip
+"""Names of runs."""
 _plots_option = click.option("--plots", is_flag=True, help="Draw the pictures as well, into RUN/plots.")
 
 
@@ -48,31 +60,72 @@ class SolverProgress(Progress):
 
 @click.command()
 @config_options
+@click.option("--network", is_flag=True, help="Train a network, and judge it by the referee.")
+@click.option("--dry-run", is_flag=True, help="Print what would be solved, and into which folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory for the run, new or empty.")
 @_plots_option
 @quiet_option
 @json_option
 def run(
-    layers: tuple[str, ...], assignments: tuple[str, ...], out: Path | None, plots: bool, quiet: bool,
-    as_json: bool,
+    layers: tuple[str, ...], assignments: tuple[str, ...], network: bool, dry_run: bool, out: Path | None,
+    plots: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Solve a problem; without arguments the default double dot.
+    """Solve a problem by the referee; without arguments the default double dot.
 
-    The energies are printed in meV with bounds from both sides and their distance to the referee's,
-    and the run directory gets reports, arrays and checkpoints; `lior ritz plot`, or --plots, draws its
-    pictures. Where the network misses the referee by more than its error bar and solver.accuracy, the
-    referee's levels come first, with a warning, and the exit code is 1.
+    The energies are printed in meV with error bars, and the run directory gets reports and arrays;
+    `lior ritz plot`, or --plots, draws its pictures. Where an error bar is larger than solver.accuracy,
+    relatively, there is a warning, and the exit code is 1.
+
+    With --network a neural network is trained as well, which takes seconds: its energies have bounds
+    from both sides and their distance to the referee's, and the directory has its checkpoints. Where it
+    misses the referee by more than its error bar and solver.accuracy, the referee's levels come first, with
+    a warning, and the exit code is 1.
     """
     import_torch()
     from lior_ritz import config as configuration
     from lior_ritz.runs import session
 
-    config = configuration.load(layers, assignments).config
-    out = out or _RUNS / f"ritz-{config.potential.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    asked = [f"{_NETWORK}=true"] if network else []
+    resolved = configuration.load(layers, [*assignments, *asked])
+    config = resolved.config
+    if not config.solver.network:
+        _refuse_unread(assignments)
+    out = out or _free(_RUNS)
+    if dry_run:
+        _echo_plan(resolved, out, as_json=as_json)
+        return
     _driven(
         lambda progress, stop: session.run(config, out, callbacks=[progress, stop], stop=stop),
         out, plots=plots, quiet=quiet, as_json=as_json,
     )  # fmt: skip
+
+
+def _refuse_unread(assignments: tuple[str, ...]) -> None:
+    """Refuse what is set for a network that is not trained."""
+    for key in (text.partition("=")[0].strip() for text in assignments):
+        if key.startswith(("model.", "training.")):
+            raise UsageError(f"--set {key}: of the network, which is not trained; add --network")
+
+
+def _free(folder: Path) -> Path:
+    """A name of two words that no run has."""
+    while (path := folder / f"{secrets.choice(_ADJECTIVES)}-{secrets.choice(_ANIMALS)}").exists():
+        if all((folder / f"{a}-{b}").exists() for a in _ADJECTIVES for b in _ANIMALS):
+            return folder / f"{path.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return path
+
+
+def _echo_plan(resolved: Resolved[RitzConfig], out: Path, *, as_json: bool) -> None:
+    """What a run would be, and where."""
+    from lior.config.resolving import to_toml, values
+    from lior_ritz.runs.folder import headline
+
+    what = headline(resolved.config)
+    if as_json:
+        changed = values(resolved.config, changed=True)
+        click.echo(json.dumps({"run": str(out), "what": what, "changed": changed}))
+        return
+    click.echo(f"{what}, into {out}\n{to_toml(resolved.config, changed=True)}".rstrip())
 
 
 @click.command()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
 import torch
 from torch import Tensor
 
@@ -18,28 +17,6 @@ GRIDS = (64, 96, 128, 192)
 """Points on each axis of the repulsion's grid that are tried in turn."""
 
 
-def widened(solution: Solution, basis: int) -> Solution:
-    """The same network with more basis functions: a solved head takes as many as its trial space has.
-
-    Raises ``UsageError`` when there are not so many.
-    """
-    trainer = solution.trainer
-    if trainer.ansatz.heads is not None:
-        outputs = sum(trainer.ansatz.heads)
-        if basis > outputs:
-            raise UsageError(
-                f"{basis} orbitals: the trained head has {outputs} outputs; take fewer, or a solved head"
-            )
-    evaluator = attrs.evolve(trainer.evaluator, basis=basis, limits=None)
-    found = evaluator(solution.evaluation.params, solution.evaluation.nq, final=True)
-    if len(found.head.sectors) < basis:
-        raise UsageError(
-            f"{basis} orbitals: the trial space has {len(found.head.sectors)} functions; take fewer, or "
-            "raise model.hidden_features"
-        )
-    return attrs.evolve(solution, evaluation=found)
-
-
 def orbitals(solution: Solution, count: int, grid: int | None = None) -> Orbitals:
     """The ``count`` lowest one-electron states in the run's trial space, on a uniform grid.
 
@@ -50,7 +27,7 @@ def orbitals(solution: Solution, count: int, grid: int | None = None) -> Orbital
     :data:`GRIDS` that will do if not given.
     """
     require_plane(solution.problem)
-    wide = widened(solution, count)
+    wide = solution.widened(count)
     overlap, hamiltonian = wide.matrices
 
     def lowest(values: Tensor, hx: float, hy: float, x_first: float) -> Orbitals:

@@ -17,7 +17,7 @@ import torch
 
 from lior.errors import MissingPackage, RunError, UsageError
 from lior_ritz.electrons.coulomb import Array, pair_table
-from lior_ritz.electrons.exchange import on_grid, require_plane, widened
+from lior_ritz.electrons.exchange import on_grid, require_plane
 from lior_ritz.electrons.interaction import Orbitals
 from lior_ritz.judge.evaluation import ritz
 from lior_ritz.problem import AXES, devices
@@ -48,7 +48,7 @@ def export(
     problem.require_plain("an export")
     if problem.dim not in _POINTS:
         raise UsageError(f"domain.dim = {problem.dim}: exported are states of 1 to {max(_POINTS)} dimensions")
-    sampler = Sampler(solution=widened(solution, count))
+    sampler = Sampler(solution=solution.widened(count))
     rule, meV, nm = sampler.rule, units.E0_meV, units.L0_nm
     levels, vectors = ritz(*sampler.solution.matrices)
     basis = vectors[:, :count].T @ sampler.basis(rule.points)

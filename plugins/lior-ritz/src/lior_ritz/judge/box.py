@@ -20,6 +20,7 @@ SHARE = 0.1
 """By how much of its half-widths the box is made larger."""
 NOTED = 1e-3
 """Moves of a level, relative to itself, from which on the box is said to be part of the answer."""
+_SHOWN = 4
 _NODES = {1: 1, 2: 240, 3: 40, 4: 12}
 """Along each axis of a wall, by dimension of the box."""
 
@@ -64,12 +65,22 @@ def _wall(problem: Problem, axis: int, sign: float) -> tuple[Tensor, Tensor]:
     )
 
 
-def noted(problem: Problem, found: Reference) -> list[tuple[int, float]]:
-    """The levels that the box moves by more than :data:`NOTED` of themselves, or of the lowest level of an
-    empty box where that is larger, with how far, in ``E0``."""
+def noted(problem: Problem, found: Reference, count: int) -> list[tuple[int, float]]:
+    """Those of the lowest ``count`` levels that the box moves by more than :data:`NOTED` of themselves, or of
+    the lowest level of an empty box where that is larger, with how far, in ``E0``."""
     by = moves(problem, found)
     if by is None:
         return []
     least = sum((np.pi / (2 * half)) ** 2 for half in problem.half_widths)
     limits = NOTED * found.energies.abs().clamp_min(least)
-    return [(int(k), float(by[k])) for k in (by.abs() > limits).nonzero().flatten()]
+    return [(int(k), float(by[k])) for k in (by.abs() > limits)[:count].nonzero().flatten()]
+
+
+def warning(problem: Problem, found: Reference, count: int) -> str:
+    """The same as a line for a reader; empty when there is none."""
+    shown = [f"E{k} by about {by * problem.units.E0_meV:+.2g} meV" for k, by in noted(problem, found, count)]
+    if not shown:
+        return ""
+    moved = ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
+    said = f"WARNING: the box is part of the answer: a tenth larger, it would move {moved}"
+    return f"{said}; make it larger (domain.X, ...)"

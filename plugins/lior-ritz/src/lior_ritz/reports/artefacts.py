@@ -23,6 +23,7 @@ from lior.errors import RunError
 from lior.files import replacing
 from lior.runs import files
 from lior.runs import folder as runfolder
+from lior_ritz.config import RitzConfig
 from lior_ritz.judge.spin import spins
 from lior_ritz.problem import AXES
 from lior_ritz.reports import pictures
@@ -31,6 +32,8 @@ from lior_ritz.reports.samples import Sampler, Slice, grid_size, slices
 from lior_ritz.reports.verdicts import FOCUS, History, focus_range, verdicts
 from lior_ritz.training import assembly
 from lior_ritz.training.solution import Solution
+from lior_ritz.training.spaces import Trained
+from lior_ritz.training.trainer import Trainer
 
 RESULTS, ARRAYS = "results.json", "arrays"
 FORMAT = 2
@@ -38,12 +41,13 @@ Report: TypeAlias = "dict[str, Any]"
 Arrays: TypeAlias = "dict[str, tuple[NDArray[Any], str]]"
 """Name -> the array, and what it is: float64, or complex128 of states in a magnetic field."""
 _NO_LOWER = "residuals bound nothing here"
+_OWN = "the levels are the referee's own; see its bars"
 _NO_METRICS = "no metrics of training are at hand"
 _WHY = {
     "levels.lower_E0": _NO_LOWER,
     "levels.lower_meV": _NO_LOWER,
     "levels.residual": _NO_LOWER,
-    "splittings.relative_error": "the referee cannot tell the splitting from 0",
+    "splittings.relative_error": "the referee cannot tell the splitting from 0, or it is the referee's own",
     "training.best_checkpoint": "this run keeps no such checkpoint",
     "training.final_checkpoint": "this run keeps no such checkpoint",
     "training.best": "there was no evaluation during training",
@@ -55,6 +59,9 @@ _WHY = {
     "nodal_domains": "they are counted in one and two dimensions, of real states",
     "problem.terms.spin.g_effective": "no two levels are the pair of this orbital",
     "problem": "not given",
+    "levels.error": _OWN,
+    "training": "no network was trained",
+    "quadrature": "no network was trained",
 }
 """How the path of a number begins, without places in lists -> why it is not known."""
 
@@ -123,7 +130,7 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
     unit, referee = problem.units.E0_meV, solution.referee
     diagonal = (overlap := solution.matrices[0]).diagonal().real
     psi = grids[0].shaped(sampler.states(grids[0].points))
-    points, used = len(sampler.rule.points), len(grids[0].places[0])
+    used = len(grids[0].places[0])
     return {
         "format": FORMAT,
         "program": f"lior-ritz {version('lior-ritz')}",
@@ -137,7 +144,8 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
             {
                 "between": [k, k + 1], "E0": each.value, "meV": each.value * unit,
                 "referee_E0": each.referee, "lower_E0": each.lower, "upper_E0": each.upper,
-                "relative_error": each.relative_error, "missed": each.missed(solution.config.solver.accuracy),
+                "relative_error": each.relative_error if solution.network else None,
+                "missed": each.missed(solution.config.solver.accuracy),
             }
             for k, each in enumerate(solution.splittings)
         ],
@@ -145,17 +153,17 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
             "method": referee.method, "sizes": list(referee.sizes), "converged": referee.converged,
             "seconds": referee.seconds, "E_E0": referee.energies.tolist(), "bars_E0": referee.errors.tolist(),
         },
-        "training": _training(solution, history, folder),
-        "quadrature": _quadrature(solution, history),
+        "training": (net := solution.network) and _training(solution, net.trainer, history, folder),
+        "quadrature": net and _quadrature(solution.config, net, history),
         "observables": sampler.measured.report(problem.units) | {
-            "rule": f"Gauss-Legendre, {round(points ** (1 / problem.dim))} nodes on each axis"
+            "rule": f"Gauss-Legendre, {len(sampler.rule.points):,} nodes"
         },
         "nodal_domains": nodal_domains(psi).tolist() if problem.dim <= 2 and not psi.is_complex() else None,
         "basis": {
             "S_max_abs_offdiag": float((overlap - diagonal.diag()).abs().max()),
             "S_min_diag": float(diagonal.min()), "S_max_diag": float(diagonal.max()),
         },
-        "plots": {name: f"{name}.png" for name in pictures.names(len(solution.energies))},
+        "plots": {name: f"{name}.png" for name in pictures.names_of(solution)},
         "potential_range": _range(sampler, grids),
         "arrays": {name: {"shape": list(a.shape), "what": what} for name, (a, what) in made.items()},
         "grid": f"uniform with both edges, {used} points on each axis"
@@ -177,8 +185,8 @@ def levels(solution: Solution) -> list[Report]:
             "residual": None if bounds.residuals is None else float(bounds.residuals[k]),
         }
         for name, value in (
-            ("E", energy), ("referee", exact), ("bar", bar), ("error", energy - exact), ("lower", lower),
-            ("upper", upper),
+            ("E", energy), ("referee", exact), ("bar", bar), ("lower", lower), ("upper", upper),
+            ("error", energy - exact if solution.network else None),
         ):  # fmt: skip
             row |= {f"{name}_E0": value, f"{name}_meV": None if value is None else value * unit}
         rows.append(row)
@@ -209,9 +217,9 @@ def _terms(solution: Solution) -> Report:
     return found
 
 
-def _training(solution: Solution, history: History, folder: Path) -> Report:
+def _training(solution: Solution, trainer: Trainer, history: History, folder: Path) -> Report:
     """What was done, how long it took, what was best and where it is kept."""
-    config, trainer = solution.config, solution.trainer
+    config = solution.config
     best, drops, schedule = trainer.best, trainer.progress.drops, config.training.lr_schedule
     first = any(phase.name == "adam" for phase in trainer.phases)
     rates = [line["lr"] for line in history if line.get("phase") == "adam" and line.get("lr") is not None]
@@ -242,13 +250,13 @@ def _tensors(folder: Path, name: str) -> list[Path]:
     return [place for place in places if place.is_file()]
 
 
-def _quadrature(solution: Solution, history: History) -> Report:
+def _quadrature(config: RitzConfig, net: Trained, history: History) -> Report:
     """The nodes of training, and how they were judged."""
-    progress, found = solution.trainer.progress, solution.evaluation
+    progress, found = net.trainer.progress, net.evaluation
     seen = [line["quadrature_fault"] for line in history if line.get("quadrature_fault") is not None]
     points = [line["num_points"] for line in history if "num_points" in line]
     return {
-        "sampling_mode": assembly.sampling_mode(solution.config),
+        "sampling_mode": assembly.sampling_mode(config),
         "nq_first": progress.refinements[0]["nq_prev"] if progress.refinements else progress.nq,
         "nq_last": progress.nq,
         "num_points": points[-1] if points else None,
@@ -260,10 +268,10 @@ def _quadrature(solution: Solution, history: History) -> Report:
             for line in history
             if "quadrature_mismatch" in line
         ],
-        "mismatch_tolerance": solution.config.training.guard.tolerance,
+        "mismatch_tolerance": config.training.guard.tolerance,
         "refinements": progress.refinements,
         "largest_fault": max(seen, default=None),
-        "fault_tolerance": assembly.fault_limit(solution.config),
+        "fault_tolerance": assembly.fault_limit(config),
         "note": progress.note,
     }
 

@@ -60,7 +60,7 @@ class Source:
         """The same, as far as the states are expected to reach: never on the edge itself, where a state that
         is 0 there has the sign of a rounding error."""
         problem = self.solution.problem
-        small = attrs.evolve(problem, half_widths=self.solution.trainer.extent.reach)
+        small = attrs.evolve(problem, half_widths=self.solution.extent.reach)
         return slices(small, _ALONG if problem.dim == 1 else _ACROSS)
 
     @cached_property
@@ -111,6 +111,12 @@ def names(states: int = 4) -> tuple[str, ...]:
     for name in _PICTURES:
         found += [f"{name}_{k}" for k in range(states)] if name in _OF_STATES else [name]
     return tuple(found)
+
+
+def names_of(solution: Solution) -> tuple[str, ...]:
+    """The names of the pictures that a run has numbers for; those of training are of a network."""
+    every = names(len(solution.energies))
+    return every if solution.network else tuple(name for name in every if name not in _OF_TRAINING)
 
 
 def chosen(only: str | None, states: int) -> tuple[str, ...]:
@@ -399,6 +405,11 @@ _METRICS = {
 """Name -> title, label, unit, whether the axis is always logarithmic, and numbers of the metrics."""
 _OF_STATES = ("density_state", "psi_state", "slice_y0_state")
 """Made once for each state, whose number, from 0, follows the name with ``_`` before it."""
+_OF_TRAINING = (
+    "bounds", "overlap_S_heatmap", "training_losses", "training_eigsum", "training_conditioning",
+    "training_step_time", "training_energies", "training_dashboard", "convergence",
+)  # fmt: skip
+"""Of a network; a run by the referee has no numbers for them."""
 _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
     "potential_map_full": ("potential in the whole box", partial(_map, focus=False)),
     "potential_map_focus": ("potential where the states are", partial(_map, focus=True)),

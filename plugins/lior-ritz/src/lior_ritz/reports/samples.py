@@ -14,14 +14,12 @@ import torch
 from torch import Tensor
 
 from lior_ritz.problem import AXES, Problem
-from lior_ritz.problem.quadrature import Rule, whole_rule
+from lior_ritz.problem.quadrature import Rule
 from lior_ritz.reports.observables import States, fix_signs
 from lior_ritz.training.solution import Solution
 
 _FEWEST = 64
 """Fewest points on each axis of the grid of the arrays, or structure between them would be missed."""
-_MOST = {1: 1000, 2: 200, 3: 48, 4: 20}
-"""Most nodes on each axis of the rule that observables are integrated with, by dimension."""
 _BATCH = 16384
 """Points at which the network is evaluated at once."""
 
@@ -88,10 +86,8 @@ class Sampler:
 
     @cached_property
     def rule(self) -> Rule:
-        """The rule that observables are integrated with, which no state was worked out on."""
-        size = min(self.solution.evaluation.nq, _MOST[self.problem.dim])
-        problem, stretch = self.problem, self.solution.trainer.evaluator.stretch
-        return whole_rule(problem.half_widths, [size] * problem.dim, stretch)
+        """The rule that observables are integrated with."""
+        return self.solution.space.rule
 
     @cached_property
     def _jet(self) -> Tensor:
@@ -130,10 +126,9 @@ class Sampler:
         forces = torch.zeros_like(rule.points)
         if energy.requires_grad:  # that of an empty box does not depend on the place
             [forces] = torch.autograd.grad(energy.sum(), points)
-        size = round(len(rule.points) ** (1 / dim))
-        grid, plain = jet[0].reshape(-1, *[size] * dim), self.problem.terms.plain
+        plain, turns = self.problem.terms.plain, 1 - 2 * torch.eye(dim, dtype=torch.float64)
         return States(
             energies=self.solution.energies, psi=jet[0], weights=rule.weights, points=rule.points,
             gradients=jet[1:].permute(1, 2, 0) if plain else None, potential=energy.detach(), forces=forces,
-            mirrored={axis: grid.flip(1 + axis).reshape(len(grid), -1) for axis in range(dim)},
+            mirrored={axis: self.states(rule.points * turns[axis]) for axis in range(dim)},
         )  # fmt: skip

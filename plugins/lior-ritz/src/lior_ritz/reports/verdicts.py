@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor
 
+from lior_ritz.judge import box
 from lior_ritz.training.solution import Solution
 
 History: TypeAlias = "Sequence[Mapping[str, Any]]"
@@ -18,16 +19,19 @@ FOCUS = 4.0
 
 
 def verdicts(solution: Solution) -> list[str]:
-    """What there is to say of the quadrature, of the levels beside the referee's, and of training."""
-    progress, referee = solution.trainer.progress, solution.referee
-    error, nq = solution.evaluation.quadrature_error, solution.evaluation.nq
+    """What there is to say of the levels beside the referee's, and of a network's quadrature and training."""
+    net, referee = solution.network, solution.referee
+    walls = box.warning(solution.problem, referee, len(solution.energies))
+    if net is None:
+        return [judgement(solution), *([walls] if walls else [])]
+    progress, error, nq = net.trainer.progress, net.evaluation.quadrature_error, net.evaluation.nq
     on = f"on two rules that training has not seen, with up to {nq} nodes on each axis"
-    if solution.evaluation.sound:
+    if net.evaluation.sound:
         said = [f"quadrature sound: energies {on}, agree to {error:.1e} E0"]
     else:
         more = "raise domain.eval_nq or lower model.first_omega_0"
         said = [f"WARNING: quadrature NOT sound: energies {on}, differ by {error:.1e} E0; {more}"]
-    said.append(judgement(solution))
+    said += [judgement(solution), *([walls] if walls else [])]
     noise = float(referee.errors[: len(solution.energies)].max()) + error
     if float(solution.errors.min()) < -noise:
         said.append("WARNING: a level lies below the referee's by more than both errors; do not use this run")
@@ -42,8 +46,13 @@ def verdicts(solution: Solution) -> list[str]:
 
 
 def judgement(solution: Solution) -> str:
-    """What the referee says of the network's levels."""
-    accuracy = solution.config.solver.accuracy
+    """What the referee says of the levels."""
+    accuracy, referee = solution.config.solver.accuracy, solution.referee
+    if solution.network is None:
+        bar = float(solution.relative_errors.max())
+        said = f"levels by the referee ({referee.method}), off by no more than {bar:.1e}, relatively"
+        more = f"; allowed {accuracy:g}: see its error bars" if solution.missed else ""
+        return said + ("" if referee.converged else "; NOT within its tolerance") + more
     if not solution.missed:
         return f"levels within {accuracy:g}, relatively, of the referee's"
     names = ", ".join(f"E{k}" for k in solution.missed)

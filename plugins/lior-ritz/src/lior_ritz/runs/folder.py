@@ -5,7 +5,7 @@
     config.toml, config.json   the resolved configuration; running it again gives the same energies
     run_meta.json              who, when, where, with which versions, and how it ended
     logs/                      metrics.jsonl, a line a step; train.log, what happened in words
-    checkpoints/               a folder for each: model_best, model_final and, until the end, training
+    checkpoints/               of a network, a folder each: model_best, model_final; until the end, training
     results.json, arrays/, plots/  see the README; a run that failed has logs/error_traceback.txt
     lock                       held by the process that changes the run
 """
@@ -26,16 +26,16 @@ import attrs
 import torch
 
 from lior.config.resolving import to_table, to_toml
-from lior.errors import RunError
+from lior.errors import RunError, UsageError
 from lior.plugins.trust import opening
 from lior.runs import bundle, files
 from lior.runs import folder as runfolder
 from lior.runs.folder import CONFIG, RunFolder
-from lior.runs.loop import LoopState
+from lior.runs.loop import START, LoopState
 from lior.runs.telemetry import Telemetry
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
-from lior_ritz.training.solution import Solution, finished
+from lior_ritz.training.solution import Solution, finished, judged
 from lior_ritz.training.trainer import Trainer
 
 FORMAT = bundle.Format(program="lior-ritz", version=2)
@@ -44,6 +44,8 @@ _META, _METRICS, _LOG, _TRACEBACK = (
 )  # fmt: skip
 FAMILY, SWEEP = "family", "sweep.json"
 """In the directories of a family and of a sweep."""
+COMPLETED = "completed"
+_FINISHED = "the run is finished, there is nothing to go on with"
 _REMARKS = {
     "loss_total": "loss", "loss_eigsum": "sum of energies", "grad_norm": "gradient", "lr": "rate",
     "eval_eigsum": "on finer nodes", "quadrature_mismatch": "relative difference", "nq": "nq",
@@ -69,8 +71,9 @@ class RitzRun:
         return cls(RunFolder.create(path, contents), config, meta)
 
     @classmethod
-    def reopen(cls, path: Path) -> tuple[RitzRun, Trainer, LoopState, float]:
-        """A run that was stopped, with its trainer and its loop as they were, and its processor seconds.
+    def reopen(cls, path: Path) -> tuple[RitzRun, Trainer | None, LoopState, float]:
+        """A run that was stopped, with its trainer, if it has one, its loop as they were, and its processor
+        seconds.
 
         Raises ``RunError`` when it is no run, another process has it, it is finished, or its checkpoints are
         damaged.
@@ -78,10 +81,14 @@ class RitzRun:
         _check(path)
         folder = RunFolder.open(path)
         try:
-            (trainer, manifest), folder.newest = _newest(path)
+            meta, config = _meta(path), _config(path)
+            if not _has_network(path, config):
+                if meta["status"] == COMPLETED:
+                    raise RunError(f"{path}: {_FINISHED}")
+                return cls(folder, config, meta), None, START, 0.0
+            (trainer, manifest), folder.newest = _newest(path, config)
             if manifest["finished"]:
-                raise RunError(f"{path}: the run is finished, there is nothing to go on with")
-            meta = json.loads((path / _META).read_text(encoding="utf-8"))
+                raise RunError(f"{path}: {_FINISHED}")
             with bundle.misfits_as_run_errors(path, program=FORMAT.program):
                 state = LoopState(**manifest["loop"])
             return cls(folder, trainer.config, meta), trainer, state, manifest["seconds"]
@@ -137,14 +144,25 @@ class RitzRun:
 def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[str, Any]]]:
     """A finished run's solution, worked out anew from its best parameters, and its metrics, a dict a line.
 
-    Raises ``RunError`` when it is no run, unfinished or damaged.
+    Raises ``RunError`` when it is no run, unfinished or damaged; ``UsageError`` when there is no network that
+    ``nq`` could be of.
 
     ``nq``: nodes on each axis of the coarser of the two rules; those of the run if not given.
     """
     _check(path)
-    (trainer, manifest), _ = _newest(path)
+    config = _config(path)
+    unfinished = RunError(f"{path}: the run did not finish; `lior ritz resume {path}` goes on with it")
+    if not _has_network(path, config):
+        if nq is not None:
+            raise UsageError(
+                f"{path}: nq is of a network's states, and those of this run are the referee's; leave it out"
+            )
+        if _meta(path)["status"] != COMPLETED:
+            raise unfinished
+        return judged(config), []
+    (trainer, manifest), _ = _newest(path, config)
     if not manifest["finished"]:
-        raise RunError(f"{path}: the run did not finish; `lior ritz resume {path}` goes on with it")
+        raise unfinished
     if nq is not None and trainer.best is not None:
         trainer.best.size = nq
     return finished(trainer, manifest["seconds"]), list(metrics(path))
@@ -173,13 +191,31 @@ def metrics(path: Path) -> Iterator[dict[str, Any]]:
 def headline(config: RitzConfig) -> str:
     """A run in one line."""
     solver = config.solver
+    if not solver.network:
+        return f"{config.potential.name}, {solver.K} states by the referee"
     return f"{config.potential.name}, {solver.K} states of {solver.M} functions, seed {config.training.seed}"
 
 
-def _newest(path: Path) -> tuple[tuple[Trainer, dict[str, Any]], Path]:
-    """The trainer of the newest checkpoint that verifies."""
+def _config(path: Path) -> RitzConfig:
     with opening(path):
-        config = configuration.load([path / CONFIG], env={}).config
+        return configuration.load([path / CONFIG], env={}).config
+
+
+def _meta(path: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads((path / _META).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path / _META}: cannot be read ({error}); solve the problem again") from None
+    return dict(meta)
+
+
+def _has_network(path: Path, config: RitzConfig) -> bool:
+    """Runs that are older than ``solver.network`` have checkpoints and do not say so."""
+    return config.solver.network or bool(runfolder.listed(path))
+
+
+def _newest(path: Path, config: RitzConfig) -> tuple[tuple[Trainer, dict[str, Any]], Path]:
+    """The trainer of the newest checkpoint that verifies."""
 
     def load(place: Path) -> tuple[Trainer, dict[str, Any]]:
         manifest, groups = bundle.read(place, format=FORMAT)

@@ -17,7 +17,7 @@ from lior_ritz.config import RitzConfig
 from lior_ritz.reports import artefacts
 from lior_ritz.runs import folder as rundir
 from lior_ritz.runs.folder import RitzRun
-from lior_ritz.training.solution import Solution, finished
+from lior_ritz.training.solution import Solution, finished, judged
 from lior_ritz.training.trainer import Phase, Trainer
 
 _UNITS = {"adam": "first-order steps", "lbfgs": "quasi-Newton iterations"}
@@ -83,12 +83,13 @@ class _Training(Loop[_PhaseStage]):
     """The loop over the phases of a trainer, with its checkpoints."""
 
     kept: RitzRun
-    trainer: Trainer
+    trainer: Trainer | None
     begin: float
     """Seconds on the processor's clock at which the run began."""
 
     def write(self, state: LoopState, stage: _PhaseStage | None) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint, of a network that is trained."""
+        assert self.trainer is not None
         numbers = {"seconds": self.begin + time.process_time(), "loop": attrs.asdict(state)}
         self.kept.save(self.trainer, numbers, finished=False)
 
@@ -108,7 +109,7 @@ def run(
     ``callbacks``: objects with methods of :class:`lior.events.Events`. ``stop``: asked after every step; when
     it returns true, a checkpoint is written and ``Stopped`` raised.
     """
-    trainer = Trainer(config, configuration.problem(config))
+    trainer = Trainer(config, configuration.problem(config)) if config.solver.network else None
     return _kept(RitzRun.create(out, config), trainer, callbacks, stop)
 
 
@@ -123,12 +124,12 @@ def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], b
 
 
 def _kept(
-    kept: RitzRun, trainer: Trainer, callbacks: Iterable[object], stop: Callable[[], bool],
+    kept: RitzRun, trainer: Trainer | None, callbacks: Iterable[object], stop: Callable[[], bool],
     state: LoopState = START, spent: float = 0.0,
 ) -> Solved:  # fmt: skip
-    """Train, and note in the directory how the run ended; ``spent`` processor seconds came before."""
+    """Solve, and note in the directory how the run ended; ``spent`` processor seconds came before."""
     try:
-        return _trained(kept, trainer, callbacks, stop, state, spent - time.process_time())
+        return _solved(kept, trainer, callbacks, stop, state, spent - time.process_time())
     except Stopped:
         kept.end("stopped")
         raise
@@ -140,28 +141,32 @@ def _kept(
         kept.close()
 
 
-def _trained(
-    kept: RitzRun, trainer: Trainer, callbacks: Iterable[object], stop: Callable[[], bool],
+def _solved(
+    kept: RitzRun, trainer: Trainer | None, callbacks: Iterable[object], stop: Callable[[], bool],
     state: LoopState, begin: float,
 ) -> Solved:  # fmt: skip
-    """Train to the end, and write the results; the processor's clock and ``begin`` are the run's."""
-
+    """Train to the end if there is a network, and write the results; the processor's clock and ``begin`` are
+    the run's."""
     loop = _Training(
         kept=kept, trainer=trainer, begin=begin, folder=kept.folder, command="lior ritz resume",
         telemetry=kept.telemetry(state), callbacks=callbacks, stop=stop,
         interval=kept.config.training.checkpoint.seconds, clock=Stopwatch(state), step=state.step,
     )  # fmt: skip
     loop.hook.lior_train_start(config=kept.config, run=kept.path)
-    phases = range(len(trainer.phases))
-    stages = [_PhaseStage(trainer=trainer, index=index, progress=loop.progress) for index in phases]
-    loop.run(stages, trainer.progress.phase)
-    loop.hook.lior_train_stage(stage="report", message="bounds, referee, reports and arrays")
-    solution = finished(trainer, begin + time.process_time())
-    with loop.reported():
-        kept.save(trainer, {"seconds": solution.seconds}, finished=True)
+    if trainer:
+        phases = range(len(trainer.phases))
+        stages = [_PhaseStage(trainer=trainer, index=index, progress=loop.progress) for index in phases]
+        loop.run(stages, trainer.progress.phase)
+    loop.hook.lior_train_stage(stage="report", message="referee, bounds, reports and arrays")
+    if trainer:
+        solution = finished(trainer, begin + time.process_time())
+        with loop.reported():
+            kept.save(trainer, {"seconds": solution.seconds}, finished=True)
+    else:
+        solution = judged(kept.config)
     history = list(rundir.metrics(kept.path))
     summary = artefacts.write(solution, kept.path, run_id=kept.meta["run_id"], history=history)
     solved = Solved(solution=solution, summary=summary)
-    kept.end("completed")
+    kept.end(rundir.COMPLETED)
     loop.hook.lior_train_end(result=solved)
     return solved

@@ -1,7 +1,7 @@
 """What is kept of the solver that came first, and of the document about it, beside what does better here.
 
-Its files, as they are: what such a file does not say was as the recipe ``document`` has it, so it is laid
-over that; and that program merged every file over one table of defaults, so that its files may carry keys of
+Its files: what such a file does not say is as by default here; the recipe ``document``, laid under it, has
+that program's own defaults. It merged every file over one table of these, so that its files may carry keys of
 a potential that they do not use, and write out what is derived: what it did not read is left out. Its
 options: the learning rate that falls on a plateau, the penalty on the overlap, and training nodes that are
 drawn at random."""
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 _LEAST = 1e-8
 """Eigenvalues of the overlap below this are penalised."""
-_DEFAULTS = "document"
-"""The recipe with what that program did when a file did not say."""
 _DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
 """What it wrote into the configuration of a run, and never read."""
 _OURS = frozenset({
@@ -50,8 +48,8 @@ _DOT = ("param_mode", "a", "delta", "c4", "c2y", "hbar_omega_x_meV", "hbar_omega
 """Options of the double dot, which it did not read for a gaussian."""
 
 
-def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[Any]:
-    """The layers that stand for one: an old file on the defaults that it was written for.
+def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> Any:
+    """The layer that stands for one: of an old file what that program read of it.
 
     A JSON file that names a potential or a key that the first solver did not have, such as the
     ``config.json`` of a run, is taken as it is.
@@ -59,14 +57,18 @@ def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> list[A
     Raises ``ConfigError`` when it is a JSON file that cannot be read.
     """
     if isinstance(layer, Mapping | Labelled) or not str(layer).lower().endswith(".json"):
-        return [layer]
+        return layer
     table = read(layer, "")
     if _is_ours(table):
-        return [layer]
-    for name, read_by_it in (("potential", _without_stale), ("physics", _without_label)):
+        return layer
+    for name, read_by_it in (
+        ("potential", _without_stale),
+        ("physics", _without_label),
+        ("model", _with_sines),
+    ):
         if isinstance(section := table.get(name), dict):
             table[name] = read_by_it(section)
-    return [_DEFAULTS, Labelled(table, f"file {layer}")]
+    return Labelled(table, f"file {layer}")
 
 
 def _is_ours(table: Mapping[str, Any]) -> bool:
@@ -92,6 +94,12 @@ def _without_label(physics: dict[str, Any]) -> dict[str, Any]:
     """The name of a material was any text, and only the mass counted."""
     named = physics.get("m_eff") is not None and physics.get("material") not in MATERIALS
     return {key: value for key, value in physics.items() if key != "material" or not named}
+
+
+def _with_sines(model: dict[str, Any]) -> dict[str, Any]:
+    """All its networks were of sines; frequencies are of those."""
+    named = "first_omega_0" in model or "hidden_omega_0" in model
+    return {"activation": "sine"} | model if named else model
 
 
 # --- options ---

@@ -9,22 +9,22 @@ from os import PathLike
 from typing import Any
 
 import attrs
-import torch
 from torch import Tensor
 
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.judge import reference
 from lior_ritz.judge.bounds import Bounds, Splitting, bounds, splittings
-from lior_ritz.judge.evaluation import Evaluation, basis_values, ritz
+from lior_ritz.judge.evaluation import ritz
 from lior_ritz.judge.reference import Reference
-from lior_ritz.network.states import Nodes, alike, form
 from lior_ritz.problem import Problem
-from lior_ritz.problem.quadrature import Rule
+from lior_ritz.problem.extent import Extent, estimate
+from lior_ritz.training.spaces import Classical, Space, Trained
 from lior_ritz.training.trainer import Trainer
 
 _MORE = 2
 """Levels beyond the wanted ones that the referee is asked for."""
+_NO_RESIDUALS = "the states are the referee's, and no network was trained: bounds are its error bars"
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -32,26 +32,32 @@ class Solution:
     """What a run found."""
 
     config: RitzConfig
-    trainer: Trainer
-    evaluation: Evaluation
-    """Of the best parameters, on quadrature rules that training has not seen."""
+    problem: Problem
+    """What was solved."""
+    space: Space
+    """What the states are made of."""
     bounds: Bounds
     referee: Reference
     """The K lowest levels, and a few more, by a classical method."""
     seconds: float
-    """Processor seconds of training."""
+    """Processor seconds of training; 0 without a network."""
     judging_seconds: float
     """Of the evaluation, the bounds and the referee."""
 
     @property
-    def problem(self) -> Problem:
-        """What was solved."""
-        return self.trainer.problem
+    def network(self) -> Trained | None:
+        """The network and its evaluation; ``None`` where the states are the referee's."""
+        return self.space if isinstance(self.space, Trained) else None
+
+    @cached_property
+    def extent(self) -> Extent:
+        """How far the states are expected to reach."""
+        return estimate(self.problem, self.config.solver.K)
 
     @property
     def energies(self) -> Tensor:
-        """The K levels in ``E0``, float64; from above."""
-        return self.evaluation.energies.cpu()
+        """The K levels in ``E0``, float64; a network's are from above."""
+        return self.space.energies
 
     @property
     def energies_meV(self) -> Tensor:
@@ -64,42 +70,41 @@ class Solution:
         return self.energies - self.referee.energies[: len(self.energies)]
 
     @property
+    def _sizes(self) -> Tensor:
+        """What errors are relative to: the levels, but at least 1 ``E0``, where levels are near zero."""
+        return self.referee.energies[: len(self.energies)].abs().clamp_min(1.0)
+
+    @property
     def relative_errors(self) -> Tensor:
-        """:attr:`errors` as shares of the levels, but at least of 1 ``E0``, where levels are near zero."""
-        return self.errors / self.referee.energies[: len(self.energies)].abs().clamp_min(1.0)
+        """:attr:`errors` of a network, and the referee's own error bars without one, as shares of the levels,
+        but at least of 1 ``E0``, where levels are near zero."""
+        own = self.errors if self.network else self.referee.errors[: len(self.energies)]
+        return own / self._sizes
 
     @property
     def missed(self) -> tuple[int, ...]:
-        """Levels that are farther from the referee's than its error bar and ``solver.accuracy`` allow."""
-        size = self.referee.energies[: len(self.energies)].abs().clamp_min(1.0)
-        allowed = self.referee.errors[: len(self.energies)] + self.config.solver.accuracy * size
-        return tuple((self.errors.abs() > allowed).nonzero().flatten().tolist())
+        """Levels that are farther from the referee's than its error bar and ``solver.accuracy`` allow;
+        without a network, those whose error bar is larger than this accuracy."""
+        allowed = self.config.solver.accuracy * self._sizes
+        bars = self.referee.errors[: len(self.energies)]
+        bad = self.errors.abs() > allowed + bars if self.network else bars > allowed
+        return tuple(bad.nonzero().flatten().tolist())
 
     @property
     def splittings(self) -> tuple[Splitting, ...]:
         """The differences of successive levels, with bounds of their own."""
-        lower = self.bounds.lower if self.evaluation.sound else None
+        net = self.network
+        lower = self.bounds.lower if net and net.evaluation.sound else None
         return splittings(self.energies, self.bounds.upper, lower, self.referee)
 
     def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
         """The M basis functions at ``points``, ``[N, d]``: values ``[M, N]``, or ``[1 + order·d, M, N]``."""
-        points = points.to(self.evaluation.nodes.rule.points)
-        nodes = Nodes(Rule(points, torch.ones_like(points[:, 0])), torch.zeros_like(points[:, 0]))
-        with torch.no_grad():
-            jet = basis_values(
-                self.trainer.ansatz, self.evaluation.params, self.evaluation.head, nodes, order=max(order, 1)
-            )
-        found = jet.transpose(1, 2).cpu()
-        return found if order else found[0]
+        return self.space.basis(points, order=order)
 
-    @cached_property
+    @property
     def matrices(self) -> tuple[Tensor, Tensor]:
-        """Overlap and Hamiltonian of the basis, ``[M, M]`` float64, on the finer independent rule."""
-        found, ansatz = self.evaluation, self.trainer.ansatz
-        with torch.no_grad():
-            jet = basis_values(ansatz, found.params, found.head, found.nodes)
-            overlap, hamiltonian = form(jet, found.nodes, self.problem.dim, alike(found.head.sectors))
-        return overlap.cpu(), hamiltonian.cpu()
+        """Overlap and Hamiltonian of the basis, ``[M, M]`` float64."""
+        return self.space.matrices
 
     def coefficients(self) -> Tensor:
         """The K states in terms of the basis, ``[M, K]``, with the largest coefficient positive."""
@@ -111,22 +116,28 @@ class Solution:
         """The K states at ``points``, of norm 1 in the box: ``[K, N]``, or ``[1 + order·d, K, N]``."""
         return self.coefficients().T @ self.basis(points, order=order)
 
+    def widened(self, count: int) -> Solution:
+        """With ``count`` basis functions or more; raises ``UsageError`` when there are not so many."""
+        return attrs.evolve(self, space=self.space.widened(count))
+
 
 def solve(
     *layers: str | PathLike[str] | Mapping[str, Any] | RitzConfig, overrides: Iterable[str] = (),
     watch: Callable[[Trainer], None] = lambda trainer: None,
 ) -> Solution:  # fmt: skip
-    """Train a network on a problem, in memory.
+    """Solve a problem in memory: by the referee, or with ``solver.network`` by training a network.
 
     Raises ``ConfigError`` with all that is wrong with the configuration.
 
     ``layers``: tables, files or shipped recipes, the lowest first, or one resolved configuration; none solves
-    the default double dot. ``overrides``: ``"key=value"``. ``watch``: called after every step; what it raises
-    ends training.
+    the default double dot. ``overrides``: ``"key=value"``. ``watch``: called after every step of training;
+    what it raises ends it.
     """
     config = next((each for each in layers if isinstance(each, RitzConfig)), None)
     if config is None:
         config = configuration.load(layers, overrides, env={}).config  # type: ignore[arg-type]
+    if not config.solver.network:
+        return judged(config)
     begin = time.process_time()
     trainer = Trainer(config, configuration.problem(config))
     while trainer.phase is not None:
@@ -135,6 +146,21 @@ def solve(
             trainer.check()
         watch(trainer)
     return finished(trainer, time.process_time() - begin)
+
+
+def judged(config: RitzConfig) -> Solution:
+    """The solution of the referee alone; raises ``UsageError`` when the problem cannot be solved."""
+    begin = time.process_time()
+    problem, count = configuration.problem(config), config.solver.K
+    referee = reference.solve(problem, count + _MORE)
+    energies, bars = referee.energies[:count], referee.errors[:count]
+    known = Bounds(
+        upper=energies + bars, lower=energies - bars, residuals=None, beyond=None, why=_NO_RESIDUALS
+    )
+    return Solution(
+        config=config, problem=problem, space=Classical(problem=problem, referee=referee, count=count),
+        bounds=known, referee=referee, seconds=0.0, judging_seconds=time.process_time() - begin,
+    )  # fmt: skip
 
 
 def finished(trainer: Trainer, seconds: float) -> Solution:
@@ -147,6 +173,6 @@ def finished(trainer: Trainer, seconds: float) -> Solution:
     referee = reference.solve(trainer.problem, len(found.energies) + _MORE)
     known = bounds(trainer.ansatz, found, referee)
     return Solution(
-        config=trainer.config, trainer=trainer, evaluation=found, bounds=known, referee=referee,
-        seconds=seconds, judging_seconds=time.process_time() - begin,
+        config=trainer.config, problem=trainer.problem, space=Trained(trainer=trainer, evaluation=found),
+        bounds=known, referee=referee, seconds=seconds, judging_seconds=time.process_time() - begin,
     )  # fmt: skip

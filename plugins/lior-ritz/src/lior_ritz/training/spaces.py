@@ -1,0 +1,140 @@
+"""The functions that a run's states are made of: a trained network's, or the referee's own states."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Protocol
+
+import attrs
+import torch
+from torch import Tensor
+
+from lior.errors import UsageError
+from lior_ritz.judge import reference
+from lior_ritz.judge.evaluation import Evaluation, basis_values
+from lior_ritz.judge.reference import Reference
+from lior_ritz.judge.reference.measuring import sizes
+from lior_ritz.network.states import Nodes, alike, form
+from lior_ritz.problem import Problem
+from lior_ritz.problem.quadrature import Rule, whole_rule
+from lior_ritz.training.trainer import Trainer
+
+_MOST = {1: 1000, 2: 200, 3: 48, 4: 20}
+"""Most nodes on each axis of a rule for products of states, by dimension."""
+
+
+class Space(Protocol):
+    """M functions, and what the lowest states in them are."""
+
+    @property
+    def energies(self) -> Tensor:
+        """The K levels in ``E0``, float64."""
+
+    @property
+    def rule(self) -> Rule:
+        """A rule of the whole box for products of the functions."""
+
+    @property
+    def matrices(self) -> tuple[Tensor, Tensor]:
+        """Overlap and Hamiltonian, ``[M, M]``."""
+
+    def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
+        """The functions at ``points [N, d]``: ``[M, N]``, or with derivatives ``[1 + order·d, M, N]``."""
+
+    def widened(self, count: int) -> Space:
+        """One with ``count`` functions or more; raises ``UsageError`` when there are not so many."""
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class Trained:
+    """The space of a trained network."""
+
+    trainer: Trainer
+    evaluation: Evaluation
+    """Of the best parameters, on quadrature rules that training has not seen."""
+
+    @property
+    def energies(self) -> Tensor:
+        """From above."""
+        return self.evaluation.energies.cpu()
+
+    @property
+    def rule(self) -> Rule:
+        """As fine as the evaluation's."""
+        problem = self.trainer.problem
+        size = min(self.evaluation.nq, _MOST[problem.dim])
+        return whole_rule(problem.half_widths, [size] * problem.dim, self.trainer.evaluator.stretch)
+
+    @cached_property
+    def matrices(self) -> tuple[Tensor, Tensor]:
+        """On the finer independent rule, float64."""
+        found, ansatz = self.evaluation, self.trainer.ansatz
+        with torch.no_grad():
+            jet = basis_values(ansatz, found.params, found.head, found.nodes)
+            pairs = alike(found.head.sectors)
+            overlap, hamiltonian = form(jet, found.nodes, self.trainer.problem.dim, pairs)
+        return overlap.cpu(), hamiltonian.cpu()
+
+    def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
+        """See :class:`Space`; ``order`` up to 2."""
+        points = points.to(self.evaluation.nodes.rule.points)
+        nodes = Nodes(Rule(points, torch.ones_like(points[:, 0])), torch.zeros_like(points[:, 0]))
+        with torch.no_grad():
+            found = self.evaluation
+            jet = basis_values(self.trainer.ansatz, found.params, found.head, nodes, order=max(order, 1))
+        values = jet.transpose(1, 2).cpu()
+        return values if order else values[0]
+
+    def widened(self, count: int) -> Trained:
+        """The same network: a solved head takes as many functions as its trial space has."""
+        trainer = self.trainer
+        if trainer.ansatz.heads is not None and count > (outputs := sum(trainer.ansatz.heads)):
+            raise UsageError(
+                f"{count} orbitals: the trained head has {outputs} outputs; take fewer, or a solved head"
+            )
+        evaluator = attrs.evolve(trainer.evaluator, basis=count, limits=None)
+        found = evaluator(self.evaluation.params, self.evaluation.nq, final=True)
+        if (there := len(found.head.sectors)) < count:
+            raise UsageError(
+                f"{count} orbitals: the trial space has {there} functions; take fewer, or raise "
+                "model.hidden_features"
+            )
+        return attrs.evolve(self, evaluation=found)
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class Classical:
+    """The space of the referee's states, which are their own eigenfunctions."""
+
+    problem: Problem
+    referee: Reference
+    count: int
+    """K."""
+
+    @property
+    def energies(self) -> Tensor:
+        """The referee's."""
+        return self.referee.energies[: self.count]
+
+    @property
+    def rule(self) -> Rule:
+        """The referee's, with edges on the jumps of V, or a rule that resolves its functions."""
+        most = _MOST[self.problem.dim]
+        nodes = [min(most, size) for size in sizes(self.problem, self.referee)]
+        return self.referee.rule or whole_rule(self.problem.half_widths, nodes)
+
+    @property
+    def matrices(self) -> tuple[Tensor, Tensor]:
+        """1 and the levels."""
+        kind = self.referee.functions(torch.zeros(1, self.problem.dim, dtype=torch.float64)).dtype
+        one = torch.eye(len(self.referee.energies), dtype=kind)
+        return one, one * self.referee.energies
+
+    def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
+        """See :class:`Space`; ``order`` up to 1."""
+        values = self.referee.functions(points)
+        return torch.cat([values[None], self.referee.slopes(points)]) if order else values
+
+    def widened(self, count: int) -> Classical:
+        """More states of the referee."""
+        return attrs.evolve(self, referee=reference.solve(self.problem, max(count, self.count)))
