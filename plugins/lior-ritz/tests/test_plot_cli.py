@@ -19,7 +19,11 @@ pytest.importorskip("matplotlib")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "dot"
-    changes = {"model": {"hidden_features": 8}, "solver": {"K": 2, "M": 3}, "domain": {"nq": 20}}
+    changes = {
+        "model": {"hidden_features": 8},
+        "solver": {"K": 2, "M": 3, "network": True},
+        "domain": {"nq": 20},
+    }
     quick = {"training": {"steps": 5, "lbfgs_refine": {"steps": 5}}}
     session.run(configuration.load([changes, quick], env={}).config, path)
     return path
