@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,8 +117,6 @@ def test_every_kind_of_colours_is_corrected(tmp_path, given_lens, mode):
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sixteen_bits_stay(tmp_path, given_lens, suffix, channels):
-    if suffix == "tif":
-        pytest.importorskip("tifffile")
     deep = (grid().astype(np.uint16) * 257)[..., :channels].squeeze()
     deep[100:, 100:] += 1
     cv2.imwrite(str(tmp_path / f"a.{suffix}"), deep)
@@ -133,7 +135,7 @@ def test_a_pixel_and_a_stripe_are_left_alone(tmp_path):
     done = lens("correct", source, tmp_path / "out", "--model", "none")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("left alone: ") == 2
-    assert (images.read(tmp_path / "out" / "pixel.png").pixels == SMALL[:1, :1]).all()
+    assert (tmp_path / "out" / "pixel.png").read_bytes() == (source / "pixel.png").read_bytes()
 
 
 def test_what_does_not_fit_into_memory_gets_its_line(tmp_path, monkeypatch):
@@ -167,7 +169,115 @@ def test_originals_are_never_written_over(tmp_path, given_lens):
             done = lens("correct", source, out, "--lens", given_lens, "--replace")
             assert done.returncode == 2, (source, out)
             assert "original" in done.stderr
+    (tmp_path / "out").mkdir()
+    os.link(tmp_path / "a.png", tmp_path / "out" / "a.png")
+    done = lens("correct", tmp_path / "a.png", tmp_path / "out", "--lens", given_lens, "--replace")
+    assert done.returncode == 1
+    assert "is an original" in done.stderr
     assert (images.read(tmp_path / "a.png").pixels == SMALL).all()
+
+
+@pytest.mark.parametrize(
+    ("sources", "out", "results"),
+    [
+        (["a.jpg"], "fixed.jpg", ["fixed.jpg"]),  # beside the original
+        (["a.jpg"], "deep/er/fixed.jpg", ["deep/er/fixed.jpg"]),
+        (["a.jpg"], "out", ["out/a.jpg"]),
+        (["a.jpg"], "out.v2/", ["out.v2/a.jpg"]),
+        (["a.jpg"], "sub", ["sub/a.jpg"]),  # a folder that is there
+        (["a.jpg"], "a.png", ["a.png"]),  # another kind of file
+        (["sub"], "out", ["out/b.png", "out/deeper/a.jpg"]),
+        (["sub"], "sub/out", ["sub/out/b.png", "sub/out/deeper/a.jpg"]),
+        (["a.jpg", "sub/b.png"], "out", ["out/a.jpg", "out/b.png"]),
+        (["sub", "a.jpg", "other"], "out", [
+            "out/a.jpg", "out/other/a.jpg", "out/sub/b.png", "out/sub/deeper/a.jpg"]),
+    ],
+)  # fmt: skip
+def test_results_are_where_they_are_expected(tmp_path, given_lens, sources, out, results):
+    for name in ("a.jpg", "sub/b.png", "sub/deeper/a.jpg", "other/a.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(grid()).save(tmp_path / name)
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    done = lens("correct", *sources, out, "--lens", given_lens, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    after = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    assert sorted(str(path.relative_to(tmp_path)) for path in after) == results
+    for path in after:
+        assert f" -> {path.relative_to(tmp_path)}: corrected: " in done.stdout
+        with Image.open(path) as image:
+            assert image.format == {".jpg": "JPEG", ".png": "PNG"}[path.suffix]
+    again = lens("correct", *sources, out, "--lens", given_lens, cwd=tmp_path)
+    assert again.returncode == 1
+    assert again.stderr.count("--replace") == len(results)
+
+
+@pytest.mark.parametrize(
+    ("sources", "out", "said"),
+    [
+        (["a.png"], "fixed.gif", "are not written"),
+        (["a.png"], "fixed.txt", "a new folder of that name is fixed.txt/"),
+        (["a.png", "sub"], "fixed.png", "give a folder"),
+        (["sub"], "a.png", "give a folder"),
+        (["sub", "a.png"], ".", "originals are in there"),
+    ],
+)
+def test_an_out_that_cannot_be_meant_is_said_before_the_work(tmp_path, given_lens, sources, out, said):
+    (tmp_path / "sub").mkdir()
+    for name in ("a.png", "sub/b.png"):
+        Image.fromarray(SMALL).save(tmp_path / name)
+    done = lens("correct", *sources, out, "--lens", given_lens, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not done.stdout
+
+
+def test_every_file_of_a_folder_gets_its_line(tmp_path, given_lens):
+    source = tmp_path / "in"
+    (source / "results").mkdir(parents=True)
+    picture = Image.fromarray(grid())
+    for name in ("a.ppm", "b.jpg", "still.gif", "still.png"):
+        picture.save(source / name)
+    picture.save(source / "without", "JPEG")
+    picture.save(source / "wrong.png", "JPEG")
+    for name in ("notes.txt", "phone.heic", ".hidden", "results/old.jpg"):
+        (source / name).write_text("something")
+    (source / "link.jpg").symlink_to("nowhere")
+    (source / "folder").symlink_to(tmp_path)
+    os.mkfifo(source / "pipe.jpg")
+    done = lens("correct", source, source / "results", "--lens", given_lens, "--json")
+    assert done.returncode == 1
+    said = {Path(each["path"]).name: each for each in map(json.loads, done.stdout.splitlines())}
+    failed = {"phone.heic", "link.jpg", "pipe.jpg"}
+    skipped = {"notes.txt", ".hidden", "folder", "results"}
+    assert {name for name, each in said.items() if each["status"] == "failed"} == failed
+    assert {name for name, each in said.items() if each["status"] == "skipped"} == skipped
+    assert "HEIC is not read" in said["phone.heic"]["words"]
+    results = {name: Path(each["out"]).name for name, each in said.items() if each["out"]}
+    assert results == {
+        "a.ppm": "a.ppm", "b.jpg": "b.jpg", "still.gif": "still-gif.png", "still.png": "still.png",
+        "without": "without.jpg", "wrong.png": "wrong.jpg",
+    }  # fmt: skip
+    assert not done.stderr
+    again = lens("correct", source, source / "results", "--lens", given_lens, "--replace")
+    assert again.stderr.endswith("13 files: 6 corrected, 4 skipped, 3 failed\n")
+    assert len((again.stdout + again.stderr).splitlines()) == 14
+
+
+def test_what_is_left_alone_is_copied_byte_by_byte(tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    picture = Image.fromarray(grid())
+    (tmp_path / "identity.json").write_text('{"k1": 0}')
+    for name in ("a.jpg", "b.png", "c.tif", "d.gif", "e.webp", "f.ppm"):
+        picture.save(source / name)
+    done = lens("correct", source, tmp_path / "out", "--lens", tmp_path / "identity.json")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("left alone: ") == done.stdout.count("; copied\n") == 6
+    for path in source.iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+    none = lens("correct", source, tmp_path / "none", "--lens", tmp_path / "identity.json", "--no-copy")
+    assert none.stdout.count("; not copied\n") == 6
+    assert not list((tmp_path / "none").iterdir())
 
 
 @pytest.mark.parametrize("source", ["missing", "."])
@@ -210,6 +320,53 @@ def test_a_lens_for_lensfun_is_read_again(tmp_path):
     (tmp_path / "a.xml").write_text(profiles.to_lensfun(made, size, focal=24))
     again = profiles.read_lens(tmp_path / "a.xml", size)
     assert lenses.endpoint_error(made, again, size) < 0.2
+
+
+def taken(path, picture, *, focal, lens="Some 24-70"):
+    """A photograph with the EXIF of a camera."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Maker", "Camera"
+    more = exif.get_ifd(0x8769)
+    more[0x920A], more[0xA405], more[0xA434] = focal, round(focal * 1.5), lens
+    Image.fromarray(picture).save(path, exif=exif)
+
+
+def test_what_was_judged_of_a_camera_is_a_profile(tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    for number, (k1, focal) in enumerate([(-0.1, 24.0), (-0.1, 24.0), (0.06, 70.0)]):
+        taken(source / f"{number}.png", grid(k1=k1), focal=focal)
+    out = tmp_path / "camera.xml"
+    done = lens("correct", source, tmp_path / "out", "--model", "none", "--profile-out", out)
+    assert done.returncode == 0, done.stderr
+    assert "Maker Camera Some 24-70, 24 mm: from 2 photographs" in done.stderr
+    size = Size(width=480, height=320)
+    for focal, k1 in ((24.0, -0.1), (70.0, 0.06)):
+        found = profiles.read_lens(out, size, focal=focal)
+        assert lenses.endpoint_error(found, Lens.brown(k1=k1), size) < 1
+    again = lens("correct", source, tmp_path / "again", "--lens", out)
+    assert again.stdout.count(f"corrected: lens of {out}") == 3
+    assert "leave the one" in lens("lens", out, "--size", "480x320").stderr
+    lensfunpy = pytest.importorskip("lensfunpy")
+    own = lensfunpy.Database(xml=out.read_text(), load_common=False, load_bundled=False).lenses[0]
+    modifier = lensfunpy.Modifier(own, 1.5, 480, 320)
+    modifier.initialize(24.0, 8.0, scale=1.0)
+    there = profiles._measured(modifier, size)
+    assert lenses.endpoint_error(there, profiles.read_lens(out, size, focal=24.0), size) < 0.2
+
+
+def test_a_profile_needs_a_focal_length_and_says_where_photographs_differ(tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    Image.fromarray(grid(k1=-0.1)).save(source / "a.png")
+    Image.fromarray(grid(k1=0.06)).save(source / "b.png")
+    common = "correct", source, tmp_path / "out", "--model", "none", "--replace", "--profile-out"
+    done = lens(*common, tmp_path / "lens.xml")
+    assert done.returncode == 2
+    assert "focal length" in done.stderr
+    done = lens(*common, tmp_path / "lens.json")
+    assert "they differ" in done.stderr
+    assert profiles.read_lens(tmp_path / "lens.json").radial[0] == 1
 
 
 def test_a_profile_by_exif_is_lensfuns_own_map(tmp_path):
@@ -291,10 +448,22 @@ def test_a_lens_is_calibrated_with_chessboards(tmp_path):
     assert lens("lens", tmp_path, "--board", "5x4").returncode == 1
 
 
-def test_sheets_of_before_and_after_are_written(tmp_path, given_lens):
-    Image.fromarray(grid()).save(tmp_path / "a.png")
-    done = lens(
-        "correct", tmp_path / "a.png", tmp_path / "out", "--lens", given_lens, "--sheets", tmp_path / "sheets"
-    )
+def test_a_page_shows_before_and_after_and_needs_nothing_else(tmp_path):
+    source = tmp_path / "<in>"
+    source.mkdir()
+    Image.fromarray(grid(k1=-0.1)).save(source / "bent.png")
+    Image.fromarray(grid(k1=0.0)).save(source / "straight.png")
+    (source / "notes.txt").write_text("no picture")
+    page = tmp_path / "page.html"
+    done = lens("correct", source, tmp_path / "out", "--model", "none", "--page", page)
     assert done.returncode == 0, done.stderr
-    assert images.read(tmp_path / "sheets" / "a.png.png").pixels.shape[1] > 1000
+    text = page.read_text()
+    assert [text.count(each) for each in ('type="range"', "data:image/jpeg", "<in>", "&lt;in&gt;/notes")] == [
+        1, 4, 0, 1,
+    ]  # fmt: skip
+    assert "http" not in text
+    shown = [base64.b64decode(each) for each in re.findall(r'base64,([^"]+)', text)]
+    before, _, after, _ = (np.asarray(Image.open(io.BytesIO(each))) for each in shown)
+    assert before.shape == after.shape
+    assert lines.straightness(lines.arcs(after)) < 0.5
+    assert lens("correct", source, tmp_path / "out", "--replace", "--page", source).returncode == 2

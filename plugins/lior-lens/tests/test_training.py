@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import types
+from pathlib import Path
 
 import attrs
 import numpy as np
@@ -13,12 +14,13 @@ import torch
 from commands import lens as lens_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors.torch import save_file
 
-from lior.errors import ConfigError, RunError, Stopped, UsageError
+from lior.errors import ConfigError, DataError, RunError, Stopped, UsageError
 from lior.runs import bundle, folder
 from lior_lens import config as configuration
-from lior_lens import losses, network, runs, training
+from lior_lens import losses, network, pairs, runs, training
 from lior_lens.external import Batch
 from lior_lens.geometry import Lens, Size
 
@@ -44,6 +46,9 @@ def tiny(*layers, **changes):
         (["optimiser.lr=1"], "Did you mean 'optimizer'"),
         (["loss.flow_tv_weight=0.1"], "is for a flow"),
         (["data.loader_module=mine"], "give a picture loss a weight"),
+        (["data.pairs=a.csv"], "give a picture loss a weight"),
+        (["data.pairs=a.csv", "data.loader_module=mine"], "exclude one another"),
+        (["proxy.fullres_images=3"], "needs data.pairs"),
         (["train.best_metric_name=score"], "needs proxy.module"),
         (["model.residual_hidden_dim=12"], "multiple of 8"),
         (["model.param_bounds.k1=[0.1,0.2]"], "must have 0"),
@@ -346,3 +351,127 @@ def test_training_by_command_packages_and_describes(tmp_path):
     assert "--init-from none" in second.stderr
     assert lens_command("resume", tmp_path / "run").returncode == 1
     assert lens_command("train", *sets, "--out", tmp_path / "run").returncode == 1
+
+
+# --- pairs ---
+
+
+def pair_table(folder, shoots, *, each=2, size=(96, 64)):
+    """Pairs of noise, ``each`` of a shoot, as the original's files are named."""
+    rng = np.random.default_rng(0)
+    for shoot in range(shoots):
+        for number in range(each):
+            for kind in ("original", "generated"):
+                pixels = rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
+                Image.fromarray(pixels).save(folder / f"room{shoot}_g{number}_{kind}.png")
+    done = lens_command("split", folder, folder / "pairs.csv", "--share", 0.3)
+    assert done.returncode == 0, done.stderr
+    return folder / "pairs.csv"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=30), st.integers(0, 9), st.floats(0.01, 0.9))
+def test_a_shoot_is_never_on_both_sides(groups, seed, share):
+    made = [
+        pairs.Pair(name=str(i), input=Path(), target=None, group=str(group)) for i, group in enumerate(groups)
+    ]
+    if len(set(groups)) == 1:
+        with pytest.raises(DataError, match="1 shoot cannot be split"):
+            pairs.split(made, share=share, seed=seed)
+        return
+    found = pairs.split(made, share=share, seed=seed)
+    assert len({(pair.group, pair.split) for pair in found}) == len(set(groups))
+    assert {pair.split for pair in found} == {"train", "val"}
+    assert pairs.split(found[::-1], share=0.5, seed=seed + 1) == found[::-1]
+
+
+def test_the_name_tells_the_shoot():
+    uuid = "0f8fad5b-d9cb-469f-a165-70867728950e"
+    assert pairs.group_of(f"{uuid}_3_g12") == pairs.group_of(f"{uuid.upper()}_7") == uuid
+    assert pairs.group_of("room_g1") == pairs.group_of("room_g22") == "room"
+    assert pairs.group_of("room_big") == "room_big"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("id,input_path\n", "no column 'image_id'"), ("image_id,input_path\n", "no pair"),
+        ("image_id,input_path\na,none.png\n", "line 2: .*none.png: no such file"),
+        ("image_id,input_path\na,x.csv\na,x.csv\n", "line 3: 'a' is there twice"),
+        ("image_id,input_path,split\na,x.csv,test\n", "allowed are train and val"),
+    ],
+)  # fmt: skip
+def test_a_wrong_table_is_refused_with_its_line(tmp_path, text, said):
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        pairs.read(tmp_path / "x.csv")
+
+
+def test_pairs_train_resume_validate_only_and_are_scored_whole(tmp_path):
+    table = pair_table(tmp_path, 4)
+    config = tiny(
+        "stage2_hybrid", "pairs", data__pairs=table, proxy__fullres_images=1, data__batch_size=2,
+        train__max_val_steps=1, train__epochs=2,
+    )  # fmt: skip
+    batches = pairs.Paired.of(config)
+    one, other = batches.train(7), batches.train(7)
+    assert torch.equal(one.images, other.images)
+    assert torch.equal(one.targets, other.targets)
+    assert not torch.equal(one.images, batches.train(8).images)
+    whole, target = next(batches.whole(1))
+    assert whole.shape == target.shape == (64, 96, 3)
+    runs.run(config, tmp_path / "whole")
+    asked = iter([False, False, True])
+    with pytest.raises(Stopped):
+        runs.run(config, tmp_path / "run", stop=lambda: next(asked))
+    best = runs.resume(tmp_path / "run").best
+    lines = [json.loads(each) for each in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["val_warp_safety_safe"] == 1
+    assert lines[0]["det_min"] <= lines[0]["det_p01"] <= lines[0]["det_mean"]
+    assert lines[0]["param_delta_residual_head"] > 0 == lines[0]["param_delta_backbone"]  # frozen at first
+    assert lines[-1]["param_delta_backbone"] > 0
+    assert "residual_to_param_disp_ratio" in lines[0]
+    assert "timing_forward_ms" in lines[0]
+    before = sorted(tmp_path.rglob("*"))
+    done = lens_command("train", "--validate-only", "--init-from", tmp_path / "run", "--json")
+    assert json.loads(done.stdout)["validation"]["val_fullres_score"] == pytest.approx(best, abs=1e-6)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert runs.Model.open(tmp_path / "whole").config == config
+    assert lens_command("train", "--validate-only").returncode == 2
+
+
+def test_colours_have_imagenets_statistics_where_the_weights_are_pretrained(tmp_path):
+    save_file(network.ResNet(3, "resnet34").state_dict(), tmp_path / "w.safetensors")
+    made = attrs.evolve(tiny("resnet34").model, pretrained_backbone=str(tmp_path / "w.safetensors"))
+    net = network.LensNetwork(made).eval()
+    (tmp_path / "w.safetensors").unlink()
+    seen = []
+    net.backbone.conv1.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    mean = torch.tensor(network.IMAGENET[0])[:, None, None]
+    net((mean + torch.tensor(network.IMAGENET[1])[:, None, None]).expand(3, 64, 64)[None])
+    assert torch.allclose(seen[0][0, :3], torch.ones(3, 64, 64), atol=1e-5)
+    again = network.LensNetwork(made, fresh=False)  # its file is no longer needed
+    again.load_state_dict(net.state_dict())
+
+
+def test_a_submission_is_checked_before_it_is_zipped(tmp_path):
+    table = pair_table(tmp_path, 2, each=1)
+    out = tmp_path / "out"
+    out.mkdir()
+    for pair in pairs.read(table):
+        Image.open(pair.target).save(out / f"{pair.name}.png")
+    assert lens_command("package", out, tmp_path / "a.zip", "--pairs", table).returncode == 0
+    assert lens_command("score", out, table).returncode == 0
+    Image.new("RGB", (96, 60)).save(out / "room0_g0.png")
+    (out / "room1_g0.png").rename(out / "other.png")
+    done = lens_command(
+        "package", out, tmp_path / "b.zip", "--pairs", table, "--report", tmp_path / "qa.json"
+    )
+    assert done.returncode == 2
+    assert not (tmp_path / "b.zip").exists()
+    assert json.loads((tmp_path / "qa.json").read_text())["faults"] == {
+        "room0_g0": "96x60 pixels, its input has 96x64", "room1_g0": "no picture",
+        "other": "not in the table",
+    }  # fmt: skip
+    assert lens_command("score", out, table).returncode == 2
+    assert lens_command("package", out, tmp_path / "b.zip", "--pairs", table, "--force").returncode == 0

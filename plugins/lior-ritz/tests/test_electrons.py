@@ -106,7 +106,7 @@ class TestExchange:
         found = two_electrons(double_dot(k=2, n=40), UNITS.repulsion)
         assert found.exchange < 0
         assert found.flags == (TOO_FEW, WRONG_SIGN, ONE_SIZE)
-        assert math.isnan(found.truncation_error)
+        assert all(map(math.isnan, found.exchange_limit))
 
     def test_few_orbitals_are_flagged(self):
         found = two_electrons(double_dot(k=4, n=40), UNITS.repulsion)
@@ -114,10 +114,12 @@ class TestExchange:
         assert two_electrons(double_dot(k=10, n=40), UNITS.repulsion).flags == (MOVES,)
 
     @pytest.mark.parametrize("k", [20, 28, 36])
-    def test_truncation_error_is_of_the_right_size(self, k):
-        limit = 3.77  # the tail through 28 .. 80 orbitals
+    def test_the_limit_is_within_its_error(self, k):
+        known = 3.77  # the tail through 28 .. 80 orbitals
         found = two_electrons(double_dot(k=k, n=40), UNITS.repulsion)
-        assert 0.5 < found.truncation_error * UEV / (limit - found.exchange * UEV) < 5
+        limit, error = (each * UEV for each in found.exchange_limit)
+        assert abs(limit - known) < error < 0.4 * known
+        assert abs(limit - known) < abs(found.exchange * UEV - known)
 
     def test_nested_sizes_are_separate_calculations(self, default):
         alone = two_electrons(double_dot(k=12), UNITS.repulsion)
@@ -203,7 +205,7 @@ class TestStates:
         assert report["J_meV"] == pytest.approx(UNITS.E0_meV * report["J_E0"])
         assert report["by_size"]["J_ueV"][-1] == pytest.approx(report["J_ueV"])
         alone = two_electrons(double_dot(k=2, n=32), 1.0).report(UNITS)
-        assert json.loads(json.dumps(alone, allow_nan=False))["J_truncation_error_ueV"] is None
+        assert json.loads(json.dumps(alone, allow_nan=False))["J_limit_error_ueV"] is None
 
 
 class TestCoulomb:

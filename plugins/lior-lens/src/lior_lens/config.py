@@ -21,7 +21,7 @@ PREFIX = "LENS_"
 CONFIGS = "lior_lens.configs"
 """Package of the shipped recipes."""
 STAGES = ("stage1_param_only", "stage2_hybrid", "stage3_finetune")
-MODES = {"epe": "min", "epe_ratio": "min", "total": "min", "score": "max"}
+MODES = {"epe": "min", "epe_ratio": "min", "total": "min", "score": "max", "fullres_score": "max"}
 """Numbers of a validation by which the best can be chosen, and what is better."""
 
 
@@ -43,7 +43,15 @@ class DataConfig:
     strongest: float = option(
         STRONGEST, help="largest displacement of a corner, as a share", low=0, high=0.22
     )
-    loader_module: str = option("", help="module of a loader of your own; empty: pictures with known lenses")
+    pairs: str = option(
+        "", help="table of pairs, CSV: image_id,input_path,target_path; empty: pictures with known lenses"
+    )
+    validation_share: float = option(
+        0.1, help="share of the pairs that validate, whole shoots; where the table has no split",
+        low=0.001, high=0.9,
+    )  # fmt: skip
+    split_seed: int = option(0, help="of which shoots validate", low=0, high=2**53)
+    loader_module: str = option("", help="module of a loader of your own")
     loader_fn: str = option(
         "build_train_val_loaders", help="its function; called with stage=..., it returns (train, validation)"
     )
@@ -54,6 +62,13 @@ class DataConfig:
             raise UsageError(f"models = {list(self.models)}: allowed are {', '.join(MODELS)}")
         if not self.scenes + self.boards + self.photos:
             raise UsageError("scenes, boards and photos are all 0; give one of them a share")
+        if self.pairs and self.loader_module:
+            raise UsageError("pairs and loader_module exclude one another; give one")
+
+    @property
+    def known(self) -> bool:
+        """Whether lenses are known."""
+        return not (self.pairs or self.loader_module)
 
 
 @attrs.frozen(kw_only=True)
@@ -106,6 +121,7 @@ class ProxyConfig:
     module: str = option("", help="its module; lior_lens.scoring is the one in here; empty: none")
     function: str = option("proxy", help="its name in there")
     max_images: int = option(32, help="pictures that it is asked about at each validation", low=1)
+    fullres_images: int = option(0, help="with data.pairs: pairs that it sees in full resolution", low=0)
 
 
 @attrs.frozen(kw_only=True)
@@ -157,14 +173,18 @@ class LensConfig:
             wrong = [name for name in REGULAR if getattr(loss, name)]
             if wrong:
                 raise UsageError(f"loss.{wrong[0]} is for a flow, which {train.stage} has not; set it to 0")
-        if self.data.loader_module and not loss.compares_pictures:
+        if not self.data.known and not loss.compares_pictures:
             raise UsageError(
-                "a loader of your own has no known lenses: give a picture loss a weight, such as "
+                "pairs and loaders have no known lenses: give a picture loss a weight, such as "
                 "loss.edge_weight=0.4"
             )
-        if train.best_metric_name == "score" and not self.proxy.module:
-            raise UsageError("train.best_metric_name = score needs proxy.module")
-        if train.best_metric_name.startswith("epe") and self.data.loader_module:
+        if train.best_metric_name.endswith("score") and not self.proxy.module:
+            raise UsageError(f"train.best_metric_name = {train.best_metric_name} needs proxy.module")
+        if self.proxy.fullres_images and not (self.data.pairs and self.proxy.module):
+            raise UsageError("proxy.fullres_images needs data.pairs and proxy.module")
+        if train.best_metric_name == "fullres_score" and not self.proxy.fullres_images:
+            raise UsageError("train.best_metric_name = fullres_score needs proxy.fullres_images")
+        if train.best_metric_name.startswith("epe") and not self.data.known:
             raise UsageError(
                 "without known lenses there is no epe: set train.best_metric_name to total or score"
             )

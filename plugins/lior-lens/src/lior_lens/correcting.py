@@ -1,24 +1,35 @@
-"""Folders of photographs: what is corrected, under which name, and what is said of each."""
+"""Photographs in files: all are judged, then each is corrected or copied, and what was done is said.
+
+Several are worked on at once, in threads: decoding, resampling and encoding run outside of Python's lock.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
-import numpy as np
+import cv2
 
-from lior.errors import DataError, LiorError, MissingPackage, UsageError
-from lior_lens import estimating, images, profiles, sheets
-from lior_lens.data import SUFFIXES
+from lior.errors import LiorError, MissingPackage
+from lior_lens import estimating, images, lines, profiles, sheets
 from lior_lens.estimating import Estimate, Safe
 from lior_lens.geometry import Size
+from lior_lens.images import Photo
+from lior_lens.placing import Found, Places, find
+from lior_lens.sheets import Picture
 from lior_lens.warp import resample
 
-ANY = SUFFIXES | images.RAW | {".gif", ".heic", ".jp2"}
-"""Endings of the files of a folder that are looked at; those that cannot be read get their line."""
+STATUSES = ("corrected", "left alone", "skipped", "failed")
+_MEMORY_USED = 0.7
+"""Share of the memory that is free which photographs that are worked on at once may need."""
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @attrs.frozen(kw_only=True)
@@ -36,10 +47,12 @@ class Options:
     """A lens for all photographs."""
     replace: bool = False
     """Write over results of an earlier run."""
-    sheets: Path | None = None
-    """A folder for pictures of before and after, side by side with edges and grid."""
+    cards: bool = False
+    """Keep a small picture of each photograph before and after."""
     copy_unsure: bool = True
     """Copy a photograph that is left alone, so that the folder is complete."""
+    jobs: int = 0
+    """Photographs that are worked on at once; 0 stands for as many as there are processors."""
 
 
 @attrs.frozen(kw_only=True)
@@ -49,146 +62,218 @@ class Outcome:
     path: Path
     out: Path | None
     status: str
-    """``corrected``, ``left alone`` or ``failed``."""
+    """One of :data:`STATUSES`."""
     words: str
+    estimate: Estimate | None = None
+    size: Size | None = None
+    """Upright, in pixels."""
     numbers: dict[str, Any] = attrs.field(factory=dict)
+    card: sheets.Card | None = None
 
     def line(self) -> str:
         """The outcome in a line."""
-        return f"{self.path}: {self.status}: {self.words}"
+        where = "" if self.out is None else f" -> {self.out}"
+        return f"{self.path}{where}: {self.status}: {self.words}"
 
 
-Judge = Callable[[Path, images.Photo], Estimate]
+Judge = Callable[[Path, Photo], Estimate]
+"""Of a photograph that may be reduced, but is at least ``lines.LONG_SIDE`` long."""
 
 
-def files(source: Path) -> list[Path]:
-    """The photographs of a file or folder; raises ``DataError`` when there is none."""
-    if source.is_file():
-        return [source]
-    if not source.is_dir():
-        raise DataError(f"{source}: no such file or folder")
-    found = sorted(each for each in source.rglob("*") if each.suffix.lower() in ANY and each.is_file())
-    if not found:
-        raise DataError(
-            f"{source}: no photograph in there ({', '.join(sorted(SUFFIXES))} and raw files are looked for)"
-        )
-    return found
+@attrs.frozen(kw_only=True)
+class Judged:
+    """A photograph of which is known what is to be done."""
+
+    found: Found
+    estimate: Estimate
+    size: Size
+    """Upright, in pixels."""
+    format: str
+    """Pillow's name of the kind of file."""
+    need: int
+    """Bytes of memory while it is corrected."""
 
 
-def place(path: Path, source: Path, out: Path, photo: images.Photo) -> Path:
-    """Where a result goes: the same place below ``out``; names keep their endings, so that none meet."""
-    if source.is_file() and out.suffix and not out.is_dir():
-        return out
-    inside = path.relative_to(source) if source.is_dir() else Path(path.name)
-    return out / inside.with_name(inside.stem + images.suffix(photo, inside))
+def correct(
+    sources: Sequence[Path], places: Places, options: Options, judge: Judge,
+    *, pool: Callable[[Sequence[Judged]], Sequence[Judged]] = lambda judged: judged,
+    progress: Callable[[int, int], None] = lambda done, all: None,
+) -> Iterator[Outcome]:  # fmt: skip
+    """Correct photographs and folders of them; a bad file does not stop the others.
 
+    Parameters
+    ----------
+    pool
+        What is said of all photographs once each is judged alone (:func:`lior_lens.pooling.pooled`).
+    progress
+        Told how many photographs of how many are judged.
 
-def check_places(source: Path, out: Path) -> None:
-    """Refuse to write where originals are; raises ``UsageError``."""
-    where = out.parent if source.is_file() and out.suffix and not out.is_dir() else out
-    if source.is_dir() and out.is_file():
-        raise UsageError(f"{out}: a file, perhaps an original; give a folder for the results")
-    if source.is_file() and _same(source, out):
-        raise UsageError(f"{out}: the original; give another name for the result")
-    inside = source if source.is_dir() else source.parent
-    if _same(inside, where) and (source.is_dir() or not out.suffix or out.is_dir()):
-        raise UsageError(f"{out}: originals are in there, which are never written over; give another folder")
-
-
-def _same(a: Path, b: Path) -> bool:
-    return os.path.realpath(a) == os.path.realpath(b)
-
-
-def correct(source: Path, out: Path, options: Options, judge: Judge) -> Iterator[Outcome]:
-    """Correct a photograph or a folder of them, one after the other; a bad file does not stop the others.
-
-    Raises ``DataError`` when there is nothing to correct or the folder cannot be written; ``UsageError`` when
-    results would be written over originals.
+    Raises ``DataError`` when there is nothing to correct or the folder cannot be written.
     """
-    check_places(source, out)
-    found = files(source)
-    folder = out if source.is_dir() or not out.suffix else out.parent
+    found = find(sources, places.folder)
+    places.prepare(found)
+    todo = [each for each in found if not each.why_not]
+    jobs = min(options.jobs or os.cpu_count() or 1, len(todo))
+    threads = cv2.getNumThreads()
+    if jobs > 1:
+        cv2.setNumThreads(1)
+    room = _Room()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    if not os.access(folder, os.W_OK):
-        raise DataError(f"{folder}: cannot be written; choose another folder")
-    originals = {os.path.realpath(path) for path in found}
-    for path in found:
-        if folder in path.parents and folder != source:
-            continue  # a result folder inside the source
+        judged: dict[Path, Judged | Outcome] = {}
+        for each in _together(lambda item: _tried(item, _judged, item, judge), todo, jobs):
+            judged[each.path if isinstance(each, Outcome) else each.found.path] = each
+            progress(len(judged), len(todo))
+        alone = [each for each in judged.values() if isinstance(each, Judged)]
+        judged |= {each.found.path: each for each in pool(alone)}
+
+        def finished(each: Found) -> Outcome:
+            if each.why_not:
+                status = "failed" if each.failed else "skipped"
+                return Outcome(path=each.path, out=None, status=status, words=each.why_not)
+            said = judged.pop(each.path)
+            if isinstance(said, Outcome):
+                return said
+            with room.of(said.need):
+                return _tried(each, _applied, said, places, options)
+
+        yield from _together(finished, found, jobs)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _together(function: Callable[[A], B], items: Sequence[A], jobs: int) -> Iterator[B]:
+    """Results in the order of the items; what has not begun is dropped when the caller stops."""
+    pool = ThreadPoolExecutor(max_workers=max(1, jobs))
+    try:
+        yield from pool.map(function, items)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _tried(found: Found, function: Callable[..., B], *arguments: Any) -> B | Outcome:
+    try:
+        return function(*arguments)
+    except LiorError as error:
+        words = str(error).removeprefix(f"{found.path}: ")
+    except MemoryError:
+        words = "too large for the memory that is free"
+    return Outcome(path=found.path, out=None, status="failed", words=words)
+
+
+class _Room:
+    """Memory for photographs that are corrected at once; one alone always has room."""
+
+    def __init__(self) -> None:
+        free = images.free_memory()
+        self._limit = float("inf") if free is None else _MEMORY_USED * free
+        self._used = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def of(self, need: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + need <= self._limit)
+            self._used += need
         try:
-            yield _one(path, source, out, options, judge, originals)
-        except LiorError as error:
-            yield Outcome(path=path, out=None, status="failed", words=str(error).removeprefix(f"{path}: "))
-        except MemoryError:
-            yield Outcome(path=path, out=None, status="failed", words="too large for the memory that is free")
+            yield
+        finally:
+            with self._changed:
+                self._used -= need
+                self._changed.notify_all()
 
 
-def _one(path: Path, source: Path, out: Path, options: Options, judge: Judge, originals: set[str]) -> Outcome:
-    photo = images.read(path)
-    target = place(path, source, out, photo)
-    if os.path.realpath(target) in originals:
-        raise DataError(f"{target} is an original, which is never written over; give another folder")
-    if target.exists() and not options.replace:
-        raise DataError(f"{target} exists; --replace writes it anew")
-    said = judge(path, photo)
-    size = Size(width=photo.pixels.shape[1], height=photo.pixels.shape[0])
-    upright = Size(width=size.height, height=size.width) if photo.orientation > 4 else size
+def _judged(found: Found, judge: Judge) -> Judged:
+    photo = images.read(found.path, least=lines.LONG_SIDE)
+    return Judged(
+        found=found, estimate=judge(found.path, photo), size=photo.size, format=photo.format,
+        need=photo.memory,
+    )  # fmt: skip
+
+
+def _applied(judged: Judged, places: Places, options: Options) -> Outcome:
+    """Correct a photograph, or leave it alone."""
+    said, path = judged.estimate, judged.found.path
     used: Safe | None = None
     if (said.sure or options.always) and not said.lens.is_identity:
-        used = estimating.safe(said.lens, upright, flow=said.flow, frame=options.frame)
+        used = estimating.safe(said.lens, judged.size, flow=said.flow, frame=options.frame)
+        if used.correction.is_identity:
+            said = attrs.evolve(said, words=f"{said.words}; nothing of it is safe to use")
+    if used is None or used.correction.is_identity:
+        return _left_alone(attrs.evolve(judged, estimate=said), places, options)
+    photo = images.read(path)
+    target = places.place(judged.found, images.name(photo, path), replace=options.replace)
+    pixels = images.turned(photo.pixels, photo.orientation)
+    fixed = resample(pixels, used.correction, interpolation=options.interpolation)
+    del pixels
+    lost = images.write(
+        target, photo, images.turned_back(fixed, photo.orientation), quality=options.quality
+    )  # fmt: skip
+    after = attrs.evolve(photo, pixels=fixed, orientation=1)
+    safety = "" if used.how == "as it is" else f" ({used.how})"
+    note = f"; {lost}" if lost else ""
+    more = {
+        "safety": used.how, "zoom": used.correction.lens.scale,
+        "mean_shift_px": estimating.mean_shift(used.correction),
+    }  # fmt: skip
+    return Outcome(
+        path=path, out=target, status="corrected", words=f"{said.words}{safety}{note}", estimate=said,
+        size=judged.size, numbers=_numbers(judged) | more,
+        card=sheets.card(photo.upright(), after.upright(), used.correction) if options.cards else None,
+    )  # fmt: skip
+
+
+def _left_alone(judged: Judged, places: Places, options: Options) -> Outcome:
+    """Copy the file byte by byte; only where OUT names another kind of file is it coded anew."""
+    path, target, how = judged.found.path, None, "not copied"
+    if options.copy_unsure:
+        target = places.place(judged.found, judged.found.inside.name, replace=options.replace)
+        if places.named and images.format_of(target) != judged.format:
+            photo = images.read(path)
+            lost = images.write(target, photo, photo.pixels, quality=options.quality)
+            how = "written as another kind of file" + (f"; {lost}" if lost else "")
+        else:
+            images.copy(path, target)
+            how = "copied"
+    card = None
+    if options.cards:
+        card = sheets.card(images.read(path, least=sheets.WIDTH).upright())
+    return Outcome(
+        path=path, out=target, status="left alone", words=f"{judged.estimate.words}; {how}",
+        estimate=judged.estimate, size=judged.size, numbers=_numbers(judged), card=card,
+    )  # fmt: skip
+
+
+def _numbers(judged: Judged) -> dict[str, Any]:
+    said = judged.estimate
     numbers: dict[str, Any] = {
-        "how": said.how, "size": [upright.width, upright.height], "lens": said.lens.table(),
+        "how": said.how, "size": [judged.size.width, judged.size.height], "lens": said.lens.table(),
     }  # fmt: skip
     if said.verdict is not None:
         numbers |= {
             "strength": said.verdict.strength, "spread": said.verdict.spread, "edges": said.verdict.arcs,
+            "photographs": said.photographs,
         }  # fmt: skip
-    if used is None or used.correction.is_identity:
-        words = said.words if used is None else f"{said.words}; nothing of it is safe to use"
-        if options.copy_unsure:
-            images.write(target, photo, photo.pixels, quality=options.quality)
-        return Outcome(
-            path=path, out=target if options.copy_unsure else None, status="left alone", words=words,
-            numbers=numbers,
-        )  # fmt: skip
-    pixels = images.turned(photo.pixels, photo.orientation)
-    fixed = resample(pixels, used.correction, interpolation=options.interpolation)
-    del pixels
-    images.write(target, photo, images.turned_back(fixed, photo.orientation), quality=options.quality)
-    if options.sheets is not None:
-        shown = sheets.before_after(photo.upright(), used.correction, said.words)
-        card = images.Photo(pixels=shown, mode="RGB", format="PNG")
-        inside = target.relative_to(out) if out in target.parents else Path(target.name)
-        images.write(options.sheets / inside.with_name(f"{inside.name}.png"), card, shown)
-    numbers |= {
-        "safety": used.how, "zoom": used.correction.lens.scale,
-        "mean_shift_px": estimating.mean_shift(used.correction),
-    }  # fmt: skip
-    safety = "" if used.how == "as it is" else f" ({used.how})"
-    return Outcome(path=path, out=target, status="corrected", words=f"{said.words}{safety}", numbers=numbers)
+    return numbers
 
 
-def judge(options: Options, ask: Callable[[np.ndarray[Any, Any]], Estimate]) -> Judge:
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """How many files became what, in a line."""
+    counts = {status: sum(each.status == status for each in outcomes) for status in STATUSES}
+    return f"{len(outcomes)} files: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n)
+
+
+def judge(options: Options, ask: Callable[[Picture], Estimate]) -> Judge:
     """Who is asked of each photograph: a lens that is given, the profile for its EXIF, or ``ask``."""
 
-    def judged(path: Path, photo: images.Photo) -> Estimate:
-        height, width = photo.pixels.shape[:2]
-        size = (
-            Size(width=width, height=height) if photo.orientation <= 4 else Size(width=height, height=width)
-        )
+    def judged(path: Path, photo: Photo) -> Estimate:
         if options.lens is not None:
-            lens = profiles.read_lens(options.lens, size)
+            lens = profiles.read_lens(options.lens, photo.size, focal=profiles.exif_of(path).get("focal"))
             return Estimate(lens=lens, how="given", words=f"lens of {options.lens}")
         if options.profile:
-            try:
-                found = profiles.by_exif(path, size)
-            except MissingPackage:
-                found = None
-            if found is not None:
-                return Estimate(lens=found[0], how="profile", words=f"profile of {found[1]}")
+            with contextlib.suppress(MissingPackage):
+                found = profiles.by_exif(path, photo.size)
+                if found is not None:
+                    return Estimate(lens=found[0], how="profile", words=f"profile of {found[1]}")
         return ask(photo.upright())
 
     return judged

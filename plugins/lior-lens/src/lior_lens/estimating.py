@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lior_lens import lines
 from lior_lens.geometry import Lens, Size
-from lior_lens.lines import Belief, Verdict
+from lior_lens.lines import Arcs, Belief, Verdict
 from lior_lens.trust import Trust
 from lior_lens.warp import Correction, Flow, in_frame, safety
 
@@ -41,12 +41,16 @@ class Estimate:
 
     lens: Lens
     how: str
-    """``given``, ``profile``, ``lines``, ``network``, ``both`` or ``none``."""
+    """``given``, ``profile``, ``lines``, ``network``, ``both``, ``camera`` or ``none``."""
     words: str
     sure: bool = True
     """Whether it is better than nothing."""
     flow: Flow | None = None
     verdict: Verdict | None = None
+    arcs: Arcs | None = None
+    """What was judged by."""
+    photographs: int = 1
+    """How many were judged together."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -69,8 +73,9 @@ def estimate(picture: NDArray[np.uint8], model: Model | None = None, trust: Trus
     flow = flow if verdict.sure else None
     how = "lines" if model is None else ("both" if len(found) else "network")
     return Estimate(
-        lens=verdict.lens, how=how, words=verdict.words, sure=verdict.sure, flow=flow, verdict=verdict
-    )
+        lens=verdict.lens, how=how, words=verdict.words, sure=verdict.sure, flow=flow, verdict=verdict,
+        arcs=found,
+    )  # fmt: skip
 
 
 def proposed(picture: NDArray[np.uint8], model: Model) -> tuple[Belief, Lens, Flow | None]:

@@ -1,17 +1,24 @@
 """How good the estimates are, beside their controls, on pictures whose lens is known.
 
-Controls: doing nothing, the mean lens of the draws, a random draw, and the lines with constant votes (the
-classical plumb line). Errors are mean distances of points in pixels of a picture 640 wide.
+Drawn pictures get a random lens each; photographs, which are taken to be straight, each of nine lenses
+(:data:`lior_lens.lenses.NINE`), without borders. Controls: doing nothing, the mean lens of the draws, a
+random draw, and the lines with constant votes (the classical plumb line). Errors are mean distances of points
+in pixels of a picture 640 wide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
+from lior.errors import DataError, UsageError
 from lior_lens import data, estimating, lenses, lines
 from lior_lens.geometry import Lens, Size
 from lior_lens.trust import Trust
@@ -22,87 +29,181 @@ if TYPE_CHECKING:
 SEED = 20_000
 """Of the pictures that are judged by; training draws from others."""
 _CALIBRATION = 400
+_LONG_SIDE = 1024
+"""Photographs are bent at this size: what lines look at."""
+_MOVED = 1.0
+"""Pixels at 640 wide from which an undistorted photograph counts as moved."""
+MANIFEST = "manifest.csv"
 
 
-def sets(folders: Iterable[Any] = ()) -> dict[str, data.Source]:
-    """What is judged on: drawn scenes, boards, and photographs that were never trained on."""
-    from pathlib import Path
+@attrs.frozen(kw_only=True)
+class Photograph:
+    """A photograph of the collection, taken to be straight."""
 
-    photographs = [each for folder in folders for each in data.folder(Path(folder))] or data.packaged(
-        data.HELD_OUT
-    )
-    found: dict[str, data.Source] = {"scenes": data.Scenes(), "boards": data.Boards()}
-    if photographs:
-        found["photographs"] = data.photo_source(photographs)
-    return found
-
-
-def mean_strength() -> float:
-    """Of the lenses that are drawn."""
-    rng = np.random.default_rng(SEED + 1)
-    return float(np.mean([lines.strength_of(lenses.draw(rng)) for _ in range(_CALIBRATION)]))
+    path: Path
+    name: str
+    kind: str = ""
+    """As in the manifest: A strong straight structure, B weaker, C none."""
+    series: str = ""
+    """Pictures of one scene; of the folder if there is no manifest."""
 
 
-def compare(
+@attrs.frozen(kw_only=True)
+class Answer:
+    """What was said of one picture, with the truth."""
+
+    name: str
+    kind: str
+    strength: float
+    """The true one."""
+    said: float
+    spread: float
+    sure: bool
+    errors: dict[str, float]
+    """Of each estimate and control."""
+
+
+def sources() -> dict[str, data.Source]:
+    """What is drawn to judge on."""
+    return {"scenes": data.Scenes(), "boards": data.Boards()}
+
+
+def collection(folder: Path, part: str | None = None) -> list[Photograph]:
+    """The photographs of a folder, those of one part of its ``manifest.csv`` if one is named.
+
+    The manifest has the columns file, series, part and kind (``tools/photographs.py`` writes one). Raises
+    ``DataError`` where there is no photograph, ``UsageError`` for a part that is not there.
+    """
+    listing = folder / MANIFEST
+    if not listing.is_file():
+        if part is not None:
+            raise UsageError(f"{folder}: no {MANIFEST}, which says what belongs to the part {part!r}")
+        return [
+            Photograph(path=path, name=str(path.relative_to(folder)), series=path.stem)
+            for path in data.image_files(folder)
+        ] or _none(folder)
+    with listing.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    if lacking := {"file", "series", "part", "kind"} - set(rows[0] if rows else ()):
+        raise DataError(f"{listing}: no column {', '.join(sorted(lacking))}")
+    parts = sorted({row["part"] for row in rows})
+    if part is not None and part not in parts:
+        raise UsageError(f"{listing}: no part {part!r}; there are {', '.join(parts)}")
+    return [
+        Photograph(path=folder / row["file"], name=row["file"], kind=row["kind"], series=row["series"])
+        for row in rows
+        if part in (None, row["part"])
+    ] or _none(folder)
+
+
+def _none(folder: Path) -> list[Photograph]:
+    raise DataError(f"{folder}: no photograph in there ({', '.join(sorted(data.SUFFIXES))})")
+
+
+def bent(picture: NDArray[np.uint8], *, long_side: int = _LONG_SIDE) -> Iterator[data.Sample]:
+    """A straight picture under each of the nine lenses, without borders and never enlarged."""
+    height, width = picture.shape[:2]
+    fit = min(1.0, long_side / max(height, width))
+    size = Size(width=round(width * fit), height=round(height * fit))
+    for lens in lenses.NINE:
+        seen, straight = lenses.bend(picture, lens, size)
+        yield data.Sample(picture=seen, straight=straight, lens=lens, name="")
+
+
+def drawn(
     source: data.Source, count: int, *, model: Model | None, trust: Trust | None, long_side: int = 640,
-    seed: int = SEED, say: Callable[[int, int], None] = lambda *_: None,
-) -> dict[str, Any]:  # fmt: skip
-    """The errors of each estimate and control on ``count`` pictures of a source, ready for JSON."""
+    seed: int = SEED,
+) -> Iterator[Answer]:  # fmt: skip
+    """Answers to ``count`` pictures of a source."""
     stream = data.Stream(source=source, seed=seed, long_side=long_side)
-    rng = np.random.default_rng(seed + 2)
-    mean = mean_strength()
-    errors: dict[str, list[float]] = {}
-    moved: list[float] = []
-    sure: list[bool] = []
-    off: list[float] = []
+    controls = _Controls(seed)
     for index in range(count):
-        sample = stream.sample(index)
-        size = sample.size
-        found = lines.arcs(sample.picture)
-        guesses: dict[str, Lens] = {
-            "identity": Lens(), "mean": lines.lens_of(mean), "random": lenses.draw(rng),
-            "plumb line": lines.judge(found).lens,
-        }  # fmt: skip
-        belief = None
+        yield _answer(stream.sample(index), controls, model=model, trust=trust)
+
+
+def photographs(
+    found: Sequence[Photograph | tuple[str, data.Picture]], *, model: Model | None, trust: Trust | None
+) -> Iterator[Answer]:
+    """Answers to photographs under nine lenses each."""
+    controls = _Controls(SEED)
+    for each in found:
+        name, picture, kind = (
+            (each.name, data.read_rgb(each.path), each.kind)
+            if isinstance(each, Photograph)
+            else (*each, "")
+        )  # fmt: skip
+        for sample in bent(picture):
+            yield _answer(attrs.evolve(sample, name=name), controls, model=model, trust=trust, kind=kind)
+
+
+class _Controls:
+    """Lenses that know nothing of a picture."""
+
+    def __init__(self, seed: int) -> None:
+        rng = np.random.default_rng(SEED + 1)
+        drawn = [lines.strength_of(lenses.draw(rng)) for _ in range(_CALIBRATION)]
+        self._mean = lines.lens_of(float(np.mean(drawn)))
+        self._rng: Generator = np.random.default_rng(seed + 2)
+
+    def lenses(self) -> dict[str, Lens]:
+        return {"identity": Lens(), "mean": self._mean, "random": lenses.draw(self._rng)}
+
+
+def _answer(
+    sample: data.Sample, controls: _Controls, *, model: Model | None, trust: Trust | None, kind: str = ""
+) -> Answer:
+    found = lines.arcs(sample.picture)
+    guesses = controls.lenses() | {"plumb line": lines.judge(found).lens}
+    belief = None
+    if model is not None:
+        belief, guesses["network"], _ = estimating.proposed(sample.picture, model)
         if trust is not None:
-            guesses["lines with trust"] = lines.judge(found, trust=trust).lens
-        if model is not None:
-            belief, guesses["network"], _ = estimating.proposed(sample.picture, model)
-        verdict = lines.judge(found, belief, trust=trust)
-        if model is not None:
-            guesses["network and lines"] = verdict.lens
-        guesses["as used"] = verdict.lens if verdict.sure else Lens()
-        sure.append(verdict.sure)
-        off.append((verdict.strength - lines.strength_of(sample.lens)) / verdict.spread)
-        for name, lens in guesses.items():
-            errors.setdefault(name, []).append(lenses.endpoint_error(lens, sample.lens, size))
-        if sample.lens.is_identity:
-            moved.append(errors["as used"][-1])
-        say(index + 1, count)
+            guesses["lines"] = lines.judge(found, trust=trust).lens
+    verdict = lines.judge(found, belief, trust=trust)
+    guesses["estimate"] = verdict.lens
+    guesses["as used"] = verdict.lens if verdict.sure else Lens()
+    return Answer(
+        name=sample.name, kind=kind, strength=lines.strength_of(sample.lens), said=verdict.strength,
+        spread=verdict.spread, sure=verdict.sure,
+        errors={
+            name: lenses.endpoint_error(lens, sample.lens, sample.size) for name, lens in guesses.items()
+        },
+    )  # fmt: skip
+
+
+def summary(answers: Iterable[Answer]) -> dict[str, Any]:
+    """The figures of some answers, ready for JSON.
+
+    Ratios to the identity, and the shares that came out better or worse, are of pictures with a distortion.
+    """
+    some = list(answers)
+    if not some:
+        raise UsageError("no picture was judged")
+    moved = np.array([each.strength != 0 for each in some])
+    errors = {name: np.array([each.errors[name] for each in some]) for name in some[0].errors}
+    identity, used = errors["identity"], errors["as used"]
+    z = np.abs([(each.said - each.strength) / each.spread for each in some])
+    sure = np.array([each.sure for each in some])
     return {
-        "pictures": count,
-        "errors": {name: _summary(values, errors["identity"]) for name, values in errors.items()},
-        "sure": float(np.mean(sure)), "spread_ratio": float(np.sqrt(np.mean(np.square(off)))),
-        "undistorted": {"pictures": len(moved), "mean_px": float(np.mean(moved)) if moved else None},
+        "pictures": len(some),
+        "errors": {name: _errors(v, identity, moved) for name, v in errors.items()},
+        "sure": float(sure.mean()),
+        "within_2_sigma": float((z <= 2).mean()),
+        "within_2_sigma_sure": float((z <= 2)[sure].mean()) if sure.any() else None,
+        "worse": float((used > identity)[moved].mean()) if moved.any() else None,
+        "undistorted": {
+            "pictures": int((~moved).sum()), "moved": int((used[~moved] > _MOVED).sum()),
+            "names": [e.name for e, u in zip(some, used, strict=True) if e.strength == 0 and u > _MOVED],
+        },
     }  # fmt: skip
 
 
-def _summary(values: list[float], identity: list[float]) -> dict[str, float]:
-    v, i = np.array(values), np.array(identity)
+def _errors(
+    v: NDArray[np.float64], identity: NDArray[np.float64], moved: NDArray[np.bool_]
+) -> dict[str, Any]:
+    there = bool(moved.any())
     return {
         "mean_px": float(v.mean()), "median_px": float(np.median(v)), "p90_px": float(np.quantile(v, 0.9)),
-        "of_identity": float(v.mean() / i.mean()), "better": float((v < i).mean()),
+        "of_identity": float(v[moved].sum() / identity[moved].sum()) if there else None,
+        "better": float((v < identity)[moved].mean()) if there else None,
     }  # fmt: skip
-
-
-def unmoved(
-    pictures: list[tuple[str, NDArray[np.uint8]]], *, model: Model | None, trust: Trust | None
-) -> dict[str, float]:
-    """By how many pixels at 640 wide photographs move that are taken to be straight already."""
-    found = {}
-    for name, picture in pictures:
-        said = estimating.estimate(picture, model, trust)
-        size = Size(width=picture.shape[1], height=picture.shape[0])
-        lens = said.lens if said.sure else Lens()
-        found[name] = lenses.endpoint_error(lens, Lens(), size)
-    return found

@@ -56,6 +56,11 @@ class Size:
         return math.hypot(self.width, self.height) / 2
 
     @property
+    def ratio(self) -> float:
+        """Of the long side to the short one."""
+        return max(self.width, self.height) / min(self.width, self.height)
+
+    @property
     def half(self) -> tuple[float, float]:
         """Half width and half height in units of the half-diagonal."""
         return self.width / 2 / self.half_diagonal, self.height / 2 / self.half_diagonal

@@ -1,19 +1,22 @@
 """Photographs in files: read with everything that belongs to them, written beside the original, never over
 it.
 
-Pixels stay as they are stored; the EXIF tag that says how to turn them is kept with them. 16 bits a channel
-are read and written by OpenCV, the rest by Pillow; raw files need the extra ``raw``.
+Pixels stay as they are stored; the tag that says how to turn them is kept with them. 16 bits a channel and
+floating point are read and written by OpenCV, the rest by Pillow; raw files need the extra ``raw``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
+import re
+import shutil
 import struct
+import threading
 import warnings
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +24,39 @@ import attrs
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
-from lior.errors import DataError, MissingPackage
+from lior.errors import DataError, MissingPackage, UsageError
 from lior.files import replacing
+from lior_lens import metadata, tags
+from lior_lens.geometry import Size
+from lior_lens.metadata import Kept
 
 RAW = frozenset({".nef", ".cr2", ".cr3", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw"})
-_KEPT = {"L": 1, "RGB": 3, "RGBA": 4, "CMYK": 4, "LA": 2}
-_WRITTEN = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "WEBP": ".webp", "BMP": ".bmp"}
-_ORIENTATION = 0x0112
+UNREAD = frozenset(
+    {".heic", ".heif", ".avif", ".jxl", ".psd", ".psb", ".xcf", ".exr", ".hdr", ".svg", ".eps", ".ai", ".cdr"}
+)
+"""Endings of pictures that are not read."""
+_ENDINGS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",), "BMP": (".bmp",), "PPM": (".ppm", ".pgm", ".pnm", ".pfm"),
+}  # fmt: skip
+"""Kinds of files that are written, with the endings of their names, the usual one first."""
+READ = frozenset(each for endings in _ENDINGS.values() for each in endings) | {".gif", ".jp2", ".pbm"} | RAW
+_OPENED = (*_ENDINGS, "GIF", "JPEG2000")
+_HOLDS = {
+    "JPEG": ("L", "RGB", "CMYK"), "PNG": ("L", "LA", "RGB", "RGBA"), "WEBP": ("L", "LA", "RGB", "RGBA"),
+    "TIFF": ("L", "LA", "RGB", "RGBA", "CMYK"), "BMP": ("L", "RGB"), "PPM": ("L", "RGB"),
+}  # fmt: skip
+_COMPRESSIONS = ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "zstd")
+_PFM = (b"Pf\n", b"PF\n")
+_GAP = rb"(?:\s|#[^\n]*\n)+"
+_PNM = re.compile(
+    rb"P(?P<kind>[2356])" + _GAP + rb"(?P<width>\d+)" + _GAP + rb"(?P<height>\d+)" + _GAP + rb"(?P<top>\d+)\s"
+)
+_DEEP = ("PNG", "TIFF", "PPM")
+_SMALL = 160
+"""Long side of the small picture in EXIF."""
 _BYTES_A_PIXEL = 4.0
 """Memory for each byte of a picture: decoded, resampled, encoded, and Pillow's own copy."""
 
@@ -41,40 +68,71 @@ class Photo:
     """A photograph as it is stored."""
 
     pixels: Pixels
-    """``[height, width]`` or ``[height, width, channels]`` of uint8 or uint16, in the order of ``mode``."""
+    """``[height, width]`` or ``[height, width, channels]`` of uint8, uint16 or float32, as ``mode`` says."""
     mode: str
-    """Pillow's name of the channels."""
+    """Pillow's name of the channels: L, LA, RGB, RGBA or CMYK."""
     format: str
-    """Pillow's name of the kind of file to write."""
-    exif: bytes | None = None
-    profile: bytes | None = None
+    """Pillow's name of the kind of file."""
+    width: int
+    height: int
+    """Of the whole picture; ``pixels`` may show it smaller."""
+    kept: Kept = attrs.field(factory=Kept)
     orientation: int = 1
     """EXIF's, 1 to 8."""
+    subsampling: int = 0
+    """Of a JPEG file, as Pillow counts: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
+    lossless: bool = False
+    """Of a WebP file."""
+    compression: str | None = None
+    """Of a TIFF file."""
+    note: str = ""
+    """What of the file cannot be kept."""
 
     def upright(self) -> NDArray[np.uint8]:
         """The picture as it is to be looked at: ``[height, width, 3]`` of uint8."""
         return turned(_rgb(self), self.orientation)
 
+    @property
+    def size(self) -> Size:
+        """Of the whole picture, upright."""
+        wide, high = (self.width, self.height) if self.orientation <= 4 else (self.height, self.width)
+        return Size(width=wide, height=high)
 
-def read(path: Path) -> Photo:
+    @property
+    def memory(self) -> int:
+        """Bytes that the whole picture takes while it is corrected."""
+        bytes_a_pixel = self.pixels.nbytes // max(1, self.pixels.shape[0] * self.pixels.shape[1])
+        return int(self.width * self.height * bytes_a_pixel * _BYTES_A_PIXEL)
+
+
+def read(path: Path, *, least: int | None = None) -> Photo:
     """Read a photograph.
+
+    Parameters
+    ----------
+    least
+        A long side that is enough: JPEG files are then decoded at a half, a quarter or an eighth where that
+        has as many pixels, which takes a quarter of the time, and raw files at a half.
 
     Raises ``DataError`` in one line, when there is no photograph in the file, it is animated, or it does not
     fit into memory; ``MissingPackage`` for raw files without the extra.
     """
     if path.suffix.lower() in RAW:
-        return _raw(path)
+        return _raw(path, half=least is not None)
     try:
         if path.stat().st_size == 0:
             raise DataError(f"{path}: empty, 0 bytes")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of decompression bombs: memory is asked about here
-            with _unlimited(), Image.open(path) as image:
-                return _read(path, image)
+        content = path.read_bytes()
+        deep = _light(path, content) if content[:3] in _PFM else _deep_tiff(path, content)
+        if deep is not None:
+            return deep
+        plain = tags.unturned(content)
+        with _quiet, Image.open(io.BytesIO(plain), formats=_OPENED) as image:
+            return _read(path, content, image, least)
     except DataError:
         raise
     except UnidentifiedImageError:
-        raise DataError(f"{path}: no picture that can be read (its content is of another kind)") from None
+        raise DataError(f"{path}: no picture that can be read ({_kind(path)})") from None
     except MemoryError:
         raise DataError(f"{path}: too large for the memory that is free") from None
     except (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError) as error:
@@ -82,78 +140,176 @@ def read(path: Path) -> Photo:
         raise DataError(f"{path}: cannot be read: {said}") from error
 
 
-@contextlib.contextmanager
-def _unlimited() -> Iterator[None]:
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+def _kind(path: Path) -> str:
+    if path.suffix.lower() in UNREAD:
+        return f"{path.suffix[1:].upper()} is not read; save it as TIFF, PNG or JPEG"
+    return "its content is of another kind"
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture by its name, or else by its first bytes."""
+    if path.suffix.lower() in READ | UNREAD:
+        return True
     try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
+        with _quiet, Image.open(path, formats=_OPENED):
+            return True
+    except (OSError, SyntaxError, ValueError, struct.error, zlib.error, EOFError):
+        return False
 
 
-def _read(path: Path, image: Image.Image) -> Photo:
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # MPO: a JPEG with previews behind it
-        raise DataError(f"{path}: animated or of {frames} pages; only single pictures are corrected")
-    _check_memory(
-        path, image.width, image.height, len(image.getbands()) * (2 if image.mode.startswith("I;16") else 1)
-    )
+class _Quiet:
+    """Without warnings of Pillow and OpenCV and Pillow's limit of size; several threads may be inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._outside = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._outside.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+                self._outside.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                Image.MAX_IMAGE_PIXELS = None
+                self._outside.callback(cv2.utils.logging.setLogLevel, cv2.utils.logging.getLogLevel())
+                cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._outside.close()
+
+
+_quiet = _Quiet()
+
+
+def _read(path: Path, content: bytes, image: Image.Image, least: int | None) -> Photo:
     kind = "JPEG" if image.format == "MPO" else str(image.format)
-    exif, profile = image.info.get("exif"), image.info.get("icc_profile")
-    orientation = int(image.getexif().get(_ORIENTATION, 1) or 1)
-    if exif is None and len(image.getexif()):
-        kept = image.getexif()
-        if kind == "TIFF":  # its tags also say where its pixels are
-            kept = Image.Exif()
-            kept[_ORIENTATION] = orientation
-        exif = kept.tobytes()
+    frames, note = getattr(image, "n_frames", 1), ""
+    if frames > 1 and image.format != "MPO":
+        what = f"{frames} pages" if kind == "TIFF" else f"animated, {frames} pictures"
+        raise DataError(f"{path}: {what}; only single ones are corrected")
+    if frames > 1:
+        note = f"{frames - 1} more in the file (previews, depth) not kept"
+    width, height = image.size
+    _check_memory(path, width, height, len(image.getbands()) * (2 if image.mode.startswith("I;16") else 1))
+    kept = metadata.of(content, kind, image.info)
+    orientation = tags.orientation(kept.exif)
     known: dict[str, Any] = {
-        "format": kind if kind in _WRITTEN else "PNG", "exif": exif, "profile": profile,
-        "orientation": orientation if 1 <= orientation <= 8 else 1,
+        "format": kind, "kept": kept, "note": note, "width": width,
+        "height": height, "orientation": orientation,
+        "compression": image.info.get("compression"),
+        "lossless": kind == "WEBP" and b"VP8L" in content[: 1 << 16],
+        "subsampling": max(0, JpegImagePlugin.get_sampling(image)),
     }  # fmt: skip
-    deep = _sixteen(path, image)
+    deep = _deep(path, content, image)
     if deep is not None:
-        mode = "I;16" if deep.ndim == 2 else ("RGB" if deep.shape[2] == 3 else "RGBA")
-        return Photo(pixels=deep, mode=mode, **known)
-    mode = image.mode if image.mode in _KEPT else ("RGBA" if "transparency" in image.info else "RGB")
+        return Photo(pixels=deep, mode=_mode(deep), **known)
+    if least is not None and kind == "JPEG":
+        share = least / max(width, height)
+        image.draft(None, (int(width * share) + 1, int(height * share) + 1))
+    mode = image.mode if image.mode in _HOLDS["TIFF"] else "RGBA" if "transparency" in image.info else "RGB"
     if image.mode == "1":
         mode = "L"
     pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     return Photo(pixels=pixels, mode=mode, **known)
 
 
-def _sixteen(path: Path, image: Image.Image) -> Pixels | None:
-    """The pixels of a file with 16 bits a channel, else ``None``; Pillow would cut colours down to 8."""
-    if image.format == "PNG":
-        with path.open("rb") as stream:
-            head = stream.read(26)
-        deep = len(head) == 26 and head[24] == 16
-    elif image.format == "TIFF":
-        bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
-        deep = max(bits if isinstance(bits, tuple) else (bits,)) == 16
-    else:
+def _deep(path: Path, content: bytes, image: Image.Image) -> Pixels | None:
+    """The pixels of a PNG, PPM or JPEG 2000 file with more than 8 bits a channel, else ``None``.
+
+    Pillow would cut colours down to 8 bits.
+    """
+    if image.format == "PPM":
+        return _deep_pnm(path, content)
+    if image.format == "JPEG2000" or (image.format == "PNG" and content[24] == 16):
+        found = _by_opencv(path, content)
+        return None if found.dtype == np.uint8 else found
+    return None
+
+
+def _deep_pnm(path: Path, content: bytes) -> Pixels | None:
+    """16 bits of a file of Netpbm, whose brightest value may be any number, made to end at 65,535."""
+    head = _PNM.match(content)
+    if head is None or int(head["top"]) <= 255:
         return None
-    if not deep:
-        return None
-    found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    if found is None or found.dtype != np.uint16 or (found.ndim == 3 and found.shape[2] not in (3, 4)):
-        raise DataError(f"{path}: 16 bits a channel in a form that cannot be read")
+    width, height, top = (int(head[name]) for name in ("width", "height", "top"))
+    shape = (height, width, 3) if head["kind"] == b"6" else (height, width)
+    if head["kind"] in b"23" or len(content) - head.end() < 2 * math.prod(shape):
+        raise DataError(f"{path}: 16 bits as text, or cut off")
+    values = np.frombuffer(content, ">u2", math.prod(shape), head.end()).reshape(shape)
+    return (np.minimum(values, top) * (65535 / top) + 0.5).astype(np.uint16)
+
+
+def _by_opencv(path: Path, content: bytes) -> Pixels:
+    with _quiet:
+        found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None or found.dtype not in (np.uint8, np.uint16, np.float32):
+        raise DataError(f"{path}: more than 8 bits a channel in a form that cannot be read")
+    if found.ndim == 3 and found.shape[2] not in (3, 4):
+        raise DataError(f"{path}: {found.shape[2]} channels of more than 8 bits; 1, 3 and 4 can be read")
     if found.ndim == 3:
         found = cv2.cvtColor(found, cv2.COLOR_BGR2RGB if found.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     return found
 
 
-def _raw(path: Path) -> Photo:
+def _deep_tiff(path: Path, content: bytes) -> Photo | None:
+    """A TIFF file of 16 bits a channel or 32 bits of floating point; ``None`` for any other file."""
+    try:
+        found = tags.parse(content)
+        count = tags.pages(content)
+    except ValueError:
+        return None
+
+    def of(number: int, default: int) -> int:
+        return max(found[number].numbers or (default,)) if number in found else default
+
+    bits, form, channels = of(tags.BITS, 1), of(tags.SAMPLE_FORMAT, 1), of(tags.CHANNELS, 1)
+    if bits <= 8:
+        return None
+    if (bits, form) not in ((16, 1), (32, 3)) or of(tags.PHOTOMETRIC, 1) not in (1, 2):
+        what = f"{bits} bits of {'whole numbers' if form < 3 else 'floating point'}"
+        raise DataError(
+            f"{path}: TIFF of {what}, colours of kind {of(tags.PHOTOMETRIC, 1)}; read are grey and RGB of 8 "
+            "and 16 bits and of 32 bits of floating point"
+        )
+    if count > 1:
+        raise DataError(f"{path}: {count} pages; only single ones are corrected")
+    _check_memory(path, of(256, 1), of(257, 1), bits // 8 * channels)
+    pixels = _by_opencv(path, tags.unturned(content))
+    kept = metadata.of_tags(content)
+    return Photo(
+        pixels=pixels, mode=_mode(pixels), format="TIFF",
+        width=pixels.shape[1], height=pixels.shape[0], kept=kept, orientation=tags.orientation(kept.exif),
+    )  # fmt: skip
+
+
+def _light(path: Path, content: bytes) -> Photo:
+    pixels = _by_opencv(path, content)
+    height, width = pixels.shape[:2]
+    return Photo(pixels=pixels, mode=_mode(pixels), format="PPM", width=width, height=height)
+
+
+def _mode(pixels: Pixels) -> str:
+    return "L" if pixels.ndim == 2 else ("RGB", "RGBA")[pixels.shape[2] - 3]
+
+
+def _raw(path: Path, *, half: bool) -> Photo:
     try:
         import rawpy
     except ImportError as error:
         raise MissingPackage(f"{path}: raw files need rawpy: `pip install 'lior-lens[raw]'`") from error
     try:
         with rawpy.imread(str(path)) as file:
-            pixels = file.postprocess(output_bps=16, use_camera_wb=True)
+            pixels = file.postprocess(output_bps=16, use_camera_wb=True, half_size=half)
+        kept = metadata.of_tags(path.read_bytes(), upright=True)
     except (rawpy.LibRawError, OSError) as error:
         raise DataError(f"{path}: no raw file that can be read ({error})") from error
-    return Photo(pixels=pixels, mode="RGB", format="PNG")
+    height, width = (side * (1 + half) for side in pixels.shape[:2])
+    return Photo(pixels=pixels, mode="RGB", format="RAW", width=width, height=height, kept=kept)
 
 
 def _check_memory(path: Path, width: int, height: int, bytes_a_pixel: int) -> None:
@@ -206,7 +362,9 @@ def turned_back(pixels: Any, orientation: int) -> Any:
 
 def _rgb(photo: Photo) -> NDArray[np.uint8]:
     pixels = photo.pixels
-    if pixels.dtype == np.uint16:
+    if pixels.dtype == np.float32:
+        pixels = _shown(pixels)  # type: ignore[arg-type]
+    elif pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)  # type: ignore[operator]
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=2)
@@ -215,9 +373,16 @@ def _rgb(photo: Photo) -> NDArray[np.uint8]:
     return pixels[..., :3]  # type: ignore[return-value]
 
 
+def _shown(light: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Floating point as a screen shows it: up to its 99.5th percentile, with gamma 2.2."""
+    finite = np.nan_to_num(light, nan=0.0, posinf=0.0, neginf=0.0)
+    top = float(np.percentile(finite[::4, ::4], 99.5)) or 1.0
+    return (np.clip(finite / top, 0, 1) ** (1 / 2.2) * 255 + 0.5).astype(np.uint8)
+
+
 def upright_rgb(path: Path, *, long_side: int) -> NDArray[np.uint8]:
     """A file's picture, upright and made smaller: ``[height, width, 3]`` of uint8; raises as :func:`read`."""
-    picture = read(path).upright()
+    picture = read(path, least=long_side).upright()
     fit = long_side / max(picture.shape[:2])
     if fit >= 1:
         return picture
@@ -227,75 +392,113 @@ def upright_rgb(path: Path, *, long_side: int) -> NDArray[np.uint8]:
 # --- writing ---
 
 
-def suffix(photo: Photo, original: Path) -> str:
-    """The ending of the file to write: the original's where its kind stays, else added to it."""
-    own = original.suffix
-    kinds = Image.registered_extensions()
-    return own if kinds.get(own.lower()) == photo.format else own + _WRITTEN[photo.format]
+def format_of(path: Path) -> str:
+    """The kind of file that a name stands for; raises ``UsageError`` where none is written."""
+    for kind, endings in _ENDINGS.items():
+        if path.suffix.lower() in endings:
+            return kind
+    known = " ".join(endings[0] for endings in _ENDINGS.values())
+    raise UsageError(f"{path}: files with the ending {path.suffix} are not written; choose one of {known}")
 
 
-def write(path: Path, photo: Photo, pixels: Pixels, *, quality: int = 95) -> None:
-    """Write pixels in the place of ``photo``'s, with its EXIF and colour profile; the whole file or none.
+def name(photo: Photo, original: Path) -> str:
+    """The name of a corrected photograph: the original's, with another ending where its kind is not written.
 
-    Raises ``DataError`` when it cannot be written; ``MissingPackage`` for TIFF with 16 bits and colours
-    without the extra.
+    GIF and JPEG 2000 become PNG, raw files TIFF of 16 bits.
     """
+    kind = {"RAW": "TIFF"}.get(photo.format, photo.format if photo.format in _ENDINGS else "PNG")
+    own, stem = original.suffix, original.stem
+    if own.lower() not in READ:  # house.v2: no ending of a picture
+        stem = original.name
+    if kind == "PPM" and photo.pixels.dtype != np.float32:  # a bitmap is grey now
+        fits = own.lower() in ((".pgm", ".pnm") if photo.mode == "L" else (".ppm", ".pnm"))
+        return original.name if fits else stem + (".pgm" if photo.mode == "L" else ".ppm")
+    return original.name if own.lower() in _ENDINGS[kind] else stem + _ENDINGS[kind][0]
+
+
+def write(path: Path, photo: Photo, pixels: Pixels, *, quality: int = 95) -> str:
+    """Write pixels in the place of ``photo``'s, in the kind of file that the name says, with what is kept.
+
+    The whole file or none. JPEG has the original's subsampling; EXIF gets a new small picture.
+
+    Returns
+    -------
+    str
+        What such a file does not keep of the photograph; mostly nothing.
+
+    Raises ``DataError`` when it cannot be written or such a file cannot hold the pixels.
+    """
+    lost = photo.note
+    if pixels.dtype == np.uint16 and format_of(path) not in _DEEP:
+        pixels, lost = (pixels >> 8).astype(np.uint8), "8 of 16 bits kept"  # type: ignore[operator]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        encoded = _encoded(photo, pixels, quality)
+        encoded = _encoded(path, photo, pixels, quality)
         with replacing(path) as stream:
             stream.write(encoded)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return lost
 
 
-def _encoded(photo: Photo, pixels: Pixels, quality: int) -> bytes | memoryview:
-    if pixels.dtype == np.uint16 and photo.format == "TIFF":
-        return _deep_tiff(photo, pixels)
-    if pixels.dtype == np.uint16:
+def copy(original: Path, path: Path) -> None:
+    """Copy a file byte by byte; the whole file or none. Raises ``DataError``."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with original.open("rb") as source, replacing(path) as stream:
+            shutil.copyfileobj(source, stream, 1 << 20)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _encoded(path: Path, photo: Photo, pixels: Pixels, quality: int) -> bytes:
+    kind = format_of(path)
+    if photo.mode not in _HOLDS[kind]:
+        what = "CMYK" if photo.mode == "CMYK" else "transparency"
+        raise DataError(f"{path}: such a file cannot hold {what}; choose .png or .tif")
+    if pixels.dtype == np.float32 and kind != "TIFF" and path.suffix.lower() != ".pfm":
+        raise DataError(f"{path}: such a file cannot hold floating point; choose .tif")
+    height, width = pixels.shape[:2]
+    kept = photo.kept.corrected(width, height, lambda most: _thumbnail(photo.mode, pixels, most))
+    plain = _by_pillow(kind, photo, pixels, kept, quality)
+    put = {"JPEG": metadata.into_jpeg, "PNG": metadata.into_png, "TIFF": metadata.into_tiff}.get(kind)
+    return plain if put is None else put(plain, kept)
+
+
+def _by_pillow(kind: str, photo: Photo, pixels: Pixels, kept: Kept, quality: int) -> bytes:
+    """The file without what is kept, where it is put in afterwards."""
+    if pixels.dtype != np.uint8:
         stored = pixels
         if pixels.ndim == 3:
             stored = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
-        return _with_chunks(cv2.imencode(".png", stored)[1].tobytes(), photo)
-    options: dict[str, Any] = {
-        name: value for name, value in (("exif", photo.exif), ("icc_profile", photo.profile)) if value
-    }
-    if photo.format == "BMP":
-        options = {}
-    if photo.format in ("JPEG", "WEBP"):
-        options["quality"] = quality
-    if photo.format == "JPEG" and photo.mode in ("RGB", "CMYK"):
-        options["subsampling"] = 0
+        ending = ".pfm" if pixels.dtype == np.float32 else ".pgm" if pixels.ndim == 2 else ".ppm"
+        ending = {"PNG": ".png", "TIFF": ".tif"}.get(kind, ending)
+        return cv2.imencode(ending, stored)[1].tobytes()
+    options: dict[str, Any] = {}
+    if kept.dpi and kind in ("JPEG", "BMP"):
+        options["dpi"] = kept.dpi
+    if kind == "JPEG":
+        options |= {"quality": quality, "subsampling": photo.subsampling if photo.mode == "RGB" else 0}
+    elif kind == "WEBP":
+        found = {"exif": kept.exif, "icc_profile": kept.icc, "xmp": kept.xmp}
+        options |= {name: value for name, value in found.items() if value}
+        options |= {"lossless": True} if photo.lossless else {"quality": quality}
+    elif kind == "TIFF":
+        options["compression"] = photo.compression if photo.compression in _COMPRESSIONS else "tiff_lzw"
     stream = io.BytesIO()
-    Image.fromarray(pixels, photo.mode).save(stream, photo.format, **options)
-    return stream.getbuffer()
+    Image.fromarray(pixels, photo.mode).save(stream, kind, **options)
+    return stream.getvalue()
 
 
-def _deep_tiff(photo: Photo, pixels: Pixels) -> memoryview:
-    try:
-        import tifffile
-    except ImportError as error:
-        raise MissingPackage("TIFF with 16 bits needs tifffile: `pip install 'lior-lens[tiff]'`") from error
-    stream = io.BytesIO()
-    options: dict[str, Any] = {"photometric": "rgb" if pixels.ndim == 3 else "minisblack"}
-    if pixels.ndim == 3 and pixels.shape[2] == 4:
-        options["extrasamples"] = ["unassalpha"]
-    if photo.orientation != 1:
-        options["extratags"] = [(274, 3, 1, photo.orientation, True)]
-    tifffile.imwrite(stream, pixels, iccprofile=photo.profile, compression="zlib", **options)
-    return stream.getbuffer()
-
-
-def _with_chunks(png: bytes, photo: Photo) -> bytes:
-    """A PNG with the colour profile and EXIF, which OpenCV does not write, behind its first chunk."""
-    end = 8 + 25
-    more = b""
-    if photo.profile:
-        more += _chunk(b"iCCP", b"profile\0\0" + zlib.compress(photo.profile))
-    if photo.exif:
-        more += _chunk(b"eXIf", photo.exif.removeprefix(b"Exif\0\0"))
-    return png[:end] + more + png[end:]
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+def _thumbnail(mode: str, pixels: Pixels, most: int) -> bytes:
+    """The small picture of EXIF, as JPEG of at most so many bytes; empty where it does not fit."""
+    fit = _SMALL / max(pixels.shape[:2])
+    size = max(1, round(pixels.shape[1] * fit)), max(1, round(pixels.shape[0] * fit))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if fit < 1 else cv2.INTER_LINEAR)
+    photo = Photo(pixels=small, mode=mode, format="JPEG", width=size[0], height=size[1])
+    for quality in (85, 70, 50, 30):
+        stream = io.BytesIO()
+        Image.fromarray(_rgb(photo)).save(stream, "JPEG", quality=quality)
+        if stream.tell() <= most:
+            return stream.getvalue()
+    return b""

@@ -7,6 +7,8 @@ scale, is fixed by one convention: the centre is neither enlarged nor made small
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 import cv2
 import numpy as np
@@ -49,13 +51,35 @@ def draw(rng: Generator, *, models: tuple[str, ...] = MODELS, strongest: float =
         share /= share.sum()
         others = {name: float(rng.normal(0, 0.002)) for name in ("p1", "p2")}
         others |= {name: float(rng.normal(0, 0.01)) for name in ("dcx", "dcy")}
-    edge = 1 / (1 + corner)  # what the lens takes to the photograph's corner: edge * (1 + corner) = 1
-    radial = corner * share / edge ** np.arange(7)
-    radial[0] += 1
-    lens = Lens(radial=tuple(radial.tolist()), **others).monotone(margin=0.15, corner=max(1.0, edge) * 1.08)
+    lens = at_corner(corner, share, **others).monotone(margin=0.15, corner=max(1.0, 1 / (1 + corner)) * 1.08)
     while not lens.inverse(*_CORNERS)[2].all():  # a shifted centre may leave nothing for a corner
         lens = lens.blended(0.9)
     return lens
+
+
+def at_corner(corner: float, share: Sequence[float] | Floats, **others: float) -> Lens:
+    """The lens that displaces the photograph's corner by that share of its distance.
+
+    ``share`` says how much of it each power of the radius does, 0 to 6; ``others`` are fields of the lens.
+    """
+    edge = 1 / (1 + corner)  # what the lens takes to the photograph's corner: edge * (1 + corner) = 1
+    powers = np.zeros(7)
+    powers[: len(share)] = share
+    radial = corner * powers / edge ** np.arange(7)
+    radial[0] += 1
+    return Lens(radial=tuple(radial.tolist()), **others)
+
+
+NINE = tuple(
+    at_corner(corner, share)
+    for corner, share in (
+        (0.0, (0, 0, 1)), (-0.2, (0, 0, 1)), (-0.12, (0, 0, 1.2, 0, -0.2)), (-0.08, (0, 0.2, 1.1, -0.3)),
+        (-0.04, (0, 0, 1)), (0.03, (0, 0, 1)), (0.06, (0, 0, 0.8, 0, 0.2)), (0.1, (0, -0.2, 0.9, 0.3)),
+        (0.15, (0, 0, 1)),
+    )
+)  # fmt: skip
+"""The lenses that photographs are judged under: the identity first, then barrels and pincushions of lensfun's
+models (poly3, poly5, ptlens)."""
 
 
 def centred(lens: Lens) -> Lens:

@@ -1,7 +1,7 @@
 """What the straight lines of a picture say about its lens: plumb lines, weighed by how much they can be
 trusted.
 
-Edges are followed to arcs with sub-pixel points (Canny 1986; Devernay and Faugeras 2001). A lens is likely
+Edges are followed to arcs with sub-pixel points (:mod:`lior_lens.edges`). A lens is likely
 under which many arcs have no bow. Which arcs are straight in the world is not known: each is so with a
 probability, and otherwise bowed at random, so that circles have no say (a mixture in place of RANSAC's
 threshold). Over a grid of strengths and shapes this gives a posterior: an estimate, and how sure it is. What
@@ -10,6 +10,7 @@ a network says comes in as the prior.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -18,26 +19,33 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lior_lens.geometry import Floats, Lens, Size
+from lior_lens import edges
+from lior_lens.edges import Edge
+from lior_lens.geometry import MARGIN, Floats, Lens, Size
 from lior_lens.trust import Trust, Votes
 
 LONG_SIDE = 1024
 """Pictures are made this small before edges are sought."""
-_POINTS = 16
-"""Points that stand for an arc."""
 _SHORTEST = 0.07
 """Least length of an arc, in half-diagonals."""
 _MOST = 400
-_NOISE = 0.25
-"""Pixels by which a straight edge seems bowed."""
-STRENGTHS = np.linspace(-0.24, 0.24, 49)
-SHAPES = np.linspace(-0.4, 0.4, 5)
-_SHAPE_WIDTH = 0.2
-SURE = 2.5
-"""A strength that is so many times its spread is worth a correction: one in a hundred comes from nothing."""
-_AGREEING = 0.4
-"""Share of the edges that must be straight under the lens: of many bowed ones some agree by chance."""
-_RADII = np.linspace(0, 1.7, 426)
+STRENGTHS = np.linspace(-0.46, 0.36, 42)
+"""Displacements of the corner that are thought of, as shares of its distance."""
+SHAPES = np.linspace(-1, 1, 5)
+_SHAPE_WIDTH = 0.5
+_LOOKS, _FINE = 2, 33
+"""How often the bulk of the posterior is looked at again, and at how many strengths."""
+_RADII = np.linspace(0, 2.4, 601)
+BENT = 0.15
+"""Spread of the strengths that things which are bowed in the world seem to have."""
+_DISAGREEING = 0.3
+"""Probability of bowed things that is said."""
+_OWN = 0.015
+"""Spread that the lines of a picture have in common: photographs of the learning part were off by that."""
+_TERMS = 9
+"""Powers of the squared radius that undo most lenses of the grid to 1e-5 within the photograph."""
+SURE, LEAST = 2.5, 0.025
+"""A strength that is so many times its spread, and at least so large, is worth a correction."""
 
 
 def lens_of(strength: float, shape: float = 0.0) -> Lens:
@@ -48,29 +56,13 @@ def lens_of(strength: float, shape: float = 0.0) -> Lens:
 
 def strength_of(lens: Lens) -> float:
     """Inverse of :func:`lens_of`, for any lens; one that folds before the corner is the strongest."""
-    r = np.linspace(0, 1.6, 801)
+    r = np.linspace(0, 2.4, 1201)
     a0 = lens.radial[0]
     g = r * sum(a * (r / a0) ** i for i, a in enumerate(lens.radial)) / a0
     rising = np.maximum.accumulate(g)
     if rising[-1] < 1:
         return float(STRENGTHS[0])
     return float(1 / np.interp(1.0, rising, r) - 1)
-
-
-class _Arc(NamedTuple):
-    """An edge, in pixels."""
-
-    length: float
-    points: Floats
-    noise: float
-    rough: float
-    """How far points lie off the smooth course."""
-    density: float
-    """Points for each pixel of the length."""
-    contrast: float
-    """Mean steepness, in grey levels."""
-    members: int = 1
-    """How many edges it was put together from."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -89,24 +81,49 @@ class Arcs:
     def __len__(self) -> int:
         return len(self.points)
 
-    def bows(self, *lenses: Lens) -> Floats:
-        """Height of arcs over chords once a lens is undone: ``[arcs]``, of several ``[lenses, arcs]``."""
-        q = np.stack([self._undone(lens) for lens in lenses])
-        d = q - q.mean(2, keepdims=True)
-        along = d[:, :, -1] - d[:, :, 0]
-        length = np.maximum(np.hypot(along[..., 0], along[..., 1]), 1e-12)
-        e = along / length[..., None]
-        t = (d[..., 0] * e[..., None, 0] + d[..., 1] * e[..., None, 1]) / length[..., None] * 2
-        s = d[..., 1] * e[..., None, 0] - d[..., 0] * e[..., None, 1]
+    @property
+    def direction(self) -> NDArray[np.bool_]:
+        """``[arcs]``: whether each runs along the picture's main direction, rather than across it."""
+        chord = self.points[:, -1] - self.points[:, 0]
+        turned = (chord[:, 0] + 1j * chord[:, 1]) ** 4
+        main = (turned / np.maximum(np.abs(turned), 1e-12) * np.abs(chord).sum(-1)).sum()
+        angle = np.angle(main) / 4
+        along = chord[:, 0] * np.cos(angle) + chord[:, 1] * np.sin(angle)
+        return np.abs(along) > np.sqrt(0.5) * np.hypot(chord[:, 0], chord[:, 1])
+
+    def bows(self, lens: Lens) -> Floats:
+        """Height ``[arcs]`` of arcs over chords once a lens is undone, in the photograph's half-diagonals."""
+        undone = self._undone(lens)
+        return self._heights(undone[..., 0], undone[..., 1])
+
+    def bows_over(self, grid: Grid) -> Floats:
+        """The same for each lens of a grid: ``[strengths, shapes, arcs]``, of float32."""
+        r2 = (self.points**2).sum(-1)
+        powers = np.stack([r2**k for k in range(_TERMS)])
+        shape = (*grid.undoing.shape[:2], *self.points.shape[:2])
+        terms = grid.undoing.reshape(-1, _TERMS).astype(np.float32)
+        x, y = (
+            (terms @ (powers * self.points[..., axis]).reshape(_TERMS, -1).astype(np.float32)).reshape(shape)
+            for axis in range(2)
+        )
+        return self._heights(x, y)
+
+    def _heights(self, x: Any, y: Any) -> Any:
+        """Bows of curves whose points have coordinates ``[..., arcs, points]``."""
+        x, y = x - x.mean(-1, keepdims=True), y - y.mean(-1, keepdims=True)
+        ax, ay = x[..., -1:] - x[..., :1], y[..., -1:] - y[..., :1]
+        length = np.maximum(np.hypot(ax, ay), 1e-12)
+        ax, ay = ax / length, ay / length
+        t = (x * ax + y * ay) * (2 / length)
+        s = y * ax - x * ay
         # the quadratic part of s over t, t² made orthogonal to 1 and to t, whose means are 0
-        square = t * t
-        variance = square.mean(-1, keepdims=True)
-        t2 = square - variance
-        t2 -= t * ((t2 * t).mean(-1, keepdims=True) / variance)
+        t2 = t * t
+        variance = t2.mean(-1, keepdims=True)
+        t2 -= variance
+        t2 -= t * (np.einsum("...i,...i->...", t2, t)[..., None] / (x.shape[-1] * variance))
         first = self.points[:, -1] - self.points[:, 0]
-        shrunk = np.hypot(first[:, 0], first[:, 1]) / length  # in units of the photograph
-        bow: Floats = (s * t2).sum(-1) / (t2 * t2).sum(-1) * shrunk
-        return bow[0] if len(lenses) == 1 else bow
+        shrunk = np.hypot(first[:, 0], first[:, 1]).astype(x.dtype) / length[..., 0]  # of the photograph
+        return np.einsum("...i,...i->...", s, t2) / np.einsum("...i,...i->...", t2, t2) * shrunk
 
     def _undone(self, lens: Lens) -> Floats:
         if lens.p1 or lens.p2 or lens.dcx or lens.dcy or lens.aspect != 1:
@@ -130,12 +147,12 @@ def arcs(picture: NDArray[np.generic]) -> Arcs:
         grey = cv2.resize(grey, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
     size = Size(width=grey.shape[1], height=grey.shape[0])
     pixel = 1 / size.half_diagonal
-    found: list[_Arc] = []
+    found: list[Edge] = []
     if min(grey.shape) >= 16:
-        found = _followed(grey, _SHORTEST / pixel)
+        found = edges.followed(grey, _SHORTEST / pixel)
     found.sort(key=lambda each: -each.length)
-    found = _joined(found[:_MOST])
-    points = np.array([each.points for each in found]).reshape(-1, _POINTS, 2)
+    found = edges.joined(found[:_MOST])
+    points = np.array([each.points for each in found]).reshape(-1, edges.POINTS, 2)
     x, y = size.to_unit(points[..., 0], points[..., 1])
     looks = np.array([(each.rough, each.density, each.contrast, each.members) for each in found], np.float64)
     return Arcs(
@@ -144,180 +161,54 @@ def arcs(picture: NDArray[np.generic]) -> Arcs:
     )  # fmt: skip
 
 
-def _followed(grey: NDArray[np.uint8], shortest: float) -> list[_Arc]:
-    """The arcs, before any are joined."""
-    smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)
-    gx, gy = (cv2.Scharr(smooth, cv2.CV_16S, *order) for order in ((1, 0), (0, 1)))
-    strong = np.hypot(gx, gy).astype(np.float32)
-    high = max(160.0, float(np.percentile(strong, 92)))
-    edges = cv2.Canny(gx, gy, 0.4 * high, high, L2gradient=True) > 0
-    edges[:3] = edges[-3:] = False
-    edges[:, :3] = edges[:, -3:] = False
-    rows, columns = np.nonzero(edges)
-    if not len(rows):
-        return []
-    ex, ey = gx[rows, columns].astype(np.float64), gy[rows, columns].astype(np.float64)
-    angle = np.arctan2(ey, ex) % (2 * np.pi)
-    fine = _subpixel(strong, rows, columns, ex, ey)
-    used = np.zeros(grey.shape, bool)
-    pieces: list[NDArray[np.intp]] = []
-    for start in np.arange(16) * np.pi / 8:  # sectors of 45°, each overlapping the next by half
-        inside = np.flatnonzero((angle - start) % (2 * np.pi) < np.pi / 4)
-        mask = np.zeros(grey.shape, np.uint8)
-        mask[rows[inside], columns[inside]] = 1
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-        long = np.flatnonzero(extent[1:] >= shortest) + 1
-        if not len(long):
-            continue
-        label = labels[rows[inside], columns[inside]]
-        order = np.argsort(label, kind="stable")
-        begin = np.searchsorted(label[order], long)
-        end = np.searchsorted(label[order], long, side="right")
-        pieces += [inside[order[a:b]] for a, b in zip(begin, end, strict=True)]
-    pieces.sort(key=len, reverse=True)
-    found = []
-    for piece in pieces:
-        if used[rows[piece], columns[piece]].mean() > 0.4:
-            continue
-        arc = _arc(fine[piece], shortest, float(strong[rows[piece], columns[piece]].mean()) / 32)
-        if arc is not None:
-            used[rows[piece], columns[piece]] = True
-            found.append(arc)
-    return found
-
-
-def _subpixel(
-    strong: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp], ex: Floats, ey: Floats
-) -> Floats:
-    """Where along its gradient the edge is steepest: the top of a parabola through three pixels."""
-    length = np.maximum(np.hypot(ex, ey), 1e-9)
-    nx, ny = ex / length, ey / length
-    wide = np.abs(nx) >= np.abs(ny)
-    sx, sy = np.where(wide, np.sign(nx), 0).astype(int), np.where(wide, 0, np.sign(ny)).astype(int)
-    here = strong[rows, columns].astype(np.float64)
-    before, after = strong[rows - sy, columns - sx], strong[rows + sy, columns + sx]
-    bend = before - 2 * here + after
-    shift = np.where(bend < -1e-6, 0.5 * (before - after) / np.where(bend < -1e-6, bend, 1), 0.0)
-    shift = np.clip(shift, -0.6, 0.6)
-    return np.stack([columns + shift * sx, rows + shift * sy], -1)
-
-
-def _arc(points: Floats, shortest: float, contrast: float) -> _Arc | None:
-    """An arc from the points of an edge, unless they are no smooth line."""
-    middle = points.mean(0)
-    _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
-    t, s = (points - middle) @ axes[0], (points - middle) @ axes[1]
-    low, high = t.min(), t.max()
-    length = float(high - low)
-    if length < shortest or len(t) < 0.6 * length:
-        return None
-    u = (t - (low + high) / 2) / (length / 2)
-    basis = np.stack([np.ones_like(u), u, u * u, u**3], -1)
-    weight = np.ones_like(u)
-    for _ in range(4):
-        fit = np.linalg.lstsq(basis * weight[:, None], s * weight, rcond=None)[0]
-        off = s - basis @ fit
-        scale = max(0.1, 1.5 * float(np.median(np.abs(off))))
-        weight = 1 / (1 + (off / (2 * scale)) ** 2)
-    good = np.abs(off) < 0.8
-    if scale > 0.6 or good.mean() < 0.8 or abs(fit[3]) > 0.02 * length:
-        return None
-    t, s = t[good], s[good]
-    place = np.clip(((t - low) / length * _POINTS).astype(int), 0, _POINTS - 1)
-    count = np.bincount(place, minlength=_POINTS)
-    if (count == 0).sum() > 3:
-        return None
-    centres = low + (np.arange(_POINTS) + 0.5) / _POINTS * length
-    mean_t = np.bincount(place, t, _POINTS) / np.maximum(count, 1)
-    mean_s = np.bincount(place, s, _POINTS) / np.maximum(count, 1)
-    filled = count > 0
-    mean_s = np.interp(centres, mean_t[filled], mean_s[filled])
-    arc = middle + centres[:, None] * axes[0] + mean_s[:, None] * axes[1]
-    # a bow is worked out from 16 means: its noise is about 1.3 times that of one point over the root of all
-    noise = float(np.hypot(_NOISE, 1.3 * scale / np.sqrt(max(len(t) / 4, 1))))
-    return _Arc(length, arc, noise, scale, len(t) / length, contrast)
-
-
-def _joined(found: list[_Arc]) -> list[_Arc]:
-    """Arcs put together where several lie on one curve: the longest takes what fits its course best."""
-    lengths = np.array([each.length for each in found])
-    points = np.array([each.points for each in found]).reshape(-1, _POINTS, 2)
-    free = np.ones(len(found), bool)
-    out = []
-    for first in range(len(found)):
-        if not free[first]:
-            continue
-        free[first] = False
-        members = [first]
-        while free.any() and len(members) < 12:
-            own = points[members].reshape(-1, 2)
-            middle = own.mean(0)
-            axes = np.linalg.svd(own - middle, full_matrices=False)[2]
-            t, s = (own - middle) @ axes[0], (own - middle) @ axes[1]
-            low, high = t.min(), t.max()
-            length = high - low
-            others = np.flatnonzero(free)
-            ot, os = (points[others] - middle) @ axes[0], (points[others] - middle) @ axes[1]
-            begin, end = ot.min(1), ot.max(1)
-            gap = np.maximum(low - end, begin - high)
-            near = (gap > -0.1 * lengths[others]) & (gap < 0.6 * length)
-            fit = np.polynomial.polynomial.polyfit(t / length, s, 2)
-            off = np.abs(os - np.polynomial.polynomial.polyval(ot / length, fit)).mean(1)
-            near &= off < 0.8 + 0.02 * np.maximum(gap, 0) + 0.02 * (end - begin)
-            if not near.any():
-                break
-            chosen = others[near][np.argmin((off + 0.02 * np.maximum(gap, 0))[near])]
-            merged = np.concatenate([own, points[chosen]])
-            if not _smooth(merged):
-                break
-            members.append(int(chosen))
-            free[chosen] = False
-        out.append(found[first] if len(members) == 1 else _one([found[i] for i in members]))
-    return out
-
-
-def _smooth(points: Floats) -> bool:
-    """Whether points lie on one parabola within two thirds of a pixel."""
-    middle = points.mean(0)
-    axes = np.linalg.svd(points - middle, full_matrices=False)[2]
-    t, s = (points - middle) @ axes[0], (points - middle) @ axes[1]
-    basis = np.stack([np.ones_like(t), t, t * t], -1) / max(1.0, float(np.abs(t).max()))
-    off = s - basis @ np.linalg.lstsq(basis, s, rcond=None)[0]
-    return float(np.sqrt(np.mean(off * off))) < 0.65
-
-
-def _one(members: list[_Arc]) -> _Arc:
-    """One arc of several: 16 means of what lies along it, in gaps its course."""
-    points = np.concatenate([each.points for each in members])
-    middle = points.mean(0)
-    axes = np.linalg.svd(points - middle, full_matrices=False)[2]
-    t, s = (points - middle) @ axes[0], (points - middle) @ axes[1]
-    order = np.argsort(t)
-    t, s = t[order], s[order]
-    low, length = t[0], t[-1] - t[0]
-    place = np.clip(((t - low) / length * _POINTS).astype(int), 0, _POINTS - 1)
-    count = np.bincount(place, minlength=_POINTS)
-    filled = count > 0
-    mean_t, mean_s = (np.bincount(place, v, _POINTS)[filled] / count[filled] for v in (t, s))
-    centres = low + (np.arange(_POINTS) + 0.5) / _POINTS * length
-    course = np.polynomial.polynomial.polyfit(mean_t / length, mean_s, 3)
-    values = np.where(
-        filled, np.interp(centres, mean_t, mean_s), np.polynomial.polynomial.polyval(centres / length, course)
-    )
-    arc = middle + centres[:, None] * axes[0] + values[:, None] * axes[1]
-    share = np.array([each.length for each in members])
-    rough, density, contrast = (
-        float(np.average([getattr(each, name) for each in members], weights=share))
-        for name in ("rough", "density", "contrast")
-    )
-    noise = min(each.noise for each in members)
-    return _Arc(
-        float(length), arc, noise, rough, density * min(1.0, share.sum() / length), contrast, len(members)
-    )
-
-
 # --- the posterior ---
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Grid:
+    """Lenses that are thought of: each strength with each shape."""
+
+    strengths: Floats
+    shapes: Floats
+    undoing: Floats
+    """``[strengths, shapes, terms]``: what a point of the photograph is multiplied by, in powers of r²."""
+    allowed: NDArray[np.bool_]
+    """``[strengths, shapes]``: those that do not fold."""
+
+    @classmethod
+    def of(cls, strengths: Floats, shapes: Floats = SHAPES) -> Grid:
+        """Work out how each is undone."""
+        seen = np.sin(np.linspace(0, np.pi / 2, 3 * _TERMS + 1)[1:])
+        fit = np.linalg.pinv(seen[:, None] ** (2 * np.arange(_TERMS))).T
+        undoing = np.zeros((len(strengths), len(shapes), _TERMS))
+        allowed = np.zeros(undoing.shape[:2], bool)
+        u = np.linspace(0, 1.02, 256)
+        for row, strength in enumerate(strengths.tolist()):
+            edge = 1 / (1 + strength)
+            for column, shape in enumerate(shapes.tolist()):
+                a, b = (1 - shape) * strength, shape * strength
+                g = u * (1 + u**2 * (a + b * u**2))  # both radii in units of what the corner comes from
+                allowed[row, column] = (1 + 3 * a * u**2 + 5 * b * u**4).min() > MARGIN
+                u_of = np.interp(seen, np.maximum.accumulate(g + 1e-9 * u) * edge, u * edge)
+                undoing[row, column] = (u_of / seen) @ fit
+        return cls(strengths=strengths, shapes=shapes, undoing=undoing, allowed=allowed)
+
+    def around(self, found: _Posterior) -> Grid:
+        """A finer one within this one, where the bulk of a posterior is."""
+        return Grid.of(
+            _within(self.strengths, found.strength, 4 * found.spread, _FINE),
+            _within(self.shapes, found.shape, 2.5 * found.shape_spread, len(SHAPES)),
+        )
+
+    def log_prior(self, belief: Belief) -> Floats:
+        """Logarithm of the prior ``[strengths, shapes]``, whose sum is 1."""
+        logs = belief.log_prior(self.strengths)[:, None] - 0.5 * (self.shapes / _SHAPE_WIDTH) ** 2
+        logs = np.where(self.allowed, logs, -np.inf)
+        return logs - np.log(np.exp(logs).sum())
+
+
+def _within(values: Floats, middle: float, half: float, count: int) -> Floats:
+    return np.linspace(max(values[0], middle - half), min(values[-1], middle + half), count)
 
 
 @attrs.frozen(kw_only=True)
@@ -325,7 +216,7 @@ class Belief:
     """What is believed of a lens, as a strength and how far off it may be."""
 
     strength: float = 0.0
-    spread: float = 0.1
+    spread: float = 0.5
 
     def log_prior(self, strengths: Floats) -> Floats:
         """Logarithm of the density, with heavy tails, for who believes may be wrong."""
@@ -345,59 +236,128 @@ class Verdict:
     """How many arcs are straight under the lens."""
     arcs: int
     shape: float = 0.0
+    but: str = ""
+    """What makes it doubtful, beside the spread."""
 
     @property
     def sure(self) -> bool:
         """Whether correcting is better than leaving the photograph alone."""
-        enough = self.lines >= _AGREEING * self.arcs and self.arcs > 0
-        return enough and abs(self.strength) > max(0.004, SURE * self.spread) and self.spread < 0.05
+        return self.arcs > 0 and abs(self.strength) > max(LEAST, SURE * self.spread)
 
     @property
     def words(self) -> str:
         """The verdict in a line."""
         strength = round(100 * self.strength, 1) + 0.0  # no minus before 0
         said = f"{strength:+.1f} % at the corner, give or take {100 * self.spread:.1f}"
-        return f"{said}; {self.lines:.0f} of {self.arcs} edges straight"
+        but = f"; {self.but}" if self.but else ""
+        return f"{said}; {self.lines:.0f} of {self.arcs} edges straight{but}"
+
+
+class _Posterior(NamedTuple):
+    """Means and standard deviations."""
+
+    strength: float
+    spread: float
+    shape: float
+    shape_spread: float
+    bent: Floats
+    """Probability ``[pictures, directions]`` that all lines of a direction are bowed in the world."""
 
 
 def judge(found: Arcs, belief: Belief | None = None, *, trust: Trust | None = None) -> Verdict:
-    """The lens that makes edges straight, given a belief; the posterior is refined around its bulk."""
+    """The lens that makes edges straight, given a belief."""
+    return judge_all([found], belief, trust=trust)
+
+
+def judge_all(found: Sequence[Arcs], belief: Belief | None = None, *, trust: Trust | None = None) -> Verdict:
+    """The lens that several photographs have in common; the posterior is refined around its bulk."""
     belief = belief or Belief()
-    votes = Votes.constant(len(found)) if trust is None else trust.votes(found)
-    strength, spread, shape = _posterior(found, belief, votes, STRENGTHS)
-    step = STRENGTHS[1] - STRENGTHS[0]
-    if spread < 1.5 * step:
-        fine = np.linspace(strength - 4 * step, strength + 4 * step, 49)
-        strength, spread, shape = _posterior(found, belief, votes, fine)
-    lens = lens_of(strength, shape).monotone(corner=max(1.0, 1 / (1 + strength)))
-    agreeing = float(straight(found, lens, votes).sum())
+    if not any(map(len, found)):
+        return Verdict(
+            lens=lens_of(belief.strength), strength=belief.strength, spread=belief.spread, lines=0.0, arcs=0
+        )  # fmt: skip
+    given = [(each, trust.votes(each) if trust else Votes.constant(len(each))) for each in found]
+    doubt = np.array([votes.bent for _, votes in given])[:, None, None, None]
+    grid = _coarse()
+    logs = _by_direction(given, grid)
+    alone = _alone(logs, grid)
+    now = _posterior(logs, alone, doubt, belief, grid)
+    for _ in range(_LOOKS):
+        if now.spread > 2 * (grid.strengths[1] - grid.strengths[0]):
+            break
+        grid = grid.around(now)
+        now = _posterior(_by_direction(given, grid), alone, doubt, belief, grid)
+    lens = lens_of(now.strength, now.shape).monotone(corner=max(1.0, 1 / (1 + now.strength)))
+    agreeing = [straight(each, lens, votes) for each, votes in given]
+    directions = np.array(
+        [(p @ each.direction, p @ ~each.direction) for p, each in zip(agreeing, found, strict=True)]
+    )
+    arcs_of = [len(each) for each in found]
+    own = _OWN / np.sqrt(np.count_nonzero(arcs_of))
     return Verdict(
-        lens=lens, strength=strength, spread=spread, shape=shape, lines=agreeing, arcs=len(found)
+        lens=lens, strength=now.strength, spread=float(np.hypot(now.spread, own)), shape=now.shape,
+        lines=float(directions.sum()), arcs=sum(arcs_of), but=_but(now, directions),
     )  # fmt: skip
 
 
-def _posterior(found: Arcs, belief: Belief, votes: Votes, strengths: Floats) -> tuple[float, float, float]:
-    """Mean and standard deviation of the strength, and the mean shape."""
-    total: Floats = belief.log_prior(strengths)[:, None] - 0.5 * (SHAPES[None] / _SHAPE_WIDTH) ** 2
-    if len(found):
-        for column, shape in enumerate(SHAPES.tolist()):
-            lenses = [lens_of(each, shape) for each in strengths.tolist()]
-            total[:, column] += (votes.weight * evidence(found, lenses, votes)).sum(1)
+def _but(now: _Posterior, straight: Floats) -> str:
+    """What a verdict is doubted for; ``straight`` are the straight lines ``[pictures, directions]``."""
+    if min(now.strength - STRENGTHS[0], STRENGTHS[-1] - now.strength) < now.spread + 0.01:
+        return "at the end of the range, it may be more"
+    if (now.bent.sum(1) > _DISAGREEING).all():
+        return "one direction of lines disagrees"
+    if (straight < 2).any(1).all():
+        return "lines of one direction only"
+    return ""
+
+
+@functools.cache
+def _coarse() -> Grid:
+    return Grid.of(STRENGTHS, SHAPES)
+
+
+def _posterior(logs: Floats, alone: Floats, doubt: Floats, belief: Belief, grid: Grid) -> _Posterior:
+    """Of the likelihoods ``[pictures, directions, strengths, shapes]``, and those if a direction is bent."""
+    nothing = np.log(doubt) + alone
+    either = np.logaddexp(np.log(1 - doubt) + logs, nothing)
+    total = grid.log_prior(belief) + either.sum((0, 1))
     weight = np.exp(total - total.max())
     weight /= weight.sum()
-    marginal = weight.sum(1)
-    mean = float(marginal @ strengths)
+    marginal, shapes = weight.sum(1), weight.sum(0)
+    mean, shape = float(marginal @ grid.strengths), float(shapes @ grid.shapes)
     # the grid's own coarseness is part of the spread
-    spread = float(np.sqrt(marginal @ (strengths - mean) ** 2 + (strengths[1] - strengths[0]) ** 2 / 12))
-    return mean, spread, float(weight.sum(0) @ SHAPES)
+    spread, shape_spread = (
+        float(np.sqrt(m @ (v - c) ** 2 + (v[1] - v[0]) ** 2 / 12))
+        for m, v, c in ((marginal, grid.strengths, mean), (shapes, grid.shapes, shape))
+    )
+    return _Posterior(
+        mean, spread, shape, shape_spread,
+        (np.exp(nothing - either) * weight).sum((2, 3)),
+    )  # fmt: skip
 
 
-def _densities(found: Arcs, lenses: Sequence[Lens], votes: Votes) -> tuple[Floats, Floats]:
-    """Densities ``[lenses, arcs]`` of each bow if the line is straight in the world, and if not."""
+def _by_direction(given: Sequence[tuple[Arcs, Votes]], grid: Grid) -> Floats:
+    """Logarithm of the likelihood of each direction's lines: ``[pictures, 2, strengths, shapes]``."""
+    found = []
+    for each, votes in given:
+        logs = evidence(each, grid, votes)
+        found.append((logs @ each.direction, logs @ ~each.direction))
+    return np.array(found)
+
+
+def _alone(logs: Floats, grid: Grid) -> Floats:
+    """Of lines that are all bent in the world, as a lens of their own would: ``[pictures, 2, 1, 1]``."""
+    total = logs + grid.log_prior(Belief(spread=BENT))
+    top = total.max((2, 3), keepdims=True)
+    alone: Floats = top + np.log(np.exp(total - top).sum((2, 3), keepdims=True))
+    return alone
+
+
+def _densities(bows: Any, found: Arcs, votes: Votes, between: Any = 0.0) -> tuple[Any, Any]:
+    """Densities of each bow if the line is straight in the world, and if not."""
     first = found.points[:, -1] - found.points[:, 0]
-    length = np.hypot(first[:, 0], first[:, 1])
-    bows = found.bows(*lenses).reshape(len(lenses), -1)
-    return densities(bows, length, found.noise * votes.noisier, votes.straight)
+    noise = np.sqrt((found.noise * votes.noisier) ** 2 + between)
+    return densities(bows, np.hypot(first[:, 0], first[:, 1]), noise, votes.straight)
 
 
 def densities(bow: Any, length: Any, noise: Any, probable: Any) -> tuple[Any, Any]:
@@ -410,17 +370,27 @@ def densities(bow: Any, length: Any, noise: Any, probable: Any) -> tuple[Any, An
     )
 
 
-def evidence(found: Arcs, lenses: Sequence[Lens], votes: Votes) -> Floats:
-    """Logarithm of the likelihood of each arc's bow under each lens ``[lenses, arcs]``."""
-    yes, no = _densities(found, lenses, votes)
-    logs: Floats = np.log(yes + no)
+def between(bows: Floats) -> Floats:
+    """Variance of each bow ``[strengths, shapes, arcs]`` within a cell of the grid."""
+    steps = np.gradient(bows, axis=(0, 1))
+    variance: Floats = (steps[0] ** 2 + steps[1] ** 2) / 12
+    return variance
+
+
+def evidence(found: Arcs, grid: Grid, votes: Votes) -> Floats:
+    """Logarithm of the likelihood of each bow under each lens, weighed: ``[strengths, shapes, arcs]``."""
+    if not len(found):
+        return np.zeros((*grid.allowed.shape, 0))
+    bows = found.bows_over(grid)
+    yes, no = _densities(bows, found, votes, between(bows))
+    logs: Floats = votes.weight * np.log(yes + no)
     return logs
 
 
 def straight(found: Arcs, lens: Lens, votes: Votes | None = None) -> Floats:
     """Probability ``[arcs]`` that each is straight in the world, if the lens is this one."""
-    yes, no = _densities(found, [lens], votes or Votes.constant(len(found)))
-    share: Floats = yes[0] / (yes[0] + no[0])
+    yes, no = _densities(found.bows(lens), found, votes or Votes.constant(len(found)))
+    share: Floats = yes / (yes + no)
     return share
 
 

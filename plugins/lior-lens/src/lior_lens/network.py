@@ -27,6 +27,8 @@ BOUNDS = {
     "dcx": (-0.08, 0.08), "dcy": (-0.08, 0.08), "scale": (0.9, 1.2), "aspect": (0.97, 1.03),
 }  # fmt: skip
 """Default range of each parameter: of the head, of the monitor of saturation, and of nothing else."""
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and spread of the colours that pretrained weights have learned from."""
 _NEUTRAL = {"scale": 1.0, "aspect": 1.0}
 
 
@@ -364,20 +366,26 @@ def _up(x: Tensor, like: Tensor) -> Tensor:
 class LensNetwork(nn.Module):
     """Picture to lens, flow and doubt."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, fresh: bool = True) -> None:
+        """``fresh``: fetch ``pretrained_backbone``; weights that are loaded afterwards need it not."""
         super().__init__()
         self.config = config
         self.coords = CoordChannels() if config.use_coord_channels else nn.Identity()
         self.directions = DirectionChannels() if config.use_direction_channels else nn.Identity()
         self.backbone = backbone(
-            config, 3 + 3 * config.use_coord_channels + 4 * config.use_direction_channels
+            config if fresh else attrs.evolve(config, pretrained_backbone=""),
+            3 + 3 * config.use_coord_channels + 4 * config.use_direction_channels,
         )
         self.param_head = ParametricHead(self.backbone.channels[-1], config)
         self.residual_head = ResidualHead(self.backbone.channels, config)
 
     def forward(self, image: Tensor, *, residual: bool = True) -> Prediction:
         """``image`` is ``[B, 3, H, W]`` in [0, 1], sides of at least 32 pixels."""
-        features = self.backbone(self.coords(self.directions(image * 2 - 1)))
+        seen = self.directions(image * 2 - 1)
+        if self.config.pretrained_backbone:
+            mean, spread = (image.new_tensor(each)[:, None, None] for each in IMAGENET)
+            seen = torch.cat([(image - mean) / spread, seen[:, 3:]], 1)
+        features = self.backbone(self.coords(seen))
         params, raw, doubt = self.param_head(features[-1])
         flow = self.residual_head(features) if residual else None
         if self.config.bounded_slope:

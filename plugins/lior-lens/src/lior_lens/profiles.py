@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import math
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import cv2
 import numpy as np
 from PIL import Image
@@ -20,9 +21,15 @@ from PIL import Image
 from lior.errors import DataError, MissingPackage, UsageError
 from lior_lens import images
 from lior_lens.geometry import Floats, Lens, Size
+from lior_lens.lenses import centred
+from lior_lens.lines import strength_of
 
 _EXIF_IFD = 0x8769
-_MODEL, _MAKE, _FOCAL, _APERTURE, _LENS = 0x0110, 0x010F, 0x920A, 0x829D, 0xA434
+_SAME_FOCAL = 0.02
+"""Share by which focal lengths may differ, for EXIF rounds them."""
+_DIFFERENT = 3.0
+"""Birge's ratio from which photographs are said to differ."""
+_MODEL, _MAKE, _FOCAL, _APERTURE, _LENS, _FOCAL_35 = 0x0110, 0x010F, 0x920A, 0x829D, 0xA434, 0xA405
 
 
 # --- OpenCV ---
@@ -158,16 +165,16 @@ def to_lensfun(lens: Lens, size: Size, *, focal: float) -> str:
 
 
 def exif_of(path: Path) -> dict[str, Any]:
-    """Make, model, lens, focal length (mm) and aperture of a file, as far as it has them."""
+    """Make, model, lens, focal length (mm; ``focal_35``: on film) and aperture, as far as it has them."""
     try:
         with Image.open(path) as image:
             exif = image.getexif()
             more = exif.get_ifd(_EXIF_IFD)
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return {}
     found = {
         "make": exif.get(_MAKE), "model": exif.get(_MODEL), "lens": more.get(_LENS),
-        "focal": more.get(_FOCAL), "aperture": more.get(_APERTURE),
+        "focal": more.get(_FOCAL), "aperture": more.get(_APERTURE), "focal_35": more.get(_FOCAL_35),
     }  # fmt: skip
     clean: dict[str, Any] = {}
     for name, value in found.items():
@@ -235,14 +242,16 @@ def write_lens(lens: Lens, size: Size) -> str:
     return json.dumps(table, indent=1)
 
 
-def read_lens(path: Path, size: Size | None = None) -> Lens:
-    """A lens from a file: what :func:`write_lens` wrote, ``{"k1": ...}``, OpenCV's YAML or JSON, lensfun's
+def read_lens(path: Path, size: Size | None = None, *, focal: float | None = None) -> Lens:
+    """A lens from a file: what :func:`write_lens` wrote, ``{"k1": ...}``, OpenCV's numbers as JSON, lensfun's
     XML.
 
     Parameters
     ----------
     size
         Of the pictures; OpenCV's and lensfun's forms need it where the file has none.
+    focal
+        Length in mm, which chooses from several of lensfun's elements.
 
     Raises ``DataError`` when the file cannot be read; ``UsageError`` when there is no lens in it.
     """
@@ -253,7 +262,7 @@ def read_lens(path: Path, size: Size | None = None) -> Lens:
             f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not text'}"
         ) from error
     if text.lstrip().startswith("<"):
-        return _from_xml(path, text, size)
+        return _from_xml(path, text, size, focal)
     try:
         table = json.loads(text)
     except ValueError:
@@ -273,17 +282,154 @@ def read_lens(path: Path, size: Size | None = None) -> Lens:
     return Lens.of(table)
 
 
-def _from_xml(path: Path, text: str, size: Size | None) -> Lens:
+def _from_xml(path: Path, text: str, size: Size | None, focal: float | None) -> Lens:
     if size is None:
         raise UsageError(f"{path}: lensfun's terms need the size of the pictures; give --size")
     try:
         root = ElementTree.fromstring(text if "<lensdatabase" in text else f"<all>{text}</all>")
     except ElementTree.ParseError as error:
         raise UsageError(f"{path}: no XML: {error}") from None
-    found = root.findall(".//distortion")
-    if len(found) != 1:
-        raise UsageError(f"{path}: {len(found)} <distortion> elements; leave the one for your focal length")
-    element = found[0]
+    found = [(lens, each) for lens in [root, *root.iter("lens")] for each in _distortions(lens)]
+    fitting = [
+        pair for pair in found if focal and abs(float(pair[1].get("focal", 0)) / focal - 1) < _SAME_FOCAL
+    ]
+    if len(found) != 1 and len(fitting) != 1:
+        asked = "" if focal is None else f", {len(fitting)} of them for {focal:g} mm"
+        raise UsageError(
+            f"{path}: {len(found)} <distortion> elements{asked}; leave the one for your focal length"
+        )
+    lens, element = found[0] if len(found) == 1 else fitting[0]
     model = element.get("model", "")
     names = {"poly3": ("k1",), "poly5": ("k1", "k2"), "ptlens": ("a", "b", "c")}.get(model, ())
-    return from_lensfun(model, [float(element.get(name, 0)) for name in names], size)
+    ratio = [float(each) for each in (lens.findtext("aspect-ratio") or "").split(":") if each]
+    return from_lensfun(
+        model, [float(element.get(name, 0)) for name in names], size,
+        aspect=ratio[0] / (ratio[1] if len(ratio) > 1 else 1.0) if ratio else None,
+    )  # fmt: skip
+
+
+def _distortions(lens: ElementTree.Element) -> list[ElementTree.Element]:
+    """Those of a lens, or those outside of any."""
+    return lens.findall("distortion") + lens.findall("calibration/distortion")
+
+
+@attrs.frozen(kw_only=True)
+class Measured:
+    """A lens that a photograph or a camera was found to have."""
+
+    lens: Lens
+    spread: float
+    """Standard deviation of its strength at the corner."""
+    size: Size
+    """Of the photograph, upright."""
+    exif: Mapping[str, Any]
+    photographs: int = 1
+    """How many it was found from."""
+
+
+@attrs.frozen(kw_only=True)
+class Pooled:
+    """What photographs of one camera, lens, focal length and shape say together."""
+
+    exif: Mapping[str, Any]
+    lens: Lens
+    spread: float
+    size: Size
+    photographs: int
+    birge: float
+    """By how much they differ, in units of what their spreads allow; at least 1."""
+
+    @property
+    def words(self) -> str:
+        """In a line."""
+        differ = "; they differ, as different lenses do" if self.birge > _DIFFERENT else ""
+        return (
+            f"{named(self.exif)}: from {self.photographs} photographs, give or take "
+            f"{100 * self.spread:.1f} % at the corner{differ}"
+        )
+
+
+def named(exif: Mapping[str, Any]) -> str:
+    """Camera, lens and focal length in words."""
+    who = [str(exif[name]) for name in ("make", "model", "lens") if name in exif]
+    at = f"{exif['focal']:g} mm" if "focal" in exif else "unknown focal length"
+    return f"{' '.join(who) or 'unknown camera'}, {at}"
+
+
+def camera(exif: Mapping[str, Any], size: Size) -> tuple[Any, ...]:
+    """What photographs through one lens have in common; the focal length on film tells of digital zooms."""
+    names = (str(exif.get(name, "")) for name in ("make", "model", "lens"))
+    lengths = (float(exif.get(name, 0.0)) for name in ("focal", "focal_35"))
+    return (*names, *lengths, round(size.ratio, 2))
+
+
+def pooled(measured: Sequence[Measured]) -> list[Pooled]:
+    """Lenses of one camera, lens, focal length and shape taken together, by the inverse of their variances.
+
+    Where they differ by more than their spreads allow, the spread is larger by Birge's ratio (R. T. Birge,
+    "The calculation of errors by the method of least squares", 1932).
+    """
+    groups: dict[tuple[Any, ...], list[Measured]] = {}
+    for each in measured:
+        groups.setdefault(camera(each.exif, each.size), []).append(each)
+    found = []
+    for _, group in sorted(groups.items()):
+        weights = np.array([1 / max(each.spread, 1e-4) ** 2 for each in group])
+        radial = weights @ np.array([centred(each.lens).radial for each in group]) / weights.sum()
+        lens = Lens(radial=radial)
+        off = np.array([strength_of(each.lens) for each in group]) - strength_of(lens)
+        birge = max(1.0, math.sqrt(float(weights @ off**2) / max(1, len(group) - 1)))
+        found.append(
+            Pooled(
+                exif=group[0].exif, lens=lens, spread=birge * float(weights.sum() ** -0.5),
+                size=group[0].size, photographs=sum(each.photographs for each in group), birge=birge,
+            )
+        )  # fmt: skip
+    return found
+
+
+def database(found: Sequence[Pooled]) -> tuple[str, list[str]]:
+    """lensfun's XML and a line for each lens, with a reason if it is not written.
+
+    The mount is ``Generic``, the crop factor what EXIF says, else 1.
+
+    Raises ``UsageError`` when none can be written.
+    """
+    root = ElementTree.Element("lensdatabase", version="1")
+    lenses: dict[tuple[Any, ...], ElementTree.Element] = {}
+    lines = []
+    for each in found:
+        try:
+            element = _distortion(each)
+        except UsageError as error:
+            lines.append(f"{each.words}: not written: {error}")
+            continue
+        key = tuple(str(each.exif.get(name, "")) for name in ("make", "model", "lens")), each.size.ratio
+        if key not in lenses:
+            lenses[key] = _lens_element(root, each)
+        lenses[key].append(element)
+        lines.append(each.words)
+    if not lenses:
+        raise UsageError("; ".join(lines))
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode") + "\n", lines
+
+
+def _distortion(pooled: Pooled) -> ElementTree.Element:
+    focal = pooled.exif.get("focal", 0.0)
+    if not focal:
+        raise UsageError("EXIF names no focal length, which lensfun needs; .json has the lens without one")
+    return ElementTree.fromstring(to_lensfun(pooled.lens, pooled.size, focal=focal))
+
+
+def _lens_element(root: ElementTree.Element, one: Pooled) -> ElementTree.Element:
+    lens = ElementTree.SubElement(root, "lens")
+    model = str(one.exif.get("model", "unknown"))
+    crop = one.exif.get("focal_35", 0.0) / one.exif["focal"] or 1.0
+    text = {
+        "maker": one.exif.get("make", "unknown"), "model": one.exif.get("lens", model), "mount": "Generic",
+        "cropfactor": f"{crop:.4g}", "aspect-ratio": f"{one.size.ratio:.5g}",
+    }  # fmt: skip
+    for tag, value in text.items():
+        ElementTree.SubElement(lens, tag).text = str(value)
+    return ElementTree.SubElement(lens, "calibration")

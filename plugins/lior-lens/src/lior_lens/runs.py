@@ -111,11 +111,23 @@ def run(
     cannot be used, or the loss is not finite; ``Stopped`` when ``stop`` returned true; the checkpoint is
     written.
     """
-    trainer = Trainer(config, batches)
-    if init_from is not None:
-        trainer.begin_with(_weights(init_from)[1])
+    trainer = begun(config, init_from, batches)
     folder = RunFolder.create(out, {CONFIG: to_toml(config)})
     return _trained(trainer, folder, START, callbacks, stop)
+
+
+def begun(config: LensConfig, init_from: Path | None = None, batches: Batches | None = None) -> Trainer:
+    """A trainer before its first step, with the network of a run; raises as :func:`run`."""
+    trainer = Trainer(config, batches, fresh=init_from is None)
+    if init_from is not None:
+        before, weights = _weights(init_from)
+        if bool(before.model.pretrained_backbone) != bool(config.model.pretrained_backbone):
+            raise RunError(
+                f"--init-from {init_from}: model.pretrained_backbone was "
+                f"{before.model.pretrained_backbone!r}; it decides how colours are scaled, give the same"
+            )
+        trainer.begin_with(weights)
+    return trainer
 
 
 def resume(
@@ -136,8 +148,8 @@ def resume(
             manifest, tensors = bundle.read(place, format=FORMAT)
             with bundle.misfits_as_run_errors(place, program=_PROGRAM):
                 if manifest["finished"]:
-                    return Trainer(config, batches), manifest
-                trainer = Trainer(config, batches)
+                    return Trainer(config, batches, fresh=False), manifest
+                trainer = Trainer(config, batches, fresh=False)
                 trainer.restore(tensors, manifest)
                 return trainer, manifest
 
@@ -244,7 +256,7 @@ class Model:
         """The network of a run or a package, or the shipped one; raises ``RunError`` when it is not whole."""
         place = path or SHIPPED
         config, weights = _weights(place)
-        network = LensNetwork(attrs.evolve(config.model, pretrained_backbone=""))
+        network = LensNetwork(config.model, fresh=False)
         with bundle.misfits_as_run_errors(place, program=_PROGRAM):
             kept = dict(weights)
             for name, value in network.state_dict().items():

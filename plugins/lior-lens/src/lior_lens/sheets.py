@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
+import attrs
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from lior_lens import lines
 from lior_lens.geometry import Lens, Size
@@ -18,6 +21,9 @@ _PAPER = 250
 _STRAIGHT, _BENT = (20, 150, 90), (215, 70, 40)
 _GRID = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+WIDTH = 800
+"""Long side of the pictures of a page."""
+_QUALITY = 80
 
 
 def titled(picture: Picture, title: str, *, width: int = 560) -> Picture:
@@ -95,3 +101,41 @@ def before_after(picture: Picture, correction: Correction, words: str) -> Pictur
         titled(with_edges(after, again, Lens()), f"edges after, median bow {bow[1]:.1f} px"),  # type: ignore[arg-type]
     ]
     return sheet([top, bottom])
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Card:
+    """A photograph on a page: small pictures, as JPEG."""
+
+    width: int
+    height: int
+    before: bytes
+    after: bytes | None = None
+    edges: bytes | None = None
+    """The photograph with its edges and the grid that becomes straight."""
+
+
+def card(picture: Picture, after: Picture | None = None, correction: Correction | None = None) -> Card:
+    """A card of an upright photograph, and of its corrected picture where there is one."""
+    small = _fitted(picture)
+    height, width = small.shape[:2]
+    known = {"width": width, "height": height, "before": _jpeg(small)}
+    if after is None or correction is None:
+        return Card(**known)
+    marked = with_edges(small, lines.arcs(small), correction.lens)
+    own = attrs.evolve(correction, size=Size(width=width, height=height))
+    return Card(**known, after=_jpeg(_fitted(after)), edges=_jpeg(with_grid(marked, own)))
+
+
+def _fitted(picture: Picture) -> Picture:
+    fit = WIDTH / max(picture.shape[:2])
+    if fit >= 1:
+        return picture
+    height, width = (max(1, round(side * fit)) for side in picture.shape[:2])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _jpeg(picture: Picture) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", quality=_QUALITY)
+    return stream.getvalue()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -24,11 +26,14 @@ from lior_lens.config import MODES, LensConfig
 from lior_lens.external import Batch, Batches
 from lior_lens.geometry import PARAMETERS, Size
 from lior_lens.network import LensNetwork, Prediction, warped
+from lior_lens.pairs import Paired
 
 _LOG = logging.getLogger("lior")
 WIDTH = 640
 """Endpoint errors are reported in pixels of a picture of this width."""
 _POINTS = 17
+_NODES = 33
+"""Of the grid on which maps are watched."""
 _NEAR = 0.02
 """A parameter so near to a bound, as a share of its range, is saturated."""
 _VALIDATION = 1 << 32
@@ -104,17 +109,15 @@ class Progress:
 class Trainer:
     """One network being trained."""
 
-    def __init__(self, config: LensConfig, batches: Batches | None = None) -> None:
-        """Begin; raises ``UsageError`` when the configuration asks for what cannot be."""
+    def __init__(self, config: LensConfig, batches: Batches | None = None, *, fresh: bool = True) -> None:
+        """Begin, ``fresh`` or with weights to come; ``UsageError`` when that cannot be."""
         self.config = config
         self.device = external.pick_device(config.train.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.train.seed)
-            self.network = LensNetwork(config.model).to(self.device)
+            self.network = LensNetwork(config.model, fresh=fresh).to(self.device)
             self.rng = torch.get_rng_state()
-        self.batches: Batches = batches or (
-            external.Loaded.of(config) if config.data.loader_module else Drawn.of(config)
-        )
+        self.batches: Batches = batches or _batches(config)
         self.scorer = external.scorer(config.proxy)
         self.optimizer = _optimizer(self.network, config)
         fp16 = config.train.amp_enabled and self.device.type == "cuda"
@@ -133,7 +136,9 @@ class Trainer:
         the parts.
         """
         config, state = self.config, self.progress
+        clock = [time.perf_counter()]
         batch = self._placed(self.batches.train(state.step))
+        clock.append(time.perf_counter())
         lr = learning_rate(config, state.step)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -143,6 +148,7 @@ class Trainer:
             torch.set_rng_state(self.rng)
             total, parts, numbers = self._loss(batch)
             self.rng = torch.get_rng_state()
+        clock.append(time.perf_counter())
         state.step += 1
         numbers |= {"lr": lr, "total": float(total.detach())}
         wrong = [name for name, value in parts.items() if not bool(value.isfinite())]
@@ -152,8 +158,14 @@ class Trainer:
         self.scaler.scale(total).backward()
         self.scaler.unscale_(self.optimizer)
         numbers |= self._gradients()
+        before = {name: _flat(group) for name, group in self.network.groups().items()}
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        for name, parts_of in self.network.groups().items():
+            numbers[f"param_delta_{name}"] = float((_flat(parts_of) - before[name]).norm())
+        clock.append(time.perf_counter())
+        for name, first, last in zip(("data", "forward", "backward"), clock, clock[1:], strict=False):
+            numbers[f"timing_{name}_ms"] = 1000 * (last - first)
         self._watch(numbers)
         return numbers
 
@@ -185,6 +197,8 @@ class Trainer:
         if not sums:
             raise RunError("the validation has no batch; the loader must give one")
         found = {name: float(np.mean(values)) for name, values in sums.items()}
+        if self.config.proxy.fullres_images:
+            found |= self._full_resolution()
         if "epe" in found:
             found["epe_ratio"] = found["epe"] / max(found["identity_epe"], 1e-9)
         name = self.config.train.best_metric_name
@@ -271,23 +285,9 @@ class Trainer:
                 "epe": float(error.detach().mean()) * pixels,
                 "identity_epe": float(identity.mean()) * pixels,
             }
-        if config.loss.jacobian_weight:
-            columns, rows = 33, 33
-            x, y = (
-                torch.tensor(each.copy(), dtype=torch.float32, device=self.device)[None]
-                for each in size.grid(columns, rows)
-            )
-            gx, gy = warped(said.params, said.flow, x, y, size.half)
-            step = (
-                (size.width - 1) / (columns - 1) / size.half_diagonal,
-                (size.height - 1) / (rows - 1) / size.half_diagonal,
-            )
-            terms["map"] = gx, gy, step
-            det = losses.determinant(gx, gy, step).detach()
-            numbers |= {
-                "det_min": float(det.min()),
-                "negative_det_pct": 100 * float((det < 0).float().mean()),
-            }
+        with torch.set_grad_enabled(torch.is_grad_enabled() and config.loss.jacobian_weight > 0):
+            terms["map"], found = _mapped(said, size)
+        numbers |= found
         if batch.targets is not None and (config.loss.compares_pictures or pictures):
             pred, inside = correct(batch.images, said, backend=config.train.warp_backend)
             numbers["oob_ratio"] = 1 - float(inside.mean())
@@ -303,6 +303,21 @@ class Trainer:
         }
         return total, parts, numbers
 
+    def _full_resolution(self) -> dict[str, float]:
+        """What the scorer says of whole photographs, each corrected by what the network says of it small."""
+        assert isinstance(self.batches, Paired)
+        assert self.scorer is not None
+        sums: dict[str, list[float]] = {}
+        for picture, target in self.batches.whole(self.config.proxy.fullres_images):
+            size = data.sized(picture.shape[1::-1], self.config.data.long_side)
+            small = cv2.resize(picture, (size.width, size.height), interpolation=cv2.INTER_AREA)
+            shown, whole, wanted = (torch.from_numpy(data.batched([x])) for x in (small, picture, target))
+            said = self._predict(shown.to(self.device))
+            pred, _ = correct(whole.to(self.device), said, backend=self.config.train.warp_backend)
+            for name, value in self.scorer(pred, wanted).items():
+                sums.setdefault(f"fullres_{name}", []).append(value)
+        return {name: float(np.mean(values)) for name, values in sums.items()}
+
     def _corrected(self, batch: Batch) -> Tensor:
         return correct(batch.images, self._predict(batch.images), backend=self.config.train.warp_backend)[0]
 
@@ -315,6 +330,7 @@ class Trainer:
         found: dict[str, float] = {}
         for i, name in enumerate(PARAMETERS[: params.shape[1]]):
             found[f"param_{name}_mean"] = float(params[:, i].mean())
+            found[f"param_{name}_std"] = float(params[:, i].std(correction=0))
             found[f"param_sat_frac_{name}"] = float(share[i])
         found["param_sat_frac_max"] = float(share.max())
         found["param_raw_abs_max"] = float(said.raw.detach().abs().max())
@@ -393,13 +409,60 @@ class Trainer:
             _LOG.warning("step %d: %s", self.progress.step, text)
 
 
+def _batches(config: LensConfig) -> Batches:
+    if config.data.pairs:
+        return Paired.of(config)
+    return external.Loaded.of(config) if config.data.loader_module else Drawn.of(config)
+
+
+def _flat(group: Sequence[nn.Parameter]) -> Tensor:
+    return torch.cat([each.detach().flatten() for each in group])
+
+
+def _grid(size: Size, columns: int, rows: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    x, y = (
+        torch.tensor(each.copy(), dtype=like.dtype, device=like.device)[None]
+        for each in size.grid(columns, rows)
+    )
+    return x, y
+
+
+def _mapped(said: Prediction, size: Size) -> tuple[tuple[Any, ...], dict[str, float]]:
+    """The maps on a coarse grid with its step, and what they do: folds, stretch, what flow and lens move.
+
+    A map is safe if it is sound by :class:`lior_lens.warp.Safety`'s limits: no determinant below 0.02 of that
+    of the identity, and no point moved by half of the half-diagonal. What lies outside is the frame's matter.
+    """
+    x, y = _grid(size, _NODES, _NODES, said.params)
+    gx, gy = warped(said.params, said.flow, x, y, size.half)
+    step = tuple((side - 1) / (_NODES - 1) / size.half_diagonal for side in (size.width, size.height))
+    det = losses.determinant(gx, gy, (step[0], step[1])).detach().flatten(1)
+    moved = torch.stack([gx - x, gy - y]).detach().norm(dim=0).flatten(1)
+    safe = (det.amin(1) > 0.02) & (moved.amax(1) < 0.5)
+    pixels = size.half_diagonal * WIDTH / size.width
+    found = {
+        "det_min": float(det.min()), "det_p01": float(det.quantile(0.01, 1).min()),
+        "det_mean": float(det.mean()), "negative_det_pct": 100 * float((det < 0).float().mean()),
+        "warp_safety_safe": float(safe.float().mean()),
+        "final_grid_disp_px_mean": pixels * float(moved.mean()),
+        "final_grid_disp_px_max": pixels * float(moved.max()),
+    }  # fmt: skip
+    if said.flow is not None:
+        lens = torch.stack(warped(said.params, None, x, y, size.half)).detach()
+        alone = (lens - torch.stack([x, y]).expand_as(lens)).norm(dim=0).mean()
+        flow = (torch.stack([gx, gy]).detach() - lens).norm(dim=0).mean()
+        found |= {
+            "param_grid_disp_px_mean": pixels * float(alone),
+            "residual_contrib_disp_px_mean": pixels * float(flow),
+            "residual_to_param_disp_ratio": float(flow / alone.clamp(min=1e-6)),
+        }  # fmt: skip
+    return (gx, gy, (step[0], step[1])), found
+
+
 def endpoint_errors(said: Prediction, truth: Tensor, size: Size) -> tuple[Tensor, Tensor]:
     """Mean distances ``[B]`` of the predicted points to the true ones, and of the unmoved points."""
     rows, columns = truth.shape[-2:]
-    x, y = (
-        torch.tensor(each.copy(), dtype=truth.dtype, device=truth.device)[None]
-        for each in size.grid(columns, rows)
-    )
+    x, y = _grid(size, columns, rows, truth)
     gx, gy = warped(said.params, said.flow, x, y, size.half)
     error = (torch.stack([gx, gy], 1) - truth).square().sum(1).add(1e-12).sqrt().mean((1, 2))
     return error, (torch.stack([x, y], 1) - truth).norm(dim=1).mean((1, 2))
@@ -409,10 +472,7 @@ def correct(images: Tensor, said: Prediction, *, backend: str = "geometry") -> t
     """Corrected pictures, and where ``[B, 1, H, W]`` they show the photograph (1) and where not (0)."""
     height, width = images.shape[-2:]
     size = Size(width=width, height=height)
-    x, y = (
-        torch.tensor(each.copy(), dtype=images.dtype, device=images.device)[None]
-        for each in size.grid(width, height)
-    )
+    x, y = _grid(size, width, height, images)
     if backend == "mock":
         shift = 0.1 * torch.tanh(said.params[:, 5:7])
         gx, gy = x + shift[:, 0, None, None], y + shift[:, 1, None, None]

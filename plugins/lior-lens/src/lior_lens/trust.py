@@ -27,6 +27,7 @@ FORMAT = bundle.Format(program="lior-lens", version=1)
 CURVED, TEMPER = 0.5, 0.3
 """Without a network: share of edges that are bowed in the world, and weight of an edge, for neighbouring ones
 belong to the same thing and err together."""
+BENT = 0.05
 FEATURES = 11
 OUTPUTS = 3
 
@@ -41,12 +42,14 @@ class Votes:
     """Of its evidence, at most 1."""
     noisier: Floats
     """What its noise is multiplied by."""
+    bent: float
+    """Probability that all edges of a direction are bowed alike in the world."""
 
     @classmethod
     def constant(cls, count: int) -> Votes:
         """The same for all."""
         one = np.ones(count)
-        return cls(straight=(1 - CURVED) * one, weight=TEMPER * one, noisier=one)
+        return cls(straight=(1 - CURVED) * one, weight=TEMPER * one, noisier=one, bent=BENT)
 
 
 def features(found: Arcs) -> Floats:
@@ -88,6 +91,7 @@ class Trust:
         return Votes(
             straight=_sigmoid(out[:, 0]), weight=_sigmoid(out[:, 1]),
             noisier=np.exp(np.clip(out[:, 2], -1, 3)),
+            bent=float(_sigmoid(w["bent"])) if "bent" in w else BENT,
         )  # fmt: skip
 
     @classmethod

@@ -9,20 +9,22 @@ from pathlib import Path
 import attrs
 import numpy as np
 import torch
+from numpy.random import Generator
 from numpy.typing import NDArray
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from lior.errors import RunError
 from lior.runs import bundle
-from lior_lens import data, lines, trust
-from lior_lens.lines import STRENGTHS, Arcs, Belief
+from lior_lens import data, lenses, lines, scenes, trust
+from lior_lens.evaluating import Photograph
+from lior_lens.geometry import Lens
+from lior_lens.lines import Arcs, Belief, Grid
 
 _HIDDEN = 24
-_SIDES = (384, 512, 640, 768)
+_SIDES = (448, 640, 800, 1024)
 _JUDGED = 0.15
 _BATCH = 64
-_BLUR = 0.005
-"""Width of what counts as the true strength: half a step of the grid."""
+_GRID = Grid.of(lines.STRENGTHS, lines.SHAPES)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -32,20 +34,23 @@ class Case:
     looks: NDArray[np.float32]
     """``[arcs, features]``."""
     bows: NDArray[np.float32]
-    """``[arcs, strengths]``: under each of :data:`lior_lens.lines.STRENGTHS`."""
+    """``[arcs, strengths, shapes]``: under each lens of the grid that is first looked at."""
     length: NDArray[np.float32]
     noise: NDArray[np.float32]
+    direction: NDArray[np.bool_]
     strength: float
+    series: str = ""
+    """Pictures of one series are learned from or judged by together."""
 
     @classmethod
-    def of(cls, found: Arcs, strength: float) -> Case:
+    def of(cls, found: Arcs, strength: float, series: str = "") -> Case:
         """Work out what training needs of a picture's edges."""
         chord = found.points[:, -1] - found.points[:, 0]
-        bows = found.bows(*(lines.lens_of(each) for each in STRENGTHS.tolist()))
         return cls(
-            looks=trust.features(found).astype(np.float32), bows=bows.T.astype(np.float32),
+            looks=trust.features(found).astype(np.float32),
+            bows=np.moveaxis(found.bows_over(_GRID), -1, 0).astype(np.float32),
             length=np.hypot(chord[:, 0], chord[:, 1]).astype(np.float32),
-            noise=found.noise.astype(np.float32), strength=strength,
+            noise=found.noise.astype(np.float32), direction=found.direction, strength=strength, series=series,
         )  # fmt: skip
 
 
@@ -79,6 +84,7 @@ class _Net(nn.Module):
             self.last.weight.mul_(0.1)
             p, t = 1 - trust.CURVED, trust.TEMPER
             self.last.bias.copy_(torch.tensor([np.log(p / (1 - p)), np.log(t / (1 - t)), 0.0]))
+        self.bent = nn.Parameter(torch.tensor(float(np.log(trust.BENT / (1 - trust.BENT)))))
 
     def forward(self, x: Tensor, owner: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Votes of edges ``[arcs]``; ``owner`` is the picture of each."""
@@ -90,35 +96,74 @@ class _Net(nn.Module):
         return torch.sigmoid(out[:, 0]), torch.sigmoid(out[:, 1]), out[:, 2].clamp(-1, 3).exp()
 
 
-def cases(pictures: int, seed: int, say: Callable[[str], None]) -> list[Case]:
-    """Drawn pictures and photographs of several sizes, with their edges."""
-    photographs = data.for_training()
-    sources: list[tuple[float, data.Source]] = [(0.5, data.Scenes()), (0.08, data.Boards())]
-    if photographs:
-        sources.append((0.42, data.photo_source(photographs)))
-    mixed, found, begin = data.Mixture(sources=sources), [], time.monotonic()
-    for index in range(pictures):
-        side = _SIDES[index % len(_SIDES)]
-        sample = data.Stream(source=mixed, seed=seed + 1000, long_side=side).sample(index)
-        found.append(Case.of(lines.arcs(sample.picture), lines.strength_of(sample.lens)))
+def cases(
+    pictures: int, seed: int, say: Callable[[str], None], photographs: Sequence[Photograph] = ()
+) -> list[Case]:
+    """The edges of pictures with known lenses: a quarter is drawn, the rest cut out of photographs.
+
+    Parameters
+    ----------
+    photographs
+        Those of installed packages if none are given.
+    """
+    sources: list[tuple[str, data.Source | Path]] = [(each.series, each.path) for each in photographs] or [
+        (name, data.photo_source([(name, picture)])) for name, picture in data.for_training()
+    ]
+    drawn = pictures // 4 if sources else pictures
+    turns: list[tuple[str, data.Source | Path]] = [
+        (f"drawn {i}", data.Boards() if i % 6 == 5 else data.Scenes()) for i in range(drawn)
+    ]
+    turns += [sources[i * len(sources) // (pictures - drawn)] for i in range(pictures - drawn)]
+    found, begin = [], time.monotonic()
+    for index, (series, each) in enumerate(turns):
+        if isinstance(each, Path) and (not index or turns[index - 1][1] != each):
+            read = data.photo_source([(series, data.read_rgb(each))])
+        picture, lens = _bent(read if isinstance(each, Path) else each, np.random.default_rng([seed, index]))
+        found.append(Case.of(lines.arcs(picture), lines.strength_of(lens), series))
         if (index + 1) % 100 == 0:
             say(f"edges: {index + 1} of {pictures} pictures, {time.monotonic() - begin:.0f} s")
     return found
 
 
-def train(pictures: int, *, epochs: int, seed: int, say: Callable[[str], None]) -> Fitted:
-    """Draw pictures and fit the network; the best epoch on pictures apart is kept."""
-    return fit(cases(pictures, seed, say), epochs=epochs, seed=seed, say=say)
+def _bent(source: data.Source, rng: Generator) -> tuple[data.Picture, Lens]:
+    """A cut-out as a lens would have taken it, half of them worn."""
+    size = data.sized(data.SHAPES[int(rng.integers(len(data.SHAPES)))], int(rng.choice(_SIDES)))
+    lens = lenses.draw(rng) if rng.random() < 0.5 else _wide(rng)
+    view = source.view(0, size, rng)[0]
+    zoom, shift = float(rng.uniform(1, 1.2)), rng.uniform(-1, 1, 2).tolist()
+    picture = lenses.bend(view, lens, size, zoom=zoom, shift=(shift[0], shift[1]))[0]
+    return (scenes.worn(picture, rng) if rng.random() < 0.5 else picture), lens
+
+
+def _wide(rng: Generator) -> Lens:
+    """A lens of any strength that is thought of, and of any shape."""
+    while True:
+        strength, shape = float(rng.uniform(-0.42, 0.32)), float(rng.uniform(-1, 1))
+        lens = lines.lens_of(strength, shape)
+        steep = lens.least_slope(1.02 / (1 + strength)) > 0.15
+        if steep and lens.inverse(np.linspace(0, 1, 64), np.zeros(64))[2].all():
+            return lens
+
+
+def train(
+    pictures: int, *, epochs: int, seed: int, say: Callable[[str], None],
+    photographs: Sequence[Photograph] = (),
+) -> Fitted:  # fmt: skip
+    """Bend pictures and fit the network; the best epoch on series apart is kept."""
+    return fit(cases(pictures, seed, say, photographs), epochs=epochs, seed=seed, say=say)
 
 
 def fit(given: Sequence[Case], *, epochs: int, seed: int, say: Callable[[str], None]) -> Fitted:
     """Fit the network to cases."""
     given = [each for each in given if len(each.length)]
-    judged, kept = given[: max(1, int(_JUDGED * len(given)))], given[max(1, int(_JUDGED * len(given))) :]
+    names = sorted({each.series for each in given})
+    chosen = np.random.default_rng(seed).permutation(names)[: max(1, round(_JUDGED * len(names)))].tolist()
+    judged = [each for each in given if each.series in chosen]
+    kept = [each for each in given if each.series not in chosen]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = _Net()
-    order = Generator().manual_seed(seed)
+    order = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     first = _errors(net, judged)
@@ -159,17 +204,28 @@ def _loss(net: _Net, batch: Sequence[Case]) -> tuple[Tensor, Tensor]:
     owner = torch.repeat_interleave(
         torch.arange(len(batch)), torch.tensor([len(each.length) for each in batch])
     )
-    probable, weight, noisier = net(joined("looks"), owner, len(batch))
-    noise, length = (joined("noise") * noisier)[:, None], joined("length")[:, None]
-    straight, curved = lines.densities(joined("bows"), length, noise, probable[:, None])
-    votes = weight[:, None] * (straight + curved).log()
-    prior = torch.from_numpy(Belief().log_prior(STRENGTHS)).float()
-    total = prior + torch.zeros(len(batch), len(STRENGTHS)).index_add(0, owner, votes)
-    posterior = total.log_softmax(1)
-    grid = torch.from_numpy(STRENGTHS).float()
+    probable, weight, noisier = (each[:, None, None] for each in net(joined("looks"), owner, len(batch)))
+    bows, length = joined("bows"), joined("length")[:, None, None]
+    steps = torch.gradient(bows, dim=(1, 2))
+    noise = ((joined("noise")[:, None, None] * noisier) ** 2 + (steps[0] ** 2 + steps[1] ** 2) / 12).sqrt()
+    straight, curved = lines.densities(bows, length, noise, probable)
+    votes = weight * (straight + curved).log()
+    place = 2 * owner + joined("direction").long()
+    logs = torch.zeros(2 * len(batch), *bows.shape[1:]).index_add(0, place, votes)
+    alone = (logs + _log_prior(Belief(spread=lines.BENT))).logsumexp((1, 2), keepdim=True)
+    doubt = nn.functional.logsigmoid
+    either = torch.logaddexp(doubt(-net.bent) + logs, doubt(net.bent) + alone)
+    total = _log_prior(Belief()) + either.unflatten(0, (-1, 2)).sum(1)
+    posterior = total.flatten(1).log_softmax(1).unflatten(1, bows.shape[1:]).logsumexp(2)
+    grid = torch.from_numpy(lines.STRENGTHS).float()
     truth = torch.tensor([each.strength for each in batch])
-    target = torch.softmax(-0.5 * ((grid - truth[:, None]) / _BLUR) ** 2, 1)
-    return -(target * posterior).sum(1).mean(), posterior.exp() @ grid
+    # between the strengths of the grid the density is straight
+    share = (1 - (grid - truth[:, None]).abs() / (grid[1] - grid[0])).clamp(min=1e-9)
+    return -(share.log() + posterior).logsumexp(1).mean(), posterior.exp() @ grid
+
+
+def _log_prior(belief: Belief) -> Tensor:
+    return torch.from_numpy(_GRID.log_prior(belief)).float().clamp(min=-1e4)
 
 
 @torch.no_grad()

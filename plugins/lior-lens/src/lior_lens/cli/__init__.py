@@ -17,6 +17,7 @@ COMMANDS = {
     "eval": ("lior_lens.cli.evaluate:evaluate", "Judge lines and network beside their controls."),
     "score": ("lior_lens.cli.evaluate:score", "Score corrected pictures against wanted ones."),
     "data": ("lior_lens.cli.data:data", "Write pictures with known lenses."),
+    "split": ("lior_lens.cli.data:split", "Make a table of pairs, each shoot for training or validation."),
     "audit": ("lior_lens.cli.data:audit", "Examine a folder of photographs."),
     "package": ("lior_lens.cli.data:package", "Make a small folder of a run's network, or a zip of results."),
     "info": ("lior_lens.cli.data:info", "Describe a run or a package; without one the shipped network."),

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from lior.errors import UsageError
 from lior_lens.cli.options import json_option, model_option, open_model, quiet_option
+
+if TYPE_CHECKING:
+    from lior_lens.correcting import Outcome
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("sources", metavar="IN...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("out", metavar="OUT", type=click.Path())
 @click.option(
     "--lens", "lens", type=click.Path(path_type=Path), help="A lens for all: JSON or lensfun's XML."
 )
@@ -28,40 +37,63 @@ from lior_lens.cli.options import json_option, model_option, open_model, quiet_o
 )  # fmt: skip
 @click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG, WebP.")
 @click.option("--always", is_flag=True, help="Correct even where the lines are not sure.")
-@click.option("--sheets", type=click.Path(path_type=Path), help="A folder for sheets of before and after.")
+@click.option("--page", type=click.Path(path_type=Path), help="An HTML page of before and after to write.")
+@click.option(
+    "--profile-out", type=click.Path(path_type=Path),
+    help="What lines say of each camera, lens and focal length: .xml for lensfun, .json for --lens.",
+)  # fmt: skip
+@click.option("--each", is_flag=True, help="Judge photographs of one camera each for itself, not together.")
 @click.option("--no-copy", is_flag=True, help="Do not copy photographs that are left alone.")
 @click.option("--replace", is_flag=True, help="Write over results of an earlier run.")
+@click.option(
+    "--jobs", type=click.IntRange(0), default=0, show_default=True,
+    help="Photographs at once; 0: as many as there are processors.",
+)  # fmt: skip
 @quiet_option
 @json_option  # fmt: skip
 def correct(
-    source: Path, out: Path, lens: Path | None, no_profile: bool, model_path: str, frame: str,
-    interpolation: str, quality: int, always: bool, sheets: Path | None, no_copy: bool,
-    replace: bool, quiet: bool, as_json: bool,
+    sources: tuple[Path, ...], out: str, lens: Path | None, no_profile: bool, model_path: str, frame: str,
+    interpolation: str, quality: int, always: bool, page: Path | None, profile_out: Path | None,
+    each: bool, no_copy: bool, replace: bool, jobs: int, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Correct a photograph or a folder of them into OUT.
+    """Correct photographs, or folders of them, into OUT.
 
-    The lens is the given one, the profile for the EXIF, or what the lines of the photograph say; a photograph
-    of which nothing is sure is copied as it is. Orientation, EXIF and colour profile are kept, originals are
-    never written over, a file that cannot be read gets its line and the rest goes on (exit code 1).
+    OUT is a name (the kind of file is that of its ending) or a folder, in which results keep their names; a
+    GIF becomes PNG, a raw file TIFF. The lens is the given one, the profile for the EXIF, or what the lines
+    of the photograph say: of all photographs of one camera, lens and focal length together, if their EXIF
+    names them (--each: of each for itself). A photograph of which nothing is sure is copied byte by byte.
+    What belongs to a photograph (orientation, EXIF, XMP, colour profile, ...) is kept, originals are never
+    written over, and every file gets its line; if one fails the rest goes on (exit code 1).
     """
-    from lior_lens import correcting, estimating, trust
+    from lior_lens import correcting, estimating, placing, pooling, trust
 
     options = correcting.Options(
         frame=frame, interpolation=interpolation, quality=quality, always=always, profile=not no_profile,
-        lens=lens, replace=replace, copy_unsure=not no_copy, sheets=sheets,
+        lens=lens, replace=replace, copy_unsure=not no_copy, cards=page is not None, jobs=jobs,
     )  # fmt: skip
-    correcting.check_places(source, out)
-    correcting.files(source)
+    for path, endings in ((page, (".html", ".htm")), (profile_out, (".xml", ".json"))):
+        if path is not None and (path.suffix.lower() not in endings or path.is_dir()):
+            raise UsageError(f"{path}: the name of a file that ends in {' or '.join(endings)} is wanted here")
+        if path is not None and path.exists() and not replace:
+            raise UsageError(f"{path} exists; --replace writes it anew")
+    places = placing.Places(sources, Path(out), folder=out.endswith(os.sep))
+    placing.find(sources, places.folder)  # before the network is read
     model = open_model(model_path) if lens is None else None
     trusted = trust.shipped()
 
     def ask(picture):  # type: ignore[no-untyped-def]
         return estimating.estimate(picture, model, trusted)
 
-    failed = count = 0
-    for outcome in correcting.correct(source, out, options, correcting.judge(options, ask)):
-        count += 1
-        failed += outcome.status == "failed"
+    def progress(done: int, count: int) -> None:
+        if count > 1 and sys.stderr.isatty() and not quiet:
+            end = "\r\033[K" if done == count else ""
+            click.echo(f"\rjudged {done} of {count}{end}", err=True, nl=False)
+
+    outcomes = []
+    judge = correcting.judge(options, ask)
+    pool = list if each else functools.partial(pooling.pooled, trust=trusted)
+    for outcome in correcting.correct(sources, places, options, judge, pool=pool, progress=progress):
+        outcomes.append(outcome)
         if as_json:
             click.echo(json.dumps({"path": str(outcome.path), "out": outcome.out and str(outcome.out),
                                    "status": outcome.status, "words": outcome.words,
@@ -70,10 +102,58 @@ def correct(
             click.echo(outcome.line(), err=True)
         elif not quiet:
             click.echo(outcome.line())
-    if failed:
-        if not quiet and count > 1:
-            click.echo(f"{failed} of {count} files could not be corrected", err=True)
+    told = not quiet and not as_json
+    if told and len(outcomes) > 1:
+        click.echo(correcting.summary(outcomes), err=True)
+    for line in _written(outcomes, page, profile_out):
+        if told:
+            click.echo(line, err=True)
+    if any(each.status == "failed" for each in outcomes):
         click.get_current_context().exit(1)
+
+
+def _written(outcomes: list[Outcome], page: Path | None, profile: Path | None) -> Iterator[str]:
+    """Write what is told of all photographs, and say so line by line."""
+    from lior_lens import correcting, pages, profiles
+
+    if page is not None:
+        title = f"{page.stem}: before and after"
+        text = pages.page(outcomes, title=title, summary=correcting.summary(outcomes))
+        _write(page, text)
+        yield f"{page}: before and after, to be opened in a browser"
+    if profile is not None:
+        # photographs that were judged together share one estimate, which counts once
+        measured = {
+            id(each.estimate): profiles.Measured(
+                lens=each.estimate.lens, spread=each.estimate.verdict.spread, size=each.size,
+                exif=profiles.exif_of(each.path), photographs=each.estimate.photographs,
+            )
+            for each in outcomes
+            if each.size and each.estimate and each.estimate.verdict and each.estimate.sure
+        }  # fmt: skip
+        found = profiles.pooled(list(measured.values()))
+        if not found:
+            raise UsageError(f"{profile}: not written, for the lines of no photograph are sure")
+        if profile.suffix.lower() == ".json" and len(found) > 1:
+            raise UsageError(f"{profile}: {len(found)} cameras, lenses, focal lengths or shapes; choose .xml")
+        if profile.suffix.lower() == ".json":
+            text, lines = profiles.write_lens(found[0].lens, found[0].size), [found[0].words]
+        else:
+            text, lines = profiles.database(found)
+        _write(profile, text)
+        yield from (f"{profile}: {line}" for line in lines)
+
+
+def _write(path: Path, text: str) -> None:
+    from lior.errors import DataError
+    from lior.files import replacing
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as stream:
+            stream.write(text.encode())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 @click.command()
@@ -83,13 +163,13 @@ def correct(
 def judge(source: Path, model_path: str, as_json: bool) -> None:
     """Say what the lines of photographs tell of their lens, how sure that is, and how straight they are."""
     from lior.errors import LiorError
-    from lior_lens import correcting, estimating, images, lines, trust
+    from lior_lens import estimating, images, lines, placing, trust
 
     model, trusted = open_model(model_path), trust.shipped()
     failed = False
-    for path in correcting.files(source):
+    for path in placing.photographs(source):
         try:
-            picture = images.read(path).upright()
+            picture = images.read(path, least=lines.LONG_SIDE).upright()
         except LiorError as error:
             click.echo(str(error), err=True)
             failed = True

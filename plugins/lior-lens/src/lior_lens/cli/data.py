@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -47,6 +48,32 @@ def data(out: Path, count: int, long_side: int, kind: str, photos: tuple[str, ..
 
 
 @click.command()
+@click.argument("source", metavar="TABLE|FOLDER", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT.csv", type=click.Path(path_type=Path))
+@click.option(
+    "--share", type=click.FloatRange(0.001, 0.9), default=0.1, show_default=True, help="To validate."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of which shoots validate.")
+def split(source: Path, out: Path, share: float, seed: int) -> None:
+    """Make a table of pairs for training (data.pairs), whole shoots for training or for validation.
+
+    SOURCE is a table with image_id,input_path,target_path, or a folder: NAME_original beside NAME_generated,
+    or bent/NAME and straight/NAME. A shoot is the column group, a UUID in the name, or the name without _g1.
+    """
+    from lior_lens import pairs
+
+    existing(source)
+    found = pairs.collect(source) if source.is_dir() else pairs.read(source)
+    found = pairs.split(found, share=share, seed=seed)
+    pairs.write(found, out)
+    judged = [pair for pair in found if pair.split == "val"]
+    shoots = len({pair.group for pair in found}), len({pair.group for pair in judged})
+    click.echo(
+        f"{out}: {len(found)} pairs of {shoots[0]} shoots; {len(judged)} of {shoots[1]} for validation"
+    )
+
+
+@click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @json_option
 def audit(folder: Path, as_json: bool) -> None:
@@ -55,7 +82,7 @@ def audit(folder: Path, as_json: bool) -> None:
     from collections import Counter
 
     from lior.errors import LiorError
-    from lior_lens import correcting, images, profiles
+    from lior_lens import images, placing, profiles
 
     existing(folder)
     kinds: Counter[str] = Counter()
@@ -63,7 +90,7 @@ def audit(folder: Path, as_json: bool) -> None:
     faults, with_lens = [], 0
     digests: dict[str, Path] = {}
     twice = []
-    for path in correcting.files(folder):
+    for path in placing.photographs(folder):
         try:
             photo = images.read(path)
         except LiorError as error:
@@ -97,16 +124,37 @@ def audit(folder: Path, as_json: bool) -> None:
 @click.argument("source", metavar="RUN|FOLDER", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--full", is_flag=True, help="Keep single precision.")
-def package(source: Path, out: Path, full: bool) -> None:
+@click.option(
+    "--pairs", "table", type=click.Path(path_type=Path), help="Table that the pictures must answer."
+)
+@click.option("--report", type=click.Path(path_type=Path), help="With --pairs: JSON file of what was found.")
+@click.option("--force", is_flag=True, help="Write the zip although the check has failed.")
+def package(
+    source: Path, out: Path, full: bool, table: Path | None, report: Path | None, force: bool
+) -> None:
     """Make a small folder of a run's best network; or, with OUT ending in .zip, a zip of a folder of
     pictures.
 
-    The bytes of a zip depend on the pictures and their names alone.
+    The bytes of a zip depend on the pictures and their names alone. With --pairs a folder is checked first:
+    one readable picture for each image_id and no other, of its input's size, not empty; where the table has
+    a target, worth more than nothing by `lior lens score`. The exit code is 2, without a zip, if it is not.
     """
     existing(source)
+    if out.suffix != ".zip" and (table or report or force):
+        raise UsageError("--pairs, --report and --force are for a zip; let OUT end in .zip")
     if out.suffix == ".zip":
         from lior_lens import zipping
 
+        faults = zipping.check(source, table) if table else {}
+        if report is not None:
+            report.write_text(
+                json.dumps({"passed": not faults, "faults": faults}, indent=1), encoding="utf-8"
+            )
+        for name, said in faults.items():
+            click.echo(f"{name}: {said}", err=True)
+        if faults and not force:
+            click.echo(f"{out}: not written; {len(faults)} faults (--force writes it)", err=True)
+            click.get_current_context().exit(2)
         click.echo(f"{out}: {zipping.write(source, out)} pictures")
         return
     from lior_cli.interrupts import import_torch
@@ -131,7 +179,7 @@ def info(path: Path | None, as_json: bool) -> None:
         notes = bundle.read_manifest(trust.SHIPPED, format=trust.FORMAT)["notes"]
         found["edges"] = {"weights": sum(each.size for each in shipped.weights.values()), **notes}
     small = Path(__file__).parents[1] / "weights" / "small"
-    if path is not None or small.is_dir():
+    if path is not None or (small.is_dir() and importlib.util.find_spec("torch")):
         from lior_cli.interrupts import import_torch
 
         import_torch()

@@ -43,11 +43,12 @@ def demo(out: Path, seed: int, quiet: bool, as_json: bool) -> None:
     config = configuration.load(["smoke"], settings, env={}).config
     say("training a network for 30 steps, to show how")
     trained = runs.run(config, out / "run")
+    network = runs.Model.open(trained.path)
     stream = data.Stream(source=data.Scenes(sharper=1.5), seed=seed, long_side=960, worn=False)
     index = next(i for i in range(100) if lines.strength_of(stream.sample(i, (3, 2)).lens) < -0.08)
     sample = stream.sample(index, (3, 2))
     say(f"bending {sample.name} by {100 * lines.strength_of(sample.lens):+.1f} % at the corner")
-    said = estimating.estimate(sample.picture, None, trust.shipped())
+    said = estimating.estimate(sample.picture, network, trust.shipped())
     used = estimating.safe(said.lens, sample.size)
     error = lenses.endpoint_error(said.lens, sample.lens, sample.size)
     nothing = lenses.endpoint_error(Lens(), sample.lens, sample.size)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,58 +14,89 @@ from lior_lens.cli.options import json_option, model_option, open_model, quiet_o
 
 
 @click.command("eval")
-@click.option("--pictures", type=click.IntRange(1), default=60, show_default=True, help="Of each kind.")
-@click.option("--photos", multiple=True, metavar="FOLDER", help="Photographs without distortion to judge by.")
+@click.option("--pictures", type=click.IntRange(1), default=60, show_default=True, help="Of each drawn kind.")
+@click.option(
+    "--photos", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Judge by these photographs without distortion instead, each under nine lenses.",
+)  # fmt: skip
+@click.option("--part", help="Of the folder's manifest.csv: learn or check; all of it if not given.")
 @click.option(
     "--size", "long_side", type=click.IntRange(64), default=640, show_default=True,
-    help="Long side in pixels.",
+    help="Long side of drawn pictures in pixels.",
 )  # fmt: skip
 @model_option
 @quiet_option
 @json_option
 def evaluate(
-    pictures: int, photos: tuple[str, ...], long_side: int, model_path: str, quiet: bool, as_json: bool
-) -> None:
-    """Judge lines and network beside their controls, on pictures bent by unseen lenses."""
-    from lior_cli.terminal import echo_table
+    pictures: int, photos: Path | None, part: str | None, long_side: int, model_path: str, quiet: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Judge the estimates beside their controls, on pictures bent by known lenses.
+
+    Drawn scenes and boards, and photographs: those of a folder, or those that installed packages bring along.
+    A manifest.csv in the folder (file, series, part, kind) parts the figures by kind.
+    """
+    from lior.errors import UsageError
     from lior_lens import data, evaluating, trust
 
+    if part is not None and photos is None:
+        raise UsageError("--part: of which photographs? Give their folder with --photos")
     model, trusted = open_model(model_path), trust.shipped()
-    found = {}
-    for name, source in evaluating.sets(photos).items():
-
-        def say(index: int, count: int, name: str = name) -> None:
-            if not quiet and (index == count or index % 20 == 0):
-                click.echo(f"{name}: {index} of {count}", err=True)
-
-        found[name] = evaluating.compare(
-            source, pictures, model=model, trust=trusted, long_side=long_side, say=say
-        )
-    still = evaluating.unmoved(data.packaged(data.HELD_OUT), model=model, trust=trusted)
+    asked: dict[str, Iterable[evaluating.Answer]] = {}
+    counts: dict[str, int] = {}
+    brought: Sequence[evaluating.Photograph | tuple[str, data.Picture]]
+    if photos is None:
+        counts = dict.fromkeys(evaluating.sources(), pictures)
+        asked = {
+            name: evaluating.drawn(source, pictures, model=model, trust=trusted, long_side=long_side)
+            for name, source in evaluating.sources().items()
+        }
+        brought = data.packaged(data.HELD_OUT)
+    else:
+        brought = evaluating.collection(photos, part)
+    if brought:
+        counts["photographs"] = 9 * len(brought)
+        asked["photographs"] = evaluating.photographs(brought, model=model, trust=trusted)
+    found: dict[str, dict[str, Any]] = {}
+    for name, answers in asked.items():
+        judged = []
+        for answer in answers:
+            judged.append(answer)
+            if not quiet and (len(judged) == counts[name] or len(judged) % 20 == 0):
+                click.echo(f"{name}: {len(judged)} of {counts[name]}", err=True)
+        found[name] = evaluating.summary(judged)
+        kinds = sorted({each.kind for each in judged} - {""})
+        found |= {f"{name} {k}": evaluating.summary(e for e in judged if e.kind == k) for k in kinds}
     if as_json:
-        click.echo(json.dumps({"sets": found, "unmoved_px": still}))
-        return
+        click.echo(json.dumps({"sets": found}))
+    else:
+        _show(found)
+
+
+def _show(found: dict[str, dict[str, Any]]) -> None:
+    from lior_cli.terminal import echo_table
+
+    def share(value: float | None) -> str:
+        return "-" if value is None else f"{100 * value:.1f} %"
+
     rows = [
         (name, guess, *(f"{e[key]:.2f}" for key in ("mean_px", "median_px", "p90_px")),
-         f"{e['of_identity']:.3f}",
-         f"{100 * e['better']:.0f} %")
+         "-" if e["of_identity"] is None else f"{e['of_identity']:.3f}", share(e["better"]))
         for name, each in found.items() for guess, e in each["errors"].items()
     ]  # fmt: skip
     echo_table(
-        ["pictures", "estimate", "mean px", "median", "90 %", "of identity", "better than identity"], rows
+        ["pictures", "estimate", "mean px", "median", "90 %", "of distortion", "better than identity"], rows
     )
     for name, each in found.items():
         unbent = each["undistorted"]
-        moved = "none" if unbent["mean_px"] is None else f"{unbent['mean_px']:.2f} px"
+        names = ", ".join(unbent["names"])
         click.echo(
-            f"{name}: {each['pictures']} pictures, sure of {100 * each['sure']:.0f} %; error over spread "
-            f"{each['spread_ratio']:.2f}; {unbent['pictures']} undistorted moved by {moved}"
-        )
-    if still:
-        click.echo(
-            "photographs as they are move by "
-            + ", ".join(f"{name} {px:.2f}" for name, px in still.items())
-            + " px"
+            f"{name}: {each['pictures']} pictures, sure of {share(each['sure'])}; "
+            f"{share(each['worse'])} of the distorted made worse; "
+            f"truth within twice the spread {share(each['within_2_sigma'])}, "
+            f"where sure {share(each['within_2_sigma_sure'])}; "
+            f"{unbent['moved']} of {unbent['pictures']} undistorted moved by more than 1 px"
+            + (f" ({names})" if names else "")
         )
 
 
@@ -74,7 +107,9 @@ def evaluate(
 @click.option("--allowed-fail-rate", type=click.FloatRange(0, 1), default=0.0, show_default=True)
 @json_option
 def score(pred: Path, target: Path, out: Path | None, allowed_fail_rate: float, as_json: bool) -> None:
-    """Score a picture against the wanted one, or a folder against one with the same names.
+    """Score a picture against the wanted one, a folder against one with the same names or a table of pairs.
+
+    Of a table (image_id,input_path,target_path) every picture counts; one that is missing is worth nothing.
 
     The exit code is 2 when more than the allowed share is worth nothing.
     """
@@ -82,6 +117,7 @@ def score(pred: Path, target: Path, out: Path | None, allowed_fail_rate: float, 
 
     from lior.errors import DataError
     from lior_lens import data, scoring
+    from lior_lens import pairs as tables
     from lior_lens.cli.options import existing
 
     existing(pred), existing(target)
@@ -91,8 +127,12 @@ def score(pred: Path, target: Path, out: Path | None, allowed_fail_rate: float, 
         pairs = [(each, wanted[each.stem]) for each in data.image_files(pred) if each.stem in wanted]
         if not pairs:
             raise DataError(f"{pred} and {target} have no picture of the same name")
+    elif pred.is_dir() and target.suffix == ".csv":
+        files = {each.stem: each for each in data.image_files(pred)}
+        pairs = [(files.get(each.name, pred / each.name), each.target)
+                 for each in tables.read(target) if each.target is not None]  # fmt: skip
     elif pred.is_dir() != target.is_dir():
-        raise DataError("give two pictures or two folders")
+        raise DataError("give two pictures, two folders, or a folder and a table of pairs")
     found = [(path, scoring.score_files(path, other)) for path, other in pairs]
     if out is not None:
         with out.open("w", newline="", encoding="utf-8") as stream:

@@ -21,8 +21,8 @@ Callback = Callable[..., Any]
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, no more.")
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 model_option = click.option(
-    "--model", "model_path", metavar="RUN|none|shipped", default="shipped", show_default=True,
-    help="Network that proposes a lens before lines judge: a run, a package, none, or the shipped one.",
+    "--model", "model_path", metavar="RUN|shipped|none", default="none", show_default=True,
+    help="Network that proposes a lens before lines judge: a run, a package, or the shipped one.",
 )  # fmt: skip
 
 

@@ -41,17 +41,27 @@ class _Progress(Progress):
     "--init-from", metavar="RUN|none",
     help="Begin with the network of a run.  [default: none for stage 1, else the run of the stage before]",
 )  # fmt: skip
+@click.option(
+    "--validate-only",
+    is_flag=True,
+    help="Validate the run of --init-from, its configuration below --config and --set; nothing is written.",
+)  # fmt: skip
 @quiet_option
-@json_option  # fmt: skip
+@json_option
 def train(
     layers: tuple[str, ...], assignments: tuple[str, ...], out: Path | None, init_from: str | None,
-    quiet: bool, as_json: bool,
+    validate_only: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train a stage; recipes: small, smoke, stage1_param_only, stage2_hybrid, stage3_finetune."""
+    """Train a stage; recipes: small, smoke, stage1_param_only, stage2_hybrid, stage3_finetune, and to be laid
+    over them resnet34 and pairs.
+    """
     import_torch()
     from lior_lens import config as configuration
     from lior_lens import runs
 
+    if validate_only:
+        _validate(layers, assignments, init_from, as_json)
+        return
     config = configuration.load(layers, assignments).config
     begin = (
         configuration.default_init(config)
@@ -73,6 +83,23 @@ def train(
         ),
         as_json,
     )
+
+
+def _validate(layers: tuple[str, ...], assignments: tuple[str, ...], run: str | None, as_json: bool) -> None:
+    from lior_lens import config as configuration
+    from lior_lens import runs
+
+    if run in (None, "none"):
+        raise UsageError("--validate-only: say which run by --init-from RUN")
+    path = Path(str(run))
+    runs.read_config(path)
+    config = configuration.load([path / "config.toml", *layers], assignments).config
+    found = runs.begun(config, path).validate()
+    if as_json:
+        click.echo(json.dumps({"run": str(path), "validation": found}))
+        return
+    for name, value in found.items():
+        click.echo(f"{name} = {value:.6g}")
 
 
 @click.command()
@@ -126,19 +153,27 @@ def _report(found: Trained, as_json: bool) -> None:
 @click.command("train-lines")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the network, new.")
 @click.option("--pictures", type=click.IntRange(20), default=1500, show_default=True, help="To learn from.")
+@click.option(
+    "--photos", type=click.Path(path_type=Path),
+    help="A folder of straight photographs; the part `learn` of its manifest.csv.  [default: installed ones]",
+)  # fmt: skip
 @click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="Times through them.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of pictures and weights.")
 @quiet_option
-def train_lines(out: Path, pictures: int, epochs: int, seed: int, quiet: bool) -> None:
+def train_lines(
+    out: Path, pictures: int, photos: Path | None, epochs: int, seed: int, quiet: bool
+) -> None:  # fmt: skip
     """Train which edges of a picture are to be trusted, on pictures with known lenses."""
     import_torch()
-    from lior_lens import trust_training
+    from lior_lens import evaluating, trust_training
 
     def say(text: str) -> None:
         if not quiet:
             click.echo(text, err=True)
 
-    found = trust_training.train(pictures, epochs=epochs, seed=seed, say=say)
+    part = "learn" if photos and (photos / evaluating.MANIFEST).is_file() else None
+    given = evaluating.collection(photos, part) if photos else []
+    found = trust_training.train(pictures, epochs=epochs, seed=seed, say=say, photographs=given)
     trust_training.save(found, out)
     click.echo(f"{out}: {found.words}")
 

@@ -76,8 +76,9 @@ def _echo_exchange(found: TwoElectrons, units: Units) -> None:
     levels = zip(found.sizes, found.singlet_by_size * unit, found.triplet_by_size * unit, strict=True)
     rows = [[str(k), f"{s:.6f}", f"{t:.6f}", f"{(t - s) * 1000:.4f}"] for k, s, t in levels]
     echo_table(["orbitals", "singlet, meV", "triplet, meV", "J, µeV"], rows)
-    j, more = (each * unit * 1000 for each in (found.exchange, found.truncation_error))
-    click.echo(f"\nJ = {j:.4f} µeV in {found.orbitals} orbitals; more would move it by about {more:.2g}")
+    j, limit, off = (each * unit * 1000 for each in (found.exchange, *found.exchange_limit))
+    more = "" if math.isnan(limit) else f"; extrapolated to all of them {limit:.4g}, give or take {off:.1g}"
+    click.echo(f"\nJ = {j:.4f} µeV in {found.orbitals} orbitals{more}")
 
 
 def _echo_levels(few: Electrons, units: Units) -> None:

@@ -16,7 +16,8 @@ from lior_ritz.cli.threads import import_torch
 @click.option("--levels", type=WholeNumber(1, 500), help="How many; solver.K if not given.")
 @click.option(
     "--method", default="auto", show_default=True,
-    type=click.Choice(["auto", "separable", "sine", "elements", "hermitian"]), help="Which method.",
+    type=click.Choice(["auto", "separable", "sine", "elements", "averaged", "hermitian"]),
+    help="Which method.",
 )  # fmt: skip
 @click.option(
     "--tolerance", type=RealNumber(1e-13, 1e-1), default=1e-9, show_default=True,
@@ -34,6 +35,7 @@ def reference(
     import_torch()
     from lior_ritz import config as configuration
     from lior_ritz.cli.levels import echo_reference, echo_spins, echoed_method
+    from lior_ritz.judge import box
     from lior_ritz.judge import reference as referee
     from lior_ritz.judge.spin import spins
 
@@ -42,6 +44,7 @@ def reference(
     found = referee.solve(problem, levels or config.solver.K, method, tolerance)
     unit = problem.units.E0_meV
     both = spins(problem, found, levels or config.solver.K)
+    moves = box.moves(problem, found)
     pairs = list(zip(found.energies.tolist(), found.errors.tolist(), strict=True))
     if as_json:
         report = {
@@ -49,6 +52,7 @@ def reference(
             "seconds": found.seconds, "E0_meV": unit,
             "E_dimless": [energy for energy, _ in pairs], "E_meV": [energy * unit for energy, _ in pairs],
             "error_dimless": [error for _, error in pairs],
+            "box_moves_meV": None if moves is None else (moves * unit).tolist(),
             "spin": both and both.report(problem.units),
         }  # fmt: skip
         click.echo(json.dumps(report))
@@ -57,5 +61,7 @@ def reference(
         if both:
             echo_spins(both, problem.units)
         click.echo(f"\n{echoed_method(found)}")
+        if walls := box.warning(problem, found, len(pairs)):
+            click.echo(walls)
     if not found.converged:
         click.get_current_context().exit(1)

@@ -9,8 +9,8 @@ The exchange ``J = E_T - E_S`` is a small difference and needs many more orbital
 of them (Hund-Mulliken) even its sign is wrong for common dots. The singlet has a cusp at ``r₁₂ = 0`` (where
 the triplet vanishes), which products of smooth orbitals meet slowly: on the solvable dot ``V = x² + y²``,
 ``κ = 2`` (M. Taut, Phys. Rev. A 48, 3561, 1993) the error of the energy times the number of filled shells is
-0.23, 0.18, 0.15, 0.14, 0.13 for 3, 5, 7, 9, 12 shells, so it falls like ``k^-½``. Hence every result says how
-J moved with ``k`` and what such a tail would still add.
+0.23, 0.18, 0.15, 0.14, 0.13 for 3, 5, 7, 9, 12 shells, so it falls like ``k^-½`` or a little faster. Hence
+every result says how J moved with ``k``, and where such tails end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _ORTHONORMAL = 1e-6
 """How far overlaps may be off. J is some 10⁻⁴ of the energies, so this is worth a few percent of it."""
 _SAME = 1e-6
 """Levels closer than this, relatively, are one degenerate level."""
-_TAIL_POWER = 0.5
+_TAIL_POWERS = (0.5, 1.0)
 _LAST_SIZES = 3
 
 
@@ -213,17 +213,22 @@ class TwoElectrons:
         return float(self.exchange_by_size[-1])
 
     @property
-    def truncation_error(self) -> float:
-        """Estimate of what more orbitals would still add to J, in ``E0``: not a bound. ``nan`` with one size.
+    def exchange_limit(self) -> tuple[float, float]:
+        """J in ever more orbitals, in ``E0``, and how far that may be off; both ``nan`` with one size.
 
-        The larger tail ``A k^-½`` (see the module) through the last size and either of the two before.
+        Tails ``A k^-½`` and ``A k^-1`` (see the module) through the last size and either of the two before:
+        the middle of what they give. The error is 1.5 times their spread: where J falls and rises with ``k``
+        all of them may lie on one side. An estimate, no bound.
         """
         last, j = self.sizes[-1], self.exchange_by_size
-        tails = [
-            abs(j[-1] - before) / ((last / k) ** _TAIL_POWER - 1)
+        limits = [
+            j[-1] + (j[-1] - before) / ((last / k) ** power - 1)
+            for power in _TAIL_POWERS
             for k, before in zip(self.sizes[-_LAST_SIZES:-1], j[-_LAST_SIZES:-1], strict=True)
         ]
-        return float(max(tails, default=math.nan))
+        if not limits:
+            return math.nan, math.nan
+        return float(max(limits) + min(limits)) / 2, 1.5 * float(max(limits) - min(limits))
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -240,7 +245,7 @@ class TwoElectrons:
 
     def report(self, units: Units) -> dict[str, Any]:
         """What is to be written as JSON; J in ``E0``, meV and µeV, unknown numbers ``None``."""
-        error = self.truncation_error
+        limit, error = self.exchange_limit
         ueV = 1e3 * units.E0_meV
         return {
             "orbitals": self.orbitals,
@@ -248,7 +253,8 @@ class TwoElectrons:
             "J_E0": self.exchange,
             "J_meV": self.exchange * units.E0_meV,
             "J_ueV": self.exchange * ueV,
-            "J_truncation_error_ueV": None if math.isnan(error) else error * ueV,
+            "J_limit_ueV": None if math.isnan(limit) else limit * ueV,
+            "J_limit_error_ueV": None if math.isnan(error) else error * ueV,
             "flags": list(self.flags),
             "by_size": {
                 "orbitals": list(self.sizes),

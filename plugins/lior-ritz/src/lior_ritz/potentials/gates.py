@@ -158,6 +158,16 @@ class Gates:
             tuple(sorted({x for each in known for x in each[axis]})) for axis in range(len(half_widths))
         )
 
+    def sides(self, points: Tensor) -> Tensor:
+        """Those of the base and of all gates that have a voltage."""
+        known = [each.sides(points) for each in self._live() if hasattr(each, "sides")]
+        return torch.cat([torch.empty(0, len(points), dtype=torch.bool), *known])
+
+    @property
+    def curved(self) -> bool:
+        """Whether the base, or a gate that has a voltage, jumps along curves."""
+        return any(getattr(each, "curved", False) for each in self._live())
+
     def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
         """The sums along each axis, where the base and all gates with a voltage are such sums."""
         factors = [1.0, *(each["voltage"] * each["arm"] / units.E0_meV for each in self.gates.values())]

@@ -86,6 +86,21 @@ class Written:
                 found[axis] += changes(self._part(AXES[axis], [difference], Units()), half_widths[axis])
         return tuple(tuple(sorted(set(each))) for each in found)
 
+    def sides(self, points: Tensor) -> Tensor:
+        """On which side of each test in the formula ``points``, ``[N, d]``, are: bool ``[S, N]``."""
+        values = {**dict(zip(AXES, points.unbind(1), strict=False)), **_scalars(self.numbers(Units(), {}))}
+        found = [torch.empty(0, len(points), dtype=torch.bool)]
+        for low, high in formula.switches(self.tree):
+            side = formula.evaluate(low, values) > formula.evaluate(high, values)
+            found.append(side.expand(1, len(points)))
+        return torch.cat(found)
+
+    @property
+    def curved(self) -> bool:
+        """Whether a test in the formula is one of several coordinates."""
+        tests = formula.switches(self.tree)
+        return any(len((formula.names_in(a) | formula.names_in(b)) & _VARIABLES) > 1 for a, b in tests)
+
     def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
         """The terms of each coordinate, when none has two; constants are with the first."""
         sums: list[list[ast.expr]] = [[] for _ in range(dim)]

@@ -136,6 +136,19 @@ class Problem:
         each = [say(self.half_widths) for say in says if say]
         return tuple(tuple(sorted({x for one in each for x in one[axis]})) for axis in range(self.dim))
 
+    def sides(self, points: Tensor) -> Tensor:
+        """On which side of the places where V or a mass jumps or has a kink ``points``, ``[N, d]``, are, as
+        far as they say so: an optional method ``sides(points)``; bool ``[S, N]``."""
+        says = [getattr(one, "sides", None) for one in (self.potential, *self.terms.functions)]
+        none = torch.empty(0, len(points), dtype=torch.bool)
+        return torch.cat([none, *(say(points) for say in says if say)])
+
+    @property
+    def curved(self) -> bool:
+        """Whether V or a mass is known to jump, or to have a kink, along curves: an optional property
+        ``curved``."""
+        return any(getattr(one, "curved", False) for one in (self.potential, *self.terms.functions))
+
     @property
     def parts(self) -> tuple[Part, ...] | None:
         """V as a sum of functions of one coordinate each, if it is one."""

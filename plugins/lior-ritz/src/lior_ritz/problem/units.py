@@ -8,15 +8,14 @@ import attrs
 
 from lior.errors import UsageError, did_you_mean, sentences
 
-HBAR2_OVER_2M = 3.809981944
-"""ħ²/(2 mₑ) in eV·Å². CODATA 2022 has 3.80998211; this is the value with which the reference energies of
-quantum dots in use here were worked out, and the effective mass is not known to a part in 10⁷ either."""
+HBAR2_OVER_2M = 3.809982111
+"""ħ²/(2 mₑ) in eV·Å² (CODATA 2022)."""
 COULOMB = 1439.96454785
-"""e²/(4π ε₀) in meV·nm (CODATA 2018)."""
+"""e²/(4π ε₀) in meV·nm (CODATA 2022)."""
 FLUX = 1.519267447878626e-3
 """e/ħ in 1/(T·nm²), exact in the SI."""
-BOHR = 0.057883818060
-"""The Bohr magneton eħ/(2 mₑ) in meV/T (CODATA 2018)."""
+BOHR = 0.057883817982
+"""The Bohr magneton eħ/(2 mₑ) in meV/T (CODATA 2022)."""
 
 
 @attrs.frozen

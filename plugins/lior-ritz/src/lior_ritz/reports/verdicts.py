@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor
 
+from lior_ritz.judge import box
 from lior_ritz.training.solution import Solution
 
 History: TypeAlias = "Sequence[Mapping[str, Any]]"
@@ -20,8 +21,9 @@ FOCUS = 4.0
 def verdicts(solution: Solution) -> list[str]:
     """What there is to say of the levels beside the referee's, and of a network's quadrature and training."""
     net, referee = solution.network, solution.referee
+    walls = box.warning(solution.problem, referee, len(solution.energies))
     if net is None:
-        return [judgement(solution)]
+        return [judgement(solution), *([walls] if walls else [])]
     progress, error, nq = net.trainer.progress, net.evaluation.quadrature_error, net.evaluation.nq
     on = f"on two rules that training has not seen, with up to {nq} nodes on each axis"
     if net.evaluation.sound:
@@ -29,7 +31,7 @@ def verdicts(solution: Solution) -> list[str]:
     else:
         more = "raise domain.eval_nq or lower model.first_omega_0"
         said = [f"WARNING: quadrature NOT sound: energies {on}, differ by {error:.1e} E0; {more}"]
-    said.append(judgement(solution))
+    said += [judgement(solution), *([walls] if walls else [])]
     noise = float(referee.errors[: len(solution.energies)].max()) + error
     if float(solution.errors.min()) < -noise:
         said.append("WARNING: a level lies below the referee's by more than both errors; do not use this run")

@@ -32,10 +32,10 @@ class Reference:
     errors: Tensor
     """How far each may be off, float64 ``[k]``, from the change of a smaller calculation, and rounding."""
     splitting_errors: Tensor
-    """How far each difference of successive levels may be off, ``[k - 1]``: what two levels have in common of
-    their errors cancels."""
+    """How far each difference of successive levels may be off, ``[k - 1]``: where all levels are within the
+    tolerance, what two have in common of their errors cancels; else the sum of both."""
     method: str
-    """``separable``, ``sine``, ``elements`` or ``hermitian``."""
+    """``separable``, ``sine``, ``elements``, ``averaged`` or ``hermitian``."""
     sizes: tuple[int, ...]
     """Basis functions along each axis of the largest calculation."""
     converged: bool
@@ -80,8 +80,10 @@ class Bars(NamedTuple):
         errors = CAUTION * np.abs(before - now) + rounding
         allowed = np.maximum(tolerance * scale(now, problem), 2 * rounding)
         changes = np.abs(np.diff(before) - np.diff(now))
-        splits = np.minimum(CAUTION * changes + 2 * rounding, errors[1:] + errors[:-1])
-        return cls(errors, splits, bool((errors <= allowed).all()))
+        good, splits = bool((errors <= allowed).all()), errors[1:] + errors[:-1]
+        if good:  # changes of levels that are not near their limits have nothing in common
+            splits = np.minimum(CAUTION * changes + 2 * rounding, splits)
+        return cls(errors, splits, good)
 
 
 def scale(energies: Array, problem: Problem) -> Array:

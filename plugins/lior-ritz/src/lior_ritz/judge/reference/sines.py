@@ -12,7 +12,15 @@ from lior_ritz.judge.reference.lowest import lowest, lowest_of_operator
 from lior_ritz.judge.reference.modes import Array, first_mode, kinetic, moments, slopes, values
 from lior_ritz.judge.reference.result import Bars, Evaluate, sampled, scale
 from lior_ritz.judge.reference.separable import lowest_sums
-from lior_ritz.judge.reference.tensors import Operator, blocks, ellipsoid, matrix, potential_grid, transform
+from lior_ritz.judge.reference.tensors import (
+    Operator,
+    PotentialGrid,
+    blocks,
+    ellipsoid,
+    matrix,
+    potential_grid,
+    transform,
+)
 from lior_ritz.problem import Problem
 
 LARGEST = 20_000
@@ -45,18 +53,28 @@ class Levels(NamedTuple):
     """What rounding, or stopping an iteration, may do to the energies."""
 
 
-def ritz(problem: Problem, counts: tuple[int, ...], k: int, accuracy: float = 1e-11) -> Levels:
+def ritz(
+    problem: Problem, counts: tuple[int, ...], k: int, accuracy: float = 1e-11, *,
+    cutoff: float | None = None, grid: PotentialGrid | None = None,
+) -> Levels:  # fmt: skip
     """The ``k`` lowest levels in the basis of semi-axes ``counts``: upper bounds, lower for larger counts.
 
-    ``accuracy``, in ``E0``, is where the iteration stops if the basis is too large for matrices.
+    Parameters
+    ----------
+    accuracy
+        In ``E0``: where the iteration stops if the basis is too large for matrices.
+    cutoff
+        The largest wave number, in 1/``L0``, in place of the semi-axes.
+    grid
+        V, where that of a Gauss rule would not do.
 
     Raises ``UsageError`` where V is not a finite number.
     """
-    grid = potential_grid(problem, counts)
+    grid = potential_grid(problem, counts) if grid is None else grid
     spectrum = transform(problem, grid, counts)
     top = max(float(kinetic(np.array(n), half)) for n, half in zip(counts, problem.half_widths, strict=True))
     rounding = 8 * np.finfo(float).eps * (top + float(np.abs(grid.potential).max()))
-    parts = list(blocks(problem, counts))
+    parts = list(blocks(problem, counts, cutoff))
     leading = [matrix(problem, spectrum, modes[:DENSE]) for modes in parts]
     found = [lowest(block, k) for block in leading]
     if max(map(len, parts)) > DENSE:

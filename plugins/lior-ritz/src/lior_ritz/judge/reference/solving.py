@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError
-from lior_ritz.judge.reference import elements, hermitian, separable, sines
+from lior_ritz.judge.reference import averaged, elements, hermitian, separable, sines
 from lior_ritz.judge.reference.result import Evaluate, Reference, sampled
 from lior_ritz.judge.reference.separable import Sums
 from lior_ritz.judge.reference.sines import LARGEST, Levels
@@ -21,7 +21,7 @@ _PROBES = 64
 """Random points at which claims about V are put to the test."""
 _AGREE = 1e-7
 """How far V may be from its mirror image, or from the sum of its parts, relative to its size."""
-METHODS = ("auto", "separable", "sine", "elements", "hermitian")
+METHODS = ("auto", "separable", "sine", "elements", "averaged", "hermitian")
 
 
 def solve(
@@ -39,9 +39,10 @@ def solve(
         Number of levels, at least 1.
     method
         ``separable`` (one dimension at a time), ``sine`` (Rayleigh-Ritz in any dimension), ``elements``
-        (Rayleigh-Ritz with polynomials between the jumps of V, in one and two), ``hermitian`` (with a
-        magnetic field and masses, in one and two), or ``auto``: the Hermitian where there is a field or a
-        mass, elements where V is known to jump, else the first that applies.
+        (Rayleigh-Ritz with polynomials between the jumps of V, in one and two), ``averaged`` (the limit of
+        three sizes of sines, in two and three, where V jumps along curves), ``hermitian`` (with a magnetic
+        field and masses, in one and two), or ``auto``: the Hermitian where there is a field or a mass,
+        averages or elements where V is known to jump along curves or axes, else the first that applies.
     tolerance
         Relative to ``|E|``, or to the lowest level of the empty box where that is larger. Both Ritz methods
         enlarge their basis until they are within it; see :attr:`Reference.converged`.
@@ -63,10 +64,14 @@ def solve(
         method = "separable" if separable.is_separable(problem) else "sine"
         if problem.dim <= 2 and any(problem.jumps):
             method = "elements"
+        if averaged.applies(problem):
+            method = "averaged"
         if not problem.terms.plain:
             method = "hermitian"
     if method == "hermitian" and problem.dim > 2:
         raise UsageError(f"method 'hermitian' is of 1 and 2 dimensions, not {problem.dim}; use sine")
+    if method == "averaged" and problem.dim not in averaged.DIMENSIONS:
+        raise UsageError(f"method 'averaged' is of 2 and 3 dimensions, not {problem.dim}; use sine")
     if method != "hermitian":
         problem.require_plain(f"method {method!r}")
     evaluate: Evaluate
@@ -77,6 +82,9 @@ def solve(
         evaluate, sizes = separable.evaluator(problem, found), [len(axis.modes) for axis in found.axes]
     elif method == "sine":
         found, bars = sines.sines(problem, k, tolerance, limit)
+        evaluate, sizes = sines.evaluator(problem, found.states), found.states.shape[1:]
+    elif method == "averaged":
+        found, bars = averaged.averaged(problem, k, tolerance)
         evaluate, sizes = sines.evaluator(problem, found.states), found.states.shape[1:]
     elif method == "hermitian":
         found, bars = hermitian.hermitian(problem, k, tolerance)

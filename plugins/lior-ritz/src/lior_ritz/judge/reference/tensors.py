@@ -30,8 +30,9 @@ class PotentialGrid(NamedTuple):
     """V in ``E0``, ``[q1, q2, ...]``."""
 
 
-def ellipsoid(problem: Problem, counts: Sequence[int]) -> Array:
-    """Indices of the basis, ``[n, d]``, in the order of growing radius.
+def ellipsoid(problem: Problem, counts: Sequence[int], cutoff: float | None = None) -> Array:
+    """Indices of the basis, ``[n, d]``, in the order of growing radius: in the ellipsoid of semi-axes
+    ``counts``, or with wave numbers up to ``cutoff``, in 1/``L0``.
 
     The coefficients of smooth bound states fall about as a Gaussian of the momentum, so that the corners of
     the full product are of no use: it has 4/π times as many functions in two dimensions, 32/π² in four.
@@ -39,14 +40,17 @@ def ellipsoid(problem: Problem, counts: Sequence[int]) -> Array:
     low = first_mode(problem.boundary)
     axes = [np.arange(count) + low for count in counts]
     modes = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(counts))
-    radius = np.square((modes - low) / np.array(counts)).sum(1)
+    if cutoff is None:
+        radius = np.square((modes - low) / np.array(counts)).sum(1)
+    else:
+        radius = kinetic_energies(problem, modes) / cutoff**2
     order = np.argsort(radius, kind="stable")
     return modes[order[radius[order] <= 1]]
 
 
-def blocks(problem: Problem, counts: Sequence[int]) -> Iterator[Array]:
+def blocks(problem: Problem, counts: Sequence[int], cutoff: float | None = None) -> Iterator[Array]:
     """The basis divided by parities along the mirrored axes; each part is closed under ``-∇² + V``."""
-    modes, mirrored = ellipsoid(problem, counts), sorted(problem.mirrors)
+    modes, mirrored = ellipsoid(problem, counts, cutoff), sorted(problem.mirrors)
     for parities in itertools.product((0, 1), repeat=len(mirrored)):
         part = modes[(modes[:, mirrored] % 2 == parities).all(1)]
         if len(part):

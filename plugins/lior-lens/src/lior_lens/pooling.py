@@ -1,0 +1,63 @@
+"""Photographs of one camera, lens and focal length are judged together: they were taken through one lens.
+
+A single photograph is judged by the few lines it has, and views of one camera differ by several points. All
+lines of a group together give one posterior (:func:`lior_lens.lines.judge_all`), and every photograph of it
+is corrected by the same lens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from lior_lens import lines, profiles
+from lior_lens.estimating import Estimate
+from lior_lens.trust import Trust
+
+if TYPE_CHECKING:
+    from lior_lens.correcting import Judged
+
+MOST = 32
+"""Photographs that are judged together: those of a group with the most edges."""
+SHARED = 0.3
+"""Part of the spread of one photograph (by the mean of what each tells) that a group has in common: its
+photographs show the same things, and a lens that the model does not fit is off in all of them alike."""
+
+
+def pooled(judged: Sequence[Judged], trust: Trust | None = None) -> list[Judged]:
+    """The same photographs, in order; those of one camera's group share one :class:`Estimate`.
+
+    Only photographs that their lines judged take part, and whose EXIF names camera and focal length.
+    """
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    names: dict[tuple[Any, ...], str] = {}
+    for place, each in enumerate(judged):
+        if each.estimate.arcs is None:
+            continue
+        exif = profiles.exif_of(each.found.path)
+        if "model" in exif and exif.get("focal"):  # a lens without contacts has 0
+            key = profiles.camera(exif, each.size)
+            groups.setdefault(key, []).append(place)
+            names[key] = profiles.named(exif)
+    out = list(judged)
+    for key, places in groups.items():
+        if len(places) > 1:
+            said = together([judged[place].estimate for place in places], names[key], trust)
+            for place in places:
+                out[place] = attrs.evolve(judged[place], estimate=said)
+    return out
+
+
+def together(alone: Sequence[Estimate], camera: str, trust: Trust | None = None) -> Estimate:
+    """What the lines of several photographs say of the lens that took them all."""
+    found = [each.arcs for each in alone if each.arcs is not None]
+    verdict = lines.judge_all(sorted(found, key=len, reverse=True)[:MOST], trust=trust)
+    known = np.mean([one.verdict.spread**-2 for one in alone if one.verdict is not None])
+    verdict = attrs.evolve(verdict, spread=float(np.hypot(verdict.spread, SHARED * known**-0.5)))
+    return Estimate(
+        lens=verdict.lens, how="camera", sure=verdict.sure, verdict=verdict, photographs=len(alone),
+        words=f"{verdict.words}; {len(alone)} photographs of {camera} together",
+    )  # fmt: skip

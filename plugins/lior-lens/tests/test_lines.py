@@ -1,0 +1,108 @@
+"""The posterior of lines that are drawn without pictures, so that what they are is known to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lior_lens import evaluating, lines, scenes, trust
+from lior_lens.geometry import Lens
+from lior_lens.lines import Arcs, Grid
+
+T = np.linspace(-1, 1, 16)
+
+
+def seen(lens: Lens, *, level: int = 8, upright: int = 8, bow: float = 0.0, seed: int = 0) -> Arcs:
+    """Lines of two directions as a lens shows them; level ones are bowed in the world."""
+    rng = np.random.default_rng(seed)
+    world, wide = lines.lens_of(bow), 1 / (1 + lines.strength_of(lens))  # the picture is filled
+    found = []
+    for along in [True] * level + [False] * upright:
+        offset, middle, half = rng.uniform(-0.5, 0.5), rng.uniform(-0.3, 0.3), rng.uniform(0.15, 0.35)
+        t, s = middle + half * T, np.full(len(T), offset) + rng.uniform(-0.2, 0.2) * half * T
+        x, y = (t, s) if along else (s, t)
+        if along:
+            x, y = world.forward(x, y)
+        found.append(np.stack(lens.forward(wide * x, wide * y), -1))
+    points = np.array(found) + rng.normal(0, 1e-4, (len(found), 16, 2))
+    count = len(found)
+    return Arcs(
+        points=points, noise=np.full(count, 4e-4), pixel=1 / 640,
+        looks=np.tile((0.15, 1.0, 25.0, 1.0), (count, 1)),
+    )  # fmt: skip
+
+
+def test_a_grid_of_lenses_undoes_what_each_lens_does():
+    found, grid = seen(Lens.brown(k1=-0.1)), Grid.of(np.linspace(-0.28, 0.3, 7), np.linspace(-1, 1, 5))
+    bows = found.bows_over(grid)
+    for row, strength in enumerate(grid.strengths.tolist()):
+        for column, shape in enumerate(grid.shapes.tolist()):
+            if grid.allowed[row, column]:
+                lens = lines.lens_of(strength, shape)
+                assert bows[row, column] == pytest.approx(found.bows(lens), abs=4e-4)
+
+
+@pytest.mark.parametrize("strength", [-0.35, -0.12, 0.0, 0.07, 0.25])
+@pytest.mark.parametrize("network", [None, trust.shipped()], ids=["constant votes", "trust"])
+def test_lines_of_two_directions_say_which_lens_it_is(strength, network):
+    shape = -0.5 if strength < -0.3 else 0.1
+    verdict = lines.judge(seen(lines.lens_of(strength, shape)), trust=network)
+    assert abs(verdict.strength - strength) < 2 * verdict.spread
+    assert verdict.sure == (abs(strength) > 0.03)
+
+
+@pytest.mark.parametrize("network", [None, trust.shipped()], ids=["constant votes", "trust"])
+def test_a_curved_wall_is_not_taken_for_a_lens(network):
+    """Level lines that are bowed in the world as a lens bows them; upright ones are not, or are missing."""
+    disagreeing = lines.judge(seen(Lens(), bow=-0.1), trust=network)
+    assert not disagreeing.sure
+    assert "one direction" in disagreeing.words
+    alone = lines.judge(seen(Lens(), bow=-0.1, upright=0), trust=network)
+    assert not alone.sure
+    assert "one direction" in alone.words
+
+
+def test_a_lens_at_the_end_of_the_range_is_said_to_be_there():
+    strong = lines.judge(seen(lines.lens_of(-0.55, -1), level=30, upright=30))
+    assert "end of the range" in strong.words
+    assert "end of the range" not in lines.judge(seen(lines.lens_of(-0.2))).words
+
+
+def test_photographs_of_one_lens_are_judged_together():
+    lens = lines.lens_of(-0.05)
+    few = [seen(lens, level=2, upright=2, seed=each) for each in range(6)]
+    together, first = lines.judge_all(few), lines.judge(few[0])
+    assert together.spread < first.spread
+    assert abs(together.strength + 0.05) < 2 * together.spread
+    assert together.arcs == 24
+
+
+def test_training_sees_the_posterior_that_judges():
+    """Torch in training and NumPy in use give the same mean, with the network as it begins."""
+    torch = pytest.importorskip("torch")
+    from lior_lens import trust_training
+
+    found = seen(lines.lens_of(-0.1), bow=0.03)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = trust_training._Net()
+    with torch.no_grad():
+        mean = trust_training._loss(net, [trust_training.Case.of(found, -0.1)])[1]
+    network = trust.Trust(weights={k: v.numpy().astype(float) for k, v in net.state_dict().items()})
+    votes, grid = network.votes(found), lines._coarse()
+    logs = lines._by_direction([(found, votes)], grid)
+    judged = lines._posterior(logs, lines._alone(logs, grid), votes.bent, lines.Belief(), grid)
+    assert float(mean[0]) == pytest.approx(judged.strength, abs=1e-4)
+
+
+def test_trust_is_learned_from_photographs_and_read_back(tmp_path):
+    cv2, trust_training = pytest.importorskip("cv2"), pytest.importorskip("lior_lens.trust_training")
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), scenes.scene(320, 240, np.random.default_rng(ord(name))))
+    (tmp_path / "manifest.csv").write_text("file,series,part,kind\na.png,a,learn,A\nb.png,b,check,A\n")
+    given = evaluating.collection(tmp_path, "learn")
+    fitted = trust_training.train(8, epochs=2, seed=0, say=lambda _: None, photographs=given)
+    trust_training.save(fitted, tmp_path / "edges")
+    verdict = lines.judge(seen(lines.lens_of(-0.1)), trust=trust.Trust.open(tmp_path / "edges"))
+    assert abs(verdict.strength + 0.1) < 0.03
+    assert 0 < trust.Trust.open(tmp_path / "edges").votes(seen(Lens())).bent < 0.1

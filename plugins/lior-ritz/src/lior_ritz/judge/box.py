@@ -1,0 +1,86 @@
+"""What the box does to the levels: how far they would move in a larger one.
+
+To first order a level falls by what its state pushes against the wall (J. Hadamard, *Mémoire sur le problème
+d'analyse relatif à l'équilibre des plaques élastiques encastrées*, 1908): for ψ = 0 there, each wall that
+moves outwards by δ lowers it by ``δ ∮ |∂ψ/∂n|² dS``; for the natural condition it changes by
+``δ ∮ (|∇ψ|² + (V − E) |ψ|²) dS``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lior_ritz.judge.reference.result import Reference
+from lior_ritz.problem import Problem
+from lior_ritz.problem.quadrature import legendre
+
+SHARE = 0.1
+"""By how much of its half-widths the box is made larger."""
+NOTED = 1e-3
+"""Moves of a level, relative to itself, from which on the box is said to be part of the answer."""
+_SHOWN = 4
+_NODES = {1: 1, 2: 240, 3: 40, 4: 12}
+"""Along each axis of a wall, by dimension of the box."""
+
+
+def moves(problem: Problem, found: Reference) -> Tensor | None:
+    """How far each level moves, to first order, when all half-widths grow by :data:`SHARE`; float64 ``[k]``,
+    in ``E0``. ``None`` with a field or masses, and for a box that is empty."""
+    if not problem.terms.plain or _empty(problem):
+        return None
+    total = torch.zeros_like(found.energies)
+    for axis, half in enumerate(problem.half_widths):
+        for sign in (-1.0, 1.0):
+            points, weights = _wall(problem, axis, sign)
+            slopes = found.slopes(points).square()
+            if problem.boundary == "natural":
+                psi = found.functions(points).square()
+                change = slopes.sum(0) + (problem.energy(points) - found.energies[:, None]) * psi
+            else:
+                change = -slopes[axis]
+            total += SHARE * half * (change @ weights)
+    return total
+
+
+def _empty(problem: Problem) -> bool:
+    """Whether V is the same at all of a few points: then the walls are what is asked about."""
+    places = np.random.default_rng(0).uniform(-1, 1, (64, problem.dim)) * np.array(problem.half_widths)
+    values = problem.energy(torch.from_numpy(places))
+    return bool((values == values[0]).all())
+
+
+def _wall(problem: Problem, axis: int, sign: float) -> tuple[Tensor, Tensor]:
+    """Nodes ``[N, d]`` and weights of one wall."""
+    t, w = legendre(_NODES[problem.dim])
+    others = [half for a, half in enumerate(problem.half_widths) if a != axis]
+    mesh = np.meshgrid(*(half * t for half in others), indexing="ij")
+    weights = np.ones(1)
+    for half in others:
+        weights = (weights[:, None] * (half * w)).ravel()
+    points = np.stack([each.ravel() for each in mesh], -1) if others else np.zeros((1, 0))
+    return torch.from_numpy(np.insert(points, axis, sign * problem.half_widths[axis], 1)), torch.from_numpy(
+        weights
+    )
+
+
+def noted(problem: Problem, found: Reference, count: int) -> list[tuple[int, float]]:
+    """Those of the lowest ``count`` levels that the box moves by more than :data:`NOTED` of themselves, or of
+    the lowest level of an empty box where that is larger, with how far, in ``E0``."""
+    by = moves(problem, found)
+    if by is None:
+        return []
+    least = sum((np.pi / (2 * half)) ** 2 for half in problem.half_widths)
+    limits = NOTED * found.energies.abs().clamp_min(least)
+    return [(int(k), float(by[k])) for k in (by.abs() > limits)[:count].nonzero().flatten()]
+
+
+def warning(problem: Problem, found: Reference, count: int) -> str:
+    """The same as a line for a reader; empty when there is none."""
+    shown = [f"E{k} by about {by * problem.units.E0_meV:+.2g} meV" for k, by in noted(problem, found, count)]
+    if not shown:
+        return ""
+    moved = ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
+    said = f"WARNING: the box is part of the answer: a tenth larger, it would move {moved}"
+    return f"{said}; make it larger (domain.X, ...)"

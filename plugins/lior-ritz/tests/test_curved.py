@@ -1,0 +1,140 @@
+"""V that jumps along curves, and levels that belong to the box."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+from scipy.special import jv, jvp, kv, kvp
+
+from lior.errors import UsageError
+from lior_ritz.judge import box, reference
+from lior_ritz.judge.reference import averaged
+from lior_ritz.judge.reference.result import Bars
+from lior_ritz.potentials.expression import Expression
+from lior_ritz.problem import Problem
+
+DEPTH = 20.0
+CIRCLE = "where({X}**2+{Y}**2<1,-20,0)"
+
+
+def well(x: str = "x", y: str = "y", half_widths=(5.0, 5.0), shape: str = CIRCLE, **options) -> Problem:
+    return Problem(Expression(expression=shape.format(X=x, Y=y)), half_widths, **options)
+
+
+def exact(m: int) -> float:
+    """The lowest level of angular momentum ``m`` in a circular well of radius 1: J inside meets K outside."""
+
+    def mismatch(energy: float) -> float:
+        k, q = math.sqrt(energy + DEPTH), math.sqrt(-energy)
+        return float(k * jvp(m, k) * kv(m, q) - q * kvp(m, q) * jv(m, k))
+
+    grid = np.linspace(-DEPTH + 1e-6, -1e-6, 2000)
+    signs = np.sign([mismatch(energy) for energy in grid])
+    first = int(np.flatnonzero(signs[1:] != signs[:-1])[0])
+    return float(brentq(mismatch, grid[first], grid[first + 1], xtol=1e-13))
+
+
+def test_the_circular_well_has_the_levels_of_bessels_functions():
+    found = reference.solve(well(), 4, tolerance=1e-5)
+    wanted = torch.tensor([exact(0), exact(1), exact(1), exact(2)], dtype=torch.float64)
+    off = (found.energies - wanted).abs()
+    assert found.method == "averaged"
+    assert float((off / wanted.abs()).max()) < 1e-5
+    assert bool((off <= found.errors).all())
+    assert float(found.energies[2] - found.energies[1]) <= float(found.splitting_errors[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "where({X}**2+({Y}/0.7)**2<1.3,-20,0)",
+        "where({X}**2+{Y}**2<1.8,where({X}**2+{Y}**2<0.5,0,-25),0)",
+        "where({X}**2+{Y}**2<2,where({X}>0,where({Y}>0.2*{X},-30,0),0),0)",
+        "abs({X}-0.3)*8+abs({Y}+{X})*9-20",
+        "where(({X}-1)**2+{Y}**2<0.6,-20,0)+where(({X}+1)**2+{Y}**2<0.8,-20,0)",
+    ],
+    ids=["ellipse", "ring", "sector", "kink", "two"],
+)
+def test_turned_and_moved_shapes_agree_within_their_bars(shape):
+    first = reference.solve(well(shape=shape), 3, tolerance=1e-5)
+    x, y = "(0.8*(x-0.13)+0.6*(y+0.37))", "(0.8*(y+0.37)-0.6*(x-0.13))"
+    turned = reference.solve(well(x, y, shape=shape), 3, tolerance=1e-5)
+    assert bool(((first.energies - turned.energies).abs() <= first.errors + turned.errors).all())
+    assert float(turned.errors.max()) < 0.01
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(0.3, 1.4), st.floats(-0.4, 0.4), st.floats(-0.4, 0.4))
+def test_averages_know_the_area_of_a_circle(radius, x, y):
+    problem = well(f"((x-{x!r})/{radius!r})", f"((y-{y!r})/{radius!r})", (2.0, 3.0))
+    means = averaged.averages(problem)
+    area = float(means.sum()) * 24 / means.size / -DEPTH
+    assert area == pytest.approx(math.pi * radius**2, rel=1e-5)
+
+
+def test_the_grid_has_the_averages_waves_and_no_other():
+    problem = Problem(Expression(expression="cos(1.5*x)*x*where(x+y<9,1,0)"), (math.pi / 3, math.pi / 3))
+    grid = averaged.grid_of(problem, averaged.averages(problem), (12, 9))
+    values = np.cos(1.5 * math.pi / 3 * grid.nodes[0]) * math.pi / 3 * grid.nodes[0]
+    assert np.abs(grid.potential - values[:, None]).max() < 0.02  # an odd function has a slope at the edge
+    assert grid.potential.std(axis=1).max() < 1e-12
+
+
+def test_averages_are_of_two_and_three_dimensions():
+    with pytest.raises(UsageError, match="'averaged' is of 2 and 3 dimensions, not 1"):
+        reference.solve(Problem(Expression(expression="x**2"), (4.0,)), 1, "averaged")
+
+
+def test_a_ball_in_three_dimensions():
+    ball = Problem(Expression(expression="where(x**2+y**2+z**2<1,-20,0)"), (3.0, 3.0, 3.0))
+    found = reference.solve(ball, 1, tolerance=1e-2)
+    k = brentq(lambda k: k / math.tan(k) + math.sqrt(DEPTH - k * k), math.pi / 2, math.pi - 1e-9)
+    assert abs(float(found.energies[0]) - (k * k - DEPTH)) <= float(found.errors[0])
+    assert float(found.errors[0]) < 0.2
+
+
+def test_splittings_of_levels_that_have_not_converged_have_the_bars_of_both():
+    before, now = np.array([1.0, 2.0]), np.array([0.9, 1.9])
+    bars = Bars.of(before, now, 0.0, well(), 1e-9)
+    assert bars.splitting_errors[0] == pytest.approx(bars.errors.sum())
+    assert Bars.of(before, now, 0.0, well(), 0.5).splitting_errors[0] == pytest.approx(0)
+
+
+# --- the box ---
+
+
+@pytest.mark.parametrize("boundary", ["dirichlet", "natural"])
+@pytest.mark.parametrize(
+    ("shape", "half_widths"),
+    [("{X}**2", (1.5,)), ("{X}**2+0.5*{X}*{Y}+{Y}**2", (2.5, 2.0)), ("-{X}**2", (2.0,))],
+)
+def test_levels_move_with_the_box_as_is_said(shape, half_widths, boundary, monkeypatch):
+    monkeypatch.setattr(box, "SHARE", 1e-4)
+    problem = well(shape=shape, half_widths=half_widths, boundary=boundary)
+    found = reference.solve(problem, 3)
+    larger = reference.solve(
+        well(shape=shape, half_widths=tuple(1.0001 * half for half in half_widths), boundary=boundary), 3
+    )
+    moved = box.moves(problem, found)
+    torch.testing.assert_close(moved, larger.energies - found.energies, rtol=2e-3, atol=1e-7)
+
+
+def test_levels_of_the_box_are_noted_and_others_are_not():
+    tight, wide = well(shape="{X}**2+{Y}**2", half_widths=(0.5, 0.5)), well(shape="{X}**2+{Y}**2")
+    noted = box.noted(tight, reference.solve(tight, 3), 3)
+    assert [level for level, _ in noted] == [0, 1, 2]
+    said = box.warning(tight, reference.solve(tight, 3), 2)
+    assert said.startswith("WARNING: the box is part of the answer")
+    assert "E1 by about -" in said
+    assert "E2" not in said
+    assert noted[0][1] == pytest.approx(-3.4, abs=0.6)  # a box a tenth larger has its lowest level 3.41 lower
+    assert box.noted(wide, reference.solve(wide, 3), 3) == []
+    empty = well(shape="0", half_widths=(1.0, 1.0))
+    assert box.noted(empty, reference.solve(empty, 3), 3) == []
