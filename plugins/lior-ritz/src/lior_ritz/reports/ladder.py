@@ -12,6 +12,7 @@ from lior.plots.scales import number
 
 _LINE, _GAP = 0.8, 0.08
 """Width of a level's lines, of the 1 that a column has, and the space between lines of one level."""
+_TIMES = {1: "once", 2: "twice"}
 _APART = 0.055
 """Least distance of two labels, as a share of the height."""
 
@@ -51,7 +52,9 @@ class Ladder(Panel):
         for step, at in zip(steps, self._spread([step.energy for step in steps]), strict=True):
             axis.plot([end + 0.02, edge - 0.02], [step.energy, at], color="0.6", linewidth=0.7)
             often = step.count > 1 or step.more
-            times = f", {step.count} times{' or more' * step.more}" if often else ""
+            times = (
+                f", {_TIMES.get(step.count, f'{step.count} times')}{' or more' * step.more}" if often else ""
+            )
             axis.text(edge, at, f"{step.name}  {step.energy:.6g} {self.unit}{times}", va="center", fontsize=8)
         axis.set_xticks(range(len(self.columns)), list(self.columns))
         axis.set(ylabel=f"E in {self.unit}", xlim=(-0.6, edge + 1.1))
