@@ -26,7 +26,7 @@ def sets(*groups):
 def run(tmp_path_factory):
     """A run of random features in a field, written by the command."""
     folder = tmp_path_factory.mktemp("field") / "run"
-    result = ritz("run", *sets(FIELD, RANDOM), "--out", folder, "--quiet")
+    result = ritz("run", "--network", *sets(FIELD, RANDOM), "--out", folder, "--quiet")
     assert result.returncode == 0, result.stderr
     return folder, result.stdout
 

@@ -155,7 +155,7 @@ def test_qutip_drives_the_dot_as_matrix_exponentials_do(folder, read):
 
 def test_the_command(tmp_path):
     settings = [part for each in TILTED for part in ("--set", each)]
-    assert ritz("run", *settings, "--out", tmp_path / "run", "--quiet").returncode == 0
+    assert ritz("run", "--network", *settings, "--out", tmp_path / "run", "--quiet").returncode == 0
     done = ritz("export", tmp_path / "run", "--out", tmp_path / "out", "--orbitals", 3, "--grid", 33)
     assert done.returncode == 0, done.stderr
     assert "coulomb" in done.stdout

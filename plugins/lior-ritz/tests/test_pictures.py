@@ -13,6 +13,7 @@ from lior.errors import UsageError
 from lior.plots.panels import HeatMap, LeftOut, LineChart
 from lior_cli.pictures import built
 from lior_ritz.reports.field import Field
+from lior_ritz.reports.ladder import Ladder
 from lior_ritz.reports.pictures import Source, chosen, names, picture
 
 pytest.importorskip("matplotlib")
@@ -69,7 +70,7 @@ def test_every_picture_is_drawn_and_none_is_blank(case, tmp_path):
             continue
         for panel in each.panels:
             assert panel.title
-            assert panel.x_label
+            assert isinstance(panel, Ladder) or panel.x_label
             if isinstance(panel, LineChart):
                 assert_seen(panel, each.name)
         figure = draw(each)
@@ -104,10 +105,9 @@ def test_files_are_small_and_the_same_again(tmp_path):
     assert path.read_bytes() == first
 
 
-def test_titles_say_what_the_units_are_worth():
+def test_titles_begin_with_what_was_solved():
     for each in pictures(*solved("dot")):
         assert each.title.startswith("biquadratic_dqd: ")
-        assert each.title.endswith("(units: 30\u00a0nm, 0.63184\u00a0meV)")
 
 
 def test_without_metrics_the_pictures_of_training_are_left_out():
@@ -244,11 +244,17 @@ def test_three_dimensions_have_central_planes_of_one_scale():
 
 def test_the_spectrum_is_beside_the_referees():
     [panel] = panels("energy_spectrum")
-    computed, referee = panel.curves
+    computed, referee = ([step.energy for step in steps] for steps in panel.columns.values())
     solution, _ = solved("dot")
-    assert computed.y == solution.energies_meV.tolist()
-    assert referee.y == pytest.approx((solution.referee.energies * MEV).tolist())
-    assert len(referee.y) == len(computed.y) + 2
+    assert computed == solution.energies_meV.tolist()
+    assert referee == pytest.approx((solution.referee.energies * MEV).tolist())
+
+
+def test_levels_that_are_one_are_a_step():
+    [panel] = panels("energy_spectrum", "space")
+    steps = panel.columns["referee"]
+    found = [(step.name, step.count, step.more) for step in steps]
+    assert found == [("E0", 1, False), ("E1 to E3", 3, False), ("E4", 1, True)]
 
 
 def test_bounds_are_shown_by_their_distance_to_the_referee():

@@ -19,7 +19,11 @@ pytest.importorskip("matplotlib")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "dot"
-    changes = {"model": {"hidden_features": 8}, "solver": {"K": 2, "M": 3}, "domain": {"nq": 20}}
+    changes = {
+        "model": {"hidden_features": 8},
+        "solver": {"K": 2, "M": 3, "network": True},
+        "domain": {"nq": 20},
+    }
     quick = {"training": {"steps": 5, "lbfgs_refine": {"steps": 5}}}
     session.run(configuration.load([changes, quick], env={}).config, path)
     return path
@@ -52,8 +56,9 @@ def test_the_command_prints_numbers_as_json(run):
     report = json.loads(command(run, "--json").stdout)
     assert list(report["pictures"]) == list(names(2))
     assert report["left_out"] == {}
-    [computed, _] = report["pictures"]["energy_spectrum"]["panels"][0]["curves"]
-    assert computed["y"] == pytest.approx([3.687, 3.972], abs=1e-2)
+    panel = report["pictures"]["energy_spectrum"]["panels"][0]
+    computed = panel["columns"]["network"]
+    assert [step["energy"] for step in computed] == pytest.approx([3.687, 3.972], abs=1e-2)
 
 
 def test_metrics_that_are_gone_leave_pictures_out(run):

@@ -49,8 +49,8 @@ def test_each_point_can_be_run_by_itself():
     [
         ([Axis("barier", (1.0,))], "Did you mean 'barrier_meV'"),
         ([Axis("domain.Xx", (1.0,))], "Did you mean 'domain.X'"),
-        ([Axis("physics.material", (1.0,))], "only numbers are varied"),
-        ([Axis("domain.nq", (10.0,))], "is of the network, and a sweep asks the referee"),
+        ([Axis("domain.nq", (10.0,))], "is of the network, which is not trained; add --network"),
+        ([Axis("a", ("wide",))], "allowed is a number"),
         ([Axis("domain.dim", (1.5,))], "allowed is a whole number"),
         ([Axis("a", (-1.0,))], "at least"),
         ([Axis("a", (1.0,)), Axis("potential.a", (2.0,))], "varied twice"),
@@ -129,7 +129,7 @@ def test_table_and_pictures(found):
     assert float(rows[2]["E_meV_1"]) == found.rows[2]["E_meV"][1]
     assert float(rows[0]["dE_meV_by_barrier_meV_0"]) == found.rows[0]["dE_meV"]["barrier_meV"][0]
     levels, splittings = pictures(found)
-    assert [curve.name for curve in levels.panels[0].curves] == ["E0", "E1"]
+    assert [curve.name for curve in levels.panels[0].curves] == ["state 0", "state 1"]
     assert list(splittings.panels[0].curves[0].x) == [2.0, 2.5, 3.0]
     assert splittings.panels[0].log_y
 
@@ -149,3 +149,44 @@ def test_the_command_writes_a_sweep_into_a_new_directory(tmp_path):
     second = ritz(*command)
     assert second.returncode == 1
     assert "not empty" in second.stderr
+
+
+# --- followed through crossings, and networks ---
+
+
+def test_states_are_followed_through_degenerate_levels_and_crossings():
+    field = Axis("physics.field_tesla", (-1.0, 0.0, 1.0, 2.5))
+    box = ("potential.type=harmonic", "domain.X=6", "domain.Y=6", "solver.K=3")
+    rows = run(plan([field], overrides=box)).rows
+    energies = [dict(zip(row["curve"], row["E_meV"], strict=True)) for row in rows]
+    low, high = energies[0][1], energies[0][2]
+    assert energies[2][1] == pytest.approx(high), "what is pressed down by a field is lifted by its reverse"
+    assert energies[2][2] == pytest.approx(low)
+    assert energies[1][1] == pytest.approx(energies[1][2])
+    assert energies[3][2] < energies[2][2]
+    assert 1 not in energies[3], "it has left the three that are kept"
+
+
+def test_any_key_is_varied_with_words_and_networks(tmp_path):
+    axes = [Axis("physics.material", ("GaAs", "Si")), Axis("domain.X", (3.5,))]
+    found = run(plan(axes, overrides=SMALL))
+    assert found.rows[0]["E_meV"] != found.rows[1]["E_meV"]
+    assert pictures(found) == []
+    small = ("--set", "solver.K=2", "--set", "training.steps=4", "--set", "training.lbfgs_refine.steps=4")
+    vary = ("--vary", "model.hidden_features=4,8", "--vary", "training.seed=1,2")
+    done = ritz("sweep", "--network", *vary, *small, "--out", tmp_path / "s", "--json", "--quiet")
+    assert done.returncode == 0, done.stderr
+    errors = [max(row["network_relative_error"]) for row in json.loads(done.stdout)["points"]]
+    assert len(set(errors)) == 4
+    assert (tmp_path / "s" / "plots" / "sweep-errors.png").is_file()
+
+
+def test_both_spins_of_a_state_have_a_curve():
+    field = Axis("physics.field_tesla", (0.0, 2.0))
+    box = ("potential.type=harmonic", "domain.X=6", "domain.Y=6", "solver.K=2", "physics.g=-10")
+    levels, *_ = pictures(run(plan([field], overrides=box)))
+    up, down = levels.panels[0].curves[1::-1]
+    assert (up.name, down.name) == ("state 0, spin up", "state 0, spin down")
+    assert up.y[0] == down.y[0]
+    assert down.y[1] - up.y[1] == pytest.approx(10 * 0.0578838 * 2, rel=1e-5)
+    assert levels.panels[0].x_label == "magnetic field (T)"

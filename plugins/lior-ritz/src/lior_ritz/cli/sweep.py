@@ -31,6 +31,7 @@ _FEW = 4
     "NAME=VALUE,VALUE,... All combinations of several are solved.",
 )  # fmt: skip
 @config_options
+@click.option("--network", is_flag=True, help="Train a network at each point, beside the referee.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
     help="Directory, new or empty, for sweep.json, sweep.csv and plots.",
@@ -38,14 +39,17 @@ _FEW = 4
 @quiet_option
 @json_option
 def sweep(
-    axes: tuple[str, ...], layers: tuple[str, ...], assignments: tuple[str, ...], out: Path | None,
-    quiet: bool, as_json: bool,
+    axes: tuple[str, ...], layers: tuple[str, ...], assignments: tuple[str, ...], network: bool,
+    out: Path | None, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Solve for a range of options of the dot, its units or its box, by the referee.
+    """Solve for a range of options of the dot or any key of the configuration, by the referee.
+
+    With --network a network is trained at each point as well: over nodes, seeds or widths.
 
     \b
       lior ritz sweep --vary barrier_meV=0.5:12:8 --out runs/barrier
       lior ritz sweep --vary delta=0:1:5 --vary physics.m_eff=0.067,0.19
+      lior ritz sweep --network --vary training.seed=1,2,3 --vary model.hidden_features=8,16,32
     """
     import_torch()
     from lior.runs.folder import RunFolder
@@ -53,7 +57,8 @@ def sweep(
     from lior_ritz.sweeps.pictures import pictures
     from lior_ritz.sweeps.sweep import Axis, plan, run
 
-    planned = plan([Axis(*varied.axis(text)) for text in axes], *layers, overrides=assignments)
+    given = [*assignments, *(["solver.network=true"] if network else [])]
+    planned = plan([Axis(*varied.any_axis(text)) for text in axes], *layers, overrides=given)
     if planned.notes and not quiet:
         click.echo(f"note: the same dot, given by {', '.join(planned.notes)}", err=True)
     if out:
@@ -87,20 +92,26 @@ def sweep(
         raise Interrupted(f"stopped; {left} are not done", 128 + stop.signal)
 
 
-def _said(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
+def _said(values: Mapping[str, float | str]) -> str:
+    return ", ".join(f"{name} = {_shown(value)}" for name, value in values.items())
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def _table(found: Answers) -> tuple[list[str], list[list[str]]]:
     """Headers and cells."""
     options = list(found.rows[0]["dE_meV"])
-    levels = min(_FEW, len(found.rows[0]["E_meV"]))
+    levels = min(_FEW, *(len(row["E_meV"]) for row in found.rows))
+    trained = "network_steps" in found.rows[0]
     head = [axis.name for axis in found.plan.axes]
     head += [*(f"E{k}, meV" for k in range(levels)), "E1 - E0", "error bar", "<0|x|1>, nm", "left of 0"]
     head += [*(f"dE0/d{name}" for name in options), "cpu s"]
+    head[-1:] = [*(["network off by", "network, cpu s"] if trained else []), "cpu s"]
     lines = []
     for row in found.rows:
-        line = [f"{value:.6g}" for value in row["values"].values()]
+        line = [_shown(value) for value in row["values"].values()]
         line += [f"{value:.6f}" for value in row["E_meV"][:levels]]
         line += [f"{row['splitting_meV'][0]:.6f}" if row["splitting_meV"] else "-"]
         line += [f"{max(row['relative_error']):.1e}" + ("" if row["good"] else " POOR")]
@@ -108,5 +119,8 @@ def _table(found: Answers) -> tuple[list[str], list[list[str]]]:
         line += [f"{row['left_weight'][0]:.4f}"]
         slopes = [row["dE_meV"][name][0] for name in options]
         line += ["-" if slope is None else f"{slope:.5g}" for slope in slopes]
+        if trained:
+            worst, missed = max(map(abs, row["network_relative_error"])), row["network_missed"]
+            line += [f"{worst:.1e}" + (" MISSED" if missed else ""), f"{row['network_seconds']:.2f}"]
         lines.append([*line, f"{row['seconds']:.2f}"])
     return head, lines

@@ -43,6 +43,19 @@ def axis(text: str) -> tuple[str, tuple[float, ...]]:
     return name, tuple(float(f"{value:.{_DIGITS}g}") for value in found)
 
 
+def any_axis(text: str) -> tuple[str, tuple[float | str, ...]]:
+    """The same, or words of a key of the configuration.
+
+    >>> any_axis("model.activation=tanh,sine")
+    ('model.activation', ('tanh', 'sine'))
+    """
+    name, values = _split(text, _AXIS)
+    words = tuple(word.strip() for word in values.split(","))
+    if "." in name and all(words) and ":" not in values and not any(map(_is_number, words)):
+        return name, words
+    return axis(text)
+
+
 def ranges(text: str) -> dict[str, tuple[float, float] | None]:
     """Names of options with the ranges in which they may be varied; ``None`` where none is given.
 
@@ -104,6 +117,14 @@ def _ends(text: str, values: str, count: int, allowed: str) -> tuple[list[float]
     if len(parts) != count:
         raise UsageError(f"--vary {text!r}: {allowed}")
     return _numbers(text, parts, allowed), log
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _numbers(text: str, parts: Sequence[str], allowed: str, option: str = "--vary") -> list[float]:

@@ -120,8 +120,9 @@ def write(arrays: dict[str, Array], about: dict[str, Any], folder: Path) -> None
     (folder / _ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
-def load(folder: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+def load(folder: str | Path) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays, by name, and what the JSON says about them; ``RunError`` when they are not there."""
+    folder = Path(folder)
     try:
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
         with np.load(folder / _ARRAYS) as arrays:
@@ -138,7 +139,7 @@ def qutip() -> Any:
         raise MissingPackage("QuTiP is not installed; `pip install qutip`, or leave out --qutip") from None
 
 
-def qobjs(folder: Path) -> dict[str, Any]:
+def qobjs(folder: str | Path) -> dict[str, Any]:
     """The matrices as operators of QuTiP, in the units of the arrays: ``H``, ``dipole_x``, …, ``slope_NAME``
     on one electron, and ``coulomb`` on ``tensor(1, 2)``, whose elements are ``<ik|1/r|jl> = (ij|kl)``.
 

@@ -1,6 +1,6 @@
 """The pictures of a run, from one table: name -> what is shown, and what makes its panels.
 
-Lengths are in nm and energies in meV; titles say which units of the problem these are multiples of.
+Lengths are in nm and energies in meV.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from torch import Tensor
 from lior.errors import UsageError, did_you_mean, sentences
 from lior.plots.panels import Curve, HeatMap, LeftOut, LineChart, Panel, Picture
 from lior.plots.scales import spans_decades
+from lior_ritz.judge.reference import Reference
 from lior_ritz.network.states import squared
 from lior_ritz.problem import AXES
 from lior_ritz.reports.field import Field
+from lior_ritz.reports.ladder import Ladder, Step
 from lior_ritz.reports.samples import Sampler, Slice, slices
 from lior_ritz.reports.verdicts import History, focus_range
 from lior_ritz.training.solution import Solution
@@ -165,7 +167,7 @@ def picture(name: str, source: Source) -> Picture:
         what, build = _PICTURES[name]
         panels = build(source)
     label = source.label or source.solution.config.potential.name
-    title = unbroken(f"{label}: {what} (units: {source.nm:g} nm, {source.unit:.5g} meV)")
+    title = unbroken(f"{label}: {what}")
     return Picture(
         name=name, title=title, panels=[attrs.evolve(panel, title=unbroken(panel.title)) for panel in panels]
     )
@@ -277,13 +279,31 @@ def _along(source: Source, k: int) -> Panels:
 
 
 def _spectrum(source: Source) -> Panels:
-    referee = source.solution.referee
-    curves = [
-        Curve(name=name, x=list(range(len(energies))), y=(energies * source.unit).tolist(), dots=True)
-        for name, energies in (("computed", source.solution.energies), ("referee", referee.energies))
-    ]
-    title = f"levels, and the referee's (method {referee.method}) with the next ones"
-    return [LineChart(title=title, x_label="number of the level", y_label="E in meV", curves=curves)]
+    """The referee's levels with the next ones, and a network's beside them."""
+    referee, unit = source.solution.referee, source.unit
+    columns = {}
+    if source.solution.network:
+        energies = (unit * source.solution.energies).tolist()
+        columns["network"] = [Step(name=f"E{k}", energy=energy) for k, energy in enumerate(energies)]
+    columns["referee"] = [
+        Step(
+            name=f"E{group[0]}" + (f" to E{group[-1]}" if group[1:] else ""),
+            energy=unit * float(referee.energies[group[0]]), count=len(group),
+            more=group[-1] + 1 == len(referee.energies),
+        )
+        for group in degenerate(referee)
+    ]  # fmt: skip
+    return [Ladder(title=f"levels (referee: {referee.method})", unit="meV", columns=columns)]
+
+
+def degenerate(referee: Reference) -> list[list[int]]:
+    """Numbers of the levels that are one, as far as the referee's error bars tell."""
+    found = [[0]]
+    for k, (gap, bar) in enumerate(zip(referee.energies.diff(), referee.splitting_errors, strict=True), 1):
+        if gap > bar:
+            found.append([])
+        found[-1].append(k)
+    return found
 
 
 def _bounds(source: Source) -> Panels:
@@ -418,7 +438,7 @@ _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
     "density_state": ("density of state {}", _density),
     "psi_state": ("wave function of state {}", _psi),
     "slice_y0_state": ("state {} along x", _along),
-    "energy_spectrum": ("levels, computed and by the referee", _spectrum),
+    "energy_spectrum": ("levels", _spectrum),
     "bounds": ("bounds of the levels", _bounds),
     "overlap_S_heatmap": (
         "overlap of the basis functions",

@@ -1,4 +1,4 @@
-"""Pictures of a sweep: levels and splittings."""
+"""Pictures of a sweep: levels, followed through their crossings, and splittings."""
 
 from __future__ import annotations
 
@@ -7,54 +7,127 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from lior.plots.panels import Curve, LineChart, Panel, Picture
-from lior_ritz.sweeps.sweep import Answers, Axis, Row
+from lior_ritz.sweeps.sweep import Answers, Axis, Row, groups
 
-_FEW, _PANELS = 6, 6
-"""Levels in a picture; its panels, one for each combination of the values that are not along its axis."""
-_TABLE = {
-    "sweep-levels": ("levels", "E_meV", "E{0}", "E in meV", False),
-    "sweep-splittings": ("splittings", "splitting_meV", "E{1} - E{0}", "meV", True),
-}
-"""Name -> title, numbers of a row, name of a curve, label, whether the axis is logarithmic."""
+_FEW, _PANELS = 12, 6
+"""Curves in a panel; panels of a picture, one for each combination of the values not along its axis."""
+_LABELS = {
+    "physics.field_tesla": "magnetic field (T)", "physics.m_eff": "effective mass (electron masses)",
+    "physics.L0_nm": "length unit (nm)", "physics.rashba_meV_nm": "Rashba coupling (meV nm)",
+    "physics.dresselhaus_meV_nm": "Dresselhaus coupling (meV nm)", "physics.g": "g-factor",
+    "domain.X": "half-width of the box along x (L0)", "domain.Y": "half-width of the box along y (L0)",
+    "delta": "detuning (E0/L0)", "a": "half the distance of the wells (L0)",
+    "domain.nq": "nodes on each axis", "model.hidden_features": "width of the network",
+    "training.seed": "seed",
+}  # fmt: skip
+"""What is varied -> what it is; others are called by their name, with the unit that it ends in."""
+_UNITS = {"_meV": "meV", "_nm": "nm", "_tesla": "T", "_mV": "mV"}
+
+
+def label(axis: Axis, found: Answers) -> str:
+    """What an axis shows, with its unit."""
+    if axis.name in _LABELS:
+        return _LABELS[axis.name]
+    if axis.name in (getattr(found.plan.points[0].problem.potential, "gates", None) or {}):
+        return f"voltage of gate {axis.name} (mV)"
+    for ending, unit in _UNITS.items():
+        if axis.name.endswith(ending):
+            return f"{axis.name.removesuffix(ending).replace('_', ' ')} ({unit})"
+    return axis.name
 
 
 def pictures(found: Answers) -> list[Picture]:
-    """Levels and splittings over the first axis; fewer than two points leave nothing to draw."""
+    """Levels and splittings over the first axis; words, and fewer than two points, leave nothing to draw."""
     along = found.plan.axes[0]
+    if len(found.rows) < 2 or any(isinstance(value, str) for value in along.values):
+        return []
+    made = {"levels": _levels(found), "splittings": _splittings(found)}
+    over = label(along, found).partition(" (")[0]
+    if "network_steps" in found.rows[0]:
+        made["errors"] = _errors(found)
     return [
-        Picture(
-            name=name, title=f"{title} over {along.name}",
-            panels=_panels(found.plan.axes, found.rows, title, key, curve, label, log),
-        )
-        for name, (title, key, curve, label, log) in _TABLE.items()
-        if len(found.rows) > 1 and found.rows[0][key]
-    ]  # fmt: skip
+        Picture(name=f"sweep-{name}", title=f"{name} over {over}", panels=panels)
+        for name, panels in made.items()
+        if panels
+    ]
 
 
-def _panels(
-    axes: Sequence[Axis], rows: Sequence[Row], title: str, key: str, curve: str, label: str, log: bool
-) -> list[Panel]:
-    along, *others = axes
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        said = ", ".join(f"{axis.name} = {row['values'][axis.name]:g}" for axis in others)
-        groups.setdefault(said, []).append(row)
+def _panels(found: Answers) -> list[tuple[str, list[Row], list[float]]]:
+    """What is the same in a panel, its rows, and their places along the first axis."""
+    along, *others = found.plan.axes
+    parts = []
+    for group in groups(found.plan.axes, found.rows)[:_PANELS]:
+        rows = [row for _, row in group]
+        same = (f"{axis.name} = {_said(rows[0]['values'][axis.name])}" for axis in others)
+        parts.append((", ".join(same), rows, [float(row["values"][along.name]) for row in rows]))
+    return parts
+
+
+def _said(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _chart(found: Answers, title: str, unit: str, curves: list[Curve], *, log: bool) -> LineChart:
+    along = found.plan.axes[0]
+    return LineChart(
+        title=title, x_label=label(along, found), y_label=unit, log_y=log, curves=curves,
+        log_x=_is_geometric([float(value) for value in along.values]),
+    )  # fmt: skip
+
+
+def _levels(found: Answers) -> list[Panel]:
+    """A curve for each state, or two where spins are told apart."""
+    return [
+        _chart(found, said or "levels", "E in meV", _spins(rows, x) or _states(rows, x), log=False)
+        for said, rows, x in _panels(found)
+    ]
+
+
+def _states(rows: Sequence[Row], x: Sequence[float]) -> list[Curve]:
+    """Of a state that is not among the levels of a point its curve is interrupted there."""
+    names = sorted({name for row in rows for name in row["curve"]})[:_FEW]
+    energies = [dict(zip(row["curve"], row["E_meV"], strict=True)) for row in rows]
+    return [Curve(name=f"state {k}", x=x, y=[each.get(k, math.nan) for each in energies]) for k in names]
+
+
+def _spins(rows: Sequence[Row], x: Sequence[float]) -> list[Curve]:
+    """Both spins of each state; none where a spin is not clearly one of both, or there are none."""
+    if not any("spin_E_meV" in row for row in rows):
+        return []
+    found: dict[tuple[int, str], list[float]] = {}
+    for i, row in enumerate(rows):
+        for spin, sign in (("up", 1), ("down", -1)):
+            pairs = zip(row.get("spin_E_meV", ()), row.get("spin_sigma_z", ()), strict=True)
+            energies = sorted(energy for energy, sigma in pairs if sign * sigma > 0)
+            energies = energies or row["E_meV"]  # nothing tells them apart there
+            for name, energy in zip(row["curve"], energies, strict=False):
+                found.setdefault((name, spin), [math.nan] * len(rows))[i] = energy
+    chosen = sorted(found)[:_FEW]
+    return [Curve(name=f"state {name}, spin {spin}", x=x, y=found[name, spin]) for name, spin in chosen]
+
+
+def _splittings(found: Answers) -> list[Panel]:
+    """Between levels by their order; where a logarithm has nothing to show, a curve is interrupted."""
+    if not found.rows[0]["splitting_meV"]:
+        return []
     panels: list[Panel] = []
-    for said, group in list(groups.items())[:_PANELS]:
-        group.sort(key=lambda row: row["values"][along.name])
-        x = [row["values"][along.name] for row in group]
-        columns = list(zip(*(row[key] for row in group), strict=True))[:_FEW]
+    for said, rows, x in _panels(found):
+        columns = zip(*(row["splitting_meV"] for row in rows), strict=False)
         curves = [
-            # Where a logarithm has nothing to show, a curve is interrupted.
-            Curve(name=curve.format(k, k + 1), x=x, y=[y if y > 0 or not log else math.nan for y in column])
+            Curve(name=f"E{k + 1} - E{k}", x=x, y=[y if y > 0 else math.nan for y in column])
             for k, column in enumerate(columns)
         ]
-        panels.append(
-            LineChart(
-                title=said or title, x_label=along.name, y_label=label, log_y=log, curves=curves,
-                log_x=_is_geometric(along.values),
-            )
-        )  # fmt: skip
+        panels.append(_chart(found, said or "splittings", "meV", curves[:_FEW], log=True))
+    return panels
+
+
+def _errors(found: Answers) -> list[Panel]:
+    """How far networks are from the referee."""
+    panels: list[Panel] = []
+    for said, rows, x in _panels(found):
+        columns = zip(*(row["network_relative_error"] for row in rows), strict=False)
+        curves = [Curve(name=f"E{k}", x=x, y=list(map(abs, column))) for k, column in enumerate(columns)]
+        panels.append(_chart(found, said or "networks", "relative error", curves[:_FEW], log=True))
     return panels
 
 

@@ -1,5 +1,6 @@
 """A problem solved again and again by the referee, with options of the dot or numbers of the configuration
-varied: levels with error bars and exact derivatives, in milliseconds."""
+varied: levels with error bars and exact derivatives, in milliseconds; with ``solver.network`` also by
+networks that are trained for each point."""
 
 from __future__ import annotations
 
@@ -20,12 +21,13 @@ from lior_ritz.judge.reference.measuring import measured
 from lior_ritz.judge.spin import spins
 from lior_ritz.problem import Problem, devices
 from lior_ritz.reports.observables import dipoles, left_weight
+from lior_ritz.sweeps.tracking import Sampled, follow
+from lior_ritz.training.solution import finished
+from lior_ritz.training.trainer import Trainer
 
 FORMAT = 3
 _NETWORKS = ("solver.", "model.", "training.", "domain.nq", "domain.eval_nq")
-"""How the keys begin that the referee does not read."""
-_NUMBERS = ("a number", "a finite number", "a whole number")
-"""How it begins what is said to be allowed of a number."""
+"""How the keys begin that only a network reads."""
 _MOST = 10_000
 """Points of a sweep."""
 
@@ -39,7 +41,8 @@ class Axis:
 
     name: str
     """An option of the potential, or a dotted key of the configuration."""
-    values: tuple[float, ...]
+    values: tuple[float | str, ...]
+    """Words only of a key of the configuration that has some."""
 
     @property
     def is_key(self) -> bool:
@@ -53,10 +56,12 @@ class Point:
 
     index: int
     """Its place in the order of the axes, the last of which is the fastest."""
-    values: dict[str, float]
+    values: dict[str, float | str]
     assignments: tuple[str, ...]
     """What ``lior ritz run`` needs in ``--set``."""
     problem: Problem
+    config: RitzConfig
+    """Of the point, but for options of the potential, which :attr:`problem` has."""
 
 
 @attrs.frozen(kw_only=True)
@@ -81,12 +86,14 @@ def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> P
     """
     axes = tuple(attrs.evolve(axis, name=devices.option(axis.name)) for axis in axes)
     _check_axes(axes)
-    first = {axis.name: axis.values[0] for axis in axes if not axis.is_key}
+    first = {axis.name: _real(axis.name, axis.values[0]) for axis in axes if not axis.is_key}
     base, problem, assignments = devices.opened(layers, overrides, list(first), first)
     added = assignments[len(list(overrides)) :]
     keys = [axis.name for axis in axes if axis.is_key]
     whole = _whole_keys(base, keys)
-    bases: dict[tuple[str, ...], Problem] = {}
+    if not base.solver.network and (named := [name for name in keys if _is_networks(name)]):
+        raise UsageError(f"{named[0]} is of the network, which is not trained; add --network")
+    bases: dict[tuple[str, ...], tuple[RitzConfig, Problem]] = {}
     points = []
     for index, place in enumerate(itertools.product(*(axis.values for axis in axes))):
         values = dict(zip((axis.name for axis in axes), place, strict=True))
@@ -94,11 +101,17 @@ def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> P
         set_keys = tuple(own[name] for name in keys)
         if set_keys not in bases:
             config = configuration.load(layers, [*assignments, *set_keys]).config
-            bases[set_keys] = configuration.problem(config)
-        here = bases[set_keys].varied({name: value for name, value in values.items() if name in first})
+            bases[set_keys] = config, configuration.problem(config)
+        config, here = bases[set_keys]
+        here = here.varied({name: float(value) for name, value in values.items() if name in first})
         said = devices.settled([*added, *own.values()])
-        points.append(Point(index=index, values=values, assignments=said, problem=here))
+        points.append(Point(index=index, values=values, assignments=said, problem=here, config=config))
     return Plan(axes=axes, points=tuple(points), base=base, notes=tuple(added))
+
+
+def _is_networks(name: str) -> bool:
+    """Whether a key is one that the referee does not read."""
+    return name.startswith(_NETWORKS) and name not in ("solver.K", "solver.accuracy", "solver.network")
 
 
 def _check_axes(axes: Sequence[Axis]) -> None:
@@ -118,27 +131,27 @@ def _check_axes(axes: Sequence[Axis]) -> None:
 def _whole_keys(config: RitzConfig, names: Iterable[str]) -> set[str]:
     """Which of these keys are whole numbers.
 
-    Raises ``UsageError`` when one is no key, or none with a number.
+    Raises ``UsageError`` when one is no key.
     """
     known = {key.dotted: key.allowed for key in components.keys(type(config))}
-    numbers = [name for name, allowed in known.items() if allowed.startswith(_NUMBERS)]
     for name in names:
-        if name.startswith(_NETWORKS):
-            raise UsageError(
-                f"{name} is of the network, and a sweep asks the referee: set it for `lior ritz run`, and "
-                "set the runs side by side with `lior ritz compare`"
-            )
-        if name in known and name not in numbers:
-            raise UsageError(f"{name} is {known[name]}; only numbers are varied, such as domain.X")
         if name not in known:
-            hint = did_you_mean(name, numbers) or "`lior ritz config explain` lists all."
+            hint = did_you_mean(name, list(known)) or "`lior ritz config explain` lists all."
             raise UsageError(sentences(f"no key {name!r} in the configuration.", hint))
     return {name for name in names if "whole" in known[name]}
 
 
-def _assigned(problem: Problem, name: str, value: float, whole: set[str]) -> str:
+def _real(name: str, value: float | str) -> float:
+    if isinstance(value, str):
+        raise UsageError(f"{name} = {value!r}: allowed is a number")
+    return value
+
+
+def _assigned(problem: Problem, name: str, value: float | str, whole: set[str]) -> str:
     if "." not in name:
-        return devices.assignment(devices.key(problem, name), float(value))
+        return devices.assignment(devices.key(problem, name), _real(name, value))
+    if isinstance(value, str):
+        return f"{name}={value}"
     if name in whole:
         if value != int(value):
             raise UsageError(f"{name} = {value:g}: allowed is a whole number")
@@ -172,25 +185,43 @@ class Answers:
 def run(plan: Plan, *, stop: Callable[[int], bool] = lambda index: False) -> Answers:
     """Solve the points, until ``stop``, which is asked before each by its number, returns true; one that
     fails is noted, and the others are solved."""
-    found = Answers(plan=plan)
+    found, sampled = Answers(plan=plan), []
     for point in plan.points:
         if stop(point.index):
             break
         begin = time.process_time()
         known = {"index": point.index, "values": point.values}
         try:
-            answer = _answered(point, plan.base.solver.K)
+            answer, states = _answered(point)
         except LiorError as error:
             found.failures.append(known | {"error": " ".join(str(error).split())})
             continue
         seconds = round(time.process_time() - begin, 4)
         found.rows.append(known | {"set": list(point.assignments)} | answer | {"seconds": seconds})
+        sampled.append(states)
+    for group in groups(plan.axes, found.rows):
+        chosen = [k for k, _ in group]
+        for k, curves in zip(chosen, follow([sampled[k] for k in chosen]), strict=True):
+            found.rows[k]["curve"] = curves
     return found
 
 
-def _answered(point: Point, count: int) -> Row:
-    """What the referee says; energies in meV unless a name says otherwise."""
-    problem = point.problem
+def groups(axes: Sequence[Axis], rows: Sequence[Row]) -> list[list[tuple[int, Row]]]:
+    """Rows along the first axis, with their numbers: a list for each combination of the other values."""
+    along, *others = axes
+    found: dict[tuple[Any, ...], list[tuple[int, Row]]] = {}
+    for k, row in enumerate(rows):
+        found.setdefault(tuple(row["values"][axis.name] for axis in others), []).append((k, row))
+    order = sorted(along.values) if not any(isinstance(x, str) for x in along.values) else list(along.values)
+    return [
+        sorted(group, key=lambda each: order.index(each[1]["values"][along.name])) for group in found.values()
+    ]
+
+
+def _answered(point: Point) -> tuple[Row, Sampled]:
+    """What the referee says, and beside it the network where one is trained; energies in meV unless a name
+    says otherwise. Also the states, to follow them."""
+    problem, count = point.problem, point.config.solver.K
     unit, found = problem.units.E0_meV, reference.solve(problem, count + 1)
     states = measured(problem, found, count)
     energies, bars = found.energies[:count], found.errors[:count]
@@ -200,7 +231,7 @@ def _answered(point: Point, count: int) -> Row:
     both = spins(problem, found, count)
     spin = both.report(problem.units) if both else {}
     dipole = float(dipoles(psi, weights, points)[0, 0, 1]) if count > 1 else None
-    return {
+    row = {
         "E_E0": energies.tolist(), "E_meV": (energies * unit).tolist(), "error_meV": (bars * unit).tolist(),
         "relative_error": (bars / energies.abs().clamp_min(1.0)).tolist(),
         "splitting_meV": (energies.diff() * unit).tolist(),
@@ -208,5 +239,25 @@ def _answered(point: Point, count: int) -> Row:
         "dE_meV": {name: each["dE_meV"] for name, each in by.items()},
         "dsplitting_meV": {name: each["dsplitting_meV"] for name, each in by.items()},
         "dipole_x_01_nm": None if dipole is None else abs(dipole) * problem.units.L0_nm,
-        "left_weight": left_weight(psi, weights, points).tolist(), "good": found.converged,
+        "left_weight": left_weight(psi, weights, points).tolist(),
+        "good": found.converged,
     } | {f"spin_{name}": value for name, value in spin.items()}  # fmt: skip
+    if point.config.solver.network:
+        row |= _trained(point)
+    return row, Sampled.of(problem, found, count)
+
+
+def _trained(point: Point) -> Row:
+    """What a network says that is trained for this point."""
+    trainer = Trainer(point.config, point.problem)
+    begin = time.process_time()
+    while trainer.phase is not None:
+        trainer.step()
+        if trainer.evaluated:
+            trainer.check()
+    found = finished(trainer, time.process_time() - begin)
+    return {
+        "network_E_meV": found.energies_meV.tolist(), "network_steps": trainer.progress.step,
+        "network_relative_error": found.relative_errors.tolist(), "network_seconds": round(found.seconds, 4),
+        "network_missed": len(found.missed),
+    }  # fmt: skip

@@ -1,0 +1,88 @@
+"""Which level of a sweep's point goes on as which of the next: states are followed through crossings.
+
+A state goes on as the one that overlaps most with it. Within a degenerate level any states are as good as
+others, so that there it goes on as its projection onto the level, and is told apart again behind it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from lior_ritz.judge.reference import Reference
+from lior_ritz.problem import Problem
+from lior_ritz.problem.quadrature import whole_rule
+
+_NODES = {1: 96, 2: 24, 3: 12, 4: 8}
+"""On each axis, by dimension: overlaps need not be exact."""
+_CLEAR = 0.4
+"""A state of which less than this goes on has left the levels that are kept."""
+_SAME = 1e-8
+"""Levels as near as this, relatively, are one."""
+
+Array: TypeAlias = "NDArray[Any]"
+
+
+@attrs.frozen(eq=False)
+class Sampled:
+    """States on few nodes, times the roots of the weights."""
+
+    energies: Array
+    psi: Array
+    """``[k, N]``."""
+
+    @classmethod
+    def of(cls, problem: Problem, found: Reference, count: int) -> Sampled:
+        """The ``count`` lowest of the referee's; nodes are alike in all boxes."""
+        rule = whole_rule(problem.half_widths, [_NODES[problem.dim]] * problem.dim)
+        psi: Tensor = found.functions(rule.points)[:count] * rule.weights.sqrt()
+        return cls(found.energies[:count].numpy(), psi.numpy())
+
+    def groups(self) -> list[list[int]]:
+        """Numbers of the levels that are one."""
+        found: list[list[int]] = []
+        for k, energy in enumerate(self.energies):
+            near = found and energy - self.energies[found[-1][0]] <= _SAME * max(1.0, abs(energy))
+            if near:
+                found[-1].append(k)
+            else:
+                found.append([k])
+        return found
+
+
+def follow(points: list[Sampled]) -> list[list[int]]:
+    """For each point the number of the curve that each of its levels is of.
+
+    The first point's are numbered by their energy; what comes anew gets the next number.
+    """
+    curves: list[list[int]] = []
+    last: dict[int, Array] = {}
+    number = 0
+    for point in points:
+        shares = np.zeros((len(last), len(point.psi)))
+        old, groups = list(last), point.groups()
+        for i, name in enumerate(old):
+            for group in groups:
+                inside = point.psi[group].conj() @ last[name]
+                shares[i, group] = np.square(np.abs(inside)).sum()
+        own = [-1] * len(point.psi)
+        for i, k in zip(*linear_sum_assignment(-shares), strict=True):
+            if shares[i, k] >= _CLEAR:
+                own[k] = old[i]
+        for group in groups:
+            for k in group:
+                if own[k] < 0:
+                    own[k], number = number, number + 1
+                    last[own[k]] = point.psi[k]
+                    continue
+                level = point.psi[group]
+                state = (level.conj() @ last[own[k]]) @ level
+                last[own[k]] = state / np.linalg.norm(state)
+        last = {name: last[name] for name in own}
+        curves.append(own)
+    return curves
