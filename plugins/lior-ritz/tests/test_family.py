@@ -31,6 +31,7 @@ def detuned():
     return make(ranges, overrides=["solver.K=2"], devices=3)
 
 
+@pytest.mark.usefixtures("older_constant")
 def test_splittings_at_unseen_barriers():
     family = make([Range("barrier_meV", 0.5, 12.0)])
     values = torch.tensor(list(BARRIER), dtype=torch.float64)

@@ -228,5 +228,5 @@ def test_a_sweep_over_the_field_has_spins_and_a_picture(tmp_path):
         assert row["E_E0"][0] == pytest.approx(free, rel=1e-9)
         assert row["E_E0"][1] == pytest.approx(2 * free - b)
         gap = row["spin_E_meV"][1] - row["spin_E_meV"][0]
-        assert gap == pytest.approx(0.44 * 0.05788381806 * dot.terms.field_tesla, rel=1e-9)
+        assert gap == pytest.approx(0.44 * 0.057883817982 * dot.terms.field_tesla, rel=1e-9)
     assert (out / "plots" / "sweep-levels.png").is_file()

@@ -20,7 +20,7 @@ pytest.importorskip("matplotlib")
 
 from lior.plots.figures import draw, write
 
-NM, MEV = 30.0, 0.6318378016583748
+NM, MEV = 30.0, 0.6318378293532338
 NAMES = [
     "potential_map_full", "potential_map_focus", "potential_map", "potential_slice_y0",
     "density_state_0", "density_state_1", "density_state_2", "psi_state_0", "psi_state_1", "psi_state_2",

@@ -83,6 +83,7 @@ def _row(name):
     return problem, np.array(text.split(), dtype=float), 1.01 * 10.0**-digits
 
 
+@pytest.mark.usefixtures("older_constant")
 @pytest.mark.parametrize("method", ["auto", "sine"])
 @pytest.mark.parametrize("name", TABLE)
 def test_table(name, method):
@@ -133,6 +134,7 @@ BARRIERS = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("older_constant")
 def test_splittings_of_the_barrier_family():
     """In µeV, each as one device of a sweep."""
     problem = of(Biquadratic(param_mode="barrier", barrier_meV=1.0))

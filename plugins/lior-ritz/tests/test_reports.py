@@ -22,7 +22,7 @@ def dot(tmp_path_factory):
 def test_levels_have_errors_and_bounds(dot):
     solution, _ = solved("dot")
     unit = dot[0]["units"]["E0_meV"]
-    assert unit == 0.6318378016583748
+    assert unit == 0.6318378293532338
     for k, row in enumerate(dot[0]["levels"]):
         exact, energy = row["referee_E0"], row["E_E0"]
         assert (exact, energy) == (float(solution.referee.energies[k]), float(solution.energies[k]))

@@ -261,7 +261,7 @@ def test_the_first_solvers_files_load_as_they_are(tmp_path):
     ],
 )  # fmt: skip
 def test_what_the_first_solver_wrote_into_its_runs_loads_too(potential, kept, tmp_path):
-    derived = {"beta_x": 5.6, "beta_y": 15.7, "barrier_dimless": 3.17, "E0_meV": 0.6318378016583748}
+    derived = {"beta_x": 5.6, "beta_y": 15.7, "barrier_dimless": 3.17, "E0_meV": 0.6318378293532338}
     file = tmp_path / "config.json"
     file.write_text(json.dumps({"potential": {"type": "biquadratic_dqd", "a": 1.5, **potential, **derived}}))
     shown = configuration.load([file], env={}).config
@@ -290,7 +290,7 @@ def test_init_writes_a_configuration_that_can_be_run(tmp_path):
 def test_the_reference_answers_alone():
     report = json.loads(ritz("reference", "--levels", 6, "--json").stdout)
     assert report["E_dimless"] == pytest.approx(
-        [5.8355203600, 6.2867440982, 8.9626808319, 11.3249420105, 13.7489436893, 14.2001674275], abs=2e-9
+        [5.8355200710, 6.2867438392, 8.9626804588, 11.3249416240, 13.7489430535, 14.2001668217], abs=2e-9
     )
 
 
@@ -314,7 +314,7 @@ def classical(tmp_path_factory):
 def test_the_referees_levels_are_the_default_and_all_commands_read_them(classical, tmp_path):
     results = json.loads((classical / "results.json").read_text())
     assert [row["E_E0"] for row in results["levels"]] == pytest.approx(
-        [5.8355203600, 6.2867440982, 8.9626808319, 11.3249420105], abs=1e-9
+        [5.8355200710, 6.2867438392, 8.9626804588, 11.3249416240], abs=1e-9
     )
     assert results["training"] is results["quadrature"] is None
     assert results["why_null"]["training"] == "no network was trained"

@@ -16,7 +16,7 @@ from lior_ritz.potentials.wells import Harmonic
 from lior_ritz.problem import Problem
 from lior_ritz.problem.terms import Terms
 
-MAGNETON = 0.05788381806
+MAGNETON = 0.057883817982
 """meV/T."""
 ROUND, CROOKED = Harmonic(), Gaussian(amplitude=-30.0, x0=0.4, y0=-0.2, sigma_x=1.2, sigma_y=0.8)
 

@@ -26,7 +26,7 @@ DOTS = {
         },
     },
     "domain": {"X": 7.5, "Y": 4.0},
-    "physics": {"eps_r": 12.9 * 5.888914236 / 2},  # κ = 2
+    "physics": {"eps_r": 12.9 * 5.888913978 / 2},  # κ = 2
 }
 """Two harmonic dots, ``V = r²`` about each centre, that hardly tunnel (1e-4), and gates level over a dot."""
 VOLTS = tuple(np.linspace(0, 2.4, 7).tolist())

@@ -102,6 +102,7 @@ ELSEWHERE = {
     "domain.W": "tests/test_dimensions.py",
     "solver.envelope.gamma": "tests/test_dimensions.py",
     "solver.envelope.zeta": "tests/test_dimensions.py",
+    "solver.network": "whether there is one; tests/test_ritz_cli.py",
     "solver.accuracy": "what is said of the levels; tests/test_judgement.py",
     "training.log_every": "lines of progress; tests/test_ritz_cli.py",
     "training.device": "a machine may have none but cpu; refused there when it is not",

@@ -72,6 +72,7 @@ FEW = ("default", "skew", "gaussian", "box")
 """The others are of the same kinds."""
 
 
+@pytest.mark.usefixtures("older_constant")
 @pytest.mark.parametrize(
     "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
 )
@@ -93,6 +94,7 @@ def test_cases_are_solved_between_their_bounds_and_never_below(name):
         assert found.splittings[0].value * 631.8378016583748 == pytest.approx(285.100215, rel=1e-6)
 
 
+@pytest.mark.usefixtures("older_constant")
 def test_no_evaluation_is_below_the_exact_levels_and_the_best_is_the_lowest():
     trainer, checks = trained(*SHORT)
     exact = 5.8355203600 + 6.2867440982
@@ -112,6 +114,7 @@ def test_lbfgs_lowers_what_adam_leaves_by_far():
     assert lbfgs < adam / 10
 
 
+@pytest.mark.usefixtures("older_constant")
 def test_training_beats_its_beginning_with_a_trained_head_and_random_nodes():
     _, checks = trained(
         *SMALL, "solver.head=trained", "training.optimizer=adam", "training.steps=150",
@@ -182,7 +185,8 @@ def lines(path):
 
 @pytest.mark.parametrize("name", EXACT)
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(name, tmp_path):
-    config = configuration.load(overrides=[*SHORT, *EXACT[name]], env={}).config
+    overrides = ["solver.network=true", *SHORT, *EXACT[name]]
+    config = configuration.load(overrides=overrides, env={}).config
     whole = session.run(config, tmp_path / "whole")
     pieces, result = [7, 14, 11], None
     while result is None:

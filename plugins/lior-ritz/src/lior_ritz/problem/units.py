@@ -68,7 +68,7 @@ class Units:
         """The energy unit in meV.
 
         >>> Units().E0_meV
-        0.6318378016583748
+        0.6318378293532338
         """
         return HBAR2_OVER_2M / (self.m_eff * (10 * self.L0_nm) ** 2) * 1000
 
@@ -77,7 +77,7 @@ class Units:
         """κ of two electrons at distance 1: their energy ``κ/r`` in ``E0``.
 
         >>> round(Units().repulsion, 9)
-        5.888914236
+        5.888913978
         """
         return COULOMB / (self.eps_r * self.L0_nm) / self.E0_meV
 
