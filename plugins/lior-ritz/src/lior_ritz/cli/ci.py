@@ -77,7 +77,7 @@ def _echo_exchange(found: TwoElectrons, units: Units) -> None:
     rows = [[str(k), f"{s:.6f}", f"{t:.6f}", f"{(t - s) * 1000:.4f}"] for k, s, t in levels]
     echo_table(["orbitals", "singlet, meV", "triplet, meV", "J, µeV"], rows)
     j, limit, off = (each * unit * 1000 for each in (found.exchange, *found.exchange_limit))
-    more = "" if math.isnan(limit) else f"; extrapolated to all of them {limit:.4g}, give or take {off:.1g}"
+    more = "" if math.isnan(limit) else f"; extrapolated to all of them {limit:.4g}, give or take {off:.2g}"
     click.echo(f"\nJ = {j:.4f} µeV in {found.orbitals} orbitals{more}")
 
 
