@@ -47,7 +47,7 @@ def test_the_cache_and_runs_are_of_their_user_alone(tmp_path, monkeypatch):
     assert wide(cache) == []
 
     run = tmp_path / "runs" / "notes"
-    lior("train", notes, "--out", run, "--config", "fast", home=tmp_path)
+    lior("train", notes, "--out", run, "--config", "tiny", home=tmp_path)
     (tmp_path / "more.md").write_text("The key hangs behind the clock.\n")
     lior("learn", run, "more.md", home=tmp_path)
     lior("ask", run, "Where is the key?", home=tmp_path)
