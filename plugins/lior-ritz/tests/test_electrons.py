@@ -88,6 +88,26 @@ class TestSolvableDot:
         assert set(two_electrons(taut(n=40, k=21), 2.0).sizes) <= {2, 3, 5, 6, 10, 15, 21}
 
 
+def radial(kappa, m):
+    """The lowest energy of two electrons in ``x² + y²``, of angular momentum m: 0 singlet, 1 triplet.
+
+    The centre of mass has the energy 2; what is left, ``-2∇² + r²/2 + κ/r``, is solved in functions
+    ``r^(m+j) exp(-r²/4)``.
+    """
+    t, w = np.polynomial.legendre.leggauss(400)
+    r, w = 8 * (t + 1), 8 * w
+    powers = np.arange(24)[:, None]
+    f = (r / 4) ** powers * r**m * np.exp(-r * r / 4)
+    slope = ((powers + m) / r - r / 2) * f
+    overlap = (f * w * r) @ f.T
+    h = 2 * (slope * w * r) @ slope.T + ((2 * m * m / r**2 + r * r / 2 + kappa / r) * w * r * f) @ f.T
+    scale = 1 / np.sqrt(np.diag(overlap))
+    values, vectors = np.linalg.eigh(overlap * scale * scale[:, None])
+    kept = values > 1e-12
+    basis = scale[:, None] * vectors[:, kept] / np.sqrt(values[kept])
+    return 2 + np.linalg.eigvalsh(basis.T @ h @ basis)[0]
+
+
 class TestExchange:
     def test_default_dot(self, default):
         found = dict(zip(default.sizes, default.exchange_by_size * UEV, strict=True))
@@ -120,6 +140,14 @@ class TestExchange:
         limit, error = (each * UEV for each in found.exchange_limit)
         assert abs(limit - known) < error < 0.4 * known
         assert abs(limit - known) < abs(found.exchange * UEV - known)
+
+    @pytest.mark.parametrize("kappa", [0.5, 2.0, 6.0])
+    def test_the_limit_is_that_of_the_radial_equation_within_its_error(self, kappa):
+        exact = radial(kappa, 1) - radial(kappa, 0)
+        found = two_electrons(taut(n=64, k=28), kappa)
+        limit, error = found.exchange_limit
+        assert abs(limit - exact) < error < 0.04 * exact
+        assert abs(limit - exact) < abs(found.exchange - exact)
 
     def test_nested_sizes_are_separate_calculations(self, default):
         alone = two_electrons(double_dot(k=12), UNITS.repulsion)

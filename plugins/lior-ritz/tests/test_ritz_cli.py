@@ -356,7 +356,8 @@ def test_a_dry_run_names_a_new_run_and_makes_nothing(tmp_path):
 
 
 def test_options_of_a_network_that_is_not_trained_are_refused():
-    assert "add --network" in ritz("run", "--dry-run", "--set", "model.hidden_features=8").stderr
+    for given in ("model.hidden_features=8", "solver.head=trained", "domain.eval_nq=99"):
+        assert "add --network" in ritz("run", "--dry-run", "--set", given).stderr
 
 
 def test_a_tolerance_that_is_missed_is_an_exit_code_of_1():

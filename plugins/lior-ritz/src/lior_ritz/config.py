@@ -106,6 +106,10 @@ def _function(name: str, text: str) -> Expression | Gridded | None:
         raise UsageError(f"physics.{name}: {error}") from None
 
 
+_NETWORKS = ("solver.", "model.", "training.", "domain.eval_nq")
+"""How the keys begin that only a network reads,"""
+_REFEREES = ("solver.K", "solver.accuracy", "solver.network")
+"""but for these."""
 _NODES = {1: 96, 2: 48, 3: 24, 4: 12}
 """Nodes on each axis, by dimension, where nothing is said."""
 
@@ -322,6 +326,15 @@ class RitzConfig:
     solver: SolverConfig = attrs.field(factory=SolverConfig)
     model: ModelConfig = attrs.field(factory=ModelConfig)
     training: TrainingConfig = attrs.field(factory=TrainingConfig)
+
+
+def is_networks(key: str) -> bool:
+    """Whether only a network that is trained reads a key.
+
+    >>> is_networks("solver.head"), is_networks("solver.K")
+    (True, False)
+    """
+    return key.startswith(_NETWORKS) and key not in _REFEREES
 
 
 def load(

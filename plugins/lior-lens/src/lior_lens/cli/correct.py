@@ -175,7 +175,7 @@ def judge(source: Path, model_path: str, as_json: bool) -> None:
             failed = True
             continue
         said = estimating.estimate(picture, model, trusted)
-        found = lines.arcs(picture)
+        found = lines.arcs(picture) if said.arcs is None else said.arcs
         before, after = lines.straightness(found, believed=said.lens), lines.straightness(found, said.lens)
         if as_json:
             verdict = said.verdict

@@ -102,8 +102,10 @@ def run(
 
 def _refuse_unread(assignments: tuple[str, ...]) -> None:
     """Refuse what is set for a network that is not trained."""
+    from lior_ritz.config import is_networks
+
     for key in (text.partition("=")[0].strip() for text in assignments):
-        if key.startswith(("model.", "training.")):
+        if is_networks(key):
             raise UsageError(f"--set {key}: of the network, which is not trained; add --network")
 
 

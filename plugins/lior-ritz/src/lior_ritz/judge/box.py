@@ -21,7 +21,7 @@ SHARE = 0.1
 NOTED = 1e-3
 """Moves of a level, relative to itself, from which on the box is said to be part of the answer."""
 _SHOWN = 4
-_NODES = {1: 1, 2: 240, 3: 40, 4: 12}
+_NODES = {1: 1, 2: 240, 3: 40, 4: 12}  # a wall of one dimension is a point
 """Along each axis of a wall, by dimension of the box."""
 
 
@@ -60,9 +60,8 @@ def _wall(problem: Problem, axis: int, sign: float) -> tuple[Tensor, Tensor]:
     for half in others:
         weights = (weights[:, None] * (half * w)).ravel()
     points = np.stack([each.ravel() for each in mesh], -1) if others else np.zeros((1, 0))
-    return torch.from_numpy(np.insert(points, axis, sign * problem.half_widths[axis], 1)), torch.from_numpy(
-        weights
-    )
+    points = np.insert(points, axis, sign * problem.half_widths[axis], 1)
+    return torch.from_numpy(points), torch.from_numpy(weights)
 
 
 def noted(problem: Problem, found: Reference, count: int) -> list[tuple[int, float]]:

@@ -26,8 +26,6 @@ from lior_ritz.training.solution import finished
 from lior_ritz.training.trainer import Trainer
 
 FORMAT = 3
-_NETWORKS = ("solver.", "model.", "training.", "domain.nq", "domain.eval_nq")
-"""How the keys begin that only a network reads."""
 _MOST = 10_000
 """Points of a sweep."""
 
@@ -91,7 +89,7 @@ def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> P
     added = assignments[len(list(overrides)) :]
     keys = [axis.name for axis in axes if axis.is_key]
     whole = _whole_keys(base, keys)
-    if not base.solver.network and (named := [name for name in keys if _is_networks(name)]):
+    if not base.solver.network and (named := [name for name in keys if _is_unread(name)]):
         raise UsageError(f"{named[0]} is of the network, which is not trained; add --network")
     bases: dict[tuple[str, ...], tuple[RitzConfig, Problem]] = {}
     points = []
@@ -109,9 +107,9 @@ def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> P
     return Plan(axes=axes, points=tuple(points), base=base, notes=tuple(added))
 
 
-def _is_networks(name: str) -> bool:
-    """Whether a key is one that the referee does not read."""
-    return name.startswith(_NETWORKS) and name not in ("solver.K", "solver.accuracy", "solver.network")
+def _is_unread(key: str) -> bool:
+    """Whether a point without a network does not depend on a key: there are no arrays on ``domain.nq``."""
+    return configuration.is_networks(key) or key == "domain.nq"
 
 
 def _check_axes(axes: Sequence[Axis]) -> None:

@@ -109,8 +109,7 @@ def averages(problem: Problem) -> Array:
     Raises ``UsageError`` where V is not a finite number.
     """
     widest, most = max(problem.half_widths), _CELLS[problem.dim]
-    shape = tuple(2 * math.ceil(most * half / widest / 4) * 2 for half in problem.half_widths)
-    shape = tuple(max(64, each) for each in shape)
+    shape = tuple(max(64, round(most * half / widest)) for half in problem.half_widths)
     sizes = np.array([2 * half / m for half, m in zip(problem.half_widths, shape, strict=True)])
     two = _offsets(np.array([-1, 1]) / math.sqrt(12), problem.dim)
     corners = _offsets(np.array([-0.5, 0.5]), problem.dim)
