@@ -355,7 +355,11 @@ def test_a_dry_run_names_a_new_run_and_makes_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_options_of_a_network_that_is_not_trained_are_refused():
+def test_options_of_a_network_that_is_not_trained_are_refused(tmp_path):
+    (tmp_path / "wide.toml").write_text("[model]\nhidden_features = 8\n")
+    told = ritz("run", "--dry-run", "--config", tmp_path / "wide.toml")
+    assert told.stderr.startswith("note: model.hidden_features: of the network, which is not trained")
+    assert "network" in ritz("run", "--dry-run", "--config", "accurate").stdout
     for given in ("model.hidden_features=8", "solver.head=trained", "domain.eval_nq=99"):
         assert "add --network" in ritz("run", "--dry-run", "--set", given).stderr
 

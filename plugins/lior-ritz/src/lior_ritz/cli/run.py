@@ -90,6 +90,10 @@ def run(
     config = resolved.config
     if not config.solver.network:
         _refuse_unread(assignments)
+        if not quiet and (unread := _unread(resolved)):
+            more = "" if len(unread) == 1 else f" and {len(unread) - 1} more"
+            what = f"note: {unread[0]}{more}: of the network, which is not trained without --network"
+            click.echo(what, err=True)
     out = out or _free(_RUNS)
     if dry_run:
         _echo_plan(resolved, out, as_json=as_json)
@@ -107,6 +111,15 @@ def _refuse_unread(assignments: tuple[str, ...]) -> None:
     for key in (text.partition("=")[0].strip() for text in assignments):
         if is_networks(key):
             raise UsageError(f"--set {key}: of the network, which is not trained; add --network")
+
+
+def _unread(resolved: Resolved[RitzConfig]) -> list[str]:
+    """Keys that a file or the environment changes, and that only a network reads."""
+    from lior.config.resolving import values
+    from lior_ritz.config import is_networks
+
+    changed = values(resolved.config, changed=True)
+    return [key for key in resolved.origins if is_networks(key) and key in changed]
 
 
 def _free(folder: Path) -> Path:
