@@ -9,9 +9,9 @@ is a sum of
   together;
 - a bias.
 
-Secondary estimation (SSE/APM) corrects the logits. Every learned number moves along the gradient of the
-log-probability, ``(1[token] - p(token)) · feature``; the features have no parameters of their own, so that
-nothing is propagated backwards.
+Secondary estimation corrects the logits (:mod:`lior.counting.estimation`). Every learned number moves along
+the gradient of the log-probability, ``(1[token] - p(token)) · feature``; the features have no parameters of
+their own, so that nothing is propagated backwards.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, int64, njit
 
-from lior.counting import layout
+from lior.counting import estimation, layout
 from lior.counting.compiled import inner
 from lior.counting.elementary import exp, log
 from lior.counting.fields import COLUMN, LENGTH, mix
@@ -27,15 +27,13 @@ from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, age, find, run
 
 # isort: off
 from lior.counting.layout import (
-    AGE_BINS, AGE_COUNTS, COUNTERS, DISTINCT, ESTIMATION_BINS, GATE_CELL, GATE_LAYOUT, GATE_LONGEST,
+    AGE_BINS, AGE_COUNTS, COUNTERS, DISTINCT, GATE_CELL, GATE_LAYOUT, GATE_LONGEST,
     GATE_PAIR, GATE_POSITION, GATE_PREVIOUS, GATE_WORDS, GATES, LONGEST, LONGEST_BINS, MOST, NOVEL,
-    OCCURRENCES, PATTERNS, PLACE, REST_BINS, SECONDARY, SQUARE_FLOOR, SQUARE_RATE, SQUARED, STATES, TIMES,
+    OCCURRENCES, PATTERNS, PLACE, REST_BINS, SQUARE_FLOOR, SQUARE_RATE, SQUARED, STATES, TIMES,
     TINY, TOTAL,
 )  # fmt: skip
 
-_PREVIOUS_MASK, _PAIR_GATE_MASK, _PAIR_MASK = GATES["previous"] - 1, GATES["pair"] - 1, SECONDARY[1] - 1
-_PAIR_ROWS, _PLACE_ROWS = SECONDARY[0], SECONDARY[0] + SECONDARY[1]
-_ESTIMATIONS = len(SECONDARY)
+_PREVIOUS_MASK, _PAIR_MASK = GATES["previous"] - 1, GATES["pair"] - 1
 _ONCE, _AGAIN, _MAJORITY = 1, 2, 3
 """States of a token in the joint tables; 0 is unknown."""
 
@@ -133,13 +131,11 @@ def gate_rows(plan, block, t, buffers, w):
         elif kind == GATE_LAYOUT:
             value = min(column // 4, 15) * 16 + min(length, 7) * 2 + start
         elif kind == GATE_PAIR:
-            value = (pair >> 20) & _PAIR_GATE_MASK
+            value = (pair >> 20) & _PAIR_MASK
         elif kind == GATE_CELL:
             value = block.cell[t]
         buffers.gate[w, g] = plan.gate_begin[g] + value
-    buffers.estimate[w, 0] = previous
-    buffers.estimate[w, 1] = _PAIR_ROWS + ((pair >> 32) & _PAIR_MASK)
-    buffers.estimate[w, 2] = _PLACE_ROWS + min(column // 8, 7) * 8 + place * 2 + start
+    estimation.rows(block, t, place, buffers, w)
 
 
 @inner
@@ -321,25 +317,6 @@ def softmax(z, alphabet, out):
     out[alphabet:] = 0
 
 
-@inner(fastmath=True)
-def secondary(learned, buffers, w):
-    """Secondary estimation: correct each logit by what its probability was worth in three contexts.
-
-    Between the two nearest bins of the log-probability the correction is interpolated.
-    """
-    z, first, alphabet = buffers.logits, buffers.first[w], buffers.size[w]
-    for s in range(alphabet):
-        height = min(log(first[s] + float32(TINY)) * float32(-2), float32(ESTIMATION_BINS - 1.01))
-        buffers.bin[w, s] = np.int32(height)
-        buffers.share[w, s] = height - float32(buffers.bin[w, s])
-    for j in range(_ESTIMATIONS):
-        table = learned.secondary[buffers.estimate[w, j]]
-        for s in range(alphabet):
-            b, share = buffers.bin[w, s], buffers.share[w, s]
-            z[s] += table[b] * (float32(1) - share) + table[b + 1] * share
-    softmax(z, alphabet, buffers.final[w])
-
-
 # --- learning ---
 
 
@@ -351,14 +328,7 @@ def table_steps(store, learned, rates, time, buffers, w):
     for s in range(alphabet):
         error[s] = -error[s]
     error[target] += float32(1)
-    rate = float32(rates.secondary)
-    for j in range(_ESTIMATIONS):
-        table = learned.secondary[buffers.estimate[w, j]]
-        for s in range(alphabet):
-            step = rate * ((float32(1) if s == target else float32(0)) - buffers.final[w, s])
-            b, share = buffers.bin[w, s], buffers.share[w, s]
-            table[b] += step * (float32(1) - share)
-            table[b + 1] += step * share
+    estimation.step(learned, float32(rates.secondary), buffers, w)
     rate = float32(rates.table)
     for r in range(buffers.tally[w, COUNTERS]):
         i, e = buffers.pattern[w, r], error[buffers.column[w, r]]

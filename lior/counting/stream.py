@@ -11,7 +11,7 @@ import numpy as np
 from numba import float32, int64
 from torch import Tensor
 
-from lior.counting import locations, mixture
+from lior.counting import estimation, locations, mixture
 from lior.counting.compiled import entry, inner
 from lior.counting.elementary import prefetch
 from lior.counting.layout import CANDIDATES, DENSE, PATTERNS, SQUARED, TIMES, TOTAL, TRAIL
@@ -94,7 +94,8 @@ def read(memory, sets, block, t, alphabet, buffers, w):
     buffers.logits[:] = 0
     mixture.logits(store, learned, buffers, w)
     mixture.softmax(buffers.logits, buffers.size[w], buffers.first[w])
-    mixture.secondary(learned, buffers, w)
+    estimation.correct(learned, buffers, w)
+    mixture.softmax(buffers.logits, buffers.size[w], buffers.final[w])
 
 
 @inner
