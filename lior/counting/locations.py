@@ -278,6 +278,19 @@ def _add_run(store, address, size, source, begin):
         _copy(source, begin + j, store.words, at + j)
 
 
+@inner
+def gather(store, p, time, buffers, first):
+    """Copy the counters of slot ``p`` to ``buffers``, from ``first`` on; returns where they end."""
+    begin, end = run(store, p)
+    for j in range(begin, end):
+        here, r = store.counters[j], first + j - begin
+        buffers.at[r] = j
+        buffers.token[r], buffers.count[r], buffers.novel[r] = here.token, here.count, here.novel
+        buffers.ticks[r] = age(here, time)
+        buffers.recency[r], buffers.logit[r] = here.recency, here.logit
+    return first + end - begin
+
+
 # --- writing ---
 
 

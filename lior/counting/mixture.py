@@ -23,12 +23,12 @@ from lior.counting import estimation, layout
 from lior.counting.compiled import inner
 from lior.counting.elementary import exp, log
 from lior.counting.fields import COLUMN, LENGTH, mix
-from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, age, find, run
+from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, find, gather
 
 # isort: off
 from lior.counting.layout import (
     AGE_BINS, AGE_COUNTS, COUNTERS, DISTINCT, GATE_CELL, GATE_LAYOUT, GATE_LONGEST,
-    GATE_PAIR, GATE_POSITION, GATE_PREVIOUS, GATE_WORDS, GATES, LONGEST, LONGEST_BINS, MOST, NOVEL,
+    GATE_PAIR, GATE_POSITION, GATE_PREVIOUS, GATE_WORDS, GATES, LONGEST, LONGEST_BINS, MOST, NOVEL, NOVELS,
     OCCURRENCES, PATTERNS, PLACE, REST_BINS, SQUARE_FLOOR, SQUARE_RATE, SQUARED, STATES, TIMES,
     TINY, TOTAL,
 )  # fmt: skip
@@ -68,8 +68,8 @@ def _confidence(n, u):
 
 
 @njit(inline="always")
-def _age_bin(time, counter):
-    ticks, bits = age(counter, time), 0
+def _age_bin(ticks):
+    bits = 0
     while ticks > 0:
         ticks >>= 1
         bits += 1
@@ -80,24 +80,37 @@ def _age_bin(time, counter):
 
 
 @inner
-def look_up(memory, where, buffers, w):
-    """Find the locations of one position; note which are present and their confidence."""
-    present, longest = 0, 0
+def look_up(memory, where, time, buffers, w):
+    """Find the locations of one position and copy their counters; note totals and confidence of each.
+
+    Everything that is read at a position is read from these copies.
+    """
+    plan, present, longest, record = memory.plan, 0, 0, 0
     for i in range(len(where)):
         p = find(memory.store.slots, where[i])
         buffers.slot[w, i] = p
-        n, u = int64(0), int64(0)
+        n, u, novel = int64(0), int64(0), int64(0)
         if p >= 0:
-            begin, end = run(memory.store, p)
-            u = end - begin
-            for j in range(begin, end):
-                n += memory.store.counters[j].count
+            first = record
+            record = gather(memory.store, p, time, buffers, first)
+            taken, fresh = float32(0), float32(0)
+            for r in range(first, record):
+                count, new = int64(buffers.count[r]), int64(buffers.novel[r])
+                n += count
+                novel += new
+                taken += plan.discounts[min(count, 3)]
+                fresh += plan.discounts[NOVEL + min(new, 3)]
+            u = record - first
+            buffers.taken[i, 0], buffers.taken[i, 1] = taken, fresh
             buffers.present[w, present] = i
+            buffers.begin[present] = first
             present += 1
             buffers.confidence[w, i] = _confidence(n, u)
-            if i < memory.plan.nested:
+            if i < plan.nested:
                 longest = i
         buffers.totals[i, OCCURRENCES], buffers.totals[i, DISTINCT] = n, u
+        buffers.totals[i, NOVELS] = novel
+    buffers.begin[present] = record
     buffers.tally[w, PATTERNS], buffers.tally[w, LONGEST] = present, longest
 
 
@@ -138,103 +151,84 @@ def gate_rows(plan, block, t, buffers, w):
     estimation.rows(block, t, place, buffers, w)
 
 
-@inner
-def discounted(memory, p, novel):
-    """Sum of the discounts and of the counts of slot ``p``; ``novel`` is 0, or ``NOVEL`` for novel counts."""
-    store = memory.store
-    begin, end = run(store, p)
-    taken, total = float32(0), int64(0)
-    for j in range(begin, end):
-        c = int64(store.counters[j].novel) if novel else int64(store.counters[j].count)
-        taken += memory.plan.discounts[novel + min(c, 3)]
-        total += c
-    return taken, total
-
-
 @inner(fastmath=True)
-def _expert(memory, p, base, column, out):
-    """Absolute discounting over a ``base`` distribution, with recency mixed in."""
-    plan, store = memory.plan, memory.store
-    taken, n = discounted(memory, p, 0)
-    inverse = float32(1) / float32(n)
-    left = min(taken * inverse, float32(MOST))
-    for s in range(len(out)):
+def _expert(plan, buffers, column, i, a, n, base, out):
+    """Absolute discounting over a ``base`` distribution ``(n,)``, with recency mixed in."""
+    inverse = float32(1) / float32(buffers.totals[i, OCCURRENCES])
+    left = min(buffers.taken[i, 0] * inverse, float32(MOST))
+    for s in range(n):
         out[s] = left * base[s]
     old = float32(1.0 - plan.recent) * inverse
     new = float32(plan.recent / RECENCY_ONE) * (float32(1) - left)
-    begin, end = run(store, p)
-    for j in range(begin, end):
-        c = int64(store.counters[j].count)
-        s = column[store.counters[j].token]
+    for r in range(buffers.begin[a], buffers.begin[a + 1]):
+        c = buffers.count[r]
+        s = column[buffers.token[r]]
         if s >= 0:
             above = max(float32(c) - plan.discounts[min(c, 3)], float32(0))
-            out[s] += old * above + new * float32(store.counters[j].recency)
+            out[s] += old * above + new * buffers.recency[r]
 
 
 @inner(fastmath=True)
-def _chain(memory, p, base, column, out):
+def _chain(plan, buffers, column, i, a, n, base, out):
     """Kneser and Ney's continuation distribution; False if the location has no novel occurrence."""
-    store = memory.store
-    taken, n = discounted(memory, p, NOVEL)
-    if n == 0:
+    if buffers.totals[i, NOVELS] == 0:
         return False
-    inverse = float32(1) / float32(n)
-    left = min(taken * inverse, float32(MOST))
-    for s in range(len(out)):
+    inverse = float32(1) / float32(buffers.totals[i, NOVELS])
+    left = min(buffers.taken[i, 1] * inverse, float32(MOST))
+    for s in range(n):
         out[s] = left * base[s]
-    begin, end = run(store, p)
-    for j in range(begin, end):
-        c = int64(store.counters[j].novel)
-        s = column[store.counters[j].token]
+    for r in range(buffers.begin[a], buffers.begin[a + 1]):
+        c = buffers.novel[r]
+        s = column[buffers.token[r]]
         if c > 0 and s >= 0:
-            out[s] += (float32(c) - memory.plan.discounts[NOVEL + min(c, 3)]) * inverse
+            out[s] += (float32(c) - plan.discounts[NOVEL + min(c, 3)]) * inverse
     return True
 
 
 @inner(fastmath=True)
-def experts(memory, column, buffers, w):
+def experts(plan, column, buffers, w):
     """Log-probabilities of every present pattern, over the chain of nested contexts.
 
     A nested context gives its log-probabilities, another pattern their difference from those of its base.
     """
-    plan, alphabet = memory.plan, buffers.size[w]
-    patterns = len(plan.parent)
-    dense = buffers.dense[:, : pad(alphabet)]
+    alphabet, patterns, dense = buffers.size[w], len(plan.parent), buffers.dense
+    n = pad(alphabet)
     uniform, log_base = 2 * patterns, 2 * patterns + 1
-    dense[uniform, :] = 0
+    dense[uniform, :n] = 0
     dense[uniform, :alphabet] = float32(1) / float32(alphabet)
     chain, base = uniform, uniform  # rows of the continuation distributions under the next pattern
     worked = False
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]
         nested = i < plan.nested
-        p = buffers.slot[w, i]
-        _expert(memory, p, dense[chain if nested else base], column, dense[i])
-        target = buffers.log_p[w, i, : pad(alphabet)]
-        _log(dense[i], target)
+        _expert(plan, buffers, column, i, a, n, dense[chain if nested else base], dense[i])
+        target = buffers.log_p[w, i]
+        _log(n, dense[i], target)
         if nested:
-            if _chain(memory, p, dense[chain], column, dense[patterns + i]):
+            if _chain(plan, buffers, column, i, a, n, dense[chain], dense[patterns + i]):
                 chain = patterns + i
             if i <= plan.base:
                 base = chain
         else:
             if not worked:
-                _log(dense[base], dense[log_base])
+                _log(n, dense[base], dense[log_base])
                 worked = True
-            for s in range(len(target)):
+            for s in range(n):
                 target[s] -= dense[log_base, s]
 
 
 @inner(fastmath=True)
-def _log(source, target):
-    for s in range(len(source)):
+def _log(n, source, target):
+    for s in range(n):
         target[s] = log(source[s] + float32(TINY))
 
 
 @inner
-def counter_features(memory, column, time, buffers, w):
-    """Entries of the tables of states, ages and joint states for the counters and columns of one position."""
-    plan, store = memory.plan, memory.store
+def counter_features(plan, column, buffers, w):
+    """Entries of the tables of states, ages and joint states for the counters and columns of one position.
+
+    Counters of tokens without a column are dropped from the copies.
+    """
     record = 0
     buffers.longest[:] = 0
     buffers.joint[w, :, :] = 0
@@ -242,20 +236,22 @@ def counter_features(memory, column, time, buffers, w):
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]
         n = buffers.totals[i, OCCURRENCES]
-        begin, end = run(store, buffers.slot[w, i])
-        for j in range(begin, end):
-            s = column[store.counters[j].token]
+        begin = buffers.begin[a]
+        for r in range(begin, buffers.begin[a + 1]):
+            s = column[buffers.token[r]]
             if s < 0:
                 continue
-            c = int64(store.counters[j].count)
+            c = int64(buffers.count[r])
             if i < plan.nested:
                 buffers.longest[s] = i
-            last = 1 if j == begin else 0  # the location's last token stands first
-            buffers.counter[w, record] = j
+            last = 1 if r == begin else 0  # the location's last token stands first
+            buffers.counter[w, record] = buffers.at[r]
+            buffers.token[record], buffers.count[record] = buffers.token[r], c
+            buffers.recency[record], buffers.logit[record] = buffers.recency[r], buffers.logit[r]
             buffers.column[w, record] = s
             buffers.pattern[w, record] = i
             buffers.state[w, record] = (count_bin(c) * REST_BINS + rest_bin(max(n - c, 0))) * 2 + last
-            buffers.age[w, record] = _age_bin(time, store.counters[j]) * AGE_COUNTS + min(c, AGE_COUNTS) - 1
+            buffers.age[w, record] = _age_bin(buffers.ticks[r]) * AGE_COUNTS + min(c, AGE_COUNTS) - 1
             record += 1
             state = _MAJORITY if 2 * c > n else _AGAIN if c >= 2 else _ONCE
             for q in range(groups):
@@ -273,7 +269,7 @@ def counter_features(memory, column, time, buffers, w):
 
 
 @inner(fastmath=True)
-def logits(store, learned, buffers, w):
+def logits(learned, buffers, w):
     """The logits of one position, into ``buffers.logits``."""
     z, tokens, alphabet = buffers.logits, buffers.tokens[w], buffers.size[w]
     for s in range(alphabet):
@@ -287,7 +283,7 @@ def logits(store, learned, buffers, w):
         z[buffers.column[w, r]] += (
             learned.state_logit[i, buffers.state[w, r]]
             + learned.age_logit[i, buffers.age[w, r]]
-            + float32(store.counters[buffers.counter[w, r]].logit) * float32(1 / LOGIT_ONE)
+            + buffers.logit[r] * float32(1 / LOGIT_ONE)
         )
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]
