@@ -118,7 +118,7 @@ class Engine:
     def load(self, store: Store, clock: int) -> None:
         """Replace the memory by ``store``, of ``clock`` tokens."""
         self.store, self.clock = store, clock
-        self._vocab = int(store.counters["token"][: store.used[1]].max(initial=0)) + 1
+        self._vocab = locations.vocab(store)
 
     def packed(self) -> Packed:
         """The memory in canonical order."""

@@ -1,8 +1,9 @@
 """The store: hard locations with packed token counters, as a hash table over a pool of counters.
 
 A location is a 12-byte slot of an open-addressed table; its counters, 12 bytes each, stand together in the
-pool, the one of the last token written first. A location with one counter, as most have, takes 24 bytes.
-Runs of counters that were freed are listed by size class and used again.
+pool, the one of the last token written first. A location that was written once, as most were, has its only
+counter in the slot: nothing was learned of it yet, so that token, time and novelty say all. Runs of counters
+that were freed are listed by size class and used again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ MAX_VOCAB = 1 << TOKEN_BITS
 """Number of token ids that a counter can hold."""
 
 SLOT = np.dtype([("low", "u4"), ("high", "u2"), ("size", "u2"), ("at", "u4")])
-"""Address (48 bits), number of counters (0: the slot is empty), and the first counter's index in the pool."""
+"""Address (48 bits), number of counters, and the first counter's index in the pool; all 0 for an empty slot.
+
+Of a location written once ``size`` is the token, and ``at`` the time of the occurrence, with two marks above.
+"""
 
 COUNTER = np.dtype(
     [("token", "u2"), ("count", "u2"), ("recency", "u2"), ("logit", "i2"),
@@ -39,11 +43,15 @@ _WORDS = _BYTES // 4
 
 RECENCY_ONE = 65535.0
 """Unit of recency."""
+ONCE_RECENCY = int(RECENCY_ONE / 1.5 + 0.5)
+"""Recency of the only token of a location after the first write."""
 LOGIT_ONE = 4096.0
 """A counter's learned logit is a multiple of 1/4096, within ±8."""
 TICK_BITS = 2
 """The time of the last occurrence is kept in ticks of 4 tokens, modulo 2^24."""
 _TICKS = (1 << 24) - 1
+_ONCE, _NOVEL = 1 << 31, 1 << 30
+"""Marks in the slot of a location written once, and of one whose occurrence is novel."""
 
 FULLEST = 0.87
 """Largest share of slots in use."""
@@ -163,12 +171,24 @@ def _address(slot):
     return (int64(slot.high) << 32) | int64(slot.low)
 
 
+@njit(inline="always")
+def _once(slot):
+    """Whether a slot holds the only counter of its location."""
+    return int64(slot.at) >= _ONCE
+
+
+@njit(inline="always")
+def in_pool(slot):
+    """The first counter of a slot in the pool, 0 if there is none."""
+    return int64(0) if _once(slot) else int64(slot.at)
+
+
 @entry
 def _rehash(old, new):
     for i in range(len(old)):
-        if old[i].size:
+        if old[i].at:
             p = home(_address(old[i]), len(new))
-            while new[p].size:
+            while new[p].at:
                 p = _next(p, len(new))
             new[p] = old[i]
 
@@ -178,7 +198,7 @@ def find(slots, address):
     """Slot of ``address``, or ``-1 - p`` with the empty slot ``p`` where it would stand."""
     p = home(address, len(slots))
     low, high = np.uint32(address & 0xFFFFFFFF), np.uint16(address >> 32)
-    while slots[p].size:
+    while slots[p].at:
         if slots[p].low == low and slots[p].high == high:
             return p
         p = _next(p, len(slots))
@@ -186,8 +206,8 @@ def find(slots, address):
 
 
 @njit(inline="always")
-def run(store, p):
-    """First and last + 1 of the counters of slot ``p``."""
+def _run(store, p):
+    """First and last + 1 of the counters of slot ``p`` in the pool; none must be in the slot."""
     begin = int64(store.slots[p].at)
     return begin, begin + int64(store.slots[p].size)
 
@@ -195,7 +215,11 @@ def run(store, p):
 @njit(inline="always")
 def age(counter, time):
     """Ticks since the last occurrence of a counter's token."""
-    seen = int64(counter.seen_low) | int64(counter.seen_high) << 16
+    return _since(int64(counter.seen_low) | int64(counter.seen_high) << 16, time)
+
+
+@njit(inline="always")
+def _since(seen, time):
     return ((time >> TICK_BITS) - seen) & _TICKS
 
 
@@ -248,6 +272,29 @@ def _copy(source, i, target, j):
 
 
 @inner
+def _move_out(store, p):
+    """Move the counter in slot ``p`` to the pool."""
+    token, seen = int64(store.slots[p].size), int64(store.slots[p].at)
+    at = _allocate(store, 1)
+    store.words[at, 0] = token | 1 << 16
+    store.words[at, 1] = ONCE_RECENCY
+    store.words[at, 2] = (seen & _TICKS) | (1 << 24 if seen & _NOVEL else 0)
+    store.slots[p].at = at
+    store.slots[p].size = 1
+
+
+@inner
+def pooled(store, place):
+    """Index in the pool of a counter that :func:`gather` found at ``place``; it moves there if need be."""
+    if place >= 0:
+        return place
+    p = -1 - place
+    if _once(store.slots[p]):
+        _move_out(store, p)
+    return int64(store.slots[p].at)
+
+
+@inner
 def _add_counter(store, p, token):
     """A new counter for ``token`` in front of the others of slot ``p``."""
     size, at = int64(store.slots[p].size), int64(store.slots[p].at)
@@ -270,8 +317,13 @@ def _add_counter(store, p, token):
 def _add_run(store, address, size, source, begin):
     """A new location with the ``size`` counters of ``source`` from ``begin`` on."""
     p = -1 - find(store.slots, address)
-    at = _allocate(store, size)
     _claim(store, p, address)
+    occurred, learned, last = int64(source[begin, 0]), int64(source[begin, 1]), int64(source[begin, 2])
+    if size == 1 and occurred >> 16 == 1 and learned == ONCE_RECENCY and last >> 24 <= 1:
+        store.slots[p].size = occurred & 0xFFFF
+        store.slots[p].at = _ONCE | (last & _TICKS) | (_NOVEL if last >> 24 else 0)
+        return
+    at = _allocate(store, size)
     store.slots[p].at = at
     store.slots[p].size = size
     for j in range(size):
@@ -281,7 +333,15 @@ def _add_run(store, address, size, source, begin):
 @inner
 def gather(store, p, time, buffers, first):
     """Copy the counters of slot ``p`` to ``buffers``, from ``first`` on; returns where they end."""
-    begin, end = run(store, p)
+    if _once(store.slots[p]):
+        seen = int64(store.slots[p].at)
+        buffers.at[first] = -1 - p
+        buffers.token[first], buffers.count[first] = store.slots[p].size, 1
+        buffers.novel[first] = 1 if seen & _NOVEL else 0
+        buffers.ticks[first] = _since(seen & _TICKS, time)
+        buffers.recency[first], buffers.logit[first] = ONCE_RECENCY, 0
+        return first + 1
+    begin, end = _run(store, p)
     for j in range(begin, end):
         here, r = store.counters[j], first + j - begin
         buffers.at[r] = j
@@ -289,6 +349,21 @@ def gather(store, p, time, buffers, first):
         buffers.ticks[r] = age(here, time)
         buffers.recency[r], buffers.logit[r] = here.recency, here.logit
     return first + end - begin
+
+
+@inner
+def add_counts(store, p, column, out):
+    """Add the occurrences of each token at slot ``p`` to its column of ``out (A,)``."""
+    if _once(store.slots[p]):
+        s = column[store.slots[p].size]
+        if s >= 0:
+            out[s] += 1
+        return
+    begin, end = _run(store, p)
+    for j in range(begin, end):
+        s = column[store.counters[j].token]
+        if s >= 0:
+            out[s] += store.counters[j].count
 
 
 # --- writing ---
@@ -301,7 +376,13 @@ def record(store, p, token, time, slowest, novel):
     At the ``n``-th write all recencies decay at the rate ``max(slowest, 1 / (n + 0.5))`` and the token's
     grows by it; ``novel`` adds a novel occurrence. A location with 65535 counters takes no further token.
     """
-    counters = store.counters
+    counters, tick = store.counters, time >> TICK_BITS
+    if store.slots[p].at == 0 and int64(max(slowest, 1.0 / 1.5) * RECENCY_ONE + 0.5) == ONCE_RECENCY:
+        store.slots[p].size = token
+        store.slots[p].at = _ONCE | (tick & _TICKS) | (_NOVEL if novel else 0)
+        return True
+    if _once(store.slots[p]):
+        _move_out(store, p)
     size, at = int64(store.slots[p].size), int64(store.slots[p].at)
     total, hit = 1, -1
     for j in range(at, at + size):
@@ -325,7 +406,6 @@ def record(store, p, token, time, slowest, novel):
     here = counters[at]
     here.count = min(int64(here.count) + 1, MAX_COUNT)
     here.recency = np.uint16(min(here.recency + rate * RECENCY_ONE + 0.5, RECENCY_ONE))
-    tick = time >> TICK_BITS
     here.seen_low, here.seen_high = tick & 0xFFFF, (tick >> 16) & 0xFF
     if novel:
         here.novel = min(int64(here.novel) + 1, _MAX_NOVEL)
@@ -355,21 +435,37 @@ def commit(store, plan, where, token, time, slot):
         novel = record(store, p, token, time, plan.slowest, novel and i < plan.nested)
 
 
+def inherit(store: Store, old: Store) -> Store:
+    """``store``, newly written, with the learned logits of the same counters in ``old``."""
+    while not _inherit(store, old):
+        store = reserve(store, 0, len(store.counters))
+    return store
+
+
 @entry
-def inherit(store, old):
-    """Give the counters of ``store`` the learned logits of the same counters in ``old``."""
+def _inherit(store, old):
+    """Copy the logits; False if the pool is full, to be called again with a larger one."""
     for i in range(len(old.slots)):
-        if old.slots[i].size == 0:
+        if in_pool(old.slots[i]) == 0:
             continue
         p = find(store.slots, _address(old.slots[i]))
         if p < 0:
             continue
-        begin, end = run(old, i)
-        first, last = run(store, p)
+        begin, end = _run(old, i)
+        if _once(store.slots[p]):
+            for j in range(begin, end):
+                if old.counters[j].token == store.slots[p].size and old.counters[j].logit != 0:
+                    if store.used[_POOL_USED] == len(store.counters):
+                        return False
+                    store.counters[pooled(store, -1 - p)].logit = old.counters[j].logit
+                    break
+            continue
+        first, last = _run(store, p)
         for j in range(begin, end):
             for k in range(first, last):
                 if store.counters[k].token == old.counters[j].token:
                     store.counters[k].logit = old.counters[j].logit
+    return True
 
 
 # --- canonical form ---
@@ -377,14 +473,29 @@ def inherit(store, old):
 
 def pack(store: Store) -> Packed:
     """The canonical form of ``store``."""
-    taken = store.slots[store.slots["size"] > 0]
+    taken = store.slots[store.slots["at"] > 0]
     address = taken["high"].astype(np.int64) << 32 | taken["low"]
     order = np.argsort(address)
     taken = taken[order]
-    sizes = taken["size"].astype(np.int32)
-    offset = taken["at"] - (np.cumsum(sizes, dtype=np.int64) - sizes)
-    counters = store.counters[np.repeat(offset, sizes) + np.arange(sizes.sum(dtype=np.int64))]
+    once = taken["at"] >= _ONCE
+    sizes = np.where(once, 1, taken["size"]).astype(np.int32)
+    begin = np.cumsum(sizes, dtype=np.int64) - sizes
+    at = np.where(once, 0, taken["at"].astype(np.int64))
+    counters = store.counters[np.repeat(at - begin, sizes) + np.arange(sizes.sum(dtype=np.int64))]
+    alone = taken[once]
+    single = np.zeros(len(alone), COUNTER)
+    single["token"], single["count"], single["recency"] = alone["size"], 1, ONCE_RECENCY
+    single["seen_low"], single["seen_high"] = alone["at"] & 0xFFFF, alone["at"] >> 16 & 0xFF
+    single["novel"] = alone["at"] & _NOVEL > 0
+    counters[begin[once]] = single
     return Packed(address[order], sizes, counters.view(np.uint8).reshape(-1, COUNTER.itemsize))
+
+
+def vocab(store: Store) -> int:
+    """One more than the largest token that a counter stands for."""
+    alone = store.slots["size"][store.slots["at"] >= _ONCE]
+    pooled = store.counters["token"][: store.used[_POOL_USED]]
+    return int(max(alone.max(initial=0), pooled.max(initial=0))) + 1
 
 
 def unpack(packed: Packed) -> Store:
@@ -432,11 +543,14 @@ def prune(store: Store, keep: int, clock: int) -> Store:
 @inner
 def _worth(store, p, clock):
     """Worth of a location, ``0 … _OFTEN * AGES - 1``: how often it was written, then how lately."""
-    begin, end = run(store, p)
     total, youngest = int64(0), int64(1) << 40
-    for j in range(begin, end):
-        total += store.counters[j].count
-        youngest = min(youngest, age(store.counters[j], clock))
+    if _once(store.slots[p]):
+        total, youngest = int64(1), _since(int64(store.slots[p].at) & _TICKS, clock)
+    else:
+        begin, end = _run(store, p)
+        for j in range(begin, end):
+            total += store.counters[j].count
+            youngest = min(youngest, age(store.counters[j], clock))
     share = youngest * AGES // ((clock >> TICK_BITS) + 1)
     return min(total - 1, _OFTEN - 1) * AGES + max(AGES - 1 - share, 0)
 
@@ -444,13 +558,15 @@ def _worth(store, p, clock):
 @inner
 def _cost(store, p):
     """Bytes of a slot, with its share of the empty ones, and of its counters."""
+    if _once(store.slots[p]):
+        return SLOT_COST
     return SLOT_COST + _BYTES * _capacity(int64(store.slots[p].size))[0]
 
 
 @entry
 def _add_costs(store, clock, cost):
     for p in range(len(store.slots)):
-        if store.slots[p].size:
+        if store.slots[p].at:
             cost[_worth(store, p, clock)] += _cost(store, p)
 
 
@@ -458,12 +574,23 @@ def _add_costs(store, clock, cost):
 def _survivors(store, clock, worth, spare, out):
     """Copy the locations worth at least ``worth``, and ``spare`` bytes of those worth one less."""
     for p in range(len(store.slots)):
-        size = int64(store.slots[p].size)
-        if not size:
+        if not store.slots[p].at:
             continue
         here = _worth(store, p, clock)
         if here == worth - 1 and _cost(store, p) <= spare:
             spare -= _cost(store, p)
             here = worth
         if here >= worth:
-            _add_run(out, _address(store.slots[p]), size, store.words, int64(store.slots[p].at))
+            _copy_location(store, p, out)
+
+
+@inner
+def _copy_location(store, p, out):
+    address, size = _address(store.slots[p]), int64(store.slots[p].size)
+    if not _once(store.slots[p]):
+        _add_run(out, address, size, store.words, int64(store.slots[p].at))
+        return
+    q = -1 - find(out.slots, address)
+    _claim(out, q, address)
+    out.slots[q].size = size
+    out.slots[q].at = store.slots[p].at

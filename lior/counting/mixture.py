@@ -23,7 +23,7 @@ from lior.counting import estimation, layout
 from lior.counting.compiled import inner
 from lior.counting.elementary import exp, log
 from lior.counting.fields import COLUMN, LENGTH, mix
-from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, find, gather
+from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, find, gather, pooled
 
 # isort: off
 from lior.counting.layout import (
@@ -330,9 +330,9 @@ def table_steps(store, learned, rates, time, buffers, w):
         i, e = buffers.pattern[w, r], error[buffers.column[w, r]]
         learned.state_logit[i, buffers.state[w, r]] += rate * e
         learned.age_logit[i, buffers.age[w, r]] += rate * e
-        here = store.counters[buffers.counter[w, r]]
         if rates.logit == 0:
             continue
+        here = store.counters[pooled(store, buffers.counter[w, r])]
         # Most steps are far smaller than the grid; rounding at random keeps their mean.
         noise = float32((mix(time, i << 16 | int64(here.token)) >> 40) & 0xFFFF) * float32(1 / 65536)
         moved = float32(here.logit) + float32(rates.logit * LOGIT_ONE) * e + noise

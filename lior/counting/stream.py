@@ -103,11 +103,7 @@ def _unigram(store, where, alphabet, out):
     out[:] = 0.5
     p = locations.find(store.slots, where[0])
     if p >= 0:
-        begin, end = locations.run(store, p)
-        for j in range(begin, end):
-            s = alphabet.column[store.counters[j].token]
-            if s >= 0:
-                out[s] += store.counters[j].count
+        locations.add_counts(store, p, alphabet.column, out)
     total = 0.0
     for s in range(len(out)):
         total += out[s]
@@ -225,7 +221,7 @@ def _fetch(store, block, t):
     if t + _AHEAD // 2 < len(block.where):
         for i in range(patterns):
             home = locations.home(block.where[t + _AHEAD // 2, i], size)
-            prefetch(store.counters, int64(store.slots[home].at))
+            prefetch(store.counters, locations.in_pool(store.slots[home]))
 
 
 @entry
@@ -251,7 +247,7 @@ def run(memory, learner, block, first, alphabet, buffers, out, write):
     slot = np.zeros(len(plan.parent), np.int64)
     unigram = np.zeros(len(alphabet.tokens) if len(alphabet.tokens) > DENSE else 0, np.float64)
     for begin in range(first, len(block.tokens), window):
-        if write and not locations.fits(store, window, len(plan.parent), memory.vocab):
+        if (write or adapt) and not locations.fits(store, window, len(plan.parent), memory.vocab):
             return begin
         end = min(begin + window, len(block.tokens))
         if len(unigram):

@@ -64,16 +64,22 @@ def contents(store: Store):
     packed = locations.pack(store)
     counters = np.ascontiguousarray(packed.counters).reshape(-1).view(COUNTER)
     ends = packed.sizes.cumsum()
-    taken = store.slots[store.slots["size"] > 0]
+    number = int((store.slots["at"] > 0).sum())
+    taken = in_pool(store)
     cells = np.concatenate([np.arange(s["at"], s["at"] + s["size"]) for s in taken] or [np.zeros(0)])
     assert len(np.unique(cells)) == len(cells), "two locations share a counter"
     assert cells.min(initial=1) >= 1
     assert cells.max(initial=0) < store.used[1] <= len(store.counters)
-    assert len(taken) == store.used[0]
+    assert number == store.used[0] == len(packed.sizes)
     return {
         int(a): [tuple(map(int, c)) for c in counters[end - size : end]]
         for a, size, end in zip(packed.addresses, packed.sizes, ends, strict=True)
     }
+
+
+def in_pool(store: Store):
+    """The slots whose counters are in the pool."""
+    return store.slots[(store.slots["at"] > 0) & (store.slots["at"] < 1 << 31)]
 
 
 def test_parents_are_the_largest_parts_of_a_pattern():
@@ -140,7 +146,7 @@ def test_nothing_is_lost_or_shared_while_runs_grow_and_are_freed(seed):
     store = write(locations.empty(2, 2), events, known=40)
     assert_like(store, *oracle(events))
     assert store.used[2] > 0, "some runs were freed and none of them lost"
-    assert store.used[1] - 1 == store.used[2] + sum(capacity(s) for s in store.slots["size"] if s)
+    assert store.used[1] - 1 == store.used[2] + sum(capacity(s) for s in in_pool(store)["size"])
     assert sum(freed(store)) == store.used[2], "every freed run can be found again"
 
 
@@ -218,6 +224,19 @@ def test_a_counter_and_a_slot_take_twelve_bytes():
     assert packed.counters.nbytes <= 12 * len(packed.counters)
 
 
+def test_a_location_written_once_takes_a_slot_alone():
+    """Its counter moves to the pool with the second occurrence, or when it learns."""
+    once, twice = [(1, 1, 1, 5)], [(1, 1, 1, 5)] * 2
+    store = write(locations.empty(), once)
+    assert store.used.tolist() == [1, 1, 0]
+    assert locations.vocab(store) == 6
+    assert contents(store) == {0: [(5, 1, locations.ONCE_RECENCY, 0, 0, 0, 1)]}
+    assert write(store, once, begin=1).used.tolist()[:2] == [3, 2]
+    old, new = write(locations.empty(), twice), write(locations.empty(), once)
+    old.counters["logit"][1] = 9
+    assert contents(locations.inherit(new, old))[0][0][3] == 9
+
+
 # --- canonical form ---
 
 
@@ -263,9 +282,10 @@ def test_an_unpacked_store_goes_on_as_the_other_would(events, more):
 def test_learned_logits_are_inherited_by_the_same_counters():
     old = write(locations.empty(), [(1, 1, 1, 5), (1, 1, 1, 6), (2, 2, 2, 5)] * 3, known=9)
     old.counters["logit"][1 : old.used[1]] = np.arange(1, old.used[1])
+    assert len(in_pool(old)), "otherwise nothing is inherited"
     before = {(a, c[0]): c[3] for a, counters in contents(old).items() for c in counters}
     new = write(locations.empty(), [(1, 1, 1, 8), (1, 1, 1, 6)] * 3, known=9)
-    locations.inherit(new, old)
+    new = locations.inherit(new, old)
     after = {(a, c[0]): c[3] for a, counters in contents(new).items() for c in counters}
     assert after == {key: before.get(key, 0) for key in after}
     assert any(after.values())

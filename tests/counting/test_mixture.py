@@ -70,7 +70,10 @@ def case(seed, plan=PLAN, learned=True):
     tokens = np.frombuffer(TEXT, np.uint8).astype(np.int64)[generator.integers(0, len(TEXT), 260)]
     engine = Engine(plan, PATTERNS, window=4, budget=0)
     engine.write(Segment(tokens[:200], np.arange(200), 0))
-    engine.store.counters["logit"] = generator.integers(-9000, 9000, len(engine.store.counters))
+    packed = engine.packed()
+    logits = generator.integers(-9000, 9000, len(packed.counters))
+    packed.counters.view(COUNTER)["logit"] = logits[:, None]
+    engine.load(locations.unpack(packed), engine.clock)
     fresh = layout.fresh(plan, 256)
     if learned:
         for name, values in fresh._asdict().items():
@@ -380,7 +383,7 @@ def test_logits_of_counters_follow_the_gradient_and_are_rounded_at_random_withou
     where, slots = it.here.where[0].tolist(), it.engine.store.slots
     address = slots["high"].astype(np.int64) << 32 | slots["low"]
     for (i, token), logit in oracle.logits.items():
-        slot = slots[(address == where[i]) & (slots["size"] > 0)][0]
+        slot = slots[(address == where[i]) & (slots["at"] > 0)][0]
         run_of = counters[slot["at"] : slot["at"] + slot["size"]]
         steps = moved[:, slot["at"] + run_of["token"].tolist().index(token)]
         wanted = 1e-3 * 4096 * float(logit.grad)

@@ -163,8 +163,16 @@ class Table:
     def size(self) -> int:
         """Bytes of the same memory in the streaming engine (:func:`locations.size`)."""
         sizes = torch.unique_consecutive(self.keys >> TOKEN_BITS, return_counts=True)[1]
-        counters = int(_capacity(sizes).sum())
+        counters = int(self._pooled(sizes).sum())
         return int(len(sizes) / FULLEST) * SLOT.itemsize + counters * COUNTER.itemsize
+
+    def _pooled(self, sizes: Tensor) -> Tensor:
+        """Counters that each location ``(N,)`` takes in the pool: none if it was written once."""
+        first = self.numbers[sizes.cumsum(0) - sizes]
+        here = Columns(*(column[first] for column in self.columns))
+        once = (sizes == 1) & (here.occurrences == 1) & (here.novel <= 1)
+        once &= (here.recency == locations.ONCE_RECENCY) & (here.logit == 0)
+        return torch.where(once, 0, _capacity(sizes))
 
     def prune(self, keep: int, clock: int) -> None:
         """Forget the locations written least and longest ago, until ``keep`` bytes are left.
@@ -182,7 +190,7 @@ class Table:
         worth = (total - 1).clamp(max=3) * AGES + fresh
         slot = (addresses * _MULTIPLIER >> 32) & 0xFFFFFFFF  # the order of an open-addressed table
         order = ((worth + 1 << 32) - slot).argsort(descending=True)
-        cost = (SLOT_COST + COUNTER.itemsize * _capacity(sizes))[order].cumsum(0)
+        cost = (SLOT_COST + COUNTER.itemsize * self._pooled(sizes))[order].cumsum(0)
         kept = torch.zeros_like(sizes, dtype=torch.bool)
         kept[order] = cost <= keep
         self._select(kept[location])

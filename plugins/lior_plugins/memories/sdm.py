@@ -184,8 +184,7 @@ class Sdm:
         self._engine.clear()
         for span in self._journal.spans:
             self._engine.write(span.segment())
-        after = self._engine.store
-        locations.inherit(after, before)
+        after = locations.inherit(self._engine.store, before)
         self._engine.load(after, self._engine.clock)
 
     def rollback(self) -> None:
