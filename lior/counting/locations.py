@@ -151,6 +151,12 @@ def fits(store, positions, patterns, vocab):
     return enough and store.used[_POOL_USED] + writes * 2 * (vocab + positions + 2) <= len(store.counters)
 
 
+@inner
+def can_move(store, counters):
+    """Whether so many counters can move from their slots to the pool."""
+    return store.used[_POOL_USED] + counters <= len(store.counters)
+
+
 # --- slots ---
 
 
@@ -494,8 +500,8 @@ def pack(store: Store) -> Packed:
 def vocab(store: Store) -> int:
     """One more than the largest token that a counter stands for."""
     alone = store.slots["size"][store.slots["at"] >= _ONCE]
-    pooled = store.counters["token"][: store.used[_POOL_USED]]
-    return int(max(alone.max(initial=0), pooled.max(initial=0))) + 1
+    known = np.append(alone, store.counters["token"][: store.used[_POOL_USED]])
+    return int(known.max(initial=0)) + 1
 
 
 def unpack(packed: Packed) -> Store:
@@ -558,9 +564,8 @@ def _worth(store, p, clock):
 @inner
 def _cost(store, p):
     """Bytes of a slot, with its share of the empty ones, and of its counters."""
-    if _once(store.slots[p]):
-        return SLOT_COST
-    return SLOT_COST + _BYTES * _capacity(int64(store.slots[p].size))[0]
+    counters = int64(0) if _once(store.slots[p]) else _capacity(int64(store.slots[p].size))[0]
+    return SLOT_COST + _BYTES * counters
 
 
 @entry

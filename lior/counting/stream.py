@@ -247,7 +247,10 @@ def run(memory, learner, block, first, alphabet, buffers, out, write):
     slot = np.zeros(len(plan.parent), np.int64)
     unigram = np.zeros(len(alphabet.tokens) if len(alphabet.tokens) > DENSE else 0, np.float64)
     for begin in range(first, len(block.tokens), window):
-        if (write or adapt) and not locations.fits(store, window, len(plan.parent), memory.vocab):
+        patterns = len(plan.parent)
+        if write and not locations.fits(store, window, patterns, memory.vocab):
+            return begin
+        if adapt and not locations.can_move(store, window * patterns):
             return begin
         end = min(begin + window, len(block.tokens))
         if len(unigram):
