@@ -24,11 +24,11 @@ from lior_tables.kernel import Kernel, Parts, Side, blocks, matrix, times
 from lior_tables.readouts import Fit, Readout, Ridge
 from lior_tables.stored import Rows, drawn
 
-METRIC_ROWS = 2000
+METRIC_ROWS = 1000
 """Rows on which a metric is learned, at most."""
 OWN_ROUNDS = 2
 """Rounds of a member that begins with the metric of more rows."""
-GRADIENT_ROWS = 1000
+GRADIENT_ROWS = 500
 """Rows at which gradients are taken."""
 KEPT_ROWS = 12_000
 """Up to so many rows the inverse made for leave-one-out is kept for edits."""
@@ -90,14 +90,12 @@ def start(candidate: Candidate, z: Tensor, generator: Generator) -> State:
 
 
 def median_cost(kernel: Kernel, side: Side) -> float:
-    """The median of ``√(R R') cost`` over pairs of different rows."""
-    some = side.rows(slice(0, _MEDIAN_ROWS))
-    count = len(some.z)
+    """The median of ``√(R R') cost`` over pairs of rows, one of either half of the first rows."""
+    count = min(len(side.z), _MEDIAN_ROWS)
     if count < 2:
         return 1.0
-    costs = kernel.scores(some, some, beta=-1.0)
-    above = torch.ones(count, count, dtype=torch.bool, device=costs.device).triu(1)
-    return max(float(costs[above].median()), 1e-6)
+    halves = side.rows(slice(0, count // 2)), side.rows(slice(count // 2, count))
+    return max(float(kernel.scores(*halves, beta=-1.0).median()), 1e-6)
 
 
 def sharpened(state: State, beta: float) -> State:
@@ -184,7 +182,8 @@ class Member:
             if not left:
                 some = rows
             side = kernel.side(some.z)
-            fit = now.readout.fit(matrix(kernel, side, side), some.y, some.weights, ridge)
+            weighed = now.readout.weigh(matrix(kernel, side, side), some.weights, None)
+            fit = now.readout.fit(weighed, some.y, some.weights, ridge)
             if left:
                 state = next_metric(candidate, kernel, side, some, fit, generator)
         return cls(candidate, state, setting, rows, fit)
