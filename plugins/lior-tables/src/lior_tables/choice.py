@@ -30,11 +30,11 @@ REPEATS = 2
 """Times that folds are drawn for tables of less than 500 rows."""
 MEANS = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.11, 0.15, 0.22, 0.3, 0.45, 0.6)
 """Bandwidths of readouts that do not solve, in median costs: a mean has to be of few rows."""
-MANY = 100
+MANY = 200
 """From so many rows that are learned settings are searched with half of them."""
 GAIN = 0.005
 """Share of its error by which a round helps, at least, if there is to be another."""
-BEHIND = 1.15
+BEHIND = 1.5
 """Error beside that of the best candidate so far above which there are no more rounds."""
 GREEDY = 12
 """Members that the mean is made of, repetitions included."""
@@ -175,13 +175,9 @@ class _Search:
         return found
 
     def settled(self, costs: _Costs, at: tuple[int, int]) -> _Tried:
-        """What does best with all rows at the bandwidth of a place."""
-        self.costs = costs
-
-        def error(place: tuple[int, int]) -> float:
-            return self._try(place, self.y.shape[1]).error if place[0] == at[0] else torch.inf
-
-        return self._try(descend(error, at), self.y.shape[1])
+        """What does best near a place with all rows."""
+        self.costs, count = costs, self.y.shape[1]
+        return self._try(descend(lambda place: self._try(place, count).error, at), count)
 
     def _seen(self) -> _Costs | None:
         """The costs with which another search began, if they are the same: metrics are not learned yet."""

@@ -24,11 +24,11 @@ from lior_tables.kernel import Kernel, Parts, Side, blocks, matrix, times
 from lior_tables.readouts import Fit, Readout, Ridge
 from lior_tables.stored import Rows, drawn
 
-METRIC_ROWS = 1000
+METRIC_ROWS = 2000
 """Rows on which a metric is learned, at most."""
 OWN_ROUNDS = 2
 """Rounds of a member that begins with the metric of more rows."""
-GRADIENT_ROWS = 500
+GRADIENT_ROWS = 1000
 """Rows at which gradients are taken."""
 KEPT_ROWS = 12_000
 """Up to so many rows the inverse made for leave-one-out is kept for edits."""
