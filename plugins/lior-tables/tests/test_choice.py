@@ -30,6 +30,7 @@ def test_splits_share_rows_and_classes(count: int, classes: int) -> None:
     assert len(held.unique()) * drawn == len(held) <= choice.JUDGED + choice.LEARNED
     for part in parts:
         assert not set(part.train.tolist()) & set(part.held.tolist())
+        assert len(part.train) == len(parts[0].train) >= count - len(part.held) - 1 or len(parts) == 1
         shares = torch.bincount(labels[part.held], minlength=classes) / len(part.held)
         assert bool(((shares - 1 / classes).abs() <= 1.5 / len(part.held) + 0.01).all())
     if count >= 900:

@@ -42,8 +42,9 @@ def _model(readout: str = "ridge", precision: str = "float64", **options: Any) -
 def _refitted(member: Member, rows: Rows) -> Member:
     """The member solved anew with its metric, bandwidth and ridge."""
     side = member.kernel.side(rows.z)
-    scores = matrix(member.kernel, side, side)
-    fit = member.candidate.readout.fit(scores, rows.y, rows.weights, member.setting.ridge)
+    readout = member.candidate.readout
+    weighed = readout.weigh(matrix(member.kernel, side, side), rows.weights, None)
+    fit = readout.fit(weighed, rows.y, rows.weights, member.setting.ridge)
     return Member(member.candidate, member.state, member.setting, rows, fit)
 
 

@@ -127,7 +127,8 @@ def test_gradient_of_a_fit_is_that_of_its_prediction_by_the_other_rows(readout: 
     kernel = _kernel(Agop(), Local(k=2), Power())
     rows = Rows(_random(12, 4), _random(12, 2, seed=1), torch.linspace(0.5, 1.5, 12, dtype=torch.float64))
     side = kernel.side(rows.z)
-    fit = readout.fit(kernel.scores(side, side), rows.y, rows.weights, 0.1)
+    weighed = readout.weigh(kernel.scores(side, side), rows.weights, None)
+    fit = readout.fit(weighed, rows.y, rows.weights, 0.1)
     found = members.gradients(readout, kernel, side, rows.weights, fit.values, torch.tensor([3, 8]))
     others = side.rows(torch.arange(12) != 3)
 

@@ -18,9 +18,10 @@ import torch
 from torch import Generator, Tensor
 
 from lior.interfaces import State
-from lior_tables.kernel import Kernel, Parts, Side, matrix
+from lior_tables.kernel import Kernel, Side, matrix
 from lior_tables.members import Candidate, Setting, median_cost, next_metric, sharpened, start
-from lior_tables.readouts import Fit, mean
+from lior_tables.readouts import Fit, Readout, mean
+from lior_tables.solve import one_thread
 from lior_tables.stored import Rows
 
 LEARNED, JUDGED = 840, 2000
@@ -29,6 +30,12 @@ REPEATS = 2
 """Times that folds are drawn for tables of less than 500 rows."""
 MEANS = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.11, 0.15, 0.22, 0.3, 0.45, 0.6)
 """Bandwidths of readouts that do not solve, in median costs: a mean has to be of few rows."""
+MANY = 200
+"""From so many rows that are learned settings are searched with half of them."""
+GAIN = 0.005
+"""Share of its error by which a round helps, at least, if there is to be another."""
+BEHIND = 1.5
+"""Error beside that of the best candidate so far above which there are no more rounds."""
 GREEDY = 12
 """Members that the mean is made of, repetitions included."""
 _TEMPERATURES = torch.logspace(-0.3, 1.8, 43).tolist()
@@ -50,15 +57,23 @@ class Judge:
     weights: Tensor
     """``(V,)``."""
     classes: bool
+    _spread: Tensor = attrs.field(init=False)
+    _labels: Tensor = attrs.field(init=False)
+
+    @_spread.default
+    def _of_the_mean(self) -> Tensor:
+        centre = mean(self.y, self.weights)
+        return mean((self.y - centre).square(), self.weights).sum().clamp(min=1e-12)
+
+    @_labels.default
+    def _right(self) -> Tensor:
+        return self.y.argmax(1)
 
     def error(self, predictions: Tensor) -> float:
         """Squared error relative to that of the mean; for classes plus the error rate."""
-        centre = mean(self.y, self.weights)
-        squares = mean((predictions - self.y).square(), self.weights).sum()
-        spread = mean((self.y - centre).square(), self.weights).sum().clamp(min=1e-12)
-        error = float(squares / spread)
+        error = float(mean((predictions - self.y).square(), self.weights).sum() / self._spread)
         if self.classes:
-            wrong = (predictions.argmax(1) != self.y.argmax(1)).to(self.y)
+            wrong = (predictions.argmax(1) != self._labels).to(self.y)
             error += float(mean(wrong[:, None], self.weights))
         return error
 
@@ -73,106 +88,171 @@ class Explored(NamedTuple):
     """Of the held-out rows, ``(V, C)``."""
 
 
-class _Fold(NamedTuple):
-    """One split under the metric of a round. Costs are in units of their median."""
+class _Costs:
+    """All splits under the metrics of a round, stacked, in units of their median costs; and what was tried.
 
-    train: Rows
-    kernel: Kernel
-    side: Side
-    median: float
-    own: Tensor
-    """``−cost`` among the rows that are learned, ``(N, N)``."""
-    across: Tensor
-    """The same of those that are judged, ``(V, N)``."""
+    Splits learn equally many rows; where one judges fewer rows than the others, the rest is not looked at.
+    """
 
-    @classmethod
-    def of(cls, parts: Parts, state: State, rows: Rows, split: Split) -> _Fold:
-        train, kernel = rows.take(split.train), Kernel(parts, state)
-        side = kernel.side(train.z)
-        median = median_cost(kernel, side)
-        asked = kernel.side(rows.z[split.held])
-        own, across = (matrix(kernel, each, side, beta=1 / median) for each in (side, asked))
-        return cls(train, kernel, side, median, own, across)
+    def __init__(self, kernels: Sequence[Kernel], sides: Sequence[Side], asked: Sequence[Tensor]) -> None:
+        count, judged = len(sides[0].z), max(map(len, asked))
+        self.roots = [kernel.root for kernel in kernels]
+        self.medians = [median_cost(kernel, side) for kernel, side in zip(kernels, sides, strict=True)]
+        self.own = sides[0].z.new_empty(len(sides), count, count)
+        """``−cost`` among the rows that are learned, ``(F, N, N)``."""
+        self.across = self.own.new_zeros(len(sides), judged, count)
+        """The same of those that are judged, ``(F, V, N)``."""
+        self.looked_at = torch.arange(judged) < torch.tensor([len(each) for each in asked])[:, None]
+        for index, (kernel, side, z) in enumerate(zip(kernels, sides, asked, strict=True)):
+            beta = 1 / self.medians[index]
+            self.own[index] = matrix(kernel, side, side, beta=beta)
+            self.across[index, : len(z)] = matrix(kernel, kernel.side(z), side, beta=beta)
+        self.tried: dict[tuple[float, float, int], _Tried] = {}
+        self._weighed: dict[tuple[float, int], tuple[Tensor, Tensor]] = {}
+
+    def weighed(self, readout: Readout, bandwidth: float, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """What the first rows, as many as have ``weights (F, N')``, count among themselves and for those that
+        are judged; made once for all ridges."""
+        count = weights.shape[1]
+        if (bandwidth, count) not in self._weighed:
+            some = self.own[:, :count, :count], self.across[:, :, :count]
+            own, across = (readout.weigh(costs / bandwidth, weights, None) for costs in some)
+            self._weighed[bandwidth, count] = own, across
+        return self._weighed[bandwidth, count]
+
+    def forget(self) -> None:
+        """Let go of the memory of what was weighed."""
+        self._weighed.clear()
 
 
 class _Tried(NamedTuple):
-    """One setting at the current metric."""
+    """One setting at the metrics of a round."""
 
     bandwidth: float
     ridge: float
     error: float
-    fits: list[Fit]
+    fit: Fit
+    """Of all splits: values ``(F, N, C)``, centres ``(F, C)``."""
     predictions: Tensor
 
 
 class _Search:
-    """The settings of a candidate; each search begins where the last one ended."""
+    """The settings of a candidate; each search begins where the last one ended.
 
-    def __init__(self, candidate: Candidate, judge: Judge) -> None:
+    Settings are searched with half of the rows that are learned where they are many, for an eighth of the
+    work; what is found is solved for with all of them.
+    """
+
+    def __init__(
+        self, candidate: Candidate, judge: Judge, rows: Rows, splits: Sequence[Split], known: list[_Search]
+    ) -> None:
         self.candidate, self.readout, self.judge = candidate, candidate.readout, judge
         self.bandwidths = candidate.bandwidths if self.readout.solves else MEANS
         self.ridges = candidate.ridges if self.readout.solves else candidate.ridges[:1]
+        self.trains = [rows.take(split.train) for split in splits]
+        self.asked = [rows.z[split.held] for split in splits]
+        self.y = torch.stack([train.y for train in self.trains])
+        self.weights = torch.stack([train.weights for train in self.trains])
+        count = self.y.shape[1]
+        self.some = count // 2 if self.readout.solves and count >= MANY else count
         self.at: tuple[int, int] | None = None
+        self.known = known
+        known.append(self)
 
-    def best(self, states: Sequence[State], rows: Rows, splits: Sequence[Split]) -> _Tried:
-        """What does best under these metrics, as far as steps to neighbours find it."""
-        parts = self.candidate.parts
-        pairs = zip(states, splits, strict=True)
-        self.folds = [_Fold.of(parts, state, rows, split) for state, split in pairs]
-        tried: dict[tuple[int, int], _Tried] = {}
-
-        def error(place: tuple[int, int]) -> float:
-            if not (0 <= place[0] < len(self.bandwidths) and 0 <= place[1] < len(self.ridges)):
-                return torch.inf
-            if place not in tried:
-                tried[place] = self._try(self.bandwidths[place[0]], self.ridges[place[1]])
-            return tried[place].error
-
+    def best(self, states: Sequence[State]) -> _Tried:
+        """What does best under these metrics, as far as steps to neighbours find it on some of the rows."""
+        self.kernels = [Kernel(self.candidate.parts, state) for state in states]
+        self.sides = [k.side(train.z) for k, train in zip(self.kernels, self.trains, strict=True)]
+        self.costs = self._seen() or _Costs(self.kernels, self.sides, self.asked)
         if self.at is None:
+            self.first = self.costs
             middle = len(self.bandwidths) // 2
-            self.at = min(((middle, ridge) for ridge in range(0, len(self.ridges), 2)), key=error)
-        self.at = descend(error, self.at)
-        return tried[self.at]
+            begin = ((middle, ridge) for ridge in range(0, len(self.ridges), 2))
+            self.at = min(begin, key=lambda place: self._try(place, self.some).error)
+        self.at = descend(lambda place: self._try(place, self.some).error, self.at)
+        found = self._try(self.at, self.y.shape[1])
+        self.costs.forget()
+        return found
 
-    def _try(self, bandwidth: float, ridge: float) -> _Tried:
-        fits, parts = [], []
-        for fold in self.folds:
-            fit = self.readout.fit(fold.own / bandwidth, fold.train.y, fold.train.weights, ridge)
-            weighed = self.readout.weigh(fold.across / bandwidth, fold.train.weights, None)
-            fits.append(fit)
-            parts.append(weighed @ fit.values + fit.centre)
-        error = self.judge.error(torch.cat(parts))
-        return _Tried(bandwidth, ridge, error if math.isfinite(error) else torch.inf, fits, torch.cat(parts))
+    def settled(self, costs: _Costs, at: tuple[int, int]) -> _Tried:
+        """What does best near a place with all rows."""
+        self.costs, count = costs, self.y.shape[1]
+        return self._try(descend(lambda place: self._try(place, count).error, at), count)
+
+    def _seen(self) -> _Costs | None:
+        """The costs with which another search began, if they are the same: metrics are not learned yet."""
+        for other in self.known if self.at is None else ():
+            same = other.candidate.parts.product, other.candidate.parts.rsource, other.readout
+            parts = self.candidate.parts
+            if other is not self and same == (parts.product, parts.rsource, self.readout):
+                roots = zip(other.first.roots, self.kernels, strict=True)
+                if all(torch.equal(root, kernel.root) for root, kernel in roots):
+                    return other.first
+        return None
+
+    def _try(self, place: tuple[int, int], count: int) -> _Tried:
+        if not (0 <= place[0] < len(self.bandwidths) and 0 <= place[1] < len(self.ridges)):
+            return _Tried(0, 0, torch.inf, Fit(self.y, self.y), self.y)
+        bandwidth, ridge = self.bandwidths[place[0]], self.ridges[place[1]]
+        tried = self.costs.tried
+        if (bandwidth, ridge, count) not in tried:
+            y, weights = self.y[:, :count], self.weights[:, :count]
+            own, across = self.costs.weighed(self.readout, bandwidth, weights)
+            fit = self.readout.fit(own.clone(), y, weights, ridge)
+            predictions = torch.baddbmm(fit.centre[:, None], across, fit.values)[self.costs.looked_at]
+            error = self.judge.error(predictions)
+            error = error if math.isfinite(error) else torch.inf
+            tried[bandwidth, ridge, count] = _Tried(bandwidth, ridge, error, fit, predictions)
+        return tried[bandwidth, ridge, count]
 
 
 def explore(
-    candidate: Candidate, rows: Rows, splits: Sequence[Split], judge: Judge, generator: Generator
+    candidate: Candidate,
+    rows: Rows,
+    splits: Sequence[Split],
+    judge: Judge,
+    generator: Generator,
+    known: list[_Search],
+    ahead: float = math.inf,
 ) -> Explored:
-    """Search the settings of a candidate round by round, as long as a round helps it or what teaches it."""
+    """Search the settings of a candidate round by round, as long as a round helps it or what teaches it.
+
+    ``ahead`` is the error of the best candidate so far. ``known`` are the searches of other
+    candidates; those that begin alike do not repeat one another's work.
+    """
     states = [start(candidate, rows.z[split.train], generator) for split in splits]
-    search = _Search(candidate, judge)
-    teaching = search if candidate.teacher is candidate else _Search(candidate.teacher, judge)
-    best: Explored | None = None
-    least = torch.inf
+    search = _Search(candidate, judge, rows, splits, known)
+    teacher = candidate.teacher
+    teaching = search if teacher is candidate else _Search(teacher, judge, rows, splits, known)
+    best, least = None, torch.inf
     steps: tuple[tuple[float, float], ...] = ()
     for done in range(candidate.rounds + 1):
-        found = search.best(states, rows, splits)
+        found = search.best(states)
         last = done == candidate.rounds
-        taught = found if teaching is search or last else teaching.best(states, rows, splits)
-        helped = best is None or found.error < best.error
-        if helped:
-            setting = Setting(steps=(*steps, (found.bandwidth, found.ridge)))
-            best = Explored(candidate, setting, found.error, found.predictions)
-        if last or not (helped or taught.error < least):
+        taught = found if teaching is search or last else teaching.best(states)
+        helped = best is None or found.error < (1 - GAIN) * best[0].error
+        if best is None or found.error < best[0].error:
+            best = found, steps, search.costs, search.at
+        behind = done > 0 and best[0].error > BEHIND * ahead and taught.error > BEHIND * ahead
+        if last or behind or not (helped or taught.error < (1 - GAIN) * least):
             break
         least = min(least, taught.error)
         steps = (*steps, (taught.bandwidth, taught.ridge))
-        for index, (fold, fit) in enumerate(zip(teaching.folds, taught.fits, strict=True)):
-            state = sharpened(states[index], 1 / (taught.bandwidth * fold.median))
-            kernel = Kernel(fold.kernel.parts, state)
-            states[index] = next_metric(candidate, kernel, fold.side, fold.train, fit, generator)
+        for index, median in enumerate(teaching.costs.medians):
+            state = sharpened(states[index], 1 / (taught.bandwidth * median))
+            kernel = Kernel(teaching.kernels[index].parts, state)
+            fit = Fit(taught.fit.values[index], taught.fit.centre[index])
+            side, train = teaching.sides[index], teaching.trains[index]
+            states[index] = next_metric(candidate, kernel, side, train, fit, generator)
     assert best is not None, "a candidate has at least one setting"
-    return best
+    _, steps, costs, at = best
+    assert at is not None, "a search ends at a place"
+    found = search.settled(costs, at)
+    for each in (search, teaching):
+        each.costs = each.first  # which another search may begin with
+        each.costs.forget()
+    setting = Setting(steps=(*steps, (found.bandwidth, found.ridge)))
+    return Explored(candidate, setting, found.error, found.predictions)
 
 
 def descend(error: Callable[[tuple[int, int]], float], at: tuple[int, int]) -> tuple[int, int]:
@@ -189,7 +269,8 @@ def splits(y: Tensor, *, classes: bool, generator: Generator) -> list[Split]:
     """Four folds of small tables, drawn twice; three of larger ones; above 900 rows one split.
 
     To judge many rows costs little, and settles which setting is best: of the rows that are not learned,
-    :data:`JUDGED` are. Of each class every part has its share.
+    :data:`JUDGED` are. Of each class every part has its share. All splits learn equally many rows: where
+    the folds of a table differ by a row, one of those that could be learned is left out.
     """
     count = min(len(y), LEARNED + JUDGED)
     folds = 1 if count >= 900 else min(4 if count < 500 else 3, count)
@@ -205,7 +286,8 @@ def splits(y: Tensor, *, classes: bool, generator: Generator) -> list[Split]:
         if folds == 1:
             learned = min(7 * count // 10, LEARNED)
             parts = [(place + 1) * learned // count == place * learned // count]
-        found += [Split(order[~held].sort().values, order[held].sort().values) for held in parts]
+        fewest = count - max(int(held.sum()) for held in parts)
+        found += [Split(order[~held][:fewest].sort().values, order[held].sort().values) for held in parts]
     return found
 
 
@@ -243,6 +325,7 @@ class Choice(NamedTuple):
     """Of the probabilities; 1 for regression."""
 
 
+@one_thread()
 def choose(
     plan: Sequence[Candidate],
     rows: Rows,
@@ -261,13 +344,15 @@ def choose(
     held = torch.cat([part.held for part in parts])
     judge = Judge(y=rows.y[held], weights=rows.weights[held], classes=classes)
     explored: list[Explored] = []
+    known: list[_Search] = []
     for index, candidate in enumerate(plan):
         spent = time.monotonic() - begun
         if time_limit is not None and explored and spent * (index + 1) / index > time_limit / 2:
             break
         if on_progress is not None:
             on_progress(f"trying {candidate.name}", index / len(plan))
-        explored.append(explore(candidate, rows, parts, judge, generator))
+        ahead = min((each.error for each in explored), default=math.inf)
+        explored.append(explore(candidate, rows, parts, judge, generator, known, ahead))
     weights, predictions = greedy(explored, judge)
     kept = [index for index, weight in enumerate(weights.tolist()) if weight > 0]
     tau = temperature(predictions, judge) if classes else 1.0

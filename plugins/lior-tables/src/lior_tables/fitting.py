@@ -88,10 +88,10 @@ def settled(explored: Explored, tables: Sequence[Rows], generator: Generator) ->
         held = torch.arange(len(some.z), device=some.z.device) % 5 == 0
         rows, judged = some.take(~held), some.take(held)
         member = Member.learn_all(candidate, setting, rows, generator)
-        scores = matrix(member.kernel, member.items, member.items)
+        own = matrix(member.kernel, member.items, member.items).exp_()
         across = matrix(member.kernel, member.kernel.side(judged.z), member.items).exp_()
         for index, times in enumerate(_STRONGER):
-            fit = candidate.readout.fit(scores.clone(), rows.y, rows.weights, times * setting.ridge)
+            fit = candidate.readout.fit(own.clone(), rows.y, rows.weights, times * setting.ridge)
             wrong = (across @ fit.values + fit.centre - judged.y).square()
             errors[index] += float((judged.weights[:, None] * wrong).sum())
     times = _STRONGER[errors.index(min(errors))]

@@ -90,14 +90,12 @@ def start(candidate: Candidate, z: Tensor, generator: Generator) -> State:
 
 
 def median_cost(kernel: Kernel, side: Side) -> float:
-    """The median of ``√(R R') cost`` over pairs of different rows."""
-    some = side.rows(slice(0, _MEDIAN_ROWS))
-    count = len(some.z)
+    """The median of ``√(R R') cost`` over pairs of rows, one of either half of the first rows."""
+    count = min(len(side.z), _MEDIAN_ROWS)
     if count < 2:
         return 1.0
-    costs = kernel.scores(some, some, beta=-1.0)
-    above = torch.ones(count, count, dtype=torch.bool, device=costs.device).triu(1)
-    return max(float(costs[above].median()), 1e-6)
+    halves = side.rows(slice(0, count // 2)), side.rows(slice(count // 2, count))
+    return max(float(kernel.scores(*halves, beta=-1.0).median()), 1e-6)
 
 
 def sharpened(state: State, beta: float) -> State:
@@ -184,7 +182,8 @@ class Member:
             if not left:
                 some = rows
             side = kernel.side(some.z)
-            fit = now.readout.fit(matrix(kernel, side, side), some.y, some.weights, ridge)
+            weighed = now.readout.weigh(matrix(kernel, side, side), some.weights, None)
+            fit = now.readout.fit(weighed, some.y, some.weights, ridge)
             if left:
                 state = next_metric(candidate, kernel, side, some, fit, generator)
         return cls(candidate, state, setting, rows, fit)

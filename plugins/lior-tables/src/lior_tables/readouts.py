@@ -42,13 +42,13 @@ class Readout(Plugin, Protocol):
     solves: ClassVar[bool]
     """Whether values come from a system of equations with a ridge ``λ``; otherwise it is not used."""
 
-    def fit(self, scores: Tensor, y: Tensor, weights: Tensor, ridge: float) -> Fit:
-        """Values of rows with ``scores (N, N)`` among themselves (used up), ``y (N, C)``, ``weights (N,) >
-        0``."""
+    def fit(self, weighed: Tensor, y: Tensor, weights: Tensor, ridge: float) -> Fit:
+        """Values of rows with ``weighed (..., N, N)`` among themselves (used up), ``y (..., N, C)``,
+        ``weights (..., N) > 0``."""
 
     def weigh(self, scores: Tensor, weights: Tensor, own: Tensor | None) -> Tensor:
-        """Weights ``(B, N)`` from ``scores (B, N)``, in place; ``own (B,)`` is a row each that counts
-        nothing."""
+        """Weights ``(..., B, N)`` from ``scores (..., B, N)``, in place; ``own (B,)`` is a row each that
+        counts nothing."""
 
     def slopes(self, weighed: Tensor, values: Tensor) -> Tensor | None:
         """``o (B, C)`` such that ``∂f_c/∂score_i = w_i (v_ic − o_c)``; ``None`` where it is 0."""
@@ -61,10 +61,10 @@ class Ridge:
     api_version: ClassVar[int] = 1
     solves: ClassVar[bool] = True
 
-    def fit(self, scores: Tensor, y: Tensor, weights: Tensor, ridge: float) -> Fit:
+    def fit(self, weighed: Tensor, y: Tensor, weights: Tensor, ridge: float) -> Fit:
         """Solve ``(K + λ W⁻¹) v = y − centre`` with the mean of ``y`` as the centre."""
-        scores.exp_().diagonal().add_(ridge / weights)
-        factor = solve.factor(scores)
+        weighed.diagonal(dim1=-2, dim2=-1).add_(ridge / weights)
+        factor = solve.factor(weighed)
         return centred(factor.solve(with_ones(y)), y, weights)
 
     def weigh(self, scores: Tensor, weights: Tensor, own: Tensor | None) -> Tensor:
@@ -86,19 +86,19 @@ class Vote:
     api_version: ClassVar[int] = 1
     solves: ClassVar[bool] = False
 
-    def fit(self, scores: Tensor, y: Tensor, weights: Tensor, ridge: float) -> Fit:
+    def fit(self, weighed: Tensor, y: Tensor, weights: Tensor, ridge: float) -> Fit:
         """The outputs themselves, measured from their mean."""
         centre = mean(y, weights)
-        return Fit(y - centre, centre)
+        return Fit(y - centre[..., None, :], centre)
 
     def weigh(self, scores: Tensor, weights: Tensor, own: Tensor | None) -> Tensor:
         """``softmax(score + log W)``."""
-        scores += weights.log()
+        scores += weights.log()[..., None, :]
         if own is not None:
             scores[torch.arange(len(own), device=own.device), own] = -torch.inf
-        scores -= scores.amax(1, keepdim=True)
+        scores -= scores.amax(-1, keepdim=True)
         scores.exp_()
-        return scores.div_(scores.sum(1, keepdim=True))
+        return scores.div_(scores.sum(-1, keepdim=True))
 
     def slopes(self, weighed: Tensor, values: Tensor) -> Tensor | None:
         """The prediction: a row matters by what it differs from it."""
@@ -106,19 +106,19 @@ class Vote:
 
 
 def mean(y: Tensor, weights: Tensor) -> Tensor:
-    """The weighted mean ``(C,)`` of ``y (N, C)``."""
-    return (weights[:, None] * y).sum(0) / weights.sum()
+    """The weighted mean ``(..., C)`` of ``y (..., N, C)``."""
+    return (weights[..., None] * y).sum(-2) / weights.sum(-1, keepdim=True)
 
 
 def with_ones(y: Tensor) -> Tensor:
-    """``y (N, C)`` with a column of ones, whose solution lets the centre change without another solve."""
-    return torch.cat([y, torch.ones_like(y[:, :1])], dim=1)
+    """``y (..., N, C)`` and a column of ones, whose solution lets the centre change without another solve."""
+    return torch.cat([y, torch.ones_like(y[..., :1])], dim=-1)
 
 
 def centred(solution: Tensor, y: Tensor, weights: Tensor) -> Fit:
-    """The fit from the solution ``(N, C + 1)`` for :func:`with_ones`."""
+    """The fit from the solution ``(..., N, C + 1)`` for :func:`with_ones`."""
     centre = mean(y, weights)
-    return Fit((solution[:, :-1] - solution[:, -1:] * centre).contiguous(), centre)
+    return Fit((solution[..., :-1] - solution[..., -1:] * centre[..., None, :]).contiguous(), centre)
 
 
 registry = Registry(

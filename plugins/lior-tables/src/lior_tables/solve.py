@@ -6,6 +6,8 @@ memory, which torch cannot: 20,000 rows in float32 then take 1.6 GB and not twic
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -20,16 +22,27 @@ _IN_PLACE = 256
 """From so many rows on a CPU uses LAPACK without copies, which is also a little faster."""
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread of torch: in small matrices several wait for each other, beside a busy program for long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Factor(NamedTuple):
     """Cholesky factor of ``A + added · 1``."""
 
     lower: Tensor
-    """``L (N, N)``; what is above the diagonal is not part of it."""
+    """``L (N, N)``, or ``(F, N, N)``; what is above the diagonal is not part of it."""
     added: float
     """0 but for matrices that are indefinite, or singular to rounding."""
 
     def solve(self, b: Tensor) -> Tensor:
-        """``(L Lᵀ)⁻¹ b`` for ``b (N, C)``."""
+        """``(L Lᵀ)⁻¹ b`` for ``b (N, C)``, of each for a stack ``(F, N, C)``."""
         if not _in_place(self.lower):
             return torch.cholesky_solve(b, self.lower)
         solution, _ = _lapack("potrs", self.lower)(self.lower.numpy().T, b.numpy(), lower=0)
@@ -46,13 +59,19 @@ class Factor(NamedTuple):
 
 
 def factor(a: Tensor) -> Factor:
-    """Cholesky factor of a symmetric ``a (N, N)``, which may be used up.
+    """Cholesky factor of a symmetric ``a (N, N)``, which may be used up; or of each of a stack ``(F, N, N)``.
 
     Raises
     ------
     UsageError
         When the matrix has numbers that are not finite.
     """
+    if a.ndim == 3:
+        stacked, info = torch.linalg.cholesky_ex(a)
+        if not bool(info.any()):
+            return Factor(stacked, 0.0)
+        found = [factor(each) for each in a]
+        return Factor(torch.stack([each.lower for each in found]), max(each.added for each in found))
     diagonal = a.diagonal().clone()
     level = float(diagonal.mean())
     if not torch.isfinite(diagonal).all():
@@ -76,7 +95,7 @@ def factor(a: Tensor) -> Factor:
 
 
 def _in_place(a: Tensor) -> bool:
-    return a.device.type == "cpu" and len(a) >= _IN_PLACE
+    return a.ndim == 2 and a.device.type == "cpu" and len(a) >= _IN_PLACE
 
 
 def _lapack(name: str, like: Tensor):  # type: ignore[no-untyped-def]
