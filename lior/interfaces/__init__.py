@@ -487,6 +487,42 @@ class AdaptiveMemory(MemoryBackend, Protocol):
 
 
 @runtime_checkable
+class FollowingMemory(MemoryBackend, Protocol):
+    """A memory that follows a text token by token, at less cost than reading each position anew."""
+
+    def cursor(self) -> Any:
+        """The place behind an empty document, or ``None``; its method ``feed(tokens)`` moves it.
+
+        It depends on the tokens alone: the memory may learn or be restored between two reads.
+        """
+
+    def read_at(self, cursors: Sequence[Any], alphabet: Tensor, cell: Tensor | None) -> Evidence:
+        """What :meth:`read` gives behind each of ``cursors``, bit for bit; on the CPU.
+
+        ``cell (B,)`` is the cell of each, as in a :class:`Query`.
+        """
+
+
+@runtime_checkable
+class CodingMemory(FollowingMemory, AdaptiveMemory, Protocol):
+    """A memory that codes a text while it learns it, in the loop of its compiled functions."""
+
+    def coding(
+        self, cursor: Any, alphabet: Tensor, *, progress: float, rows: int, others: Any, unseen: float
+    ) -> Any:
+        """Learn, as :meth:`partial_fit` with ``write``, a chunk of at most ``rows`` tokens while coding them.
+
+        Returns
+        -------
+        lior.counting.coding.Coding
+            ``others`` are the token ids outside of ``alphabet``, ``unseen`` is the probability of them all.
+        """
+
+    def coded(self, items: Items) -> None:
+        """Note that ``items`` were learned by :meth:`coding`."""
+
+
+@runtime_checkable
 class TraceableMemory(MemoryBackend, Protocol):
     """A memory that can name the stored tokens behind a probability."""
 

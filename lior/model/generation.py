@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.sampling import Sampling
-from lior.interfaces import Text
+from lior.interfaces import Evidence, Text
 from lior.model.language_model import DocumentCoordinates, Model
 
 RECENT = 1000
@@ -40,6 +40,8 @@ class Session:
         self.recent: list[int] = []
         """The last tokens of the context, at least :data:`RECENT` if there are as many."""
         self._length, self._coordinates = 0, DocumentCoordinates(model)
+        self._cursors = model.cursors()
+        self._reach = model.reach(self._cursors)
         self.feed(tokens)
 
     def feed(self, tokens: Sequence[int]) -> None:
@@ -47,9 +49,11 @@ class Session:
         self._length += len(tokens)
         self._coordinates.read(torch.tensor([*tokens], dtype=torch.int64, device=self.model.device))
         self.recent = [*self.recent, *tokens][-max(self.model.context, RECENT) :]
+        for cursor in self._cursors.values():
+            cursor.feed(tokens)
 
     def _text(self) -> tuple[Text, Tensor]:
-        tail = self.recent[-self.model.context :]
+        tail = self.recent[-self._reach :]
         device = self.model.device
         tokens = torch.tensor([*tail, 0], device=device)  # the last position is only predicted
         depth = torch.arange(self._length - len(tail), self._length + 1, device=device)
@@ -58,7 +62,7 @@ class Session:
     @torch.no_grad()
     def log_probs(self) -> Tensor:
         """Log-probabilities of the next token, ``(V,)``."""
-        return self.model.log_probs(*self._text(), self._coordinates.next)[0]
+        return self.together([self])[0]
 
     @torch.no_grad()
     def log_probs_with(self, sampling: Sampling, log_p: Tensor | None = None) -> Tensor:
@@ -70,7 +74,7 @@ class Session:
         unsure = uncertainty(log_p, len(self.model.alphabet)) if sampling.recall or sampling.cooling else 0.0
         if sampling.recall:
             share = sampling.recall / (1 + math.exp(-_STEEPNESS * (unsure - sampling.recall_at)))
-            vote = self.model.vote(*self._text(), self._coordinates.next)[0]
+            vote = self.model.vote(*_read([self]))[0]
             log_p = torch.logaddexp(log_p + math.log1p(-share), vote + math.log(share))
         if sampling.loop_penalty:
             log_p = torch.log_softmax(log_p - loop_costs(self.recent, sampling, len(log_p)).to(log_p), 0)
@@ -82,19 +86,24 @@ class Session:
     @torch.no_grad()
     def together(sessions: Sequence[Session]) -> Tensor:
         """:meth:`log_probs` of several contexts of one model, ``(B, V)``, in one reading of its memories."""
-        if len(sessions) == 1:
-            return sessions[0].log_probs()[None]
-        parts: list[Text] = []
-        places: list[Tensor] = []
-        before = 0
-        for number, session in enumerate(sessions):
-            text, position = session._text()
-            parts.append(text._replace(document=text.document + number))
-            places.append(position + before)
-            before += len(text.tokens)
-        z = [session._coordinates.next for session in sessions if session._coordinates.next is not None]
-        text = Text(*(torch.cat(column) for column in zip(*parts, strict=True)))
-        return sessions[0].model.log_probs(text, torch.cat(places), torch.cat(z) if z else None)
+        return sessions[0].model.log_probs(*_read(sessions))
+
+
+def _read(sessions: Sequence[Session]) -> tuple[Text, Tensor, Tensor | None, dict[str, Evidence]]:
+    """Text, positions and coordinates of the contexts, and the evidence of memories that follow them."""
+    model = sessions[0].model
+    parts: list[Text] = []
+    places: list[Tensor] = []
+    before = 0
+    for number, session in enumerate(sessions):
+        text, position = session._text()
+        parts.append(text._replace(document=text.document + number))
+        places.append(position + before)
+        before += len(text.tokens)
+    found = [session._coordinates.next for session in sessions if session._coordinates.next is not None]
+    text, positions = Text(*(torch.cat(column) for column in zip(*parts, strict=True))), torch.cat(places)
+    z = torch.cat(found) if found else None
+    return text, positions, z, model.follow([session._cursors for session in sessions], text, positions, z)
 
 
 def uncertainty(log_p: Tensor, alphabet: int) -> float:

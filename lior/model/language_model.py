@@ -5,8 +5,8 @@ The parts are plugins; the model connects them. No method builds a graph for aut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import attrs
 import torch
@@ -20,6 +20,7 @@ from lior.geometry.retrieval import Geometry, Retrieval
 from lior.interfaces import (
     AdaptiveMemory,
     Evidence,
+    FollowingMemory,
     Items,
     MemoryBackend,
     Query,
@@ -82,6 +83,18 @@ class Model:
         """Number of tokens before a position that a prediction depends on."""
         reach = self.geometry.encoder.reach if self.geometry else 1
         return max(reach, *(m.context for m in self.memories.values()))
+
+    def cursors(self) -> dict[str, Any]:
+        """The beginning of a text for each memory that can follow it, by name."""
+        if self.device.type != "cpu":
+            return {}
+        found = {name: m.cursor() for name, m in self.memories.items() if isinstance(m, FollowingMemory)}
+        return {name: cursor for name, cursor in found.items() if cursor is not None}
+
+    def reach(self, cursors: Collection[str]) -> int:
+        """Number of tokens before a position that must be given where ``cursors`` follow the text."""
+        needed = [m.context for name, m in self.memories.items() if name not in cursors]
+        return max(self.geometry.encoder.reach if self.geometry else 1, *needed, 1)
 
     @property
     def experts(self) -> tuple[str, ...]:
@@ -262,23 +275,57 @@ class Model:
         return self._exact_scorer.nearest(z.double(), centres)
 
     @torch.no_grad()
-    def log_probs(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
-        """Log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1."""
-        return self._of_all_tokens(lambda inputs: mixer.log_probs(self.weights, inputs), text, positions, z)
+    def cell(self, text: Text, position: Tensor) -> int:
+        """The nearest centre of the geometry at one position ``(1,)``; 0 without a geometry."""
+        found = self._cell(self.coordinates(text, position))
+        return 0 if found is None else int(found)
 
     @torch.no_grad()
-    def vote(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
+    def follow(
+        self, cursors: Sequence[Mapping[str, Any]], text: Text, positions: Tensor, z: Tensor | None
+    ) -> dict[str, Evidence]:
+        """The evidence at ``positions (B,)`` of the memories that :meth:`cursors` follow the text in."""
+        names = cursors[0].keys() if len(self.alphabet) else ()
+        if not names:
+            return {}
+        cell = None
+        if self.cells is not None:
+            cell = self._cell(self.coordinates(text, positions) if z is None else z)
+        memories = {name: m for name, m in self.memories.items() if isinstance(m, FollowingMemory)}
+        return {
+            name: memories[name].read_at([each[name] for each in cursors], self.alphabet, cell)
+            for name in names
+        }
+
+    @torch.no_grad()
+    def log_probs(
+        self, text: Text, positions: Tensor, z: Tensor | None = None,
+        given: Mapping[str, Evidence] | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1.
+
+        ``given`` is the evidence of memories that were read already.
+        """
+        predict = lambda inputs: mixer.log_probs(self.weights, inputs)  # noqa: E731
+        return self._of_all_tokens(predict, text, positions, z, given)
+
+    @torch.no_grad()
+    def vote(
+        self, text: Text, positions: Tensor, z: Tensor | None = None,
+        given: Mapping[str, Evidence] | None = None,
+    ) -> Tensor:  # fmt: skip
         """Log of the unweighted average of the experts for every token id, ``(B, V)``."""
-        return self._of_all_tokens(mixer.vote, text, positions, z)
+        return self._of_all_tokens(mixer.vote, text, positions, z, given)
 
     def _of_all_tokens(
-        self, predict: Callable[[mixer.Inputs], Tensor], text: Text, positions: Tensor, z: Tensor | None
-    ) -> Tensor:
+        self, predict: Callable[[mixer.Inputs], Tensor], text: Text, positions: Tensor, z: Tensor | None,
+        given: Mapping[str, Evidence] | None,
+    ) -> Tensor:  # fmt: skip
         """``predict`` gives log-probabilities over the alphabet; the other tokens share the escape."""
         _, alphabet, kept, escape = self._known()
         full = escape.expand(len(positions), self.tokenizer.vocab).clone()
         if len(alphabet):
-            full[:, alphabet] = predict(self.inputs(text, positions, alphabet, z=z)) + kept
+            full[:, alphabet] = predict(self.inputs(text, positions, alphabet, given, z)) + kept
         return full
 
     @torch.no_grad()
