@@ -132,9 +132,9 @@ class Coding:
 
     def __init__(
         self, engine: Engine, place: Cursor, alphabet: Ints, learner: Learner, rows: int, others: Ints,
-        unseen: float, cells: int,
+        unseen: float,
     ) -> None:  # fmt: skip
-        self._engine, self._cursor, self._learner, self._cells = engine, place, learner, cells
+        self._engine, self._cursor, self._learner = engine, place, learner
         size, patterns = len(alphabet), len(engine.plan.parent)
         block = cursor.blank(rows, patterns)
         block.time[:] = engine.clock + np.arange(rows)
@@ -149,8 +149,8 @@ class Coding:
         place.make_room(rows)
 
     def set_cell(self, cell: int) -> None:
-        """Set the cell of the geometry of the next position."""
-        self.arrays.block.cell[self.done] = cell % self._cells
+        """Set the cell of the geometry of the next position, where the cursor does not find it."""
+        self.arrays.block.cell[self.done] = cell % self._cursor.route.shared
 
     def run(self, end: int, mixing: Floats, words: RangeCoder) -> bool:
         """Code positions up to ``end``; returns whether the chunk is over.

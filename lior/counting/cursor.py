@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lior.counting import addresses, fields
 from lior.counting.addresses import Program
@@ -22,16 +23,32 @@ _CAPACITY = 4096
 _KEPT = REACH + TRAIL
 
 
+class Cells(NamedTuple):
+    """The nearest of ``J`` cells, as the largest sum over the last ``L`` tokens."""
+
+    scores: NDArray[np.float64]
+    """What each token adds, ``(L, V + 1, J)``; the last token id stands before the document."""
+    offset: NDArray[np.float64]
+    """``(J,)``"""
+
+
+NO_CELLS = Cells(np.zeros((0, 1, 1)), np.zeros(1))
+
+
 class Route(NamedTuple):
     """A text and the position in it that comes next, as compiled functions see them."""
 
     program: Program
     base: int
     """The pattern whose addresses are trailed."""
+    cells: Cells
+    shared: int
+    """Cells that the memory tells apart; a geometry with more shares them."""
     tokens: Ints
     depth: Ints
     along: Carried
     hashes: Ints
+    near: NDArray[np.float64]
     based: Ints
     """Address of the base pattern at each position, -1 where it was not looked for."""
     used: Ints
@@ -52,9 +69,27 @@ def locate(route, block, row):
     for k in range(2):
         block.before[row, k] = tokens[t - 1 - k] + 1 if min(depth[t], t) > k else 0
     reach = min(depth[t], t)
+    if len(route.cells.scores):
+        block.cell[row] = _nearest(route, t, reach) % route.shared
     for k in range(TRAIL):
         back = TRAIL - k
         block.trail[row, k] = route.based[t - back] if back <= reach else -1
+
+
+@inner
+def _nearest(route, t, reach):
+    """The cell of the geometry at position ``t``, which ``reach`` tokens of the document precede."""
+    scores, total = route.cells.scores, route.near
+    total[:] = route.cells.offset
+    for lag in range(len(scores)):
+        token = route.tokens[t - 1 - lag] if lag < reach else scores.shape[1] - 1
+        for j in range(len(total)):
+            total[j] += scores[lag, token, j]
+    best = 0
+    for j in range(1, len(total)):
+        if total[j] > total[best]:
+            best = j
+    return best
 
 
 @inner
@@ -77,8 +112,10 @@ def _feed(route, tokens, block):
 class Cursor:
     """The place behind the last token of a document that grows."""
 
-    def __init__(self, patterns: tuple[str, ...], base: int) -> None:
-        self._program, self._base = addresses.compile_patterns(patterns), base
+    def __init__(self, patterns: tuple[str, ...], base: int, cells: Cells, shared: int) -> None:
+        self._fixed = addresses.compile_patterns(patterns), base, cells, shared
+        self.finds_cells = bool(len(cells.scores))
+        """Whether it knows the cells of the geometry; else they are given where it is read."""
         self.block = blank(1, len(patterns))
         """Addresses and fields of the place, one row."""
         self._begin(np.zeros(0, np.int64), 0)
@@ -88,9 +125,9 @@ class Cursor:
         # No further than from the first token on; what lies before it has no influence.
         none = np.full(_CAPACITY, -1, np.int64)
         self.route = Route(
-            self._program, self._base, np.zeros(_CAPACITY, np.int64), depth + np.arange(_CAPACITY),
-            fields.carried(_CAPACITY), np.zeros(len(self._program.base), np.int64), none,
-            np.zeros(2, np.int64),
+            *self._fixed, np.zeros(_CAPACITY, np.int64), depth + np.arange(_CAPACITY),
+            fields.carried(_CAPACITY), np.zeros(self.block.where.shape[1], np.int64),
+            np.zeros(len(self._fixed[2].offset)), none, np.zeros(2, np.int64),
         )  # fmt: skip
         _feed(self.route, tokens[:0], self.block)
         if len(tokens):

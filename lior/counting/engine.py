@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lior.counting import addresses, layout, locations, stream
 from lior.counting.coding import Coding
-from lior.counting.cursor import Cursor
+from lior.counting.cursor import NO_CELLS, Cells, Cursor
 from lior.counting.layout import TRAIL, Alphabet, Block, Buffers, Ints, Learner, Memory, Plan, Rates, Weights
 from lior.counting.locations import MAX_VOCAB, Packed, Store
 
@@ -173,9 +173,12 @@ class Engine:
                 list(pool.map(read_some, range(threads)))
         return out
 
-    def cursor(self) -> Cursor:
-        """The beginning of a document, from which a text can be followed."""
-        return Cursor(self.patterns, self.plan.base)
+    def cursor(self, cells: Cells = NO_CELLS, shared: int = 1) -> Cursor:
+        """The beginning of a document, from which a text can be followed.
+
+        ``cells`` finds the cell of the geometry, of which the memory tells ``shared`` apart.
+        """
+        return Cursor(self.patterns, self.plan.base, cells, shared)
 
     def read_at(
         self,
@@ -207,14 +210,12 @@ class Engine:
         rows: int,
         others: Ints,
         unseen: float,
-        cells: int,
     ) -> Coding:
         """A chunk of at most ``rows`` tokens behind ``cursor``, to be coded; :meth:`advance` ends it.
 
-        ``others`` are the tokens outside of the alphabet, ``unseen`` the probability of them all; ``cells``
-        is the number of values of the gate.
+        ``others`` are the tokens outside of the alphabet, ``unseen`` the probability of them all.
         """
-        return Coding(self, cursor, alphabet, Learner(learned, rates), rows, others, unseen, cells)
+        return Coding(self, cursor, alphabet, Learner(learned, rates), rows, others, unseen)
 
     def partial_fit(
         self,

@@ -54,7 +54,6 @@ def _calls() -> Iterator[None]:
         rows=1,
         others=np.array([3]),
         unseen=0.1,
-        cells=1,
     )
     coding.arrays.given[0] = 1
     coding.run(1, np.ones(16, np.float32), words)

@@ -28,6 +28,10 @@ _COLDEST = 0.05
 """Least share of the temperature that cooling leaves."""
 
 
+_ZERO = torch.zeros(1, dtype=torch.int64)
+_NO_TEXT = Text(_ZERO[:0], _ZERO[:0], _ZERO[:0])
+
+
 class Session:
     """A growing context, with predictions of its next token.
 
@@ -47,7 +51,8 @@ class Session:
     def feed(self, tokens: Sequence[int]) -> None:
         """Append ``tokens`` to the context."""
         self._length += len(tokens)
-        self._coordinates.read(torch.tensor([*tokens], dtype=torch.int64, device=self.model.device))
+        if self._coordinates.next is not None:
+            self._coordinates.read(torch.tensor([*tokens], dtype=torch.int64, device=self.model.device))
         self.recent = [*self.recent, *tokens][-max(self.model.context, RECENT) :]
         for cursor in self._cursors.values():
             cursor.feed(tokens)
@@ -59,12 +64,10 @@ class Session:
         depth = torch.arange(self._length - len(tail), self._length + 1, device=device)
         return Text(tokens, depth, torch.zeros_like(depth)), torch.tensor([len(tail)], device=device)
 
-    @torch.no_grad()
     def log_probs(self) -> Tensor:
         """Log-probabilities of the next token, ``(V,)``."""
         return self.together([self])[0]
 
-    @torch.no_grad()
     def log_probs_with(self, sampling: Sampling, log_p: Tensor | None = None) -> Tensor:
         """Log-probabilities from which ``sampling`` draws at its temperature, ``(V,)``; they sum to 1.
 
@@ -83,7 +86,6 @@ class Session:
         return log_p
 
     @staticmethod
-    @torch.no_grad()
     def together(sessions: Sequence[Session]) -> Tensor:
         """:meth:`log_probs` of several contexts of one model, ``(B, V)``, in one reading of its memories."""
         return sessions[0].model.log_probs(*_read(sessions))
@@ -91,19 +93,22 @@ class Session:
 
 def _read(sessions: Sequence[Session]) -> tuple[Text, Tensor, Tensor | None, dict[str, Evidence]]:
     """Text, positions and coordinates of the contexts, and the evidence of memories that follow them."""
-    model = sessions[0].model
+    model, cursors = sessions[0].model, [session._cursors for session in sessions]
+    if not sessions[0]._reach and sessions[0]._coordinates.next is None:
+        places = _ZERO.expand(len(sessions))
+        return _NO_TEXT, places, None, model.follow(cursors, _NO_TEXT, places, None)
     parts: list[Text] = []
-    places: list[Tensor] = []
+    at: list[Tensor] = []
     before = 0
     for number, session in enumerate(sessions):
         text, position = session._text()
         parts.append(text._replace(document=text.document + number))
-        places.append(position + before)
+        at.append(position + before)
         before += len(text.tokens)
     found = [session._coordinates.next for session in sessions if session._coordinates.next is not None]
-    text, positions = Text(*(torch.cat(column) for column in zip(*parts, strict=True))), torch.cat(places)
+    text, positions = Text(*(torch.cat(column) for column in zip(*parts, strict=True))), torch.cat(at)
     z = torch.cat(found) if found else None
-    return text, positions, z, model.follow([session._cursors for session in sessions], text, positions, z)
+    return text, positions, z, model.follow(cursors, text, positions, z)
 
 
 def uncertainty(log_p: Tensor, alphabet: int) -> float:
@@ -136,7 +141,6 @@ def loop_costs(recent: Sequence[int], sampling: Sampling, vocab: int) -> Tensor:
     return costs
 
 
-@torch.no_grad()
 def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
     """Draw a token id from ``log_p (V,)``."""
     if sampling.temperature == 0:
@@ -148,7 +152,8 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
         p[sampling.top_k :] = 0
     if sampling.top_p < 1:
         p[1:][p.cumsum(0)[:-1] >= sampling.top_p] = 0  # the likeliest always stays
-    return int(index[torch.multinomial(p, 1, generator=generator)])
+    # What torch.multinomial does for one draw, without its checks: the arrival that comes first.
+    return int(index[(p / torch.empty_like(p).exponential_(1, generator=generator)).argmax()])
 
 
 def proceed(session: Session, sampling: Sampling, *, generator: Generator) -> Iterator[int]:

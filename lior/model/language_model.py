@@ -6,7 +6,7 @@ The parts are plugins; the model connects them. No method builds a graph for aut
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import attrs
 import torch
@@ -19,6 +19,7 @@ from lior.geometry.neighbours import cell_centres
 from lior.geometry.retrieval import Geometry, Retrieval
 from lior.interfaces import (
     AdaptiveMemory,
+    CellTable,
     Evidence,
     FollowingMemory,
     Items,
@@ -52,6 +53,7 @@ class Model:
     """How often the memories hold each token, int64 ``(V,)``."""
     _scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
     _exact_scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
+    _table: CellTable | None = attrs.field(default=None, init=False, repr=False)
     _counted: _Known | None = attrs.field(default=None, init=False, repr=False)
     _pending_counts: Tensor = attrs.field(init=False, repr=False)
 
@@ -88,13 +90,19 @@ class Model:
         """The beginning of a text for each memory that can follow it, by name."""
         if self.device.type != "cpu":
             return {}
-        found = {name: m.cursor() for name, m in self.memories.items() if isinstance(m, FollowingMemory)}
+        if self._table is None and self.cells is not None and self._exact_scorer is not None:
+            self._table = self._exact_scorer.cell_table(self.cells.double())
+        memories = {name: m for name, m in self.memories.items() if isinstance(m, FollowingMemory)}
+        found = {name: m.cursor(self._table) for name, m in memories.items()}
         return {name: cursor for name, cursor in found.items() if cursor is not None}
 
-    def reach(self, cursors: Collection[str]) -> int:
+    def reach(self, cursors: Mapping[str, Any]) -> int:
         """Number of tokens before a position that must be given where ``cursors`` follow the text."""
         needed = [m.context for name, m in self.memories.items() if name not in cursors]
-        return max(self.geometry.encoder.reach if self.geometry else 1, *needed, 1)
+        found = all(cursor.finds_cells for cursor in cursors.values())
+        if self.geometry and (needed or "cells" in self.weights or (self.cells is not None and not found)):
+            needed.append(self.geometry.encoder.reach)
+        return max(needed, default=0)
 
     @property
     def experts(self) -> tuple[str, ...]:
@@ -104,7 +112,7 @@ class Model:
     @torch.no_grad()
     def set_geometry(self, state: State) -> None:
         """Use the geometry ``state`` from now on; coordinates that the memories hold are not recomputed."""
-        self.state = state
+        self.state, self._table = state, None
         self._scorer = self.geometry.scorer(state) if self.geometry else None
         exact = {k: v.double() if v.is_floating_point() else v for k, v in state.items()}
         self._exact_scorer = self.geometry.scorer(exact) if self.geometry else None
@@ -117,6 +125,7 @@ class Model:
         if self.geometry is None or self._scorer is None:
             return
         z = self.geometry.encoder.encode(sub(self.state, "encoder"), contexts)
+        self._table = None
         self.cells = cell_centres(z, self._scorer.root, count, generator=generator)
 
     def reset_mixer(self) -> None:
@@ -289,12 +298,11 @@ class Model:
         if not names:
             return {}
         cell = None
-        if self.cells is not None:
+        if self.cells is not None and not all(cursor.finds_cells for cursor in cursors[0].values()):
             cell = self._cell(self.coordinates(text, positions) if z is None else z)
-        memories = {name: m for name, m in self.memories.items() if isinstance(m, FollowingMemory)}
+        alphabet, memories = self.alphabet, cast("dict[str, FollowingMemory]", self.memories)
         return {
-            name: memories[name].read_at([each[name] for each in cursors], self.alphabet, cell)
-            for name in names
+            name: memories[name].read_at([each[name] for each in cursors], alphabet, cell) for name in names
         }
 
     @torch.no_grad()

@@ -212,9 +212,7 @@ class Follower:
             self._cursor.feed([token])
 
     def _cell(self) -> int:
-        """Cell of the geometry of the next position; 0 without one."""
-        if self._model.cells is None:
-            return 0
+        """Cell of the geometry of the next position."""
         text, start = self._text(self._count, self._count + 1)
         return self._model.cell(text, torch.tensor([start]))
 
@@ -225,8 +223,10 @@ class Follower:
             coding.arrays.given[first - begin : end - begin] = given[first:end]
         mixing, over = self._model.weights["gate0"][:, 0].numpy(), False
         # A cell of the geometry depends on the token before.
-        for until in range(first + 1, end + 1) if self._model.cells is not None else [end]:
-            coding.set_cell(self._cell())
+        by_one = self._model.cells is not None and not self._cursor.finds_cells
+        for until in range(first + 1, end + 1) if by_one else [end]:
+            if by_one:
+                coding.set_cell(self._cell())
             over = coding.run(until - begin, mixing, words)
             done = begin + coding.done
             self._tokens[begin:done] = torch.from_numpy(coding.tokens[: coding.done])
@@ -312,7 +312,7 @@ def _coding_memory(model: Model) -> tuple[CodingMemory | None, Any]:
     alone = len(memories) == len(model.memories) == len(model.experts) == 1
     if not alone or DocumentCoordinates(model).next is not None:
         return None, None
-    cursor = memories[0].cursor()
+    cursor = next(iter(model.cursors().values()), None)
     return (memories[0] if cursor else None), cursor
 
 

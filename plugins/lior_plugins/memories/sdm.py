@@ -21,14 +21,14 @@ from torch import Tensor
 from lior.config.options import option
 from lior.counting import addresses, compiled, layout, locations, tracing
 from lior.counting.coding import SURE_BINS, Coding
-from lior.counting.cursor import Cursor
+from lior.counting.cursor import NO_CELLS, Cells, Cursor
 from lior.counting.engine import AHEAD, FROZEN, Engine, Prediction, Schedule, WeightSets
 from lior.counting.fields import REACH
 from lior.counting.journal import Journal, StoredSpan, spans
 from lior.counting.layout import TRAIL, WIDEST, Ints, Plan, Weights
 from lior.counting.locations import Packed
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
+from lior.interfaces import CellTable, Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import check
 from lior_plugins.batched.engine import BatchedEngine, fits
 from lior_plugins.memories.sdm_options import JOINTS, ORDERS, PATTERNS, SNAPSHOT, check_options, weights_in
@@ -233,9 +233,12 @@ class Sdm:
         )  # fmt: skip
         return _evidence([found], alphabet)
 
-    def cursor(self) -> Cursor | None:
+    def cursor(self, cells: CellTable | None) -> Cursor | None:
         """The beginning of a text, to be followed token by token; ``None`` where it is computed in torch."""
-        return None if isinstance(self._engine, BatchedEngine) else self._engine.cursor()
+        if isinstance(self._engine, BatchedEngine):
+            return None
+        table = cells and Cells(*(part.double().numpy() for part in cells))
+        return self._engine.cursor(table or NO_CELLS, self.cells)
 
     def read_at(self, cursors: Sequence[Cursor], alphabet: Tensor, cell: Tensor | None) -> Evidence:
         """What :meth:`read` gives behind each of ``cursors``; ``cell (B,)`` as in a query."""
@@ -255,9 +258,8 @@ class Sdm:
         self._widen(alphabet)
         sets, rates = self._weight_sets("online"), self._schedule("online").at(progress)
         return self._streaming.coding(
-            cursor, alphabet.numpy(), sets, (rates, rates), rows=rows, others=others, unseen=unseen,
-            cells=self.cells,
-        )  # fmt: skip
+            cursor, alphabet.numpy(), sets, (rates, rates), rows=rows, others=others, unseen=unseen
+        )
 
     def coded(self, items: Items) -> None:
         """Note that ``items`` were learned by :meth:`coding`."""
