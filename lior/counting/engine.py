@@ -194,8 +194,9 @@ class Engine:
         if found.p.size:
             rows = [cursor.block for cursor in cursors]
             block = rows[0] if len(rows) == 1 else Block(*map(np.concatenate, zip(*rows, strict=True)))
-            time = np.full(len(cursors), self.clock + ahead)
-            block = block._replace(time=time, cell=block.cell if cell is None else cell)
+            block.time[:] = self.clock + ahead
+            if cell is not None:
+                block.cell[:] = cell
             still, scratch = Learner(learned, (FROZEN, FROZEN)), self.buffers(1, len(alphabet))
             stream.run(self.memory, still, block, 0, self.columns(alphabet), scratch, found, False)
         return found
@@ -262,7 +263,7 @@ class Engine:
 
     def columns(self, tokens: Ints) -> Alphabet:
         """The alphabet of ``tokens (A,)``."""
-        if self._alphabet is None or not np.array_equal(self._alphabet.tokens, tokens):
+        if self._alphabet is None or self._alphabet.tokens.tobytes() != tokens.tobytes():
             column = np.full(MAX_VOCAB, -1, np.int32)
             column[tokens] = np.arange(len(tokens), dtype=np.int32)
             self._alphabet = Alphabet(tokens, column)

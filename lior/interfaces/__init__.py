@@ -164,8 +164,8 @@ class AttentionProduct(Plugin, Protocol):
     """Turns the Gram products of a query and a memory item into a cost ``>= 0``.
 
     ``lift`` maps ``y`` to features whose dot products are the Gram products ``(qq, qk, kk)``; often it is the
-    identity. Where it is, and the cost grows with the distance of two features, an attribute ``euclidean`` that
-    is true lets the nearest cell be found by a table.
+    identity. Where it is and the cost grows with the distance of two features, an attribute ``euclidean``
+    that is true lets the nearest cell be found by a table.
     """
 
     learned: ClassVar[tuple[str, ...]]

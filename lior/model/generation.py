@@ -30,6 +30,7 @@ _COLDEST = 0.05
 
 _ZERO = torch.zeros(1, dtype=torch.int64)
 _NO_TEXT = Text(_ZERO[:0], _ZERO[:0], _ZERO[:0])
+"""Stands for the text where cursors follow it, and nothing else is read of it."""
 
 
 class Session:
@@ -55,7 +56,7 @@ class Session:
             self._coordinates.read(torch.tensor([*tokens], dtype=torch.int64, device=self.model.device))
         self.recent = [*self.recent, *tokens][-max(self.model.context, RECENT) :]
         for cursor in self._cursors.values():
-            cursor.feed(tokens)
+            cursor.feed([*tokens])
 
     def _text(self) -> tuple[Text, Tensor]:
         tail = self.recent[-self._reach :]

@@ -333,7 +333,7 @@ class Model:
         _, alphabet, kept, escape = self._known()
         full = escape.expand(len(positions), self.tokenizer.vocab).clone()
         if len(alphabet):
-            full[:, alphabet] = predict(self.inputs(text, positions, alphabet, given, z)) + kept
+            full.index_copy_(1, alphabet, predict(self.inputs(text, positions, alphabet, given, z)) + kept)
         return full
 
     @torch.no_grad()

@@ -79,7 +79,7 @@ def weights(params: State, inputs: Inputs) -> Tensor:
     """``W`` at each position, ``(B, E)``."""
     total = inputs.log_p.new_zeros(inputs.log_p.shape[:2])
     for i, gate in enumerate(inputs.gates):
-        total += params[f"gate{i}"][gate]
+        total += params[f"gate{i}"].index_select(0, gate)
     if inputs.cells is not None:
         total += inputs.cells @ params["cells"]
     return total if inputs.gates or inputs.cells is not None else total + params["gate0"]

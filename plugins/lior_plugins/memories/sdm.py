@@ -338,8 +338,9 @@ class Sdm:
         return None if cell is None else cell.cpu().numpy() % self.cells
 
     def _widen(self, alphabet: Tensor) -> None:
-        vocab = min(int(alphabet.max()) + 1, WIDEST) if len(alphabet) else 0
-        self._learned = {mode: layout.widen(learned, vocab) for mode, learned in self._learned.items()}
+        vocab = min(int(alphabet[-1]) + 1, WIDEST) if len(alphabet) else 0
+        if any(len(learned.bias) < vocab for learned in self._learned.values()):
+            self._learned = {mode: layout.widen(learned, vocab) for mode, learned in self._learned.items()}
 
     def _schedule(self, mode: str) -> Schedule:
         if mode == "online":
