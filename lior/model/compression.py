@@ -100,9 +100,7 @@ class CompressedFile:
         found, checksum = _START.unpack_from(data, len(_MAGIC))
         if found != FORMAT:
             other = "install a newer lior" if found > FORMAT else "decompress it with the lior that made it"
-            raise DataError(
-                f"{name}: written in format {found}, and this lior reads format {FORMAT}; {other}"
-            )
+            raise DataError(f"{name}: written in format {found}, this lior reads format {FORMAT}; {other}")
         body = data[begin:]
         if zlib.crc32(body) != checksum:
             raise DataError(f"{name}: cut short or damaged (its checksum does not match)")

@@ -289,7 +289,6 @@ class Model:
         found = self._cell(self.coordinates(text, position))
         return 0 if found is None else int(found)
 
-    @torch.no_grad()
     def follow(
         self, cursors: Sequence[Mapping[str, Any]], text: Text, positions: Tensor, z: Tensor | None
     ) -> dict[str, Evidence]:

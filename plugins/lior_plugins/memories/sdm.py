@@ -384,8 +384,11 @@ _VOCAB = 256
 
 
 def _evidence(found: Sequence[Prediction], alphabet: Tensor) -> Evidence:
-    rows = np.concatenate([np.empty((0, len(alphabet)), np.float32), *(each.p for each in found)])
-    weight_set = np.concatenate([np.empty(0, np.int64), *(each.weight_set for each in found)])
+    if len(found) == 1:
+        rows, weight_set = found[0]
+    else:
+        rows = np.concatenate([np.empty((0, len(alphabet)), np.float32), *(each.p for each in found)])
+        weight_set = np.concatenate([np.empty(0, np.int64), *(each.weight_set for each in found)])
     log_p = torch.from_numpy(rows).log_()
     top = log_p.amax(1).exp() if rows.shape[1] else torch.zeros(len(rows))
     sure = (top * SURE_BINS).long().clamp(max=SURE_BINS - 1) + SURE_BINS * torch.from_numpy(weight_set)
