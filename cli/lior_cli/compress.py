@@ -72,7 +72,6 @@ def compress(
     from lior.model import compression
     from lior_cli.progress import Progress
 
-    compression.library()
     data = _read(file)
     coder = _coder(run, recipe)
     started = time.perf_counter()
@@ -109,7 +108,6 @@ def decompress(
     from lior.model import compression
     from lior_cli.progress import Progress
 
-    compression.library()
     content = _read(file)
     found = compression.CompressedFile.unpack(content, name=file)
     coder = _same_coder(found, file, run, recipe)

@@ -8,6 +8,9 @@ locations   the store: a hash table of locations with 12-byte counters; packing 
 layout      records of arrays: options, weights, buffers
 mixture     the formulas: experts, gates, state tables, secondary estimation, and their gradients
 stream      reading, learning and counting a block of text window by window
+cursor      a place in a text that moves forward, with fields and addresses carried along
+coder       the range coder of compressed files
+coding      reading, coding and learning a text token by token
 engine      the memory as the plugin ``sdm`` uses it: write, read, partial_fit
 tracing     attribution of a probability to the stored tokens behind it
 journal     all text written to a memory, in order
@@ -22,7 +25,10 @@ elementary  fast float32 exp, log and prefetching for the compiled functions
 __all__ = [
     "addresses",
     "cache",
+    "coder",
+    "coding",
     "compiled",
+    "cursor",
     "elementary",
     "engine",
     "fields",

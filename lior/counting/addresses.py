@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.counting import fields
-from lior.counting.compiled import entry
+from lior.counting.compiled import entry, inner
 from lior.counting.fields import FIELDS, REACH
 from lior.errors import UsageError
 from lior.interfaces import Text
@@ -122,22 +122,28 @@ def compile_patterns(patterns: Sequence[str]) -> Program:
 @entry
 def _hash(program, tokens, depth, values, start, hashes, out):
     for t in range(start, len(tokens)):
-        for i in range(len(program.base)):
-            h = hashes[program.base[i]] if program.base[i] >= 0 else int64(_SEED)
-            for j in range(program.begin[i], program.begin[i + 1]):
-                code = program.codes[j]
-                if code >= _FIELD:
-                    value = values[t - start, code - _FIELD]
-                else:
-                    k = code & (_FOLDED - 1)
-                    value = int64(0)
-                    if depth[t] >= k and t >= k:
-                        token = tokens[t - k]
-                        value = (fields.fold(token) if code >= _FOLDED else token) + 1
-                h = fields.mix(h, value + (code + 1) * _TAG)
-            hashes[i] = h
-            hashed = (fields.mix(h, int64(i)) >> int64(63 - ADDRESS_BITS)) & ((int64(1) << ADDRESS_BITS) - 1)
-            out[t - start, i] = hashed | (int64(i) << ADDRESS_BITS)
+        hash_at(program, tokens, depth, t, values[t - start], hashes, out[t - start])
+
+
+@inner
+def hash_at(program, tokens, depth, t, values, hashes, out):
+    """The addresses ``out (S,)`` of position ``t`` with the fields ``values``; ``hashes (S,)`` is scratch."""
+    for i in range(len(program.base)):
+        h = hashes[program.base[i]] if program.base[i] >= 0 else int64(_SEED)
+        for j in range(program.begin[i], program.begin[i + 1]):
+            code = program.codes[j]
+            if code >= _FIELD:
+                value = values[code - _FIELD]
+            else:
+                k = code & (_FOLDED - 1)
+                value = int64(0)
+                if depth[t] >= k and t >= k:
+                    token = tokens[t - k]
+                    value = (fields.fold(token) if code >= _FOLDED else token) + 1
+            h = fields.mix(h, value + (code + 1) * _TAG)
+        hashes[i] = h
+        hashed = (fields.mix(h, int64(i)) >> int64(63 - ADDRESS_BITS)) & ((int64(1) << ADDRESS_BITS) - 1)
+        out[i] = hashed | (int64(i) << ADDRESS_BITS)
 
 
 class Located(NamedTuple):

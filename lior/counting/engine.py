@@ -7,7 +7,7 @@ torch, plugins or documents.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.counting import addresses, layout, locations, stream
+from lior.counting.coding import Coding
+from lior.counting.cursor import NO_CELLS, Cells, Cursor
 from lior.counting.layout import TRAIL, Alphabet, Block, Buffers, Ints, Learner, Memory, Plan, Rates, Weights
 from lior.counting.locations import MAX_VOCAB, Packed, Store
 
@@ -130,8 +132,8 @@ class Engine:
             first = 0
             self._expect(block)
             while (first := stream.write(self.memory, block, first)) < hi - lo:
-                self._grow()
-            self._advance(hi - lo)
+                self.grow()
+            self.advance(hi - lo)
 
     def read(
         self,
@@ -171,6 +173,51 @@ class Engine:
                 list(pool.map(read_some, range(threads)))
         return out
 
+    def cursor(self, cells: Cells = NO_CELLS, shared: int = 1) -> Cursor:
+        """The beginning of a document, from which a text can be followed.
+
+        ``cells`` finds the cell of the geometry, of which the memory tells ``shared`` apart.
+        """
+        return Cursor(self.patterns, self.plan.base, cells, shared)
+
+    def read_at(
+        self,
+        cursors: Sequence[Cursor],
+        alphabet: Ints,
+        learned: WeightSets,
+        *,
+        ahead: int,
+        cell: Ints | None = None,
+    ) -> Prediction:
+        """What :meth:`read` gives for the places of ``cursors``, each in a text of its own."""
+        found = Prediction.empty(len(cursors), len(alphabet))
+        if found.p.size:
+            rows = [cursor.block for cursor in cursors]
+            block = rows[0] if len(rows) == 1 else Block(*map(np.concatenate, zip(*rows, strict=True)))
+            block.time[:] = self.clock + ahead
+            if cell is not None:
+                block.cell[:] = cell
+            still, scratch = Learner(learned, (FROZEN, FROZEN)), self.buffers(1, len(alphabet))
+            stream.run(self.memory, still, block, 0, self.columns(alphabet), scratch, found, False)
+        return found
+
+    def coding(
+        self,
+        cursor: Cursor,
+        alphabet: Ints,
+        learned: WeightSets,
+        rates: tuple[Rates, Rates],
+        *,
+        rows: int,
+        others: Ints,
+        unseen: float,
+    ) -> Coding:
+        """A chunk of at most ``rows`` tokens behind ``cursor``, to be coded; :meth:`advance` ends it.
+
+        ``others`` are the tokens outside of the alphabet, ``unseen`` the probability of them all.
+        """
+        return Coding(self, cursor, alphabet, Learner(learned, rates), rows, others, unseen)
+
     def partial_fit(
         self,
         segment: Segment,
@@ -199,9 +246,9 @@ class Engine:
             while (
                 first := stream.run(self.memory, learner, block, first, columns, buffers, found, write)
             ) < hi - lo:
-                self._grow()
+                self.grow()
             if write:
-                self._advance(hi - lo)
+                self.advance(hi - lo)
         return out
 
     @property
@@ -216,7 +263,7 @@ class Engine:
 
     def columns(self, tokens: Ints) -> Alphabet:
         """The alphabet of ``tokens (A,)``."""
-        if self._alphabet is None or not np.array_equal(self._alphabet.tokens, tokens):
+        if self._alphabet is None or self._alphabet.tokens.tobytes() != tokens.tobytes():
             column = np.full(MAX_VOCAB, -1, np.int32)
             column[tokens] = np.arange(len(tokens), dtype=np.int32)
             self._alphabet = Alphabet(tokens, column)
@@ -233,13 +280,19 @@ class Engine:
     def _expect(self, block: Block) -> None:
         self._vocab = max(self._vocab, int(block.tokens.max(initial=0)) + 1)
 
-    def _advance(self, tokens: int) -> None:
+    def advance(self, tokens: int) -> None:
         """Note that a block of so many tokens was counted; keep within the budget."""
         self.clock += tokens
         if self.budget and locations.size(self.store) > self.budget:
             self.store = locations.prune(self.store, int(self.budget * PRUNE_TO), self.clock)
 
-    def _grow(self) -> None:
+    def room_for(self, known: int) -> Memory:
+        """The memory, of which no location will know more than ``known`` tokens."""
+        self._vocab = max(self._vocab, known)
+        return Memory(self.plan, self.store, known)
+
+    def grow(self) -> None:
+        """Let the store have space for a window."""
         writes = self.window * len(self.plan.parent)
         self.store = locations.reserve(self.store, writes, writes * 2 * (self._vocab + self.window + 2))
 

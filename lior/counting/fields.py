@@ -7,8 +7,11 @@ block, or while a file streams by.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import int64, njit
+from numpy.typing import NDArray
 
 from lior.counting.compiled import entry, inner
 
@@ -84,33 +87,71 @@ def _word_before(tokens, t, depth):
     return h, run
 
 
-@entry
-def compute(tokens, depth, start, out):
+class Carried(NamedTuple):
+    """What is carried along a text of ``T`` tokens from one position to the next."""
+
+    words: NDArray[np.int64]
+    """Hashes of the word so far and of the last three, ``(4,)``."""
+    state: NDArray[np.int64]
+    last_single: NDArray[np.int64]
+    """The last position after each token."""
+    last_pair: NDArray[np.int32]
+    """The last position after two tokens."""
+    same_single: NDArray[np.int64]
+    """The position before each after the same token, ``(T,)``."""
+    same_pair: NDArray[np.int64]
+    """The position before each after the same two tokens, ``(T,)``."""
+
+
+def carried(size: int) -> Carried:
+    """What is carried along a text of at most ``size`` tokens, at its beginning."""
+    nowhere = lambda count: np.full(count, -1, np.int64)  # noqa: E731
+    pairs = np.full(_PAIRS, -1, np.int32)
+    return Carried(
+        np.zeros(4, np.int64), np.zeros(_STATE, np.int64), nowhere(257), pairs, nowhere(size), nowhere(size)
+    )
+
+
+def compute(tokens: NDArray[np.int64], depth: NDArray[np.int64], start: int, out: NDArray[np.int64]) -> None:
     """Fill ``out (T - start, len(FIELDS))`` for the positions ``start ..`` of a text; 0 means "absent".
 
     ``depth (T,)`` is how many tokens of its document precede each.
     """
-    words = np.zeros(4, np.int64)  # hashes of the word so far and of the last three
-    state = np.zeros(_STATE, np.int64)
-    last_single, last_pair = np.full(257, -1, np.int64), np.full(_PAIRS, -1, np.int32)
-    same_single, same_pair = np.full(len(tokens), -1, np.int64), np.full(len(tokens), -1, np.int64)
+    _compute(tokens, depth, start, carried(len(tokens)), out)
+
+
+@entry
+def _compute(tokens, depth, start, along, out):
     for t in range(len(tokens)):
-        if depth[t] == 0 or t == 0:
-            words[:], state[:] = 0, 0
-            state[_WORD_END] = _NEVER
-            line = t - depth[t] if depth[t] < REACH else _NEVER
-            state[_LINE_BEGIN], state[_LAST_LINE_BEGIN] = line, line
-            if depth[t] == 0:
-                last_single[:], last_pair[:] = -1, -1
-        else:
-            _update(tokens, depth, t, words, state)
-        _link(tokens, depth, t, last_single, last_pair, same_single, same_pair)
+        step(tokens, depth, t, along)
         if t >= start:
-            words[0], length = _word_before(tokens, t, min(depth[t], t))
-            here = out[t - start]
-            _write(tokens, t, length, words, state, here)
-            _followers(tokens, t, same_single, here[AFTER : AFTER + 2])
-            _followers(tokens, t, same_pair, here[NEXT : NEXT + 3])
+            describe(tokens, depth, t, along, out[t - start])
+
+
+@inner
+def step(tokens, depth, t, along):
+    """Go on to position ``t``, from the one before it; the token at ``t`` is not looked at."""
+    words, state = along.words, along.state
+    if depth[t] == 0 or t == 0:
+        words[:], state[:] = 0, 0
+        state[_WORD_END] = _NEVER
+        line = t - depth[t] if depth[t] < REACH else _NEVER
+        state[_LINE_BEGIN], state[_LAST_LINE_BEGIN] = line, line
+        if depth[t] == 0:
+            along.last_single[:], along.last_pair[:] = -1, -1
+    else:
+        _update(tokens, depth, t, words, state)
+    _link(tokens, depth, t, along.last_single, along.last_pair, along.same_single, along.same_pair)
+
+
+@inner
+def describe(tokens, depth, t, along, out):
+    """Fill ``out (len(FIELDS),)`` for position ``t``, to which :func:`step` came last."""
+    out[:] = 0
+    along.words[0], length = _word_before(tokens, t, min(depth[t], t))
+    _write(tokens, t, length, along.words, along.state, out)
+    _followers(tokens, t, along.same_single, out[AFTER : AFTER + 2])
+    _followers(tokens, t, along.same_pair, out[NEXT : NEXT + 3])
 
 
 @inner

@@ -41,7 +41,7 @@ def _columns(alphabet, buffers, w, width, token):
         for s in range(size):
             buffers.tokens[w, s] = alphabet.tokens[s] % width
         buffers.size[w] = size
-        buffers.target[w] = alphabet.column[token] if token >= 0 else -1
+        aim(alphabet, buffers, w, token)
         return
     found = buffers.columns[_OR_NONE]
     found[:] = -1
@@ -61,8 +61,18 @@ def _columns(alphabet, buffers, w, width, token):
         buffers.tokens[w, s] %= width
     buffers.tokens[w, n] = width - 1
     buffers.size[w] = n + 1
-    inside = token >= 0 and alphabet.column[token] >= 0
-    buffers.target[w] = buffers.columns[_OR_OTHERS, token] if inside else -1
+    aim(alphabet, buffers, w, token)
+
+
+@inner
+def aim(alphabet, buffers, w, token):
+    """Note which column is that of ``token``, which stands at the position read last; -1 is none."""
+    if token < 0 or alphabet.column[token] < 0:
+        buffers.target[w] = -1
+    elif len(alphabet.tokens) <= DENSE:
+        buffers.target[w] = alphabet.column[token]
+    else:
+        buffers.target[w] = buffers.columns[_OR_OTHERS, token]
 
 
 @inner

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lior.counting import layout, locations, matching, tracing
+from lior.counting.coder import RangeCoder
 from lior.counting.compiled import compiling
 from lior.counting.engine import Engine, Segment
 from lior.counting.layout import Rates
@@ -41,6 +42,23 @@ def _calls() -> Iterator[None]:
     engine = Engine(plan, _PATTERNS, window=2, budget=0)
     engine.partial_fit(segment, alphabet, (learned, learned), (rates, rates), write=True)
     yield
+    cursor = engine.cursor()
+    engine.read_at([cursor], alphabet, (learned, learned), ahead=0)
+    words = RangeCoder()
+    words.choose(np.ones(2))
+    coding = engine.coding(
+        cursor,
+        alphabet,
+        (learned, learned),
+        (rates, rates),
+        rows=1,
+        others=np.array([3]),
+        unseen=0.1,
+    )
+    coding.arrays.given[0] = 1
+    coding.run(1, np.ones(16, np.float32), words)
+    words.finish()
+    engine.advance(1)
     engine.write(segment)
     locations.reserve(engine.store, 1 << 13, 1 << 13)
     engine.load(locations.unpack(engine.packed()), engine.clock)

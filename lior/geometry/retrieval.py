@@ -23,7 +23,9 @@ from torch import Generator, Tensor
 from lior.geometry import metric, phases
 from lior.geometry.gram import tree_sum
 from lior.interfaces import (
+    AdditiveEncoder,
     AttentionProduct,
+    CellTable,
     Encoder,
     Features,
     FrameProvider,
@@ -33,6 +35,9 @@ from lior.interfaces import (
     is_pairwise,
 )
 from lior.tensors import prefixed, sub
+
+_LARGEST_TABLE = 1 << 23
+"""Most numbers of a table of cells."""
 
 
 class Batch(NamedTuple):
@@ -212,6 +217,7 @@ class Retrieval:
         self.root = metric.root(self.form)
         self.beta = state["log_beta"].exp()
         self.exponent = 0.5 if geometry.resilience_at == "both" else 1.0
+        self._encoder = sub(state, "encoder")
         self._product = sub(state, "product")
         self._medium = sub(state, "rsource")
 
@@ -222,6 +228,21 @@ class Retrieval:
         """
         f = self._lift(z @ self.root.T, query=True)
         return self.scores(Features(f, (f * f).sum(1), None), items).argmax(1)
+
+    def cell_table(self, centres: Tensor) -> CellTable | None:
+        """:meth:`nearest` of ``centres (J, n)`` as a table; ``None`` where it is no sum over tokens.
+
+        The nearest ``k`` has the largest ``2 y·y_k − y_k·y_k``, and ``y`` is a sum over tokens if ``z`` is.
+        """
+        geometry = self.geometry
+        encoder, product = geometry.encoder, geometry.product
+        if not isinstance(encoder, AdditiveEncoder) or not getattr(product, "euclidean", False):
+            return None
+        size = encoder.reach * (geometry.vocab + 1) * len(centres)
+        if geometry.resilience_at != "query" or size > _LARGEST_TABLE:
+            return None
+        y = centres @ self.root.T
+        return CellTable(2 * encoder.rows(self._encoder) @ (y @ self.root).T, -(y * y).sum(1))
 
     def _lift(self, y: Tensor, *, query: bool) -> Tensor:
         return self.geometry.product.lift(self._product, y, query=query)

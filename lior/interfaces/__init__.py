@@ -164,7 +164,8 @@ class AttentionProduct(Plugin, Protocol):
     """Turns the Gram products of a query and a memory item into a cost ``>= 0``.
 
     ``lift`` maps ``y`` to features whose dot products are the Gram products ``(qq, qk, kk)``; often it is the
-    identity.
+    identity. Where it is and the cost grows with the distance of two features, an attribute ``euclidean``
+    that is true lets the nearest cell be found by a table.
     """
 
     learned: ClassVar[tuple[str, ...]]
@@ -248,6 +249,14 @@ class ObservingEncoder(Encoder, Protocol):
 
     def observe(self, state: State, sample: Iterable[tuple[Tensor, Tensor]]) -> State:
         """Take blocks of positions: contexts ``(N, reach)``, and the tokens after them ``(N,)``."""
+
+
+@runtime_checkable
+class AdditiveEncoder(Encoder, Protocol):
+    """An encoder whose coordinates are sums of one vector for each of the last ``reach`` tokens."""
+
+    def rows(self, state: State) -> Tensor:
+        """These vectors, ``(reach, vocab + 1, n)``."""
 
 
 @runtime_checkable
@@ -484,6 +493,55 @@ class AdaptiveMemory(MemoryBackend, Protocol):
             Whether the items are stored as they are read. Without, the stored items stay as they are, and the
             parameters learned are those that :meth:`read` uses.
         """
+
+
+class CellTable(NamedTuple):
+    """Scores of the ``J`` cells of a geometry as sums over the last tokens; the nearest has the largest."""
+
+    scores: Tensor
+    """What each of the last ``L`` tokens adds, the most recent first, float64 ``(L, V + 1, J)``.
+
+    Token id ``V`` stands before the document.
+    """
+    offset: Tensor
+    """``(J,)``"""
+
+
+@runtime_checkable
+class FollowingMemory(MemoryBackend, Protocol):
+    """A memory that follows a text token by token, at less cost than reading each position anew."""
+
+    def cursor(self, cells: CellTable | None) -> Any:
+        """The place behind an empty document, or ``None``; its method ``feed(tokens)`` moves it.
+
+        It depends on the tokens and on ``cells`` alone: the memory may learn between two reads. Its attribute
+        ``finds_cells`` says whether it knows the cells of the geometry.
+        """
+
+    def read_at(self, cursors: Sequence[Any], alphabet: Tensor, cell: Tensor | None) -> Evidence:
+        """What :meth:`read` gives behind each of ``cursors``, bit for bit; on the CPU.
+
+        ``cell (B,)`` is the cell of each, as in a :class:`Query`.
+        """
+
+
+@runtime_checkable
+class CodingMemory(FollowingMemory, AdaptiveMemory, Protocol):
+    """A memory that codes a text while it learns it, in the loop of its compiled functions."""
+
+    def coding(
+        self, cursor: Any, alphabet: Tensor, *, progress: float, rows: int, others: Any, unseen: float
+    ) -> Any:
+        """Learn, as :meth:`partial_fit` with ``write``, a chunk of at most ``rows`` tokens while coding them.
+
+        Returns
+        -------
+        lior.counting.coding.Coding
+            ``others`` are the token ids outside of ``alphabet``, ``unseen`` is the probability of them all.
+        """
+
+    def coded(self, items: Items) -> None:
+        """Note that ``items`` were learned by :meth:`coding`."""
 
 
 @runtime_checkable

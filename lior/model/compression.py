@@ -1,12 +1,13 @@
 """Lossless compression: arithmetic coding with a model that learns the text while it reads.
 
 Encoder and decoder take the same steps, :class:`lior.model.online.Follower`: before each token both know its
-distribution, after it both learn the same. The range coder (G. N. N. Martin, 1979) of ``constriction`` turns
-the distributions into code words with the length of the model's bits, within a small share.
+distribution, after it both learn the same. A range coder (:mod:`lior.counting.coder`) turns distributions
+into code words with the length of the model's bits, within a small share. Where one memory makes the model
+and can code (:class:`~lior.interfaces.CodingMemory`), 64 tokens are one call of a compiled loop.
 
-The results of both must agree to the last bit. So each prediction is computed alone, in arrays of the same
-shapes on both sides, and on one thread, because a sum depends on the number of threads. Sums still depend on
-the type of processor and on the versions of the libraries.
+The results of both must agree to the last bit. So both run the same functions on arrays of the same shapes,
+token by token, and on one thread, because a sum depends on the number of threads. Sums still depend on the
+type of processor and on the versions of the libraries.
 
 A compressed file is a header and the code words. Numbers are little-endian. ::
 
@@ -26,40 +27,34 @@ A compressed file is a header and the code words. Numbers are little-endian. ::
 from __future__ import annotations
 
 import hashlib
-import math
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from types import ModuleType
-from typing import Any
 
 import attrs
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from lior.errors import DataError, MissingPackage, RunError
+from lior.counting.coder import RangeCoder
+from lior.errors import DataError, RunError
 from lior.model.evaluation import ProgressCallback, silent
 from lior.model.language_model import Model
 from lior.model.online import Follower
 
-FORMAT = 1
-"""Version of the layout. A newer one is refused."""
+FORMAT = 2
+"""Version of the layout and of what the code words say. Another one is refused."""
 
 _MAGIC = b"\x89lior"
 _START = struct.Struct("<BI")
 _NUMBERS = struct.Struct("<32sQQ32sI")
-_LIBRARIES = ("lior", "torch", "numpy", "numba", "llvmlite", "constriction")
-_REPORT_EVERY = 256
+_LIBRARIES = ("lior", "torch", "numpy", "numba", "llvmlite")
+_REPORT_EVERY = 2048
+"""Tokens between two reports of the progress."""
 _LARGEST = 2 << 30
 """Most bytes and tokens of an original."""
-_ROUNDED = 2.0**-22
-"""The coder rounds probabilities by less."""
-"""Tokens between two reports of the progress."""
 
 
 @attrs.frozen
@@ -104,10 +99,8 @@ class CompressedFile:
             raise DataError(f"{name}: cut short ({len(data)} bytes)")
         found, checksum = _START.unpack_from(data, len(_MAGIC))
         if found != FORMAT:
-            raise DataError(
-                f"{name}: written in format {found}, and this lior reads format {FORMAT}; "
-                "install a newer lior"
-            )
+            other = "install a newer lior" if found > FORMAT else "decompress it with the lior that made it"
+            raise DataError(f"{name}: written in format {found}, this lior reads format {FORMAT}; {other}")
         body = data[begin:]
         if zlib.crc32(body) != checksum:
             raise DataError(f"{name}: cut short or damaged (its checksum does not match)")
@@ -177,8 +170,8 @@ def compress(
 
     Raises
     ------
-    MissingPackage
-        Without ``constriction``.
+    DataError
+        When there is more of it than a compressed file holds.
     """
     if len(data) > _LARGEST:
         raise DataError(f"{len(data):,} bytes: at most {_LARGEST >> 30} GiB are compressed; split it")
@@ -205,8 +198,6 @@ def decompress(
         When the file was made with another model.
     DataError
         When the result is not the original.
-    MissingPackage
-        Without ``constriction``.
     """
     coder.check(file, name=name)
     elsewhere = "; it was made with another type of CPU or other versions of the libraries: decode it there"
@@ -217,7 +208,7 @@ def decompress(
     try:
         tokens = decode(coder.model, file.words, file.tokens, document=coder.document, progress=progress)
         data = coder.model.tokenizer.decode(tokens.tolist())
-    except (AssertionError, _TooFewWords) as error:  # the first by constriction, where no model gives them
+    except _TooFewWords as error:
         raise wrong from error
     if len(data) != file.size or hashlib.sha256(data).digest() != file.sha256:
         raise wrong
@@ -240,29 +231,15 @@ def encode(
     ----------
     document
         Number of the document.
-
-    Raises
-    ------
-    MissingPackage
-        Without ``constriction``.
     """
-    stream = library().stream
-    out, bits = stream.queue.RangeEncoder(), 0.0
-    with _one_thread():
+    words, given = RangeCoder(), tokens.numpy()
+    with one_thread():
         reader = Follower(model, len(tokens), document=document)
-        for count, token in enumerate(tokens.tolist(), 1):
-            p = reader.predict()
-            column = int(np.searchsorted(reader.known, token))
-            seen = column < len(reader.known) and reader.known[column] == token
-            column = column if seen else len(reader.known)
-            bits -= math.log2(p[column])
-            _put(out, stream, p, column)
-            if not seen:
-                bits += math.log2(len(reader.unknown))
-                _put(out, stream, len(reader.unknown), int(np.searchsorted(reader.unknown, token)))
-            reader.update(token)
-            _report(progress, "compress", count, len(tokens), {"bits_per_token": bits / count})
-    return out.get_compressed().astype("<u4").tobytes(), bits
+        while (count := len(reader.tokens)) < len(tokens):
+            reader.code(words, given)
+            per_token = {"bits_per_token": words.bits / len(reader.tokens)}
+            _report(progress, "compress", count, len(reader.tokens), len(tokens), per_token)
+    return words.finish() if len(tokens) else b"", words.bits
 
 
 def decode(
@@ -270,82 +247,32 @@ def decode(
 ) -> Tensor:
     """The ``count`` tokens (int64) of the code words that :func:`encode` gave; the model is changed.
 
-    The coder goes on without end where there are no more words. So the bits of the tokens are counted, each
-    at the least that the coder took for it, and may not exceed those of the words.
-
-    Raises
-    ------
-    MissingPackage
-        Without ``constriction``.
+    Where there are no more words the coder reads zeros, which an encoder may have left out only once.
     """
-    stream = library().stream
-    source = stream.queue.RangeDecoder(np.frombuffer(words, "<u4").astype(np.uint32))
-    left = 8.0 * len(words) + 64
-    with _one_thread():
+    source = RangeCoder(words)
+    with one_thread():
         reader = Follower(model, count, document=document)
-        for done in range(1, count + 1):
-            p = reader.predict()
-            column = _take(source, stream, p)
-            left += min(math.log2(p[column] + _ROUNDED), 0.0)
-            if column < len(reader.known):
-                token = int(reader.known[column])
-            else:
-                token = int(reader.unknown[_take(source, stream, len(reader.unknown))])
-                left -= max(math.log2(len(reader.unknown)) - 1, 0.0)
-            if left < 0:
+        while (before := len(reader.tokens)) < count:
+            reader.code(source)
+            if source.overdrawn:
                 raise _TooFewWords
-            reader.update(token)
-            _report(progress, "decompress", done, count, {})
+            _report(progress, "decompress", before, len(reader.tokens), count, {})
     return reader.tokens
 
 
-def _put(out: Any, stream: ModuleType, choices: NDArray[np.float64] | int, choice: int) -> None:
-    chances = _chances(stream, choices)
-    if chances is not None:
-        out.encode(choice, chances)
-
-
-def _take(source: Any, stream: ModuleType, choices: NDArray[np.float64] | int) -> int:
-    chances = _chances(stream, choices)
-    return 0 if chances is None else int(source.decode(chances))
-
-
-def _chances(stream: ModuleType, choices: NDArray[np.float64] | int) -> Any:
-    """The coder's form of probabilities, or of a number of equal ones; ``None`` for a single choice."""
-    if isinstance(choices, int):
-        return stream.model.Uniform(choices) if choices > 1 else None
-    return stream.model.Categorical(choices, perfect=False) if len(choices) > 1 else None
-
-
 def _report(
-    progress: ProgressCallback, stage: str, done: int, count: int, metrics: Mapping[str, float]
+    progress: ProgressCallback, stage: str, before: int, done: int, count: int, metrics: Mapping[str, float]
 ) -> None:
-    if done % _REPORT_EVERY == 0 or done == count:
+    if done // _REPORT_EVERY > before // _REPORT_EVERY or done == count:
         progress(stage, done, count, metrics)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """One thread for all that torch computes."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def library() -> ModuleType:
-    """Import ``constriction``, the arithmetic coder.
-
-    Raises
-    ------
-    MissingPackage
-        When it is not installed.
-    """
-    try:
-        return import_module("constriction")
-    except ImportError as error:
-        raise MissingPackage(
-            "the arithmetic coder is in the package constriction, which cannot be imported; "
-            f"install it: pip install 'lior[compress]' ({error})"
-        ) from error

@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.sampling import Sampling
-from lior.interfaces import Text
+from lior.interfaces import Evidence, Text
 from lior.model.language_model import DocumentCoordinates, Model
 
 RECENT = 1000
@@ -26,6 +26,11 @@ _LONGEST = 64
 _STEEPNESS = 12.0
 _COLDEST = 0.05
 """Least share of the temperature that cooling leaves."""
+
+
+_ZERO = torch.zeros(1, dtype=torch.int64)
+_NO_TEXT = Text(_ZERO[:0], _ZERO[:0], _ZERO[:0])
+"""Stands for the text where cursors follow it, and nothing else is read of it."""
 
 
 class Session:
@@ -40,27 +45,30 @@ class Session:
         self.recent: list[int] = []
         """The last tokens of the context, at least :data:`RECENT` if there are as many."""
         self._length, self._coordinates = 0, DocumentCoordinates(model)
+        self._cursors = model.cursors()
+        self._reach = model.reach(self._cursors)
         self.feed(tokens)
 
     def feed(self, tokens: Sequence[int]) -> None:
         """Append ``tokens`` to the context."""
         self._length += len(tokens)
-        self._coordinates.read(torch.tensor([*tokens], dtype=torch.int64, device=self.model.device))
+        if self._coordinates.next is not None:
+            self._coordinates.read(torch.tensor([*tokens], dtype=torch.int64, device=self.model.device))
         self.recent = [*self.recent, *tokens][-max(self.model.context, RECENT) :]
+        for cursor in self._cursors.values():
+            cursor.feed([*tokens])
 
     def _text(self) -> tuple[Text, Tensor]:
-        tail = self.recent[-self.model.context :]
+        tail = self.recent[-self._reach :]
         device = self.model.device
         tokens = torch.tensor([*tail, 0], device=device)  # the last position is only predicted
         depth = torch.arange(self._length - len(tail), self._length + 1, device=device)
         return Text(tokens, depth, torch.zeros_like(depth)), torch.tensor([len(tail)], device=device)
 
-    @torch.no_grad()
     def log_probs(self) -> Tensor:
         """Log-probabilities of the next token, ``(V,)``."""
-        return self.model.log_probs(*self._text(), self._coordinates.next)[0]
+        return self.together([self])[0]
 
-    @torch.no_grad()
     def log_probs_with(self, sampling: Sampling, log_p: Tensor | None = None) -> Tensor:
         """Log-probabilities from which ``sampling`` draws at its temperature, ``(V,)``; they sum to 1.
 
@@ -70,7 +78,7 @@ class Session:
         unsure = uncertainty(log_p, len(self.model.alphabet)) if sampling.recall or sampling.cooling else 0.0
         if sampling.recall:
             share = sampling.recall / (1 + math.exp(-_STEEPNESS * (unsure - sampling.recall_at)))
-            vote = self.model.vote(*self._text(), self._coordinates.next)[0]
+            vote = self.model.vote(*_read([self]))[0]
             log_p = torch.logaddexp(log_p + math.log1p(-share), vote + math.log(share))
         if sampling.loop_penalty:
             log_p = torch.log_softmax(log_p - loop_costs(self.recent, sampling, len(log_p)).to(log_p), 0)
@@ -79,22 +87,29 @@ class Session:
         return log_p
 
     @staticmethod
-    @torch.no_grad()
     def together(sessions: Sequence[Session]) -> Tensor:
         """:meth:`log_probs` of several contexts of one model, ``(B, V)``, in one reading of its memories."""
-        if len(sessions) == 1:
-            return sessions[0].log_probs()[None]
-        parts: list[Text] = []
-        places: list[Tensor] = []
-        before = 0
-        for number, session in enumerate(sessions):
-            text, position = session._text()
-            parts.append(text._replace(document=text.document + number))
-            places.append(position + before)
-            before += len(text.tokens)
-        z = [session._coordinates.next for session in sessions if session._coordinates.next is not None]
-        text = Text(*(torch.cat(column) for column in zip(*parts, strict=True)))
-        return sessions[0].model.log_probs(text, torch.cat(places), torch.cat(z) if z else None)
+        return sessions[0].model.log_probs(*_read(sessions))
+
+
+def _read(sessions: Sequence[Session]) -> tuple[Text, Tensor, Tensor | None, dict[str, Evidence]]:
+    """Text, positions and coordinates of the contexts, and the evidence of memories that follow them."""
+    model, cursors = sessions[0].model, [session._cursors for session in sessions]
+    if not sessions[0]._reach and sessions[0]._coordinates.next is None:
+        places = _ZERO.expand(len(sessions))
+        return _NO_TEXT, places, None, model.follow(cursors, _NO_TEXT, places, None)
+    parts: list[Text] = []
+    at: list[Tensor] = []
+    before = 0
+    for number, session in enumerate(sessions):
+        text, position = session._text()
+        parts.append(text._replace(document=text.document + number))
+        at.append(position + before)
+        before += len(text.tokens)
+    found = [session._coordinates.next for session in sessions if session._coordinates.next is not None]
+    text, positions = Text(*(torch.cat(column) for column in zip(*parts, strict=True))), torch.cat(at)
+    z = torch.cat(found) if found else None
+    return text, positions, z, model.follow(cursors, text, positions, z)
 
 
 def uncertainty(log_p: Tensor, alphabet: int) -> float:
@@ -127,7 +142,6 @@ def loop_costs(recent: Sequence[int], sampling: Sampling, vocab: int) -> Tensor:
     return costs
 
 
-@torch.no_grad()
 def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
     """Draw a token id from ``log_p (V,)``."""
     if sampling.temperature == 0:
@@ -139,7 +153,8 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
         p[sampling.top_k :] = 0
     if sampling.top_p < 1:
         p[1:][p.cumsum(0)[:-1] >= sampling.top_p] = 0  # the likeliest always stays
-    return int(index[torch.multinomial(p, 1, generator=generator)])
+    # What torch.multinomial does for one draw, without its checks: the arrival that comes first.
+    return int(index[(p / torch.empty_like(p).exponential_(1, generator=generator)).argmax()])
 
 
 def proceed(session: Session, sampling: Sampling, *, generator: Generator) -> Iterator[int]:

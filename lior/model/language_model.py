@@ -5,8 +5,8 @@ The parts are plugins; the model connects them. No method builds a graph for aut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import attrs
 import torch
@@ -19,7 +19,9 @@ from lior.geometry.neighbours import cell_centres
 from lior.geometry.retrieval import Geometry, Retrieval
 from lior.interfaces import (
     AdaptiveMemory,
+    CellTable,
     Evidence,
+    FollowingMemory,
     Items,
     MemoryBackend,
     Query,
@@ -51,6 +53,7 @@ class Model:
     """How often the memories hold each token, int64 ``(V,)``."""
     _scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
     _exact_scorer: Retrieval | None = attrs.field(default=None, init=False, repr=False)
+    _table: CellTable | None = attrs.field(default=None, init=False, repr=False)
     _counted: _Known | None = attrs.field(default=None, init=False, repr=False)
     _pending_counts: Tensor = attrs.field(init=False, repr=False)
 
@@ -83,6 +86,24 @@ class Model:
         reach = self.geometry.encoder.reach if self.geometry else 1
         return max(reach, *(m.context for m in self.memories.values()))
 
+    def cursors(self) -> dict[str, Any]:
+        """The beginning of a text for each memory that can follow it, by name."""
+        if self.device.type != "cpu":
+            return {}
+        if self._table is None and self.cells is not None and self._exact_scorer is not None:
+            self._table = self._exact_scorer.cell_table(self.cells.double())
+        memories = {name: m for name, m in self.memories.items() if isinstance(m, FollowingMemory)}
+        found = {name: m.cursor(self._table) for name, m in memories.items()}
+        return {name: cursor for name, cursor in found.items() if cursor is not None}
+
+    def reach(self, cursors: Mapping[str, Any]) -> int:
+        """Number of tokens before a position that must be given where ``cursors`` follow the text."""
+        needed = [m.context for name, m in self.memories.items() if name not in cursors]
+        found = all(cursor.finds_cells for cursor in cursors.values())
+        if self.geometry and (needed or "cells" in self.weights or (self.cells is not None and not found)):
+            needed.append(self.geometry.encoder.reach)
+        return max(needed, default=0)
+
     @property
     def experts(self) -> tuple[str, ...]:
         """Names of the mixer's experts."""
@@ -91,7 +112,7 @@ class Model:
     @torch.no_grad()
     def set_geometry(self, state: State) -> None:
         """Use the geometry ``state`` from now on; coordinates that the memories hold are not recomputed."""
-        self.state = state
+        self.state, self._table = state, None
         self._scorer = self.geometry.scorer(state) if self.geometry else None
         exact = {k: v.double() if v.is_floating_point() else v for k, v in state.items()}
         self._exact_scorer = self.geometry.scorer(exact) if self.geometry else None
@@ -104,6 +125,7 @@ class Model:
         if self.geometry is None or self._scorer is None:
             return
         z = self.geometry.encoder.encode(sub(self.state, "encoder"), contexts)
+        self._table = None
         self.cells = cell_centres(z, self._scorer.root, count, generator=generator)
 
     def reset_mixer(self) -> None:
@@ -262,23 +284,55 @@ class Model:
         return self._exact_scorer.nearest(z.double(), centres)
 
     @torch.no_grad()
-    def log_probs(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
-        """Log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1."""
-        return self._of_all_tokens(lambda inputs: mixer.log_probs(self.weights, inputs), text, positions, z)
+    def cell(self, text: Text, position: Tensor) -> int:
+        """The nearest centre of the geometry at one position ``(1,)``; 0 without a geometry."""
+        found = self._cell(self.coordinates(text, position))
+        return 0 if found is None else int(found)
+
+    def follow(
+        self, cursors: Sequence[Mapping[str, Any]], text: Text, positions: Tensor, z: Tensor | None
+    ) -> dict[str, Evidence]:
+        """The evidence at ``positions (B,)`` of the memories that :meth:`cursors` follow the text in."""
+        names = cursors[0].keys() if len(self.alphabet) else ()
+        if not names:
+            return {}
+        cell = None
+        if self.cells is not None and not all(cursor.finds_cells for cursor in cursors[0].values()):
+            cell = self._cell(self.coordinates(text, positions) if z is None else z)
+        alphabet, memories = self.alphabet, cast("dict[str, FollowingMemory]", self.memories)
+        return {
+            name: memories[name].read_at([each[name] for each in cursors], alphabet, cell) for name in names
+        }
 
     @torch.no_grad()
-    def vote(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
+    def log_probs(
+        self, text: Text, positions: Tensor, z: Tensor | None = None,
+        given: Mapping[str, Evidence] | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1.
+
+        ``given`` is the evidence of memories that were read already.
+        """
+        predict = lambda inputs: mixer.log_probs(self.weights, inputs)  # noqa: E731
+        return self._of_all_tokens(predict, text, positions, z, given)
+
+    @torch.no_grad()
+    def vote(
+        self, text: Text, positions: Tensor, z: Tensor | None = None,
+        given: Mapping[str, Evidence] | None = None,
+    ) -> Tensor:  # fmt: skip
         """Log of the unweighted average of the experts for every token id, ``(B, V)``."""
-        return self._of_all_tokens(mixer.vote, text, positions, z)
+        return self._of_all_tokens(mixer.vote, text, positions, z, given)
 
     def _of_all_tokens(
-        self, predict: Callable[[mixer.Inputs], Tensor], text: Text, positions: Tensor, z: Tensor | None
-    ) -> Tensor:
+        self, predict: Callable[[mixer.Inputs], Tensor], text: Text, positions: Tensor, z: Tensor | None,
+        given: Mapping[str, Evidence] | None,
+    ) -> Tensor:  # fmt: skip
         """``predict`` gives log-probabilities over the alphabet; the other tokens share the escape."""
         _, alphabet, kept, escape = self._known()
         full = escape.expand(len(positions), self.tokenizer.vocab).clone()
         if len(alphabet):
-            full[:, alphabet] = predict(self.inputs(text, positions, alphabet, z=z)) + kept
+            full.index_copy_(1, alphabet, predict(self.inputs(text, positions, alphabet, given, z)) + kept)
         return full
 
     @torch.no_grad()

@@ -77,9 +77,10 @@ def init(
 
 def weights(params: State, inputs: Inputs) -> Tensor:
     """``W`` at each position, ``(B, E)``."""
-    total = inputs.log_p.new_zeros(inputs.log_p.shape[:2])
-    for i, gate in enumerate(inputs.gates):
-        total += params[f"gate{i}"][gate]
+    rows = [params[f"gate{i}"].index_select(0, gate) for i, gate in enumerate(inputs.gates)]
+    total = rows[0] if rows else inputs.log_p.new_zeros(inputs.log_p.shape[:2])
+    for row in rows[1:]:
+        total += row
     if inputs.cells is not None:
         total += inputs.cells @ params["cells"]
     return total if inputs.gates or inputs.cells is not None else total + params["gate0"]
@@ -87,7 +88,9 @@ def weights(params: State, inputs: Inputs) -> Tensor:
 
 def log_probs(params: State, inputs: Inputs) -> Tensor:
     """Log-probabilities over the alphabet, ``(B, A)``."""
-    logits = torch.einsum("be,bea->ba", weights(params, inputs), inputs.log_p)
+    chosen, log_p = weights(params, inputs), inputs.log_p
+    alone = log_p.shape[1] == 1  # a token of a growing text should cost few calls
+    logits = chosen * log_p[:, 0] if alone else torch.einsum("be,bea->ba", chosen, log_p)
     return torch.log_softmax(logits, 1)
 
 

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lior.counting.coder import RangeCoder
+from lior.counting.coding import Coding
 from lior.counting.kneser_ney import unseen_share
 from lior.geometry import adam
-from lior.interfaces import Text
+from lior.interfaces import CodingMemory, Items, Text
 from lior.model import mixer
 from lior.model.language_model import DocumentCoordinates, Model
 
@@ -144,6 +147,7 @@ class Follower:
         self._online, self._model, self._size = Online(model), model, size
         self._number, self._count = document, 0
         self._coordinates = DocumentCoordinates(model)
+        self._memory, self._cursor = _coding_memory(model)
         self._tokens = torch.empty(0, dtype=torch.int64)
         self._make_room(_ROOM)
         self._open()
@@ -164,6 +168,8 @@ class Follower:
     @torch.no_grad()
     def _open(self) -> None:
         """Begin a chunk."""
+        if self._count + self._online.longest >= len(self._tokens) <= self._size:
+            self._make_room(2 * len(self._tokens))
         self._begin = self._stepped = self._count
         self._fitted = dict.fromkeys(self._online.adaptive, self._count)
         self._rows: list[mixer.Inputs] = []
@@ -174,6 +180,71 @@ class Follower:
         """Tokens with probabilities of their own, ascending, ``(A,)``."""
         self.unknown: NDArray[np.int64] = (counts == 0).nonzero()[:, 0].numpy()
         """All other tokens, which are equally likely, ascending, ``(V - A,)``."""
+        self._coding: Coding | None = None
+        rows = min(self._online.longest, self._size - self._count)
+        if self._memory and self._cursor and len(self._alphabet) and rows:
+            self._coding = self._memory.coding(
+                self._cursor, self._alphabet, progress=self._online.progress, rows=rows, others=self.unknown,
+                unseen=self._unseen,
+            )  # fmt: skip
+
+    @torch.no_grad()
+    def code(self, words: RangeCoder, given: NDArray[np.int64] | None = None) -> None:
+        """Read and code tokens up to the end of a window, or one; ``given`` is the document to encode."""
+        if self._coding is None:
+            self._code_one(words, -1 if given is None else int(given[self._count]))
+        else:
+            self._code_window(self._coding, words, given)
+
+    def _code_one(self, words: RangeCoder, token: int) -> None:
+        chances, known = self.predict(), self.known
+        column = int(np.searchsorted(known, token))
+        if column == len(known) or known[column] != token:
+            column = len(known)
+        column = words.choose(chances, column)
+        if column < len(known):
+            token = int(known[column])
+        else:
+            other = int(np.searchsorted(self.unknown, token))
+            token = int(self.unknown[words.choose(np.ones(len(self.unknown)), other)])
+        self.update(token)
+        if self._cursor:
+            self._cursor.feed([token])
+
+    def _cell(self) -> int:
+        """Cell of the geometry of the next position."""
+        text, start = self._text(self._count, self._count + 1)
+        return self._model.cell(text, torch.tensor([start]))
+
+    def _code_window(self, coding: Coding, words: RangeCoder, given: NDArray[np.int64] | None) -> None:
+        begin, first = self._begin, self._count
+        end = min(self._stepped + WINDOW, begin + len(coding.tokens))
+        if given is not None:
+            coding.arrays.given[first - begin : end - begin] = given[first:end]
+        mixing, over = self._model.weights["gate0"][:, 0].numpy(), False
+        # A cell of the geometry depends on the token before.
+        by_one = self._model.cells is not None and not self._cursor.finds_cells
+        for until in range(first + 1, end + 1) if by_one else [end]:
+            if by_one:
+                coding.set_cell(self._cell())
+            over = coding.run(until - begin, mixing, words)
+            done = begin + coding.done
+            self._tokens[begin:done] = torch.from_numpy(coding.tokens[: coding.done])
+            self._count = done
+            if over:
+                break
+        rows = slice(first - begin, self._count - begin)
+        log_p, sure = coding.arrays.log_p[rows, None], coding.arrays.sure[rows]
+        window = mixer.Inputs(torch.from_numpy(log_p), (torch.from_numpy(sure),), None)
+        targets = mixer.columns(self._alphabet, self._tokens[first : self._count])
+        self._online.step(window, targets)
+        self._stepped = self._count
+        if over:
+            text, start = self._text(begin, self._count)
+            assert self._memory
+            self._memory.coded(Items(text, start, None))
+            self._online.close(text, start)
+            self._open()
 
     @torch.no_grad()
     def predict(self) -> NDArray[np.float64]:
@@ -233,6 +304,16 @@ class Follower:
         first = max(lo - self._model.context, 0)
         here = slice(first, hi)
         return Text(self._tokens[here], self._depth[here], self._document[here]), lo - first
+
+
+def _coding_memory(model: Model) -> tuple[CodingMemory | None, Any]:
+    """The memory that can code a text while it learns it, and its cursor, if it alone makes the model."""
+    memories = [memory for memory in model.memories.values() if isinstance(memory, CodingMemory)]
+    alone = len(memories) == len(model.memories) == len(model.experts) == 1
+    if not alone or DocumentCoordinates(model).next is not None:
+        return None, None
+    cursor = next(iter(model.cursors().values()), None)
+    return (memories[0] if cursor else None), cursor
 
 
 def _joined(coordinates: Sequence[Tensor | None]) -> Tensor | None:

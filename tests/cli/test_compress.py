@@ -160,11 +160,3 @@ def test_what_cannot_be_read_or_written(command, original, packed, tmp_path):
     assert "there is no folder" in refused(command, "compress", original, "-o", "no/x", code=2)
     assert "not a regular file" in refused(command, "compress", original, "-o", tmp_path, "--force", code=2)
     assert "no such run directory" in refused(command, "compress", original, "-o", "x", "--run", "nowhere")
-
-
-def test_without_the_package(command, original, monkeypatch):
-    monkeypatch.setitem(sys.modules, "constriction", None)
-    for name in ("compress", "decompress"):  # before a model is read, which takes time
-        args = (name, original, "-o", "x", "--run", "nowhere")
-        assert "pip install 'lior[compress]'" in refused(command, *args)
-    assert names(original) == {"a.txt"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import struct
-import sys
 import zlib
 
 import attrs
@@ -16,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.data import corpus
-from lior.errors import DataError, MissingPackage, RunError, UsageError
+from lior.errors import DataError, RunError, UsageError
 from lior.model import compression, evaluation
 from lior.model.compression import CompressedFile
 from lior.reading.documents import RawDocument
@@ -158,8 +157,9 @@ def test_more_tokens_than_the_code_words_hold_end_early(short):
         CompressedFile.unpack(attrs.evolve(file, size=1 << 32).pack(), name="x")
 
 
-def test_a_newer_format_is_refused(short):
-    assert "format 2, and this lior reads format 1" in refusal(short[:5] + b"\x02" + short[6:])
+def test_another_format_is_refused(short):
+    assert "format 3, this lior reads format 2; install a newer" in refusal(short[:5] + b"\x03" + short[6:])
+    assert "format 1, this lior reads format 2; decompress it" in refusal(short[:5] + b"\x01" + short[6:])
 
 
 def test_another_machine_is_named_as_the_cause(short):
@@ -181,10 +181,3 @@ def test_another_model_is_refused(short, finished, tmp_path):
 def test_a_recipe_with_a_geometry_is_refused():
     with pytest.raises(UsageError, match="train a run and give it with --run"):
         recipe_coder("default")
-
-
-def test_without_the_package_one_line_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "constriction", None)
-    with pytest.raises(MissingPackage, match=r"pip install 'lior\[compress\]'") as caught:
-        compression.compress(SHORT, fresh())
-    assert "\n" not in str(caught.value)

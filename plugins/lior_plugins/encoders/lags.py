@@ -46,6 +46,10 @@ class Lags:
         """Coordinates ``(B, n)`` of contexts ``(B, lags)``, in the table's dtype."""
         return lookup(state["table"], contexts, self.reach)
 
+    def rows(self, state: State) -> Tensor:
+        """The vectors that a coordinate is the sum of, ``(lags, vocab + 1, n)``."""
+        return state["table"].view(self.lags, -1, self.n)
+
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
         """Derivatives of ``sum(dz * encode(contexts))`` to the table."""
         return {"table": scatter(contexts, dz, self._vocab(state) + 1).reshape(-1, self.n)}

@@ -20,13 +20,15 @@ from torch import Tensor
 
 from lior.config.options import option
 from lior.counting import addresses, compiled, layout, locations, tracing
+from lior.counting.coding import SURE_BINS, Coding
+from lior.counting.cursor import NO_CELLS, Cells, Cursor
 from lior.counting.engine import AHEAD, FROZEN, Engine, Prediction, Schedule, WeightSets
 from lior.counting.fields import REACH
 from lior.counting.journal import Journal, StoredSpan, spans
-from lior.counting.layout import TRAIL, WIDEST, Plan, Weights
+from lior.counting.layout import TRAIL, WIDEST, Ints, Plan, Weights
 from lior.counting.locations import Packed
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
+from lior.interfaces import CellTable, Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import check
 from lior_plugins.batched.engine import BatchedEngine, fits
 from lior_plugins.memories.sdm_options import JOINTS, ORDERS, PATTERNS, SNAPSHOT, check_options, weights_in
@@ -124,7 +126,7 @@ class Sdm:
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
         """Confidence of the mixture × the weight set that serves."""
-        return (2 * _SURE_BINS,)
+        return (2 * SURE_BINS,)
 
     # --- the two engines ---
 
@@ -230,6 +232,46 @@ class Sdm:
         )  # fmt: skip
         return _evidence([found], alphabet)
 
+    def cursor(self, cells: CellTable | None) -> Cursor | None:
+        """The beginning of a text, to be followed token by token; ``None`` where it is computed in torch."""
+        if isinstance(self._engine, BatchedEngine):
+            return None
+        table = cells and Cells(*(part.double().numpy() for part in cells))
+        return self._engine.cursor(table or NO_CELLS, self.cells)
+
+    def read_at(self, cursors: Sequence[Cursor], alphabet: Tensor, cell: Tensor | None) -> Evidence:
+        """What :meth:`read` gives behind each of ``cursors``; ``cell (B,)`` as in a query."""
+        self._widen(alphabet)
+        sets = self._weight_sets(self._read_mode())
+        found = self._streaming.read_at(cursors, alphabet.numpy(), sets, ahead=AHEAD, cell=self._cells(cell))
+        return _evidence([found], alphabet)
+
+    def coding(
+        self, cursor: Cursor, alphabet: Tensor, *, progress: float, rows: int, others: Ints, unseen: float
+    ) -> Coding:
+        """As :meth:`partial_fit` with ``write``, of a chunk of at most ``rows`` tokens that it codes.
+
+        ``others`` are the tokens outside of the alphabet, ``unseen`` the probability of them all. The chunk
+        ends with :meth:`coded`.
+        """
+        self._widen(alphabet)
+        sets, rates = self._weight_sets("online"), self._schedule("online").at(progress)
+        return self._streaming.coding(
+            cursor, alphabet.numpy(), sets, (rates, rates), rows=rows, others=others, unseen=unseen
+        )
+
+    def coded(self, items: Items) -> None:
+        """Note that ``items`` were learned by :meth:`coding`."""
+        for span in spans(items, REACH):
+            self._journal.add(span)
+        self._streaming.advance(len(items.text.tokens) - items.start)
+
+    @property
+    def _streaming(self) -> Engine:
+        if isinstance(self._engine, BatchedEngine):
+            raise UsageError("path = batched: a text is not followed token by token")
+        return self._engine
+
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
         """The places that wrote the counters in favour of the token; see :mod:`lior.counting.tracing`."""
         self._widen(alphabet)
@@ -295,8 +337,9 @@ class Sdm:
         return None if cell is None else cell.cpu().numpy() % self.cells
 
     def _widen(self, alphabet: Tensor) -> None:
-        vocab = min(int(alphabet.max()) + 1, WIDEST) if len(alphabet) else 0
-        self._learned = {mode: layout.widen(learned, vocab) for mode, learned in self._learned.items()}
+        vocab = min(int(alphabet[-1]) + 1, WIDEST) if len(alphabet) else 0
+        if any(len(learned.bias) < vocab for learned in self._learned.values()):
+            self._learned = {mode: layout.widen(learned, vocab) for mode, learned in self._learned.items()}
 
     def _schedule(self, mode: str) -> Schedule:
         if mode == "online":
@@ -335,17 +378,19 @@ class Sdm:
 
 _MODES = ("online", "static", "unseen")
 """Modes with weights of their own: writing, reading a fixed memory, reading after unseen contexts."""
-_SURE_BINS = 8
 _VOCAB = 256
 """Tokens that the learned tables hold at first."""
 
 
 def _evidence(found: Sequence[Prediction], alphabet: Tensor) -> Evidence:
-    rows = np.concatenate([np.empty((0, len(alphabet)), np.float32), *(each.p for each in found)])
-    weight_set = np.concatenate([np.empty(0, np.int64), *(each.weight_set for each in found)])
+    if len(found) == 1:
+        rows, weight_set = found[0]
+    else:
+        rows = np.concatenate([np.empty((0, len(alphabet)), np.float32), *(each.p for each in found)])
+        weight_set = np.concatenate([np.empty(0, np.int64), *(each.weight_set for each in found)])
     log_p = torch.from_numpy(rows).log_()
     top = log_p.amax(1).exp() if rows.shape[1] else torch.zeros(len(rows))
-    sure = (top * _SURE_BINS).long().clamp(max=_SURE_BINS - 1) + _SURE_BINS * torch.from_numpy(weight_set)
+    sure = (top * SURE_BINS).long().clamp(max=SURE_BINS - 1) + SURE_BINS * torch.from_numpy(weight_set)
     device = alphabet.device
     return Evidence(log_p[:, None].to(device), (sure.to(device),))
 

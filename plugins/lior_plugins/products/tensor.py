@@ -18,6 +18,7 @@ class TensorProduct(IdentityLift):
     """The metric distance ``√(g(v, v) + ε)`` of ``v = z_q − z_k``; see :mod:`lior.geometry.gram`."""
 
     api_version: ClassVar[int] = 1
+    euclidean: ClassVar[bool] = True
 
     eps: float = option(1e-2, help="added to the squared distance", low=1e-12)
 

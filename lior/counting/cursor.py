@@ -1,0 +1,165 @@
+"""A place in a text that moves forward, with what its addresses depend on carried along.
+
+A token costs one step of the fields and one hash for each pattern, however long the text is; the addresses
+are those that :func:`lior.counting.engine.prepare` finds for the same position of the whole text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lior.counting import addresses, fields
+from lior.counting.addresses import Program
+from lior.counting.compiled import entry, inner
+from lior.counting.fields import FIELDS, REACH, Carried
+from lior.counting.layout import TRAIL, Block, Ints
+
+_CAPACITY = 4096
+"""Tokens that are held; when they are full, the last :data:`_KEPT` begin anew."""
+_KEPT = REACH + TRAIL
+
+
+class Cells(NamedTuple):
+    """The nearest of ``J`` cells, as the largest sum over the last ``L`` tokens."""
+
+    scores: NDArray[np.float64]
+    """What each token adds, ``(L, V + 1, J)``; the last token id stands before the document."""
+    offset: NDArray[np.float64]
+    """``(J,)``"""
+
+
+NO_CELLS = Cells(np.zeros((0, 1, 1)), np.zeros(1))
+
+
+class Route(NamedTuple):
+    """A text and the position in it that comes next, as compiled functions see them."""
+
+    program: Program
+    base: int
+    """The pattern whose addresses are trailed."""
+    cells: Cells
+    shared: int
+    """Cells that the memory tells apart; a geometry with more shares them."""
+    tokens: Ints
+    depth: Ints
+    along: Carried
+    hashes: Ints
+    near: NDArray[np.float64]
+    based: Ints
+    """Address of the base pattern at each position, -1 where it was not looked for."""
+    used: Ints
+    """How many tokens there are, and how many positions the fields came to, ``(2,)``."""
+
+
+@inner
+def locate(route, block, row):
+    """Write addresses and fields of the next position to a row of ``block``."""
+    tokens, depth, t = route.tokens, route.depth, route.used[0]
+    if route.used[1] == t:
+        fields.step(tokens, depth, t, route.along)
+        route.used[1] += 1
+    here = block.fields[row]
+    fields.describe(tokens, depth, t, route.along, here)
+    addresses.hash_at(route.program, tokens, depth, t, here, route.hashes, block.where[row])
+    route.based[t] = block.where[row, route.base]
+    for k in range(2):
+        block.before[row, k] = tokens[t - 1 - k] + 1 if min(depth[t], t) > k else 0
+    reach = min(depth[t], t)
+    if len(route.cells.scores):
+        block.cell[row] = _nearest(route, t, reach) % route.shared
+    for k in range(TRAIL):
+        back = TRAIL - k
+        block.trail[row, k] = route.based[t - back] if back <= reach else -1
+
+
+@inner
+def _nearest(route, t, reach):
+    """The cell of the geometry at position ``t``, which ``reach`` tokens of the document precede."""
+    scores, total = route.cells.scores, route.near
+    total[:] = route.cells.offset
+    for lag in range(len(scores)):
+        token = route.tokens[t - 1 - lag] if lag < reach else scores.shape[1] - 1
+        for j in range(len(total)):
+            total[j] += scores[lag, token, j]
+    best = 0
+    for j in range(1, len(total)):
+        if total[j] > total[best]:
+            best = j
+    return best
+
+
+@inner
+def go_on(route, token):
+    """Append a token."""
+    route.tokens[route.used[0]] = token
+    route.used[0] += 1
+
+
+@entry
+def _feed(route, tokens, block):
+    """Append ``tokens``; the first row of ``block`` becomes the position after them."""
+    if len(tokens) == 0:
+        locate(route, block, 0)
+    for token in tokens:
+        go_on(route, token)
+        locate(route, block, 0)
+
+
+class Cursor:
+    """The place behind the last token of a document that grows."""
+
+    def __init__(self, patterns: tuple[str, ...], base: int, cells: Cells, shared: int) -> None:
+        self._fixed = addresses.compile_patterns(patterns), base, cells, shared
+        self.finds_cells = bool(len(cells.scores))
+        """Whether it knows the cells of the geometry; else they are given where it is read."""
+        self.block = blank(1, len(patterns))
+        """Addresses and fields of the place, one row."""
+        self._begin(np.zeros(0, np.int64), 0)
+
+    def _begin(self, tokens: Ints, depth: int) -> None:
+        """Start anew from the last tokens, of which the first stands at place ``depth``."""
+        # No further than from the first token on; what lies before it has no influence.
+        none = np.full(_CAPACITY, -1, np.int64)
+        self.route = Route(
+            *self._fixed, np.zeros(_CAPACITY, np.int64), depth + np.arange(_CAPACITY),
+            fields.carried(_CAPACITY), np.zeros(self.block.where.shape[1], np.int64),
+            np.zeros(len(self._fixed[2].offset)), none, np.zeros(2, np.int64),
+        )  # fmt: skip
+        _feed(self.route, tokens[:0], self.block)
+        if len(tokens):
+            _feed(self.route, tokens, self.block)
+
+    def feed(self, tokens: Sequence[int] | Ints) -> None:
+        """Append ``tokens`` to the document."""
+        fresh = np.asarray(tokens, np.int64)
+        if len(fresh) and self.make_room(len(fresh)):
+            _feed(self.route, fresh, self.block)
+        elif len(fresh):
+            used = int(self.route.used[0])
+            text = np.concatenate([self.route.tokens[:used], fresh])
+            kept = text[-_KEPT:]
+            self._begin(kept, int(self.route.depth[0]) + len(text) - len(kept))
+
+    def make_room(self, count: int) -> bool:
+        """Let the route have space for ``count`` more tokens, if that is possible."""
+        used = int(self.route.used[0])
+        if used + count < _CAPACITY:
+            return True
+        if count >= _CAPACITY - _KEPT:
+            return False
+        first = max(used - _KEPT, 0)
+        self._begin(self.route.tokens[first:used].copy(), int(self.route.depth[first]))
+        return True
+
+
+def blank(rows: int, patterns: int) -> Block:
+    """A block of so many positions, to be filled by :func:`locate`; the tokens are -1."""
+    ints = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
+    return Block(
+        where=ints(rows, patterns), fields=ints(rows, len(FIELDS)), before=ints(rows, 2), cell=ints(rows),
+        trail=ints(rows, TRAIL), tokens=np.full(rows, -1, np.int64), time=ints(rows),
+    )  # fmt: skip
