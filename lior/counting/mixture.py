@@ -23,11 +23,11 @@ from lior.counting import estimation, layout
 from lior.counting.compiled import inner
 from lior.counting.elementary import exp, log
 from lior.counting.fields import COLUMN, LENGTH, mix
-from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, age, find, run
+from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, TOKEN_BITS, age, find, run
 
 # isort: off
 from lior.counting.layout import (
-    AGE_BINS, AGE_COUNTS, COUNTERS, DISTINCT, GATE_CELL, GATE_LAYOUT, GATE_LONGEST,
+    AGE_BINS, AGE_COUNTS, COUNTERS, DISTINCT, GATE_CELL, GATE_EXPECTED, GATE_LAYOUT, GATE_LONGEST,
     GATE_PAIR, GATE_POSITION, GATE_PREVIOUS, GATE_WORDS, GATES, LONGEST, LONGEST_BINS, MOST, NOVEL,
     OCCURRENCES, PATTERNS, PLACE, REST_BINS, SQUARE_FLOOR, SQUARE_RATE, SQUARED, STATES, TIMES,
     TINY, TOTAL,
@@ -102,8 +102,25 @@ def look_up(memory, where, buffers, w):
 
 
 @inner
-def gate_rows(plan, block, t, buffers, w):
+def _expected(store, p, column):
+    """The token counted most in slot ``p``, plus 1; of equals the last one, then the least; 0 for none."""
+    best, most = int64(0), int64(-1)
+    if p >= 0:
+        begin, end = run(store, p)
+        for j in range(begin, end):
+            token = int64(store.counters[j].token)
+            if column[token] >= 0:
+                last = 1 if j == begin else 0
+                value = ((int64(store.counters[j].count) * 2 + last) << TOKEN_BITS) - token
+                if value > most or best == 0:
+                    best, most = token + 1, value
+    return best
+
+
+@inner
+def gate_rows(memory, block, t, column_of, buffers, w):
     """Rows of the gates and of secondary estimation for position ``t`` of a block."""
+    plan = memory.plan
     longest = buffers.tally[w, LONGEST]
     n, u = buffers.totals[longest, OCCURRENCES], buffers.totals[longest, DISTINCT]
     sure = (0 if n <= 1 else 1 if n <= 4 else 2) if u <= 1 else 3 if u <= 2 else 4 if u <= 5 else 5
@@ -113,6 +130,7 @@ def gate_rows(plan, block, t, buffers, w):
     start = 1 if column == 0 else 0
     previous = (block.before[t, 0] - 1) & _PREVIOUS_MASK
     pair = mix(mix(int64(3), block.before[t, 0]), block.before[t, 1])
+    expected = _expected(memory.store, buffers.slot[w, longest], column_of)
     for g in range(len(plan.gate_kind)):
         kind = plan.gate_kind[g]
         value = int64(0)
@@ -134,8 +152,10 @@ def gate_rows(plan, block, t, buffers, w):
             value = (pair >> 20) & _PAIR_MASK
         elif kind == GATE_CELL:
             value = block.cell[t]
+        elif kind == GATE_EXPECTED:
+            value = expected & _PREVIOUS_MASK
         buffers.gate[w, g] = plan.gate_begin[g] + value
-    estimation.rows(block, t, place, buffers, w)
+    estimation.rows(expected, block.before[t, 0], buffers, w)
 
 
 @inner
@@ -328,7 +348,6 @@ def table_steps(store, learned, rates, time, buffers, w):
     for s in range(alphabet):
         error[s] = -error[s]
     error[target] += float32(1)
-    estimation.step(learned, float32(rates.secondary), buffers, w)
     rate = float32(rates.table)
     for r in range(buffers.tally[w, COUNTERS]):
         i, e = buffers.pattern[w, r], error[buffers.column[w, r]]

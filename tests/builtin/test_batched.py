@@ -25,7 +25,7 @@ from lior_plugins.batched.engine import BatchedEngine, fits
 from lior_plugins.memories.sdm import Sdm
 
 PATTERNS = ("", "1", "1-2", "1-3", "1-4", "word", "2-3", "word-1 word", "above 1")
-GATES = ("longest", "previous", "words", "position", "layout", "pair", "cell")
+GATES = ("longest", "previous", "words", "position", "layout", "pair", "cell", "expected")
 JOINT = ((1, 2, 3, 4, 5, 6), (8, 5, 7, 2, 0, 1))
 
 
@@ -39,7 +39,7 @@ def plan_of(nested=5, patterns=PATTERNS, joint=JOINT, gates=GATES, recent=0.3, s
 PLAN = plan_of()
 ALPHABET = np.array(sorted({*b"abc. \nQ"}))
 LETTERS = b"abc. Qab abcab\n"
-RATES = Rates(weight=0.003, token=0.003, table=0.01, logit=0.02, bias=0.005, secondary=0.005)
+RATES = Rates(weight=0.003, token=0.003, table=0.01, logit=0.02, bias=0.005, secondary=0.2)
 CPU = torch.device("cpu")
 DEVICES = [
     "cpu",
