@@ -66,9 +66,10 @@ def inner(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Compile a function that only compiled functions call.
 
     It gets no wrappers for Python and C, which take a third of the time of compiling: called from Python it
-    crashes, so tests call its ``py_func``.
+    crashes, so tests call its ``py_func``. It counts no references to arrays, which would be atomic steps in
+    every loop that takes one from a named tuple, and so it cannot make arrays.
     """
-    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
     return njit(**options) if function is None else njit(**options)(function)
 
 

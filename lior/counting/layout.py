@@ -241,6 +241,7 @@ class Buffers(NamedTuple):
 
     gradient: Floats  # gradient of each pattern's weight, (W, S)
     sums: Floats  # sums of gradients, of their squares, and their number, (3, S)
+    confidence_sums: Floats  # the same for the weights by confidence, (S, 3, CONFIDENCES)
 
 
 PATTERNS, COUNTERS, LONGEST, PLACE = range(4)
@@ -344,4 +345,5 @@ def buffers(plan: Plan, window: int, alphabet: int) -> Buffers:
         longest=ints(a), dense=floats(2 * s + 2, a), log_p=floats(window, s, a), logits=floats(a),
         first=floats(window, a), bin=small(window, a), share=floats(window, a), final=floats(window, a),
         gradient=floats(window, s), sums=floats(3, s),
+        confidence_sums=floats(s, 3, CONFIDENCES),
     )  # fmt: skip

@@ -109,7 +109,11 @@ def _unigram(store, where, alphabet, out):
             s = alphabet.column[store.counters[j].token]
             if s >= 0:
                 out[s] += store.counters[j].count
-    out /= out.sum()
+    total = 0.0
+    for s in range(len(out)):
+        total += out[s]
+    for s in range(len(out)):
+        out[s] /= total
 
 
 @inner
@@ -163,7 +167,10 @@ def _learn(memory, learner, block, begin, end, buffers):
             buffers.gradient[w, :] = 0
             buffers.tally[w, PATTERNS] = 0
     for weight_set in range(2):
-        if _learns(learner.rates[weight_set]) and (buffers.weight_set[:window] == weight_set).any():
+        used = False
+        for w in range(window):
+            used = used or buffers.weight_set[w] == weight_set
+        if used and _learns(learner.rates[weight_set]):
             _weight_steps(
                 learner.sets[weight_set], learner.rates[weight_set].weight, buffers, weight_set, window
             )
@@ -197,8 +204,8 @@ def _weight_steps(learned, rate, buffers, weight_set, window):
 @inner
 def _confidence_steps(learned, rate, buffers, weight_set, window):
     """Update the weights that are selected by each pattern's confidence."""
-    patterns, confidences = learned.confidence_weight.shape
-    sums = np.zeros((patterns, 3, confidences), np.float32)
+    patterns, sums = len(learned.confidence_weight), buffers.confidence_sums
+    sums[:, :, :] = 0
     for w in range(window):
         for a in range(buffers.tally[w, PATTERNS] if buffers.weight_set[w] == weight_set else 0):
             i = buffers.present[w, a]
