@@ -40,6 +40,8 @@ class Chunk(NamedTuple):
     alphabet: Alphabet
     others: Ints
     """All tokens outside of the alphabet, which are equally likely, ascending."""
+    even: NDArray[np.float64]
+    """Their chances among themselves."""
     unseen: float
     """Probability of all of these together."""
     unigram: NDArray[np.float64]
@@ -83,7 +85,7 @@ def _code(chunk, t, size, words):
     if choice < len(tokens):
         return tokens[choice]
     which = 0 if decodes else np.searchsorted(others, chunk.given[t])
-    return others[coder.choose(words, np.ones(len(others)), len(others), which)]
+    return others[coder.choose(words, chunk.even, len(others), which)]
 
 
 @inner
@@ -140,7 +142,7 @@ class Coding:
         block.time[:] = engine.clock + np.arange(rows)
         self.arrays = Chunk(
             block, np.zeros(rows, np.int64), np.zeros((rows, size), np.float32), np.zeros(rows, np.int64),
-            engine.columns(alphabet), others, unseen, np.zeros(size if size > DENSE else 0),
+            engine.columns(alphabet), others, np.ones(len(others)), unseen, np.zeros(size if size > DENSE else 0),
             np.zeros(size + 1),
         )  # fmt: skip
         self.done = 0

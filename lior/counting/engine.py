@@ -48,7 +48,7 @@ class Schedule:
     logit: tuple[float, ...] | None = None
     """None leaves the counters' logits alone: they serve every use of the memory."""
     bias: float = 2e-3
-    secondary: float = 2e-3
+    secondary: float = 1.0
 
     def at(self, progress: float) -> Rates:
         """The learning rates when a share ``progress`` of the run is over."""

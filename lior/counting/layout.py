@@ -49,14 +49,26 @@ GATES = {
     "pair": 1024,
     "cell": 0,
     "always": 1,
+    "expected": 256,
 }
 """Gate -> number of its values; ``longest`` has six for each nested order, ``cell`` one for each cell."""
-GATE_LONGEST, GATE_PREVIOUS, GATE_WORDS, GATE_POSITION, GATE_LAYOUT, GATE_PAIR, GATE_CELL, _ = range(8)
+(
+    GATE_LONGEST,
+    GATE_PREVIOUS,
+    GATE_WORDS,
+    GATE_POSITION,
+    GATE_LAYOUT,
+    GATE_PAIR,
+    GATE_CELL,
+    _,
+    GATE_EXPECTED,
+) = range(9)
 """Numbers of the gates, in the order of :data:`GATES`."""
 
-SECONDARY = (256, 4096, 64)
-"""Contexts of the three secondary estimations: previous token, the last two, place in word and line."""
-ESTIMATION_BINS = 24
+ESTIMATION_ROWS, ESTIMATION_BINS = 128, 6
+"""Values of each context of secondary estimation, and of the token, modulo this; bins of the probability."""
+NATS_A_BIN = 2.0
+"""Width of a bin of secondary estimation; all that is less likely is in the last."""
 
 # --- constants of the formulas ---
 
@@ -66,6 +78,8 @@ TINY = 1e-9
 """Added to probabilities, so that logarithms are finite."""
 SQUARE_RATE, SQUARE_FLOOR = 0.005, 0.02
 """Rate of the running mean squares of the weights' gradients, and the number added to their roots."""
+CURVATURE_FIRST, CURVATURE_MOST = 10.0, 500.0
+"""Curvature that a correction of secondary estimation begins with, and the most that its steps count."""
 NOVEL = 4
 """Where the discounts of novel occurrences begin in :attr:`Plan.discounts`."""
 TRAIL = 64
@@ -132,7 +146,10 @@ class Weights(NamedTuple):
     bias: Floats
     """Logit of each token, ``(V,)``."""
     secondary: Floats
-    """Secondary estimation (SSE/APM): correction of a logit by context and probability, ``(rows, bins)``."""
+    """Secondary estimation (SSE/APM): correction of a logit by context, token and bin of its probability,
+    ``(2 * ESTIMATION_ROWS, ESTIMATION_ROWS, ESTIMATION_BINS)``."""
+    secondary_curvature: Floats
+    """Sum of ``p (1 - p)`` over all that moved each correction."""
 
 
 class Rates(NamedTuple):
@@ -144,6 +161,7 @@ class Rates(NamedTuple):
     logit: float
     bias: float
     secondary: float
+    """Share of Newton's step that a correction makes."""
 
 
 class Learner(NamedTuple):
@@ -203,7 +221,7 @@ class Buffers(NamedTuple):
     taken: Floats  # sums of the discounts of each location, of all and of novel occurrences, (S, 2)
     confidence: Ints  # confidence of each pattern's location, (W, S)
     gate: Ints  # row of each gate in the table of gate weights, (W, G)
-    estimate: Ints  # rows of the three secondary estimations, (W, 3)
+    estimate: Ints  # rows of the two contexts of secondary estimation, (W, 2)
     weight_set: Ints  # which of the two weight sets is used, (W,)
 
     counter: Ints  # each counter that was read, by its place in the store, (W, R)
@@ -241,6 +259,9 @@ OCCURRENCES, DISTINCT, NOVELS = range(3)
 """Of :attr:`Buffers.totals`."""
 TOTAL, SQUARED, TIMES = range(3)
 """Of :attr:`Buffers.sums`."""
+
+
+_CORRECTIONS = 2 * ESTIMATION_ROWS, ESTIMATION_ROWS, ESTIMATION_BINS
 
 
 def pad(size: int) -> int:
@@ -301,7 +322,8 @@ def fresh(plan: Plan, vocab: int) -> Weights:
         age_logit=np.zeros((patterns, AGE_BINS * AGE_COUNTS), np.float32),
         joint_logit=np.zeros((len(plan.joint), 4**JOINT), np.float32),
         bias=np.zeros(vocab, np.float32),
-        secondary=np.zeros((sum(SECONDARY), ESTIMATION_BINS), np.float32),
+        secondary=np.zeros(_CORRECTIONS, np.float32),
+        secondary_curvature=np.zeros(_CORRECTIONS, np.float32),
     )
 
 
@@ -327,7 +349,7 @@ def buffers(plan: Plan, window: int, alphabet: int) -> Buffers:
     return Buffers(
         size=ints(window), tokens=ints(window, a), target=ints(window), columns=small(2, vocab),
         slot=ints(window, s), present=ints(window, s), tally=ints(window, 4), totals=ints(s + 3, 3),
-        taken=floats(s, 2), confidence=ints(window, s), gate=ints(window, g), estimate=ints(window, 3),
+        taken=floats(s, 2), confidence=ints(window, s), gate=ints(window, g), estimate=ints(window, 2),
         weight_set=ints(window),
         counter=ints(window, records), column=small(window, records), pattern=small(window, records),
         state=small(window, records), age=small(window, records), begin=ints(s + 1), at=ints(known),

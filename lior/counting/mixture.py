@@ -23,11 +23,11 @@ from lior.counting import estimation, layout
 from lior.counting.compiled import inner
 from lior.counting.elementary import exp, log
 from lior.counting.fields import COLUMN, LENGTH, mix
-from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, find, gather, pooled
+from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, TOKEN_BITS, find, gather, pooled
 
 # isort: off
 from lior.counting.layout import (
-    AGE_BINS, AGE_COUNTS, COUNTERS, DISTINCT, GATE_CELL, GATE_LAYOUT, GATE_LONGEST,
+    AGE_BINS, AGE_COUNTS, COUNTERS, DISTINCT, GATE_CELL, GATE_EXPECTED, GATE_LAYOUT, GATE_LONGEST,
     GATE_PAIR, GATE_POSITION, GATE_PREVIOUS, GATE_WORDS, GATES, LONGEST, LONGEST_BINS, MOST, NOVEL, NOVELS,
     OCCURRENCES, PATTERNS, PLACE, REST_BINS, SQUARE_FLOOR, SQUARE_RATE, SQUARED, STATES, TIMES,
     TINY, TOTAL,
@@ -115,7 +115,27 @@ def look_up(memory, where, time, buffers, w):
 
 
 @inner
-def gate_rows(plan, block, t, buffers, w):
+def _expected(buffers, w, column):
+    """The token counted most in the longest nested context, plus 1; 0 for none.
+
+    Of equals it is the one that came last, then the least.
+    """
+    best, most = int64(0), int64(-1)
+    for a in range(buffers.tally[w, PATTERNS]):
+        if buffers.present[w, a] != buffers.tally[w, LONGEST]:
+            continue
+        for r in range(buffers.begin[a], buffers.begin[a + 1]):
+            token = int64(buffers.token[r])
+            if column[token] >= 0:
+                last = 1 if r == buffers.begin[a] else 0
+                value = ((int64(buffers.count[r]) * 2 + last) << TOKEN_BITS) - token
+                if value > most or best == 0:
+                    best, most = token + 1, value
+    return best
+
+
+@inner
+def gate_rows(plan, block, t, column_of, buffers, w):
     """Rows of the gates and of secondary estimation for position ``t`` of a block."""
     longest = buffers.tally[w, LONGEST]
     n, u = buffers.totals[longest, OCCURRENCES], buffers.totals[longest, DISTINCT]
@@ -126,6 +146,7 @@ def gate_rows(plan, block, t, buffers, w):
     start = 1 if column == 0 else 0
     previous = (block.before[t, 0] - 1) & _PREVIOUS_MASK
     pair = mix(mix(int64(3), block.before[t, 0]), block.before[t, 1])
+    expected = _expected(buffers, w, column_of)
     for g in range(len(plan.gate_kind)):
         kind = plan.gate_kind[g]
         value = int64(0)
@@ -147,8 +168,10 @@ def gate_rows(plan, block, t, buffers, w):
             value = (pair >> 20) & _PAIR_MASK
         elif kind == GATE_CELL:
             value = block.cell[t]
+        elif kind == GATE_EXPECTED:
+            value = expected & _PREVIOUS_MASK
         buffers.gate[w, g] = plan.gate_begin[g] + value
-    estimation.rows(block, t, place, buffers, w)
+    estimation.rows(expected, block.before[t, 0], buffers, w)
 
 
 @inner(fastmath=True)
@@ -324,7 +347,6 @@ def table_steps(store, learned, rates, time, buffers, w):
     for s in range(alphabet):
         error[s] = -error[s]
     error[target] += float32(1)
-    estimation.step(learned, float32(rates.secondary), buffers, w)
     rate = float32(rates.table)
     for r in range(buffers.tally[w, COUNTERS]):
         i, e = buffers.pattern[w, r], error[buffers.column[w, r]]

@@ -94,7 +94,7 @@ def read(memory, sets, block, t, alphabet, buffers, w):
         weight_set = 1
     buffers.weight_set[w] = weight_set
     learned = sets[weight_set]
-    mixture.gate_rows(plan, block, t, buffers, w)
+    mixture.gate_rows(plan, block, t, alphabet.column, buffers, w)
     _columns(alphabet, buffers, w, len(learned.bias), block.tokens[t])
     dense = len(alphabet.tokens) <= DENSE
     mixture.experts(plan, alphabet.column if dense else buffers.columns[_OR_OTHERS], buffers, w)
@@ -157,9 +157,13 @@ def _learn(memory, learner, block, begin, end, buffers):
     """Update both weight sets by the gradients of positions ``begin .. end - 1``."""
     window = end - begin
     for w in range(window):
+        if buffers.target[w] >= 0 and _learns(learner.rates[buffers.weight_set[w]]):
+            estimation.bend(learner.sets[buffers.weight_set[w]], buffers, w)
+    for w in range(window):
         weight_set = buffers.weight_set[w]
         rates = learner.rates[weight_set]
         if buffers.target[w] >= 0 and _learns(rates):
+            estimation.step(learner.sets[weight_set], float32(rates.secondary), buffers, w)
             mixture.table_steps(
                 memory.store, learner.sets[weight_set], rates, block.time[begin + w], buffers, w
             )

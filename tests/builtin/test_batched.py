@@ -25,7 +25,7 @@ from lior_plugins.batched.engine import BatchedEngine, fits
 from lior_plugins.memories.sdm import Sdm
 
 PATTERNS = ("", "1", "1-2", "1-3", "1-4", "word", "2-3", "word-1 word", "above 1")
-GATES = ("longest", "previous", "words", "position", "layout", "pair", "cell")
+GATES = ("longest", "previous", "words", "position", "layout", "pair", "cell", "expected")
 JOINT = ((1, 2, 3, 4, 5, 6), (8, 5, 7, 2, 0, 1))
 
 
@@ -39,7 +39,7 @@ def plan_of(nested=5, patterns=PATTERNS, joint=JOINT, gates=GATES, recent=0.3, s
 PLAN = plan_of()
 ALPHABET = np.array(sorted({*b"abc. \nQ"}))
 LETTERS = b"abc. Qab abcab\n"
-RATES = Rates(weight=0.003, token=0.003, table=0.01, logit=0.02, bias=0.005, secondary=0.005)
+RATES = Rates(weight=0.003, token=0.003, table=0.01, logit=0.02, bias=0.005, secondary=1.0)
 CPU = torch.device("cpu")
 DEVICES = [
     "cpu",
@@ -104,11 +104,13 @@ def assert_same_store(one, other, *, logits=0):
     assert one.clock == other.clock
 
 
-def assert_same_numbers(one, other):
+def assert_same_numbers(one, other, corrections=CLOSE):
+    """``corrections`` bounds secondary estimation: Newton steps carry on the step of a logit on its edge."""
     for name, values in one._asdict().items():
         scale = max(np.abs(values).max(initial=0), 0.1)
         apart = np.abs(values - getattr(other, name)).max(initial=0)
-        assert apart <= CLOSE * scale, f"{name} is {apart} apart"
+        close = corrections if name == "secondary" else CLOSE
+        assert apart <= close * scale, f"{name} is {apart} apart"
 
 
 def assert_close(rows, others, close=CLOSEST):
@@ -129,7 +131,7 @@ def fit_both(segments, length=4, *, alphabet=ALPHABET, rates=RATES, write=True, 
         assert_close(rows, others, CLOSE if rates.logit else CLOSEST)
     (one, numbers), (other, theirs) = both
     assert_same_store(one, other, logits=2)
-    assert_same_numbers(numbers, theirs)
+    assert_same_numbers(numbers, theirs, 10 * CLOSE if rates.logit else CLOSE)
     return both
 
 

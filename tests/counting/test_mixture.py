@@ -22,7 +22,7 @@ from lior.testing.strategies import LAW, seeds
 PATTERNS = ("", "1", "1-2", "1-3", "1-5", "word", "2-3", "word-1 word", "above 1")
 NESTED, BASE = 5, 2
 JOINT = ((1, 2, 3, 4, 5, 6), (8, 5, 7, 2, 0, 1))
-GATES = ("longest", "previous", "words", "position", "layout", "pair", "cell")
+GATES = ("longest", "previous", "words", "position", "layout", "pair", "cell", "expected")
 PLAN = layout.plan(
     PATTERNS, nested=NESTED, base=BASE, joint=JOINT, gates=GATES, cells=3, discounts=(0.7, 0.95, 1.1),
     novel_discounts=(0.6, 1.0, 1.2), recent=0.3, slowest=0.05,
@@ -79,7 +79,7 @@ def case(seed, plan=PLAN, learned=True):
         for name, values in fresh._asdict().items():
             scale = 0.05 if name in ("confidence_weight", "gate_weight", "token_weight") else 0.3
             values += scale * generator.standard_normal(values.shape).astype(np.float32)
-            if name.endswith("_square"):
+            if name.endswith(("_square", "_curvature")):
                 values[:] = abs(values)
     at = int(generator.integers(200, 260))
     here = engine.block(tokens[: at + 1], np.arange(at + 1), at, 200 + int(generator.integers(0, 5000)))
@@ -184,6 +184,7 @@ class Oracle:
             "layout": min((self.column() - 1) // 4, 15) * 16 + min(self.run_length(), 7) * 2 + start,
             "pair": (self.pair() >> 20) % 1024,
             "cell": self.here.cell,
+            "expected": self.expected() % 256,
         }
 
     def pair(self):
@@ -244,13 +245,18 @@ class Oracle:
     # secondary estimation
 
     def corrections(self):
-        start, table = self.column() == 1, self.learned["secondary"]
-        place = min((self.column() - 1) // 8, 7) * 8 + self.place() * 2 + start
-        rows = (self.here.before[0] - 1) % 256, 256 + (self.pair() >> 32) % 4096, 256 + 4096 + place
-        height = (-2 * (self.first.detach().exp() + 1e-9).log()).clamp(0, 22.99)
-        low = height.long()
+        rows = self.expected() % 128, 128 + self.here.before[0] % 128
+        height = (-(self.first.detach().exp() + 1e-9).log() / 2).clamp(0, 4.99)
+        low, each = height.long(), torch.tensor(self.alphabet) % 128
         share = height - low
-        return sum(table[row][low] * (1 - share) + table[row][low + 1] * share for row in rows)
+        tables = [self.learned["secondary"][row] for row in rows]
+        return sum(table[each, low] * (1 - share) + table[each, low + 1] * share for table in tables)
+
+    def expected(self):
+        """The token counted most in the longest context, plus 1; of equals the last, then the least."""
+        run = self.counters.get(self.longest, ())
+        known = [((c.count, c == run[0], -c.token), c.token) for c in run if c.token in self.alphabet]
+        return max(known, default=(0, -1))[1] + 1
 
 
 class Counter(NamedTuple):
@@ -333,12 +339,17 @@ def test_tables_follow_the_gradient_of_the_log_probability(seed):
 
 @LAW
 @given(seed=seeds())
-def test_secondary_estimation_follows_the_gradient_after_it(seed):
+def test_secondary_estimation_takes_newtons_step_after_it(seed):
     it, oracle, before = learn(seed, RATES)
     oracle.final[it.target].backward()
+    curvature = numbers(it.learned, "secondary_curvature")
+    step = 0.04 * oracle.learned["secondary"].grad / (curvature + 10)
     moved = numbers(it.learned, "secondary") - numbers(before, "secondary")
-    assert_close(moved, 0.04 * oracle.learned["secondary"].grad, rtol=5e-3, atol=1e-6)
+    assert_close(moved, step, rtol=5e-3, atol=1e-6)
     assert moved.any()
+    p = oracle.final.detach().exp()
+    bent = curvature - numbers(before, "secondary_curvature")
+    assert float(bent.sum()) == pytest.approx(2 * float((p * (1 - p)).sum()), rel=5e-3)
 
 
 @LAW

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from lior.counting.addresses import mix
 from lior.counting.fields import FIELDS
-from lior.counting.locations import RECENCY_ONE
+from lior.counting.locations import MAX_VOCAB, RECENCY_ONE
 from lior_plugins.batched.lookup import Found, Places
 from lior_plugins.batched.table import SEEN_BITS, expand
 
 # isort: off
 from lior.counting.layout import (
-    AGE_BINS, AGE_COUNTS, CONFIDENCES, CONTEXT_BINS, COUNT_BINS, JOINT, LONGEST_BINS, MOST, PLACES, REST_BINS,
-    SECONDARY, TINY, Plan,
+    AGE_BINS, AGE_COUNTS, CONFIDENCES, CONTEXT_BINS, COUNT_BINS, ESTIMATION_ROWS, JOINT, LONGEST_BINS, MOST,
+    PLACES, REST_BINS, TINY, Plan,
 )  # fmt: skip
 
 PLACED = 1 + PLACES
@@ -49,7 +49,7 @@ class WindowInputs(NamedTuple):
     place: Tensor
     """Index of the table of token weights, int64 ``(K, W)``."""
     estimate: Tensor
-    """Rows of the three secondary estimations, int64 ``(K, W, 3)``."""
+    """Rows of the two contexts of secondary estimation, int64 ``(K, W, 2)``."""
     which: Tensor
     """Index of the weight set, int64 ``(K, W)``; the entries in other columns are of that set."""
     target: Tensor
@@ -93,7 +93,7 @@ def build(
     record = found.records.pair * alphabet + found.records.column
     dense = (
         _experts(plan, found, record, alphabet), present.float(), own, row + which * int(plan.gate_begin[-1]),
-        place + places.which * PLACED, estimate + which * sum(SECONDARY), places.which, places.target,
+        place + places.which * PLACED, estimate + which * (2 * ESTIMATION_ROWS), places.which, places.target,
         _joint(plan, found, record, alphabet) + which[:, :, None] * (len(plan.joint) * 4**JOINT),
     )  # fmt: skip
     flat = _flat(plan, found, places, longest, record, alphabet)
@@ -156,7 +156,7 @@ def _chain(plan: Plan, found: Found, record: Tensor, alphabet: int) -> tuple[Ten
 
 
 def _gates(plan: Plan, places: Places, found: Found, longest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows of the gates ``(n, G)``, place ``(n,)``, and rows of the secondary estimations ``(n, 3)``."""
+    """Rows of the gates ``(n, G)``, place ``(n,)``, and rows of secondary estimation ``(n, 2)``."""
     fields, last = places.fields, (places.before[:, 0] - 1) & 255
     deepest = found.pair.gather(1, longest[:, None])[:, 0]
     n, u = found.totals.occurrences[deepest], found.totals.distinct[deepest]
@@ -171,6 +171,7 @@ def _gates(plan: Plan, places: Places, found: Found, longest: Tensor) -> tuple[T
     ]
     seen = (words > 0).long() + (words > words.new_tensor((8, 3, 2)))
     word = (seen * seen.new_tensor((1, 3, 9))).sum(1)
+    expected, mask = _expected(found)[deepest], ESTIMATION_ROWS - 1
     values = (
         longest * LONGEST_BINS + spread,
         last,
@@ -180,13 +181,24 @@ def _gates(plan: Plan, places: Places, found: Found, longest: Tensor) -> tuple[T
         (pair >> 20) & 1023,
         places.cell,
         torch.zeros_like(run),
+        expected & 255,
     )
     rows = [int(b) + values[k] for k, b in zip(plan.gate_kind, plan.gate_begin[:-1], strict=True)]
     row = torch.stack(rows, 1) if rows else fields[:, :0]
-    second = SECONDARY[0] + ((pair >> 32) & 4095)
-    third = SECONDARY[0] + SECONDARY[1] + ((column - 1) // 8).clamp(max=7) * 8 + place * 2 + start
     deep = torch.bucketize(longest, longest.new_tensor((3, 5)))
-    return row, 1 + place + 4 * deep, torch.stack([last, second, third], 1)
+    return (
+        row,
+        1 + place + 4 * deep,
+        torch.stack([expected & mask, ESTIMATION_ROWS + (places.before[:, 0] & mask)], 1),
+    )
+
+
+def _expected(found: Found) -> Tensor:
+    """Token counted most in each pair, plus 1; of equals the last one, then the least; 0 for none."""
+    pair, content, most = found.records.pair, found.records.content, MAX_VOCAB - 1
+    key = (content.occurrences.long() * 2 + content.front) * MAX_VOCAB + most - found.records.token
+    best = torch.full_like(found.totals.occurrences, -1).scatter_reduce_(0, pair, key, "amax")
+    return torch.where(best < 0, 0, most - best % MAX_VOCAB + 1)
 
 
 # --- counters ---

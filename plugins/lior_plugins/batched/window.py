@@ -14,7 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lior.counting.layout import ESTIMATION_BINS, SQUARE_FLOOR, SQUARE_RATE, TINY, Rates, Weights
+# isort: off
+from lior.counting.layout import (
+    CURVATURE_FIRST, CURVATURE_MOST, ESTIMATION_BINS, ESTIMATION_ROWS, NATS_A_BIN, SQUARE_FLOOR, SQUARE_RATE,
+    TINY, Rates, Weights,
+)  # fmt: skip
 from lior.counting.locations import LOGIT_ONE
 from lior_plugins.batched.inputs import PLACED, WindowInputs
 
@@ -38,6 +42,9 @@ class DeviceWeights(NamedTuple):
     bias: Tensor
     """One row for each set, ``(N, A)``."""
     secondary: Tensor
+    secondary_curvature: Tensor
+    code: Tensor
+    """Where each token's corrections begin in a context, int64 ``(A,)``."""
     rates: Tensor
     """The step sizes of each set, float32 ``(N, 6)`` in the order of :class:`Rates`."""
 
@@ -50,7 +57,8 @@ class DeviceWeights(NamedTuple):
             learned._replace(bias=learned.bias[None, tokens], token_weight=learned.token_weight[:, :, tokens])
             for learned in sets
         ]
-        columns = [*zip(*parts, strict=True), [np.array([step], np.float32) for step in rates]]
+        code = (tokens & (ESTIMATION_ROWS - 1)) * ESTIMATION_BINS
+        columns = [*zip(*parts, strict=True), [code], [np.array([step], np.float32) for step in rates]]
         arrays = (np.ascontiguousarray(np.concatenate(column)) for column in columns)
         return cls(*(torch.from_numpy(array).to(device) for array in arrays))
 
@@ -74,7 +82,7 @@ class WindowPrediction(NamedTuple):
     final: Tensor
     """Distribution after it, ``(W, A)``."""
     entry: Tensor
-    """Entry of the lower bin of each token in the secondary estimations, int64 ``(W, 3, A)``."""
+    """Entry of the lower bin of each token in secondary estimation, int64 ``(W, 2, A)``."""
     share: Tensor
     """Share of the next bin, ``(W, 1, A)``."""
 
@@ -94,10 +102,10 @@ def read(numbers: DeviceWeights, logit: Tensor, x: WindowInputs) -> WindowPredic
     cells = z.new_zeros(window * alphabet + 1).index_add_(0, x.cell, counters)
     z = z + cells[:-1].view(window, alphabet)
     first = torch.softmax(z, 1)
-    height = ((first + TINY).log() * -2.0).clamp(max=ESTIMATION_BINS - 1.01)
+    height = ((first + TINY).log() * (-1 / NATS_A_BIN)).clamp(0, ESTIMATION_BINS - 1.01)
     lower = height.int()
     share = (height - lower)[:, None]
-    entry = x.estimate[:, :, None] * ESTIMATION_BINS + lower[:, None]
+    entry = x.estimate[:, :, None] * (ESTIMATION_ROWS * ESTIMATION_BINS) + (numbers.code + lower)[:, None]
     table = numbers.secondary.view(-1)
     z = z + (table[entry] * (1 - share) + table[entry + 1] * share).sum(1)
     return WindowPrediction(first, torch.softmax(z, 1), entry, share)
@@ -109,7 +117,7 @@ def learn(numbers: DeviceWeights, logit: Tensor, x: WindowInputs, found: WindowP
     told = ((x.target >= 0) & (rates.sum(1) > 0))[:, None]
     token = torch.arange(found.first.shape[1], device=x.target.device) == x.target[:, None]
     error = (token.float() - found.first) * told
-    _table_steps(numbers, logit, x, found, error, (token.float() - found.final) * told)
+    _table_steps(numbers, logit, x, found, error, told)
     pull = error[:, None] * x.log_p
     table = torch.arange(len(numbers.token_weight), device=x.place.device)
     place = (table == x.place[:, None]) | (table == x.which[:, None] * PLACED)  # the first is for all places
@@ -125,13 +133,21 @@ def _table_steps(
     x: WindowInputs,
     found: WindowPrediction,
     error: Tensor,
-    last: Tensor,
+    told: Tensor,
 ) -> None:
-    """Update tables, biases and logits of counters; ``last`` is the error after secondary estimation."""
+    """Update tables, biases and logits of counters at the positions ``told (W, 1)``."""
     rates, table = numbers.rates[x.which], numbers.secondary.view(-1)
+    token = torch.arange(found.final.shape[1], device=x.target.device) == x.target[:, None]
+    last = (token.float() - found.final) * told
+    curvature = numbers.secondary_curvature.view(-1)
+    bend = (found.final * (1 - found.final) * told)[:, None].expand_as(found.entry)
     step = (rates[:, 5:] * last)[:, None].expand_as(found.entry)
-    table.index_add_(0, found.entry.flatten(), (step * (1 - found.share)).flatten())
-    table.index_add_(0, found.entry.flatten() + 1, (step * found.share).flatten())
+    ends = [(found.entry.flatten(), 1 - found.share), (found.entry.flatten() + 1, found.share)]
+    for entry, share in ends:
+        curvature.index_add_(0, entry, (bend * share).flatten())
+    for entry, share in ends:
+        much = (curvature[entry] + CURVATURE_FIRST).clamp(max=CURVATURE_MOST)
+        table.index_add_(0, entry, (step * share).flatten() / much)
     step = rates[:, 2:3] * error
     numbers.joint_logit.view(-1).index_add_(0, x.joint.flatten(), step[:, None].expand_as(x.joint).flatten())
     step = torch.nn.functional.pad(step.flatten(), (0, 1))[x.cell]

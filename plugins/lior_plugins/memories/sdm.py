@@ -46,7 +46,7 @@ class Sdm:
     patterns: tuple[str, ...] = option(PATTERNS, help="further address patterns")
     joint: tuple[str, ...] = option(JOINTS, help="groups of six patterns whose states are looked up together")
     gates: tuple[str, ...] = option(
-        ("longest", "previous", "words", "position", "layout", "pair", "always", "cell"),
+        ("longest", "previous", "words", "position", "layout", "pair", "expected", "cell"),
         help="what selects the mixture's weights",
     )
     cells: int = option(64, help="values of the gate cell; a geometry with more cells shares them", low=1)

@@ -37,6 +37,7 @@ SNAPSHOT = {
 }
 """Tensors of a snapshot besides the learned parameters."""
 
+_ESTIMATION = ("secondary", "secondary_curvature")
 _RATES = ("weight_rate", "token_rate", "table_rate")
 
 
@@ -71,7 +72,7 @@ def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
 
 
 def weights_in(snapshot: State, plan: Plan) -> dict[str, Weights]:
-    """The weights of a snapshot, by mode.
+    """The weights of a snapshot, by mode; corrections of secondary estimation of an earlier form begin anew.
 
     Raises
     ------
@@ -79,12 +80,14 @@ def weights_in(snapshot: State, plan: Plan) -> dict[str, Weights]:
         When their shapes or types are not those of a memory with this ``plan``.
     """
     modes = {name.split(".")[0] for name in snapshot if "." in name}
-    found = {
-        mode: Weights(*(snapshot[f"{mode}.{k}"].cpu().numpy().copy() for k in Weights._fields))
-        for mode in sorted(modes)
-    }
-    for mode, learned in found.items():
-        fresh = layout.fresh(plan, learned.bias.size)
+    found = {}
+    for mode in sorted(modes):
+        fresh = layout.fresh(plan, snapshot[f"{mode}.bias"].numel())
+        new = _ESTIMATION if f"{mode}.secondary_curvature" not in snapshot else ()
+        learned = found[mode] = Weights(
+            **{k: snapshot[f"{mode}.{k}"].cpu().numpy().copy() for k in Weights._fields if k not in new},
+            **{k: getattr(fresh, k) for k in new},
+        )
         for name, own, wanted in zip(Weights._fields, learned, fresh, strict=True):
             if own.shape != wanted.shape or own.dtype != wanted.dtype:
                 raise UsageError(
