@@ -142,7 +142,8 @@ class Coding:
         block.time[:] = engine.clock + np.arange(rows)
         self.arrays = Chunk(
             block, np.zeros(rows, np.int64), np.zeros((rows, size), np.float32), np.zeros(rows, np.int64),
-            engine.columns(alphabet), others, np.ones(len(others)), unseen, np.zeros(size if size > DENSE else 0),
+            engine.columns(alphabet), others, np.ones(len(others)), unseen,
+            np.zeros(size if size > DENSE else 0),
             np.zeros(size + 1),
         )  # fmt: skip
         self.done = 0
