@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lior.geometry import adam
 from lior.interfaces import State
+from lior.tensors import threads
 
 
 class Inputs(NamedTuple):
@@ -87,8 +88,9 @@ def weights(params: State, inputs: Inputs) -> Tensor:
 
 def log_probs(params: State, inputs: Inputs) -> Tensor:
     """Log-probabilities over the alphabet, ``(B, A)``."""
-    logits = torch.einsum("be,bea->ba", weights(params, inputs), inputs.log_p)
-    return torch.log_softmax(logits, 1)
+    with threads(inputs.log_p.numel()):
+        logits = torch.einsum("be,bea->ba", weights(params, inputs), inputs.log_p)
+        return torch.log_softmax(logits, 1)
 
 
 def vote(inputs: Inputs) -> Tensor:
@@ -139,9 +141,10 @@ def update(
     tuple[State, State, Tensor]
         The next weights and optimiser state, and the log-probabilities of the targets before the update.
     """
-    grads, log_p = gradient(params, inputs, targets)
-    directions, state = adam.update(grads, state, b1=0.9, b2=0.999, eps=1e-6)
-    return {name: w - rate * directions[name] for name, w in params.items()}, state, log_p
+    with threads(inputs.log_p.numel()):
+        grads, log_p = gradient(params, inputs, targets)
+        directions, state = adam.update(grads, state, b1=0.9, b2=0.999, eps=1e-6)
+        return {name: w - rate * directions[name] for name, w in params.items()}, state, log_p
 
 
 # --- targets and block sizes ---
