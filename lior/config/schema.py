@@ -60,7 +60,7 @@ class GeometryConfig:
     batch: int = option(256, help="queries in an update", low=1)
     keys: int = option(8192, help="memory items that a query is compared with in an update", low=1)
     near: int = option(
-        0, help="nearest items of each group of queries that an update includes; 0 = a uniform sample", low=0
+        0, help="nearest items of each query that every update includes; 0 = a uniform sample only", low=0
     )
     group: int = option(
         16, help="queries of an update that are close in the memory and share their nearest items", low=1

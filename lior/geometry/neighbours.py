@@ -112,13 +112,8 @@ class CellIndex:
                 scores = self.scorer.scores(queries.rows(rows), self.features.rows(items))
                 yield Visit(rows, pairs % probed.shape[1], items, scores)
 
-    def search(
-        self, z: Tensor, at: Tensor, count: int, *, probes: int, exclude: int, group: int = 1
-    ) -> Tensor:
-        """Of each ``group`` of neighbouring queries the nearest items, int64 ``(Q / group, count)``.
-
-        These are the items whose score for one of the queries comes nearest to the highest score of that
-        query; -1 where there are fewer.
+    def search(self, z: Tensor, at: Tensor, count: int, *, probes: int, exclude: int) -> Tensor:
+        """Of each query the ``count`` items of highest score, int64 ``(Q, count)``; -1 where there are fewer.
 
         Parameters
         ----------
@@ -127,25 +122,18 @@ class CellIndex:
         at
             Their positions, ``(Q,)``: items whose position is less than ``exclude`` away are left out.
         probes
-            Number of cells searched for each group.
+            Number of cells searched for each query.
         """
-        queries = self.scorer.features(z, query=True)
-        middles = torch.stack([part.mean(0) for part in queries.f.split(group)])
-        probed = _nearest(middles, self.centres, min(probes, len(self.centres))).tolist()
-        found = at.new_full((len(probed), count), -1)
-        lowest = torch.finfo(z.dtype).min
-        for number, cells in enumerate(probed):
-            rows = slice(number * group, (number + 1) * group)
-            items = torch.cat([torch.arange(self.begins[cell], self.begins[cell + 1]) for cell in cells])
-            items = items.to(at.device)
+        best = z.new_full((len(z), min(probes, len(self.centres)), count), -torch.inf)
+        found = torch.full_like(best, -1, dtype=torch.int64)
+        for rows, turn, items, scores in self.visits(z, probes):
             position = self.position[items]
-            scores = self.scorer.scores(queries.rows(rows), self.features.rows(items))
-            close = (position - at[rows, None]).abs() < exclude
-            scores = scores.masked_fill_(close, -torch.inf)
-            scores = scores.sub_(scores.amax(1, keepdim=True).clamp(min=lowest)).amax(0)
-            top = scores.topk(min(count, len(position)))
-            found[number, : len(top.values)] = torch.where(top.values > -torch.inf, position[top.indices], -1)
-        return found
+            near = (position - at[rows, None]).abs() < exclude
+            top = scores.masked_fill_(near, -torch.inf).topk(min(count, len(position)), dim=1)
+            best[rows, turn, : top.values.shape[1]] = top.values
+            found[rows, turn, : top.values.shape[1]] = position[top.indices]
+        top = best.flatten(1).topk(count, dim=1)
+        return torch.where(top.values > -torch.inf, found.flatten(1).gather(1, top.indices), -1)
 
 
 def _nearest(f: Tensor, centres: Tensor, count: int) -> Tensor:

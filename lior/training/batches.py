@@ -4,14 +4,13 @@ The items are a uniform sample of the memory. With ``geometry.near`` they are th
 and a uniform sample of the other items, each with the weight of the items that it represents. The sum over
 the items of a batch then estimates the sum over the memory without bias (importance sampling; R. Neal, 2001);
 from a plain sample of ``K`` of ``N`` items the metric learns a width that suits a memory of ``K`` items. The
-queries of an update come in groups of neighbours, which share their nearest items; an update has several
-batches of a few groups each, so that no query is compared with the nearest items of many others.
+queries of a batch come in groups of neighbours, which share nearest items and so leave room for more queries.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import attrs
 import torch
@@ -25,8 +24,6 @@ from lior.interfaces import State
 from lior.tensors import sub
 
 _PROBES = 4
-_TOGETHER = 4
-"""Groups of queries in a batch."""
 _POOL = 1 << 20
 """Most items that are searched for neighbours."""
 _LEAST_SAMPLE = 0.25
@@ -59,7 +56,7 @@ class BatchSampler:
 
     def sample(self, items: int, generator: Generator) -> Tensor:
         """The uniform sample among the items of a batch, from ``0 .. items - 1``."""
-        near, keys = self.config.near * _TOGETHER, self.config.keys
+        near, keys = self.config.near * self.config.batch, self.config.keys
         count = max(keys - near, math.ceil(keys * _LEAST_SAMPLE)) if near else keys
         return self.positions(0, items, min(count, items), generator)
 
@@ -69,8 +66,7 @@ class BatchSampler:
         Parameters
         ----------
         near
-            Nearest items of each query or group of them, int64 ``(G, N)``, -1 for none; ``None`` for a
-            plain sample.
+            Nearest items of each query, int64 ``(B, N)``, -1 for none; ``None`` for a plain sample.
         """
         if near is None:
             keys, log_weight = sample.sort().values, None
@@ -109,32 +105,19 @@ def _weighed(near: Tensor, sample: Tensor, items: int) -> tuple[Tensor, Tensor]:
 
 @attrs.frozen
 class BatchProbe:
-    """The objective of an update, the mean of its batches (:class:`lior.interfaces.Probe`)."""
+    """The objective of a batch, as an updater sees it (:class:`lior.interfaces.Probe`)."""
 
     geometry: Geometry
     statistics: State
-    batches: Sequence[Batch]
+    batch: Batch
 
     def loss(self, params: State) -> float:
         """Mean retrieval loss in nats."""
-        state = self.statistics | params
-        return sum(share * float(self.geometry.loss(state, batch)) for share, batch in self._shares())
+        return float(self.geometry.loss(self.statistics | params, self.batch))
 
     def phases(self, params: State, nudge: float) -> State:
         """The two-phase statistic of every parameter."""
-        state, total = self.statistics | params, dict[str, Tensor]()
-        for share, batch in self._shares():
-            found = self.geometry.phases(state, batch, nudge)[0]
-            if len(self.batches) == 1:
-                return found
-            for name, value in found.items():
-                total[name] = total[name].add_(value, alpha=share) if name in total else value * share
-        return total
-
-    def _shares(self) -> Iterator[tuple[float, Batch]]:
-        """The batches, each with its share of the queries."""
-        count = sum(len(batch.query_tokens) for batch in self.batches)
-        return ((len(batch.query_tokens) / count, batch) for batch in self.batches)
+        return self.geometry.phases(self.statistics | params, self.batch, nudge)[0]
 
 
 @attrs.define
@@ -147,8 +130,8 @@ class BatchStream:
     """Positions ``0 .. memory - 1`` are the items."""
     generator: Generator
     _drawn: State = attrs.field(factory=dict, init=False)
-    """``queries`` and the nearest items ``near`` of each group of them, drawn ahead; of the calibration batch
-    ``calibration`` (queries), ``sample`` and ``near_calibration``. Absent is what was not drawn yet."""
+    """``queries`` and their nearest items ``near``, drawn ahead; of the calibration batch ``calibration``
+    (queries), ``sample`` and ``near_calibration``. Absent is what was not drawn yet."""
 
     def set_calibration(self, lo: int, hi: int) -> None:
         """Choose the queries of :meth:`calibration` from positions ``lo .. hi - 1``."""
@@ -171,25 +154,21 @@ class BatchStream:
             drawn["calibration"], drawn["sample"], self.memory, drawn.get("near_calibration")
         )
 
-    def draw(self, state: State, update: int) -> list[Batch]:
-        """The batches of update number ``update``, in order from 0; ``state`` is that of the geometry.
+    def draw(self, state: State, update: int) -> Batch:
+        """The batch of update number ``update``, in order from 0; ``state`` is that of the geometry.
 
         With ``geometry.near`` the nearest items are searched every ``refresh`` updates.
         """
         config, sampler = self.sampler.config, self.sampler
         if not config.near:
             queries = sampler.positions(0, self.memory, config.batch, self.generator)
-            return [sampler.batch(queries, sampler.sample(self.memory, self.generator), self.memory)]
+            return sampler.batch(queries, sampler.sample(self.memory, self.generator), self.memory)
         place = update % config.refresh
         if not place:
             self._refresh(state, config.batch * min(config.refresh, config.updates - update))
-        end, step, batches = (place + 1) * config.batch, _TOGETHER * config.group, list[Batch]()
-        for begin in range(place * config.batch, end, step):
-            rows = slice(begin, min(begin + step, end))
-            near = self._drawn["near"][begin // config.group : -(-rows.stop // config.group)]
-            sample = sampler.sample(self.memory, self.generator)
-            batches.append(sampler.batch(self._drawn["queries"][rows], sample, self.memory, near))
-        return batches
+        rows = slice(place * config.batch, (place + 1) * config.batch)
+        sample = sampler.sample(self.memory, self.generator)
+        return sampler.batch(self._drawn["queries"][rows], sample, self.memory, self._drawn["near"][rows])
 
     def _refresh(self, state: State, count: int) -> None:
         """Draw the next ``count`` queries; find the nearest items of these and of the calibration batch."""
@@ -200,16 +179,10 @@ class BatchStream:
         z = self._coordinates(state, pool)
         index = CellIndex.build(self.geometry.scorer(state), z, pool, generator=self.generator)
         self._drawn["queries"] = index.groups(count, config.group, generator=self.generator)
-        for queries, near, group in (
-            ("queries", "near", config.group),
-            ("calibration", "near_calibration", 1),
-        ):
+        for queries, near in (("queries", "near"), ("calibration", "near_calibration")):
             if (at := self._drawn.get(queries)) is not None:
-                count = max(config.near * group // config.group, 1)
-                self._drawn[near] = index.search(
-                    self._coordinates(state, at), at, count, probes=_PROBES, exclude=config.exclude,
-                    group=group,
-                )  # fmt: skip
+                z = self._coordinates(state, at)
+                self._drawn[near] = index.search(z, at, config.near, probes=_PROBES, exclude=config.exclude)
 
     def _coordinates(self, state: State, positions: Tensor) -> Tensor:
         encoder = sub(state, "encoder")

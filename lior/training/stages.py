@@ -183,12 +183,12 @@ class LearnGeometry:
         every = max(config.updates // _CHECKS, 1)
         if self._done and self._done % every == 0:
             self._current = self._observed(self._current)
-        batches = self._batches.draw(self._current, self._done)
+        batch = self._batches.draw(self._current, self._done)
         left = max(1 - max(self._done / config.updates, self._used), _LEAST_SCALE)
         params, self._optimiser, accepted = self.updater.step(
             self.geometry.learned(self._current),
             self._optimiser,
-            BatchProbe(self.geometry, self._current, batches),
+            BatchProbe(self.geometry, self._current, batch),
             scale=left * min((self._done + 1) / _WARM_UP, 1.0),
             generator=job.generator,
         )

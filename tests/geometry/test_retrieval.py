@@ -274,7 +274,7 @@ def test_without_a_nudge_nothing_moves(frame):
     moved, _, accepted = updater.step(
         params,
         updater.init(params),
-        BatchProbe(geometry, state, [batch]),
+        BatchProbe(geometry, state, batch),
         scale=1.0,
         generator=torch.Generator(),
     )
