@@ -1,11 +1,13 @@
-"""Dictionaries of tensors: nested names, checks of tensors read from a file, and their device.
+"""Dictionaries of tensors: nested names, checks of tensors read from a file; their device, and its threads.
 
 The entries of a part are named ``part.name``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -30,6 +32,53 @@ def pick_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError("device 'cuda': no CUDA GPU is visible to PyTorch here; use --device cpu or auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+_LARGE = 1 << 24
+"""Multiplications from which on several threads are worth it. One thread takes 1 to 3 ms for them. Threads
+wait for each other, and beside busy processes the system may let them wait for 10 to 80 ms."""
+
+
+class _Threads(threading.local):
+    """The threads of torch outside the blocks of :func:`threads`; torch has a number for each thread."""
+
+    depth = 0
+    outside = 1
+
+
+_threads = _Threads()
+
+
+@contextmanager
+def threads(products: int) -> Iterator[None]:
+    """Context manager: torch uses one thread if the block multiplies few numbers, or else all of them.
+
+    Every place that computes with torch for a few positions, or a few vectors, does it in such a block.
+    Blocks may be nested.
+
+    Parameters
+    ----------
+    products
+        About how many multiplications the largest product of two matrices in the block takes.
+    """
+    before = torch.get_num_threads()
+    if not _threads.depth:
+        _threads.outside = before
+    wanted = _threads.outside if products >= _LARGE else 1
+    _threads.depth += 1
+    if wanted != before:
+        torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        _threads.depth -= 1
+        if wanted != before:
+            torch.set_num_threads(before)
+
+
+def all_threads() -> int:
+    """How many threads a large operation uses, inside a block of :func:`threads` or outside."""
+    return _threads.outside if _threads.depth else torch.get_num_threads()
 
 
 def sub(state: State, part: str) -> State:

@@ -164,6 +164,11 @@ def _report(summary: dict[str, Any], prompt: str) -> None:
                 f"({baseline['order4']:.3f}; unigram {baseline['unigram']:.3f})"
             )
         click.echo(score)
+        if (saved := summary["geometry_bits_per_byte"]) is not None:
+            click.echo(
+                f"The geometry saves {saved:.4f} of these bits: so much more a sample costs with its "
+                "coordinates in random order."
+            )
         if summary["documents"] == 1:
             click.echo("There is one document: its end was held out.")
         if summary["val_learned"]:

@@ -1,4 +1,4 @@
-"""Notes on settings that were given and have no effect."""
+"""Notes on settings that were given and have no effect, or none on predictions."""
 
 from __future__ import annotations
 
@@ -7,27 +7,40 @@ from collections.abc import Iterator
 from lior.config import Resolved
 from lior.interfaces import AdaptiveMemory
 
-_GEOMETRY = ("encoder.", "frame.", "rsource.", "product.", "updater.", "geometry.")
+_GEOMETRY = (
+    "encoder.", "frame.", "rsource.", "product.", "updater.", "geometry.", "mixer.cells", "memory.sdm.cells",
+)  # fmt: skip
+_RESILIENCE = ("rsource.", "geometry.resilience_at")
 
 
 def notes(resolved: Resolved) -> Iterator[str]:
-    """A line for each reason for which given settings have no effect."""
+    """A line for each reason for which given settings have no effect, or none on predictions."""
     config = resolved.config
     names = ", ".join(config.memory.names)
     memories = [part.plugin for part in config.memory.components]
     if not any(memory.needs_geometry for memory in memories):
         yield from _note(resolved, f"memory {names} has no geometry", _GEOMETRY)
-    elif not config.geometry.near:
-        yield from _note(resolved, "geometry.near is 0", ("geometry.group", "geometry.refresh"))
+    else:
+        if not config.geometry.near:
+            yield from _note(resolved, "geometry.near is 0", ("geometry.group", "geometry.refresh"))
+        if sum(len(memory.experts) for memory in memories) == 1 and not any(
+            memory.needs_geometry and memory.stores_coordinates for memory in memories
+        ):
+            reason = f"memory {names} reads the nearest cell only, which resilience does not change"
+            yield from _note(
+                resolved, reason, _RESILIENCE, "shape the metric and are not used in predictions"
+            )
     if not any(isinstance(memory, AdaptiveMemory) for memory in memories):
         yield from _note(resolved, f"memory {names} does not learn while it reads", ("fit.",))
     elif not config.fit.noise_passes:
         yield from _note(resolved, "fit.noise_passes is 0", ("memory.sdm.unseen_contexts",))
 
 
-def _note(resolved: Resolved, reason: str, unused: tuple[str, ...]) -> Iterator[str]:
+def _note(
+    resolved: Resolved, reason: str, unused: tuple[str, ...], effect: str = "change nothing"
+) -> Iterator[str]:
     given = sorted(
         key for key, origin in resolved.origins.items() if origin != "default" and key.startswith(unused)
     )
     if given:
-        yield f"note: {reason}, so these settings change nothing: {', '.join(given)}"
+        yield f"note: {reason}, so these settings {effect}: {', '.join(given)}"

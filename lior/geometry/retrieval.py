@@ -220,6 +220,14 @@ class Retrieval:
         self._encoder = sub(state, "encoder")
         self._product = sub(state, "product")
         self._medium = sub(state, "rsource")
+        self._known: tuple[Tensor, Features] | None = None
+        """Coordinates of items that were mapped last, and their features."""
+
+    def fixed(self, z: Tensor) -> Features:
+        """Features of the items ``z (N, n)`` in the dtype of the geometry; kept while ``z`` is the same."""
+        if self._known is None or self._known[0] is not z:
+            self._known = z, self.features(z.to(self.root), query=False)
+        return self._known[1]
 
     def nearest(self, z: Tensor, items: Features) -> Tensor:
         """The item of highest score for each query ``z (N, n)``, int64 ``(N,)``.

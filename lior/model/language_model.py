@@ -32,7 +32,10 @@ from lior.interfaces import (
     Tokenizer,
 )
 from lior.model import mixer
-from lior.tensors import sub
+from lior.tensors import sub, threads
+
+_PRODUCTS = 1 << 13
+"""Multiplications for a position, about: its coordinates are mapped and compared with 64 cells."""
 
 
 @attrs.define(kw_only=True)
@@ -171,7 +174,8 @@ class Model:
         """The tokens ``text[start:]`` with their coordinates and cells, as memories take them."""
         if z is None:
             z = self.coordinates(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
-        return Items(text, start, z, self._cell(z))
+        with threads((len(text.tokens) - start) * _PRODUCTS):
+            return Items(text, start, z, self._cell(z))
 
     def _written(
         self, text: Text, start: int, memories: Iterable[MemoryBackend], z: Tensor | None = None
@@ -184,9 +188,10 @@ class Model:
     @torch.no_grad()
     def query(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Query:
         """A query for the next tokens at ``positions``."""
-        if z is None:
-            z = self.coordinates(text, positions)
-        return Query(text, positions, z, self._cell(z))
+        with threads(len(positions) * _PRODUCTS):
+            if z is None:
+                z = self.coordinates(text, positions)
+            return Query(text, positions, z, self._cell(z))
 
     @torch.no_grad()
     def write(
@@ -208,10 +213,11 @@ class Model:
         self, items: Items, alphabet: Tensor, *, progress: float, write: bool
     ) -> dict[str, Evidence]:
         """Let the adaptive memories read ``items`` and learn from them; returns their evidence by name."""
-        return {
-            name: memory.partial_fit(items, alphabet, progress=progress, write=write)
-            for name, memory in self.adaptive.items()
-        }
+        with threads((len(items.text.tokens) - items.start) * _PRODUCTS):
+            return {
+                name: memory.partial_fit(items, alphabet, progress=progress, write=write)
+                for name, memory in self.adaptive.items()
+            }
 
     @torch.no_grad()
     def commit(self) -> None:
@@ -270,18 +276,14 @@ class Model:
         """The geometric gate ``(B, J)``: a softmax of the scores of the centres for each query."""
         if self.cells is None or z is None or self._scorer is None or "cells" not in self.weights:
             return None
-        queries, centres = (
-            self._scorer.features(z, query=True),
-            self._scorer.features(self.cells, query=False),
-        )
-        return torch.softmax(self._scorer.scores(queries, centres), 1)
+        queries = self._scorer.features(z, query=True)
+        return torch.softmax(self._scorer.scores(queries, self._scorer.fixed(self.cells)), 1)
 
     def _cell(self, z: Tensor | None) -> Tensor | None:
         """The nearest centre, ``(B,)``; in float64, so that it does not depend on the number of queries."""
         if self.cells is None or z is None or self._exact_scorer is None:
             return None
-        centres = self._exact_scorer.features(self.cells.double(), query=False)
-        return self._exact_scorer.nearest(z.double(), centres)
+        return self._exact_scorer.nearest(z.double(), self._exact_scorer.fixed(self.cells))
 
     @torch.no_grad()
     def cell(self, text: Text, position: Tensor) -> int:
@@ -330,10 +332,13 @@ class Model:
     ) -> Tensor:  # fmt: skip
         """``predict`` gives log-probabilities over the alphabet; the other tokens share the escape."""
         _, alphabet, kept, escape = self._known()
-        full = escape.expand(len(positions), self.tokenizer.vocab).clone()
-        if len(alphabet):
-            full.index_copy_(1, alphabet, predict(self.inputs(text, positions, alphabet, given, z)) + kept)
-        return full
+        with threads(len(positions) * _PRODUCTS):
+            full = escape.expand(len(positions), self.tokenizer.vocab).clone()
+            if len(alphabet):
+                full.index_copy_(
+                    1, alphabet, predict(self.inputs(text, positions, alphabet, given, z)) + kept
+                )
+            return full
 
     @torch.no_grad()
     def score(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
@@ -342,7 +347,8 @@ class Model:
         if not len(alphabet):
             return self._known().escape.expand(len(positions))
         targets = mixer.columns(alphabet, text.tokens[positions])
-        return self.score_inputs(self.inputs(text, positions, alphabet, z=z), targets, alphabet)
+        with threads(len(positions) * _PRODUCTS):
+            return self.score_inputs(self.inputs(text, positions, alphabet, z=z), targets, alphabet)
 
     @torch.no_grad()
     def score_inputs(self, inputs: mixer.Inputs, targets: Tensor, alphabet: Tensor) -> Tensor:

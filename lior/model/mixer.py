@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lior.geometry import adam
 from lior.interfaces import State
+from lior.tensors import threads
 
 
 class Inputs(NamedTuple):
@@ -88,10 +89,11 @@ def weights(params: State, inputs: Inputs) -> Tensor:
 
 def log_probs(params: State, inputs: Inputs) -> Tensor:
     """Log-probabilities over the alphabet, ``(B, A)``."""
-    chosen, log_p = weights(params, inputs), inputs.log_p
-    alone = log_p.shape[1] == 1  # a token of a growing text should cost few calls
-    logits = chosen * log_p[:, 0] if alone else torch.einsum("be,bea->ba", chosen, log_p)
-    return torch.log_softmax(logits, 1)
+    with threads(inputs.log_p.numel()):
+        chosen, log_p = weights(params, inputs), inputs.log_p
+        alone = log_p.shape[1] == 1  # a token of a growing text should cost few calls
+        logits = chosen * log_p[:, 0] if alone else torch.einsum("be,bea->ba", chosen, log_p)
+        return torch.log_softmax(logits, 1)
 
 
 def vote(inputs: Inputs) -> Tensor:
@@ -142,9 +144,10 @@ def update(
     tuple[State, State, Tensor]
         The next weights and optimiser state, and the log-probabilities of the targets before the update.
     """
-    grads, log_p = gradient(params, inputs, targets)
-    directions, state = adam.update(grads, state, b1=0.9, b2=0.999, eps=1e-6)
-    return {name: w - rate * directions[name] for name, w in params.items()}, state, log_p
+    with threads(inputs.log_p.numel()):
+        grads, log_p = gradient(params, inputs, targets)
+        directions, state = adam.update(grads, state, b1=0.9, b2=0.999, eps=1e-6)
+        return {name: w - rate * directions[name] for name, w in params.items()}, state, log_p
 
 
 # --- targets and block sizes ---

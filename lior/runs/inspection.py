@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from lior.data.corpus import gather_contexts
 from lior.geometry import metric
+from lior.geometry.retrieval import PARTS
 from lior.interfaces import MemoryBackend, MetricForm, State
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
@@ -144,7 +145,7 @@ def inspect(run: Path, checkpoint: Checkpoint) -> Inspection:
     model = checkpoint.model
     snapshots = {name: memory.snapshot() for name, memory in model.memories.items()}
     return Inspection(
-        components=tuple(_components(run, checkpoint.manifest)),
+        components=tuple(_components(run, checkpoint.manifest, model)),
         numbers=tuple(_numbers(model, snapshots)),
         memory=tuple(_use(name, m, snapshots[name]) for name, m in model.memories.items()),
         metric=metric_of(model),
@@ -158,9 +159,10 @@ def inspect(run: Path, checkpoint: Checkpoint) -> Inspection:
 # --- components and sizes ---
 
 
-def _components(run: Path, manifest: Mapping[str, Any]) -> Iterator[ComponentEntry]:
+def _components(run: Path, manifest: Mapping[str, Any], model: Model) -> Iterator[ComponentEntry]:
+    """The components that ``model`` has; a manifest names those of a geometry also where it has none."""
     for kind, entries in manifest["components"].items():
-        for entry in entries:
+        for entry in entries if model.geometry or kind not in PARTS else ():
             with opening(run):
                 changed = _changed(registry.get(kind, entry["name"]), entry["options"])
             yield ComponentEntry(kind, **entry, changed=changed)

@@ -97,9 +97,10 @@ class Training(Loop[Stage]):
                 model, self.text, parts.train, parts.end, stage="validate", progress=progress
             )
             reference = baseline.measure(self.text, parts.train, parts.end, vocab=model.tokenizer.vocab)
+            saved = evaluation.geometry_bits(model, self.text, parts.train, parts.end)
         self.step += 1
         self._learn_held_out()
-        summary = self._summary(score, reference)
+        summary = self._summary(score, reference) | {"geometry_bits_per_byte": saved}
         run = self._kept(self._checkpoint(summary["val_nats_per_byte"]), summary)
         self.hook.lior_train_end(result=run)
         return run

@@ -26,7 +26,7 @@ from lior.model.evaluation import ProgressCallback
 from lior.model.language_model import Model
 from lior.model.mixer import columns, rows_at_once
 from lior.runs.loop import LoopStage
-from lior.tensors import prefixed, sub
+from lior.tensors import prefixed, sub, threads
 from lior.training.batches import BatchProbe, BatchSampler, BatchStream
 
 
@@ -171,9 +171,15 @@ class LearnGeometry:
 
     def advance(self) -> bool:
         """One update. The step size falls with the updates, or with the time where that is shorter."""
-        config, job = self.job.config.geometry, self.job
         if self._over:
             return False
+        config = self.job.config.geometry
+        with threads(config.batch * config.keys * self.geometry.encoder.n):
+            self._update()
+        return True
+
+    def _update(self) -> None:
+        config, job = self.job.config.geometry, self.job
         every = max(config.updates // _CHECKS, 1)
         if self._done and self._done % every == 0:
             self._current = self._observed(self._current)
@@ -192,7 +198,6 @@ class LearnGeometry:
         self._used = job.spent() / _GEOMETRY_TIME
         metrics = self._check() if self._over or self._done % every == 0 else {}
         job.progress("geometry", self._done, self._done if self._over else config.updates, metrics)
-        return True
 
     def _check(self) -> dict[str, float]:
         """Measure the calibration loss and keep the geometry if it is the best so far."""

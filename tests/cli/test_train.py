@@ -31,6 +31,7 @@ KEYS = {
     "val_bits_per_byte": float,
     "val_learned": bool,
     "baseline": dict,
+    "geometry_bits_per_byte": float,
     "seconds": dict,
     "peak_rss_bytes": int,
     "device": str,
@@ -104,7 +105,7 @@ def test_a_model_that_the_4_gram_beats_is_told_so(capsys):
 
 def summary_of(size: int, bits: float) -> dict[str, object]:
     numbers = {"val_bits_per_byte": bits, "val_bytes": size, "baseline": {"order4": 2.5, "unigram": 4.0}}
-    numbers |= {"documents": 2, "val_learned": False}
+    numbers |= {"documents": 2, "val_learned": False, "geometry_bits_per_byte": None}
     return numbers | {"seconds": {"total": 1.0}, "peak_rss_bytes": 2**30, "device": "cpu", "run": "r"}
 
 
@@ -189,6 +190,7 @@ def test_standard_input_is_a_text(command, short, small, monkeypatch):
     ("memory", "given", "reason", "noted"),
     [
         ("sdm", ["--config", "fast", "--frame", "rotor"], "memory sdm has no geometry", "frame.name"),
+        ("sdm", ["--config", "fast", "--set", "mixer.cells=8"], "memory sdm has no geometry", "mixer.cells"),
         ("sdm", ["--config", "fast", "--seed", "1"], None, None),
         (
             "sdm",
@@ -216,3 +218,15 @@ def test_settings_that_change_nothing_are_named(command, short, memory, given, r
     assert result.code == 0
     notes = [line for line in result.err.splitlines() if line.startswith("note: ")]
     assert notes == ([f"note: {reason}, so these settings change nothing: {noted}"] if noted else [])
+
+
+def test_what_only_shapes_the_metric_is_named_and_what_the_geometry_saves_is_told(command, short, small):
+    given = (short, *small, "--rsource", "curvature")
+    alone = command("train", *given, "--out", "r", "--memory", "sdm")
+    assert [line for line in alone.err.splitlines() if line.startswith("note: ")] == [
+        "note: memory sdm reads the nearest cell only, which resilience does not change, so these settings "
+        "shape the metric and are not used in predictions: rsource.name"
+    ]
+    saved = json.loads(Path("r/summary.json").read_text())["geometry_bits_per_byte"]
+    assert f"\nThe geometry saves {saved:.4f} of these bits: " in alone.out
+    assert "note:" not in command("train", *given, "--out", "e").err, "memory exact reads resilience"

@@ -29,7 +29,7 @@ from lior.counting.layout import TRAIL, WIDEST, Ints, Plan, Weights
 from lior.counting.locations import Packed
 from lior.errors import UsageError
 from lior.interfaces import CellTable, Evidence, Items, Query, Scorer, State, Trace
-from lior.tensors import check
+from lior.tensors import all_threads, check
 from lior_plugins.batched.engine import BatchedEngine, fits
 from lior_plugins.memories.sdm_options import JOINTS, ORDERS, PATTERNS, SNAPSHOT, check_options, weights_in
 
@@ -151,7 +151,7 @@ class Sdm:
         """An empty streaming engine, or with a device an empty batched one."""
         limits = {"window": self.window, "budget": self.budget}
         if device is None:
-            return Engine(plan, self._address_patterns, **limits, threads=torch.get_num_threads())
+            return Engine(plan, self._address_patterns, **limits, threads=all_threads())
         return BatchedEngine(plan, self._address_patterns, **limits, device=device)
 
     def prepare(self) -> None:

@@ -1,0 +1,56 @@
+"""Threads of torch: one for what is small, all for what is large, and outside as before."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lior.runs.directory import open_run
+from lior.tensors import all_threads, threads
+
+SMALL, LARGE = 1000, 1 << 30
+
+
+@pytest.fixture(autouse=True)
+def three():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_small_work_has_one_thread_and_large_work_inside_it_all():
+    with threads(SMALL):
+        assert (torch.get_num_threads(), all_threads()) == (1, 3)
+        with threads(LARGE):
+            assert torch.get_num_threads() == 3
+        assert torch.get_num_threads() == 1
+    assert (torch.get_num_threads(), all_threads()) == (3, 3)
+
+
+def test_an_error_leaves_the_threads_as_they_were():
+    with pytest.raises(KeyError), threads(SMALL):
+        raise KeyError
+    assert torch.get_num_threads() == 3
+
+
+def test_who_asked_for_one_thread_has_one():
+    torch.set_num_threads(1)
+    with threads(LARGE):
+        assert torch.get_num_threads() == 1
+
+
+def test_a_token_is_predicted_with_one_thread(finished, monkeypatch):
+    run, seen = open_run(finished), []
+    product = type(run.model.geometry.product)
+    cost = product.cost
+
+    def watched(*args):
+        seen.append(torch.get_num_threads())
+        return cost(*args)
+
+    monkeypatch.setattr(product, "cost", watched)
+    text, start = run.corpus.text(100, 101, context=run.model.context)
+    run.model.score(text, torch.tensor([start]))
+    assert set(seen) == {1}
+    assert torch.get_num_threads() == 3
