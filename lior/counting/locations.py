@@ -500,8 +500,7 @@ def pack(store: Store) -> Packed:
 def vocab(store: Store) -> int:
     """One more than the largest token that a counter stands for."""
     alone = store.slots["size"][store.slots["at"] >= _ONCE]
-    known = np.append(alone, store.counters["token"][: store.used[_POOL_USED]])
-    return int(known.max(initial=0)) + 1
+    return int(np.append(alone, store.counters["token"][: store.used[_POOL_USED]]).max(initial=0)) + 1
 
 
 def unpack(packed: Packed) -> Store:
