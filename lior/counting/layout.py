@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.counting import addresses
-from lior.counting.locations import MAX_VOCAB, Store
+from lior.counting.locations import COUNTER, MAX_VOCAB, Store
 
 Ints = NDArray[np.int64]
 Small = NDArray[np.int32]
@@ -188,7 +188,8 @@ class Buffers(NamedTuple):
     """Scratch arrays for ``W`` positions of a window, filled by reading them and used by learning from them.
 
     A column stands for a token of the alphabet; of a large one for a candidate, the last for all others.
-    ``R`` counters are read at a position. What has no axis ``W`` is of the position read last.
+    The ``K`` counters of the present locations are copied once at a position, location after location; ``R``
+    of them have a column. What has no axis ``W`` is of the position read last.
     """
 
     size: Ints  # columns in use, (W,)
@@ -205,7 +206,12 @@ class Buffers(NamedTuple):
     estimate: Ints  # rows of the three secondary estimations, (W, 3)
     weight_set: Ints  # which of the two weight sets is used, (W,)
 
-    counter: Ints  # each counter that was read, (W, R)
+    near: NDArray[np.void]  # copies of the counters of the present locations, one after the other, (K,)
+    at: Ints  # where each of them stands in the store, (K,)
+    begin: NDArray[np.uint32]  # the first of each present location, then the last's end, (S + 1,)
+
+    counter: Ints  # where each counter with a column stands in the store, (W, R)
+    copy: Small  # which copied counter it is
     column: Small  # its column
     pattern: Small  # its pattern
     state: Small  # its entry in the table of states
@@ -310,6 +316,7 @@ def buffers(plan: Plan, window: int, alphabet: int) -> Buffers:
     most = alphabet if alphabet <= DENSE else CANDIDATES + 1
     s, a, g, j = len(plan.parent), pad(most), len(plan.gate_kind), len(plan.joint)
     records = s * most
+    known = s * MAX_VOCAB  # pages that no counter reaches take no memory
     vocab = MAX_VOCAB if alphabet > DENSE else 0
     ints = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
     small = lambda *shape: np.zeros(shape, np.int32)  # noqa: E731
@@ -317,9 +324,12 @@ def buffers(plan: Plan, window: int, alphabet: int) -> Buffers:
     return Buffers(
         size=ints(window), tokens=ints(window, a), target=ints(window), columns=small(2, vocab),
         slot=ints(window, s), present=ints(window, s), tally=ints(window, 4), totals=ints(s + 3, 2),
-        confidence=ints(window, s), gate=ints(window, g), estimate=ints(window, 3), weight_set=ints(window),
-        counter=ints(window, records), column=small(window, records), pattern=small(window, records),
-        state=small(window, records), age=small(window, records), joint=small(window, j, a),
+        confidence=ints(window, s), gate=ints(window, g),
+        estimate=ints(window, 3), weight_set=ints(window),
+        near=np.zeros(known, COUNTER), at=ints(known), begin=np.zeros(s + 1, np.uint32),
+        counter=ints(window, records), copy=small(window, records), column=small(window, records),
+        pattern=small(window, records), state=small(window, records), age=small(window, records),
+        joint=small(window, j, a),
         longest=ints(a), dense=floats(2 * s + 2, a), log_p=floats(window, s, a), logits=floats(a),
         first=floats(window, a), bin=small(window, a), share=floats(window, a), final=floats(window, a),
         gradient=floats(window, s), sums=floats(3, s),

@@ -278,6 +278,16 @@ def _add_run(store, address, size, source, begin):
         _copy(source, begin + j, store.words, at + j)
 
 
+@inner
+def gather(store, p, near, at, first):
+    """Copy the counters of slot ``p`` to ``near`` from ``first`` on, and their places; returns their end."""
+    begin, end = run(store, p)
+    for j in range(begin, end):
+        near[first + j - begin] = store.counters[j]
+        at[first + j - begin] = j
+    return first + end - begin
+
+
 # --- writing ---
 
 

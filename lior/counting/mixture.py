@@ -23,7 +23,7 @@ from lior.counting import estimation, layout
 from lior.counting.compiled import inner
 from lior.counting.elementary import exp, log
 from lior.counting.fields import COLUMN, LENGTH, mix
-from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, age, find, run
+from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, age, find, gather
 
 # isort: off
 from lior.counting.layout import (
@@ -81,23 +81,29 @@ def _age_bin(time, counter):
 
 @inner
 def look_up(memory, where, buffers, w):
-    """Find the locations of one position; note which are present and their confidence."""
-    present, longest = 0, 0
+    """Find the locations of one position and copy their counters; note totals and confidence of each.
+
+    All that is read of counters at a position is read from these copies.
+    """
+    plan, present, longest, copied = memory.plan, 0, 0, int64(0)
     for i in range(len(where)):
         p = find(memory.store.slots, where[i])
         buffers.slot[w, i] = p
         n, u = int64(0), int64(0)
         if p >= 0:
-            begin, end = run(memory.store, p)
-            u = end - begin
-            for j in range(begin, end):
-                n += memory.store.counters[j].count
+            first = copied
+            copied = gather(memory.store, p, buffers.near, buffers.at, first)
+            u = copied - first
+            for r in range(first, copied):
+                n += buffers.near[r].count
+            buffers.begin[present] = first
             buffers.present[w, present] = i
             present += 1
             buffers.confidence[w, i] = _confidence(n, u)
-            if i < memory.plan.nested:
+            if i < plan.nested:
                 longest = i
         buffers.totals[i, OCCURRENCES], buffers.totals[i, DISTINCT] = n, u
+    buffers.begin[present] = copied
     buffers.tally[w, PATTERNS], buffers.tally[w, LONGEST] = present, longest
 
 
@@ -139,65 +145,59 @@ def gate_rows(plan, block, t, buffers, w):
 
 
 @inner
-def discounted(memory, p, novel):
-    """Sum of the discounts and of the counts of slot ``p``; ``novel`` is 0, or ``NOVEL`` for novel counts."""
-    store = memory.store
-    begin, end = run(store, p)
+def discounted(plan, near, begin, end, novel):
+    """Sum of the discounts and of the counts of counters; ``novel`` is 0, or ``NOVEL`` for novel counts."""
     taken, total = float32(0), int64(0)
-    for j in range(begin, end):
-        c = int64(store.counters[j].novel) if novel else int64(store.counters[j].count)
-        taken += memory.plan.discounts[novel + min(c, 3)]
+    for j in range(int64(begin), int64(end)):
+        c = int64(near[j].novel) if novel else int64(near[j].count)
+        taken += plan.discounts[novel + min(c, 3)]
         total += c
     return taken, total
 
 
 @inner(fastmath=True)
-def _expert(memory, p, base, column, out):
+def _expert(plan, near, begin, end, base, column, out):
     """Absolute discounting over a ``base`` distribution, with recency mixed in."""
-    plan, store = memory.plan, memory.store
-    taken, n = discounted(memory, p, 0)
+    taken, n = discounted(plan, near, begin, end, 0)
     inverse = float32(1) / float32(n)
     left = min(taken * inverse, float32(MOST))
     for s in range(len(out)):
         out[s] = left * base[s]
     old = float32(1.0 - plan.recent) * inverse
     new = float32(plan.recent / RECENCY_ONE) * (float32(1) - left)
-    begin, end = run(store, p)
-    for j in range(begin, end):
-        c = int64(store.counters[j].count)
-        s = column[store.counters[j].token]
+    for r in range(int64(begin), int64(end)):
+        c = int64(near[r].count)
+        s = column[near[r].token]
         if s >= 0:
             above = max(float32(c) - plan.discounts[min(c, 3)], float32(0))
-            out[s] += old * above + new * float32(store.counters[j].recency)
+            out[s] += old * above + new * float32(near[r].recency)
 
 
 @inner(fastmath=True)
-def _chain(memory, p, base, column, out):
+def _chain(plan, near, begin, end, base, column, out):
     """Kneser and Ney's continuation distribution; False if the location has no novel occurrence."""
-    store = memory.store
-    taken, n = discounted(memory, p, NOVEL)
+    taken, n = discounted(plan, near, begin, end, NOVEL)
     if n == 0:
         return False
     inverse = float32(1) / float32(n)
     left = min(taken * inverse, float32(MOST))
     for s in range(len(out)):
         out[s] = left * base[s]
-    begin, end = run(store, p)
-    for j in range(begin, end):
-        c = int64(store.counters[j].novel)
-        s = column[store.counters[j].token]
+    for r in range(int64(begin), int64(end)):
+        c = int64(near[r].novel)
+        s = column[near[r].token]
         if c > 0 and s >= 0:
-            out[s] += (float32(c) - memory.plan.discounts[NOVEL + min(c, 3)]) * inverse
+            out[s] += (float32(c) - plan.discounts[NOVEL + min(c, 3)]) * inverse
     return True
 
 
 @inner(fastmath=True)
-def experts(memory, column, buffers, w):
+def experts(plan, column, buffers, w):
     """Log-probabilities of every present pattern, over the chain of nested contexts.
 
     A nested context gives its log-probabilities, another pattern their difference from those of its base.
     """
-    plan, alphabet = memory.plan, buffers.size[w]
+    alphabet = buffers.size[w]
     patterns = len(plan.parent)
     dense = buffers.dense[:, : pad(alphabet)]
     uniform, log_base = 2 * patterns, 2 * patterns + 1
@@ -208,12 +208,13 @@ def experts(memory, column, buffers, w):
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]
         nested = i < plan.nested
-        p = buffers.slot[w, i]
-        _expert(memory, p, dense[chain if nested else base], column, dense[i])
+        begin, end = buffers.begin[a], buffers.begin[a + 1]
+        under = dense[chain if nested else base]
+        _expert(plan, buffers.near, begin, end, under, column, dense[i])
         target = buffers.log_p[w, i, : pad(alphabet)]
         _log(dense[i], target)
         if nested:
-            if _chain(memory, p, dense[chain], column, dense[patterns + i]):
+            if _chain(plan, buffers.near, begin, end, dense[chain], column, dense[patterns + i]):
                 chain = patterns + i
             if i <= plan.base:
                 base = chain
@@ -232,9 +233,8 @@ def _log(source, target):
 
 
 @inner
-def counter_features(memory, column, time, buffers, w):
+def counter_features(plan, column, time, buffers, w):
     """Entries of the tables of states, ages and joint states for the counters and columns of one position."""
-    plan, store = memory.plan, memory.store
     record = 0
     buffers.longest[:] = 0
     buffers.joint[w, :, :] = 0
@@ -242,20 +242,20 @@ def counter_features(memory, column, time, buffers, w):
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]
         n = buffers.totals[i, OCCURRENCES]
-        begin, end = run(store, buffers.slot[w, i])
-        for j in range(begin, end):
-            s = column[store.counters[j].token]
+        begin, end = int64(buffers.begin[a]), int64(buffers.begin[a + 1])
+        for r in range(begin, end):
+            s = column[buffers.near[r].token]
             if s < 0:
                 continue
-            c = int64(store.counters[j].count)
+            c = int64(buffers.near[r].count)
             if i < plan.nested:
                 buffers.longest[s] = i
-            last = 1 if j == begin else 0  # the location's last token stands first
-            buffers.counter[w, record] = j
+            last = 1 if r == begin else 0  # the location's last token stands first
+            buffers.counter[w, record], buffers.copy[w, record] = buffers.at[r], r
             buffers.column[w, record] = s
             buffers.pattern[w, record] = i
             buffers.state[w, record] = (count_bin(c) * REST_BINS + rest_bin(max(n - c, 0))) * 2 + last
-            buffers.age[w, record] = _age_bin(time, store.counters[j]) * AGE_COUNTS + min(c, AGE_COUNTS) - 1
+            buffers.age[w, record] = _age_bin(time, buffers.near[r]) * AGE_COUNTS + min(c, AGE_COUNTS) - 1
             record += 1
             state = _MAJORITY if 2 * c > n else _AGAIN if c >= 2 else _ONCE
             for q in range(groups):
@@ -273,7 +273,7 @@ def counter_features(memory, column, time, buffers, w):
 
 
 @inner(fastmath=True)
-def logits(store, learned, buffers, w):
+def logits(learned, buffers, w):
     """The logits of one position, into ``buffers.logits``."""
     z, tokens, alphabet = buffers.logits, buffers.tokens[w], buffers.size[w]
     for s in range(alphabet):
@@ -287,7 +287,7 @@ def logits(store, learned, buffers, w):
         z[buffers.column[w, r]] += (
             learned.state_logit[i, buffers.state[w, r]]
             + learned.age_logit[i, buffers.age[w, r]]
-            + float32(store.counters[buffers.counter[w, r]].logit) * float32(1 / LOGIT_ONE)
+            + float32(buffers.near[buffers.copy[w, r]].logit) * float32(1 / LOGIT_ONE)
         )
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]

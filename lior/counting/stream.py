@@ -30,7 +30,7 @@ _OR_OTHERS, _OR_NONE = 0, 1
 
 
 @inner
-def _columns(store, alphabet, buffers, w, width, token):
+def _columns(alphabet, buffers, w, width, token):
     """Decide which tokens get columns at one position; ``token`` is the one that stands there.
 
     Of a large alphabet these are the tokens that the present locations know, but for the empty context,
@@ -49,9 +49,8 @@ def _columns(store, alphabet, buffers, w, width, token):
     for a in range(buffers.tally[w, PATTERNS] - 1, -1, -1):
         if buffers.present[w, a] == 0:
             continue
-        begin, end = locations.run(store, buffers.slot[w, buffers.present[w, a]])
-        for j in range(begin, end):
-            known = int64(store.counters[j].token)
+        for r in range(int64(buffers.begin[a]), int64(buffers.begin[a + 1])):
+            known = int64(buffers.near[r].token)
             if n < CANDIDATES and found[known] < 0 and alphabet.column[known] >= 0:
                 found[known] = n
                 buffers.tokens[w, n] = known
@@ -86,13 +85,13 @@ def read(memory, sets, block, t, alphabet, buffers, w):
     buffers.weight_set[w] = weight_set
     learned = sets[weight_set]
     mixture.gate_rows(plan, block, t, buffers, w)
-    _columns(store, alphabet, buffers, w, len(learned.bias), block.tokens[t])
+    _columns(alphabet, buffers, w, len(learned.bias), block.tokens[t])
     dense = len(alphabet.tokens) <= DENSE
-    mixture.experts(memory, alphabet.column if dense else buffers.columns[_OR_OTHERS], buffers, w)
+    mixture.experts(plan, alphabet.column if dense else buffers.columns[_OR_OTHERS], buffers, w)
     counted = alphabet.column if dense else buffers.columns[_OR_NONE]
-    mixture.counter_features(memory, counted, block.time[t], buffers, w)
+    mixture.counter_features(plan, counted, block.time[t], buffers, w)
     buffers.logits[:] = 0
-    mixture.logits(store, learned, buffers, w)
+    mixture.logits(learned, buffers, w)
     mixture.softmax(buffers.logits, buffers.size[w], buffers.first[w])
     estimation.correct(learned, buffers, w)
     mixture.softmax(buffers.logits, buffers.size[w], buffers.final[w])

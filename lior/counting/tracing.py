@@ -68,7 +68,7 @@ def _effects(memory, sets, block, alphabet, buffers, out):
             continue
         part[:, :] = 0
         for r in range(buffers.tally[0, COUNTERS]):
-            i, here = buffers.pattern[0, r], memory.store.counters[buffers.counter[0, r]]
+            i, here = buffers.pattern[0, r], buffers.near[buffers.copy[0, r]]
             part[i, buffers.column[0, r]] += (
                 learned.state_logit[i, buffers.state[0, r]]
                 + learned.age_logit[i, buffers.age[0, r]]
@@ -76,7 +76,7 @@ def _effects(memory, sets, block, alphabet, buffers, out):
             )
             if buffers.column[0, r] == target:
                 out.occurrences[t, i] = here.count
-                out.own[t, i] = _own_share(memory, buffers.slot[0, i], here, buffers.dense[i, target])
+                out.own[t, i] = _own_share(memory.plan, buffers, r, buffers.dense[i, target])
         p = buffers.final[0]
         out.mixed[t] = p[target]
         for a in range(buffers.tally[0, PATTERNS]):
@@ -102,9 +102,11 @@ def _add_expert(learned, buffers, i, size, part):
 
 
 @inner
-def _own_share(memory, p, counter, probability):
-    plan = memory.plan
-    taken, n = mixture.discounted(memory, p, 0)
+def _own_share(plan, buffers, r, probability):
+    counter, a = buffers.near[buffers.copy[0, r]], 0
+    while buffers.present[0, a] != buffers.pattern[0, r]:
+        a += 1
+    taken, n = mixture.discounted(plan, buffers.near, buffers.begin[a], buffers.begin[a + 1], 0)
     left = min(taken / float32(n), float32(MOST))
     c = int64(counter.count)
     above = max(float32(c) - plan.discounts[min(c, 3)], float32(0)) / float32(n)
