@@ -156,12 +156,12 @@ def discounted(plan, near, begin, end, novel):
 
 
 @inner(fastmath=True)
-def _expert(plan, near, begin, end, base, column, out):
-    """Absolute discounting over a ``base`` distribution, with recency mixed in."""
+def _expert(plan, near, begin, end, base, column, out, width):
+    """Absolute discounting over a ``base`` distribution ``(width,)``, with recency mixed in."""
     taken, n = discounted(plan, near, begin, end, 0)
     inverse = float32(1) / float32(n)
     left = min(taken * inverse, float32(MOST))
-    for s in range(len(out)):
+    for s in range(width):
         out[s] = left * base[s]
     old = float32(1.0 - plan.recent) * inverse
     new = float32(plan.recent / RECENCY_ONE) * (float32(1) - left)
@@ -174,14 +174,14 @@ def _expert(plan, near, begin, end, base, column, out):
 
 
 @inner(fastmath=True)
-def _chain(plan, near, begin, end, base, column, out):
+def _chain(plan, near, begin, end, base, column, out, width):
     """Kneser and Ney's continuation distribution; False if the location has no novel occurrence."""
     taken, n = discounted(plan, near, begin, end, NOVEL)
     if n == 0:
         return False
     inverse = float32(1) / float32(n)
     left = min(taken * inverse, float32(MOST))
-    for s in range(len(out)):
+    for s in range(width):
         out[s] = left * base[s]
     for r in range(int64(begin), int64(end)):
         c = int64(near[r].novel)
@@ -197,12 +197,11 @@ def experts(plan, column, buffers, w):
 
     A nested context gives its log-probabilities, another pattern their difference from those of its base.
     """
-    alphabet = buffers.size[w]
-    patterns = len(plan.parent)
-    dense = buffers.dense[:, : pad(alphabet)]
+    alphabet, patterns, dense = buffers.size[w], len(plan.parent), buffers.dense
+    width = pad(alphabet)
     uniform, log_base = 2 * patterns, 2 * patterns + 1
-    dense[uniform, :] = 0
-    dense[uniform, :alphabet] = float32(1) / float32(alphabet)
+    for s in range(width):
+        dense[uniform, s] = float32(1) / float32(alphabet) if s < alphabet else float32(0)
     chain, base = uniform, uniform  # rows of the continuation distributions under the next pattern
     worked = False
     for a in range(buffers.tally[w, PATTERNS]):
@@ -210,25 +209,25 @@ def experts(plan, column, buffers, w):
         nested = i < plan.nested
         begin, end = buffers.begin[a], buffers.begin[a + 1]
         under = dense[chain if nested else base]
-        _expert(plan, buffers.near, begin, end, under, column, dense[i])
-        target = buffers.log_p[w, i, : pad(alphabet)]
-        _log(dense[i], target)
+        _expert(plan, buffers.near, begin, end, under, column, dense[i], width)
+        target = buffers.log_p[w, i]
+        _log(dense[i], target, width)
         if nested:
-            if _chain(plan, buffers.near, begin, end, dense[chain], column, dense[patterns + i]):
+            if _chain(plan, buffers.near, begin, end, dense[chain], column, dense[patterns + i], width):
                 chain = patterns + i
             if i <= plan.base:
                 base = chain
         else:
             if not worked:
-                _log(dense[base], dense[log_base])
+                _log(dense[base], dense[log_base], width)
                 worked = True
-            for s in range(len(target)):
+            for s in range(width):
                 target[s] -= dense[log_base, s]
 
 
 @inner(fastmath=True)
-def _log(source, target):
-    for s in range(len(source)):
+def _log(source, target, width):
+    for s in range(width):
         target[s] = log(source[s] + float32(TINY))
 
 
