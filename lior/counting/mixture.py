@@ -17,7 +17,7 @@ their own, so that nothing is propagated backwards.
 from __future__ import annotations
 
 import numpy as np
-from numba import float32, int64, njit
+from numba import float32, int32, int64, njit
 
 from lior.counting import estimation, layout
 from lior.counting.compiled import inner
@@ -43,21 +43,20 @@ pad = njit(inline="always")(layout.pad)
 
 # --- bins ---
 
+_COUNT_BIN = np.searchsorted([1, 2, 3, 4, 6, 9, 14, 24, 60], np.arange(62)).astype(np.int64)
+_REST_BIN = np.searchsorted([0, 1, 2, 4, 8, 16, 40], np.arange(42)).astype(np.int64)
+
 
 @njit(inline="always")
 def count_bin(c):
     """1, 2, 3, 4, 5–6, 7–9, 10–14, 15–24, 25–60, more."""
-    if c <= 4:
-        return c - 1
-    return 4 if c <= 6 else 5 if c <= 9 else 6 if c <= 14 else 7 if c <= 24 else 8 if c <= 60 else 9
+    return _COUNT_BIN[min(c, 61)]
 
 
 @njit(inline="always")
 def rest_bin(r):
     """0, 1, 2, 3–4, 5–8, 9–16, 17–40, more."""
-    if r <= 2:
-        return r
-    return 3 if r <= 4 else 4 if r <= 8 else 5 if r <= 16 else 6 if r <= 40 else 7
+    return _REST_BIN[min(r, 41)]
 
 
 @njit(inline="always")
@@ -69,11 +68,9 @@ def _confidence(n, u):
 
 @njit(inline="always")
 def _age_bin(time, counter):
-    ticks, bits = age(counter, time), 0
-    while ticks > 0:
-        ticks >>= 1
-        bits += 1
-    return min(bits, AGE_BINS - 1)
+    # The exponent of a float32 is the number of bits; all ticks are exact in it.
+    bits = (np.float32(age(counter, time)).view(np.int32) >> int32(23)) - int32(126)
+    return min(max(bits, int32(0)), int32(AGE_BINS - 1))
 
 
 # --- reading ---
@@ -235,40 +232,46 @@ def _log(source, target, width):
 def counter_features(plan, column, time, buffers, w):
     """Entries of the tables of states, ages and joint states for the counters and columns of one position."""
     record = 0
-    buffers.longest[:] = 0
-    buffers.joint[w, :, :] = 0
-    groups = len(plan.joint)
+    near, known, joint = buffers.near, buffers.longest, buffers.joint[w]
+    columns, states, ages = buffers.column[w], buffers.state[w], buffers.age[w]
+    for s in range(pad(buffers.size[w])):
+        known[s] = 0
+        for q in range(len(joint)):
+            joint[q, s] = 0
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]
         n = buffers.totals[i, OCCURRENCES]
-        begin, end = int64(buffers.begin[a]), int64(buffers.begin[a + 1])
-        for r in range(begin, end):
-            s = column[buffers.near[r].token]
+        begin, first = int64(buffers.begin[a]), record
+        for r in range(begin, int64(buffers.begin[a + 1])):
+            s = column[near[r].token]
             if s < 0:
                 continue
-            c = int64(buffers.near[r].count)
-            if i < plan.nested:
-                buffers.longest[s] = i
+            c = int64(near[r].count)
             last = 1 if r == begin else 0  # the location's last token stands first
             buffers.counter[w, record], buffers.copy[w, record] = buffers.at[r], r
-            buffers.column[w, record] = s
+            columns[record] = s
             buffers.pattern[w, record] = i
-            buffers.state[w, record] = (count_bin(c) * REST_BINS + rest_bin(max(n - c, 0))) * 2 + last
-            buffers.age[w, record] = _age_bin(time, buffers.near[r]) * AGE_COUNTS + min(c, AGE_COUNTS) - 1
+            states[record] = (count_bin(c) * REST_BINS + rest_bin(max(n - c, 0))) * 2 + last
+            ages[record] = _age_bin(time, near[r]) * AGE_COUNTS + min(c, AGE_COUNTS) - 1
             record += 1
-            state = _MAJORITY if 2 * c > n else _AGAIN if c >= 2 else _ONCE
-            for q in range(groups):
-                if plan.joint_bit[q, i] >= 0:
-                    buffers.joint[w, q, s] |= state << plan.joint_bit[q, i]
+        if i < plan.nested:
+            for r in range(first, record):
+                known[columns[r]] = i
+        for q in range(len(joint)):
+            bit = plan.joint_bit[q, i]
+            for r in range(first, record if bit >= 0 else first):
+                c = int64(near[buffers.copy[w, r]].count)
+                state = _MAJORITY if 2 * c > n else _AGAIN if c >= 2 else _ONCE
+                joint[q, columns[r]] |= state << bit
     buffers.tally[w, COUNTERS] = record
     longest = buffers.tally[w, LONGEST]
     for r in range(record):
-        i, known = buffers.pattern[w, r], buffers.longest[buffers.column[w, r]]
+        i, k = buffers.pattern[w, r], known[columns[r]]
         if i < plan.nested:
-            context = min(known - i, 3) * 3 + min(longest - i, 2)
+            context = min(k - i, 3) * 3 + min(longest - i, 2)
         else:
-            context = ((known > 2) + (known > 4) + (known > 6)) * 3 + min(longest - known, 2)
-        buffers.state[w, r] += context * STATES
+            context = ((k > 2) + (k > 4) + (k > 6)) * 3 + min(longest - k, 2)
+        states[r] += context * STATES
 
 
 @inner(fastmath=True)
