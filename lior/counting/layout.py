@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.counting import addresses
-from lior.counting.locations import MAX_VOCAB, Store
+from lior.counting.locations import COUNTER, MAX_VOCAB, Store
 
 Ints = NDArray[np.int64]
 Small = NDArray[np.int32]
@@ -206,7 +206,8 @@ class Buffers(NamedTuple):
     """Scratch arrays for ``W`` positions of a window, filled by reading them and used by learning from them.
 
     A column stands for a token of the alphabet; of a large one for a candidate, the last for all others.
-    ``R`` counters are read at a position. What has no axis ``W`` is of the position read last.
+    The ``K`` counters of the present locations are copied once at a position, location after location; ``R``
+    of them have a column. What has no axis ``W`` is of the position read last.
     """
 
     size: Ints  # columns in use, (W,)
@@ -217,26 +218,22 @@ class Buffers(NamedTuple):
     slot: Ints  # slot of each pattern's location, negative when there is none, (W, S)
     present: Ints  # patterns with a location, the first `tally[w, PATTERNS]` count, (W, S)
     tally: Ints  # patterns present, counters read, longest nested context, place; (W, 4), see below
-    totals: Ints  # occurrences, distinct tokens, novel occurrences of locations, (S + 3, 3); last rows stay 0
-    taken: Floats  # sums of the discounts of each location, of all and of novel occurrences, (S, 2)
+    totals: Ints  # occurrences and distinct tokens of each location, (S + 3, 2); the last rows stay 0
     confidence: Ints  # confidence of each pattern's location, (W, S)
     gate: Ints  # row of each gate in the table of gate weights, (W, G)
     estimate: Ints  # rows of the two contexts of secondary estimation, (W, 2)
     weight_set: Ints  # which of the two weight sets is used, (W,)
 
-    counter: Ints  # each counter that was read, by its place in the store, (W, R)
+    near: NDArray[np.void]  # copies of the counters of the present locations, one after the other, (K,)
+    at: Ints  # where each of them stands in the store, (K,)
+    begin: NDArray[np.uint32]  # the first of each present location, then the last's end, (S + 1,)
+
+    counter: Ints  # where each counter with a column stands in the store, (W, R)
+    copy: Small  # which copied counter it is
     column: Small  # its column
     pattern: Small  # its pattern
     state: Small  # its entry in the table of states
     age: Small  # its entry in the table of ages
-    begin: Ints  # the first counter of each present location, and the end of the last one, (S + 1,)
-    at: Ints  # where each counter stands in the store, also of tokens without a column, (S * V,)
-    token: Small  # its token
-    count: Small  # its occurrences
-    novel: Small  # its novel occurrences
-    ticks: Small  # ticks since its last occurrence
-    recency: Floats  # its recency, in units of 1 / RECENCY_ONE
-    logit: Floats  # its learned logit, in units of 1 / LOGIT_ONE
     joint: Small  # joint states of each column, (W, J, A)
     longest: Ints  # the longest nested context that knows each column's token, (A,)
 
@@ -255,7 +252,7 @@ class Buffers(NamedTuple):
 
 PATTERNS, COUNTERS, LONGEST, PLACE = range(4)
 """Of :attr:`Buffers.tally`; the place is that of the table of token weights."""
-OCCURRENCES, DISTINCT, NOVELS = range(3)
+OCCURRENCES, DISTINCT = range(2)
 """Of :attr:`Buffers.totals`."""
 TOTAL, SQUARED, TIMES = range(3)
 """Of :attr:`Buffers.sums`."""
@@ -341,20 +338,20 @@ def buffers(plan: Plan, window: int, alphabet: int) -> Buffers:
     most = alphabet if alphabet <= DENSE else CANDIDATES + 1
     s, a, g, j = len(plan.parent), pad(most), len(plan.gate_kind), len(plan.joint)
     records = s * most
-    known = s * MAX_VOCAB  # tokens without a column are read too; pages that are not used take no memory
+    known = s * MAX_VOCAB  # pages that no counter reaches take no memory
     vocab = MAX_VOCAB if alphabet > DENSE else 0
     ints = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
     small = lambda *shape: np.zeros(shape, np.int32)  # noqa: E731
     floats = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
     return Buffers(
         size=ints(window), tokens=ints(window, a), target=ints(window), columns=small(2, vocab),
-        slot=ints(window, s), present=ints(window, s), tally=ints(window, 4), totals=ints(s + 3, 3),
-        taken=floats(s, 2), confidence=ints(window, s), gate=ints(window, g), estimate=ints(window, 2),
-        weight_set=ints(window),
-        counter=ints(window, records), column=small(window, records), pattern=small(window, records),
-        state=small(window, records), age=small(window, records), begin=ints(s + 1), at=ints(known),
-        token=small(known), count=small(known), novel=small(known), ticks=small(known), recency=floats(known),
-        logit=floats(known), joint=small(window, j, a),
+        slot=ints(window, s), present=ints(window, s), tally=ints(window, 4), totals=ints(s + 3, 2),
+        confidence=ints(window, s), gate=ints(window, g),
+        estimate=ints(window, 2), weight_set=ints(window),
+        near=np.zeros(known, COUNTER), at=ints(known), begin=np.zeros(s + 1, np.uint32),
+        counter=ints(window, records), copy=small(window, records), column=small(window, records),
+        pattern=small(window, records), state=small(window, records), age=small(window, records),
+        joint=small(window, j, a),
         longest=ints(a), dense=floats(2 * s + 2, a), log_p=floats(window, s, a), logits=floats(a),
         first=floats(window, a), bin=small(window, a), share=floats(window, a), final=floats(window, a),
         gradient=floats(window, s), sums=floats(3, s),

@@ -337,23 +337,19 @@ def _add_run(store, address, size, source, begin):
 
 
 @inner
-def gather(store, p, time, buffers, first):
-    """Copy the counters of slot ``p`` to ``buffers``, from ``first`` on; returns where they end."""
+def gather(store, p, near, at, first):
+    """Copy the counters of slot ``p`` to ``near`` from ``first`` on, and their places; returns their end."""
     if _once(store.slots[p]):
-        seen = int64(store.slots[p].at)
-        buffers.at[first] = -1 - p
-        buffers.token[first], buffers.count[first] = store.slots[p].size, 1
-        buffers.novel[first] = 1 if seen & _NOVEL else 0
-        buffers.ticks[first] = _since(seen & _TICKS, time)
-        buffers.recency[first], buffers.logit[first] = ONCE_RECENCY, 0
+        seen, here = int64(store.slots[p].at), near[first]
+        here.token, here.count, here.logit = store.slots[p].size, 1, 0
+        here.recency, here.novel = ONCE_RECENCY, 1 if seen & _NOVEL else 0
+        here.seen_low, here.seen_high = seen & 0xFFFF, (seen >> 16) & 0xFF
+        at[first] = -1 - p
         return first + 1
     begin, end = _run(store, p)
     for j in range(begin, end):
-        here, r = store.counters[j], first + j - begin
-        buffers.at[r] = j
-        buffers.token[r], buffers.count[r], buffers.novel[r] = here.token, here.count, here.novel
-        buffers.ticks[r] = age(here, time)
-        buffers.recency[r], buffers.logit[r] = here.recency, here.logit
+        near[first + j - begin] = store.counters[j]
+        at[first + j - begin] = j
     return first + end - begin
 
 

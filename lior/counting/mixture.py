@@ -17,18 +17,18 @@ their own, so that nothing is propagated backwards.
 from __future__ import annotations
 
 import numpy as np
-from numba import float32, int64, njit
+from numba import float32, int32, int64, njit
 
 from lior.counting import estimation, layout
 from lior.counting.compiled import inner
 from lior.counting.elementary import exp, log
 from lior.counting.fields import COLUMN, LENGTH, mix
-from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, TOKEN_BITS, find, gather, pooled
+from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, TOKEN_BITS, age, find, gather, pooled
 
 # isort: off
 from lior.counting.layout import (
     AGE_BINS, AGE_COUNTS, COUNTERS, DISTINCT, GATE_CELL, GATE_EXPECTED, GATE_LAYOUT, GATE_LONGEST,
-    GATE_PAIR, GATE_POSITION, GATE_PREVIOUS, GATE_WORDS, GATES, LONGEST, LONGEST_BINS, MOST, NOVEL, NOVELS,
+    GATE_PAIR, GATE_POSITION, GATE_PREVIOUS, GATE_WORDS, GATES, LONGEST, LONGEST_BINS, MOST, NOVEL,
     OCCURRENCES, PATTERNS, PLACE, REST_BINS, SQUARE_FLOOR, SQUARE_RATE, SQUARED, STATES, TIMES,
     TINY, TOTAL,
 )  # fmt: skip
@@ -43,21 +43,20 @@ pad = njit(inline="always")(layout.pad)
 
 # --- bins ---
 
+_COUNT_BIN = np.searchsorted([1, 2, 3, 4, 6, 9, 14, 24, 60], np.arange(62)).astype(np.int64)
+_REST_BIN = np.searchsorted([0, 1, 2, 4, 8, 16, 40], np.arange(42)).astype(np.int64)
+
 
 @njit(inline="always")
 def count_bin(c):
     """1, 2, 3, 4, 5–6, 7–9, 10–14, 15–24, 25–60, more."""
-    if c <= 4:
-        return c - 1
-    return 4 if c <= 6 else 5 if c <= 9 else 6 if c <= 14 else 7 if c <= 24 else 8 if c <= 60 else 9
+    return _COUNT_BIN[min(c, 61)]
 
 
 @njit(inline="always")
 def rest_bin(r):
     """0, 1, 2, 3–4, 5–8, 9–16, 17–40, more."""
-    if r <= 2:
-        return r
-    return 3 if r <= 4 else 4 if r <= 8 else 5 if r <= 16 else 6 if r <= 40 else 7
+    return _REST_BIN[min(r, 41)]
 
 
 @njit(inline="always")
@@ -68,49 +67,40 @@ def _confidence(n, u):
 
 
 @njit(inline="always")
-def _age_bin(ticks):
-    bits = 0
-    while ticks > 0:
-        ticks >>= 1
-        bits += 1
-    return min(bits, AGE_BINS - 1)
+def _age_bin(time, counter):
+    # The exponent of a float32 is the number of bits; all ticks are exact in it.
+    bits = (np.float32(age(counter, time)).view(np.int32) >> int32(23)) - int32(126)
+    return min(max(bits, int32(0)), int32(AGE_BINS - 1))
 
 
 # --- reading ---
 
 
 @inner
-def look_up(memory, where, time, buffers, w):
+def look_up(memory, where, buffers, w):
     """Find the locations of one position and copy their counters; note totals and confidence of each.
 
-    Everything that is read at a position is read from these copies.
+    All that is read of counters at a position is read from these copies.
     """
-    plan, present, longest, record = memory.plan, 0, 0, 0
+    plan, present, longest, copied = memory.plan, 0, 0, int64(0)
     for i in range(len(where)):
         p = find(memory.store.slots, where[i])
         buffers.slot[w, i] = p
-        n, u, novel = int64(0), int64(0), int64(0)
+        n, u = int64(0), int64(0)
         if p >= 0:
-            first = record
-            record = gather(memory.store, p, time, buffers, first)
-            taken, fresh = float32(0), float32(0)
-            for r in range(first, record):
-                count, new = int64(buffers.count[r]), int64(buffers.novel[r])
-                n += count
-                novel += new
-                taken += plan.discounts[min(count, 3)]
-                fresh += plan.discounts[NOVEL + min(new, 3)]
-            u = record - first
-            buffers.taken[i, 0], buffers.taken[i, 1] = taken, fresh
-            buffers.present[w, present] = i
+            first = copied
+            copied = gather(memory.store, p, buffers.near, buffers.at, first)
+            u = copied - first
+            for r in range(first, copied):
+                n += buffers.near[r].count
             buffers.begin[present] = first
+            buffers.present[w, present] = i
             present += 1
             buffers.confidence[w, i] = _confidence(n, u)
             if i < plan.nested:
                 longest = i
         buffers.totals[i, OCCURRENCES], buffers.totals[i, DISTINCT] = n, u
-        buffers.totals[i, NOVELS] = novel
-    buffers.begin[present] = record
+    buffers.begin[present] = copied
     buffers.tally[w, PATTERNS], buffers.tally[w, LONGEST] = present, longest
 
 
@@ -124,11 +114,12 @@ def _expected(buffers, w, column):
     for a in range(buffers.tally[w, PATTERNS]):
         if buffers.present[w, a] != buffers.tally[w, LONGEST]:
             continue
-        for r in range(buffers.begin[a], buffers.begin[a + 1]):
-            token = int64(buffers.token[r])
+        begin = int64(buffers.begin[a])
+        for r in range(begin, int64(buffers.begin[a + 1])):
+            token = int64(buffers.near[r].token)
             if column[token] >= 0:
-                last = 1 if r == buffers.begin[a] else 0
-                value = ((int64(buffers.count[r]) * 2 + last) << TOKEN_BITS) - token
+                last = 1 if r == begin else 0
+                value = ((int64(buffers.near[r].count) * 2 + last) << TOKEN_BITS) - token
                 if value > most or best == 0:
                     best, most = token + 1, value
     return best
@@ -174,35 +165,48 @@ def gate_rows(plan, block, t, column_of, buffers, w):
     estimation.rows(expected, block.before[t, 0], buffers, w)
 
 
+@inner
+def discounted(plan, near, begin, end, novel):
+    """Sum of the discounts and of the counts of counters; ``novel`` is 0, or ``NOVEL`` for novel counts."""
+    taken, total = float32(0), int64(0)
+    for j in range(int64(begin), int64(end)):
+        c = int64(near[j].novel) if novel else int64(near[j].count)
+        taken += plan.discounts[novel + min(c, 3)]
+        total += c
+    return taken, total
+
+
 @inner(fastmath=True)
-def _expert(plan, buffers, column, i, a, n, base, out):
-    """Absolute discounting over a ``base`` distribution ``(n,)``, with recency mixed in."""
-    inverse = float32(1) / float32(buffers.totals[i, OCCURRENCES])
-    left = min(buffers.taken[i, 0] * inverse, float32(MOST))
-    for s in range(n):
+def _expert(plan, near, begin, end, base, column, out, width):
+    """Absolute discounting over a ``base`` distribution ``(width,)``, with recency mixed in."""
+    taken, n = discounted(plan, near, begin, end, 0)
+    inverse = float32(1) / float32(n)
+    left = min(taken * inverse, float32(MOST))
+    for s in range(width):
         out[s] = left * base[s]
     old = float32(1.0 - plan.recent) * inverse
     new = float32(plan.recent / RECENCY_ONE) * (float32(1) - left)
-    for r in range(buffers.begin[a], buffers.begin[a + 1]):
-        c = buffers.count[r]
-        s = column[buffers.token[r]]
+    for r in range(int64(begin), int64(end)):
+        c = int64(near[r].count)
+        s = column[near[r].token]
         if s >= 0:
             above = max(float32(c) - plan.discounts[min(c, 3)], float32(0))
-            out[s] += old * above + new * buffers.recency[r]
+            out[s] += old * above + new * float32(near[r].recency)
 
 
 @inner(fastmath=True)
-def _chain(plan, buffers, column, i, a, n, base, out):
+def _chain(plan, near, begin, end, base, column, out, width):
     """Kneser and Ney's continuation distribution; False if the location has no novel occurrence."""
-    if buffers.totals[i, NOVELS] == 0:
+    taken, n = discounted(plan, near, begin, end, NOVEL)
+    if n == 0:
         return False
-    inverse = float32(1) / float32(buffers.totals[i, NOVELS])
-    left = min(buffers.taken[i, 1] * inverse, float32(MOST))
-    for s in range(n):
+    inverse = float32(1) / float32(n)
+    left = min(taken * inverse, float32(MOST))
+    for s in range(width):
         out[s] = left * base[s]
-    for r in range(buffers.begin[a], buffers.begin[a + 1]):
-        c = buffers.novel[r]
-        s = column[buffers.token[r]]
+    for r in range(int64(begin), int64(end)):
+        c = int64(near[r].novel)
+        s = column[near[r].token]
         if c > 0 and s >= 0:
             out[s] += (float32(c) - plan.discounts[NOVEL + min(c, 3)]) * inverse
     return True
@@ -215,80 +219,83 @@ def experts(plan, column, buffers, w):
     A nested context gives its log-probabilities, another pattern their difference from those of its base.
     """
     alphabet, patterns, dense = buffers.size[w], len(plan.parent), buffers.dense
-    n = pad(alphabet)
+    width = pad(alphabet)
     uniform, log_base = 2 * patterns, 2 * patterns + 1
-    dense[uniform, :n] = 0
-    dense[uniform, :alphabet] = float32(1) / float32(alphabet)
+    for s in range(width):
+        dense[uniform, s] = float32(1) / float32(alphabet) if s < alphabet else float32(0)
     chain, base = uniform, uniform  # rows of the continuation distributions under the next pattern
     worked = False
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]
         nested = i < plan.nested
-        _expert(plan, buffers, column, i, a, n, dense[chain if nested else base], dense[i])
+        begin, end = buffers.begin[a], buffers.begin[a + 1]
+        under = dense[chain if nested else base]
+        _expert(plan, buffers.near, begin, end, under, column, dense[i], width)
         target = buffers.log_p[w, i]
-        _log(n, dense[i], target)
+        _log(dense[i], target, width)
         if nested:
-            if _chain(plan, buffers, column, i, a, n, dense[chain], dense[patterns + i]):
+            if _chain(plan, buffers.near, begin, end, dense[chain], column, dense[patterns + i], width):
                 chain = patterns + i
             if i <= plan.base:
                 base = chain
         else:
             if not worked:
-                _log(n, dense[base], dense[log_base])
+                _log(dense[base], dense[log_base], width)
                 worked = True
-            for s in range(n):
+            for s in range(width):
                 target[s] -= dense[log_base, s]
 
 
 @inner(fastmath=True)
-def _log(n, source, target):
-    for s in range(n):
+def _log(source, target, width):
+    for s in range(width):
         target[s] = log(source[s] + float32(TINY))
 
 
 @inner
-def counter_features(plan, column, buffers, w):
-    """Entries of the tables of states, ages and joint states for the counters and columns of one position.
-
-    Counters of tokens without a column are dropped from the copies.
-    """
+def counter_features(plan, column, time, buffers, w):
+    """Entries of the tables of states, ages and joint states for the counters and columns of one position."""
     record = 0
-    buffers.longest[:] = 0
-    buffers.joint[w, :, :] = 0
-    groups = len(plan.joint)
+    near, known, joint = buffers.near, buffers.longest, buffers.joint[w]
+    columns, states, ages = buffers.column[w], buffers.state[w], buffers.age[w]
+    for s in range(pad(buffers.size[w])):
+        known[s] = 0
+        for q in range(len(joint)):
+            joint[q, s] = 0
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]
         n = buffers.totals[i, OCCURRENCES]
-        begin = buffers.begin[a]
-        for r in range(begin, buffers.begin[a + 1]):
-            s = column[buffers.token[r]]
+        begin, first = int64(buffers.begin[a]), record
+        for r in range(begin, int64(buffers.begin[a + 1])):
+            s = column[near[r].token]
             if s < 0:
                 continue
-            c = int64(buffers.count[r])
-            if i < plan.nested:
-                buffers.longest[s] = i
+            c = int64(near[r].count)
             last = 1 if r == begin else 0  # the location's last token stands first
-            buffers.counter[w, record] = buffers.at[r]
-            buffers.token[record], buffers.count[record] = buffers.token[r], c
-            buffers.recency[record], buffers.logit[record] = buffers.recency[r], buffers.logit[r]
-            buffers.column[w, record] = s
+            buffers.counter[w, record], buffers.copy[w, record] = buffers.at[r], r
+            columns[record] = s
             buffers.pattern[w, record] = i
-            buffers.state[w, record] = (count_bin(c) * REST_BINS + rest_bin(max(n - c, 0))) * 2 + last
-            buffers.age[w, record] = _age_bin(buffers.ticks[r]) * AGE_COUNTS + min(c, AGE_COUNTS) - 1
+            states[record] = (count_bin(c) * REST_BINS + rest_bin(max(n - c, 0))) * 2 + last
+            ages[record] = _age_bin(time, near[r]) * AGE_COUNTS + min(c, AGE_COUNTS) - 1
             record += 1
-            state = _MAJORITY if 2 * c > n else _AGAIN if c >= 2 else _ONCE
-            for q in range(groups):
-                if plan.joint_bit[q, i] >= 0:
-                    buffers.joint[w, q, s] |= state << plan.joint_bit[q, i]
+        if i < plan.nested:
+            for r in range(first, record):
+                known[columns[r]] = i
+        for q in range(len(joint)):
+            bit = plan.joint_bit[q, i]
+            for r in range(first, record if bit >= 0 else first):
+                c = int64(near[buffers.copy[w, r]].count)
+                state = _MAJORITY if 2 * c > n else _AGAIN if c >= 2 else _ONCE
+                joint[q, columns[r]] |= state << bit
     buffers.tally[w, COUNTERS] = record
     longest = buffers.tally[w, LONGEST]
     for r in range(record):
-        i, known = buffers.pattern[w, r], buffers.longest[buffers.column[w, r]]
+        i, k = buffers.pattern[w, r], known[columns[r]]
         if i < plan.nested:
-            context = min(known - i, 3) * 3 + min(longest - i, 2)
+            context = min(k - i, 3) * 3 + min(longest - i, 2)
         else:
-            context = ((known > 2) + (known > 4) + (known > 6)) * 3 + min(longest - known, 2)
-        buffers.state[w, r] += context * STATES
+            context = ((k > 2) + (k > 4) + (k > 6)) * 3 + min(longest - k, 2)
+        states[r] += context * STATES
 
 
 @inner(fastmath=True)
@@ -306,7 +313,7 @@ def logits(learned, buffers, w):
         z[buffers.column[w, r]] += (
             learned.state_logit[i, buffers.state[w, r]]
             + learned.age_logit[i, buffers.age[w, r]]
-            + buffers.logit[r] * float32(1 / LOGIT_ONE)
+            + float32(buffers.near[buffers.copy[w, r]].logit) * float32(1 / LOGIT_ONE)
         )
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]

@@ -49,8 +49,8 @@ def _columns(alphabet, buffers, w, width, token):
     for a in range(buffers.tally[w, PATTERNS] - 1, -1, -1):
         if buffers.present[w, a] == 0:
             continue
-        for r in range(buffers.begin[a], buffers.begin[a + 1]):
-            known = int64(buffers.token[r])
+        for r in range(int64(buffers.begin[a]), int64(buffers.begin[a + 1])):
+            known = int64(buffers.near[r].token)
             if n < CANDIDATES and found[known] < 0 and alphabet.column[known] >= 0:
                 found[known] = n
                 buffers.tokens[w, n] = known
@@ -88,7 +88,7 @@ def _unseen(store, trail):
 def read(memory, sets, block, t, alphabet, buffers, w):
     """The distribution at position ``t`` of the block, into ``buffers.final[w]``."""
     plan, store = memory.plan, memory.store
-    mixture.look_up(memory, block.where[t], block.time[t], buffers, w)
+    mixture.look_up(memory, block.where[t], buffers, w)
     weight_set = 0
     if plan.unseen_contexts < TRAIL and _unseen(store, block.trail[t]) > plan.unseen_contexts:
         weight_set = 1
@@ -99,7 +99,7 @@ def read(memory, sets, block, t, alphabet, buffers, w):
     dense = len(alphabet.tokens) <= DENSE
     mixture.experts(plan, alphabet.column if dense else buffers.columns[_OR_OTHERS], buffers, w)
     counted = alphabet.column if dense else buffers.columns[_OR_NONE]
-    mixture.counter_features(plan, counted, buffers, w)
+    mixture.counter_features(plan, counted, block.time[t], buffers, w)
     buffers.logits[:] = 0
     mixture.logits(learned, buffers, w)
     mixture.softmax(buffers.logits, buffers.size[w], buffers.first[w])
