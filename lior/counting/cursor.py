@@ -80,7 +80,8 @@ def locate(route, block, row):
 def _nearest(route, t, reach):
     """The cell of the geometry at position ``t``, which ``reach`` tokens of the document precede."""
     scores, total = route.cells.scores, route.near
-    total[:] = route.cells.offset
+    for j in range(len(total)):
+        total[j] = route.cells.offset[j]
     for lag in range(len(scores)):
         token = route.tokens[t - 1 - lag] if lag < reach else scores.shape[1] - 1
         for j in range(len(total)):

@@ -72,7 +72,7 @@ def _effects(memory, sets, block, alphabet, buffers, out):
             part[i, buffers.column[0, r]] += (
                 learned.state_logit[i, buffers.state[0, r]]
                 + learned.age_logit[i, buffers.age[0, r]]
-                + buffers.logit[r] * float32(1 / LOGIT_ONE)
+                + float32(here.logit) * float32(1 / LOGIT_ONE)
             )
             if buffers.column[0, r] == target:
                 out.occurrences[t, i] = here.count

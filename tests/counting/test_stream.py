@@ -87,7 +87,7 @@ def by_hand(tokens, window):
         end = min(begin + window, len(tokens))
         here = it.block(tokens[:end], np.arange(end), begin, None)
         if not locations.fits.py_func(it.store, window, len(PATTERNS), it.memory.vocab):
-            it._grow()
+            it.grow()
         out = Prediction.empty(end - begin, len(ALPHABET))
         stream.run(it.memory, learner, here, 0, columns, buffers, out, False)
         assert stream.write(it.memory, here, 0) == end - begin
