@@ -21,31 +21,17 @@ the root of the metric (``AᵀA = g``), so that ``g(z, z') = y · y'``; ``...`` 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
+# isort: off
 from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    NamedTuple,
-    Protocol,
-    TypeAlias,
-    TypeGuard,
-    runtime_checkable,
-)
+    TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeGuard, runtime_checkable,
+)  # fmt: skip
 
 from lior.interfaces.retrieval import (  # noqa: F401
-    TABLE_KINDS,
-    TEXT_KINDS,
-    Block,
-    Embedder,
-    Judging,
-    ParsedDocument,
-    Passage,
-    Ranking,
-    Reader,
-    Result,
-    Retriever,
-    Table,
-)
+    TABLE_KINDS, TEXT_KINDS, Block, Embedder, Judging, ParsedDocument, Passage, Ranking, Reader, Result,
+    Retriever, Table,
+)  # fmt: skip
+# isort: on
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -128,7 +128,8 @@ def geometry_bits(model: Model, corpus: Corpus, lo: int, hi: int) -> float | Non
     positions = torch.arange(start, len(text.tokens), device=text.tokens.device)
     targets = mixer.columns(alphabet, text.tokens[positions])
     query = model.query(text, positions)
-    order = torch.randperm(hi - lo, generator=torch.Generator().manual_seed(0)).to(positions.device)
+    draw = torch.Generator(positions.device).manual_seed(0)
+    order = torch.randperm(hi - lo, generator=draw, device=positions.device)
     z, cell = (None if part is None else part[order] for part in (query.z, query.cell))
     nats: list[float] = []
     for each in (query, query._replace(z=z, cell=cell)):

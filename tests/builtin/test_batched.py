@@ -219,7 +219,7 @@ def test_logits_end_where_their_bits_do(write):
     assert_same_store(both[0][0], both[1][0], logits=2 if write else 0)
     logits = contents(both[1][0].packed())[-1]["logit"]
     assert logits.max() == 32767
-    assert set(logits) <= {*ends.tolist()} or write
+    assert set(logits) <= {*ends.tolist(), 0} or write  # 0 of counters that stand in their slots
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_what_is_printed_and_that_the_hints_work(command, sample, small, monkeyp
     stages = [line.split(":")[0] for line in result.err.splitlines()]
     assert re.fullmatch(r"about \d+ s for 60 kB", stages.pop(0))
     assert list(dict.fromkeys(stages)) == ["geometry", "memory", "mixer", "validate"]
-    score, note, cost, *lines = result.out.splitlines()
+    score, worth, note, cost, *lines = result.out.splitlines()
     assert re.fullmatch(
         r"\d\.\d{3} bits per byte on 1,200 bytes of held-out text: "
         r"\d+ % less than a 4-gram \(\d\.\d{3}; unigram \d\.\d{3}\)",
@@ -77,6 +77,7 @@ def test_what_is_printed_and_that_the_hints_work(command, sample, small, monkeyp
     )
     bits, order4 = (float(number) for number in re.findall(r"\d\.\d{3}", score)[:2])
     assert f" {100 * (1 - bits / order4):.0f} % " in score
+    assert re.match(r"The geometry saves -?0\.\d{4} of these bits", worth)
     assert note == "There is one document: its end was held out."
     assert re.fullmatch(r"\d+\.\d s, [\d,]+ MiB, cpu", cost)
     here, there = (runfolder.listed(path)[0] for path in (Path("a run"), finished))
