@@ -76,6 +76,22 @@ def threads(products: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Context manager: torch uses one thread, in blocks of :func:`threads` too.
+
+    For many small products in a row, and where the bits of a sum must not depend on the number of threads.
+    """
+    before, outside = torch.get_num_threads(), _threads.outside
+    torch.set_num_threads(1)
+    _threads.outside = 1
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        _threads.outside = outside
+
+
 def all_threads() -> int:
     """How many threads a large operation uses, inside a block of :func:`threads` or outside."""
     return _threads.outside if _threads.depth else torch.get_num_threads()

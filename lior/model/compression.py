@@ -29,13 +29,11 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 import attrs
-import torch
 from torch import Tensor
 
 from lior.counting.coder import RangeCoder
@@ -43,6 +41,7 @@ from lior.errors import DataError, RunError
 from lior.model.evaluation import ProgressCallback, silent
 from lior.model.language_model import Model
 from lior.model.online import Follower
+from lior.tensors import one_thread
 
 FORMAT = 2
 """Version of the layout and of what the code words say. Another one is refused."""
@@ -265,14 +264,3 @@ def _report(
 ) -> None:
     if done // _REPORT_EVERY > before // _REPORT_EVERY or done == count:
         progress(stage, done, count, metrics)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for all that torch computes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -7,7 +7,6 @@ which it does not tell of, are wrapped.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -18,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors import torch as tensors_io
 
 from lior.errors import LiorError, RunError
@@ -178,12 +176,3 @@ def attempt(work: Callable[[], object]) -> str:
     except RunError as error:
         return str(error)
     return ""
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Threads do not live through a fork."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)

@@ -19,6 +19,7 @@ from lior.runs import bundle
 from lior.runs import folder as runfolder
 from lior.runs.bundle import Format
 from lior.runs.folder import RunFolder
+from lior.tensors import one_thread
 from tests.faults.faults import (
     FINISHED,
     REFUSED,
@@ -26,7 +27,6 @@ from tests.faults.faults import (
     attempt,
     in_child,
     kill,
-    one_thread,
     operations,
     through_faults,
 )

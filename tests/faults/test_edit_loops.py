@@ -22,6 +22,7 @@ import lior
 from lior.errors import RunError
 from lior.reading.documents import RawDocument
 from lior.runs import checkpoint
+from lior.tensors import one_thread
 from lior.training.preparation import train
 from tests.faults.faults import (
     FINISHED,
@@ -30,7 +31,6 @@ from tests.faults.faults import (
     Faults,
     in_child,
     kill,
-    one_thread,
     operations,
     through_faults,
 )

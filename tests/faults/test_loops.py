@@ -19,6 +19,7 @@ from lior.errors import LiorError
 from lior.events import hookimpl
 from lior.runs import bundle
 from lior.runs import directory as rundir
+from lior.tensors import one_thread
 from lior.training.preparation import resume, train
 from tests.faults.faults import (
     FINISHED,
@@ -28,7 +29,6 @@ from tests.faults.faults import (
     attempt,
     in_child,
     kill,
-    one_thread,
     operations,
     through_faults,
 )

@@ -10,8 +10,9 @@ import pytest
 
 import lior
 from lior.runs import syncing
+from lior.tensors import one_thread
 from lior.training.preparation import train
-from tests.faults.faults import FINISHED, SLICES, one_thread, operations, through_faults
+from tests.faults.faults import FINISHED, SLICES, operations, through_faults
 from tests.faults.test_edit_loops import SECRET, contents, remains, same
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0", "data.holdout=0")

@@ -17,8 +17,9 @@ from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
 from lior.runs import files
 from lior.runs import folder as runfolder
+from lior.tensors import one_thread
 from lior.training.preparation import train
-from tests.faults.faults import FINISHED, attempt, ended, one_thread, start
+from tests.faults.faults import FINISHED, attempt, ended, start
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0")
 OLD = [f"old {i}" for i in range(6)]

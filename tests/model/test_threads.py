@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lior.runs.directory import open_run
-from lior.tensors import all_threads, threads
+from lior.tensors import all_threads, one_thread, threads
 
 SMALL, LARGE = 1000, 1 << 30
 
@@ -38,6 +38,12 @@ def test_who_asked_for_one_thread_has_one():
     torch.set_num_threads(1)
     with threads(LARGE):
         assert torch.get_num_threads() == 1
+
+
+def test_one_thread_is_one_for_large_work_too():
+    with threads(SMALL), one_thread(), threads(LARGE):
+        assert (torch.get_num_threads(), all_threads()) == (1, 1)
+    assert (torch.get_num_threads(), all_threads()) == (3, 3)
 
 
 def test_a_token_is_predicted_with_one_thread(finished, monkeypatch):

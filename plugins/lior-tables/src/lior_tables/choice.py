@@ -18,10 +18,10 @@ import torch
 from torch import Generator, Tensor
 
 from lior.interfaces import State
+from lior.tensors import one_thread
 from lior_tables.kernel import Kernel, Side, matrix
 from lior_tables.members import Candidate, Setting, median_cost, next_metric, sharpened, start
 from lior_tables.readouts import Fit, Readout, mean
-from lior_tables.solve import one_thread
 from lior_tables.stored import Rows
 
 LEARNED, JUDGED = 840, 2000

@@ -6,8 +6,6 @@ memory, which torch cannot: 20,000 rows in float32 then take 1.6 GB and not twic
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -20,17 +18,6 @@ _JITTERS = (0.0, *(10.0**power for power in range(-5, 6)))
 """Added to the diagonal in turn, relative to its mean, until the matrix is positive definite."""
 _IN_PLACE = 256
 """From so many rows on a CPU uses LAPACK without copies, which is also a little faster."""
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread of torch: in small matrices several wait for each other, beside a busy program for long."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Factor(NamedTuple):
