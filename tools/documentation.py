@@ -20,7 +20,10 @@ API = {
     "runs": ("Runs", ["lior.runs.run"]),
     "ask": ("Questions", ["lior.ask.index", "lior.ask.answering"]),
     "reading": ("Reading files", ["lior.reading"]),
-    "interfaces": ("Interfaces", ["lior.interfaces"]),
+    "interfaces": (
+        "Interfaces",
+        ["lior.interfaces", "lior.interfaces.base", "lior.interfaces.memories", "lior.interfaces.retrieval"],
+    ),
     "plugins": (
         "Plugins and configuration",
         ["lior.plugins.kinds", "lior.plugins.registry", "lior.config.options"],

@@ -1,0 +1,19 @@
+"""What the interfaces of all kinds have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+API_VERSION = 1
+"""Version of the interfaces."""
+
+State: TypeAlias = "dict[str, Tensor]"
+
+
+class Plugin(Protocol):
+    """What every implementation has in common."""
+
+    api_version: ClassVar[int]

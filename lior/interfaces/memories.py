@@ -1,0 +1,272 @@
+"""Interfaces of memories, and the records that pass between a memory and a model.
+
+:class:`MemoryBackend` is what every memory has. The other protocols are abilities that a memory may have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+from lior.interfaces.base import Plugin, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Text(NamedTuple):
+    """A part of a text: tokens, possibly of several documents one after the other.
+
+    Two tokens, one ``k`` places after the other, are of the same document exactly when the later one has
+    ``depth >= k``.
+    """
+
+    tokens: Tensor
+    """Token ids, int64 ``(T,)``."""
+    depth: Tensor
+    """How many tokens of its document precede each token, int64 ``(T,)``."""
+    document: Tensor
+    """Number of the document of each token, int64 ``(T,)``."""
+
+
+class Items(NamedTuple):
+    """The tokens of ``text[start:]``; of those before, the last ``MemoryBackend.context`` are needed."""
+
+    text: Text
+    start: int
+    z: Tensor | None
+    """Coordinate of the context of each item, ``(T - start, n)``; see ``stores_coordinates``."""
+    cell: Tensor | None = None
+    """Cell of the geometric gate that holds each coordinate, int64 ``(T - start,)``."""
+    kept: Tensor | None = None
+    """Which items noise left unchanged, boolean ``(T - start,)``; ``None`` for clean text."""
+
+
+class Query(NamedTuple):
+    """A batch of contexts: predict ``text.tokens[positions]`` from the tokens before each."""
+
+    text: Text
+    positions: Tensor
+    """Indices into ``text``, int64 ``(B,)``; the tokens at these places are not looked at."""
+    z: Tensor | None
+    """Coordinates ``(B, n)``."""
+    cell: Tensor | None = None
+    """Cells of the geometric gate, int64 ``(B,)``."""
+
+
+class Evidence(NamedTuple):
+    """Predictions of the next token at ``B`` contexts."""
+
+    log_p: Tensor
+    """Log-probabilities of ``E`` experts, ``(B, E, A)`` over an alphabet of ``A`` tokens, float32 and finite.
+
+    The exponentials of a row sum to 1; where nothing is stored the row is uniform.
+    """
+    gates: tuple[Tensor, ...]
+    """Integer gates ``(B,)`` for the mixer's weight tables, in the order of ``gate_sizes``."""
+
+    def rows(self, index: slice | Tensor) -> Evidence:
+        """The predictions at some of the contexts."""
+        return Evidence(self.log_p[index], tuple(gate[index] for gate in self.gates))
+
+
+class Features(NamedTuple):
+    """What a score depends on, for ``N`` queries or items."""
+
+    f: Tensor
+    """Lifted features ``(N, p)``."""
+    norm: Tensor
+    """Their squared norms ``(N,)``."""
+    resilience: Tensor | None
+    """``R (N,)``; ``None`` where it does not enter the score."""
+
+    def rows(self, index: slice | Tensor) -> Features:
+        """The features of some of them."""
+        here = None if self.resilience is None else self.resilience[index]
+        return Features(self.f[index], self.norm[index], here)
+
+
+class Trace(NamedTuple):
+    """The ``K`` stored tokens behind the probabilities that a memory gave to ``B`` tokens."""
+
+    row: Tensor
+    """Index of the token, ``0 .. B - 1``, int64 ``(K,)``."""
+    expert: Tensor
+    """Index of the expert, int64 ``(K,)``."""
+    document: Tensor
+    """Number of the document that holds the stored token, int64 ``(K,)``."""
+    offset: Tensor
+    """How many tokens of the document precede it, int64 ``(K,)``."""
+    share: Tensor
+    """Its share of the expert's probability, float64 ``(K,)``; they sum to at most 1 per row and expert."""
+    stored: Tensor
+    """Share of all stored tokens together, listed or not, float64 ``(B, E)``."""
+
+
+class Scorer(Protocol):
+    """The learned geometry as a memory uses it (``lior.geometry.retrieval.Retrieval``)."""
+
+    def features(self, z: Tensor, *, query: bool) -> Features:
+        """Features of coordinates ``z (N, n)``."""
+
+    def scores(self, queries: Features, items: Features) -> Tensor:
+        """``-beta * R * cost`` between ``B`` queries and ``K`` items, ``(B, K)``, all ``<= 0``."""
+
+
+@runtime_checkable
+class MemoryBackend(Plugin, Protocol):
+    """Stores (context, next token) pairs and reads distributions back.
+
+    The content after :meth:`commit` does not depend on the order of writing.
+    """
+
+    @property
+    def needs_geometry(self) -> bool:
+        """Whether it uses coordinates, cells or a :class:`Scorer`."""
+
+    @property
+    def stores_coordinates(self) -> bool:
+        """Whether :meth:`write` and :meth:`rewrite` need ``Items.z``, which is ``None`` if no memory does.
+
+        :meth:`read` and :meth:`AdaptiveMemory.partial_fit` get coordinates and cells in any case.
+        """
+
+    @property
+    def context(self) -> int:
+        """How many tokens before a position a read or a write depends on."""
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the distributions that a read returns."""
+
+    def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
+        """Number of values of each gate, for an alphabet of that size."""
+
+    def write(self, items: Items) -> None:
+        """Add ``items`` as pending: reads do not see them until :meth:`commit`."""
+
+    def commit(self) -> None:
+        """Make the pending items readable."""
+
+    def rollback(self) -> None:
+        """Drop the pending items."""
+
+    def rewrite(self, items: Iterable[Items]) -> None:
+        """Replace all stored and pending items by ``items``, readable at once; learned parameters stay."""
+
+    def attach(self, scorer: Scorer | None) -> None:
+        """Set the geometry for the reads that follow; a memory without coordinates ignores it."""
+
+    def read(self, query: Query, alphabet: Tensor) -> Evidence:
+        """Evidence over ``alphabet`` (sorted token ids, int64 ``(A,)``)."""
+
+    def snapshot(self) -> State:
+        """Everything committed, in canonical order: equal memories give equal tensors."""
+
+    def restore(self, snapshot: State) -> None:
+        """Become the memory that ``snapshot`` describes; pending items are dropped."""
+
+
+@runtime_checkable
+class AdaptiveMemory(MemoryBackend, Protocol):
+    """A memory with learned parameters of its own, which it fits while it reads a text."""
+
+    @property
+    def window(self) -> int:
+        """How many tokens :meth:`partial_fit` reads before it learns them; windows begin with the items."""
+
+    def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
+        """The evidence that :meth:`partial_fit` with ``write`` would give, bit for bit; nothing changes.
+
+        The position is the ``ahead``-th of the first window, ``0 <= ahead < window``.
+        """
+
+    def partial_fit(self, items: Items, alphabet: Tensor, *, progress: float, write: bool) -> Evidence:
+        """Read the items, each window before it is learned; the evidence has the form of :meth:`read`.
+
+        Parameters
+        ----------
+        items
+            With ``kept`` they are text with errors, never to be written: a memory may learn from the
+            unchanged tokens how to read such text, and must not read clean text worse for it.
+        alphabet
+            Sorted token ids, int64 ``(A,)``.
+        progress
+            Share of the training that is over, in [0, 1]; it sets the learning rates.
+        write
+            Whether the items are stored as they are read. Without, the stored items stay as they are, and the
+            parameters learned are those that :meth:`read` uses.
+        """
+
+
+class CellTable(NamedTuple):
+    """Scores of the ``J`` cells of a geometry as sums over the last tokens; the nearest has the largest."""
+
+    scores: Tensor
+    """What each of the last ``L`` tokens adds, the most recent first, float64 ``(L, V + 1, J)``.
+
+    Token id ``V`` stands before the document.
+    """
+    offset: Tensor
+    """``(J,)``"""
+
+
+@runtime_checkable
+class FollowingMemory(MemoryBackend, Protocol):
+    """A memory that follows a text token by token, at less cost than reading each position anew."""
+
+    def cursor(self, cells: CellTable | None) -> Any:
+        """The place behind an empty document, or ``None``; its method ``feed(tokens)`` moves it.
+
+        It depends on the tokens and on ``cells`` alone: the memory may learn between two reads. Its attribute
+        ``finds_cells`` says whether it knows the cells of the geometry.
+        """
+
+    def read_at(self, cursors: Sequence[Any], alphabet: Tensor, cell: Tensor | None) -> Evidence:
+        """What :meth:`read` gives behind each of ``cursors``, bit for bit; on the CPU.
+
+        ``cell (B,)`` is the cell of each, as in a :class:`Query`.
+        """
+
+
+@runtime_checkable
+class CodingMemory(FollowingMemory, AdaptiveMemory, Protocol):
+    """A memory that codes a text while it learns it, in the loop of its compiled functions."""
+
+    def coding(
+        self, cursor: Any, alphabet: Tensor, *, progress: float, rows: int, others: Any, unseen: float
+    ) -> Any:
+        """Learn, as :meth:`partial_fit` with ``write``, a chunk of at most ``rows`` tokens while coding them.
+
+        Returns
+        -------
+        lior.counting.coding.Coding
+            ``others`` are the token ids outside of ``alphabet``, ``unseen`` is the probability of them all.
+        """
+
+    def coded(self, items: Items) -> None:
+        """Note that ``items`` were learned by :meth:`coding`."""
+
+
+@runtime_checkable
+class TraceableMemory(MemoryBackend, Protocol):
+    """A memory that can name the stored tokens behind a probability."""
+
+    def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
+        """Sources of the probabilities that :meth:`read` gives to ``tokens (B,)``, one token per position."""
+
+
+@runtime_checkable
+class PreparedMemory(MemoryBackend, Protocol):
+    """A memory whose first use in a process is slow, for instance because it compiles its functions."""
+
+    def prepare(self) -> None:
+        """Start that work in the background; training calls it before its first stage."""
+
+
+@runtime_checkable
+class SelfWeightedMemory(MemoryBackend, Protocol):
+    """A memory that sets the mixer's first weights of its experts."""
+
+    def trust(self, alphabet: int) -> tuple[Tensor, ...]:
+        """For each gate the weights of the experts with which the mixer begins, ``(gate size, E)``."""
