@@ -166,8 +166,8 @@ def _report(summary: dict[str, Any], prompt: str) -> None:
         click.echo(score)
         if (saved := summary["geometry_bits_per_byte"]) is not None:
             click.echo(
-                f"The geometry saves {saved:.4f} of these bits: so much more a sample costs with its "
-                "coordinates in random order."
+                f"The geometry is worth {saved:.4f} bits per byte: with its coordinates in random order, "
+                "a sample of that text scores so much worse."
             )
         if summary["documents"] == 1:
             click.echo("There is one document: its end was held out.")

@@ -77,7 +77,7 @@ def test_what_is_printed_and_that_the_hints_work(command, sample, small, monkeyp
     )
     bits, order4 = (float(number) for number in re.findall(r"\d\.\d{3}", score)[:2])
     assert f" {100 * (1 - bits / order4):.0f} % " in score
-    assert re.match(r"The geometry saves -?0\.\d{4} of these bits", worth)
+    assert re.match(r"The geometry is worth -?0\.\d{4} bits per byte: ", worth)
     assert note == "There is one document: its end was held out."
     assert re.fullmatch(r"\d+\.\d s, [\d,]+ MiB, cpu", cost)
     here, there = (runfolder.listed(path)[0] for path in (Path("a run"), finished))
@@ -229,5 +229,5 @@ def test_what_only_shapes_the_metric_is_named_and_what_the_geometry_saves_is_tol
         "shape the metric and are not used in predictions: rsource.name"
     ]
     saved = json.loads(Path("r/summary.json").read_text())["geometry_bits_per_byte"]
-    assert f"\nThe geometry saves {saved:.4f} of these bits: " in alone.out
+    assert f"\nThe geometry is worth {saved:.4f} bits per byte: " in alone.out
     assert "note:" not in command("train", *given, "--out", "e").err, "memory exact reads resilience"
