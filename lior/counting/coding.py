@@ -50,7 +50,7 @@ class Chunk(NamedTuple):
 
 
 @inner
-def _weigh(chunk, t, weight_set, mixing):
+def weigh(chunk, t, weight_set, mixing):
     """The chances at position ``t``: the memory's distribution with the mixer's exponent; how many."""
     row, size = chunk.log_p[t], chunk.log_p.shape[1]
     top = float32(0)
@@ -89,7 +89,8 @@ def _code(chunk, t, size, words):
 
 
 @inner
-def _fetch(store, block, t):
+def fetch(store, block, t):
+    """Prefetch the slots of position ``t``."""
     size = len(store.slots)
     for i in range(block.where.shape[1]):
         prefetch(store.slots, locations.home(block.where[t, i], size))
@@ -110,12 +111,12 @@ def run(route, memory, learner, chunk, first, end, buffers, mixing, words):
         if w == 0 and not locations.fits(store, window, len(plan.parent), memory.vocab):
             return t
         cursor.locate(route, block, t)
-        _fetch(store, block, t)
+        fetch(store, block, t)
         if w == 0 and len(chunk.unigram):
             stream._unigram(store, block.where[t], alphabet, chunk.unigram)
         stream.read(memory, learner.sets, block, t, alphabet, buffers, w)
         stream._spread(alphabet, buffers, w, chunk.unigram, chunk.log_p[t])
-        token = _code(chunk, t, _weigh(chunk, t, buffers.weight_set[w], mixing), words)
+        token = _code(chunk, t, weigh(chunk, t, buffers.weight_set[w], mixing), words)
         block.tokens[t] = token
         stream.aim(alphabet, buffers, w, token)
         cursor.go_on(route, token)

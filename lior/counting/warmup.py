@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lior.counting import layout, locations, matching, tracing
+from lior.counting import drawing, layout, locations, matching, tracing
 from lior.counting.coder import RangeCoder
 from lior.counting.compiled import compiling
 from lior.counting.engine import Engine, Segment
@@ -44,6 +44,8 @@ def _calls() -> Iterator[None]:
     yield
     cursor = engine.cursor()
     engine.read_at([cursor], alphabet, (learned, learned), ahead=0)
+    race = drawing.Race(np.ones(256), 1.0, np.ones(16, np.float32), np.array([3]), 0.1)
+    drawing.draw(engine, cursor, alphabet, (learned, learned), race, ahead=0)
     words = RangeCoder()
     words.choose(np.ones(2))
     coding = engine.coding(

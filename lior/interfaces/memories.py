@@ -231,7 +231,7 @@ class FollowingMemory(MemoryBackend, Protocol):
 
 @runtime_checkable
 class CodingMemory(FollowingMemory, AdaptiveMemory, Protocol):
-    """A memory that codes a text while it learns it, in the loop of its compiled functions."""
+    """A memory that codes a text while it learns it, and draws one, in loops of its compiled functions."""
 
     def coding(
         self, cursor: Any, alphabet: Tensor, *, progress: float, rows: int, others: Any, unseen: float
@@ -246,6 +246,12 @@ class CodingMemory(FollowingMemory, AdaptiveMemory, Protocol):
 
     def coded(self, items: Items) -> None:
         """Note that ``items`` were learned by :meth:`coding`."""
+
+    def draw(self, cursor: Any, alphabet: Tensor, race: Any) -> int:
+        """Draw the token behind ``cursor`` from the memory as it is; the cursor moves on.
+
+        ``race``, a :class:`lior.counting.drawing.Race`, holds the chance, the temperature and the mixer.
+        """
 
 
 @runtime_checkable

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+import attrs
 import numpy as np
 import torch
 from torch import Generator, Tensor
@@ -44,19 +45,27 @@ class Session:
         self.model = model
         self.recent: list[int] = []
         """The last tokens of the context, at least :data:`RECENT` if there are as many."""
+        self._kept = max(model.context, RECENT)
         self._length, self._coordinates = 0, DocumentCoordinates(model)
         self._cursors = model.cursors()
         self._reach = model.reach(self._cursors)
+        alone = self._cursors and not self._reach and self._coordinates.next is None
+        self._coder = model.coder if alone else None
         self.feed(tokens)
 
     def feed(self, tokens: Sequence[int]) -> None:
         """Append ``tokens`` to the context."""
-        self._length += len(tokens)
+        self._grow(tokens)
         if self._coordinates.next is not None:
             self._coordinates.read(torch.tensor([*tokens], dtype=torch.int64, device=self.model.device))
-        self.recent = [*self.recent, *tokens][-max(self.model.context, RECENT) :]
         for cursor in self._cursors.values():
             cursor.feed([*tokens])
+
+    def _grow(self, tokens: Sequence[int]) -> None:
+        self._length += len(tokens)
+        self.recent += tokens
+        if len(self.recent) > 2 * self._kept:
+            del self.recent[: -self._kept]
 
     def _text(self) -> tuple[Text, Tensor]:
         tail = self.recent[-self._reach :]
@@ -64,6 +73,18 @@ class Session:
         tokens = torch.tensor([*tail, 0], device=device)  # the last position is only predicted
         depth = torch.arange(self._length - len(tail), self._length + 1, device=device)
         return Text(tokens, depth, torch.zeros_like(depth)), torch.tensor([len(tail)], device=device)
+
+    def draw(self, beta: float, generator: Generator) -> int | None:
+        """Draw the next token at the inverse temperature ``beta`` and feed it, in one compiled call.
+
+        ``None``, and nothing fed, where more than one memory and its cursor is needed for that.
+        """
+        if self._coder is None:
+            return None
+        token = self.model.draw(self._coder, next(iter(self._cursors.values())), beta, generator)
+        if token is not None:
+            self._grow([token])
+        return token
 
     def log_probs(self) -> Tensor:
         """Log-probabilities of the next token, ``(V,)``."""
@@ -147,6 +168,9 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
     if sampling.temperature == 0:
         return int(log_p.argmax())
     below_top = log_p.double() - log_p.max()  # with the smallest temperature the top is then 0 and not nan
+    if not sampling.top_k and sampling.top_p == 1:
+        noise = torch.empty_like(below_top).exponential_(1, generator=generator)
+        return int((torch.exp(below_top / sampling.temperature) / noise).argmax())
     ordered, index = torch.sort(below_top / sampling.temperature, descending=True, stable=True)
     p = torch.softmax(ordered, 0)
     if sampling.top_k:
@@ -159,9 +183,12 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
 
 def proceed(session: Session, sampling: Sampling, *, generator: Generator) -> Iterator[int]:
     """Yield token ids that continue the context of the session, each fed to it, without end."""
+    plain = sampling.temperature and attrs.evolve(sampling, temperature=1.0) == Sampling(temperature=1.0)
     while True:
-        token = draw(session.log_probs_with(sampling), sampling, generator=generator)
-        session.feed([token])
+        token = session.draw(1 / sampling.temperature, generator) if plain else None
+        if token is None:
+            token = draw(session.log_probs_with(sampling), sampling, generator=generator)
+            session.feed([token])
         yield token
 
 

@@ -12,6 +12,7 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.counting.drawing import Race
 from lior.counting.kneser_ney import unseen_share
 from lior.data.corpus import gather_contexts
 from lior.errors import BrokenPlugin
@@ -20,6 +21,7 @@ from lior.geometry.retrieval import Geometry, Retrieval
 from lior.interfaces import (
     AdaptiveMemory,
     CellTable,
+    CodingMemory,
     Evidence,
     FollowingMemory,
     Items,
@@ -78,9 +80,9 @@ class Model:
         """Values derived from the token counts, which are replaced and never written into."""
         if self._counted is None or self._counted.counts is not self.token_counts:
             tokens = self.token_counts.nonzero()[:, 0]
-            unseen, share = self.tokenizer.vocab - len(tokens), unseen_share(self.token_counts)
-            kept, escape = torch.log1p(-share).float(), (share / max(unseen, 1)).log().float()
-            self._counted = _Known(self.token_counts, tokens, kept, escape)
+            others, share = (self.token_counts == 0).nonzero()[:, 0], unseen_share(self.token_counts)
+            kept, escape = torch.log1p(-share).float(), (share / max(len(others), 1)).log().float()
+            self._counted = _Known(self.token_counts, tokens, kept, escape, others, float(share))
         return self._counted
 
     @property
@@ -98,6 +100,12 @@ class Model:
         memories = {name: m for name, m in self.memories.items() if isinstance(m, FollowingMemory)}
         found = {name: m.cursor(self._table) for name, m in memories.items()}
         return {name: cursor for name, cursor in found.items() if cursor is not None}
+
+    @property
+    def coder(self) -> CodingMemory | None:
+        """The memory that codes and draws text in loops of its own, if it alone makes the model."""
+        (memory, *others), experts = self.memories.values(), self.experts
+        return memory if isinstance(memory, CodingMemory) and not others and len(experts) == 1 else None
 
     def reach(self, cursors: Mapping[str, Any]) -> int:
         """Number of tokens before a position that must be given where ``cursors`` follow the text."""
@@ -306,6 +314,19 @@ class Model:
             name: memories[name].read_at([each[name] for each in cursors], alphabet, cell) for name in names
         }
 
+    def draw(self, memory: CodingMemory, cursor: Any, beta: float, generator: Generator) -> int | None:
+        """Draw the next token behind ``cursor``, which moves on, in one compiled call.
+
+        ``memory`` is :attr:`coder`, ``beta`` the inverse temperature. ``None`` while nothing is known.
+        """
+        known = self._known()
+        if not len(known.tokens):
+            return None
+        noise = torch.empty(self.tokenizer.vocab, dtype=torch.float64).exponential_(1, generator=generator)
+        mixing = self.weights["gate0"][:, 0].numpy()
+        race = Race(noise.numpy(), beta, mixing, known.others.numpy(), known.unseen)
+        return memory.draw(cursor, known.tokens, race)
+
     @torch.no_grad()
     def log_probs(
         self, text: Text, positions: Tensor, z: Tensor | None = None,
@@ -331,7 +352,7 @@ class Model:
         given: Mapping[str, Evidence] | None,
     ) -> Tensor:  # fmt: skip
         """``predict`` gives log-probabilities over the alphabet; the other tokens share the escape."""
-        _, alphabet, kept, escape = self._known()
+        _, alphabet, kept, escape, *_ = self._known()
         with threads(len(positions) * _PRODUCTS):
             full = escape.expand(len(positions), self.tokenizer.vocab).clone()
             if len(alphabet):
@@ -353,7 +374,7 @@ class Model:
     @torch.no_grad()
     def score_inputs(self, inputs: mixer.Inputs, targets: Tensor, alphabet: Tensor) -> Tensor:
         """Log-probabilities of the ``targets (B,)``, columns of ``alphabet`` or -1, given the inputs."""
-        _, _, kept, escape = self._known()
+        _, _, kept, escape, *_ = self._known()
         known = mixer.log_probs(self.weights, inputs) + kept
         padded = torch.cat([known, escape.expand(len(known), 1)], 1)  # the last column, -1, is the escape
         return padded.gather(1, targets[:, None] % padded.shape[1])[:, 0]
@@ -396,6 +417,10 @@ class _Known(NamedTuple):
     """Log of the share of those."""
     escape: Tensor
     """Log of the share of each token never seen."""
+    others: Tensor
+    """These tokens, ascending."""
+    unseen: float
+    """The share of all of them."""
 
 
 def _checked(name: str, memory: MemoryBackend, evidence: Evidence, rows: int, columns: int) -> Evidence:

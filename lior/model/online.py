@@ -308,12 +308,10 @@ class Follower:
 
 def _coding_memory(model: Model) -> tuple[CodingMemory | None, Any]:
     """The memory that can code a text while it learns it, and its cursor, if it alone makes the model."""
-    memories = [memory for memory in model.memories.values() if isinstance(memory, CodingMemory)]
-    alone = len(memories) == len(model.memories) == len(model.experts) == 1
-    if not alone or DocumentCoordinates(model).next is not None:
+    if model.coder is None or DocumentCoordinates(model).next is not None:
         return None, None
     cursor = next(iter(model.cursors().values()), None)
-    return (memories[0] if cursor else None), cursor
+    return (model.coder if cursor else None), cursor
 
 
 def _joined(coordinates: Sequence[Tensor | None]) -> Tensor | None:

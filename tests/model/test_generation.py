@@ -17,6 +17,7 @@ from lior.errors import UsageError
 from lior.model.generation import Session, draw, generate, loop_costs, uncertainty
 from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
+from lior.training.preparation import train
 
 DRAWS = 400
 
@@ -148,6 +149,24 @@ def test_generation_is_drawing_and_feeding(model):
         assert token == draw(session.log_probs(), sampling, generator=source)
         session.feed([token])
     assert len(found) == 10
+
+
+@pytest.fixture(scope="module")
+def counting(configure):
+    return train(configure("memory.name=sdm")).model
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
+def test_a_compiled_draw_is_a_draw_of_what_is_predicted(counting, sample, temperature):
+    """Also behind more tokens than a cursor holds, and of tokens never seen, which heat makes likely."""
+    sampling, prompt = Sampling(temperature=temperature), [*sample.read_bytes()[:5000]]
+    assert Session(counting, prompt).draw(1.0, generator()) is not None
+    found = list(generate(counting, prompt, 300, sampling, generator=generator(3)))
+    session, source = Session(counting, prompt), generator(3)
+    for token in found:
+        assert token == draw(session.log_probs(), sampling, generator=source)
+        session.feed([token])
+    assert any(not counting.token_counts[token] for token in found) == (temperature == 3)
 
 
 def test_generation_leaves_the_model_alone(model):

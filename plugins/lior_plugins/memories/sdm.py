@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.config.options import option
-from lior.counting import addresses, compiled, layout, locations, tracing
+from lior.counting import addresses, compiled, drawing, layout, locations, tracing
 from lior.counting.coding import SURE_BINS, Coding
 from lior.counting.cursor import NO_CELLS, Cells, Cursor
+from lior.counting.drawing import Race
 from lior.counting.engine import AHEAD, FROZEN, Engine, Prediction, Schedule, WeightSets
 from lior.counting.fields import REACH
 from lior.counting.journal import Journal, StoredSpan, spans
@@ -265,6 +266,12 @@ class Sdm:
         for span in spans(items, REACH):
             self._journal.add(span)
         self._streaming.advance(len(items.text.tokens) - items.start)
+
+    def draw(self, cursor: Cursor, alphabet: Tensor, race: Race) -> int:
+        """Draw the token behind ``cursor``, which moves on."""
+        self._widen(alphabet)
+        sets = self._weight_sets(self._read_mode())
+        return drawing.draw(self._streaming, cursor, alphabet.numpy(), sets, race, ahead=AHEAD)
 
     @property
     def _streaming(self) -> Engine:
