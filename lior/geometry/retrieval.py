@@ -40,6 +40,18 @@ _LARGEST_TABLE = 1 << 23
 """Most numbers of a table of cells."""
 
 
+class Part(NamedTuple):
+    """Queries of a batch in a row, and the items that these are compared with."""
+
+    queries: slice
+    items: Tensor | slice
+    """Rows among the items of the batch, int64 ``(M,)``; a slice for a range of them."""
+    excluded: tuple[Tensor, Tensor]
+    """Pairs (rows, columns) of the part without a score: a position never retrieves itself."""
+    log_weight: Tensor | None = None
+    """Logarithm of the number of stored items that each represents, ``(M,)``; ``None`` for 1 each."""
+
+
 class Batch(NamedTuple):
     """Queries and memory items to learn from."""
 
@@ -51,10 +63,13 @@ class Batch(NamedTuple):
     """int64 ``(K, reach)``."""
     item_tokens: Tensor
     """int64 ``(K,)``."""
-    excluded: tuple[Tensor, Tensor]
-    """Pairs (rows, columns) without a score: a position never retrieves itself."""
-    item_log_weight: Tensor | None = None
-    """Logarithm of the number of stored items that each represents, ``(K,)``; ``None`` for 1 each."""
+    parts: tuple[Part, ...]
+    """Each query is in one of them."""
+
+    def same_token(self, part: Part) -> Tensor:
+        """``1[y_i = y]`` for the queries and items of ``part``, boolean."""
+        queries, items = self.query_tokens[part.queries], self.item_tokens[part.items]
+        return queries.short()[:, None] == items.short()[None]
 
 
 class _Side(NamedTuple):
@@ -63,15 +78,6 @@ class _Side(NamedTuple):
     z: Tensor
     y: Tensor
     features: Features
-
-
-class _Forward(NamedTuple):
-    """The forward pass of a batch."""
-
-    scorer: Retrieval
-    queries: _Side
-    items: _Side
-    scores: Tensor
 
 
 PARTS = ("encoder", "frame", "rsource", "product")
@@ -143,52 +149,50 @@ class Geometry:
 
     def loss(self, state: State, batch: Batch) -> Tensor:
         """Mean retrieval loss of ``batch`` in nats, a scalar tensor."""
-        scores = _weighed(self._forward(state, batch).scores, batch)
-        weights = phases.free_weights(scores)
-        hits = phases.hit_rate(weights, same_token(batch))
-        return phases.loss_of(hits, smoothing=self.smoothing, vocab=self.vocab)
+        scorer, queries, items = self._sides(state, batch)
+        losses = []
+        for part in batch.parts:
+            scores = _weighed(_scores(scorer, *_rows(part, queries, items), part), part)
+            hits = phases.hit_rate(phases.free_weights(scores), batch.same_token(part))
+            loss = phases.loss_of(hits, smoothing=self.smoothing, vocab=self.vocab)
+            losses.append(loss * (len(hits) / len(batch.query_tokens)))
+        return torch.stack(losses).sum()
 
     def phases(self, state: State, batch: Batch, nudge: float) -> tuple[State, Tensor]:
         """The two-phase statistic of every learned entry, and the free phase's loss."""
-        forward = self._forward(state, batch)
-        result = phases.phases(
-            _weighed(forward.scores, batch),
-            same_token(batch),
-            nudge,
-            smoothing=self.smoothing,
-            vocab=self.vocab,
-        )
+        scorer, queries, items = self._sides(state, batch)
+        flow = _Flow(self, sub(state, "product"), scorer, queries, items)
+        losses = []
+        for part in batch.parts:
+            fq, fk = _rows(part, queries, items)
+            scores = _scores(scorer, fq, fk, part)
+            share = len(scores) / len(batch.query_tokens)
+            result = phases.phases(
+                _weighed(scores, part), batch.same_token(part), nudge,
+                smoothing=self.smoothing, vocab=self.vocab,
+            )  # fmt: skip
+            losses.append(result.loss * share)
+            if nudge:
+                flow.add(part, fq, fk, scores, result.d_scores.mul_(share))
+        loss = torch.stack(losses).sum()
         if nudge == 0:
-            return {k: torch.zeros_like(v) for k, v in self.learned(state).items()}, result.loss
-        return self._pullback(state, batch, forward, result.d_scores), result.loss
+            return {k: torch.zeros_like(v) for k, v in self.learned(state).items()}, loss
+        return self._pullback(state, batch, flow), loss
 
-    def _forward(self, state: State, batch: Batch) -> _Forward:
-        scorer = self.scorer(state)
-        encoder = sub(state, "encoder")
+    def _sides(self, state: State, batch: Batch) -> tuple[Retrieval, _Side, _Side]:
+        scorer, encoder = self.scorer(state), sub(state, "encoder")
         queries = scorer.side(self.encoder.encode(encoder, batch.query_contexts), query=True)
         items = scorer.side(self.encoder.encode(encoder, batch.item_contexts), query=False)
-        scores = scorer.scores(queries.features, items.features)
-        scores[batch.excluded] = -torch.inf
-        return _Forward(scorer, queries, items, scores)
+        return scorer, queries, items
 
     # --- backward ---
 
-    def _pullback(self, state: State, batch: Batch, forward: _Forward, d_scores: Tensor) -> State:
-        """Derivatives of ``sum(d_scores * scores)`` with respect to the learned entries."""
-        scorer, queries, items, scores = forward
-        fq, fk = queries.features, items.features
-        scores[batch.excluded] = 0.0  # their weight is 0, and -inf · 0 would be NaN
-        product = sub(state, "product")
-        flow = d_scores * scores  # = d(.)/d(log of any factor of S), elementwise
-        grads = {"log_beta": tree_sum(flow)}
-        d_cost = scorer.scale(d_scores, fq.resilience, fk.resilience)
-        d_fq, d_fk, scalars = _cost_pullback(self.product, product, fq, fk, d_cost)
-        for name, value in scalars.items():
-            _accumulate(grads, f"product.{name}", value)
-        ends = ((queries, d_fq, flow.sum(1), True), (items, d_fk, flow.sum(0), False))
+    def _pullback(self, state: State, batch: Batch, flow: _Flow) -> State:
+        """Derivatives with respect to the learned entries, from those to the features of both sides."""
+        scorer, product, grads = flow.scorer, sub(state, "product"), flow.grads
         d_root = torch.zeros_like(scorer.root)
         d_z = []
-        for side, d_f, d_log, query in ends:
+        for side, d_f, d_log, query in flow.ends:
             lifted, d_y = self.product.lift_pullback(product, side.y, d_f, query=query)
             for name, value in lifted.items():
                 _accumulate(grads, f"product.{name}", value)
@@ -206,6 +210,46 @@ class Geometry:
         contexts = torch.cat([batch.query_contexts, batch.item_contexts])
         encoder = self.encoder.pullback(sub(state, "encoder"), contexts, torch.cat(d_z))
         return grads | prefixed("encoder", encoder)
+
+
+class _Flow:
+    """Sums over the parts of a batch: derivatives to the features of both sides and to scalars."""
+
+    def __init__(
+        self, geometry: Geometry, product: State, scorer: Retrieval, queries: _Side, items: _Side
+    ) -> None:
+        self.scorer = scorer
+        self.grads: State = {}
+        self._geometry, self._product = geometry, product
+        self.ends = tuple(
+            (side, torch.zeros_like(side.features.f), torch.zeros_like(side.features.norm), query)
+            for side, query in ((queries, True), (items, False))
+        )
+
+    def add(self, part: Part, fq: Features, fk: Features, scores: Tensor, d_scores: Tensor) -> None:
+        """Add the derivatives of ``sum(d_scores * scores)`` of one part; ``scores`` is overwritten."""
+        (_, d_fq, d_log_q, _), (_, d_fk, d_log_k, _) = self.ends
+        scores[part.excluded] = 0.0  # their weight is 0, and -inf · 0 would be NaN
+        flow = scores.mul_(d_scores)  # = d(.)/d(log of any factor of S), elementwise
+        _accumulate(self.grads, "log_beta", tree_sum(flow))
+        d_log_q[part.queries] += flow.sum(1)
+        d_log_k[part.items] += flow.sum(0)
+        d_cost = self.scorer.scale(d_scores, fq.resilience, fk.resilience)
+        d_q, d_k, scalars = _cost_pullback(self._geometry.product, self._product, fq, fk, d_cost)
+        d_fq[part.queries] += d_q
+        d_fk[part.items] += d_k
+        for name, value in scalars.items():
+            _accumulate(self.grads, f"product.{name}", value)
+
+
+def _rows(part: Part, queries: _Side, items: _Side) -> tuple[Features, Features]:
+    return queries.features.rows(part.queries), items.features.rows(part.items)
+
+
+def _scores(scorer: Retrieval, queries: Features, items: Features, part: Part) -> Tensor:
+    scores = scorer.scores(queries, items)
+    scores[part.excluded] = -torch.inf
+    return scores
 
 
 class Retrieval:
@@ -304,14 +348,9 @@ def _cost_pullback(
     return d_fq, d_fk, {name: tree_sum(d_cost * value) for name, value in partials.params.items()}
 
 
-def same_token(batch: Batch) -> Tensor:
-    """``1[y_i = y]``, boolean ``(B, K)``."""
-    return batch.query_tokens.short()[:, None] == batch.item_tokens.short()[None]
-
-
-def _weighed(scores: Tensor, batch: Batch) -> Tensor:
+def _weighed(scores: Tensor, part: Part) -> Tensor:
     """Scores with the weights of items that represent several."""
-    return scores if batch.item_log_weight is None else scores + batch.item_log_weight
+    return scores if part.log_weight is None else scores + part.log_weight
 
 
 def _accumulate(grads: State, name: str, value: Tensor) -> None:

@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from lior.config import GeometryConfig
 from lior.data.corpus import Corpus, gather_contexts
 from lior.geometry.neighbours import CellIndex
-from lior.geometry.retrieval import Batch, Geometry
+from lior.geometry.retrieval import Batch, Geometry, Part
 from lior.interfaces import State
 from lior.tensors import sub
 
@@ -56,7 +56,7 @@ class BatchSampler:
 
     def sample(self, items: int, generator: Generator) -> Tensor:
         """The uniform sample among the items of a batch, from ``0 .. items - 1``."""
-        near, keys = self.config.near * self.config.batch, self.config.keys
+        near, keys = self.config.near * self.config.group, self.config.keys
         count = max(keys - near, math.ceil(keys * _LEAST_SAMPLE)) if near else keys
         return self.positions(0, items, min(count, items), generator)
 
@@ -68,21 +68,37 @@ class BatchSampler:
         near
             Nearest items of each query, int64 ``(B, N)``, -1 for none; ``None`` for a plain sample.
         """
+        tokens = self.corpus.tokens
+        parts: tuple[Part, ...]
         if near is None:
-            keys, log_weight = sample.sort().values, None
+            keys = sample.sort().values
+            parts = (Part(slice(0, len(queries)), slice(0, len(keys)), self._excluded(queries, keys)),)
         else:
-            keys, log_weight = _weighed(near, sample, items)
-        tokens, exclude = self.corpus.tokens, self.config.exclude
-        # The items within ``exclude`` of a query are a range of the sorted keys.
+            keys = torch.cat([near[near >= 0], sample]).unique()
+            parts = tuple(self._parts(queries, keys, sample.unique(), near, items))
+        return Batch(
+            self.contexts(queries, self.asked), tokens[queries].long(),
+            self.contexts(keys), tokens[keys].long(), parts,
+        )  # fmt: skip
+
+    def _parts(
+        self, queries: Tensor, keys: Tensor, sample: Tensor, near: Tensor, items: int
+    ) -> Iterator[Part]:
+        """Groups of queries against the items near to one of them, and the sample of all others."""
+        size = self.config.group
+        for begin in range(0, len(queries), size):
+            here = slice(begin, min(begin + size, len(queries)))
+            own, log_weight = _weighed(near[here], sample, items)
+            yield Part(here, torch.searchsorted(keys, own), self._excluded(queries[here], own), log_weight)
+
+    def _excluded(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Pairs of queries and the items within ``exclude`` of them, which are a range of the sorted keys."""
+        exclude = self.config.exclude
         first = torch.searchsorted(keys, queries - exclude, right=True)
         length = torch.searchsorted(keys, queries + exclude) - first
         rows = torch.repeat_interleave(length)
         columns = torch.arange(len(rows), device=keys.device) + (first - (length.cumsum(0) - length))[rows]
-        return Batch(
-            self.contexts(queries, self.asked), tokens[queries].long(),
-            self.contexts(keys), tokens[keys].long(),
-            (rows, columns), log_weight,
-        )  # fmt: skip
+        return rows, columns
 
     def contexts(self, positions: Tensor, corpus: Corpus | None = None) -> Tensor:
         """Contexts ``(B, reach)`` at ``positions`` of ``corpus``, or else of the sampler's own."""
@@ -93,8 +109,7 @@ class BatchSampler:
 def _weighed(near: Tensor, sample: Tensor, items: int) -> tuple[Tensor, Tensor]:
     """Sorted positions of the items of a batch, and the log of the number of items each represents."""
     certain = near[near >= 0].unique()
-    others = sample.unique()
-    others = others[~torch.isin(others, certain)]
+    others = sample[~torch.isin(sample, certain)]
     represented = math.log((items - len(certain)) / len(others)) if len(others) else 0.0
     keys = torch.cat([certain, others])
     log_weight = torch.zeros(len(keys), device=keys.device)

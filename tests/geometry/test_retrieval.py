@@ -19,7 +19,7 @@ from torch.testing import assert_close
 
 from lior import registry
 from lior.geometry import metric
-from lior.geometry.retrieval import Batch, Geometry
+from lior.geometry.retrieval import Batch, Geometry, Part
 from lior.interfaces import ResiliencePullback, is_pairwise
 from lior.tensors import sub
 from lior.testing.strategies import LAW, fill, seeds
@@ -102,7 +102,12 @@ def batch_of(geometry, seed):
     hidden = (torch.rand(QUERIES, ITEMS, generator=generator) < 0.15).nonzero(as_tuple=True)
     # The id VOCAB, "before the beginning", occurs in contexts only.
     contexts = (ids(VOCAB + 1, count, geometry.encoder.reach) for count in (QUERIES, ITEMS))
-    return Batch(next(contexts), ids(VOCAB, QUERIES), next(contexts), ids(VOCAB, ITEMS), hidden)
+    return Batch(next(contexts), ids(VOCAB, QUERIES), next(contexts), ids(VOCAB, ITEMS), (whole(hidden),))
+
+
+def whole(hidden, queries=QUERIES, log_weight=None):
+    """The only part of a batch: all queries against all items."""
+    return Part(slice(0, queries), slice(0, ITEMS), hidden, log_weight)
 
 
 def state_of(geometry, seed, dtype=torch.float64):
@@ -161,14 +166,18 @@ def hit_rates(geometry, state, batch):
         for at, p in zip(z, powers, strict=True)
     )
     scores = -state["log_beta"].exp() * rq[:, None] * cost * rk[None]
-    return softmax_hits(scores if batch.item_log_weight is None else scores + batch.item_log_weight, batch)
+    return softmax_hits(scores, batch)
 
 
 def softmax_hits(scores, batch):
-    hidden = torch.zeros(scores.shape, dtype=torch.bool)
-    hidden[batch.excluded] = True
+    seen = torch.full_like(scores, -torch.inf, requires_grad=False)
+    for part in batch.parts:
+        own = torch.zeros_like(seen[part.queries][:, part.items])
+        own += 0.0 if part.log_weight is None else part.log_weight
+        own[part.excluded] = -torch.inf
+        seen[part.queries, part.items] = own
     same = batch.query_tokens[:, None] == batch.item_tokens[None]
-    return (torch.softmax(scores.masked_fill(hidden, -torch.inf), 1) * same).sum(1)
+    return (torch.softmax(scores + seen, 1) * same).sum(1)
 
 
 def smoothed(geometry, hits):
@@ -221,11 +230,14 @@ def test_clamped_statistic_is_the_gradient(names):
 
 
 @pytest.mark.parametrize("names", [DEFAULT, ("rotor", "curvature", "wedge", "poles", "item")])
-def test_items_that_stand_for_several(names):
-    """The weight of an item is in the loss and in every gradient, and no part of the score."""
+def test_parts_have_their_own_items_which_stand_for_several(names):
+    """Which items a query is compared with, and their weights, are in the loss and in every gradient."""
     geometry, state, batch = case(names)
     plain = geometry.loss(state, batch)
-    batch = batch._replace(item_log_weight=fill((ITEMS,), "normal", 5, torch.float64))
+    some = torch.arange(1, ITEMS, 2)
+    weight, none = fill((ITEMS,), "normal", 5, torch.float64), torch.zeros(0, dtype=torch.int64)
+    second = Part(slice(1, QUERIES), some, (torch.tensor([0]), torch.tensor([1])), weight[some])
+    batch = batch._replace(parts=(whole((none, none), 1, weight), second))
     statistic, loss = geometry.phases(state, batch, math.inf)
     assert_close(loss, full_loss(geometry, state, batch))
     assert_close(geometry.loss(state, batch), loss)
@@ -304,8 +316,10 @@ def test_excluded_items_have_no_influence(seed, nudge):
     other = batch_of(geometry, seed + 1)
     gone = torch.arange(5)
     rows = torch.arange(QUERIES).repeat_interleave(len(gone))
-    excluded = tuple(torch.cat(p) for p in zip(batch.excluded, (rows, gone.repeat(QUERIES)), strict=True))
-    first = batch._replace(excluded=excluded)
+    excluded = tuple(
+        torch.cat(p) for p in zip(batch.parts[0].excluded, (rows, gone.repeat(QUERIES)), strict=True)
+    )
+    first = batch._replace(parts=(whole(excluded),))
     swapped = first._replace(
         item_contexts=torch.cat([other.item_contexts[:5], batch.item_contexts[5:]]),
         item_tokens=torch.cat([other.item_tokens[:5], batch.item_tokens[5:]]),
@@ -329,12 +343,12 @@ def test_queries_do_not_see_each_other(seed, nudge):
 
 
 def _row(batch, row):
-    at, columns = batch.excluded
+    at, columns = batch.parts[0].excluded
     mine = columns[at == row]
     return batch._replace(
         query_contexts=batch.query_contexts[row : row + 1],
         query_tokens=batch.query_tokens[row : row + 1],
-        excluded=(torch.zeros_like(mine), mine),
+        parts=(whole((torch.zeros_like(mine), mine), 1),),
     )
 
 
@@ -342,7 +356,8 @@ def _row(batch, row):
 def test_a_query_without_items_teaches_nothing(dtype, nudge):
     geometry, state, batch = case()
     state = cast(state, dtype)
-    alone = _row(batch, 0)._replace(excluded=(torch.zeros(ITEMS, dtype=torch.int64), torch.arange(ITEMS)))
+    hidden = torch.zeros(ITEMS, dtype=torch.int64), torch.arange(ITEMS)
+    alone = _row(batch, 0)._replace(parts=(whole(hidden, 1),))
     statistic, loss = geometry.phases(state, alone, nudge)
     assert_close(loss.item(), -math.log(geometry.smoothing / VOCAB), rtol=1e-6, atol=0)
     for key, value in statistic.items():
@@ -353,7 +368,7 @@ def test_a_query_without_items_teaches_nothing(dtype, nudge):
 @given(seed=seeds())
 def test_inputs_are_not_mutated(seed):
     geometry, state, batch = case(seed=seed)
-    inputs = {**state, **{f"batch.{i}": t for i, t in enumerate((*batch[:4], *batch.excluded))}}
+    inputs = {**state, **{f"batch.{i}": t for i, t in enumerate((*batch[:4], *batch.parts[0].excluded))}}
     copies = clones(inputs)
     for nudge in (0, 0.5, math.inf):
         geometry.phases(state, batch, nudge)

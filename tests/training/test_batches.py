@@ -57,9 +57,20 @@ def stream(corpus, geometry, **changes):
 
 def sums(geometry, state, batch):
     """The sum over items of ``exp(S)`` that a batch estimates, ``(B,)``."""
-    scores = geometry._forward(state, batch).scores
-    weight = 0.0 if batch.item_log_weight is None else batch.item_log_weight
-    return (scores + weight).exp().sum(1).double()
+    found = [
+        (scores_of(geometry, state, batch, part) + (0.0 if part.log_weight is None else part.log_weight))
+        .exp().sum(1).double()
+        for part in batch.parts
+    ]  # fmt: skip
+    return torch.cat(found)
+
+
+def scores_of(geometry, state, batch, part):
+    """The scores of one part of a batch."""
+    scorer, queries, items = geometry._sides(state, batch)
+    scores = scorer.scores(queries.features.rows(part.queries), items.features.rows(part.items))
+    scores[part.excluded] = -torch.inf
+    return scores
 
 
 def test_a_batch_estimates_the_sum_over_the_memory(corpus, geometry):
@@ -78,24 +89,29 @@ def test_a_batch_estimates_the_sum_over_the_memory(corpus, geometry):
 
 
 def test_near_items_are_in_the_batch_once_and_count_for_themselves(corpus):
-    sampler = sampler_of(corpus)
+    sampler = sampler_of(corpus, group=8)
     near = torch.tensor([[3, 500, -1]] * 8)
     sample = torch.tensor([500, 7, 7, 30])
     batch = sampler.batch(torch.arange(800, 808), sample, MEMORY, near)
     positions = torch.tensor([3, 7, 30, 500])
     assert torch.equal(batch.item_contexts, sampler.contexts(positions))
     stands_for = (MEMORY - 2) / 2
-    assert_close(batch.item_log_weight.exp(), torch.tensor([1.0, stands_for, stands_for, 1.0]))
+    (part,) = batch.parts
+    assert torch.equal(part.items, torch.arange(4))
+    assert_close(part.log_weight.exp(), torch.tensor([1.0, stands_for, stands_for, 1.0]))
 
 
 def test_the_stream_contains_the_neighbours_of_its_queries(corpus, geometry):
     batches, state = stream(corpus, geometry)
     for step in range(7):
         batch = batches.draw(state, step)
-        certain = batch.item_log_weight == 0
-        assert 5 < certain.sum() <= 40
-        scores = geometry._forward(state, batch).scores
-        assert torch.equal(scores[:, certain].amax(1), scores.amax(1)), "a nearer item came by chance only"
+        for part in batch.parts:
+            certain = part.log_weight == 0
+            assert 0 < certain.sum() <= 5
+            scores = scores_of(geometry, state, batch, part)
+            assert torch.equal(scores[:, certain].amax(1), scores.amax(1)), (
+                "a nearer item came by chance only"
+            )
     assert len(batches.draw(state, 6).query_tokens) == 8, "the last chunk is shorter than the others"
 
 
@@ -104,9 +120,9 @@ def test_every_update_has_its_own_queries_with_their_neighbours(corpus, geometry
     for step in range(3):
         batch, rows = batches.draw(state, step), slice(8 * step, 8 * step + 8)
         assert torch.equal(batch.query_contexts, batches.sampler.contexts(batches._drawn["queries"][rows]))
-        near = batches._drawn["near"][rows].unique()
-        certain = batch.item_contexts[batch.item_log_weight == 0]
-        assert torch.equal(certain, batches.sampler.contexts(near[near >= 0]))
+        for own, part in zip(batches._drawn["near"][rows], batch.parts, strict=True):
+            certain = batch.item_contexts[part.items[part.log_weight == 0]]
+            assert torch.equal(certain, batches.sampler.contexts(own[own >= 0].unique()))
 
 
 def test_queries_in_groups_share_neighbours(corpus, geometry):
@@ -145,7 +161,7 @@ def test_the_calibration_batch_is_the_same_each_time(corpus, geometry, near):
     second = batches.calibration()
     assert torch.equal(first.query_contexts, second.query_contexts)
     assert torch.equal(first.item_contexts, second.item_contexts)
-    assert (first.item_log_weight is None) == (near == 0)
+    assert (first.parts[0].log_weight is None) == (near == 0)
 
 
 def test_blocks_have_each_position_once_with_its_context(corpus):

@@ -7,7 +7,7 @@ import math
 import torch
 from torch.testing import assert_close
 
-from lior.geometry.retrieval import Batch, Geometry
+from lior.geometry.retrieval import Batch, Geometry, Part
 from lior.testing.encoders import encoder_contract
 from lior.testing.memories import memory_contract
 from lior.testing.products import product_contract
@@ -75,7 +75,9 @@ def test_two_phases_without_a_nudge_change_nothing_and_clamped_ones_are_the_grad
     contexts = [torch.randint(8, (count, 6), generator=draw) for count in (5, 12)]
     tokens = [torch.randint(7, (count,), generator=draw) for count in (5, 12)]
     none = torch.zeros(0, dtype=torch.int64)
-    batch = Batch(contexts[0], tokens[0], contexts[1], tokens[1], (none, none))
+    batch = Batch(
+        contexts[0], tokens[0], contexts[1], tokens[1], (Part(slice(0, 5), slice(0, 12), (none, none)),)
+    )
     still, _ = geometry.phases(state, batch, 0.0)
     assert all(not value.any() for value in still.values())
     found, _ = geometry.phases(state, batch, math.inf)
