@@ -5,6 +5,7 @@ Public modules, in the order of the data:
 fields      context fields of each position: word so far, column, token above, …
 addresses   address patterns (Jaeckel's selected coordinates) and their hashed addresses
 locations   the store: a hash table of locations with 12-byte counters; packing and pruning it
+packed      a store in canonical order, as checkpoints hold it
 layout      records of arrays: options, weights, buffers
 mixture     the formulas: experts, gates, state tables, secondary estimation, and their gradients
 stream      reading, learning and counting a block of text window by window
@@ -38,6 +39,7 @@ __all__ = [
     "locations",
     "matching",
     "mixture",
+    "packed",
     "stream",
     "tracing",
     "warmup",

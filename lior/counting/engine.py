@@ -19,7 +19,8 @@ from lior.counting import addresses, layout, locations, stream
 from lior.counting.coding import Coding
 from lior.counting.cursor import NO_CELLS, Cells, Cursor
 from lior.counting.layout import TRAIL, Alphabet, Block, Buffers, Ints, Learner, Memory, Plan, Rates, Weights
-from lior.counting.locations import MAX_VOCAB, Packed, Store
+from lior.counting.locations import MAX_VOCAB, Store
+from lior.counting.packed import Packed
 
 AHEAD = 1 << 15
 """How far after its last token a memory that stands still is taken to be read, in tokens.

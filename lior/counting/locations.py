@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lior.counting.compiled import entry, inner
 from lior.counting.elementary import prefetch
-from lior.errors import UsageError
+from lior.counting.packed import MAX_SIZE, Packed
 
 TOKEN_BITS = 16
 MAX_VOCAB = 1 << TOKEN_BITS
@@ -59,10 +59,7 @@ SLOT_COST = math.ceil(SLOT.itemsize / FULLEST)
 """Bytes of a slot with its share of the empty ones."""
 MAX_COUNT = 65535
 _MAX_NOVEL = 255
-MAX_SIZE = 65535
-"""Most counters of a location."""
 
-_ADDRESS_BITS = 48
 _SPARE = 1.3
 _SIZE_CLASSES = 40
 _AHEAD = 16
@@ -85,30 +82,6 @@ class Store(NamedTuple):
     """First freed run of each size class, 0 for none."""
 
 
-class Packed(NamedTuple):
-    """A store in canonical order, as checkpoints hold it: equal contents give equal arrays."""
-
-    addresses: NDArray[np.int64]
-    """Ascending, ``(N,)``."""
-    sizes: NDArray[np.int32]
-    """Number of counters of each location, ``(N,)``."""
-    counters: NDArray[np.uint8]
-    """Their counters one after the other, ``(M, 12)``."""
-
-    def checked(self) -> Packed:
-        """The same, or ``UsageError`` if the arrays contradict each other: compiled loops trust a store."""
-        addresses, sizes, counters = self
-        if (
-            len(addresses) != len(sizes)
-            or (len(sizes) and not 1 <= sizes.min() <= sizes.max() <= MAX_SIZE)
-            or int(sizes.sum(dtype=np.int64)) != len(counters)
-            or (len(addresses) and not 0 <= addresses[0] <= addresses[-1] < 1 << _ADDRESS_BITS)
-            or not (np.diff(addresses) > 0).all()
-        ):
-            raise UsageError("addresses, sizes and counters are not those of a memory")
-        return self
-
-
 def empty(slots: int = 1 << 12, counters: int = 1 << 12) -> Store:
     """A store without locations."""
     used = np.array([0, 1, 0], np.int64)
@@ -121,8 +94,8 @@ def _store(
     return Store(slots, pool, _words(pool), used, free)
 
 
-def _words(counters: NDArray[np.void]) -> NDArray[np.uint32]:
-    return counters.view("u4").reshape(-1, _WORDS)
+def _words(records: NDArray[np.void]) -> NDArray[np.uint32]:
+    return records.view("u4").reshape(-1, _WORDS)
 
 
 def reserve(store: Store, locations: int, counters: int) -> Store:
@@ -277,14 +250,20 @@ def _copy(source, i, target, j):
         target[j, word] = source[i, word]
 
 
+@njit(inline="always")
+def _write_only(slot, words, k):
+    """Write the counter in ``slot``, the only one of its location, as ``words[k]``."""
+    seen = int64(slot.at)
+    words[k, 0] = int64(slot.size) | 1 << 16
+    words[k, 1] = ONCE_RECENCY
+    words[k, 2] = (seen & _TICKS) | (1 << 24 if seen & _NOVEL else 0)
+
+
 @inner
 def _move_out(store, p):
     """Move the counter in slot ``p`` to the pool."""
-    token, seen = int64(store.slots[p].size), int64(store.slots[p].at)
     at = _allocate(store, 1)
-    store.words[at, 0] = token | 1 << 16
-    store.words[at, 1] = ONCE_RECENCY
-    store.words[at, 2] = (seen & _TICKS) | (1 << 24 if seen & _NOVEL else 0)
+    _write_only(store.slots[p], store.words, at)
     store.slots[p].at = at
     store.slots[p].size = 1
 
@@ -476,21 +455,29 @@ def _inherit(store, old):
 def pack(store: Store) -> Packed:
     """The canonical form of ``store``."""
     taken = store.slots[store.slots["at"] > 0]
-    address = taken["high"].astype(np.int64) << 32 | taken["low"]
-    order = np.argsort(address)
-    taken = taken[order]
-    once = taken["at"] >= _ONCE
-    sizes = np.where(once, 1, taken["size"]).astype(np.int32)
-    begin = np.cumsum(sizes, dtype=np.int64) - sizes
-    at = np.where(once, 0, taken["at"].astype(np.int64))
-    counters = store.counters[np.repeat(at - begin, sizes) + np.arange(sizes.sum(dtype=np.int64))]
-    alone = taken[once]
-    single = np.zeros(len(alone), COUNTER)
-    single["token"], single["count"], single["recency"] = alone["size"], 1, ONCE_RECENCY
-    single["seen_low"], single["seen_high"] = alone["at"] & 0xFFFF, alone["at"] >> 16 & 0xFF
-    single["novel"] = alone["at"] & _NOVEL > 0
-    counters[begin[once]] = single
-    return Packed(address[order], sizes, counters.view(np.uint8).reshape(-1, COUNTER.itemsize))
+    addresses = taken["high"].astype(np.int64) << 32 | taken["low"]
+    order = np.argsort(addresses)
+    taken = _words(taken).take(order, axis=0).view(SLOT)[:, 0]  # an index of records is slow
+    sizes = np.where(taken["at"] >= _ONCE, 1, taken["size"]).astype(np.int32)
+    words = np.empty((int(sizes.sum(dtype=np.int64)), _WORDS), np.uint32)
+    _copy_counters(store, taken, words)
+    return Packed(addresses[order], sizes, words.view(np.uint8).reshape(-1, _BYTES))
+
+
+@entry
+def _copy_counters(store, slots, words):
+    """Copy the counters of ``slots`` to ``words``, one after the other."""
+    k = 0
+    for i in range(len(slots)):
+        if i + _AHEAD < len(slots):
+            prefetch(store.counters, in_pool(slots[i + _AHEAD]))
+        if _once(slots[i]):
+            _write_only(slots[i], words, k)
+            k += 1
+            continue
+        for j in range(int64(slots[i].size)):
+            _copy(store.words, int64(slots[i].at) + j, words, k)
+            k += 1
 
 
 def vocab(store: Store) -> int:

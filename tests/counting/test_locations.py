@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lior.counting import layout, locations, stream
 from lior.counting.layout import TRAIL, Block, Memory
 from lior.counting.locations import COUNTER, SLOT, Store
+from lior.counting.packed import Packed
 from lior.testing.strategies import LAW
 
 NESTED, SLOWEST = 3, 0.1
@@ -210,7 +211,7 @@ def test_a_location_knows_all_tokens_but_the_last():
     counters = np.zeros(65535, COUNTER)
     counters["token"], counters["count"] = np.arange(65535), 1
     packed = counters.view(np.uint8).reshape(-1, 12)
-    full = locations.Packed(np.array([0]), np.array([65535], np.int32), packed)
+    full = Packed(np.array([0]), np.array([65535], np.int32), packed)
     store = write(locations.unpack(full), [(0, 0, 0, 65535), (0, 0, 0, 7)], known=1 << 16)
     assert len(contents(store)[0]) == 65535
     assert contents(store)[0][0][:2] == (7, 2)

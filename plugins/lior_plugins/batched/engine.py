@@ -29,7 +29,8 @@ from lior.counting.engine import (
     split_blocks,
 )  # fmt: skip
 from lior.counting.layout import DENSE, TRAIL, WIDEST, Block, Ints, Plan, Rates, Weights
-from lior.counting.locations import MAX_VOCAB, Packed, Store
+from lior.counting.locations import MAX_VOCAB, Store
+from lior.counting.packed import Packed
 from lior.counting.stream import floor
 from lior.errors import UsageError
 from lior_plugins.batched import inputs, lookup

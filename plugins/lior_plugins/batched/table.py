@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from lior.counting import locations
-from lior.counting.locations import AGES, COUNTER, FULLEST, MAX_VOCAB, SLOT, SLOT_COST, TOKEN_BITS, Packed
+from lior.counting.locations import AGES, COUNTER, FULLEST, MAX_VOCAB, SLOT, SLOT_COST, TOKEN_BITS
+from lior.counting.packed import Packed
 
 MAX_NOVEL, SEEN_BITS = 255, 24
 """Largest novel count and number of time bits in the packed form."""

@@ -27,7 +27,7 @@ from lior.counting.engine import AHEAD, FROZEN, Engine, Prediction, Schedule, We
 from lior.counting.fields import REACH
 from lior.counting.journal import Journal, StoredSpan, spans
 from lior.counting.layout import TRAIL, WIDEST, Ints, Plan, Weights
-from lior.counting.locations import Packed
+from lior.counting.packed import Packed
 from lior.errors import UsageError
 from lior.interfaces import CellTable, Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import all_threads, check
