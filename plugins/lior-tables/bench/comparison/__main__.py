@@ -19,7 +19,7 @@ import torch
 from comparison import controls, ours, report, sets, speed
 from comparison.store import Store
 
-PARTS = ("error", "intervals", "irrelevant", "ablation", "speed")
+PARTS = ("error", "intervals", "irrelevant", "ablation", "speed", "fit")
 AGAINST = "catboost"
 OURS = "lior-tables"
 _CONFORMAL = "lightgbm split conformal"
@@ -93,6 +93,9 @@ def main(
         click.echo("\n## Parts\n\n" + report.ablation(of))
     if "speed" in parts:
         click.echo("\n## Seconds of one core\n\n" + speed.table())
+    if "fit" in parts:
+        splits = sets.splits(names, tables, ablation_seeds)
+        click.echo("\n## Fits beside CatBoost\n\n" + speed.beside_catboost(splits))
 
 
 def _error(bench: Bench, names: list[str], seeds: int) -> None:

@@ -1,17 +1,19 @@
-"""Seconds of one core: fitting, predicting, and learning and forgetting rows."""
+"""Seconds of one core: fitting, predicting, learning and forgetting rows, and fits beside CatBoost's."""
 
 from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
 
+from comparison.controls import HELD
 from comparison.report import rows
-from lior_tables.estimators import GeometricRegressor
+from comparison.sets import Split, encoded
+from lior_tables.estimators import GeometricClassifier, GeometricRegressor
 from lior_tables.model import Model, Options
 
 
@@ -20,6 +22,37 @@ def table() -> str:
     lines = [*_fit_and_predict(2_000, 20), *_fit_and_predict(36_000, 8), *_edit(10_000)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return rows(["what", "measured"], [*lines, ["memory at most, GiB", f"{peak:.1f}"]])
+
+
+def beside_catboost(splits: Iterable[Split]) -> str:
+    """A fit with the defaults beside two of CatBoost, set by set and in turn; the processor's seconds.
+
+    CatBoost has depth 6 and then 4, up to 500 trees, and stops early on a fifth of the rows.
+    """
+    lines, found = [], []
+    for split in splits:
+        kind = GeometricClassifier if split.classes else GeometricRegressor
+        ours, _ = _timed(lambda: kind(random_state=split.seed).fit(split.learn, split.y))  # noqa: B023
+        theirs, _ = _timed(lambda: [_catboost(split, depth) for depth in (6, 4)])  # noqa: B023
+        found.append((ours, theirs))
+        name = f"{split.table.name}, seed {split.seed}"
+        lines.append([name, str(len(split.y)), f"{ours:.2f}", f"{theirs:.2f}", f"{ours / theirs:.2f}"])
+    ours, theirs = np.array(found).T
+    middle = np.exp(np.log(ours / theirs).mean())
+    lines.append(["all", "", f"{ours.sum():.1f}", f"{theirs.sum():.1f}", f"{ours.sum() / theirs.sum():.2f}"])
+    lines.append(["geometric mean", "", "", "", f"{middle:.2f}"])
+    return rows(["set", "rows", "lior-tables", "two of CatBoost", "ratio"], lines)
+
+
+def _catboost(split: Split, depth: int) -> object:
+    from catboost import CatBoostClassifier, CatBoostRegressor
+
+    (learn, _), cut = encoded(split), int((1 - HELD) * len(split.y))
+    kind = CatBoostClassifier if split.classes else CatBoostRegressor
+    options = {"iterations": 500, "learning_rate": 0.06, "thread_count": 1, "random_seed": 0}
+    model = kind(depth=depth, **options, verbose=0, allow_writing_files=False)
+    held = learn[cut:], split.y[cut:]
+    return model.fit(learn[:cut], split.y[:cut], eval_set=held, early_stopping_rounds=30)
 
 
 def _drawn(count: int, inputs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
