@@ -41,29 +41,10 @@ def _calls() -> Iterator[None]:
     segment = Segment(tokens, depth, 0, cell=np.zeros(4, np.int64))
     engine = Engine(plan, _PATTERNS, window=2, budget=0)
     engine.partial_fit(segment, alphabet, (learned, learned), (rates, rates), write=True)
-    yield
-    cursor = engine.cursor()
-    engine.read_at([cursor], alphabet, (learned, learned), ahead=0)
-    race = drawing.Race(np.ones(256), 1.0, np.ones(16, np.float32), np.array([3]), 0.1)
-    drawing.draw(engine, cursor, alphabet, (learned, learned), race, ahead=0)
-    words = RangeCoder()
-    words.choose(np.ones(2))
-    coding = engine.coding(
-        cursor,
-        alphabet,
-        (learned, learned),
-        (rates, rates),
-        rows=1,
-        others=np.array([3]),
-        unseen=0.1,
-    )
-    coding.arrays.given[0] = 1
-    coding.run(1, np.ones(16, np.float32), words)
-    words.finish()
-    engine.advance(1)
     engine.write(segment)
     locations.reserve(engine.store, 1 << 13, 1 << 13)
     engine.load(locations.unpack(engine.packed()), engine.clock)
+    yield
     before = engine.store
     locations.inherit(before, before)
     locations.prune(before, 0, engine.clock)
@@ -73,3 +54,16 @@ def _calls() -> Iterator[None]:
     tracing.trace(
         engine, tokens, depth, np.array([3]), np.array([2]), alphabet, (learned, learned), [segment]
     )
+    cursor = engine.cursor()
+    engine.read_at([cursor], alphabet, (learned, learned), ahead=0)
+    race = drawing.Race(np.ones(256), 1.0, np.ones(16, np.float32), np.array([3]), 0.1)
+    drawing.draw(engine, cursor, alphabet, (learned, learned), race, ahead=0)
+    words = RangeCoder()
+    words.choose(np.ones(2))
+    coding = engine.coding(
+        cursor, alphabet, (learned, learned), (rates, rates), rows=1, others=np.array([3]), unseen=0.1
+    )
+    coding.arrays.given[0] = 1
+    coding.run(1, np.ones(16, np.float32), words)
+    words.finish()
+    engine.advance(1)
