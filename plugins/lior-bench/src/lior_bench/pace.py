@@ -90,7 +90,7 @@ def warm(tree: Tree, sample: Path) -> Measured:
             "train", str(sample), "--config", "fast", "--out", f"{tree.folder}/warm{turn}", "--quiet"
         )
         passed.append(time.perf_counter() - begin)
-    tree.command("train", str(sample), "--config", "default", "--out", f"{tree.folder}/warm2", "--quiet")
+    tree.script("from lior.counting import compiled; compiled.finish()")
     return "first run, s more than the second", passed[0] - passed[1], ".1f"
 
 
