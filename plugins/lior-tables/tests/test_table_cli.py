@@ -245,6 +245,7 @@ def test_learned_rows_are_forgotten_exactly(home, tmp_path):
         (["plot", "runs/price", "--only", "calibratoin"], 2, "Did you mean 'calibration'?"),
         (["compare", "a.csv", "--target", "price", "--against", "lightgmb"], 2, "no system 'lightgmb'"),
         (["compare", "a.csv", "--target", "price", "--folds", "60"], 1, "too few for 60 folds"),
+        (["fit", "a.csv", "--target", "price", "--workers", "two"], 2, "a number of processes from 1, or"),
         (["fitt"], 2, "Did you mean 'fit'?"),
     ],
 )
@@ -259,6 +260,13 @@ def test_bad_input_gets_one_line_and_nothing_is_lost(home, args, code, said, mon
     assert said in errors
     assert errors.strip().count("lior: error") == 1
     assert {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()} == before
+
+
+def test_workers_that_a_small_table_does_not_need_are_not_started(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows(60).to_csv("a.csv", index=False)
+    assert main(["table", "fit", "a.csv", "--target", "price", "--out", "m", "--workers", "2", *QUICK]) == 0
+    assert "note: 60 rows are fitted at once, by this process" in capsys.readouterr().err
 
 
 def test_a_fit_that_is_interrupted_goes_on(tmp_path, monkeypatch, capsys):
@@ -276,7 +284,7 @@ def test_a_fit_that_is_interrupted_goes_on(tmp_path, monkeypatch, capsys):
     def pressing(quiet):
         def tell(what, share):
             told.append(what)
-            if "leaf 3 of" in what:
+            if ", 2 of" in what:
                 os.kill(os.getpid(), signal.SIGINT)
 
         yield tell
@@ -301,7 +309,7 @@ def test_a_fit_that_is_interrupted_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(resuming.bundle, "write", counted)
     monkeypatch.setattr(command, "told", lambda quiet: contextlib.nullcontext(lambda what, share: None))
     assert main(args) == 0
-    leaves = int(re.search(r"leaf 3 of (\d+)", told[-1])[1])
+    leaves = int(re.search(r", 2 of (\d+) leaves", told[-1])[1])
     assert len(written) == leaves - 2, "the two that were there are not fitted again"
     assert not Path("m.partial").exists()
     capsys.readouterr()

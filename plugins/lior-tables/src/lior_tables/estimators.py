@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -25,6 +26,7 @@ from sklearn.utils.validation import (
 )
 from torch import Tensor
 
+from lior.workers import Where, Workers
 from lior_tables.columns import Categories, Columns
 from lior_tables.explanation import Explanation, Slopes
 from lior_tables.intervals import Spread
@@ -150,6 +152,7 @@ class _Geometric(BaseEstimator, ABC):
         *,
         on_progress: Progress | None = None,
         resume: Path | None = None,
+        workers: Where | None = None,
     ) -> Self:
         """Learn from rows ``X`` and their targets.
 
@@ -161,13 +164,16 @@ class _Geometric(BaseEstimator, ABC):
             Called with what is being done and the share of it that is done.
         resume
             Folder that keeps the parts of a large table as they are fitted: the same fit goes on from there.
+        workers
+            They fit the parts of a large table: a number of processes, the address of a Dask scheduler, or an
+            executor, as :class:`lior.workers.Workers` takes them.
         """
         rows = self.rows(X, reset=True)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         check_consistent_length(X, y)
         weights = _weights(sample_weight, X)
-        self._fit(rows, self._begin(y, weights), weights, on_progress, resume)
+        self._fit(rows, self._begin(y, weights), weights, on_progress, resume, workers)
         return self
 
     def _fit(
@@ -177,6 +183,7 @@ class _Geometric(BaseEstimator, ABC):
         weights: Floats,
         on_progress: Progress | None = None,
         resume: Path | None = None,
+        workers: Where | None = None,
     ) -> None:
         rng = check_random_state(self.random_state)
         self.ledger_, first = Ledger.of(rows, y, weights, rng)
@@ -187,20 +194,22 @@ class _Geometric(BaseEstimator, ABC):
         precision = self.precision
         if precision == "auto":
             precision = "float64" if len(first) <= _FEW else "mixed"
-        self.model_ = Model.fit(
-            torch.from_numpy(z),
-            torch.from_numpy(y[first]),
-            torch.from_numpy(merged) if (merged != 1).any() else None,
-            classes=self._classes,
-            options=Options(
-                frame=self.frame, rsource=self.rsource, product=self.product, readout=self.readout,
-                members=self.members, rounds=self.rounds, large=self.large, precision=precision,
-                time_limit=self.time_limit,
-            ),
-            generator=torch.Generator().manual_seed(int(rng.randint(2**31 - 1))),
-            on_progress=on_progress,
-            resume=resume,
-        )  # fmt: skip
+        with nullcontext() if workers is None else Workers(workers) as given:
+            self.model_ = Model.fit(
+                torch.from_numpy(z),
+                torch.from_numpy(y[first]),
+                torch.from_numpy(merged) if (merged != 1).any() else None,
+                classes=self._classes,
+                options=Options(
+                    frame=self.frame, rsource=self.rsource, product=self.product, readout=self.readout,
+                    members=self.members, rounds=self.rounds, large=self.large, precision=precision,
+                    time_limit=self.time_limit,
+                ),
+                generator=torch.Generator().manual_seed(int(rng.randint(2**31 - 1))),
+                on_progress=on_progress,
+                resume=resume,
+                workers=given,
+            )  # fmt: skip
         self._changed()
 
     def _changed(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Generator
 
+from lior.workers import Workers
 from lior_tables.choice import LEARNED, Choice, Explored
 from lior_tables.iterative import STEPS, IterativeMember
 from lior_tables.kernel import matrix
@@ -41,6 +42,7 @@ def fit_members(
     deadline: float | None = None,
     on_progress: Progress | None = None,
     resume: Path | None = None,
+    workers: Workers | None = None,
 ) -> tuple[list[Member | Grove], list[float]]:
     """The members with their weights, those of most weight first.
 
@@ -51,9 +53,11 @@ def fit_members(
         those before, is left out, and the others take its weight. The first is fitted in any case.
     resume
         Folder for the leaves that are done; see :class:`lior_tables.resuming.Kept`.
+    workers
+        They fit the leaves of a large table.
     """
     order = chosen.weights.argsort(descending=True).tolist()
-    make = _make(chosen.explored[order[0]], rows, options, generator, resume)
+    make = _make(chosen.explored[order[0]], rows, options, generator, resume, workers)
     if len(rows.z) > options.exact_rows:
         order = order[:LARGE_MEMBERS]
     members: list[Member | Grove] = []
@@ -98,7 +102,10 @@ def settled(explored: Explored, tables: Sequence[Rows], generator: Generator) ->
     return Setting(steps=(*setting.steps[:-1], (setting.bandwidth, times * setting.ridge)))
 
 
-def _make(first: Explored, rows: Rows, options: Options, generator: Generator, resume: Path | None) -> _Make:
+def _make(
+    first: Explored, rows: Rows, options: Options, generator: Generator, resume: Path | None,
+    workers: Workers | None,
+) -> _Make:  # fmt: skip
     """How a member of such a table is fitted; the members of a large one share the tree of the first."""
     large = len(rows.z) > options.exact_rows
     tree = kept = None
@@ -122,7 +129,8 @@ def _make(first: Explored, rows: Rows, options: Options, generator: Generator, r
             )  # fmt: skip
         return Grove.learn_all(
             candidate, setting, rows, tree, generator, exact=options.precision == "mixed", kept=kept,
-            on_leaf=lambda leaf: say(f"{what}, leaf {leaf + 1} of {tree.leaves}", leaf / tree.leaves),
+            on_leaf=lambda done: say(f"{what}, {done} of {tree.leaves} leaves", done / tree.leaves),
+            workers=workers,
         )  # fmt: skip
 
     return make

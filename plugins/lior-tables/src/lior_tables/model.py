@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from lior.errors import UsageError
 from lior.interfaces import State
 from lior.tensors import prefixed, sub
+from lior.workers import Workers
 from lior_tables import snapshots
 from lior_tables.choice import choose
 from lior_tables.fitting import Progress, fit_members
@@ -64,6 +65,7 @@ class Model:
         generator: Generator | None = None,
         on_progress: Progress | None = None,
         resume: Path | None = None,
+        workers: Workers | None = None,
     ) -> Model:
         """Choose and fit the members.
 
@@ -72,6 +74,8 @@ class Model:
         resume
             Folder that keeps the leaves of a large table as they are fitted. A fit of the same rows with the
             same options and generator that was interrupted goes on from there.
+        workers
+            They fit the leaves of a large table, the same as without them up to rounding.
 
         Raises
         ------
@@ -92,7 +96,7 @@ class Model:
         )  # fmt: skip
         members, shares = fit_members(
             chosen, rows, options, generator, deadline=None if limit is None else begun + limit,
-            on_progress=on_progress, resume=resume,
+            on_progress=on_progress, resume=resume, workers=workers,
         )  # fmt: skip
         return cls(
             options=options, members=members, member_weights=shares, units=units, classes=classes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from torch import Tensor
@@ -29,8 +29,8 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def leaf(self, make: Callable[[], State], data: Iterable[Tensor], key: object) -> State:
-        """The tensors of a leaf: those that are here, or what ``make`` gives, which is then kept.
+    def path(self, data: Iterable[Tensor], key: object) -> Path:
+        """Where a leaf is kept.
 
         Parameters
         ----------
@@ -40,11 +40,16 @@ class Kept:
         whole = hashlib.sha256(repr(key).encode())
         for column in data:
             whole.update(column.detach().cpu().contiguous().numpy().tobytes())
-        path = self.folder / whole.hexdigest()[:32]
+        return self.folder / whole.hexdigest()[:32]
+
+    def read(self, path: Path) -> State | None:
+        """The tensors of a leaf; ``None``, where there is none or it is damaged."""
         if path.is_dir():
             with contextlib.suppress(RunError, KeyError):
                 return bundle.read(path, format=_FORMAT)[1][_GROUP]
             path.rename(path.with_name(path.name + ".damaged"))
-        tensors = make()
+        return None
+
+    def write(self, path: Path, tensors: State) -> None:
+        """Keep a leaf."""
         bundle.write(path, {_GROUP: tensors}, {}, format=_FORMAT)
-        return tensors

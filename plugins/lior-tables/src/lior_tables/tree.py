@@ -10,13 +10,17 @@ there a prediction passes smoothly from one leaf to the other:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from lior.errors import UsageError
 from lior.interfaces import GradientFrame, State
+from lior.workers import Workers
 from lior_tables import readouts
 from lior_tables.members import METRIC_ROWS, OWN_ROUNDS, Candidate, Member, Setting
 from lior_tables.resuming import Kept
@@ -121,6 +125,10 @@ def _border(
     return None
 
 
+Arrays = dict[str, NDArray[np.generic]]
+"""A state as arrays, for another process."""
+
+
 class Grove:
     """A member whose rows are in the leaves of a tree; it takes the place of one :class:`Member`.
 
@@ -152,10 +160,12 @@ class Grove:
         exact: bool,
         kept: Kept | None = None,
         on_leaf: Callable[[int], None] | None = None,
+        workers: Workers | None = None,
     ) -> Grove:
         """Fit each leaf with what was chosen, but for those that ``kept`` has from an interrupted fit.
 
-        The first rounds of the metric are done once, on some of all rows.
+        The first rounds of the metric are done once, on some of all rows. ``on_leaf`` is called with the
+        number of leaves that are done; ``workers`` fit them in processes of their own.
         """
         index = [chosen for chosen, _ in tree.route(rows.z)]
         begin: State | None = None
@@ -163,21 +173,33 @@ class Grove:
         if len(early.steps) > 1 and len(index) > 1 and isinstance(candidate.parts.frame, GradientFrame):
             begin = Member.learn_all(candidate, early, drawn(rows, METRIC_ROWS, generator), generator).state
         seed = int(torch.randint(1 << 62, (), generator=generator))
-        leaves = []
-        for number, chosen in enumerate(index):
+        # A seed for each leaf: those that are fitted do not depend on which were kept, nor on who fits them.
+        seeds = [(seed + number) % (1 << 62) for number in range(len(index))]
+        found: list[State | None] = [None] * len(index)
+        paths: list[Path | None] = [None] * len(index)
+
+        def missing() -> Iterator[tuple[int, tuple[Any, ...]]]:
+            for number, chosen in enumerate(index):
+                here, own = rows.take(chosen), seeds[number]
+                if kept is not None:
+                    key = (candidate.parts, candidate.readout, setting, own)
+                    paths[number] = path = kept.path([*here, *(begin or {}).values()], key)
+                    found[number] = kept.read(path)
+                if found[number] is None:
+                    yield number, (candidate, setting, here, own, begin)
+
+        for done, (number, tensors) in enumerate(_fitted(missing(), workers)):
+            found[number] = tensors
+            path = paths[number]
+            if kept is not None and path is not None:
+                kept.write(path, tensors)
             if on_leaf is not None:
-                on_leaf(number)
-            here = rows.take(chosen)
-            # A seed for each leaf: those that are fitted do not depend on which were kept.
-            own = (seed + number) % (1 << 62)
-
-            def made(here: Rows = here, own: int = own) -> State:
-                drawing = torch.Generator().manual_seed(own)
-                return Member.learn_all(candidate, setting, here, drawing, begin=begin).tensors()
-
-            key = (candidate.parts, candidate.readout, setting, own)
-            tensors = made() if kept is None else kept.leaf(made, [*here, *(begin or {}).values()], key)
-            leaves.append(Member.restored(tensors, candidate, setting, here))
+                on_leaf(done + 1)
+        leaves = [
+            Member.restored(tensors, candidate, setting, rows.take(chosen))
+            for tensors, chosen in zip(found, index, strict=True)
+            if tensors is not None
+        ]
         return cls(tree, leaves, index, rows, exact=exact)
 
     @property
@@ -279,3 +301,45 @@ class Grove:
         if self.exact:
             self.leaves[number] = self.leaves[number].to(self.leaves[number].rows.to(torch.float64))
         return self.leaves[number]
+
+
+def _fitted(
+    tasks: Iterator[tuple[int, tuple[Any, ...]]], workers: Workers | None
+) -> Iterator[tuple[int, State]]:
+    """Number and tensors of each leaf of ``tasks``, as they are done."""
+    if workers is None:
+        for number, task in tasks:
+            yield number, _leaf(*task)
+        return
+    numbers: list[int] = []
+
+    def given() -> Iterator[tuple[Any, ...]]:
+        for number, (candidate, setting, rows, own, begin) in tasks:
+            numbers.append(number)
+            yield candidate, setting, _arrays(rows._asdict()), own, None if begin is None else _arrays(begin)
+
+    for place, arrays in workers.map(_leaf_elsewhere, given()):
+        yield numbers[place], _tensors(arrays)
+
+
+def _leaf(candidate: Candidate, setting: Setting, rows: Rows, own: int, begin: State | None) -> State:
+    """The tensors of a leaf, fitted with the seed ``own``."""
+    generator = torch.Generator().manual_seed(own)
+    return Member.learn_all(candidate, setting, rows, generator, begin=begin).tensors()
+
+
+def _leaf_elsewhere(
+    candidate: Candidate, setting: Setting, rows: Arrays, own: int, begin: Arrays | None
+) -> Arrays:
+    """:func:`_leaf` in another process, which gets and gives arrays: tensors would share memory with it."""
+    with torch.no_grad():
+        here = Rows(**_tensors(rows))
+        return _arrays(_leaf(candidate, setting, here, own, None if begin is None else _tensors(begin)))
+
+
+def _arrays(state: State) -> Arrays:
+    return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
+
+
+def _tensors(arrays: Arrays) -> State:
+    return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}

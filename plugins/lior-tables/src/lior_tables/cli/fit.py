@@ -13,6 +13,7 @@ import click
 
 from lior.errors import Interrupted
 from lior.files import PARTIAL
+from lior.workers import checked
 from lior_cli.terminal import echo_table
 from lior_tables.cli.sharing import (
     PARAMETERS,
@@ -46,10 +47,17 @@ _COUNT = 6
     help="Folder of the model, which must not exist.  [default: runs/FILE-TARGET-TIME]",
 )  # fmt: skip
 @plugin_options
+@click.option(
+    "--workers", metavar="N|ADDRESS",
+    help="Who fits the parts of a table of more than 8,000 rows: so many processes, or the workers of a Dask"
+    " scheduler (tcp://host:8786).  [default: this process]",
+)  # fmt: skip
 @seed_option
 @json_option
 @quiet_option
-def fit(file: Path, out: Path | None, seed: int, as_json: bool, quiet: bool, **given: Any) -> None:
+def fit(
+    file: Path, out: Path | None, workers: str | None, seed: int, as_json: bool, quiet: bool, **given: Any
+) -> None:  # fmt: skip
     """Learn to predict a column of FILE from its other columns.
 
     FILE is CSV or Parquet. Words, dates and missing values need no preparation, and nothing is tuned by hand:
@@ -58,9 +66,11 @@ def fit(file: Path, out: Path | None, seed: int, as_json: bool, quiet: bool, **g
     """
     import_torch()
     from lior_tables.estimators import GeometricClassifier, GeometricRegressor
+    from lior_tables.plan import Options
     from lior_tables.reading import read
     from lior_tables.saving import check_new, save
 
+    where = None if workers is None else checked(workers)
     frame = read(file)
     task, frame = task_of(frame, file, given)
     path = out or _default_out(file, task)
@@ -71,12 +81,18 @@ def fit(file: Path, out: Path | None, seed: int, as_json: bool, quiet: bool, **g
         categorical_features=list(given["words"]) or None,
         random_state=seed,
     )
+    if workers is not None and len(frame) <= Options().exact_rows:
+        note = (
+            f"note: {len(frame):,} rows are fitted at once, by this process; --workers divides larger tables"
+        )
+        click.echo(note, err=True)
     started = time.perf_counter()
     kept = path.with_name(path.name + PARTIAL)
     try:
         with bad_input(file), told(quiet or as_json) as progress:
             estimator.fit(
-                task.rows(frame, file), task.answers(frame, file), on_progress=progress, resume=kept
+                task.rows(frame, file), task.answers(frame, file), on_progress=progress, resume=kept,
+                workers=where,
             )  # fmt: skip
     except KeyboardInterrupt:
         goes_on = f"the same command with --out {path} goes on" if kept.exists() else "nothing was written"

@@ -1,0 +1,276 @@
+"""Workers: one function on many tasks, by processes of this machine or by a cluster.
+
+Both are a :class:`concurrent.futures.Executor`: a pool of processes here, or whatever runs a Dask scheduler.
+A task is a pure function of its arguments, so one whose worker was lost is done again by another, and the
+results do not depend on the number of workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Any, Self
+
+from lior.errors import LiorError, UsageError
+
+_AHEAD = 2
+"""Tasks for each worker that are given out at once: one that it does, one that waits."""
+_LOSSES = 3
+"""How often a task may lose its worker."""
+_CONNECT = 10.0
+"""Seconds to wait for a scheduler."""
+
+
+Where = int | str | Executor
+"""A number of processes, the address of a Dask scheduler, or an executor."""
+
+
+Task = tuple[Any, ...]
+"""Arguments of a function."""
+Given = dict[Future[Any], tuple[int, Task]]
+"""Tasks that are given out, with their numbers."""
+
+
+class WorkersLost(LiorError):
+    """Workers ended while they worked on a task, again and again."""
+
+
+def checked(value: str) -> int | str:
+    """What ``--workers`` names: a number of processes, or the address of a scheduler.
+
+    Raises
+    ------
+    UsageError
+        When it is neither.
+    """
+    with contextlib.suppress(ValueError):
+        if int(value) >= 1:
+            return int(value)
+    if "://" in value:
+        return value
+    raise UsageError(
+        f"workers = {value!r}: allowed is a number of processes from 1, or the address of a Dask scheduler"
+        " such as tcp://host:8786"
+    )
+
+
+class Workers:
+    """Context manager: workers that take tasks.
+
+    Parameters
+    ----------
+    where
+        A number of processes of this machine, each on one thread; the address of a Dask scheduler
+        (``tcp://host:8786``); or an executor, which is left open.
+
+    Raises
+    ------
+    UsageError
+        When the address names no scheduler, or its workers have no lior or another version of it.
+    """
+
+    def __init__(self, where: Where) -> None:
+        self._where = checked(where) if isinstance(where, str) else where
+        self._executor: Executor | None = None
+        self._client: Any = None
+
+    def __enter__(self) -> Self:
+        if isinstance(self._where, str):
+            self._client = _connected(self._where)
+        self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop(wait=kind is None)
+        if self._client is not None:
+            self._client.close()
+
+    def _start(self) -> None:
+        if isinstance(self._where, int):
+            # A fresh interpreter: a copy of this one would have its locks without the threads that hold them.
+            context = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(self._where, mp_context=context, initializer=_begin)
+        elif isinstance(self._where, Executor):
+            self._executor = self._where
+        else:
+            self._executor = _Cluster(self._client)
+
+    def _stop(self, *, wait: bool) -> None:
+        executor, self._executor = self._executor, None
+        if not isinstance(executor, ProcessPoolExecutor) or executor is self._where:
+            return  # of the caller; or the client's, whose tasks end with it
+        processes = list((executor._processes or {}).values())
+        executor.shutdown(wait=wait, cancel_futures=True)
+        for process in () if wait else processes:
+            process.terminate()
+
+    @property
+    def _width(self) -> int:
+        """How many tasks are given out at once."""
+        if self._client is not None:
+            cores = sum(self._client.nthreads().values())
+        else:
+            cores = self._where if isinstance(self._where, int) else os.cpu_count() or 1
+        return _AHEAD * max(cores, 1)
+
+    def map(self, function: Callable[..., Any], tasks: Iterable[Task]) -> Iterator[tuple[int, Any]]:
+        """Yield number and result of each of ``tasks``, the arguments of ``function``, as they are done.
+
+        Function, arguments and results are pickled: the function is one of a module. Tasks are taken from the
+        iterable when workers are free for them.
+
+        Raises
+        ------
+        WorkersLost
+            When a task lost its worker three times.
+        """
+        waiting, given = enumerate(tasks), Given()
+        losses: dict[int, int] = {}
+        while True:
+            for number, task in itertools.islice(waiting, max(self._width - len(given), 0)):
+                self._give(function, number, task, given)
+            if not given:
+                return
+            done, _ = wait(given, return_when=FIRST_COMPLETED)
+            lost = []
+            for future in done:
+                number, task = given.pop(future)
+                try:
+                    result = future.result()
+                except BrokenExecutor:
+                    lost.append((number, task))
+                    continue
+                except Exception as error:
+                    if type(error).__name__ == "KilledWorker":  # of distributed
+                        raise WorkersLost(_lost(number)) from error
+                    raise
+                yield number, result
+            if lost:
+                self._again(function, lost, given, losses)
+
+    def _give(self, function: Callable[..., Any], number: int, task: Task, given: Given) -> None:
+        assert self._executor is not None
+        try:
+            future = self._executor.submit(function, *task)
+        except BrokenExecutor as error:  # noticed before any result was asked for
+            future = Future()
+            future.set_exception(error)
+        given[future] = number, task
+
+    def _again(
+        self, function: Callable[..., Any], lost: list[tuple[int, Task]], given: Given, losses: dict[int, int]
+    ) -> None:
+        """Give out again what was lost; a pool of processes that lost one is started anew."""
+        if isinstance(self._executor, ProcessPoolExecutor):
+            lost = sorted([*lost, *given.values()], key=lambda each: each[0])
+            given.clear()
+            self._stop(wait=False)
+            self._start()
+        for number, task in lost:
+            losses[number] = losses.get(number, 0) + 1
+            if losses[number] >= _LOSSES:
+                raise WorkersLost(_lost(number))
+            self._give(function, number, task, given)
+
+
+def _lost(number: int) -> str:
+    return (
+        f"workers ended {_LOSSES} times while task {number + 1} was given out: killed, or out of memory?"
+        " Fewer workers need less memory"
+    )
+
+
+def _begin() -> None:
+    """Prepare a process: one thread for numbers, and Ctrl-C is for the process that gives the tasks."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+# --- a cluster ---
+
+
+class _Cluster(Executor):
+    """The workers of a Dask scheduler.
+
+    distributed has an executor of its own; its futures never end where a result is lost with its worker.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        """Give out a task."""
+        if self._client.status != "running":
+            raise WorkersLost("the scheduler is gone; what was kept of the parts that are done stays")
+        future: Future[Any] = Future()
+        remote = self._client.submit(function, *arguments, **named, pure=False)
+        remote.add_done_callback(lambda done: self._settle(done, future))
+        return future
+
+    def _settle(self, remote: Any, future: Future[Any]) -> None:
+        try:
+            future.set_result(remote.result())
+        except CancelledError as error:  # the result was lost with its worker, or the scheduler is gone
+            future.set_exception(BrokenExecutor(str(error)))
+        except BaseException as error:
+            future.set_exception(error)
+
+
+def installed_version() -> str:
+    """The version of lior that is installed; what its workers are asked."""
+    try:
+        return version("lior")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _connected(address: str) -> Any:
+    """A client of the scheduler at ``address``, whose workers have the version of lior that is here."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError(
+            f"workers = {address}: a cluster needs Dask; install it: pip install 'lior[cluster]'"
+        ) from None
+    try:
+        client = Client(address, timeout=_CONNECT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"workers = {address}: no Dask scheduler answers there ({error})") from None
+    try:
+        _check_versions(client, address)
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _check_versions(client: Any, address: str) -> None:
+    if not client.nthreads():
+        raise UsageError(
+            f"workers = {address}: the scheduler has no worker; start one: dask worker {address}"
+        )
+    here = installed_version()
+    found = client.run(installed_version, on_error="return")
+    for worker, theirs in sorted(found.items()):
+        if theirs != here:
+            what = f"cannot import lior ({theirs})" if isinstance(theirs, Exception) else f"has lior {theirs}"
+            raise UsageError(
+                f"workers = {address}: the worker {worker} {what}, and here is {here}; install it there"
+            )

@@ -1,0 +1,193 @@
+"""Workers: the same results whoever works, lost workers replaced, faults in one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lior import workers
+from lior.errors import DataError, UsageError
+from lior.workers import Workers, WorkersLost, checked
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def dies_once(number: int, mark: str) -> int:
+    """Ends its process at the first call with number 3."""
+    if number == 3 and not Path(mark).exists():
+        Path(mark).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def dies(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def refuses(number: int) -> int:
+    if number == 4:
+        raise DataError("row 4: not a number")
+    return number
+
+
+def threads(_: int) -> str | None:
+    return os.environ.get("OMP_NUM_THREADS")
+
+
+def gathered(where, function, tasks):
+    with Workers(where) as many:
+        return dict(many.map(function, tasks))
+
+
+TASKS = [(number,) for number in range(12)]
+
+
+def test_all_tasks_are_done_and_each_is_known_by_its_number():
+    assert gathered(2, square, TASKS) == {number: number * number for number in range(12)}
+
+
+def test_each_process_has_one_thread():
+    assert set(gathered(2, threads, TASKS[:2]).values()) == {"1"}
+
+
+def test_tasks_are_made_when_workers_are_free_for_them():
+    made = []
+
+    def tasks():
+        for number in range(40):
+            made.append(number)
+            yield (number,)
+
+    with Workers(1) as one:
+        for done, _ in enumerate(one.map(square, tasks()), 1):
+            assert len(made) <= done + 2
+
+
+def test_a_lost_worker_costs_its_task_only(tmp_path):
+    done = gathered(2, dies_once, [(number, str(tmp_path / "mark")) for number in range(8)])
+    assert done == {number: number for number in range(8)}
+
+
+def test_a_task_that_loses_every_worker_is_refused_in_one_line():
+    with pytest.raises(WorkersLost, match=r"3 times while task .* given out: killed, or out of memory"):
+        gathered(1, dies, TASKS)
+
+
+def test_an_error_of_a_task_is_that_of_the_caller():
+    with pytest.raises(DataError, match="row 4: not a number"):
+        gathered(2, refuses, TASKS)
+
+
+def test_an_executor_of_the_caller_stays_open():
+    with ThreadPoolExecutor(2) as pool:
+        assert gathered(pool, square, TASKS)[5] == 25
+        assert pool.submit(square, 3).result() == 9
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "", "host:8786"])
+def test_what_names_no_workers_is_refused(value):
+    with pytest.raises(UsageError, match="allowed is a number of processes from 1, or the address"):
+        checked(value)
+
+
+def test_no_scheduler_at_the_address(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(workers, "_CONNECT", 0.5)
+    with pytest.raises(UsageError, match="no Dask scheduler answers there"), Workers("tcp://127.0.0.1:9"):
+        pass
+
+
+# --- a real scheduler ---
+
+
+class Cluster:
+    """A scheduler on this machine, and workers that can be started and killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.file = folder, folder / "scheduler.json"
+        self.children = [self._start("scheduler", "--port", "0", "--no-dashboard", "--no-show")]
+
+    def _start(self, kind: str, *options: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "distributed.cli.dask_" + kind, "--scheduler-file", str(self.file)]
+        # Python's path is where a worker finds the functions of this module.
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+        log = (self.folder / f"{kind}.log").open("ab")
+        return subprocess.Popen(
+            [*command, *options], stdout=log, stderr=log, env=environment, cwd=self.folder
+        )
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        options = ["--no-nanny", "--nthreads", "1", "--no-dashboard"]
+        self.children.append(self._start("worker", *options))
+        return self.children[-1]
+
+    @property
+    def address(self) -> str:
+        from distributed import Client
+
+        with Client(scheduler_file=str(self.file), timeout=60, set_as_default=False) as client:
+            alive = sum(child.poll() is None for child in self.children[1:])
+            if alive:
+                client.wait_for_workers(alive, timeout=60)
+            return client.scheduler.address
+
+    def stop(self) -> None:
+        for child in self.children:
+            child.kill()
+            child.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    pytest.importorskip("distributed")
+    started = Cluster(tmp_path_factory.mktemp("cluster"))
+    started.worker()
+    started.worker()
+    yield started
+    started.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("cluster")
+def test_a_scheduler_gives_the_same_results(cluster):
+    assert gathered(cluster.address, square, TASKS) == {number: number * number for number in range(12)}
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("cluster")
+def test_a_worker_of_a_scheduler_that_dies_costs_its_task_only(cluster, tmp_path):
+    done = gathered(cluster.address, dies_once, [(number, str(tmp_path / "mark")) for number in range(8)])
+    assert done == {number: number for number in range(8)}
+    cluster.worker()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("cluster")
+def test_workers_of_another_version_are_refused_in_one_line(cluster, monkeypatch):
+    address = cluster.address
+    monkeypatch.setattr(workers, "version", lambda name: "9.9")  # of this process, not of the workers
+    with pytest.raises(
+        UsageError, match=r"the worker tcp://\S+ has lior \S+, and here is 9.9; install it there"
+    ):
+        gathered(address, square, TASKS)
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_workers_is_refused(tmp_path):
+    pytest.importorskip("distributed")
+    alone = Cluster(tmp_path)
+    try:
+        with pytest.raises(UsageError, match="has no worker; `dask worker tcp://"):
+            gathered(alone.address, square, TASKS)
+    finally:
+        alone.stop()
