@@ -115,7 +115,9 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / "scheduler.json"
-        self.children = [self._start("scheduler", "--port", "0", "--no-dashboard", "--no-show")]
+        self.children = [
+            self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
+        ]
 
     def _start(self, kind: str, *options: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "distributed.cli.dask_" + kind, "--scheduler-file", str(self.file)]
@@ -187,7 +189,7 @@ def test_a_scheduler_without_workers_is_refused(tmp_path):
     pytest.importorskip("distributed")
     alone = Cluster(tmp_path)
     try:
-        with pytest.raises(UsageError, match="has no worker; `dask worker tcp://"):
+        with pytest.raises(UsageError, match="has no worker; start one: dask worker tcp://"):
             gathered(alone.address, square, TASKS)
     finally:
         alone.stop()
