@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.config.sampling import Sampling
+from lior.errors import DataError, UsageError
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, WholeNumber, device_option, field_options, seed_option
 from lior_cli.sources import account_record, echo_account, short_names
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 @click.option("--max-tokens", type=WholeNumber(min=0), default=200, show_default=True, help="Tokens to add.")
 @field_options(Sampling)
 @seed_option
+@click.option(
+    "--batch", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), metavar="FILE.jsonl",
+    help="Continue many prompts side by side: a line is an object with prompt, and max_tokens, seed, stop or"
+    " an option of drawing where they differ. Prints an object for each.",
+)  # fmt: skip
 @click.option("--sources", is_flag=True, help="Name the documents and lines that the text comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
 @device_option
@@ -37,6 +43,7 @@ def generate(
     prompt: str,
     max_tokens: int,
     seed: int,
+    batch: Path | None,
     sources: bool,
     as_json: bool,
     device: str,
@@ -56,6 +63,11 @@ def generate(
     from lior.tensors import pick_device
 
     how = Sampling(**sampling)
+    if batch is not None:
+        if prompt or sources:
+            raise UsageError("--batch: the prompts are in the file; leave out --prompt and --sources")
+        _print_batch(run, batch, {"max_tokens": max_tokens, "seed": seed, **sampling}, device)
+        return
     loaded = rundir.open_run(run, device=pick_device(device))
     model = loaded.model
     data = prompt_bytes(prompt)
@@ -74,6 +86,71 @@ def generate(
     stream(data, pieces)
     if sources and drawn:
         echo_account(_account(loaded, context, drawn), short_names(loaded.corpus.names), err=True)
+
+
+def _print_batch(run: Path, batch: Path, given: dict[str, Any], device: str) -> None:
+    """Print an object for each line of ``batch``, in its order: text, number of tokens, why it ended."""
+    import torch
+
+    from lior.model.detokenizer import Detokenizer
+    from lior.model.generation import Request, generate_all
+    from lior.runs import directory as rundir
+    from lior.tensors import all_threads, pick_device
+
+    lines = [_line(number, line, given) for number, line in _lines(batch)]
+    model = rundir.open_run(run, device=pick_device(device)).model
+    encode, generator = model.tokenizer.encode, torch.Generator
+    requests = [
+        Request(
+            encode(line["prompt"].encode("utf-8", "surrogateescape")).tolist(), line["max_tokens"],
+            line["sampling"], generator(model.device).manual_seed(line["seed"]),
+        )
+        for line in lines
+    ]  # fmt: skip
+    for line, tokens in zip(lines, generate_all(model, requests, threads=all_threads()), strict=True):
+        text_of, used = Detokenizer(model.tokenizer, line["stop"]), _Noted()
+        text = "".join(text_of.pieces(used.noting(tokens)))
+        reason = "stop" if text_of.stopped else "length"
+        result = {"prompt": line["prompt"], "text": text, "tokens": len(used), "finish_reason": reason}
+        click.echo(json.dumps(result))
+
+
+def _lines(batch: Path) -> Iterator[tuple[str, str]]:
+    """Place and text of each line that is not empty."""
+    try:
+        whole = sys.stdin.read() if str(batch) == "-" else batch.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{batch}: cannot be read: {error}") from None
+    for number, line in enumerate(whole.splitlines(), 1):
+        if line.strip():
+            yield f"{batch}:{number}", line
+
+
+def _line(place: str, line: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What a line asks for; what it does not name is as ``given``."""
+    try:
+        asked = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{place}: no JSON: {error}") from None
+    if not isinstance(asked, dict) or not isinstance(asked.get("prompt"), str):
+        raise DataError(f'{place}: expected an object such as {{"prompt": "Dear "}}')
+    known = {"prompt", "stop", *given}
+    if unknown := sorted(set(asked) - known):
+        raise DataError(f"{place}: {unknown[0]!r} is unknown; allowed are {', '.join(sorted(known))}")
+    whole = given | asked
+    stop = [whole["stop"]] if isinstance(whole.get("stop"), str) else whole.get("stop", [])
+    if not isinstance(stop, list) or not all(isinstance(each, str) for each in stop):
+        raise DataError(f"{place}: stop is {stop!r}; allowed is a text or a list of texts")
+    for name in ("max_tokens", "seed"):
+        if type(whole[name]) is not int or not 0 <= whole[name] < 1 << 63:
+            raise DataError(f"{place}: {name} is {whole[name]!r}; allowed is a whole number from 0")
+    try:
+        sampling = Sampling(**{name: whole[name] for name in given if name not in ("max_tokens", "seed")})
+    except UsageError as error:
+        raise DataError(f"{place}: {error}") from None
+    return {"prompt": asked["prompt"], "stop": stop, "sampling": sampling, **{
+        name: whole[name] for name in ("max_tokens", "seed")
+    }}  # fmt: skip
 
 
 class _Noted(list[int]):

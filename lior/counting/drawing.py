@@ -1,4 +1,4 @@
-"""Drawing a token in one compiled call, which reads the memory as it is.
+"""Drawing tokens in one compiled call, which reads the memory as it is.
 
 It weighs the distribution of the memory as the outer mixer does (:mod:`lior.counting.coding`), and draws by a
 race: the token with the largest ``p^β / e`` wins, where the ``e`` are exponentially distributed.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lior.counting import cursor, stream
 from lior.counting.coding import Chunk, fetch, weigh
-from lior.counting.compiled import entry
+from lior.counting.compiled import entry, inner
 from lior.counting.cursor import Cursor
 from lior.counting.engine import FROZEN, Engine, WeightSets
 from lior.counting.layout import DENSE, Floats, Ints, Learner
@@ -23,7 +23,7 @@ class Race(NamedTuple):
     """What a draw depends on beside the memory and the place."""
 
     noise: NDArray[np.float64]
-    """Exponentially distributed numbers, ``(V,)``."""
+    """Exponentially distributed numbers, ``(T, V)`` for ``T`` tokens."""
     beta: float
     """Inverse temperature."""
     mixing: Floats
@@ -35,8 +35,18 @@ class Race(NamedTuple):
 
 
 @entry
-def _run(route, memory, learner, chunk, race, buffers):
-    """Draw a token; the block, which is the place behind the text, becomes the place behind the token."""
+def _run(route, memory, learner, chunk, race, buffers, out):
+    """Draw tokens ``out (T,)``; the block, which is the place behind the text, becomes that behind them."""
+    for t in range(len(out)):
+        out[t] = _one(memory, learner, chunk, race, race.noise[t], buffers)
+        cursor.go_on(route, out[t])
+        cursor.locate(route, chunk.block, 0)
+        fetch(memory.store, chunk.block, 0)
+
+
+@inner
+def _one(memory, learner, chunk, race, noise, buffers):
+    """Draw the token at the place of the block."""
     tokens, others, block = chunk.alphabet.tokens, race.others, chunk.block
     if len(chunk.unigram):
         stream._unigram(memory.store, block.where[0], chunk.alphabet, chunk.unigram)
@@ -45,33 +55,34 @@ def _run(route, memory, learner, chunk, race, buffers):
     size = weigh(chunk, 0, buffers.weight_set[0], race.mixing)
     most, token = -1.0, 0
     for s in range(len(tokens)):
-        score = chunk.chances[s] ** race.beta / race.noise[tokens[s]]
+        score = chunk.chances[s] ** race.beta / noise[tokens[s]]
         if score > most:
             most, token = score, tokens[s]
     if size > len(tokens):
         each = (chunk.chances[len(tokens)] / len(others)) ** race.beta
         for s in range(len(others)):
-            if each / race.noise[others[s]] > most:
-                most, token = each / race.noise[others[s]], others[s]
-    cursor.go_on(route, token)
-    cursor.locate(route, block, 0)
-    fetch(memory.store, block, 0)
+            if each / noise[others[s]] > most:
+                most, token = each / noise[others[s]], others[s]
     return token
 
 
 def draw(
-    engine: Engine, place: Cursor, alphabet: Ints, learned: WeightSets, race: Race, *, ahead: int
-) -> int:
-    """Draw the token behind ``place``, which moves on; ``ahead`` as in :meth:`Engine.read_at`."""
-    size = len(alphabet)
-    place.make_room(1)
+    engine: Engine, place: Cursor, alphabet: Ints, learned: WeightSets, race: Race, *, ahead: int, thread: int
+) -> list[int]:
+    """Draw the tokens behind ``place``, which moves on; ``ahead`` as in :meth:`Engine.read_at`.
+
+    Threads with different numbers may draw side by side.
+    """
+    size, out = len(alphabet), np.zeros(len(race.noise), np.int64)
+    place.make_room(len(out))
     place.block.time[:] = engine.clock + ahead
     chunk = Chunk(
         place.block, _NONE, np.empty((1, size), np.float32), np.empty(1, np.int64), engine.columns(alphabet),
         race.others, _EVEN, race.unseen, np.empty(size if size > DENSE else 0), np.empty(size + 1),
     )  # fmt: skip
     still = Learner(learned, (FROZEN, FROZEN))
-    return int(_run(place.route, engine.memory, still, chunk, race, engine.buffers(1, size)))
+    _run(place.route, engine.memory, still, chunk, race, engine.buffers(1, size, thread), out)
+    return [int(token) for token in out]
 
 
 _NONE, _EVEN = np.zeros(0, np.int64), np.zeros(0)

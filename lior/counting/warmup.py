@@ -56,8 +56,8 @@ def _calls() -> Iterator[None]:
     )
     cursor = engine.cursor()
     engine.read_at([cursor], alphabet, (learned, learned), ahead=0)
-    race = drawing.Race(np.ones(256), 1.0, np.ones(16, np.float32), np.array([3]), 0.1)
-    drawing.draw(engine, cursor, alphabet, (learned, learned), race, ahead=0)
+    race = drawing.Race(np.ones((1, 256)), 1.0, np.ones(16, np.float32), np.array([3]), 0.1)
+    drawing.draw(engine, cursor, alphabet, (learned, learned), race, ahead=0, thread=0)
     words = RangeCoder()
     words.choose(np.ones(2))
     coding = engine.coding(

@@ -247,10 +247,11 @@ class CodingMemory(FollowingMemory, AdaptiveMemory, Protocol):
     def coded(self, items: Items) -> None:
         """Note that ``items`` were learned by :meth:`coding`."""
 
-    def draw(self, cursor: Any, alphabet: Tensor, race: Any) -> int:
-        """Draw the token behind ``cursor`` from the memory as it is; the cursor moves on.
+    def draw(self, cursor: Any, alphabet: Tensor, race: Any, thread: int) -> list[int]:
+        """Draw the tokens behind ``cursor`` from the memory as it is; the cursor moves on.
 
         ``race``, a :class:`lior.counting.drawing.Race`, holds the chance, the temperature and the mixer.
+        Threads with different numbers may draw side by side.
         """
 
 

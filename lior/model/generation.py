@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import attrs
 import numpy as np
@@ -41,8 +42,8 @@ class Session:
     depend on all of it.
     """
 
-    def __init__(self, model: Model, tokens: Sequence[int] = ()):
-        self.model = model
+    def __init__(self, model: Model, tokens: Sequence[int] = (), *, thread: int = 0):
+        self.model, self._thread = model, thread
         self.recent: list[int] = []
         """The last tokens of the context, at least :data:`RECENT` if there are as many."""
         self._kept = max(model.context, RECENT)
@@ -74,17 +75,23 @@ class Session:
         depth = torch.arange(self._length - len(tail), self._length + 1, device=device)
         return Text(tokens, depth, torch.zeros_like(depth)), torch.tensor([len(tail)], device=device)
 
-    def draw(self, beta: float, generator: Generator) -> int | None:
-        """Draw the next token at the inverse temperature ``beta`` and feed it, in one compiled call.
+    @property
+    def compiled(self) -> bool:
+        """Whether one memory and its cursor are enough to draw, so that :meth:`draw` does."""
+        return self._coder is not None
 
-        ``None``, and nothing fed, where more than one memory and its cursor is needed for that.
+    def draw(self, beta: float, generator: Generator, count: int = 1) -> list[int] | None:
+        """Draw the next ``count`` tokens at the inverse temperature ``beta`` and feed them, in one call.
+
+        ``None``, and nothing fed, where that cannot be. How many are drawn at once does not change them.
         """
         if self._coder is None:
             return None
-        token = self.model.draw(self._coder, next(iter(self._cursors.values())), beta, generator)
-        if token is not None:
-            self._grow([token])
-        return token
+        cursor = next(iter(self._cursors.values()))
+        tokens = self.model.draw(self._coder, cursor, beta, generator, count=count, thread=self._thread)
+        if tokens is not None:
+            self._grow(tokens)
+        return tokens
 
     def log_probs(self) -> Tensor:
         """Log-probabilities of the next token, ``(V,)``."""
@@ -181,21 +188,76 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
     return int(index[(p / torch.empty_like(p).exponential_(1, generator=generator)).argmax()])
 
 
+def is_plain(sampling: Sampling) -> bool:
+    """Whether tokens are drawn from the distribution at a temperature, and by nothing else."""
+    return bool(sampling.temperature) and attrs.evolve(sampling, temperature=1.0) == Sampling(temperature=1.0)
+
+
 def proceed(session: Session, sampling: Sampling, *, generator: Generator) -> Iterator[int]:
     """Yield token ids that continue the context of the session, each fed to it, without end."""
-    plain = sampling.temperature and attrs.evolve(sampling, temperature=1.0) == Sampling(temperature=1.0)
     while True:
-        token = session.draw(1 / sampling.temperature, generator) if plain else None
-        if token is None:
-            token = draw(session.log_probs_with(sampling), sampling, generator=generator)
-            session.feed([token])
-        yield token
+        yield from _drawn(session, sampling, generator, 1)
+
+
+def _drawn(session: Session, sampling: Sampling, generator: Generator, most: int) -> list[int]:
+    """The next tokens of a session, at most so many; they have been fed to it."""
+    if is_plain(sampling) and (tokens := session.draw(1 / sampling.temperature, generator, most)) is not None:
+        return tokens
+    token = draw(session.log_probs_with(sampling), sampling, generator=generator)
+    session.feed([token])
+    return [token]
+
+
+_AHEAD = 32
+"""Tokens that are drawn in one call, a few milliseconds."""
 
 
 def generate(
-    model: Model, prompt: Sequence[int], count: int, sampling: Sampling, *, generator: Generator
-) -> Iterator[int]:
-    """Yield ``count`` token ids that continue ``prompt``."""
-    session = Session(model, prompt)
-    for _, token in zip(range(count), proceed(session, sampling, generator=generator), strict=False):
-        yield token
+    model: Model, prompt: Sequence[int], count: int, sampling: Sampling, *, generator: Generator,
+    thread: int = 0,
+) -> Iterator[int]:  # fmt: skip
+    """Yield ``count`` token ids that continue ``prompt``.
+
+    Some are drawn ahead: where the caller stops early, the generator has served for them too. Threads with
+    different numbers ``thread`` may generate side by side where :attr:`Session.compiled`.
+    """
+    session, left = Session(model, prompt, thread=thread), count
+    while left > 0:
+        tokens = _drawn(session, sampling, generator, min(left, _AHEAD))
+        left -= len(tokens)
+        yield from tokens
+
+
+@attrs.frozen
+class Request:
+    """A continuation that is asked for."""
+
+    prompt: Sequence[int]
+    count: int
+    sampling: Sampling
+    generator: Generator
+
+
+def generate_all(model: Model, requests: Sequence[Request], *, threads: int) -> list[list[int]]:
+    """The tokens of each request, which are those of :func:`generate`.
+
+    Threads divide the requests that are drawn in compiled calls, which run side by side.
+    """
+    found: list[list[int]] = [[] for _ in requests]
+
+    def draw_some(numbers: Sequence[int], thread: int) -> None:
+        for number in numbers:
+            each = requests[number]
+            found[number] = [
+                *generate(
+                    model, each.prompt, each.count, each.sampling, generator=each.generator, thread=thread
+                )
+            ]
+
+    probe = Session(model)
+    apart = [number for number, each in enumerate(requests) if probe.compiled and is_plain(each.sampling)]
+    rest = sorted({*range(len(requests))} - {*apart})
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        list(pool.map(draw_some, (apart[thread::threads] for thread in range(threads)), range(threads)))
+    draw_some(rest, 0)
+    return found

@@ -314,18 +314,21 @@ class Model:
             name: memories[name].read_at([each[name] for each in cursors], alphabet, cell) for name in names
         }
 
-    def draw(self, memory: CodingMemory, cursor: Any, beta: float, generator: Generator) -> int | None:
-        """Draw the next token behind ``cursor``, which moves on, in one compiled call.
+    def draw(
+        self, memory: CodingMemory, cursor: Any, beta: float, generator: Generator, *, count: int, thread: int
+    ) -> list[int] | None:
+        """Draw the next ``count`` tokens behind ``cursor``, which moves on, in one compiled call.
 
         ``memory`` is :attr:`coder`, ``beta`` the inverse temperature. ``None`` while nothing is known.
         """
         known = self._known()
         if not len(known.tokens):
             return None
-        noise = torch.empty(self.tokenizer.vocab, dtype=torch.float64).exponential_(1, generator=generator)
+        noise = torch.empty(count, self.tokenizer.vocab, dtype=torch.float64)
+        noise.exponential_(1, generator=generator)
         mixing = self.weights["gate0"][:, 0].numpy()
         race = Race(noise.numpy(), beta, mixing, known.others.numpy(), known.unseen)
-        return memory.draw(cursor, known.tokens, race)
+        return memory.draw(cursor, known.tokens, race, thread)
 
     @torch.no_grad()
     def log_probs(

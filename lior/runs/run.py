@@ -41,7 +41,7 @@ from lior.errors import DataError, RunError, UsageError, did_you_mean, quantity,
 from lior.interfaces import Passage
 from lior.model.detokenizer import Detokenizer
 from lior.model.evaluation import evaluate
-from lior.model.generation import generate
+from lior.model.generation import Request, generate, generate_all
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
 from lior.reading.documents import RawDocument, as_bytes, read_documents
@@ -51,7 +51,7 @@ from lior.runs.checkpoint import Checkpoint, Document, total
 from lior.runs.directory import RunDirectory, open_checkpoint, read_summary
 from lior.runs.format import read_manifest
 from lior.runs.syncing import Synced
-from lior.tensors import pick_device
+from lior.tensors import all_threads, pick_device
 
 if TYPE_CHECKING:
     from lior.runs.chat import Chat
@@ -220,15 +220,21 @@ class Run:
         if isinstance(prompt, str | bytes) or not isinstance(prompt, Sequence):
             return "".join(self.stream(prompt, tokens, seed=seed, **sampling))
         prompts = [_text(f"prompt {number}", each) for number, each in enumerate(prompt, 1)]
-        return ["".join(self.stream(each, tokens, seed=seed, **sampling)) for each in prompts]
+        encode, how = self.model.tokenizer.encode, Sampling(**sampling)
+        _check_count(tokens)
+        requests = [
+            Request(encode(each).tolist(), tokens, how, torch.Generator(self.model.device).manual_seed(seed))
+            for each in prompts
+        ]
+        found = generate_all(self.model, requests, threads=all_threads())
+        return ["".join(Detokenizer(self.model.tokenizer).pieces(each)) for each in found]
 
     @checked_keywords(Sampling)
     def stream(
         self, prompt: str | bytes, tokens: int = 200, *, seed: int = 0, **sampling: Any
     ) -> Iterator[str]:
         """As :meth:`complete`, piece by piece as the tokens are drawn; a piece has whole characters."""
-        if not isinstance(tokens, int) or tokens < 0:
-            raise UsageError(f"tokens = {tokens!r}: give the number of tokens to add, 0 or more")
+        _check_count(tokens)
         model, how = self.model, Sampling(**sampling)
         generator = torch.Generator(model.device).manual_seed(seed)
         context = model.tokenizer.encode(_text("prompt", prompt)).tolist()
@@ -491,6 +497,11 @@ def load(run: str | Path, *, device: str = "cpu") -> Run:
     path = Path(run)
     checkpoint, base = open_checkpoint(path, device=pick_device(device))
     return Run(checkpoint, path, read_summary(path), base)
+
+
+def _check_count(tokens: Any) -> None:
+    if not isinstance(tokens, int) or tokens < 0:
+        raise UsageError(f"tokens = {tokens!r}: give the number of tokens to add, 0 or more")
 
 
 def _text(name: str, value: Any) -> bytes:

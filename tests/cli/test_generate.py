@@ -92,3 +92,52 @@ def test_a_terminal_shows_prompt_and_text(command, finished, monkeypatch):
     assert result.code == 0
     assert result.out.removeprefix("\x1b[1m").startswith("The ")
     assert result.out.endswith("\n")
+
+
+def test_a_batch_gives_for_each_line_what_it_would_give_alone(generate, tmp_path):
+    (tmp_path / "b.jsonl").write_text(
+        '{"prompt": "The ", "seed": 3}\n\n{"prompt": "In", "max_tokens": 9, "temperature": 0, "stop": "e"}\n'
+    )
+    lines = [
+        json.loads(line)
+        for line in generate("--batch", tmp_path / "b.jsonl", "--max-tokens", 30).split("\n")[:-1]
+    ]
+    assert [each["prompt"] for each in lines] == ["The ", "In"]
+    alone = generate("--prompt", "The ", "--max-tokens", 30, "--seed", 3)
+    assert "The " + lines[0]["text"] + "\n" == alone
+    assert (lines[0]["tokens"], lines[0]["finish_reason"]) == (30, "length")
+    whole = generate("--prompt", "In", "--max-tokens", 9, "--temperature", 0)[2:-1]
+    assert lines[1]["text"] == whole.partition("e")[0]
+    assert lines[1]["finish_reason"] == ("stop" if "e" in whole else "length")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "b.jsonl:2: no JSON"),
+        ('{"text": "a"}', 'b.jsonl:2: expected an object such as {"prompt": "Dear "}'),
+        (
+            '{"prompt": "a", "temprature": 1}',
+            "b.jsonl:2: 'temprature' is unknown; allowed are cooling, loop_length",
+        ),
+        (
+            '{"prompt": "a", "max_tokens": -1}',
+            "b.jsonl:2: max_tokens is -1; allowed is a whole number from 0",
+        ),
+        ('{"prompt": "a", "temperature": "hot"}', "b.jsonl:2: temperature"),
+        ('{"prompt": "a", "stop": 3}', "b.jsonl:2: stop is 3; allowed is a text or a list of texts"),
+    ],
+)
+def test_a_wrong_line_of_a_batch_is_named_before_anything_is_drawn(command, finished, tmp_path, line, said):
+    (tmp_path / "b.jsonl").write_text('{"prompt": "The "}\n' + line + "\n")
+    result = command("generate", finished, "--batch", tmp_path / "b.jsonl")
+    assert (result.code, result.out) == (1, "")
+    assert said in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_a_batch_has_its_own_prompts(command, finished, tmp_path):
+    (tmp_path / "b.jsonl").write_text("")
+    result = command("generate", finished, "--batch", tmp_path / "b.jsonl", "--prompt", "The")
+    assert result.code == 2
+    assert "--batch: the prompts are in the file; leave out --prompt and --sources" in result.err

@@ -14,7 +14,7 @@ from torch import Tensor
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
 from lior.errors import UsageError
-from lior.model.generation import Session, draw, generate, loop_costs, uncertainty
+from lior.model.generation import Request, Session, draw, generate, generate_all, loop_costs, uncertainty
 from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
 from lior.training.preparation import train
@@ -167,6 +167,34 @@ def test_a_compiled_draw_is_a_draw_of_what_is_predicted(counting, sample, temper
         assert token == draw(session.log_probs(), sampling, generator=source)
         session.feed([token])
     assert any(not counting.token_counts[token] for token in found) == (temperature == 3)
+
+
+@settings(max_examples=20)
+@given(counts=st.lists(st.integers(0, 70), min_size=1, max_size=6), threads=st.integers(1, 3))
+def test_each_of_many_is_what_it_would_be_alone(counting, counts, threads):
+    """Whatever the others are, also where some are not drawn in compiled calls."""
+    kinds = [Sampling(temperature=0.7), Sampling(), Sampling(top_k=3), Sampling(temperature=0)]
+    asked = [(number, count, kinds[number % 4]) for number, count in enumerate(counts)]
+    requests = [Request([*b"The "], count, how, generator(number)) for number, count, how in asked]
+    found = generate_all(counting, requests, threads=threads)
+    for tokens, (number, count, how) in zip(found, asked, strict=True):
+        assert tokens == list(generate(counting, [*b"The "], count, how, generator=generator(number)))
+        assert len(tokens) == count
+
+
+def test_many_of_a_model_that_draws_step_by_step(model):
+    found = generate_all(model, [Request([], 5, Sampling(), generator(1))] * 1, threads=2)
+    assert found == [list(generate(model, [], 5, Sampling(), generator=generator(1)))]
+
+
+@pytest.mark.parametrize("most", [1, 7, 32])
+def test_tokens_do_not_depend_on_how_many_are_drawn_at_once(counting, most):
+    session, source, found = Session(counting, [*b"The "]), generator(5), []
+    while len(found) < 90:
+        found += session.draw(1.0, source, min(most, 90 - len(found)))
+    assert found == list(
+        generate(counting, [*b"The "], 90, Sampling(temperature=1.0), generator=generator(5))
+    )
 
 
 def test_generation_leaves_the_model_alone(model):

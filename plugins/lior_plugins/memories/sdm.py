@@ -267,11 +267,11 @@ class Sdm:
             self._journal.add(span)
         self._streaming.advance(len(items.text.tokens) - items.start)
 
-    def draw(self, cursor: Cursor, alphabet: Tensor, race: Race) -> int:
-        """Draw the token behind ``cursor``, which moves on."""
+    def draw(self, cursor: Cursor, alphabet: Tensor, race: Race, thread: int) -> list[int]:
+        """Draw the tokens behind ``cursor``, which moves on, one for each row of ``race.noise``."""
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
-        return drawing.draw(self._streaming, cursor, alphabet.numpy(), sets, race, ahead=AHEAD)
+        return drawing.draw(self._streaming, cursor, alphabet.numpy(), sets, race, ahead=AHEAD, thread=thread)
 
     @property
     def _streaming(self) -> Engine:
