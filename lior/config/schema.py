@@ -123,7 +123,9 @@ class TrainConfig:
     """A training run. A field that chooses plugins has the name of their kind."""
 
     seed: int = option(0, help="seed of all randomness", low=0, high=2**63 - 1)
-    device: str = option("auto", help="device of the tensors", choices=("auto", "cpu", "cuda"))
+    device: str = option(
+        "auto", help="device of the tensors; sdm counts on the CPU", choices=("auto", "cpu", "cuda")
+    )
     time_limit: float = option(0.0, help="seconds after which training ends; 0 is no limit", low=0)
     memory_budget: int = option(
         0,

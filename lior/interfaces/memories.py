@@ -223,7 +223,7 @@ class FollowingMemory(MemoryBackend, Protocol):
         """
 
     def read_at(self, cursors: Sequence[Any], alphabet: Tensor, cell: Tensor | None) -> Evidence:
-        """What :meth:`read` gives behind each of ``cursors``, bit for bit; on the CPU.
+        """What :meth:`read` gives behind each of ``cursors``, bit for bit, on the device of ``alphabet``.
 
         ``cell (B,)`` is the cell of each, as in a :class:`Query`.
         """

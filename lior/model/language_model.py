@@ -93,8 +93,6 @@ class Model:
 
     def cursors(self) -> dict[str, Any]:
         """The beginning of a text for each memory that can follow it, by name."""
-        if self.device.type != "cpu":
-            return {}
         if self._table is None and self.cells is not None and self._exact_scorer is not None:
             self._table = self._exact_scorer.cell_table(self.cells.double())
         memories = {name: m for name, m in self.memories.items() if isinstance(m, FollowingMemory)}
@@ -324,10 +322,10 @@ class Model:
         known = self._known()
         if not len(known.tokens):
             return None
-        noise = torch.empty(count, self.tokenizer.vocab, dtype=torch.float64)
-        noise.exponential_(1, generator=generator)
-        mixing = self.weights["gate0"][:, 0].numpy()
-        race = Race(noise.numpy(), beta, mixing, known.others.numpy(), known.unseen)
+        fresh = torch.empty(count, self.tokenizer.vocab, dtype=torch.float64, device=generator.device)
+        drawn = fresh.exponential_(1, generator=generator), self.weights["gate0"][:, 0], known.others
+        noise, mixing, others = (part.cpu().numpy() for part in drawn)
+        race = Race(noise, beta, mixing, others, known.unseen)
         return memory.draw(cursor, known.tokens, race, thread)
 
     @torch.no_grad()

@@ -50,7 +50,7 @@ VARIANTS = [
     ("memory", "short matches", lambda: Match(shortest=2)),
     ("memory", "matches of one length", lambda: Match(shortest=5, longest=5, candidates=3)),
     ("memory", "smallest sdm", lambda: Sdm(**SMALLEST)),
-    ("memory", "batched sdm", lambda: Sdm(path="batched", **FEW)),
+    ("memory", "sdm in long windows", lambda: Sdm(**FEW | {"window": 64})),
     ("memory", "sdm that has learned", lambda: fitted(Sdm(**FEW))),
     ("updater", "nudged", lambda: Contrastive(nudge=0.1)),
     ("updater", "several directions", lambda: Spsa(directions=3)),

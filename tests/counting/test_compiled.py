@@ -93,12 +93,10 @@ def test_every_function_that_python_calls_is_compiled_for_one_signature():
     kept = [path.name.split("-")[0] for path in compiled.folder().glob("*.nbc")]
     decorated = [
         f"{path.stem}.{after.split('(')[0]}"
-        for folder in ("lior/counting", "plugins/lior_plugins/batched")
-        for path in (ROOT / folder).glob("*.py")
+        for path in (ROOT / "lior/counting").glob("*.py")
         for after in path.read_text().split("\n@entry\ndef ")[1:]
     ]
-    # The batched engine is compiled where it is used.
-    assert sorted(kept) == sorted(name for name in decorated if name != "history.follow" or name in kept)
+    assert sorted(kept) == sorted(decorated)
 
 
 # What a user does with a run; prints the functions that were not found on the disk.

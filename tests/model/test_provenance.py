@@ -29,7 +29,6 @@ MEMORIES = {
     "matches": {"memory": "match"},
     "several": {"memory": "sdm,exact,match"},
     "pieces": {"memory": "sdm,match", "tokenizer": "bpe"},
-    "batched": {"memory": {"name": "sdm", "sdm": {"path": "batched", "window": 16}}},
 }
 PIECES = st.sampled_from(
     ["Baa, baa", " black", " sheep", ",\n", "the", "farmer's", "Le café", "日本", " 34", "\n\n", "zq", "\x00",

@@ -22,6 +22,7 @@ from lior.runs import folder as runfolder
 from lior.runs.checkpoint import Checkpoint
 from lior.runs.format import FORMAT
 from lior.training.preparation import build_model, train
+from lior_plugins.memories.sdm import Sdm
 
 FILES = {"manifest.json", "model.safetensors", "text.safetensors"}
 COMBINATIONS = [
@@ -120,6 +121,16 @@ def test_the_manifest_names_components_files_and_documents(save, sample):
     assert (manifest["bytes"], manifest["n_train"]) == (60_000, 58_800)
     for name, entry in manifest["files"].items():
         assert entry["bytes"] == (path / name).stat().st_size
+
+
+def test_options_that_a_plugin_no_longer_has_are_left_out(trained, tmp_path, monkeypatch):
+    tensors, manifest = checkpoint.contents(trained)
+    manifest["components"]["memory"][0]["options"]["path"] = "auto"
+    bundle.write(tmp_path / "old", tensors, manifest, format=FORMAT)
+    assert not hasattr(checkpoint.load(tmp_path / "old").model.memories["sdm"], "path")
+    monkeypatch.delattr(Sdm, "former_options")
+    with pytest.raises(RunError, match="path"):
+        checkpoint.load(tmp_path / "old")
 
 
 def test_every_tensor_of_the_model_is_needed(save, trained):

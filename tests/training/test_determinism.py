@@ -11,17 +11,11 @@ import pytest
 
 SETTINGS = {
     "all parts": (),
-    "batched": ("--memory", "sdm", "--set", "memory.sdm.path=batched"),
     "rotor, curvature, spinor": ("--frame", "rotor", "--rsource", "curvature", "--product", "spinor"),
 }
 
 
-CASES = [  # the batched path takes minutes
-    pytest.param(case, marks=[pytest.mark.exhaustive] if case == "batched" else []) for case in SETTINGS
-]
-
-
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", SETTINGS)
 @pytest.mark.slow
 def test_one_thread_and_two(tmp_path, sample, small_recipe, case):
     """Larger batches than those of the small recipe, so that the threads share the work."""

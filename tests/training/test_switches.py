@@ -12,7 +12,6 @@ from itertools import product
 
 import attrs
 import pytest
-import torch
 
 from lior import registry
 from lior.config import keys
@@ -224,7 +223,6 @@ ALTERNATIVES: dict[str, object] = {
 
 NOT_LEARNING = {
     "device": "where, not what, is computed",
-    "memory.sdm.path": "how, not what, is computed",
     "data.text": "tested with the command line",
     "data.valid": "tests/training/test_training.py",
     "data.field": "tests/data/test_corpus.py",
@@ -277,14 +275,6 @@ def setting(key: str) -> tuple[dict[str, object], str]:
     if kind == "updater":
         settings["geometry.updates"] = 30  # some count from the second step on
     return settings, f"{kind}.{option}"
-
-
-@pytest.mark.slow
-def test_the_path_of_sdm_is_no_matter(cost):
-    paths = ("stream", "batched", "auto")
-    costs = [cost(**{"memory.name": "sdm", "memory.sdm.path": path}) for path in paths]
-    assert costs[1] == pytest.approx(costs[0], abs=1e-4)
-    assert torch.cuda.is_available() or costs[2] == costs[0]
 
 
 def test_no_alternative_is_for_a_key_that_is_gone():

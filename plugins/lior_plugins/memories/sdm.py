@@ -3,7 +3,7 @@
 Every address pattern selects one hard location for a context; a location holds token counters (P. Kanerva,
 *Sparse Distributed Memory*, 1988; patterns after Jaeckel). A read looks at one location per pattern, ``O(S)``
 whatever the memory's size, and mixes them into one distribution; the mixture learns while the memory is
-written (:mod:`lior.counting.mixture`).
+written (:mod:`lior.counting.mixture`). It counts on the CPU; evidence is returned on the device of the model.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ from lior.counting.drawing import Race
 from lior.counting.engine import AHEAD, FROZEN, Engine, Prediction, Schedule, WeightSets
 from lior.counting.fields import REACH
 from lior.counting.journal import Journal, StoredSpan, spans
-from lior.counting.layout import TRAIL, WIDEST, Ints, Plan, Weights
+from lior.counting.layout import TRAIL, WIDEST, Ints, Weights
 from lior.counting.packed import Packed
 from lior.errors import UsageError
 from lior.interfaces import CellTable, Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import all_threads, check
-from lior_plugins.batched.engine import BatchedEngine, fits
 from lior_plugins.memories.sdm_options import JOINTS, ORDERS, PATTERNS, SNAPSHOT, check_options, weights_in
 
 
@@ -42,6 +41,8 @@ class Sdm:
     api_version: ClassVar[int] = 1
     stores_coordinates: ClassVar[bool] = False
     """Cells of the geometry are used in reading and learning, not in writing."""
+    former_options: ClassVar[tuple[str, ...]] = ("path",)
+    """Checkpoints of before name them; they had no effect on the model."""
 
     orders: tuple[int, ...] = option(ORDERS, help="lengths of the nested contexts, ascending from 0")
     patterns: tuple[str, ...] = option(PATTERNS, help="further address patterns")
@@ -63,14 +64,7 @@ class Sdm:
         low=0,
         high=TRAIL,
     )
-    window: int = option(
-        4, help="tokens read before they are learned; 64 is for the batched path", low=1, high=64
-    )
-    path: str = option(
-        "auto",
-        help="how it is computed: stream token by token, batched by windows in torch; auto batches on a GPU",
-        choices=("auto", "stream", "batched"),
-    )
+    window: int = option(4, help="tokens read before they are learned", low=1, high=64)
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
     weight_rate: tuple[float, ...] = option((5e-4, 3e-5), help="step size of weights, first and last")
     token_rate: tuple[float, ...] = option((1e-3, 1e-4), help="step size of tokens' weights, first and last")
@@ -80,7 +74,7 @@ class Sdm:
     static_token_rate: tuple[float, ...] = option((5e-4, 1e-4), help="token_rate on the calibration split")
     static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="table_rate on the calibration split")
 
-    _engine: Engine | BatchedEngine = attrs.field(init=False, repr=False, eq=False)
+    _engine: Engine = attrs.field(init=False, repr=False, eq=False)
     _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
     _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _learned: dict[str, Weights] = attrs.field(factory=dict, init=False, repr=False, eq=False)
@@ -95,8 +89,9 @@ class Sdm:
             discounts=self.discounts, novel_discounts=self.novel_discounts, recent=self.recent,
             slowest=self.slowest,
         )  # fmt: skip
-        self._engine = self._new_engine(plan, None)
-        self._select_engine(torch.device("cpu"), None)
+        self._engine = Engine(
+            plan, self._address_patterns, window=self.window, budget=self.budget, threads=all_threads()
+        )
         self._learned = {"online": layout.fresh(plan, _VOCAB)}
 
     def _number(self, pattern: str) -> int:
@@ -129,42 +124,14 @@ class Sdm:
         """Confidence of the mixture × the weight set that serves."""
         return (2 * SURE_BINS,)
 
-    # --- the two engines ---
-
-    def _select_engine(self, device: torch.device, alphabet: Tensor | None) -> None:
-        """Switch to the engine that ``path`` names for a run on ``device``; the memory moves into it.
-
-        ``alphabet`` holds the tokens to tell apart, if they are known: ``auto`` streams too large ones.
-        """
-        engine = self._engine
-        batched = self.path == "batched"
-        if self.path == "auto" and device.type == "cuda":
-            batched = isinstance(engine, BatchedEngine) if alphabet is None else fits(alphabet.cpu().numpy())
-        if batched and isinstance(engine, BatchedEngine) and engine.device == device:
-            return
-        if not batched and isinstance(engine, Engine):
-            return
-        self._engine = self._new_engine(engine.plan, device if batched else None)
-        if engine.clock:
-            self._engine.load(engine.store, engine.clock)
-
-    def _new_engine(self, plan: Plan, device: torch.device | None) -> Engine | BatchedEngine:
-        """An empty streaming engine, or with a device an empty batched one."""
-        limits = {"window": self.window, "budget": self.budget}
-        if device is None:
-            return Engine(plan, self._address_patterns, **limits, threads=all_threads())
-        return BatchedEngine(plan, self._address_patterns, **limits, device=device)
-
     def prepare(self) -> None:
-        """Start to compile the functions of the streaming engine, unless they are on the disk."""
-        if self.path != "batched":
-            compiled.begin()
+        """Start to compile the functions of the engine, unless they are on the disk."""
+        compiled.begin()
 
     # --- writing ---
 
     def write(self, items: Items) -> None:
         """Add ``items`` as pending until :meth:`commit`."""
-        self._select_engine(items.text.tokens.device, None)
         self._pending += spans(items, REACH)
 
     def commit(self) -> None:
@@ -223,7 +190,6 @@ class Sdm:
         return self._read(query, alphabet, "online", ahead=ahead)
 
     def _read(self, query: Query, alphabet: Tensor, mode: str, *, ahead: int) -> Evidence:
-        self._select_engine(alphabet.device, alphabet)
         self._widen(alphabet)
         sets = self._weight_sets(mode)
         tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
@@ -233,18 +199,18 @@ class Sdm:
         )  # fmt: skip
         return _evidence([found], alphabet)
 
-    def cursor(self, cells: CellTable | None) -> Cursor | None:
-        """The beginning of a text, to be followed token by token; ``None`` where it is computed in torch."""
-        if isinstance(self._engine, BatchedEngine):
-            return None
-        table = cells and Cells(*(part.double().numpy() for part in cells))
+    def cursor(self, cells: CellTable | None) -> Cursor:
+        """The beginning of a text, to be followed token by token."""
+        table = cells and Cells(*(part.cpu().double().numpy() for part in cells))
         return self._engine.cursor(table or NO_CELLS, self.cells)
 
     def read_at(self, cursors: Sequence[Cursor], alphabet: Tensor, cell: Tensor | None) -> Evidence:
         """What :meth:`read` gives behind each of ``cursors``; ``cell (B,)`` as in a query."""
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
-        found = self._streaming.read_at(cursors, alphabet.numpy(), sets, ahead=AHEAD, cell=self._cells(cell))
+        found = self._engine.read_at(
+            cursors, alphabet.cpu().numpy(), sets, ahead=AHEAD, cell=self._cells(cell)
+        )
         return _evidence([found], alphabet)
 
     def coding(
@@ -257,43 +223,34 @@ class Sdm:
         """
         self._widen(alphabet)
         sets, rates = self._weight_sets("online"), self._schedule("online").at(progress)
-        return self._streaming.coding(
-            cursor, alphabet.numpy(), sets, (rates, rates), rows=rows, others=others, unseen=unseen
+        return self._engine.coding(
+            cursor, alphabet.cpu().numpy(), sets, (rates, rates), rows=rows, others=others, unseen=unseen
         )
 
     def coded(self, items: Items) -> None:
         """Note that ``items`` were learned by :meth:`coding`."""
         for span in spans(items, REACH):
             self._journal.add(span)
-        self._streaming.advance(len(items.text.tokens) - items.start)
+        self._engine.advance(len(items.text.tokens) - items.start)
 
     def draw(self, cursor: Cursor, alphabet: Tensor, race: Race, thread: int) -> list[int]:
         """Draw the tokens behind ``cursor``, which moves on, one for each row of ``race.noise``."""
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
-        return drawing.draw(self._streaming, cursor, alphabet.numpy(), sets, race, ahead=AHEAD, thread=thread)
-
-    @property
-    def _streaming(self) -> Engine:
-        if isinstance(self._engine, BatchedEngine):
-            raise UsageError("path = batched: a text is not followed token by token")
-        return self._engine
+        known = alphabet.cpu().numpy()
+        return drawing.draw(self._engine, cursor, known, sets, race, ahead=AHEAD, thread=thread)
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
         """The places that wrote the counters in favour of the token; see :mod:`lior.counting.tracing`."""
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
-        engine = self._engine
-        if isinstance(engine, BatchedEngine):
-            engine = Engine(engine.plan, self._address_patterns, window=1, budget=0)
-            engine.load(self._engine.store, self._engine.clock)
         text, depth, places, targets, known = (
             part.cpu().numpy().astype(np.int64)
             for part in (query.text.tokens, query.text.depth, query.positions, tokens, alphabet)
         )
         found = tracing.trace(
-            engine, text, depth, places, targets, known, sets, [p.segment() for p in self._journal.spans],
-            cell=self._cells(query.cell),
+            self._engine, text, depth, places, targets, known, sets,
+            [p.segment() for p in self._journal.spans], cell=self._cells(query.cell),
         )  # fmt: skip
         row, share, stored = (torch.from_numpy(part) for part in (found.row, found.share, found.stored))
         document, offset = self._journal.locate(found.segment, found.at)
@@ -307,7 +264,6 @@ class Sdm:
         """
         if write and items.kept is not None:
             raise UsageError("items with errors are not to be written")
-        self._select_engine(alphabet.device, alphabet)
         self._widen(alphabet)
         mode = "online" if write else "static" if items.kept is None else "unseen"
         sets = self._weight_sets(mode)
