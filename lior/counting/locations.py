@@ -488,11 +488,16 @@ def vocab(store: Store) -> int:
 
 def unpack(packed: Packed) -> Store:
     """The store of a canonical form; raises as :meth:`Packed.checked`."""
-    addresses, sizes, counters = packed.checked()
-    store = reserve(empty(), len(packed.sizes), int(2 * packed.sizes.sum()) + 64)
-    pool = np.ascontiguousarray(counters).reshape(-1).view(COUNTER)
-    _insert_runs(store, addresses, sizes, _words(pool))
+    sound = packed.checked()
+    store = reserve(empty(), len(sound.sizes), 2 * len(sound.counters) + 64)
+    insert(store, sound)
     return store
+
+
+def insert(store: Store, packed: Packed) -> None:
+    """Add locations that are not in ``store``, which has the capacity for them and twice their counters."""
+    pool = np.ascontiguousarray(packed.counters).reshape(-1).view(COUNTER)
+    _insert_runs(store, packed.addresses, packed.sizes, _words(pool))
 
 
 @entry

@@ -11,7 +11,8 @@ twice, or if its parent did. So most contexts that occur once take no memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -27,11 +28,20 @@ from lior.counting.elementary import prefetch
 from lior.counting.engine import Segment
 from lior.counting.fields import REACH
 from lior.counting.layout import Ints, Plan
-from lior.counting.locations import HASH_MULTIPLIER, MAX_COUNT, MAX_VOCAB, ONCE_RECENCY, TICK_BITS, TICKS, TOKEN_BITS, Store
+from lior.counting.locations import (
+    HASH_MULTIPLIER,
+    MAX_COUNT,
+    MAX_VOCAB,
+    ONCE_RECENCY,
+    TICK_BITS,
+    TICKS,
+    TOKEN_BITS,
+    Store,
+)
 from lior.counting.packed import MAX_SIZE, Packed
 
-PART = 1 << 21
-"""Most tokens of a part in one memory: some 200 bytes a token and pattern are in use while it is sorted."""
+PART = 1 << 20
+"""Most tokens of a part in one memory: ten bytes a token and pattern are in use while it is counted."""
 
 _BLOCK = 8192
 _BUCKET = 4096
@@ -41,6 +51,7 @@ _DIGIT = 8
 _PASSES = -(-(ADDRESS_BITS + TOKEN_BITS) // _DIGIT)
 _AHEAD = 24
 _MOST_NOVEL = 255
+_BYTES = locations.COUNTER.itemsize
 _RECENCY_ONE = int(locations.RECENCY_ONE)
 _HASH = (1 << ADDRESS_BITS) - 1
 
@@ -98,10 +109,12 @@ def pieces(segments: Sequence[Segment], parts: int) -> list[list[Piece]]:
     found: list[list[Piece]] = [[] for _ in range(parts)]
     time = 0
     for segment, size in zip(segments, sizes, strict=True):
-        for number, (lo, hi) in enumerate(zip(bounds, bounds[1:], strict=False)):
-            begin, end = max(lo - time, 0), min(hi - time, size)
+        begin, number = 0, bisect_right(bounds, time) - 1
+        while begin < size:
+            end = min(bounds[number + 1] - time, size)
             if begin < end:
                 found[number].append(Piece(_cut(segment, begin, end), time + begin))
+            begin, number = end, number + 1
         time += size
     return [each for each in found if each]
 
@@ -133,25 +146,32 @@ def part(some: Sequence[Piece], patterns: tuple[str, ...], parent: Ints, threads
         for s in patterns:
             above = where[parent[s] if parent[s] >= 0 else s]
             rows = _count(where[s], tokens, bits, *scratch, above, times, out)
-            found.append(Rows(*(column[:rows].copy() for column in out)))
+            found.append(_first_rows(out, rows))
         return found
 
     shares = [range(number, len(patterns), threads) for number in range(threads)]
-    found = _each(count, shares, threads)
+    found = list(_each(count, shares, threads))
     return tuple(found[s % threads][s // threads] for s in range(len(patterns)))
 
 
 def _empty(size: int) -> Rows:
-    kinds = np.uint64, np.uint32, np.int64, np.int64
-    return Rows(*(np.empty(size, kind) for kind in kinds))
+    keys, counts = np.empty(size, np.uint64), np.empty(size, np.uint32)
+    return Rows(keys, counts, np.empty(size, np.int64), np.empty(size, np.int64))
 
 
-def _each(task: Callable[[Any], T], many: Sequence[Any], threads: int) -> list[T]:
+def _first_rows(rows: Rows, size: int) -> Rows:
+    """A copy of the first of ``rows``."""
+    keys, counts, last, parent = rows
+    return Rows(keys[:size].copy(), counts[:size].copy(), last[:size].copy(), parent[:size].copy())
+
+
+def _each(task: Callable[[Any], T], many: Sequence[Any], threads: int) -> Iterator[T]:
     """``task`` of each of ``many``, by so many threads."""
     if threads == 1:
-        return list(map(task, many))
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(task, many))
+        yield from map(task, many)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(task, many)
 
 
 def _located(
@@ -172,7 +192,7 @@ def _located(
         where[:, here] = addresses.locate(segment.tokens[:hi], segment.depth[:hi], lo, patterns).where.T
         tokens[here], times[here] = segment.tokens[lo:hi], np.arange(time, time + hi - lo)
 
-    _each(locate, blocks, threads)
+    list(_each(locate, blocks, threads))
     return where, tokens, times
 
 
@@ -244,7 +264,7 @@ def _tally(keys, places, table, found, number, last):
 
 @inner
 def _sort(found, number, last, size, bits, digits):
-    """Sort the first of two rows of arrays by the lower ``bits`` of the keys; returns which of them has it."""
+    """Sort the first of two rows of arrays by the keys, of so many bits; returns which has the result."""
     digits[:] = 0
     passes, mask = (bits + _DIGIT - 1) // _DIGIT, (1 << _DIGIT) - 1
     for j in range(size):
@@ -263,7 +283,11 @@ def _sort(found, number, last, size, bits, digits):
             digit = (found[here, j] >> (k * _DIGIT)) & mask
             to = digits[k, digit]
             digits[k, digit] = to + 1
-            found[there, to], number[there, to], last[there, to] = found[here, j], number[here, j], last[here, j]
+            found[there, to], number[there, to], last[there, to] = (
+                found[here, j],
+                number[here, j],
+                last[here, j],
+            )
         here = there
     return here
 
@@ -273,14 +297,18 @@ def _sort(found, number, last, size, bits, digits):
 
 def merge(parts: Sequence[Counts], threads: int = 1) -> Counts:
     """The rows of all parts together; no place may be in two of them."""
-    return tuple(_each(_merged, list(zip(*parts, strict=True)), threads))
+    return tuple(_each(_merged, _by_pattern(parts), threads))
 
 
-def _merged(rows: Sequence[Rows]) -> Rows:
+def _by_pattern(parts: Iterable[Counts]) -> list[list[Rows]]:
+    return [list(rows) for rows in zip(*parts, strict=True)]
+
+
+def _merged(rows: list[Rows]) -> Rows:
+    """All rows together; the list is emptied, so that each goes when it is merged."""
     while len(rows) > 1:
-        pairs = [tuple(rows[k : k + 2]) for k in range(0, len(rows), 2)]
-        rows = [_pair(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
-    return rows[0]
+        rows.append(_pair(rows.pop(0), rows.pop(0)))
+    return rows.pop()
 
 
 def _pair(first: Rows, second: Rows) -> Rows:
@@ -321,33 +349,49 @@ def _merge(first, second, out):
 # --- the store ---
 
 
-def packed(counts: Counts, plan: Plan, threads: int = 1) -> Packed:
-    """The locations that are kept of all rows of a text, in canonical order.
+def store(counts: Counts, plan: Plan, threads: int = 1) -> Store:
+    """The locations that are kept of all rows of a text.
 
     The counter of a location's last token stands first, then that of the last before it, and so on. Novel
     occurrences of a token in a nested context are the next longer contexts in which it followed, of the
     longest all occurrences. Recency is the share of the occurrences, as if they were evenly spread.
     """
-    parent, nested = parents(plan), plan.nested
-    lists = _each(_index_of, counts, threads)
+    parent, patterns = parents(plan), range(len(counts))
+    indices = list(_each(_index_of, counts, threads))
+
+    def mark(s: int) -> tuple[NDArray[np.bool_], Ints]:
+        above = parent[s] if parent[s] >= 0 else s
+        keep, size = np.zeros(len(counts[s].keys), np.bool_), np.zeros(2, np.int64)
+        _keep(counts[s], counts[above], indices[above], bool(parent[s] < 0), keep, size)
+        return keep, size
+
+    marks = list(_each(mark, patterns, threads))
 
     def locate(s: int) -> Packed:
-        rows = counts[s]
-        novel = np.zeros(len(rows.keys), np.uint8)
-        if s == nested - 1:
-            novel[:] = np.minimum(rows.counts, _MOST_NOVEL)
-        elif s < nested:
-            _novel(counts[s + 1].keys, counts[s + 1].parent, rows.keys, lists[s], novel)
-        above = parent[s] if parent[s] >= 0 else s
-        keep, size = np.zeros(len(rows.keys), np.bool_), np.zeros(2, np.int64)
-        _keep(rows, counts[above], lists[above], bool(parent[s] < 0), keep, size)
-        where, sizes = np.empty(size[0], np.int64), np.empty(size[0], np.int32)
-        words = np.empty((size[1], locations.COUNTER.itemsize // 4), np.uint32)
-        _write(rows, novel, keep, where, sizes, words)
-        return Packed(where, sizes, words.view(np.uint8))
+        return _locations(s, counts, plan, indices[s], *marks[s])
 
-    # the pattern's number is the first part of an address: their locations follow one another
-    return Packed(*map(np.concatenate, zip(*_each(locate, range(len(counts)), threads), strict=True)))
+    number, counters = (sum(int(size[k]) for _, size in marks) for k in range(2))
+    out = locations.reserve(locations.empty(), number, 2 * counters + 64)
+    for found in _each(locate, patterns, threads):  # this thread inserts what the others write
+        locations.insert(out, found)
+    return out
+
+
+def _locations(
+    s: int, counts: Counts, plan: Plan, index: _Index, keep: NDArray[np.bool_], size: Ints
+) -> Packed:
+    """The locations of pattern ``s`` whose first rows are marked, ``size (2,)`` locations and counters."""
+    rows = counts[s]
+    novel = np.zeros(len(rows.keys), np.uint8)
+    if s == plan.nested - 1:
+        novel[:] = np.minimum(rows.counts, _MOST_NOVEL)
+    elif s < plan.nested:
+        _novel(counts[s + 1].keys, counts[s + 1].parent, rows.keys, index, novel)
+    out = Packed(
+        np.empty(size[0], np.int64), np.empty(size[0], np.int32), np.empty((size[1], _BYTES), np.uint8)
+    )
+    _write(rows, novel, keep, out.addresses, out.sizes, out.counters.view(np.uint32))
+    return out
 
 
 class _Index(NamedTuple):
@@ -527,5 +571,5 @@ def build(
     size = sum(len(each.tokens) - each.start for each in segments)
     split = pieces(segments, max(parts, -(-size // PART)))
     task = partial(part, patterns=patterns, parent=parents(plan), threads=threads)
-    counted = list((executor.map if executor else map)(task, split))
-    return locations.unpack(packed(merge(counted, threads), plan, threads)) if counted else locations.empty()
+    columns = _by_pattern((executor.map if executor else map)(task, split))
+    return store(tuple(_each(_merged, columns, threads)), plan, threads) if columns else locations.empty()

@@ -52,6 +52,7 @@ VARIANTS = [
     ("memory", "smallest sdm", lambda: Sdm(**SMALLEST)),
     ("memory", "batched sdm", lambda: Sdm(path="batched", **FEW)),
     ("memory", "sdm from totals", lambda: Sdm(counts="totals", **FEW)),
+    ("memory", "batched sdm from totals", lambda: Sdm(counts="totals", path="batched", **FEW)),
     ("memory", "smallest sdm from totals", lambda: Sdm(counts="totals", **SMALLEST)),
     ("memory", "sdm that has learned", lambda: fitted(Sdm(**FEW))),
     ("updater", "nudged", lambda: Contrastive(nudge=0.1)),

@@ -23,7 +23,7 @@ from lior.counting import addresses, compiled, drawing, layout, locations, total
 from lior.counting.coding import SURE_BINS, Coding
 from lior.counting.cursor import NO_CELLS, Cells, Cursor
 from lior.counting.drawing import Race
-from lior.counting.engine import AHEAD, FROZEN, Engine, Prediction, Schedule, WeightSets
+from lior.counting.engine import AHEAD, FROZEN, PRUNE_TO, Engine, Prediction, Schedule, WeightSets
 from lior.counting.fields import REACH
 from lior.counting.journal import Journal, StoredSpan, spans
 from lior.counting.layout import TRAIL, WIDEST, Ints, Plan, Weights
@@ -32,7 +32,15 @@ from lior.errors import UsageError
 from lior.interfaces import CellTable, Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import all_threads, check
 from lior_plugins.batched.engine import BatchedEngine, fits
-from lior_plugins.memories.sdm_options import JOINTS, ORDERS, PATTERNS, SNAPSHOT, check_options, settled_in, weights_in
+from lior_plugins.memories.sdm_options import (
+    JOINTS,
+    ORDERS,
+    PATTERNS,
+    SNAPSHOT,
+    check_options,
+    settled_in,
+    weights_in,
+)
 
 
 @attrs.define(kw_only=True)
@@ -208,15 +216,16 @@ class Sdm:
             self._settle(settled)
         for span in rest:
             self._engine.write(span.segment())
-        after = locations.inherit(self._engine.store, before)
-        self._engine.load(after, self._engine.clock)
+        if locations.size(before):
+            self._engine.load(locations.inherit(self._engine.store, before), self._engine.clock)
 
     def _settle(self, spans: Sequence[StoredSpan]) -> None:
         """Let the memory be what the totals of ``spans`` give."""
         segments = [span.segment() for span in spans]
         store = totals.build(segments, self._engine.plan, self._address_patterns, threads=all_threads())
+        if self.budget and locations.size(store) > self.budget:
+            store = locations.prune(store, int(self.budget * PRUNE_TO), self._settled)
         self._engine.load(store, self._settled)
-        self._engine.advance(0)  # keeps within the budget
 
     def rollback(self) -> None:
         """Drop the pending items."""
