@@ -32,8 +32,12 @@ def notes(resolved: Resolved) -> Iterator[str]:
             )
     if not any(isinstance(memory, AdaptiveMemory) for memory in memories):
         yield from _note(resolved, f"memory {names} does not learn while it reads", ("fit.",))
-    elif not config.fit.noise_passes:
+        return
+    if not config.fit.noise_passes:
         yield from _note(resolved, "fit.noise_passes is 0", ("memory.sdm.unseen_contexts",))
+    if config.fit.passes:
+        reason = "the memory learns while it reads the text (fit.passes)"
+        yield from _note(resolved, reason, ("memory.sdm.counts",), "are for text that is learned later")
 
 
 def _note(

@@ -8,6 +8,7 @@ locations   the store: a hash table of locations with 12-byte counters; packing 
 packed      a store in canonical order, as checkpoints hold it
 layout      records of arrays: options, weights, buffers
 mixture     the formulas: experts, gates, state tables, secondary estimation, and their gradients
+totals      what a text leaves in a store, counted in parts and merged
 stream      reading, learning and counting a block of text window by window
 cursor      a place in a text that moves forward, with fields and addresses carried along
 coder       the range coder of compressed files
@@ -41,6 +42,7 @@ __all__ = [
     "mixture",
     "packed",
     "stream",
+    "totals",
     "tracing",
     "warmup",
 ]

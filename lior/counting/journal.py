@@ -130,6 +130,21 @@ class Journal:
                 fresh.add(span)
         return fresh
 
+    def divided(self, tokens: int, reach: int) -> tuple[list[StoredSpan], list[StoredSpan]]:
+        """The spans of the first ``tokens`` tokens, and of the rest, with at most ``reach`` of context."""
+        first: list[StoredSpan] = []
+        for number, span in enumerate(self.spans):
+            size = span.end - span.begin
+            if size > tokens:
+                cut = span.context + tokens
+                head = attrs.evolve(span, tokens=span.tokens[:cut])
+                context = min(cut, reach)
+                rest = StoredSpan(span.document, span.begin + tokens, context, span.tokens[cut - context :])
+                return [*first, *([head] if tokens else ())], [rest, *self.spans[number + 1 :]]
+            first.append(span)
+            tokens -= size
+        return first, []
+
     def locate(self, span: Ints, at: Ints) -> tuple[Tensor, Tensor]:
         """Document and place of the tokens ``at (K,)`` of the spans with the numbers ``span (K,)``."""
         table = np.array([[p.document, p.begin - p.context] for p in self.spans], np.int64).reshape(-1, 2)

@@ -49,7 +49,7 @@ LOGIT_ONE = 4096.0
 """A counter's learned logit is a multiple of 1/4096, within ±8."""
 TICK_BITS = 2
 """The time of the last occurrence is kept in ticks of 4 tokens, modulo 2^24."""
-_TICKS = (1 << 24) - 1
+TICKS = (1 << 24) - 1
 _ONCE, _NOVEL = 1 << 31, 1 << 30
 """Marks in the slot of a location written once, and of one whose occurrence is novel."""
 
@@ -199,7 +199,7 @@ def age(counter, time):
 
 @njit(inline="always")
 def _since(seen, time):
-    return ((time >> TICK_BITS) - seen) & _TICKS
+    return ((time >> TICK_BITS) - seen) & TICKS
 
 
 @njit(inline="always")
@@ -256,7 +256,7 @@ def _write_only(slot, words, k):
     seen = int64(slot.at)
     words[k, 0] = int64(slot.size) | 1 << 16
     words[k, 1] = ONCE_RECENCY
-    words[k, 2] = (seen & _TICKS) | (1 << 24 if seen & _NOVEL else 0)
+    words[k, 2] = (seen & TICKS) | (1 << 24 if seen & _NOVEL else 0)
 
 
 @inner
@@ -306,7 +306,7 @@ def _add_run(store, address, size, source, begin):
     occurred, learned, last = int64(source[begin, 0]), int64(source[begin, 1]), int64(source[begin, 2])
     if size == 1 and occurred >> 16 == 1 and learned == ONCE_RECENCY and last >> 24 <= 1:
         store.slots[p].size = occurred & 0xFFFF
-        store.slots[p].at = _ONCE | (last & _TICKS) | (_NOVEL if last >> 24 else 0)
+        store.slots[p].at = _ONCE | (last & TICKS) | (_NOVEL if last >> 24 else 0)
         return
     at = _allocate(store, size)
     store.slots[p].at = at
@@ -360,7 +360,7 @@ def record(store, p, token, time, slowest, novel):
     counters, tick = store.counters, time >> TICK_BITS
     if store.slots[p].at == 0 and int64(max(slowest, 1.0 / 1.5) * RECENCY_ONE + 0.5) == ONCE_RECENCY:
         store.slots[p].size = token
-        store.slots[p].at = _ONCE | (tick & _TICKS) | (_NOVEL if novel else 0)
+        store.slots[p].at = _ONCE | (tick & TICKS) | (_NOVEL if novel else 0)
         return True
     if _once(store.slots[p]):
         _move_out(store, p)
@@ -488,11 +488,16 @@ def vocab(store: Store) -> int:
 
 def unpack(packed: Packed) -> Store:
     """The store of a canonical form; raises as :meth:`Packed.checked`."""
-    addresses, sizes, counters = packed.checked()
-    store = reserve(empty(), len(packed.sizes), int(2 * packed.sizes.sum()) + 64)
-    pool = np.ascontiguousarray(counters).reshape(-1).view(COUNTER)
-    _insert_runs(store, addresses, sizes, _words(pool))
+    sound = packed.checked()
+    store = reserve(empty(), len(sound.sizes), 2 * len(sound.counters) + 64)
+    insert(store, sound)
     return store
+
+
+def insert(store: Store, packed: Packed) -> None:
+    """Add locations that are not in ``store``, which has the capacity for them and twice their counters."""
+    pool = np.ascontiguousarray(packed.counters).reshape(-1).view(COUNTER)
+    _insert_runs(store, packed.addresses, packed.sizes, _words(pool))
 
 
 @entry
@@ -533,7 +538,7 @@ def _worth(store, p, clock):
     """Worth of a location, ``0 … _OFTEN * AGES - 1``: how often it was written, then how lately."""
     total, youngest = int64(0), int64(1) << 40
     if _once(store.slots[p]):
-        total, youngest = int64(1), _since(int64(store.slots[p].at) & _TICKS, clock)
+        total, youngest = int64(1), _since(int64(store.slots[p].at) & TICKS, clock)
     else:
         begin, end = _run(store, p)
         for j in range(begin, end):

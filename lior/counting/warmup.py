@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lior.counting import drawing, layout, locations, matching, tracing
+from lior.counting import drawing, layout, locations, matching, totals, tracing
 from lior.counting.coder import RangeCoder
 from lior.counting.compiled import compiling
 from lior.counting.engine import Engine, Segment
@@ -44,6 +44,7 @@ def _calls() -> Iterator[None]:
     engine.write(segment)
     locations.reserve(engine.store, 1 << 13, 1 << 13)
     engine.load(locations.unpack(engine.packed()), engine.clock)
+    totals.build([segment], plan, _PATTERNS, parts=2)
     yield
     before = engine.store
     locations.inherit(before, before)

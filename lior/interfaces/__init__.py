@@ -40,6 +40,7 @@ from lior.interfaces.memories import (  # noqa: F401
     Text,
     Trace,
     TraceableMemory,
+    WholeMemory,
 )
 from lior.interfaces.retrieval import (  # noqa: F401
     TABLE_KINDS,

@@ -272,6 +272,15 @@ class PreparedMemory(MemoryBackend, Protocol):
 
 
 @runtime_checkable
+class WholeMemory(MemoryBackend, Protocol):
+    """A memory that may count a text as a whole, and would count it anew at each commit of a part."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it does so with its options; training then commits a text when all of it is written."""
+
+
+@runtime_checkable
 class SelfWeightedMemory(MemoryBackend, Protocol):
     """A memory that sets the mixer's first weights of its experts."""
 

@@ -20,7 +20,7 @@ from lior.data.corpus import Corpus
 from lior.errors import PluginError
 from lior.geometry import adam
 from lior.geometry.retrieval import Geometry
-from lior.interfaces import Evidence, Items, State, Updater
+from lior.interfaces import Evidence, Items, State, Updater, WholeMemory
 from lior.model import mixer
 from lior.model.evaluation import ProgressCallback
 from lior.model.language_model import Model
@@ -358,6 +358,11 @@ class WriteText:
         model = self.job.model
         return not self.fitted or len(model.adaptive) < len(model.memories)
 
+    @property
+    def _whole(self) -> bool:
+        """Whether a memory wants all of the text in one commit."""
+        return any(isinstance(m, WholeMemory) and m.whole for m in self.job.model.memories.values())
+
     def begin(self) -> None:
         self._at = self.lo
 
@@ -371,7 +376,9 @@ class WriteText:
         model.write(text, start, skip=model.adaptive if self.fitted else {})
         self._pending += end - self._at
         self._at = end
-        if len(model.adaptive) == len(model.memories) or self._pending > (end - self.lo) // 4:
+        if not self._whole and (
+            len(model.adaptive) == len(model.memories) or self._pending > (end - self.lo) // 4
+        ):
             self._commit()
         if self._waiting:
             self.job.progress("memory", end - self.lo, self.hi - self.lo, {})

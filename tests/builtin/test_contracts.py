@@ -51,6 +51,8 @@ VARIANTS = [
     ("memory", "matches of one length", lambda: Match(shortest=5, longest=5, candidates=3)),
     ("memory", "smallest sdm", lambda: Sdm(**SMALLEST)),
     ("memory", "sdm in long windows", lambda: Sdm(**FEW | {"window": 64})),
+    ("memory", "sdm from totals", lambda: Sdm(counts="totals", **FEW)),
+    ("memory", "smallest sdm from totals", lambda: Sdm(counts="totals", **SMALLEST)),
     ("memory", "sdm that has learned", lambda: fitted(Sdm(**FEW))),
     ("updater", "nudged", lambda: Contrastive(nudge=0.1)),
     ("updater", "several directions", lambda: Spsa(directions=3)),

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from lior.counting import locations, totals
 from lior.counting.locations import COUNTER
 from lior.errors import UsageError
-from lior.interfaces import Query
+from lior.interfaces import Items, Query, Text
 from lior.model.language_model import Model
 from lior.reading.documents import RawDocument
+from lior.testing.strategies import LAW
 from lior.testing.tensors import assert_same
 from lior.training.preparation import train
 from lior_plugins.memories.sdm import Sdm
@@ -252,3 +256,94 @@ def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
     monkeypatch.setattr(Sdm, "stores_coordinates", True)
     run.model.write(*run.checkpoint.corpus.text(0, 9))
     assert asked, "they are there for a memory that stores them"
+
+
+# --- counts from totals ---
+
+
+@LAW
+@given(order=st.permutations(range(4)), commits=st.sets(st.integers(0, 3)), gone=st.integers(0, 3))
+def test_counts_from_totals_depend_on_the_text_alone(order, commits, gone):
+    """However it was written, and with a document that was there and is forgotten."""
+    texts = [document(3, number, 90) for number in range(4)]
+    memory = Sdm(counts="totals", **FEW)
+    for index in order:
+        memory.write(texts[index])
+        if index in commits:
+            memory.commit()
+    memory.commit()
+    assert_same(memory.snapshot(), holding(Sdm(counts="totals", **FEW), *texts).snapshot())
+    rest = [text for number, text in enumerate(texts) if number != gone]
+    memory.rewrite(rest)
+    assert_same(memory.snapshot(), holding(Sdm(counts="totals", **FEW), *rest).snapshot())
+
+
+def test_later_text_is_counted_in_sequence_until_a_step_is_full(monkeypatch):
+    built = []
+    build = totals.build
+    monkeypatch.setattr(
+        totals,
+        "build",
+        lambda texts, *a, **k: built.append(sum(map(counted, texts))) or build(texts, *a, **k),
+    )
+    memory, text = Sdm(counts="totals", **FEW), document(0, 0, 600).text
+    for lo, hi in ((0, 512), (512, 520), (520, 543), (543, 544), (544, 560), (560, 600)):
+        memory.write(Items(Text(*(column[:hi] for column in text)), lo, None))
+        memory.commit()
+        assert memory.snapshot()["settled"] == totals.settled(hi)
+    assert built == [512, 544, 576]
+    assert_same(memory.snapshot(), holding(Sdm(counts="totals", **FEW), document(0, 0, 600)).snapshot())
+
+
+def counted(segment):
+    return len(segment.tokens) - segment.start
+
+
+def test_counts_from_totals_hold_more_of_what_came_twice_and_no_learned_logit():
+    sequence, whole = (
+        holding(Sdm(counts=kind, **FEW), document(0, 0, 200)) for kind in ("sequence", "totals")
+    )
+    known, more = (set(memory.snapshot()["addresses"].tolist()) for memory in (sequence, whole))
+    assert known < more
+    assert not any(logits(whole).values())
+
+
+def test_what_was_learned_in_sequence_keeps_its_logits_when_all_is_counted_again():
+    memory = Sdm(counts="totals", **FEW)
+    fit(memory, document(0, 0, 90))
+    kept = logits(memory)
+    assert memory.snapshot()["settled"] == 0
+    assert any(kept.values())
+    memory.write(document(0, 1, 90))
+    memory.commit()
+    assert memory.snapshot()["settled"] == 176
+    after = logits(memory)
+    assert {key: after.get(key) for key in kept} == kept
+
+
+def test_counts_from_totals_keep_within_the_budget():
+    free = holding(Sdm(counts="totals", **FEW), document(0, 0, 4000))
+    memory = holding(Sdm(counts="totals", budget=20_000, **FEW), document(0, 0, 4000))
+    sizes = [locations.size(each._engine.store) for each in (free, memory)]
+    assert sizes[1] <= 20_000 < sizes[0]
+
+
+def test_a_snapshot_without_totals_is_read_and_a_wrong_one_refused():
+    memory = holding(Sdm(counts="totals", **FEW), document(0, 0, 90))
+    snapshot = memory.snapshot()
+    for wrong, message in (
+        (torch.tensor(91), "settled is 91, of 90"),
+        (torch.tensor(1.0), "settled is float"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            memory.restore(snapshot | {"settled": wrong})
+        assert_same(memory.snapshot(), snapshot)
+    old = holding(Sdm(**FEW), document(0, 0, 90)).snapshot()
+    assert "settled" not in old
+    memory.restore(old)
+    memory.write(document(0, 1, 90))
+    memory.commit()
+    assert_same(
+        memory.snapshot(),
+        holding(Sdm(counts="totals", **FEW), *(document(0, k, 90) for k in (0, 1))).snapshot(),
+    )

@@ -221,6 +221,15 @@ def test_settings_that_change_nothing_are_named(command, short, memory, given, r
     assert notes == ([f"note: {reason}, so these settings change nothing: {noted}"] if noted else [])
 
 
+def test_counts_that_training_does_not_make_are_named(command, short):
+    given = ("--memory", "sdm", "--config", "fast", "--set", "fit.passes=1", "--set", "mixer.positions=256")
+    result = command("train", short, "--out", "r", "--holdout", "0.01", *given)
+    assert [line for line in result.err.splitlines() if line.startswith("note: ")] == [
+        "note: the memory learns while it reads the text (fit.passes), so these settings "
+        "are for text that is learned later: memory.sdm.counts"
+    ]
+
+
 def test_what_only_shapes_the_metric_is_named_and_what_the_geometry_saves_is_told(command, short, small):
     given = (short, *small, "--rsource", "curvature")
     alone = command("train", *given, "--out", "r", "--memory", "sdm")

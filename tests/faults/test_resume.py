@@ -56,6 +56,7 @@ CASES = {
     "two readings": ("fit.passes=2", "memory.name=sdm"),
     "retrieval alone": ("memory.name=exact", "encoder.name=grams", 'encoder.patterns=["1-2"]'),
     "counts alone": ("memory.name=sdm", 'memory.sdm.gates=["longest"]', "fit.passes=0"),
+    "counts from totals": ("memory.name=sdm", "memory.sdm.counts=totals", "fit.passes=0"),
     "long windows": ("memory.name=sdm", "memory.sdm.window=64"),
     "a budget": ("memory.name=sdm", "memory_budget=200000"),
     "poles": ("encoder.name=poles", "encoder.reach=8", "product.name=wedge"),

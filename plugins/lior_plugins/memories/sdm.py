@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.config.options import option
-from lior.counting import addresses, compiled, drawing, layout, locations, tracing
+from lior.counting import addresses, compiled, drawing, layout, locations, totals, tracing
 from lior.counting.coding import SURE_BINS, Coding
 from lior.counting.cursor import NO_CELLS, Cells, Cursor
 from lior.counting.drawing import Race
-from lior.counting.engine import AHEAD, FROZEN, Engine, Prediction, Schedule, WeightSets
+from lior.counting.engine import AHEAD, FROZEN, PRUNE_TO, Engine, Prediction, Schedule, WeightSets
 from lior.counting.fields import REACH
 from lior.counting.journal import Journal, StoredSpan, spans
 from lior.counting.layout import TRAIL, WIDEST, Ints, Weights
@@ -31,7 +31,15 @@ from lior.counting.packed import Packed
 from lior.errors import UsageError
 from lior.interfaces import CellTable, Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import all_threads, check
-from lior_plugins.memories.sdm_options import JOINTS, ORDERS, PATTERNS, SNAPSHOT, check_options, weights_in
+from lior_plugins.memories.sdm_options import (
+    JOINTS,
+    ORDERS,
+    PATTERNS,
+    SNAPSHOT,
+    check_options,
+    settled_in,
+    weights_in,
+)
 
 
 @attrs.define(kw_only=True)
@@ -65,6 +73,11 @@ class Sdm:
         high=TRAIL,
     )
     window: int = option(4, help="tokens read before they are learned", low=1, high=64)
+    counts: str = option(
+        "sequence",
+        help="what is stored: by a walk through the text, or from totals, which are faster and use all cores",
+        choices=("sequence", "totals"),
+    )
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
     weight_rate: tuple[float, ...] = option((5e-4, 3e-5), help="step size of weights, first and last")
     token_rate: tuple[float, ...] = option((1e-3, 1e-4), help="step size of tokens' weights, first and last")
@@ -76,6 +89,8 @@ class Sdm:
 
     _engine: Engine = attrs.field(init=False, repr=False, eq=False)
     _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
+    _settled: int = attrs.field(default=0, init=False, repr=False, eq=False)
+    """How many tokens, the first of the journal, were counted from totals."""
     _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _learned: dict[str, Weights] = attrs.field(factory=dict, init=False, repr=False, eq=False)
     """Weights by mode, see ``_MODES``."""
@@ -120,6 +135,11 @@ class Sdm:
     def _address_patterns(self) -> tuple[str, ...]:
         return (*(f"1-{m}" if m else "" for m in self.orders), *self.patterns)
 
+    @property
+    def whole(self) -> bool:
+        """Whether a commit of a whole text costs less than several of its parts."""
+        return self.counts == "totals"
+
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
         """Confidence of the mixture × the weight set that serves."""
         return (2 * SURE_BINS,)
@@ -140,22 +160,39 @@ class Sdm:
         rewrite = False
         try:
             for span in pending:
-                if self._journal.add(span) and not rewrite:
+                follows = self._journal.add(span)
+                rewrite = rewrite or not follows or self._settled != self._to_settle
+                if not rewrite:
                     self._engine.write(span.segment())
-                else:
-                    rewrite = True
         finally:
             if rewrite:
                 self._rewrite()
 
+    @property
+    def _to_settle(self) -> int:
+        """How many of the journal's tokens are to be counted from totals; the rest in their sequence."""
+        return totals.settled(len(self._journal)) if self.whole else 0
+
     def _rewrite(self) -> None:
-        """Write the whole journal again; counters that were there before keep their learned logits."""
+        """Count the whole journal again; counters that were there before keep their learned logits."""
         before = self._engine.store
         self._engine.clear()
-        for span in self._journal.spans:
+        self._settled = self._to_settle
+        settled, rest = self._journal.divided(self._settled, REACH)
+        if settled:
+            self._settle(settled)
+        for span in rest:
             self._engine.write(span.segment())
-        after = locations.inherit(self._engine.store, before)
-        self._engine.load(after, self._engine.clock)
+        if locations.size(before):
+            self._engine.load(locations.inherit(self._engine.store, before), self._engine.clock)
+
+    def _settle(self, spans: Sequence[StoredSpan]) -> None:
+        """Let the memory be what the totals of ``spans`` give."""
+        segments = [span.segment() for span in spans]
+        store = totals.build(segments, self._engine.plan, self._address_patterns, threads=all_threads())
+        if self.budget and locations.size(store) > self.budget:
+            store = locations.prune(store, int(self.budget * PRUNE_TO), self._settled)
+        self._engine.load(store, self._settled)
 
     def rollback(self) -> None:
         """Drop the pending items."""
@@ -315,6 +352,8 @@ class Sdm:
         """Journal, counters in canonical order, and what was learned."""
         packed = self._engine.packed()
         state = self._journal.snapshot() | {"clock": torch.tensor(self._engine.clock)}
+        if self.whole:
+            state["settled"] = torch.tensor(self._settled)
         state |= {name: torch.from_numpy(value) for name, value in packed._asdict().items()}
         for mode, learned in self._learned.items():
             state |= {f"{mode}.{k}": torch.from_numpy(v.copy()) for k, v in learned._asdict().items()}
@@ -335,6 +374,7 @@ class Sdm:
         clock = int(snapshot["clock"])
         if clock != len(journal):
             raise UsageError(f"memory sdm: clock is {clock}, and {len(journal)} tokens were written")
+        self._settled = settled_in(snapshot)
         self._pending, self._journal, self._learned = [], journal, learned
         self._engine.load(store, clock)
 

@@ -9,7 +9,7 @@ from lior.counting import addresses, layout
 from lior.counting.layout import GATES, JOINT, Plan, Weights
 from lior.errors import UsageError
 from lior.interfaces import State
-from lior.tensors import Expected
+from lior.tensors import Expected, check
 
 ORDERS = (0, 1, 2, 3, 4, 5, 6, 7, 10, 18)
 PATTERNS = (
@@ -70,6 +70,22 @@ def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
     for group in sdm.joint:
         if len(group.split("|")) != JOINT:
             raise UsageError(f"joint: {group!r} are not {JOINT} patterns separated by |")
+
+
+def settled_in(snapshot: State) -> int:
+    """How many tokens of a snapshot were counted from totals: none where it does not say.
+
+    Raises
+    ------
+    UsageError
+        When it is no number of its tokens.
+    """
+    if (noted := snapshot.get("settled")) is None:
+        return 0
+    check({"settled": noted}, {"settled": Expected("int64", ())}, of="memory sdm")
+    if not 0 <= int(noted) <= int(snapshot["clock"]):
+        raise UsageError(f"memory sdm: settled is {int(noted)}, of {int(snapshot['clock'])} tokens")
+    return int(noted)
 
 
 def weights_in(snapshot: State, plan: Plan) -> dict[str, Weights]:

@@ -1,0 +1,575 @@
+"""Counts from totals: what a text leaves in a store, as a function of the text and not of a walk through it.
+
+A part of a text becomes rows (:func:`part`): for each pattern every context and token, how often the token
+followed, where it did so last, and the address of the parent context there. Rows are sorted by context and
+token, so that parts merge (:func:`merge`): counts add, the later place stays. Any split of a text into parts
+gives the same rows, merged in any order, and so the same store to the last bit.
+
+What is stored of a context needs the totals of all parts (:func:`store`): a context is kept if it occurred
+twice, or if its parent did. So most contexts that occur once take no memory.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numba import int64, uint32, uint64
+from numpy.typing import NDArray
+
+from lior.counting import addresses, locations
+from lior.counting.addresses import ADDRESS_BITS
+from lior.counting.compiled import entry, inner
+from lior.counting.elementary import prefetch
+from lior.counting.engine import Segment
+from lior.counting.fields import REACH
+from lior.counting.layout import Ints, Plan
+from lior.counting.locations import (
+    HASH_MULTIPLIER,
+    MAX_COUNT,
+    MAX_VOCAB,
+    ONCE_RECENCY,
+    TICK_BITS,
+    TICKS,
+    TOKEN_BITS,
+    Store,
+)
+from lior.counting.packed import MAX_SIZE, Packed
+
+PART = 1 << 20
+"""Most tokens of a part in one memory: ten bytes a token and pattern are in use while it is counted."""
+
+_BLOCK = 8192
+_BUCKET = 4096
+_DIVIDE = 10
+"""Places in a bucket, if there are at most ``2^10`` of them."""
+_DIGIT = 8
+_PASSES = -(-(ADDRESS_BITS + TOKEN_BITS) // _DIGIT)
+_AHEAD = 24
+_MOST_NOVEL = 255
+_BYTES = locations.COUNTER.itemsize
+_RECENCY_ONE = int(locations.RECENCY_ONE)
+_HASH = (1 << ADDRESS_BITS) - 1
+
+T = TypeVar("T")
+
+
+class Piece(NamedTuple):
+    """A segment, and the place of its first counted token in the order of the whole text."""
+
+    segment: Segment
+    time: int
+
+
+class Rows(NamedTuple):
+    """What a pattern counts in a text: ``M`` pairs of a context and a token."""
+
+    keys: NDArray[np.uint64]
+    """``address << 16 | token``, ascending, distinct, ``(M,)``."""
+    counts: NDArray[np.uint32]
+    """How often the token followed the context, ``(M,)``."""
+    last: NDArray[np.int64]
+    """Place of the last time in the order of the text, ``(M,)``."""
+    parent: NDArray[np.int64]
+    """Address of the parent context at that place, ``(M,)``; the context's own without a parent."""
+
+
+_REST = 4
+"""Bits of the number of tokens that say how many of them are settled."""
+
+
+def settled(tokens: int) -> int:
+    """How many of a memory's tokens, the first in its order, are counted from totals; all but a sixteenth.
+
+    It grows by steps that grow with the memory: later text is counted in its sequence until a step is full,
+    and all is counted again then. So what a memory holds depends on its text alone.
+    """
+    step = 1 << max(tokens.bit_length() - 1 - _REST, 0)
+    return tokens - tokens % step
+
+
+Counts = tuple[Rows, ...]
+"""The rows of every pattern."""
+
+
+def parents(plan: Plan) -> Ints:
+    """Each pattern's parent, -1 for none; that of a nested context is the next shorter one."""
+    nested = np.arange(-1, plan.nested - 1)
+    return np.concatenate([nested, plan.parent[plan.nested :]])
+
+
+def pieces(segments: Sequence[Segment], parts: int) -> list[list[Piece]]:
+    """``parts`` parts of about the same number of tokens, in the order of the text; none is empty."""
+    sizes = [len(each.tokens) - each.start for each in segments]
+    bounds = np.linspace(0, sum(sizes), parts + 1).astype(np.int64).tolist()
+    found: list[list[Piece]] = [[] for _ in range(parts)]
+    time = 0
+    for segment, size in zip(segments, sizes, strict=True):
+        begin, number = 0, bisect_right(bounds, time) - 1
+        while begin < size:
+            end = min(bounds[number + 1] - time, size)
+            if begin < end:
+                found[number].append(Piece(_cut(segment, begin, end), time + begin))
+            begin, number = end, number + 1
+        time += size
+    return [each for each in found if each]
+
+
+def _cut(segment: Segment, begin: int, end: int) -> Segment:
+    """The tokens ``begin .. end - 1`` that a segment counts, with as many before them as matter."""
+    first = max(segment.start + begin - REACH, 0)
+    part = slice(first, segment.start + end)
+    return Segment(segment.tokens[part], segment.depth[part], segment.start + begin - first)
+
+
+# --- a part ---
+
+
+def part(some: Sequence[Piece], patterns: tuple[str, ...], parent: Ints, threads: int = 1) -> Counts:
+    """The rows of a part of a text, of which no place is in two pieces.
+
+    Parameters
+    ----------
+    parent
+        See :func:`parents`.
+    """
+    some = sorted(some, key=lambda piece: piece.time)
+    where, tokens, times = _located(some, patterns, threads)
+    size, bits = len(tokens), max(int(tokens.max(initial=0)).bit_length(), 1)
+
+    def count(patterns: Sequence[int]) -> list[Rows]:
+        scratch, out, found = (np.empty(size, np.int64), np.empty(size, np.uint32)), _empty(size), []
+        for s in patterns:
+            above = where[parent[s] if parent[s] >= 0 else s]
+            rows = _count(where[s], tokens, bits, *scratch, above, times, out)
+            found.append(_first_rows(out, rows))
+        return found
+
+    shares = [range(number, len(patterns), threads) for number in range(threads)]
+    found = list(_each(count, shares, threads))
+    return tuple(found[s % threads][s // threads] for s in range(len(patterns)))
+
+
+def _empty(size: int) -> Rows:
+    keys, counts = np.empty(size, np.uint64), np.empty(size, np.uint32)
+    return Rows(keys, counts, np.empty(size, np.int64), np.empty(size, np.int64))
+
+
+def _first_rows(rows: Rows, size: int) -> Rows:
+    """A copy of the first of ``rows``."""
+    keys, counts, last, parent = rows
+    return Rows(keys[:size].copy(), counts[:size].copy(), last[:size].copy(), parent[:size].copy())
+
+
+def _each(task: Callable[[Any], T], many: Sequence[Any], threads: int) -> Iterator[T]:
+    """``task`` of each of ``many``, by so many threads."""
+    if threads == 1:
+        yield from map(task, many)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(task, many)
+
+
+def _located(
+    some: Sequence[Piece], patterns: tuple[str, ...], threads: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Addresses ``(S, N)``, tokens and places of all counted tokens."""
+    blocks, size = [], 0
+    for segment, time in some:
+        for lo, hi in segment.blocks(_BLOCK):
+            blocks.append((segment, lo, hi, size, time + lo - segment.start))
+            size += hi - lo
+    where = np.empty((len(patterns), size), np.int64)
+    tokens, times = np.empty(size, np.int64), np.empty(size, np.int64)
+
+    def locate(block: tuple[Segment, int, int, int, int]) -> None:
+        segment, lo, hi, at, time = block
+        here = slice(at, at + hi - lo)
+        where[:, here] = addresses.locate(segment.tokens[:hi], segment.depth[:hi], lo, patterns).where.T
+        tokens[here], times[here] = segment.tokens[lo:hi], np.arange(time, time + hi - lo)
+
+    list(_each(locate, blocks, threads))
+    return where, tokens, times
+
+
+@entry
+def _count(where, tokens, bits, keys, places, parent, times, out):
+    """Fill ``out`` with the rows of one pattern, ascending; returns their number.
+
+    A key is the address without its pattern, then ``bits`` bits of the token. The places are divided by the
+    first bits of their keys into buckets that the cache holds, and counted there.
+    """
+    size, low = len(tokens), ADDRESS_BITS + bits
+    while low > ADDRESS_BITS + bits - _DIVIDE and (size >> (ADDRESS_BITS + bits - low)) > _BUCKET:
+        low -= 1
+    begin = np.zeros((1 << (ADDRESS_BITS + bits - low)) + 1, np.int64)
+    for t in range(size):
+        begin[(((where[t] & _HASH) << bits) >> low) + 1] += 1
+    most = int64(0)
+    for b in range(1, len(begin)):
+        most = max(most, begin[b])
+        begin[b] += begin[b - 1]
+    end = begin[:-1].copy()
+    for t in range(size):
+        key = ((where[t] & _HASH) << bits) | tokens[t]
+        to = end[key >> low]
+        keys[to], places[to], end[key >> low] = key, t, to + 1
+    table = np.empty(_table_size(most), np.int32)
+    found, last = np.empty((2, most), np.int64), np.empty((2, most), np.uint32)
+    number, rows = np.empty((2, most), np.uint32), int64(0)
+    digits = np.zeros((_PASSES, 1 << _DIGIT), np.int64)
+    for b in range(len(end)):
+        here = slice(begin[b], begin[b + 1])
+        distinct = _tally(keys[here], places[here], table, found[0], number[0], last[0])
+        k = _sort(found, number, last, distinct, low, digits)
+        for j in range(distinct):
+            place, key = int64(last[k, j]), found[k, j]
+            out.keys[rows] = _key(where[place], key & ((1 << bits) - 1))
+            out.counts[rows], out.last[rows], out.parent[rows] = number[k, j], times[place], parent[place]
+            rows += 1
+    return rows
+
+
+@inner
+def _table_size(rows):
+    size = 2
+    while size < 2 * rows:
+        size *= 2
+    return size
+
+
+@inner
+def _tally(keys, places, table, found, number, last):
+    """The distinct keys of a bucket, how often each occurs and its last place; returns how many there are."""
+    size, distinct = _table_size(len(keys)), int64(0)
+    table[:size] = -1
+    for j in range(len(keys)):
+        mixed = (uint64(keys[j]) * uint64(HASH_MULTIPLIER)) >> uint64(32)
+        p = int64((mixed * uint64(size)) >> uint64(32))
+        while table[p] >= 0 and found[table[p]] != keys[j]:
+            p = p + 1 if p + 1 < size else 0
+        row = int64(table[p])
+        if row < 0:
+            row, table[p] = distinct, distinct
+            found[row], number[row] = keys[j], 0
+            distinct += 1
+        number[row] += uint32(1)
+        last[row] = places[j]
+    return distinct
+
+
+@inner
+def _sort(found, number, last, size, bits, digits):
+    """Sort the first of two rows of arrays by the keys, of so many bits; returns which has the result."""
+    digits[:] = 0
+    passes, mask = (bits + _DIGIT - 1) // _DIGIT, (1 << _DIGIT) - 1
+    for j in range(size):
+        for k in range(passes):
+            digits[k, (found[0, j] >> (k * _DIGIT)) & mask] += 1
+    here = 0
+    for k in range(passes):
+        total, most = int64(0), int64(0)
+        for digit in range(mask + 1):
+            count = digits[k, digit]
+            digits[k, digit], total, most = total, total + count, max(most, count)
+        if most == size:
+            continue
+        there = 1 - here
+        for j in range(size):
+            digit = (found[here, j] >> (k * _DIGIT)) & mask
+            to = digits[k, digit]
+            digits[k, digit] = to + 1
+            found[there, to], number[there, to], last[there, to] = (
+                found[here, j],
+                number[here, j],
+                last[here, j],
+            )
+        here = there
+    return here
+
+
+# --- merging ---
+
+
+def merge(parts: Sequence[Counts], threads: int = 1) -> Counts:
+    """The rows of all parts together; no place may be in two of them."""
+    return tuple(_each(_merged, _by_pattern(parts), threads))
+
+
+def _by_pattern(parts: Iterable[Counts]) -> list[list[Rows]]:
+    return [list(rows) for rows in zip(*parts, strict=True)]
+
+
+def _merged(rows: list[Rows]) -> Rows:
+    """All rows together; the list is emptied, so that each goes when it is merged."""
+    while len(rows) > 1:
+        rows.append(_pair(rows.pop(0), rows.pop(0)))
+    return rows.pop()
+
+
+def _pair(first: Rows, second: Rows) -> Rows:
+    out = _empty(_together(first.keys, second.keys))
+    _merge(first, second, out)
+    return out
+
+
+@entry
+def _together(first, second):
+    """Number of distinct keys of two sorted arrays."""
+    i, j, number = 0, 0, 0
+    while i < len(first) and j < len(second):
+        low, high = first[i] <= second[j], second[j] <= first[i]
+        i, j, number = i + low, j + high, number + 1
+    return number + len(first) - i + len(second) - j
+
+
+@entry
+def _merge(first, second, out):
+    i, j = 0, 0
+    for k in range(len(out.keys)):
+        low = j == len(second.keys) or (i < len(first.keys) and first.keys[i] <= second.keys[j])
+        high = i == len(first.keys) or (j < len(second.keys) and second.keys[j] <= first.keys[i])
+        if low:
+            out.keys[k], out.counts[k] = first.keys[i], first.counts[i]
+            out.last[k], out.parent[k] = first.last[i], first.parent[i]
+        if high and not low:
+            out.keys[k], out.counts[k] = second.keys[j], second.counts[j]
+            out.last[k], out.parent[k] = second.last[j], second.parent[j]
+        elif high:
+            out.counts[k] += second.counts[j]
+            if second.last[j] > out.last[k]:
+                out.last[k], out.parent[k] = second.last[j], second.parent[j]
+        i, j = i + low, j + high
+
+
+# --- the store ---
+
+
+def store(counts: Counts, plan: Plan, threads: int = 1) -> Store:
+    """The locations that are kept of all rows of a text.
+
+    The counter of a location's last token stands first, then that of the last before it, and so on. Novel
+    occurrences of a token in a nested context are the next longer contexts in which it followed, of the
+    longest all occurrences. Recency is the share of the occurrences, as if they were evenly spread.
+    """
+    parent, patterns = parents(plan), range(len(counts))
+    indices = list(_each(_index_of, counts, threads))
+
+    def mark(s: int) -> tuple[NDArray[np.bool_], Ints]:
+        above = parent[s] if parent[s] >= 0 else s
+        keep, size = np.zeros(len(counts[s].keys), np.bool_), np.zeros(2, np.int64)
+        _keep(counts[s], counts[above], indices[above], bool(parent[s] < 0), keep, size)
+        return keep, size
+
+    marks = list(_each(mark, patterns, threads))
+
+    def locate(s: int) -> Packed:
+        return _locations(s, counts, plan, indices[s], *marks[s])
+
+    number, counters = (sum(int(size[k]) for _, size in marks) for k in range(2))
+    out = locations.reserve(locations.empty(), number, 2 * counters + 64)
+    for found in _each(locate, patterns, threads):  # this thread inserts what the others write
+        locations.insert(out, found)
+    return out
+
+
+def _locations(
+    s: int, counts: Counts, plan: Plan, index: _Index, keep: NDArray[np.bool_], size: Ints
+) -> Packed:
+    """The locations of pattern ``s`` whose first rows are marked, ``size (2,)`` locations and counters."""
+    rows = counts[s]
+    novel = np.zeros(len(rows.keys), np.uint8)
+    if s == plan.nested - 1:
+        novel[:] = np.minimum(rows.counts, _MOST_NOVEL)
+    elif s < plan.nested:
+        _novel(counts[s + 1].keys, counts[s + 1].parent, rows.keys, index, novel)
+    out = Packed(
+        np.empty(size[0], np.int64), np.empty(size[0], np.int32), np.empty((size[1], _BYTES), np.uint8)
+    )
+    _write(rows, novel, keep, out.addresses, out.sizes, out.counters.view(np.uint32))
+    return out
+
+
+class _Index(NamedTuple):
+    """Where in sorted rows to look for a key; about as many entries as rows."""
+
+    shift: int
+    """Bits of a hash below those that select an entry."""
+    starts: NDArray[np.uint32]
+    """The first row of each entry, then the number of rows."""
+
+
+def _index_of(rows: Rows) -> _Index:
+    bits = min(len(rows.keys).bit_length(), ADDRESS_BITS)
+    index = _Index(ADDRESS_BITS - bits, np.zeros((1 << bits) + 1, np.uint32))
+    _fill(rows.keys, index)
+    return index
+
+
+@inner
+def _entry(key, index):
+    """The entry of an index for a key."""
+    return int64(((key >> uint64(TOKEN_BITS)) & uint64(_HASH)) >> uint64(index.shift))
+
+
+@entry
+def _fill(keys, index):
+    for key in keys:
+        index.starts[_entry(key, index) + 1] += uint32(1)
+    for b in range(1, len(index.starts)):
+        index.starts[b] += index.starts[b - 1]
+
+
+@inner
+def _first(keys, index, key):
+    """The first row whose key is at least ``key``, if its hash is there."""
+    e = _entry(key, index)
+    lo, hi = int64(index.starts[e]), int64(index.starts[e + 1])
+    while lo < hi:
+        middle = (lo + hi) >> 1
+        if keys[middle] < key:
+            lo = middle + 1
+        else:
+            hi = middle
+    return lo
+
+
+@inner
+def _key(address, token):
+    return (uint64(address) << uint64(TOKEN_BITS)) | uint64(token)
+
+
+@inner
+def _fetch(keys, index, parent, i):
+    """Prefetch what the rows after ``i`` will look up of their parent contexts."""
+    if i + 2 * _AHEAD < len(parent):
+        prefetch(index.starts, _entry(_key(parent[i + 2 * _AHEAD], 0), index))
+    if i + _AHEAD < len(parent):
+        prefetch(keys, int64(index.starts[_entry(_key(parent[i + _AHEAD], 0), index)]))
+
+
+@entry
+def _novel(longer, parent, keys, index, novel):
+    """Count for each row the next longer contexts in which its token followed."""
+    for i in range(len(longer)):
+        _fetch(keys, index, parent, i)
+        key = _key(parent[i], longer[i] & uint64(MAX_VOCAB - 1))
+        row = _first(keys, index, key)
+        if novel[row] < _MOST_NOVEL:
+            novel[row] += 1
+
+
+@inner
+def _end(keys, begin):
+    """The row after the context that begins at row ``begin``."""
+    end, context = begin + 1, keys[begin] >> uint64(TOKEN_BITS)
+    while end < len(keys) and keys[end] >> uint64(TOKEN_BITS) == context:
+        end += 1
+    return end
+
+
+@inner
+def _again(keys, counts, row, end):
+    """Whether the context that begins at a row occurred twice."""
+    context = keys[row] >> uint64(TOKEN_BITS)
+    return counts[row] > 1 or (row + 1 < end and keys[row + 1] >> uint64(TOKEN_BITS) == context)
+
+
+@entry
+def _keep(rows, above, index, every, keep, size):
+    """Mark the first row of each context that is kept; ``size (2,)`` gets the numbers of contexts and rows.
+
+    ``above`` are the rows of the parent pattern; ``every`` says that there is none.
+    """
+    begin = 0
+    while begin < len(keep):
+        end = _end(rows.keys, begin)
+        _fetch(above.keys, index, rows.parent, begin)
+        if every or _again(rows.keys, rows.counts, begin, end):
+            keep[begin] = True
+        else:
+            row = _first(above.keys, index, _key(rows.parent[begin], 0))
+            keep[begin] = _again(above.keys, above.counts, row, len(above.keys))
+        if keep[begin]:
+            size[0] += 1
+            size[1] += min(end - begin, MAX_SIZE)
+        begin = end
+
+
+@entry
+def _write(rows, novel, keep, where, sizes, words):
+    """Write the kept contexts: their addresses, numbers of counters, and counters."""
+    order = np.empty(MAX_VOCAB, np.int64)
+    begin, location, k = 0, 0, 0
+    while begin < len(keep):
+        end = _end(rows.keys, begin)
+        if keep[begin]:
+            total = int64(0)
+            for j in range(end - begin):
+                order[j] = begin + j
+                total += int64(rows.counts[begin + j])
+            _sort_by_time(rows.last, order, end - begin)
+            sizes[location] = min(end - begin, MAX_SIZE)
+            where[location] = int64(rows.keys[begin] >> uint64(TOKEN_BITS))
+            for j in range(sizes[location]):
+                _write_counter(rows, order[j], total, novel, words[k + j])
+            k += int64(sizes[location])
+            location += 1
+        begin = end
+
+
+@inner
+def _sort_by_time(last, order, size):
+    """Sort the rows ``order[:size]``, the last in the text first (D. L. Shell, 1959)."""
+    gap = 1
+    while gap < size // 3:
+        gap = 3 * gap + 1
+    while gap:
+        for i in range(gap, size):
+            row, j = order[i], i
+            while j >= gap and last[order[j - gap]] < last[row]:
+                order[j] = order[j - gap]
+                j -= gap
+            order[j] = row
+        gap //= 3
+
+
+@inner
+def _write_counter(rows, row, total, novel, out):
+    count = int64(rows.counts[row])
+    recency = ONCE_RECENCY if total == 1 else (count * _RECENCY_ONE + total // 2) // total
+    token = int64(rows.keys[row] & uint64(MAX_VOCAB - 1))
+    out[0] = token | min(count, MAX_COUNT) << 16
+    out[1] = recency
+    out[2] = ((rows.last[row] >> TICK_BITS) & TICKS) | int64(novel[row]) << 24
+
+
+def build(
+    segments: Sequence[Segment],
+    plan: Plan,
+    patterns: tuple[str, ...],
+    *,
+    executor: Executor | None = None,
+    parts: int = 1,
+    threads: int = 1,
+) -> Store:
+    """The store of a text.
+
+    Parameters
+    ----------
+    segments
+        The text in its order; the first counted token has time 0.
+    executor
+        Counts the parts, each with ``threads`` threads of its own; without it they are counted in turn.
+    parts
+        At least so many parts.
+    """
+    size = sum(len(each.tokens) - each.start for each in segments)
+    split = pieces(segments, max(parts, -(-size // PART)))
+    task = partial(part, patterns=patterns, parent=parents(plan), threads=threads)
+    columns = _by_pattern((executor.map if executor else map)(task, split))
+    return store(tuple(_each(_merged, columns, threads)), plan, threads) if columns else locations.empty()

@@ -1,0 +1,206 @@
+"""Counts from totals against dictionaries; any parts, orders and trees give the same bits."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lior.counting import addresses, layout, locations, totals
+from lior.counting.engine import Segment
+from lior.counting.locations import COUNTER
+from lior.counting.packed import Packed
+from lior.testing.strategies import LAW
+
+NESTED = 4
+PATTERNS = ("", "1", "1-2", "1-4", "word", "word-1 word", "1,3", "column 1")
+PLAN = layout.plan(
+    PATTERNS, nested=NESTED, base=1, joint=(), gates=("longest",), cells=1, discounts=(0.7, 0.9, 1.1),
+    novel_discounts=(0.7, 0.9, 1.1), recent=0.3, slowest=0.1,
+)  # fmt: skip
+PARENTS = (-1, 0, 1, 2, 0, 4, 1, 1)
+
+documents = st.lists(st.lists(st.sampled_from(b"ab .\n"), min_size=1, max_size=60), max_size=4)
+
+
+def segments(texts):
+    return [Segment(np.array(text, np.int64), np.arange(len(text)), 0) for text in texts]
+
+
+def oracle(texts, patterns=PATTERNS, plan=PLAN, parent=PARENTS):
+    """Address -> its counters as tuples, from dictionaries."""
+    counts, last, up, time = defaultdict(Counter), {}, {}, 0
+    for segment in segments(texts):
+        where = addresses.locate(segment.tokens, segment.depth, 0, patterns).where.tolist()
+        for row, token in zip(where, segment.tokens.tolist(), strict=True):
+            for s, address in enumerate(row):
+                counts[address][token] += 1
+                last[address, token] = time
+                up[address] = row[parent[s]] if parent[s] >= 0 else None
+            time += 1
+    found = {}
+    for address, tokens in counts.items():
+        s, total = address >> addresses.ADDRESS_BITS, tokens.total()
+        if up[address] is not None and total < 2 and counts[up[address]].total() < 2:
+            continue
+        counters = []
+        for token in sorted(tokens, key=lambda t: -last[address, t])[:65535]:
+            n = tokens[token]
+            novel = n if s == plan.nested - 1 else 0
+            if s < plan.nested - 1:
+                longer = (c for c in counts if c >> addresses.ADDRESS_BITS == s + 1 and up[c] == address)
+                novel = sum(token in counts[c] for c in longer)
+            recency = 43690 if total == 1 else (n * 65535 + total // 2) // total
+            tick = last[address, token] // 4 % (1 << 24)
+            counters.append((token, min(n, 65535), recency, 0, tick & 65535, tick >> 16, min(novel, 255)))
+        found[address] = counters
+    return found
+
+
+def contents(packed: Packed):
+    """Address -> its counters as tuples; checks the canonical form."""
+    packed.checked()
+    counters = np.ascontiguousarray(packed.counters).reshape(-1).view(COUNTER)
+    ends = packed.sizes.cumsum()
+    rows = zip(packed.addresses.tolist(), packed.sizes.tolist(), ends.tolist(), strict=True)
+    return {a: [tuple(map(int, c)) for c in counters[end - size : end]] for a, size, end in rows}
+
+
+def counted(texts, parts=1, threads=1):
+    parent = totals.parents(PLAN)
+    return [totals.part(some, PATTERNS, parent, threads) for some in totals.pieces(segments(texts), parts)]
+
+
+def assert_same_rows(first, second):
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        for name in totals.Rows._fields:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def assert_same_store(first, second):
+    for one, other in zip(locations.pack(first), locations.pack(second), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_parent_of_a_nested_context_is_the_next_shorter_one():
+    assert tuple(totals.parents(PLAN)) == PARENTS
+    odd = layout.plan(
+        ("", "1", "1-4", "1-3"), nested=3, base=1, joint=(), gates=(), cells=1, discounts=(0.7, 0.9, 1.1),
+        novel_discounts=(0.7, 0.9, 1.1), recent=0.3, slowest=0.1,
+    )  # fmt: skip
+    assert tuple(odd.parent) == (-1, 0, 3, 1)
+    assert tuple(totals.parents(odd)) == (-1, 0, 1, 1)
+
+
+@LAW
+@given(texts=documents)
+def test_the_store_is_a_dictionary_of_dictionaries(texts):
+    store = totals.build(segments(texts), PLAN, PATTERNS)
+    assert contents(locations.pack(store)) == oracle(texts)
+
+
+@LAW
+@given(texts=documents.filter(any), data=st.data())
+def test_parts_in_any_order_and_any_tree_merge_to_the_same_rows(texts, data):
+    (whole,) = counted(texts)
+    size = sum(map(len, texts))
+    single = [piece for some in totals.pieces(segments(texts), size) for piece in some]
+    assert len(single) == size, "a piece for each token"
+    numbers = data.draw(st.lists(st.integers(0, 3), min_size=size, max_size=size))
+    groups = [[p for p, n in zip(single, numbers, strict=True) if n == number] for number in set(numbers)]
+    trees = [
+        totals.part(data.draw(st.permutations(group)), PATTERNS, totals.parents(PLAN)) for group in groups
+    ]
+    while len(trees) > 1:
+        chosen = data.draw(st.permutations(range(len(trees))))[: data.draw(st.integers(2, 3))]
+        rest = [tree for k, tree in enumerate(trees) if k not in chosen]
+        trees = [*rest, totals.merge([trees[k] for k in chosen])]
+    assert_same_rows(trees[0], whole)
+
+
+def many(size=30_000, letters=40):
+    """A text that is divided into buckets, with contexts that occur once and some that occur often."""
+    generator = np.random.default_rng(5)
+    text = generator.integers(97, 97 + letters, size)
+    text[generator.random(size) < 0.15] = 32
+    text[size // 2 :][: size // 4] = text[: size // 4]
+    return [text.tolist()]
+
+
+@pytest.mark.parametrize("parts", [1, 5])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_larger_text_by_any_number_of_threads(parts, threads):
+    texts = many()
+    whole = counted(texts)[0]
+    assert len(whole[3].keys) > 2 * totals._BUCKET
+    merged = totals.merge(counted(texts, parts, threads), threads)
+    assert_same_rows(merged, whole)
+    stores = (totals.store(rows, PLAN, n) for rows, n in ((merged, threads), (whole, 1)))
+    assert_same_store(*stores)
+
+
+def test_a_larger_text_is_counted_as_dictionaries_do():
+    texts, patterns = many(12_000), ("", "1", "1-2", "1-3")
+    plan = layout.plan(
+        patterns, nested=2, base=1, joint=(), gates=(), cells=1, discounts=(0.7, 0.9, 1.1),
+        novel_discounts=(0.7, 0.9, 1.1), recent=0.3, slowest=0.1,
+    )  # fmt: skip
+    store = totals.build(segments(texts), plan, patterns)
+    assert contents(locations.pack(store)) == oracle(texts, patterns, plan, (-1, 0, 1, 2))
+
+
+def test_numbers_end_where_their_bits_do():
+    """Counts beyond 65535, more than 255 novel ones, the largest token, more tokens than a location holds."""
+    plan = layout.plan(
+        ("", "1"), nested=2, base=1, joint=(), gates=(), cells=1, discounts=(0.7, 0.9, 1.1),
+        novel_discounts=(0.7, 0.9, 1.1), recent=0.3, slowest=0.1,
+    )  # fmt: skip
+    every = np.arange(65536)
+    behind = np.stack([every[:300], np.full(300, 7)], 1).reshape(-1)
+    text = np.concatenate([every, behind, np.full(70_000, 7)])
+    packed = locations.pack(totals.build(segments([text]), plan, ("", "1")))
+    found = contents(packed)
+    assert packed.sizes[0] == 65535
+    first = found[int(packed.addresses[0])]
+    assert first[0][:2] == (7, 65535)
+    assert first[0][-1] == 255
+    assert {c[0] for c in first} == set(range(65536)) - {300}, "the token longest ago has no counter"
+
+
+@pytest.mark.slow
+def test_processes_count_the_parts():
+    texts = segments(many(4_000))
+    alone = totals.build(texts, PLAN, PATTERNS)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert_same_store(totals.build(texts, PLAN, PATTERNS, executor=pool, parts=3), alone)
+
+
+def test_an_executor_gets_every_part():
+    class Noted(ThreadPoolExecutor):
+        calls = 0
+
+        def submit(self, *args, **kwargs):
+            self.calls += 1
+            return super().submit(*args, **kwargs)
+
+    texts = segments(many(4_000))
+    with Noted(2) as pool:
+        store = totals.build(texts, PLAN, PATTERNS, executor=pool, parts=3)
+    assert pool.calls == 3
+    assert_same_store(store, totals.build(texts, PLAN, PATTERNS))
+
+
+@LAW
+@given(st.integers(0, 1 << 40), st.integers(0, 1 << 20))
+def test_all_but_a_sixteenth_is_settled(tokens, more):
+    settled = totals.settled(tokens)
+    assert 0 <= settled <= tokens
+    assert (tokens - settled) * 16 <= tokens
+    assert totals.settled(tokens + more) >= settled
+    assert totals.settled(settled) == settled
