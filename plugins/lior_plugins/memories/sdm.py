@@ -97,6 +97,8 @@ class Sdm:
     _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
     _settled: int = attrs.field(default=0, init=False, repr=False, eq=False)
     """How many tokens, the first of the journal, were counted from totals."""
+    _most_settled: int | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    """How many are at most; None for no limit."""
     _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _learned: dict[str, Weights] = attrs.field(factory=dict, init=False, repr=False, eq=False)
     """Weights by mode, see ``_MODES``."""
@@ -204,7 +206,18 @@ class Sdm:
     @property
     def _to_settle(self) -> int:
         """How many of the journal's tokens are to be counted from totals; the rest in their sequence."""
-        return totals.settled(len(self._journal)) if self.whole else 0
+        tokens, most = len(self._journal), self._most_settled
+        if not self.whole:
+            return 0
+        return totals.settled(tokens) if most is None or tokens < most else most
+
+    def settle(self) -> None:
+        """Count the pending items; with ``counts = totals`` all items from totals, and no later ones."""
+        if self.whole:
+            self._most_settled = len(self._journal) + sum(span.end - span.begin for span in self._pending)
+        self.commit()
+        if self._settled != self._to_settle:
+            self._rewrite()
 
     def _rewrite(self) -> None:
         """Count the whole journal again; counters that were there before keep their learned logits."""
@@ -397,7 +410,8 @@ class Sdm:
         packed = self._engine.packed()
         state = self._journal.snapshot() | {"clock": torch.tensor(self._engine.clock)}
         if self.whole:
-            state["settled"] = torch.tensor(self._settled)
+            most = -1 if self._most_settled is None else self._most_settled
+            state["settled"] = torch.tensor([self._settled, most])
         state |= {name: torch.from_numpy(value) for name, value in packed._asdict().items()}
         for mode, learned in self._learned.items():
             state |= {f"{mode}.{k}": torch.from_numpy(v.copy()) for k, v in learned._asdict().items()}
@@ -418,7 +432,7 @@ class Sdm:
         clock = int(snapshot["clock"])
         if clock != len(journal):
             raise UsageError(f"memory sdm: clock is {clock}, and {len(journal)} tokens were written")
-        self._settled = settled_in(snapshot)
+        self._settled, self._most_settled = settled_in(snapshot)
         self._pending, self._journal, self._learned = [], journal, learned
         self._engine.load(store, clock)
 

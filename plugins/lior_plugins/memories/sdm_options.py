@@ -72,8 +72,8 @@ def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
             raise UsageError(f"joint: {group!r} are not {JOINT} patterns separated by |")
 
 
-def settled_in(snapshot: State) -> int:
-    """How many tokens of a snapshot were counted from totals: none where it does not say.
+def settled_in(snapshot: State) -> tuple[int, int | None]:
+    """How many tokens of a snapshot were counted from totals, and how many are at most; None for no limit.
 
     Raises
     ------
@@ -81,11 +81,12 @@ def settled_in(snapshot: State) -> int:
         When it is no number of its tokens.
     """
     if (noted := snapshot.get("settled")) is None:
-        return 0
-    check({"settled": noted}, {"settled": Expected("int64", ())}, of="memory sdm")
-    if not 0 <= int(noted) <= int(snapshot["clock"]):
-        raise UsageError(f"memory sdm: settled is {int(noted)}, of {int(snapshot['clock'])} tokens")
-    return int(noted)
+        return 0, None
+    check({"settled": noted}, {"settled": Expected("int64", (2,))}, of="memory sdm")
+    settled, most = noted.tolist()
+    if not 0 <= settled <= int(snapshot["clock"]):
+        raise UsageError(f"memory sdm: settled is {settled}, of {int(snapshot['clock'])} tokens")
+    return settled, most if most >= 0 else None
 
 
 def weights_in(snapshot: State, plan: Plan) -> dict[str, Weights]:
