@@ -79,17 +79,28 @@ class Journal:
     def __len__(self) -> int:
         return sum(p.end - p.begin for p in self.spans)
 
-    def _end(self) -> tuple[int, int]:
+    @property
+    def end(self) -> tuple[int, int]:
+        """Document and place behind the last span."""
         last = self.spans[-1] if self.spans else None
         return (last.document, last.end) if last else (-1, 0)
 
     def follows(self, new: StoredSpan) -> bool:
         """Whether a span comes after all others."""
-        return self._end() <= (new.document, new.begin)
+        return self.end <= (new.document, new.begin)
 
     def continues(self, new: StoredSpan) -> bool:
         """Whether a span begins where the last one ends."""
-        return self._end() == (new.document, new.begin)
+        return self.end == (new.document, new.begin)
+
+    def before(self, end: tuple[int, int]) -> int:
+        """How many tokens stand before a document and place."""
+        document, place = end
+        return sum(
+            min(span.end, place) - span.begin if span.document == document else span.end - span.begin
+            for span in self.spans
+            if (span.document, span.begin) < end
+        )
 
     def add(self, new: StoredSpan) -> bool:
         """Add a span; returns whether it follows all others, so that nothing must be written again.

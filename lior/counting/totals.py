@@ -295,13 +295,10 @@ def _sort(found, number, last, size, bits, digits):
 # --- merging ---
 
 
-def merge(parts: Sequence[Counts], threads: int = 1) -> Counts:
+def merge(parts: Iterable[Counts], threads: int = 1) -> Counts:
     """The rows of all parts together; no place may be in two of them."""
-    return tuple(_each(_merged, _by_pattern(parts), threads))
-
-
-def _by_pattern(parts: Iterable[Counts]) -> list[list[Rows]]:
-    return [list(rows) for rows in zip(*parts, strict=True)]
+    columns = [list(rows) for rows in zip(*parts, strict=True)]
+    return tuple(_each(_merged, columns, threads))
 
 
 def _merged(rows: list[Rows]) -> Rows:
@@ -571,5 +568,5 @@ def build(
     size = sum(len(each.tokens) - each.start for each in segments)
     split = pieces(segments, max(parts, -(-size // PART)))
     task = partial(part, patterns=patterns, parent=parents(plan), threads=threads)
-    columns = _by_pattern((executor.map if executor else map)(task, split))
-    return store(tuple(_each(_merged, columns, threads)), plan, threads) if columns else locations.empty()
+    counts = merge((executor.map if executor else map)(task, split), threads)
+    return store(counts, plan, threads) if counts else locations.empty()

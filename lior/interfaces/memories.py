@@ -277,7 +277,10 @@ class WholeMemory(MemoryBackend, Protocol):
 
     @property
     def whole(self) -> bool:
-        """Whether it does so with its options; training then commits a text when all of it is written."""
+        """Whether it does so with its options; training then commits its text when all of it is written."""
+
+    def settle(self) -> None:
+        """Commit the text of a training: all items are counted as a whole, later ones as they come."""
 
 
 @runtime_checkable

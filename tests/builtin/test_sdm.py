@@ -290,7 +290,7 @@ def test_later_text_is_counted_in_sequence_until_a_step_is_full(monkeypatch):
     for lo, hi in ((0, 512), (512, 520), (520, 543), (543, 544), (544, 560), (560, 600)):
         memory.write(Items(Text(*(column[:hi] for column in text)), lo, None))
         memory.commit()
-        assert memory.snapshot()["settled"] == totals.settled(hi)
+        assert memory.snapshot()["settled"].tolist() == [totals.settled(hi), -1, -1]
     assert built == [512, 544, 576]
     assert_same(memory.snapshot(), holding(Sdm(counts="totals", **FEW), document(0, 0, 600)).snapshot())
 
@@ -312,11 +312,11 @@ def test_what_was_learned_in_sequence_keeps_its_logits_when_all_is_counted_again
     memory = Sdm(counts="totals", **FEW)
     fit(memory, document(0, 0, 90))
     kept = logits(memory)
-    assert memory.snapshot()["settled"] == 0
+    assert memory.snapshot()["settled"][0] == 0
     assert any(kept.values())
     memory.write(document(0, 1, 90))
     memory.commit()
-    assert memory.snapshot()["settled"] == 176
+    assert memory.snapshot()["settled"][0] == 176
     after = logits(memory)
     assert {key: after.get(key) for key in kept} == kept
 
@@ -332,8 +332,8 @@ def test_a_snapshot_without_totals_is_read_and_a_wrong_one_refused():
     memory = holding(Sdm(counts="totals", **FEW), document(0, 0, 90))
     snapshot = memory.snapshot()
     for wrong, message in (
-        (torch.tensor(91), "settled is 91, of 90"),
-        (torch.tensor(1.0), "settled is float"),
+        (torch.tensor([91, -1, -1]), "settled is 91, of 90"),
+        (torch.tensor(1), "settled is int64"),
     ):
         with pytest.raises(UsageError, match=message):
             memory.restore(snapshot | {"settled": wrong})
@@ -347,3 +347,65 @@ def test_a_snapshot_without_totals_is_read_and_a_wrong_one_refused():
         memory.snapshot(),
         holding(Sdm(counts="totals", **FEW), *(document(0, k, 90) for k in (0, 1))).snapshot(),
     )
+
+
+def settled_once(memory, tokens):
+    """A memory that settled so many tokens in training, and holds nothing."""
+    memory.write(document(9, 0, tokens))
+    memory.settle()
+    memory.rewrite(())
+    return memory
+
+
+def test_what_comes_after_the_text_of_the_training_is_counted_in_sequence():
+    first, later = document(0, 0, 75), document(0, 1, 400)
+    memory = Sdm(counts="totals", **FEW)
+    memory.write(first)
+    memory.settle()
+    for text, settled in ((None, 75), (later, 75)):
+        if text:
+            memory.write(text)
+            memory.commit()
+        assert memory.snapshot()["settled"].tolist() == [settled, 0, 75]
+    other = Sdm(counts="totals", **FEW)
+    other.restore(memory.snapshot())
+    other.rewrite([later])
+    assert other.snapshot()["settled"].tolist() == [0, 0, 75]
+    other.write(first)
+    other.commit()
+    assert_same(other.snapshot(), memory.snapshot())
+    sequence = Sdm(**FEW)
+    sequence.write(first)
+    sequence.settle()
+    assert_same(sequence.snapshot(), holding(Sdm(**FEW), first).snapshot())
+
+
+@pytest.mark.parametrize("gone", range(3))
+def test_a_document_of_the_training_is_forgotten_as_if_it_had_never_been_there(gone):
+    texts, later = [document(3, number, 90) for number in range(4)], document(3, 7, 60)
+    rest = [text for number, text in enumerate(texts) if number != gone]
+    memories = []
+    for trained in (texts, rest):
+        memory = Sdm(counts="totals", **FEW)
+        for text in trained:
+            memory.write(text)
+        memory.settle()
+        memory.write(later)
+        memory.commit()
+        memories.append(memory)
+    memories[0].rewrite([*rest, later])
+    assert_same(memories[0].snapshot(), memories[1].snapshot())
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_what_was_committed_is_settled_too(committed):
+    memory, text = Sdm(counts="totals", **FEW), document(0, 0, 75)
+    memory.write(text)
+    if committed:
+        memory.commit()
+        assert memory.snapshot()["settled"].tolist() == [72, -1, -1]
+    memory.settle()
+    other = Sdm(counts="totals", **FEW)
+    other.write(text)
+    other.settle()
+    assert_same(memory.snapshot(), other.snapshot())

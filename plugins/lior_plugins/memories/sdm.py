@@ -33,6 +33,7 @@ from lior.interfaces import CellTable, Evidence, Items, Query, Scorer, State, Tr
 from lior.tensors import all_threads, check
 from lior_plugins.memories.sdm_options import (
     JOINTS,
+    NOT_SETTLED,
     ORDERS,
     PATTERNS,
     SNAPSHOT,
@@ -91,6 +92,8 @@ class Sdm:
     _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
     _settled: int = attrs.field(default=0, init=False, repr=False, eq=False)
     """How many tokens, the first of the journal, were counted from totals."""
+    _until: tuple[int, int] | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    """Document and place where the text of the training ended; None before one did."""
     _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _learned: dict[str, Weights] = attrs.field(factory=dict, init=False, repr=False, eq=False)
     """Weights by mode, see ``_MODES``."""
@@ -171,7 +174,22 @@ class Sdm:
     @property
     def _to_settle(self) -> int:
         """How many of the journal's tokens are to be counted from totals; the rest in their sequence."""
-        return totals.settled(len(self._journal)) if self.whole else 0
+        if not self.whole:
+            return 0
+        return (
+            totals.settled(len(self._journal)) if self._until is None else self._journal.before(self._until)
+        )
+
+    def settle(self) -> None:
+        """Count the pending items; with ``counts = totals`` all items from totals, and no later ones.
+
+        Later is what stands behind them in the order of the documents.
+        """
+        if self.whole:
+            self._until = max([self._journal.end, *((each.document, each.end) for each in self._pending)])
+        self.commit()
+        if self._settled != self._to_settle:
+            self._rewrite()
 
     def _rewrite(self) -> None:
         """Count the whole journal again; counters that were there before keep their learned logits."""
@@ -353,7 +371,7 @@ class Sdm:
         packed = self._engine.packed()
         state = self._journal.snapshot() | {"clock": torch.tensor(self._engine.clock)}
         if self.whole:
-            state["settled"] = torch.tensor(self._settled)
+            state["settled"] = torch.tensor([self._settled, *(self._until or NOT_SETTLED)])
         state |= {name: torch.from_numpy(value) for name, value in packed._asdict().items()}
         for mode, learned in self._learned.items():
             state |= {f"{mode}.{k}": torch.from_numpy(v.copy()) for k, v in learned._asdict().items()}
@@ -374,7 +392,7 @@ class Sdm:
         clock = int(snapshot["clock"])
         if clock != len(journal):
             raise UsageError(f"memory sdm: clock is {clock}, and {len(journal)} tokens were written")
-        self._settled = settled_in(snapshot)
+        self._settled, self._until = settled_in(snapshot)
         self._pending, self._journal, self._learned = [], journal, learned
         self._engine.load(store, clock)
 

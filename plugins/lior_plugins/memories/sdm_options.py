@@ -72,8 +72,12 @@ def check_options(sdm: Any, address_patterns: Sequence[str]) -> None:
             raise UsageError(f"joint: {group!r} are not {JOINT} patterns separated by |")
 
 
-def settled_in(snapshot: State) -> int:
-    """How many tokens of a snapshot were counted from totals: none where it does not say.
+NOT_SETTLED = (-1, -1)
+"""Where the text of a training ends that there was not."""
+
+
+def settled_in(snapshot: State) -> tuple[int, tuple[int, int] | None]:
+    """How many tokens of a snapshot were counted from totals, and where the text of a training ended.
 
     Raises
     ------
@@ -81,11 +85,12 @@ def settled_in(snapshot: State) -> int:
         When it is no number of its tokens.
     """
     if (noted := snapshot.get("settled")) is None:
-        return 0
-    check({"settled": noted}, {"settled": Expected("int64", ())}, of="memory sdm")
-    if not 0 <= int(noted) <= int(snapshot["clock"]):
-        raise UsageError(f"memory sdm: settled is {int(noted)}, of {int(snapshot['clock'])} tokens")
-    return int(noted)
+        return 0, None
+    check({"settled": noted}, {"settled": Expected("int64", (3,))}, of="memory sdm")
+    settled, document, place = noted.tolist()
+    if not 0 <= settled <= int(snapshot["clock"]):
+        raise UsageError(f"memory sdm: settled is {settled}, of {int(snapshot['clock'])} tokens")
+    return settled, None if (document, place) == NOT_SETTLED else (document, place)
 
 
 def weights_in(snapshot: State, plan: Plan) -> dict[str, Weights]:
