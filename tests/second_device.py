@@ -146,8 +146,9 @@ def second_device() -> Iterator[None]:
         patch.setattr(torch.cuda, "is_available", lambda: True)
         patch.setattr(safetensors.torch, "load_file", load_file)
         patch.setattr(safetensors.torch, "save_file", save_file)
+        real = torch.Generator
         for module in [*sys.modules.values()]:
-            if getattr(module, "Generator", None) is torch._C.Generator:
+            if getattr(module, "Generator", None) is real:
                 patch.setattr(module, "Generator", Generator)
         with _Mode():
             yield
