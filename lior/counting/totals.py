@@ -78,6 +78,8 @@ class Rows(NamedTuple):
     """Address of the parent context at that place, ``(M,)``; the context's own without a parent."""
 
 
+MOST = 1 << 24
+"""Tokens of a memory that are counted from totals at most: the rows of more would take gigabytes."""
 _REST = 4
 """Bits of the number of tokens that say how many of them are settled."""
 
@@ -86,10 +88,11 @@ def settled(tokens: int) -> int:
     """How many of a memory's tokens, the first in its order, are counted from totals; all but a sixteenth.
 
     It grows by steps that grow with the memory: later text is counted in its sequence until a step is full,
-    and all is counted again then. So what a memory holds depends on its text alone.
+    and all is counted again then. So what a memory holds depends on its text alone. Of more than :data:`MOST`
+    tokens none is counted so.
     """
     step = 1 << max(tokens.bit_length() - 1 - _REST, 0)
-    return tokens - tokens % step
+    return tokens - tokens % step if tokens <= MOST else 0
 
 
 Counts = tuple[Rows, ...]

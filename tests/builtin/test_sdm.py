@@ -321,6 +321,17 @@ def test_what_was_learned_in_sequence_keeps_its_logits_when_all_is_counted_again
     assert {key: after.get(key) for key in kept} == kept
 
 
+@pytest.mark.parametrize("settles", [False, True])
+def test_a_long_text_is_counted_in_sequence(settles, monkeypatch):
+    monkeypatch.setattr(totals, "MOST", 100)
+    memory, sequence = Sdm(counts="totals", **FEW), holding(Sdm(**FEW), document(0, 0, 101))
+    memory.write(document(0, 0, 101))
+    (memory.settle if settles else memory.commit)()
+    found = memory.snapshot()
+    assert found.pop("settled")[0] == 0
+    assert_same(found, sequence.snapshot())
+
+
 def test_counts_from_totals_keep_within_the_budget():
     free = holding(Sdm(counts="totals", **FEW), document(0, 0, 4000))
     memory = holding(Sdm(counts="totals", budget=20_000, **FEW), document(0, 0, 4000))

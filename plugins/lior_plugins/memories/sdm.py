@@ -176,9 +176,10 @@ class Sdm:
         """How many of the journal's tokens are to be counted from totals; the rest in their sequence."""
         if not self.whole:
             return 0
-        return (
-            totals.settled(len(self._journal)) if self._until is None else self._journal.before(self._until)
-        )
+        if self._until is None:
+            return totals.settled(len(self._journal))
+        tokens = self._journal.before(self._until)
+        return tokens if tokens <= totals.MOST else 0
 
     def settle(self) -> None:
         """Count the pending items; with ``counts = totals`` all items from totals, and no later ones.
