@@ -102,7 +102,7 @@ class _Request:
             Choice(
                 Stream(
                     self.version, [token for token in prompt if token < vocab], self.count, sampling=sampling,
-                    seed=(seed + copy) % 2**63, tops=form.logprobs or 0, until=until,
+                    seed=(seed + copy) % 2**63, tops=form.logprobs, until=until,
                 ),
                 stops,
             )

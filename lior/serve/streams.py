@@ -1,8 +1,8 @@
-"""One thread evaluates the model for all streams: one batch gives the next token of each.
+"""One thread evaluates the model for all streams, in rounds in which each of them goes on.
 
-The memories work in rooms of their own that two readers must not share, and most of the time of a token is
-spent in Python, once for a reading: eight streams together take less than three times as long as one. Each
-stream draws what it would draw alone.
+The memories work in rooms of their own that two readers must not share. A stream that asks for no
+log-probabilities draws some tokens in one compiled call a round, where the model can; one batch gives the
+next token of each of the others. Each stream draws what it would draw alone.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from torch import Generator, Tensor
 
 from lior.config.sampling import Sampling
 from lior.interfaces import Text
-from lior.model.generation import Session, draw
+from lior.model.generation import Session, draw, is_plain
 from lior.serve.errors import Busy
 from lior.serve.run import RunVersion
 
 T = TypeVar("T")
 _BLOCK = 1024
-"""Tokens of a prompt that are scored between two tokens of the streams."""
+"""Tokens of a prompt that are scored between two rounds of the streams."""
+_AHEAD, _LEAST, _ROUND = 32, 8, 512
+"""Most and least tokens that a stream draws in one call, and how many all streams share in a round: some
+milliseconds, which a stream that starts waits, and one that is cancelled goes on."""
 
 
 class Drawn(NamedTuple):
@@ -34,7 +37,7 @@ class Drawn(NamedTuple):
 
     token: int
     logprob: float
-    """Natural logarithm of its probability under the model, whatever the temperature."""
+    """Natural logarithm of its probability under the model, whatever the temperature; 0 if not asked for."""
     tops: list[tuple[int, float]]
     """The likeliest tokens with theirs."""
 
@@ -44,13 +47,15 @@ class Stream:
 
     Parameters
     ----------
+    tops
+        How many of the likeliest tokens come with each; ``None``: no log-probabilities are asked for.
     until
         Time of ``time.monotonic`` at which it ends in any case.
     """
 
     def __init__(
         self, version: RunVersion, prompt: Sequence[int], count: int, *, sampling: Sampling, seed: int,
-        tops: int, until: float,
+        tops: int | None, until: float,
     ) -> None:  # fmt: skip
         self.version, self.left, self.sampling = version, count, sampling
         self.sink: Callable[[Drawn | Exception | None], object] = lambda item: None
@@ -80,7 +85,18 @@ class Stream:
         )
         self.session.feed([token])
         self.left -= 1
-        self.sink(Drawn(token, float(log_p[token]), likeliest(log_p, self.tops)))
+        self.sink(Drawn(token, float(log_p[token]), likeliest(log_p, self.tops or 0)))
+
+    def take_ahead(self, most: int) -> int:
+        """Draw up to ``most`` tokens in one call and pass them to the sink; 0 where :meth:`take` must."""
+        if self.tops is not None or not is_plain(self.sampling):
+            return 0
+        beta, count = 1 / self.sampling.temperature, min(most, self.left)
+        tokens = self.session.draw(beta, self._generator, count) or []
+        self.left -= len(tokens)
+        for token in tokens:
+            self.sink(Drawn(token, 0.0, []))
+        return len(tokens)
 
 
 class ModelThread:
@@ -142,26 +158,43 @@ class ModelThread:
             stream.sink(None)
 
     def _step(self) -> None:
-        """Sample a token of each stream."""
+        """Let each stream go on by a token, or by some."""
         while self._fresh:
             self._streams.append(self._fresh.popleft())
-        groups: dict[int, list[Stream]] = {}
+        going = []
         for stream in self._streams:
             if stream.over:
                 stream.sink(None)
             else:
+                going.append(stream)
+        self._streams = going
+        most = min(_AHEAD, max(_LEAST, _ROUND // max(len(going), 1)))
+        groups: dict[int, list[Stream]] = {}
+        for stream in going:
+            if not self._advance([stream], lambda one=stream: one.take_ahead(most)):
                 groups.setdefault(id(stream.version), []).append(stream)
-        self._streams = [stream for group in groups.values() for stream in group]
         for group in groups.values():
-            try:
-                rows = Session.together([stream.session for stream in group])
-                for stream, row in zip(group, rows, strict=True):
-                    stream.take(row)
-                self.tokens += len(group)
-            except Exception as error:  # of a plugin: the streams end, the thread does not
-                for stream in group:
-                    stream.left = 0
-                    stream.sink(error)
+            self._advance(group, lambda group=group: _take(group))
+
+    def _advance(self, streams: Sequence[Stream], draw_some: Callable[[], int]) -> bool:
+        """Whether ``draw_some`` drew tokens, or the streams ended by what went wrong."""
+        try:
+            drawn = draw_some()
+        except Exception as error:  # of a plugin: the streams end, the thread does not
+            for stream in streams:
+                stream.left = 0
+                stream.sink(error)
+            return True
+        self.tokens += drawn
+        return drawn > 0
+
+
+def _take(streams: Sequence[Stream]) -> int:
+    """Sample a token of each stream of one model, in one reading of its memories."""
+    rows = Session.together([stream.session for stream in streams])
+    for stream, row in zip(streams, rows, strict=True):
+        stream.take(row)
+    return len(streams)
 
 
 def likeliest(log_p: Tensor, count: int) -> list[tuple[int, float]]:

@@ -150,8 +150,8 @@ def cpu(process: subprocess.Popen[str]) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def speed(run: Path) -> None:
-    """Print times of ask and of completions."""
+def speed(run: Path, tokens: int) -> None:
+    """Print times of ask and of completions of so many tokens."""
     with serving(run) as (url, process, _):
         words, state = words_of(url), httpx.get(f"{url}/api/state").json()
         print(
@@ -168,15 +168,15 @@ def speed(run: Path) -> None:
                 f"{1e3 * core:.1f} ms of a core each"
             )
         asyncio.run(streamed(url, 1, 50))
-        for clients in (1, 8):
+        for clients in (1, 4, 8, 16):
             before = cpu(process)
-            first, rate = asyncio.run(streamed(url, clients, 400))
-            core = (cpu(process) - before) / (400 * clients)
+            first, rate = asyncio.run(streamed(url, clients, tokens))
+            core = (cpu(process) - before) / (tokens * clients)
             print(
                 f"completion, {clients} streams: first byte {1e3 * statistics.median(first):.0f} ms, "
-                f"{rate:.0f} tokens/s together, {1e3 * core:.2f} ms of a core a token"
+                f"{rate:.0f} tokens/s together, {1e3 * core:.3f} ms of a core a token"
             )
-    print(f"lior generate: {alone(run, 400):.0f} tokens/s")
+    print(f"lior generate: {alone(run, tokens):.0f} tokens/s")
 
 
 # --- malformed requests ---
@@ -406,9 +406,10 @@ def main() -> None:
     parser.add_argument("what", choices=("speed", "fuzz", "soak", "memory"))
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--tokens", type=int, default=2000, help="speed: of a completion")
     given = parser.parse_args()
     if given.what == "speed":
-        speed(given.run)
+        speed(given.run, given.tokens)
     elif given.what == "fuzz":
         fuzz(given.run, given.count)
     elif given.what == "memory":
