@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
@@ -171,10 +172,10 @@ class ModelThread:
         most = min(_AHEAD, max(_LEAST, _ROUND // max(len(going), 1)))
         groups: dict[int, list[Stream]] = {}
         for stream in going:
-            if not self._advance([stream], lambda one=stream: one.take_ahead(most)):
+            if not self._advance([stream], partial(stream.take_ahead, most)):
                 groups.setdefault(id(stream.version), []).append(stream)
         for group in groups.values():
-            self._advance(group, lambda group=group: _take(group))
+            self._advance(group, partial(_take, group))
 
     def _advance(self, streams: Sequence[Stream], draw_some: Callable[[], int]) -> bool:
         """Whether ``draw_some`` drew tokens, or the streams ended by what went wrong."""

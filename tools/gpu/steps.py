@@ -265,7 +265,7 @@ def field(place: Place) -> list[Row]:
     from lior_field.grid import Grid
     from lior_field.hamiltonian import Hamiltonian
 
-    random, side = Generator().manual_seed(6), place.size(1024, 12)
+    random, side = Generator().manual_seed(6), place.size(384, 12)
     t = torch.randn(side, side, generator=random, dtype=torch.complex128)
     a, b = (torch.randn(place.size(1 << 20, 9), 4, generator=random).double() for _ in range(2))
     eye = torch.eye(2, dtype=torch.float64)
