@@ -80,7 +80,7 @@ def metric(place: Place) -> list[Row]:
     rows = []
     for name in names:
         geometry = geometry_of(*name)
-        state, batch = learning(geometry, place.size(512, 8), place.size(16384, 40))
+        state, batch = learning(geometry, place.size(256, 8), place.size(8192, 40))
 
         def gradient(device: str, given: Any = (geometry, state, batch)) -> object:
             return given[0].phases(moved(given[1], device), placed(given[2], device), float("inf"))
@@ -97,7 +97,7 @@ def metric(place: Place) -> list[Row]:
 def updated(place: Place, device: str) -> float:
     """The loss after five contrastive updates on one batch."""
     geometry = geometry_of()
-    state, batch = learning(geometry, place.size(512, 8), place.size(16384, 40))
+    state, batch = learning(geometry, place.size(256, 8), place.size(8192, 40))
     state, batch = moved(state, device), placed(batch, device)
     updater = registry.get("updater", "contrastive")()
     probe, random = BatchProbe(geometry, state, batch), Generator(device).manual_seed(0)
