@@ -1,0 +1,162 @@
+"""Archives: shards of suffix arrays on the disk, of which a read opens only the pages that it needs.
+
+An archive is a folder with ``archive.json`` and a folder for each shard, which is complete when it has its
+name. Shards do not depend on each other: any process that sees the folder can make one.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from lior.counting import suffixes
+from lior.counting.suffixes import Shard
+from lior.errors import DataError
+from lior.files import PARTIAL, replacing, sync
+
+MANIFEST = "archive.json"
+_FORMAT = {"program": "lior archive", "version": 1}
+_ABOUT = "documents.json"
+
+
+@attrs.frozen
+class Entry:
+    """What the manifest says of a shard."""
+
+    name: str
+    bytes: int
+    """Of its documents."""
+    documents: int
+    sha256: str
+    """Of names and texts of its documents."""
+
+
+def write_shard(folder: Path, spool: Path, sha256: str) -> None:
+    """Sort the text of ``spool``, which :func:`spooled` wrote, to the shard ``folder``; the spool is removed.
+
+    Raises
+    ------
+    MissingPackage
+        When pydivsufsort is not installed.
+    OSError
+        When the disk is full; nothing of the shard is left then.
+    """
+    part = folder.with_name(folder.name + PARTIAL)
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(0o700)
+        shard = suffixes.build(np.load(spool))
+        for name, array in shard._asdict().items():
+            np.save(part / f"{name}.npy", array)
+        about = spool.with_suffix(".json")
+        (part / _ABOUT).write_bytes(about.read_bytes())
+        (part / "sha256").write_text(sha256)
+        shutil.rmtree(folder, ignore_errors=True)
+        for file in part.iterdir():
+            sync(file)
+        part.rename(folder)
+        sync(folder.parent)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    for path in (spool, about):
+        path.unlink(missing_ok=True)
+
+
+def spooled(spool: Path, texts: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> None:
+    """Write documents, as a shard keeps them, to a file from which any process can make the shard."""
+    with replacing(spool, private=True) as stream:
+        np.save(stream, suffixes.laid_out(texts))
+    sizes = [len(text) for text in texts]
+    with replacing(spool.with_suffix(".json"), private=True) as stream:
+        stream.write(json.dumps({"names": list(names), "sizes": sizes}).encode())
+
+
+def digest_of(folder: Path) -> str | None:
+    """The SHA-256 that a shard was made from; None where there is no complete one."""
+    try:
+        return (folder / "sha256").read_text()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def publish(folder: Path, entries: Sequence[Entry]) -> None:
+    """Write the manifest of an archive, and remove shards that are not in it."""
+    content = {"format": _FORMAT, "shards": [attrs.asdict(entry) for entry in entries]}
+    with replacing(folder / MANIFEST, private=True) as stream:
+        stream.write(json.dumps(content, indent=1).encode())
+    named = {entry.name for entry in entries}
+    for path in folder.iterdir():
+        if path.name.isdigit() and path.is_dir() and path.name not in named:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def entries(folder: Path) -> list[Entry]:
+    """What the manifest of an archive lists.
+
+    Raises
+    ------
+    DataError
+        When it is no archive, damaged, or of another version.
+    """
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if content["format"] != _FORMAT:
+            raise DataError(f"{folder}: an archive of another version; make it anew with `lior archive`")
+        found = [Entry(**entry) for entry in content["shards"]]
+        if not all(entry.name.isdigit() for entry in found):  # it could lead out of the archive
+            raise ValueError("a shard's name is no number")
+        return found
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder}: no archive there ({MANIFEST} is missing); `lior archive` makes one, or goes on"
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{folder / MANIFEST}: cannot be read ({error})") from error
+
+
+def opened(folder: str | Path) -> tuple[Shard, ...]:
+    """The shards of an archive, as maps of its files.
+
+    Raises
+    ------
+    DataError
+        When it is no archive, or a file is missing or damaged.
+    """
+    return tuple(_opened(Path(folder) / entry.name) for entry in entries(Path(folder)))
+
+
+_DTYPES = {"text": "u1", "order": "u4", "following": "u1", "sums": "u4", "pairs": "u4"}
+
+
+def _opened(folder: Path) -> Shard:
+    try:
+        # Copy on write: of one type with an array in memory, and nothing reaches the file.
+        maps = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in Shard._fields}
+        shard = Shard(**{name: np.asarray(each) for name, each in maps.items()})
+        size = len(shard.text)
+        shapes = (size,), (size,), (size,), (size // suffixes.BLOCK + 1, 256), (256 * 256 + 1,)
+        if any(
+            array.shape != shape or array.dtype != dtype
+            for array, shape, dtype in zip(shard, shapes, _DTYPES.values(), strict=True)
+        ):
+            raise ValueError("arrays are not those of a shard")
+        bounds = shard.pairs.astype(np.int64)
+        if bounds[0] or bounds[-1] != size or (np.diff(bounds) < 0).any():
+            raise ValueError("its ranges are not those of a shard")
+        return shard
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{folder}: damaged ({error}); run `lior archive` again, which mends it") from error
+
+
+def documents(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
+    """Names of the documents of a shard, and their sizes ``(D,)``."""
+    content: dict[str, Any] = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+    return content["names"], np.array(content["sizes"], np.int64)
