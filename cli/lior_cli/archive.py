@@ -19,14 +19,34 @@ _FEW = 3
 @click.command()
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("text", nargs=-1, required=True, type=TextPath())
-@click.option("--workers", default="1", metavar="N|ADDRESS", show_default=True,
-              help="Processes that sort, or a Dask scheduler such as tcp://host:8786.")  # fmt: skip
-@click.option("--shard", type=click.IntRange(1 << 20, 1 << 30), default=1 << 27, show_default=True,
-              metavar="BYTES", help="Text of one shard; sorting it takes six times as much memory.")  # fmt: skip
-@click.option("--sample", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Leave some documents out, and write them here as JSON Lines, to train a model on.")  # fmt: skip
-@click.option("--share", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.01,
-              show_default=True, help="Share of the documents that --sample takes.")  # fmt: skip
+@click.option(
+    "--workers",
+    default="1",
+    metavar="N|ADDRESS",
+    show_default=True,
+    help="Processes that sort, or a Dask scheduler such as tcp://host:8786.",
+)
+@click.option(
+    "--shard",
+    type=click.IntRange(1 << 20, 1 << 30),
+    default=1 << 27,
+    show_default=True,
+    metavar="BYTES",
+    help="Text of one shard; sorting it takes six times as much memory.",
+)
+@click.option(
+    "--sample",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Leave some documents out, and write them here as JSON Lines, to train a model on.",
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Share of the documents that --sample takes.",
+)
 @click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 @click.option("--quiet", is_flag=True, help="Print no progress.")

@@ -72,18 +72,20 @@ def write_shard(folder: Path, spool: Path, sha256: str) -> None:
 
 def spooled(spool: Path, texts: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> None:
     """Write documents, as a shard keeps them, to a file from which any process can make the shard."""
-    with replacing(spool, private=True) as stream:
-        np.save(stream, suffixes.laid_out(texts))
-    sizes = [len(text) for text in texts]
-    with replacing(spool.with_suffix(".json"), private=True) as stream:
-        stream.write(json.dumps({"names": list(names), "sizes": sizes}).encode())
+    # Not flushed: what a worker does not find whole after a power cut is written again.
+    np.save(spool.with_suffix(".npy"), suffixes.laid_out(texts))
+    about = {"names": list(names), "sizes": [len(text) for text in texts]}
+    spool.with_suffix(".json").write_text(json.dumps(about))
+    spool.with_suffix(".npy").rename(spool)
 
 
 def digest_of(folder: Path) -> str | None:
     """The SHA-256 that a shard was made from; None where there is no complete one."""
     try:
-        return (folder / "sha256").read_text()
-    except (OSError, UnicodeDecodeError):
+        found = (folder / "sha256").read_text()
+        _opened(folder)
+        return found
+    except (OSError, UnicodeDecodeError, DataError):
         return None
 
 
@@ -133,25 +135,24 @@ def opened(folder: str | Path) -> tuple[Shard, ...]:
     return tuple(_opened(Path(folder) / entry.name) for entry in entries(Path(folder)))
 
 
-_DTYPES = {"text": "u1", "order": "u4", "following": "u1", "sums": "u4", "pairs": "u4"}
+_KINDS = "u1", "u4", "u1", "u4", "u4"
+"""Types of the arrays of a shard."""
 
 
 def _opened(folder: Path) -> Shard:
     try:
         # Copy on write: of one type with an array in memory, and nothing reaches the file.
-        maps = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in Shard._fields}
-        shard = Shard(**{name: np.asarray(each) for name, each in maps.items()})
-        size = len(shard.text)
-        shapes = (size,), (size,), (size,), (size // suffixes.BLOCK + 1, 256), (256 * 256 + 1,)
-        if any(
-            array.shape != shape or array.dtype != dtype
-            for array, shape, dtype in zip(shard, shapes, _DTYPES.values(), strict=True)
-        ):
-            raise ValueError("arrays are not those of a shard")
-        bounds = shard.pairs.astype(np.int64)
+        maps = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="c")) for name in Shard._fields}
+        size = len(maps["text"])
+        blocks = size // suffixes.BLOCK + 1, suffixes.TOKENS
+        shapes = (size,), (size,), (size,), blocks, (suffixes.TOKENS**2 + 1,)
+        for (name, array), shape, kind in zip(maps.items(), shapes, _KINDS, strict=True):
+            if array.shape != shape or array.dtype != kind:
+                raise ValueError(f"{name}.npy is not that of a shard")
+        bounds = maps["pairs"].astype(np.int64)
         if bounds[0] or bounds[-1] != size or (np.diff(bounds) < 0).any():
-            raise ValueError("its ranges are not those of a shard")
-        return shard
+            raise ValueError("pairs.npy is not that of a shard")
+        return Shard(**maps)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{folder}: damaged ({error}); run `lior archive` again, which mends it") from error
 

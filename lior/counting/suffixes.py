@@ -73,7 +73,9 @@ def build(text: NDArray[np.uint8], unwritten: NDArray[np.int64] | None = None) -
     check_installed()
     from pydivsufsort import divsufsort
 
-    return completed(text, divsufsort(text).view(np.uint32) if len(text) else np.zeros(0, np.uint32), unwritten)
+    return completed(
+        text, divsufsort(text).view(np.uint32) if len(text) else np.zeros(0, np.uint32), unwritten
+    )
 
 
 def completed(

@@ -61,7 +61,7 @@ class Summary:
 
 @attrs.define
 class _Batch:
-    """Documents of one shard."""
+    """Documents of one shard, or pieces of them."""
 
     names: list[str] = attrs.field(factory=list)
     texts: list[NDArray[np.uint8]] = attrs.field(factory=list)
@@ -78,7 +78,7 @@ class _Batch:
         found = hashlib.sha256()
         for name, text in zip(self.names, self.texts, strict=True):
             found.update(f"{len(name)} {len(text)} {name}".encode("utf-8", "surrogateescape"))
-            found.update(text)
+            found.update(text.data)
         return found.hexdigest()
 
 
@@ -170,24 +170,24 @@ def _batches(
     progress: Progress,
 ) -> Iterator[_Batch]:  # fmt: skip
     """The documents of the archive, a shard at a time; those of the sample go to ``stream``."""
-    batch = _Batch()
+    batch, last, number = _Batch(), "", 0
     for document, step, steps in _documents(paths, field, done.skipped):
-        if not document.data:
-            continue
-        if stream and _chosen(document.name, share):
-            text = document.data.decode("utf-8", "replace")
-            stream.write(json.dumps({"_id": document.name, "text": text}).encode() + b"\n")
-            done.sample_documents += 1
-            done.sample_bytes += len(document.data)
-            continue
-        done.documents += 1
-        done.bytes += len(document.data)
         for piece in _pieces(document.data):
-            batch.add(document.name, piece)
-        if batch.size >= shard:
-            progress("archive", step, steps, {"bytes": done.bytes})
-            yield batch
-            batch = _Batch()
+            number = number + 1 if document.name == last else 0
+            last = document.name
+            if stream and _chosen(name := f"{last}:{number}" if number else last, share):
+                record = {"_id": name, "text": piece.decode("utf-8", "replace")}
+                stream.write(json.dumps(record).encode() + b"\n")
+                done.sample_documents += 1
+                done.sample_bytes += len(piece)
+                continue
+            batch.add(last, piece)
+            done.documents += number == 0
+            done.bytes += len(piece)
+            if batch.size >= shard:
+                progress("archive", step, steps, {"bytes": done.bytes})
+                yield batch
+                batch = _Batch()
     progress("archive", 1, 1, {"bytes": done.bytes})
     if batch.size:
         yield batch

@@ -114,7 +114,9 @@ class Suffix:
                 np.arange(end - 1 - span.context, end - 1)
                 for span, end in zip(self._journal.spans, ends, strict=True)
             ]
-            self._own = suffixes.build(suffixes.laid_out(parts), np.concatenate([np.zeros(0, np.int64), *context]))
+            self._own = suffixes.build(
+                suffixes.laid_out(parts), np.concatenate([np.zeros(0, np.int64), *context])
+            )
         return self._own
 
     # --- reading ---
