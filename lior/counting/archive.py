@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import attrs
 import numpy as np
@@ -142,7 +143,7 @@ _KINDS = "u1", "u4", "u1", "u4", "u4"
 def _opened(folder: Path) -> Shard:
     try:
         # Copy on write: of one type with an array in memory, and nothing reaches the file.
-        maps = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="c")) for name in Shard._fields}
+        maps = {name: _mapped(folder / f"{name}.npy") for name in Shard._fields}
         size = len(maps["text"])
         blocks = size // suffixes.BLOCK + 1, suffixes.TOKENS
         shapes = (size,), (size,), (size,), blocks, (suffixes.TOKENS**2 + 1,)
@@ -157,7 +158,14 @@ def _opened(folder: Path) -> Shard:
         raise DataError(f"{folder}: damaged ({error}); run `lior archive` again, which mends it") from error
 
 
-def documents(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
-    """Names of the documents of a shard, and their sizes ``(D,)``."""
-    content: dict[str, Any] = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-    return content["names"], np.array(content["sizes"], np.int64)
+_maps: WeakValueDictionary[tuple[str, int, int, int], NDArray[Any]] = WeakValueDictionary()
+"""Files that are mapped; several memories of one process share them."""
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    found = path.stat()
+    key = str(path.absolute()), found.st_ino, found.st_mtime_ns, found.st_size
+    if (array := _maps.get(key)) is None:
+        _maps[key] = array = np.asarray(np.load(path, mmap_mode="c"))
+    return array
+

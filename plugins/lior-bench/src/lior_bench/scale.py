@@ -1,4 +1,4 @@
-"""Archives of one text by one process and by workers of a Dask scheduler, in turn: ``python -m lior_bench.scale``.
+"""Archives of one text by one process and by workers of a Dask scheduler, in turn.
 
     python -m lior_bench.scale TEXT... [--megabytes 100] [--workers 1 2] [--rounds 2]
 
@@ -27,7 +27,6 @@ from typing import Any
 from lior.counting import archive
 from lior.reading.finding import find_files
 from lior.training import archiving
-
 
 _ALONE = "one process"
 
@@ -127,9 +126,7 @@ def main() -> None:
         peak = max(
             resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
         )
-        print(
-            f"{size:,} bytes, {peak / 2**10:,.0f} MiB at most, {'same' if len(digests) == 1 else 'OTHER'} bits"
-        )
+        print(f"{size:,} bytes, {peak / 2**10:,.0f} MiB at most, different archives: {len(digests)}")
 
 
 def _built(texts: Path, out: Path, shard: int, workers: str | Executor) -> float:
