@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lior.counting import drawing, layout, locations, matching, totals, tracing
+from lior.counting import drawing, layout, locations, matching, suffixes, totals, tracing
 from lior.counting.coder import RangeCoder
 from lior.counting.compiled import compiling
 from lior.counting.engine import Engine, Segment
-from lior.counting.layout import Rates
+from lior.counting.layout import Ints, Rates
 
 _PATTERNS = ("", "1")
 
@@ -52,6 +52,7 @@ def _calls() -> Iterator[None]:
     index = matching.appended(matching.empty(1, 8), tokens, np.ones(4, np.bool_))
     found = matching.Matches(np.zeros((4, 1), np.int64), np.zeros(4, np.int64))
     matching.find(index, tokens, depth, np.arange(4), 1, found)
+    _suffixes(tokens, depth, alphabet)
     tracing.trace(
         engine, tokens, depth, np.array([3]), np.array([2]), alphabet, (learned, learned), [segment]
     )
@@ -68,3 +69,14 @@ def _calls() -> Iterator[None]:
     coding.run(1, np.ones(16, np.float32), words)
     words.finish()
     engine.advance(1)
+
+
+def _suffixes(tokens: Ints, depth: Ints, alphabet: Ints) -> None:
+    """Those that read a sorted text, without the package that sorts one."""
+    text = suffixes.laid_out([tokens.astype(np.uint8)])
+    shard = suffixes.completed(text, np.arange(len(text), dtype=np.uint32), np.array([0]))
+    counts = np.zeros((4, 2, suffixes.TOKENS), np.uint32)
+    suffixes.count(shard, tokens, depth, np.arange(4), counts)
+    found = np.zeros((2, 4), np.int64)
+    p = np.empty((4, 1, len(alphabet)), np.float32)
+    suffixes.blend(counts, alphabet, np.array([1]), np.array([0.7, 1.0, 1.2]), p, *found)

@@ -173,7 +173,9 @@ def _read_first(source: Source, *, field: str, limit: int, strict: bool, raw: bo
     return file
 
 
-_TOO_MUCH = "more text than data.limit allows; raise it, or give less (a device never ends)"
+_TOO_MUCH = (
+    "more text than data.limit allows; raise it, sort it (`lior archive`), or give less (a device never ends)"
+)
 
 
 def _read_stdin(limit: int) -> File:

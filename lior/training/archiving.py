@@ -1,0 +1,311 @@
+"""Make an archive of texts of any size: they are read as a stream, and sorted shard by shard by workers.
+
+This process reads documents and lays them out as shards; workers, which see the same folder, sort them. A
+shard is a file of its own, kept as soon as it is complete, so that what is interrupted goes on, with any
+number of workers, and only shards whose documents changed are sorted again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from pathlib import Path, PurePath
+from typing import IO, Any
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from lior.counting import archive
+from lior.counting.archive import Entry
+from lior.errors import DataError, MissingPackage, RunError, UsageError
+from lior.files import replacing
+from lior.reading.compression import COMPRESSED, LIMIT, is_compressed
+from lior.reading.documents import RawDocument, documents_in, read_document_file
+from lior.reading.finding import Source, find_files
+from lior.reading.skipping import SkippedFile, SkipReason
+from lior.runs.files import lock
+from lior.workers import Where, Workers
+
+SHARD = 1 << 27
+"""Bytes of a shard; sorting one takes six times as much memory."""
+PIECE = 1 << 20
+"""Longer documents are cut at the end of a line, into pieces of about this size: contexts end there.
+
+So a text gives the same counts whatever the size of the shards.
+"""
+_LINES = (".jsonl", ".ndjson")
+_ORDINARY = ("", ".txt", ".log", ".md", ".text")
+_SHARES = 1 << 32
+
+Progress = Callable[[str, int, int, dict[str, float]], object]
+
+
+@attrs.define
+class Summary:
+    """What became of the texts."""
+
+    shards: int = 0
+    sorted: int = 0
+    """Shards that were made; the others were there."""
+    documents: int = 0
+    bytes: int = 0
+    sample_documents: int = 0
+    sample_bytes: int = 0
+    skipped: list[SkippedFile] = attrs.field(factory=list)
+    seconds: float = 0.0
+
+
+@attrs.define
+class _Batch:
+    """Documents of one shard, or pieces of them."""
+
+    names: list[str] = attrs.field(factory=list)
+    texts: list[NDArray[np.uint8]] = attrs.field(factory=list)
+    size: int = 0
+
+    def add(self, name: str, data: bytes) -> None:
+        self.names.append(name)
+        self.texts.append(np.frombuffer(data, np.uint8))
+        self.size += len(data)
+
+    @property
+    def sha256(self) -> str:
+        """Of names and texts."""
+        found = hashlib.sha256()
+        for name, text in zip(self.names, self.texts, strict=True):
+            found.update(f"{len(name)} {len(text)} {name}".encode("utf-8", "surrogateescape"))
+            found.update(text.data)
+        return found.hexdigest()
+
+
+def build(
+    paths: Sequence[str],
+    folder: Path,
+    *,
+    field: str = "text",
+    shard: int = SHARD,
+    workers: Where = 1,
+    sample: Path | None = None,
+    share: float = 0.01,
+    progress: Progress = lambda *_: None,
+) -> Summary:
+    """Make an archive of the documents of ``paths``, or bring it up to date with them.
+
+    Parameters
+    ----------
+    paths
+        Files, folders, glob patterns; addresses such as ``s3://bucket/*.jsonl.zst`` that fsspec reads.
+    field
+        Key of the text in a line of JSON Lines.
+    shard
+        Bytes of text from which on a shard ends.
+    workers
+        As of :class:`~lior.workers.Workers`; those of a cluster need the folder under the same name.
+    sample
+        A file that gets some of the documents, as JSON Lines, which the archive then does not hold: what a
+        model is trained and scored on.
+    share
+        Share of the documents that are for the sample; their names decide.
+
+    Raises
+    ------
+    DataError
+        When a path does not exist, or there is no text.
+    MissingPackage
+        When a package that sorts, or reads an address, is not installed.
+    RunError
+        When another process is changing the archive.
+    UsageError
+        For a size or share that cannot be, or workers that are not there.
+    """
+    if not PIECE <= shard <= 1 << 30:
+        raise UsageError(f"shard = {shard}: allowed are {PIECE} to {1 << 30} bytes")
+    if not 0 < share < 1:
+        raise UsageError(f"share = {share}: a number between 0 and 1")
+    started, done = time.perf_counter(), Summary()
+    folder.mkdir(0o700, parents=True, exist_ok=True)
+    with closing(_locked(folder)), _sampling(sample) as stream, Workers(workers) as team:
+        made = list[Entry]()
+
+        def tasks() -> Iterator[tuple[Path, Path, str]]:
+            for number, batch in enumerate(_batches(paths, field, shard, stream, share, done, progress)):
+                entry = Entry(f"{number:05}", batch.size, len(batch.names), batch.sha256)
+                made.append(entry)
+                if archive.digest_of(folder / entry.name) != entry.sha256:
+                    spool = folder / f"{entry.name}.spool"
+                    archive.spooled(spool, batch.texts, batch.names)
+                    done.sorted += 1
+                    yield folder / entry.name, spool, entry.sha256
+
+        for _ in team.map(archive.write_shard, tasks()):
+            pass
+        if not made:
+            raise DataError(f"{', '.join(paths)}: no text in there{_reasons(done.skipped)}")
+        archive.publish(folder, made)
+    done.shards, done.seconds = len(made), time.perf_counter() - started
+    return done
+
+
+def _locked(folder: Path) -> IO[str]:
+    try:
+        return lock(folder / "lock")
+    except RunError:
+        raise RunError(f"{folder}: another process is changing this archive; wait until it ends") from None
+
+
+def _sampling(sample: Path | None) -> AbstractContextManager[IO[bytes] | None]:
+    return replacing(sample) if sample else nullcontext()
+
+
+def _reasons(skipped: Sequence[SkippedFile]) -> str:
+    return f"; {skipped[0].name}: {skipped[0]}" if skipped else ""
+
+
+def _batches(
+    paths: Sequence[str], field: str, shard: int, stream: IO[bytes] | None, share: float, done: Summary,
+    progress: Progress,
+) -> Iterator[_Batch]:  # fmt: skip
+    """The documents of the archive, a shard at a time; those of the sample go to ``stream``."""
+    batch, last, number = _Batch(), "", 0
+    for document, step, steps in _documents(paths, field, done.skipped):
+        for piece in _pieces(document.data):
+            number = number + 1 if document.name == last else 0
+            last = document.name
+            if stream and _chosen(name := f"{last}:{number}" if number else last, share):
+                record = {"_id": name, "text": piece.decode("utf-8", "replace")}
+                stream.write(json.dumps(record).encode() + b"\n")
+                done.sample_documents += 1
+                done.sample_bytes += len(piece)
+                continue
+            batch.add(last, piece)
+            done.documents += number == 0
+            done.bytes += len(piece)
+            if batch.size >= shard:
+                progress("archive", step, steps, {"bytes": done.bytes})
+                yield batch
+                batch = _Batch()
+    progress("archive", 1, 1, {"bytes": done.bytes})
+    if batch.size:
+        yield batch
+
+
+def _chosen(name: str, share: float) -> bool:
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:4], "big") < share * _SHARES
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    begin = 0
+    while begin < len(data):
+        end = min(begin + PIECE, len(data))
+        if end < len(data):
+            end = data.rfind(b"\n", begin, end) + 1 or end
+        yield data[begin:end]
+        begin = end
+
+
+# --- documents, one after the other ---
+
+
+def _documents(
+    paths: Sequence[str], field: str, skipped: list[SkippedFile]
+) -> Iterator[tuple[RawDocument, int, int]]:
+    """Documents of all paths, with how many of so many files are behind them."""
+    sources, left = find_files([path for path in paths if "://" not in path]) if paths else ([], [])
+    skipped += left
+    remote = [found for path in paths if "://" in path for found in _remote(path)]
+    steps = len(sources) + len(remote)
+    openers: list[tuple[Source, Callable[[], IO[bytes]] | None]] = [(source, None) for source in sources]
+    openers += [(Source(found.path, Path(found.path), named=True), found.open) for found in remote]
+    for step, (source, opener) in enumerate(openers):
+        try:
+            for document in _of_file(source, opener, field, skipped):
+                yield document, step, steps
+        except DataError as error:
+            skipped.append(SkippedFile(source.name, SkipReason.UNREADABLE, str(error)))
+
+
+def _remote(path: str) -> list[Any]:
+    try:
+        import fsspec
+    except ImportError:
+        raise MissingPackage(f"{path}: pip install 'lior[cluster]' (fsspec) reads addresses") from None
+    try:
+        found = list(fsspec.open_files(path, "rb"))
+    except ImportError as error:  # of one kind of address
+        raise MissingPackage(f"{path}: {error}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+    if not found:
+        raise DataError(f"{path}: nothing is there")
+    return found
+
+
+def _of_file(
+    source: Source, opener: Callable[[], IO[bytes]] | None, field: str, skipped: list[SkippedFile]
+) -> Iterator[RawDocument]:
+    name = source.path.name
+    inner = PurePath(name).with_suffix("").name if is_compressed(name) else name
+    kind = PurePath(inner).suffix.lower()
+    if kind in _LINES or (kind in _ORDINARY and _large(source, opener)):
+        with (opener or (lambda: source.path.open("rb")))() as raw, _unpacked(raw, name) as stream:
+            yield from _records(stream, source.name, field) if kind in _LINES else _text(stream, source.name)
+        return
+    if opener:
+        with opener() as raw:
+            yield from documents_in(raw.read(LIMIT + 1), name)
+        return
+    file = read_document_file(source, limit=LIMIT)
+    assert file is not None
+    if file.skipped:
+        skipped.append(file.skipped)
+    yield from file.content
+
+
+def _large(source: Source, opener: object) -> bool:
+    return opener is not None or source.path.stat().st_size > LIMIT
+
+
+def _unpacked(raw: IO[bytes], name: str) -> AbstractContextManager[IO[bytes]]:
+    """The stream, decompressed as the name says."""
+    suffix = PurePath(name).suffix.lower()
+    if suffix not in COMPRESSED:
+        return nullcontext(raw)
+    from importlib import import_module
+
+    try:
+        opened = import_module(COMPRESSED[suffix]).open(raw, "rb")
+    except ImportError:
+        raise MissingPackage(f"{name}: install zstandard: pip install 'lior[readers]'") from None
+    return closing(opened)
+
+
+def _text(stream: IO[bytes], name: str) -> Iterator[RawDocument]:
+    """A text in pieces that end with a line."""
+    rest = b""
+    while block := stream.read(PIECE - len(rest) if len(rest) < PIECE else PIECE):
+        block = rest + block
+        end = block.rfind(b"\n") + 1 or len(block)
+        yield RawDocument(name, block[:end])
+        rest = block[end:]
+    if rest:
+        yield RawDocument(name, rest)
+
+
+def _records(stream: IO[bytes], name: str, field: str) -> Iterator[RawDocument]:
+    """The documents of JSON Lines, named by ``_id`` or the number of the line."""
+    for number, line in enumerate(stream, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            text, key = record[field], record.get("_id", number)
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"line {number}: no object with a text under {field!r} ({error!r})") from None
+        if not isinstance(text, str):
+            raise DataError(f"line {number}: no text under {field!r}; name the key with --field")
+        yield RawDocument(f"{name}#{key}", text.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,171 @@
+"""``suffix``: counts of contexts of every length, from a sorted text and from archives on the disk.
+
+It stores no counters, but the text and the order of its suffixes, six bytes a byte, of which a read looks at
+a few hundred. So a text may be far larger than the memory: an archive (``lior archive``) stays on the disk,
+and what this memory itself was given, which can be learned and forgotten exactly, is beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import ClassVar
+
+import attrs
+import numpy as np
+import torch
+from torch import Tensor
+
+from lior.config.options import option
+from lior.counting import archive, suffixes
+from lior.counting.journal import Journal, StoredSpan, spans
+from lior.counting.suffixes import Shard
+from lior.errors import UsageError
+from lior.interfaces import Evidence, Items, Query, Scorer, State
+from lior.tensors import Expected, all_threads, check
+
+_LONGEST = (1, 3, 5, 8, 12, 16, 24)
+"""Lengths of the longest context at which the next value of the gate begins."""
+_SURE = 3
+_BYTES = "memory suffix: it sorts bytes; choose tokenizer bytes"
+_ROWS = 256
+"""Positions that are counted at once, of which each takes a kilobyte for each length of the context."""
+
+
+@attrs.define(kw_only=True)
+class Suffix:
+    """Contexts of several lengths, each length an expert."""
+
+    api_version: ClassVar[int] = 1
+    name: ClassVar[str] = "suffix"
+    needs_geometry: ClassVar[bool] = False
+    stores_coordinates: ClassVar[bool] = False
+
+    lengths: tuple[int, ...] = option((3, 5, 8, 12, 20, 32), help="longest context of each expert, ascending")
+    discounts: tuple[float, ...] = option((0.7, 1.0, 1.2), help="discounts of counts 1, 2, 3 and more")
+    archive: str = option("", help="folder of an archive (`lior archive`) that is read beside the text")
+
+    _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
+    _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
+    _own: Shard | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    """``None`` when it must be made anew from the journal."""
+    _archived: tuple[Shard, ...] = attrs.field(default=(), init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.lengths or self.lengths[0] < 0 or any(a >= b for a, b in pairwise(self.lengths)):
+            raise UsageError(f"lengths = {list(self.lengths)}: ascending lengths from 0 on")
+        if len(self.discounts) != 3 or any(not 0 < d < n for n, d in enumerate(self.discounts, 1)):
+            raise UsageError(f"discounts = {list(self.discounts)}: three numbers, below 1, 2 and 3")
+        suffixes.check_installed()
+        if self.archive:
+            self._archived = archive.opened(self.archive)
+
+    @property
+    def context(self) -> int:
+        """The longest context."""
+        return self.lengths[-1]
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """One for each length."""
+        return tuple(f"contexts up to {length}" for length in self.lengths)
+
+    def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
+        """Length of the longest context that occurred × what followed it."""
+        return ((len(_LONGEST) + 1) * _SURE,)
+
+    # --- writing ---
+
+    def write(self, items: Items) -> None:
+        """Add ``items`` as pending until :meth:`commit`.
+
+        Raises
+        ------
+        UsageError
+            When a token is no byte.
+        """
+        tokens = items.text.tokens[items.start :]
+        if len(tokens) and int(tokens.max()) >= suffixes.TOKENS:
+            raise UsageError(_BYTES)
+        self._pending += spans(items, self.context)
+
+    def commit(self) -> None:
+        """Add the pending items to the text, which is sorted anew at the next read."""
+        pending, self._pending = self._pending, []
+        for span in pending:
+            self._journal.add(span)
+            self._own = None
+
+    def rollback(self) -> None:
+        """Drop the pending items."""
+        self._pending = []
+
+    def rewrite(self, items: Iterable[Items]) -> None:
+        """Replace all items by ``items``."""
+        self._journal = Journal.of(items, self.context)
+        self._pending, self._own = [], None
+
+    def _sorted(self) -> Shard:
+        if self._own is None:
+            parts = [span.tokens.astype(np.uint8) for span in self._journal.spans]
+            ends = np.cumsum([len(part) + 1 for part in parts[::-1]], dtype=np.int64)[::-1]
+            context = [
+                np.arange(end - 1 - span.context, end - 1)
+                for span, end in zip(self._journal.spans, ends, strict=True)
+            ]
+            self._own = suffixes.build(
+                suffixes.laid_out(parts), np.concatenate([np.zeros(0, np.int64), *context])
+            )
+        return self._own
+
+    # --- reading ---
+
+    def attach(self, scorer: Scorer | None) -> None:
+        """Counts do not depend on the geometry."""
+
+    def read(self, query: Query, alphabet: Tensor) -> Evidence:
+        """The distribution after the last tokens, of each length."""
+        known, rows = alphabet.cpu().numpy(), len(query.positions)
+        if len(known) and known[-1] >= suffixes.TOKENS:
+            raise UsageError(_BYTES)
+        p = np.empty((rows, len(self.lengths), len(known)), np.float32)
+        longest, sure = np.zeros((2, rows), np.int64)
+        tokens, depth = (part.cpu().numpy().astype(np.int64) for part in query.text[:2])
+        positions, shards = query.positions.cpu().numpy(), (self._sorted(), *self._archived)
+
+        def read_some(begin: int) -> None:
+            part = slice(begin, min(begin + _ROWS, rows))
+            counts = np.zeros((part.stop - begin, self.context + 1, suffixes.TOKENS), np.uint32)
+            for shard in shards:
+                suffixes.count(shard, tokens, depth, positions[part], counts)
+            counts[:, :, suffixes.BREAK] = 0
+            suffixes.blend(
+                counts, known, np.array(self.lengths), np.array(self.discounts, np.float64), p[part],
+                longest[part], sure[part],
+            )  # fmt: skip
+
+        with ThreadPoolExecutor(all_threads()) as pool:
+            list(pool.map(read_some, range(0, rows, _ROWS)))
+        bins = np.searchsorted(_LONGEST, longest, side="right")
+        gate = torch.from_numpy(bins * _SURE + sure)
+        return Evidence(torch.from_numpy(p).log_().to(alphabet.device), (gate.to(alphabet.device),))
+
+    # --- state ---
+
+    def snapshot(self) -> State:
+        """The text; an archive stays where it is."""
+        return self._journal.snapshot()
+
+    def restore(self, snapshot: State) -> None:
+        """Become the memory of ``snapshot``.
+
+        Raises
+        ------
+        UsageError
+            When it is none; the memory is left as it was.
+        """
+        expected = {"passages": Expected("int64", (None, 4)), "tokens": Expected("int32", (None,))}
+        check(snapshot, expected, of="memory suffix")
+        journal = Journal.restored(snapshot)
+        self._pending, self._journal, self._own = [], journal, None

@@ -1,0 +1,179 @@
+"""``lior archive``: the same archive however it is made, faults named, and a model that looks things up."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from lior.errors import DataError, RunError, UsageError
+
+pytest.importorskip("pydivsufsort")
+
+from lior.counting import archive
+from lior.runs.files import lock
+from lior.training import archiving
+from tests.test_workers import Cluster
+
+SMALL = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """Documents of 3.5 MB in three formats, one of them longer than a piece."""
+    place, generator = tmp_path_factory.mktemp("texts"), np.random.default_rng(0)
+    words = ["".join(generator.choice([*"abcdefgh"], 5)) for _ in range(500)]
+    line = lambda: " ".join(generator.choice(words, 12))  # noqa: E731
+    for number in range(20):
+        (place / f"{number:02}.txt").write_text("\n".join(line() for _ in range(600)) + "\n")
+    (place / "long.txt").write_text("\n".join(line() for _ in range(40_000)) + "\n")
+    records = [json.dumps({"_id": f"r{number}", "text": line()}) for number in range(2_000)]
+    (place / "records.jsonl.gz").write_bytes(gzip.compress("\n".join(records).encode()))
+    return place
+
+
+def content(folder):
+    """Every array of an archive."""
+    return [
+        {name: (folder / entry.name / f"{name}.npy").read_bytes() for name in archive.Shard._fields}
+        for entry in archive.entries(folder)
+    ]
+
+
+@pytest.fixture(scope="module")
+def made(texts, tmp_path_factory):
+    out = tmp_path_factory.mktemp("archive")
+    done = archiving.build([str(texts)], out, shard=SMALL)
+    assert done.shards >= 3
+    return out, done
+
+
+def test_all_documents_are_there_under_their_names(texts, made):
+    out, done = made
+    names = [name for entry in archive.entries(out) for name in documents(out / entry.name)[0]]
+    assert done.documents == 2_021
+    assert len({name for name in names if "#" in name}) == 2_000
+    assert sum("long.txt" in name for name in names) == 3  # in pieces of a megabyte
+    assert done.bytes == sum(entry.bytes for entry in archive.entries(out))
+
+
+def documents(folder):
+    found = json.loads((folder / "documents.json").read_text())
+    return found["names"], found["sizes"]
+
+
+def test_the_same_again_sorts_nothing_and_a_change_only_what_it_reaches(texts, made, tmp_path):
+    out, done = made
+    before = content(out)
+    again = archiving.build([str(texts)], out, shard=SMALL)
+    assert (again.sorted, again.shards) == (0, done.shards)
+    assert content(out) == before
+    copy = tmp_path / "texts"
+    copy.mkdir()
+    for path in texts.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    last = sorted(copy.iterdir())[-1]
+    last.write_bytes(gzip.compress(gzip.decompress(last.read_bytes())[:-1000].rsplit(b"\n", 1)[0]))
+    changed = archiving.build([str(copy)], out, shard=SMALL)
+    assert 0 < changed.sorted < changed.shards
+    archiving.build([str(texts)], out, shard=SMALL)
+    assert content(out) == before
+    (out / "00001" / "order.npy").unlink()
+    assert archiving.build([str(texts)], out, shard=SMALL).sorted == 1
+    assert content(out) == before
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_change_no_bit(texts, made, tmp_path):
+    """Ends the whole run at some moments, and goes on with another number of workers."""
+    expected, out = content(made[0]), tmp_path / "archive"
+    code = (
+        "import sys; from pathlib import Path; from lior.training import archiving\n"
+        "if __name__ == '__main__':\n"
+        "    archiving.build([sys.argv[1]], Path(sys.argv[2]), shard=1 << 20, workers=int(sys.argv[3]))"
+    )
+    for attempt in range(20):
+        command = [sys.executable, "-c", code, str(texts), str(out), str(1 + attempt % 2)]
+        process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+        time.sleep(1.0 + 0.2 * attempt)
+        done = process.poll()
+        if done is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if done == 0:
+            break
+    archiving.build([str(texts)], out, shard=SMALL, workers=2)
+    assert content(out) == expected
+    assert not [path for path in out.iterdir() if path.suffix in (".spool", ".partial")]
+
+
+def test_a_sample_is_left_out_of_the_archive(texts, tmp_path):
+    sample = tmp_path / "sample.jsonl"
+    done = archiving.build([str(texts)], tmp_path / "a", shard=SMALL, sample=sample, share=0.1)
+    taken = {json.loads(line)["_id"] for line in sample.read_text().splitlines()}
+    kept = {
+        name
+        for entry in archive.entries(tmp_path / "a")
+        for name in documents(tmp_path / "a" / entry.name)[0]
+    }
+    assert len(taken) == done.sample_documents > 100
+    assert not taken & kept
+    assert len(taken) + len(kept) == 2_021
+
+
+def test_faults_are_named(texts, tmp_path):
+    with pytest.raises(UsageError, match="shard"):
+        archiving.build([str(texts)], tmp_path, shard=1000)
+    with pytest.raises(DataError, match="none"):
+        archiving.build([str(tmp_path / "none")], tmp_path / "a")
+    with pytest.raises(DataError, match="no archive there"):
+        archive.opened(tmp_path / "a")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "x.jsonl").write_text('{"text": "one"}\nnot JSON\n')
+    done = archiving.build([str(tmp_path / "bad")], tmp_path / "a")
+    assert done.documents == 1
+    assert "line 2" in str(done.skipped[0])
+    with lock(tmp_path / "a" / "lock"), pytest.raises(RunError, match="another process"):
+        archiving.build([str(texts)], tmp_path / "a")
+
+
+def test_a_model_looks_up_what_it_was_not_trained_on(texts, tmp_path, lior):
+    """From the command line: the archive is used, and a run without it is worse."""
+    lior("archive", tmp_path / "a", texts, "--sample", tmp_path / "s.jsonl", "--share", "0.02")
+    scores = []
+    for more in ((), ("--set", f"memory.suffix.archive={tmp_path / 'a'}")):
+        out = tmp_path / f"run{len(more)}"
+        options = "--memory", "sdm,suffix", "--config", "fast", "--holdout", "keep", "--out", out, "--json"
+        told = lior("train", tmp_path / "s.jsonl", *options, *more)
+        scores.append(json.loads(told.stdout.splitlines()[-1])["val_bits_per_byte"])
+    assert scores[1] < scores[0] - 0.2
+    assert lior("eval", tmp_path / "run2").returncode == 0
+    (tmp_path / "a" / "archive.json").unlink()
+    failed = lior("eval", tmp_path / "run2")
+    assert "no archive there" in failed.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("cluster")
+def test_a_scheduler_that_loses_a_worker_makes_the_same_archive(texts, made, tmp_path):
+    pytest.importorskip("distributed")
+    started = Cluster(tmp_path)
+    started.worker()
+    victim = started.worker()
+    try:
+        timer = threading.Timer(1.0, victim.kill)
+        timer.start()
+        archiving.build([str(texts)], tmp_path / "a", shard=SMALL, workers=started.address)
+        timer.join()
+        assert victim.wait() != 0
+        assert content(tmp_path / "a") == content(made[0])
+    finally:
+        started.stop()
