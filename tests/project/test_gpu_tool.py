@@ -66,6 +66,7 @@ def test_another_product_is_refused():
         fused.distributions(geometry.scorer(state), None, None, None, None, (1.0,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["metric", "outer_products", "retrieval"])
 def test_a_step_leaves_nothing_on_the_wrong_device(name, monkeypatch):
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
@@ -74,6 +75,7 @@ def test_a_step_leaves_nothing_on_the_wrong_device(name, monkeypatch):
     assert {row.verdict for row in rows} == {"equal"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["facts", "graphs", "waiting", "field", "fused"])
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 def test_a_step_is_rehearsed(name):
