@@ -1,4 +1,4 @@
-"""Pictures by `lior table`, an RBF SVC and CatBoost, from the same files and split; and videos against shuffled ones.
+"""Pictures by `lior table`, an RBF SVC and CatBoost, from the same split; videos against shuffled ones.
 
     OMP_NUM_THREADS=1 python plugins/lior-tables/bench/pictures.py [digits|textures|videos ...]
 
@@ -8,6 +8,7 @@ A quarter is held out for testing, stratified by class (seed 0). Choices were ma
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -28,12 +29,15 @@ Set = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Arrays, classes, and whether each is of the test part."""
 
 
-_TEXTURES = ("brick.png", "grass.png", "gravel.png", "camera.png", "ihc.png", "retina.jpg", "page.png", "coffee.png")
+_TEXTURES = (
+    "brick.png", "grass.png", "gravel.png", "camera.png", "ihc.png", "retina.jpg", "page.png", "coffee.png",
+)  # fmt: skip
 
 
 def split(y: np.ndarray, validate: bool) -> tuple[np.ndarray, np.ndarray]:
     """Rows to learn and to test."""
-    train, test = train_test_split(np.arange(len(y)), test_size=0.25, stratify=y, random_state=0)
+    every = np.arange(len(y))
+    train, test = train_test_split(every, test_size=0.25, stratify=y, random_state=0)
     if validate:
         train, test = train_test_split(train, test_size=0.25, stratify=y[train], random_state=0)
     return train, test
@@ -48,15 +52,15 @@ def digits(validate: bool) -> Set:
 
 
 def textures(validate: bool) -> Set:
-    """Tiles of 32 × 32 of the pictures that scikit-image installs: the left three quarters to learn, the rest to test."""
+    """Tiles of 32 × 32 of pictures that scikit-image installs; the left three quarters are to learn."""
     import skimage
 
     folder, x, y, where = Path(skimage.__file__).parent / "data", [], [], []
     for name in _TEXTURES:
         path = folder / name
         picture = np.asarray(Image.open(path).convert("L"))
-        tiles = [(i, j) for i in range(0, picture.shape[0] - 31, 32) for j in range(0, picture.shape[1] - 31, 32)]
-        for i, j in tiles:
+        rows, columns = (range(0, n - 31, 32) for n in picture.shape)
+        for i, j in itertools.product(rows, columns):
             x.append(picture[i : i + 32, j : j + 32])
             y.append(path.stem)
             where.append(j / picture.shape[1])
@@ -66,7 +70,7 @@ def textures(validate: bool) -> Set:
 
 
 def videos(validate: bool, shuffled: bool = False) -> Set:
-    """A spot that moves left, right, up or down in noise, eight frames of 16 × 16, from anywhere, around the edges."""
+    """A spot that moves left, right, up or down in noise, around the edges, in eight frames of 16 × 16."""
     rng = np.random.RandomState(0)
     y = np.arange(600) % 4
     steps = np.array([[0, -1], [0, 1], [-1, 0], [1, 0]])[y]
@@ -115,14 +119,17 @@ def _run(command: list[str]) -> str:
 
 def _svc() -> GridSearchCV:
     pipe = make_pipeline(StandardScaler(), SVC())
-    grids = [{"svc__C": [1, 10, 100], "svc__gamma": ["scale", 0.001, 0.01], "standardscaler__with_std": [False, True]}]
-    return GridSearchCV(pipe, grids, cv=3)
+    gammas = ["scale", 0.001, 0.01]
+    grid = {"svc__C": [1, 10, 100], "svc__gamma": gammas, "standardscaler__with_std": [False, True]}
+    return GridSearchCV(pipe, grid, cv=3)
 
 
 def _boosting() -> object:
     from catboost import CatBoostClassifier
 
-    return CatBoostClassifier(iterations=300, depth=4, learning_rate=0.15, verbose=0, random_seed=0, thread_count=1)
+    return CatBoostClassifier(
+        iterations=300, depth=4, learning_rate=0.15, verbose=0, random_seed=0, thread_count=1
+    )
 
 
 def others(data: Set, make: Callable[[], object]) -> tuple[float, float]:
@@ -138,7 +145,8 @@ def others(data: Set, make: Callable[[], object]) -> tuple[float, float]:
 def measured(name: str, validate: bool) -> Iterator[tuple[str, float, float]]:
     """System, accuracy and seconds."""
     data = {"digits": digits, "textures": textures, "videos": videos}[name](validate)
-    print(f"{name}: {(~data[2]).sum()} to learn, {data[2].sum()} to test, {len(np.unique(data[1]))} classes", flush=True)
+    counts = f"{(~data[2]).sum()} to learn, {data[2].sum()} to test"
+    print(f"{name}: {counts}, {len(np.unique(data[1]))} classes", flush=True)
     for features in ("patches", "derivatives", "pixels"):
         yield f"lior, {features}", *ours(data, features)
     if name == "videos":

@@ -148,8 +148,9 @@ class _Geometric(BaseEstimator, ABC):
 
     def pixels(self, rows: pd.DataFrame) -> Floats:
         """The pictures in :meth:`rows`, ``(rows, H·W·C)``: its last columns; others name them."""
-        count = min(math.prod(self.shape or ()), rows.shape[1])
-        return np.column_stack([as_numbers(rows.iloc[:, i]) for i in range(rows.shape[1] - count, rows.shape[1])])
+        width = rows.shape[1]
+        first = width - min(math.prod(self.shape or ()), width)
+        return np.column_stack([as_numbers(rows.iloc[:, i]) for i in range(first, width)])
 
     def answers(self, rows: pd.DataFrame) -> Floats:
         """Predictions or probabilities ``(rows, targets)`` of :meth:`rows`."""

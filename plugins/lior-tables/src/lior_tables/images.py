@@ -48,7 +48,12 @@ def pixels(shape: tuple[int, ...]) -> list[str]:
 
 
 def read(
-    path: Path, column: str = "", *, listed: pd.DataFrame | None = None, shape: tuple[int, ...] = (), size: int = 32
+    path: Path,
+    column: str = "",
+    *,
+    listed: pd.DataFrame | None = None,
+    shape: tuple[int, ...] = (),
+    size: int = 32,
 ) -> pd.DataFrame:
     """The pictures of a folder, a file, or a list, with the columns of :func:`pixels` last.
 
@@ -88,18 +93,23 @@ def read(
     if fields:
         shape = shape or _common(fields, size)
         kept = [i for i, field in enumerate(fields) if _fits(field, shape)]
-        skipped += [f"{rows[i][column or FILE]}: {_misfit(fields[i], shape)}" for i in sorted(set(range(len(rows))) - set(kept))]
+        others = sorted(set(range(len(rows))) - set(kept))
+        skipped += [f"{rows[i][column or FILE]}: {_misfit(fields[i], shape)}" for i in others]
         fields, rows = [_shaped(fields[i], shape) for i in kept], [rows[i] for i in kept]
     if skipped:
-        more = f", and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
-        count = f"{len(skipped)} file{'s' * (len(skipped) != 1)} skipped"
-        warnings.warn(f"{count}, {len(fields)} read: {'; '.join(skipped[:_SHOWN])}{more}", ColumnNote, stacklevel=2)
+        warnings.warn(_note(skipped, len(fields)), ColumnNote, stacklevel=2)
     if not fields:
         raise DataError(f"{path}: no picture or array that can be read" + f" ({skipped[0]})" * bool(skipped))
-    flat = pd.DataFrame(np.stack([field.reshape(-1) for field in fields]).astype(float), columns=pixels(shape))
-    frame = pd.concat([pd.DataFrame(rows), flat], axis=1)
+    flat = np.stack([field.reshape(-1) for field in fields]).astype(float)
+    frame = pd.concat([pd.DataFrame(rows), pd.DataFrame(flat, columns=pixels(shape))], axis=1)
     frame.attrs = {"pictures": column or FILE, "shape": tuple(shape), "skipped": skipped}
     return frame
+
+
+def _note(skipped: list[str], count: int) -> str:
+    more = f", and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
+    files = f"{len(skipped)} file{'s' * (len(skipped) != 1)} skipped"
+    return f"{files}, {count} read: {'; '.join(skipped[:_SHOWN])}{more}"
 
 
 def _places(path: Path, column: str, listed: pd.DataFrame | None) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -89,7 +89,8 @@ class Patches:
     def encode(self, rows: Floats) -> Floats:
         """Coordinates ``(N, n)`` of pictures ``(N, H·W·C)``; ``ValueError`` for a number that is missing."""
         _checked(rows, self.shape)
-        found: Floats = ((self._pooled(_fields(rows, self.shape)).double() - self.mean) @ self.directions).numpy()
+        pooled = self._pooled(_fields(rows, self.shape)).double()
+        found: Floats = ((pooled - self.mean) @ self.directions).numpy()
         return found
 
     @property
@@ -135,7 +136,8 @@ _TENSORS = ("unit", "filters", "shift", "mean", "directions")
 def _checked(rows: Floats, shape: tuple[int, ...]) -> tuple[int, int, int]:
     if len(shape) != 3 or min(shape) < 1 or math.prod(shape) != rows.shape[1]:
         raise UsageError(
-            f"shape {tuple(shape)}: allowed are height, width and components of the {rows.shape[1]} numbers of a row"
+            f"shape {tuple(shape)}: allowed are height, width and components of a row of "
+            f"{rows.shape[1]} numbers"
         )
     if not np.isfinite(rows).all():
         raise ValueError("a picture has missing numbers; leave it out")

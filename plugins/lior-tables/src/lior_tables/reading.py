@@ -190,7 +190,7 @@ class Task:
         inputs = [name for name in known if name not in named]
         pictures, shape = frame.attrs.get("pictures", ""), frame.attrs.get("shape", ())
         if pictures:
-            inputs = _only_pictures(inputs, targets, pictures, shape)
+            inputs = _only_pictures(inputs, pictures, shape)
         if not inputs:
             raise UsageError("no column is left to predict from")
         if classes is None:
@@ -235,7 +235,7 @@ class Task:
         return values[:, 0] if len(self.targets) == 1 else values
 
 
-def _only_pictures(inputs: list[str], targets: Sequence[str], pictures: str, shape: tuple[int, ...]) -> list[str]:
+def _only_pictures(inputs: list[str], pictures: str, shape: tuple[int, ...]) -> list[str]:
     """The column of names; other inputs beside pictures are refused, but for the folder of a target."""
     others = set(inputs) - {pictures, images.FOLDER, *images.pixels(shape)}
     if others:

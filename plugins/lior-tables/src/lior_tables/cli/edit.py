@@ -62,8 +62,8 @@ def learn(run: Path, file: Path, as_json: bool) -> None:
 def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None:
     """Take rows out of the model RUN, exactly.
 
-    A ROW is a number as `lior table why` shows it, a range such as 12-20, or the file of a picture. Afterwards the model predicts as
-    if it had been solved without them, and no version of RUN holds them.
+    A ROW is a number as `lior table why` shows it, a range such as 12-20, or the file of a picture.
+    Afterwards the model predicts as if it had been solved without them, and no version of RUN holds them.
     """
     estimator, place, task = opened(run)
     wanted = _named(rows, estimator, task)
@@ -98,7 +98,8 @@ def _named(rows: Sequence[str], estimator: Estimator, task: Task) -> list[int]:
     for each in rows:
         ids = ledger.ids[files == each].tolist()
         if not ids and not each[:1].isdecimal():
-            raise UsageError(sentences(f"no picture {each!r} in the model.", did_you_mean(each, files.tolist())))
+            hint = did_you_mean(each, files.tolist())
+            raise UsageError(sentences(f"no picture {each!r} in the model.", hint))
         found |= dict.fromkeys(ids or numbered([each]))
     return list(found)
 

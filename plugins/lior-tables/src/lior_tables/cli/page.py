@@ -59,7 +59,8 @@ def images_of(estimator: Estimator, task: Task, found: Reason, asked: DataFrame)
     ]
     values = [*estimator.pixels(asked), *kept]
     return [
-        f'<figure><img alt="" src="data:image/png;base64,{drawn(each)}"><figcaption>{caption}</figcaption></figure>'
+        f'<figure><img alt="" src="data:image/png;base64,{drawn(each)}">'
+        f"<figcaption>{caption}</figcaption></figure>"
         for each, caption in zip(values, captions, strict=True)
     ]
 
