@@ -136,7 +136,7 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
         "classes": [str(each) for each in getattr(estimator, "classes_", [])],
         "leave_one_out": scores(ledger.y, answers, classes=task.classes),
         "baseline": scores(ledger.y, baseline + 0 * answers, classes=task.classes),
-        "importances": estimator.slopes().by_name(),
+        "importances": {} if task.pictures else estimator.slopes().by_name(),
         "members": [
             {"kernel": member.candidate.name, "share": share, "steps": member.setting.steps}
             for member, share in zip(model.members, model.member_weights, strict=True)
@@ -162,9 +162,10 @@ def _report(summary: dict[str, Any], task: Task) -> None:
     )
     first = list(summary["importances"].items())[:_COUNT]
     named = ", ".join(f"{name} {percent(share)}" for name, share in first if share >= 0.005)
+    counts = "" if task.pictures else f"what counts: {named or 'nothing'}\n"
     place, new = shlex.quote(summary["run"]), "NEW.png" if task.pictures else "NEW.csv"
     click.echo(
-        f"\n{'' if task.pictures else f'what counts: {named or chr(45)}{chr(10)}'}"
+        f"\n{counts}"
         f"fitted in {summary['seconds']:.1f} s. The metric was fitted with all rows, so new ones are "
         "predicted a little worse:\n`lior table compare` holds rows out, and shows how others do on them\n"
         f"Next: lior table predict {place} {new}\n"

@@ -74,11 +74,11 @@ def page(found: Reason, *, title: str, pictures: Sequence[str] = ()) -> str:
     )
     asked = "".join(_cell(value) for value in found.asked.values())
     rows = "".join(_row(each, found, largest) for each in found.rows)
-    joined = "".join(pictures)
+    strip = f'<div class="strip">{"".join(pictures)}</div>\n' if pictures else ""
     body = (
         f'<h1>{escape(title)}</h1>\n<p class="said">{escape(found.headline())}</p>\n'
         f'<p class="sum">{escape(found.account())}.</p>\n'
-        f"{f'<div class={chr(34)}strip{chr(34)}>{joined}</div>' if joined else ''}"
+        f"{strip}"
         '<div class="wide"><table>\n<thead><tr><th></th><th>weight</th><th>share</th><th>row</th>'
         f"<th>{escape(shown(found.column))}</th>{heads}</tr></thead>\n"
         f'<tbody><tr class="asked"><td></td><td></td><td></td><td>asked</td><td></td>{asked}</tr>\n'
