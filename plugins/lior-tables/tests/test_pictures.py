@@ -71,7 +71,7 @@ def test_a_folder_is_fitted_and_bad_files_are_named_and_counted(home):
 def test_new_pictures_are_predicted_from_the_model_alone(home):
     path, _ = home
     said = json.loads(table("predict", "run", "test", "--json", cwd=path).stdout)
-    assert said["score"]["accuracy"] >= 0.9
+    assert said["score"]["right"] >= 0.9
     one = table("predict", "run", "test/lies/1.png", cwd=path)
     assert one.returncode == 0, one.stderr
     assert one.stdout.splitlines()[1].startswith("0,1.png,lies,")
