@@ -99,7 +99,7 @@ def read(
     if skipped:
         warnings.warn(_note(skipped, len(fields)), ColumnNote, stacklevel=2)
     if not fields:
-        raise DataError(f"{path}: no picture or array that can be read" + f" ({skipped[0]})" * bool(skipped))
+        raise DataError(f"{path}: no picture or array that can be read" + "".join(f" ({each})" for each in skipped[:1]))
     flat = np.stack([field.reshape(-1) for field in fields]).astype(float)
     frame = pd.concat([pd.DataFrame(rows), pd.DataFrame(flat, columns=pixels(shape))], axis=1)
     frame.attrs = {"pictures": column or FILE, "shape": tuple(shape), "skipped": skipped}
