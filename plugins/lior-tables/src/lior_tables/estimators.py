@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -32,8 +33,9 @@ from lior_tables.explanation import Explanation, Slopes
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
 from lior_tables.model import Model, Progress
+from lior_tables.patches import Patches
 from lior_tables.plan import Options
-from lior_tables.rows import Floats, is_frame, table
+from lior_tables.rows import Floats, as_numbers, is_frame, table
 
 _DEFAULT = Options()
 _SLOPES = 1_000
@@ -47,7 +49,7 @@ class _Geometric(BaseEstimator, ABC):
 
     _classes: bool
     ledger_: Ledger
-    columns_: Columns
+    columns_: Columns | Patches
     model_: Model
     n_features_in_: int
 
@@ -65,6 +67,8 @@ class _Geometric(BaseEstimator, ABC):
         large: str = _DEFAULT.large,
         precision: str = "auto",
         time_limit: float | None = None,
+        shape: tuple[int, int, int] | None = None,
+        features: str = "patches",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.frame = frame
@@ -78,6 +82,8 @@ class _Geometric(BaseEstimator, ABC):
         self.large = large
         self.precision = precision
         self.time_limit = time_limit
+        self.shape = shape
+        self.features = features
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
@@ -136,7 +142,15 @@ class _Geometric(BaseEstimator, ABC):
         return table(X, self._names())
 
     def _coordinates(self, rows: pd.DataFrame) -> Tensor:
-        return torch.from_numpy(self.columns_.encode(rows))
+        columns = self.columns_
+        given = columns.encode(self.pixels(rows)) if isinstance(columns, Patches) else columns.encode(rows)
+        return torch.from_numpy(given)
+
+    def pixels(self, rows: pd.DataFrame) -> Floats:
+        """The pictures in :meth:`rows`, ``(rows, H·W·C)``: its last columns; others name them."""
+        width = rows.shape[1]
+        first = width - min(math.prod(self.shape or ()), width)
+        return np.column_stack([as_numbers(rows.iloc[:, i]) for i in range(first, width)])
 
     def answers(self, rows: pd.DataFrame) -> Floats:
         """Predictions or probabilities ``(rows, targets)`` of :meth:`rows`."""
@@ -188,9 +202,7 @@ class _Geometric(BaseEstimator, ABC):
         rng = check_random_state(self.random_state)
         self.ledger_, first = Ledger.of(rows, y, weights, rng)
         merged = self.ledger_.slot_weights()
-        self.columns_, z = Columns.fit(
-            rows.iloc[first], merged, y[first], categories=self.categories, words=self._words(), rng=rng
-        )
+        self.columns_, z = self._fit_columns(rows.iloc[first], merged, y[first], rng)
         precision = self.precision
         if precision == "auto":
             precision = "float64" if len(first) <= _FEW else "mixed"
@@ -211,6 +223,16 @@ class _Geometric(BaseEstimator, ABC):
                 workers=given,
             )  # fmt: skip
         self._changed()
+
+    def _fit_columns(
+        self, rows: pd.DataFrame, weights: Floats, y: Floats, rng: np.random.RandomState
+    ) -> tuple[Columns | Patches, Floats]:
+        if self.shape is None:
+            return Columns.fit(
+                rows, weights, y, categories=self.categories, words=self._words(), rng=rng
+            )
+        generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
+        return Patches.fit(self.pixels(rows), tuple(self.shape), self.features, generator)
 
     def _changed(self) -> None:
         """Drop what was worked out from other rows."""
@@ -386,6 +408,11 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
         which is float64 up to 500 rows and mixed beyond.
     time_limit
         Seconds for choosing and fitting: as many kinds of kernels are tried as fit.
+    shape
+        Height, width and components of pictures or arrays: the last columns are their pixels, the last
+        axis running fastest; columns before them, such as a file's name, are kept and say nothing.
+    features
+        Of pictures: responses of ``patches`` drawn from them, of ``derivatives``, or ``pixels``.
     random_state
         Seed of the split that choices are made on.
 

@@ -114,6 +114,8 @@ class Ledger:
         to = np.full(self.size + 1, -1, dtype=np.int64)  # the last entry is that of -1
         to[stay] = np.arange(len(stay))
         table = self.table.iloc[kept].reset_index(drop=True)
+        for name in [name for name, column in table.items() if is_words(column)]:
+            table[name] = table[name].cat.remove_unused_categories()  # words that were forgotten
         y, weights, ids = self.y[kept], self.weights[kept], self.ids[kept]
         shrunk = Ledger(table, y, weights, ids, to[slots], self.next_id)
         return shrunk, gone, left[first]

@@ -66,6 +66,8 @@ def picture(name: str, source: Source) -> Picture:
 
 def _importances(source: Source) -> Built:
     """Each input's part in the slope of the predictions, with its interval."""
+    if source.task.pictures:
+        raise LeftOut("pictures have no inputs one by one; `lior table why --html` shows what counts")
     slopes = source.estimator.slopes()
     parts = slopes.importances()
     low, high = slopes.spread()

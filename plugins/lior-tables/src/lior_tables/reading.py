@@ -15,6 +15,7 @@ import pandas as pd
 from pandas.api import types
 
 from lior.errors import DataError, MissingPackage, UsageError, did_you_mean, sentences
+from lior_tables import images
 
 PARQUET = (".parquet", ".pq")
 _SEPARATORS = ",;\t|"
@@ -27,6 +28,32 @@ _FEW = 20
 
 
 NO_PARQUET = "Parquet needs the package pyarrow; install it: pip install 'lior-tables[parquet]'"
+
+
+def opened(path: Path, task: Task | None = None, *, pictures: str = "", size: int = 32) -> pd.DataFrame:
+    """The rows of a table, or the pictures of a folder, of a file, or of a table that names them.
+
+    Parameters
+    ----------
+    task
+        Of a model: pictures are read as those that it was fitted to.
+    pictures, size
+        Without a task: the column that names files, and the most pixels along an axis.
+
+    Raises
+    ------
+    DataError, MissingPackage, UsageError
+        As :func:`read` and :func:`lior_tables.images.read`.
+    """
+    if task is not None:
+        if not task.pictures:
+            return read(path)
+        column, shape = task.pictures, tuple(task.shape)
+    else:
+        column, shape = pictures, ()
+    if images.holds(path):
+        return images.read(path, column, shape=shape, size=size)
+    return images.read(path, column, listed=read(path), shape=shape, size=size) if column else read(path)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -118,6 +145,10 @@ class Task:
     targets: tuple[str, ...] = attrs.field(converter=_names)
     inputs: tuple[str, ...] = attrs.field(converter=_names)
     classes: bool = False
+    pictures: str = ""
+    """The column that names the files of pictures; empty for a table."""
+    shape: tuple[int, ...] = attrs.field(default=(), converter=tuple)
+    """Height, width and components of the pictures."""
 
     @classmethod
     def of(
@@ -157,6 +188,9 @@ class Task:
                     "give days or seconds as numbers"
                 )
         inputs = [name for name in known if name not in named]
+        pictures, shape = frame.attrs.get("pictures", ""), frame.attrs.get("shape", ())
+        if pictures:
+            inputs = _only_pictures(inputs, pictures, shape)
         if not inputs:
             raise UsageError("no column is left to predict from")
         if classes is None:
@@ -169,11 +203,12 @@ class Task:
                 f"the target {targets[0]!r} has {different:,} different values in {len(frame):,} rows; "
                 "these are no classes that could be learned; choose another --target"
             )
-        return cls(targets=targets, inputs=inputs, classes=classes)
+        return cls(targets=targets, inputs=inputs, classes=classes, pictures=pictures, shape=shape)
 
     def rows(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:
         """The columns to predict from; ``DataError`` when one is missing."""
-        return _columns(frame, self.inputs, path, "which the model needs")
+        inputs = [*self.inputs, *images.pixels(self.shape)] if self.pictures else self.inputs
+        return _columns(frame, inputs, path, "which the model needs")
 
     def answers(self, frame: pd.DataFrame, path: Path) -> Any:
         """The targets, ``(rows,)`` or ``(rows, targets)``.
@@ -198,6 +233,16 @@ class Task:
                 )
         values = found.to_numpy()
         return values[:, 0] if len(self.targets) == 1 else values
+
+
+def _only_pictures(inputs: list[str], pictures: str, shape: tuple[int, ...]) -> list[str]:
+    """The column of names; other inputs beside pictures are refused, but for the folder of a target."""
+    others = set(inputs) - {pictures, images.FOLDER, *images.pixels(shape)}
+    if others:
+        raise UsageError(f"column {min(others)!r} beside pictures is no input; leave it out with --drop")
+    if pictures not in inputs:
+        raise UsageError(f"the column {pictures!r} names the pictures, which are predicted from")
+    return [pictures]
 
 
 def _columns(frame: pd.DataFrame, names: Sequence[str], path: Path, what: str) -> pd.DataFrame:

@@ -102,6 +102,9 @@ def reason(
         interval = (low, high) if np.isfinite(high - low) else None
     importances = found.importances
     inputs = list(importances)
+    if task.pictures:
+        inputs = [task.pictures]
+        importances = {task.pictures: 1.0}
     rows = found.top(0, top, at)
     places = ledger.places(rows.index.to_numpy())
     if task.classes:

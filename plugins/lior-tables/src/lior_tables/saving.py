@@ -28,6 +28,7 @@ from lior_tables.estimators import GeometricClassifier, GeometricRegressor
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
 from lior_tables.model import Model
+from lior_tables.patches import Patches
 from lior_tables.reading import Task
 
 _PROGRAM = "lior-tables"
@@ -131,10 +132,12 @@ def _record(estimator: Estimator) -> tuple[dict[str, Any], dict[str, State]]:
         "parameters": _parameters(estimator),
         "inputs": estimator.n_features_in_,
         "names": None if names is None else list(names),
-        "columns": estimator.columns_.record(),
+        "columns": None if isinstance(estimator.columns_, Patches) else estimator.columns_.record(),
         "ledger": ledger,
         "model": model,
     }
+    if isinstance(estimator.columns_, Patches):
+        groups["patches"] = estimator.columns_.snapshot()
     if isinstance(estimator, GeometricClassifier):
         manifest["classes"] = estimator.classes_.tolist()
         manifest["classes_type"] = estimator.classes_.dtype.str
@@ -149,7 +152,10 @@ def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estim
     estimator.n_features_in_ = manifest["inputs"]
     if manifest["names"] is not None:
         estimator.feature_names_in_ = np.array(manifest["names"], dtype=object)
-    estimator.columns_ = Columns.of_record(manifest["columns"])
+    described = manifest["columns"]
+    estimator.columns_ = (
+        Patches.restore(groups["patches"]) if described is None else Columns.of_record(described)
+    )
     estimator.ledger_ = Ledger.restore(groups["rows"], manifest["ledger"])
     estimator.model_ = Model.restore(groups["model"], manifest["model"])
     estimator._changed()

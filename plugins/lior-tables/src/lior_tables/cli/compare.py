@@ -66,12 +66,12 @@ def compare(
     from lior.plots import figures
     from lior_tables import comparing
     from lior_tables.pictures import comparison
-    from lior_tables.reading import read
+    from lior_tables.reading import opened
 
     if out:
         figures.library()  # before the work, not after
 
-    frame = read(file)
+    frame = opened(file, pictures=given["pictures"], size=given["size"])
     task, frame = task_of(frame, file, given)
     if len(task.targets) > 1:
         raise UsageError("compare takes one --target")
@@ -80,12 +80,14 @@ def compare(
     y = task.answers(frame, file)
     _check(y, task.classes, folds, file)
     ours = comparing.ours(
-        **{name: given[name] for name in PARAMETERS}, categorical_features=given["words"] or None
+        **{name: given[name] for name in PARAMETERS}, categorical_features=given["words"] or None,
+        shape=task.shape or None,
     )
     systems = {"lior": ours, **_chosen(against, comparing.others())}
+    x = task.rows(frame, file).drop(columns=task.pictures or [])  # pixels alone say something
     with bad_input(file), told(quiet or as_json) as progress:
         outcomes = comparing.compare(
-            systems, task.rows(frame, file), y, classes=task.classes, folds=folds, repeats=repeats, seed=seed,
+            systems, x, y, classes=task.classes, folds=folds, repeats=repeats, seed=seed,
             on_progress=progress,
         )  # fmt: skip
     picture = None

@@ -6,12 +6,16 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.errors import UsageError
+from lior.errors import UsageError, did_you_mean, sentences
 from lior_tables.cli.sharing import bad_input, file_argument, json_option, opened, run_argument
+
+if TYPE_CHECKING:
+    from lior_tables.reading import Task
+    from lior_tables.saving import Estimator
 
 _MOST = 10_000_000
 
@@ -27,10 +31,10 @@ def learn(run: Path, file: Path, as_json: bool) -> None:
     and what was chosen stay as fitted.
     """
     estimator, place, task = opened(run)
-    from lior_tables.reading import read
+    from lior_tables.reading import opened as opened_table
     from lior_tables.saving import save_edited
 
-    frame = read(file)
+    frame = opened_table(file, task)
     started = time.perf_counter()
     with bad_input(file):
         ids = estimator.learn(task.rows(frame, file), task.answers(frame, file))
@@ -58,11 +62,11 @@ def learn(run: Path, file: Path, as_json: bool) -> None:
 def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None:
     """Take rows out of the model RUN, exactly.
 
-    A ROW is a number as `lior table why` shows it, or a range such as 12-20. Afterwards the model predicts as
-    if it had been solved without them, and no version of RUN holds them.
+    A ROW is a number as `lior table why` shows it, a range such as 12-20, or the file of a picture.
+    Afterwards the model predicts as if it had been solved without them, and no version of RUN holds them.
     """
-    wanted = numbered(rows)
     estimator, place, task = opened(run)
+    wanted = _named(rows, estimator, task)
     from lior_tables.saving import save_edited
 
     started = time.perf_counter()
@@ -82,6 +86,22 @@ def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None
     )
     left = f"{estimator.n_rows_:,} are left"
     click.echo(f"forgot {_rows(len(wanted))} in {seconds:.2f} s; {left}\n{rest}")
+
+
+def _named(rows: Sequence[str], estimator: Estimator, task: Task) -> list[int]:
+    """Ids from numbers, ranges, and names of the files of pictures."""
+    if not task.pictures:
+        return numbered(rows)
+    ledger = estimator.ledger_
+    files = ledger.table[task.pictures].astype(str).to_numpy()
+    found: dict[int, Any] = {}
+    for each in rows:
+        ids = ledger.ids[files == each].tolist()
+        if not ids and not each[:1].isdecimal():
+            hint = did_you_mean(each, files.tolist())
+            raise UsageError(sentences(f"no picture {each!r} in the model.", hint))
+        found |= dict.fromkeys(ids or numbered([each]))
+    return list(found)
 
 
 def numbered(rows: Sequence[str]) -> list[int]:

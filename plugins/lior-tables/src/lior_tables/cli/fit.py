@@ -48,6 +48,10 @@ _COUNT = 6
 )  # fmt: skip
 @plugin_options
 @click.option(
+    "--features", type=click.Choice(["patches", "derivatives", "pixels"]), default="patches",
+    show_default=True, help="What pictures are compared by; derivatives need lior-field.",
+)  # fmt: skip
+@click.option(
     "--workers", metavar="N|ADDRESS",
     help="Who fits the parts of a table of more than 8,000 rows: so many processes, or the workers of a Dask"
     " scheduler (tcp://host:8786).  [default: this process]",
@@ -60,18 +64,19 @@ def fit(
 ) -> None:  # fmt: skip
     """Learn to predict a column of FILE from its other columns.
 
-    FILE is CSV or Parquet. Words, dates and missing values need no preparation, and nothing is tuned by hand:
-    choices are made on rows that are held out of FILE. The model is written to a folder for `lior table
-    predict`.
+    FILE is CSV or Parquet, or a folder of pictures and arrays (.npy, .npz), of which the column `folder` is
+    the sub-folder that each lies in. Words, dates and missing values need no preparation, and nothing is
+    tuned by hand: choices are made on rows that are held out of FILE. The model is written to a folder for
+    `lior table predict`.
     """
     import_torch()
     from lior_tables.estimators import GeometricClassifier, GeometricRegressor
     from lior_tables.plan import Options
-    from lior_tables.reading import read
+    from lior_tables.reading import opened
     from lior_tables.saving import check_new, save
 
     where = None if workers is None else checked(workers)
-    frame = read(file)
+    frame = opened(file, pictures=given["pictures"], size=given["size"])
     task, frame = task_of(frame, file, given)
     path = out or _default_out(file, task)
     check_new(path)
@@ -79,6 +84,8 @@ def fit(
     estimator: Estimator = kind(
         **{name: given[name] for name in PARAMETERS},
         categorical_features=list(given["words"]) or None,
+        shape=task.shape or None,
+        features=given["features"],
         random_state=seed,
     )
     if workers is not None and len(frame) <= Options().exact_rows:
@@ -100,6 +107,8 @@ def fit(
     seconds = time.perf_counter() - started
     save(estimator, path, task)
     summary = _summary(estimator, task) | {"run": str(path), "seconds": seconds}
+    if task.pictures:
+        summary |= {"shape": list(task.shape), "skipped": frame.attrs.get("skipped", [])}
     shutil.rmtree(kept, ignore_errors=True)
     if as_json:
         click.echo(json.dumps(summary))
@@ -127,7 +136,7 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
         "classes": [str(each) for each in getattr(estimator, "classes_", [])],
         "leave_one_out": scores(ledger.y, answers, classes=task.classes),
         "baseline": scores(ledger.y, baseline + 0 * answers, classes=task.classes),
-        "importances": estimator.slopes().by_name(),
+        "importances": {} if task.pictures else estimator.slopes().by_name(),
         "members": [
             {"kernel": member.candidate.name, "share": share, "steps": member.setting.steps}
             for member, share in zip(model.members, model.member_weights, strict=True)
@@ -139,8 +148,11 @@ def _report(summary: dict[str, Any], task: Task) -> None:
     what = f"{len(summary['classes'])} classes" if task.classes else "numbers"
     same = summary["rows"] - summary["different_rows"]
     equal = f" ({same:,} are repetitions)" if same else ""
+    inputs = f"{summary['inputs']} inputs"
+    if task.pictures:
+        inputs = f"pictures of {task.shape[0]} × {task.shape[1]} × {task.shape[2]}"
     click.echo(
-        f"{summary['rows']:,} rows{equal}, {summary['inputs']} inputs as {summary['coordinates']} "
+        f"{summary['rows']:,} rows{equal}, {inputs} as {summary['coordinates']} "
         f"coordinates; {', '.join(task.targets)}: {what}\n"
     )
     ours, mean = summary["leave_one_out"], summary["baseline"]
@@ -150,12 +162,13 @@ def _report(summary: dict[str, Any], task: Task) -> None:
     )
     first = list(summary["importances"].items())[:_COUNT]
     named = ", ".join(f"{name} {percent(share)}" for name, share in first if share >= 0.005)
-    place = shlex.quote(summary["run"])
+    counts = "" if task.pictures else f"what counts: {named or 'nothing'}\n"
+    place, new = shlex.quote(summary["run"]), "NEW.png" if task.pictures else "NEW.csv"
     click.echo(
-        f"\nwhat counts: {named or 'nothing'}\n"
+        f"\n{counts}"
         f"fitted in {summary['seconds']:.1f} s. The metric was fitted with all rows, so new ones are "
         "predicted a little worse:\n`lior table compare` holds rows out, and shows how others do on them\n"
-        f"Next: lior table predict {place} NEW.csv\n"
-        f"      lior table why {place} NEW.csv --row 0\n"
+        f"Next: lior table predict {place} {new}\n"
+        f"      lior table why {place} {new} --row 0\n"
         f"      lior table plot {place}"
     )

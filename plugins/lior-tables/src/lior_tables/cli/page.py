@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,11 @@ from lior_cli import pages
 from lior_tables.cli.sharing import percent, shown
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from lior_tables.reading import Task
     from lior_tables.reasons import Reason
+    from lior_tables.saving import Estimator
 
 COMMAND = "lior table why"
 _STYLE = """
@@ -29,6 +34,8 @@ td.same { background: rgba(var(--up), .12) }
        background: linear-gradient(var(--line), var(--line)) center / 1px 100% no-repeat }
 .bar i { display: block; height: 100%; position: relative; left: 50%; background: rgb(var(--up)) }
 .bar i.down { background: rgb(var(--down)) }
+.strip { display: flex; flex-wrap: wrap; gap: 1rem } figure { margin: 0; font-size: .8rem }
+figure img { height: 6rem; image-rendering: pixelated; border: 1px solid var(--line) }
 """
 
 _LEGEND = """<p>Under each input: its part in the squared slope of the predictions. Marked: equal to the
@@ -37,8 +44,29 @@ what its target differs from the mean, and all shares sum to the prediction.</p>
 """
 
 
-def page(found: Reason, *, title: str) -> str:
-    """The whole page."""
+def images_of(estimator: Estimator, task: Task, found: Reason, asked: DataFrame) -> list[str]:
+    """Figures of the picture that is asked about, then of the training pictures."""
+    from lior_tables.images import thumbnails
+
+    drawn, ledger = thumbnails(task.shape), estimator.ledger_
+    places = ledger.places([each["row"] for each in found.rows])
+    kept = estimator.pixels(ledger.table.iloc[places])
+    captions = ["asked<br>" + escape(shown(asked[task.pictures].iloc[0]))]
+    captions += [
+        f"{escape(shown(each['answer']))}, {each['weight']:+.3f}<br>"
+        f"row {each['row']}, {escape(shown(each['inputs'][task.pictures]))}"
+        for each in found.rows
+    ]
+    values = [*estimator.pixels(asked), *kept]
+    return [
+        f'<figure><img alt="" src="data:image/png;base64,{drawn(each)}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+        for each, caption in zip(values, captions, strict=True)
+    ]
+
+
+def page(found: Reason, *, title: str, pictures: Sequence[str] = ()) -> str:
+    """The whole page; ``pictures`` are figures that stand side by side."""
     largest = max((abs(each["weight"]) for each in found.rows), default=0.0) or 1.0
     heads = "".join(
         f"<th>{escape(shown(name))}<small>{percent(part)}</small></th>"
@@ -46,9 +74,11 @@ def page(found: Reason, *, title: str) -> str:
     )
     asked = "".join(_cell(value) for value in found.asked.values())
     rows = "".join(_row(each, found, largest) for each in found.rows)
+    strip = f'<div class="strip">{"".join(pictures)}</div>\n' if pictures else ""
     body = (
         f'<h1>{escape(title)}</h1>\n<p class="said">{escape(found.headline())}</p>\n'
         f'<p class="sum">{escape(found.account())}.</p>\n'
+        f"{strip}"
         '<div class="wide"><table>\n<thead><tr><th></th><th>weight</th><th>share</th><th>row</th>'
         f"<th>{escape(shown(found.column))}</th>{heads}</tr></thead>\n"
         f'<tbody><tr class="asked"><td></td><td></td><td></td><td>asked</td><td></td>{asked}</tr>\n'

@@ -37,16 +37,17 @@ def predict(run: Path, file: Path, out: Path | None, interval: float | None, as_
     """Predict the rows of FILE with the model RUN.
 
     FILE has the columns that the model was fitted with, in any order; others are ignored. If the target is
-    there, the predictions are compared with it on standard error. Classes come with their probabilities.
+    there, the predictions are compared with it on standard error. A model of
+    pictures takes one, a folder, or a table of their files. Classes come with their probabilities.
     """
     estimator, _, task = opened(run)
     if interval is not None and task.classes:
         raise UsageError("--interval is for numbers; the probabilities of the classes are printed anyway")
     if as_json and out:
         raise UsageError("--json prints one object and nothing else; leave out --out")
-    from lior_tables.reading import read
+    from lior_tables.reading import opened as opened_table
 
-    frame = read(file)
+    frame = opened_table(file, task)
     with bad_input(file):
         answers, compared = _answers(estimator, task, task.rows(frame, file), interval)
     score = _score(estimator, task, frame, compared)
@@ -70,6 +71,8 @@ def _answers(
 
     compared = estimator.answers(estimator.rows(rows))
     found: dict[str, Any] = {"row": range(len(rows))}
+    if task.pictures:
+        found[task.pictures] = rows[task.pictures].to_numpy()
     if not isinstance(estimator, GeometricRegressor):
         found[f"{task.targets[0]} predicted"] = estimator.classes_[compared.argmax(1)]
         found |= {f"P({label})": compared[:, i] for i, label in enumerate(estimator.classes_)}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Callback = Callable[..., Any]
 
 run_argument = click.argument("run", type=RunPath())
-file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+file_argument = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 seed_option = click.option(
@@ -53,6 +53,14 @@ _TASK = (
     ),
     click.option(
         "--skip-missing", is_flag=True, help="Leave out rows whose target is missing."
+    ),
+    click.option(
+        "--pictures", metavar="COLUMN", default="",
+        help="Column that names files of pictures or arrays, beside FILE.  [default: FILE is a table]",
+    ),
+    click.option(
+        "--size", type=WholeNumber(min=2), default=32, show_default=True,
+        help="Pixels along an axis that larger pictures are made smaller to.",
     ),
 )  # fmt: skip
 _PLUGINS = (

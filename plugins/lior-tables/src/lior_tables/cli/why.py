@@ -59,10 +59,10 @@ def why(run: Path, file: Path, at: int, top: int, of: str | None, html: Path | N
     if html:
         pages.check(html, page.COMMAND)
     estimator, _, task = opened(run)
-    from lior_tables.reading import read
+    from lior_tables.reading import opened as opened_table
     from lior_tables.reasons import reason
 
-    frame = read(file)
+    frame = opened_table(file, task)
     if at >= len(frame):
         raise UsageError(f"--row {at}: {file} has the rows 0 to {len(frame) - 1}")
     with bad_input(file):
@@ -72,7 +72,10 @@ def why(run: Path, file: Path, at: int, top: int, of: str | None, html: Path | N
     else:
         _show(found, at)
     if html:
-        done = pages.write(html, page.page(found, title=f"{file}, row {at}"))
+        rows = estimator.rows(task.rows(frame, file).iloc[[at]])
+        shown_ones = page.images_of(estimator, task, found, rows) if task.pictures else []
+        title = rows[task.pictures].iloc[0] if task.pictures else f"{file}, row {at}"
+        done = pages.write(html, page.page(found, title=title, pictures=shown_ones))
         click.echo(f"{done} {click.format_filename(html)}", err=as_json)
 
 
