@@ -168,4 +168,3 @@ def _mapped(path: Path) -> NDArray[Any]:
     if (array := _maps.get(key)) is None:
         _maps[key] = array = np.asarray(np.load(path, mmap_mode="c"))
     return array
-

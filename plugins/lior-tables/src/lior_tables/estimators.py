@@ -67,7 +67,7 @@ class _Geometric(BaseEstimator, ABC):
         large: str = _DEFAULT.large,
         precision: str = "auto",
         time_limit: float | None = None,
-        shape: tuple[int, int, int] | None = None,
+        shape: tuple[int, ...] | None = None,
         features: str = "patches",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -228,9 +228,7 @@ class _Geometric(BaseEstimator, ABC):
         self, rows: pd.DataFrame, weights: Floats, y: Floats, rng: np.random.RandomState
     ) -> tuple[Columns | Patches, Floats]:
         if self.shape is None:
-            return Columns.fit(
-                rows, weights, y, categories=self.categories, words=self._words(), rng=rng
-            )
+            return Columns.fit(rows, weights, y, categories=self.categories, words=self._words(), rng=rng)
         generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
         return Patches.fit(self.pixels(rows), tuple(self.shape), self.features, generator)
 

@@ -1,4 +1,4 @@
-"""Pictures and arrays from files, as a table: a row for each, named by its file, with a column for each pixel.
+"""Pictures and arrays from files, as a table: a row for each, named by its file, a column for each pixel.
 
 Pictures need Pillow (the extra ``images``); ``.npy`` and ``.npz`` do not. An array is ``(H, W)``,
 ``(H, W, C)`` of at most 4 components, a video ``(T, H, W)`` or ``(T, H, W, C)``, whose frames are components.
@@ -99,7 +99,9 @@ def read(
     if skipped:
         warnings.warn(_note(skipped, len(fields)), ColumnNote, stacklevel=2)
     if not fields:
-        raise DataError(f"{path}: no picture or array that can be read" + "".join(f" ({each})" for each in skipped[:1]))
+        raise DataError(
+            f"{path}: no picture or array that can be read" + "".join(f" ({each})" for each in skipped[:1])
+        )
     flat = np.stack([field.reshape(-1) for field in fields]).astype(float)
     frame = pd.concat([pd.DataFrame(rows), pd.DataFrame(flat, columns=pixels(shape))], axis=1)
     frame.attrs = {"pictures": column or FILE, "shape": tuple(shape), "skipped": skipped}
@@ -177,9 +179,7 @@ def _field(array: NDArray[Any]) -> Field:
     found = array.astype(np.float32)
     if not np.isfinite(found).all():
         raise ValueError("some numbers are not finite")
-    if found.ndim == 3 and found.shape[2] > 4:
-        found = np.moveaxis(found, 0, 2)
-    elif found.ndim == 4:
+    if (found.ndim == 3 and found.shape[2] > 4) or found.ndim == 4:
         found = np.moveaxis(found, 0, 2)
     return found.reshape(*found.shape[:2], -1)
 
@@ -238,7 +238,7 @@ def thumbnails(shape: tuple[int, ...]) -> Callable[[Any], str]:
         field = np.asarray(values, dtype=float).reshape(shape)
         field = field if shape[2] == 3 else field[:, :, :1].repeat(3, 2)
         low, high = field.min(), field.max()
-        top = 255 if 0 <= low and 64 < high <= 255 else high  # pictures of 8 bits keep their brightness
+        top = 255 if low >= 0 and 64 < high <= 255 else high  # pictures of 8 bits keep their brightness
         low = 0 if top == 255 else low
         grey = ((field - low) / ((top - low) or 1) * 255).round().astype(np.uint8)
         by = max(1, _THUMBNAIL // max(shape[:2]))

@@ -2,7 +2,7 @@
 
 Every patch of ``5 × 5`` sites is centred and divided by its contrast. ``patches`` are filters drawn from the
 training pictures and whitened (A. Coates and A. Y. Ng, *The importance of encoding versus training with
-sparse coding and vector quantization*, 2011); ``derivatives`` are the least-squares derivatives of lior-field.
+sparse coding and vector quantization*, 2011); ``derivatives`` are the least-squares ones of lior-field.
 Responses of either sign are averaged over a grid, which says where they are. ``pixels`` is the control: the
 picture as it is. The principal directions of the training pictures are the coordinates in which a metric is
 learned.
@@ -174,7 +174,8 @@ def _filters(kind: str, fields: Tensor, unit: Tensor, generator: Generator) -> t
     few = fields[torch.randperm(len(fields), generator=generator)[: max(_SAMPLE // fields[0, 0].numel(), 64)]]
     windows = _normalised(_windows(few), unit).flatten(0, 2).double()
     windows = windows[torch.randperm(len(windows), generator=generator)[:_SAMPLE]]
-    mean, values, vectors = windows.mean(0), *torch.linalg.eigh(torch.cov(windows.T))
+    mean = windows.mean(0)
+    values, vectors = torch.linalg.eigh(torch.cov(windows.T))
     white = (vectors * (values.clamp_min(0) + _WHITE * values.mean() + 1e-12).rsqrt()) @ vectors.T
     drawn = (windows - mean)[torch.randperm(len(windows), generator=generator)[:_FILTERS]] @ white
     filters = white @ functional.normalize(drawn, dim=1).T

@@ -80,7 +80,8 @@ def compare(
     y = task.answers(frame, file)
     _check(y, task.classes, folds, file)
     ours = comparing.ours(
-        **{name: given[name] for name in PARAMETERS}, categorical_features=given["words"] or None,
+        **{name: given[name] for name in PARAMETERS},
+        categorical_features=given["words"] or None,
         shape=task.shape or None,
     )
     systems = {"lior": ours, **_chosen(against, comparing.others())}
