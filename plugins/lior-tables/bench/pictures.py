@@ -128,7 +128,13 @@ def _boosting() -> object:
     from catboost import CatBoostClassifier
 
     return CatBoostClassifier(
-        iterations=300, depth=4, learning_rate=0.15, verbose=0, random_seed=0, thread_count=1
+        iterations=300,
+        depth=4,
+        learning_rate=0.15,
+        verbose=0,
+        random_seed=0,
+        thread_count=1,
+        allow_writing_files=False,
     )
 
 
