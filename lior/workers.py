@@ -116,10 +116,9 @@ class Workers:
         executor, self._executor = self._executor, None
         if not isinstance(executor, ProcessPoolExecutor) or executor is self._where:
             return  # of the caller; or the client's, whose tasks end with it
-        processes = list((executor._processes or {}).values())
-        executor.shutdown(wait=wait, cancel_futures=True)
-        for process in () if wait else processes:
+        for process in () if wait else list((executor._processes or {}).values()):
             process.terminate()
+        executor.shutdown(cancel_futures=True)  # its threads end with its processes
 
     @property
     def _width(self) -> int:

@@ -67,10 +67,11 @@ def archive(
     from lior.training import archiving
     from lior_cli.progress import Progress
 
+    team = teams.checked(workers)
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("archive", f"sorting to {out}")
         done = archiving.build(
-            text, out, field=field, shard=shard, workers=teams.checked(workers), sample=sample, share=share,
+            text, out, field=field, shard=shard, workers=team, sample=sample, share=share,
             progress=progress.lior_train_step,
         )  # fmt: skip
     for each in done.skipped[:_FEW]:

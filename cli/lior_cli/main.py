@@ -31,7 +31,7 @@ COMMANDS = {
     "mcp": ("lior_cli.serve:mcp", "Serve folders or a run to an agent over standard input and output (MCP)."),
     "sync": ("lior_cli.sync:sync", "Learn what is new or changed in a folder, forget what is gone."),
     "train": ("lior_cli.train:train", "Learn a model from text."),
-    "archive": ("lior_cli.archive:archive", "Sort texts larger than the memory, for a model to look up."),
+    "archive": ("lior_cli.archive:archive", "Sort TEXT, of any size, to the folder OUT."),
     "compress": ("lior_cli.compress:compress", "Code FILE with a model that learns it while reading."),
     "decompress": ("lior_cli.compress:decompress", "Undo `lior compress`, exactly."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),

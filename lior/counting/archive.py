@@ -74,7 +74,11 @@ def write_shard(folder: Path, spool: Path, sha256: str) -> None:
 def spooled(spool: Path, texts: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> None:
     """Write documents, as a shard keeps them, to a file from which any process can make the shard."""
     # Not flushed: what a worker does not find whole after a power cut is written again.
-    np.save(spool.with_suffix(".npy"), suffixes.laid_out(texts))
+    try:
+        np.save(spool.with_suffix(".npy"), suffixes.laid_out(texts))
+    except OSError:
+        spool.with_suffix(".npy").unlink(missing_ok=True)
+        raise
     about = {"names": list(names), "sizes": [len(text) for text in texts]}
     spool.with_suffix(".json").write_text(json.dumps(about))
     spool.with_suffix(".npy").rename(spool)

@@ -114,7 +114,7 @@ def build(
     Raises
     ------
     DataError
-        When a path does not exist, or there is no text.
+        When a path does not exist, or there is no text; when the disk is full, and what is complete stays.
     MissingPackage
         When a package that sorts, or reads an address, is not installed.
     RunError
@@ -141,8 +141,11 @@ def build(
                     done.sorted += 1
                     yield folder / entry.name, spool, entry.sha256
 
-        for _ in team.map(archive.write_shard, tasks()):
-            pass
+        try:
+            for _ in team.map(archive.write_shard, tasks()):
+                pass
+        except OSError as error:
+            raise DataError(f"{folder}: {error.strerror or error}; the same command goes on later") from error
         if not made:
             raise DataError(f"{', '.join(paths)}: no text in there{_reasons(done.skipped)}")
         archive.publish(folder, made)
@@ -170,7 +173,7 @@ def _batches(
     progress: Progress,
 ) -> Iterator[_Batch]:  # fmt: skip
     """The documents of the archive, a shard at a time; those of the sample go to ``stream``."""
-    batch, last, number = _Batch(), "", 0
+    batch, last, number, steps = _Batch(), "", 0, 0
     for document, step, steps in _documents(paths, field, done.skipped):
         for piece in _pieces(document.data):
             number = number + 1 if document.name == last else 0
@@ -188,7 +191,7 @@ def _batches(
                 progress("archive", step, steps, {"bytes": done.bytes})
                 yield batch
                 batch = _Batch()
-    progress("archive", 1, 1, {"bytes": done.bytes})
+    progress("archive", max(steps, 1), max(steps, 1), {"bytes": done.bytes})
     if batch.size:
         yield batch
 

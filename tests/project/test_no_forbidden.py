@@ -107,7 +107,7 @@ def plugin_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-WORDS = {"bytes", "docx", "ics", "lines", "mail", "pptx", "rows", "static", "text", "xlsx"}
+WORDS = {"bytes", "docx", "ics", "lines", "mail", "pptx", "rows", "static", "suffix", "text", "xlsx"}
 """Names of plugins that are words of the field too: keys of a summary, kinds of text, encodings, endings."""
 DEFAULTS = {"lior/ask/embedding.py", "lior/ask/index.py", "lior/config/schema.py"}
 """The files that may name plugins: those that are used where the user names none."""
