@@ -19,7 +19,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from lior.counting import archive
+from lior.counting import archive, suffixes
 from lior.counting.archive import Entry
 from lior.errors import DataError, MissingPackage, RunError, UsageError
 from lior.files import replacing
@@ -126,6 +126,7 @@ def build(
         raise UsageError(f"shard = {shard}: allowed are {PIECE} to {1 << 30} bytes")
     if not 0 < share < 1:
         raise UsageError(f"share = {share}: a number between 0 and 1")
+    suffixes.check_installed()
     started, done = time.perf_counter(), Summary()
     folder.mkdir(0o700, parents=True, exist_ok=True)
     with closing(_locked(folder)), _sampling(sample) as stream, Workers(workers) as team:

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from lior.errors import DataError, RunError, UsageError
+from lior.errors import DataError, MissingPackage, RunError, UsageError
 
 pytest.importorskip("pydivsufsort")
 
@@ -143,6 +144,31 @@ def test_faults_are_named(texts, tmp_path):
     assert "line 2" in str(done.skipped[0])
     with lock(tmp_path / "a" / "lock"), pytest.raises(RunError, match="another process"):
         archiving.build([str(texts)], tmp_path / "a")
+
+
+def test_the_package_that_sorts_is_named_before_anything_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(archiving.suffixes, "find_spec", lambda name: None)
+    with pytest.raises(MissingPackage, match=r"pip install 'lior\[suffix\]'"):
+        archiving.build([str(tmp_path)], tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_full_disk_is_one_line_and_what_is_complete_stays(texts, made, tmp_path, monkeypatch):
+    whole, left = archive.write_shard, [1]
+
+    def fails_later(*given):
+        if not left:
+            raise OSError("no space")
+        left.pop()
+        whole(*given)
+
+    monkeypatch.setattr(archive, "write_shard", fails_later)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(DataError, match="no space; the same command goes on"):
+        archiving.build([str(texts)], tmp_path / "a", shard=SMALL, workers=pool)
+    monkeypatch.undo()
+    again = archiving.build([str(texts)], tmp_path / "a", shard=SMALL)
+    assert again.sorted == again.shards - 1
+    assert content(tmp_path / "a") == content(made[0])
 
 
 def test_a_model_looks_up_what_it_was_not_trained_on(texts, tmp_path, lior):
