@@ -13,6 +13,7 @@ from itertools import product
 import attrs
 import pytest
 
+import lior
 from lior import registry
 from lior.config import keys
 from lior.training.preparation import train
@@ -72,6 +73,37 @@ def test_all_combinations_differ_where_the_geometry_is_used(cost, memory):
     costs = {c: cost(**chosen(c), **{"memory.name": memory}) for c in COMBINATIONS}
     assert len(costs) == 36
     assert not same(costs)
+
+
+MEMORIES = ("sdm", "exact", "sdm,exact", "match,exact")
+"""Of the built-in ones, those that stand in a run by themselves, and some beside each other."""
+
+
+def one_changed() -> list[tuple[str, ...]]:
+    """The first of each switch, and those in which one switch has another name."""
+    first = COMBINATIONS[0]
+    return [each for each in COMBINATIONS if sum(map(str.__ne__, each, first)) <= 1]
+
+
+def test_each_switch_makes_another_model_with_each_memory(cost):
+    """With all combinations of an exact memory, above, each pair of two switches."""
+    cases = product(one_changed(), MEMORIES)
+    costs = {(each, m): cost(**chosen(each), **{"memory.name": m}) for each, m in cases}
+    assert len(costs) == 28
+    assert not same(costs)
+
+
+@pytest.mark.slow
+def test_each_switch_makes_another_model_by_the_default_command(sample, tmp_path):
+    """As `lior train TEXT --frame rotor`."""
+    text = tmp_path / "text.txt"
+    text.write_bytes(sample.read_bytes()[:3_000])
+
+    def loss(combination: tuple[str, ...]) -> float:
+        names = dict(zip(SWITCHES, combination, strict=True))
+        return lior.train(text, out=tmp_path / "-".join(combination), **names).summary["val_nats_per_byte"]
+
+    assert not same({each: loss(each) for each in one_changed()})
 
 
 @pytest.mark.slow
