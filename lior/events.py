@@ -9,7 +9,8 @@ only the arguments that it wants::
             print(result)
 
 Return values are ignored: a callback is informed and cannot change the training. Other systems that train may
-send the same events, so that callbacks serve them as well.
+send the same events, so that callbacks serve them as well. A package adds one for all commands by the
+entry-point group ``lior.listeners`` (:mod:`lior.plugins.listening`).
 """
 
 from __future__ import annotations
@@ -59,6 +60,15 @@ class Events:
     @hookspec
     def lior_train_end(self, result: Any) -> None:
         """Training is done; ``result`` is the value that the system returns, in lior a ``Run``."""
+
+    @hookspec
+    def lior_documents_changed(
+        self, run: Path | None, learned: Sequence[str], forgotten: Sequence[str]
+    ) -> None:
+        """Documents of these names were learned, or replaced, and others forgotten; that is on the disk.
+
+        ``run`` is the directory of the run; ``None`` for the index of folders that a server follows.
+        """
 
 
 def manager(callbacks: Iterable[object] = ()) -> pluggy.PluginManager:

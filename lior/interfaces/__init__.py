@@ -343,6 +343,16 @@ class Updater(Plugin, Protocol):
         """
 
 
+class Listener(Protocol):
+    """What is told of events; made without arguments, once in a process. Group ``lior.listeners``.
+
+    Its methods have the names and arguments of :class:`lior.events.Events` and are marked with
+    :data:`lior.events.hookimpl`.
+    """
+
+    api_version: ClassVar[int]
+
+
 class Command(Protocol):
     """A Click command that ``lior.commands`` adds to the command line."""
 

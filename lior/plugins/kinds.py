@@ -111,6 +111,13 @@ KINDS = {
         suite="lior.testing.retrievers:retriever_contract",
         use="lior ask FOLDER QUESTION --retriever {}",
     ),
+    "listener": Kind(
+        group="lior.listeners",
+        interface="lior.interfaces:Listener",
+        help="is told of trainings and of documents that change",
+        suite="lior.testing.listeners:listener_contract",
+        use="lior train notes.txt --config tiny  # {} is told of it",
+    ),
     "command": Kind(
         group="lior.commands",
         interface="lior.interfaces:Command",

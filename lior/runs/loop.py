@@ -19,6 +19,7 @@ from attrs.validators import instance_of
 from lior import events
 from lior.errors import RunError, Stopped
 from lior.events import Metrics
+from lior.plugins.listening import installed
 from lior.runs.folder import RunFolder
 from lior.runs.telemetry import Telemetry
 
@@ -130,7 +131,7 @@ class Loop(ABC, Generic[S]):
     """Time of the last checkpoint, or of the last attempt."""
 
     def __attrs_post_init__(self) -> None:
-        heard = [*self.callbacks, *([self.telemetry] if self.telemetry else [])]
+        heard = [*self.callbacks, *([self.telemetry] if self.telemetry else []), *installed()]
         self.hook = events.manager(heard).hook
 
     @abstractmethod

@@ -22,7 +22,7 @@ False
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -44,6 +44,7 @@ from lior.model.evaluation import evaluate
 from lior.model.generation import Request, generate, generate_all
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
+from lior.plugins.listening import tell
 from lior.reading.documents import RawDocument, as_bytes, read_documents
 from lior.reading.finding import as_paths
 from lior.runs import asking, editing, syncing
@@ -77,6 +78,8 @@ class Run:
     _whole: bool = attrs.field(default=True, init=False)
     """False once a change was interrupted, which leaves the memories between two states."""
     _index: Index | None = attrs.field(default=None, init=False)
+    _moved: tuple[list[str], list[str]] = attrs.field(factory=lambda: ([], []), init=False)
+    """Names of documents learned and dropped since the run was opened or saved."""
     changes: int = attrs.field(default=0, init=False)
     """Documents learned and forgotten since the run was opened or saved."""
 
@@ -416,7 +419,7 @@ class Run:
 
     def _change(
         self, work: Callable[[], Checkpoint], changes: int, *,
-        drop: Iterable[str] = (), put: Sequence[RawDocument] = (),
+        drop: Collection[str] = (), put: Sequence[RawDocument] = (),
     ) -> None:  # fmt: skip
         """Do ``work``, which changes the model; an interruption may leave it between two states.
 
@@ -435,6 +438,8 @@ class Run:
             self._whole = False
             raise
         self.changes += changes
+        learned, gone = ([name for name in names if name not in drop] for names in self._moved)
+        self._moved = [*learned, *(document.name for document in put)], [*gone, *drop]
         if asked is not None:
             for name in drop:
                 asked.forget(name)
@@ -472,6 +477,10 @@ class Run:
                     self._written(directory.folder.newest)
         if self._index is not None:
             asking.keep_index(self._index, self.path, self._base, self.checkpoint.digest)
+        learned, forgotten = self._moved
+        self._moved = [], []
+        forgotten = [name for name in forgotten if name not in learned]
+        tell("lior_documents_changed", run=self.path, learned=learned, forgotten=forgotten)
 
     def _written(self, path: Path | None) -> None:
         """The checkpoint at ``path`` is the one in memory."""

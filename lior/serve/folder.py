@@ -24,6 +24,7 @@ from lior.ask.index import Index
 from lior.ask.surroundings import file_texts
 from lior.errors import DataError, LiorError
 from lior.interfaces import Passage
+from lior.plugins.listening import tell
 from lior.reading.finding import Source, find_files, folders_of, labels_of
 from lior.reading.watching import changes
 from lior.serve.sources import Version, file_of, name_of
@@ -137,9 +138,11 @@ class FolderSource:
         """Read what is new or changed."""
         with self._lock:
             try:
-                if self._index.update():
+                if done := self._index.update():
                     self._show()
                     self._reader.look_again()
+                    learned = [*done.learned, *done.changed]
+                    tell("lior_documents_changed", run=None, learned=learned, forgotten=[*done.forgotten])
             except LiorError as error:  # what is shown stays
                 _LOG.warning("the folder cannot be read now: %s", error)
             self._next = time.monotonic() + _INTERVAL
