@@ -301,7 +301,7 @@ def _write_postings(database: Database, field: int, entries: Entries, ids: np.nd
 
     database.run(
         "INSERT INTO postings VALUES (?, ?, ?, ?) ON CONFLICT(block, field, term) "
-        "DO UPDATE SET data = CAST(data || excluded.data AS BLOB)",
+        "DO UPDATE SET data = CAST(postings.data || excluded.data AS BLOB)",
         rows(),
     )
 

@@ -76,7 +76,9 @@ def test_every_acknowledged_change_is_there_and_no_refused_one(copied, rounds):
             thread.join()
     if failed:
         raise failed[0]
-    assert all("the run" in each or "another process is changing this run" in each for each in refused), refused
+    assert all("the run" in each or "another process is changing this run" in each for each in refused), (
+        refused
+    )
     run = lior.load(copied)
     names = Counter(each.name for each in run.documents() if each.name[1] == "-")
     assert names == Counter(held.keys()), refused
