@@ -102,6 +102,9 @@ class Database(ABC):
         """Raised by every change through this connection, also inside a transaction or when it is undone."""
         self.generation = 0
         """That of the content after the last change through this connection."""
+        self.settled: Callable[[], object] = lambda: None
+        """Called when the content was changed, before that is kept: the arrays that it computes are kept
+        with it, so that no other process computes them."""
         self._state: tuple[int, int] | None = None
         self._open = self._changed = self._erased = False
 
@@ -153,6 +156,10 @@ class Database(ABC):
     def _rollback(self) -> None:
         """Undo a transaction, if one is open."""
 
+    def _settle(self) -> None:
+        """Called at the end of a transaction that changed the content, before it is kept."""
+        self.settled()
+
     def _written(self) -> None:  # noqa: B027 (most have nothing to do)
         """Called after a transaction that writes."""
 
@@ -185,16 +192,19 @@ class Database(ABC):
                 if self._changed:
                     self.rows("DELETE FROM derived")
                     self.set_meta("generation", self.meta("generation") + 1)
+                    self._state = None
+                    self._settle()
                 self.generation = self.meta("generation")
                 self._commit()
             except BaseException:
                 self.revision += 1
                 self._rollback()
+                self._changed = self._erased = False
                 raise
             finally:
                 self._open = False
             self._written()
-            self._erased = False
+            self._changed = self._erased = False
 
     @abstractmethod
     def spare_time(self, work: Callable[[], object]) -> bool:
@@ -211,6 +221,9 @@ class Database(ABC):
         """Say inside :meth:`writing` that the content is another one, and whether something was deleted."""
         self._changed, self._erased = True, self._erased or erased
         self.revision += 1
+
+    def touched(self, terms: Iterable[int]) -> None:  # noqa: B027 (most keep no rows in memory)
+        """Say inside :meth:`writing` of which terms, by their keys, counts or postings change."""
 
     # --- arrays computed from the content ---
 

@@ -521,6 +521,8 @@ class Index:
         self._originals, self._known = OriginalStore(database), FileStore(database)
         self._vectors = VectorStore(self.inverted, self.passage, self.embedder)
         self.inverted.vectors = self._vectors if self.embedder else None
+        if database.shared:
+            database.settled = self.warm_up
         self._files, self._seen = {}, None
         with contextlib.suppress(sqlite3.DatabaseError, DamagedIndex):  # noticed when they are used
             self._follow()

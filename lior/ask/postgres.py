@@ -1,8 +1,9 @@
 """An index in PostgreSQL, which the processes of many machines share.
 
 Each index is a schema. Questions read one moment of it (``REPEATABLE READ``); those who change it take turns
-by a lock on one of its tables, which no question waits for. What a question reads is kept in memory as long
-as the generation is the same, since each statement is a journey to the server.
+by a lock on one of its tables, which no question waits for. Each statement is a journey to the server, so
+that what questions read is kept in memory: as long as the generation is the same, and what belongs to a term
+as long as no generation changes the term.
 
 What is deleted is gone for every reader at once. PostgreSQL itself overwrites it on its disk only after
 ``VACUUM``, and keeps it in its log and in backups as long as it was told to.
@@ -13,10 +14,13 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from functools import lru_cache
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import numpy as np
 
 from lior.ask.database import KEEP, SCHEMA, VERSION, DamagedIndex, Database
 from lior.errors import IndexUnavailable, MissingPackage, UsageError
@@ -27,16 +31,21 @@ try:
 except ImportError:  # the extra "postgres"
     psycopg = None  # type: ignore[assignment]
 
+T = TypeVar("T")
 SCHEMES = ("postgresql", "postgres")
 EXAMPLE = "postgresql://user@host/database?schema=notes"
 _PATIENCE = 60
 """Seconds that a change waits while another process changes the index."""
 _CONNECT = 10
 """Seconds to connect, unless the address says otherwise."""
-_MOST, _LARGEST = 4096, 4096
-"""Statements whose rows are kept in memory, and the most rows or bytes of one."""
+_MEMORY, _LARGEST = 64 << 20, 1 << 20
+"""Bytes of rows that are kept in memory, and of those of one statement."""
+_ENTRY = 500
+"""Bytes that a statement and its rows take beside their values, about."""
 _NOT_KEPT = re.compile(r"\b(meta|derived|files|vectors|asked|embedders)\b")
 """Tables that change without a new generation."""
+_CHANGES = 200
+"""Generations of which it is known which terms they changed."""
 _TYPES = (
     ("--.*", ""),
     (r"\) WITHOUT ROWID|\)\s+WITHOUT ROWID", ")"),
@@ -52,11 +61,6 @@ _STATEMENTS = (
     ("AS BLOB", "AS bytea"),
     (r"\?", "%s"),
 )
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is meant as the address of an index in PostgreSQL."""
-    return text.partition("://")[0] in SCHEMES and "://" in text
 
 
 class PostgreSQL(Database):
@@ -88,7 +92,8 @@ class PostgreSQL(Database):
         if psycopg is None:
             raise MissingPackage("an index in PostgreSQL needs psycopg: pip install 'lior[postgres]'")
         self._settings, self.schema, self.name = _parsed(address)
-        self._kept: dict[Hashable, list[Any]] = {}
+        self._kept = _Kept()
+        self._touched = set[int]()
         self._generation: int | None = None
         """That of what is kept in memory; ``None`` while the content may change."""
         self._read: int | None = None
@@ -127,6 +132,7 @@ class PostgreSQL(Database):
         connection.execute(_named("CREATE SCHEMA IF NOT EXISTS {}", self.schema))
         connection.execute(_named("SET LOCAL search_path TO {}", self.schema))
         connection.execute(_replaced(SCHEMA, _TYPES))
+        connection.execute("CREATE TABLE changes(generation bigint PRIMARY KEY, terms bytea)")
         connection.execute("INSERT INTO meta VALUES ('version', %s)", [str(VERSION)])
 
     def close(self) -> None:
@@ -148,18 +154,20 @@ class PostgreSQL(Database):
 
     def rows(self, statement: str, *values: Any) -> list[Any]:
         with self.lock:
-            key = (statement, values)
             keeps = self._open and self._generation is not None and _kept(statement)
-            if keeps and key in self._kept:
-                return self._kept[key]
-            with self._told(), self._connection.cursor(binary=True) as cursor:
-                cursor.execute(_replaced(statement, _STATEMENTS), values or None)
-                found: list[Any] = cursor.fetchall() if cursor.description else []
-            if keeps and len(found) <= _LARGEST and _bytes(found) <= _LARGEST * 16:
-                if len(self._kept) >= _MOST:
-                    self._kept.clear()
-                self._kept[key] = found
+            if keeps and (known := self._kept.rows(statement, values)) is not None:
+                return known
+            with self._told():
+                read = partial(self._found, statement, values)
+                found = read() if self._open else self._again(read)
+            if keeps:
+                self._kept.add(statement, values, found)
             return found
+
+    def _found(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        with self._connection.cursor(binary=True) as cursor:
+            cursor.execute(_replaced(statement, _STATEMENTS), values or None)
+            return cursor.fetchall() if cursor.description else []
 
     def run(self, statement: str, rows: Iterable[Any]) -> None:
         with self._told(), self._connection.cursor() as cursor:
@@ -172,42 +180,50 @@ class PostgreSQL(Database):
     def set_meta(self, key: str, value: Any) -> None:
         super().set_meta(key, json.dumps(value))
 
+    def touched(self, terms: Iterable[int]) -> None:
+        self._touched.update(terms)
+
     # --- transactions ---
 
     def _begin(self, *, writes: bool) -> None:
-        if self._connection.closed or self._connection.broken:
-            self._connection = self._connected()
+        with self._told():
+            self._again(lambda: self._start(writes))
+
+    def _again(self, work: Callable[[], T]) -> T:
+        """``work()``, which changes nothing yet; once more where the server was restarted meanwhile."""
         try:
-            self._start(writes)
-        except psycopg.OperationalError as error:
-            if not self._connection.broken:
-                with self._told():
-                    raise
-            self._connection = self._connected()  # the server was restarted since the last time
-            del error
-            with self._told():
-                self._start(writes)
+            return work()
+        except psycopg.OperationalError:
+            if not self._connection.closed:
+                raise
+            self._connection = self._connected()
+            return work()
 
     def _start(self, writes: bool) -> None:
-        if writes:
-            self._generation = None
-            self._kept.clear()
-            self._connection.execute(f"BEGIN; SET LOCAL lock_timeout = '{_PATIENCE}s'")
-            try:
+        try:
+            if writes:
+                self._connection.execute(f"BEGIN; SET LOCAL lock_timeout = '{_PATIENCE}s'")
                 self._connection.execute("LOCK TABLE meta IN EXCLUSIVE MODE")
-            except psycopg.Error:
-                self._rollback()
-                raise
-            return
-        cursor = self._connection.execute(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT value FROM meta WHERE key = 'generation'"
-        )
-        cursor.nextset()
-        generation = int(cursor.fetchone()[0])
-        if generation != self._generation:
-            self._kept.clear()
-            self._generation = generation
+            else:
+                self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            [(found,)] = self._found("SELECT value FROM meta WHERE key = 'generation'", ())
+            generation = int(found)
+            if generation != self._read:
+                self._kept.follow(self._changes(generation))
+        except psycopg.Error:
+            self._rollback()
+            raise
         self._read = generation
+        # What is being changed is read as it is now.
+        self._generation, self._touched = None if writes else generation, set()
+
+    def _changes(self, generation: int) -> set[int] | None:
+        """The terms that changed after what is kept in memory was read; ``None`` where that is not known."""
+        since = self._read or 0
+        found = self._found("SELECT terms FROM changes WHERE generation > ?", [since])
+        if len(found) != generation - since:
+            return None
+        return {term for (terms,) in found for term in np.frombuffer(terms, np.int64).tolist()}
 
     def _end(self) -> None:
         self._rollback()
@@ -216,10 +232,22 @@ class PostgreSQL(Database):
             self.spare_time(lambda: self._keep_all(pending))
 
     def _commit(self) -> None:
+        if self._changed:
+            terms = np.array(sorted(self._touched), np.int64).tobytes()
+            self.rows("INSERT INTO changes VALUES (?, ?)", self.generation, terms)
+            self.rows("DELETE FROM changes WHERE generation <= ?", self.generation - _CHANGES)
         with self._told():
             self._connection.execute("COMMIT")
 
+    def _settle(self) -> None:
+        self._kept.follow(self._touched)
+        self._generation = self._read = self.meta("generation")
+        super()._settle()
+
     def _rollback(self) -> None:
+        if self._changed:
+            self._kept.follow(None)
+            self._read = None
         with contextlib.suppress(psycopg.Error):
             self._connection.execute("ROLLBACK")
 
@@ -246,7 +274,10 @@ class PostgreSQL(Database):
             return bool(self.rows("SELECT pg_try_advisory_lock('meta'::regclass::oid::bigint)")[0][0])
 
     def _keep(self, key: str, data: memoryview) -> None:
-        self._pending[key] = bytes(data)  # a transaction that reads writes nothing; written at its end
+        if self._changed:
+            self.run(KEEP, [(key, bytes(data))])
+        else:  # a transaction that reads writes nothing
+            self._pending[key] = bytes(data)
 
     def _keep_all(self, pending: Mapping[str, bytes]) -> None:
         if self.meta("generation") == self._read:
@@ -290,5 +321,51 @@ def _kept(statement: str) -> bool:
     return statement.startswith("SELECT") and not _NOT_KEPT.search(statement)
 
 
-def _bytes(rows: list[Any]) -> int:
-    return sum(len(value) for row in rows for value in row if isinstance(value, bytes | str))
+class _Kept:
+    """Rows that statements gave, in memory: those that were used last."""
+
+    def __init__(self) -> None:
+        self._rows: OrderedDict[tuple[str, Sequence[Any]], tuple[list[Any], int]] = OrderedDict()
+        self._size = 0
+
+    def rows(self, statement: str, values: Sequence[Any]) -> list[Any] | None:
+        """What a statement gave; ``None`` where that is not known."""
+        found = self._rows.get((statement, values))
+        if found is None:
+            return None
+        self._rows.move_to_end((statement, values))
+        return found[0]
+
+    def add(self, statement: str, values: Sequence[Any], rows: list[Any]) -> None:
+        """Keep what a statement gave."""
+        size = (
+            _ENTRY
+            + sum(len(value) for row in rows for value in row if isinstance(value, bytes | str))
+            + 100 * len(rows)
+        )
+        if size <= _LARGEST:
+            self._rows[statement, values] = rows, size
+            self._size += size
+        while self._size > _MEMORY:
+            self._drop(next(iter(self._rows)))
+
+    def follow(self, terms: set[int] | None) -> None:
+        """Drop what may be another one now that these terms have changed; ``None``: any."""
+        for key in [key for key, (rows, _) in self._rows.items() if not _stays(*key, rows, terms)]:
+            self._drop(key)
+
+    def _drop(self, key: tuple[str, Sequence[Any]]) -> None:
+        self._size -= self._rows.pop(key)[1]
+
+
+def _stays(statement: str, values: Sequence[Any], rows: list[Any], terms: set[int] | None) -> bool:
+    """Whether rows are the same after a change of some terms."""
+    if terms is None:
+        return False
+    if " FROM forward WHERE id " in statement:  # a document has its key alone, and for ever
+        return True
+    if " FROM postings WHERE " in statement:
+        return values[1] not in terms
+    if " FROM terms WHERE " in statement:  # a stem that no term has may have one now
+        return bool(rows) and all(row[0] not in terms for row in rows)
+    return False

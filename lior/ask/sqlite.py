@@ -122,7 +122,11 @@ class SQLite(Database):
 
     def _end(self) -> None:
         if self._connection.in_transaction:
-            self._connection.execute("COMMIT")
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.Error:  # arrays that were kept; a transaction left open would hold up all others
+                self._rollback()
+                raise
 
     def _commit(self) -> None:
         self._connection.execute("COMMIT")
