@@ -3,7 +3,7 @@
 python -m lior_bench.sharing postgresql://user@host/database FOLDER [--servers 4] [--clients 32]
 
 The index is a schema of its own, of FOLDER's texts, and is removed at the end. Each client asks one question
-after the other, each of another server; two more learn documents and forget them. After each acknowledged
+after the other, as many of each server; two more learn documents and forget them. After each acknowledged
 change another server is asked at once: it must quote what was learned, and nothing that was forgotten. At the
 end the documents are counted.
 """
@@ -53,15 +53,18 @@ def servers(address: str, folder: Path, count: int) -> Iterator[list[str]]:
             process.wait(60)
 
 
-async def ask(urls: list[str], words: list[str], number: int, until: float, times: list[float]) -> None:
-    """One client; each of its questions was hardly asked before."""
+async def ask(
+    url: str, words: list[str], number: int, until: float, pause: float, times: list[float]
+) -> None:
+    """One client of a server; each of its questions was hardly asked before."""
     draw = random.Random(number)
-    async with contextlib.AsyncExitStack() as stack:
-        known = [await stack.enter_async_context(Connection(url)) for url in urls]
+    async with Connection(url) as server:
+        await asyncio.sleep(pause * draw.random())
         while time.monotonic() < until:
             began = time.perf_counter()
-            await draw.choice(known).post("/api/ask", {"question": question(words, draw)})
+            await server.post("/api/ask", {"question": question(words, draw)})
             times.append(time.perf_counter() - began)
+            await asyncio.sleep(2 * pause * draw.random())
 
 
 async def change(
@@ -113,7 +116,10 @@ async def measured(urls: list[str], options: argparse.Namespace) -> None:
     )
     counts, before = dict.fromkeys(what, 0), names(urls[0])
     until = time.monotonic() + options.seconds
-    clients = [ask(urls, words, number, until, times) for number in range(options.clients)]
+    clients = [
+        ask(urls[number % len(urls)], words, number, until, options.pause, times)
+        for number in range(options.clients)
+    ]
     writers = [change(urls, number, until, options.every, counts) for number in range(2)]
     _, (one, two) = await asyncio.gather(asyncio.gather(*clients), asyncio.gather(*writers))
     held = before | one | two
@@ -135,6 +141,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--every", type=float, default=1.0, help="seconds between the changes of a writer")
+    parser.add_argument("--pause", type=float, default=0.0, help="mean seconds between a client's questions")
     options = parser.parse_args()
     schema = f"bench_{secrets.token_hex(4)}"
     joint = "&" if "?" in options.address else "?"
