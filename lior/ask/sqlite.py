@@ -122,18 +122,15 @@ class SQLite(Database):
 
     def _end(self) -> None:
         if self._connection.in_transaction:
-            try:
-                self._connection.execute("COMMIT")
-            except sqlite3.Error:  # arrays that were kept; a transaction left open would hold up all others
-                self._rollback()
-                raise
+            self._connection.execute("COMMIT")
 
     def _commit(self) -> None:
         self._connection.execute("COMMIT")
 
     def _rollback(self) -> None:
         with contextlib.suppress(sqlite3.Error):
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def _written(self) -> None:
         if self._changed and not self._logged and self.path:
@@ -160,6 +157,7 @@ class SQLite(Database):
                     raise
                 self._connection.execute("COMMIT")
             except sqlite3.OperationalError:  # another process writes, or the file can only be read
+                self._rollback()  # it may be the end of the transaction that failed
                 return False
             finally:
                 self._connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT:.0f}")
@@ -181,6 +179,7 @@ class SQLite(Database):
     def detach(self) -> None:
         """Go on in memory with a copy of the content; with none where it cannot be read."""
         copied = SQLite()
+        self._rollback()  # of what failed; a copy would wait for its end
         try:
             self._connection.backup(copied._connection)
         except sqlite3.Error:
