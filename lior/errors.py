@@ -109,6 +109,10 @@ class EndpointError(LiorError):
         super().__init__(f"{address}: {reason}")
 
 
+class IndexUnavailable(LiorError):
+    """The database of an index cannot be reached now, or refuses what was asked of it."""
+
+
 class DeviceError(LiorError):
     """The device asked for is not available."""
 

@@ -27,6 +27,7 @@ from lior_cli.options import (
     WholeNumber,
     endpoint_of,
     endpoint_option,
+    index_option,
     is_run,
     limits_option,
     run_among,
@@ -99,6 +100,7 @@ def _errors_exit_with_2(run: Callable[..., int]) -> Callable[..., int]:
 @endpoint_option
 @click.option("--explain", is_flag=True, help="Say what each passage was ranked by.")
 @limits_option
+@index_option
 @click.option("--no-cache", is_flag=True, help="Index anew, and keep nothing on the disk.")
 @click.option("--verbose", is_flag=True, help="Say what was read and skipped, and how it was ranked.")
 @_errors_exit_with_2
@@ -118,6 +120,7 @@ def ask(
     trec: Path | None,
     endpoint: tuple[str, str] | None,
     explain: bool,
+    database: str,
     no_cache: bool,
     verbose: bool,
 ) -> int:
@@ -137,13 +140,17 @@ def ask(
     where, question = (words, "") if batch else _divided(words)
     if endpoint and (as_json or opened or batch):
         raise UsageError("--with prints a reply: --json, --open and --batch do not apply")
+    if database and no_cache:
+        raise UsageError("--index names where the index is kept: --no-cache does not apply")
     model = endpoint_of(endpoint)
-    here = retriever or no_cache or batch or opened or context is not None or model
+    here = database or retriever or no_cache or batch or opened or context is not None or model
     asked = None if here else _served(where, question, top, filters)
     if asked is not None:
         index, answer = asked
     else:
-        index = _opened(where, retriever, cache=not no_cache)
+        index = (
+            _shared(where, retriever, database) if database else _opened(where, retriever, cache=not no_cache)
+        )
         if not verbose:
             _name_limited(index.opened.limited)
         if batch and trec:
@@ -157,7 +164,7 @@ def ask(
     passages = listed(answer)[:top] if model else listed(answer)
     if opened:
         return _edit(index, passages, opened)
-    lines = _around(index, where, answer.answer, context)
+    lines = _around(index, where, answer.answer, context, shared=bool(database))
     if as_json:
         extra = {} if context is None else {"lines": lines and attrs.asdict(lines)}
         click.echo(json.dumps(answer_record(answer) | extra, ensure_ascii=False))
@@ -247,6 +254,16 @@ def _opened(where: Sequence[str], retriever: str | None, *, cache: bool) -> Inde
     return index
 
 
+def _shared(where: Sequence[str], retriever: str | None, database: str) -> Index:
+    """The index at an address, with what is new in ``where``."""
+    from lior.ask.index import Index
+
+    if run_among([Path(path) for path in where]):
+        raise UsageError("--index is of folders and files; a run has an index of its own")
+    progress = _progress if sys.stderr.isatty() else None
+    return Index(*where, retriever=retriever, progress=progress, database=database)
+
+
 def _progress(done: int, files: int) -> None:
     """Show progress on one line that is written over."""
     if done == files:
@@ -314,12 +331,16 @@ def _hint() -> None:
         told.touch(0o600)
 
 
-def _around(index: Index, where: Sequence[str], passage: Passage | None, count: int | None) -> Lines | None:
-    """The lines around a passage, of its file or as a run has them, where they are wanted."""
+def _around(
+    index: Index, where: Sequence[str], passage: Passage | None, count: int | None, *, shared: bool
+) -> Lines | None:
+    """The lines around a passage, of its file or as a run or an index has them, where they are wanted."""
     from lior.ask.surroundings import around, file_texts
 
     if passage is None or count is None:
         return None
+    if shared:
+        return around(index.texts(index.file_of(passage.document)), passage, count)
     path = index.path(passage.document)
     if path is None:
         from lior.runs.asking import texts_of

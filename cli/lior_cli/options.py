@@ -309,6 +309,15 @@ def endpoint_option(function: Callback) -> Callback:
     )(function)
 
 
+def index_option(function: Callback) -> Callback:
+    """Add ``--index ADDRESS``."""
+    return click.option(
+        "--index", "database", metavar="ADDRESS", default="",
+        help="Index in a PostgreSQL that many processes share: postgresql://user@host/database?schema=NAME. "
+        "Without WHERE, what is in it.",
+    )(function)  # fmt: skip
+
+
 def endpoint_of(given: tuple[str, str] | None) -> Endpoint | None:
     """The model of ``--with``, which is not yet asked."""
     from lior.ask.endpoint import Endpoint

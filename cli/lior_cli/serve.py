@@ -18,6 +18,7 @@ from lior_cli.options import (
     device_option,
     endpoint_of,
     endpoint_option,
+    index_option,
     limits_option,
     run_among,
 )
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from lior.serve.server import Server
 
 _TOKEN = "LIOR_TOKEN"
-_WHERE = click.argument("where", nargs=-1, required=True, type=RunPath())
-_EDIT = click.option("--allow-edit", is_flag=True, help="Let clients learn and forget documents of a run.")
+_WHERE = click.argument("where", nargs=-1, type=RunPath())
+_EDIT = click.option(
+    "--allow-edit", is_flag=True, help="Let clients learn and forget documents of a run or of --index."
+)
 
 
 @click.command()
@@ -56,12 +59,13 @@ _EDIT = click.option("--allow-edit", is_flag=True, help="Let clients learn and f
 @click.option(
     "--log", "logged", is_flag=True, help="Log each request, without what was asked, as JSON lines."
 )
+@index_option
 @endpoint_option
 @limits_option
 @device_option
 def serve(
     where: tuple[Path, ...], host: str, port: int, allow_edit: bool, folders: tuple[Path, ...],
-    hosts: tuple[str, ...], token_file: Path | None, logged: bool,
+    hosts: tuple[str, ...], token_file: Path | None, logged: bool, database: str,
     endpoint: tuple[str, str] | None, device: str,
 ) -> int:  # fmt: skip
     """Serve folders or a run: a page, OpenAI's protocol, MCP and JSON.
@@ -69,18 +73,20 @@ def serve(
     WHERE is folders, files and patterns, which are read again when they change, or a run, whose model also
     continues and scores texts. The page is at the address that is printed; /docs there lists the rest. Only
     programs of this machine reach it, and nothing can be changed, unless you say so. `lior ask RUN` uses the
-    server. Ctrl-C stops it.
+    server. Servers with one --index answer as one. Ctrl-C stops it.
     """
     if folders and not allow_edit:
         raise UsageError("--sync changes the run; add --allow-edit")
-    _prepare(where, allow_edit)
+    if folders and database:
+        raise UsageError("--sync is for runs; with --index, WHERE is read as it changes")
+    _prepare(where, allow_edit, database)
     from lior.serve.limits import Settings
     from lior_cli.serving import serve as served
 
     settings = Settings(
         paths=where, host=host, port=port, hosts=hosts, token=_token(token_file), editable=allow_edit,
         folders=tuple(folder.absolute() for folder in folders), device=device, logged=logged,
-        endpoint=endpoint_of(endpoint),
+        endpoint=endpoint_of(endpoint), index=database,
     )  # fmt: skip
     served(settings, _announce)
 
@@ -88,27 +94,37 @@ def serve(
 @click.command()
 @_WHERE
 @_EDIT
+@index_option
 @limits_option
 @device_option
-def mcp(where: tuple[Path, ...], allow_edit: bool, device: str) -> int:
+def mcp(where: tuple[Path, ...], allow_edit: bool, database: str, device: str) -> int:
     """Serve folders or a run to an agent over standard input and output (MCP).
 
-    Tools: ask, get and docs, for a run with --allow-edit also learn and forget; the documents are resources.
+    Tools: ask, get and docs, with --allow-edit also learn and forget; the documents are resources.
     """
-    _prepare(where, allow_edit)
+    _prepare(where, allow_edit, database)
     from lior.serve.limits import Settings
     from lior_cli.serving import serve_stdio
 
-    return serve_stdio(Settings(paths=where, editable=allow_edit, device=device))
+    return serve_stdio(Settings(paths=where, editable=allow_edit, device=device, index=database))
 
 
-def _prepare(where: Sequence[Path], allow_edit: bool) -> None:
+def _prepare(where: Sequence[Path], allow_edit: bool, database: str) -> None:
     """Refuse what cannot be served, and import torch where a run is served."""
+    # Several threads for a product of some thousand rows are slower than one where others compute, too:
+    # four servers on two cores answered 50 questions a second so, and 148 with one thread each.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if missing := [name for name in ("starlette", "uvicorn", "mcp") if find_spec(name) is None]:
         raise MissingPackage(f"{', '.join(missing)} not installed: pip install 'lior[serve]'")
+    if not (where or database):
+        raise UsageError("nothing to serve; name folders, files or a run: lior serve ~/notes")
     if run_among(where):
+        if database:
+            raise UsageError("--index is of folders and files; a run has an index of its own")
         import_torch()
-    elif allow_edit:
+    elif allow_edit and not database:
         raise UsageError("--allow-edit is for runs; a folder is served as it is, so change its files")
 
 

@@ -61,6 +61,12 @@ def open_server(settings: Settings) -> Server:
             f"the token has {len(settings.token)} characters; at least {LEAST_TOKEN} are allowed"
         )
     run = run_among(settings.paths)
+    if settings.index:
+        from lior.serve.shared import SharedServer, SharedSource
+
+        return SharedServer(
+            settings, SharedSource(settings.index, settings.paths, editable=settings.editable)
+        )
     if run is None:
         from lior.serve.folder import FolderSource
 

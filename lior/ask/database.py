@@ -1,20 +1,16 @@
-"""The SQLite database of an index, in a file or in memory: private, and without traces of what was deleted.
+"""The database of an index: its tables, and what all that keep them have in common.
 
-A change is one transaction. What is deleted is overwritten with zeros (``secure_delete``), and after a
-transaction that deletes, the write-ahead log is copied into the file and cut to nothing. SQLite leaves copies
-of what it moved from one page to another in the unused middle of pages; these are overwritten, too.
+:mod:`~lior.ask.sqlite` keeps them in a file or in memory, :mod:`~lior.ask.postgres` on a server that many
+processes share. Statements are SQL that both understand, with ``?`` for a value; the second translates types.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import os
-import re
-import sqlite3
-import struct
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -22,17 +18,10 @@ from typing import Any
 import numpy as np
 
 from lior.errors import DataError
-from lior.files import PARTIAL, follow, sync
 
-VERSION = 8
+VERSION = 9
 """Of the tables, of chunking and of the words; a file of another version is made anew."""
-_APPLICATION = 0x6C696F72
-"""Mark of these files in the header of SQLite: "lior"."""
-_WAIT = 5.0
-"""Seconds to wait for another process that writes."""
-_CACHE, _LOG = 16_000, 4_000
-"""KiB of pages in memory; pages of the write-ahead log from which on it is copied into the file."""
-_SCHEMA = """
+SCHEMA = """
 -- Entries by name: the generation, which every change raises, and what users of the index keep.
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT INTO meta VALUES ('generation', 0), ('next', 0), ('slots', 0);
@@ -40,6 +29,8 @@ INSERT INTO meta VALUES ('generation', 0), ('next', 0), ('slots', 0);
 CREATE TABLE derived(key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;
 -- What is known of files, as JSON; names are UTF-8.
 CREATE TABLE files(name BLOB PRIMARY KEY, entry TEXT) WITHOUT ROWID;
+-- Texts of files and of texts given in Python, compressed, where processes share the index.
+CREATE TABLE originals(name BLOB, number INTEGER, data BLOB, PRIMARY KEY(name, number)) WITHOUT ROWID;
 -- Passages of a document, 256 in a row: the key is the document's id * 2**24 + number of the part.
 CREATE TABLE texts(key INTEGER PRIMARY KEY, data BLOB);
 -- What is known of a document beside its passages, as JSON: kinds, dates, and the columns of its tables; the
@@ -94,99 +85,42 @@ def intact() -> Iterator[None]:
         raise DamagedIndex(f"damaged ({error})") from error
 
 
-class Database:
-    """An open database.
+class Database(ABC):
+    """An open database; threads use it one after the other."""
 
-    Parameters
-    ----------
-    path
-        Its file, which is created if there is none. None: in memory.
-    frozen
-        Whether the file is only read: the first change is made to a copy in memory.
+    path: Path | None = None
+    """Its file; ``None`` where it is in memory or on a server."""
+    frozen = False
+    """Whether the file is only read: the first change is made to a copy in memory."""
+    shared = False
+    """Whether it is on a server, where other processes change it at any time."""
 
-    Raises
-    ------
-    DamagedIndex
-        When the file is of another program or version.
-    sqlite3.Error
-        When it cannot be opened: ``OperationalError`` where the file system or another process is the cause.
-    """
-
-    def __init__(self, path: Path | None = None, *, frozen: bool = False) -> None:
-        self.path, self.frozen = path, frozen
+    def __init__(self) -> None:
         self.lock = RLock()
         """Threads use the connection one after the other."""
         self.revision = 0
         """Raised by every change through this connection, also inside a transaction or when it is undone."""
+        self.generation = 0
+        """That of the content after the last change through this connection."""
+        self.settled: Callable[[], object] = lambda: None
+        """Called when the content was changed, before that is kept: the arrays that it computes are kept
+        with it, so that no other process computes them."""
         self._state: tuple[int, int] | None = None
-        self._open = self._changed = self._erased = self._logged = False
-        self._connection = self._connected()
+        self._open = self._changed = self._erased = False
 
-    def _connected(self) -> sqlite3.Connection:
-        if self.path is None:
-            return self._created(_connect(":memory:"))
-        if not self.frozen:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(OSError):  # there is one, or the folder can only be read
-                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        writable = not self.frozen and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
-        mode = "rw" if writable else "ro&immutable=1"
-        connection = _connect(f"{self.path.absolute().as_uri()}?mode={mode}")
-        try:
-            return self._checked(connection, writable)
-        except BaseException:
-            connection.close()  # its locks would last as long as the error
-            raise
-
-    def _checked(self, connection: sqlite3.Connection, writable: bool) -> sqlite3.Connection:
-        """The connection, if it is to an index of this version, which is made where there is nothing."""
-        marks = _marks(connection)
-        if marks == [0, 0] and writable and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            return self._created(connection)
-        if marks != [_APPLICATION, VERSION]:
-            raise DamagedIndex(f"{self.path}: not an index of this version of lior")
-        if (
-            writable and self.path and _log_size(self.path)
-        ):  # a process was killed; the log may have text that is gone
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return connection
-
-    @staticmethod
-    def _created(connection: sqlite3.Connection) -> sqlite3.Connection:
-        connection.execute("BEGIN IMMEDIATE")
-        if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():  # no other process was faster
-            for statement in re.sub("--.*", "", _SCHEMA).split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id={_APPLICATION}")
-            connection.execute(f"PRAGMA user_version={VERSION}")
-        connection.execute("COMMIT")
-        return connection
-
-    def __deepcopy__(self, _: object) -> Database:
-        """A copy in memory."""
-        copied = Database()
-        with self.lock:
-            self._connection.backup(copied._connection)
-        return copied
-
+    @abstractmethod
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
-    def sound(self) -> bool:
-        """Whether the tables fit together; all of the file is read."""
-        return self.rows("PRAGMA quick_check(1)") == [("ok",)]
+        """Close the connection."""
 
     # --- statements ---
 
+    @abstractmethod
     def rows(self, statement: str, *values: Any) -> list[Any]:
         """The rows that a statement gives."""
-        with self.lock:
-            return self._connection.execute(statement, values).fetchall()
 
-    def run(self, statement: str, rows: Iterator[Any] | list[Any]) -> None:
+    @abstractmethod
+    def run(self, statement: str, rows: Iterable[Any]) -> None:
         """Execute a statement for each of ``rows``."""
-        self._connection.executemany(statement, rows)
 
     def meta(self, key: str) -> Any:
         """An entry; ``None`` if there is none."""
@@ -195,7 +129,8 @@ class Database:
 
     def set_meta(self, key: str, value: Any) -> None:
         """Replace an entry."""
-        self.rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
+        replace = "INSERT INTO meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value"
+        self.rows(replace, key, value)
 
     def state(self) -> tuple[int, int]:
         """Numbers that are others after every change, by this connection or another process."""
@@ -205,6 +140,29 @@ class Database:
 
     # --- transactions ---
 
+    @abstractmethod
+    def _begin(self, *, writes: bool) -> None:
+        """Begin a transaction; one that writes is the only one of all processes."""
+
+    @abstractmethod
+    def _end(self) -> None:
+        """End a transaction that only read."""
+
+    @abstractmethod
+    def _commit(self) -> None:
+        """End a transaction that writes."""
+
+    @abstractmethod
+    def _rollback(self) -> None:
+        """Undo a transaction, if one is open."""
+
+    def _settle(self) -> None:
+        """Called at the end of a transaction that changed the content, before it is kept."""
+        self.settled()
+
+    def _written(self) -> None:  # noqa: B027 (most have nothing to do)
+        """Called after a transaction that writes."""
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """All that is read inside is of one moment."""
@@ -212,14 +170,13 @@ class Database:
             if self._open:
                 yield
                 return
-            self._connection.execute("BEGIN")
+            self._begin(writes=False)
             self._open, self._state = True, None
             try:
                 yield
             finally:
                 self._open = False
-                if self._connection.in_transaction:
-                    self._connection.execute("COMMIT")
+                self._end()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -228,128 +185,45 @@ class Database:
             if self._open:
                 yield
                 return
-            if self.frozen:
-                self.detach()
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin(writes=True)
             self._open, self._changed, self._state = True, False, None
             try:
                 yield
                 if self._changed:
-                    self._connection.execute("DELETE FROM derived")
-                    self._connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
-                self._connection.execute("COMMIT")
+                    self.rows("DELETE FROM derived")
+                    self.set_meta("generation", self.meta("generation") + 1)
+                    self._state = None
+                    self._settle()
+                self.generation = self.meta("generation")
+                self._commit()
             except BaseException:
                 self.revision += 1
-                with contextlib.suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
+                self._rollback()
+                self._changed = self._erased = False
                 raise
             finally:
                 self._open = False
-            if self._changed and not self._logged and self.path:
-                # The first content is written into the file at once; what follows goes through a log, which
-                # needs no flush to the disk.
-                with contextlib.suppress(sqlite3.OperationalError):  # another process reads
-                    self._connection.execute("PRAGMA journal_mode=WAL")
-                    self._logged = True
-            if self._erased and self.path:
-                with contextlib.suppress(sqlite3.DatabaseError, OSError):  # the change itself is kept
-                    self._scrub()
-            self._erased = False
+            self._written()
+            self._changed = self._erased = False
 
+    @abstractmethod
     def spare_time(self, work: Callable[[], object]) -> bool:
         """Run ``work``, which keeps what can be computed again; whether it could be kept.
 
         It is a transaction by itself, which waits for no other process and raises no generation.
         """
-        with self.lock:
-            if self._open or self.frozen:
-                return False
-            try:
-                self._connection.execute("PRAGMA busy_timeout=0")
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    work()
-                except BaseException:
-                    self._connection.execute("ROLLBACK")
-                    raise
-                self._connection.execute("COMMIT")
-            except sqlite3.OperationalError:  # another process writes, or the file can only be read
-                return False
-            finally:
-                self._connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT:.0f}")
-        return True
 
-    def _scrub(self) -> None:
-        """Overwrite what is left of deleted content."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._connection.execute("PRAGMA shrink_memory")  # pages as they are now are not written again
-        self._connection.execute("BEGIN IMMEDIATE")  # nobody else writes meanwhile
-        try:
-            if self.path and not _log_size(self.path):
-                _overwrite_unused(_descriptor(self.path))
-                # A change, so that other processes do not use the pages that they have in memory.
-                self._connection.execute("UPDATE meta SET value = value WHERE key = 'generation'")
-        finally:
-            self._connection.execute("COMMIT")
+    def chosen(self) -> bool:
+        """Whether this process does what one of those that share the database is to do."""
+        return True
 
     def changed(self, *, erased: bool = False) -> None:
         """Say inside :meth:`writing` that the content is another one, and whether something was deleted."""
         self._changed, self._erased = True, self._erased or erased
         self.revision += 1
 
-    def detach(self) -> None:
-        """Go on in memory with a copy of the content; with none where it cannot be read."""
-        copied = Database()
-        try:
-            self._connection.backup(copied._connection)
-        except sqlite3.Error:
-            copied = (
-                Database.copy_of(self.path) if self.path else Database()
-            )  # this connection may be of no use
-        self._connection.close()
-        self._connection, self.path, self.frozen = copied._connection, None, False
-
-    @classmethod
-    def copy_of(cls, path: Path) -> Database:
-        """A copy in memory of the file at ``path``, by a connection of its own; empty where that fails.
-
-        On a full disk SQLite cannot make the shared index of the log, which it does without where it has the
-        file to itself, nor the log.
-        """
-        ways = [("mode=ro", "NORMAL"), ("mode=rw", "EXCLUSIVE")]
-        if not _log_size(path):
-            ways.append(("mode=ro&immutable=1", "NORMAL"))
-        for mode, locking in ways:
-            copied, place = cls(), f"{path.absolute().as_uri()}?{mode}"
-            with (
-                contextlib.suppress(sqlite3.Error),
-                contextlib.closing(sqlite3.connect(place, uri=True)) as connection,
-            ):
-                connection.execute(f"PRAGMA locking_mode={locking}")
-                if _marks(connection) == [_APPLICATION, VERSION]:
-                    connection.backup(copied._connection)
-                    return copied
-        return cls()
-
-    def copy_to(self, path: Path, meta: Mapping[str, Any]) -> None:
-        """Put a copy with more entries in place of the file at ``path``, which is never half written.
-
-        Raises ``OSError`` or ``sqlite3.Error`` when it cannot be written; then the file is as it was.
-        """
-        part = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
-        try:
-            part.touch(0o600)
-            with contextlib.closing(_connect(f"{part.absolute().as_uri()}?mode=rw")) as copied:
-                with self.lock:
-                    self._connection.backup(copied)
-                copied.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
-            with part.open("r+b") as stream:
-                _overwrite_unused(stream.fileno())
-            part.replace(path)
-            follow(path)
-        finally:
-            part.unlink(missing_ok=True)
-        sync(path.parent)
+    def touched(self, terms: Iterable[int]) -> None:  # noqa: B027 (most keep no rows in memory)
+        """Say inside :meth:`writing` of which terms, by their keys, counts or postings change."""
 
     # --- arrays computed from the content ---
 
@@ -367,72 +241,12 @@ class Database:
         """Keep arrays until the next change, where another process does not write and the file can be."""
         data = io.BytesIO()
         np.savez(data, **arrays)  # type: ignore[arg-type]
-        # DataError: more than SQLite takes
-        with self.lock, contextlib.suppress(sqlite3.OperationalError, sqlite3.DataError):
-            self._connection.execute("PRAGMA busy_timeout=0")
-            self._connection.execute("INSERT OR REPLACE INTO derived VALUES (?, ?)", (key, data.getbuffer()))
-        self._connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT:.0f}")
+        self._keep(key, data.getbuffer())
+
+    @abstractmethod
+    def _keep(self, key: str, data: memoryview) -> None:
+        """Keep data of a name until the next change, if that can be done now."""
 
 
-def _connect(place: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        place, timeout=_WAIT, isolation_level=None, check_same_thread=False, uri=True, cached_statements=256
-    )
-    settings = "secure_delete=ON", "temp_store=MEMORY", "synchronous=NORMAL", f"cache_size=-{_CACHE}"
-    try:
-        for setting in (*settings, f"wal_autocheckpoint={_LOG}"):
-            connection.execute(f"PRAGMA {setting}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _marks(connection: sqlite3.Connection) -> list[int]:
-    """Of which program and version the file is."""
-    names = ("application_id", "user_version")
-    return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
-
-
-def _log_size(path: Path) -> int:
-    """Bytes of the write-ahead log of a database."""
-    with contextlib.suppress(OSError):
-        return path.with_name(f"{path.name}-wal").stat().st_size
-    return 0
-
-
-_descriptors: dict[tuple[int, int], int] = {}
-"""Device and file -> descriptor."""
-
-
-def _descriptor(path: Path) -> int:
-    """An open file that is never closed: closing it would release SQLite's locks on it in this process."""
-    found = path.stat()
-    key = found.st_dev, found.st_ino
-    if key not in _descriptors:
-        _descriptors[key] = os.open(path, os.O_RDWR)
-    return _descriptors[key]
-
-
-def _overwrite_unused(descriptor: int) -> None:
-    """Overwrite the unused middle of pages, between their directory and their content, with zeros.
-
-    The format is that of https://www.sqlite.org/fileformat2.html, section 1.6. A page of another kind begins
-    with the number of a page, whose first byte is zero in files of less than 64 GB.
-    """
-    with open(descriptor, "r+b", closefd=False) as stream:
-        stream.seek(0)
-        size = int.from_bytes(stream.read(18)[16:], "big")
-        zeros, place, wrong = bytes(size), 0, list[tuple[int, int]]()
-        stream.seek(0)
-        while block := stream.read(size * 256):
-            for page in range(0, len(block) - size + 1, size):
-                at = page + (0 if place + page else 100)
-                kind, _, cells, content = struct.unpack_from(">BHHH", block, at)
-                begin, end = at + (12 if kind in (2, 5) else 8) + 2 * cells, page + content
-                if kind in (2, 5, 10, 13) and block[begin:end] != zeros[: max(end - begin, 0)]:
-                    wrong.append((place + begin, end - begin))
-            place += len(block)
-        for begin, length in wrong:
-            stream.seek(begin)
-            stream.write(zeros[:length])
+KEEP = "INSERT INTO derived VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET data = excluded.data"
+"""Keep an array."""

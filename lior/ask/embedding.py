@@ -11,7 +11,8 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,8 @@ _BEGINNING = 1000
 """Characters of a document that are read."""
 _VALUES = 500
 """Values in one statement."""
+_TOGETHER = 32
+"""Passages that are kept together when they are read ahead."""
 _ASKED = 500
 """Questions whose vectors are kept."""
 _GONE = "DELETE FROM vectors WHERE embedder IN (SELECT id FROM embedders) AND text = ?"
@@ -234,6 +237,29 @@ class VectorStore:
         """Read a text, from any thread."""
         self._new |= zip(_keys([text]), _packed(self.embedder.embed([text])), strict=True)
 
+    def read_ahead(self, read: Callable[[Callable[[], Any]], Any], go_on: Callable[[int], bool]) -> None:
+        """Read the passages that are not read, until ``go_on`` says no; then those of the second embedder.
+
+        ``read`` calls a function on the content of one moment, and keeps what was read before. ``go_on`` is
+        called before each passage and at the end with the number of those that are left.
+        """
+        first, rows, state = 0, np.empty(0, np.int64), None
+        while True:
+            if first == 0:
+                state, rows = read(lambda: (self._database.state(), self.unread()))
+            texts = read(partial(self.texts, rows[first : first + _TOGETHER], state))
+            for number, text in enumerate(texts, first):
+                if not go_on(len(rows) - number):
+                    return
+                self.read(text)
+            if not texts and first >= len(rows):
+                break
+            first = first + len(texts) if texts else 0  # from the beginning where the index was changed
+        if self.companion:
+            self.companion.read_ahead(read, go_on)
+        else:
+            go_on(0)
+
     # --- what is kept ---
 
     def keep(self) -> None:
@@ -250,10 +276,11 @@ class VectorStore:
         # Another process may have forgotten a text meanwhile.
         present = {*self._keys.tolist(), *self._keys_of_documents.tolist()}
         database, digest = self._database, self.embedder.digest
-        database.rows("INSERT OR IGNORE INTO embedders(digest) VALUES (?)", digest)
+        database.rows("INSERT INTO embedders(digest) VALUES (?) ON CONFLICT DO NOTHING", digest)
         number = self._number
         rows = [(number, key, data) for key, data in new.items() if key in present]
-        database.run("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+        replace = "ON CONFLICT(embedder, text) DO UPDATE SET data = excluded.data"
+        database.run(f"INSERT INTO vectors VALUES (?, ?, ?) {replace}", rows)
         database.run(
             "INSERT INTO asked(embedder, text, data) VALUES (?, ?, ?)",
             [(number, key, data) for key, data in asked.items()],

@@ -4,64 +4,48 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
-import numpy as np
 
 from lior.ask import answering, talk, word_vectors
 from lior.ask.answering import Answer, checked, content
 from lior.ask.blocks import joined, rows_of_block
 from lior.ask.chunking import chunk
-from lior.ask.database import DamagedIndex, Database, intact
+from lior.ask.database import DamagedIndex, Database
 from lior.ask.embedding import VectorStore, default_embedder, digest
 from lior.ask.filters import Filters, Known, filtered
 from lior.ask.inverted import InvertedIndex
-from lior.ask.kept import cache_file, made_anew, note_unkept, opened, opened_again, remember
+from lior.ask.kept import cache_file, made_anew, note_unkept, opened, opened_again, remember, shared
+from lior.ask.originals import OriginalStore
 from lior.ask.passages import PassageStore
 from lior.ask.records.calculating import calculated
 from lior.ask.records.store import RecordStore
+from lior.ask.sqlite import SQLite
+from lior.ask.surroundings import file_texts
+from lior.ask.updates import FileStore, Update, limited_of, skipped_of, with_gaps
 from lior.ask.writing import encoded
-from lior.errors import DataError, UsageError, did_you_mean, sentences
+from lior.errors import DataError, LiorError, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading.files import File, read_if_changed
 from lior.reading.finding import Source, as_paths, find_files
 from lior.reading.limits import limits
 from lior.reading.parsing import document_names, parse_bytes
-from lior.reading.skipping import LIMITED, SkippedFile, SkipReason, no_text_message
+from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 
 T = TypeVar("T")
 RETRIEVERS = "meaning", "dense", "settle"
 """Names of the retriever where none is given: with an encoder, with vectors of words, without either."""
-_TOGETHER = 32
-"""Passages that are kept together when they are read ahead."""
-
 _PART = "only its first {:,} passages can be found; --limits off takes all"
 _WORDS = "only words among the first {:,} different ones can be found; --limits off takes all"
 _Questions = dict[str, dict[str, list[str]]]
 """Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
-
-
-@attrs.frozen(kw_only=True)
-class Update:
-    """What :meth:`Index.update` changed, as names of files."""
-
-    learned: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    forgotten: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    """What a user should know of how these files were read, and of how the index is kept; one line each."""
-    limited: tuple[str, ...] = ()
-    """Files that were read now and took more than the limits, or crashed their reader; one line each."""
-
-    def __bool__(self) -> bool:
-        return bool(self.learned or self.changed or self.forgotten)
 
 
 class Index:
@@ -89,12 +73,16 @@ class Index:
     progress
         Called with the number of files looked at and of all files.
     database
-        Where an index without paths is; in memory if not given.
+        Where it is instead: the address of a PostgreSQL that many processes share,
+        ``postgresql://user@host/database?schema=NAME``, or an open database. What others change is seen by
+        the next question. Paths are the same for all who give some.
 
     Raises
     ------
     DataError
         When a path does not exist, or there is no text at all.
+    IndexUnavailable
+        When PostgreSQL cannot be reached.
 
     Examples
     --------
@@ -111,7 +99,7 @@ class Index:
         embedder: str | None = None,
         cache: bool = True,
         progress: Callable[[int, int], object] | None = None,
-        database: Database | None = None,
+        database: Database | str | None = None,
     ) -> None:
         self.paths = tuple(sorted({str(Path(p).expanduser().absolute()) for p in as_paths("paths", paths)}))
         self.retriever = retriever or default_retriever()
@@ -126,7 +114,7 @@ class Index:
         self._sources: dict[str, Source] = {}
         self._files: dict[str, File] = {}
         place = cache_file(self.paths) if cache and self.paths else None
-        self._use(database or opened(place, self.notes))
+        self._use(shared(database, self.paths) if database else opened(place, self.notes))
         self.opened = self.update() if self.paths else Update()
         """What opening it changed."""
         remember(self._database, self.paths)
@@ -177,9 +165,36 @@ class Index:
 
     def path(self, document: str) -> Path | None:
         """The file of a document; ``None`` for texts given in Python."""
-        names = (name for name, file in self._files.items() if document in file.documents)
-        source = self._sources.get(next(names, document))
+        source = self._sources.get(self.file_of(document))
         return source.path if source else None
+
+    def file_of(self, document: str) -> str:
+        """The file or the text given in Python that a document is from: ``mail.mbox`` for ``mail.mbox#3``."""
+        return next((name for name, file in self._files.items() if document in file.documents), document)
+
+    def texts(self, name: str) -> list[bytes]:
+        """The texts of a file or a text given in Python, UTF-8, each line where it stands in the file.
+
+        Raises ``DataError`` where there is none; only an index that processes share has them.
+        """
+        found = self._read(lambda: self._originals.texts(name))
+        if not found:
+            raise DataError(f"{name}: no document of this name.")
+        return found
+
+    @property
+    def listed(self) -> list[File]:
+        """What is known of the files and texts that have documents, by name."""
+
+        def work() -> list[File]:
+            return sorted((f for f in self._files.values() if f.documents), key=lambda f: f.name)
+
+        return self._read(work)
+
+    @property
+    def generation(self) -> int:
+        """A number that is another one after every change of the content, by this or another process."""
+        return self._safely(lambda: self._database.state()[1])
 
     # --- changes ---
 
@@ -197,7 +212,7 @@ class Index:
         learned, changed, read = list[str](), list[str](), list[File]()
         with contextlib.ExitStack() as stack:
             seen = self._database.meta("generation")
-            self._files = self._known_files()
+            self._files, self._seen = self._known.read(), seen
             gone = [
                 name for name, file in self._files.items() if name not in self._sources and not file.given
             ]
@@ -207,7 +222,7 @@ class Index:
                 """Open the transaction at the first change; whether the files are still those of the list."""
                 nonlocal pending
                 if not pending:
-                    stack.enter_context(self._writing())
+                    stack.enter_context(self.changing())
                     pending = True
                 return bool(self._database.meta("generation") == seen)
 
@@ -225,12 +240,12 @@ class Index:
                 if not begin():
                     return None
                 if known and file.same_as(known) and file.documents == known.documents and not file.content:
-                    self._set_file(file)
+                    self._files[file.name] = self._known.set(file)
                     continue
                 self._add(file, self._delete(source.name))
                 if file.documents or (known and known.documents):
                     (changed if known else learned).append(source.name)
-        self.skipped = [*skipped, *_skipped(self._files.values())]
+        self.skipped = [*skipped, *skipped_of(self._files.values())]
         notes, touched = self.notes[self._reported :], {*learned, *changed}
         for name, file in self._files.items():
             lines = [f"{name}: {note}" for note in file.notes]
@@ -239,7 +254,7 @@ class Index:
         self._reported = len(self.notes)
         return Update(
             learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone), notes=tuple(notes),
-            limited=tuple(line for file in read for line in _limited(file)),
+            limited=tuple(line for file in read for line in limited_of(file)),
         )  # fmt: skip
 
     def learn(self, name: str, text: str) -> None:
@@ -248,21 +263,32 @@ class Index:
         Raises ``DataError`` when the text is empty; ``UsageError`` when ``name`` is that of a file of the
         folders.
         """
-        if name in self._sources:
-            raise UsageError(f"{name} is a file of this index; change the file, or give another name")
         data = text.encode("utf-8", "surrogatepass")
-        self.put(name, parse_bytes(data, name))
+        self.put(name, parse_bytes(data, name), texts=[data])
 
-    def put(self, name: str, parsed: Sequence[ParsedDocument], skipped: SkippedFile | None = None) -> None:
-        """Replace the documents of a name by parsed ones, or list why there are none."""
+    def put(
+        self,
+        name: str,
+        parsed: Sequence[ParsedDocument],
+        skipped: SkippedFile | None = None,
+        texts: Sequence[bytes] = (),
+    ) -> None:
+        """Replace the documents of a name by parsed ones, or list why there are none.
+
+        ``texts`` are kept where processes share the index, for :meth:`texts`.
+        """
 
         def work() -> None:
-            file = File(name, 0, given=True, content=parsed)
+            size, now = sum(map(len, texts)), time.time_ns() if self._database.shared else 0
+            file = File(name, size, now, given=True, content=parsed, texts=texts)
             if skipped:
                 file.reason, file.detail = skipped.reason, skipped.detail
-            with self._writing():
+            with self.changing():
+                known = self._files.get(name)
+                if name in self._sources or (known and not known.given):
+                    raise UsageError(f"{name} is a file of this index; change the file, or give another name")
                 self._add(file, self._delete(name))
-            self.skipped = [each for each in self.skipped if each.name != name] + _skipped([file])
+            self.skipped = [each for each in self.skipped if each.name != name] + skipped_of([file])
 
         self._safely(work)
 
@@ -271,14 +297,14 @@ class Index:
 
         Raises ``UsageError`` when there is no such document, or it is a file, which would be learned again.
         """
-        if name in self._sources and name in self._files:
-            raise UsageError(f"{name} is a file of this index; remove the file, and it is forgotten")
-        if name not in self._files:
-            hint = did_you_mean(name, self._files)
-            raise UsageError(sentences(f"no document {name!r} in this index.", hint))
 
         def work() -> None:
-            with self._writing():
+            with self.changing():
+                if name not in self._files:
+                    hint = did_you_mean(name, self._files)
+                    raise UsageError(sentences(f"no document {name!r} in this index.", hint))
+                if not self._files[name].given:
+                    raise UsageError(f"{name} is a file of this index; remove the file, and it is forgotten")
                 self._delete(name)
 
         self._safely(work)
@@ -305,7 +331,7 @@ class Index:
             raise UsageError(f"the question {question[:60]!r} has only words that name nothing; reword it")
 
         def work() -> bool:
-            with self._writing():
+            with self.changing():
                 before = self._questions(document)
                 now = {*before.get(text, [])} ^ {question}
                 self._confirm(document, passages, {**before, text: sorted(now)})
@@ -342,10 +368,14 @@ class Index:
                 taken.append(document)
             if left < 0:
                 break
-        file.documents, file.notes, file.content = tuple(sorted(taken)), tuple(notes), ()
+        if taken and self._database.shared:  # the file may be on another machine
+            source = self._sources.get(file.name)
+            self._originals.add(file.name, file_texts(source.path, file.content) if source else file.texts)
+        file.documents, file.notes = tuple(sorted(taken)), tuple(notes)
+        file.content = file.texts = ()
         if not taken and not file.reason:
             file.reason = SkipReason.NO_TEXT
-        self._set_file(file)
+        self._files[file.name] = self._known.set(file)
 
     def _delete(self, name: str) -> _Questions:
         """Delete a file, and give the questions that were confirmed; a transaction is open."""
@@ -357,7 +387,8 @@ class Index:
             self._vectors.delete(key)
             self._records.delete(key)
             self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
-        self._database.rows("DELETE FROM files WHERE name = ?", encoded(name))
+        self._originals.delete(name)
+        self._known.delete(name)
         return questions
 
     def _confirm(self, document: str, passages: Sequence[Passage], asked: Mapping[str, list[str]]) -> None:
@@ -423,25 +454,18 @@ class Index:
         asked, question = question, checked(talk.question_in(checked(question)))
         judge = self._retriever if isinstance(self._retriever, Judging) else None
 
-        def answer(ranking: Ranking) -> Answer:
+        def judged(ranking: Ranking) -> Answer:
             return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
 
         def work() -> Answer:
             rank = partial(self._retriever.rank, self.inverted, question)  # it may be another one by now
             known = Known(self.inverted, self._records, self._passages, self.path, self._files)
             given = filters or Filters()
-            quoted = partial(filtered, known, given, rank, 4 * top + 10, answer)
-            return self._with_gaps(calculated(question, known, given, date.today(), top, quoted))
+            quoted = partial(filtered, known, given, rank, 4 * top + 10, judged)
+            answer = calculated(question, known, given, date.today(), top, quoted)
+            return with_gaps(answer, self._files.values())
 
         return talk.unlisted(attrs.evolve(self._read(work), question=asked))
-
-    def _with_gaps(self, answer: Answer) -> Answer:
-        """The answer; one that found nothing says which files were read in part."""
-        cut = [file.name for file in self._files.values() if file.cut]
-        if answer.found or not answer.note or not cut:
-            return answer
-        more = f" and {len(cut) - 1:,} more" if len(cut) > 1 else ""
-        return attrs.evolve(answer, note=f"{answer.note}; only part of {cut[0]}{more} was read")
 
     @property
     def reads_ahead(self) -> bool:
@@ -454,24 +478,9 @@ class Index:
         ``go_on`` is called before each passage and at the end with the number of those that are left. Other
         threads may ask meanwhile, and change the index.
         """
-        store, first, rows, state = self._vectors, 0, np.empty(0, np.int64), None
-        while True:
-            if first == 0:
-                state, rows = self._read(partial(lambda s: (self._database.state(), s.unread()), store))
-            some = partial(store.texts, rows[first : first + _TOGETHER], state)
-            texts = self._read(some)  # what was read before is kept
-            for number, text in enumerate(texts, first):
-                if not go_on(len(rows) - number):
-                    self._safely(lambda: self._vectors.keep())
-                    return
-                store.read(text)
-            if not texts and first >= len(rows):
-                if store.companion is None:
-                    go_on(0)
-                    return
-                store, first = store.companion, 0
-                continue
-            first = first + len(texts) if texts else 0  # from the beginning where the index was changed
+        if self._database.chosen():  # else another process reads for all
+            self._vectors.read_ahead(self._read, go_on)
+            self._safely(lambda: self._vectors.keep())
 
     def warm_up(self) -> None:
         """Compute what is computed for the first questions, of a fact and of a topic."""
@@ -496,10 +505,11 @@ class Index:
         return copied
 
     def copy_to(self, path: Path, **meta: object) -> None:
-        """Write a copy with more entries, for :class:`~lior.ask.database.Database`, to a file.
+        """Write a copy with more entries, for :class:`~lior.ask.sqlite.SQLite`, to a file.
 
         Raises ``OSError`` or ``sqlite3.Error`` when it cannot be written; then the file is as it was.
         """
+        assert isinstance(self._database, SQLite)
         self._database.copy_to(path, meta)
 
     def _use(self, database: Database) -> None:
@@ -508,40 +518,38 @@ class Index:
         """The counts of all passages."""
         self._passages = PassageStore(database)
         self._records = RecordStore(database, self._passages)
+        self._originals, self._known = OriginalStore(database), FileStore(database)
         self._vectors = VectorStore(self.inverted, self.passage, self.embedder)
         self.inverted.vectors = self._vectors if self.embedder else None
-        self._files = {}
+        if database.shared:
+            database.settled = self.warm_up
+        self._files, self._seen = {}, None
         with contextlib.suppress(sqlite3.DatabaseError, DamagedIndex):  # noticed when they are used
-            self._files = self._known_files()
-        self.skipped = _skipped(self._files.values())
+            self._follow()
+        self.skipped = skipped_of(self._files.values())
 
-    @intact()
-    def _known_files(self) -> dict[str, File]:
-        found = self._database.rows("SELECT name, entry FROM files ORDER BY name")
-        names = [name.decode("utf-8", "surrogatepass") for name, _ in found]
-        return {name: File(name, **json.loads(entry)) for name, (_, entry) in zip(names, found, strict=True)}
-
-    def _set_file(self, file: File) -> None:
-        entry = attrs.asdict(file, filter=attrs.filters.exclude("name", "content"))
-        self._database.rows(
-            "INSERT OR REPLACE INTO files VALUES (?, ?)", encoded(file.name), json.dumps(entry)
-        )
-        self._files[file.name] = file
+    def _follow(self) -> None:
+        """Read what is known of files again if another process has changed the content."""
+        generation = self._database.state()[1]
+        if generation != self._seen:
+            self._files, self._seen = self._known.read(), generation
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """A transaction; after an error all is as it was before."""
+    def changing(self) -> Iterator[None]:
+        """All that is changed inside is kept at its end, and nothing of it after an error."""
         try:
             with self._database.writing():
+                self._follow()
                 yield
                 self.inverted.flush()
                 self._vectors.clean()
+            self._seen = self._database.generation
         except BaseException:
             self.inverted.rollback()
             self._vectors.rollback()
-            self._files = {}
-            with contextlib.suppress(sqlite3.Error):
-                self._files = self._known_files()
+            self._files, self._seen = {}, None
+            with contextlib.suppress(sqlite3.Error, LiorError):
+                self._follow()
             raise
 
     def _read(self, work: Callable[[], T]) -> T:
@@ -551,6 +559,7 @@ class Index:
             if self.paths and not self._files:  # it was made anew
                 self._update(*find_files(self.paths))
             with self._database.reading():
+                self._follow()
                 found = work()
             self._vectors.keep()
             return found
@@ -568,6 +577,7 @@ class Index:
                 if place is None:
                     raise
                 note_unkept(place, error, self.notes)
+                assert isinstance(self._database, SQLite)
                 self._database.detach()
                 self._use(self._database)
             except (sqlite3.DatabaseError, DamagedIndex) as error:
@@ -577,17 +587,6 @@ class Index:
                 mend = made_anew if last else opened_again
                 self._use(mend(place, error, self.notes))
         return work()
-
-
-def _skipped(files: Iterable[File]) -> list[SkippedFile]:
-    return [file.skipped for file in files if file.skipped]
-
-
-def _limited(file: File) -> list[str]:
-    """What limits left out of a file, one line each."""
-    if file.reason in LIMITED:
-        return [f"skipped {file.name}: {file.skipped}"]
-    return [f"{file.name}: {note}" for note in file.notes] if file.cut else []
 
 
 def default_retriever() -> str:

@@ -27,6 +27,7 @@ import numpy as np
 
 from lior.ask import writing
 from lior.ask.database import Database, intact
+from lior.ask.sqlite import SQLite
 from lior.ask.words import LANGUAGES
 from lior.ask.writing import BLOCK, CONTEXT, MOST, TEXT, Batch, encoded, starts_of
 from lior.errors import UsageError
@@ -138,7 +139,7 @@ class InvertedIndex:
     """The passages that a retriever may find, bool ``(N,)``; ``None``: all."""
 
     def __init__(self, database: Database | None = None) -> None:
-        self.database = database or Database()
+        self.database = database or SQLite()
         self._batch = Batch()
         self._seen: object = None
         self._derived: dict[Hashable, Any] = {}
@@ -321,6 +322,8 @@ class InvertedIndex:
 
     def terms_by_id(self, ids: Sequence[int]) -> list[Term]:
         """The terms of some keys, in the order of their stems."""
+        if not ids:
+            return []
         marks = ", ".join("?" * len(ids))
         statement = (
             f"SELECT id, stem, text, context, confirmed FROM terms WHERE id IN ({marks}) ORDER BY stem"
@@ -340,7 +343,7 @@ class InvertedIndex:
         int64 ``(T,)`` both."""
         self.flush()
         ordered = "SELECT id, text FROM terms ORDER BY stem"
-        [found] = self.database.rows(f"SELECT group_concat(id), group_concat(text) FROM ({ordered})")
+        [found] = self.database.rows(f"SELECT group_concat(id), group_concat(text) FROM ({ordered}) AS o")
         ids, text = (np.fromstring(each or "", np.int64, sep=",") for each in found)
         return ids, np.cumsum(text)
 
@@ -354,7 +357,7 @@ class InvertedIndex:
         self.flush()
         ordered = "SELECT id, word FROM words ORDER BY word, stem"
         [(words, ids)] = self.database.rows(
-            f"SELECT group_concat(word, char(10)), group_concat(id) FROM ({ordered})"
+            f"SELECT group_concat(word, char(10)), group_concat(id) FROM ({ordered}) AS o"
         )
         return words or "", np.fromstring(ids or "", np.int64, sep=",")
 

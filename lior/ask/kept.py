@@ -14,6 +14,7 @@ import attrs
 from platformdirs import user_cache_path
 
 from lior.ask.database import DamagedIndex, Database
+from lior.ask.sqlite import SQLite
 from lior.errors import UsageError
 from lior.files import narrowed
 
@@ -111,34 +112,57 @@ def _paths(file: Path) -> tuple[str, ...]:
 # --- opening ---
 
 
-def opened(place: Path | None, notes: list[str]) -> Database:
+def shared(database: Database | str, paths: Sequence[str]) -> Database:
+    """An open database, or that at an address, for an index of ``paths``.
+
+    Raises ``UsageError`` when processes share it and it is of other paths: each would forget the files of the
+    other one.
+    """
+    if isinstance(database, str):
+        from lior.ask.postgres import PostgreSQL
+
+        database = PostgreSQL(database)
+    if database.shared and paths:
+        with database.writing():
+            known = json.loads(database.meta("paths") or "[]")
+            if not known:
+                database.set_meta("paths", json.dumps(paths))
+            elif known != [*paths]:
+                database.close()
+                raise UsageError(
+                    f"this index is of {', '.join(known)}; give the same, or none, or another schema"
+                )
+    return database
+
+
+def opened(place: Path | None, notes: list[str]) -> SQLite:
     """The database at ``place``; in memory where it cannot be used. ``notes`` are added on that."""
     try:
         if place:
             narrow(place)
-        return Database(place)
+        return SQLite(place)
     except (sqlite3.OperationalError, OSError) as error:
         note_unkept(place, error, notes)
-        return Database.copy_of(place) if place else Database()
+        return SQLite.copy_of(place) if place else SQLite()
     except (sqlite3.DatabaseError, DamagedIndex) as error:
         return opened_again(place, error, notes)
 
 
-def opened_again(place: Path | None, error: Exception, notes: list[str]) -> Database:
+def opened_again(place: Path | None, error: Exception, notes: list[str]) -> SQLite:
     """The database at ``place`` if it is sound after all, or a new one.
 
     SQLite tells of a read that failed as of damage (SQLITE_IOERR_CORRUPTFS); the next one may work.
     """
     if place is not None and not isinstance(error, DamagedIndex):
         with contextlib.suppress(sqlite3.Error, OSError, DamagedIndex):
-            database = Database(place)
+            database = SQLite(place)
             if database.sound():
                 return database
             database.close()
     return made_anew(place, error, notes)
 
 
-def made_anew(place: Path | None, error: Exception, notes: list[str]) -> Database:
+def made_anew(place: Path | None, error: Exception, notes: list[str]) -> SQLite:
     """A new database at ``place``, where there is a damaged one."""
     notes.append(f"the kept index is not used, and made anew: {error}")
     if place is not None:

@@ -68,8 +68,10 @@ def corrections(index: InvertedIndex, word: str) -> tuple[list[tuple[str, Term, 
     norm = max(float(np.sqrt(own.sum())), 1e-9)
     cosines = known.sums(own) / (known.norms * norm)
     near = best(cosines, _COMPARED)
-    select = "SELECT word, stem, documents FROM words WHERE id = ?"
-    found = [index.database.rows(select, key)[0] for key in known.ids[near].tolist()]
+    keys = known.ids[near].tolist()
+    select = f"SELECT id, word, stem, documents FROM words WHERE id IN ({', '.join('?' * len(keys))})"
+    of_key = {key: row for key, *row in index.database.rows(select, *keys)}
+    found = [of_key[key] for key in keys]
     apart = differences(word, [name for name, _, _ in found])
     scores = _COMMON * np.log([documents for _, _, documents in found]) - _CHANGE * apart
     scores[(cosines[near] <= _LEAST) & (apart > len(word) // 4)] = -np.inf

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from lior.interfaces import Passage
+from lior.interfaces import ParsedDocument, Passage
 from lior.reading.compression import decompress
 from lior.reading.decoding import is_utf8
 from lior.reading.files import read_limited
@@ -50,13 +50,14 @@ def around(texts: Sequence[bytes], passage: Passage, count: int) -> Lines:
     )  # fmt: skip
 
 
-def file_texts(path: Path) -> list[bytes]:
+def file_texts(path: Path, parsed: Sequence[ParsedDocument] = ()) -> list[bytes]:
     """The file's own bytes, or the extracted text of formats without lines, such as PDF.
 
-    Raises ``OSError`` or ``LiorError`` when it cannot be read now.
+    ``parsed`` is what was read of it, if it is known. Raises ``OSError`` or ``LiorError`` when it cannot be
+    read now.
     """
     data, inner = decompress(read_limited(path), path.name)
-    documents = parse_bytes(data, inner)
+    documents = parsed or parse_bytes(data, inner)
     if is_utf8(data) or any(each.lines is not None for each in documents):
         return [data]
     return [each.text.encode() for each in documents]

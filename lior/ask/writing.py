@@ -173,6 +173,7 @@ class Batch:
         used = np.stack([np.bincount(each.terms, minlength=len(stems)) for each in (text, context)], 1)
         ids = _term_ids(database, stems, used)
         word_ids = _word_ids(database, words, np.bincount(spelled.terms, minlength=len(words)))
+        database.touched(ids.tolist())
         slot: int = database.meta("slots")
         database.set_meta("slots", slot + self.size)
         first_row = np.full(above[-1], -1)
@@ -301,7 +302,7 @@ def _write_postings(database: Database, field: int, entries: Entries, ids: np.nd
 
     database.run(
         "INSERT INTO postings VALUES (?, ?, ?, ?) ON CONFLICT(block, field, term) "
-        "DO UPDATE SET data = CAST(data || excluded.data AS BLOB)",
+        "DO UPDATE SET data = CAST(postings.data || excluded.data AS BLOB)",
         rows(),
     )
 
@@ -386,6 +387,7 @@ def delete(database: Database, document: str) -> int:
         "SELECT terms, passage_terms, context_terms, words FROM forward WHERE id = ?", key
     )
     terms, text, context, words = (np.frombuffer(blob, np.int32).tolist() for blob in blobs)
+    database.touched(terms)
     _erase_postings(database, terms, first, size)
     for column, used in (("text", text), ("context", context)):
         less = f"UPDATE terms SET {column} = {column} - 1 WHERE id = ?"
@@ -421,6 +423,7 @@ def confirm(database: Database, document: str, confirmed: Mapping[int, Sequence[
     rows = [(key, number, ids[each], min(count, MOST)) for (number, each), count in pairs.items()]
     database.rows("DELETE FROM confirmed WHERE id = ?", key)
     database.run("INSERT INTO confirmed VALUES (?, ?, ?, ?)", rows)
+    database.touched([*ids.values(), *(term for (term,) in before)])
     database.run("UPDATE terms SET confirmed = confirmed + 1 WHERE id = ?", [(row[2],) for row in rows])
     database.run("UPDATE terms SET confirmed = confirmed - 1 WHERE id = ?", before)
     database.run(_UNUSED, before)

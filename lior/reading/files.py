@@ -55,6 +55,8 @@ class File:
     """Whether it is no file but a text given in Python, or at standard input."""
     content: Sequence[Any] = attrs.field(default=(), repr=False, eq=False)
     """What :func:`read_if_changed` parsed of it, as long as it is needed."""
+    texts: Sequence[bytes] = attrs.field(default=(), repr=False, eq=False)
+    """Its text, where it is given and as long as it is needed."""
 
     def same_as(self, known: File) -> bool:
         """Whether it has the bytes, the reader and the outcome of ``known``."""

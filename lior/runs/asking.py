@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from lior.ask.database import DamagedIndex, Database
+from lior.ask.database import DamagedIndex
 from lior.ask.index import Index
+from lior.ask.sqlite import SQLite
 from lior.errors import DataError, LiorError, RunError
 from lior.interfaces import ParsedDocument
 from lior.reading.compression import is_compressed
@@ -100,13 +101,13 @@ def learn(index: Index, name: str, documents: Sequence[RawDocument]) -> None:
     skipped = None
     for document in documents:
         try:
-            parsed += _parsed(document)
+            parsed += parsed_of(document)
         except LiorError as error:
             skipped = SkippedFile(name, *cause_of(error))
     index.put(name, parsed, None if parsed else skipped)
 
 
-def _parsed(document: RawDocument) -> list[ParsedDocument]:
+def parsed_of(document: RawDocument) -> list[ParsedDocument]:
     """A document as its reader found it, or else as its name says, or else as plain text."""
     if document.structure:
         return [_structured(document)]
@@ -206,7 +207,7 @@ def kept_index(place: Path, digest: str, *, retriever: str | None = None) -> Ind
     ``digest`` is that of the checkpoint. A damaged file is no fault of the run: it is made anew.
     """
     try:
-        database = Database(place / KEPT, frozen=True)
+        database = SQLite(place / KEPT, frozen=True)
         if database.meta("checkpoint") != digest or not database.sound():
             return None
         return Index(retriever=retriever, database=database)
@@ -217,7 +218,7 @@ def kept_index(place: Path, digest: str, *, retriever: str | None = None) -> Ind
 def has_questions(place: Path, digest: str) -> bool:
     """Whether the index that was kept with the checkpoint at ``place`` has confirmed questions."""
     try:
-        database = Database(place / KEPT, frozen=True)
+        database = SQLite(place / KEPT, frozen=True)
         return database.meta("checkpoint") == digest and bool(
             database.rows("SELECT 1 FROM questions LIMIT 1")
         )

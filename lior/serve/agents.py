@@ -96,7 +96,8 @@ class Agents(MCPServer[Any]):
     async def get(self, document: str, line: int = 1, count: int = 200) -> dict[str, Any]:
         """Read `count` lines of a document from `line` on, which counts from 1."""
         with tool_errors():
-            form, version = LinesRequest(name=document, line=line, count=count), self._server.version
+            form = LinesRequest(name=document, line=line, count=count)
+            version = await self._server.latest()
             name = self._server.document(version, form.name)
             read = documents.document_lines
             return await self._server.in_executor(read, version, name, form.line, form.count)
@@ -122,7 +123,8 @@ class Agents(MCPServer[Any]):
         """The text of a document."""
         name = unquote(str(uri).removeprefix(SCHEME))
         try:
-            texts = await self._server.in_executor(self._server.version.text, name)
+            version = await self._server.latest()
+            texts = await self._server.in_executor(version.text, name)
         except LiorError:
             raise ResourceNotFoundError("no document of this name") from None
         text = b"\n".join(texts).decode("utf-8", "replace")

@@ -1,8 +1,9 @@
-"""Changes of a run by its clients: learn, forget and sync as JSON, learn and forget as tools of MCP."""
+"""Changes of a run or a shared index by clients: learn, forget and sync as JSON, two also by MCP."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 from mcp.server.mcpserver.exceptions import ToolError
@@ -15,14 +16,17 @@ from lior.serve.schema import ForgetRequest, LearnRequest, Operation
 
 if TYPE_CHECKING:
     from lior.serve.run_server import RunServer
+    from lior.serve.shared import SharedServer
+
+    Editable: TypeAlias = RunServer | SharedServer
 
 
-async def learn(server: RunServer, request: Request, form: LearnRequest) -> Any:
+async def learn(server: Editable, request: Request, form: LearnRequest) -> Any:
     """Learn the body as a document; its name tells its format."""
     server.check_editable()
     if not form.name.isprintable():
         raise HTTPError(400, "name: only characters that can be printed are allowed", code="invalid")
-    if form.name in server.version.names and not form.replace:
+    if form.name in (await server.latest()).names and not form.replace:
         message = "there is a document of this name; forget it, or say replace=true"
         raise HTTPError(409, message, code="exists")
     data = await request.body()
@@ -35,16 +39,16 @@ async def learn(server: RunServer, request: Request, form: LearnRequest) -> Any:
     return {"learned": list(map(attrs.asdict, learned)), "version": server.version.number}
 
 
-async def forget(server: RunServer, request: Request, form: ForgetRequest) -> Any:
+async def forget(server: Editable, request: Request, form: ForgetRequest) -> Any:
     """Forget a document, exactly."""
     server.check_editable()
-    if form.name not in server.version.names:
+    if form.name not in (await server.latest()).names:
         raise HTTPError(404, "no document of this name", code="not_found")
     forgotten = await server.change(server.source.forget(form.name))
     return {"forgotten": attrs.asdict(forgotten), "version": server.version.number}
 
 
-async def sync(server: RunServer, request: Request, form: None) -> Any:
+async def sync(server: Editable, request: Request, form: None) -> Any:
     """Learn what is new in the folders that the server was given, and forget what is gone."""
     server.check_editable()
     if not server.settings.folders:
@@ -63,9 +67,9 @@ OPERATIONS = (
 
 
 class Tools:
-    """The tools of MCP by which an agent changes a run; what it reads of them is their docstring."""
+    """The tools of MCP by which an agent changes documents; what it reads of them is their docstring."""
 
-    def __init__(self, server: RunServer) -> None:
+    def __init__(self, server: Editable) -> None:
         self._server = server
 
     async def learn(self, name: str, text: str, replace: bool = False) -> dict[str, Any]:
@@ -83,3 +87,9 @@ class Tools:
         with tool_errors():
             forgotten = await self._server.change(self._server.source.forget(name))
         return {"forgotten": attrs.asdict(forgotten)}
+
+
+def tools_of(server: Editable) -> tuple[Callable[..., Any], ...]:
+    """The tools of a server: none where it is read-only."""
+    tools = Tools(server)
+    return (tools.learn, tools.forget) if server.settings.editable else ()

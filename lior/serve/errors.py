@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from lior.errors import DataError, EndpointError, LiorError, MissingPackage, UsageError
+from lior.errors import DataError, EndpointError, IndexUnavailable, LiorError, MissingPackage, UsageError
 
 LOG = logging.getLogger("lior.serve")
 
@@ -55,6 +55,11 @@ def http_error(error: Exception) -> HTTPError:
             return HTTPError(502, f"the language model: {error.reason}", code="endpoint", retry_after=5)
         case UsageError() | DataError():
             return HTTPError(400, str(error), code="invalid")
+        case IndexUnavailable():
+            LOG.error("%s", error)
+            return HTTPError(
+                503, "the index cannot be reached now; the log of the server says why", retry_after=5
+            )
         case LiorError():
             LOG.error("%s: %s", type(error).__name__, error)
             message = "the run cannot be changed now; the log of the server says why"

@@ -29,7 +29,7 @@ from lior.reading.finding import Source, find_files, folders_of, labels_of
 from lior.reading.watching import changes
 from lior.serve.sources import Version, file_of, name_of
 
-_INTERVAL = 2.0
+INTERVAL = 2.0
 """Seconds for which files are not looked at again where they are not watched."""
 _REST, _LONGEST = 0.2, 2.0
 """Seconds without a further change after which files that are watched are read, and with further changes."""
@@ -44,8 +44,8 @@ class FileRecord:
 
     name: str
     bytes: int
-    added: str
-    """Time of its last change, ISO 8601, UTC."""
+    added: str | None
+    """Time of its last change, ISO 8601, UTC; ``None`` for what is no file."""
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -86,6 +86,9 @@ class FolderSource:
     ----------
     paths
         Folders, files and patterns.
+    shared
+        Their index for changes and for questions, where it is in a database that processes share; if not
+        given, one from the user's cache is used for both.
 
     Raises
     ------
@@ -93,11 +96,13 @@ class FolderSource:
         When one does not exist, or there is no text in all of them.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.name = name_of(paths)
+    def __init__(self, paths: Sequence[Path], shared: tuple[Index, Index] | None = None) -> None:
+        self.name = name_of(paths) or "shared"
         self._labels = labels_of([str(path) for path in paths])
         self._lock = threading.RLock()
-        self._index = Index(*paths)
+        self._writer, self._index = shared or (index := Index(*paths), index)
+        self._writing = threading.RLock() if shared else self._lock
+        """Of the index for changes, which no question waits for where it is another one."""
         self._number = 0
         self._watched, self._closed = False, threading.Event()
         self._next = 0.0
@@ -106,7 +111,7 @@ class FolderSource:
         self._reader = IdleReader(self._index)
         self._show()
         self._thread = threading.Thread(target=self._watch, name="lior-watch", daemon=True)
-        if find_spec("watchfiles"):
+        if paths and find_spec("watchfiles"):
             self._thread.start()
 
     @property
@@ -117,13 +122,14 @@ class FolderSource:
     def refresh(self) -> None:
         """Read what is new or changed, unless files are watched, or were looked at a moment ago."""
         with self._lock:
-            if not self._watched and time.monotonic() >= self._next:
-                self._read()
+            late = not self._watched and time.monotonic() >= self._next
+        if late and self._writer.paths:
+            self._read()
 
     def _watch(self) -> None:
         """Read changes as they happen, until the source is closed."""
         try:
-            roots = folders_of(self._index.paths)
+            roots = folders_of(self._writer.paths)
             for _ in changes(roots, rest=_REST, longest=_LONGEST, stop=self._closed):
                 began = time.monotonic()
                 self._read()
@@ -136,23 +142,23 @@ class FolderSource:
 
     def _read(self) -> None:
         """Read what is new or changed."""
-        with self._lock:
+        with self._writing:
             try:
-                if done := self._index.update():
+                if done := self._writer.update():
                     self._show()
                     self._reader.look_again()
                     learned = [*done.learned, *done.changed]
                     tell("lior_documents_changed", run=None, learned=learned, forgotten=[*done.forgotten])
             except LiorError as error:  # what is shown stays
                 _LOG.warning("the folder cannot be read now: %s", error)
-            self._next = time.monotonic() + _INTERVAL
+            self._next = time.monotonic() + INTERVAL
 
     def confirm(self, question: str, passage: Passage, good: bool) -> bool:
         """Count in the index that a passage answers a question, or no longer; no file is changed."""
-        with self._reader.paused(), self._lock:
-            changed = self._index.confirm(question, passage) == good
+        with self._reader.paused(), self._writing:
+            changed = self._writer.confirm(question, passage) == good
             if not changed:  # it was so before
-                self._index.confirm(question, passage)
+                self._writer.confirm(question, passage)
         return changed
 
     def _show(self) -> None:
@@ -165,7 +171,7 @@ class FolderSource:
             number=self._number, documents=tuple(records[name] for name in records if name in indexed),
             index=self._index, lock=self._lock, reader=self._reader, files=files,
         )  # fmt: skip
-        self._next = time.monotonic() + _INTERVAL
+        self._next = time.monotonic() + INTERVAL
 
     def state(self) -> dict[str, Any]:
         """What is served."""

@@ -61,7 +61,7 @@ class Settings:
     """The options with which the server was started."""
 
     paths: tuple[Path, ...]
-    """Directory of a run, or folders, files and patterns."""
+    """Directory of a run, or folders, files and patterns; with :attr:`index` there may be none."""
     host: str = "127.0.0.1"
     port: int = 8765
     hosts: tuple[str, ...] = ()
@@ -71,6 +71,8 @@ class Settings:
     editable: bool = False
     folders: tuple[Path, ...] = ()
     """What may be synced."""
+    index: str = attrs.field(default="", repr=False)
+    """Address of the database where the index is; empty: in the user's cache."""
     device: str = "cpu"
     endpoint: Endpoint | None = None
     """A language model at another address, which words answers."""

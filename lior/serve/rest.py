@@ -51,7 +51,7 @@ async def confirm(server: Server, request: Request, form: ConfirmRequest) -> Any
 
 async def show(server: Server, request: Request, form: PassageRequest) -> Any:
     """The lines of a document around a passage."""
-    version = server.version
+    version = await server.latest()
     server.document(version, form.document)
     return await server.in_executor(found.passage_lines, version, form.passage)
 
@@ -63,7 +63,7 @@ async def documents(server: Server, request: Request, form: ListRequest) -> Any:
 
 async def document(server: Server, request: Request, form: LinesRequest) -> Any:
     """Lines of a document."""
-    version = server.version
+    version = await server.latest()
     name = server.document(version, form.name)
     return await server.in_executor(found.document_lines, version, name, form.line, form.count)
 

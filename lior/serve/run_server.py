@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TypeVar
 
 from lior.serve import completions, editing, inspection
-from lior.serve.errors import HTTPError
 from lior.serve.limits import Settings
 from lior.serve.run import RunSource, RunVersion
 from lior.serve.server import Server
@@ -25,9 +23,7 @@ class RunServer(Server):
 
     def __init__(self, settings: Settings, source: RunSource) -> None:
         super().__init__(settings, source)
-        if settings.editable:
-            tools = editing.Tools(self)
-            self.tools = (tools.learn, tools.forget)
+        self.tools = editing.tools_of(self)
         self.model = ModelThread(settings.limits.streams)
 
     @property
@@ -42,15 +38,6 @@ class RunServer(Server):
     async def read(self, work: Callable[[Callable[..., object]], T]) -> T:
         """Call ``work`` in the thread of the model; see :meth:`ModelThread.run`."""
         return await asyncio.wrap_future(self.model.run(work))
-
-    async def change(self, future: Future[T]) -> T:
-        """Wait for a change; a client that leaves does not undo it."""
-        return await asyncio.shield(asyncio.wrap_future(future))
-
-    def check_editable(self) -> None:
-        """Raise :class:`HTTPError` where the server is read-only."""
-        if not self.settings.editable:
-            raise HTTPError(403, "the server is read-only; start it with --allow-edit", code="read_only")
 
     def gauges(self) -> dict[str, float]:
         """Values of this moment, for the metrics."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -65,6 +65,15 @@ class Server:
     async def ask(self, version: Version, question: str, top: int, filters: Filters | None = None) -> Answer:
         """Answer a question."""
         return await self.in_question_executor(version.ask, question, top, filters)
+
+    async def change(self, future: Future[Any]) -> Any:
+        """Wait for a change; a client that leaves does not undo it."""
+        return await asyncio.shield(asyncio.wrap_future(future))
+
+    def check_editable(self) -> None:
+        """Raise :class:`HTTPError` where the server is read-only."""
+        if not self.settings.editable:
+            raise HTTPError(403, "the server is read-only; start it with --allow-edit", code="read_only")
 
     def document(self, version: Version, name: str) -> str:
         """The document of a name, or that a document of the index is part of; 404 where there is none."""

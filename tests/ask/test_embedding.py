@@ -214,7 +214,7 @@ def test_nothing_waits_for_another_process_that_writes(notes):
 def test_a_file_that_cannot_be_written_still_answers(notes, monkeypatch):
     opened(notes)
     file = cache_file((str(notes),))
-    monkeypatch.setattr("lior.ask.database.os.access", lambda path, mode: mode != os.W_OK)
+    monkeypatch.setattr("lior.ask.sqlite.os.access", lambda path, mode: mode != os.W_OK)
     index = opened(notes)
     first = read(index)
     assert np.array_equal(read(index), first)

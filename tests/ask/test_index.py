@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import lior
 from lior import Index
-from lior.ask import answering, database
+from lior.ask import answering, sqlite
 from lior.ask import index as indexing
 from lior.ask.index import cache_file
 from lior.errors import DataError, UsageError
@@ -319,13 +319,13 @@ def test_a_flipped_bit_is_noticed_or_harms_no_quotation(notes):
 
 def test_index_of_another_version_is_made_anew(notes, monkeypatch):
     Index(notes)
-    monkeypatch.setattr(database, "VERSION", 10**6)
+    monkeypatch.setattr(sqlite, "VERSION", 10**6)
     assert "not an index of this version" in Index(notes).notes[0]
 
 
 @pytest.mark.parametrize("cause", ["unable to open", "locked"])
 def test_cache_that_cannot_be_written_is_a_note(notes, monkeypatch, cause):
-    monkeypatch.setattr(database, "_WAIT", 0.01)
+    monkeypatch.setattr(sqlite, "_WAIT", 0.01)
     place = cache_file((str(notes),))
     if cause == "locked":
         Index(notes)

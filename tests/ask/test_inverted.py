@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lior.ask.database import Database
 from lior.ask.inverted import CONTEXT, TEXT, InvertedIndex
+from lior.ask.sqlite import SQLite
 from lior.ask.words import language_of, stem, stop_words, tokens
 from lior.errors import UsageError
 from lior.testing.retrievers import content
@@ -128,7 +128,7 @@ def test_by_document_each_document_is_one_passage(texts):
 
 def test_nothing_of_a_deleted_document_remains(tmp_path):
     """Many documents share pages and words with those that go; words of their own leave every byte."""
-    database = Database(tmp_path / "counts")
+    database = SQLite(tmp_path / "counts")
     index = InvertedIndex(database)
     for round_ in range(6):
         with database.writing():
@@ -193,7 +193,7 @@ def test_what_is_computed_is_kept_until_a_change(tmp_path):
         return {"sizes": np.arange(len(times))}
 
     for number in range(4):
-        index = InvertedIndex(Database(tmp_path / "counts"))
+        index = InvertedIndex(SQLite(tmp_path / "counts"))
         if number == 2:
             index.add("a", [("word", "")])
         assert len(index.kept("sizes", compute)["sizes"]) == len(times)

@@ -15,6 +15,7 @@ from lior.ask.database import Database
 from lior.ask.index import Index
 from lior.ask.records.columns import column, date_of
 from lior.ask.records.periods import period_in
+from lior.ask.sqlite import SQLite
 
 HERE = Path(__file__).parent
 TODAY = date(2025, 11, 19)  # a Wednesday
@@ -114,7 +115,7 @@ def test_tables_are_learned_and_forgotten_exactly(tmp_path):
         "a.csv": "who,sum\nQuibbleworth,12\nMara,3\n",
         "b.md": "# Costs\n\n| item | price |\n|---|---|\n| Zanzibarlamp | 5 |\n",
     }
-    index = notes(texts, Database(place))
+    index = notes(texts, SQLite(place))
     other = notes(dict(reversed(texts.items())))
     questions = ("total sum in a.csv", "how many rows are in b.md?")
     assert [index.ask(q).result for q in questions] == [other.ask(q).result for q in questions]

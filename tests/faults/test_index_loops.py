@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from lior import Index
-from lior.ask import database
+from lior.ask import sqlite as database
 from tests.ask.content import same
 from tests.faults.faults import FINISHED, SLICES, in_child
 

@@ -35,7 +35,7 @@ def copy(folder, tmp_path):
 def source(copy, monkeypatch):
     """A copy of the folder that is served, looked at for every question, as where watchfiles is missing."""
     monkeypatch.setattr("lior.serve.folder.find_spec", lambda name: None)
-    monkeypatch.setattr("lior.serve.folder._INTERVAL", 0.0)
+    monkeypatch.setattr("lior.serve.folder.INTERVAL", 0.0)
     return FolderSource([copy])
 
 
@@ -232,7 +232,7 @@ def test_files_that_are_watched_are_read_when_they_change_and_not_for_questions(
     told = queue.SimpleQueue()
     monkeypatch.setattr("lior.serve.folder.find_spec", lambda name: True)
     monkeypatch.setattr("lior.serve.folder.changes", lambda *_, **__: iter(told.get, None))
-    monkeypatch.setattr("lior.serve.folder._INTERVAL", 0.0)
+    monkeypatch.setattr("lior.serve.folder.INTERVAL", 0.0)
     source = FolderSource([copy])
     assert reads.acquire(blocking=False), "it was opened"
     source.refresh()

@@ -47,13 +47,13 @@ Learn = Callable[..., object]
 
 def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
     """A retriever on an inverted index."""
-    from lior.ask.database import Database
     from lior.ask.inverted import InvertedIndex
+    from lior.ask.sqlite import SQLite
     from lior.plugins.registry import registry
     from lior_bench.relevance import passages, vectors_of
 
     whole, retriever = _read(folder, "judged"), registry.get("retriever", name)()
-    index = InvertedIndex(Database(folder / f"{name}.counts"))
+    index = InvertedIndex(SQLite(folder / f"{name}.counts"))
     kept = documents or _read(folder, "passages")
     content = {name: passages(name, texts) for name, texts, *_ in kept}
     store = vectors_of(index, content)
@@ -78,14 +78,14 @@ def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Le
 
 def _whole(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
     """All of ``lior ask``: reading, chunking, calibration, the decision."""
-    from lior.ask.database import Database
     from lior.ask.index import Index
+    from lior.ask.sqlite import SQLite
 
     if documents:
         made = Index(*_read(folder, "paths"), cache=False)
         made.warm_up()
         made.copy_to(folder / "index")
-    index = Index(database=Database(folder / "index"))
+    index = Index(database=SQLite(folder / "index"))
     return lambda question, top: list(index.ask(question, top).passages), partial(index.learn, "a new note")
 
 

@@ -30,6 +30,8 @@ from pathlib import Path
 
 import httpx
 
+from lior.ask.words import stop_words
+
 ENDINGS = (".txt", ".md", ".pdf", ".docx", ".eml", ".mbox", ".csv", ".html", ".ipynb", ".json", ".zip", "")
 QUESTIONS = ("What is known of {}?", "Where is {} described?", "How does {} depend on {}?", "{} and {}")
 
@@ -63,9 +65,8 @@ def words_of(url: str) -> list[str]:
     texts = [
         httpx.get(f"{url}/api/document", params={"name": each["name"]}).json()["lines"] for each in names
     ]
-    return sorted(
-        {word.lower() for lines in texts for line in lines for word in re.findall(r"[A-Za-z]{5,}", line)}
-    )
+    found = {word.lower() for lines in texts for line in lines for word in re.findall(r"[A-Za-z]{5,}", line)}
+    return sorted(found - stop_words("english"))  # a question of these alone is refused
 
 
 def question(words: list[str], draw: random.Random) -> str:
