@@ -140,17 +140,13 @@ def ask(
     where, question = (words, "") if batch else _divided(words)
     if endpoint and (as_json or opened or batch):
         raise UsageError("--with prints a reply: --json, --open and --batch do not apply")
-    if database and no_cache:
-        raise UsageError("--index names where the index is kept: --no-cache does not apply")
     model = endpoint_of(endpoint)
     here = database or retriever or no_cache or batch or opened or context is not None or model
     asked = None if here else _served(where, question, top, filters)
     if asked is not None:
         index, answer = asked
     else:
-        index = (
-            _shared(where, retriever, database) if database else _opened(where, retriever, cache=not no_cache)
-        )
+        index = _opened(where, retriever, database, cache=not no_cache)
         if not verbose:
             _name_limited(index.opened.limited)
         if batch and trec:
@@ -233,9 +229,14 @@ def _remember(paths: Sequence[str]) -> None:
         stream.write(json.dumps(paths).encode())
 
 
-def _opened(where: Sequence[str], retriever: str | None, *, cache: bool) -> Index:
-    """The index of ``where``, or of the last time, brought up to date."""
+def _opened(where: Sequence[str], retriever: str | None, database: str, *, cache: bool) -> Index:
+    """The index of ``where``, or at an address, or of the last time, brought up to date."""
     from lior.ask.index import Index
+
+    if database:
+        if not cache:
+            raise UsageError("--index names where the index is kept: --no-cache does not apply")
+        return _shared(where, retriever, database)
 
     where, last = _where(where), _last()
     progress = _progress if sys.stderr.isatty() else None

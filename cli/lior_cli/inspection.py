@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +14,20 @@ from lior_cli.options import RunPath, device_option
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
+    from lior.runs.geometry import Direction, GeometryReport
     from lior.runs.inspection import Inspection, MemoryUse
 
 
 @click.command()
 @click.argument("run", type=RunPath())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+@click.option(
+    "--geometry", is_flag=True,
+    help="Show where the metric is stretched and curved, and which contexts are there.",
+)  # fmt: skip
 @device_option
 @click.pass_context
-def inspect(ctx: click.Context, run: Path, as_json: bool, device: str) -> None:
+def inspect(ctx: click.Context, run: Path, as_json: bool, geometry: bool, device: str) -> None:
     """Show the components of a run, and check the run.
 
     Prints components, sizes, memory and metric, and measures the invariants of every run, such as
@@ -32,8 +38,17 @@ def inspect(ctx: click.Context, run: Path, as_json: bool, device: str) -> None:
     from lior.runs import inspection
     from lior.tensors import pick_device
 
-    found = inspection.inspect(run, rundir.open_run(run, device=pick_device(device)))
-    if as_json:
+    loaded = rundir.open_run(run, device=pick_device(device))
+    found = inspection.inspect(run, loaded)
+    if geometry:
+        from lior.runs.geometry import geometry_of
+
+        report = geometry_of(loaded)
+        if as_json:
+            click.echo(_geometry_record(run, report))
+        else:
+            _report_geometry(report)
+    elif as_json:
         click.echo(json.dumps(_summary(run, found)))
     else:
         _report(found)
@@ -84,6 +99,39 @@ def _report(found: Inspection) -> None:
     _section("invariants", ["", "measured", "must be", ""],
              [[i.name, f"{i.value:.3g}", f"{i.relation} {i.bound:g}", "holds" if i.holds else "BROKEN"]
               for i in found.invariants])  # fmt: skip
+
+
+def _geometry_record(run: Path, found: GeometryReport) -> str:
+    import attrs
+
+    from lior.runs.telemetry import finite
+
+    return json.dumps(finite({"run": str(run), **attrs.asdict(found)}))
+
+
+def _report_geometry(found: GeometryReport) -> None:
+    from lior.runs.geometry import LEVELS
+
+    _section("stretched most along", ["eigenvalue of g", "share", "coordinates"], _directions(found.axes))
+    if found.scalar and found.sectional:
+        named = ["", *(f"{level:.0%}" for level in LEVELS)]
+        numbers = {"Ricci scalar": found.scalar, "sectional curvature": found.sectional}
+        rows = [[name, *(f"{value:.3g}" for value in values)] for name, values in numbers.items()]
+        _section(f"curvature at {found.contexts} contexts, in 1/length²", named, rows)
+        click.echo(f"{found.negative:.1%} of the planes have negative curvature.\n")
+        _section("curved most in the plane", ["curvature", "share", "coordinates"], _directions(found.planes))
+    else:
+        click.echo("The metric is the same everywhere, and flat; --rsource curvature has one that varies.\n")
+    _section("contexts where R is greatest and least", ["R", "Ricci scalar", "document", "context"],
+             [[f"{p.resilience:.3g}", "0" if p.curvature is None else f"{p.curvature:.3g}", p.document,
+               json.dumps(p.before, ensure_ascii=False)] for p in found.places])  # fmt: skip
+
+
+def _directions(found: Sequence[Direction]) -> list[list[str]]:
+    return [
+        [f"{d.value:.4g}", f"{d.share:.1%}", ", ".join(f"z[{i}] {share:.0%}" for i, share in d.coordinates)]
+        for d in found
+    ]
 
 
 def _section(title: str, headers: list[str], rows: list[list[str]]) -> None:

@@ -111,11 +111,6 @@ def mcp(where: tuple[Path, ...], allow_edit: bool, database: str, device: str) -
 
 def _prepare(where: Sequence[Path], allow_edit: bool, database: str) -> None:
     """Refuse what cannot be served, and import torch where a run is served."""
-    # Several threads for a product of some thousand rows are slower than one where others compute, too:
-    # four servers on two cores answered 50 questions a second so, and 148 with one thread each.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if missing := [name for name in ("starlette", "uvicorn", "mcp") if find_spec(name) is None]:
         raise MissingPackage(f"{', '.join(missing)} not installed: pip install 'lior[serve]'")
     if not (where or database):

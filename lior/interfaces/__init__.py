@@ -343,6 +343,14 @@ class Updater(Plugin, Protocol):
         """
 
 
+@runtime_checkable
+class CurvedRSource(RSource, Protocol):
+    """A source whose metric varies from place to place: ``lior inspect --geometry`` shows its curvature."""
+
+    def planes(self, state: State, z: Tensor, form: MetricForm) -> Any:
+        """The curvature operator at ``z (N, n)``, as :class:`lior.geometry.conformal.PrincipalPlanes`."""
+
+
 class Listener(Protocol):
     """What is told of events; made without arguments, once in a process. Group ``lior.listeners``.
 

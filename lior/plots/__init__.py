@@ -18,5 +18,6 @@ PICTURES = {
     "resilience": "histogram of R over the memory",
     "weights": "the experts' weights by gate",
     "coordinates": "contexts on the two principal axes of the metric",
+    "curved": "sectional curvatures, and contexts by R",
 }
 """Name of each picture -> its subject."""

@@ -338,6 +338,8 @@ class ScatterPlot(Panel):
     y: Sequence[float]
     of: Sequence[int]
     """Class of each point, an index into ``classes``."""
+    subject: str = "next token"
+    """Of the classes."""
 
     def inches(self) -> tuple[float, float]:
         """Larger than other panels."""
@@ -345,7 +347,7 @@ class ScatterPlot(Panel):
 
     def _by_class(self) -> Iterator[tuple[int, list[float], list[float]]]:
         """Class, ``x`` and ``y`` of its points; the rarest class last, so that it is drawn on top."""
-        for kind, _ in Counter(self.of).most_common():
+        for kind, _ in sorted(Counter(self.of).items(), key=lambda item: (-item[1], item[0])):
             rows = [i for i, each in enumerate(self.of) if each == kind]
             yield kind, [self.x[i] for i in rows], [self.y[i] for i in rows]
 
@@ -359,7 +361,7 @@ class ScatterPlot(Panel):
         axis.set(xlabel=self.x_label, ylabel=self.y_label)
         axis.set_aspect("equal", adjustable="datalim")
         axis.grid(True, alpha=0.3)
-        axis.figure.legend(loc="outside right upper", fontsize=9, title="next token")
+        axis.figure.legend(loc="outside right upper", fontsize=9, title=self.subject)
         return None
 
     def table(self) -> Table:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from lior.errors import RunError
-from lior.interfaces import MetricForm
+from lior.geometry import metric
+from lior.interfaces import CurvedRSource, MetricForm
 from lior.model.language_model import Model
 from lior.plots import learning, scoring
 from lior.plots.panels import Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture, ScatterPlot
@@ -24,7 +25,8 @@ from lior.runs.format import read_manifest
 from lior.runs.inspection import angles, effective_rank, metric_form, spectrum, stored
 from lior.tensors import sub
 
-_BINS, _POINTS, _ROWS = 30, 2000, 4096
+_BINS, _POINTS, _ROWS, _CURVED = 30, 2000, 4096, 200
+_FIFTHS = "least fifth of R", "second", "third", "fourth", "greatest fifth"
 
 
 @attrs.frozen(kw_only=True)
@@ -197,6 +199,44 @@ def _coordinates(run: PlottedRun) -> _Built:
     return "coordinates in the metric", [panel]
 
 
+def _curvature(run: PlottedRun) -> _Built:
+    loaded = run.finished
+    z, _ = _stored(loaded, min(run.sample, _POINTS))
+    geometry, state, form = loaded.model.geometry, loaded.model.state, _form(run)
+    assert geometry is not None
+    medium = {name: t.double() if t.is_floating_point() else t for name, t in sub(state, "rsource").items()}
+    r = geometry.rsource.resilience(medium, z.double(), form)
+    flat, shares = principal(z.double() @ metric.root(form).T)
+    fifth = (r.argsort().argsort() * len(_FIFTHS)) // len(r)
+    panels: list[Panel] = [
+        ScatterPlot(
+            title=f"{len(z):,} stored contexts, by R",
+            x_label=f"first principal axis of A z ({shares[0]:.1%} of the variance)",
+            y_label=f"second ({shares[1]:.1%})",
+            classes=_FIFTHS,
+            x=flat[:, 0].tolist(),
+            y=flat[:, 1].tolist(),
+            of=fifth.tolist(),
+            subject="resilience",
+        )
+    ]
+    if isinstance(geometry.rsource, CurvedRSource):
+        found = geometry.rsource.planes(medium, z[:_CURVED].double(), form).curvatures.flatten()
+        counts, edges = _histogram(found.cpu())
+        levels = {"median": float(found.median()), "mean": float(found.mean())}
+        panels.append(
+            Histogram(
+                title=f"spectrum of the curvature operator at {min(len(z), _CURVED)} contexts",
+                x_label="sectional curvature of a principal plane, 1/length²",
+                y_label="planes",
+                edges=edges,
+                counts=counts,
+                levels=levels,
+            )
+        )
+    return "curvature of the metric", panels
+
+
 def principal(y: Tensor) -> tuple[Tensor, tuple[float, float]]:
     """The two principal components ``(N, 2)`` of ``y (N, m)``, and their shares of the variance.
 
@@ -267,4 +307,5 @@ _BUILDERS: dict[str, Callable[[PlottedRun], _Built]] = {
     "resilience": _resilience,
     "weights": _weights,
     "coordinates": _coordinates,
+    "curved": _curvature,
 }

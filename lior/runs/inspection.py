@@ -350,11 +350,16 @@ def stored(checkpoint: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
     model, text = checkpoint.model, checkpoint.corpus
     geometry = model.geometry
     assert geometry is not None
+    positions = stored_positions(checkpoint, count)
+    reach, vocab = geometry.encoder.reach, geometry.vocab
+    contexts = gather_contexts(text.tokens, positions, text.depth(positions), reach, vocab)
+    return geometry.encoder.encode(sub(model.state, "encoder"), contexts), text.tokens[positions].long()
+
+
+def stored_positions(checkpoint: Checkpoint, count: int) -> Tensor:
+    """The positions of the contexts of :func:`stored` in the text, int64 ``(N,)``."""
     bounds = torch.tensor(checkpoint.stored_ranges())
     ends = (bounds[:, 1] - bounds[:, 0]).cumsum(0)
     index = spread(int(ends[-1]), count)
     chunk = torch.searchsorted(ends, index, right=True)
-    positions = (index + bounds[chunk, 1] - ends[chunk]).to(text.tokens.device)
-    reach, vocab = geometry.encoder.reach, geometry.vocab
-    contexts = gather_contexts(text.tokens, positions, text.depth(positions), reach, vocab)
-    return geometry.encoder.encode(sub(model.state, "encoder"), contexts), text.tokens[positions].long()
+    return (index + bounds[chunk, 1] - ends[chunk]).to(checkpoint.corpus.tokens.device)

@@ -90,4 +90,5 @@ def test_law(kind, name, make, law):
 
 
 def test_every_kind_is_covered():
-    assert {kind for kind, _, _ in DEFAULTS} == set(SUITES), "a kind has no plugin at all"
+    others = {"listener"}  # one that is installed is on for everybody; tests/cli/test_plugins_new.py has one
+    assert {kind for kind, _, _ in DEFAULTS} == set(SUITES) - others, "a kind has no plugin at all"

@@ -99,3 +99,45 @@ def test_what_is_no_sound_run_is_refused_in_one_line(command, finished, tmp_path
     assert result.out == ""
     assert result.err.startswith(f"lior: error: {name}")
     assert result.err.count("\n") == 1
+
+
+def test_geometry_says_where_it_is_curved_and_what_is_there(command, configure, short, tmp_path):
+    from lior.training.preparation import train
+
+    train(configure("rsource=curvature", "memory=exact", text=short), tmp_path / "curved")
+    result = command("inspect", tmp_path / "curved", "--geometry")
+    assert result.code == 0
+    for words in (
+        "stretched most along:",
+        "Ricci scalar",
+        "sectional curvature",
+        "curved most in the plane:",
+    ):
+        assert words in result.out
+    found = json.loads(command("inspect", tmp_path / "curved", "--geometry", "--json").out)
+    assert found["scalar"] == sorted(found["scalar"])
+    assert found["sectional"] == sorted(found["sectional"])
+    values = [axis["value"] for axis in found["axes"]]
+    assert values == sorted(values, reverse=True)
+    r = [place["resilience"] for place in found["places"]]
+    assert r == sorted(r, reverse=True)
+    assert all(place["before"] in short.read_text() for place in found["places"])
+
+
+def test_geometry_that_is_flat_says_so(command, configure, short, tmp_path):
+    from lior.training.preparation import train
+
+    train(configure("rsource=constitutive", "memory=exact", text=short), tmp_path / "flat")
+    result = command("inspect", tmp_path / "flat", "--geometry")
+    assert (result.code, "flat" in result.out) == (0, True)
+    assert json.loads(command("inspect", tmp_path / "flat", "--geometry", "--json").out)["scalar"] is None
+
+
+def test_geometry_of_a_run_without_one(command, configure, short, tmp_path):
+    from lior.training.preparation import train
+
+    counts = 'memory.sdm.gates=["longest", "previous"]'
+    train(configure("memory=sdm", counts, text=short), tmp_path / "counts")
+    result = command("inspect", tmp_path / "counts", "--geometry")
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "no geometry" in result.err

@@ -101,6 +101,43 @@ def test_closed_form_is_the_curvature_of_the_conformal_metric(n):
     )
 
 
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_principal_planes_are_the_spectrum_of_the_curvature_operator(n):
+    form = MetricForm(
+        q=None,
+        lam=torch.linspace(0.5, 2, n, dtype=torch.float64),
+        omega2=torch.tensor(1.3, dtype=torch.float64),
+        u=torch.nn.functional.normalize(fill((n, 2), "normal", 3, torch.float64), dim=0),
+        d=torch.tensor([0.5, 2.0], dtype=torch.float64),
+    )
+    root, field = metric.root(form), mixture(form, n, 4)
+
+    def metric_at(x):
+        phi = log_factor(x.reshape(-1, n) @ root.mT, field).reshape(x.shape[:-1])
+        return (2 * phi).exp()[..., None, None] * metric.dense(form)
+
+    x = point(n, 5)
+    g, riemann, scalar = all_of(metric_at, x)
+    frame = torch.linalg.inv(torch.linalg.cholesky(g)).mT  # columns are orthonormal under g
+    full = torch.einsum("rsmn,ra,sb,mc,nd->abcd", riemann, frame, frame, frame, frame)
+    a, b = torch.triu_indices(n, n, 1)
+    operator = full[a[:, None], b[:, None], a, b]  # R_op[μν, ρσ], symmetric
+    assert_close(operator, operator.mT, rtol=0, atol=1e-6)
+    found = conformal.principal_planes((root @ x)[None], field, root)
+    expected = torch.linalg.eigvalsh(operator)
+    assert (expected[-1] - expected[0]) > 1e-2 or n == 2
+    assert_close(found.curvatures[0].sort().values, expected, rtol=1e-6, atol=1e-7)
+    assert_close(2 * found.curvatures.sum(), scalar, rtol=1e-6, atol=1e-7)
+    axes = found.axes[0]
+    eye = torch.eye(n, dtype=torch.float64)
+    assert_close(axes.mT @ metric.dense(form) @ axes, eye, rtol=0, atol=1e-9)
+    # The sectional curvature of each plane, from the whole tensor.
+    unit = axes * (metric.dense(form).det() / g.det()) ** (1 / (2 * n))
+    for pair, value in zip(found.pairs.T.tolist(), found.curvatures[0], strict=True):
+        u, v = unit[:, pair[0]], unit[:, pair[1]]
+        assert_close(torch.einsum("rsmn,r,s,m,n->", riemann, u, v, u, v), value, rtol=1e-6, atol=1e-7)
+
+
 @LAW
 @given(seed=seeds(), form=metric_forms(dtype=torch.float64))
 def test_conformal_pullback_is_the_derivative(seed, form):

@@ -78,6 +78,11 @@ class Curvature:
         r = conformal.resilience(mapped(z, form).y, field, z.shape[-1], self.eps)
         return r.reshape(z.shape[:-1])
 
+    def planes(self, state: State, z: Tensor, form: MetricForm) -> conformal.PrincipalPlanes:
+        """The curvature operator at ``z (N, n)``, by its principal planes."""
+        points, centres = mapped(z, form), mapped(state["centres"], form)
+        return conformal.principal_planes(points.y, _field(state, centres), points.root)
+
     def pullback(self, state: State, z: Tensor, form: MetricForm, dr: Tensor) -> ResiliencePullback:
         """Derivatives of ``sum(dr * R_sc)``; exact but at points where ``R`` is 0."""
         points, centres = mapped(z, form), mapped(state["centres"], form)
