@@ -29,7 +29,7 @@ _FEW = 3
 @click.option(
     "--shard",
     type=click.IntRange(1 << 20, 1 << 30),
-    default=1 << 27,
+    default=1 << 28,
     show_default=True,
     metavar="BYTES",
     help="Text of one shard; sorting it takes six times as much memory.",

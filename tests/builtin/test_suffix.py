@@ -55,6 +55,31 @@ def test_counts_are_those_of_all_places_however_the_documents_are_divided(docume
     assert np.array_equal(counts_in([shard_of(part) for part in parts], question), expected)
 
 
+@LAW
+@given(st.lists(LETTERS, min_size=1, max_size=5), LETTERS, st.booleans())
+def test_positions_one_after_the_other_are_counted_as_each_alone(documents, question, unwritten):
+    text = suffixes.laid_out([np.array(each, np.uint8) for each in documents])
+    shard = suffixes.build(text, np.arange(min(len(text) - 1, 2)) if unwritten else None)
+    tokens, depth = np.array([*question, 0]), np.arange(len(question) + 1)
+    counts = np.zeros((len(tokens), LONGEST + 1, 256), np.uint32)
+    suffixes.count(shard, tokens, depth, np.arange(len(tokens)), counts)
+    for at in range(len(tokens)):
+        alone = np.zeros((1, LONGEST + 1, 256), np.uint32)
+        suffixes.count(shard, tokens, depth, np.array([at]), alone)
+        assert np.array_equal(counts[at], alone[0])
+
+
+def test_steps_through_ranges_of_many_blocks_are_searches():
+    generator = np.random.default_rng(0)
+    drawn = generator.choice(np.frombuffer(b"abc", np.uint8), 5 * suffixes.BLOCK)
+    shard, tokens = shard_of([drawn]), drawn[:200].astype(np.int64)
+    positions = np.arange(200)
+    found, other = np.zeros((2, 200, 25, 256), np.uint32)
+    suffixes.count(shard, tokens, positions, positions, found)
+    suffixes.count(shard, tokens, positions, positions[::-1].copy(), other)
+    assert np.array_equal(found, other[::-1])
+
+
 def test_ranges_of_many_blocks_are_counted_from_their_sums():
     generator = np.random.default_rng(0)
     document = generator.choice(np.frombuffer(b"abc", np.uint8), 5 * suffixes.BLOCK)
