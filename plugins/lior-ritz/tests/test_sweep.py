@@ -109,6 +109,15 @@ def test_a_sweep_that_is_stopped_has_what_is_done():
     assert found.report()["missing"] == 2
 
 
+def test_workers_give_the_rows_of_this_process_and_can_be_stopped(found):
+    def rows(answers):
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in answers.rows]
+
+    planned = plan([BARRIER], overrides=SMALL)
+    assert rows(run(planned, workers=2)) == rows(found)
+    assert [row["index"] for row in run(planned, workers=1, stop=lambda index: index == 1).rows] == [0]
+
+
 def test_a_point_that_fails_is_noted_and_the_others_are_solved(monkeypatch):
     solve = reference.solve
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lior.errors import Interrupted, RunError
+from lior.workers import checked
 from lior_cli.interrupts import Stop
 from lior_cli.progress import Progress
 from lior_cli.terminal import echo_table
@@ -33,6 +34,11 @@ _FEW = 4
 @config_options
 @click.option("--network", is_flag=True, help="Train a network at each point, beside the referee.")
 @click.option(
+    "--workers", metavar="N|ADDRESS",
+    help="Who solves the points: so many processes, or the workers of a Dask scheduler (tcp://host:8786). Worth "
+    "its start with --network; the referee needs milliseconds.",
+)  # fmt: skip
+@click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
     help="Directory, new or empty, for sweep.json, sweep.csv and plots.",
 )  # fmt: skip
@@ -40,7 +46,7 @@ _FEW = 4
 @json_option
 def sweep(
     axes: tuple[str, ...], layers: tuple[str, ...], assignments: tuple[str, ...], network: bool,
-    out: Path | None, quiet: bool, as_json: bool,
+    workers: str | None, out: Path | None, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Solve for a range of options of the dot or any key of the configuration, by the referee.
 
@@ -49,8 +55,9 @@ def sweep(
     \b
       lior ritz sweep --vary barrier_meV=0.5:12:8 --out runs/barrier
       lior ritz sweep --vary delta=0:1:5 --vary physics.m_eff=0.067,0.19
-      lior ritz sweep --network --vary training.seed=1,2,3 --vary model.hidden_features=8,16,32
+      lior ritz sweep --network --workers 2 --vary training.seed=1,2,3 --vary model.hidden_features=8,16,32
     """
+    where = None if workers is None else checked(workers)
     import_torch()
     from lior.runs.folder import RunFolder
     from lior_ritz.sweeps.folder import write
@@ -74,7 +81,7 @@ def sweep(
         stop.lior_train_start()
         with progress:
             progress.lior_train_stage(stage="points", message=f"{len(planned.points):,} by the referee")
-            found = run(planned, stop=asked)
+            found = run(planned, stop=asked, workers=where)
     finally:
         stop.withdraw()
     written = write(out, "sweep", found.report(), found.rows) if out else []

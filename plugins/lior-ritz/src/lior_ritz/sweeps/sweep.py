@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import attrs
 
 from lior.config import components, resolving
 from lior.errors import LiorError, UsageError, did_you_mean, sentences
+from lior.workers import Where, Workers
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.judge import reference
@@ -180,28 +181,44 @@ class Answers:
         }  # fmt: skip
 
 
-def run(plan: Plan, *, stop: Callable[[int], bool] = lambda index: False) -> Answers:
+def run(
+    plan: Plan, *, stop: Callable[[int], bool] = lambda index: False, workers: Where | None = None
+) -> Answers:
     """Solve the points, until ``stop``, which is asked before each by its number, returns true; one that
-    fails is noted, and the others are solved."""
-    found, sampled = Answers(plan=plan), []
-    for point in plan.points:
-        if stop(point.index):
-            break
-        begin = time.process_time()
-        known = {"index": point.index, "values": point.values}
-        try:
-            answer, states = _answered(point)
-        except LiorError as error:
-            found.failures.append(known | {"error": " ".join(str(error).split())})
-            continue
-        seconds = round(time.process_time() - begin, 4)
-        found.rows.append(known | {"set": list(point.assignments)} | answer | {"seconds": seconds})
-        sampled.append(states)
+    fails is noted, and the others are solved. ``workers`` solve them side by side, as
+    :class:`lior.workers.Workers` takes them; without any this process does."""
+
+    def tasks() -> Iterator[tuple[Point]]:
+        yield from ((point,) for point in itertools.takewhile(lambda p: not stop(p.index), plan.points))
+
+    if workers is None:
+        solved = list(itertools.starmap(_solved, tasks()))
+    else:
+        with Workers(workers) as team:
+            solved = [each for _, each in team.map(_solved, tasks())]
+    solved.sort(key=lambda each: each[0]["index"])
+    done = [(row, states) for row, states in solved if states is not None]
+    found = Answers(
+        plan=plan, rows=[row for row, _ in done], failures=[row for row, states in solved if states is None]
+    )
+    sampled = [states for _, states in done]
     for group in groups(plan.axes, found.rows):
         chosen = [k for k, _ in group]
         for k, curves in zip(chosen, follow([sampled[k] for k in chosen]), strict=True):
             found.rows[k]["curve"] = curves
     return found
+
+
+def _solved(point: Point) -> tuple[Row, Sampled | None]:
+    """What is kept of a point and its states; the values and the error, and none, where it fails."""
+    begin = time.process_time()
+    known = {"index": point.index, "values": point.values}
+    try:
+        answer, states = _answered(point)
+    except LiorError as error:
+        return known | {"error": " ".join(str(error).split())}, None
+    seconds = round(time.process_time() - begin, 4)
+    return known | {"set": list(point.assignments)} | answer | {"seconds": seconds}, states
 
 
 def groups(axes: Sequence[Axis], rows: Sequence[Row]) -> list[list[tuple[int, Row]]]:
