@@ -1,6 +1,6 @@
 """What the field adds to a model of text: encoders, resilience sources and the reservoir.
 
-    python plugins/lior-field/bench/connection.py [--part far|encoders|rsources|reservoir] [--seeds 3]
+    python plugins/lior-field/bench/connection.py [--part dynamics|far|…] [--seeds 3]
 
 Three texts: the documentation of lior (prose and code), its embedded corpus, and one with long dependencies,
 which ``dependencies`` makes: brackets and quotes that close 100 to 1,000 bytes after they opened, names that
@@ -116,6 +116,21 @@ PARTS: dict[str, dict[str, dict[str, Any]]] = {
         "lags, 32 tokens": {"memory": "exact", "encoder": {"name": "lags", "lags": 32}},
         "poles, 32 tokens": {"memory": "exact", "encoder": "poles"},
         "field, 32 tokens": {"memory": "exact", "encoder": "field"},
+    },
+    "dynamics": {
+        f"{what}, {memory}": {
+            "memory": memory.split(" and "),
+            "encoder": encoder,
+        }
+        for memory in ("exact", "sdm and exact")
+        for what, encoder in {
+            "lags": "lags",
+            "poles": "poles",
+            "unitary": "field",
+            "dissipative": {"name": "field", "dynamics": "dissipative"},
+            "symplectic": {"name": "field", "dynamics": "symplectic"},
+            "no time": {"name": "field", "time": 0.0},
+        }.items()
     },
     "far": {
         f"far, 512 tokens, before {near}": {"memory": "exact", "encoder": {"name": "far", "near": near}}

@@ -1,11 +1,21 @@
 """The encoder ``field``: tokens drive a field, and the coordinates are what is read from it.
 
 Each coordinate is a component of a field on a small periodic grid. A token adds its embedding to it at once;
-between tokens the field evolves under ``H = K/m + V(x)`` and loses a share of each mode. In the modes of
-``H``, with energies ``E_m`` and damping rates ``γ_m``, that is a diagonal recurrence, so the field is read
-exactly as a sum of poles (:mod:`lior.geometry.kernel`):
+between tokens the field evolves under ``H = K/m + V(x)`` for a time ``t`` and loses a share of each mode. In
+the modes of ``H``, with energies ``E_m`` and damping rates ``γ_m``, that is a diagonal recurrence, so the
+field is read exactly as a sum of poles (:mod:`lior.geometry.kernel`):
 
-    λ_m = exp(−γ_m − i E_m),    S_m ← λ_m S_m + E[x_t],    z = Re Σ_m c_m S_m.
+    λ_m = exp(−γ_m + μ_m t),    S_m ← λ_m S_m + E[x_t],    z = Re Σ_m c_m S_m,
+
+with a rate ``μ_m`` for each of the dynamics of :mod:`lior_field.dynamics`:
+
+===========  =============================  =====================================================
+unitary      ``−i E_m``                     Schrödinger's equation
+dissipative  ``−(E_m − E_0)``               imaginary time: high modes fade, the ground state stays
+symplectic   ``−i √(E_m − E_0 + ω₀²)``      waves, ``∂²T/∂t² = −(H − E_0 + ω₀²) T``; ``S`` is ``T + i P/ω``
+===========  =============================  =====================================================
+
+At ``t = 0`` the field only forgets, in the same way whatever the dynamics: the control.
 
 Unlike the fixed poles of ``poles``, these are learned, through mass, potential and damping: ``∂E_m/∂V(x) =
 u_m(x)²`` and ``∂E_m/∂ log m = −⟨u_m|K/m|u_m⟩`` (H. Hellmann, 1937; R. Feynman, *Phys. Rev.* 56 (1939) 340).
@@ -33,6 +43,9 @@ _BAND = 0.9 * math.pi
 """Energy of the fastest wave at first, just below that at which a turn is taken for one backwards."""
 _FASTEST = 0.7
 """Damping rate of the mode that forgets first, per token."""
+_REST = 0.1
+"""``ω₀``, the frequency of a wave of the lowest energy, per token; at 0 it would have no slope."""
+DYNAMICS = ("unitary", "dissipative", "symplectic")
 
 
 @attrs.frozen(kw_only=True)
@@ -41,23 +54,29 @@ class FieldEncoder:
 
     State, with ``P = side²`` modes: ``embedding (vocab + 1, n)``; ``coeff_re``, ``coeff_im (P, n)``, in the
     order of rising energies; ``potential (side, side)``; ``log_mass``, a scalar; ``log_damping (P,)``.
+    Dissipative modes are real, so ``coeff_im`` reads nothing of them, and is not there.
     """
 
     api_version: ClassVar[int] = 1
-    learned: ClassVar[tuple[str, ...]] = (
-        "embedding", "coeff_re", "coeff_im", "potential", "log_mass", "log_damping",
-    )  # fmt: skip
 
     n: int = option(64, help="dimension of a coordinate", low=2)
     reach: int = option(32, help="previous tokens that a coordinate depends on in training", low=2)
     side: int = option(
         4, help="sites along each side of the grid; their number is that of modes", low=3, high=16
     )
+    dynamics: str = option("unitary", help="how the field evolves between tokens", choices=DYNAMICS)
+    time: float = option(1.0, help="time that passes between two tokens; at 0 the field only forgets", low=0)
     horizon: float = option(64.0, help="tokens that the slowest mode remembers at first", low=2, high=1e6)
     disorder: float = option(
         0.3, help="standard deviation of the potential at first, as a share of the band", low=1e-3
     )
     scale: float = option(0.35, help="initial standard deviation of the most recent token's entries", low=0)
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """All of the state."""
+        reading = ("coeff_re",) if self.dynamics == "dissipative" else ("coeff_re", "coeff_im")
+        return ("embedding", *reading, "potential", "log_mass", "log_damping")
 
     def init(self, vocab: int, *, generator: Generator) -> State:
         """Random embedding, reading and potential; the modes of least energy last longest."""
@@ -67,7 +86,7 @@ class FieldEncoder:
             return torch.randn(*shape, generator=generator, device=device)
 
         rates = torch.logspace(-math.log10(self.horizon), math.log10(_FASTEST), count, device=device)
-        return {
+        state = {
             "embedding": noise(vocab + 1, self.n) * self.scale,
             "coeff_re": noise(count, self.n) / math.sqrt(count),
             "coeff_im": noise(count, self.n) / math.sqrt(count),
@@ -75,6 +94,7 @@ class FieldEncoder:
             "log_mass": torch.zeros((), device=device),
             "log_damping": rates.log(),
         }
+        return {name: state[name] for name in self.learned}
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
         """Coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
@@ -90,9 +110,9 @@ class FieldEncoder:
         dk = (dtable * state["embedding"]).sum(1)
         dcoeff = kernel.impulse_pullback(modes.poles, dk)
         dlog = poles_pullback(modes.poles, coeff, dk).conj() * modes.poles  # to log λ, conjugate
-        denergy = dlog.imag
+        denergy = self._denergy(modes.energies, dlog)
         moving = (modes.vectors * (self._kinetic(state) @ modes.vectors)).sum(0)
-        return {
+        found = {
             "embedding": (dtable * weights[:, None]).sum(0),
             "coeff_re": dcoeff.real.clone(),
             "coeff_im": dcoeff.imag.clone(),
@@ -100,6 +120,7 @@ class FieldEncoder:
             "log_mass": -(moving * denergy).sum(),
             "log_damping": -dlog.real * state["log_damping"].exp(),
         }
+        return {name: found[name] for name in self.learned}
 
     def stream(self, state: State) -> State:
         """The field's modes after ``reach`` times the id ``vocab``, complex ``(P, n)``."""
@@ -112,7 +133,29 @@ class FieldEncoder:
     def modes(self, state: State) -> Modes:
         """The modes of the field between two tokens."""
         energies, vectors = torch.linalg.eigh(self._kinetic(state) + state["potential"].reshape(-1).diag())
-        return Modes(energies, torch.polar((-state["log_damping"].exp()).exp(), -energies), vectors)
+        fading, turning = self._rates(energies)
+        sizes = (-state["log_damping"].exp() - self.time * fading).exp()
+        return Modes(energies, torch.polar(sizes, -self.time * turning), vectors)
+
+    def _rates(self, energies: Tensor) -> tuple[Tensor | float, Tensor]:
+        """``−Re μ`` and ``−Im μ``, ``(P,)``, of rising energies ``(P,)``, per unit of time."""
+        if self.dynamics == "unitary":
+            return 0.0, energies
+        above = energies - energies[0]
+        if self.dynamics == "dissipative":
+            return above, torch.zeros_like(above)
+        return 0.0, (above + _REST**2).sqrt()
+
+    def _denergy(self, energies: Tensor, dlog: Tensor) -> Tensor:
+        """Derivatives to the energies ``(P,)`` from those to ``log λ``, complex ``(P,)``."""
+        if self.dynamics == "unitary":
+            return self.time * dlog.imag
+        if self.dynamics == "dissipative":
+            denergy = -self.time * dlog.real
+        else:
+            denergy = self.time * dlog.imag / (2 * (energies - energies[0] + _REST**2).sqrt())
+        denergy[0] -= denergy.sum()  # all energies are counted from the lowest
+        return denergy
 
     def _kinetic(self, state: State) -> Tensor:
         """``K/m``, real symmetric ``(P, P)``."""
@@ -140,4 +183,5 @@ def _waves(side: int) -> Tensor:
 
 
 def _coeff(state: State) -> Tensor:
-    return torch.complex(state["coeff_re"], state["coeff_im"])
+    real = state["coeff_re"]
+    return torch.complex(real, state.get("coeff_im", torch.zeros_like(real)))

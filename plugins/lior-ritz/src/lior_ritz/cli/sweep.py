@@ -35,8 +35,8 @@ _FEW = 4
 @click.option("--network", is_flag=True, help="Train a network at each point, beside the referee.")
 @click.option(
     "--workers", metavar="N|ADDRESS",
-    help="Who solves the points: so many processes, or the workers of a Dask scheduler (tcp://host:8786). Worth "
-    "its start with --network; the referee needs milliseconds.",
+    help="Who solves the points: so many processes, or the workers of a Dask scheduler (tcp://host:8786). "
+    "Worth their start with --network; the referee needs milliseconds.",
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False),
