@@ -154,11 +154,16 @@ def opened_again(place: Path | None, error: Exception, notes: list[str]) -> SQLi
     SQLite tells of a read that failed as of damage (SQLITE_IOERR_CORRUPTFS); the next one may work.
     """
     if place is not None and not isinstance(error, DamagedIndex):
-        with contextlib.suppress(sqlite3.Error, OSError, DamagedIndex):
+        try:
             database = SQLite(place)
             if database.sound():
                 return database
             database.close()
+        except (sqlite3.OperationalError, OSError) as other:  # of the disk: the file may be sound
+            note_unkept(place, other, notes)
+            return SQLite.copy_of(place)
+        except (sqlite3.DatabaseError, DamagedIndex):
+            pass
     return made_anew(place, error, notes)
 
 

@@ -299,6 +299,27 @@ def test_damaged_cache_is_noticed_and_made_anew(notes, how):
     assert Index(notes).notes == []
 
 
+def test_a_file_that_could_not_be_looked_at_again_is_left_as_it_is(notes, cache, monkeypatch):
+    """A read that fails looks like damage; when the second look fails for want of room, nothing is known."""
+    index = Index(notes)
+    index.learn("dune.txt", "The keeper of the dune lantern is Gert.\n")
+    index._database.close()
+    faults = [sqlite3.DatabaseError("database disk image is malformed"), sqlite3.OperationalError("full")]
+    checked = sqlite.SQLite._checked
+
+    def fails(*given):
+        if faults:
+            raise faults.pop(0)
+        return checked(*given)
+
+    monkeypatch.setattr(sqlite.SQLite, "_checked", fails)
+    again = Index(notes)
+    assert "dune.txt" in again.documents
+    assert any("cannot be kept" in note for note in again.notes)
+    again._database.close()
+    assert "dune.txt" in Index(notes).documents
+
+
 def test_a_flipped_bit_is_noticed_or_harms_no_quotation(notes):
     sound = Index(notes, retriever="settle")
     sound.ask("When is the boiler serviced?")

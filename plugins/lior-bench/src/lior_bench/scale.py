@@ -1,9 +1,10 @@
 """Archives of one text by one process and by workers of a Dask scheduler, in turn.
 
-    python -m lior_bench.scale TEXT... [--megabytes 100] [--workers 1 2] [--rounds 2]
+    python -m lior_bench.scale TEXT... [--megabytes 100] [--workers 1 2] [--rounds 2] [--kills 20]
 
 Prints seconds, the ratio to one process, the largest resident memory of a process, and whether all archives
-have the same bits.
+have the same bits. With ``--kills`` so many more are made by two processes, one of which is killed at a
+moment drawn at random.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import itertools
+import multiprocessing
 import os
+import random
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -93,6 +98,30 @@ def digest(out: Path) -> str:
     return found.hexdigest()
 
 
+def killed(texts: Path, out: Path, shard: int, count: int) -> Iterator[tuple[bool, str]]:
+    """Whether a worker was killed, and the digest, of archives that two workers make."""
+    draw = random.Random(0)
+    began = time.perf_counter()
+    archiving.build([str(texts)], out, shard=shard, workers=2)
+    usual = time.perf_counter() - began
+    for _ in range(count):
+        shutil.rmtree(out)
+        hit = list[int]()
+
+        def kill(hit: list[int] = hit) -> None:
+            workers = multiprocessing.active_children()
+            if workers:
+                hit.append(draw.choice(workers).pid or 0)
+                os.kill(hit[0], signal.SIGKILL)
+
+        timer = threading.Timer(draw.uniform(0.2, 1.0) * usual, kill)
+        timer.start()
+        archiving.build([str(texts)], out, shard=shard, workers=2)
+        timer.cancel()
+        timer.join()
+        yield bool(hit), digest(out)
+
+
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(prog="python -m lior_bench.scale", description=__doc__.splitlines()[0])
@@ -101,6 +130,7 @@ def main() -> None:
     parser.add_argument("--shard", type=int, default=1 << 23)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--kills", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -123,6 +153,11 @@ def main() -> None:
         size = sum(entry.bytes for entry in archive.entries(out))
         for label, best in seconds.items():
             print(f"{label:16} {best:7.1f} s  {seconds[_ALONE] / best:5.2f} x")
+        if given.kills:
+            shutil.rmtree(out)
+            lost = list(killed(texts, out, given.shard, given.kills))
+            same = sum(each in digests for _, each in lost)
+            print(f"{sum(hit for hit, _ in lost)} of {len(lost)} lost a worker; the same bits: {same}")
         peak = max(
             resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
         )
