@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 import torch
@@ -186,17 +187,25 @@ def _coordinates(run: PlottedRun) -> _Built:
     z, tokens = _stored(loaded, min(run.sample, _POINTS))
     assert loaded.model.geometry is not None
     y = z.double() @ loaded.model.geometry.scorer(loaded.model.state).root.double().T
-    flat, shares = principal(y)
-    panel = ScatterPlot(
+    panel = _scattered(
+        y,
         title=f"{len(z):,} stored contexts, by class of the token that follows",
-        x_label=f"first principal axis of A z ({shares[0]:.1%} of the variance)",
-        y_label=f"second ({shares[1]:.1%})",
         classes=CLASSES,
-        x=flat[:, 0].tolist(),
-        y=flat[:, 1].tolist(),
         of=classes_of(tokens, loaded.model.tokenizer).tolist(),
     )
     return "coordinates in the metric", [panel]
+
+
+def _scattered(y: Tensor, **given: Any) -> ScatterPlot:
+    """Coordinates ``y = A z (N, m)`` along their two principal axes."""
+    flat, shares = principal(y)
+    return ScatterPlot(
+        x_label=f"first principal axis of A z ({shares[0]:.1%} of the variance)",
+        y_label=f"second ({shares[1]:.1%})",
+        x=flat[:, 0].tolist(),
+        y=flat[:, 1].tolist(),
+        **given,
+    )
 
 
 def _curvature(run: PlottedRun) -> _Built:
@@ -206,16 +215,12 @@ def _curvature(run: PlottedRun) -> _Built:
     assert geometry is not None
     medium = {name: t.double() if t.is_floating_point() else t for name, t in sub(state, "rsource").items()}
     r = geometry.rsource.resilience(medium, z.double(), form)
-    flat, shares = principal(z.double() @ metric.root(form).T)
     fifth = (r.argsort().argsort() * len(_FIFTHS)) // len(r)
     panels: list[Panel] = [
-        ScatterPlot(
+        _scattered(
+            z.double() @ metric.root(form).T,
             title=f"{len(z):,} stored contexts, by R",
-            x_label=f"first principal axis of A z ({shares[0]:.1%} of the variance)",
-            y_label=f"second ({shares[1]:.1%})",
             classes=_FIFTHS,
-            x=flat[:, 0].tolist(),
-            y=flat[:, 1].tolist(),
             of=fifth.tolist(),
             subject="resilience",
         )

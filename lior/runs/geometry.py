@@ -86,12 +86,12 @@ def geometry_of(checkpoint: Checkpoint, sample: int = SAMPLE) -> GeometryReport:
     z, _ = stored(checkpoint, sample)
     if not len(z):
         raise RunError("the memories of the run hold nothing, so that there is nowhere to measure")
-    source, medium = model.geometry.rsource, sub(model.state, "rsource")
-    r = source.resilience(medium, z, model.geometry.frame.form(sub(model.state, "frame"))).double()
-    found = None
-    if isinstance(source, CurvedRSource):
-        wide = {name: t.double() if t.is_floating_point() else t for name, t in medium.items()}
-        found = source.planes(wide, z.double(), form)
+    source, z = model.geometry.rsource, z.double()
+    medium = {
+        name: t.double() if t.is_floating_point() else t for name, t in sub(model.state, "rsource").items()
+    }
+    r = source.resilience(medium, z, form)
+    found = source.planes(medium, z, form) if isinstance(source, CurvedRSource) else None
     scalar = None if found is None else 2 * found.curvatures.sum(1)
     values, vectors = torch.linalg.eigh(metric.dense(form))
     axes = [

@@ -76,8 +76,8 @@ def mixture(form, n, seed, count=6):
     return Mixture(centres @ metric.root(form).mT, amplitudes, torch.tensor(2.5, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("n", [2, 3, 5])
-def test_closed_form_is_the_curvature_of_the_conformal_metric(n):
+def conformal_metric(n):
+    """A metric that varies: its form, root and field, and the metric as a function of the place."""
     form = MetricForm(
         q=None,
         lam=torch.linspace(0.5, 2, n, dtype=torch.float64),
@@ -91,6 +91,12 @@ def test_closed_form_is_the_curvature_of_the_conformal_metric(n):
         phi = log_factor(x.reshape(-1, n) @ root.mT, field).reshape(x.shape[:-1])
         return (2 * phi).exp()[..., None, None] * metric.dense(form)
 
+    return form, root, field, metric_at
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_closed_form_is_the_curvature_of_the_conformal_metric(n):
+    _, root, field, metric_at = conformal_metric(n)
     x = point(n, 5)
     _, _, expected = all_of(metric_at, x)
     actual = conformal.scalar_curvature((root @ x)[None], field, n)[0]
@@ -103,19 +109,7 @@ def test_closed_form_is_the_curvature_of_the_conformal_metric(n):
 
 @pytest.mark.parametrize("n", [2, 3, 4])
 def test_principal_planes_are_the_spectrum_of_the_curvature_operator(n):
-    form = MetricForm(
-        q=None,
-        lam=torch.linspace(0.5, 2, n, dtype=torch.float64),
-        omega2=torch.tensor(1.3, dtype=torch.float64),
-        u=torch.nn.functional.normalize(fill((n, 2), "normal", 3, torch.float64), dim=0),
-        d=torch.tensor([0.5, 2.0], dtype=torch.float64),
-    )
-    root, field = metric.root(form), mixture(form, n, 4)
-
-    def metric_at(x):
-        phi = log_factor(x.reshape(-1, n) @ root.mT, field).reshape(x.shape[:-1])
-        return (2 * phi).exp()[..., None, None] * metric.dense(form)
-
+    form, root, field, metric_at = conformal_metric(n)
     x = point(n, 5)
     g, riemann, scalar = all_of(metric_at, x)
     frame = torch.linalg.inv(torch.linalg.cholesky(g)).mT  # columns are orthonormal under g
