@@ -29,10 +29,10 @@ _FEW = 3
 @click.option(
     "--shard",
     type=click.IntRange(1 << 20, 1 << 30),
-    default=1 << 28,
+    default=1 << 29,
     show_default=True,
     metavar="BYTES",
-    help="Text of one shard; sorting it takes six times as much memory.",
+    help="Text of one shard; sorting it takes seven times as much memory.",
 )
 @click.option(
     "--sample",

@@ -19,6 +19,9 @@ journal     all text written to a memory, in order
 matching    the longest matches of a context, for the plugin ``match``
 warmup      calls every compiled function once, in the process that compiles
 cache       the folder of compiled functions
+suffixes    suffix arrays of texts, and the step from a context to the next
+infinigram  distributions from suffix arrays, for the plugin ``suffix``
+archive     suffix arrays on the disk
 kneser_ney  count tables and discounts of the n-gram baseline
 compiled    compilation of the functions that Python calls, kept on disk
 elementary  fast float32 exp, log and prefetching for the compiled functions
@@ -26,6 +29,7 @@ elementary  fast float32 exp, log and prefetching for the compiled functions
 
 __all__ = [
     "addresses",
+    "archive",
     "cache",
     "coder",
     "coding",
@@ -34,6 +38,7 @@ __all__ = [
     "elementary",
     "engine",
     "fields",
+    "infinigram",
     "journal",
     "kneser_ney",
     "layout",
@@ -42,6 +47,7 @@ __all__ = [
     "mixture",
     "packed",
     "stream",
+    "suffixes",
     "totals",
     "tracing",
     "warmup",

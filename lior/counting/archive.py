@@ -23,7 +23,7 @@ from lior.errors import DataError
 from lior.files import PARTIAL, replacing, sync
 
 MANIFEST = "archive.json"
-_FORMAT = {"program": "lior archive", "version": 1}
+_FORMAT = {"program": "lior archive", "version": 2}
 _ABOUT = "documents.json"
 
 
@@ -53,9 +53,13 @@ def write_shard(folder: Path, spool: Path, sha256: str) -> None:
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(0o700)
-        shard = suffixes.build(np.load(spool))
+        text, order = np.load(spool), part / "order.npy"
+        np.save(order, suffixes.order_of(text))
+        # Read from the file: what stands beside it is made in the memory that it took.
+        shard = suffixes.completed(text, np.load(order, mmap_mode="c"))
         for name, array in shard._asdict().items():
-            np.save(part / f"{name}.npy", array)
+            if name != "order":
+                np.save(part / f"{name}.npy", array)
         about = spool.with_suffix(".json")
         (part / _ABOUT).write_bytes(about.read_bytes())
         (part / "sha256").write_text(sha256)
@@ -140,19 +144,14 @@ def opened(folder: str | Path) -> tuple[Shard, ...]:
     return tuple(_opened(Path(folder) / entry.name) for entry in entries(Path(folder)))
 
 
-_KINDS = "u1", "u4", "u1", "u4", "u4"
-"""Types of the arrays of a shard."""
-
-
 def _opened(folder: Path) -> Shard:
     try:
         # Copy on write: of one type with an array in memory, and nothing reaches the file.
         maps = {name: _mapped(folder / f"{name}.npy") for name in Shard._fields}
         size = len(maps["text"])
-        blocks = size // suffixes.BLOCK + 1, suffixes.TOKENS
-        shapes = (size,), (size,), (size,), blocks, (suffixes.TOKENS**2 + 1,)
-        for (name, array), shape, kind in zip(maps.items(), shapes, _KINDS, strict=True):
-            if array.shape != shape or array.dtype != kind:
+        expected = {"text": ((size,), "u1"), "order": ((size,), "u4"), **suffixes.arrays_beside(size)}
+        for name, (shape, kind) in expected.items():
+            if maps[name].shape != shape or maps[name].dtype != kind:
                 raise ValueError(f"{name}.npy is not that of a shard")
         bounds = maps["pairs"].astype(np.int64)
         if bounds[0] or bounds[-1] != size or (np.diff(bounds) < 0).any():

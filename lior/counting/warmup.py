@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lior.counting import drawing, layout, locations, matching, suffixes, totals, tracing
+from lior.counting import drawing, infinigram, layout, locations, matching, suffixes, totals, tracing
 from lior.counting.coder import RangeCoder
 from lior.counting.compiled import compiling
 from lior.counting.engine import Engine, Segment
@@ -75,8 +75,5 @@ def _suffixes(tokens: Ints, depth: Ints, alphabet: Ints) -> None:
     """Those that read a sorted text, without the package that sorts one."""
     text = suffixes.laid_out([tokens.astype(np.uint8)])
     shard = suffixes.completed(text, np.arange(len(text), dtype=np.uint32), np.array([0]))
-    counts = np.zeros((4, 2, suffixes.TOKENS), np.uint32)
-    suffixes.count(shard, tokens, depth, np.arange(4), counts)
-    found = np.zeros((2, 4), np.int64)
-    p = np.empty((4, 1, len(alphabet)), np.float32)
-    suffixes.blend(counts, alphabet, np.array([1]), np.array([0.7, 1.0, 1.2]), p, *found)
+    reader = infinigram.Reader((shard,), (1,), (0.7, 1.0, 1.2))
+    reader.read(tokens, depth, np.arange(4), alphabet)

@@ -38,6 +38,8 @@ from lior.tensors import sub, threads
 
 _PRODUCTS = 1 << 13
 """Multiplications for a position, about: its coordinates are mapped and compared with 64 cells."""
+_MIXED = 1 << 9
+"""Positions whose experts are mixed at once: they stay in the processor's cache."""
 
 
 @attrs.define(kw_only=True)
@@ -265,6 +267,13 @@ class Model:
         z: Tensor | None = None,
     ) -> mixer.Inputs:
         """The evidence at ``positions``; ``given`` is that of memories that were read already."""
+        return mixer.beside(*self._evidence(text, positions, alphabet, given, z))
+
+    def _evidence(
+        self, text: Text, positions: Tensor, alphabet: Tensor, given: Mapping[str, Evidence] | None,
+        z: Tensor | None,
+    ) -> tuple[list[Evidence], Tensor | None]:  # fmt: skip
+        """What each memory knows at ``positions``, and the geometric gate."""
         given = given or {}
         needed = "cells" in self.weights or not given.keys() >= self.memories.keys()  # coordinates cost time
         query = self.query(text, positions, z) if needed else Query(text, positions, None)
@@ -272,11 +281,7 @@ class Model:
             _checked(name, m, given.get(name) or m.read(query, alphabet), len(positions), len(alphabet))
             for name, m in self.memories.items()
         ]
-        return mixer.Inputs(
-            torch.cat([e.log_p for e in evidence], 1),
-            tuple(gate for e in evidence for gate in e.gates),
-            self._cell_weights(query.z),
-        )
+        return evidence, self._cell_weights(query.z)
 
     def _cell_weights(self, z: Tensor | None) -> Tensor | None:
         """The geometric gate ``(B, J)``: a softmax of the scores of the centres for each query."""
@@ -370,7 +375,15 @@ class Model:
             return self._known().escape.expand(len(positions))
         targets = mixer.columns(alphabet, text.tokens[positions])
         with threads(len(positions) * _PRODUCTS):
-            return self.score_inputs(self.inputs(text, positions, alphabet, z=z), targets, alphabet)
+            evidence, cells = self._evidence(text, positions, alphabet, None, z)
+            found = []
+            for begin in range(0, max(len(positions), 1), _MIXED):
+                part = slice(begin, begin + _MIXED)
+                inputs = mixer.beside(
+                    [e.rows(part) for e in evidence], None if cells is None else cells[part]
+                )
+                found.append(self.score_inputs(inputs, targets[part], alphabet))
+            return torch.cat(found)
 
     @torch.no_grad()
     def score_inputs(self, inputs: mixer.Inputs, targets: Tensor, alphabet: Tensor) -> Tensor:

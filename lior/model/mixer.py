@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lior.geometry import adam
-from lior.interfaces import State
+from lior.interfaces import Evidence, State
 from lior.tensors import threads
 
 
@@ -38,6 +38,13 @@ class Inputs(NamedTuple):
             tuple(g[index] for g in self.gates),
             None if self.cells is None else self.cells[index],
         )
+
+
+def beside(evidence: Sequence[Evidence], cells: Tensor | None) -> Inputs:
+    """The evidence of several memories as one."""
+    return Inputs(
+        torch.cat([e.log_p for e in evidence], 1), tuple(gate for e in evidence for gate in e.gates), cells
+    )
 
 
 def joined(parts: Sequence[Inputs]) -> Inputs:

@@ -30,8 +30,8 @@ from lior.reading.skipping import SkippedFile, SkipReason
 from lior.runs.files import lock
 from lior.workers import Where, Workers
 
-SHARD = 1 << 28
-"""Bytes of a shard; sorting one takes six times as much memory."""
+SHARD = 1 << 29
+"""Bytes of a shard; sorting one takes seven times as much memory."""
 PIECE = 1 << 20
 """Longer documents are cut at the end of a line, into pieces of about this size: contexts end there.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,8 @@ from tests.builtin.test_match import text_of
 
 pytest.importorskip("pydivsufsort")
 
-from lior.counting import archive, suffixes
+from lior.counting import archive, infinigram, suffixes
+from lior.counting.infinigram import Reader
 from lior_plugins.memories.suffix import Suffix
 
 LETTERS = st.lists(st.sampled_from(b"ab\0"), min_size=1, max_size=30)
@@ -38,58 +41,103 @@ def shard_of(documents):
     return suffixes.build(suffixes.laid_out([np.array(each, np.uint8) for each in documents]))
 
 
-def counts_in(shards, question):
-    tokens, counts = np.array([*question, 0]), np.zeros((1, LONGEST + 1, 256), np.uint32)
-    for shard in shards:
-        suffixes.count(shard, tokens, np.arange(len(tokens)), np.array([len(question)]), counts)
-    counts[:, :, 0] = 0
-    return counts[0]
+LENGTHS, DISCOUNTS = (1, 3, LONGEST), (0.7, 1.0, 1.2)
+ALPHABET = np.array([0, *b"abc"])
+
+
+def expected(counts):
+    """The distributions of the experts by the formula, from counts of contexts of each length."""
+    counts = counts[:, ALPHABET]
+    totals, p, found = counts.sum(1), np.full(len(ALPHABET), 1 / len(ALPHABET)), []
+    for k in range(LONGEST + 1):
+        tells = k == LONGEST or totals[k] != totals[k + 1] or k in LENGTHS
+        if totals[k] and tells:
+            kept = np.array([0, *DISCOUNTS])[np.minimum(counts[k], 3)]
+            p = (counts[k] - kept + kept.sum() * p) / totals[k]
+        if k in LENGTHS:
+            found.append(p)
+    return np.array(found)
+
+
+def read_from(shards, question, positions, rows=None):
+    """Distributions before positions of a question, which ends with any token."""
+    reader, tokens = Reader(shards, LENGTHS, DISCOUNTS), np.array(question, np.int64)
+    if rows is None:
+        return reader.read(tokens, np.arange(len(tokens)), np.array(positions), ALPHABET)
+    p = np.empty((len(positions), len(LENGTHS), len(ALPHABET)), np.float32)
+    longest, sure = np.zeros((2, len(positions)), np.int64)
+    infinigram.read(
+        suffixes.table(shards), tokens, np.arange(len(tokens)), np.array(positions), ALPHABET,
+        np.array(LENGTHS), np.array(DISCOUNTS), infinigram.nothing_kept(len(shards), len(ALPHABET), rows),
+        p, longest, sure,
+    )  # fmt: skip
+    return p, longest, sure
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 @LAW
 @given(st.lists(LETTERS, min_size=1, max_size=5), LETTERS, st.integers(0, 5))
-def test_counts_are_those_of_all_places_however_the_documents_are_divided(documents, question, cut):
-    expected = counted(documents, question)
-    assert np.array_equal(counts_in([shard_of(documents)], question), expected)
-    parts = [part for part in (documents[cut:], documents[:cut]) if part]
-    assert np.array_equal(counts_in([shard_of(part) for part in parts], question), expected)
+def test_distributions_are_those_of_all_places_however_the_documents_are_divided(documents, question, cut):
+    found = read_from((shard_of(documents),), [*question, 0], [len(question)])
+    assert np.allclose(found[0][0], expected(counted(documents, question)), atol=1e-6)
+    context = question[len(question) - question[::-1].index(0) :] if 0 in question else question
+    assert found[1][0] == max(k for k in range(LONGEST + 1) if k <= len(context) and (
+        k == 0 or counted(documents, context[len(context) - k :])[k].any()
+    ))  # fmt: skip
+    parts = tuple(shard_of(part) for part in (documents[cut:], documents[:cut]) if part)
+    assert same(read_from(parts, [*question, 0], [len(question)]), found)
 
 
 @LAW
 @given(st.lists(LETTERS, min_size=1, max_size=5), LETTERS, st.booleans())
-def test_positions_one_after_the_other_are_counted_as_each_alone(documents, question, unwritten):
+def test_positions_one_after_the_other_are_read_as_each_alone(documents, question, unwritten):
     text = suffixes.laid_out([np.array(each, np.uint8) for each in documents])
     shard = suffixes.build(text, np.arange(min(len(text) - 1, 2)) if unwritten else None)
-    tokens, depth = np.array([*question, 0]), np.arange(len(question) + 1)
-    counts = np.zeros((len(tokens), LONGEST + 1, 256), np.uint32)
-    suffixes.count(shard, tokens, depth, np.arange(len(tokens)), counts)
+    shards, tokens = (shard, shard_of([[97, 98]])), [*question, 0]
+    found = read_from(shards, tokens, range(len(tokens)))
     for at in range(len(tokens)):
-        alone = np.zeros((1, LONGEST + 1, 256), np.uint32)
-        suffixes.count(shard, tokens, depth, np.array([at]), alone)
-        assert np.array_equal(counts[at], alone[0])
+        alone = read_from(shards, tokens, [at])
+        assert same(alone, [part[at : at + 1] for part in found])
 
 
-def test_steps_through_ranges_of_many_blocks_are_searches():
-    generator = np.random.default_rng(0)
-    drawn = generator.choice(np.frombuffer(b"abc", np.uint8), 5 * suffixes.BLOCK)
-    shard, tokens = shard_of([drawn]), drawn[:200].astype(np.int64)
-    positions = np.arange(200)
-    found, other = np.zeros((2, 200, 25, 256), np.uint32)
-    suffixes.count(shard, tokens, positions, positions, found)
-    suffixes.count(shard, tokens, positions, positions[::-1].copy(), other)
-    assert np.array_equal(found, other[::-1])
+@pytest.fixture(scope="module")
+def long_text():
+    """A text whose short contexts are in many blocks and in several spans, some of them always together."""
+    words = [b"abc", b"ab", b"ccca", b"abc" * 12]
+    drawn = np.random.default_rng(0).choice(len(words), 40_000, p=(0.4, 0.3, 0.2, 0.1))
+    text = b"".join(words[i] for i in drawn)
+    assert len(text) > 3 * suffixes.SPAN
+    return text
 
 
-def test_ranges_of_many_blocks_are_counted_from_their_sums():
-    generator = np.random.default_rng(0)
-    document = generator.choice(np.frombuffer(b"abc", np.uint8), 5 * suffixes.BLOCK)
-    for question in (b"", b"a", b"ab", b"cba"):
-        found = counts_in([shard_of([document])], question)
-        for k in range(min(len(question), LONGEST) + 1):
-            end = question[len(question) - k :]
-            text = document.tobytes()
-            followed = [text[p + k] for p in range(len(text) - k) if text[p : p + k] == end]
-            assert np.array_equal(found[k], np.bincount(followed, minlength=256)), (question, k)
+def test_contexts_that_occurred_often_are_read_as_each_alone(long_text):
+    text = np.frombuffer(long_text, np.uint8)
+    halves = tuple(shard_of([part]) for part in (text[:100_000], text[100_000:]))
+    question = [*text[5000:5400], 0, *text[:100], 0]
+    found = read_from(halves, question, range(len(question)))
+    assert same(read_from(halves, question, range(len(question))[::-1]), [part[::-1] for part in found])
+    # With room for few contexts, most take each other's place.
+    assert all(same(read_from(halves, question, range(len(question)), rows), found) for rows in (1, 2, 5))
+    for at in (3, 100, 399):
+        begin = max(at - LONGEST, 0)
+        counts = np.zeros((LONGEST + 1, 256), np.int64)
+        for half in (long_text[:100_000], long_text[100_000:]):
+            counts += counted_in_long(half, bytes(question[begin:at]))
+        assert np.allclose(found[0][at], expected(counts), atol=1e-6)
+
+
+def counted_in_long(text, question):
+    """As ``counted``, in a time that does not grow with the square of the text."""
+    found = np.zeros((LONGEST + 1, 256), np.int64)
+    for k in range(len(question) + 1):
+        end = question[len(question) - k :]
+        ends = (match.end() for match in re.finditer(b"(?=(%s))" % re.escape(end), text))
+        followed = [text[begin + k] for begin in ends if begin + k < len(text)]
+        found[k] = np.bincount(followed, minlength=256)
+    return found
 
 
 def test_a_context_that_was_not_written_is_followed_but_not_counted():

@@ -8,7 +8,6 @@ and what this memory itself was given, which can be learned and forgotten exactl
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import ClassVar
 
@@ -19,18 +18,17 @@ from torch import Tensor
 
 from lior.config.options import option
 from lior.counting import archive, suffixes
+from lior.counting.infinigram import Reader
 from lior.counting.journal import Journal, StoredSpan, spans
 from lior.counting.suffixes import Shard
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, Query, Scorer, State
-from lior.tensors import Expected, all_threads, check
+from lior.tensors import Expected, check
 
 _LONGEST = (1, 3, 5, 8, 12, 16, 24)
 """Lengths of the longest context at which the next value of the gate begins."""
 _SURE = 3
 _BYTES = "memory suffix: it sorts bytes; choose tokenizer bytes"
-_ROWS = 256
-"""Positions that are counted at once, of which each takes a kilobyte for each length of the context."""
 
 
 @attrs.define(kw_only=True)
@@ -48,7 +46,7 @@ class Suffix:
 
     _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
     _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
-    _own: Shard | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    _reader: Reader | None = attrs.field(default=None, init=False, repr=False, eq=False)
     """``None`` when it must be made anew from the journal."""
     _archived: tuple[Shard, ...] = attrs.field(default=(), init=False, repr=False, eq=False)
 
@@ -95,7 +93,7 @@ class Suffix:
         pending, self._pending = self._pending, []
         for span in pending:
             self._journal.add(span)
-            self._own = None
+            self._reader = None
 
     def rollback(self) -> None:
         """Drop the pending items."""
@@ -104,20 +102,22 @@ class Suffix:
     def rewrite(self, items: Iterable[Items]) -> None:
         """Replace all items by ``items``."""
         self._journal = Journal.of(items, self.context)
-        self._pending, self._own = [], None
+        self._pending, self._reader = [], None
+
+    def _reads(self) -> Reader:
+        if self._reader is None:
+            shards = (self._sorted(), *self._archived)
+            self._reader = Reader(shards, self.lengths, self.discounts)
+        return self._reader
 
     def _sorted(self) -> Shard:
-        if self._own is None:
-            parts = [span.tokens.astype(np.uint8) for span in self._journal.spans]
-            ends = np.cumsum([len(part) + 1 for part in parts[::-1]], dtype=np.int64)[::-1]
-            context = [
-                np.arange(end - 1 - span.context, end - 1)
-                for span, end in zip(self._journal.spans, ends, strict=True)
-            ]
-            self._own = suffixes.build(
-                suffixes.laid_out(parts), np.concatenate([np.zeros(0, np.int64), *context])
-            )
-        return self._own
+        parts = [span.tokens.astype(np.uint8) for span in self._journal.spans]
+        ends = np.cumsum([len(part) + 1 for part in parts[::-1]], dtype=np.int64)[::-1]
+        context = [
+            np.arange(end - 1 - span.context, end - 1)
+            for span, end in zip(self._journal.spans, ends, strict=True)
+        ]
+        return suffixes.build(suffixes.laid_out(parts), np.concatenate([np.zeros(0, np.int64), *context]))
 
     # --- reading ---
 
@@ -126,27 +126,11 @@ class Suffix:
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """The distribution after the last tokens, of each length."""
-        known, rows = alphabet.cpu().numpy(), len(query.positions)
+        known = alphabet.cpu().numpy()
         if len(known) and known[-1] >= suffixes.TOKENS:
             raise UsageError(_BYTES)
-        p = np.empty((rows, len(self.lengths), len(known)), np.float32)
-        longest, sure = np.zeros((2, rows), np.int64)
         tokens, depth = (part.cpu().numpy().astype(np.int64) for part in query.text[:2])
-        positions, shards = query.positions.cpu().numpy(), (self._sorted(), *self._archived)
-
-        def read_some(begin: int) -> None:
-            part = slice(begin, min(begin + _ROWS, rows))
-            counts = np.zeros((part.stop - begin, self.context + 1, suffixes.TOKENS), np.uint32)
-            for shard in shards:
-                suffixes.count(shard, tokens, depth, positions[part], counts)
-            counts[:, :, suffixes.BREAK] = 0
-            suffixes.blend(
-                counts, known, np.array(self.lengths), np.array(self.discounts, np.float64), p[part],
-                longest[part], sure[part],
-            )  # fmt: skip
-
-        with ThreadPoolExecutor(all_threads()) as pool:
-            list(pool.map(read_some, range(0, rows, _ROWS)))
+        p, longest, sure = self._reads().read(tokens, depth, query.positions.cpu().numpy(), known)
         bins = np.searchsorted(_LONGEST, longest, side="right")
         gate = torch.from_numpy(bins * _SURE + sure)
         return Evidence(torch.from_numpy(p).log_().to(alphabet.device), (gate.to(alphabet.device),))
@@ -168,4 +152,4 @@ class Suffix:
         expected = {"passages": Expected("int64", (None, 4)), "tokens": Expected("int32", (None,))}
         check(snapshot, expected, of="memory suffix")
         journal = Journal.restored(snapshot)
-        self._pending, self._journal, self._own = [], journal, None
+        self._pending, self._journal, self._reader = [], journal, None
