@@ -21,6 +21,7 @@ warmup      calls every compiled function once, in the process that compiles
 cache       the folder of compiled functions
 suffixes    suffix arrays of texts, and the step from a context to the next
 infinigram  distributions from suffix arrays, for the plugin ``suffix``
+origins     the places behind these distributions
 archive     suffix arrays on the disk
 kneser_ney  count tables and discounts of the n-gram baseline
 compiled    compilation of the functions that Python calls, kept on disk
@@ -45,6 +46,7 @@ __all__ = [
     "locations",
     "matching",
     "mixture",
+    "origins",
     "packed",
     "stream",
     "suffixes",

@@ -133,6 +133,51 @@ def entries(folder: Path) -> list[Entry]:
         raise DataError(f"{folder / MANIFEST}: cannot be read ({error})") from error
 
 
+@attrs.frozen(eq=False)
+class Documents:
+    """What the texts of a shard are, in their order."""
+
+    names: list[str]
+    ends: NDArray[np.int64]
+    """Sums of their lengths and the breaks behind them, ``(D,)``."""
+    shard: Shard
+
+    def tokens(self, number: int) -> NDArray[np.int64]:
+        """The tokens of a document."""
+        size = len(self.shard.text)
+        begin = int(self.ends[number - 1]) if number else 0
+        return self.shard.text[size - self.ends[number] : size - begin - 1][::-1].astype(np.int64)
+
+    def line(self, number: int) -> int:
+        """The line at which a piece of a document begins, from 1; the pieces before it have its name."""
+        first = number
+        while first and self.names[first - 1] == self.names[number]:
+            first -= 1
+        return 1 + sum(int((self.tokens(piece) == ord("\n")).sum()) for piece in range(first, number))
+
+
+def documents(folder: str | Path, shards: Sequence[Shard]) -> list[Documents]:
+    """The documents of each of the shards that :func:`opened` gave.
+
+    Raises
+    ------
+    DataError
+        When a file is missing or damaged.
+    """
+    found = []
+    for entry, shard in zip(entries(Path(folder)), shards, strict=True):
+        path = Path(folder) / entry.name / _ABOUT
+        try:
+            about = json.loads(path.read_text(encoding="utf-8"))
+            ends = np.cumsum(np.array(about["sizes"], np.int64) + 1)
+            if len(about["names"]) != len(ends) or (len(ends) and ends[-1] != len(shard.text)):
+                raise ValueError("it does not fit the text")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path}: damaged ({error}); run `lior archive` again, which mends it") from error
+        found.append(Documents(about["names"], ends, shard))
+    return found
+
+
 def opened(folder: str | Path) -> tuple[Shard, ...]:
     """The shards of an archive, as maps of its files.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lior.counting import drawing, infinigram, layout, locations, matching, suffixes, totals, tracing
+from lior.counting import drawing, infinigram, layout, locations, matching, origins, suffixes, totals, tracing
 from lior.counting.coder import RangeCoder
 from lior.counting.compiled import compiling
 from lior.counting.engine import Engine, Segment
@@ -77,3 +77,4 @@ def _suffixes(tokens: Ints, depth: Ints, alphabet: Ints) -> None:
     shard = suffixes.completed(text, np.arange(len(text), dtype=np.uint32), np.array([0]))
     reader = infinigram.Reader((shard,), (1,), (0.7, 1.0, 1.2))
     reader.read(tokens, depth, np.arange(4), alphabet)
+    origins.trace((shard,), tokens, depth, np.arange(4), tokens[:4], alphabet, (1,), (0.7, 1.0, 1.2))

@@ -263,6 +263,24 @@ class TraceableMemory(MemoryBackend, Protocol):
         """Sources of the probabilities that :meth:`read` gives to ``tokens (B,)``, one token per position."""
 
 
+class OutsideDocument(NamedTuple):
+    """A document, or a piece of one, that a memory reads and the run does not hold."""
+
+    name: str
+    tokens: Tensor
+    """int64 ``(N,)``"""
+    line: int
+    """The line of the whole document at which it begins, from 1."""
+
+
+@runtime_checkable
+class QuotingMemory(TraceableMemory, Protocol):
+    """A memory that reads documents which the run does not hold; its traces name them ``-1``, ``-2``, …"""
+
+    def document(self, number: int) -> OutsideDocument:
+        """The document that a trace names by a number below 0."""
+
+
 @runtime_checkable
 class PreparedMemory(MemoryBackend, Protocol):
     """A memory whose first use in a process is slow, for instance because it compiles its functions."""

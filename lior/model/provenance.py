@@ -23,7 +23,7 @@ from torch import Tensor
 
 from lior.data.corpus import Corpus, byte_lengths
 from lior.errors import RunError
-from lior.interfaces import Text, TraceableMemory
+from lior.interfaces import QuotingMemory, Text, TraceableMemory
 from lior.model import mixer
 from lior.model.language_model import DocumentCoordinates, Model
 from lior.model.mixer import columns
@@ -76,6 +76,7 @@ class Explained:
         return weight / self.probability if self.probability else 0.0
 
 
+_UNKNOWN = "the memories of the run hold documents that it does not have; it was not made by lior"
 UNSEEN = "unseen"
 """Name in :attr:`Explained.experts` for a token that the memories do not hold."""
 
@@ -114,10 +115,6 @@ def explain(
     z = coordinates.read(row[len(tail) :])
     origins = _origins(model, text, torch.arange(len(tail), len(row), device=model.device), z)
     pieces = [model.tokenizer.decode([token]) for token in tokens]
-    if any(not 0 <= document < len(corpus.names) for each in origins for document, _ in each.places):
-        raise RunError(
-            "the memories of the run hold documents that it does not have; it was not made by lior"
-        )
     library = _Library(model, corpus)
     groups = _words(pieces) if words else [range(i, i + 1) for i in range(len(pieces))]
     return [_explained(origins, library, tokens, pieces, group, most) for group in groups]
@@ -149,7 +146,7 @@ def _origins(model: Model, text: Text, positions: Tensor, z: Tensor | None) -> l
     for origin, row in zip(found, share.tolist(), strict=True):
         origin.experts = dict(zip(model.experts, row, strict=True))
     first = 0
-    for memory in model.memories.values():
+    for number, memory in enumerate(model.memories.values()):
         own = share[:, first : first + len(memory.experts)]
         first += len(memory.experts)
         if not isinstance(memory, TraceableMemory):
@@ -158,7 +155,11 @@ def _origins(model: Model, text: Text, positions: Tensor, z: Tensor | None) -> l
         for origin, stored in zip(found, (own * trace.stored).sum(1).tolist(), strict=True):
             origin.stored += stored
         weight = own[trace.row, trace.expert] * trace.share
-        traced = (trace.row, trace.document, trace.offset, weight)
+        # Documents that the run does not hold: of each memory every M-th number below 0.
+        documents = torch.where(
+            trace.document < 0, (trace.document + 1) * len(model.memories) - 1 - number, trace.document
+        )
+        traced = (trace.row, documents, trace.offset, weight)
         for at, document, offset, w in zip(*(column.tolist() for column in traced), strict=True):
             _add(found[at].places, (document, offset), w)
     return origins
@@ -221,7 +222,7 @@ def _explained(
         for expert, share in origins[i].experts.items():
             _add(experts, expert, part * share)
         for (document, offset), share in origins[i].places.items():
-            _add(documents, library.names[document], part * share)
+            _add(documents, library.name(document), part * share)
             _add(places, (document, offset - turn), part * share)
     stored = part * sum(origins[i].stored for i in group)
     ordered = sorted(places.items(), key=lambda item: (item[1], item[0]), reverse=True)
@@ -293,23 +294,49 @@ class _Library:
     """The documents of a corpus as bytes, to quote from."""
 
     def __init__(self, model: Model, corpus: Corpus) -> None:
-        self.names = corpus.names
         self._model, self._corpus = model, corpus
         self._open: dict[int, _Page] = {}
 
+    def name(self, document: int) -> str:
+        """The name of the document of that number; raises as :meth:`page`."""
+        if 0 <= document < len(self._corpus.names):
+            return self._corpus.names[document]
+        return self.page(document).name
+
     def page(self, document: int) -> _Page:
-        """The document of that number."""
+        """The document of that number; below 0 it is of a memory.
+
+        Raises
+        ------
+        RunError
+            When there is none.
+        """
         if document not in self._open:
-            begin, end = self._corpus.bounds(document)
-            tokens, tokenizer = self._corpus.tokens[begin:end], self._model.tokenizer
-            ends = np.append(0, byte_lengths(tokens, tokenizer).cumsum(0).cpu().numpy())
-            first = self._corpus.split_parts.get(document)
-            before = b"" if first is None else self.page(first).data
-            data = before + tokenizer.decode(tokens.tolist())
-            lines = np.append(0, np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1)
-            numbers = tokens.cpu().numpy().astype(np.int64)
-            self._open[document] = _Page(self.names[document], numbers, data, ends + len(before), lines)
+            self._open[document] = self._outside(document) if document < 0 else self._held(document)
         return self._open[document]
+
+    def _held(self, document: int) -> _Page:
+        if document >= len(self._corpus.names):
+            raise RunError(_UNKNOWN)
+        begin, end = self._corpus.bounds(document)
+        tokens, name = self._corpus.tokens[begin:end], self._corpus.names[document]
+        first = self._corpus.split_parts.get(document)
+        return self._paged(name, tokens, b"" if first is None else self.page(first).data, 1)
+
+    def _outside(self, document: int) -> _Page:
+        memories = list(self._model.memories.values())
+        number, which = divmod(-1 - document, len(memories))
+        memory = memories[which]
+        if not isinstance(memory, QuotingMemory):
+            raise RunError(_UNKNOWN)
+        found = memory.document(-1 - number)
+        return self._paged(found.name, found.tokens, b"", found.line)
+
+    def _paged(self, name: str, tokens: Tensor, before: bytes, line: int) -> _Page:
+        ends = np.append(0, byte_lengths(tokens, self._model.tokenizer).cumsum(0).cpu().numpy())
+        data = before + self._model.tokenizer.decode(tokens.tolist())
+        lines = np.append(0, np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1)
+        return _Page(name, tokens.cpu().numpy().astype(np.int64), data, ends + len(before), lines, line)
 
 
 @attrs.frozen(eq=False)
@@ -323,6 +350,8 @@ class _Page:
     """Number of bytes before each token, and of all bytes, ``(N + 1,)``."""
     lines: NDArray[np.int64]
     """First byte of each line."""
+    line: int
+    """Number of the first line."""
 
     def holds(self, offset: int, tokens: NDArray[np.int64]) -> bool:
         """Whether it holds ``tokens (N,)`` from its token ``offset`` on."""
@@ -336,4 +365,6 @@ class _Page:
         # An incremental decoder drops the bytes of a character that a token begins inside of.
         before = codecs.getincrementaldecoder("utf-8")("replace").decode(self.data[self.lines[line] : begin])
         text, after = (self.data[lo:hi].decode("utf-8", "replace") for lo, hi in ((begin, end), (end, last)))
-        return Place(self.name, line + 1, len(before) + 1, before[-EXCERPT:], text, after[:EXCERPT], weight)
+        return Place(
+            self.name, self.line + line, len(before) + 1, before[-EXCERPT:], text, after[:EXCERPT], weight
+        )

@@ -17,7 +17,7 @@ from tests.builtin.test_match import text_of
 
 pytest.importorskip("pydivsufsort")
 
-from lior.counting import archive, infinigram, suffixes
+from lior.counting import archive, infinigram, origins, suffixes
 from lior.counting.infinigram import Reader
 from lior_plugins.memories.suffix import Suffix
 
@@ -157,18 +157,38 @@ def counts_of(memory):
     return np.bincount(memory._sorted().following, minlength=256)
 
 
-def archived(folder, documents, sizes):
+def archived(folder, documents, sizes, names="abcde"):
     """An archive of documents, so many to a shard."""
     entries, begin = [], 0
     for number, size in enumerate(sizes):
         part = documents[begin : begin + size]
         begin += size
         spool = folder / f"{number:05}.spool"
-        archive.spooled(spool, [np.frombuffer(each, np.uint8) for each in part], ["name"] * len(part))
+        archive.spooled(
+            spool, [np.frombuffer(each, np.uint8) for each in part], [*names[begin - size : begin]]
+        )
         archive.write_shard(folder / f"{number:05}", spool, "0")
         entries.append(archive.Entry(f"{number:05}", sum(map(len, part)), len(part), "0"))
     archive.publish(folder, entries)
     return str(folder)
+
+
+@LAW
+@given(st.lists(LETTERS, min_size=1, max_size=5), LETTERS, st.integers(0, 5))
+def test_places_and_the_uniform_rest_make_up_the_probability(documents, question, cut):
+    parts = tuple(shard_of(part) for part in (documents[cut:], documents[:cut]) if part)
+    rows, tokens = len(ALPHABET) - 1, np.array([*question, 0])
+    positions, depth = np.full(rows, len(question)), np.arange(len(tokens))
+    found = origins.trace(parts, tokens, depth, positions, ALPHABET[1:], ALPHABET, LENGTHS, DISCOUNTS)
+    listed = np.zeros_like(found.stored)
+    np.add.at(listed, (found.row, found.expert), found.share)
+    assert np.allclose(listed, found.stored)  # no context has too many places to be listed
+    assert all(
+        parts[s].text[place] == ALPHABET[1:][row] for row, _, s, place, *_ in zip(*found[:5], strict=True)
+    )
+    p = read_from(parts, tokens, [len(question)])[0][0, :, 1:].T
+    rest = p * (1 - found.stored)
+    assert np.allclose(rest, rest[:1], atol=1e-6)
 
 
 DOCUMENTS = [b"the cat sat on the mat\n" * 3, b"the dog sat on the log\n", b"a cat and a dog\n" * 2]
@@ -188,6 +208,34 @@ def test_an_archive_predicts_as_the_same_text_in_memory(tmp_path):
         memory = Suffix(archive=archived(folder, DOCUMENTS, sizes))
         assert torch.equal(read(memory).log_p, read(own).log_p)
         assert torch.equal(read(memory).gates[0], read(own).gates[0])
+
+
+def test_places_in_an_archive_are_named_with_their_document_and_line(tmp_path):
+    long = [b"one\ntwo\n", b"three\nfour\n"]  # two pieces of one document
+    memory = Suffix(archive=archived(tmp_path, [*DOCUMENTS, *long], (2, 3), "abcdd"))
+    memory.write(Items(text_of(b"an own text"), 0, None))
+    memory.commit()
+    alphabet = torch.tensor(sorted({*b"".join([*DOCUMENTS, *long, b"an own text"])}))
+    for context, token, within, line in (
+        (b"\nthr", b"e", b"ee\nfour", 3),
+        (b"the d", b"o", b"og sat", 1),
+        (b"an ow", b"n", None, 0),
+    ):
+        query = Query(text_of(context + b"?"), torch.tensor([len(context)]), None)
+        trace = memory.trace(query, torch.tensor([*token]), alphabet)
+        best = int(trace.share.argmax())
+        number, offset = int(trace.document[best]), int(trace.offset[best])
+        if within is None:
+            assert (number, offset) == (0, len(context))
+            continue
+        document = memory.document(number)
+        assert bytes(document.tokens[offset:].tolist()).startswith(within)
+        assert document.line == line
+    with pytest.raises(UsageError, match="no document"):
+        memory.document(-6)
+    (tmp_path / "00001" / "documents.json").write_text("{}")
+    with pytest.raises(DataError, match="damaged"):
+        Suffix(archive=str(tmp_path)).document(-1)
 
 
 def test_text_that_is_learned_stands_beside_the_archive_and_is_forgotten_exactly(tmp_path):

@@ -182,6 +182,14 @@ def test_a_model_looks_up_what_it_was_not_trained_on(texts, tmp_path, lior):
         scores.append(json.loads(told.stdout.splitlines()[-1])["val_bits_per_byte"])
     assert scores[1] < scores[0] - 0.2
     assert lior("eval", tmp_path / "run2").returncode == 0
+    # What it looks up has its document and line.
+    documents = archive.documents(tmp_path / "a", archive.opened(tmp_path / "a"))[0]
+    text = bytes(documents.tokens(3).tolist()).decode()
+    begin = text.index("\n", len(text) // 2) + 1
+    asked = "--prompt", text[begin - 30 : begin + 12], "--text", text[begin + 12 : begin + 30], "--json"
+    words = json.loads(lior("why", tmp_path / "run2", *asked).stdout)["words"]
+    places = {(place["document"], place["line"]) for word in words for place in word["sources"]}
+    assert (documents.names[3], text.count("\n", 0, begin) + 1) in places
     (tmp_path / "a" / "archive.json").unlink()
     failed = lior("eval", tmp_path / "run2")
     assert "no archive there" in failed.stderr

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from lior.config.options import option
-from lior.counting import archive, suffixes
+from lior.counting import archive, origins, suffixes
+from lior.counting.archive import Documents
 from lior.counting.infinigram import Reader
 from lior.counting.journal import Journal, StoredSpan, spans
 from lior.counting.suffixes import Shard
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Items, Query, Scorer, State
+from lior.interfaces import Evidence, Items, OutsideDocument, Query, Scorer, State, Trace
 from lior.tensors import Expected, check
 
 _LONGEST = (1, 3, 5, 8, 12, 16, 24)
@@ -49,6 +50,8 @@ class Suffix:
     _reader: Reader | None = attrs.field(default=None, init=False, repr=False, eq=False)
     """``None`` when it must be made anew from the journal."""
     _archived: tuple[Shard, ...] = attrs.field(default=(), init=False, repr=False, eq=False)
+    _about: list[Documents] | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    """Read when a place is named."""
 
     def __attrs_post_init__(self) -> None:
         if not self.lengths or self.lengths[0] < 0 or any(a >= b for a, b in pairwise(self.lengths)):
@@ -134,6 +137,46 @@ class Suffix:
         bins = np.searchsorted(_LONGEST, longest, side="right")
         gate = torch.from_numpy(bins * _SURE + sure)
         return Evidence(torch.from_numpy(p).log_().to(alphabet.device), (gate.to(alphabet.device),))
+
+    def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
+        """The places where a token followed a context of each length, which have equal parts of its share.
+
+        Places after a context are listed where there are 64 or fewer; documents of the archive are named
+        below 0.
+        """
+        text, depth = (part.cpu().numpy().astype(np.int64) for part in query.text[:2])
+        found = origins.trace(
+            self._reads().shards, text, depth, query.positions.cpu().numpy(), tokens.cpu().numpy(),
+            alphabet.cpu().numpy(), self.lengths, self.discounts,
+        )  # fmt: skip
+        document, offset = np.zeros((2, len(found.row)), np.int64)
+        for s in np.unique(found.shard).tolist():
+            here = found.shard == s
+            if s:
+                before = sum(len(each.ends) for each in self._documents()[: s - 1])
+                number, offset[here] = origins.located(self._documents()[s - 1].ends, found.place[here])
+                document[here] = -1 - before - number
+            else:
+                ends = np.cumsum([len(span.tokens) + 1 for span in self._journal.spans])
+                span, at = origins.located(ends, found.place[here])
+                document[here], offset[here] = (part.numpy() for part in self._journal.locate(span, at))
+        columns = found.row, found.expert, document, offset, found.share, found.stored
+        return Trace(*(torch.from_numpy(column) for column in columns))
+
+    def document(self, number: int) -> OutsideDocument:
+        """The document of the archive that a trace names by a number below 0."""
+        number = -1 - number
+        for documents in self._documents():
+            if number < len(documents.ends):
+                tokens = torch.from_numpy(documents.tokens(number))
+                return OutsideDocument(documents.names[number], tokens, documents.line(number))
+            number -= len(documents.ends)
+        raise UsageError("no document of the archive has that number")
+
+    def _documents(self) -> list[Documents]:
+        if self._about is None:
+            self._about = archive.documents(self.archive, self._archived)
+        return self._about
 
     # --- state ---
 
