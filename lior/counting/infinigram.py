@@ -105,9 +105,8 @@ class Reader:
     lengths: tuple[int, ...]
     discounts: tuple[float, ...]
     _table: Table = attrs.field(init=False)
-    _alphabet: bytes = attrs.field(default=b"", init=False)
-    _kept: list[Kept] = attrs.field(factory=list, init=False)
-    """One is taken by each thread that reads."""
+    _kept: dict[bytes, list[Kept]] = attrs.field(factory=dict, init=False)
+    """Those of the last alphabet, of which each thread that reads takes one."""
 
     def __attrs_post_init__(self) -> None:
         self._table = suffixes.table(self.shards)
@@ -141,8 +140,9 @@ class Reader:
         sure
             Whether one token followed it once (0), one several times (1), or several did (2), ``(B,)``.
         """
-        if self._alphabet != alphabet.tobytes():
-            self._alphabet, self._kept = alphabet.tobytes(), []
+        available = self._kept.get(alphabet.tobytes())
+        if available is None:
+            self._kept = {alphabet.tobytes(): (available := [])}
         rows = len(positions)
         p = np.empty((rows, len(self.lengths), len(alphabet)), np.float32)
         longest, sure = np.zeros((2, rows), np.int64)
@@ -150,7 +150,6 @@ class Reader:
 
         def read_some(begin: int) -> None:
             part = slice(begin, begin + size)
-            available = self._kept  # of this alphabet, whatever another thread asks for
             try:
                 kept = available.pop()
             except IndexError:

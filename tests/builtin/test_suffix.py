@@ -257,8 +257,16 @@ def test_a_damaged_archive_is_one_line(tmp_path):
     file.write_bytes(whole[:-4])
     with pytest.raises(DataError, match="damaged"):
         Suffix(archive=place)
-    file.write_bytes(whole[:200] + b"\xff" * (len(whole) - 200))  # places behind the end of the text
-    assert read(Suffix(archive=place)).log_p.isfinite().all()
+    file.write_bytes(whole)
+    for name in ("order", "sums", "parts"):  # places behind the end of the text, sums that fit nothing
+        other = file.with_stem(name)
+        sound = other.read_bytes()
+        other.write_bytes(sound[:200] + b"\xff" * (len(sound) - 200))
+        memory = Suffix(archive=place)
+        assert read(memory).log_p.isfinite().all()
+        query = Query(text_of(b"the cat "), torch.tensor([7]), None)
+        memory.trace(query, torch.tensor([*b" "]), torch.tensor([*b" abcdefgh"]))
+        other.write_bytes(sound)
     file.unlink()
     with pytest.raises(DataError, match=r"order\.npy"):
         Suffix(archive=place)
