@@ -62,9 +62,10 @@ def rsource_contract(make: Callable[[], RSource]) -> type:
             r = source.resilience(case.state, case.z, case.form)
             assert r.shape == case.z.shape[:-1]
             rtol = 1e-4 if r.dtype == torch.float32 else 1e-9
+            atol = rtol * float(r.max())  # a curvature near 0 is a difference of larger numbers
             block = case.z.reshape(2, -1, case.z.shape[-1])
             for z, expected in ((block, r.reshape(2, -1)), (case.z[0], r[0]), (case.z.flip(0), r.flip(0))):
-                assert_close(source.resilience(case.state, z, case.form), expected, rtol=rtol, atol=0)
+                assert_close(source.resilience(case.state, z, case.form), expected, rtol=rtol, atol=atol)
 
         @law(case=_cases(make))
         def test_points_differ(self, case: _Case) -> None:
