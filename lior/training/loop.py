@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import attrs
@@ -92,12 +94,17 @@ class Training(Loop[Stage]):
 
         message = f"scoring {parts.end - parts.train:,} tokens"
         self.hook.lior_train_stage(stage="validate", message=message)
-        with self.clock.measure("validate"):
+        with self.clock.measure("validate"), ThreadPoolExecutor(1) as beside:
+            measure = partial(
+                baseline.measure, self.text, parts.train, parts.end, vocab=model.tokenizer.vocab
+            )
+            # Another core has time for it; a GPU would only be asked by two threads.
+            wanted = beside.submit(measure) if model.device.type == "cpu" else None
             score = evaluation.evaluate(
                 model, self.text, parts.train, parts.end, stage="validate", progress=progress
             )
-            reference = baseline.measure(self.text, parts.train, parts.end, vocab=model.tokenizer.vocab)
             saved = evaluation.geometry_bits(model, self.text, parts.train, parts.end)
+            reference = wanted.result() if wanted else measure()
         self.step += 1
         self._learn_held_out()
         summary = self._summary(score, reference) | {"geometry_bits_per_byte": saved}
