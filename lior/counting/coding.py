@@ -18,7 +18,7 @@ from lior.counting.coder import DECODES, RangeCoder
 from lior.counting.compiled import entry, inner
 from lior.counting.cursor import Cursor
 from lior.counting.elementary import exp, log, prefetch
-from lior.counting.layout import DENSE, Alphabet, Block, Floats, Ints, Learner
+from lior.counting.layout import DENSE, Alphabet, Block, Floats, Ints, Learner, row_of
 
 if TYPE_CHECKING:
     from lior.counting.engine import Engine
@@ -104,15 +104,15 @@ def run(route, memory, learner, chunk, first, end, buffers, mixing, words):
     the store may have to grow. What a window that is not full has learned waits in ``buffers``.
     """
     plan, store, block, alphabet = memory.plan, memory.store, chunk.block, chunk.alphabet
-    window = len(buffers.slot)
-    slot = np.zeros(len(plan.parent), np.int64)
+    window, patterns = buffers.window, len(plan.parent)
+    slot = np.zeros(patterns, np.int64)
     for t in range(first, end):
-        w = t % window
-        if w == 0 and not locations.fits(store, window, len(plan.parent), memory.vocab):
+        w, place = row_of(buffers, t), t % window
+        if place == 0 and not stream.room(store, learner, window, patterns, memory.vocab, True):
             return t
         cursor.locate(route, block, t)
         fetch(store, block, t)
-        if w == 0 and len(chunk.unigram):
+        if place == 0 and len(chunk.unigram):
             stream._unigram(store, block.where[t], alphabet, chunk.unigram)
         stream.read(memory, learner.sets, block, t, alphabet, buffers, w)
         stream._spread(alphabet, buffers, w, chunk.unigram, chunk.log_p[t])
@@ -121,9 +121,11 @@ def run(route, memory, learner, chunk, first, end, buffers, mixing, words):
         stream.aim(alphabet, buffers, w, token)
         cursor.go_on(route, token)
         over = alphabet.column[token] < 0 or t + 1 == len(block.tokens)
-        if w == window - 1 or over:
-            stream._learn(memory, learner, block, t - w, t + 1, buffers)
-            for k in range(t - w, t + 1):
+        if place == window - 1 or over:
+            begin = t - place
+            stream.learn(learner, w - place, place + 1, buffers)
+            stream.move_logits(store, learner, block, begin, t + 1, buffers, buffers.first, False)
+            for k in range(begin, t + 1):
                 locations.commit(store, plan, block.where[k], block.tokens[k], block.time[k], slot)
         if over:
             return t + 1

@@ -39,6 +39,68 @@ def prefetch(_context: Any, array: Any, _index: Any) -> Any:
     return types.void(array, types.int64), generate
 
 
+def _word(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+    """Where element ``index`` of an array of 64-bit integers stands."""
+    from numba.np import arrayobj
+
+    return builder.gep(arrayobj.make_array(kind)(context, builder, array).data, [index])
+
+
+@intrinsic
+def post(_context: Any, array: Any, _index: Any, _value: Any) -> Any:
+    """Write ``array[index]``; a thread that sees it by :func:`seen` sees all that this one wrote before."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _word(context, builder, signature.args[0], args[0], args[1])
+        builder.store_atomic(args[2], place, "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64), generate
+
+
+@intrinsic
+def seen(_context: Any, array: Any, _index: Any) -> Any:
+    """``array[index]`` as another thread has it by :func:`post`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _word(context, builder, signature.args[0], args[0], args[1])
+        return builder.load_atomic(place, "acquire", 8)
+
+    return types.int64(array, types.int64), generate
+
+
+@intrinsic
+def _let_others_run(_context: Any) -> Any:
+    def generate(context: Any, builder: Any, _signature: Any, _args: Any) -> Any:
+        from numba.core import cgutils
+
+        kind = ir.FunctionType(ir.IntType(32), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+_PATIENCE = 1 << 10
+"""How often a thread looks before it lets others run: a few microseconds."""
+
+
+@njit(inline="always")
+def wait_for(signs: Any, place: int, least: int, end: int, last: int, stop: int) -> bool:
+    """Wait until ``signs[place]`` is at least ``least``; returns whether it is.
+
+    It waits no longer where ``signs[end]`` is below ``last``, or ``signs[stop]`` is not 0.
+    """
+    looked = 0
+    while seen(signs, place) < least:
+        if seen(signs, end) < last or seen(signs, stop) != 0:
+            return seen(signs, place) >= least
+        looked += 1
+        if looked > _PATIENCE:
+            _let_others_run()
+    return True
+
+
 @intrinsic
 def array_at(_context: Any, _address: Any, shape: Any, kind: Any) -> Any:
     """The array of a shape and type at an address, of which nothing is owned: what is there must outlive it.

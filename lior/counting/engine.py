@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import attrs
@@ -18,7 +19,20 @@ from numpy.typing import NDArray
 from lior.counting import addresses, layout, locations, stream
 from lior.counting.coding import Coding
 from lior.counting.cursor import NO_CELLS, Cells, Cursor
-from lior.counting.layout import TRAIL, Alphabet, Block, Buffers, Ints, Learner, Memory, Plan, Rates, Weights
+from lior.counting.halves import ONE, WORTH, Halves
+from lior.counting.layout import (
+    DENSE,
+    TRAIL,
+    Alphabet,
+    Block,
+    Buffers,
+    Ints,
+    Learner,
+    Memory,
+    Plan,
+    Rates,
+    Weights,
+)
 from lior.counting.locations import MAX_VOCAB, Store
 from lior.counting.packed import Packed
 
@@ -32,6 +46,9 @@ BLOCK = 2048
 """Most tokens that are prepared at once; the budget is enforced after each block."""
 PRUNE_TO = 0.92
 """Share of the budget that pruning leaves in use."""
+
+_GIVEN = -1
+"""Number of the buffers in which a second thread finds what it mixes."""
 
 FROZEN = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -103,13 +120,14 @@ class Segment:
 class Engine:
     """A counting memory with the options of a recipe; the weights are passed to each call.
 
-    With more than one thread it reads several blocks at once, and works out the next block's addresses while
-    one is fitted or written; results are the same.
+    With more than one thread it reads several blocks at once, works out the next block's addresses while
+    one is fitted or written, and fits a long text by two threads; results are the same.
     """
 
     def __init__(self, plan: Plan, patterns: tuple[str, ...], *, window: int, budget: int, threads: int = 1):
         self.plan, self.patterns, self.window, self.budget = plan, patterns, window, budget
         self.threads = threads
+        self._halves = Halves()
         self._alphabet: Alphabet | None = None
         self._buffers: dict[tuple[int, int, int], Buffers] = {}
         self.clear()
@@ -154,7 +172,7 @@ class Engine:
         out = Prediction.empty(len(positions), len(alphabet))
         if not out.p.size:
             return out
-        columns, still = self.columns(alphabet), Learner(learned, (FROZEN, FROZEN))
+        columns = self.columns(alphabet)
         parts = split_blocks(positions)
         threads = min(self.threads, len(parts))
         scratch = [self.buffers(1, len(alphabet), number) for number in range(threads)]
@@ -164,7 +182,7 @@ class Engine:
                 whole = self.block(tokens[:end], depth[:end], begin, self.clock + ahead)
                 block = select(whole, chosen, positions - begin, cell)
                 found = Prediction.empty(len(chosen), len(alphabet))
-                stream.run(self.memory, still, block, 0, columns, scratch[number], found, False)
+                self._read(learned, block, columns, scratch[number], found)
                 out.p[chosen], out.weight_set[chosen] = found
 
         if threads == 1:
@@ -198,8 +216,7 @@ class Engine:
             block.time[:] = self.clock + ahead
             if cell is not None:
                 block.cell[:] = cell
-            still, scratch = Learner(learned, (FROZEN, FROZEN)), self.buffers(1, len(alphabet))
-            stream.run(self.memory, still, block, 0, self.columns(alphabet), scratch, found, False)
+            self._read(learned, block, self.columns(alphabet), self.buffers(1, len(alphabet)), found)
         return found
 
     def coding(
@@ -227,30 +244,47 @@ class Engine:
         rates: tuple[Rates, Rates],
         *,
         write: bool,
+        long: bool = False,
     ) -> Prediction:
         """Predict the tokens of a segment, each window before ``learned`` is updated by it.
 
-        ``write`` says whether the tokens are counted as well.
+        ``write`` says whether the tokens are counted as well, ``long`` whether the segment is of a long text:
+        logits of counters move some windows late then, so that two threads can do a half of the work each.
         """
         out = Prediction.empty(len(segment.tokens) - segment.start, len(alphabet))
         if not len(alphabet):
             if write:
                 self.write(segment)
             return out
-        columns, buffers = self.columns(alphabet), self.buffers(self.window, len(alphabet))
+        columns, own = self.columns(alphabet), self.buffers(self.window, len(alphabet))
         learner, size = Learner(learned, rates), BLOCK // self.window * self.window
+        late = stream.LATE if long else 0
+        both = long and self.threads > 1 and len(alphabet) <= DENSE
         for lo, hi, block in self._blocks(segment, size, None if write else self.clock + AHEAD):
             self._expect(block)
             block = segment.prepared(block, lo, hi)
             part, first = slice(lo - segment.start, hi - segment.start), 0
             found = Prediction(out.p[part], out.weight_set[part])
-            while (
-                first := stream.run(self.memory, learner, block, first, columns, buffers, found, write)
-            ) < hi - lo:
-                self.grow()
+            while first < hi - lo:
+                way = self._halves.way(first, two=both and hi - lo >= WORTH)
+                given = own if way == ONE else self.buffers(self.window, len(alphabet), _GIVEN)
+                task = learner, block, first, columns, own, given, found, write, late
+                first = self._halves.run(way, partial(stream.run, self.memory, *task), first)
+                if first < hi - lo:
+                    self.grow()
             if write:
                 self.advance(hi - lo)
         return out
+
+    def _read(
+        self, learned: WeightSets, block: Block, columns: Alphabet, buffers: Buffers, out: Prediction
+    ) -> None:
+        """Distributions at the positions of a block; nothing is learned or counted."""
+        still = Learner(learned, (FROZEN, FROZEN))
+        stream.run(
+            self.memory, still, block, 0, columns, buffers, buffers, out, False, 0, stream.BOTH,
+            stream.signs(),
+        )  # fmt: skip
 
     @property
     def memory(self) -> Memory:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numba import njit
+from numpy.typing import DTypeLike, NDArray
 
 from lior.counting import addresses
 from lior.counting.locations import COUNTER, MAX_VOCAB, Store
@@ -202,39 +204,50 @@ class Block(NamedTuple):
     """How many tokens the memory held when each is read, ``(B,)``."""
 
 
-class Buffers(NamedTuple):
-    """Scratch arrays for ``W`` positions of a window, filled by reading them and used by learning from them.
+RECORD = np.dtype(
+    [("column", "u2"), ("count", "u2"), ("recency", "u2"), ("state", "u2"), ("prior", "i2"), ("age", "u1"),
+     ("novel", "u1")]
+)  # fmt: skip
+"""What is mixed of a counter: its token's column, occurrences, recency, entry in the table of states, learned
+logit, entry in the table of ages, novel occurrences."""
 
+
+class Buffers(NamedTuple):
+    """Scratch arrays for the ``W`` positions of some windows, filled by reading, used by learning from them.
+
+    Windows take turns: while one is learned from, another thread can read the next ones. So no array shares a
+    line of the cache with another one, nor do the rows of one window with those of another.
     A column stands for a token of the alphabet; of a large one for a candidate, the last for all others.
     The ``K`` counters of the present locations are copied once at a position, location after location; ``R``
     of them have a column. What has no axis ``W`` is of the position read last.
     """
 
+    window: int
+    """Positions of a window; see :func:`row_of`."""
     size: Ints  # columns in use, (W,)
     tokens: Ints  # index of each column's token among the learned parameters, (W, A)
     target: Ints  # column of the token that stands there, -1 for none, (W,)
     columns: Small  # of a large alphabet each token's column, that of others being the last, or -1; (2, V)
 
     slot: Ints  # slot of each pattern's location, negative when there is none, (W, S)
-    present: Ints  # patterns with a location, the first `tally[w, PATTERNS]` count, (W, S)
+    present: Small  # patterns with a location, the first `tally[w, PATTERNS]` count, (W, S)
     tally: Ints  # patterns present, counters read, longest nested context, place; (W, 4), see below
     totals: Ints  # occurrences and distinct tokens of each location, (S + 3, 2); the last rows stay 0
-    confidence: Ints  # confidence of each pattern's location, (W, S)
+    confidence: Small  # confidence of each pattern's location, (W, S)
     gate: Ints  # row of each gate in the table of gate weights, (W, G)
     estimate: Ints  # rows of the two contexts of secondary estimation, (W, 2)
     weight_set: Ints  # which of the two weight sets is used, (W,)
 
     near: NDArray[np.void]  # copies of the counters of the present locations, one after the other, (K,)
-    at: Ints  # where each of them stands in the store, (K,)
-    begin: NDArray[np.uint32]  # the first of each present location, then the last's end, (S + 1,)
+    copied: NDArray[np.uint32]  # the first of each present location, then the last's end, (S + 1,)
 
-    counter: Ints  # where each counter with a column stands in the store, (W, R)
-    copy: Small  # which copied counter it is
-    column: Small  # its column
-    pattern: Small  # its pattern
-    state: Small  # its entry in the table of states
-    age: Small  # its entry in the table of ages
-    joint: Small  # joint states of each column, (W, J, A)
+    record: NDArray[np.void]  # what is mixed of each counter with a column, a `RECORD`, (W, R)
+    words: NDArray[np.uint32]  # the same memory, (W, 3 R)
+    begin: NDArray[np.uint32]  # the first of each present location, then the last's end, (W, S + 1)
+    rank: Small  # which of its location's counters it was, (W, R)
+    token: Small  # its token
+    mass: Floats  # sums over the counters of each present location, (W, S, 7), see below
+    joint: NDArray[np.uint16]  # joint states of each column, (W, J, A)
     longest: Ints  # the longest nested context that knows each column's token, (A,)
 
     dense: Floats  # distributions of the experts, then the chain of nested contexts, (2 S + 2, A)
@@ -252,6 +265,9 @@ class Buffers(NamedTuple):
 
 PATTERNS, COUNTERS, LONGEST, PLACE = range(4)
 """Of :attr:`Buffers.tally`; the place is that of the table of token weights."""
+TAKEN, OCCURRED, NOVEL_TAKEN, NOVEL_OCCURRED, ABOVE, RECENT, NOVEL_ABOVE = range(7)
+"""Of :attr:`Buffers.mass`: discounts and occurrences, novel ones; of the tokens without columns of their own
+what is above the discounts, the recencies, and the novel occurrences above their discounts."""
 OCCURRENCES, DISTINCT = range(2)
 """Of :attr:`Buffers.totals`."""
 TOTAL, SQUARED, TIMES = range(3)
@@ -333,27 +349,52 @@ def widen(learned: Weights, vocab: int) -> Weights:
     return learned._replace(bias=np.pad(learned.bias, (0, missing)), token_weight=token_weight)
 
 
+TURNS = 4
+"""Windows that have rows in the buffers at a time."""
+
+
+@njit(inline="always")
+def row_of(buffers: Buffers, t: int) -> int:
+    """Row of position ``t`` of a block in the buffers: windows take turns, and their rows are apart."""
+    window = buffers.window
+    return t // window % TURNS * (len(buffers.slot) // TURNS) + t % window
+
+
 def buffers(plan: Plan, window: int, alphabet: int) -> Buffers:
     """Buffers for windows of ``window`` positions over an alphabet of ``alphabet`` tokens."""
+    rows = TURNS * max(window, _APART)
     most = alphabet if alphabet <= DENSE else CANDIDATES + 1
     s, a, g, j = len(plan.parent), pad(most), len(plan.gate_kind), len(plan.joint)
     records = s * most
-    known = s * MAX_VOCAB  # pages that no counter reaches take no memory
     vocab = MAX_VOCAB if alphabet > DENSE else 0
-    ints = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
-    small = lambda *shape: np.zeros(shape, np.int32)  # noqa: E731
-    floats = lambda *shape: np.zeros(shape, np.float32)  # noqa: E731
+    ints = lambda *shape: _apart(shape, np.int64)  # noqa: E731
+    small = lambda *shape: _apart(shape, np.int32)  # noqa: E731
+    floats = lambda *shape: _apart(shape, np.float32)  # noqa: E731
+    record = _apart((rows, records), RECORD)
     return Buffers(
-        size=ints(window), tokens=ints(window, a), target=ints(window), columns=small(2, vocab),
-        slot=ints(window, s), present=ints(window, s), tally=ints(window, 4), totals=ints(s + 3, 2),
-        confidence=ints(window, s), gate=ints(window, g),
-        estimate=ints(window, 2), weight_set=ints(window),
-        near=np.zeros(known, COUNTER), at=ints(known), begin=np.zeros(s + 1, np.uint32),
-        counter=ints(window, records), copy=small(window, records), column=small(window, records),
-        pattern=small(window, records), state=small(window, records), age=small(window, records),
-        joint=small(window, j, a),
-        longest=ints(a), dense=floats(2 * s + 2, a), log_p=floats(window, s, a), logits=floats(a),
-        first=floats(window, a), bin=small(window, a), share=floats(window, a), final=floats(window, a),
-        gradient=floats(window, s), sums=floats(3, s),
+        window=window, size=ints(rows), tokens=ints(rows, a), target=ints(rows), columns=small(2, vocab),
+        slot=ints(rows, s), present=small(rows, s), tally=ints(rows, 4), totals=ints(s + 3, 2),
+        confidence=small(rows, s), gate=ints(rows, g),
+        estimate=ints(rows, 2), weight_set=ints(rows),
+        near=_apart((s * MAX_VOCAB,), COUNTER), copied=_apart((s + 1,), np.uint32),
+        record=record, words=record.view(np.uint32), begin=_apart((rows, s + 1), np.uint32),
+        rank=small(rows, records), token=small(rows, records), mass=floats(rows, s, 7),
+        joint=_apart((rows, j, a), np.uint16),
+        longest=ints(a), dense=floats(2 * s + 2, a), log_p=floats(rows, s, a), logits=floats(a),
+        first=floats(rows, a), bin=small(rows, a), share=floats(rows, a), final=floats(rows, a),
+        gradient=floats(rows, s), sums=floats(3, s),
         confidence_sums=floats(s, 3, CONFIDENCES),
     )  # fmt: skip
+
+
+_LINE = 128
+_APART = 16
+"""Least rows between those of two windows: more than a line of the cache in every array."""
+
+
+def _apart(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
+    """Zeros that share no line of the cache with what is elsewhere."""
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    whole = np.zeros(size + 2 * _LINE, np.uint8)
+    first = -whole.ctypes.data % _LINE
+    return whole[first : first + size].view(kind).reshape(shape)

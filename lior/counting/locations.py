@@ -269,14 +269,25 @@ def _move_out(store, p):
 
 
 @inner
-def pooled(store, place):
-    """Index in the pool of a counter that :func:`gather` found at ``place``; it moves there if need be."""
-    if place >= 0:
-        return place
-    p = -1 - place
+def pooled(store, p):
+    """First and last + 1 of the counters of slot ``p`` in the pool; one that is in the slot moves there."""
     if _once(store.slots[p]):
         _move_out(store, p)
-    return int64(store.slots[p].at)
+    return _run(store, p)
+
+
+@inner
+def counter_of(store, begin, end, token, rank):
+    """Index of the counter of a token in a run, where it stood ``rank`` places behind the first one.
+
+    There it still is, unless it was written since.
+    """
+    if begin + rank < end and store.counters[begin + rank].token == token:
+        return begin + rank
+    for j in range(begin, end):
+        if store.counters[j].token == token:
+            return j
+    return int64(0)  # never: what a location knows, it keeps while a window is open
 
 
 @inner
@@ -316,19 +327,17 @@ def _add_run(store, address, size, source, begin):
 
 
 @inner
-def gather(store, p, near, at, first):
-    """Copy the counters of slot ``p`` to ``near`` from ``first`` on, and their places; returns their end."""
+def gather(store, p, near, first):
+    """Copy the counters of slot ``p`` to ``near`` from ``first`` on; returns their end."""
     if _once(store.slots[p]):
         seen, here = int64(store.slots[p].at), near[first]
         here.token, here.count, here.logit = store.slots[p].size, 1, 0
         here.recency, here.novel = ONCE_RECENCY, 1 if seen & _NOVEL else 0
         here.seen_low, here.seen_high = seen & 0xFFFF, (seen >> 16) & 0xFF
-        at[first] = -1 - p
         return first + 1
     begin, end = _run(store, p)
     for j in range(begin, end):
         near[first + j - begin] = store.counters[j]
-        at[first + j - begin] = j
     return first + end - begin
 
 
@@ -438,7 +447,8 @@ def _inherit(store, old):
                 if old.counters[j].token == store.slots[p].size and old.counters[j].logit != 0:
                     if store.used[_POOL_USED] == len(store.counters):
                         return False
-                    store.counters[pooled(store, -1 - p)].logit = old.counters[j].logit
+                    _move_out(store, p)
+                    store.counters[store.slots[p].at].logit = old.counters[j].logit
                     break
             continue
         first, last = _run(store, p)

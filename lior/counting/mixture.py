@@ -23,14 +23,15 @@ from lior.counting import estimation, layout
 from lior.counting.compiled import inner
 from lior.counting.elementary import exp, log
 from lior.counting.fields import COLUMN, LENGTH, mix
-from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, TOKEN_BITS, age, find, gather, pooled
+from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, TOKEN_BITS, age, counter_of, find, gather, pooled
 
 # isort: off
 from lior.counting.layout import (
-    AGE_BINS, AGE_COUNTS, COUNTERS, DISTINCT, GATE_CELL, GATE_EXPECTED, GATE_LAYOUT, GATE_LONGEST,
+    ABOVE, AGE_BINS, AGE_COUNTS, COUNTERS, DISTINCT, GATE_CELL, GATE_EXPECTED, GATE_LAYOUT, GATE_LONGEST,
     GATE_PAIR, GATE_POSITION, GATE_PREVIOUS, GATE_WORDS, GATES, LONGEST, LONGEST_BINS, MOST, NOVEL,
-    OCCURRENCES, PATTERNS, PLACE, REST_BINS, SQUARE_FLOOR, SQUARE_RATE, SQUARED, STATES, TIMES,
-    TINY, TOTAL,
+    NOVEL_ABOVE, NOVEL_OCCURRED, NOVEL_TAKEN, OCCURRED, OCCURRENCES, PATTERNS, PLACE, RECENT, REST_BINS,
+    SQUARE_FLOOR, SQUARE_RATE, SQUARED, STATES, TIMES,
+    TAKEN, TINY, TOTAL,
 )  # fmt: skip
 
 _PREVIOUS_MASK, _PAIR_MASK = GATES["previous"] - 1, GATES["pair"] - 1
@@ -83,24 +84,25 @@ def look_up(memory, where, buffers, w):
     All that is read of counters at a position is read from these copies.
     """
     plan, present, longest, copied = memory.plan, 0, 0, int64(0)
+    near = buffers.near
     for i in range(len(where)):
         p = find(memory.store.slots, where[i])
         buffers.slot[w, i] = p
         n, u = int64(0), int64(0)
         if p >= 0:
             first = copied
-            copied = gather(memory.store, p, buffers.near, buffers.at, first)
+            copied = gather(memory.store, p, near, first)
             u = copied - first
             for r in range(first, copied):
-                n += buffers.near[r].count
-            buffers.begin[present] = first
+                n += near[r].count
+            buffers.copied[present] = first
             buffers.present[w, present] = i
             present += 1
             buffers.confidence[w, i] = _confidence(n, u)
             if i < plan.nested:
                 longest = i
         buffers.totals[i, OCCURRENCES], buffers.totals[i, DISTINCT] = n, u
-    buffers.begin[present] = copied
+    buffers.copied[present] = copied
     buffers.tally[w, PATTERNS], buffers.tally[w, LONGEST] = present, longest
 
 
@@ -110,16 +112,16 @@ def _expected(buffers, w, column):
 
     Of equals it is the one that came last, then the least.
     """
-    best, most = int64(0), int64(-1)
+    best, most, near = int64(0), int64(-1), buffers.near
     for a in range(buffers.tally[w, PATTERNS]):
         if buffers.present[w, a] != buffers.tally[w, LONGEST]:
             continue
-        begin = int64(buffers.begin[a])
-        for r in range(begin, int64(buffers.begin[a + 1])):
-            token = int64(buffers.near[r].token)
+        begin = int64(buffers.copied[a])
+        for r in range(begin, int64(buffers.copied[a + 1])):
+            token = int64(near[r].token)
             if column[token] >= 0:
                 last = 1 if r == begin else 0
-                value = ((int64(buffers.near[r].count) * 2 + last) << TOKEN_BITS) - token
+                value = ((int64(near[r].count) * 2 + last) << TOKEN_BITS) - token
                 if value > most or best == 0:
                     best, most = token + 1, value
     return best
@@ -177,49 +179,46 @@ def discounted(plan, near, begin, end, novel):
 
 
 @inner(fastmath=True)
-def _expert(plan, near, begin, end, base, column, out, width):
+def _expert(plan, records, begin, end, mass, base, last, out, width):
     """Absolute discounting over a ``base`` distribution ``(width,)``, with recency mixed in."""
-    taken, n = discounted(plan, near, begin, end, 0)
-    inverse = float32(1) / float32(n)
-    left = min(taken * inverse, float32(MOST))
+    inverse = float32(1) / mass[OCCURRED]
+    left = min(mass[TAKEN] * inverse, float32(MOST))
     for s in range(width):
         out[s] = left * base[s]
     old = float32(1.0 - plan.recent) * inverse
     new = float32(plan.recent / RECENCY_ONE) * (float32(1) - left)
     for r in range(int64(begin), int64(end)):
-        c = int64(near[r].count)
-        s = column[near[r].token]
-        if s >= 0:
-            above = max(float32(c) - plan.discounts[min(c, 3)], float32(0))
-            out[s] += old * above + new * float32(near[r].recency)
+        c = int64(records[r].count)
+        above = max(float32(c) - plan.discounts[min(c, 3)], float32(0))
+        out[records[r].column] += old * above + new * float32(records[r].recency)
+    out[last] += old * mass[ABOVE] + new * mass[RECENT]
 
 
 @inner(fastmath=True)
-def _chain(plan, near, begin, end, base, column, out, width):
+def _chain(plan, records, begin, end, mass, base, last, out, width):
     """Kneser and Ney's continuation distribution; False if the location has no novel occurrence."""
-    taken, n = discounted(plan, near, begin, end, NOVEL)
-    if n == 0:
+    if mass[NOVEL_OCCURRED] == 0:
         return False
-    inverse = float32(1) / float32(n)
-    left = min(taken * inverse, float32(MOST))
+    inverse = float32(1) / mass[NOVEL_OCCURRED]
+    left = min(mass[NOVEL_TAKEN] * inverse, float32(MOST))
     for s in range(width):
         out[s] = left * base[s]
     for r in range(int64(begin), int64(end)):
-        c = int64(near[r].novel)
-        s = column[near[r].token]
-        if c > 0 and s >= 0:
-            out[s] += (float32(c) - plan.discounts[NOVEL + min(c, 3)]) * inverse
+        c = int64(records[r].novel)
+        if c > 0:
+            out[records[r].column] += (float32(c) - plan.discounts[NOVEL + min(c, 3)]) * inverse
+    out[last] += mass[NOVEL_ABOVE] * inverse
     return True
 
 
 @inner(fastmath=True)
-def experts(plan, column, buffers, w):
+def experts(plan, buffers, w):
     """Log-probabilities of every present pattern, over the chain of nested contexts.
 
     A nested context gives its log-probabilities, another pattern their difference from those of its base.
     """
     alphabet, patterns, dense = buffers.size[w], len(plan.parent), buffers.dense
-    width = pad(alphabet)
+    records, width, last = buffers.record[w], pad(alphabet), alphabet - 1
     uniform, log_base = 2 * patterns, 2 * patterns + 1
     for s in range(width):
         dense[uniform, s] = float32(1) / float32(alphabet) if s < alphabet else float32(0)
@@ -228,13 +227,13 @@ def experts(plan, column, buffers, w):
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]
         nested = i < plan.nested
-        begin, end = buffers.begin[a], buffers.begin[a + 1]
+        begin, end, mass = buffers.begin[w, a], buffers.begin[w, a + 1], buffers.mass[w, a]
         under = dense[chain if nested else base]
-        _expert(plan, buffers.near, begin, end, under, column, dense[i], width)
+        _expert(plan, records, begin, end, mass, under, last, dense[i], width)
         target = buffers.log_p[w, i]
         _log(dense[i], target, width)
         if nested:
-            if _chain(plan, buffers.near, begin, end, dense[chain], column, dense[patterns + i], width):
+            if _chain(plan, records, begin, end, mass, dense[chain], last, dense[patterns + i], width):
                 chain = patterns + i
             if i <= plan.base:
                 base = chain
@@ -253,68 +252,100 @@ def _log(source, target, width):
 
 
 @inner
-def counter_features(plan, column, time, buffers, w):
-    """Entries of the tables of states, ages and joint states for the counters and columns of one position."""
-    record = 0
-    near, known, joint = buffers.near, buffers.longest, buffers.joint[w]
-    columns, states, ages = buffers.column[w], buffers.state[w], buffers.age[w]
+def _masses(plan, near, begin, end, column, mass):
+    """Sums over the counters of a location; a token without a column of its own has -1 in ``column``."""
+    mass[TAKEN], n = discounted(plan, near, begin, end, 0)
+    mass[NOVEL_TAKEN], novel = discounted(plan, near, begin, end, NOVEL)
+    mass[OCCURRED], mass[NOVEL_OCCURRED] = float32(n), float32(novel)
+    mass[ABOVE] = mass[RECENT] = mass[NOVEL_ABOVE] = float32(0)
+    for r in range(begin, end):
+        if column[near[r].token] >= 0:
+            continue
+        c, new = int64(near[r].count), int64(near[r].novel)
+        mass[ABOVE] += max(float32(c) - plan.discounts[min(c, 3)], float32(0))
+        mass[RECENT] += float32(near[r].recency)
+        mass[NOVEL_ABOVE] += float32(new) - plan.discounts[NOVEL + min(new, 3)]
+
+
+@inner
+def counter_features(plan, column, others, time, buffers, w):
+    """What the store says of the counters of one position, for :func:`states` and the mixture.
+
+    ``others`` says whether tokens without a column of their own share the last one; else they are left out.
+    """
+    record, near, records = 0, buffers.near, buffers.record[w]
+    for a in range(buffers.tally[w, PATTERNS]):
+        mass = buffers.mass[w, a]
+        begin, end = int64(buffers.copied[a]), int64(buffers.copied[a + 1])
+        _masses(plan, near, begin, end, column, mass)
+        if not others:
+            mass[ABOVE] = mass[RECENT] = mass[NOVEL_ABOVE] = float32(0)
+        buffers.begin[w, a] = record
+        for r in range(begin, end):
+            s = column[near[r].token]
+            if s < 0:
+                continue
+            buffers.rank[w, record], buffers.token[w, record] = r - begin, near[r].token
+            here = records[record]
+            here.column, here.count, here.recency = s, near[r].count, near[r].recency
+            here.prior, here.novel = near[r].logit, near[r].novel
+            here.state = 1 if r == begin else 0  # the location's last token stands first
+            here.age = _age_bin(time, near[r]) * AGE_COUNTS + min(int64(near[r].count), AGE_COUNTS) - 1
+            record += 1
+    buffers.begin[w, buffers.tally[w, PATTERNS]] = buffers.tally[w, COUNTERS] = record
+
+
+@inner
+def states(plan, buffers, w):
+    """Entries of the counters of one position in the table of states, and the joint states of its columns."""
+    known, joint, records = buffers.longest, buffers.joint[w], buffers.record[w]
+    present, longest = buffers.tally[w, PATTERNS], buffers.tally[w, LONGEST]
     for s in range(pad(buffers.size[w])):
         known[s] = 0
         for q in range(len(joint)):
             joint[q, s] = 0
-    for a in range(buffers.tally[w, PATTERNS]):
-        i = buffers.present[w, a]
-        n = buffers.totals[i, OCCURRENCES]
-        begin, first = int64(buffers.begin[a]), record
-        for r in range(begin, int64(buffers.begin[a + 1])):
-            s = column[near[r].token]
-            if s < 0:
-                continue
-            c = int64(near[r].count)
-            last = 1 if r == begin else 0  # the location's last token stands first
-            buffers.counter[w, record], buffers.copy[w, record] = buffers.at[r], r
-            columns[record] = s
-            buffers.pattern[w, record] = i
-            states[record] = (count_bin(c) * REST_BINS + rest_bin(max(n - c, 0))) * 2 + last
-            ages[record] = _age_bin(time, near[r]) * AGE_COUNTS + min(c, AGE_COUNTS) - 1
-            record += 1
+    for a in range(present):
+        i, n = int64(buffers.present[w, a]), int64(buffers.mass[w, a, OCCURRED])
+        first, end = int64(buffers.begin[w, a]), int64(buffers.begin[w, a + 1])
+        for r in range(first, end):
+            c, last = int64(records[r].count), records[r].state
+            records[r].state = (count_bin(c) * REST_BINS + rest_bin(max(n - c, 0))) * 2 + last
         if i < plan.nested:
-            for r in range(first, record):
-                known[columns[r]] = i
+            for r in range(first, end):
+                known[records[r].column] = i
         for q in range(len(joint)):
             bit = plan.joint_bit[q, i]
-            for r in range(first, record if bit >= 0 else first):
-                c = int64(near[buffers.copy[w, r]].count)
+            for r in range(first, end if bit >= 0 else first):
+                c = int64(records[r].count)
                 state = _MAJORITY if 2 * c > n else _AGAIN if c >= 2 else _ONCE
-                joint[q, columns[r]] |= state << bit
-    buffers.tally[w, COUNTERS] = record
-    longest = buffers.tally[w, LONGEST]
-    for r in range(record):
-        i, k = buffers.pattern[w, r], known[columns[r]]
-        if i < plan.nested:
-            context = min(k - i, 3) * 3 + min(longest - i, 2)
-        else:
-            context = ((k > 2) + (k > 4) + (k > 6)) * 3 + min(longest - k, 2)
-        states[r] += context * STATES
+                joint[q, records[r].column] |= state << bit
+    for a in range(present):
+        i = int64(buffers.present[w, a])
+        for r in range(int64(buffers.begin[w, a]), int64(buffers.begin[w, a + 1])):
+            k = known[records[r].column]
+            if i < plan.nested:
+                context = min(k - i, 3) * 3 + min(longest - i, 2)
+            else:
+                context = ((k > 2) + (k > 4) + (k > 6)) * 3 + min(longest - k, 2)
+            records[r].state += context * STATES
 
 
 @inner(fastmath=True)
 def logits(learned, buffers, w):
     """The logits of one position, into ``buffers.logits``."""
-    z, tokens, alphabet = buffers.logits, buffers.tokens[w], buffers.size[w]
+    z, tokens, alphabet, records = buffers.logits, buffers.tokens[w], buffers.size[w], buffers.record[w]
     for s in range(alphabet):
         z[s] = learned.bias[tokens[s]]
     for q in range(buffers.joint.shape[1]):
         table = learned.joint_logit[q]
         for s in range(alphabet):
             z[s] += table[buffers.joint[w, q, s]]
-    for r in range(buffers.tally[w, COUNTERS]):
-        i = buffers.pattern[w, r]
-        z[buffers.column[w, r]] += (
-            learned.state_logit[i, buffers.state[w, r]]
-            + learned.age_logit[i, buffers.age[w, r]]
-            + float32(buffers.near[buffers.copy[w, r]].logit) * float32(1 / LOGIT_ONE)
-        )
+    for a in range(buffers.tally[w, PATTERNS]):
+        i = buffers.present[w, a]
+        states, ages = learned.state_logit[i], learned.age_logit[i]
+        for r in range(int64(buffers.begin[w, a]), int64(buffers.begin[w, a + 1])):
+            own = float32(records[r].prior) * float32(1 / LOGIT_ONE)
+            z[records[r].column] += states[records[r].state] + ages[records[r].age] + own
     for a in range(buffers.tally[w, PATTERNS]):
         i = buffers.present[w, a]
         weight = learned.confidence_weight[i, buffers.confidence[w, i]]
@@ -347,25 +378,24 @@ def softmax(z, alphabet, out):
 
 
 @inner(fastmath=True)
-def table_steps(store, learned, rates, time, buffers, w):
-    """One step of all tables, biases and logits towards the token in column ``buffers.target[w]``."""
+def table_steps(learned, rates, buffers, w):
+    """One step of all tables and biases towards the token in column ``buffers.target[w]``.
+
+    ``buffers.first[w]`` becomes the error of each column, ``1[token] - p``.
+    """
     tokens, alphabet, target = buffers.tokens[w], buffers.size[w], buffers.target[w]
-    error = buffers.first[w]  # becomes 1[token] - p
+    error = buffers.first[w]
     for s in range(alphabet):
         error[s] = -error[s]
     error[target] += float32(1)
-    rate = float32(rates.table)
-    for r in range(buffers.tally[w, COUNTERS]):
-        i, e = buffers.pattern[w, r], error[buffers.column[w, r]]
-        learned.state_logit[i, buffers.state[w, r]] += rate * e
-        learned.age_logit[i, buffers.age[w, r]] += rate * e
-        if rates.logit == 0:
-            continue
-        here = store.counters[pooled(store, buffers.counter[w, r])]
-        # Most steps are far smaller than the grid; rounding at random keeps their mean.
-        noise = float32((mix(time, i << 16 | int64(here.token)) >> 40) & 0xFFFF) * float32(1 / 65536)
-        moved = float32(here.logit) + float32(rates.logit * LOGIT_ONE) * e + noise
-        here.logit = np.int16(np.floor(min(max(moved, float32(-32768)), float32(32767))))
+    rate, records = float32(rates.table), buffers.record[w]
+    for a in range(buffers.tally[w, PATTERNS]):
+        i = buffers.present[w, a]
+        states, ages = learned.state_logit[i], learned.age_logit[i]
+        for r in range(int64(buffers.begin[w, a]), int64(buffers.begin[w, a + 1])):
+            step = rate * error[records[r].column]
+            states[records[r].state] += step
+            ages[records[r].age] += step
     for q in range(buffers.joint.shape[1]):
         table = learned.joint_logit[q]
         for s in range(alphabet):
@@ -381,6 +411,22 @@ def table_steps(store, learned, rates, time, buffers, w):
             step = rate * error[s] * row[s]
             everywhere[tokens[s]] += step
             here[tokens[s]] += step
+
+
+@inner(fastmath=True)
+def logit_steps(store, rate, time, buffers, error, w):
+    """One step of the logits of the counters that were read at a position, with the errors of its columns."""
+    records = buffers.record[w]
+    for a in range(buffers.tally[w, PATTERNS]):
+        i = buffers.present[w, a]
+        begin, end = pooled(store, buffers.slot[w, i])
+        for r in range(int64(buffers.begin[w, a]), int64(buffers.begin[w, a + 1])):
+            token = int64(buffers.token[w, r])
+            here = store.counters[counter_of(store, begin, end, token, buffers.rank[w, r])]
+            # Most steps are far smaller than the grid; rounding at random keeps their mean.
+            noise = float32((mix(time, int64(i) << 16 | token) >> 40) & 0xFFFF) * float32(1 / 65536)
+            moved = float32(here.logit) + float32(rate * LOGIT_ONE) * error[records[r].column] + noise
+            here.logit = np.int16(np.floor(min(max(moved, float32(-32768)), float32(32767))))
 
 
 @inner(fastmath=True)

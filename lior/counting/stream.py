@@ -3,6 +3,11 @@
 Nothing is learned inside a window: all its positions are read with what was known at its beginning. Then the
 learned parameters move by the window's summed gradients, and the tokens are counted in their order. A window
 of one token adapts fastest.
+
+The work has two halves, each with memory of its own: what stands in the store (looked up, made into features,
+counted, logits of counters moved), and what is done with the features (mixed, corrected, weights moved). Two
+threads may do a half each, one some windows ahead of the other. In a long text the logits of counters move
+:data:`LATE` windows late for that reason, with one thread too: the results are the same to the last bit.
 """
 
 from __future__ import annotations
@@ -13,8 +18,20 @@ from torch import Tensor
 
 from lior.counting import estimation, locations, mixture
 from lior.counting.compiled import entry, inner
-from lior.counting.elementary import prefetch
-from lior.counting.layout import CANDIDATES, DENSE, PATTERNS, SQUARED, TIMES, TOTAL, TRAIL
+from lior.counting.elementary import post, prefetch, wait_for
+from lior.counting.layout import (
+    CANDIDATES,
+    COUNTERS,
+    DENSE,
+    PATTERNS,
+    SQUARED,
+    TIMES,
+    TOTAL,
+    TRAIL,
+    TURNS,
+    Ints,
+    row_of,
+)
 
 FLOOR = 2e-6
 """Least probability of a token of the alphabet, unless that is large."""
@@ -45,12 +62,12 @@ def _columns(alphabet, buffers, w, width, token):
         return
     found = buffers.columns[_OR_NONE]
     found[:] = -1
-    n = 0
+    n, near = 0, buffers.near
     for a in range(buffers.tally[w, PATTERNS] - 1, -1, -1):
         if buffers.present[w, a] == 0:
             continue
-        for r in range(int64(buffers.begin[a]), int64(buffers.begin[a + 1])):
-            known = int64(buffers.near[r].token)
+        for r in range(int64(buffers.copied[a]), int64(buffers.copied[a + 1])):
+            known = int64(near[r].token)
             if n < CANDIDATES and found[known] < 0 and alphabet.column[known] >= 0:
                 found[known] = n
                 buffers.tokens[w, n] = known
@@ -85,26 +102,39 @@ def _unseen(store, trail):
 
 
 @inner
-def read(memory, sets, block, t, alphabet, buffers, w):
-    """The distribution at position ``t`` of the block, into ``buffers.final[w]``."""
+def look(memory, sets, block, t, alphabet, buffers, w):
+    """What is known at position ``t`` of the block: the features, which depend on the store alone."""
     plan, store = memory.plan, memory.store
     mixture.look_up(memory, block.where[t], buffers, w)
     weight_set = 0
     if plan.unseen_contexts < TRAIL and _unseen(store, block.trail[t]) > plan.unseen_contexts:
         weight_set = 1
     buffers.weight_set[w] = weight_set
-    learned = sets[weight_set]
     mixture.gate_rows(plan, block, t, alphabet.column, buffers, w)
-    _columns(alphabet, buffers, w, len(learned.bias), block.tokens[t])
+    _columns(alphabet, buffers, w, len(sets[0].bias), block.tokens[t])
     dense = len(alphabet.tokens) <= DENSE
-    mixture.experts(plan, alphabet.column if dense else buffers.columns[_OR_OTHERS], buffers, w)
-    counted = alphabet.column if dense else buffers.columns[_OR_NONE]
-    mixture.counter_features(plan, counted, block.time[t], buffers, w)
+    column = alphabet.column if dense else buffers.columns[_OR_NONE]
+    mixture.counter_features(plan, column, not dense, block.time[t], buffers, w)
+
+
+@inner
+def weigh(plan, sets, buffers, w):
+    """The distribution that the features of :func:`look` give, into ``buffers.final[w]``."""
+    learned = sets[buffers.weight_set[w]]
+    mixture.experts(plan, buffers, w)
     buffers.logits[:] = 0
     mixture.logits(learned, buffers, w)
     mixture.softmax(buffers.logits, buffers.size[w], buffers.first[w])
     estimation.correct(learned, buffers, w)
     mixture.softmax(buffers.logits, buffers.size[w], buffers.final[w])
+
+
+@inner
+def read(memory, sets, block, t, alphabet, buffers, w):
+    """The distribution at position ``t`` of the block, into ``buffers.final[w]``."""
+    look(memory, sets, block, t, alphabet, buffers, w)
+    mixture.states(memory.plan, buffers, w)
+    weigh(memory.plan, sets, buffers, w)
 
 
 @inner
@@ -153,65 +183,62 @@ def _learns(rates):
 
 
 @inner
-def _learn(memory, learner, block, begin, end, buffers):
-    """Update both weight sets by the gradients of positions ``begin .. end - 1``."""
-    window = end - begin
-    for w in range(window):
+def learn(learner, first, window, buffers):
+    """Update both weight sets by the gradients of a window, whose buffers begin at ``first``."""
+    for w in range(first, first + window):
         if buffers.target[w] >= 0 and _learns(learner.rates[buffers.weight_set[w]]):
             estimation.bend(learner.sets[buffers.weight_set[w]], buffers, w)
-    for w in range(window):
+    for w in range(first, first + window):
         weight_set = buffers.weight_set[w]
         rates = learner.rates[weight_set]
         if buffers.target[w] >= 0 and _learns(rates):
             estimation.step(learner.sets[weight_set], float32(rates.secondary), buffers, w)
-            mixture.table_steps(
-                memory.store, learner.sets[weight_set], rates, block.time[begin + w], buffers, w
-            )
+            mixture.table_steps(learner.sets[weight_set], rates, buffers, w)
             mixture.weight_gradients(buffers, w)
         else:
             buffers.gradient[w, :] = 0
             buffers.tally[w, PATTERNS] = 0
     for weight_set in range(2):
         used = False
-        for w in range(window):
+        for w in range(first, first + window):
             used = used or buffers.weight_set[w] == weight_set
         if used and _learns(learner.rates[weight_set]):
             _weight_steps(
-                learner.sets[weight_set], learner.rates[weight_set].weight, buffers, weight_set, window
+                learner.sets[weight_set], learner.rates[weight_set].weight, buffers, weight_set, first, window
             )
 
 
 @inner
-def _weight_steps(learned, rate, buffers, weight_set, window):
+def _weight_steps(learned, rate, buffers, weight_set, first, window):
     """Update the weights of one set by the positions of the window that used it."""
     sums = buffers.sums
     for g in range(buffers.gate.shape[1]):
-        for w in range(window):
-            row = buffers.gate[w, g]
+        for w in range(first, first + window):
+            here = buffers.gate[w, g]
             done = buffers.weight_set[w] != weight_set
-            for v in range(w):
-                done = done or (buffers.gate[v, g] == row and buffers.weight_set[v] == weight_set)
+            for v in range(first, w):
+                done = done or (buffers.gate[v, g] == here and buffers.weight_set[v] == weight_set)
             if done:
                 continue
             sums[:] = 0
-            for v in range(w, window):
-                if buffers.gate[v, g] == row and buffers.weight_set[v] == weight_set:
+            for v in range(w, first + window):
+                if buffers.gate[v, g] == here and buffers.weight_set[v] == weight_set:
                     for a in range(buffers.tally[v, PATTERNS]):
                         i = buffers.present[v, a]
                         gradient = buffers.gradient[v, i]
                         sums[TOTAL, i] += gradient
                         sums[SQUARED, i] += gradient * gradient
                         sums[TIMES, i] += 1
-            mixture.weight_step(learned.gate_weight[row], learned.gate_square[row], sums, rate)
-    _confidence_steps(learned, rate, buffers, weight_set, window)
+            mixture.weight_step(learned.gate_weight[here], learned.gate_square[here], sums, rate)
+    _confidence_steps(learned, rate, buffers, weight_set, first, window)
 
 
 @inner
-def _confidence_steps(learned, rate, buffers, weight_set, window):
+def _confidence_steps(learned, rate, buffers, weight_set, first, window):
     """Update the weights that are selected by each pattern's confidence."""
     patterns, sums = len(learned.confidence_weight), buffers.confidence_sums
     sums[:, :, :] = 0
-    for w in range(window):
+    for w in range(first, first + window):
         for a in range(buffers.tally[w, PATTERNS] if buffers.weight_set[w] == weight_set else 0):
             i = buffers.present[w, a]
             c, gradient = buffers.confidence[w, i], buffers.gradient[w, i]
@@ -238,48 +265,165 @@ def _fetch(store, block, t):
             prefetch(store.counters, locations.in_pool(store.slots[home]))
 
 
+BOTH, SUPPLIES, WEIGHS = range(3)
+"""Which half of the work a call of :func:`run` does; two calls side by side share signs and buffers."""
+_SUPPLIED, _WEIGHED, _END, STOP = range(0, 64, 16)
+"""Places of the signs, each in a line of the cache of its own: how far positions are supplied, and weighed;
+where supplies end; whether the other half has failed."""
+_NO_END = 1 << 62
+
+
+def signs() -> Ints:
+    """What two calls of :func:`run` for a block tell each other."""
+    out = np.zeros(64, np.int64)
+    out[_END] = _NO_END
+    return out
+
+
+LATE = TURNS - 1
+"""By how many windows the logits of counters may be late."""
+
+
+@inner
+def room(store, learner, window, patterns, vocab, write):
+    """Whether a window can be counted and logits can move without a store that grows."""
+    if write and not locations.fits(store, window, patterns, vocab):
+        return False
+    moves = learner.rates[0].logit + learner.rates[1].logit > 0
+    return not moves or locations.can_move(store, TURNS * window * patterns)
+
+
+@inner
+def move_logits(store, learner, block, begin, end, buffers, errors, again):
+    """Move the logits of the counters read at positions ``begin .. end - 1``, which are a window.
+
+    ``errors (W, A)`` are those of :func:`mixture.table_steps`. ``again`` looks up the locations anew, since
+    the store may have grown.
+    """
+    for t in range(begin, end):
+        w = row_of(buffers, t)
+        rate = learner.rates[buffers.weight_set[w]].logit
+        if rate == 0 or buffers.target[w] < 0:
+            continue
+        if again:
+            for i in range(buffers.slot.shape[1]):
+                if buffers.slot[w, i] >= 0:
+                    buffers.slot[w, i] = locations.find(store.slots, block.where[t, i])
+        mixture.logit_steps(store, rate, block.time[t], buffers, errors[w], w)
+
+
+@inner
+def _hand_over(buffers, w, given):
+    """Copy what :func:`weigh` and :func:`learn` take of position ``w`` to ``given``.
+
+    Another thread reads it there. A core gets lines that it fills whole at once, and waits for each that it
+    changes a little; where cores are far from each other that was half of the time.
+    """
+    present, joint = buffers.tally[w, PATTERNS], buffers.joint[w]
+    given.size[w], given.target[w] = buffers.size[w], buffers.target[w]
+    given.weight_set[w] = buffers.weight_set[w]
+    _copy(buffers.words[w], given.words[w], 3 * buffers.tally[w, COUNTERS])
+    for a in range(present):
+        for k in range(buffers.mass.shape[2]):
+            given.mass[w, a, k] = buffers.mass[w, a, k]
+    for q in range(len(joint)):
+        _copy(joint[q], given.joint[w, q], buffers.size[w])
+    _copy(buffers.begin[w], given.begin[w], present + 1)
+    _copy(buffers.present[w], given.present[w], present)
+    _copy(buffers.confidence[w], given.confidence[w], buffers.confidence.shape[1])
+    _copy(buffers.gate[w], given.gate[w], buffers.gate.shape[1])
+    _copy(buffers.estimate[w], given.estimate[w], buffers.estimate.shape[1])
+    _copy(buffers.tally[w], given.tally[w], buffers.tally.shape[1])
+    for s in range(buffers.size[w]):
+        if given.tokens[w, s] != buffers.tokens[w, s]:  # mostly it is the same: the other keeps its copy
+            given.tokens[w, s] = buffers.tokens[w, s]
+
+
+@inner
+def _copy(source, target, length):
+    for k in range(length):
+        target[k] = source[k]
+
+
 @entry
-def run(memory, learner, block, first, alphabet, buffers, out, write):
+def run(memory, learner, block, first, alphabet, buffers, given, out, write, late, part, signs):
     """Read a block from position ``first`` on, learn from it, count it; returns where it stopped.
 
-    It stops early, at the end of a window, when the store may have to grow for the next one.
+    It stops early, before a window, when the store may have to grow for it; the next call goes on there.
 
     Parameters
     ----------
     learner
         A weight set whose learning rates are 0 is not changed.
-    buffers
-        Their first axis is the length of a window.
+    given
+        Where the features of ``buffers`` are mixed: the same buffers, or others where two threads work.
     out
         Gets the distributions, ``(B, A)``, and which of the two weight sets was used at each, ``(B,)``.
     write
         Whether to count the tokens.
+    late
+        By how many windows the logits of counters move late, 0 or :data:`LATE`; at the end none is left.
+    part
+        :data:`BOTH`; or one of two threads :data:`SUPPLIES` and the other :data:`WEIGHS`, of an
+        alphabet of at most ``DENSE`` tokens.
+    signs
+        What the two tell each other, of :func:`signs`.
     """
-    plan, store = memory.plan, memory.store
-    window = len(buffers.slot)
+    plan, store, size = memory.plan, memory.store, len(block.tokens)
+    window, patterns = buffers.window, len(plan.parent)
     adapt = _learns(learner.rates[0]) or _learns(learner.rates[1])
-    slot = np.zeros(len(plan.parent), np.int64)
+    moves = learner.rates[0].logit + learner.rates[1].logit > 0
+    supplies, weighs = part != WEIGHS, part != SUPPLIES
+    slot = np.zeros(patterns, np.int64)
     unigram = np.zeros(len(alphabet.tokens) if len(alphabet.tokens) > DENSE else 0, np.float64)
-    for begin in range(first, len(block.tokens), window):
-        patterns = len(plan.parent)
-        if write and not locations.fits(store, window, patterns, memory.vocab):
+    for begin in range(first, size, window):
+        end, w = min(begin + window, size), row_of(buffers, begin)
+        if supplies:
+            if not room(store, learner, window, patterns, memory.vocab, write):
+                post(signs, _END, begin)
+                return begin
+            if len(unigram):
+                _unigram(store, block.where[begin], alphabet, unigram)
+        elif not wait_for(signs, _SUPPLIED, end, _END, end, STOP):
             return begin
-        if adapt and not locations.can_move(store, window * patterns):
-            return begin
-        end = min(begin + window, len(block.tokens))
-        if len(unigram):
-            _unigram(store, block.where[begin], alphabet, unigram)
         for t in range(begin, end):
-            _fetch(store, block, t)
-            read(memory, learner.sets, block, t, alphabet, buffers, t - begin)
-            _spread(alphabet, buffers, t - begin, unigram, out.p[t])
-            out.weight_set[t] = buffers.weight_set[t - begin]
-        if adapt:
-            _learn(memory, learner, block, begin, end, buffers)
-        if write:
-            for t in range(begin, end):
-                locations.commit(store, plan, block.where[t], block.tokens[t], block.time[t], slot)
-    return len(block.tokens)
+            if supplies:
+                _fetch(store, block, t)
+                look(memory, learner.sets, block, t, alphabet, buffers, w + t - begin)
+                if not write:
+                    mixture.states(plan, buffers, w + t - begin)
+                if not weighs:
+                    _hand_over(buffers, w + t - begin, given)
+            if weighs:
+                if write:  # the other half has more to do then
+                    mixture.states(plan, given, w + t - begin)
+                weigh(plan, learner.sets, given, w + t - begin)
+                _spread(alphabet, given, w + t - begin, unigram, out.p[t])
+                out.weight_set[t] = given.weight_set[w + t - begin]
+        if supplies:
+            post(signs, _SUPPLIED, end)
+            if write:
+                for t in range(begin, end):
+                    locations.commit(store, plan, block.where[t], block.tokens[t], block.time[t], slot)
+        if weighs:
+            if adapt:
+                learn(learner, w, end - begin, given)
+            post(signs, _WEIGHED, end)
+        before = begin - late * window
+        if supplies and before >= 0:
+            last = min(before + window, end)
+            if not wait_for(signs, _WEIGHED, last if before >= first else 0, _END, size, STOP):
+                return begin
+            if moves:
+                move_logits(store, learner, block, before, last, buffers, given.first, before < first)
+    if supplies and moves and late > 0:
+        if not wait_for(signs, _WEIGHED, size, _END, size, STOP):
+            return size
+        whole = (size - 1) // window * window
+        for before in range(max(whole - (late - 1) * window, 0), size, window):
+            last = min(before + window, size)
+            move_logits(store, learner, block, before, last, buffers, given.first, before < first)
+    return size
 
 
 @entry

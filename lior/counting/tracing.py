@@ -15,11 +15,11 @@ import numpy as np
 from numba import float32, int64, njit
 from numpy.typing import NDArray
 
-from lior.counting import addresses, mixture, stream
+from lior.counting import addresses, stream
 from lior.counting.compiled import entry, inner
 from lior.counting.engine import AHEAD, Engine, Segment, WeightSets, select, split_blocks
 from lior.counting.fields import mix
-from lior.counting.layout import COUNTERS, MOST, PATTERNS, PLACE, Ints, Plan
+from lior.counting.layout import MOST, OCCURRED, PATTERNS, PLACE, TAKEN, Ints, Plan
 from lior.counting.locations import LOGIT_ONE, RECENCY_ONE
 
 LISTED = 256
@@ -67,16 +67,19 @@ def _effects(memory, sets, block, alphabet, buffers, out):
         if target < 0:
             continue
         part[:, :] = 0
-        for r in range(buffers.tally[0, COUNTERS]):
-            i, here = buffers.pattern[0, r], buffers.near[buffers.copy[0, r]]
-            part[i, buffers.column[0, r]] += (
-                learned.state_logit[i, buffers.state[0, r]]
-                + learned.age_logit[i, buffers.age[0, r]]
-                + float32(here.logit) * float32(1 / LOGIT_ONE)
-            )
-            if buffers.column[0, r] == target:
-                out.occurrences[t, i] = here.count
-                out.own[t, i] = _own_share(memory.plan, buffers, r, buffers.dense[i, target])
+        for a in range(buffers.tally[0, PATTERNS]):
+            i = buffers.present[0, a]
+            for r in range(int64(buffers.begin[0, a]), int64(buffers.begin[0, a + 1])):
+                here = buffers.record[0, r]
+                part[i, here.column] += (
+                    learned.state_logit[i, here.state]
+                    + learned.age_logit[i, here.age]
+                    + float32(here.prior) * float32(1 / LOGIT_ONE)
+                )
+                if here.column == target:
+                    out.occurrences[t, i] = here.count
+                    said = buffers.dense[i, target]
+                    out.own[t, i] = _own_share(memory.plan, here, buffers.mass[0, a], said)
         p = buffers.final[0]
         out.mixed[t] = p[target]
         for a in range(buffers.tally[0, PATTERNS]):
@@ -102,14 +105,10 @@ def _add_expert(learned, buffers, i, size, part):
 
 
 @inner
-def _own_share(plan, buffers, r, probability):
-    counter, a = buffers.near[buffers.copy[0, r]], 0
-    while buffers.present[0, a] != buffers.pattern[0, r]:
-        a += 1
-    taken, n = mixture.discounted(plan, buffers.near, buffers.begin[a], buffers.begin[a + 1], 0)
-    left = min(taken / float32(n), float32(MOST))
+def _own_share(plan, counter, mass, probability):
+    left = min(mass[TAKEN] / mass[OCCURRED], float32(MOST))
     c = int64(counter.count)
-    above = max(float32(c) - plan.discounts[min(c, 3)], float32(0)) / float32(n)
+    above = max(float32(c) - plan.discounts[min(c, 3)], float32(0)) / mass[OCCURRED]
     recent = (float32(1) - left) * float32(counter.recency) / float32(RECENCY_ONE)
     given = float32(1 - plan.recent) * above + float32(plan.recent) * recent
     return min(given / max(probability, float32(1e-30)), float32(1))

@@ -95,7 +95,8 @@ def run(case, rates, *, alphabet=ALPHABET):
     column[alphabet] = np.arange(len(alphabet))
     known = layout.Alphabet(alphabet, column)
     learner = layout.Learner((case.learned,) * 2, (rates,) * 2)
-    stream.run(layout.Memory(plan, store, 256), learner, case.here, 0, known, buffers, out, False)
+    memory, alone = layout.Memory(plan, store, 256), (stream.BOTH, stream.signs())
+    stream.run(memory, learner, case.here, 0, known, buffers, buffers, out, False, 0, *alone)
     return torch.from_numpy((out.p[0].astype(np.float64) - FLOOR) / (1 - len(alphabet) * FLOOR))
 
 

@@ -89,7 +89,8 @@ def by_hand(tokens, window):
         if not locations.fits.py_func(it.store, window, len(PATTERNS), it.memory.vocab):
             it.grow()
         out = Prediction.empty(end - begin, len(ALPHABET))
-        stream.run(it.memory, learner, here, 0, columns, buffers, out, False)
+        alone = stream.BOTH, stream.signs()
+        stream.run(it.memory, learner, here, 0, columns, buffers, buffers, out, False, 0, *alone)
         assert stream.write(it.memory, here, 0) == end - begin
         it.clock += end - begin
         rows.append(out.p)

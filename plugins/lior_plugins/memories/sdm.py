@@ -327,7 +327,7 @@ class Sdm:
         rates = (FROZEN if mode == "unseen" else here, here)
         found: list[Prediction] = []
         cells, kept = self._cells(items.cell), None if items.kept is None else items.kept.cpu().numpy()
-        end = 0
+        end, long = 0, len(items.text.tokens) - items.start >= LONG
         for span in spans(items, REACH):
             segment = span.segment()
             begin, end = end, end + len(segment.tokens) - segment.start
@@ -337,7 +337,9 @@ class Sdm:
                 if not self._journal.follows(span):
                     raise UsageError("a memory fits its documents in order, each once")
                 self._journal.add(span)
-            found.append(self._engine.partial_fit(segment, alphabet.cpu().numpy(), sets, rates, write=write))
+            found.append(
+                self._engine.partial_fit(segment, alphabet.cpu().numpy(), sets, rates, write=write, long=long)
+            )
         return _evidence(found, alphabet)
 
     def _weight_sets(self, mode: str) -> WeightSets:
@@ -400,6 +402,8 @@ class Sdm:
 
 _MODES = ("online", "static", "unseen")
 """Modes with weights of their own: writing, reading a fixed memory, reading after unseen contexts."""
+LONG = 4096
+"""Least tokens that are fitted as a long text, of one or several documents; online it is fewer at once."""
 _VOCAB = 256
 """Tokens that the learned tables hold at first."""
 

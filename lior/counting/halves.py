@@ -1,0 +1,78 @@
+"""Two threads that do a half each of reading and learning a text, where that takes less time than one.
+
+Each waits for the other at every window. So what they gain depends on how near their cores are to each
+other, and beside other processes a thread that is waited for may not run. Results are the same with one
+thread as with two: the way that takes less time is taken, as measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from lior.counting import stream
+from lior.counting.layout import Ints
+
+AGAIN = 16
+"""The slower way is tried again after so many blocks."""
+WORTH = 256
+"""Least positions of a block that is given to two threads."""
+TWO, ONE = range(2)
+_FIRST = TWO, TWO, ONE
+"""The first blocks; in the very first, compiled code is loaded."""
+
+
+class Halves:
+    """Runs blocks by two threads or by one, whichever took less time a position lately."""
+
+    def __init__(self) -> None:
+        self._seconds = [0.0, 0.0]
+        """Seconds a position when each way was last taken."""
+        self._blocks = 0
+        self._latest, self._spent, self._done = ONE, 0.0, 0
+        """Of the latest block: its way, the seconds that it took, and its positions."""
+
+    def way(self, first: int, *, two: bool) -> int:
+        """:data:`ONE` or :data:`TWO` threads for a block from position ``first`` on, ``two`` only if allowed.
+
+        A block that goes on does so in the same way.
+        """
+        if not two:
+            return ONE
+        if first == 0:
+            if self._done:
+                self._seconds[self._latest] = self._spent / self._done
+                self._blocks += 1
+            self._latest, self._spent, self._done = self._choice(), 0.0, 0
+        return self._latest
+
+    def _choice(self) -> int:
+        if self._blocks < len(_FIRST):
+            return _FIRST[self._blocks]
+        faster = min(TWO, ONE, key=self._seconds.__getitem__)
+        return faster if self._blocks % AGAIN else 1 - faster
+
+    def run(self, way: int, half: Callable[[int, Ints], int], first: int) -> int:
+        """What ``half(part, signs)`` returns, where a block stopped; see :func:`stream.run`."""
+        began = time.perf_counter()
+        done = _by_two(half) if way == TWO else half(stream.BOTH, stream.signs())
+        self._spent += time.perf_counter() - began
+        self._done += done - first
+        return done
+
+
+def _by_two(half: Callable[[int, Ints], int]) -> int:
+    signs = stream.signs()
+
+    def tried(part: int) -> int:
+        try:
+            return half(part, signs)
+        except BaseException:
+            signs[stream.STOP] = 1  # or the other one waits for ever
+            raise
+
+    with ThreadPoolExecutor(1) as pool:
+        supplied = pool.submit(tried, stream.SUPPLIES)
+        tried(stream.WEIGHS)
+        return supplied.result()
