@@ -317,7 +317,7 @@ def _hand_over(buffers, w, given):
     """Copy what :func:`weigh` and :func:`learn` take of position ``w`` to ``given``.
 
     Another thread reads it there. A core gets lines that it fills whole at once, and waits for each that it
-    changes a little; where cores are far from each other that was half of the time.
+    changes a little; where cores are far from each other that was a third of the time.
     """
     present, joint = buffers.tally[w, PATTERNS], buffers.joint[w]
     given.size[w], given.target[w] = buffers.size[w], buffers.target[w]
