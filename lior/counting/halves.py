@@ -31,13 +31,15 @@ class Halves:
         """Seconds a position when each way was last taken."""
         self._blocks = 0
         self._latest, self._spent, self._done = ONE, 0.0, 0
-        """Of the latest block: its way, the seconds that it took, and its positions."""
+        """Of the latest block that two threads might have had: its way, seconds and positions."""
+        self._measured = False
 
     def way(self, first: int, *, two: bool) -> int:
         """:data:`ONE` or :data:`TWO` threads for a block from position ``first`` on, ``two`` only if allowed.
 
         A block that goes on does so in the same way.
         """
+        self._measured = two
         if not two:
             return ONE
         if first == 0:
@@ -57,8 +59,9 @@ class Halves:
         """What ``half(part, signs)`` returns, where a block stopped; see :func:`stream.run`."""
         began = time.perf_counter()
         done = _by_two(half) if way == TWO else half(stream.BOTH, stream.signs())
-        self._spent += time.perf_counter() - began
-        self._done += done - first
+        if self._measured:
+            self._spent += time.perf_counter() - began
+            self._done += done - first
         return done
 
 

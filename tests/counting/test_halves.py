@@ -57,19 +57,20 @@ def test_the_store_grows_in_the_middle_of_a_block(monkeypatch):
 def test_logits_of_counters_move_three_windows_late_in_a_long_text_only(monkeypatch):
     """What is said of a window knows the errors up to the fourth before it, in a short text all."""
     always(monkeypatch, ONE)
-    tokens = np.resize(np.frombuffer(b"ab", np.uint8), 16).astype(np.int64)
+    tokens = np.resize(np.frombuffer(b"ab", np.uint8), 24).astype(np.int64)
     rates = Rates(0.0, 0.0, 0.0, 0.5, 0.0, 0.0)
     said = {}
     for long in (False, True):
         it = engine(4)
         it.write(Segment(tokens[:12], np.arange(12), 0))
-        part, everywhere = Segment(tokens[:16], np.arange(16), 0), np.arange(16)
-        before = it.read(tokens[:16], everywhere, everywhere, ALPHABET, both(learned()), ahead=AHEAD).p
+        part, everywhere = Segment(tokens, np.arange(24), 0), np.arange(24)
+        before = it.read(tokens, everywhere, everywhere, ALPHABET, both(learned()), ahead=AHEAD).p
         said[long] = it.partial_fit(part, ALPHABET, both(learned()), both(rates), write=False, long=long).p
     changed = {long: np.abs(said[long] - before).max(1) > 0 for long in said}
     assert not changed[False][:4].any()
     assert changed[False][4:].all()
-    assert not changed[True].any()
+    assert not changed[True][:16].any()
+    assert changed[True][16:].all()
 
 
 def test_the_faster_way_is_taken_and_the_other_tried_again(monkeypatch):
@@ -101,6 +102,23 @@ def test_a_block_that_goes_on_does_so_in_the_same_way(monkeypatch):
     assert it.way(512, two=True) == TWO
     assert it.way(0, two=True) == ONE
     assert it.way(0, two=False) == ONE
+
+
+def test_blocks_that_two_threads_may_not_have_say_nothing_of_their_pace(monkeypatch):
+    """Short documents between long ones: their time would count as that of the latest long one."""
+    clock = [0.0]
+    monkeypatch.setattr(halves.time, "perf_counter", lambda: clock[0])
+
+    it = Halves()
+    for two, cost in ((True, 5), (False, 99), (False, 99), (True, 5)):
+
+        def half(part, signs, cost=cost):
+            clock[0] += cost if part != stream.SUPPLIES else 0
+            return 512
+
+        it.run(it.way(0, two=two), half, 0)
+    assert it._blocks == 1
+    assert it._seconds[TWO] == 5 / 512
 
 
 @pytest.mark.parametrize("failing", [stream.SUPPLIES, stream.WEIGHS])

@@ -38,7 +38,7 @@ def _answer(signs: Any, mine: int, other: int, begins: int) -> None:
     for k in range(1, _ANSWERS + 1):
         if begins:
             post(signs, mine, k)
-        wait_for(signs, other, k, 48, 0, 32)
+        wait_for(signs, other, k, 32, 0, 48)
         if not begins:
             post(signs, mine, k)
 
