@@ -34,6 +34,7 @@ import os
 import pickle
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -289,7 +290,8 @@ def _started() -> subprocess.Popen[bytes] | None:
 
 def _end(child: subprocess.Popen[bytes], owner: int) -> None:
     if os.getpid() == owner and child.poll() is None:
-        child.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)  # also the processes that it has started
         child.wait()
 
 

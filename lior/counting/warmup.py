@@ -6,7 +6,9 @@ This is the program of the process that compiles; see :mod:`lior.counting.compil
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -14,56 +16,88 @@ from lior.counting import drawing, infinigram, layout, locations, matching, orig
 from lior.counting.coder import RangeCoder
 from lior.counting.compiled import compiling
 from lior.counting.engine import Engine, Segment
-from lior.counting.layout import Ints, Rates
+from lior.counting.layout import Rates
 
 _PATTERNS = ("", "1")
+_TOKENS, _DEPTH, _ALPHABET = np.array([1, 2, 1, 2]), np.arange(4), np.array([1, 2])
+_RATES = Rates(1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3)
+_LOW = 10
+"""Added to the niceness: a tenth of a core that another process wants."""
 
 
 def compile_all() -> None:
-    """Compile and keep all functions; of several processes one compiles, and the others wait."""
+    """Compile and keep all functions; of several processes one compiles, and the others wait.
+
+    Suffixes depend on nothing else, and drawing takes long: processes of their own compile them, so that two
+    cores are busy until the end.
+    """
     with compiling() as missing:
         if missing:
-            calls = _calls()
-            next(calls)
-            os.nice(19)  # the rest is not urgent: training needs the cores
-            list(calls)
+            children = [_beside(_suffixes)]
+            engine = _training()
+            children.append(_beside(_drawing, engine))
+            os.nice(_LOW)  # the rest is not urgent: training needs the cores
+            _others(engine)
+            for child in filter(None, children):
+                if os.waitpid(child, 0)[1]:
+                    raise RuntimeError("a process that compiles failed")
 
 
-def _calls() -> Iterator[None]:
-    """Call all functions that are kept; pause after those without which training cannot go on."""
+def _beside(call: Callable[..., None], *given: Any) -> int:
+    """Call a function in a copy of this process, where no other needs the core; the copy, 0 for none."""
+    if sys.platform != "linux":  # elsewhere system libraries do not bear copies
+        call(*given)
+        return 0
+    if child := os.fork():
+        return child
+    status = 1
+    try:
+        os.nice(_LOW)
+        call(*given)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _training() -> Engine:
+    """Call those without which training cannot go on."""
     plan = layout.plan(
         _PATTERNS, nested=2, base=1, joint=[[0, 1] * (layout.JOINT // 2)], gates=("longest",), cells=1,
         discounts=(0.7, 0.95, 1.1), novel_discounts=(0.7, 1.0, 1.2), recent=0.35, slowest=0.075,
     )  # fmt: skip
     learned = layout.fresh(plan, 256)
-    rates = Rates(1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3)
-    tokens, depth, alphabet = np.array([1, 2, 1, 2]), np.arange(4), np.array([1, 2])
-    segment = Segment(tokens, depth, 0, cell=np.zeros(4, np.int64))
+    segment = Segment(_TOKENS, _DEPTH, 0, cell=np.zeros(4, np.int64))
     engine = Engine(plan, _PATTERNS, window=2, budget=0)
-    engine.partial_fit(segment, alphabet, (learned, learned), (rates, rates), write=True)
+    engine.partial_fit(segment, _ALPHABET, (learned, learned), (_RATES, _RATES), write=True)
     engine.write(segment)
     locations.reserve(engine.store, 1 << 13, 1 << 13)
     engine.load(locations.unpack(engine.packed()), engine.clock)
     totals.build([segment], plan, _PATTERNS, parts=2)
-    yield
+    return engine
+
+
+def _others(engine: Engine) -> None:
+    learned = layout.fresh(engine.plan, 256)
+    segment = Segment(_TOKENS, _DEPTH, 0, cell=np.zeros(4, np.int64))
     before = engine.store
     locations.inherit(before, before)
     locations.prune(before, 0, engine.clock)
-    index = matching.appended(matching.empty(1, 8), tokens, np.ones(4, np.bool_))
+    index = matching.appended(matching.empty(1, 8), _TOKENS, np.ones(4, np.bool_))
     found = matching.Matches(np.zeros((4, 1), np.int64), np.zeros(4, np.int64))
-    matching.find(index, tokens, depth, np.arange(4), 1, found)
-    _suffixes(tokens, depth, alphabet)
+    matching.find(index, _TOKENS, _DEPTH, np.arange(4), 1, found)
     tracing.trace(
-        engine, tokens, depth, np.array([3]), np.array([2]), alphabet, (learned, learned), [segment]
+        engine, _TOKENS, _DEPTH, np.array([3]), np.array([2]), _ALPHABET, (learned, learned), [segment]
     )
-    cursor = engine.cursor()
-    engine.read_at([cursor], alphabet, (learned, learned), ahead=0)
-    race = drawing.Race(np.ones((1, 256)), 1.0, np.ones(16, np.float32), np.array([3]), 0.1)
-    drawing.draw(engine, cursor, alphabet, (learned, learned), race, ahead=0, thread=0)
     words = RangeCoder()
     words.choose(np.ones(2))
     coding = engine.coding(
-        cursor, alphabet, (learned, learned), (rates, rates), rows=1, others=np.array([3]), unseen=0.1
+        engine.cursor(),
+        _ALPHABET,
+        (learned, learned),
+        (_RATES, _RATES),
+        rows=1,
+        others=np.array([3]),
+        unseen=0.1,
     )
     coding.arrays.given[0] = 1
     coding.run(1, np.ones(16, np.float32), words)
@@ -71,10 +105,18 @@ def _calls() -> Iterator[None]:
     engine.advance(1)
 
 
-def _suffixes(tokens: Ints, depth: Ints, alphabet: Ints) -> None:
+def _drawing(engine: Engine) -> None:
+    learned = layout.fresh(engine.plan, 256)
+    cursor = engine.cursor()
+    engine.read_at([cursor], _ALPHABET, (learned, learned), ahead=0)
+    race = drawing.Race(np.ones((1, 256)), 1.0, np.ones(16, np.float32), np.array([3]), 0.1)
+    drawing.draw(engine, cursor, _ALPHABET, (learned, learned), race, ahead=0, thread=0)
+
+
+def _suffixes() -> None:
     """Those that read a sorted text, without the package that sorts one."""
-    text = suffixes.laid_out([tokens.astype(np.uint8)])
+    text = suffixes.laid_out([_TOKENS.astype(np.uint8)])
     shard = suffixes.completed(text, np.arange(len(text), dtype=np.uint32), np.array([0]))
     reader = infinigram.Reader((shard,), (1,), (0.7, 1.0, 1.2))
-    reader.read(tokens, depth, np.arange(4), alphabet)
-    origins.trace((shard,), tokens, depth, np.arange(4), tokens[:4], alphabet, (1,), (0.7, 1.0, 1.2))
+    reader.read(_TOKENS, _DEPTH, np.arange(4), _ALPHABET)
+    origins.trace((shard,), _TOKENS, _DEPTH, np.arange(4), _TOKENS, _ALPHABET, (1,), (0.7, 1.0, 1.2))

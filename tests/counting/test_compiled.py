@@ -251,6 +251,27 @@ def test_of_two_processes_that_compile_one_waits(copy):
 
 
 @pytest.mark.slow
+def test_whoever_compiles_ends_with_the_process_that_waits(root):
+    code = """
+import subprocess, time
+from lior.counting import compiled
+group = compiled.begin().pid
+for _ in range(600):  # until there are several
+    found = subprocess.run(["pgrep", "-g", str(group)], capture_output=True, text=True).stdout.split()
+    if len(found) > 1:
+        break
+    time.sleep(0.05)
+print(group, len(found))
+"""
+    group, number = map(int, python(code).stdout.split())
+    assert number > 1 or sys.platform != "linux"
+    left = subprocess.run(
+        ["pgrep", "-g", str(group), "-r", "D,R,S"], capture_output=True
+    )  # not yet reaped: Z
+    assert not left.stdout
+
+
+@pytest.mark.slow
 def test_without_another_process_it_is_compiled_here(copy):
     (copy / "complete").unlink()
     for file in copy.glob("addresses._hash*"):
