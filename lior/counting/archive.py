@@ -7,6 +7,8 @@ name. Shards do not depend on each other: any process that sees the folder can m
 from __future__ import annotations
 
 import json
+import mmap
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +25,13 @@ from lior.errors import DataError
 from lior.files import PARTIAL, replacing, sync
 
 MANIFEST = "archive.json"
-_FORMAT = {"program": "lior archive", "version": 2}
+_FORMAT = {"program": "lior archive", "version": 3}
 _ABOUT = "documents.json"
+_SHARE = 0.75
+"""Of the memory that is available.
+
+Where what every position reads is more, nothing is read ahead: it would push out pages that are needed again.
+"""
 
 
 @attrs.frozen
@@ -186,13 +193,32 @@ def opened(folder: str | Path) -> tuple[Shard, ...]:
     DataError
         When it is no archive, or a file is missing or damaged.
     """
-    return tuple(_opened(Path(folder) / entry.name) for entry in entries(Path(folder)))
+    folders = [Path(folder) / entry.name for entry in entries(Path(folder))]
+    read = sum(_size(each / f"{name}.npy") for each in folders for name in suffixes.READ)
+    fits = read <= _SHARE * _available()
+    return tuple(_opened(each, fits) for each in folders)
 
 
-def _opened(folder: Path) -> Shard:
+def _available() -> int:
+    """Bytes of memory that the system can give, also to its cache of the disk."""
+    try:
+        fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        return int(fields["MemAvailable"].split()[0]) << 10
+    except (OSError, KeyError, ValueError):  # not Linux
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _opened(folder: Path, fits: bool = True) -> Shard:
     try:
         # Copy on write: of one type with an array in memory, and nothing reaches the file.
-        maps = {name: _mapped(folder / f"{name}.npy") for name in Shard._fields}
+        maps = {
+            name: _mapped(folder / f"{name}.npy", ahead=fits and name in suffixes.READ)
+            for name in Shard._fields
+        }
         size = len(maps["text"])
         expected = {"text": ((size,), "u1"), "order": ((size,), "u4"), **suffixes.arrays_beside(size)}
         for name, (shape, kind) in expected.items():
@@ -210,9 +236,13 @@ _maps: WeakValueDictionary[tuple[str, int, int, int], NDArray[Any]] = WeakValueD
 """Files that are mapped; several memories of one process share them."""
 
 
-def _mapped(path: Path) -> NDArray[Any]:
+def _mapped(path: Path, ahead: bool) -> NDArray[Any]:
+    """A file as an array; the system reads what is around a place only where the file is read ``ahead``."""
     found = path.stat()
     key = str(path.absolute()), found.st_ino, found.st_mtime_ns, found.st_size
     if (array := _maps.get(key)) is None:
-        _maps[key] = array = np.asarray(np.load(path, mmap_mode="c"))
+        loaded = np.load(path, mmap_mode="c")
+        if not ahead and isinstance(loaded.base, mmap.mmap):
+            loaded.base.madvise(mmap.MADV_RANDOM)
+        _maps[key] = array = np.asarray(loaded)
     return array

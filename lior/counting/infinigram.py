@@ -25,11 +25,13 @@ from lior.counting.suffixes import (
     add_counts,
     fetch,
     fetch_counts,
+    places,
     search,
     shard_at,
     step,
     step_nested,
     steps,
+    walk,
 )
 from lior.tensors import all_threads
 
@@ -120,7 +122,7 @@ class Reader:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
         """The distributions before ``positions (B,)``.
 
-        Where positions stand one after the other, neither the texts nor the order of their suffixes is read.
+        Where all tokens of a text follow something, neither it nor the order of its suffixes is read.
 
         Parameters
         ----------
@@ -205,7 +207,7 @@ def read(table, tokens, depth, positions, columns, lengths, discounts, kept, out
         if row and most_now and positions[row - 1] == at - 1:
             _step_all(table, steps_in, tokens, at, most_now, found, kept, now)
         else:
-            _search_all(table, tokens, at, most_now, found, 1 - now)
+            _find_all(table, steps_in, tokens, at, most_now, found, now)
         now = 1 - now
         longest[row], sure[row] = _interpolated(
             table, columns, column, lengths, discounts, found, kept, now, out[row]
@@ -216,11 +218,16 @@ def read(table, tokens, depth, positions, columns, lengths, discounts, kept, out
 
 
 @inner
-def _search_all(table, tokens, at, longest, found, now):
-    """Find the contexts of a position in all shards."""
+def _find_all(table, steps_in, tokens, at, longest, found, last):
+    """Find the contexts of a position in all shards; what is known of the one before it is of no use."""
+    now = 1 - last
+    lo, hi = found.lo, found.hi
     found.slots[:] = _NONE
     for s in range(len(table.sizes)):
-        search(shard_at(table, s), tokens, at, longest, found.lo[now, s], found.hi[now, s])
+        if steps_in[s]:
+            walk(shard_at(table, s), tokens, at, longest, lo[now, s], hi[now, s])
+        else:
+            search(shard_at(table, s), tokens, at, longest, lo[now, s], hi[now, s])
     _add_up(found, now, 0)
 
 
@@ -377,7 +384,7 @@ def _interpolate(discounts, seen, values, n, total, shorter, p):
 @inner
 def _look(following, begin, end, column, near, seen, n, total):
     """Count the tokens of a range; returns how many have been seen, and their sum."""
-    for i in range(begin, end):
+    for i in places(begin, end):
         j = column[following[i]]
         if j >= 0:
             if near[j] == 0:

@@ -210,6 +210,17 @@ def test_an_archive_predicts_as_the_same_text_in_memory(tmp_path):
         assert torch.equal(read(memory).gates[0], read(own).gates[0])
 
 
+@pytest.mark.parametrize("share", [0.75, 0.0])  # of the machine's memory: what is beyond is not read ahead
+def test_what_an_archive_predicts_needs_neither_its_text_nor_the_order(tmp_path, monkeypatch, share):
+    monkeypatch.setattr(archive, "_SHARE", share)
+    place = archived(tmp_path, DOCUMENTS, (1, 2))
+    expected = read(Suffix(archive=place)).log_p
+    for file in [*tmp_path.glob("0*/text.npy"), *tmp_path.glob("0*/order.npy")]:
+        head = file.read_bytes()[:128]
+        file.write_bytes(head + bytes(file.stat().st_size - len(head)))
+    assert torch.equal(read(Suffix(archive=place)).log_p, expected)
+
+
 def test_places_in_an_archive_are_named_with_their_document_and_line(tmp_path):
     long = [b"one\ntwo\n", b"three\nfour\n"]  # two pieces of one document
     memory = Suffix(archive=archived(tmp_path, [*DOCUMENTS, *long], (2, 3), "abcdd"))
