@@ -7,6 +7,8 @@ import stat
 import subprocess
 import sys
 
+import pytest
+
 from lior.counting.cache import BELOW, root
 
 NOTE = "The launch of the great balloon is on the fourth of May.\n"
@@ -27,6 +29,7 @@ def lior(*args, home, **given):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_cache_and_runs_are_of_their_user_alone(tmp_path, monkeypatch):
     compiled = tmp_path / "numba" / BELOW
     compiled.parent.mkdir()

@@ -42,6 +42,7 @@ def test_train_and_learn_tell_those_of_other_packages(install, lior, sample, tmp
         assert told in done.stdout
 
 
+@pytest.mark.slow
 def test_one_that_fails_is_named_once_and_left_out(install, lior, sample):
     source = HEARS.replace('print("told", stage)', "raise ValueError")
     site = install("lior-note", "[lior.listeners]\nnote = tp_note:Note", tp_note=source)

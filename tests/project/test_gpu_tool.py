@@ -126,6 +126,7 @@ def tool(*arguments):
     )
 
 
+@pytest.mark.slow
 def test_the_command_rehearses_and_writes(tmp_path):
     done = tool("--rehearse", "--only", "graphs", "--out", str(tmp_path / "gpu.md"))
     assert (done.returncode, done.stderr) == (0, "graphs: told\n")

@@ -326,6 +326,7 @@ def test_text_boxes_and_insertions_of_docx_are_read_and_deletions_are_not():
 # --- pictures ---
 
 
+@pytest.mark.slow
 def test_text_is_recognised_in_pictures_and_scanned_pages():
     pytest.importorskip("rapidocr")
     lines = ["The boiler key is blue.", "Room: 38 m", "Total\t12.50"]

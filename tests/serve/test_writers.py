@@ -16,7 +16,8 @@ import lior
 from tests.serve.servers import running
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(16, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rounds", [1, 16])
 def test_every_acknowledged_change_is_there_and_no_refused_one(copied, rounds):
     """Each writer has names of its own, so that it knows of each what was told last."""
     held: dict[str, str] = {}

@@ -171,6 +171,7 @@ def test_a_full_disk_is_one_line_and_what_is_complete_stays(texts, made, tmp_pat
     assert content(tmp_path / "a") == content(made[0])
 
 
+@pytest.mark.slow
 def test_a_model_looks_up_what_it_was_not_trained_on(texts, tmp_path, lior):
     """From the command line: the archive is used, and a run without it is worse."""
     lior("archive", tmp_path / "a", texts, "--sample", tmp_path / "s.jsonl", "--share", "0.02")

@@ -48,11 +48,8 @@ def life(folder, device, recipe, text):
     return said, {name: value.cpu() for name, value in run.model.state.items()}
 
 
-QUICK = ("counts", "all memories")
-
-
 @pytest.mark.parametrize(
-    "recipe", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in RECIPES]
+    "recipe", [pytest.param(name, marks=() if name == "counts" else pytest.mark.slow) for name in RECIPES]
 )
 def test_a_run_on_another_device_is_that_of_the_cpu(recipe, tmp_path):
     text = ("Baa, baa, black sheep, have you any wool? Yes, sir, three bags full.\n" * 9)[:560]
