@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lior.counting.locations import MAX_VOCAB, TOKEN_BITS
+from lior.counting.locations import TOKEN_BITS
 
 
 class CountTable(NamedTuple):
@@ -45,35 +45,34 @@ def continuations(keys: Tensor, longer: Tensor) -> CountTable:
     return tally(keys[position[first]])
 
 
-def accumulate(table: CountTable, locations: Tensor, column_of: Tensor, out: Tensor) -> None:
-    """Add the counters at ``locations (R,)`` to the rows of ``out (R, A)``.
+def smoothed(
+    table: CountTable, discounts: Sequence[float], locations: Tensor, tokens: Tensor, base: Tensor
+) -> Tensor:
+    """Probabilities of tokens, each after a context of its own.
 
     Parameters
     ----------
-    column_of
-        Column of each token id in ``out``, int64 ``(V,)``; -1 leaves the token out.
+    discounts
+        Of counts 1, 2, …; the last one also of larger counts.
+    locations, tokens
+        The contexts and the tokens, int64 ``(B,)``.
+    base
+        Their probabilities after the shorter contexts, float64 ``(B,)``, which are returned where nothing was
+        counted.
     """
     if not len(table.keys):
-        return
-    begin = torch.searchsorted(table.keys, locations << TOKEN_BITS)
-    length = torch.searchsorted(table.keys, (locations + 1) << TOKEN_BITS) - begin
-    row = torch.repeat_interleave(length)
-    before = torch.cumsum(length, 0) - length
-    entry = torch.arange(len(row), device=row.device) + (begin - before)[row]
-    column = column_of[table.keys[entry] & (MAX_VOCAB - 1)]
-    known = column >= 0
-    target = (row * out.shape[1] + column)[known]
-    out.view(-1)[target] += table.counts[entry][known].to(out.dtype)  # targets are distinct
-
-
-def discount(counts: Tensor, base: Tensor, discounts: Sequence[float]) -> Tensor:
-    """Discount counts ``(..., B, A)`` over base distributions ``(B, A)``; without counts the base itself."""
-    total = counts.sum(-1, keepdim=True)
-    table = counts.new_tensor([0.0, *discounts])
-    taken = table[counts.clamp(max=len(discounts)).long()]
-    scale = 1.0 / total.clamp(min=1.0)
-    share = torch.where(total > 0, taken.sum(-1, keepdim=True) * scale, torch.ones_like(total))
-    return (counts - taken) * scale + share * base
+        return base
+    begin, end = torch.searchsorted(table.keys, torch.stack([locations, locations + 1]) << TOKEN_BITS)
+    asked = locations << TOKEN_BITS | tokens
+    at = torch.searchsorted(table.keys, asked).clamp(max=len(table.keys) - 1)
+    count = table.counts[at] * (table.keys[at] == asked)
+    taken = base.new_tensor([0.0, *discounts])
+    cut = taken[table.counts.clamp(max=len(discounts))]
+    sums = torch.stack([table.counts.double(), cut]).cumsum(1)
+    total, left = (torch.cat([row.new_zeros(1), row]) for row in sums)
+    size = total[end] - total[begin]
+    own = count - taken[count.clamp(max=len(discounts))]
+    return torch.where(size > 0, (own + (left[end] - left[begin]) * base) / size.clamp(min=1.0), base)
 
 
 def estimated_discounts(counts: Tensor) -> tuple[float, float, float]:

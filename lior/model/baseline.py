@@ -17,14 +17,12 @@ from torch import Tensor
 
 from lior.counting import addresses, kneser_ney
 from lior.counting.kneser_ney import CountTable
-from lior.counting.locations import MAX_VOCAB, TOKEN_BITS
+from lior.counting.locations import TOKEN_BITS
 from lior.data.corpus import Corpus
-from lior.model.mixer import rows_at_once
 
 ORDER = 4
 
 _BLOCK = 65536
-_READ_BLOCK = 8192
 
 
 @attrs.frozen
@@ -61,31 +59,18 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
     alphabet = seen.nonzero()[:, 0]
     unseen = vocab - len(alphabet)
     share = float(kneser_ney.unseen_share(seen))
-    column_of = torch.full((MAX_VOCAB,), -1, device=alphabet.device)
-    column_of[alphabet] = torch.arange(len(alphabet), device=alphabet.device)
-    unigram = seen[alphabet] / train
     nats = torch.zeros(2, dtype=torch.float64, device=alphabet.device)
-
-    def estimated(base: Tensor, number: int, locations: Tensor) -> Tensor:
-        counts = base.new_zeros(len(locations), len(alphabet))
-        kneser_ney.accumulate(tables[number], locations, column_of, counts)
-        return kneser_ney.discount(counts, base, discounts[number])
-
-    lowest: Tensor | None = None
-    block = rows_at_once(_READ_BLOCK, len(alphabet))
-    for begin in range(train, end, block):
-        text, start = corpus.text(begin, min(begin + block, end), context=order)
-        where = addresses.addresses(text, patterns, start)
-        target = column_of[text.tokens[start:]]
-        if lowest is None:  # the empty context is the same everywhere
-            uniform = torch.full((1, len(alphabet)), 1.0 / len(alphabet), device=target.device)
-            lowest = estimated(uniform, 0, where[0][:1])
-        p = lowest.expand(len(target), -1)
-        for number, locations in enumerate(where[1:], 1):
-            p = estimated(p, number, locations)
-        both = torch.stack([unigram[target], p.gather(1, target.clamp(min=0)[:, None])[:, 0]])
-        hit = torch.where(target >= 0, (1 - share) * both, share / max(unseen, 1))
-        nats -= hit.double().log().sum(1)
+    for begin in range(train, end, _BLOCK):
+        text, start = corpus.text(begin, min(begin + _BLOCK, end), context=order)
+        target = text.tokens[start:].long()
+        p = torch.full((len(target),), 1.0 / len(alphabet), dtype=torch.float64, device=target.device)
+        for where, table, taken in zip(
+            addresses.addresses(text, patterns, start), tables, discounts, strict=True
+        ):
+            p = kneser_ney.smoothed(table, taken, where, target, p)
+        both = torch.stack([seen[target].double() / train, p])
+        hit = torch.where(seen[target] > 0, (1 - share) * both, share / max(unseen, 1))
+        nats -= hit.log().sum(1)
     unigram_nats, ngram_nats = (nats / max(end - train, 1)).tolist()
     return unigram_nats, ngram_nats
 

@@ -1,4 +1,4 @@
-"""Count tables against :class:`collections.Counter`, discounting against its formula number by number."""
+"""Count tables against :class:`collections.Counter`, smoothing against its formula number by number."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from lior.counting import kneser_ney
-from lior.counting.kneser_ney import CountTable, discount, estimated_discounts, unseen_share
+from lior.counting.kneser_ney import CountTable, estimated_discounts, unseen_share
 from lior.counting.locations import TOKEN_BITS
-from lior.testing.strategies import LAW, dtypes, seeds
+from lior.testing.strategies import LAW
 
 LOCATIONS, TOKENS = 5, 4
 FAR = (1 << 46) - 1
@@ -51,26 +51,6 @@ def test_tally_counts(values):
 
 
 @LAW
-@given(data=st.data(), values=keys)
-def test_accumulate_reads_rows(data, values):
-    alphabet = sorted(data.draw(st.sets(st.integers(0, TOKENS - 1), min_size=1)))
-    asked = data.draw(st.lists(st.sampled_from((*range(LOCATIONS + 1), FAR)), max_size=8))
-    column_of = torch.full((1 << TOKEN_BITS,), -1)
-    column_of[alphabet] = torch.arange(len(alphabet))
-    out = torch.ones(len(asked), len(alphabet))
-    kneser_ney.accumulate(table(values), torch.tensor(asked, dtype=torch.int64), column_of, out)
-    known = Counter(values)
-    expected = [[1 + known[location << TOKEN_BITS | y] for y in alphabet] for location in asked]
-    assert_close(out, torch.tensor(expected).reshape(out.shape).float(), atol=0, rtol=0)
-
-
-def test_accumulate_from_an_empty_table():
-    out = torch.zeros(2, 3)
-    kneser_ney.accumulate(table([]), torch.tensor([0, 1]), torch.arange(3), out)
-    assert not out.any()
-
-
-@LAW
 @given(pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)), max_size=30))
 def test_continuations_count_distinct_longer_contexts(pairs):
     """A position has (oldest, middle, token): the key is (middle, token), the longer key all three."""
@@ -84,48 +64,46 @@ def test_continuations_count_distinct_longer_contexts(pairs):
 # --- discounting ---
 
 DISCOUNTS = (0.7, 0.95, 1.1)
-A = 6
 
 
-def counts_of(seed, *shape, dtype=torch.float64, high=6):
-    """Random counts; a third of the rows were never written."""
-    generator = torch.Generator().manual_seed(seed)
-    counts = torch.randint(high, (*shape, A), generator=generator)
-    counts *= torch.rand(*shape, A, generator=generator) < 0.5
-    counts *= torch.rand(*shape, 1, generator=generator) < 0.67
-    return counts.to(dtype)
+def after(values, discounts, locations, tokens, base):
+    given = [torch.tensor(each, dtype=torch.int64) for each in (locations, tokens)]
+    return kneser_ney.smoothed(table(values), discounts, *given, torch.tensor(base, dtype=torch.float64))
 
 
-def base_of(seed, rows, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed + 1)
-    return torch.softmax(torch.randn(rows, A, generator=generator, dtype=torch.float64), 1).to(dtype)
-
-
-def slow(counts, base, discounts):
-    """One row of the formula, number by number."""
-    total = sum(counts)
-    if not total:
+def slow(values, discounts, location, token, base):
+    """The formula, number by number."""
+    counts = Counter(key & ((1 << TOKEN_BITS) - 1) for key in values if key >> TOKEN_BITS == location)
+    taken = {y: discounts[min(c, len(discounts)) - 1] for y, c in counts.items()}
+    if not counts:
         return base
-    taken = [discounts[min(int(c), len(discounts)) - 1] if c else 0.0 for c in counts]
-    return [(c - t) / total + sum(taken) / total * b for c, t, b in zip(counts, taken, base, strict=True)]
+    return (counts[token] - taken.get(token, 0.0) + sum(taken.values()) * base) / sum(counts.values())
 
 
 @LAW
-@given(seed=seeds(), discounts=st.sampled_from((DISCOUNTS, (0.5,), (1.0, 2.0, 3.0, 4.0))))
-def test_discount_is_the_formula(seed, discounts):
-    counts, base = counts_of(seed, 7), base_of(seed, 7)
-    expected = [slow(c, b, discounts) for c, b in zip(counts.tolist(), base.tolist(), strict=True)]
-    assert_close(discount(counts, base, discounts), torch.tensor(expected, dtype=torch.float64))
+@given(
+    values=keys,
+    discounts=st.sampled_from((DISCOUNTS, (0.5,), (1.0, 2.0, 3.0, 4.0))),
+    asked=st.lists(
+        st.tuples(st.sampled_from((*range(LOCATIONS + 1), FAR)), st.integers(0, TOKENS), st.floats(0, 1)),
+        max_size=8,
+    ),
+)
+def test_smoothing_is_the_formula(values, discounts, asked):
+    locations, tokens, base = zip(*asked, strict=True) if asked else ((), (), ())
+    expected = [slow(values, discounts, *each) for each in asked]
+    found = after(values, discounts, locations, tokens, base)
+    assert_close(found, torch.tensor(expected, dtype=torch.float64))
 
 
 @LAW
-@given(seed=seeds(), dtype=dtypes(), high=st.sampled_from((2, 6, 100000)))
-def test_distributions_sum_to_one(seed, dtype, high):
-    counts = counts_of(seed, 5, 7, dtype=dtype, high=high)
-    p = discount(counts, base_of(seed, 7, dtype), DISCOUNTS)
-    assert p.dtype == dtype
+@given(values=keys, location=st.sampled_from((*range(LOCATIONS + 1), FAR)))
+def test_probabilities_of_all_tokens_sum_to_one(values, location):
+    known = sorted({key & ((1 << TOKEN_BITS) - 1) for key in values} | {0, 1})
+    base = [1 / len(known)] * len(known)
+    p = after(values, DISCOUNTS, [location] * len(known), known, base)
     assert (p >= 0).all()
-    assert_close(p.sum(-1), torch.ones(5, 7, dtype=dtype))
+    assert_close(p.sum(), torch.tensor(1.0, dtype=torch.float64))
 
 
 @LAW
