@@ -89,7 +89,9 @@ class MixerConfig:
     batch: int = option(128, help="positions in an update", low=1)
     learning_rate: float = option(0.0015, help="step size", low=0)
     cells: int = option(64, help="cells of the geometric gate; 0 turns it off", low=0)
-    positions: int = option(65536, help="positions of the calibration split that are used; 0 = all", low=0)
+    positions: int = option(
+        65536, help="positions of the calibration split that are used, for each expert; 0 = all", low=0
+    )
 
 
 @attrs.frozen(kw_only=True)

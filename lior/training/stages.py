@@ -506,10 +506,13 @@ class FitMixer:
         return loss
 
     def _examples(self, items: Items, evidence: Mapping[str, Evidence]) -> tuple[mixer.Inputs, Tensor]:
-        """Inputs and targets of the mixer at a sample of ``items``: their share of ``mixer.positions``."""
+        """Inputs and targets of the mixer at a sample of ``items``: their share of ``mixer.positions``.
+
+        The more experts, the more weights there are to find, so that many are for each expert.
+        """
         job, text, start = self.job, items.text, items.start
         count, size = len(text.tokens) - start, job.parts.train - job.parts.memory
-        positions = job.config.mixer.positions
+        positions = job.config.mixer.positions * len(job.model.experts)
         wanted = max(round(count * min(positions / size, 1.0)), 1) if positions else count
         order = torch.randperm(count, generator=job.generator, device=job.generator.device)
         chosen = order[:wanted].sort().values

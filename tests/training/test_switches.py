@@ -166,7 +166,7 @@ ALTERNATIVES: dict[str, object] = {
     "mixer.batch": 64,
     "mixer.learning_rate": 0.01,
     "mixer.cells": 5,
-    "mixer.positions": 1024,
+    "mixer.positions": 16,
     "encoder.grams.n": 10,
     "encoder.grams.lags": 5,
     "encoder.grams.decay": 0.5,
