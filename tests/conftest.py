@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from platformdirs import user_cache_path
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores, and so do the processes that they start.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # as the command line does, so that both give the same bits
+_CACHE = "lior-tests-"
+
+
+def _own_cache() -> None:
+    """Give the tests, and all that they start, a cache without indexes; the rest of it is the user's.
+
+    Indexes are found by the paths of their folders, and pytest gives a path again once the system has emptied
+    its folder for temporary files.
+    """
+    users = user_cache_path()
+    if users.name.startswith(_CACHE):  # a worker's, from the process that started it
+        return
+    own = Path(tempfile.mkdtemp(prefix=_CACHE))
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    (users / "lior" / "compiled").mkdir(parents=True, exist_ok=True)
+    (own / "lior").mkdir()
+    (own / "lior" / "compiled").symlink_to(users / "lior" / "compiled")
+    for path in users.iterdir():
+        if path.name != "lior":
+            (own / path.name).symlink_to(path)
+    os.environ["XDG_CACHE_HOME"] = str(own)
+
+
+_own_cache()
 
 if TYPE_CHECKING:
     from lior.config import Override, TrainConfig

@@ -410,6 +410,7 @@ def test_ctrl_c_stops_the_reply_and_not_the_chat(terminal):
     assert person.ends() == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_gives_up_an_endpoint_and_not_the_chat(terminal, server):  # noqa: F811
     server.may_reply.clear()
     person = terminal("run", "--with", server.url, "small")

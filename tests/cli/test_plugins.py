@@ -69,6 +69,7 @@ def test_damaged_metadata_is_a_warning(install, lior):
     assert "lior_torn" in result.stderr
 
 
+@pytest.mark.slow
 def test_check_names_what_is_broken_and_checks_the_rest(install, lior):
     install("lior-dup", "[lior.tokenizers]\nbytes = tp_lossy:Lossy")
     install("lior-old", "[lior.tokenizers]\nold = tp_old:Old", tp_old="class Old: api_version = 9")
@@ -115,6 +116,7 @@ class Fast:
 """
 
 
+@pytest.mark.slow
 def test_what_needs_a_package_is_missing_and_not_broken(install, lior):
     site = install("lior-fast", "[lior.readers]\nfast = tp_fast:Fast", tp_fast=NEEDS_A_PACKAGE)
     args = ("plugins", "--check", "--kind", "reader", "--json")

@@ -30,6 +30,7 @@ class Note:
 """
 
 
+@pytest.mark.slow
 def test_train_and_learn_tell_those_of_other_packages(install, lior, sample, tmp_path):
     site = install("lior-note", "[lior.listeners]\nnote = tp_note:Note", tp_note=HEARS)
     done = lior("train", str(sample), "--config", "tiny", "--memory", "sdm", "--out", "run", path=site)
