@@ -90,6 +90,7 @@ def test_no_word_is_lost(kind, text):
     assert set(re.findall(r"[^\W_]+", kept)) >= set(re.findall(r"[^\W_]+", re.sub(r"\S{300,}", "", text)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TEXT_KINDS)
 @pytest.mark.parametrize("piece", ["x", " ", ". ", "| ", "# ", "a(", "*\n", "# a\n", "a\n=\n", ">", "`"])
 def test_time_is_linear_in_the_text(kind, piece):

@@ -52,7 +52,7 @@ def told(index):
     return index.documents, len(index), [answer_record(index.ask(each)) for each in QUESTIONS]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_any_changes_by_two_processes_give_what_one_has_in_memory(address, seed):
     draw = random.Random(seed)
     both, alone = (shared(address), shared(address)), Index(retriever="settle", embedder="")
