@@ -508,7 +508,7 @@ class FitMixer:
     def _examples(self, items: Items, evidence: Mapping[str, Evidence]) -> tuple[mixer.Inputs, Tensor]:
         """Inputs and targets of the mixer at a sample of ``items``: their share of ``mixer.positions``.
 
-        The more experts, the more weights there are to find, so that many are for each expert.
+        Each expert has weights of its own, so the number is that for one expert.
         """
         job, text, start = self.job, items.text, items.start
         count, size = len(text.tokens) - start, job.parts.train - job.parts.memory
