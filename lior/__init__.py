@@ -6,6 +6,7 @@ neither torch nor numpy, so that the command line answers at once.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from lior.plugins.registry import Registry, registry
     from lior.runs.run import Run, load
     from lior.training.preparation import resume
+
+for _switch in ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY"):
+    # onnxruntime sends reports to its makers unless this is set before it is imported; a client of a model
+    # hub describes the machine in each request. Every process of lior imports this package first.
+    # What the user has set stands.
+    os.environ.setdefault(_switch, "1")
 
 _EXPORTS = {
     "Answer": "lior.ask.answering:Answer",

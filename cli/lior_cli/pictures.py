@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from platformdirs import user_cache_path
 
 from lior.errors import RunError, UsageError, did_you_mean, sentences
 from lior_cli.options import given
@@ -84,6 +86,8 @@ def folder_for_files(run: Path, out: Path | None, *, text: bool, as_json: bool) 
         return None
     from lior.plots import figures
 
+    # Matplotlib keeps a list of fonts, by default in a folder of its own below the home.
+    os.environ.setdefault("MPLCONFIGDIR", str(user_cache_path("lior", appauthor=False) / "matplotlib"))
     figures.library()
     return out or run / "plots"
 

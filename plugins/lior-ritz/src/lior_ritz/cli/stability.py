@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lior_cli.options import WholeNumber
-from lior_cli.pictures import present
+from lior_cli.pictures import folder_for_files, present
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, json_option
 from lior_ritz.cli.threads import import_torch
@@ -49,13 +49,13 @@ def stability(
     """
     import_torch()
     from lior.errors import RunError
-    from lior.plots import figures
     from lior.runs.folder import RunFolder
     from lior_ritz.electrons.stability import picture
     from lior_ritz.electrons.stability import stability as worked_out
 
-    if out and not as_json:
-        figures.library()  # before the work, not after
+    folder = folder_for_files(
+        out or Path(), None, text=not out, as_json=as_json
+    )  # before the work, not after
     pairs = [varied.axis(text) for text in axes]
     found = worked_out(pairs, *layers, overrides=assignments, level_meV=level, functions=functions)
     report = found.report()
@@ -64,7 +64,6 @@ def stability(
     if as_json:
         click.echo(json.dumps(report))
         return
-    folder = out / "plots" if out else None
     present(out or Path(), {_NAME: picture(found)}, {}, folder=folder, form="png", as_json=False)
     one, two = report["above_own_orbitals_meV"]
     click.echo(
