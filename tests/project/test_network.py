@@ -81,17 +81,25 @@ def place(tmp_path_factory):
     return here
 
 
-def run(place: Path, name: str, *args: str, seconds: int = 0, **environment: str) -> None:
+def run(place: Path, name: str, *args: str, seconds: int = 0) -> None:
     """Run a command, and demand that nothing was sent or written elsewhere."""
     plain = {
         key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "ORT_", "MPL", "HF_"))
     }
-    plain |= {"HOME": str(place / "home"), "TMPDIR": str(place / "tmp")} | environment
+    told = place / "told"
+    hooked = os.pathsep.join([str(RUNNER.with_name("hooked")), os.environ.get("PYTHONPATH", "")])
+    plain |= {
+        "HOME": str(place / "home"),
+        "TMPDIR": str(place / "tmp"),
+        "PYTHONPATH": hooked,
+        "TOLD": str(told),
+    }
     command = [*namespaces(), sys.executable, str(RUNNER), str(seconds), LIOR, name, *args]
     done = subprocess.run(command, cwd=place, env=plain, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found["code"] == 0, found["said"]
     assert not any(found["sent"].values()) or not namespaces(), found
+    assert not told.exists(), told.read_text()
     assert not written_elsewhere(place), name
 
 
