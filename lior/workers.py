@@ -243,13 +243,14 @@ def installed_version() -> str:
 def _connected(address: str) -> Any:
     """A client of the scheduler at ``address``, whose workers have the version of lior that is here."""
     try:
-        from distributed import Client
+        from distributed import Client, Security
     except ImportError:
         raise UsageError(
             f"workers = {address}: a cluster needs Dask; install it: pip install 'lior[cluster]'"
         ) from None
     try:
-        client = Client(address, timeout=_CONNECT, set_as_default=False)
+        security = _secured(address, Security())
+        client = Client(address, timeout=_CONNECT, security=security, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UsageError(f"workers = {address}: no Dask scheduler answers there ({error})") from None
     try:
@@ -258,6 +259,18 @@ def _connected(address: str) -> Any:
         client.close()
         raise
     return client
+
+
+def _secured(address: str, security: Any) -> Any:
+    """What Dask's configuration says of certificates; a client that it does not fit would wait for long."""
+    encrypted = address.startswith("tls://")
+    if encrypted and not security.get_connection_args("client")["ssl_context"]:
+        lacks = "names no certificates (distributed.comm.tls)"
+    elif not encrypted and security.require_encryption:
+        lacks = "wants encryption (distributed.comm.require-encryption), so that an address is tls://"
+    else:
+        return security
+    raise UsageError(f"workers = {address}: Dask's configuration {lacks}; docs/security.md shows how")
 
 
 def _check_versions(client: Any, address: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -107,17 +108,34 @@ def test_no_scheduler_at_the_address(monkeypatch):
         pass
 
 
+@pytest.mark.parametrize(
+    ("address", "encryption", "said"),
+    [
+        ("tls://127.0.0.1:9", False, "Dask's configuration names no certificates"),
+        ("tcp://127.0.0.1:9", True, "Dask's configuration wants encryption .* so that an address is tls://"),
+    ],
+)
+def test_an_address_that_certificates_do_not_fit_is_refused_at_once(address, encryption, said):
+    pytest.importorskip("distributed")  # whose defaults are then in Dask's configuration
+    dask = pytest.importorskip("dask")
+    with (
+        dask.config.set({"distributed.comm.require-encryption": encryption}),
+        pytest.raises(UsageError, match=f"{said}.*docs/security.md shows how"),
+        Workers(address),
+    ):
+        pass
+
+
 # --- a real scheduler ---
 
 
 class Cluster:
     """A scheduler on this machine, and workers that can be started and killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, protocol: str = "tcp") -> None:
         self.folder, self.file = folder, folder / "scheduler.json"
-        self.children = [
-            self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
-        ]
+        here = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
+        self.children = [self._start("scheduler", "--protocol", protocol, *here)]
 
     def _start(self, kind: str, *options: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "distributed.cli.dask_" + kind, "--scheduler-file", str(self.file)]
@@ -182,6 +200,39 @@ def test_workers_of_another_version_are_refused_in_one_line(cluster, monkeypatch
         UsageError, match=r"the worker tcp://\S+ has lior \S+, and here is 9.9; install it there"
     ):
         gathered(address, square, TASKS)
+
+
+def certified() -> dict[str, object]:
+    """Dask's configuration of a certificate that signs itself, for all roles."""
+    from distributed import Security
+
+    made = Security.temporary()
+    settings = {"require-encryption": True, "tls.ca-file": made.tls_ca_file}
+    for role in ("scheduler", "worker", "client"):
+        for part in ("cert", "key"):
+            settings[f"tls.{role}.{part}"] = getattr(made, f"tls_{role}_{part}")
+    return {f"distributed.comm.{key}": value for key, value in settings.items()}
+
+
+@pytest.mark.slow
+def test_a_scheduler_with_certificates_works_for_who_has_them(tmp_path, monkeypatch):
+    for name in ("distributed", "cryptography"):
+        pytest.importorskip(name)
+    dask = pytest.importorskip("dask")
+    with dask.config.set(certified()):
+        (tmp_path / "dask.yaml").write_text(json.dumps(dask.config.config))
+        monkeypatch.setenv("DASK_CONFIG", str(tmp_path))  # of scheduler and worker
+        cluster = Cluster(tmp_path, "tls")
+        try:
+            cluster.worker()
+            address = cluster.address
+            assert address.startswith("tls://127.0.0.1:")
+            assert gathered(address, square, TASKS[:3]) == {0: 0, 1: 1, 2: 4}
+            others = dask.config.set(certified())
+            with others, pytest.raises(UsageError, match="TLS certificate does not match"):
+                gathered(address, square, TASKS[:3])
+        finally:
+            cluster.stop()
 
 
 @pytest.mark.slow
