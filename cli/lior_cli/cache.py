@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lior.errors import quantity
+from lior.names import printable
 from lior_cli.sources import plain
 
 if TYPE_CHECKING:
@@ -67,6 +68,6 @@ def clear(where: tuple[str, ...], gone: bool) -> None:
 
 def _label(index: KeptIndex) -> str:
     """Size, last use and folders of an index in one line."""
-    folders = ", ".join(index.paths) or f"{index.file.name}, made by another version"
+    folders = ", ".join(map(printable, index.paths)) or f"{index.file.name}, made by another version"
     used = datetime.fromtimestamp(index.used).strftime("%Y-%m-%d")
     return plain(f"{index.size / 2**20:8.1f} MiB  {used}  {folders}{' (gone)' if index.gone else ''}")

@@ -12,6 +12,7 @@ import attrs
 import click
 
 from lior.errors import quantity
+from lior.names import in_line
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, device_option, limits_option
 from lior_cli.terminal import echo_table
@@ -43,7 +44,7 @@ def learn(
     """
     opened = _open(run, device, verbose=verbose)
     started = time.perf_counter()
-    learned = opened.learn(list(text), name=name, field=field)
+    learned = opened.learn(list(text), name=name and in_line(name), field=field)
     seconds = time.perf_counter() - started
     opened.save()
     if as_json:

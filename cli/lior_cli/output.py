@@ -16,12 +16,9 @@ from typing import Any, TextIO
 
 import click
 
-_CONTROLS = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # C0 but tab and line feed, DEL, C1
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks, overrides and isolates of the direction
-    "\u2028\u2029\udc80-\udc9f]"  # line and paragraph separators; bytes of C1 in names that are not UTF-8
-    r"|\r(?!\n)"
-)
+from lior.names import CONTROLS, escape
+
+_CONTROLS = re.compile(rf"[{CONTROLS}]|\r(?!\n)")
 _OWN = f"\x1b[{int.from_bytes(os.urandom(8), 'big')};"
 """Beginning of a style of this process: click removes it where it removes styles, and no text has it."""
 _STYLES = re.compile(f"({re.escape(_OWN)}[0-9;]+m)")
@@ -34,7 +31,7 @@ def escaped(text: str) -> str:
     >>> escaped("a\x1b[2Jb\x9b\u202e\n")
     'a\\u001b[2Jb\\u009b\\u202e\n'
     """
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _CONTROLS.sub(escape, text)
 
 
 def _style(text: Any, *args: Any, **styles: Any) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.ask.serialise import in_words
+from lior.names import printable
 from lior_cli.sources import colored, plain
 from lior_cli.terminal import columns, wrapped
 
@@ -207,4 +208,4 @@ def where(index: Index, passage: Passage) -> str:
     if path is None:
         return f"{plain(passage.document)}:{passage.line}"
     here = Path.cwd()
-    return f"{plain(str(path.relative_to(here) if path.is_relative_to(here) else path))}:{passage.line}"
+    return f"{printable(str(path.relative_to(here) if path.is_relative_to(here) else path))}:{passage.line}"

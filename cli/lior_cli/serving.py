@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -117,8 +117,17 @@ def serve_stdio(settings: Settings) -> int:
     """Serve agents over standard input and output, until the input ends."""
     log_to_stderr()
     server = open_server(settings)
-    asyncio.run(Agents(server).run_stdio_async())
+    asyncio.run(Agents(server).talk(*_standard_streams()))
     return 0 if server.close(_SAVING) else 1
+
+
+def _standard_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Standard input and output for messages alone: what a library prints goes to standard error."""
+    streams = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    return streams
 
 
 def log_to_stderr() -> None:

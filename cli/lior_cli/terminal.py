@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,8 +11,10 @@ from itertools import chain
 
 import click
 
+from lior.names import CONTROLS
 from lior_cli.output import escaped, unescaped
 
+_CONTROLS = re.compile(rf"[\r{CONTROLS}]")
 WIDEST = 100
 """Columns that tables and text take at most."""
 
@@ -27,7 +30,7 @@ def printable(pieces: Iterable[bytes]) -> Iterator[str]:
 def printable_text(text: bytes | str) -> str:
     """Text (UTF-8) with a replacement for each character that could control the terminal."""
     decoded = text if isinstance(text, str) else text.decode("utf-8", "replace")
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in decoded)
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", decoded)
 
 
 def columns() -> int:

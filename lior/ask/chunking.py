@@ -18,6 +18,7 @@ from lior.ask.cutting.messages import chat, log, mail, rows
 from lior.ask.cutting.page import LONG, LONGEST, Page, Part
 from lior.ask.cutting.prose import prose
 from lior.interfaces import ParsedDocument, Passage
+from lior.names import original
 
 
 def chunk(
@@ -80,8 +81,10 @@ def name_words(name: str) -> str:
 
     >>> name_words("house/heatPump_manual-2024.pdf")
     'house heat Pump manual 2024'
+    >>> name_words(r"notes/caf\\udce9.txt")
+    'notes caf'
     """
-    parts = PurePath(name).parts[-2:]
+    parts = PurePath(original(name)).parts[-2:]
     stem = " ".join([*parts[:-1], PurePath(parts[-1]).stem]) if parts else ""
     return " ".join(re.findall(r"[^\W\d_]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])|\d+", stem))
 

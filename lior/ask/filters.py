@@ -20,6 +20,7 @@ from lior.ask.records.store import About, Head, RecordStore, Row, kind_of, row_a
 from lior.ask.words import stem, tokens
 from lior.errors import UsageError
 from lior.interfaces import Ranking
+from lior.names import printable
 from lior.reading.files import File
 
 T = TypeVar("T")
@@ -166,10 +167,11 @@ class Known:
         return {kind_of(self.abouts[document], document), suffix} - {""}
 
     def _inside(self, document: str, place: str) -> bool:
-        name, wanted = document.partition("#")[0], place.rstrip("/")
-        if wanted in (document, name) or name.startswith(f"{wanted}/") or fnmatchcase(name, wanted):
-            return True
-        file, path = self.path(document), Path(wanted).expanduser().absolute()
+        name, given = document.partition("#")[0], place.rstrip("/")
+        for wanted in (given, printable(given)):
+            if wanted in (document, name) or name.startswith(f"{wanted}/") or fnmatchcase(name, wanted):
+                return True
+        file, path = self.path(document), Path(given).expanduser().absolute()
         return bool(file) and (path == file or path in file.parents)  # type: ignore[union-attr]
 
     def allowed(self, filters: Filters) -> np.ndarray:

@@ -15,6 +15,7 @@ from lior.errors import RunError
 from lior.geometry import metric
 from lior.interfaces import CurvedRSource, MetricForm
 from lior.model.language_model import Model
+from lior.names import printable
 from lior.plots import learning, scoring
 from lior.plots.panels import Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture, ScatterPlot
 from lior.plots.scales import spans_decades
@@ -51,7 +52,7 @@ class PlottedRun:
     @property
     def title(self) -> str:
         """The run's name, short and printable."""
-        name = "".join(c if c.isprintable() else "?" for c in str(self.path))
+        name = printable(str(self.path))
         return name if len(name) <= 40 else "…" + name[-39:]
 
 

@@ -17,6 +17,7 @@ import attrs
 
 from lior.errors import DataError, MissingPackage
 from lior.interfaces import ParsedDocument
+from lior.names import printable
 from lior.plugins.registry import registry
 from lior.reading.compression import decompress, read_all
 from lior.reading.decoding import is_utf8, refuse_binary
@@ -114,7 +115,7 @@ def read_files(
     files = list[File]()
     for source in sources:
         if raw:
-            source = attrs.evolve(source, name=str(source.path))
+            source = attrs.evolve(source, name=printable(str(source.path)))
         file = _read_first(source, field=field, limit=limit, strict=strict, raw=raw)
         files.append(file)
         limit -= sum(len(document.data) for document in file.content)

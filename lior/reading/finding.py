@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from lior.errors import DataError, UsageError
+from lior.names import original, printable
 from lior.reading.skipping import SkippedFile, SkipReason
 
 STDIN = "-"
@@ -32,8 +33,8 @@ class Source:
     """A file that is to be read."""
 
     name: str
-    """Of the document: the path inside the folder given, with ``/``; the folder's name before it if there are
-    several; the file's name for a file."""
+    """Of the document, made :func:`~lior.names.printable`: the path inside the folder given, with ``/``; the
+    folder's name before it if there are several; the file's name for a file."""
     path: Path
     """As given, or below the folder as it was given."""
     named: bool = False
@@ -59,20 +60,20 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[SkippedF
     skipped: dict[Path, SkippedFile] = {}
     for root in given:
         if not root.is_dir():
-            name = "<stdin>" if str(root) == STDIN else root.name
+            name = "<stdin>" if str(root) == STDIN else printable(root.name)
             sources.setdefault(_absolute(root), Source(name, root, named=True))
             continue
         home = _absolute(root)
         for path, cause in walk(root):
             below = path.relative_to(root)
-            name = "/".join((*labels[home], below.as_posix()))
+            name = "/".join((*labels[home], printable(below.as_posix())))
             if cause:
                 skipped.setdefault(home / below, SkippedFile(name, *cause))
             else:
                 sources.setdefault(home / below, Source(name, path))
     count = Counter(source.name for source in sources.values())
     unique = [
-        attrs.evolve(each, name=place.as_posix()) if each.named and count[each.name] > 1 else each
+        attrs.evolve(each, name=printable(place.as_posix())) if each.named and count[each.name] > 1 else each
         for place, each in sources.items()
     ]
     return unique, [each for place, each in skipped.items() if place not in sources]
@@ -93,8 +94,9 @@ def expand(path: str) -> list[Path]:
     if not path:
         raise DataError("'': a text has no name here; give files or folders, or - for standard input")
     found = _home(path)
-    if _exists(found):
-        return [found]
+    for place in (found, _home(original(path))):  # as it is, or as its name is shown
+        if _exists(place):
+            return [place]
     if not _GLOB & set(path):
         raise DataError(f"{path}: no such file or folder")
     matches = (Path(name) for name in glob.glob(str(found), recursive=True))  # noqa: PTH207 (absolute patterns)
@@ -175,7 +177,8 @@ def _labels(folders: list[Path]) -> dict[Path, tuple[str, ...]]:
     if len(folders) < 2:
         return dict.fromkeys(folders, ())
     names = [folder.name for folder in folders]
-    return {f: (f.name if names.count(f.name) == 1 and f.name else f.as_posix(),) for f in folders}
+    shown = {f: f.name if names.count(f.name) == 1 and f.name else f.as_posix() for f in folders}
+    return {folder: (printable(name),) for folder, name in shown.items()}
 
 
 def _home(path: str) -> Path:

@@ -18,6 +18,7 @@ import attrs
 
 from lior.errors import LiorError, PluginError
 from lior.interfaces import ParsedDocument, Reader
+from lior.names import printable
 from lior.plugins.registry import registry
 from lior.reading import isolation
 from lior.reading.compression import COMPRESSED, decompress
@@ -187,6 +188,7 @@ def document_names(file: str, parts: Iterable[str], taken: Container[str] = ()) 
     """
     names: dict[str, None] = {}
     for part in parts:
+        part = printable(part)
         own = not part or file.rstrip("'").endswith("#" + part.rstrip("'"))
         name = file if own else f"{file}#{part}"
         while name in names or name in taken:

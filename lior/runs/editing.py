@@ -17,6 +17,7 @@ import torch
 
 from lior.data import corpus
 from lior.errors import DataError, did_you_mean, sentences
+from lior.names import in_line, printable
 from lior.reading.documents import RawDocument
 from lior.runs.checkpoint import Checkpoint
 
@@ -103,8 +104,9 @@ def find(checkpoint: Checkpoint, name: str) -> list[int]:
         When there is none, or documents with different names have this ending.
     """
     names = checkpoint.corpus.names
-    found = [i for i, each in enumerate(names) if each == name]
-    found = found or [i for i, each in enumerate(names) if _ends_with(each, name)]
+    wanted = (name, printable(name))
+    found = [i for i, each in enumerate(names) if each in wanted]
+    found = found or [i for i, each in enumerate(names) if any(_ends_with(each, part) for part in wanted)]
     different = sorted({names[i] for i in found})
     if len(different) > 1:
         some = ", ".join(map(shown, different[:3])) + (", ..." if len(different) > 3 else "")
@@ -119,8 +121,8 @@ def find(checkpoint: Checkpoint, name: str) -> list[int]:
 
 
 def shown(name: str) -> str:
-    """A name for messages, quoted if it has characters that a terminal would not print."""
-    return name if name and name.isprintable() else repr(name)
+    """A name for messages and tables, in a line."""
+    return in_line(name) or "''"
 
 
 def _ends_with(path: str, name: str) -> bool:

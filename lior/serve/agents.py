@@ -1,27 +1,34 @@
-"""MCP: tools and resources by which agents use the documents, with the official SDK."""
+"""MCP: tools and resources by which agents use the documents, with the official SDK.
+
+Its messages are checked by :mod:`lior.serve.messages` before.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version as installed
-from typing import Any
+from typing import Any, BinaryIO, cast
 from urllib.parse import quote, unquote
 
+from mcp import MCPError
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError
+from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
-from mcp_types import Resource
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, GetPromptResult, Resource, ToolAnnotations
 from pydantic import ValidationError
 from starlette.routing import BaseRoute, Route
 
 from lior.ask.serialise import answer_record
 from lior.errors import LiorError
 from lior.serve import documents
-from lior.serve.errors import HTTPError, http_error
+from lior.serve.errors import http_error
+from lior.serve.messages import Checked, Messages, Replies
 from lior.serve.schema import AskRequest, LinesRequest, ListRequest, validation_message
 from lior.serve.server import Server
 
@@ -42,11 +49,16 @@ class Agents(MCPServer[Any]):
         about = _ABOUT
         if collections := server.source.state()["collections"]:
             about += f" Folders, as `path`: {', '.join(each['name'] for each in collections)}."
-        super().__init__("lior", instructions=about, version=installed("lior"), log_level="CRITICAL")
+        super().__init__(
+            "lior", instructions=about, version=installed("lior"), log_level="CRITICAL",
+            middleware=[_refused],
+            subscriptions=False,  # nothing is told without being asked: no stream is held open
+        )  # fmt: skip
         logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it logs what is asked
         self._server = server
-        tools: list[Callable[..., Any]] = [self.ask, self.get, self.docs, *server.tools]
-        for tool in tools:
+        for tool in (self.ask, self.get, self.docs):
+            self.add_tool(tool, annotations=ToolAnnotations(read_only_hint=True))
+        for tool in server.tools:
             self.add_tool(tool)
 
     def routes(self) -> list[BaseRoute]:
@@ -58,12 +70,24 @@ class Agents(MCPServer[Any]):
         )  # fmt: skip
         # Nothing is told without being asked, so there is no stream to be opened by GET and held for ever.
         return [
-            Route(each.path, each.endpoint, methods=["POST"]) for each in app.routes if type(each) is Route
+            Route(each.path, Checked(each.endpoint), methods=["POST"])
+            for each in app.routes
+            if type(each) is Route
         ]
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """The context in which :meth:`routes` are served."""
         return self.session_manager.run()
+
+    async def talk(self, requests: BinaryIO, replies: BinaryIO) -> None:
+        """Serve over standard input and output, until the input ends."""
+        written = Replies(replies)
+        read = Messages(requests, written, self._server.limits.body)
+        # They have what the transport uses of files: lines, write and flush.
+        files = cast("Any", read), cast("Any", written)
+        async with stdio_server(*files) as (received, sent):
+            options = self._lowlevel_server.create_initialization_options()
+            await self._lowlevel_server.run(received, sent, options)
 
     # --- tools: what agents read of them is their docstring ---
 
@@ -108,6 +132,10 @@ class Agents(MCPServer[Any]):
             form = ListRequest(search=search, offset=offset, count=count)
             return documents.list_documents(await self._server.latest(), form)
 
+    async def get_prompt(self, name: str, arguments: Any = None, context: Any = None) -> GetPromptResult:
+        """Raise :class:`MCPError`: there are none, and the SDK would call it a defect."""
+        raise MCPError(INVALID_PARAMS, "no prompt of this name")
+
     # --- resources: the documents as they are now ---
 
     async def list_resources(self) -> list[Resource]:
@@ -138,5 +166,19 @@ def tool_errors() -> Iterator[None]:
         yield
     except ValidationError as error:
         raise ToolError(validation_message(error)) from None
-    except (LiorError, HTTPError) as error:
+    except ToolError:
+        raise
+    except Exception as error:
         raise ToolError(str(http_error(error))) from None
+
+
+async def _refused(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Errors of requests in the protocol's form, each in a line that says what is wrong."""
+    try:
+        return await call_next(ctx)
+    except MCPError:
+        raise
+    except ValidationError as error:
+        raise MCPError(INVALID_PARAMS, validation_message(error)) from None
+    except Exception as error:
+        raise MCPError(INTERNAL_ERROR, str(http_error(error))) from None

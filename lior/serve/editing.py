@@ -9,6 +9,7 @@ import attrs
 from mcp.server.mcpserver.exceptions import ToolError
 from starlette.requests import Request
 
+from lior.names import in_line
 from lior.reading.documents import RawDocument, documents_in
 from lior.serve.agents import tool_errors
 from lior.serve.errors import HTTPError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 async def learn(server: Editable, request: Request, form: LearnRequest) -> Any:
     """Learn the body as a document; its name tells its format."""
     server.check_editable()
-    if not form.name.isprintable():
+    if in_line(form.name) != form.name:
         raise HTTPError(400, "name: only characters that can be printed are allowed", code="invalid")
     if form.name in (await server.latest()).names and not form.replace:
         message = "there is a document of this name; forget it, or say replace=true"
@@ -33,8 +34,6 @@ async def learn(server: Editable, request: Request, form: LearnRequest) -> Any:
     texts = await server.in_executor(lambda: documents_in(data, form.name, limit=8 * server.limits.upload))
     if not any(text.data.strip() for text in texts):
         raise HTTPError(400, "no text in there", code="invalid")
-    if not all(text.name.isprintable() for text in texts):
-        raise HTTPError(400, "a part of it has a name that cannot be printed", code="invalid")
     learned = await server.change(server.source.learn(texts, replace=form.replace))
     return {"learned": list(map(attrs.asdict, learned)), "version": server.version.number}
 
@@ -76,7 +75,7 @@ class Tools:
         """Learn a text as a document of this name; `replace` takes the place of one that is there."""
         with tool_errors():
             form = LearnRequest(name=name, replace=replace)
-            if not form.name.isprintable() or not text.strip():
+            if in_line(form.name) != form.name or not text.strip():
                 raise ToolError("give a name that can be printed, and a text")
             document = RawDocument(form.name, text.encode("utf-8", "replace"))
             learned = await self._server.change(self._server.source.learn([document], replace=form.replace))

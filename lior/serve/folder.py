@@ -135,8 +135,9 @@ class FolderSource:
                 self._read()
                 self._watched = True
                 self._closed.wait(min(_PAUSE * (time.monotonic() - began), _LONGEST_PAUSE))
-        except (OSError, RuntimeError, LiorError) as error:
-            _LOG.warning("changes of files cannot be watched, and are looked for at each question: %s", error)
+        except (OSError, RuntimeError, UnicodeError, LiorError) as error:  # names that are not UTF-8
+            cause = getattr(error, "strerror", "") or type(error).__name__  # the message may have a path
+            _LOG.warning("changes of files cannot be watched, and are looked for at each question: %s", cause)
         finally:
             self._watched = False
 

@@ -13,10 +13,10 @@ import base64
 import binascii
 import hmac
 import logging
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
@@ -41,6 +41,8 @@ PUBLIC = "/healthz"
 """What is answered without a token: whether the server is there."""
 _OPEN = (PUBLIC, "/metrics")
 """What is answered however much is asked."""
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::[0-9]*)?")
+"""A name or address, and a port."""
 _LOG = logging.getLogger("lior.serve")
 _STOPPING = HTTPError(
     503, "the server is stopping; look whether it was done before you repeat it", code="stopping"
@@ -109,12 +111,15 @@ class Middleware:
     def _check(self, scope: Scope, headers: Headers) -> None:
         """Raise :class:`HTTPError` for a foreign host or origin, a missing token, or too many requests."""
         here = scope.get("client") is None  # by the socket file, which only this user can open
-        host = headers.getlist("host")
-        if len(host) != 1 or not (here or _name(host[0]) in self._hosts):
+        hosts = [host.lower() for host in headers.getlist("host")]
+        name = _name(hosts[0]) if len(hosts) == 1 else ""
+        if not name or not (here or name in self._hosts):
             message = "this host name is not served; name it with --allow-host"
             raise HTTPError(421, message, code="host")
-        origins = headers.getlist("origin")
-        if any(urlsplit(origin).netloc.lower() != host[0].lower() for origin in origins):
+        if not scope["query_string"].isascii():
+            raise HTTPError(400, "in an address, other bytes than ASCII are written as %XX", code="invalid")
+        own = (f"http://{hosts[0]}", f"https://{hosts[0]}")
+        if any(origin.lower() not in own for origin in headers.getlist("origin")):
             raise HTTPError(403, "requests of other sites are refused", code="origin")
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not _visit(
             scope, headers
@@ -183,11 +188,9 @@ class Middleware:
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, without port and brackets."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
-    except ValueError:
-        return ""
+    """The name in a Host header, without port and brackets; empty where it is none."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]) if found else ""
 
 
 def _visit(scope: Scope, headers: Headers) -> bool:

@@ -20,6 +20,8 @@ from lior.serve.limits import Limits
 _MOST = Limits()
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1, max_length=_MOST.name)]
+KnownName = Annotated[str, Field(min_length=1, max_length=6 * 4096)]
+"""Of a document that is there: a path of the system's longest, each byte of which may be printed as six."""
 Text = Annotated[str, Field(max_length=_MOST.score)]
 
 
@@ -42,7 +44,7 @@ class QuestionRequest(StrictModel):
     after: Name | Literal[""] = ""
     before: Name | Literal[""] = ""
     kind: Name | Literal[""] = ""
-    path: Name | Literal[""] = ""
+    path: KnownName | Literal[""] = ""
 
     @property
     def filters(self) -> Filters:
@@ -82,7 +84,7 @@ class ComposeRequest(QuestionRequest):
 class PassageRequest(StrictModel):
     """A passage whose lines are wanted, as an answer gives it."""
 
-    document: Name
+    document: KnownName
     line: Count
     column: Count = 1
     text: Text
@@ -128,7 +130,7 @@ class ListRequest(StrictModel):
 class LinesRequest(StrictModel):
     """Some lines of a document."""
 
-    name: Name
+    name: KnownName
     line: Count = 1
     count: Annotated[int, Field(ge=1, le=_MOST.lines)] = 200
 
@@ -144,7 +146,7 @@ class LearnRequest(StrictModel):
 class ForgetRequest(StrictModel):
     """The name of a document."""
 
-    name: Name
+    name: KnownName
 
 
 # --- OpenAI's protocol ---

@@ -18,6 +18,7 @@ from lior.ask.filters import Filters
 from lior.ask.index import Index
 from lior.errors import DataError
 from lior.interfaces import Passage
+from lior.names import printable
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -107,7 +108,7 @@ class Source(Protocol):
 
 def name_of(paths: Sequence[Path]) -> str:
     """The names of some paths in one: ``notes+mail``."""
-    return "+".join(path.absolute().name or str(path) for path in paths)
+    return "+".join(printable(path.absolute().name or str(path)) for path in paths)
 
 
 def file_of(document: str, names: Container[str]) -> str:

@@ -192,7 +192,7 @@ def test_a_name_with_a_line_break_and_a_question_in_another_language(lior):
     Path("notes/a\nb.md").write_text("The tent is green.\n")
     Path("notes/broken.md").symlink_to("nothing")
     told = lior("ask", "notes", "Which colour\nhas the tent?")
-    assert told.out.splitlines()[1].startswith("notes/a b.md:1")
+    assert told.out.splitlines()[1].startswith(r"notes/a\u000ab.md:1")
     assert told.err.count("\n") == 2
     told = lior("ask", "notes", "Wann wird der Heizkessel gewartet?")
     assert (told.code, told.out.split("\n")[0][:36]) == (1, "Nothing in the text speaks of it: th")

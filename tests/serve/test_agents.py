@@ -18,6 +18,7 @@ def test_tools_and_resources_over_http(live):
             tools = {tool.name: tool for tool in (await client.list_tools()).tools}
             assert tools.keys() == {"ask", "get", "docs"}
             assert "question" in tools["ask"].input_schema["properties"]
+            assert all(tool.annotations.read_only_hint for tool in tools.values())
             found = told(await client.call_tool("ask", {"question": "When is the boiler serviced?"}))
             assert found["found"]
             assert found["answer"]["text"] == "The boiler is serviced in October."
@@ -76,6 +77,21 @@ def test_an_agent_learns_and_forgets_where_it_may(editable):
 def test_no_stream_is_held_open(http):
     """64 of them would be all requests that may be at a time."""
     assert http.get("/mcp", headers={"Accept": "text/event-stream"}, timeout=5).status_code == 405
+    kinds = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2026-07-28"}
+    meta = {
+        "protocolVersion": "2026-07-28",
+        "clientInfo": {"name": "x", "version": "1"},
+        "clientCapabilities": {},
+    }
+    meta = {f"io.modelcontextprotocol/{name}": value for name, value in meta.items()}
+    body = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "subscriptions/listen",
+        "params": {"_meta": meta, "notifications": {}},
+    }
+    reply = http.post("/mcp", json=body, headers=kinds | {"Mcp-Method": "subscriptions/listen"}, timeout=5)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (404, -32601)
 
 
 def test_other_sites_cannot_use_the_tools(http):
