@@ -134,11 +134,11 @@ class Cluster:
 
     def __init__(self, folder: Path, protocol: str = "tcp") -> None:
         self.folder, self.file = folder, folder / "scheduler.json"
-        here = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
-        self.children = [self._start("scheduler", "--protocol", protocol, *here)]
+        self.children = [self._start("scheduler", "--protocol", protocol, "--port", "0")]
 
     def _start(self, kind: str, *options: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "distributed.cli.dask_" + kind, "--scheduler-file", str(self.file)]
+        command += ["--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"]  # of this machine only
         # Python's path is where a worker finds the functions of this module.
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
         log = (self.folder / f"{kind}.log").open("ab")
@@ -147,8 +147,7 @@ class Cluster:
         )
 
     def worker(self) -> subprocess.Popen[bytes]:
-        options = ["--no-nanny", "--nthreads", "1", "--no-dashboard"]
-        self.children.append(self._start("worker", *options))
+        self.children.append(self._start("worker", "--no-nanny", "--nthreads", "1"))
         return self.children[-1]
 
     @property
