@@ -325,3 +325,38 @@ def test_a_line_of_100_megabytes_takes_no_memory(folder):
         agent.stdin.close()
         assert agent.wait(20) == 0
         assert agent.stderr.read() == b""
+
+
+def test_what_is_no_message_has_a_reply_with_its_number_where_there_is_one(server):
+    told = {
+        b"[" * 10_000: (None, -32700), b"\xff": (None, -32700), b'{"jsonrpc":"2.0","id":1': (None, -32700),
+        b"[]": (None, -32600), b'{"id":2,"method":"ping"}': (2, -32600),
+        b'{"jsonrpc":"2.0","id":"3"}': ("3", -32600),
+        b'{"jsonrpc":"2.0","id":null,"method":"ping"}': (None, -32600),
+        b'{"jsonrpc":"2.0","id":4,"method":5,"result":{}}': (4, -32600),
+        b'{"jsonrpc":"2.0","id":true,"method":"ping"}': (None, -32600),
+        b'{"jsonrpc":"2.0","id":5,"method":"ping","params":[]}': (5, -32600),
+        b'{"jsonrpc":"2.0","id":6,"method":"initialize","params":{}}': (6, -32602),
+        b'{"jsonrpc":"2.0","id":7,"method":"prompts/get","params":{"name":"x"}}': (7, -32602),
+        b'{"jsonrpc":"2.0","id":8,"method":"nothing"}': (8, -32601),
+    }  # fmt: skip
+    replies = [json.loads(line) for line in talk(server, b"\n".join([*BEGUN, b"", b" ", *told]))]
+    assert Counter((each["id"], each.get("error", {}).get("code")) for each in replies) == Counter(
+        [*told.values(), ("begun", None)]
+    )
+    [missing] = [each["error"]["message"] for each in replies if each["id"] == 6]
+    assert missing.startswith("params.")
+    assert missing.endswith("Field required")
+
+
+def test_requests_before_the_end_of_the_input_are_answered(server):
+    asked = {"name": "ask", "arguments": {"question": "When is the boiler serviced?"}}
+    lines = [
+        {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": asked} for number in range(20)
+    ]
+    replies = [
+        json.loads(line)
+        for line in talk(server, b"\n".join([*BEGUN, *(json.dumps(x).encode() for x in lines)]))
+    ]
+    answers = {each["id"]: each["result"]["structuredContent"]["answer"]["text"] for each in replies[1:]}
+    assert answers == dict.fromkeys(range(20), "The boiler is serviced in October.")
