@@ -221,6 +221,15 @@ def test_rotor_layers_set_the_number_of_angles():
     assert fresh(Rotor(layers=3), 8)["theta"].shape == (3, 4)
 
 
+def test_projected_angles_are_within_half_a_turn():
+    frame = Rotor()
+    state = fresh(frame)
+    turned = {**state, "theta": state["theta"] + 2 * math.pi * torch.arange(-3.0, 4.0).double()[:, None]}
+    projected = frame.project(turned)["theta"]
+    assert projected.abs().max() <= math.pi
+    assert_close(dense(frame, {**state, "theta": projected}), dense(frame, state), rtol=0, atol=1e-12)
+
+
 def test_projected_directions_are_unit_for_any_size():
     frame = LowRank(rank=4)
     columns = torch.stack(

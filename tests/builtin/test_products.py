@@ -59,6 +59,16 @@ def test_tensor_is_the_distance(m, seed, dtype):
 
 
 @LAW
+@given(m=dimensions(), seed=seeds())
+def test_wedge_is_the_area_of_the_parallelogram(m, seed):
+    q, k = points(m, seed)
+    squares = [torch.linalg.det(torch.stack([a, b]) @ torch.stack([a, b]).mT) for a in q for b in k]
+    area = cost(Wedge(eps=1e-12), {}, q, k)
+    assert_close(area.flatten(), torch.stack(squares).clamp(min=0).sqrt(), rtol=1e-6, atol=1e-5)
+    assert cost(Wedge(eps=1e-12), {}, q, 3 * q).diagonal().max() < 1e-4, "nothing of one phase beside itself"
+
+
+@LAW
 @given(seed=seeds())
 def test_without_angles_a_spinor_is_a_linear_map(seed):
     q, k = points(8, seed)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.geometry import metric
+from lior.geometry import metric, parametrise
 from lior.testing.strategies import EDGES, FINITE_SQUARES, LAW, dimensions, dtypes, fill, rotation, seeds
 from tests.strategies import identity_form, metric_forms, quad
 
@@ -60,6 +60,19 @@ def test_quad_is_the_definition_and_never_negative(form, seed, edge):
     # Below the least normal number the squares of tiny coordinates vanish.
     tiny = torch.finfo(form.lam.dtype).tiny
     assert_close(value.double(), expected, rtol=rounding(form), atol=100 * tiny)
+
+
+@LAW
+@given(n=dimensions(), seed=seeds(), size=st.sampled_from((0.1, 1.0, 3.0)))
+def test_every_state_is_a_positive_definite_metric(n, seed, size):
+    """Signs of the learned numbers do not reach ``λ``, ``Ω²`` and ``D``, whose roots are taken."""
+    state = parametrise.init(n, rank=2, generator=torch.Generator().manual_seed(seed))
+    state = {
+        key: size * fill(p.shape, "normal", seed + i, p.dtype) for i, (key, p) in enumerate(state.items())
+    }
+    form = parametrise.form(state)
+    assert all((field > 0).all() for field in (form.lam, form.omega2, form.d))
+    assert torch.linalg.eigvalsh(dense64(form)).min() > 0
 
 
 @LAW

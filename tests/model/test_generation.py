@@ -247,6 +247,22 @@ def test_every_gate_matters(finished, options):
     assert not torch.allclose(session.log_probs_with(Sampling(**options)), plain, atol=1e-3)
 
 
+def test_the_gate_is_the_formula(finished):
+    """``γ = recall · σ(12 (h − recall_at))`` of the vote, then the temperature ``1 − cooling · h``."""
+    model, text = _model(finished), b"the very same statement; the very same stat"
+    session = Session(model, [*text])
+    p, vote = session.log_probs().double().exp(), session.log_probs_with(Sampling(recall=1.0, recall_at=0.0))
+    h = uncertainty(session.log_probs(), len(model.alphabet))
+    assert 0.02 < h < 0.98, "the gate is neither open nor shut"
+    all_of_it = 1 / (1 + math.exp(-12 * h))
+    alone = (vote.double().exp() - (1 - all_of_it) * p) / all_of_it
+    share = 0.8 / (1 + math.exp(-12 * (h - 0.6)))
+    mixed = session.log_probs_with(Sampling(recall=0.8, recall_at=0.6)).double().exp()
+    assert torch.allclose(mixed, share * alone + (1 - share) * p, atol=1e-5)
+    cooled = session.log_probs_with(Sampling(cooling=0.5)).double()
+    assert torch.allclose(cooled, torch.log_softmax(p.log() / (1 - 0.5 * h), 0), atol=1e-3)
+
+
 @given(weights)
 @settings(max_examples=30, deadline=None)
 def test_uncertainty_is_a_share(values):

@@ -19,9 +19,11 @@ from lior.config import load, with_instances
 from lior.geometry import adam
 from lior.model import evaluation, mixer
 from lior.reading.documents import read_documents
+from lior.training.batches import BatchProbe
 from lior.training.preparation import build_model, tokenize, train
-from lior.training.stages import FitMixer, Job, WriteText
+from lior.training.stages import FitMixer, Job, LearnGeometry, WriteText
 from lior_plugins.rsources.curvature import Curvature
+from lior_plugins.updaters.contrastive import Contrastive
 from tests.strategies import identity_form
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +113,27 @@ def test_an_update_of_the_mixer_waits_for_nothing():
     with Waits() as watch:
         mixer.update(params, state, inputs, targets, 0.1)
     assert not watch.places
+
+
+def test_an_update_of_the_metric_waits_once(configure):
+    """To learn whether it is finite."""
+    config = configure("memory.name=exact", "geometry.updates=2")
+    generator = torch.Generator().manual_seed(0)
+    model = build_model(with_instances(config), torch.device("cpu"), generator)
+    text, parts = tokenize(config, model.tokenizer, read_documents(config.data.text))
+    job = Job(
+        model=model, text=text, parts=parts, config=config, generator=generator,
+        progress=lambda *_: None, spent=lambda: 0.0,
+    )  # fmt: skip
+    updater = Contrastive()
+    stage = LearnGeometry(job, model.geometry, updater)
+    stage.begin()
+    params = model.geometry.learned(stage._current)
+    probe = BatchProbe(model.geometry, stage._current, stage._batches.draw(stage._current, 0))
+    with Waits() as watch:
+        updater.step(params, updater.init(params), probe, scale=1.0, generator=generator)
+    assert len(watch.places) == 1
+    assert watch.places[0].startswith("plugins/lior_plugins/updaters/contrastive.py")
 
 
 def test_fitting_the_mixer_waits_once_a_block_and_not_once_a_batch(configure):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 from lior import events
 from lior.config import load, with_instances
 from lior.config.sampling import Sampling
+from lior.geometry import metric
 from lior.model import evaluation
 from lior.model.generation import generate
 from lior.model.language_model import Model
 from lior.runs import directory as rundir
 from lior.training.preparation import build_model, train
+from lior_plugins.rsources.constitutive import MAX_POWER
 
 
 class Recorder:
@@ -100,6 +104,22 @@ def test_the_contrastive_rule_lowers_the_loss_of_retrieval(configure):
     size = {"geometry.batch": 128, "geometry.keys": 2048, "encoder.n": 64, "encoder.lags": 16}
     losses = metric_losses(configure, **size, **{"geometry.updates": 60})
     assert losses[-1] < losses[0] - 0.2
+
+
+@pytest.mark.parametrize("frame", ["rotor", "lowrank"])
+def test_an_update_ends_within_the_bounds(configure, frame):
+    """Of a step so long that every number would leave them."""
+    long = ("memory.name=exact", "geometry.updates=1", f"frame.name={frame}", "updater.learning_rate=1e4")
+    state = train(configure(*long, "frame.rank=2")).model.state
+    bounds = {
+        "frame.log_lam": math.log(metric.SCALE_MAX), "frame.log_omega": math.log(metric.SCALE_MAX) / 2,
+        "frame.raw_d": metric.WEIGHT_MAX, "frame.theta": math.pi, "log_beta": 9.21,
+        "rsource.power": MAX_POWER,
+    }  # fmt: skip
+    largest = {key: state[key].abs().max().item() for key in bounds.keys() & state.keys()}
+    assert all(found <= bounds[key] * (1 + 1e-6) for key, found in largest.items()), largest
+    assert largest["frame.log_lam"] == pytest.approx(bounds["frame.log_lam"]), "the bound was reached"
+    assert_close(torch.linalg.vector_norm(state["frame.u"], dim=0), torch.ones(2))
 
 
 class Checks:

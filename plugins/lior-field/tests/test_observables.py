@@ -89,6 +89,9 @@ def test_the_spectrum_says_how_well_a_rank_reconstructs(generator: Generator) ->
         assert float(found.errors[r]) == pytest.approx(float(error), abs=1e-12)
     assert read.spectrum(torch.eye(7)).effective_rank == pytest.approx(7)
     assert read.spectrum(torch.outer(a[:, 0], a[0])).effective_rank == pytest.approx(1)
+    assert read.spectrum(torch.diag(torch.tensor([3.0, 2.0, 1.0]))).effective_rank == pytest.approx(
+        14**2 / 98
+    )
     assert read.spectrum(torch.zeros(3, 2)).effective_rank == 0
     with pytest.raises(UsageError, match="0 everywhere"):
         read.density(GRID, torch.zeros(6, 5, 2, 2, dtype=torch.complex128))
