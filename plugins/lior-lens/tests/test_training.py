@@ -86,6 +86,15 @@ def test_the_network_begins_at_the_identity(aspect, shape):
     assert said.params.shape[1] == 8 + aspect
 
 
+def test_the_ninth_number_is_the_aspect_of_the_lens():
+    params, size = torch.tensor([[0.0] * 7 + [1.0, 1.02]], dtype=torch.float64), Size(width=64, height=48)
+    x, y = (torch.tensor(each.copy())[None] for each in size.grid(5, 4))
+    wanted = network.lens_of(params[0]).forward(x, y)
+    assert network.lens_of(params[0]).aspect == 1.02
+    for found, each in zip(network.warped(params, None, x, y, size.half), wanted, strict=True):
+        assert torch.allclose(found, each, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["resnet34", "resnet50"])
 def test_resnets_take_torchvisions_weights(name, tmp_path):
     net = network.ResNet(6, name)
@@ -157,6 +166,20 @@ def test_a_picture_loss_is_0_for_the_same_and_has_a_finite_gradient_everywhere(n
         tried = (shown * 0.9).clone().requires_grad_()
         loss(tried, shown).backward()
         assert bool(tried.grad.isfinite().all())
+
+
+def test_the_loss_is_the_sum_of_its_parts_by_their_weights():
+    """By default of the known lens alone."""
+    generator = torch.Generator().manual_seed(0)
+    pred, target = torch.rand(2, 1, 3, 24, 32, generator=generator)
+    terms = {"error": torch.tensor([0.3]), "doubt": torch.tensor([0.1]), "pred": pred, "target": target}
+    total, parts = losses.composite(losses.LossConfig(), terms)
+    assert {name for name in parts if not name.endswith("_weighted")} == {"epe", "doubt"}
+    assert float(total) == pytest.approx(20 * 0.3 + 0.05 * float(parts["doubt"]), rel=1e-6)
+    total, parts = losses.composite(
+        losses.LossConfig(epe_weight=0, doubt_weight=0, pixel_weight=2, ssim_weight=0.5), terms
+    )
+    assert float(total) == pytest.approx(2 * float(parts["pixel"]) + 0.5 * float(parts["ssim"]), rel=1e-6)
 
 
 def test_losses_of_flows_are_0_for_none_and_do_not_depend_on_folds_that_are_not_there():
