@@ -148,6 +148,19 @@ def test_gaussian_formula_and_units():
     assert barrier.report(heavy)["barrier_dimless"] == pytest.approx(3.0 / heavy.E0_meV)
 
 
+def test_two_gaussians_are_the_formula():
+    """The deeper well is at x > 0."""
+    v = DoubleGaussian(
+        depth=10.0, asymmetry=3.0, separation=1.2, sigma_x=0.7, sigma_y=1.1, tilt_x=0.3, offset=2.0
+    )
+    at = torch.tensor([[0.5, 0.25]], dtype=torch.float64)
+    wells = [
+        -depth * math.exp(-0.5 * (((0.5 + shift) / 0.7) ** 2 + (0.25 / 1.1) ** 2))
+        for depth, shift in ((8.5, 1.2), (11.5, -1.2))
+    ]
+    assert float(v.energy(at, UNITS, {})) == pytest.approx(sum(wells) + 0.15 + 2, rel=1e-14)
+
+
 @pytest.mark.parametrize("cls", [Gaussian, DoubleGaussian, Harmonic, HarmonicBarrier, Box])
 def test_numbers_that_are_none_are_refused(cls):
     for field in attrs.fields(cls):

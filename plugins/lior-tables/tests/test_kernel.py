@@ -123,6 +123,36 @@ def test_likelihood_is_that_of_each_row_by_the_others() -> None:
 
 
 @pytest.mark.parametrize("readout", [Ridge(), Vote()], ids=_name)
+def test_predictions_are_those_of_the_formula(readout: Any) -> None:
+    """Pair by pair: the distance under ``g``, both resiliences and the exponential; then the solution."""
+    kernel = _kernel(Agop(), Local(k=2), Power(exponent=0.7))
+    rows = Rows(_random(12, 4), _random(12, 2, seed=1), torch.linspace(0.5, 1.5, 12, dtype=torch.float64))
+    candidate = Candidate(name="", parts=kernel.parts, readout=readout, bandwidths=(), ridges=(), rounds=0)
+    side = kernel.side(rows.z)
+    weighed = readout.weigh(kernel.scores(side, side), rows.weights, None)
+    fit = readout.fit(weighed, rows.y, rows.weights, 0.1)
+    member = Member(candidate, kernel.state, Setting(steps=((1.0, 0.1),)), rows, fit)
+    g, medium = metric.dense(kernel.form), sub(kernel.state, "rsource")
+
+    def k(a: Tensor, b: Tensor) -> Tensor:
+        r = Local(k=2).resilience(medium, torch.stack([a, b]), kernel.form)
+        v = a - b
+        return (-kernel.state["log_beta"].exp() * r.prod().sqrt() * (v @ g @ v + 1e-5) ** 0.35).exp()
+
+    probe = _random(3, 4, seed=9)
+    near = torch.stack([torch.stack([k(a, b) for b in rows.z]) for a in probe])
+    if readout.solves:
+        system = torch.stack([torch.stack([k(a, b) for b in rows.z]) for a in rows.z])
+        centre = (rows.weights[:, None] * rows.y).sum(0) / rows.weights.sum()
+        alpha = torch.linalg.solve(system + (0.1 / rows.weights).diag(), rows.y - centre)
+        expected = near @ alpha + centre
+    else:
+        votes = near * rows.weights
+        expected = votes @ rows.y / votes.sum(1, keepdim=True)
+    assert_close(member.predict(probe), expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("readout", [Ridge(), Vote()], ids=_name)
 def test_gradient_of_a_fit_is_that_of_its_prediction_by_the_other_rows(readout: Any) -> None:
     kernel = _kernel(Agop(), Local(k=2), Power())
     rows = Rows(_random(12, 4), _random(12, 2, seed=1), torch.linspace(0.5, 1.5, 12, dtype=torch.float64))
