@@ -4,8 +4,9 @@
     python -m tools.claims curvature  # those with this word in the item or the command
     python -m tools.claims --write    # writes the last lines down
 
-A table of claims is one of the pages below whose last column is headed *shown by*. Its commands run in this
-checkout, two at a time, each in an empty home of its own; seconds in a last line are not compared.
+A table of claims is one of the pages below whose last column is headed *shown by*. Its commands, all of
+pytest, run in this checkout, two at a time, each in an empty home of its own; seconds in a last line are not
+compared. That a command fails where its claim is broken is shown by :mod:`tools.mutations`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+
+from platformdirs import user_cache_path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("docs/physics.md", *(f"plugins/lior-{name}/docs/results.md" for name in ("tables", "ritz", "lens")))
@@ -56,21 +59,37 @@ def claims() -> Iterator[Claim]:
 
 def last_line(command: str) -> str:
     """What a command prints last, without seconds, or how it failed."""
+    code, line = run(command, ROOT, "-p", "no:cacheprovider")
+    return line if code == 0 else f"exit code {code}: {line}"
+
+
+def run(command: str, root: Path, *options: str, **variables: str) -> tuple[int, str]:
+    """Exit code of a command in the checkout ``root``, and what it prints last, without seconds.
+
+    ``options`` of pytest and ``variables`` of the environment are added.
+    """
     with tempfile.TemporaryDirectory() as home:
+        _share_compiled_code(Path(home))
         places = dict.fromkeys(("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"), home)
-        words = shlex.split(command)
-        program = [str(Path(sys.executable).with_name("lior"))]
-        if words[0] == "pytest":
-            program = [sys.executable, "-m", "pytest"]
-        quiet = ["-q", "-p", "no:cacheprovider", "-m", ""] if words[0] == "pytest" else []
+        program = [sys.executable, "-m", *shlex.split(command), "-q", "-m", "", *options]
         done = subprocess.run(
-            [*program, *words[1:], *quiet], cwd=ROOT, env=os.environ | places, capture_output=True, text=True,
+            program,
+            cwd=root,
+            env=os.environ | places | variables,
+            capture_output=True,
+            text=True,
             check=False,
-        )  # fmt: skip
+        )
     lines = [line for line in (done.stdout or done.stderr).splitlines() if line.strip()] or [""]
-    return (
-        _SECONDS.sub("", lines[-1]) if done.returncode == 0 else f"exit code {done.returncode}: {lines[-1]}"
-    )
+    return done.returncode, _SECONDS.sub("", lines[-1])
+
+
+def _share_compiled_code(home: Path) -> None:
+    """Let a home use the compiled loops of the user's: their folder's name is a digest of their source."""
+    users = user_cache_path("lior", appauthor=False) / "compiled"
+    users.mkdir(parents=True, exist_ok=True)
+    (home / "lior").mkdir()
+    (home / "lior" / "compiled").symlink_to(users)
 
 
 def main() -> int:
@@ -89,7 +108,9 @@ def main() -> int:
         mark = "    " if not each.command else "DIFF" if each.command in wrong else "ok  "
         print(f"{mark} {each.verdict:<9} {each.item:.60}  {found.get(each.command, '')}")
     if given.write:
-        LAST.write_text(json.dumps(known | found, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        there = {each.command for each in claims()}
+        kept = {command: line for command, line in (known | found).items() if command in there}
+        LAST.write_text(json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     failed = [command for command in commands if found[command].startswith("exit code")]
     for command in failed if given.write else wrong:
         print(f"\n$ {command}\nwas: {known.get(command)}\nis:  {found[command]}", file=sys.stderr)
