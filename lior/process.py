@@ -1,12 +1,16 @@
-"""The memory of this process."""
+"""This process: its memory, and its end with the process that started it."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import resource
+import select
+import signal
 import sys
 from pathlib import Path
+from threading import Thread
 
 
 def peak_bytes() -> int:
@@ -28,3 +32,33 @@ def resident_bytes() -> int:
     except OSError:
         return peak_bytes()
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def end_with_parent(pipe: int) -> None:
+    """End this process, and its group where it leads one, as soon as the one that started it ends.
+
+    Parameters
+    ----------
+    pipe
+        Reading end of a pipe whose other end only the parent has, and to which it writes nothing more. The
+        system closes that end however the parent ends, also by a signal that no program can catch.
+    """
+    process = os.getpid()
+    target = -process if os.getpgrp() == process else process
+    if sys.platform == "linux":
+        # The system itself ends this process, also while a library holds the interpreter. The signal that
+        # prctl(PR_SET_PDEATHSIG) gives would come when the thread that started it ends.
+        fcntl.fcntl(pipe, fcntl.F_SETOWN, target)
+        fcntl.fcntl(pipe, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    # Elsewhere, and where the parent ended before this line.
+    Thread(target=_end_after, args=(pipe, target), daemon=True).start()
+
+
+def _end_after(pipe: int, target: int) -> None:
+    waiting = select.poll()
+    waiting.register(pipe, 0)  # only that the pipe has no writer any more
+    waiting.poll()
+    if target < 0:
+        os.killpg(-target, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)

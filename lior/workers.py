@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lior.errors import LiorError, UsageError
+from lior.process import end_with_parent
 
 _AHEAD = 2
 """Tasks for each worker that are given out at once: one that it does, one that waits."""
@@ -197,7 +198,10 @@ def _lost(number: int) -> str:
 
 
 def _begin() -> None:
-    """Prepare a process: one thread for numbers, and Ctrl-C is for the process that gives the tasks."""
+    """Prepare a process: one thread for numbers, and its end is that of the process that Ctrl-C is for."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    end_with_parent(parent.sentinel)
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -58,6 +58,8 @@ _PROGRAM = """
 import gc, json, sys
 gc.set_threshold(100_000, 20, 20)  # numba makes millions of objects that stay: a tenth of the time
 sys.path[:] = json.loads(sys.argv[1])
+from lior.process import end_with_parent
+end_with_parent(0)
 from lior.counting import warmup
 warmup.compile_all()
 """
@@ -278,8 +280,9 @@ def _started() -> subprocess.Popen[bytes] | None:
     try:
         # In a group of its own: Ctrl-C is for the process that waits, which then ends this one. Not in a
         # session of its own: Linux divides time between sessions first, whatever their priorities are.
+        # Nothing is written to its standard input: it ends when this process does.
         child = subprocess.Popen(
-            command, stdin=nothing, stdout=nothing, stderr=nothing, process_group=0,
+            command, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing, process_group=0,
             env={**os.environ, "OMP_NUM_THREADS": "1", **_environment},
         )  # fmt: skip
     except OSError:  # no interpreter, or too many processes: it is compiled where it is called

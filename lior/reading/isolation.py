@@ -28,7 +28,7 @@ import attrs
 
 from lior.errors import DataError, MissingPackage
 from lior.plugins.trust import installed_paths
-from lior.reading.limits import Limits, limits
+from lior.reading.limits import Limits, account, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
 _PATIENCE = 6
@@ -42,6 +42,9 @@ _BLOCK = 1 << 20
 _PRINTED = 1000
 """Bytes that are kept of what libraries print."""
 _NO_MEMORY = re.compile(rb"bad_alloc|MemoryError|out of memory|cannot allocate", re.IGNORECASE)
+_FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 24)}
+"""Environment of the process: memory counts that is set aside, and that a thread or a heap keeps; recognition
+takes half without."""
 _OBEYED = sys.platform == "linux"
 """Whether the system holds a process to ``RLIMIT_DATA``; where it does not, the memory is looked at."""
 _LOG = logging.getLogger("lior")
@@ -76,15 +79,25 @@ def read_apart(data: bytes, name: str, chosen: Limits | None = None, **task: Any
     OSError
         When the process cannot be started.
     """
+    chosen, paid = chosen or limits(), account()
+    if paid:
+        chosen = attrs.evolve(chosen, seconds=paid.allowed(chosen.seconds))
     worker = _idle.pop() if _idle else _Worker()
     if not worker.is_alive():  # something ended it meanwhile
         worker.end()
         worker = _Worker()
+    began = time.monotonic()
     try:
-        answer, content = worker.ask(data, chosen or limits(), {"name": name, **task})
-    except BaseException:
+        answer, content = worker.ask(data, chosen, {"name": name, **task})
+    except BaseException as error:
         worker.end()
+        if paid:
+            paid.spend(min(time.monotonic() - began, chosen.seconds))
+            if paid.shortened and isinstance(error, UnreadableFile) and error.reason is SkipReason.TOO_SLOW:
+                raise UnreadableFile(SkipReason.NOT_YET) from error
         raise
+    if paid:
+        paid.spend(answer["spent"])
     if answer["last"]:
         worker.end()
     else:
@@ -122,10 +135,15 @@ class _Worker:
         from selectors import EVENT_READ, DefaultSelector
         from subprocess import PIPE, Popen
 
-        start = f"import sys; sys.path[:] = {_safe_path()!r}; from lior.reading.worker import main; main()"
-        self._process = Popen([sys.executable, "-P", "-c", start], stdin=PIPE, stdout=PIPE, stderr=PIPE)
-        pipes = self._process.stdin, self._process.stdout, self._process.stderr
-        self._requests, answers, errors = self._pipes = cast("tuple[IO[bytes], ...]", pipes)
+        theirs, ours = os.pipe()  # by which it ends with this process
+        alive, path = os.fdopen(ours, "wb"), f"import sys; sys.path[:] = {_safe_path()!r}"
+        start = [sys.executable, "-P", "-c", f"{path}; from lior.reading.worker import main; main({theirs})"]
+        with os.fdopen(theirs, "rb"):
+            self._process = Popen(
+                start, stdin=PIPE, stdout=PIPE, stderr=PIPE, pass_fds=(theirs,), env=_FRUGAL | os.environ
+            )
+        pipes = self._process.stdin, self._process.stdout, self._process.stderr, alive
+        self._requests, answers, errors, _ = self._pipes = cast("tuple[IO[bytes], ...]", pipes)
         self._answers, self._errors = answers.fileno(), errors.fileno()
         self._buffer, self._printed = bytearray(), bytearray()
         self._selector = DefaultSelector()
@@ -175,7 +193,7 @@ class _Worker:
 
     def _answer(self, chosen: Limits) -> tuple[dict[str, Any], bytes]:
         """The next answer."""
-        before, memory = 0 if _OBEYED else _resident(self._process.pid), chosen.memory
+        before = 0 if _OBEYED else _resident(self._process.pid)
         left = patience = _PATIENCE * chosen.seconds
         head: dict[str, Any] = {}
         looked = last = time.monotonic()
@@ -183,10 +201,6 @@ class _Worker:
             if not head and (end := self._buffer.find(b"\n")) >= 0:
                 head = json.loads(self._buffer[:end])
                 del self._buffer[: end + 1]
-                if "seconds" in head:
-                    left, patience = (each + _PATIENCE * head["seconds"] for each in (left, patience))
-                    memory, head = max(memory, head["memory"]), {}
-                    continue
             if head and len(self._buffer) >= head["size"]:
                 content = bytes(self._buffer)
                 self._buffer.clear()
@@ -200,8 +214,8 @@ class _Worker:
                 raise UnreadableFile(SkipReason.TOO_SLOW, f"{patience:.0f} s by the clock")
             if not _OBEYED and now - looked > _TICK:
                 looked = now
-                if _resident(self._process.pid) - before > memory:
-                    raise UnreadableFile(SkipReason.TOO_MUCH_MEMORY, mebibytes(memory))
+                if _resident(self._process.pid) - before > chosen.memory:
+                    raise UnreadableFile(SkipReason.TOO_MUCH_MEMORY, mebibytes(chosen.memory))
 
     def _look(self, seconds: float) -> bool:
         """Take what the process sends within some seconds; whether it still can."""
@@ -251,10 +265,11 @@ def _resident(process: int) -> int:
     return 1024 * int(found) if found.strip().isdigit() else 0
 
 
-def _end_idle() -> None:
+def end_idle() -> None:
+    """End the processes that wait for a file; the next file starts one."""
     while _idle:
         _idle.pop().end()
 
 
-atexit.register(_end_idle)
+atexit.register(end_idle)
 os.register_at_fork(after_in_child=_idle.clear)

@@ -17,19 +17,19 @@ import logging
 import math
 import os
 import resource
-import select
 import signal
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 from typing import Any, BinaryIO
 
 from lior.errors import LiorError, MissingPackage
 from lior.plugins.registry import registry
+from lior.process import end_with_parent
 from lior.reading import isolation
 from lior.reading.compression import decompress
-from lior.reading.limits import Limits, limited_by, raised_by
+from lior.reading.limits import Limits, limited_by
 from lior.reading.parsing import parse_with
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior.reading.structure import as_json
@@ -42,17 +42,17 @@ _TIMES = 4
 """Bytes of an answer for each character that is allowed: cells, places and lines stand beside the text."""
 
 
-def main() -> None:
-    """Answer requests at standard input until it ends."""
+def main(alive: int) -> None:
+    """Answer requests at standard input until it ends, or the pipe ``alive`` does."""
+    end_with_parent(alive)
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # what a library prints is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    Thread(target=_end_with, args=(requests.fileno(),), daemon=True).start()
     isolation.enter()
-    held, (logged, warned) = _Held(answers), _listened()
+    held, (logged, warned), spent = _Held(), _listened(), 0.0
     _send(answers, {})
     while line := requests.readline():
         task, before = json.loads(line), _data_bytes()
@@ -62,6 +62,7 @@ def main() -> None:
         data = b""
         answer["logged"], answer["warned"] = logged, warned[:_MOST]
         answer["last"] |= held.keeps_much(len(content))
+        answer["spent"], spent = time.process_time() - spent, time.process_time()
         _send(answers, answer, content)
         logged.clear()
         warned.clear()
@@ -110,18 +111,20 @@ def _too_much_text(chosen: Limits) -> UnreadableFile:
 class _Held:
     """Keeps this process to the limits of a file."""
 
-    def __init__(self, answers: BinaryIO) -> None:
-        self._answers = answers
+    def __init__(self) -> None:
         self._usual = resource.getrlimit(resource.RLIMIT_DATA)
-        self._first = self._before = _data_bytes()
+        self._first = _data_bytes()
         self._memory = math.inf
-        raised_by(self._raise)
 
     @contextlib.contextmanager
     def to(self, chosen: Limits, before: int) -> Iterator[None]:
         """Put limits in force; ``before`` the file the process had so many bytes of memory."""
-        self._before, self._memory = before, chosen.memory
-        self._set_memory()
+        self._memory = chosen.memory
+        if self._memory < math.inf:
+            hard = self._usual[1]
+            most = int(before + self._memory)
+            soft = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
         if chosen.seconds < math.inf:
             signal.setitimer(signal.ITIMER_PROF, chosen.seconds)
         try:
@@ -133,20 +136,6 @@ class _Held:
     def keeps_much(self, sent: int) -> bool:
         """Whether much memory stays taken, beside ``sent`` bytes that are sent."""
         return _data_bytes() - sent - self._first > _LEFT * self._memory
-
-    def _set_memory(self) -> None:
-        if self._memory < math.inf:
-            hard = self._usual[1]
-            most = int(self._before + self._memory)
-            soft = most if hard == resource.RLIM_INFINITY else min(most, hard)
-            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-
-    def _raise(self, seconds: float, memory: float) -> None:
-        if left := signal.getitimer(signal.ITIMER_PROF)[0]:
-            signal.setitimer(signal.ITIMER_PROF, left + seconds)
-        self._memory = max(self._memory, memory)
-        self._set_memory()
-        _send(self._answers, {"seconds": seconds, "memory": memory})
 
 
 def _data_bytes() -> int:
@@ -165,14 +154,6 @@ def _send(answers: BinaryIO, answer: dict[str, Any], content: bytes = b"") -> No
     answers.write(json.dumps({**answer, "size": len(content)}).encode() + b"\n")
     answers.write(content)
     answers.flush()
-
-
-def _end_with(requests: int) -> None:
-    """End this process when the other one has, whatever a reader does."""
-    waiting = select.poll()
-    waiting.register(requests, 0)  # only that the pipe has no writer any more
-    waiting.poll()
-    os._exit(0)
 
 
 def _listened() -> tuple[list[tuple[str, int, str]], list[str]]:
