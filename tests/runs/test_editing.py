@@ -288,7 +288,7 @@ def test_several_of_one_name_are_forgotten_together(run):
         ("acros", "acros: no document of this name in the run. Did you mean 'across'?"),
         ("rows.jsonl", "Did you mean 'rows.jsonl:"),
         ("xt", "no document of this name"), ("/a.txt", "no document"), ("", "'': no document"),
-        (".", "no document"), ("a\nb\x1b", r"'a\nb\x1b': no document"),
+        (".", "no document"), ("a\nb\x1b", r"a\u000ab\u001b: no document"),
     ],
 )  # fmt: skip
 def test_names_that_no_document_has(run, name, message):
