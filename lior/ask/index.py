@@ -29,21 +29,22 @@ from lior.ask.records.calculating import calculated
 from lior.ask.records.store import RecordStore
 from lior.ask.sqlite import SQLite
 from lior.ask.surroundings import file_texts
-from lior.ask.updates import FileStore, Update, limited_of, skipped_of, with_gaps
+from lior.ask.updates import Changes, FileStore, Update, cuts, skipped_of, unfinished, with_gaps
 from lior.ask.writing import encoded
 from lior.errors import DataError, LiorError, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
-from lior.reading.files import File, read_if_changed
+from lior.reading import isolation
+from lior.reading.files import File, changed_files, read_if_changed
 from lior.reading.finding import Source, as_paths, find_files
-from lior.reading.limits import limits
+from lior.reading.limits import TAKES_ALL, account_of, limits
 from lior.reading.parsing import document_names, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 
 T = TypeVar("T")
 RETRIEVERS = "meaning", "dense", "settle"
 """Names of the retriever where none is given: with an encoder, with vectors of words, without either."""
-_PART = "only its first {:,} passages can be found; --limits off takes all"
-_WORDS = "only words among the first {:,} different ones can be found; --limits off takes all"
+_PART = f"only its first {{:,}} passages can be found; {TAKES_ALL}"
+_WORDS = f"only words among the first {{:,}} different ones can be found; {TAKES_ALL}"
 _Questions = dict[str, dict[str, list[str]]]
 """Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
 
@@ -199,7 +200,7 @@ class Index:
     # --- changes ---
 
     def update(self) -> Update:
-        """Add what is new or changed in the folders, and delete what is gone."""
+        """Add what is new or changed in the folders, as far as the time lasts, and delete what is gone."""
         while True:
             sources, skipped = find_files(self.paths)
             done = self._safely(partial(self._update, sources, skipped))
@@ -208,14 +209,13 @@ class Index:
 
     def _update(self, sources: Sequence[Source], skipped: list[SkippedFile]) -> Update | None:
         """Bring the files up to date; ``None`` where another process was faster."""
-        self._sources = {source.name: source for source in sources}
-        learned, changed, read = list[str](), list[str](), list[File]()
+        self._sources, done = {source.name: source for source in sources}, Changes()
         with contextlib.ExitStack() as stack:
+            account = stack.enter_context(account_of(len(sources)))
+            stack.callback(isolation.end_idle)  # a question takes memory, too
             seen = self._database.meta("generation")
             self._files, self._seen = self._known.read(), seen
-            gone = [
-                name for name, file in self._files.items() if name not in self._sources and not file.given
-            ]
+            done.leave(self._files.values(), self._sources)
             pending = False
 
             def begin() -> bool:
@@ -226,36 +226,40 @@ class Index:
                     pending = True
                 return bool(self._database.meta("generation") == seen)
 
-            if gone and not begin():
+            if done.forgotten and not begin():
                 return None
-            for name in gone:
+            for name in done.forgotten:
                 self._delete(name)
-            for number, source in enumerate(sources, 1):
-                known = self._files.get(source.name)
-                file = read_if_changed(source, known, partial(parse_bytes, name=source.path.name))
-                self._progress(number, len(sources))
-                if file is None or file == known:
+            found = changed_files(sources, self._files)
+            for number, source in enumerate(found, 1 + len(sources) - len(found)):
+                if not account.lasts:
+                    done.waiting.append(source.name)
                     continue
-                read.append(file)
-                if not begin():
-                    return None
-                if known and file.same_as(known) and file.documents == known.documents and not file.content:
-                    self._files[file.name] = self._known.set(file)
-                    continue
-                self._add(file, self._delete(source.name))
-                if file.documents or (known and known.documents):
-                    (changed if known else learned).append(source.name)
-        self.skipped = [*skipped, *skipped_of(self._files.values())]
-        notes, touched = self.notes[self._reported :], {*learned, *changed}
-        for name, file in self._files.items():
-            lines = [f"{name}: {note}" for note in file.notes]
-            self.notes += [line for line in lines if line not in self.notes]
-            notes += lines if name in touched else []
-        self._reported = len(self.notes)
-        return Update(
-            learned=tuple(learned), changed=tuple(changed), forgotten=tuple(gone), notes=tuple(notes),
-            limited=tuple(line for file in read for line in limited_of(file)),
-        )  # fmt: skip
+                with account.file():
+                    known = self._files.get(source.name)
+                    file = read_if_changed(source, known, partial(parse_bytes, name=source.path.name))
+                    self._progress(number, len(sources))
+                    if file is None or file == known:
+                        continue
+                    if account.shortened and unfinished(file):
+                        done.waiting.append(source.name)
+                        continue
+                    if not begin():
+                        return None
+                    done.add(file, known, replaced=self._renew(file, known))
+        self._files = dict(sorted(self._files.items()))  # they were read in another order
+        self.skipped = [*skipped, *done.not_yet, *skipped_of(self._files.values())]
+        self.notes += done.new_notes(self._files.values(), self.notes)
+        new, self._reported = self.notes[self._reported :], len(self.notes)
+        return done.update(new)
+
+    def _renew(self, file: File, known: File | None) -> bool:
+        """Keep what was read of a file; whether that replaces its documents. A transaction is open."""
+        if known and file.same_as(known) and file.documents == known.documents and not file.content:
+            self._files[file.name] = self._known.set(file)
+            return False
+        self._add(file, self._delete(file.name))
+        return True
 
     def learn(self, name: str, text: str) -> None:
         """Add a text as a document, or replace the one of this name, whose ending tells its kind.
@@ -350,7 +354,6 @@ class Index:
             notes += parsed.notes
             if left < 0:
                 passages.pop()
-                file.cut = True
                 notes.append(_PART.format(limits().passages))
             if passages:
                 texts = [(p.text, p.context) for p in passages]
@@ -358,7 +361,6 @@ class Index:
                 groups = [p.group for p in passages]
                 key = self.inverted.add(document, texts, groups, blocks=blocks, most_words=words)
                 if self.inverted.left_out:
-                    file.cut = True
                     notes.append(_WORDS.format(words))
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
@@ -372,6 +374,7 @@ class Index:
             source = self._sources.get(file.name)
             self._originals.add(file.name, file_texts(source.path, file.content) if source else file.texts)
         file.documents, file.notes = tuple(sorted(taken)), tuple(notes)
+        file.cut = any(map(cuts, notes))
         file.content = file.texts = ()
         if not taken and not file.reason:
             file.reason = SkipReason.NO_TEXT
@@ -463,7 +466,7 @@ class Index:
             given = filters or Filters()
             quoted = partial(filtered, known, given, rank, 4 * top + 10, judged)
             answer = calculated(question, known, given, date.today(), top, quoted)
-            return with_gaps(answer, self._files.values())
+            return with_gaps(answer, self._files.values(), self.skipped)
 
         return talk.unlisted(attrs.evolve(self._read(work), question=asked))
 

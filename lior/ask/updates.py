@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 
 import attrs
 
 from lior.ask.answering import Answer
 from lior.ask.database import Database, intact
 from lior.ask.writing import encoded
+from lior.errors import quantity
 from lior.reading.files import File
-from lior.reading.skipping import LIMITED, SkippedFile
+from lior.reading.limits import TAKES_ALL
+from lior.reading.skipping import LIMITED, SkippedFile, SkipReason
 
 
 @attrs.frozen(kw_only=True)
@@ -26,8 +28,60 @@ class Update:
     limited: tuple[str, ...] = ()
     """Files that were read now and took more than the limits, or crashed their reader; one line each."""
 
+    waiting: tuple[str, ...] = ()
+    """Files that are new or changed and not read yet; the next update goes on with them."""
+
     def __bool__(self) -> bool:
         return bool(self.learned or self.changed or self.forgotten)
+
+
+@attrs.define
+class Changes:
+    """What an update has changed so far."""
+
+    forgotten: list[str] = attrs.field(factory=list)
+    learned: list[str] = attrs.field(factory=list)
+    changed: list[str] = attrs.field(factory=list)
+    waiting: list[str] = attrs.field(factory=list)
+    limited: list[str] = attrs.field(factory=list)
+    _noted: list[str] = attrs.field(factory=list)
+
+    def leave(self, files: Iterable[File], names: Container[str]) -> None:
+        """Note which files that are known are gone: those that are not among ``names``."""
+        self.forgotten = [each.name for each in files if each.name not in names and not each.given]
+
+    def add(self, file: File, known: File | None, *, replaced: bool) -> None:
+        """Note a file that was read, what was known of it, and whether it has new documents."""
+        self.limited += limited_of(file)
+        if replaced and (file.documents or (known and known.documents)):
+            (self.changed if known else self.learned).append(file.name)
+
+    @property
+    def not_yet(self) -> list[SkippedFile]:
+        """The files that are not read yet."""
+        return [SkippedFile(name, SkipReason.NOT_YET) for name in self.waiting]
+
+    def new_notes(self, files: Iterable[File], told: Sequence[str]) -> list[str]:
+        """The notes on files, one line each, that are not ``told`` already."""
+        touched = {*self.learned, *self.changed}
+        found = list[str]()
+        for file in files:
+            lines = [f"{file.name}: {note}" for note in file.notes]
+            found += [line for line in lines if line not in told]
+            self._noted += lines if file.name in touched else []
+        return found
+
+    def update(self, notes: Sequence[str]) -> Update:
+        """What was changed; ``notes`` are new ones."""
+        lines = list[str]()
+        if self.waiting:
+            few = f"{quantity(len(self.waiting), 'file')} not read yet, such as {self.waiting[0]}"
+            lines = [f"{few}: the files before took the time; the next question goes on"]
+        return Update(
+            learned=tuple(self.learned), changed=tuple(self.changed), forgotten=tuple(self.forgotten),
+            notes=tuple(dict.fromkeys([*notes, *self._noted])), limited=(*lines, *self.limited),
+            waiting=tuple(self.waiting),
+        )  # fmt: skip
 
 
 class FileStore:
@@ -58,9 +112,10 @@ class FileStore:
         self._database.rows("DELETE FROM files WHERE name = ?", encoded(name))
 
 
-def with_gaps(answer: Answer, files: Iterable[File]) -> Answer:
-    """The answer; one that found nothing says which files were read in part."""
-    cut = [file.name for file in files if file.cut]
+def with_gaps(answer: Answer, files: Iterable[File], skipped: Iterable[SkippedFile]) -> Answer:
+    """The answer; one that found nothing says which files were read in part, or not yet."""
+    cut = [each.name for each in skipped if each.reason is SkipReason.NOT_YET]
+    cut += [file.name for file in files if file.cut]
     if answer.found or not answer.note or not cut:
         return answer
     more = f" and {len(cut) - 1:,} more" if len(cut) > 1 else ""
@@ -70,6 +125,17 @@ def with_gaps(answer: Answer, files: Iterable[File]) -> Answer:
 def skipped_of(files: Iterable[File]) -> list[SkippedFile]:
     """Those of some files that were not read."""
     return [file.skipped for file in files if file.skipped]
+
+
+def cuts(note: str) -> bool:
+    """Whether a note says that a limit left something out."""
+    return note.endswith(TAKES_ALL)
+
+
+def unfinished(file: File) -> bool:
+    """Whether a file that was just read is not read whole."""
+    notes = (note for parsed in file.content for note in parsed.notes)
+    return file.reason is SkipReason.NOT_YET or any(map(cuts, notes))
 
 
 def limited_of(file: File) -> list[str]:

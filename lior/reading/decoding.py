@@ -5,6 +5,9 @@ from __future__ import annotations
 import codecs
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
+from collections import Counter
+from collections.abc import Callable
+from io import BytesIO
 
 from lior.reading.skipping import SkipReason, UnreadableFile
 
@@ -33,30 +36,64 @@ _COMMON = ("cp1252", "cp1251", "gb18030", "cp932", "cp949", "big5")
 """What files have most often, where several encodings are as probable: few words tell little."""
 
 
-def decode(data: bytes) -> tuple[str, tuple[str, ...]]:
+def decode(data: bytes, *, entries: bool = False) -> tuple[str, tuple[str, ...]]:
     """The text of ``data``, and notes on how it was decoded: none for whole UTF-8.
 
     ``\\r\\n`` becomes ``\\n``; all else is kept, a lone ``\\r`` and a form feed included. What the encoding
-    does not have becomes U+FFFD.
+    does not have becomes U+FFFD. Of a file of ``entries`` a few lines may have null bytes and control
+    characters, so that one odd entry does not lose the others.
 
     Raises ``UnreadableFile``, a ``DataError``, when it is not text.
     """
     encoding = _marked(data) or _wide(data)
     notes = (f"read as {encoding.upper()}",) if encoding and encoding != "utf-8-sig" else ()
     if not encoding:
-        refuse_binary(data[:_SAMPLE])
-        if b"\0" in data:
-            raise UnreadableFile(SkipReason.BINARY, _NULLS)
+        try:
+            refuse_binary(data[:_SAMPLE])
+            if b"\0" in data:
+                raise UnreadableFile(SkipReason.BINARY, _NULLS)
+        except UnreadableFile:
+            if not (entries and _most_lines(data, lambda line: line == line.translate(None, _CONTROL))):
+                raise
+            nulls = data.count(b"\0")
+            notes = (f"{nulls} null bytes stand as U+FFFD",) if nulls else ()
+            data = data.replace(b"\0", b"\xef\xbf\xbd")
         encoding = "utf-8"
     text = data.decode(encoding, "replace")
     wrong = text.count("\ufffd") - (data.count(b"\xef\xbf\xbd") if encoding.startswith("utf-8") else 0)
-    if wrong and encoding == "utf-8" and 20 * wrong > len(data) - len(data.translate(None, _HIGH)):
+    if (
+        wrong
+        and encoding == "utf-8"
+        and 20 * wrong > len(data) - len(data.translate(None, _HIGH))
+        and not _most_lines(data, is_utf8, among=lambda line: not line.isascii())
+    ):
         encoding, how = _named(data) or _guess(data)
-        text, notes = data.decode(encoding, "replace"), (f"not UTF-8; read as {encoding}, {how}",)
+        text, notes = data.decode(encoding, "replace"), (*notes, f"not UTF-8; read as {encoding}, {how}")
         wrong = text.count("\ufffd")
     if wrong:
         notes = (*notes, f"{wrong} characters are not {encoding.upper()} and stand as U+FFFD")
     return text.replace("\r\n", "\n"), notes
+
+
+def beginning(data: bytes, most: float, lines: float) -> bytes:
+    """The first bytes of a text: at most ``most``, and so many lines; to the end of a line or word."""
+    end = int(min(most, len(data)))
+    if data.count(b"\n", 0, end) > lines:
+        end = 0
+        for _ in range(int(lines)):
+            end = data.find(b"\n", end) + 1
+    if end == len(data):
+        return data
+    end = next((at + 1 for mark in (b"\n", b" ") if (at := data.rfind(mark, end // 2, end)) >= 0), end)
+    return data[: end // 4 * 4 if b"\0" in data[:_SAMPLE] else end]
+
+
+def _most_lines(
+    data: bytes, whole: Callable[[bytes], bool], among: Callable[[bytes], bool] = lambda _: True
+) -> bool:
+    """Whether at least three of four lines of ``data`` are ``whole``, of those that count."""
+    counts = Counter(map(whole, filter(among, BytesIO(data))))
+    return counts[True] >= 3 * counts[False]
 
 
 def is_utf8(data: bytes) -> bool:

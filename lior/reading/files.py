@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from lior.reading.compression import is_compressed, read_all
 from lior.reading.decoding import refuse_binary
 from lior.reading.finding import Source
 from lior.reading.limits import Limits, limits
-from lior.reading.parsing import ABSENT, HEAD, known_suffix, reader_version
+from lior.reading.parsing import ABSENT, HEAD, cost, known_suffix, reader_version
 from lior.reading.skipping import LIMITED, SkippedFile, SkipReason, UnreadableFile
 
 _YOUNG = 2_000_000_000
@@ -72,6 +74,27 @@ class File:
         return SkippedFile(self.name, self.reason, self.detail) if self.reason else None
 
 
+def changed_files(sources: Iterable[Source], known: Mapping[str, File]) -> list[Source]:
+    """The files that are new, or have another size, time stamp or reader than known; the cheapest first."""
+    found = list[tuple[tuple[bool, int], Source]]()
+    for source in sources:
+        file, size = known.get(source.name), 0
+        with contextlib.suppress(OSError):  # it is told when it is read
+            state = source.path.stat()
+            size = state.st_size
+            if file and _is_known(source, file, state):
+                continue
+        found.append((cost(source, size), source))
+    return [source for _, source in sorted(found, key=lambda pair: pair[0])]
+
+
+def _is_known(source: Source, known: File, state: os.stat_result) -> bool:
+    """Whether a file need not be opened to know that it is what it was."""
+    again = (known.cut or known.reason in LIMITED) and limits() != Limits()
+    now = state.st_size, state.st_mtime_ns, reader_version(source.path.name)
+    return not again and (known.size, known.modified, known.reader) == now
+
+
 def read_if_changed(
     source: Source,
     known: File | None,
@@ -99,8 +122,7 @@ def read_if_changed(
     try:
         for _ in range(_TRIES):
             before, now = source.path.stat(), time.time_ns()
-            state = before.st_size, before.st_mtime_ns, file.reader
-            if known and not again and (known.size, known.modified, known.reader) == state:
+            if known and _is_known(source, known, before):
                 return None
             data, after = read_limited(source.path, limit=limit, whole=whole), source.path.stat()
             same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)

@@ -1,32 +1,45 @@
-"""What one file may take while it is read, so that no file keeps the others from being answered.
+"""What files may take while they are read, so that none keeps the others from being answered.
 
 Readers run with the limits in force (:func:`limits`); a process that reads for another one gets them from it.
+All files that are read at once share one account of processor time (:func:`account`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import signal
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import attrs
+
+TAKES_ALL = "--limits off takes all"
+"""The end of each note on what a limit left out."""
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """The most that one file may take; ``math.inf`` stands for no limit."""
+    """The most that files may take; ``math.inf`` stands for no limit."""
 
-    seconds: float = 10
-    """Of the processor, from the bytes of the file to its documents."""
+    seconds: float = 8
+    """Of the processor, from the bytes of a file to its documents."""
+    folder: float = 8
+    """Of the processor, for all files of a folder that are read at once; others wait for the next time."""
+    each: float = 0.05
+    """Of the processor, by which each file adds to ``folder``: ordinary files take less."""
     memory: float = 512 << 20
-    """Bytes of memory of the process that reads it, beyond those that it has before."""
+    """Bytes of memory of the process that reads a file, beyond those that it has before."""
     unpacked: float = 64 << 20
-    """Bytes of the file, and of all members, pictures and streams that are unpacked, together."""
-    characters: float = 64 << 20
-    """Of all its documents together."""
+    """Bytes of a file, and of all members, pictures and streams that are unpacked, together."""
+    characters: float = 24 << 20
+    """Of all documents of a file together; bytes of a plain text, of which the first ones are kept."""
+    lines: float = 2_000_000
+    """Of a document; the first ones of a plain text are kept."""
     passages: float = 100_000
-    """Of all its documents together; the first ones are kept. About 40 µs each."""
-    words: float = 100_000
+    """Of all documents of a file together; the first ones are kept. About 40 µs each."""
+    words: float = 50_000
     """Different words of a document that are counted, the first ones. About 100 µs each."""
 
 
@@ -52,20 +65,66 @@ def limited_by(chosen: Limits) -> Iterator[None]:
         _in_force = before
 
 
-_raise: Callable[[float, float], object] | None = None
+def seconds_left() -> float:
+    """Seconds of the processor that are left to the reader of a file, in the process that has a limit."""
+    return signal.getitimer(signal.ITIMER_PROF)[0] or math.inf
 
 
-def raise_limits(seconds: float, memory: float) -> None:
-    """Allow the file that is being read ``seconds`` more, and ``memory`` bytes in all, if that is more.
-
-    For a step that takes long by its nature. A reader calls it at most a fixed number of times for a file:
-    before the recognition of a page, of which there are at most 50.
-    """
-    if _raise:
-        _raise(seconds, memory)
+# --- all files of a folder ---
 
 
-def raised_by(function: Callable[[float, float], object]) -> None:
-    """Let :func:`raise_limits` call this, in the process that reads for another one."""
-    global _raise
-    _raise = function
+class Account:
+    """Processor time that files may take which are read one after the other."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end, self._dearest = time.thread_time() + seconds, 0.0
+        self._begun = False
+        self.shortened = False
+        """Whether the file that is read has less time than it had alone: it is read again the next time."""
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return self._end - time.thread_time()
+
+    def spend(self, seconds: float) -> None:
+        """Take off what another process has spent."""
+        self._end -= seconds
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is enough for another file: the cheapest ones come first, so for the dearest so far."""
+        return self.left > self._dearest
+
+    def allowed(self, seconds: float) -> float:
+        """Of the seconds that a file may take, those that are left for it; the first one has all."""
+        self.shortened |= self._begun and self.left < seconds
+        return max(self.left, 0.01) if self.shortened else seconds
+
+    @contextmanager
+    def file(self) -> Iterator[None]:
+        """A file is read inside."""
+        before, self.shortened = self.left, False
+        try:
+            yield
+        finally:
+            self._begun, self._dearest = True, max(self._dearest, before - self.left)
+
+
+_account: ContextVar[Account | None] = ContextVar("account", default=None)
+
+
+def account() -> Account | None:
+    """What the file that is being read is paid from; ``None`` where it is alone."""
+    return _account.get()
+
+
+@contextmanager
+def account_of(files: int) -> Iterator[Account]:
+    """Pay all files that are read inside, by this thread, from one account."""
+    opened = Account(limits().folder + limits().each * files)
+    token = _account.set(opened)
+    try:
+        yield opened
+    finally:
+        _account.reset(token)

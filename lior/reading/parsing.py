@@ -22,11 +22,16 @@ from lior.names import printable
 from lior.plugins.registry import registry
 from lior.reading import isolation
 from lior.reading.compression import COMPRESSED, decompress
+from lior.reading.decoding import beginning
+from lior.reading.finding import Source
+from lior.reading.limits import TAKES_ALL, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior.reading.structure import from_json
 
 HEAD = 8192
 """Bytes at the beginning of a file that tell its format."""
+_APART = 8
+"""Times that a byte of a format that another process reads takes the time of plain text."""
 ABSENT = "not installed"
 """Stands for the version of a package that a reader uses, in :func:`reader_version`."""
 
@@ -66,7 +71,22 @@ def parse_bytes(data: bytes, name: str, *, limit: float | None = None) -> list[P
         When a package that the format needs is not installed.
     """
     data, name = decompress(data, name, limit=limit)
-    return parse_with(choose_reader(data, name), data, name)
+    reader = choose_reader(data, name)
+    if isolation.is_inside() or not getattr(reader, "in_process", False):
+        return parse_with(reader, data, name)
+    first = beginning(data, limits().characters, limits().lines)
+    documents = parse_with(reader, first, name)
+    if len(first) == len(data):
+        return documents
+    note = f"only its first {len(first) / 1e6:,.1f} of {len(data) / 1e6:,.1f} MB can be found; {TAKES_ALL}"
+    return [attrs.evolve(each, notes=(*each.notes, note)) for each in documents]
+
+
+def cost(source: Source, size: int) -> tuple[bool, int]:
+    """How dear a file is to read, by its name and size: those that come first are read first."""
+    reader = _readers(tuple(registry.names("reader"))).get(source.path.suffix.lower())
+    apart = reader is None or not getattr(reader, "in_process", False)
+    return getattr(reader, "slow", False), size * (_APART if apart else 1)
 
 
 def parse_with(reader: Reader, data: bytes, name: str) -> list[ParsedDocument]:

@@ -43,6 +43,7 @@ class SkipReason(StrEnum):
     TOO_MUCH_MEMORY = "too-much-memory", "reading it takes more than {} of memory; --limits off takes it"
     TOO_MUCH_TEXT = "too-much-text", "it has more than {}; --limits off reads it"
     READER_CRASHED = "reader-crashed", "its reader crashed: {}"
+    NOT_YET = "not-yet", "not read yet, reading the files before it took the time; the next question goes on"
     UNSTABLE = "unstable", "changed whenever it was read; it is learned when it rests"
     # --- read, and not parsed ---
     EMPTY = "empty", "empty"

@@ -92,7 +92,7 @@ def test_a_sheet_that_repeats_without_end_is_bounded():
     many = ODS.format("").replace("<b:table-row>", "<b:table-row b:number-rows-repeated='99999999'>")
     assert one(zipped(mimetype="", **{"content.xml": many}), "a.ods").text.count("\n") < 2000
     huge = zipped(mimetype="", **{"content.xml": ODS.format(cell.replace(">x<", f">{'x' * 100_000}<"))})
-    with pytest.raises(DataError, match="more than 67,108,864 characters"):
+    with pytest.raises(DataError, match="more than 25,165,824 characters"):
         parse_bytes(huge, "a.ods")
 
 
@@ -340,14 +340,14 @@ def test_text_is_recognised_in_pictures_and_scanned_pages():
 def test_pictures_have_bounds(monkeypatch):
     monkeypatch.setattr(pictures, "can_recognise", lambda: True)
     monkeypatch.setattr(pictures, "recognised", lambda picture: [f"{picture.shape}"])
-    monkeypatch.setattr(pictures, "PAGES", 2)
+    monkeypatch.setattr(pictures, "seconds_left", iter([9, 5, 5, 1, 1, 9, 5, 5, 1, 1, 9]).__next__)
     monkeypatch.setattr(pictures, "SIDE", 320)
     document = one(picture("x", form="TIFF", pages=3), "scan.tiff")
     assert (document.text, document.places[1]) == ("(45, 320, 3)\n(45, 320, 3)", (1, "page 2"))
-    assert document.notes == (pictures.NOTE, "pages after 2 are left out")
+    assert document.notes == (pictures.NOTE, "only 2 of 3 pages are recognised; --limits off takes all")
     document = one(picture("x", form="PDF", pages=3), "scan.pdf")
     assert document.text.count("320, 3)") == 2
-    assert document.notes[1] == "no text in 1 page, such as page 3; at most 2 are recognised"
+    assert document.notes[1] == "no text in 1 page, such as page 3; --limits off takes all"
     monkeypatch.setattr(pictures, "_PIXELS", 1000)
     with pytest.raises(DataError, match="more than 1,000 pixels"):
         parse_bytes(picture("x"), "large.png")

@@ -28,7 +28,6 @@ from tests.reading.samples import SAMPLES
 FOE = """
 import logging, os, sys, time, warnings
 from lior.interfaces import ParsedDocument
-from lior.reading.limits import raise_limits
 
 class Foe:
     api_version = 1
@@ -42,9 +41,6 @@ class Foe:
             time.sleep(100)
         while what == "allocates":
             self.kept = getattr(self, "kept", []) + [bytearray(1 << 22)]
-        if what == "recognises":
-            raise_limits(0, 256 << 20)
-            del bytearray(128 << 20)[:]
         if what == "aborts":
             os.abort()
         if what == "exits":
@@ -64,9 +60,9 @@ KEY = "The spare key of the greenhouse hangs behind the rain barrel.\n"
 @pytest.fixture
 def foes(install):
     """A distribution with the reader above; the processes that find it end with the test."""
-    isolation._end_idle()
+    isolation.end_idle()
     yield install("lior-foes", "[lior.readers]\nfoe = foes:Foe\n", foes=FOE)
-    isolation._end_idle()
+    isolation.end_idle()
 
 
 def read(what: str, **limits: float) -> bytes:
@@ -90,12 +86,6 @@ def test_a_reader_that_fails_costs_its_file_only(what, limits, message, foes):
     with pytest.raises(UnreadableFile, match=message):
         read(what, **limits)
     assert b"words" in read("fine")
-
-
-def test_a_reader_may_raise_the_limits_of_its_file(foes):
-    assert b"words" in read("recognises", memory=64 << 20)
-    with pytest.raises(UnreadableFile, match="more than 64 MiB of memory"):
-        read("allocates", memory=64 << 20)
 
 
 def test_what_a_reader_prints_is_told_without_control_characters(foes, caplog):
@@ -136,7 +126,7 @@ def test_plain_text_and_what_is_known_start_no_process(tmp_path, monkeypatch):
     os.utime(folder / "page.html", (1e9, 1e9))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     Index(folder)
-    isolation._end_idle()
+    isolation.end_idle()
     monkeypatch.setattr(isolation, "_Worker", None)
     (folder / "key.md").write_text(KEY)
     (folder / "key.py").write_text(f"# {KEY}")
@@ -148,9 +138,11 @@ def test_limits_that_are_off_bring_back_what_they_left_out(tmp_path, monkeypatch
     folder = tmp_path / "notes"
     folder.mkdir()
     (folder / "key.md").write_text(KEY)
-    (folder / "page.html").write_text("<p>The boiler is serviced in May.</p>")
+    (folder / "page.html").write_text(
+        "<p>The boiler is serviced in May, as a rule by two who come in a van.</p>"
+    )
     os.utime(folder / "page.html", (1e9, 1e9))
-    with limited_by(Limits(characters=5)):
+    with limited_by(Limits(characters=len(KEY))):
         index = Index(folder)
     assert [line.partition(": ")[0] for line in index.opened.limited] == ["skipped page.html"]
     assert index.ask("Where is the spare key of the greenhouse?").found

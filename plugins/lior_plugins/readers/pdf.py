@@ -12,7 +12,7 @@ import attrs
 
 from lior.errors import DataError, quantity
 from lior.interfaces import ParsedDocument
-from lior.reading.limits import limits
+from lior.reading.limits import TAKES_ALL, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior_plugins.readers import pictures
 from lior_plugins.readers.collecting import Collected
@@ -61,7 +61,7 @@ class Pdf:
             some = f"{quantity(len(unread), 'page')} left out, such as page {unread[0]}"
             found.notes.append(f"{some}: PDFium cannot read it")
         if drawn:
-            hint = f"at most {pictures.PAGES} are recognised" if pictures.can_recognise() else _HINT
+            hint = TAKES_ALL if pictures.can_recognise() else _HINT
             found.notes.append(f"no text in {quantity(len(drawn), 'page')}, such as page {drawn[0]}; {hint}")
         if not found.text:
             raise DataError(found.notes[-1] if found.notes else "no text in it")
@@ -95,13 +95,15 @@ def _recognise(document: Any, drawn: list[int], pages: dict[int, str], notes: li
     """Add the text that is recognised in the pages ``drawn``; those of them that have none yet."""
     if not drawn or not pictures.can_recognise():
         return drawn
-    for number in drawn[: pictures.PAGES]:
+    done = 0
+    for number in pictures.in_time(drawn):
         page = document[number - 1]
         picture = page.render(scale=min(2, pictures.SIDE / max(page.get_size()))).to_numpy()
         if lines := pictures.recognised(picture[:, :, :3]):
             pages[number] = "\n".join(lines)
+        done += 1
     notes += [pictures.NOTE] * any(number in pages for number in drawn)
-    return drawn[pictures.PAGES :]
+    return drawn[done:]
 
 
 def _joined(match: re.Match[str], words: Counter[str]) -> str:
