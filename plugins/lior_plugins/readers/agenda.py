@@ -14,12 +14,15 @@ import attrs
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode
+from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
 
 _HEAD = re.compile(r'(?:[\w-]+\.)?([\w-]+)((?:;(?:"[^"]*"|[^":;])*)*):(.*)', re.DOTALL)
 _PARAMETER = re.compile(r';([\w-]+)(?:=("[^"]*"|[^;]*))?')
 _MOMENT = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:T(\d\d):?(\d\d):?(\d\d)?)?(Z?)")
-_DURATION = re.compile(r"P(?:(\d{1,4})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,8})M)?(?:(\d{1,9})S)?)?")
+_DURATION = re.compile(
+    r"\+?P(?:(\d{1,4})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,8})M)?(?:(\d{1,9})S)?)?"
+)
 _DAYS = {
     "MO": "Monday", "TU": "Tuesday", "WE": "Wednesday", "TH": "Thursday", "FR": "Friday", "SA": "Saturday",
     "SU": "Sunday",
@@ -60,20 +63,19 @@ _Entry = dict[str, list[_Property]]
 
 def _entries(text: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, int, _Entry]]:
     """Kind, first line and properties of each entry, without those of parts inside it, such as alarms."""
-    open_ = list[str]()
-    kind, first, entry = "", 0, _Entry()
+    kind, first, entry, inside = "", 0, _Entry(), 0
     for line in _properties(text):
-        if line.name == "BEGIN":
-            open_.append(line.text.upper())
-            if open_[-1] in kinds and not kind:
-                kind, first, entry = open_[-1], line.at, {}
-        elif line.name == "END":
-            if kind and open_ and open_[-1] == kind:
+        part = line.text.upper() if line.name in ("BEGIN", "END") else ""
+        if part in kinds:  # none is inside another: one that has no end of its own ends here
+            if entry:
                 yield kind, first, entry
-                kind = ""
-            del open_[-1:]
-        elif kind and open_[-1] == kind:
+            kind, first, entry, inside = part if line.name == "BEGIN" else "", line.at, {}, 0
+        elif part:
+            inside = max(inside + (1 if line.name == "BEGIN" else -1), 0)
+        elif kind and not inside:
             entry.setdefault(line.name, []).append(line)
+    if entry:
+        yield kind, first, entry
 
 
 def _properties(text: str) -> Iterator[_Property]:
@@ -82,6 +84,7 @@ def _properties(text: str) -> Iterator[_Property]:
     for number, line in enumerate(text.split("\n"), 1):
         last = unfolded[-1][1] if unfolded else []
         soft = last and last[-1].endswith("=") and "QUOTED-PRINTABLE" in last[0][:200].upper()
+        soft = soft and not line.startswith(("BEGIN:", "END:"))  # its last line is damaged
         if last and (line[:1] in (" ", "\t") or soft):
             last.append("\n" + line if soft else line[1:])
         else:
@@ -108,26 +111,36 @@ class Calendar:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "rows" with a table of the events."""
-        text, notes = decode(data)
+        text, notes = decode(data, entries=True)
         found, rows, lines = Collected(notes=[*notes]), list[tuple[str, ...]](), list[int]()
         found.put("event, begin, end, place", 1)
-        for kind, first, entry in _entries(text, (*_KINDS,)):
-            begin, end = _period(entry)
-            summary, place = _first(entry, "SUMMARY"), _first(entry, "LOCATION")
-            at = entry["SUMMARY"][0].at if "SUMMARY" in entry else first
-            if not (said := _said(kind, entry, summary, begin, end, place)):
+        entries = (
+            (f"{_KINDS[kind]} in line {first}", (kind, first, entry))
+            for kind, first, entry in _entries(text, (*_KINDS,))
+        )
+        for kind, at, said, row in read_entries(entries, _event, found.notes):
+            if not said:
                 continue
             if kind == "VEVENT":
-                rows.append((begin, end, summary, place))
+                rows.append(row)
                 lines.append(len(found.text))
             found.begin(_KINDS[kind])
             found.put(said, at)
         if len(found.text) < 2:
-            raise DataError("no event, task or note in it")
+            raise DataError((*found.notes[len(notes) :], "no event, task or note in it")[0])
         title = next((line.text for line in _properties(text) if line.name == "X-WR-CALNAME"), "")
         columns = ("begin", "end", "summary", "place")
         table = Table(kind="events", columns=columns, rows=tuple(rows), lines=tuple(lines))
         return [attrs.evolve(found.document("rows", title), tables=(table,) if rows else ())]
+
+
+def _event(found: tuple[str, int, _Entry]) -> tuple[str, int, str, tuple[str, ...]]:
+    """Kind, line of the file, text and row of an entry."""
+    kind, first, entry = found
+    begin, end = _period(entry)
+    summary, place = _first(entry, "SUMMARY"), _first(entry, "LOCATION")
+    at = entry["SUMMARY"][0].at if "SUMMARY" in entry else first
+    return kind, at, _said(kind, entry, summary, begin, end, place), (begin, end, summary, place)
 
 
 def _said(kind: str, entry: _Entry, summary: str, begin: str, end: str, place: str) -> str:
@@ -157,18 +170,16 @@ def _period(entry: _Entry) -> tuple[str, str]:
     begin = next((entry[name][0] for name in ("DTSTART", "DUE") if name in entry), None)
     if begin is None:
         return "", ""
-    first, start, whole = _moment(begin)
+    (first, start, whole), last, end = _moment(begin), "", None
     if "DTEND" in entry:
         last, end, _ = _moment(entry["DTEND"][0])
     elif start and (match := _DURATION.fullmatch(_first(entry, "DURATION"))):
         weeks, days, hours, minutes, seconds = (int(each or 0) for each in match.groups())
-        with suppress(OverflowError):
+        with suppress(OverflowError):  # after the year 9999: it has a begin alone
             end = start + timedelta(days=7 * weeks + days, hours=hours, minutes=minutes, seconds=seconds)
-            last = f"{end:%Y-%m-%d}" if whole else f"{end:%Y-%m-%d %H:%M}{first[16:]}"
-    else:
-        return first, ""
+            last = str(end.date()) if whole else _minute(end) + first[16:]
     if whole and start and end and end > start:
-        last = f"{end - timedelta(days=1):%Y-%m-%d}"  # the end is the day after
+        last = str(end.date() - timedelta(days=1))  # the end is the day after
     return first, "" if last == first and whole else last
 
 
@@ -183,8 +194,12 @@ def _moment(line: _Property) -> tuple[str, datetime | None, bool]:
     except ValueError:
         return line.text, None, False
     if hour is None:
-        return f"{moment:%Y-%m-%d}", moment, True
-    return f"{moment:%Y-%m-%d %H:%M}" + " UTC" * bool(utc), moment, False
+        return str(moment.date()), moment, True
+    return _minute(moment) + " UTC" * bool(utc), moment, False
+
+
+def _minute(moment: datetime) -> str:
+    return moment.isoformat(" ", "minutes")  # strftime writes the year 800 with three digits
 
 
 def _rule(value: str) -> str:
@@ -227,29 +242,40 @@ class Contacts:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "rows" with a table of the contacts."""
-        text, notes = decode(data)
+        text, notes = decode(data, entries=True)
         found, rows, lines = Collected(notes=[*notes]), list[tuple[str, ...]](), list[int]()
         found.put(", ".join(_COLUMNS), 1)
-        for _, first, entry in _entries(text, ("VCARD",)):
-            cells = _contact(entry)
-            rows.append(tuple(cells.values()))
+        entries = (
+            (f"contact in line {first}", (first, entry)) for _, first, entry in _entries(text, ("VCARD",))
+        )
+        for at, said, row in read_entries(entries, _contact, found.notes):
+            if not said:
+                continue
+            rows.append(row)
             lines.append(len(found.text))
-            others = [each for name in ("NICKNAME", "TITLE", "URL", "NOTE") for each in entry.get(name, [])]
-            labelled = [
-                f"{label} {value}" if label in ("phone", "mail", "birthday", "address") else value
-                for label, value in cells.items()
-                if value
-            ]
-            at = entry["FN"][0].at if "FN" in entry else first
             found.begin("contact")
-            found.put(", ".join((*labelled, *(each.text for each in others))), at)
+            found.put(said, at)
         if not rows:
-            raise DataError("no contact in it")
+            raise DataError((*found.notes[len(notes) :], "no contact in it")[0])
         table = Table(kind="contacts", columns=_COLUMNS, rows=tuple(rows), lines=tuple(lines))
         return [attrs.evolve(found.document("rows"), tables=(table,))]
 
 
-def _contact(entry: _Entry) -> dict[str, str]:
+def _contact(found: tuple[int, _Entry]) -> tuple[int, str, tuple[str, ...]]:
+    """Line of the file, text and row of a contact."""
+    first, entry = found
+    cells = _cells(entry)
+    others = [each for name in ("NICKNAME", "TITLE", "URL", "NOTE") for each in entry.get(name, [])]
+    labelled = [
+        f"{label} {value}" if label in ("phone", "mail", "birthday", "address") else value
+        for label, value in cells.items()
+        if value
+    ]
+    at = entry["FN"][0].at if "FN" in entry else first
+    return at, ", ".join((*labelled, *(each.text for each in others))), tuple(cells.values())
+
+
+def _cells(entry: _Entry) -> dict[str, str]:
     """Column -> its cell."""
     name = _first(entry, "FN")
     if not name and "N" in entry:

@@ -8,21 +8,21 @@ from zipfile import ZipInfo
 
 import attrs
 
-from lior.errors import DataError, LiorError
+from lior.errors import DataError
 from lior.interfaces import ParsedDocument
 from lior.reading.compression import decompress
+from lior.reading.entries import read_entries
 from lior.reading.finding import FOREIGN
 from lior.reading.limits import limits
 from lior.reading.parsing import choose_reader, document_names, parse_with
-from lior_plugins.readers.opening import Archive, damaged, printable
+from lior.reading.skipping import UnreadableFile
+from lior_plugins.readers.opening import Archive, damaged
 
 _MEMBERS = 2000
 _RATIO = 200
 """Times that a member may grow; text seldom grows more than tenfold."""
 _SMALL = 1 << 20
 """Bytes up to which the growth does not matter."""
-_NOTED = 20
-"""Members left out that are named; of more their number is."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,24 +39,25 @@ class Zip:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """The documents of all members; a note names those that are left out, and why."""
-        found, left_out, left = list[ParsedDocument](), list[str](), limits().characters
+        found, notes = list[ParsedDocument](), list[str]()
         with damaged("zip archive"), Archive(data) as archive:
             members = [each for each in archive.members() if not _unseen(each)]
             if len(members) > _MEMBERS:
                 raise DataError(f"{len(members):,} files in it; at most {_MEMBERS:,} are read, unpack it")
-            for member in members:
+            left = limits().characters
+
+            def read(member: ZipInfo) -> list[ParsedDocument]:
                 try:
-                    read = _member(archive, member, left)
-                except LiorError as error:
-                    left_out.append(f"{printable(member.filename)} is left out: {error}")
-                    continue
-                left -= sum(len(each.text) for each in read)
-                found += read
+                    return _member(archive, member, left)
+                except UnreadableFile as error:  # a limit that a member reaches leaves out that member
+                    raise DataError(str(error)) from error
+
+            for documents in read_entries(((each.filename, each) for each in members), read, notes):
+                left -= sum(len(each.text) for each in documents)
+                found += documents
         if not found:
-            raise DataError(left_out[0] if left_out else "no file in it")
-        more = [f"{len(left_out) - _NOTED} more files are left out"] if len(left_out) > _NOTED else []
-        notes = tuple(" ".join(note.split()) for note in (*left_out[:_NOTED], *more, *found[0].notes))
-        return [attrs.evolve(found[0], notes=notes), *found[1:]]
+            raise DataError(notes[0] if notes else "no file in it")
+        return [attrs.evolve(found[0], notes=(*notes, *found[0].notes)), *found[1:]]
 
 
 def _unseen(member: ZipInfo) -> bool:

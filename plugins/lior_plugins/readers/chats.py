@@ -10,10 +10,14 @@ from typing import Any, NamedTuple
 
 import attrs
 
+from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
+from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
 
 _TIMES = ("date", "ts", "timestamp", "timestamp_ms")
+_SHARE = 0.75
+"""Of the entries of a list that are messages, for it to be a chat; the others are left out."""
 _TEXTS = ("text", "content")
 _PEOPLE = ("from", "author", "sender_name", "user_profile", "user", "username", "actor")
 _NAMES = ("display_name", "nickname", "real_name", "name")
@@ -37,26 +41,33 @@ def chats(value: Any, line: Callable[[str], int]) -> list[ParsedDocument]:
     several = listed.get("list") if isinstance(listed, dict) else None
     found = list[ParsedDocument]()
     for number, chat in enumerate(several if isinstance(several, list) else [value], 1):
-        if sent := _messages(chat):
+        notes = list[str]()
+        if sent := _messages(chat, notes):
             title = _title(chat)
             name = (title or str(number)) if several else ""
-            found.append(attrs.evolve(_document(sent, line), name=name, title=title))
+            found.append(attrs.evolve(_document(sent, line, notes), name=name, title=title))
     return found
 
 
-def _messages(value: Any) -> list[_Message]:
+def _messages(value: Any, notes: list[str]) -> list[_Message]:
     """The messages of a chat that have a text; empty if it is no chat."""
     rows = value.get("messages") if isinstance(value, dict) else value
-    if not isinstance(rows, list) or not all(
-        isinstance(row, dict) and {*_TIMES} & row.keys() for row in rows
-    ):
+    if not isinstance(rows, list) or sum(map(_is_message, rows)) < _SHARE * len(rows):
         return []
-    sent = [message for row in rows if (message := _message(row)) and message.text.strip()]
+    entries = ((f"message {number}", row) for number, row in enumerate(rows, 1))
+    read = read_entries(entries, _message, notes)
+    sent = [message for message in read if message and message.text.strip()]
     named = isinstance(value, dict) or any(message.who for message in sent)
     return sent if named and len(sent) >= len(rows) / 4 else []
 
 
+def _is_message(row: Any) -> bool:
+    return isinstance(row, dict) and not row.keys().isdisjoint(_TIMES)
+
+
 def _message(row: dict[str, Any]) -> _Message | None:
+    if not _is_message(row):
+        raise DataError("no object with a time")
     source = next((row[key] for key in _TEXTS if row.get(key)), None)
     if not isinstance(source, str | list):
         return None
@@ -79,9 +90,10 @@ def _time(row: dict[str, Any]) -> str:
     key = next(key for key in _TIMES if key in row)
     value = str(row[key])
     if re.fullmatch(r"\d{9,13}(\.\d*)?", value):
-        moment = datetime.fromtimestamp(float(value) / (1000 if key == "timestamp_ms" else 1), UTC)
-        return f"{moment:%Y-%m-%dT%H:%M:%S}"
-    return value
+        with suppress(ValueError, OverflowError):  # after the year 9999
+            moment = datetime.fromtimestamp(float(value) / (1000 if key == "timestamp_ms" else 1), UTC)
+            return f"{moment:%Y-%m-%dT%H:%M:%S}"
+    return " ".join(value.split())
 
 
 def _mended(text: str) -> str:
@@ -100,8 +112,8 @@ def _title(chat: Any) -> str:
     )
 
 
-def _document(sent: list[_Message], line: Callable[[str], int]) -> ParsedDocument:
-    found, lines = Collected(), list[int]()
+def _document(sent: list[_Message], line: Callable[[str], int], notes: list[str]) -> ParsedDocument:
+    found, lines = Collected(notes=notes), list[int]()
     for message in sent:
         lines.append(len(found.text))
         found.begin(f"{message.who}, {message.when}")

@@ -31,6 +31,9 @@ _LONGEST_HEADING = 200
 """Characters of a paragraph in bold that is a heading."""
 _DEEPEST = 20
 """Definition lists inside each other that are indented."""
+_DIGITS = 10
+_CODE = re.compile(rf"&#([0-9]{{{_DIGITS},}})")
+"""A character reference beyond all characters; Python refuses integers of more than 4,300 digits."""
 _SPACES = re.compile(r"[ \t\r\f]+")
 
 
@@ -47,7 +50,7 @@ class Html:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown"."""
-        text, notes = decode(data)
+        text, notes = decode(data, entries=True)
         document = visible(text)
         tables = barred(document.text.split("\n"))
         return [attrs.evolve(document, notes=(*notes, *document.notes), tables=tables)]
@@ -55,6 +58,7 @@ class Html:
 
 def visible(source: str) -> ParsedDocument:
     """The text that a browser shows of ``source``, without navigation."""
+    source = _CODE.sub(lambda match: f"&#{match[1].lstrip('0')[:_DIGITS] or '0'}", source)
     parser, end = _Visible(), source.rfind(">") + 1
     # no tag ends after the last ">"; html.parser would look for each end anew, in quadratic time
     parser.feed(source[:end] + source[end:].replace("<", "&lt;"))

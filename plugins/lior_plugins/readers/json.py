@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import defaultdict
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import attrs
@@ -13,8 +14,12 @@ from lior.errors import DataError
 from lior.interfaces import ParsedDocument
 from lior.reading.decoding import decode
 from lior.reading.documents import record_document
+from lior.reading.entries import read_entries
 from lior_plugins.readers.chats import chats
 from lior_plugins.readers.collecting import Collected
+
+_DIGITS = 4000
+"""Of an integer; one of more is a text."""
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +31,7 @@ class Lines:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """A document for each object with a text, or one of kind "rows"."""
-        text, notes = decode(data)
+        text, notes = decode(data, entries=True)
         documents, other = [], []
         for number, line in enumerate(text.split("\n"), 1):
             record = _parsed(line)
@@ -51,45 +56,59 @@ class Json:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown" for a notebook or "code"; a "chat" for each chat."""
-        text, notes = decode(data)
+        text, notes = decode(data, entries=True)
         value = _parsed(text)
         if name.lower().endswith(".ipynb"):
             if not isinstance(value, dict) or not isinstance(value.get("cells"), list):
                 raise DataError("damaged notebook: no JSON object with cells")
             document = _notebook(value["cells"], _Finder(text))
         elif found := chats(value, _Finder(text).line):
-            return [attrs.evolve(found[0], notes=notes), *found[1:]]
+            return [attrs.evolve(found[0], notes=(*notes, *found[0].notes)), *found[1:]]
         elif value is not None and "\n" not in text.strip():
             pretty = json.dumps(value, indent=1, ensure_ascii=False)
             document = ParsedDocument(text=pretty, kind="code", lines=(1,) * (pretty.count("\n") + 1))
         else:
             document = ParsedDocument(text=text, kind="code")
-        return [attrs.evolve(document, notes=notes)]
+        return [attrs.evolve(document, notes=(*notes, *document.notes))]
 
 
 def _parsed(text: str) -> Any:
     """The value, or nothing if it is not JSON."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    with suppress(ValueError, RecursionError):
+        try:
+            return json.loads(text, strict=False)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # an integer of more digits than Python reads
+            return json.loads(text, strict=False, parse_int=_integer)
+    return None
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _DIGITS else digits
 
 
 def _notebook(cells: list[dict[str, Any]], finder: _Finder) -> ParsedDocument:
     """Cells in their order, code in fences; outputs are left out."""
     found = Collected()
-    for number, cell in enumerate(cells, 1):
-        content = cell.get("source", "")
-        content = content if isinstance(content, str) else "".join(content)
+    entries = ((f"cell {number}", (number, cell)) for number, cell in enumerate(cells, 1))
+    for number, content, code in read_entries(entries, _cell, found.notes):
         if not content.strip():
             continue
         found.begin(f"cell {number}")
         lines = [(finder.line(line), line.removesuffix("\n")) for line in content.splitlines(keepends=True)]
-        if cell.get("cell_type") == "code":
+        if code:
             lines = [(lines[0][0], "```"), *lines, (finder.at, "```")]
         for at, line in (*lines, (finder.at, "")):
             found.put(line, at)
     return found.document("markdown")
+
+
+def _cell(entry: tuple[int, dict[str, Any]]) -> tuple[int, str, bool]:
+    """Number, text, and whether it is code."""
+    number, cell = entry
+    content = cell.get("source", "")
+    return number, content if isinstance(content, str) else "".join(content), cell.get("cell_type") == "code"
 
 
 class _Finder:

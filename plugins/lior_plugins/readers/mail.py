@@ -17,6 +17,7 @@ import attrs
 
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
+from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
 
@@ -45,25 +46,17 @@ class Mail:
         firsts = accumulate(
             (source.count(b"\n") for source in sources), initial=1 + data.count(b"\n", 0, starts[0])
         )
-        for number, (source, first) in enumerate(zip(sources, firsts, strict=False), 1):
-            try:
-                message = message_from_bytes(source)
-                if not message.keys():
-                    raise DataError("no header")
-                headers = _headers(message)
-                lines = list(
-                    _message(message, headers, source.decode("ascii", "surrogateescape").split("\n"))
-                )
-            except Exception as error:  # the standard library fails on some malformed headers
-                found.notes.append(f"message {number} is left out, damaged: {' '.join(str(error).split())}")
-                continue
-            rows.append(tuple(headers[each] for each in _COLUMNS))
+        entries = (
+            (f"message {number}", (number, source, first))
+            for number, (source, first) in enumerate(zip(sources, firsts, strict=False), 1)
+        )
+        for number, lines, row, notes in read_entries(entries, _entry, found.notes):
+            rows.append(row)
             begins.append(len(found.text))
-            found.begin(rows[-1][-1] or f"message {number}")
-            last = source.count(b"\n")
-            for at, line in (*lines, (0, "")):  # a part whose text was not found may seem to go on too far
-                found.put(line, first + min(at, last))
-            found.notes += _left_out(message, headers["Subject"])
+            found.begin(row[-1] or f"message {number}")
+            for at, line in lines:
+                found.put(line, at)
+            found.notes += notes
         if not found.places:
             raise DataError(f"damaged mail: {found.notes[0]}")
         document = found.document("mail", found.places[0][1] if len(starts) == 1 else "")
@@ -72,7 +65,25 @@ class Mail:
         return [attrs.evolve(document, tables=(table,))]
 
 
-def _message(message: Message, headers: dict[str, str], source: list[str]) -> Iterator[tuple[int, str]]:
+def _entry(
+    entry: tuple[int, bytes, int],
+) -> tuple[int, list[tuple[int, str]], tuple[str, ...], list[str]]:
+    """Number, lines with their lines of the file, row and notes of a message."""
+    number, source, first = entry
+    message = message_from_bytes(source)
+    if not message.keys():
+        raise DataError("no header")
+    headers, notes, last = _headers(message), list[str](), source.count(b"\n")
+    lines = _message(message, headers, source.decode("ascii", "surrogateescape").split("\n"), notes)
+    # a part whose text was not found may seem to go on too far
+    placed = [(first + min(at, last), line) for at, line in (*lines, (0, ""))]
+    notes += _left_out(message, headers["Subject"])
+    return number, placed, tuple(headers[each] for each in _COLUMNS), notes
+
+
+def _message(
+    message: Message, headers: dict[str, str], source: list[str], notes: list[str]
+) -> Iterator[tuple[int, str]]:
     """Header and text of a message, each line with its line of the source, from 0."""
     at = dict[str, int]()
     for number, line in enumerate(source):
@@ -87,8 +98,12 @@ def _message(message: Message, headers: dict[str, str], source: list[str]) -> It
     texts = [part for part in message.walk() if part.get_content_maintype() == "text" and not _attached(part)]
     plain = [part for part in texts if part.get_content_subtype() != "html"]
     finder = _Finder(source)
-    for part in plain or texts[:1]:
-        yield from _text(part, finder)
+    parts = (
+        (f"text {number} of {headers['Subject']!r}", part)
+        for number, part in enumerate(plain or texts[:1], 1)
+    )
+    for lines in read_entries(parts, lambda part: list(_text(part, finder)), notes):
+        yield from lines
 
 
 def _left_out(message: Message, subject: str) -> Iterator[str]:
@@ -125,7 +140,7 @@ def _text(part: Message, finder: _Finder) -> Iterator[tuple[int, str]]:
     assert isinstance(data, bytes)
     try:
         text = data.decode(part.get_content_charset() or "utf-8", "replace")
-    except LookupError:
+    except (LookupError, ValueError):  # no encoding of text, or none that can replace what it does not have
         text = data.decode("utf-8", "replace")
     text = text.replace("\r\n", "\n")
     at = range(len(raw)) if encoding != "base64" else [0]

@@ -10,10 +10,9 @@ from xml.etree.ElementTree import Element
 
 import attrs
 
-from lior.errors import DataError
 from lior.interfaces import ParsedDocument
 from lior.reading.decoding import decode
-from lior.reading.skipping import SkipReason, UnreadableFile
+from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
 from lior_plugins.readers.opening import Archive, attribute, damaged, local
@@ -49,17 +48,27 @@ class Docx:
         with damaged("DOCX"), Archive(data) as archive:
             main = _target(archive, "", "/officeDocument", "word/document.xml")
             styles = _styles(archive, _target(archive, main, "/styles", "word/styles.xml"))
-            for block in archive.elements(main, "p", "tbl"):
-                if local(block) == "tbl":
-                    for line in (*_framed(_docx_rows(block)), ""):
-                        found.put(line)
-                elif (text := _docx_text(block)).strip():
-                    for line in (_styled(block, styles) + text, ""):
-                        found.put(line)
+            blocks = _numbered(archive.elements(main, "p", "tbl"))
+            for lines in read_entries(blocks, lambda block: _docx_block(block, styles), found.notes):
+                for line in lines:
+                    found.put(line)
             core = _target(archive, "", "/core-properties", "docProps/core.xml")
             if core in archive:
                 title = next((each.text or "" for each in archive.elements(core, "title")), "")
         return [_marked(found, title)]
+
+
+def _numbered(blocks: Iterable[Element]) -> Iterator[tuple[str, Element]]:
+    """Places and blocks; a block is a paragraph, list or table."""
+    return ((f"block {number}", block) for number, block in enumerate(blocks, 1))
+
+
+def _docx_block(block: Element, styles: dict[str, str]) -> list[str]:
+    """The lines of a paragraph or table."""
+    if local(block) == "tbl":
+        return [*_framed(_docx_rows(block)), ""]
+    text = _docx_text(block)
+    return [_styled(block, styles) + text, ""] if text.strip() else []
 
 
 def _target(archive: Archive, part: str, kind: str, usual: str) -> str:
@@ -134,8 +143,9 @@ class Odt:
         found = Collected()
         with damaged("ODT"), Archive(data) as archive:
             names = ("h", "p", "list", "table", "tracked-changes")
-            for block in archive.elements("content.xml", *names):
-                for line in _blocks([block]):
+            blocks = _numbered(archive.elements("content.xml", *names))
+            for lines in read_entries(blocks, lambda block: list(_blocks([block])), found.notes):
+                for line in lines:
                     found.put(line)
         return [_marked(found)]
 
@@ -170,8 +180,7 @@ def _blocks(elements: Iterable[Element]) -> Iterator[str]:
     """Lines of these blocks."""
     for child in elements:
         if child.tag == f"{TEXT}h":
-            level = child.get(f"{TEXT}outline-level", "1")
-            yield from ("#" * min(int(level), _DEEPEST) + " " + words(child), "")
+            yield from ("#" * (_count(child, "outline-level", _DEEPEST) or 1) + " " + words(child), "")
         elif child.tag == f"{TEXT}p":
             yield from (words(child), "")
         elif child.tag == f"{TEXT}list-item":
@@ -184,12 +193,18 @@ def _blocks(elements: Iterable[Element]) -> Iterator[str]:
             yield from _blocks(child)
 
 
+def _count(element: Element, name: str, most: int) -> int:
+    """A number of OpenDocument, at most ``most``; 1 where it is none."""
+    digits = element.get(f"{TEXT}{name}", "1")
+    return min(int(digits[:9]), most) if digits.isdecimal() else 1
+
+
 def words(element: Element) -> str:
     """Text of a paragraph of OpenDocument. Spaces, tabs and line breaks are elements of their own."""
     text = element.text or ""
     for child in element:
         if child.tag == f"{TEXT}s":
-            text += " " * min(int(child.get(f"{TEXT}c", "1")), _MOST_SPACES)
+            text += " " * _count(child, "c", _MOST_SPACES)
         elif child.tag == f"{TEXT}tab":
             text += "\t"
         elif child.tag == f"{TEXT}line-break":
@@ -212,16 +227,15 @@ class Epub:
         found = Collected()
         with damaged("EPUB"), Archive(data) as archive:
             title, chapters = _chapters(archive)
-            for path in dict.fromkeys(chapters):  # some name one twice
-                try:
-                    chapter = visible(decode(archive.read(path))[0])
-                except (KeyError, DataError) as error:
-                    if isinstance(error, UnreadableFile) and error.reason is SkipReason.TOO_MUCH_TEXT:
-                        raise
-                    found.notes.append(f"chapter {path} is left out: {error}")
-                    continue
-                found.begin(chapter.title or posixpath.basename(path))
-                found.put(chapter.text + "\n")
+            entries = ((f"chapter {path}", path) for path in dict.fromkeys(chapters))  # some name one twice
+
+            def read(path: str) -> tuple[str, str]:
+                chapter = visible(decode(archive.read(path), entries=True)[0])
+                return chapter.title or posixpath.basename(path), chapter.text
+
+            for place, text in read_entries(entries, read, found.notes):
+                found.begin(place)
+                found.put(text + "\n")
         return [found.document("markdown", title)]
 
 
@@ -255,20 +269,30 @@ class Pptx:
             slides = {key: path for key, path, _ in related(archive, "ppt/presentation.xml")}
             shown = archive.elements("ppt/presentation.xml", "sldId")
             keys = (key for each in shown for key in each.attrib.values() if key in slides)
-            read = set[str]()
-            for number, path in enumerate(dict.fromkeys(slides[key] for key in keys), 1):
-                parts = [(f"slide {number}", path)]
-                for _, other, kind in related(archive, path):
-                    parts += [(f"slide {number}, notes", other)] * kind.endswith("/notesSlide")
-                for place, part in parts:
-                    if part in read:
-                        continue
-                    read.add(part)
-                    lines = list(_shapes(archive.elements(part, "tbl", "sp", "Fallback")))
-                    if any(lines):
-                        found.begin(place)
-                        found.put("\n".join(lines))
+            parts = _slides(archive, dict.fromkeys(slides[key] for key in keys), found.notes)
+
+            def read(part: tuple[str, str]) -> tuple[str, str]:
+                shapes = archive.elements(part[1], "tbl", "sp", "Fallback")
+                return part[0], "\n".join(_shapes(shapes))
+
+            for place, text in read_entries(((part[0], part) for part in parts), read, found.notes):
+                if text.strip("\n"):
+                    found.begin(place)
+                    found.put(text)
         return [_marked(found)]
+
+
+def _slides(archive: Archive, paths: Iterable[str], notes: list[str]) -> Iterator[tuple[str, str]]:
+    """Place and path of each slide and of its notes, each part once."""
+    given = set[str]()
+    for number, path in enumerate(paths, 1):
+        place = f"slide {number}"
+        links = read_entries([(f"notes of {place}", path)], lambda path: related(archive, path), notes)
+        others = [other for linked in links for _, other, kind in linked if kind.endswith("/notesSlide")]
+        for where, part in ((place, path), *((f"{place}, notes", other) for other in others)):
+            if part not in given:
+                given.add(part)
+                yield where, part
 
 
 def related(archive: Archive, path: str) -> list[tuple[str, str, str]]:

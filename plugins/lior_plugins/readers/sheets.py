@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
+from math import isfinite
 from pathlib import PurePath
 from typing import ClassVar, NamedTuple
 from xml.etree.ElementTree import Element
@@ -17,7 +19,9 @@ from xml.parsers.expat import ParserCreate
 
 import attrs
 
+from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
+from lior.reading.entries import read_entries
 from lior.reading.limits import limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior_plugins.readers.collecting import Collected
@@ -65,8 +69,9 @@ class Xlsx:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """A document of kind "rows" for each sheet, with a place for each row."""
+        notes = list[str]()
         with damaged("XLSX"), Archive(data) as archive:
-            return _documents(_xlsx(archive), name)
+            return _documents(_xlsx(archive, notes), name, notes)
 
 
 @attrs.frozen(kw_only=True)
@@ -78,13 +83,14 @@ class Ods:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """A document of kind "rows" for each sheet, with a place for each row."""
+        notes = list[str]()
         with damaged("ODS"), Archive(data) as archive:
-            return _documents(_ods(archive), name)
+            return _documents(_ods(archive, notes), name, notes)
 
 
-def _documents(parts: Iterable[str | _Row], name: str) -> list[ParsedDocument]:
+def _documents(parts: Iterable[str | _Row], name: str, notes: list[str]) -> list[ParsedDocument]:
     """The documents of sheets, each a name and then its rows; they have names of their own where there are
-    several."""
+    several. The first one has the notes."""
     found, left = list[tuple[str, list[_Row]]](), limits().characters
     for part in parts:
         if isinstance(part, str):
@@ -95,9 +101,13 @@ def _documents(parts: Iterable[str | _Row], name: str) -> list[ParsedDocument]:
             raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{limits().characters:,} characters")
         found[-1][1].append(part)
     found = [each for each in found if each[1]]
+    if not found and notes:
+        raise DataError(notes[0])
     if len(found) == 1:
-        return [_document(*found[0], "", "")]
-    return [_document(*each, each[0], f"{PurePath(name).stem} {each[0]}") for each in found]
+        documents = [_document(*found[0], "", "")]
+    else:
+        documents = [_document(*each, each[0], f"{PurePath(name).stem} {each[0]}") for each in found]
+    return [attrs.evolve(each, notes=() if n else tuple(notes)) for n, each in enumerate(documents)]
 
 
 def _document(sheet: str, rows: list[_Row], name: str, title: str) -> ParsedDocument:
@@ -149,10 +159,23 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if abs(value) < 1e16 and value == int(value) else f"{value:.15g}"
 
 
+def _float(digits: str) -> float | None:
+    """A number of a file; nothing for one that is none, or has no end."""
+    with suppress(ValueError):
+        value = float(digits)
+        return value if isfinite(value) else None
+    return None
+
+
+def _whole(digits: str, otherwise: int) -> int:
+    """A count of a file."""
+    return int(digits) if digits.isdecimal() and len(digits) < 10 else otherwise
+
+
 # --- XLSX: ECMA-376, part 1, 18 ---
 
 
-def _xlsx(archive: Archive) -> Iterator[str | _Row]:
+def _xlsx(archive: Archive, notes: list[str]) -> Iterator[str | _Row]:
     """Name and rows of each sheet."""
     targets = {key: path for key, path, _ in related(archive, "xl/workbook.xml")}
     first, sheets = datetime(1899, 12, 30), dict[str, str]()
@@ -167,7 +190,10 @@ def _xlsx(archive: Archive) -> Iterator[str | _Row]:
     for path, name in sheets.items():
         if "worksheets/" in path:  # not a chart
             yield name
-            yield from _xlsx_rows(archive, path, _Cells(strings, styles))
+            rows = ((f"{name}, row {raw.number}", raw) for raw in _xlsx_rows(archive, path))
+            for row in read_entries(rows, _Shown(strings, styles).row, notes, whole=f"sheet {name}"):
+                if row.cells:
+                    yield row
 
 
 def _string(element: Element) -> str:
@@ -180,14 +206,24 @@ def _squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-def _xlsx_rows(archive: Archive, path: str, cells: _Cells) -> Iterator[_Row]:
+class _Raw(NamedTuple):
+    """A row of XLSX as it stands in the file."""
+
+    number: int
+    cells: list[tuple[int, str, str, str]]
+    """Column, type, style and value of each cell with a value."""
+
+
+def _xlsx_rows(archive: Archive, path: str) -> Iterator[_Raw]:
     """The rows of a sheet; Expat calls for each tag, as a million elements would take seconds and memory."""
-    parser, stream = ParserCreate(), archive.open(path)
+    cells, parser, stream = _Cells(), ParserCreate(), archive.open(path)
     parser.buffer_text = True
     parser.StartElementHandler, parser.CharacterDataHandler = cells.start, cells.texts.append
     while block := stream.read():
-        parser.Parse(block)
-        yield from cells.taken()
+        try:
+            parser.Parse(block)
+        finally:  # the rows before the damage
+            yield from cells.taken()
     parser.Parse(b"", True)
     cells.start("row", {})  # which ends the last one
     yield from cells.taken()
@@ -196,21 +232,18 @@ def _xlsx_rows(archive: Archive, path: str, cells: _Cells) -> Iterator[_Row]:
 class _Cells:
     """Collects the rows of a sheet of XLSX while it is parsed; a cell ends where the next begins."""
 
-    def __init__(self, strings: list[str], styles: _Styles):
+    def __init__(self) -> None:
         self.texts = list[str]()
         """What was read since the last tag that begins an element."""
-        self._strings, self._styles = strings, styles
         self._names = dict[str, str]()
         """Name of an element -> the same without its namespace."""
-        self._same = dict[tuple[int, ...], tuple[int, ...]]()
-        """Equal columns of rows are one object."""
-        self._rows, self._number, self._column = list[_Row](), 0, -1
-        self._filled, self._plain, self._ascending = dict[int, str](), True, True
+        self._rows, self._number, self._column = list[_Raw](), 0, -1
+        self._filled = list[tuple[int, str, str, str]]()
         self._value, self._kind, self._style = "", "n", ""
         self._taking = self._spoken = False
         """Whether text belongs to the cell, and whether it is its pronunciation."""
 
-    def taken(self) -> list[_Row]:
+    def taken(self) -> list[_Raw]:
         """The rows that are whole; they are given once."""
         rows, self._rows = self._rows, []
         return rows
@@ -228,9 +261,8 @@ class _Cells:
             if self._value:
                 self._fill()
             self._kind, self._style = attributes.get("t", "n"), attributes.get("s", "")
-            letters, before = attributes.get("r", "").rstrip("0123456789"), self._column
-            self._column = _column(letters) if letters else before + 1
-            self._ascending, self._spoken = self._ascending and before < self._column, False
+            letters = attributes.get("r", "").rstrip("0123456789")
+            self._column, self._spoken = _column(letters) if letters else self._column + 1, False
         elif name == "row":
             self._end_row()
             number = attributes.get("r", "")[:9]
@@ -241,28 +273,46 @@ class _Cells:
     def _end_row(self) -> None:
         if self._value:
             self._fill()
-        if filled := self._filled:
-            if not self._ascending:
-                filled = dict(sorted(filled.items()))
-            columns = tuple(filled)
-            columns = self._same.setdefault(columns, columns)
-            self._rows.append(_Row(self._number, columns, tuple(filled.values()), self._plain))
-            self._filled = {}
-        self._column, self._plain, self._ascending = -1, True, True
+        if self._filled:
+            self._rows.append(_Raw(self._number, self._filled))
+            self._filled = []
+        self._column = -1
 
     def _fill(self) -> None:
-        kind, value, self._value = self._kind, self._value.strip(), ""
-        if not value:
-            return
+        value, self._value = self._value.strip(), ""
+        if value and 0 <= self._column < _MOST_COLUMNS:
+            self._filled.append((self._column, self._kind, self._style, value))
+
+
+class _Shown:
+    """What the cells of a workbook show."""
+
+    def __init__(self, strings: list[str], styles: _Styles):
+        self._strings, self._styles = strings, styles
+        self._same = dict[tuple[int, ...], tuple[int, ...]]()
+        """Equal columns of rows are one object."""
+
+    def row(self, raw: _Raw) -> _Row:
+        """A row as it is shown; ``DataError`` for a string that the workbook does not have."""
+        filled, plain = dict[int, str](), True
+        for column, kind, style, value in raw.cells:
+            if shown := self._cell(kind, style, value):
+                filled[column] = shown
+                plain = plain and kind in ("s", "str", "inlineStr")
+        columns = tuple(filled)
+        if any(one > two for one, two in pairwise(columns)):
+            filled = dict(sorted(filled.items()))
+            columns = tuple(filled)
+        return _Row(raw.number, self._same.setdefault(columns, columns), tuple(filled.values()), plain)
+
+    def _cell(self, kind: str, style: str, value: str) -> str:
         if kind == "n":
-            value = self._styles.shown(value, self._style)
-        elif kind == "s":
-            value = self._strings[int(value)]
-        else:
-            value = ("FALSE", "TRUE")[value == "1"] if kind == "b" else _squeezed(value)
-        if value and self._column < _MOST_COLUMNS:
-            self._filled[self._column] = value
-            self._plain = self._plain and kind in ("s", "str", "inlineStr")
+            return self._styles.shown(value, style)
+        if kind == "s":
+            if not (value.isdecimal() and len(value) < 10 and int(value) < len(self._strings)):
+                raise DataError(f"there is no shared string {value[:20]}, of {len(self._strings):,}")
+            return self._strings[int(value)]
+        return ("FALSE", "TRUE")[value == "1"] if kind == "b" else _squeezed(value)
 
 
 @lru_cache(_MOST_COLUMNS)
@@ -292,9 +342,9 @@ class _Styles:
                 styles = [*each]
             else:
                 code = each.get("formatCode", "")[:_LONGEST_FORMAT]
-                codes[int(each.get("numFmtId", "0"))] = _LITERAL.sub("", code).lower()
+                codes[_whole(each.get("numFmtId", ""), 0)] = _LITERAL.sub("", code).lower()
         for style, each in enumerate(styles):
-            number = int(each.get("numFmtId", "0"))
+            number = _whole(each.get("numFmtId", ""), 0)
             code = codes.get(number, "")
             if number in _PERCENT | _DATES or re.search("[%dmyhs]", code):
                 self._formats[str(style)] = number, code
@@ -303,7 +353,9 @@ class _Styles:
         """What a number in a cell of a style shows."""
         if style not in self._formats and len(digits) < 16 and digits.isdecimal() and digits[0] not in "0":
             return digits
-        return self._formatted(float(digits), *self._formats.get(style, (0, "")))
+        if (value := _float(digits)) is None:
+            return _squeezed(digits)
+        return self._formatted(value, *self._formats.get(style, (0, "")))
 
     def _formatted(self, value: float, number: int, code: str) -> str:
         if number in _PERCENT or "%" in code:
@@ -323,25 +375,46 @@ class _Styles:
 # --- ODS: OpenDocument 1.3, part 3, 9 ---
 
 
-def _ods(archive: Archive) -> Iterator[str | _Row]:
+def _ods(archive: Archive, notes: list[str]) -> Iterator[str | _Row]:
     """Name and rows of each sheet."""
-    number = 0
-    for each in archive.elements("content.xml", "table-row", begun="table"):
-        if local(each) == "table":
-            yield each.get(f"{TABLE}name", "")
-            number = 0
+    for part in read_entries(_ods_parts(archive), _ods_part, notes):
+        if isinstance(part, str):
+            yield part
             continue
-        row = _ods_row(each)
-        repeated = int(each.get(f"{TABLE}number-rows-repeated", "1"))
+        repeated, row = part
         for again in range(min(repeated, _MOST_REPEATED) if row.cells else 0):
-            yield row._replace(number=number + again + 1)
-        number += repeated
+            yield row._replace(number=row.number + again)
+
+
+def _ods_parts(archive: Archive) -> Iterator[tuple[str, tuple[int, int, Element]]]:
+    """The place, the number and repetition of a row, and the element of each sheet and row."""
+    name, number = "", 1
+    for each in archive.elements("content.xml", "table-row", begun="table"):
+        repeated = _repeated(each, "rows")
+        if local(each) == "table":
+            name, number = each.get(f"{TABLE}name", "")[:_LONGEST_NAME], 1
+            yield f"sheet {name}", (0, 0, each)
+        else:
+            yield f"{name}, row {number}", (number, repeated, each)
+            number += repeated
+
+
+def _ods_part(part: tuple[int, int, Element]) -> str | tuple[int, _Row]:
+    """The name of a sheet, or a row and how often it stands there."""
+    number, repeated, element = part
+    if not number:
+        return element.get(f"{TABLE}name", "")
+    return repeated, _ods_row(element)._replace(number=number)
+
+
+def _repeated(element: Element, what: str) -> int:
+    return _whole(element.get(f"{TABLE}number-{what}-repeated", ""), 1)
 
 
 def _ods_row(row: Element) -> _Row:
     columns, cells, plain, column = list[int](), list[str](), True, 0
     for cell in row:
-        repeated = int(cell.get(f"{TABLE}number-columns-repeated", "1"))
+        repeated = _repeated(cell, "columns")
         kind = cell.get(f"{OFFICE}value-type", "")
         if column < _MOST_COLUMNS and (shown := _ods_cell(cell, kind)):
             many = range(column, min(column + min(repeated, _MOST_REPEATED), _MOST_COLUMNS))
@@ -354,8 +427,8 @@ def _ods_row(row: Element) -> _Row:
 
 def _ods_cell(cell: Element, kind: str) -> str:
     """What a cell with a type of value shows; nothing for an empty one."""
-    if kind in ("float", "currency"):
-        return _number(float(cell.get(f"{OFFICE}value", "0")))
+    if kind in ("float", "currency") and (value := _float(cell.get(f"{OFFICE}value", ""))) is not None:
+        return _number(value)
     if kind == "date":
         return cell.get(f"{OFFICE}date-value", "").replace("T", " ")
     return _squeezed(" ".join(words(each) for each in cell if each.tag == f"{TEXT}p"))
