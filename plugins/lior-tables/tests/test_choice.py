@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lior_tables import choice
-from lior_tables.choice import Explored, Judge, descend, greedy, splits, temperature
-from lior_tables.members import Setting
+from lior_tables.choice import Explored, Judge, descend, explore, greedy, heirs, splits, temperature
+from lior_tables.members import Member, Setting
+from lior_tables.model import Model
 from lior_tables.plan import Options, plan
+from lior_tables.stored import Rows
 
 
 def _generator() -> torch.Generator:
@@ -85,3 +87,40 @@ def test_a_ridge_without_a_source_teaches_a_vote() -> None:
     assert vote.teacher.readout.solves
     ridge = plan(Options(rsource="local"), 3)[0]
     assert ridge.teacher is ridge
+
+
+def few_of_many(count: int, draw: int, noise: float = 0.2) -> tuple[Tensor, Tensor]:
+    """Rows of 32 inputs, three of which make a smooth function with interactions; noise in its deviations."""
+    generator = torch.Generator().manual_seed(draw)
+    x = 4 * torch.rand(count, 32, generator=generator) - 2
+    y = x[:, 0].sin() * x[:, 1].cos() + 0.6 * (x[:, 0] + x[:, 1]).sin() * x[:, 2]
+    y = y + noise * y.std() * torch.randn(count, generator=generator)
+    return x, y[:, None]
+
+
+def test_few_inputs_of_many_are_found() -> None:
+    x, y = few_of_many(2700, 1)
+    x = x / x[:700].std(0)
+    model = Model.fit(x[:700], y[:700], classes=False)
+    error = (model.predict(x[700:]) - y[700:]).square().mean().sqrt() / y[700:].std()
+    assert error < 1.15 * 0.2 / math.sqrt(1 + 0.2**2)  # the noise that is in the rows
+
+
+@pytest.mark.parametrize("readout", ["ridge", "vote"])
+def test_a_metric_is_handed_on_and_learned_again_the_same_way(readout: str) -> None:
+    x, y = few_of_many(240, 0)
+    rows, generator = Rows(x, y / y.std(), torch.ones(len(y))), _generator()
+    split = splits(rows.y, classes=False, generator=generator)[0]
+    judge = Judge(y=rows.y[split.held], weights=rows.weights[split.held], classes=False)
+    candidates = plan(Options(readout=readout, rounds=2), 32)
+    first = explore(candidates[1], rows, [split], judge, generator, [])
+    others = heirs(first, candidates)
+    assert {other.parts.product for other in others} == {
+        c.parts.product for c in candidates if c.parts.product.norm != 1
+    }
+    for other in others:
+        found = explore(other, rows, [split], judge, generator, [], first)
+        assert len(found.setting.steps) >= len(first.setting.steps) > 1
+        assert other.parts.frame == first.candidate.parts.frame
+        member = Member.learn_all(other, found.setting, rows.take(split.train), generator)
+        assert torch.allclose(member.predict(rows.z[split.held]), found.predictions, atol=1e-3)

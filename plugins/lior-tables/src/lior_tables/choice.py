@@ -2,8 +2,9 @@
 
 Of each candidate the settings are searched on a split of the rows, round by round. The metric of the next
 round is learned with what did best in this one, and from there the search goes on, to neighbours on a grid.
-The mean of members is built greedily: again and again the member is added that makes the held-out predictions
-of the mean best (R. Caruana et al., *ICML* 2004).
+What learns a metric best is not what predicts best in it: the metric of the best candidate is handed on to
+the other kernels, which go on from there. The mean of members is built greedily: again and again the member
+is added that makes the held-out predictions of the mean best (R. Caruana et al., *ICML* 2004).
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.interfaces import State
+from lior.interfaces import AttentionProduct, State
 from lior.tensors import one_thread
 from lior_tables.kernel import Kernel, Side, matrix
-from lior_tables.members import Candidate, Setting, median_cost, next_metric, sharpened, start
+from lior_tables.members import Candidate, Setting, begun, median_cost, next_metric, sharpened, start
 from lior_tables.readouts import Fit, Readout, mean
 from lior_tables.stored import Rows
 
@@ -30,12 +31,8 @@ REPEATS = 2
 """Times that folds are drawn for tables of less than 500 rows."""
 MEANS = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.11, 0.15, 0.22, 0.3, 0.45, 0.6)
 """Bandwidths of readouts that do not solve, in median costs: a mean has to be of few rows."""
-MANY = 200
-"""From so many rows that are learned settings are searched with half of them."""
 GAIN = 0.005
 """Share of its error by which a round helps, at least, if there is to be another."""
-BEHIND = 1.5
-"""Error beside that of the best candidate so far above which there are no more rounds."""
 GREEDY = 12
 """Members that the mean is made of, repetitions included."""
 _TEMPERATURES = torch.logspace(-0.3, 1.8, 43).tolist()
@@ -86,6 +83,8 @@ class Explored(NamedTuple):
     error: float
     predictions: Tensor
     """Of the held-out rows, ``(V, C)``."""
+    states: tuple[State, ...] = ()
+    """With the metric of each split."""
 
 
 class _Costs:
@@ -107,18 +106,17 @@ class _Costs:
             beta = 1 / self.medians[index]
             self.own[index] = matrix(kernel, side, side, beta=beta)
             self.across[index, : len(z)] = matrix(kernel, kernel.side(z), side, beta=beta)
-        self.tried: dict[tuple[float, float, int], _Tried] = {}
-        self._weighed: dict[tuple[float, int], tuple[Tensor, Tensor]] = {}
+        self.tried: dict[tuple[float, float], _Tried] = {}
+        self._weighed: dict[float, tuple[Tensor, Tensor]] = {}
 
     def weighed(self, readout: Readout, bandwidth: float, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """What the first rows, as many as have ``weights (F, N')``, count among themselves and for those that
-        are judged; made once for all ridges."""
-        count = weights.shape[1]
-        if (bandwidth, count) not in self._weighed:
-            some = self.own[:, :count, :count], self.across[:, :, :count]
-            own, across = (readout.weigh(costs / bandwidth, weights, None) for costs in some)
-            self._weighed[bandwidth, count] = own, across
-        return self._weighed[bandwidth, count]
+        """What rows count among themselves and for those that are judged; made once for all ridges."""
+        if bandwidth not in self._weighed:
+            own, across = (
+                readout.weigh(costs / bandwidth, weights, None) for costs in (self.own, self.across)
+            )
+            self._weighed[bandwidth] = own, across
+        return self._weighed[bandwidth]
 
     def forget(self) -> None:
         """Let go of the memory of what was weighed."""
@@ -137,11 +135,7 @@ class _Tried(NamedTuple):
 
 
 class _Search:
-    """The settings of a candidate; each search begins where the last one ended.
-
-    Settings are searched with half of the rows that are learned where they are many, for an eighth of the
-    work; what is found is solved for with all of them.
-    """
+    """The settings of a candidate; each search begins where the last one ended."""
 
     def __init__(
         self, candidate: Candidate, judge: Judge, rows: Rows, splits: Sequence[Split], known: list[_Search]
@@ -153,14 +147,12 @@ class _Search:
         self.asked = [rows.z[split.held] for split in splits]
         self.y = torch.stack([train.y for train in self.trains])
         self.weights = torch.stack([train.weights for train in self.trains])
-        count = self.y.shape[1]
-        self.some = count // 2 if self.readout.solves and count >= MANY else count
         self.at: tuple[int, int] | None = None
         self.known = known
         known.append(self)
 
     def best(self, states: Sequence[State]) -> _Tried:
-        """What does best under these metrics, as far as steps to neighbours find it on some of the rows."""
+        """What does best under these metrics, as far as steps to neighbours find it."""
         self.kernels = [Kernel(self.candidate.parts, state) for state in states]
         self.sides = [k.side(train.z) for k, train in zip(self.kernels, self.trains, strict=True)]
         self.costs = self._seen() or _Costs(self.kernels, self.sides, self.asked)
@@ -168,16 +160,11 @@ class _Search:
             self.first = self.costs
             middle = len(self.bandwidths) // 2
             begin = ((middle, ridge) for ridge in range(0, len(self.ridges), 2))
-            self.at = min(begin, key=lambda place: self._try(place, self.some).error)
-        self.at = descend(lambda place: self._try(place, self.some).error, self.at)
-        found = self._try(self.at, self.y.shape[1])
+            self.at = min(begin, key=lambda place: self._try(place).error)
+        self.at = descend(lambda place: self._try(place).error, self.at)
+        found = self._try(self.at)
         self.costs.forget()
         return found
-
-    def settled(self, costs: _Costs, at: tuple[int, int]) -> _Tried:
-        """What does best near a place with all rows."""
-        self.costs, count = costs, self.y.shape[1]
-        return self._try(descend(lambda place: self._try(place, count).error, at), count)
 
     def _seen(self) -> _Costs | None:
         """The costs with which another search began, if they are the same: metrics are not learned yet."""
@@ -190,20 +177,19 @@ class _Search:
                     return other.first
         return None
 
-    def _try(self, place: tuple[int, int], count: int) -> _Tried:
+    def _try(self, place: tuple[int, int]) -> _Tried:
         if not (0 <= place[0] < len(self.bandwidths) and 0 <= place[1] < len(self.ridges)):
             return _Tried(0, 0, torch.inf, Fit(self.y, self.y), self.y)
         bandwidth, ridge = self.bandwidths[place[0]], self.ridges[place[1]]
         tried = self.costs.tried
-        if (bandwidth, ridge, count) not in tried:
-            y, weights = self.y[:, :count], self.weights[:, :count]
-            own, across = self.costs.weighed(self.readout, bandwidth, weights)
-            fit = self.readout.fit(own.clone(), y, weights, ridge)
+        if (bandwidth, ridge) not in tried:
+            own, across = self.costs.weighed(self.readout, bandwidth, self.weights)
+            fit = self.readout.fit(own.clone(), self.y, self.weights, ridge)
             predictions = torch.baddbmm(fit.centre[:, None], across, fit.values)[self.costs.looked_at]
             error = self.judge.error(predictions)
             error = error if math.isfinite(error) else torch.inf
-            tried[bandwidth, ridge, count] = _Tried(bandwidth, ridge, error, fit, predictions)
-        return tried[bandwidth, ridge, count]
+            tried[bandwidth, ridge] = _Tried(bandwidth, ridge, error, fit, predictions)
+        return tried[bandwidth, ridge]
 
 
 def explore(
@@ -213,46 +199,72 @@ def explore(
     judge: Judge,
     generator: Generator,
     known: list[_Search],
-    ahead: float = math.inf,
+    handed: Explored | None = None,
 ) -> Explored:
     """Search the settings of a candidate round by round, as long as a round helps it or what teaches it.
 
-    ``ahead`` is the error of the best candidate so far. ``known`` are the searches of other
-    candidates; those that begin alike do not repeat one another's work.
+    ``known`` are the searches of other candidates; those that begin alike do not repeat one another's work.
+    With ``handed`` the candidate begins with the metric of another one, which has the same frame.
     """
-    states = [start(candidate, rows.z[split.train], generator) for split in splits]
+    begin = [rows.z[split.train] for split in splits]
+    steps: tuple[tuple[float, float], ...] = ()
+    if handed is None:
+        states = [start(candidate, z, generator) for z in begin]
+    else:
+        steps = handed.setting.steps[:-1]
+        states = [begun(candidate, s, z, generator) for s, z in zip(handed.states, begin, strict=True)]
     search = _Search(candidate, judge, rows, splits, known)
     teacher = candidate.teacher
     teaching = search if teacher is candidate else _Search(teacher, judge, rows, splits, known)
     best, least = None, torch.inf
-    steps: tuple[tuple[float, float], ...] = ()
     for done in range(candidate.rounds + 1):
         found = search.best(states)
         last = done == candidate.rounds
         taught = found if teaching is search or last else teaching.best(states)
         helped = best is None or found.error < (1 - GAIN) * best[0].error
         if best is None or found.error < best[0].error:
-            best = found, steps, search.costs, search.at
-        behind = done > 0 and best[0].error > BEHIND * ahead and taught.error > BEHIND * ahead
-        if last or behind or not (helped or taught.error < (1 - GAIN) * least):
+            best = found, steps, tuple(states)
+        if last or not (helped or taught.error < (1 - GAIN) * least):
             break
         least = min(least, taught.error)
         steps = (*steps, (taught.bandwidth, taught.ridge))
-        for index, median in enumerate(teaching.costs.medians):
-            state = sharpened(states[index], 1 / (taught.bandwidth * median))
-            kernel = Kernel(teaching.kernels[index].parts, state)
-            fit = Fit(taught.fit.values[index], taught.fit.centre[index])
-            side, train = teaching.sides[index], teaching.trains[index]
-            states[index] = next_metric(candidate, kernel, side, train, fit, generator)
+        states = _sharper(candidate, teaching, taught, states, generator)
     assert best is not None, "a candidate has at least one setting"
-    _, steps, costs, at = best
-    assert at is not None, "a search ends at a place"
-    found = search.settled(costs, at)
+    found, steps, kept = best
     for each in (search, teaching):
         each.costs = each.first  # which another search may begin with
         each.costs.forget()
     setting = Setting(steps=(*steps, (found.bandwidth, found.ridge)))
-    return Explored(candidate, setting, found.error, found.predictions)
+    return Explored(candidate, setting, found.error, found.predictions, kept)
+
+
+def _sharper(
+    candidate: Candidate, teaching: _Search, taught: _Tried, states: list[State], generator: Generator
+) -> list[State]:
+    """The states of all splits with the metric of the next round."""
+    found = []
+    for index, (state, median) in enumerate(zip(states, teaching.costs.medians, strict=True)):
+        state = sharpened(state, 1 / (taught.bandwidth * median))
+        kernel = Kernel(teaching.kernels[index].parts, state)
+        fit = Fit(taught.fit.values[index], taught.fit.centre[index])
+        side, train = teaching.sides[index], teaching.trains[index]
+        found.append(next_metric(candidate, kernel, side, train, fit, generator))
+    return found
+
+
+def heirs(best: Explored, plan: Sequence[Candidate]) -> list[Candidate]:
+    """The other kernels of a plan, each with the frame of ``best``, to begin with its metric."""
+    own, rounds = best.candidate.parts, len(best.setting.steps) - 1
+    found: dict[AttentionProduct, Candidate] = {}
+    for candidate in plan if rounds else ():
+        if candidate.parts.product != own.product and candidate.parts.product not in found:
+            found[candidate.parts.product] = attrs.evolve(
+                candidate,
+                name=f"{candidate.name} after {best.candidate.name}",
+                parts=attrs.evolve(candidate.parts, frame=own.frame),
+                handed=(best.candidate,) * rounds,
+            )
+    return list(found.values())
 
 
 def descend(error: Callable[[tuple[int, int]], float], at: tuple[int, int]) -> tuple[int, int]:
@@ -339,20 +351,26 @@ def choose(
 
     Half of ``time_limit`` (seconds) is for choosing; the other half is left for fitting what was chosen.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     parts = splits(rows.y, classes=classes, generator=generator)
     held = torch.cat([part.held for part in parts])
     judge = Judge(y=rows.y[held], weights=rows.weights[held], classes=classes)
     explored: list[Explored] = []
-    known: list[_Search] = []
-    for index, candidate in enumerate(plan):
-        spent = time.monotonic() - begun
-        if time_limit is not None and explored and spent * (index + 1) / index > time_limit / 2:
-            break
-        if on_progress is not None:
-            on_progress(f"trying {candidate.name}", index / len(plan))
-        ahead = min((each.error for each in explored), default=math.inf)
-        explored.append(explore(candidate, rows, parts, judge, generator, known, ahead))
+    most = len(plan) + len({candidate.parts.product for candidate in plan}) - 1
+
+    def try_all(candidates: Sequence[Candidate], handed: Explored | None = None) -> None:
+        known: list[_Search] = []
+        for candidate in candidates:
+            tried, spent = len(explored), time.monotonic() - started
+            if time_limit is not None and tried and spent * (tried + 1) / tried > time_limit / 2:
+                return
+            if on_progress is not None:
+                on_progress(f"trying {candidate.name}", tried / most)
+            explored.append(explore(candidate, rows, parts, judge, generator, known, handed))
+
+    try_all(plan)
+    best = min(explored, key=lambda each: each.error)
+    try_all(heirs(best, plan), best)
     weights, predictions = greedy(explored, judge)
     kept = [index for index, weight in enumerate(weights.tolist()) if weight > 0]
     tau = temperature(predictions, judge) if classes else 1.0

@@ -68,6 +68,12 @@ class Candidate:
     bandwidths: tuple[float, ...]
     ridges: tuple[float, ...]
     rounds: int
+    handed: tuple[Candidate, ...] = ()
+    """Of the first rounds, the candidates that learned the metric and handed it on."""
+
+    def learns(self, done: int) -> Candidate:
+        """The candidate whose teacher makes the next metric after ``done`` rounds."""
+        return self.handed[done] if done < len(self.handed) else self
 
     @property
     def teacher(self) -> Candidate:
@@ -87,6 +93,12 @@ def start(candidate: Candidate, z: Tensor, generator: Generator) -> State:
         key: value.to(z) if value.is_floating_point() else value.to(z.device) for key, value in state.items()
     }
     return candidate.parts.observe(moved, z)
+
+
+def begun(candidate: Candidate, handed: State, z: Tensor, generator: Generator) -> State:
+    """The state of a candidate with the metric of another one, whose frame it has."""
+    state = start(candidate, z, generator) | prefixed("frame", sub(handed, "frame"))
+    return candidate.parts.observe_medium(state, z)
 
 
 def median_cost(kernel: Kernel, side: Side) -> float:
@@ -174,7 +186,8 @@ class Member:
             state = candidate.parts.observe_medium(begin, some.z)
         for left in reversed(range(len(setting.steps) if begin is None else 1 + OWN_ROUNDS)):
             bandwidth, ridge = setting.steps[-1 - left]
-            now = candidate.teacher if left else candidate
+            learner = candidate.learns(len(setting.steps) - 1 - left)
+            now = learner.teacher if left else candidate
             kernel = Kernel(now.parts, state)
             median = median_cost(kernel, kernel.side(some.z[:_MEDIAN_ROWS]))
             state = sharpened(state, 1 / (bandwidth * median))
@@ -185,7 +198,7 @@ class Member:
             weighed = now.readout.weigh(matrix(kernel, side, side), some.weights, None)
             fit = now.readout.fit(weighed, some.y, some.weights, ridge)
             if left:
-                state = next_metric(candidate, kernel, side, some, fit, generator)
+                state = next_metric(learner, kernel, side, some, fit, generator)
         return cls(candidate, state, setting, rows, fit)
 
     def tensors(self) -> State:

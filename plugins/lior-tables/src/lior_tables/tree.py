@@ -182,7 +182,7 @@ class Grove:
             for number, chosen in enumerate(index):
                 here, own = rows.take(chosen), seeds[number]
                 if kept is not None:
-                    key = (candidate.parts, candidate.readout, setting, own)
+                    key = (candidate.parts, candidate.readout, candidate.handed, setting, own)
                     paths[number] = path = kept.path([*here, *(begin or {}).values()], key)
                     found[number] = kept.read(path)
                 if found[number] is None:
