@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ Callback = Callable[..., Any]
 
 FORMATS = {"png": ("png",), "svg": ("svg",), "both": ("png", "svg")}
 """Value of ``--format`` -> the kinds of files."""
+_FONTS = "MPLCONFIGDIR"
 _FOR_FILES = {
     "out": "--out is a folder for files",
     "form": "--format is the kind of the files",
@@ -86,10 +88,25 @@ def folder_for_files(run: Path, out: Path | None, *, text: bool, as_json: bool) 
         return None
     from lior.plots import figures
 
-    # Matplotlib keeps a list of fonts, by default in a folder of its own below the home.
-    os.environ.setdefault("MPLCONFIGDIR", str(user_cache_path("lior", appauthor=False) / "matplotlib"))
-    figures.library()
+    with _own_list_of_fonts():
+        figures.library()
     return out or run / "plots"
+
+
+@contextlib.contextmanager
+def _own_list_of_fonts() -> Iterator[None]:
+    """Have Matplotlib, which is imported meanwhile, keep its list of fonts in lior's cache.
+
+    It keeps it in a folder of its own below the home otherwise.
+    """
+    if _FONTS in os.environ:
+        yield
+        return
+    os.environ[_FONTS] = str(user_cache_path("lior", appauthor=False) / "matplotlib")
+    try:
+        yield
+    finally:
+        del os.environ[_FONTS]
 
 
 def built(names: Iterable[str], build: Callable[[str], Picture]) -> tuple[dict[str, Picture], dict[str, str]]:
