@@ -85,6 +85,17 @@ class Checkpoint:
         """SHA-256 of the manifest in hexadecimal: it covers all tensors, so only copies of a run share it."""
         return bundle.digest(self.manifest)
 
+    def is_of_training(self, other: Checkpoint) -> bool:
+        """Whether both are of one training: the parameters that it fitted are equal, which editing leaves."""
+        mine, theirs = (
+            prefixed("tokenizer", model.tokenizer.snapshot())
+            | prefixed("geometry", model.state)
+            | prefixed("mixer", model.weights)
+            for model in (self.model, other.model)
+        )
+        same = describe(self.components) == describe(other.components) and mine.keys() == theirs.keys()
+        return same and all(mine[name].equal(theirs[name].to(mine[name].device)) for name in mine)
+
     @property
     def end_of_training(self) -> int:
         """Number of tokens of the documents of training: the documents learned later begin there."""

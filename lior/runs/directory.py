@@ -41,6 +41,8 @@ from lior.runs.manifest import FileManifest
 from lior.runs.telemetry import Telemetry
 from lior.tensors import pick_device
 
+PATIENCE = 60.0
+"""Seconds that a change waits while another process writes to the run."""
 _SUMMARY = "summary.json"
 
 
@@ -92,18 +94,19 @@ class RunDirectory:
             raise
 
     @classmethod
-    def edit(cls, path: Path, base: Path, checkpoint: Checkpoint) -> RunDirectory:
-        """A finished run whose ``checkpoint`` was read from ``base``, to write the next one.
+    def edit(cls, path: Path, base: Path) -> RunDirectory:
+        """A finished run whose checkpoint at ``base`` is in memory, to write the next one.
+
+        Another process that writes is waited for, :data:`PATIENCE` seconds at most.
 
         Raises
         ------
         RunError
-            When another process has the run or has changed it, or the directory cannot be written.
+            When another process has the run for longer, or the directory cannot be written.
         """
         _check(path)
-        folder = RunFolder.open(path, base)
+        folder = RunFolder.open(path, base, patience=PATIENCE)
         try:
-            _refuse_if_changed(path, base, checkpoint)
             return cls(load(path / CONFIG, env={}).config, folder)
         except BaseException:
             folder.close()
@@ -276,8 +279,11 @@ def unfinished(path: Path) -> str:
     return f"training did not finish; `lior train --resume {path}` goes on with it"
 
 
-def _refuse_if_changed(path: Path, base: Path, checkpoint: Checkpoint) -> None:
-    """Refuse when ``checkpoint``, read from ``base``, is no longer the newest; damaged ones do not count."""
+def is_changed(path: Path, base: Path, checkpoint: Checkpoint) -> bool:
+    """Whether ``checkpoint``, read from ``base``, is no longer the newest; damaged ones do not count.
+
+    Raises ``NewerFormat`` when a later version of lior wrote a newer one.
+    """
     try:
         changed = bundle.digest(read_manifest(base)) != checkpoint.digest
     except RunError:
@@ -288,10 +294,7 @@ def _refuse_if_changed(path: Path, base: Path, checkpoint: Checkpoint) -> None:
             if isinstance(fault, NewerFormat):
                 raise fault
             changed = changed or fault is None
-    if changed:
-        raise RunError(
-            f"{path}: another process changed the run since it was opened; open it anew and repeat"
-        )
+    return changed
 
 
 def _fault(path: Path) -> RunError | None:

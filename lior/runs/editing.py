@@ -33,16 +33,7 @@ def learn(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoin
     DataError
         When a document is empty or has no name, or its name is there already; nothing is changed then.
     """
-    names = set(checkpoint.corpus.names)
-    for document in documents:
-        if not document.name:
-            raise DataError("'': a document needs a name, or it could not be forgotten; give one")
-        if document.name in names:
-            fault = "there is a document of this name already; forget it, or give another name"
-            raise DataError(f"{shown(document.name)}: {fault}")
-        if not document.data:
-            raise DataError(f"{shown(document.name)}: no text in there (0 bytes)")
-        names.add(document.name)
+    check(documents, checkpoint.corpus.names)
     model, before = checkpoint.model, len(checkpoint.corpus)
     text = checkpoint.corpus.and_then(corpus.build(documents, model.tokenizer))
     try:
@@ -54,6 +45,24 @@ def learn(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoin
     model.commit()
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return attrs.evolve(checkpoint, corpus=text, added=(*checkpoint.added, *(now for _ in documents)))
+
+
+def check(documents: Sequence[RawDocument], held: Collection[str]) -> None:
+    """Refuse documents that cannot be learned beside those of the names ``held``, with ``DataError``."""
+    held, names = set(held), set[str]()
+    for document in documents:
+        if not document.name:
+            raise DataError("'': a document needs a name, or it could not be forgotten; give one")
+        if document.name in held:
+            fault = "there is a document of this name already; forget it, or give another name"
+            raise DataError(f"{shown(document.name)}: {fault}")
+        if document.name in names:
+            raise DataError(
+                f"{shown(document.name)}: two documents have one name; give each a name of its own"
+            )
+        if not document.data:
+            raise DataError(f"{shown(document.name)}: no text in there (0 bytes)")
+        names.add(document.name)
 
 
 @torch.no_grad()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import shutil
+import time
 from pathlib import Path
 from typing import IO
 
 from lior.errors import RunError
 from lior.files import PARTIAL, follow, replacing
 from lior.files import sync as sync
+
+_PAUSE, _LONGEST_PAUSE = 0.01, 0.16
+"""Seconds between two looks at a lock: at first, and at most."""
 
 
 def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
@@ -49,8 +53,10 @@ def remove_partial(folder: Path) -> None:
                 path.unlink()
 
 
-def lock(path: Path) -> IO[str]:
+def lock(path: Path, *, patience: float = 0.0) -> IO[str]:
     """Take the lock file at ``path`` for this process, until the stream is closed.
+
+    Another process that has it is waited for, ``patience`` seconds at most.
 
     The lock is advisory and ends with the process. Readers do not need it, because files that they read are
     never changed in place.
@@ -64,13 +70,28 @@ def lock(path: Path) -> IO[str]:
     """
     stream = appending(path)
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        _take(stream, patience)
+    except BaseException as error:
         stream.close()
+        if not isinstance(error, BlockingIOError):
+            raise
         raise RunError(
             f"{path.parent}: another process is changing this run; wait until it ends, or stop it"
         ) from None
     return stream
+
+
+def _take(stream: IO[str], patience: float) -> None:
+    until, pause = time.monotonic() + patience, _PAUSE
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() + pause > until:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def locked(path: Path) -> bool:

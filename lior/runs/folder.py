@@ -81,8 +81,8 @@ class RunFolder:
         return folder
 
     @classmethod
-    def open(cls, path: Path, newest: Path | None = None) -> RunFolder:
-        """Lock the run at ``path`` for writing.
+    def open(cls, path: Path, newest: Path | None = None, *, patience: float = 0.0) -> RunFolder:
+        """Lock the run at ``path`` for writing; ``patience`` is that of :func:`lior.runs.files.lock`.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class RunFolder:
             When another process has it, or the directory cannot be written.
         """
         try:
-            return cls(path, files.lock(path / LOCK), newest)
+            return cls(path, files.lock(path / LOCK, patience=patience), newest)
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
 

@@ -25,7 +25,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import attrs
 import torch
@@ -49,13 +49,15 @@ from lior.reading.documents import RawDocument, as_bytes, read_documents
 from lior.reading.finding import as_paths
 from lior.runs import asking, editing, syncing
 from lior.runs.checkpoint import Checkpoint, Document, total
-from lior.runs.directory import RunDirectory, open_checkpoint, read_summary
+from lior.runs.directory import RunDirectory, is_changed, open_checkpoint, read_summary
 from lior.runs.format import read_manifest
 from lior.runs.syncing import Synced
 from lior.tensors import all_threads, pick_device
 
 if TYPE_CHECKING:
     from lior.runs.chat import Chat
+
+T = TypeVar("T")
 
 
 @attrs.define(repr=False)
@@ -80,6 +82,8 @@ class Run:
     _index: Index | None = attrs.field(default=None, init=False)
     _moved: tuple[list[str], list[str]] = attrs.field(factory=lambda: ([], []), init=False)
     """Names of documents learned and dropped since the run was opened or saved."""
+    _edits: list[Callable[[Run], object]] = attrs.field(factory=list, init=False)
+    """What was done to the run since it was opened or saved, to be done again to another state of it."""
     changes: int = attrs.field(default=0, init=False)
     """Documents learned and forgotten since the run was opened or saved."""
 
@@ -327,10 +331,19 @@ class Run:
             sources = [sources[0]._replace(name=name)]
         return self.learn_all(sources)
 
-    def learn_all(self, documents: Sequence[RawDocument]) -> list[Document]:
-        """Learn documents as they were read, all of them or none; errors are those of :meth:`learn`."""
+    def learn_all(self, documents: Sequence[RawDocument], *, replace: bool = False) -> list[Document]:
+        """Learn documents as they were read, all of them or none; errors are those of :meth:`learn`.
+
+        With ``replace``, those of the same names are forgotten first.
+        """
+        if replace:
+            editing.check(documents, ())
+            held = set(self.checkpoint.corpus.names)
+            if gone := [each.name for each in documents if each.name in held]:
+                self._forget(gone, relearned=gone)
         before = self.checkpoint.corpus.documents
         self._change(lambda: editing.learn(self.checkpoint, documents), len(documents), put=documents)
+        self._note(lambda run: run.learn_all(documents, replace=replace))
         return self.documents()[before:]
 
     @checked_keywords()
@@ -356,7 +369,10 @@ class Run:
         DataError
             As :meth:`forget`.
         """
-        return self._forget(names)
+        gone = self._forget(names)
+        exact = [*dict.fromkeys(each.name for each in gone)]
+        self._note(lambda run: run.forget_all(exact))
+        return gone
 
     def _forget(self, names: Sequence[str], relearned: Collection[str] = ()) -> list[Document]:
         """Forget documents; the index has those to be ``relearned`` until then."""
@@ -398,15 +414,24 @@ class Run:
         if self.path is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
         given = [paths] if isinstance(paths, str | Path) else paths or []
-        found = syncing.scan(self.path, [str(path) for path in given], base=self._base)
-        if found.up_to_date:
-            return found.outcome() if dry_run else syncing.finish(found)
-        changes = syncing.compare(self.checkpoint, found)
         if dry_run:
-            return changes.done
+            found = syncing.scan(self.path, [*map(str, given)], base=self._base)
+            return found.outcome() if found.up_to_date else syncing.compare(self.checkpoint, found).done
+        return self._save(lambda run: run._follow([*map(str, given)]))
+
+    def _follow(self, paths: Sequence[str]) -> tuple[Synced, AbstractContextManager[None] | None]:
+        """Do what :meth:`sync` does, but for saving: what was done, and what saving is to be inside of.
+
+        ``None`` where there is nothing to save.
+        """
+        assert self.path is not None
+        found = syncing.scan(self.path, paths, base=self._base)
+        if found.up_to_date:
+            return syncing.finish(found), None
+        changes = syncing.compare(self.checkpoint, found)
         if not changes:
             changes.save_manifest()
-            return changes.done
+            return changes.done, None
         if changes.out:
             self._forget(changes.out, relearned=changes.done.changed)
         if changes.new:
@@ -414,8 +439,7 @@ class Run:
         if moved := changes.moved:
             self._change(lambda: editing.restructure(self.checkpoint, moved), len(moved), put=moved)
             self._forgotten = True  # their old titles, for instance
-        self._save(changes.saving())
-        return changes.done
+        return changes.done, changes.saving()
 
     def _change(
         self, work: Callable[[], Checkpoint], changes: int, *,
@@ -447,24 +471,48 @@ class Run:
                 asking.learn(asked, document.name, [document])
         self._index = asked
 
+    def _note(self, edit: Callable[[Run], object]) -> None:
+        if self.path is not None:  # only then there are other processes
+            self._edits.append(edit)
+
     def save(self) -> None:
         """Write the changes as the run's next checkpoint; the former stays until this one is complete.
 
+        While another process writes to the run, it is waited for, a minute at most. What others changed since
+        the run was opened is there afterwards, too: the changes are then done again, to what is on the disk.
+
         Raises
         ------
+        DataError
+            When they cannot be, such as learning a document whose name another process has given meanwhile.
+            As after any error, the run in memory is as it was.
         RunError
-            When the run was never written, another process has it or has changed it, or it cannot be written;
-            when a change was interrupted; and when forgotten text cannot be removed from earlier checkpoints.
+            When the run was never written, was trained anew, another process has it for longer, or it cannot
+            be written; when a change was interrupted; and when forgotten text cannot be removed from earlier
+            checkpoints.
         """
-        self._save(nullcontext())
+        self._save(lambda run: (None, nullcontext()))
 
-    def _save(self, around: AbstractContextManager[None]) -> None:
-        """Write the changes, ``around`` the writing of the checkpoint by this process alone."""
+    def _save(self, last: Callable[[Run], tuple[T, AbstractContextManager[None] | None]]) -> T:
+        """Do a ``last`` change to a run, this one or a newer state of it, and write it; what that gave.
+
+        The context manager that it gives is around the writing of the checkpoint by this process alone;
+        nothing is written without one.
+        """
         if self.path is None or self._base is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
         if not self._whole:
             raise RunError(f"{self.path}: a change was broken off; nothing was written; open the run anew")
-        with RunDirectory.edit(self.path, self._base, self.checkpoint) as directory:
+        edits = tuple(self._edits)
+        outcome, around = last(self)
+        if around is None:
+            return outcome
+        with RunDirectory.edit(self.path, self._base) as directory:
+            if is_changed(self.path, self._base, self.checkpoint):  # nobody changes it from here on
+                outcome, around = self._repeat(edits, last)
+                if around is None:
+                    return outcome
+                directory.folder.newest = self._base
             try:
                 with around:
                     directory.save_edited(self.checkpoint, forgotten=self._forgotten)
@@ -481,6 +529,20 @@ class Run:
         self._moved = [], []
         forgotten = [name for name in forgotten if name not in learned]
         tell("lior_documents_changed", run=self.path, learned=learned, forgotten=forgotten)
+        return outcome
+
+    def _repeat(self, edits: Sequence[Callable[[Run], object]], last: Callable[[Run], T]) -> T:
+        """Become the run that is on the disk, with ``edits`` and a ``last`` change; what the last gave."""
+        assert self.path is not None
+        newer = load(self.path, device=str(self.model.device))
+        if not newer.checkpoint.is_of_training(self.checkpoint):
+            raise RunError(f"{self.path}: another process trained the run anew; open it anew and repeat")
+        for edit in edits:
+            edit(newer)
+        outcome = last(newer)
+        for field in attrs.fields(Run):
+            setattr(self, field.name, getattr(newer, field.name))
+        return outcome
 
     def _written(self, path: Path | None) -> None:
         """The checkpoint at ``path`` is the one in memory."""
@@ -489,7 +551,7 @@ class Run:
         self.checkpoint = attrs.evolve(
             self.checkpoint, manifest=read_manifest(path), score=None, pending_erasure=self._forgotten
         )
-        self.changes, self._forgotten = 0, False
+        self.changes, self._forgotten, self._edits = 0, False, []
 
 
 @checked_keywords()

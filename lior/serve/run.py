@@ -43,7 +43,7 @@ _TOGETHER = 64
 """Changes that are saved as one checkpoint, if so many wait."""
 _WATCH = 2.0
 """Seconds after which it is looked whether another process has changed the run."""
-_PATIENCE, _TURN = 20.0, 0.02
+_PATIENCE, _TURN = 60.0, 0.02
 """Seconds that a change waits while others change the run, and between two looks."""
 
 
@@ -124,16 +124,7 @@ class RunSource:
     def learn(self, documents: Sequence[RawDocument], *, replace: bool = False) -> Future[list[Document]]:
         """Learn documents; with ``replace``, those of the same names are forgotten first."""
         names = tuple(document.name for document in documents)
-
-        def work(run: Run) -> list[Document]:
-            if len({*names}) < len(names):
-                raise DataError("two documents have one name; give each a name of its own")
-            held = {each.name for each in run.documents()} if replace else set()
-            if gone := [name for name in names if name in held]:
-                run.forget_all(gone)
-            return run.learn_all(documents)
-
-        return self._ask(Change("learn", names, work))
+        return self._ask(Change("learn", names, lambda run: run.learn_all(documents, replace=replace)))
 
     def forget(self, name: str) -> Future[Document]:
         """Forget a document of exactly this name."""
@@ -235,25 +226,18 @@ class RunSource:
             _LOG.warning("the run was changed by another process and cannot be read: %s", error)
 
     def _apply(self, changes: Sequence[Change]) -> None:
-        """Make changes, save them as one checkpoint, show the new version, and resolve the futures."""
+        """Make changes, together or, where one fails, each alone."""
         wanted = [change for change in changes if change.outcome.set_running_or_notify_cancel()]
         names = [name for change in wanted for name in change.names]
         what = wanted[0].what if wanted else ""
         self.working = {"what": what, "documents": len(names), "since": time.time()}
-        done: list[tuple[Change, Any]] = []
         try:
             with _noted(self.path, wanted, lambda: self._closed):
                 self._follow()
-                for change in wanted:
-                    try:
-                        done.append((change, change.work(self._run)))
-                    except (DataError, UsageError) as error:  # before anything was changed
-                        change.outcome.set_exception(error)
-                if self._run.changes:
-                    self._run.save()
-                if done:
-                    self._seen = listed(self.path)[:1]
-                    self._show()
+                try:
+                    self._make(wanted)
+                except DataError:  # a command was faster, and one of them cannot be made any more
+                    self._make_each([change for change in wanted if not change.outcome.done()])
         except Exception as error:
             _LOG.error("a change was not made: %s", type(error).__name__)
             for change in wanted:
@@ -261,11 +245,34 @@ class RunSource:
                     change.outcome.set_exception(error)
             with contextlib.suppress(LiorError):
                 self._open()
-        else:
-            for change, outcome in done:
-                change.outcome.set_result(outcome)
         finally:
             self.working = None
+
+    def _make(self, changes: Sequence[Change]) -> None:
+        """Make changes, save them as one checkpoint, show the new version, and resolve the futures."""
+        done: list[tuple[Change, Any]] = []
+        for change in changes:
+            try:
+                done.append((change, change.work(self._run)))
+            except (DataError, UsageError) as error:  # before anything was changed
+                change.outcome.set_exception(error)
+        if self._run.changes:
+            self._run.save()
+        if done:
+            self._seen = listed(self.path)[:1]
+            self._show()
+        for change, outcome in done:
+            change.outcome.set_result(outcome)
+
+    def _make_each(self, changes: Sequence[Change]) -> None:
+        """Make changes each alone, to the run as it is on the disk."""
+        self._open()
+        for change in changes:
+            try:
+                self._make([change])
+            except DataError as error:
+                change.outcome.set_exception(error)
+                self._open()
 
     def state(self) -> dict[str, Any]:
         """What is served and what is being done, ready for JSON."""

@@ -6,15 +6,17 @@ import doctest
 import json
 import re
 import shutil
+import threading
+import time
 import warnings
 from pathlib import Path
 
 import pytest
 
 import lior
-from lior.errors import NewerFormat, RunError, SkippedCheckpoint, TextRemains
+from lior.errors import DataError, NewerFormat, RunError, SkippedCheckpoint, TextRemains
 from lior.reading.documents import RawDocument
-from lior.runs import files
+from lior.runs import directory, files
 from lior.runs import folder as runfolder
 from lior.runs.bundle import digest
 from lior.runs.format import FORMAT, read_manifest
@@ -136,20 +138,46 @@ def test_what_no_memory_holds_is_forgotten_as_well(path):
 
 
 def test_what_another_process_wrote_in_between_is_not_lost(path):
+    """The changes are done again, in their order, to what the other one wrote."""
     one, other = lior.load(path), lior.load(path)
     one.learn({"one": "text"})
-    other.learn({"other": "text"})
+    other.forget("secret")
+    other.learn({"other": "text", "moved": "The lamp stands on the floor."})
+    other.forget("moved")
+    other.learn({"moved": "The lamp stands on the shelf."})
     one.save()
-    with pytest.raises(RunError, match="another process changed the run since it was opened; open it anew"):
-        other.save()
-    assert names(path)[4:] == ["one"]
-    other = lior.load(path)
-    other.learn({"other": "text"})
     other.save()
+    assert names(path) == ["a", "b", "unseen", "one", "other", "moved"]
+    assert other.documents() == lior.load(path).documents()
+    assert other.ask("Where is the lamp?").answer.text == "The lamp stands on the shelf."
+    assert lior.load(path).text("moved") == [b"The lamp stands on the shelf."]
+    assert texts(path) == []
+    one.forget("a")
+    one.save()
+    assert names(path) == ["b", "unseen", "one", "other", "moved"]
+
+
+def test_what_cannot_be_done_again_is_refused_and_nothing_is_lost(path):
+    one, other = lior.load(path), lior.load(path)
+    one.learn({"new": "of one"})
     one.forget("secret")
-    with pytest.raises(RunError, match="another process changed the run"):
-        one.save()
-    assert names(path)[4:] == ["one", "other"]
+    one.save()
+    other.learn({"new": "of the other"})
+    with pytest.raises(DataError, match="new: there is a document of this name already"):
+        other.save()
+    assert (other.text("new"), other.changes) == ([b"of the other"], 1)
+    assert lior.load(path).text("new") == [b"of one"]
+    late = lior.load(path)
+    other.forget("new")
+    other.learn_all([RawDocument("b", b"once more")], replace=True)
+    with pytest.raises(DataError, match="new: there is a document"):
+        other.save()
+    late.learn_all([RawDocument("new", b"of one, again"), RawDocument("b", b"too")], replace=True)
+    late.save()
+    assert names(path) == ["a", "unseen", "new", "b"]
+    with pytest.raises(DataError, match=r"0 bytes"):
+        late.learn_all([RawDocument("a", b"")], replace=True)
+    assert late.changes == 0
 
 
 def test_a_run_in_the_place_of_another(path, trained, configure):
@@ -158,7 +186,7 @@ def test_a_run_in_the_place_of_another(path, trained, configure):
     run.learn({"one": "text"})
     shutil.rmtree(path)
     train(configure(*TINY, "seed=1"), path, documents=[RawDocument("z", b"Other words in here. " * 60)])
-    with pytest.raises(RunError, match="another process changed the run"):
+    with pytest.raises(RunError, match="another process trained the run anew; open it anew and repeat"):
         run.save()
     shutil.rmtree(path)
     with pytest.raises(RunError, match="no such run directory"):
@@ -168,12 +196,20 @@ def test_a_run_in_the_place_of_another(path, trained, configure):
     assert names(path)[4:] == ["one"]
 
 
-def test_while_another_process_writes(path):
+def test_while_another_process_writes(path, monkeypatch):
+    """It is waited for, and not for ever."""
     run = lior.load(path)
     run.learn({"one": "text"})
-    with files.lock(path / "lock"), pytest.raises(RunError, match="another process is changing this run"):
-        run.save()
+    held = files.lock(path / "lock")
+    with monkeypatch.context() as patch:
+        patch.setattr(directory, "PATIENCE", 0.3)
+        began = time.monotonic()
+        with pytest.raises(RunError, match="another process is changing this run"):
+            run.save()
+        assert time.monotonic() - began > 0.1
+    threading.Timer(0.3, held.close).start()
     run.save()
+    assert held.closed
     assert names(path)[4:] == ["one"]
 
 

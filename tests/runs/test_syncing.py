@@ -67,6 +67,25 @@ def sync(run: Path, *paths: Path, **options: bool) -> syncing.Synced:
     return lior.load(run).sync(paths or None, **options)
 
 
+def test_several_processes_sync_and_learn_at_once(home):
+    notes, run = home / "notes", home / "run"
+    one, other, third = (lior.load(run) for _ in range(3))
+    write(notes, e=lines("e"))
+    other.learn({"told": lines("told")})
+    third.learn({"told too": lines("told too")})
+    assert one.sync().learned == ("e.txt",)
+    (notes / "d.txt").unlink()
+    done = other.sync()
+    assert (done.learned, done.forgotten) == ((), ("d.txt",))
+    write(notes, f=lines("f"))
+    assert lior.load(run).sync().learned == ("f.txt",)
+    assert third.sync().changes == 0  # all is done, and what it has learned is saved with the next change
+    third.save()
+    kept = {"a.txt", "b.txt", "deep/c.txt", "rows.jsonl#1", "rows.jsonl#x", "e.txt", "f.txt"}
+    assert {*texts(run)} == kept | {"told", "told too"}
+    assert sync(run).changes == 0
+
+
 def test_the_run_follows_the_folder(home):
     notes, run = home / "notes", home / "run"
     before = texts(run)
