@@ -141,15 +141,20 @@ class _Folders:
 
         if self._index is None:
             self._index = Index(*self._paths)
-            done = self._index.opened
+            updates = [self._index.opened]
         else:
-            done = self._index.update()
+            updates = [self._index.update()]
+        while updates[-1].waiting:  # a question would be answered now; here nobody waits for one
+            updates.append(self._index.update())
         if self._reader:
             self._reader.look_again()
+        learned, changed, forgotten, notes = (
+            tuple(dict.fromkeys(line for done in updates for line in getattr(done, name)))
+            for name in ("learned", "changed", "forgotten", "notes")
+        )
         return Synced(
-            done.learned, done.changed, done.forgotten,
-            unchanged=self._index.files - len(done.learned) - len(done.changed),
-            skipped=tuple(self._index.skipped), notes=done.notes,
+            learned, changed, forgotten, unchanged=self._index.files - len(learned) - len(changed),
+            skipped=tuple(self._index.skipped), notes=notes,
         )  # fmt: skip
 
 

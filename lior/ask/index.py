@@ -249,8 +249,9 @@ class Index:
                     done.add(file, known, replaced=self._renew(file, known))
         self._files = dict(sorted(self._files.items()))  # they were read in another order
         self.skipped = [*skipped, *done.not_yet, *skipped_of(self._files.values())]
+        new = self.notes[self._reported :]
         self.notes += done.new_notes(self._files.values(), self.notes)
-        new, self._reported = self.notes[self._reported :], len(self.notes)
+        self._reported = len(self.notes)
         return done.update(new)
 
     def _renew(self, file: File, known: File | None) -> bool:

@@ -194,7 +194,7 @@ class InvertedIndex:
             groups = range(len(passages)) if groups is None else groups
             blocks = [(group, False) for group in groups] if blocks is None else blocks
             self.left_out = self._batch.add(document, key, passages, groups, blocks, most_words)
-            if self._batch.size >= BLOCK or any(confirmed.values()):
+            if self._batch.full or any(confirmed.values()):
                 self.flush()
             if any(confirmed.values()):
                 self.confirm(document, confirmed)

@@ -79,7 +79,7 @@ class Changes:
             lines = [f"{few}: the files before took the time; the next question goes on"]
         return Update(
             learned=tuple(self.learned), changed=tuple(self.changed), forgotten=tuple(self.forgotten),
-            notes=tuple(dict.fromkeys([*notes, *self._noted])), limited=(*lines, *self.limited),
+            notes=(*notes, *self._noted), limited=(*lines, *self.limited),
             waiting=tuple(self.waiting),
         )  # fmt: skip
 

@@ -22,6 +22,8 @@ MOST = 65_535
 """Largest count of a word in a passage; more count as this."""
 BLOCK = 1 << 16
 """Slots of a block of postings; about as many passages are written at a time."""
+_WORDS = 1 << 20
+"""Words that are written at a time; 150 bytes of memory each."""
 _VALUES = 500
 """Values in one statement."""
 _LARGE = 512
@@ -114,9 +116,15 @@ class Batch:
     def __init__(self) -> None:
         self.size = 0
         """Number of passages."""
+        self._words = 0
         self._documents: dict[str, _Document] = {}
         self._numbers: dict[tuple[str, str], _Numbers] = {}
         """By language, and by document where it is large, so that what counts depends on it alone."""
+
+    @property
+    def full(self) -> bool:
+        """Whether it is to be written before another document is added."""
+        return self.size >= BLOCK or self._words >= _WORDS
 
     def __contains__(self, document: str) -> bool:
         return document in self._documents
@@ -142,17 +150,19 @@ class Batch:
         numbers = self._numbers.setdefault((language, document * large), _Numbers(most if large else inf))
         before = numbers.left_out
         block, title = np.array(blocks, np.int64).reshape(-1, 2).T
+        read, above = numbers.read(texts), numbers.read([counted(context) for context in contexts])
         self._documents[document] = _Document(
             id=key,
             language=language,
             large=large,
-            texts=numbers.read(texts),
-            contexts=numbers.read([counted(context) for context in contexts]),
+            texts=read,
+            contexts=above,
             group=_numbered(groups),
             block=2 * _numbered(block) + title,
             context=[contexts[context] for _, context in passages],
         )
         self.size += len(passages)
+        self._words += len(read[0]) + len(above[0])
         return numbers.left_out - before
 
     def write(self, database: Database) -> None:

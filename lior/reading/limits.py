@@ -23,9 +23,9 @@ TAKES_ALL = "--limits off takes all"
 class Limits:
     """The most that files may take; ``math.inf`` stands for no limit."""
 
-    seconds: float = 8
+    seconds: float = 7
     """Of the processor, from the bytes of a file to its documents."""
-    folder: float = 8
+    folder: float = 7
     """Of the processor, for all files of a folder that are read at once; others wait for the next time."""
     each: float = 0.05
     """Of the processor, by which each file adds to ``folder``: ordinary files take less."""
@@ -97,8 +97,8 @@ class Account:
         return self.left > self._dearest
 
     def allowed(self, seconds: float) -> float:
-        """Of the seconds that a file may take, those that are left for it; the first one has all."""
-        self.shortened |= self._begun and self.left < seconds
+        """Of the seconds that a file may take, those that are left for it; all after small files only."""
+        self.shortened |= self._begun and self.left < _WHOLE * seconds
         return max(self.left, 0.01) if self.shortened else seconds
 
     @contextmanager
@@ -111,6 +111,8 @@ class Account:
             self._begun, self._dearest = True, max(self._dearest, before - self.left)
 
 
+_WHOLE = 0.9
+"""Share of the time of a file that counts as the whole."""
 _account: ContextVar[Account | None] = ContextVar("account", default=None)
 
 

@@ -124,7 +124,7 @@ class FolderSource:
         with self._lock:
             late = not self._watched and time.monotonic() >= self._next
         if late and self._writer.paths:
-            self._read()
+            self._read_some()
 
     def _watch(self) -> None:
         """Read changes as they happen, until the source is closed."""
@@ -142,10 +142,18 @@ class FolderSource:
             self._watched = False
 
     def _read(self) -> None:
-        """Read what is new or changed."""
+        """Read what is new or changed, as far as the time lasts at once, until nothing waits."""
+        while self._read_some() and not self._closed.is_set():
+            pass
+
+    def _read_some(self) -> bool:
+        """Read some of what is new or changed; whether more waits."""
+        waits = False
         with self._writing:
             try:
-                if done := self._writer.update():
+                done = self._writer.update()
+                waits = bool(done.waiting)
+                if done:
                     self._show()
                     self._reader.look_again()
                     learned = [*done.learned, *done.changed]
@@ -153,6 +161,7 @@ class FolderSource:
             except LiorError as error:  # what is shown stays
                 _LOG.warning("the folder cannot be read now: %s", error)
             self._next = time.monotonic() + INTERVAL
+        return waits
 
     def confirm(self, question: str, passage: Passage, good: bool) -> bool:
         """Count in the index that a passage answers a question, or no longer; no file is changed."""
