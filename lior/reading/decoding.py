@@ -53,7 +53,7 @@ def decode(data: bytes, *, entries: bool = False) -> tuple[str, tuple[str, ...]]
             if b"\0" in data:
                 raise UnreadableFile(SkipReason.BINARY, _NULLS)
         except UnreadableFile:
-            if not (entries and _most_lines(data, lambda line: line == line.translate(None, _CONTROL))):
+            if not (entries and _most_lines(data, _is_plain, times=3)):
                 raise
             nulls = data.count(b"\0")
             notes = (f"{nulls} null bytes stand as U+FFFD",) if nulls else ()
@@ -85,15 +85,26 @@ def beginning(data: bytes, most: float, lines: float) -> bytes:
     if end == len(data):
         return data
     end = next((at + 1 for mark in (b"\n", b" ") if (at := data.rfind(mark, end // 2, end)) >= 0), end)
-    return data[: end // 4 * 4 if b"\0" in data[:_SAMPLE] else end]
+    if (_marked(data) or _wide(data)) not in ("", "utf-8-sig"):
+        return data[: end // 4 * 4]
+    lead = next((at for at in range(end, max(end - 4, 0), -1) if data[at] & 0xC0 != 0x80), end)
+    return data[:lead]  # not within a character
 
 
 def _most_lines(
-    data: bytes, whole: Callable[[bytes], bool], among: Callable[[bytes], bool] = lambda _: True
+    data: bytes,
+    whole: Callable[[bytes], bool],
+    among: Callable[[bytes], bool] = lambda _: True,
+    times: int = 1,
 ) -> bool:
-    """Whether at least three of four lines of ``data`` are ``whole``, of those that count."""
-    counts = Counter(map(whole, filter(among, BytesIO(data))))
-    return counts[True] >= 3 * counts[False]
+    """Whether ``times`` as many lines of ``data`` are ``whole`` as are not, of those that count; equal ones
+    count once."""
+    counts = Counter({hash(line): whole(line) for line in BytesIO(data) if among(line)}.values())
+    return counts[True] >= times * counts[False]
+
+
+def _is_plain(line: bytes) -> bool:
+    return line == line.translate(None, _CONTROL)
 
 
 def is_utf8(data: bytes) -> bool:

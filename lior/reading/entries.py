@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from lior.errors import LiorError
+from lior.reading.limits import TAKES_ALL, limits, seconds_left
 from lior.reading.skipping import LIMITED, UnreadableFile
 
 _Entry = TypeVar("_Entry")
 _Read = TypeVar("_Read")
 _NAMED = 20
 """Entries left out that are named; of more their number is."""
+_SPARE = 0.4
+"""Share of the time of a file that is kept to make documents of the entries."""
 _LONGEST = 200
 """Characters of a place, and of a reason."""
 
@@ -27,8 +30,8 @@ def read_entries(
     """What ``read`` makes of each entry, in their order; every reader of entries passes them through here.
 
     An entry that ``read`` fails on, as the file is damaged or the reader has a defect, is left out. Where
-    ``entries`` themselves fail, what follows the last one is. ``read`` must change nothing, so that nothing
-    of an entry that fails remains.
+    ``entries`` themselves fail, or the time of the file is over, what follows the last one is. ``read`` must
+    change nothing, so that nothing of an entry that fails remains.
 
     Parameters
     ----------
@@ -47,7 +50,11 @@ def read_entries(
         ``Exception`` and pass.
     """
     iterator, last, left_out = iter(entries), "", 0
+    least = _SPARE * limits().seconds
     while True:
+        if last and seconds_left() < least:
+            notes.append(f"what follows {_plain(last)} is left out, it takes too long; {TAKES_ALL}")
+            break
         try:
             place, entry = next(iterator)
         except StopIteration:

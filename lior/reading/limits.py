@@ -93,8 +93,10 @@ class Account:
 
     @property
     def lasts(self) -> bool:
-        """Whether it is enough for another file: the cheapest ones come first, so for the dearest so far."""
-        return self.left > self._dearest
+        """Whether it is enough for another file: the cheapest ones come first, so for the dearest so far.
+
+        The first one is read in any case, so that each update goes on."""
+        return not self._begun or self.left > self._dearest
 
     def allowed(self, seconds: float) -> float:
         """Of the seconds that a file may take, those that are left for it; all after small files only."""

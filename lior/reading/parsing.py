@@ -72,7 +72,7 @@ def parse_bytes(data: bytes, name: str, *, limit: float | None = None) -> list[P
     """
     data, name = decompress(data, name, limit=limit)
     reader = choose_reader(data, name)
-    if isolation.is_inside() or not getattr(reader, "in_process", False):
+    if not getattr(reader, "in_process", False):
         return parse_with(reader, data, name)
     first = beginning(data, limits().characters, limits().lines)
     documents = parse_with(reader, first, name)

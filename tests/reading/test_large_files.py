@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lior import Index
 from lior.ask.chunking import chunk
 from lior.ask.inverted import InvertedIndex
 from lior.interfaces import ParsedDocument
-from lior.reading import isolation, limits
+from lior.reading import entries, isolation, limits
+from lior.reading.decoding import beginning
+from lior.reading.entries import read_entries
+from lior.reading.files import changed_files
+from lior.reading.finding import find_files
 from lior.reading.limits import Limits, limited_by
 from lior.reading.parsing import choose_reader
 from lior_plugins.readers.tables import delimited
@@ -109,3 +116,71 @@ def test_a_table_of_a_million_columns_is_text():
     layout = index.inverted.layout
     abouts = index._records.abouts([*zip(layout.ids, layout.names, strict=True)])
     assert {name: len(about.heads) for name, about in abouts.items()} == {"wide.csv": 0, "narrow.csv": 1}
+
+
+# --- all files of a folder ---
+
+KEY = "The spare key of the greenhouse hangs behind the rain barrel.\n"
+
+
+def test_what_the_time_of_a_folder_is_not_enough_for_waits_and_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "z.md").write_text(KEY)
+    os.utime(folder / "z.md", (1e9, 1e9))
+    for number in range(3):
+        (folder / f"{number}.txt").write_text("The pump hums in the cellar.\n\n" * (400 + 100 * number))
+    dear = attrs.evolve(Limits(), folder=1e-6, each=0)  # the first file takes it all
+    with limited_by(dear):
+        index = Index(folder, retriever="settle", embedder="")
+        assert index.opened.learned == ("z.md",)
+        assert index.opened.waiting == ("0.txt", "1.txt", "2.txt")
+        assert index.opened.limited[0].startswith("3 files not read yet, such as 0.txt: ")
+        assert [each.name for each in index.skipped] == ["0.txt", "1.txt", "2.txt"]
+        assert index.ask("Where is the spare key of the greenhouse?").found
+        assert index.ask("How old is the captain?").note.endswith("only part of 0.txt and 2 more was read")
+        again = Index(folder, retriever="settle", embedder="")
+        assert (again.opened.learned, again.opened.waiting) == (("0.txt",), ("1.txt", "2.txt"))
+    index.update()
+    assert index.documents == ["0.txt", "1.txt", "2.txt", "z.md"]
+    assert not index.skipped
+
+
+def test_the_cheapest_files_are_read_first(tmp_path):
+    for name, data in (("a.png", b"x"), ("b.html", b"x" * 100), ("c.txt", b"x" * 700), ("d.md", b"x" * 900)):
+        (tmp_path / name).write_bytes(data)
+    sources = find_files([tmp_path])[0]
+    assert [each.name for each in changed_files(sources, {})] == ["c.txt", "b.html", "d.md", "a.png"]
+
+
+@given(
+    words=st.lists(st.sampled_from(["a", "é", "\n", " ", "日本"]), max_size=40),
+    most=st.integers(4, 60),
+    lines=st.integers(1, 9),
+    encoding=st.sampled_from(["utf-8", "utf-16"]),
+)
+def test_the_beginning_of_a_text_is_whole_characters_within_its_bounds(words, most, lines, encoding):
+    data = "".join(words).encode(encoding)
+    first = beginning(data, most, lines)
+    assert data.startswith(first)
+    assert "".join(words).startswith(first.decode(encoding))
+    assert len(first) <= most
+    assert first.count(b"\n") <= lines
+    assert first == data or len(data) > most or data.count(b"\n") > lines
+
+
+def test_of_a_plain_text_the_first_lines_are_read_and_a_note_says_so(tmp_path):
+    (tmp_path / "blank.txt").write_bytes(b"A pump hums.\n" + b"\n" * 1000 + b"The end.\n")
+    with limited_by(attrs.evolve(Limits(), lines=500)):
+        index = Index(tmp_path, retriever="settle", embedder="", cache=False)
+    assert [index.passage(row).text for row in range(len(index))] == ["A pump hums."]
+    assert index.notes == ["blank.txt: only its first 0.0 of 0.0 MB can be found; --limits off takes all"]
+
+
+def test_entries_for_which_no_time_is_left_are_named(monkeypatch):
+    notes, left = list[str](), iter([9.0, 1.0])
+    monkeypatch.setattr(entries, "seconds_left", lambda: next(left))
+    found = read_entries(((f"row {n}", n) for n in range(9)), lambda n: n, notes)
+    assert [*found] == [0, 1]
+    assert notes == [f"what follows row 1 is left out, it takes too long; {limits.TAKES_ALL}"]

@@ -15,9 +15,9 @@ def test_the_note_beside_a_hostile_file_is_found(name):
 
 def test_what_spoils_an_answer_is_told():
     case = files.every_case()["zeros.zip"]
-    (told,) = files._faults(case, 0, files.NOTE, "nothing of the file")
+    (told,) = files._faults(case, 1, 0, files.NOTE, "nothing of the file")
     assert told == "neither read nor named"
-    assert [*files._faults(case, 1, "", "Traceback")][1:3] == ["a traceback", "the good note is not found"]
+    assert [*files._faults(case, 1, 1, "", "Traceback")][1:3] == ["a traceback", "the good note is not found"]
 
 
 def test_mutations_are_read_or_refused_and_repeat(monkeypatch):

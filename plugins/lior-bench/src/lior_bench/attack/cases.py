@@ -6,14 +6,17 @@ from collections.abc import Callable
 
 import attrs
 
+Made = bytes | dict[str, bytes]
+"""The bytes of a file; of several their names, too."""
+
 
 @attrs.frozen
 class Case:
-    """A file that is hard to read."""
+    """A file that is hard to read, or several."""
 
     file: str
     """Its name, with the suffix."""
-    make: Callable[[], bytes]
+    make: Callable[[], Made]
     """Its bytes: always the same."""
     read: bool
     """Whether it is ordinary material that has to be read; a hostile file may be left out by name."""
@@ -27,10 +30,10 @@ CASES: dict[str, Case] = {}
 
 def case(
     file: str, *, read: bool = False, sample: bool = False
-) -> Callable[[Callable[[], bytes]], Callable[[], bytes]]:
-    """Add the function as the case of a file of this name."""
+) -> Callable[[Callable[[], Made]], Callable[[], Made]]:
+    """Add the function as the case of a file of this name, or of several."""
 
-    def add(make: Callable[[], bytes]) -> Callable[[], bytes]:
+    def add(make: Callable[[], Made]) -> Callable[[], Made]:
         if file in CASES:
             raise ValueError(f"two cases are named {file}")
         CASES[file] = Case(file, make, read, sample)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import random
 from functools import partial
+from io import BytesIO
 
 from lior_bench.attack.cases import case
 
@@ -177,6 +179,62 @@ for _file, (_form, _count, _head) in _ORDINARY.items():
 case("prose.txt", read=True)(partial(_prose, 250_000, ".\n"))
 case("line.txt", read=True)(partial(_prose, 700_000, " "))
 case("notes.md", read=True, sample=True)(partial(_prose, 10_000, ".\n\n"))
+
+
+# --- more than is read at once ---
+
+
+def _text(size: int, seed: int) -> bytes:
+    """So many bytes of ordinary words, which are many different ones."""
+    draw = random.Random(seed)
+    words = [f"{draw.choice(_WORDS)}{number:x}" for number in range(5000)]
+    return "\n".join(" ".join(draw.choices(words, k=12)) + "." for _ in range(size // 130)).encode()
+
+
+case("newlines.txt", sample=True)(partial(_times, b"\n", 60 * _MILLION, b"A pump.\n", b"The end.\n"))
+case("one-letter.txt")(partial(_times, b"a\n", 30 * _MILLION))
+case("one-line.txt")(lambda: _text(30 * _MILLION, 1).replace(b"\n", b" "))
+case("photos.vcf")(
+    partial(
+        _counted,
+        "BEGIN:VCARD\nFN:Ann {0}\nTEL:+44 {0}\nPHOTO;ENCODING=b:" + "QUJD" * 30 + "\nEND:VCARD\n",
+        150_000,
+    )
+)
+case("texts.eml")(
+    partial(
+        _counted,
+        "--b\nContent-Type: text/plain\n\nPart {0}, of the garden.\n",
+        100_000,
+        "From: ann@example.com\nSubject: parts\nContent-Type: multipart/mixed; boundary=b\n\n",
+    )
+)
+case("six.txt")(lambda: {f"{number}.txt": _text(20 * _MILLION, number) for number in range(6)})
+case("three.txt.gz")(
+    lambda: {f"{number}.txt.gz": gzip.compress(_text(60 * _MILLION, number), 1) for number in range(3)}
+)
+
+
+@case("slack.json")
+def slack() -> bytes:
+    """An export of a chat, of a million lines."""
+    sent = ({"user": f"U{n % 50}", "text": f"message {n} on the garden", "ts": f"{n + 1_700_000_000}.0"}
+            for n in range(166_667))  # fmt: skip
+    return json.dumps([{"type": "message", **each} for each in sent], indent=1).encode()
+
+
+@case("sixty.png")
+def sixty() -> dict[str, bytes]:
+    """Sixty pictures of a line of text; each takes half a second."""
+    from PIL import Image, ImageDraw
+
+    made: dict[str, bytes] = {}
+    for number in range(60):
+        image, buffer = Image.new("L", (6000, 200), 255), BytesIO()
+        ImageDraw.Draw(image).text((20, 60), f"picture {number}: {' '.join(_WORDS * 6)}", font_size=60)
+        image.save(buffer, "PNG")
+        made[f"{number}.png"] = buffer.getvalue()
+    return made
 
 
 # --- built of several things ---
