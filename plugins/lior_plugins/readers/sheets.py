@@ -179,16 +179,25 @@ def _xlsx(archive: Archive, notes: list[str]) -> Iterator[str | _Row]:
     """Name and rows of each sheet."""
     targets = {key: path for key, path, _ in related(archive, "xl/workbook.xml")}
     first, sheets = datetime(1899, 12, 30), dict[str, str]()
-    for each in archive.elements("xl/workbook.xml", "workbookPr", "sheet"):
+    parts = archive.elements("xl/workbook.xml", "workbookPr", "sheet")
+    for each in read_entries(
+        ((f"sheet {part.get('name')}", part) for part in parts), lambda part: part, notes
+    ):
         if local(each) == "sheet":
-            sheets.setdefault(targets[attribute(each, "id")], each.get("name", ""))
+            key = attribute(each, "id")
+            sheets.setdefault(targets.get(key, key), each.get("name", ""))
         elif each.get("date1904") in ("1", "true"):
             first = datetime(1904, 1, 1)
-    styles, strings = _Styles(archive, first), list[str]()
+    formats, strings = dict[str, tuple[int, str]](), list[str]()
+    if "xl/styles.xml" in archive:
+        formats = next(read_entries([("formats of numbers", archive)], _formats, notes), {})
     if "xl/sharedStrings.xml" in archive:
-        strings = [_string(each) for each in archive.elements("xl/sharedStrings.xml", "si")]
+        found = enumerate(archive.elements("xl/sharedStrings.xml", "si"))
+        entries = ((f"shared string {number}", each) for number, each in found)
+        strings = [*read_entries(entries, _string, notes, whole="shared strings")]
+    styles = _Styles(formats, first)
     for path, name in sheets.items():
-        if "worksheets/" in path:  # not a chart
+        if "worksheets/" in path or path not in targets.values():  # not a chart
             yield name
             rows = ((f"{name}, row {raw.number}", raw) for raw in _xlsx_rows(archive, path))
             for row in read_entries(rows, _Shown(strings, styles).row, notes, whole=f"sheet {name}"):
@@ -219,14 +228,15 @@ def _xlsx_rows(archive: Archive, path: str) -> Iterator[_Raw]:
     cells, parser, stream = _Cells(), ParserCreate(), archive.open(path)
     parser.buffer_text = True
     parser.StartElementHandler, parser.CharacterDataHandler = cells.start, cells.texts.append
-    while block := stream.read():
+    parser.EndElementHandler = cells.end
+    block, last = b"", False
+    while not last:
+        block = stream.read()
+        last = not block
         try:
-            parser.Parse(block)
-        finally:  # the rows before the damage
+            parser.Parse(block, last)
+        finally:  # the rows before what is damaged
             yield from cells.taken()
-    parser.Parse(b"", True)
-    cells.start("row", {})  # which ends the last one
-    yield from cells.taken()
 
 
 class _Cells:
@@ -250,16 +260,12 @@ class _Cells:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """An element begins."""
-        if self._taking:
-            self._value += "".join(self.texts)
-            self._taking = False
-        self.texts.clear()
+        self._take()
         name = self._names.get(tag) or self._names.setdefault(tag, without_namespace(tag))
         if name in ("v", "t"):
             self._taking = not self._spoken
         elif name == "c":
-            if self._value:
-                self._fill()
+            self._fill()
             self._kind, self._style = attributes.get("t", "n"), attributes.get("s", "")
             letters = attributes.get("r", "").rstrip("0123456789")
             self._column, self._spoken = _column(letters) if letters else self._column + 1, False
@@ -270,9 +276,20 @@ class _Cells:
         elif name in ("r", "rPh"):
             self._spoken = name == "rPh"
 
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        if self._names.get(tag) == "row":
+            self._end_row()
+
+    def _take(self) -> None:
+        if self._taking:
+            self._value += "".join(self.texts)
+            self._taking = False
+        self.texts.clear()
+
     def _end_row(self) -> None:
-        if self._value:
-            self._fill()
+        self._take()
+        self._fill()
         if self._filled:
             self._rows.append(_Raw(self._number, self._filled))
             self._filled = []
@@ -327,27 +344,28 @@ def _column(letters: str) -> int:
     return number - 1
 
 
+def _formats(archive: Archive) -> dict[str, tuple[int, str]]:
+    """Number of a style -> that of its format and its code, where they matter."""
+    codes, styles, found = dict[int, str](), list[Element](), dict[str, tuple[int, str]]()
+    for each in archive.elements("xl/styles.xml", "numFmt", "cellXfs"):
+        if local(each) == "cellXfs":
+            styles = [*each]
+        else:
+            code = each.get("formatCode", "")[:_LONGEST_FORMAT]
+            codes[_whole(each.get("numFmtId", ""), 0)] = _LITERAL.sub("", code).lower()
+    for style, each in enumerate(styles):
+        number = _whole(each.get("numFmtId", ""), 0)
+        code = codes.get(number, "")
+        if number in _PERCENT | _DATES or re.search("[%dmyhs]", code):
+            found[str(style)] = number, code
+    return found
+
+
 class _Styles:
     """What the formats of a workbook show of a number, as far as it matters here: dates, times, percent."""
 
-    def __init__(self, archive: Archive, first: datetime) -> None:
-        self._first = first
-        self._formats = dict[str, tuple[int, str]]()
-        """Number of a style -> that of its format and its code, where they matter."""
-        if "xl/styles.xml" not in archive:
-            return
-        codes, styles = dict[int, str](), list[Element]()
-        for each in archive.elements("xl/styles.xml", "numFmt", "cellXfs"):
-            if local(each) == "cellXfs":
-                styles = [*each]
-            else:
-                code = each.get("formatCode", "")[:_LONGEST_FORMAT]
-                codes[_whole(each.get("numFmtId", ""), 0)] = _LITERAL.sub("", code).lower()
-        for style, each in enumerate(styles):
-            number = _whole(each.get("numFmtId", ""), 0)
-            code = codes.get(number, "")
-            if number in _PERCENT | _DATES or re.search("[%dmyhs]", code):
-                self._formats[str(style)] = number, code
+    def __init__(self, formats: dict[str, tuple[int, str]], first: datetime) -> None:
+        self._formats, self._first = formats, first
 
     def shown(self, digits: str, style: str) -> str:
         """What a number in a cell of a style shows."""

@@ -1,7 +1,8 @@
 """Seeded mutations of files that other programs made: each is read, or refused in one line.
 
 Material is what is found on the machine (PDF, HTML, calendars, templates) and what the libraries of formats
-write, so that it runs anywhere. Number ``n`` of a seed depends on both alone.
+write, so that it runs anywhere, and files of entries, of which one odd entry loses that entry only
+(:mod:`lior_bench.attack.listed`). Number ``n`` of a seed depends on them alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sysconfig
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from io import BytesIO
 from multiprocessing.connection import Connection
@@ -22,6 +23,7 @@ from pathlib import Path
 from random import Random
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
+from lior_bench.attack.listed import SENTENCES, Listed, Mutation, listed
 from lior_bench.attack.packed import epub, packed
 
 COUNT, SAMPLE = 10_000, 300
@@ -33,13 +35,12 @@ _LARGEST, _FILES = 300_000, 8
 _FOUND = ("pdf", "html", "ics", "docx", "odt", "ods", "xlsx", "pptx", "epub")
 _EXTREMES = (b"0", b"-1", b"65536", b"2147483648", b"4294967295", b"9" * 40, b"9" * 5000, b"1e308", b"nan")
 _ODD = (b"\0", b"\x1b[2J", b"\xe2\x80\xae", b"\xff\xfe", b"<", b"&#xD800;", b'"', b"]]>", b"\r", b"\xc2\x85")
-_SENTENCES = [f"Pump {n} hums in room {n * 7} since 2024-03-{n:02}, for {n}.50 €." for n in range(1, 29)]
-Material = list[tuple[str, bytes]]
+Material = list[tuple[str, bytes] | Listed]
 
 
 def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
     """A line for each mutation that is not read or refused as it should be."""
-    files = [each for each in material() if only in each[0]]
+    files = [each for each in material(only) if only in (each.name if isinstance(each, Listed) else each[0])]
     first, last = 0, count or (SAMPLE if sample else COUNT)
     context = multiprocessing.get_context("fork")
     while first < last:
@@ -65,7 +66,7 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
 
 def _told(files: Material, seed: int, number: int, fault: str) -> str:
     """The line of a fault; the file is kept."""
-    name, data = mutated(files, seed, number)
+    name, data, _ = mutated(files, seed, number)
     with tempfile.NamedTemporaryFile(prefix=f"{seed}-{number}-", suffix=name, delete=False) as kept:
         kept.write(data)
     return f"mutation {number} of seed {seed}, {name}: {fault}; kept as {kept.name}"
@@ -73,59 +74,65 @@ def _told(files: Material, seed: int, number: int, fault: str) -> str:
 
 def _work(pipe: Connection, files: Material, seed: int, first: int, last: int) -> None:
     """Send what is wrong with each mutation, nothing for a good one."""
-    from lior.reading.limits import raised_by
+    from lior.reading import isolation
 
-    before, allowed = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, [_CPU, _MEMORY]
-
-    def more(seconds: float, memory: float) -> None:
-        """What the recognition of a page may take."""
-        allowed[:] = allowed[0] + seconds, max(allowed[1], memory)
-
-    raised_by(more)
+    if all(isinstance(each, Listed) for each in files):  # their readers are Python, which does not crash
+        isolation.enter()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(first, last):
-        name, data = mutated(files, seed, number)
-        allowed[0] = _CPU
+        mutation = mutated(files, seed, number)
         begin = time.process_time()
-        fault = fault_of(data, name)
+        fault = fault_of(mutation.data, mutation.name, mutation.kept)
         took = time.process_time() - begin
         memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
-        large = f"{took:.1f} s, {memory >> 20} MB" if took > allowed[0] or memory > allowed[1] else ""
+        large = f"{took:.1f} s, {memory >> 20} MB" if took > _CPU or memory > _MEMORY else ""
         pipe.send(fault or large)
 
 
-def fault_of(data: bytes, name: str) -> str:
-    """What is wrong with how a file is read or refused; nothing if nothing is."""
+def fault_of(data: bytes, name: str, kept: Sequence[str] = ()) -> str:
+    """What is wrong with how a file is read or refused; nothing if nothing is. ``kept`` has to be read."""
     from lior.ask.chunking import chunk
     from lior.errors import LiorError
     from lior.reading.parsing import parse_bytes
     from lior.testing.readers import check_document
 
+    text = ""
     try:
         for document in parse_bytes(data, name):
             check_document(document, data)
             chunk(document, name)
+            text += f" {document.text}"
     except LiorError as error:
+        if kept:
+            return f"refused, with {len(kept)} entries that are whole: {error}"
         return "" if str(error).isprintable() else f"a refusal that is no plain line: {str(error)!r}"
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__} in {Path(last.filename).name}:{last.lineno}: {str(error)[:200]!r}"
-    return ""
+    text = " ".join(text.split())
+    lost = [each for each in kept if each not in text]
+    return f"{len(lost)} of {len(kept)} whole entries are lost, such as {lost[0]!r}" if lost else ""
 
 
 # --- mutations ---
 
 
-def mutated(files: Material, seed: int, number: int) -> tuple[str, bytes]:
-    """Name and bytes of that mutation."""
+def mutated(files: Material, seed: int, number: int) -> Mutation:
+    """That mutation."""
     random = Random(f"{seed}/{number}")
-    name, data = files[number % len(files)]
+    file = files[number % len(files)]
+    if isinstance(file, Listed):
+        if random.random() < 0.75:
+            return file.mutated(random, _changed)
+        file = file.name, file.whole(file.data)
+    name, data = file
     if data.startswith(b"PK") and random.random() < 0.7:
         with suppress(BadZipFile), ZipFile(BytesIO(data)) as archive:
             members = {each.filename: archive.read(each) for each in archive.infolist()}
             for member in random.choices([*members], k=random.randint(1, 3)):
                 members[member] = _changed(members[member], random)
-            return name, packed(dict(members))
-    return name, _changed(data, random)
+            return Mutation(name, packed(dict(members)))
+    return Mutation(name, _changed(data, random))
 
 
 def _changed(data: bytes, random: Random) -> bytes:
@@ -181,9 +188,12 @@ _CHANGES: tuple[Callable[[bytes, Random], bytes], ...] = (_flip, _cut, _repeat, 
 # --- material ---
 
 
-def material() -> Material:
-    """Names and bytes of real files, always in the same order."""
-    found = Material()
+def material(only: str = "") -> Material:
+    """Names and bytes of real files, always in the same order; files of entries alone where ``only`` is in
+    the name of one."""
+    found, entries = Material(), listed()
+    if only and any(only in each.name for each in entries):
+        return [*entries]
     roots = [Path(sysconfig.get_path("purelib")), Path("/usr/share/doc"), *map(Path, sys.path)]
     for suffix in _FOUND:
         paths = {each for root in dict.fromkeys(roots) if root.is_dir() for each in root.rglob(f"*.{suffix}")}
@@ -192,7 +202,7 @@ def material() -> Material:
     for suffix, make in _MADE.items():
         with suppress(ImportError):
             found.append((f"a.{suffix}", _timeless(make())))
-    return found
+    return [*found, *entries]
 
 
 def _timeless(data: bytes) -> bytes:
@@ -213,12 +223,12 @@ def _docx() -> bytes:
     from docx import Document
 
     document, buffer = Document(), BytesIO()
-    for number, text in enumerate(_SENTENCES):
+    for number, text in enumerate(SENTENCES):
         document.add_heading(f"Part {number}", number % 4)
         document.add_paragraph(text, style="List Bullet" if number % 3 else None)
     table = document.add_table(5, 3)
     for number, cell in enumerate(table._cells):
-        cell.text = _SENTENCES[number]
+        cell.text = SENTENCES[number]
     table.cell(0, 0).merge(table.cell(1, 1))
     document.save(buffer)
     return buffer.getvalue()
@@ -232,7 +242,7 @@ def _xlsx() -> bytes:
     book, buffer = Workbook(), BytesIO()
     for sheet in (book.active, book.create_sheet("Pets")):
         sheet.append(["name", "day", "cost", "share"])
-        for number, text in enumerate(_SENTENCES):
+        for number, text in enumerate(SENTENCES):
             sheet.append([text, date(2024, 3, number + 1), number * 1.5, number / 7])
             sheet.cell(number + 2, 4).number_format = "0.0%"
     book.save(buffer)
@@ -243,7 +253,7 @@ def _pptx() -> bytes:
     from pptx import Presentation
 
     show, buffer = Presentation(), BytesIO()
-    for text in _SENTENCES[:5]:
+    for text in SENTENCES[:5]:
         slide = show.slides.add_slide(show.slide_layouts[1])
         slide.shapes.title.text, slide.placeholders[1].text = "Pumps", f"{text}\n{text}"
         slide.notes_slide.notes_text_frame.text = text
@@ -257,7 +267,7 @@ def _odt() -> bytes:
     from odf.text import H, List, ListItem, P, S
 
     document, buffer = OpenDocumentText(), BytesIO()
-    for number, text in enumerate(_SENTENCES):
+    for number, text in enumerate(SENTENCES):
         document.text.addElement(H(outlinelevel=number % 5 + 1, text=f"Part {number}"))
         paragraph, item, listed = P(text=text), ListItem(), List()
         paragraph.addElement(S(c=number))
@@ -275,7 +285,7 @@ def _ods() -> bytes:
     from odf.text import P
 
     document, buffer, table = OpenDocumentSpreadsheet(), BytesIO(), Table(name="Pumps")
-    for number, text in enumerate(_SENTENCES):
+    for number, text in enumerate(SENTENCES):
         row = TableRow(numberrowsrepeated=number % 3 + 1)
         for cell in (TableCell(valuetype="string"), TableCell(valuetype="float", value=number * 1.5)):
             cell.addElement(P(text=text))
@@ -290,7 +300,7 @@ def _mbox() -> bytes:
     from email.message import EmailMessage
 
     written = list[bytes]()
-    for number, text in enumerate(_SENTENCES):
+    for number, text in enumerate(SENTENCES):
         message = EmailMessage()
         message["From"], message["To"] = f"Änne <a{number}@x.org>", "b@x.org"
         message["Subject"], message["Date"] = text, f"Mon, {number + 1} Jan 2024 10:00:00 +0000"
@@ -307,7 +317,7 @@ def _epub() -> bytes:
     chapters = {
         f"{n}.xhtml": f"<html><head><title>Part {n}</title></head><body><h1>Part {n}</h1>"
         f"<p>{text}</p><table><tr><th>a</th></tr><tr><td>{n}</td></tr></table></body></html>"
-        for n, text in enumerate(_SENTENCES)
+        for n, text in enumerate(SENTENCES)
     }
     return epub({**chapters}, [*chapters])
 
