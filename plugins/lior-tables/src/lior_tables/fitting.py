@@ -13,7 +13,7 @@ from lior.workers import Workers
 from lior_tables.choice import LEARNED, Choice, Explored
 from lior_tables.iterative import STEPS, IterativeMember
 from lior_tables.kernel import matrix
-from lior_tables.members import Member, Setting
+from lior_tables.members import Member, Metrics, Setting
 from lior_tables.plan import Options
 from lior_tables.resuming import Kept
 from lior_tables.stored import Rows
@@ -109,6 +109,7 @@ def _make(
     """How a member of such a table is fitted; the members of a large one share the tree of the first."""
     large = len(rows.z) > options.exact_rows
     tree = kept = None
+    known: Metrics = {}
     if large and options.large == "leaves":
         tree = grow(first.candidate, first.setting, rows, options.leaf_rows, generator)
         kept = None if resume is None else Kept(resume)
@@ -121,7 +122,7 @@ def _make(
         if len(rows.z) > _MANY * LEARNED or large:
             setting = settled(explored, tables, generator)
         if not large:
-            return Member.learn_all(candidate, setting, rows, generator)
+            return Member.learn_all(candidate, setting, rows, generator, known=known)
         if tree is None:
             return IterativeMember.learn_metric(
                 candidate, setting, rows, generator,

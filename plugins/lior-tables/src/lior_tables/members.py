@@ -148,6 +148,51 @@ def gradients(
     return torch.cat(found)
 
 
+Steps = tuple[tuple[float, float], ...]
+Metrics = dict[tuple[Candidate, Steps], State]
+"""The states that candidates have after the rounds of these steps."""
+
+
+def learned(candidate: Candidate, steps: Steps, rows: Rows, generator: Generator, known: Metrics) -> State:
+    """The state after a round for each of the steps, from ``known`` or added to it."""
+    if (candidate, steps) not in known:
+        first = len(candidate.handed)
+        if first:
+            handed = learned(candidate.handed[0], steps[:first], rows, generator, known)
+            state = begun(candidate, handed, rows.z, generator)
+        else:
+            state = start(candidate, rows.z, generator)
+        known[candidate, steps] = _rounds(candidate, state, steps[first:], first, rows, generator)
+    return known[candidate, steps]
+
+
+def _rounds(
+    candidate: Candidate, state: State, steps: Steps, done: int, rows: Rows, generator: Generator
+) -> State:
+    """The state after a round for each of the steps, ``done`` of them being done before."""
+    for number, (bandwidth, ridge) in enumerate(steps, done):
+        learner = candidate.learns(number)
+        state, kernel = _solvable(learner.teacher, state, bandwidth, rows.z)
+        side = kernel.side(rows.z)
+        fit = _solved(learner.teacher, kernel, side, rows, ridge)
+        state = next_metric(learner, kernel, side, rows, fit, generator)
+    return state
+
+
+def _solvable(candidate: Candidate, state: State, bandwidth: float, z: Tensor) -> tuple[State, Kernel]:
+    """The state with its bandwidth, measured on ``z``, and the kernel."""
+    kernel = Kernel(candidate.parts, state)
+    median = median_cost(kernel, kernel.side(z[:_MEDIAN_ROWS]))
+    state = sharpened(state, 1 / (bandwidth * median))
+    return state, Kernel(candidate.parts, state)
+
+
+def _solved(candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, ridge: float) -> Fit:
+    """What the readout makes of all rows."""
+    weighed = candidate.readout.weigh(matrix(kernel, side, side), rows.weights, None)
+    return candidate.readout.fit(weighed, rows.y, rows.weights, ridge)
+
+
 class Member:
     """A fitted member: the state of its kernel, ``λ`` and the values of the rows."""
 
@@ -171,6 +216,7 @@ class Member:
         generator: Generator,
         *,
         begin: State | None = None,
+        known: Metrics | None = None,
     ) -> Member:
         """Fit all rows with what was chosen; the metric is learned on :data:`METRIC_ROWS` of them.
 
@@ -178,27 +224,19 @@ class Member:
         ----------
         begin
             The state of a member of more rows, in which all rounds but the last :data:`OWN_ROUNDS` were done.
+        known
+            What other members of these rows have learned and handed on, which is not learned twice.
         """
         some = drawn(rows, METRIC_ROWS, generator)
+        steps, (bandwidth, ridge) = setting.steps[:-1], setting.steps[-1]
         if begin is None:
-            state = start(candidate, some.z, generator)
+            state = learned(candidate, steps, some, generator, {} if known is None else known)
         else:
             state = candidate.parts.observe_medium(begin, some.z)
-        for left in reversed(range(len(setting.steps) if begin is None else 1 + OWN_ROUNDS)):
-            bandwidth, ridge = setting.steps[-1 - left]
-            learner = candidate.learns(len(setting.steps) - 1 - left)
-            now = learner.teacher if left else candidate
-            kernel = Kernel(now.parts, state)
-            median = median_cost(kernel, kernel.side(some.z[:_MEDIAN_ROWS]))
-            state = sharpened(state, 1 / (bandwidth * median))
-            kernel = Kernel(now.parts, state)
-            if not left:
-                some = rows
-            side = kernel.side(some.z)
-            weighed = now.readout.weigh(matrix(kernel, side, side), some.weights, None)
-            fit = now.readout.fit(weighed, some.y, some.weights, ridge)
-            if left:
-                state = next_metric(learner, kernel, side, some, fit, generator)
+            done = max(0, len(steps) - OWN_ROUNDS)
+            state = _rounds(candidate, state, steps[done:], done, some, generator)
+        state, kernel = _solvable(candidate, state, bandwidth, some.z)
+        fit = _solved(candidate, kernel, kernel.side(rows.z), rows, ridge)
         return cls(candidate, state, setting, rows, fit)
 
     def tensors(self) -> State:
