@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from comparison import sets
+from comparison import controls, drawn, judging, ours, sets
 from comparison.store import Store
 
 
@@ -50,3 +50,44 @@ def test_what_was_measured_is_found_again(tmp_path: Path) -> None:
     assert found.about["fit_seconds"] == 1.5
     assert found.arrays["predictions"].tolist() == np.eye(2).tolist()
     assert Store(tmp_path).get("svm", "other settings", "wine", 0) is None
+
+
+def test_drawn_rows_begin_alike_and_are_tested_alike() -> None:
+    assert len(drawn.FAMILIES) == 10
+    for name in drawn.FAMILIES:
+        few, many = (drawn.split(name, rows, 3) for rows in drawn.ROWS)
+        assert few.learn.equals(many.learn[: len(few.learn)])
+        assert few.test.equals(many.test)
+        assert few.y.mean() == pytest.approx(0, abs=1e-9)
+        assert not few.learn.equals(drawn.split(name, drawn.ROWS[0], 4).learn)
+
+
+def _error(method: str, name: str, rows: int, draw: int) -> float:
+    split = drawn.split(name, rows, draw)
+    measure = controls.measure if method in controls.CONTROLS else ours.measure
+    _, arrays = measure(method, split)
+    return float(judging.error(judging.losses(arrays["predictions"], split.truth), classes=False))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["waves", "mixed", "net", "heavy inputs"])
+def test_twice_the_rows_do_no_harm_and_no_draw_is_lost(name: str) -> None:
+    fewer, more = (
+        np.log([_error("lior-tables", name, rows, draw) for draw in range(4)]) for rows in drawn.ROWS
+    )
+    change = more - fewer
+    assert change.mean() < 2 * change.std(ddof=1) / 2  # two standard errors of the mean of four
+    assert more.max() < np.log(np.exp(more).mean()) + np.log(1.1)
+
+
+@pytest.mark.slow
+def test_draws_are_not_further_apart_than_those_of_catboost() -> None:
+    pytest.importorskip("catboost")
+    spreads = []
+    for method in ("lior-tables", "catboost untuned"):
+        errors = [
+            np.log([_error(method, name, 1000, draw) for draw in range(4)])
+            for name in ("waves", "mixed", "jumps")
+        ]
+        spreads.append(np.var(errors, axis=1, ddof=1).mean())
+    assert spreads[0] < 3.2 * spreads[1]  # what two equal variances of nine degrees reach once in twenty

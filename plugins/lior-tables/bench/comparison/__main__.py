@@ -11,18 +11,22 @@ from __future__ import annotations
 import platform
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 import torch
 
-from comparison import controls, ours, report, sets, speed
+from comparison import controls, drawn, ours, report, sets, speed
+from comparison.sets import Split
 from comparison.store import Store
 
-PARTS = ("error", "intervals", "irrelevant", "ablation", "speed", "fit")
+PARTS = ("error", "intervals", "irrelevant", "drawn", "ablation", "speed", "fit")
 AGAINST = "catboost"
 OURS = "lior-tables"
 _CONFORMAL = "lightgbm split conformal"
+_UNTUNED = "catboost untuned"
+_OTHER_PARTS = (_CONFORMAL, _UNTUNED)
 _FEWER = {"xrfm": 1}
 """Seeds of what takes long, at most."""
 
@@ -35,12 +39,15 @@ class Bench:
 
     def run(self, method: str, names: list[str], seeds: int, *, numbers: bool = False) -> report.Runs:
         """A method on all sets, or those with ``numbers`` as target, for so many seeds."""
+        splits = sets.splits(names, self.folder, min(seeds, _FEWER.get(method, seeds)))
+        return self.measure(method, (split for split in splits if not (numbers and split.classes)))
+
+    def measure(self, method: str, splits: Iterable[Split]) -> report.Runs:
+        """A method on these splits."""
         found: report.Runs = {}
         control = method in controls.CONTROLS
         settings = "" if control else ours.settings(method)
-        for split in sets.splits(names, self.folder, min(seeds, _FEWER.get(method, seeds))):
-            if numbers and split.classes:
-                continue
+        for split in splits:
             name = split.table.name
             measured = self.store.get(method, settings, name, split.seed)
             if measured is None:
@@ -58,6 +65,7 @@ class Bench:
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), default=Path("runs/tables"))
 @click.option("--seeds", default=3, show_default=True)
 @click.option("--ablation-seeds", default=1, show_default=True)
+@click.option("--draws", default=4, show_default=True, help="Draws of each drawn function.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS)
 @click.option("--set", "chosen", multiple=True, help="Only these sets.")
 def main(
@@ -65,6 +73,7 @@ def main(
     cache: Path,
     seeds: int,
     ablation_seeds: int,
+    draws: int,
     parts: tuple[str, ...],
     chosen: tuple[str, ...],
 ) -> None:
@@ -88,6 +97,10 @@ def main(
         for name in (AGAINST, "lightgbm", "xrfm"):
             click.echo(report.headline(runs[OURS], runs[name], name))
         click.echo(report.by_set(runs[OURS], runs[AGAINST]))
+    if "drawn" in parts:
+        families = [name for name in drawn.FAMILIES if not chosen or name in chosen]
+        both = [bench.measure(name, drawn.splits(families, draws)) for name in (OURS, _UNTUNED)]
+        click.echo("\n## Drawn functions\n\n" + report.drawn(*both))
     if "ablation" in parts:
         of = {name: bench.run(name, names, ablation_seeds) for name in ours.ABLATIONS}
         click.echo("\n## Parts\n\n" + report.ablation(of))
@@ -99,7 +112,7 @@ def main(
 
 
 def _error(bench: Bench, names: list[str], seeds: int) -> None:
-    methods = [name for name in controls.CONTROLS if name != _CONFORMAL]
+    methods = [name for name in controls.CONTROLS if name not in _OTHER_PARTS]
     runs = {name: bench.run(name, names, seeds) for name in (OURS, *methods)}
     click.echo("\n## Errors\n")
     for name in (AGAINST, "catboost long"):

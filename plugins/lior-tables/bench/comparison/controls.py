@@ -283,8 +283,20 @@ def _xrfm_predicted(model: Any, x: torch.Tensor, split: Split) -> Array:
     return np.asarray(model.predict_proba(x), dtype=np.float64).reshape(len(x), -1)
 
 
+def catboost_untuned(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
+    """1,000 trees and nothing chosen; columns of numbers only."""
+    from catboost import CatBoostRegressor
+
+    begin = time.process_time()
+    model = CatBoostRegressor(
+        iterations=1000, verbose=0, thread_count=1, random_seed=0, allow_writing_files=False
+    )
+    return _timed(model.fit(split.learn, split.y), split.test, split, begin, {})
+
+
 CONTROLS: dict[str, Callable[[Split], tuple[dict[str, Any], dict[str, Array]]]] = {
     "catboost": catboost,
+    "catboost untuned": catboost_untuned,
     "catboost long": partial(catboost, trees=2000, patience=100),
     "lightgbm": lightgbm,
     "xgboost": xgboost,

@@ -196,3 +196,23 @@ def ablation(all_runs: dict[str, Runs]) -> str:
         wins = sum(r < 1 for r in found)
         lines.append([name, len(found), judging.mean_ratio(found), wins, *measures(runs)])
     return rows(["what", "sets", "error ratio [95 % over sets]", "better", *MEASURES], lines)
+
+
+def drawn(ours: Runs, theirs: Runs) -> str:
+    """Errors of drawn functions, mean over draws and the largest in units of it; seconds beside two fits."""
+    lines, found = [], []
+    for name in ours:
+        both = [
+            [float(judging.error(part, classes=False)) for part in losses(side[name])]
+            for side in (ours, theirs)
+        ]
+        seconds = [sum(m.about["fit_seconds"] for _, m in side[name]) for side in (ours, theirs)]
+        a, b = (float(np.mean(errors)) for errors in both)
+        found.append((a / b, seconds[0] / seconds[1] / 2, *(np.std(np.log(errors)) ** 2 for errors in both)))
+        cells = [f"{mean:.3f}, {max(e) / mean:.2f}" for mean, e in zip((a, b), both, strict=True)]
+        lines.append([name, len(both[0]), *cells, f"{a / b:.3f}", f"{found[-1][1]:.2f}"])
+    ratio, time, own, other = np.array(found).T
+    spread = [f"spread {np.sqrt(each.mean()):.3f}" for each in (own, other)]
+    lines.append(["all", "", *spread, judging.mean_ratio(list(ratio)), f"{np.exp(np.log(time).mean()):.2f}"])
+    head = ["function", "draws", "error, largest / mean", "catboost's", "ratio", "seconds / two of catboost"]
+    return rows(head, lines)
