@@ -130,7 +130,9 @@ def refuse_binary(head: bytes) -> None:
 
 
 def _marked(data: bytes) -> str:
-    return next((name for mark, name in _MARKS if data.startswith(mark)), "")
+    name = next((name for mark, name in _MARKS if data.startswith(mark)), "")
+    wide = name in ("utf-16", "utf-32")
+    return "" if wide and b"\0" not in data[:_SAMPLE] and is_utf8(data[2:]) else name  # two odd bytes
 
 
 def _wide(data: bytes) -> str:

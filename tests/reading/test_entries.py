@@ -175,6 +175,7 @@ def test_an_odd_byte_leaves_the_other_lines_as_they_are():
     page = b"".join(b"<p>%d \xe2\x82\xac</p>\n" % n for n in range(5, 14)) + b"<p>\xff\0\xfe</p>\n"
     document = one(page, "a.html")
     assert document.text.split("\n")[0] == "5 €"
+    assert one(b"\xff\xfe5 \xe2\x82\xac a\n5 \xe2\x82\xac\n", "a.txt").text.endswith("5 € a\n5 €\n")
     with pytest.raises(DataError, match="null bytes"):
         parse_bytes(b"\0a\n" * 2 + b"b\n", "a.html")
 

@@ -260,12 +260,15 @@ class _Cells:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """An element begins."""
-        self._take()
+        if self._taking:
+            self._take()
+        self.texts.clear()
         name = self._names.get(tag) or self._names.setdefault(tag, without_namespace(tag))
         if name in ("v", "t"):
             self._taking = not self._spoken
         elif name == "c":
-            self._fill()
+            if self._value:
+                self._fill()
             self._kind, self._style = attributes.get("t", "n"), attributes.get("s", "")
             letters = attributes.get("r", "").rstrip("0123456789")
             self._column, self._spoken = _column(letters) if letters else self._column + 1, False
@@ -282,14 +285,14 @@ class _Cells:
             self._end_row()
 
     def _take(self) -> None:
-        if self._taking:
-            self._value += "".join(self.texts)
-            self._taking = False
-        self.texts.clear()
+        self._value += "".join(self.texts)
+        self._taking = False
 
     def _end_row(self) -> None:
-        self._take()
-        self._fill()
+        if self._taking:
+            self._take()
+        if self._value:
+            self._fill()
         if self._filled:
             self._rows.append(_Raw(self._number, self._filled))
             self._filled = []
@@ -313,7 +316,8 @@ class _Shown:
         """A row as it is shown; ``DataError`` for a string that the workbook does not have."""
         filled, plain = dict[int, str](), True
         for column, kind, style, value in raw.cells:
-            if shown := self._cell(kind, style, value):
+            shown = self._styles.shown(value, style) if kind == "n" else self._cell(kind, value)
+            if shown:
                 filled[column] = shown
                 plain = plain and kind in ("s", "str", "inlineStr")
         columns = tuple(filled)
@@ -322,9 +326,7 @@ class _Shown:
             columns = tuple(filled)
         return _Row(raw.number, self._same.setdefault(columns, columns), tuple(filled.values()), plain)
 
-    def _cell(self, kind: str, style: str, value: str) -> str:
-        if kind == "n":
-            return self._styles.shown(value, style)
+    def _cell(self, kind: str, value: str) -> str:
         if kind == "s":
             if not (value.isdecimal() and len(value) < 10 and int(value) < len(self._strings)):
                 raise DataError(f"there is no shared string {value[:20]}, of {len(self._strings):,}")
