@@ -334,7 +334,7 @@ def limits_option(function: Callback) -> Callback:
         show_default=True,
         expose_value=False,
         callback=_set_limits,
-        help="Leave out a file that takes more than 10 s or 512 MB to read.",
+        help="Leave out a file that takes more than 7 s or 512 MB to read.",
     )(function)
 
 

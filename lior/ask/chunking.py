@@ -57,7 +57,7 @@ def chunk(
             headings = part.headings
             context = "\n".join((*(each[:_HEADING] for each in headings), words))
         number = bisect_right(page.starts, part.begin) - 1
-        place = bisect_right(parsed.places, number, key=lambda pair: pair[0]) - 1
+        place = bisect_right(places, number) - 1
         passage = Passage(
             document=document,
             line=parsed.lines[number] if parsed.lines else number + 1,
