@@ -63,6 +63,10 @@ class DataError(LiorError):
     """A text cannot be read or used."""
 
 
+class NoFiles(DataError):
+    """There is no file at all in the folders that were named."""
+
+
 class RunError(LiorError):
     """A run directory is missing, damaged or of another kind."""
 

@@ -19,7 +19,7 @@ import click
 from platformdirs import user_cache_path
 
 from lior.ask.serialise import answer_record
-from lior.errors import DataError, EndpointError, LiorError, UsageError, quantity
+from lior.errors import DataError, EndpointError, LiorError, NoFiles, UsageError, quantity
 from lior.files import narrowed, replacing
 from lior_cli.options import (
     PluginName,
@@ -55,14 +55,14 @@ _DEEPEST = 1000
 
 
 def _errors_exit_with_2(run: Callable[..., int]) -> Callable[..., int]:
-    """Let no error look as if nothing had been found."""
+    """Let no error look as if nothing had been found; in folders without files, nothing was."""
 
     @functools.wraps(run)
     def inner(*args: Any, **kwargs: Any) -> int:
         try:
             return run(*args, **kwargs)
         except (LiorError, OSError) as error:
-            error.exit_code = FAILED  # type: ignore[union-attr]
+            error.exit_code = NOT_FOUND if isinstance(error, NoFiles) else FAILED  # type: ignore[union-attr]
             raise
 
     return inner

@@ -31,7 +31,7 @@ from lior.ask.sqlite import SQLite
 from lior.ask.surroundings import file_texts
 from lior.ask.updates import Changes, FileStore, Update, cuts, skipped_of, unfinished, with_gaps
 from lior.ask.writing import encoded
-from lior.errors import DataError, LiorError, UsageError, did_you_mean, sentences
+from lior.errors import DataError, LiorError, NoFiles, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading import isolation
 from lior.reading.files import File, changed_files, read_if_changed
@@ -120,7 +120,7 @@ class Index:
         """What opening it changed."""
         remember(self._database, self.paths)
         if self.paths and not len(self):
-            raise DataError(no_text_message(self.paths, self.skipped))
+            raise (DataError if self.skipped else NoFiles)(no_text_message(self.paths, self.skipped))
 
     # --- content ---
 

@@ -6,6 +6,7 @@ name. Shards do not depend on each other: any process that sees the folder can m
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -61,12 +62,12 @@ def write_shard(folder: Path, spool: Path, sha256: str) -> None:
     try:
         part.mkdir(0o700)
         text, order = np.load(spool), part / "order.npy"
-        np.save(order, suffixes.order_of(text))
+        _save(order, suffixes.order_of(text))
         # Read from the file: what stands beside it is made in the memory that it took.
         shard = suffixes.completed(text, np.load(order, mmap_mode="c"))
         for name, array in shard._asdict().items():
             if name != "order":
-                np.save(part / f"{name}.npy", array)
+                _save(part / f"{name}.npy", array)
         about = spool.with_suffix(".json")
         (part / _ABOUT).write_bytes(about.read_bytes())
         (part / "sha256").write_text(sha256)
@@ -85,14 +86,27 @@ def write_shard(folder: Path, spool: Path, sha256: str) -> None:
 def spooled(spool: Path, texts: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> None:
     """Write documents, as a shard keeps them, to a file from which any process can make the shard."""
     # Not flushed: what a worker does not find whole after a power cut is written again.
-    try:
-        np.save(spool.with_suffix(".npy"), suffixes.laid_out(texts))
-    except OSError:
-        spool.with_suffix(".npy").unlink(missing_ok=True)
-        raise
     about = {"names": list(names), "sizes": [len(text) for text in texts]}
     spool.with_suffix(".json").write_text(json.dumps(about))
+    _save(spool.with_suffix(".npy"), suffixes.laid_out(texts))
     spool.with_suffix(".npy").rename(spool)
+
+
+def remove_unfinished(folder: Path, entries: Sequence[Entry]) -> None:
+    """Remove what was written for ``entries`` and is no shard, for a worker failed or was ended."""
+    for entry in entries:
+        shutil.rmtree(folder / (entry.name + PARTIAL), ignore_errors=True)
+    for path in (folder / (entry.name + end) for entry in entries for end in (".spool", ".npy", ".json")):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    """As :func:`numpy.save`, whose error does not say why a file cannot be written."""
+    with path.open("wb") as stream:
+        header = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(stream, header)
+        stream.write(array.reshape(-1).view(np.uint8).data)
 
 
 def digest_of(folder: Path) -> str | None:

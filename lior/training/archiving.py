@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path, PurePath
 from typing import IO, Any
 
@@ -127,10 +127,10 @@ def build(
     if not 0 < share < 1:
         raise UsageError(f"share = {share}: a number between 0 and 1")
     suffixes.check_installed()
-    started, done = time.perf_counter(), Summary()
-    folder.mkdir(0o700, parents=True, exist_ok=True)
-    with closing(_locked(folder)), _sampling(sample) as stream, Workers(workers) as team:
-        made = list[Entry]()
+    started, done, made = time.perf_counter(), Summary(), list[Entry]()
+    with (
+        closing(_locked(folder)), _tidied(folder, made), _sampling(sample) as stream, Workers(workers) as team
+    ):  # fmt: skip
 
         def tasks() -> Iterator[tuple[Path, Path, str]]:
             for number, batch in enumerate(_batches(paths, field, shard, stream, share, done, progress)):
@@ -142,11 +142,8 @@ def build(
                     done.sorted += 1
                     yield folder / entry.name, spool, entry.sha256
 
-        try:
-            for _ in team.map(archive.write_shard, tasks()):
-                pass
-        except OSError as error:
-            raise DataError(f"{folder}: {error.strerror or error}; the same command goes on later") from error
+        for _ in team.map(archive.write_shard, tasks()):
+            pass
         if not made:
             raise DataError(f"{', '.join(paths)}: no text in there{_reasons(done.skipped)}")
         archive.publish(folder, made)
@@ -154,7 +151,20 @@ def build(
     return done
 
 
+@contextmanager
+def _tidied(folder: Path, made: Sequence[Entry]) -> Iterator[None]:
+    """Leave nothing half-written, and say of which archive it was that a file cannot be read or written."""
+    try:
+        yield
+    except OSError as error:
+        where, cause = f"{error.filename}: " if error.filename else "", error.strerror or error
+        raise DataError(f"{folder}: {where}{cause}; mend that, and the same command goes on") from error
+    finally:
+        archive.remove_unfinished(folder, made)
+
+
 def _locked(folder: Path) -> IO[str]:
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     try:
         return lock(folder / "lock")
     except RunError:

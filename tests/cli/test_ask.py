@@ -122,7 +122,6 @@ def test_context_shows_the_lines_of_the_file(lior):
         (("broken", RESET), "no such file or folder"),
         (("notes", "what is the"), "no word to look for"),
         (("notes", "b" * 20_000), "at most 10,000"),
-        (("empty", RESET), "no file in there"),
         (("binary", RESET), "no text in there"),
         (("notes", "--retriever", "nose", RESET), "--retriever"),
         (("notes", "--open", 1, RESET), "set EDITOR"),
@@ -145,6 +144,20 @@ def test_bad_input_is_one_line_and_code_2(lior, args, said):
     assert said in told.err
     assert told.err.count("\n") == 1
     assert len(told.err) < 300
+
+
+def test_in_a_folder_without_files_nothing_is_found(lior):
+    """Whether it was indexed before or not: code 1, as where the text does not speak of it."""
+    for name in ("empty", "emptied"):
+        Path(name).mkdir()
+    Path("emptied/a.txt").write_text("The key hangs behind the clock.")
+    assert lior("ask", "emptied", "Where does the key hang?").code == 0
+    Path("emptied/a.txt").unlink()
+    for name in ("empty", "emptied", "emptied"):
+        told = lior("ask", name, "Where does the key hang?")
+        assert (told.code, told.out) == (1, "")
+        assert told.err.endswith(f"{name}: no file in there; give a file or folder with text\n")
+        assert told.err.count("\n") == 1
 
 
 def test_editor_opens_the_file_at_the_line(lior, monkeypatch):

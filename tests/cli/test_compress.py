@@ -8,8 +8,10 @@ import shutil
 import sys
 from types import SimpleNamespace
 
+import attrs
 import pytest
 
+from lior.model.compression import CompressedFile
 from lior.runs import folder as runfolder
 from lior.runs.bundle import digest
 
@@ -160,3 +162,28 @@ def test_what_cannot_be_read_or_written(command, original, packed, tmp_path):
     assert "there is no folder" in refused(command, "compress", original, "-o", "no/x", code=2)
     assert "not a regular file" in refused(command, "compress", original, "-o", tmp_path, "--force", code=2)
     assert "no such run directory" in refused(command, "compress", original, "-o", "x", "--run", "nowhere")
+
+
+@pytest.mark.parametrize("recipe", ["../../fast", "/etc/passwd", "..", "fast/../fast", "\x1b[2J\n"])
+def test_a_name_that_leads_elsewhere_is_not_followed(command, original, packed, recipe):
+    """A file of a stranger names a recipe; no path in it is opened."""
+    found = CompressedFile.unpack(packed.read_bytes(), name="x")
+    packed.write_bytes(attrs.evolve(found, recipe=recipe).pack())
+    original.unlink()
+    message = refused(command, "decompress", packed, code=2)
+    assert "made with your own recipe" in message
+    assert message.isprintable()
+    assert names(packed) == {"a.txt.lior"}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_nothing_is_written_through_a_link(command, original, packed, tmp_path, there):
+    outside = tmp_path / "outside"
+    original.unlink()
+    original.symlink_to(outside)
+    if there:
+        outside.write_text("mine")
+        assert "exists already" in refused(command, "decompress", packed, code=2)
+    assert command("decompress", packed, "--quiet", "--force").code == 0
+    assert outside.read_text() == "mine" if there else not outside.exists()
+    assert (original.is_symlink(), original.read_bytes()) == (False, DATA)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import resource
 import shutil
@@ -21,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+import lior
 from lior.errors import LiorError, RunError, SkippedCheckpoint
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
@@ -73,6 +75,46 @@ def noticed(place: Path, path: Path, data: bytes) -> bool:
     except RunError:
         return True
     return path.name == "manifest.json" and json.loads(path.read_bytes()) == json.loads(data)
+
+
+LIES = st.one_of(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "shape": st.lists(
+                st.sampled_from([0, 1, 2, 255, 2**31, 2**62, 2**64, -1, 1.5, None]), max_size=4
+            ),
+            "dtype": st.sampled_from(
+                ["F64", "F16", "BF16", "I8", "U64", "BOOL", "C64", "F8_E4M3", "X", None, 3]
+            ),
+            "data_offsets": st.lists(st.sampled_from([0, 1, 8, 64, 2**63, 2**64, -8, "0", None]), max_size=3),
+        },
+    ),
+    st.sampled_from([None, [], "F32", 1]),
+)
+"""What a header may say of a tensor instead of the truth."""
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_tensors_that_lie_of_their_shapes(finished, tmp_path_factory, data):
+    """With right checksums: refused in one line, or a model that scores."""
+    run = Path(shutil.copytree(finished, tmp_path_factory.mktemp("lies") / "r"))
+    path = data.draw(st.sampled_from(sorted(newest(run).glob("*.safetensors"))))
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    name = data.draw(st.sampled_from(sorted(header)))
+    lie = data.draw(LIES)
+    header[name] = {**header[name], **lie} if isinstance(lie, dict) else lie
+    told = json.dumps(header).encode()
+    path.write_bytes(len(told).to_bytes(8, "little") + told + content[8 + size :])
+    forge(run)
+    with contextlib.suppress(LiorError):
+        assert math.isfinite(lior.load(run).score("To be, or not to be"))
+        return
+    assert str(run) in refused(run)
+    shutil.rmtree(run)
 
 
 def test_files_in_each_other_s_place(run):

@@ -1,4 +1,4 @@
-"""Two servers and the command line change one run at once: what was acknowledged is there, once and whole."""
+"""Two servers and two commands change one run at once: none is refused, all is there, once and whole."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.serve.servers import running
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rounds", [1, 16])
-def test_every_acknowledged_change_is_there_and_no_refused_one(copied, rounds):
+@pytest.mark.parametrize("rounds", [1, 25])
+def test_every_change_is_there(copied, rounds):
     """Each writer has names of its own, so that it knows of each what was told last."""
     held: dict[str, str] = {}
-    refused: list[str] = []
+    made: list[str] = []
 
     def text(name, number):
         return "".join(f"The key {number} of {name} hangs behind clock {line}.\n" for line in range(9))
@@ -38,7 +38,7 @@ def test_every_acknowledged_change_is_there_and_no_refused_one(copied, rounds):
             told(name, new, reply.status_code == 200, reply.text)
 
     def command(who):
-        for number in range(max(rounds // 4, 1)):
+        for number in range(rounds):
             file = copied.parent / f"{who}-{number}.txt"
             file.write_text(text(file.name, number))
             done = subprocess.run(
@@ -48,10 +48,9 @@ def test_every_acknowledged_change_is_there_and_no_refused_one(copied, rounds):
             told(file.name, file.read_text(), done.returncode == 0, done.stderr)
 
     def told(name, new, acknowledged, said):
-        if not acknowledged:
-            assert said.strip().count("\n") == 0, said
-            refused.append(said)
-        elif new:
+        assert acknowledged, said
+        made.append(name)
+        if new:
             held[name] = new
         else:
             del held[name]
@@ -69,7 +68,7 @@ def test_every_acknowledged_change_is_there_and_no_refused_one(copied, rounds):
         httpx.Client(base_url=one.url, timeout=120) as first,
         httpx.Client(base_url=two.url, timeout=120) as second,
     ):  # fmt: skip
-        work = [(server, "a", first), (server, "b", second), (server, "c", first), (command, "d")]
+        work = [(server, "a", first), (server, "b", second), (command, "c"), (command, "d")]
         threads = [threading.Thread(target=caught, args=each) for each in work]
         for thread in threads:
             thread.start()
@@ -77,11 +76,9 @@ def test_every_acknowledged_change_is_there_and_no_refused_one(copied, rounds):
             thread.join()
     if failed:
         raise failed[0]
-    assert all("the run" in each or "another process is changing this run" in each for each in refused), (
-        refused
-    )
+    assert len(made) == 4 * rounds
     run = lior.load(copied)
     names = Counter(each.name for each in run.documents() if each.name[1] == "-")
-    assert names == Counter(held.keys()), refused
+    assert names == Counter(held.keys())
     for name, expected in held.items():
         assert run.text(name) == [expected.encode()]

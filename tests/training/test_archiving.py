@@ -163,12 +163,30 @@ def test_a_full_disk_is_one_line_and_what_is_complete_stays(texts, made, tmp_pat
         whole(*given)
 
     monkeypatch.setattr(archive, "write_shard", fails_later)
-    with ThreadPoolExecutor(1) as pool, pytest.raises(DataError, match="no space; the same command goes on"):
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(DataError, match="no space; mend that, and the same command goes on"),
+    ):
         archiving.build([str(texts)], tmp_path / "a", shard=SMALL, workers=pool)
     monkeypatch.undo()
     again = archiving.build([str(texts)], tmp_path / "a", shard=SMALL)
     assert again.sorted == again.shards - 1
     assert content(tmp_path / "a") == content(made[0])
+
+
+@pytest.mark.parametrize("size", [1 << 12, 1 << 20, 5 << 20])
+def test_files_that_cannot_grow_are_named_with_the_cause(texts, tmp_path, size):
+    """As on a full disk: at the first file, in a shard, and in its largest; nothing half-written is left."""
+    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}));"
+    program = f"{limit} import sys; from lior_cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "archive", "a", str(texts), "--shard", str(SMALL), "--quiet"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "a: File too large; mend that, and the same command goes on" in told.stderr
+    assert told.stderr.count("\n") == 1
+    assert [path.name for path in (tmp_path / "a").iterdir() if not path.name.isdigit()] == ["lock"]
+    again = archiving.build([str(texts)], tmp_path / "a", shard=SMALL)
+    assert again.shards >= 3
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from importlib import import_module
 
 import click
 
-ATTACKS = ("files", "mutations", "kills", "flips", "edits", "simulation")
+ATTACKS = ("files", "mutations", "kills", "orphans", "flips", "edits", "simulation")
 """Modules, each with ``run(seed, sample, *, count, only)``, which gives a line for each fault."""
 
 

@@ -45,10 +45,14 @@ def trained(out: Path, folder: Path) -> Path:
     return out
 
 
-def started(cache: Path, *arguments: object) -> subprocess.Popen[str]:
-    """A command of lior in a process, with indexes kept in ``cache``, by words alone."""
+def started(cache: Path, *arguments: object, before: str = "") -> subprocess.Popen[str]:
+    """A command of lior in a process, with indexes kept in ``cache``, by words alone.
+
+    ``before`` is a program that the process executes first.
+    """
+    program = f"{before}\nimport sys\nfrom lior_cli.main import main\nsys.exit(main())"
     return subprocess.Popen(
-        [sys.executable, "-m", "lior_cli.main", *map(str, arguments)],
+        [sys.executable, "-c", program, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
