@@ -150,6 +150,8 @@ def ask(
         if not verbose:
             _name_limited(index.opened.limited)
         if batch and trec:
+            while index.update().waiting:  # a collection is ranked as a whole
+                pass
             return _batch(index, batch, trec)
         most = max(top, opened or 0, 8 if model else 0)
         answer = index.ask(question, most, _filters(filters))

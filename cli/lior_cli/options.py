@@ -339,10 +339,9 @@ def limits_option(function: Callback) -> Callback:
 
 
 def _set_limits(context: click.Context, _: click.Parameter, value: str) -> None:
-    from lior.reading.limits import OFF, limited_by
+    from lior.reading.limits import OFF, QUESTION, limited_by
 
-    if value == "off":
-        context.with_resource(limited_by(OFF))
+    context.with_resource(limited_by(OFF if value == "off" else QUESTION))
 
 
 def seed_option(function: Callback) -> Callback:

@@ -17,7 +17,7 @@ from lior.errors import DataError, LiorError, MissingPackage
 from lior.reading.compression import is_compressed, read_all
 from lior.reading.decoding import refuse_binary
 from lior.reading.finding import Source
-from lior.reading.limits import Limits, limits
+from lior.reading.limits import QUESTION, Limits, limits
 from lior.reading.parsing import ABSENT, HEAD, cost, known_suffix, reader_version
 from lior.reading.skipping import LIMITED, SkippedFile, SkipReason, UnreadableFile
 
@@ -90,7 +90,7 @@ def changed_files(sources: Iterable[Source], known: Mapping[str, File]) -> list[
 
 def _is_known(source: Source, known: File, state: os.stat_result) -> bool:
     """Whether a file need not be opened to know that it is what it was."""
-    again = (known.cut or known.reason in LIMITED) and limits() != Limits()
+    again = (known.cut or known.reason in LIMITED) and limits() not in (Limits(), QUESTION)
     now = state.st_size, state.st_mtime_ns, reader_version(source.path.name)
     return not again and (known.size, known.modified, known.reader) == now
 
@@ -118,7 +118,7 @@ def read_if_changed(
         As of :func:`read_limited`.
     """
     file = File(source.name, reader=reader_version(source.path.name))
-    again = known and (known.cut or known.reason in LIMITED) and limits() != Limits()
+    again = known and (known.cut or known.reason in LIMITED) and limits() not in (Limits(), QUESTION)
     try:
         for _ in range(_TRIES):
             before, now = source.path.stat(), time.time_ns()

@@ -25,8 +25,11 @@ class Limits:
 
     seconds: float = 7
     """Of the processor, from the bytes of a file to its documents."""
-    folder: float = 7
-    """Of the processor, for all files of a folder that are read at once; others wait for the next time."""
+    folder: float = math.inf
+    """Of the processor, for all files of a folder that are read at once; others wait for the next time.
+
+    Commands that answer questions have :data:`QUESTION`; in Python a folder is read as a whole.
+    """
     each: float = 0.05
     """Of the processor, by which each file adds to ``folder``: ordinary files take less."""
     memory: float = 512 << 20
@@ -45,6 +48,9 @@ class Limits:
 
 OFF = Limits(**dict.fromkeys(attrs.fields_dict(Limits), math.inf))
 """No limits, for one's own giant."""
+
+QUESTION = Limits(folder=7)
+"""The limits of a command that answers questions."""
 
 _in_force = Limits()
 
