@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import os
@@ -10,6 +11,7 @@ import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import termios
@@ -408,6 +410,47 @@ def test_ctrl_c_stops_the_reply_and_not_the_chat(terminal):
     person.until("> ")
     person.type("\x04")
     assert person.ends() == 0
+
+
+ODD = (
+    b"\xff\xfe \x80key\xc3",
+    b"\0\0key",
+    b"\x1b[A\x1b[999;999Rkey",
+    b"\x1b\x1b\x1b]0;x",
+    b"\x12\x1f\x0b\x17",
+    b"/\xff",
+)
+"""What a keyboard, a mouse or a cat at the keys may send."""
+
+
+@pytest.mark.slow
+def test_odd_bytes_and_sizes_leave_chat_and_terminal_as_they_were(terminal, work):
+    (work / "notes").mkdir()
+    (work / "notes" / "fact.txt").write_text(f"{FACT}\n")
+    person = terminal("notes")
+    before = termios.tcgetattr(person._screen)
+    person.until("> ")
+    for number, (keys, size) in enumerate(
+        zip(ODD, [(1, 1), (0, 0), (2, 7), (999, 999), (65535, 4), (24, 80)], strict=True)
+    ):
+        fcntl.ioctl(person._screen, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+        time.sleep(0.3)
+        os.write(person._screen, keys)
+        for _ in range(20):  # what a search for a line, for instance, is ended by does not end the line
+            os.write(person._screen, b"\x03")
+            with contextlib.suppress(AssertionError):
+                person.until("/quit or Ctrl-D ends the chat", seconds=2)
+                break
+        else:
+            pytest.fail(f"after {keys!r} Ctrl-C does nothing: {person.shown!r}")
+        os.write(person._screen, keys + b"\n")
+        person.says("/docs", "fact.txt")
+        assert person.process.poll() is None, number
+    person.says("Where hangs the key of the observatory?", "observatory")
+    person.type("\x04")
+    assert person.ends() == 0
+    assert "Traceback" not in person.shown
+    assert termios.tcgetattr(person._screen) == before
 
 
 @pytest.mark.slow
