@@ -110,7 +110,12 @@ def recognised(picture: np.ndarray) -> list[str]:
     import numpy as np
 
     with _ONE_AT_A_TIME:
-        found = _engine()(picture)
+        try:
+            found = _engine()(picture)
+        except Exception as error:  # its message is a whole traceback
+            if "bad_alloc" in str(error):
+                raise MemoryError from error
+            raise DataError(f"its text cannot be recognised ({type(error).__name__})") from error
     if not found.txts:
         return []
     parts = [
