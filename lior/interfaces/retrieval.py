@@ -160,7 +160,9 @@ class Reader(Protocol):
     It runs in a process of its own, with limits of time, memory and output (:mod:`lior.reading.limits`); what
     it raises, prints and logs is told, and when it crashes, its file is left out. One of plain text, which
     takes no more than a few times the bytes, may have the attribute ``in_process`` that is true. One that
-    takes seconds for a small file has an attribute ``slow`` that is true: its files are read last.
+    takes seconds for a small file has an attribute ``slow`` that is true: its files are read last. One of
+    files whose first lines can be read alone has an attribute ``divisible`` that is true: those of a giant
+    are read.
     """
 
     api_version: ClassVar[int]

@@ -38,7 +38,7 @@ class Limits:
     """Bytes of a file, and of all members, pictures and streams that are unpacked, together."""
     characters: float = 24 << 20
     """Of all documents of a file together; bytes of a plain text, of which the first ones are kept."""
-    lines: float = 2_000_000
+    lines: float = 1_000_000
     """Of a document; the first ones of a plain text are kept."""
     passages: float = 100_000
     """Of all documents of a file together; the first ones are kept. About 40 µs each."""

@@ -32,6 +32,8 @@ HEAD = 8192
 """Bytes at the beginning of a file that tell its format."""
 _APART = 8
 """Times that a byte of a format that another process reads takes the time of plain text."""
+_SHARE = 2 / 3
+"""Of the text that is read of a plain file, what is read of a table: its cells take memory, too."""
 ABSENT = "not installed"
 """Stands for the version of a package that a reader uses, in :func:`reader_version`."""
 
@@ -72,9 +74,10 @@ def parse_bytes(data: bytes, name: str, *, limit: float | None = None) -> list[P
     """
     data, name = decompress(data, name, limit=limit)
     reader = choose_reader(data, name)
-    if not getattr(reader, "in_process", False):
+    if not getattr(reader, "divisible", False):
         return parse_with(reader, data, name)
-    first = beginning(data, limits().characters, limits().lines)
+    share = 1 if getattr(reader, "in_process", False) else _SHARE
+    first = beginning(data, share * limits().characters, limits().lines)
     documents = parse_with(reader, first, name)
     if len(first) == len(data):
         return documents

@@ -52,6 +52,7 @@ class PlainText:
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = tuple(f"{_OTHER} {_MARKUP} {_CODE}".split())
     in_process: ClassVar[bool] = True
+    divisible: ClassVar[bool] = True
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document, whose lines are those of the file."""
@@ -117,6 +118,7 @@ class Rows:
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab", ".psv")
+    divisible: ClassVar[bool] = True
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "rows"; a row has the number of its first line."""
