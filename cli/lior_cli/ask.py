@@ -150,8 +150,6 @@ def ask(
         if not verbose:
             _name_limited(index.opened.limited)
         if batch and trec:
-            while index.update().waiting:  # a collection is ranked as a whole
-                pass
             return _batch(index, batch, trec)
         most = max(top, opened or 0, 8 if model else 0)
         answer = index.ask(question, most, _filters(filters))
@@ -402,6 +400,8 @@ def _edit(index: Index, listed: Sequence[Passage], number: int) -> int:
 
 def _batch(index: Index, batch: Path, trec: Path) -> int:
     """Write the ranking of documents for each question in the form of trec_eval."""
+    while index.update().waiting:  # a collection is ranked as a whole
+        pass
     count = 0
     with trec.open("w", encoding="utf-8") as out:
         for name, question in _questions(batch):

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-TOLD = Path(os.environ["TOLD"])
+TOLD = Path(os.environ.get("TOLD", os.devnull))
 HERE = ("127.", "::1", "localhost", "0.0.0.0")
 
 
