@@ -80,6 +80,16 @@ def test_temperature_recovers_the_sharpness_of_drawn_classes() -> None:
     assert temperature(f, judge) == pytest.approx(4.0, rel=0.15)
 
 
+def test_few_rows_that_are_all_right_are_no_certainty() -> None:
+    few, many = (
+        temperature(f, Judge(y=f, weights=torch.ones(len(f)), classes=True))
+        for f in (torch.eye(3).repeat(count, 1) for count in (20, 2000))
+    )
+    right = 1 / (1 + 2 * math.exp(-few))
+    assert 0.98 < right < 0.999  # of 60 rows that were seen to be right
+    assert few < many
+
+
 def test_a_ridge_without_a_source_teaches_a_vote() -> None:
     vote = plan(Options(readout="vote", rsource="local"), 3)[0]
     assert vote.parts.rsource is not None

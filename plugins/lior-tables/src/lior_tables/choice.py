@@ -316,12 +316,18 @@ def greedy(explored: Sequence[Explored], judge: Judge) -> tuple[Tensor, Tensor]:
 
 
 def temperature(predictions: Tensor, judge: Judge) -> float:
-    """The factor ``τ`` of ``softmax(τ f)`` that makes held-out classes most likely."""
+    """The factor ``τ`` of ``softmax(τ f)`` that makes held-out classes most likely.
+
+    They and one row more, whose class may be any: where all that is held out is right, as few rows often are
+    after a choice among many members, nothing else would keep ``τ`` from its largest.
+    """
     hit = judge.y.argmax(1)[:, None]
+    count = len(predictions)
     best, chosen = torch.inf, 1.0
     for tau in _TEMPERATURES:
-        log_p = (tau * predictions).log_softmax(1).gather(1, hit)
-        loss = -float(mean(log_p, judge.weights))
+        log_p = (tau * predictions).log_softmax(1)
+        seen = log_p.gather(1, hit) + log_p.mean(1, keepdim=True) / count
+        loss = -float(mean(seen, judge.weights))
         if loss < best:
             best, chosen = loss, tau
     return chosen
