@@ -357,9 +357,8 @@ class Index:
                 passages.pop()
                 notes.append(_PART.format(limits().passages))
             if passages:
-                texts = [(p.text, p.context) for p in passages]
+                texts, groups = [(p.text, p.context) for p in passages], [p.group for p in passages]
                 blocks = [(p.block, p.title) for p in passages]
-                groups = [p.group for p in passages]
                 key = self.inverted.add(document, texts, groups, blocks=blocks, most_words=words)
                 if self.inverted.left_out:
                     notes.append(_WORDS.format(words))
