@@ -32,8 +32,10 @@ from tools import claims
 KEPT = Path(__file__).with_name("mutations.toml")
 PACKAGES = ("lior", "lior_cli", "lior_plugins", "lior_field", "lior_lens", "lior_ritz", "lior_tables")
 FOLDERS = ("cli", "configs", "docs", "examples", "lior", "plugins", "tests", "tools")
+# A package that is found nowhere prints its name, which lies in no folder.
 _WHERE = (
-    "import sys; from importlib.util import find_spec; [print(find_spec(x).origin) for x in sys.argv[1:]]"
+    "import sys; from importlib.util import find_spec; "
+    "[print(getattr(find_spec(x), 'origin', x)) for x in sys.argv[1:]]"
 )
 
 
