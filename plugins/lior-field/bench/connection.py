@@ -1,4 +1,4 @@
-"""What the field adds to a model of text: encoders, resilience sources and the reservoir.
+"""What the field adds to a model of text: encoders and resilience sources.
 
     python plugins/lior-field/bench/connection.py [--part dynamics|far|…] [--seeds 3]
 
@@ -26,12 +26,33 @@ from lior.runs.run import Run
 ROOT = Path(__file__).resolve().parents[3]
 PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">", "“": "”", "«": "»"}
 PEOPLE = {
-    "Ada": "she", "Bela": "he", "Carl": "he", "Dora": "she", "Emil": "he", "Greta": "she",
-    "The Finns": "they", "The Jutes": "they",
-}  # fmt: skip
+    "Ada": "she",
+    "Bela": "he",
+    "Carl": "he",
+    "Dora": "she",
+    "Emil": "he",
+    "Greta": "she",
+    "The Finns": "they",
+    "The Jutes": "they",
+}
 WORDS = (
-    "the", "a", "of", "in", "and", "to", "was", "is", "it", "on", "for", "as", "with", "at", "by", "from"
-)  # fmt: skip
+    "the",
+    "a",
+    "of",
+    "in",
+    "and",
+    "to",
+    "was",
+    "is",
+    "it",
+    "on",
+    "for",
+    "as",
+    "with",
+    "at",
+    "by",
+    "from",
+)
 SIZE = 60_000
 LONG_SIZE = 120_000
 """Of the text with long dependencies, whose events are rare."""
@@ -118,10 +139,7 @@ PARTS: dict[str, dict[str, dict[str, Any]]] = {
         "field, 32 tokens": {"memory": "exact", "encoder": "field"},
     },
     "dynamics": {
-        f"{what}, {memory}": {
-            "memory": memory.split(" and "),
-            "encoder": encoder,
-        }
+        f"{what}, {memory}": {"memory": memory.split(" and "), "encoder": encoder}
         for memory in ("exact", "sdm and exact")
         for what, encoder in {
             "lags": "lags",
@@ -144,12 +162,6 @@ PARTS: dict[str, dict[str, dict[str, Any]]] = {
             "memory": "exact",
             "rsource": {"name": "field", "power": 0.0},
         },
-    },
-    "reservoir": {
-        "reservoir": {"memory": "reservoir"},
-        "sdm": {"memory": "sdm"},
-        "sdm, reservoir": {"memory": ["sdm", "reservoir"]},
-        "sdm, exact": {"memory": ["sdm", "exact"]},
     },
 }
 

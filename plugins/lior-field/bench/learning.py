@@ -1,6 +1,6 @@
 """How well a field's hidden numbers are recovered, beside those before learning and direct least squares.
 
-    python plugins/lior-field/bench/learning.py [--part rest|memory|moving] [--seeds 3]
+    python plugins/lior-field/bench/learning.py [--part rest|memory] [--seeds 3]
 
 An error is that of all numbers of a kind together, ``‖found − hidden‖ / ‖hidden‖``. Noise is relative to
 the root mean square of what is observed.
@@ -22,11 +22,9 @@ from torch import Generator, Tensor
 from lior.geometry import kernel
 from lior.geometry.kernel import Kernel
 from lior.interfaces import State, Updater
-from lior_field.dynamics import Dissipative, Symplectic, Unitary
 from lior_field.grid import Grid
 from lior_field.hamiltonian import Hamiltonian
-from lior_field.learning import Equilibrium, Filtered, Trajectory, learn
-from lior_field.tuning import kernel_of, numbers, take
+from lior_field.learning import Equilibrium, Filtered, kernel_of, learn, numbers
 from lior_plugins.updaters.contrastive import Contrastive
 from lior_plugins.updaters.spsa import Spsa
 
@@ -64,8 +62,10 @@ def rest(draw: Generator) -> dict[str, Errors]:
     drives = normal(draw, *side, 8, dtype=torch.complex128)
     probe = Equilibrium(
         hamiltonian=Hamiltonian(grid=grid),
-        snapshot=take({"field": torch.zeros_like(drives)}), drives=drives, targets=drives,
-    )  # fmt: skip
+        snapshot={"field": torch.zeros_like(drives)},
+        drives=drives,
+        targets=drives,
+    )
     exact = probe.fields(hidden)
 
     def errors(found: State) -> Errors:
@@ -153,67 +153,7 @@ def prony(x: Tensor, m: Tensor, order: int = 3) -> Kernel:
     return Kernel(poles, torch.linalg.lstsq(basis, response[:, None].to(basis.dtype)).solution[:, 0])
 
 
-# --- fields that move -------------------------------------------------------
-
-
-def moving(draw: Generator) -> dict[str, Errors]:
-    """Numbers of the three dynamics from trajectories, by perturbation."""
-    grid, number = Grid(shape=(4, 4)), torch.tensor(0.0, dtype=torch.float64)
-    h = Hamiltonian(grid=grid)
-    one, two = kernel.exponential(1.0, 0.3), kernel.oscillation(0.5, 0.8, 0.4, 0.2)
-    both, wrong = kernel.concatenate(one, two), {"log_rate": 0.7, "frequency": 0.3}  # twice as fast
-    systems: dict[str, tuple[Unitary | Dissipative | Symplectic, State, State, Spsa, int]] = {
-        "unitary": (
-            Unitary(hamiltonian=h, dt=0.1),
-            {"log_mass": number + 0.3, "potential": 0.5 * normal(draw, 4, 4)},
-            {"log_mass": number, "potential": torch.zeros(4, 4, dtype=torch.float64)},
-            Spsa(directions=4, **FAST), 400,
-        ),
-        "dissipative, a pole": (*remembering(h, one, wrong, "log_rate"), Spsa(perturbation=0.2), 40),
-        "dissipative, two poles": (
-            *remembering(h, both, wrong, *wrong), Spsa(directions=2, perturbation=0.2), 50,
-        ),
-        "symplectic": (
-            Symplectic(grid=grid, dt=0.2),
-            {"log_mass": number + 0.3, "log_stiffness": number - 0.7, "log_tension": number + 0.2},
-            {"log_mass": number, "log_stiffness": number, "log_tension": number},
-            Spsa(directions=4, **FAST), 200,
-        ),
-    }  # fmt: skip
-    table: dict[str, Errors] = {}
-    for name, (system, hidden, start, updater, updates) in systems.items():
-        fields, drives = (normal(draw, 16, 4, 4, dtype=torch.complex128) for _ in range(2))
-        probe = Trajectory(system=system, snapshot=take({"field": fields[0]}), observed=fields, drives=drives)
-        probe = attrs.evolve(probe, observed=blurred(probe.fields(hidden), 0.02, draw))
-        found = learn(probe, start, updater, updates=updates, generator=draw)
-        for when, params in (("before", start), ("perturbation", found)):
-            off = {n: relative(shown(n, params[n]), shown(n, hidden[n])) for n in hidden}
-            table[f"{name}: {when}"] = {n.removeprefix("log_"): e for n, e in off.items()} | {
-                "loss": probe.loss(params) / probe.loss(start)
-            }
-    return table
-
-
-def remembering(
-    h: Hamiltonian, modes: Kernel, wrong: dict[str, float], *names: str
-) -> tuple[Dissipative, State, State]:
-    """A field that relaxes to evidence and to its past, its poles, and others that are off."""
-    system = Dissipative(hamiltonian=h, dt=0.3, bayes=1.0, remembering=2.0, kernel=modes)
-    hidden = {name: numbers(modes)[name] for name in names}
-    # A real pole keeps its frequency of 0, at which the loss is flat.
-    return system, hidden, {name: value + wrong[name] * (value != 0) for name, value in hidden.items()}
-
-
-def shown(name: str, value: Tensor) -> Tensor:
-    """The number that ``value`` stands for."""
-    return value.exp() if name.startswith("log_") else value
-
-
-PARTS: dict[str, Callable[[Generator], dict[str, Errors]]] = {
-    "rest": rest,
-    "memory": memory,
-    "moving": moving,
-}
+PARTS: dict[str, Callable[[Generator], dict[str, Errors]]] = {"rest": rest, "memory": memory}
 
 
 def main() -> None:

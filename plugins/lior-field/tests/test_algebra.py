@@ -20,7 +20,7 @@ from lior_field.algebra import (
     transformed,
     turned,
     wedge,
-)  # fmt: skip
+)
 
 
 def numbers(generator: Generator, size: int, count: int = 3, *, complex: bool = False) -> list[Tensor]:

@@ -15,17 +15,14 @@ from torch import Generator, Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.geometry import kernel, spsa
+from lior.geometry import kernel
 from lior.interfaces import State
 from lior.testing.tensors import assert_derivatives, assert_same, gradients, unchanged
 from lior_field import hamiltonian
-from lior_field.dynamics import Dissipative, Symplectic, Unitary
 from lior_field.grid import Grid
 from lior_field.hamiltonian import Hamiltonian
-from lior_field.learning import Equilibrium, Filtered, Trajectory, learn
-from lior_field.tuning import kernel_of, numbers, restore, take, tuned
+from lior_field.learning import Equilibrium, Filtered, kernel_of, learn, numbers
 from lior_plugins.updaters.contrastive import Contrastive
-from lior_plugins.updaters.spsa import Spsa
 
 TWO = kernel.concatenate(kernel.exponential(0.7, 0.3), kernel.oscillation(0.4, 1.1, 0.3, 0.2))
 
@@ -59,44 +56,6 @@ def filtered(params: State, x: Tensor, modes: Tensor) -> Tensor:
     return torch.stack(found)
 
 
-# --- snapshots --------------------------------------------------------------
-
-
-def remembering(h: Hamiltonian) -> Dissipative:
-    return Dissipative(hamiltonian=h, dt=0.3, bayes=0.4, tau=0.8, remembering=0.5, kernel=TWO)
-
-
-def test_a_run_goes_on_from_a_snapshot_bit_for_bit(generator: Generator) -> None:
-    system = remembering(Hamiltonian(grid=curved_grid(), potential=torch.rand(6, 5, generator=generator)))
-
-    def run(state: State) -> State:
-        for _ in range(3):
-            state = system.step(state, drive=noise(generator, 6, 5, 2))
-        return state
-
-    kept = take(run(system.start(noise(generator, 6, 5, 2))), generator)
-    with unchanged(kept):
-        first = run(restore(kept, generator))
-        second = run(restore(kept, generator))
-    assert_same(first, second)
-    assert {"field", "norm", "modes", "poles", "coeff", "generator"} == set(kept)
-
-
-def test_a_snapshot_shares_no_memory_with_the_state() -> None:
-    state = {"field": torch.ones(3)}
-    kept = take(state)
-    state["field"].zero_()
-    restore(kept)["field"].zero_()
-    assert_same(kept, {"field": torch.ones(3)})
-
-
-def test_a_snapshot_is_not_restored_without_its_generator(generator: Generator) -> None:
-    with pytest.raises(UsageError, match="if, and only if"):
-        restore(take({}, generator))
-    with pytest.raises(UsageError, match="if, and only if"):
-        restore(take({}), generator)
-
-
 # --- numbers ----------------------------------------------------------------
 
 
@@ -116,23 +75,6 @@ def test_a_kernel_is_the_same_by_its_numbers_and_each_may_stand_alone() -> None:
         assert_close(found.coeff, TWO.coeff, rtol=0, atol=1e-15)
     with pytest.raises(UsageError, match="both log_rate and coeff_re"):
         kernel_of({"log_rate": torch.zeros(1)})
-
-
-def test_numbers_are_put_where_they_belong() -> None:
-    h = Hamiltonian(grid=Grid(shape=(3, 3)))
-    log2 = torch.tensor(2.0, dtype=torch.float64).log()
-    found = tuned(remembering(h), {"log_mass": log2, "potential": torch.tensor(3.0), "log_tau": log2})
-    assert (found.hamiltonian.mass, float(found.hamiltonian.potential), found.tau, found.bayes) == (
-        2,
-        3,
-        2,
-        0.4,
-    )
-    swinging = tuned(Symplectic(grid=h.grid, dt=0.1), {"log_mass": log2, "log_stiffness": log2})
-    assert (swinging.mass, swinging.stiffness) == (2, 2)
-    for system, name in ((h, "log_tau"), (Unitary(hamiltonian=h, dt=0.1), "log_rate")):
-        with pytest.raises(UsageError):
-            tuned(system, {name: log2[None]})  # type: ignore[type-var]
 
 
 # --- fields at rest ---------------------------------------------------------
@@ -176,7 +118,7 @@ def at_rest(
     sites = torch.rand(grid.shape, generator=generator) < 0.7
     probe = Equilibrium(
         hamiltonian=Hamiltonian(grid=grid, hbar=0.9),
-        snapshot=take({"field": noise(generator, *size)} | modes),
+        snapshot={"field": noise(generator, *size)} | modes,
         drives=noise(generator, *size),
         targets=noise(generator, *size),
         sites=sites,
@@ -282,151 +224,6 @@ def test_what_a_field_at_rest_cannot_teach_is_refused(generator: Generator) -> N
         attrs.evolve(probe, targets=probe.targets[..., :2])
 
 
-# --- fields that move -------------------------------------------------------
-
-
-def unitary(t: Tensor, params: State, drives: Tensor, probe: Trajectory) -> list[Tensor]:
-    """Splitting by dense matrices; fields are columns."""
-    h, dt, found = probe.system.hamiltonian, probe.system.dt, []  # type: ignore[union-attr]
-    rate, v = -1j * dt / h.hbar, params["potential"].reshape(-1)
-    kinetic = dense(h, params | {"potential": torch.zeros(h.grid.shape)})
-    wave, half = torch.matrix_exp(rate * kinetic), torch.exp(rate / 2 * v)
-    for drive in drives:
-        t = half * (wave @ (half * (t + rate / 2 * drive))) + rate / 2 * drive
-        found.append(t)
-    return found
-
-
-def dissipative(t: Tensor, params: State, drives: Tensor, probe: Trajectory) -> list[Tensor]:
-    """Imaginary time, evidence and memory as their formulas say."""
-    s, found = probe.system, []
-    assert isinstance(s, Dissipative)
-    decay = torch.matrix_exp(-s.dt / s.hamiltonian.hbar * dense(s.hamiltonian, params)).to(t.dtype)
-    poles, coeff = poles_of(params)
-    coeff = coeff / (coeff / (1 - poles)).real.sum()
-    modes, size = probe.snapshot["modes"], probe.snapshot["norm"] / s.hamiltonian.grid.volume.sqrt()
-
-    def normal(a: Tensor) -> Tensor:
-        return a * size / a.abs().square().sum().sqrt()
-
-    for drive in drives:
-        t = normal(decay @ t)
-        weighed = torch.exp(-(t - drive).abs().square() / (2 * params["log_tau"].exp())) * t
-        t = t + s.bayes * s.dt * (normal(weighed) - t)
-        recalled = torch.view_as_complex((coeff[:, None] * modes).sum(0).real.reshape(-1, 2).contiguous())
-        t = normal(t + s.remembering * s.dt * (recalled - t))
-        modes = poles[:, None] * modes + torch.view_as_real(t).reshape(-1)
-        found.append(t)
-    return found
-
-
-def symplectic(t: Tensor, params: State, drives: Tensor, probe: Trajectory) -> list[Tensor]:
-    """Velocity Verlet by dense matrices."""
-    s, found, p = probe.system, [], probe.snapshot["momentum"].reshape(-1)
-    assert isinstance(s, Symplectic)
-    mass, k, tension = (params[f"log_{n}"].exp() for n in ("mass", "stiffness", "tension"))
-    bend = laplacian(s.grid).to(t.dtype)
-    for drive in drives:
-        p = p + s.dt / 2 * (tension * (bend @ t) - k * t + drive)
-        t = t + s.dt / mass * p
-        p = p + s.dt / 2 * (tension * (bend @ t) - k * t + drive)
-        found.append(t)
-    return found
-
-
-def moving(kind: str, generator: Generator) -> tuple[Trajectory, State, Callable[[State], Tensor]]:
-    """An objective that goes on from a past, its parameters, and its loss for autograd."""
-    grid, number = Grid(shape=(3, 4)), torch.tensor(0.1, dtype=torch.float64)
-    h = Hamiltonian(grid=grid, potential=0.2, hbar=0.7)
-    v = 0.3 * torch.randn(3, 4, generator=generator, dtype=torch.float64)
-    snapshot = {"field": noise(generator, 3, 4), "momentum": noise(generator, 3, 4)}
-    system, params, path = {
-        "unitary": (Unitary(hamiltonian=h, dt=0.2), {"log_mass": number, "potential": v}, unitary),
-        "dissipative": (
-            remembering(h),
-            {"log_mass": number, "potential": v, "log_tau": number} | numbers(TWO),
-            dissipative,
-        ),
-        "symplectic": (
-            Symplectic(grid=grid, dt=0.4, tension=0.5),
-            {"log_mass": number, "log_stiffness": -number, "log_tension": -2 * number},
-            symplectic,
-        ),
-    }[kind]
-    if kind == "dissipative":
-        snapshot |= {"modes": noise(generator, 2, 24), "norm": torch.tensor(3.0, dtype=torch.float64)}
-    sites = torch.rand(3, 4, generator=generator) < 0.7
-    probe = Trajectory(
-        system=system, snapshot=take(snapshot, generator), observed=noise(generator, 2, 3, 4), every=3,
-        drives=noise(generator, 6, 3, 4), noise=0.5, sites=sites,
-    )  # fmt: skip
-    start = snapshot["field"].reshape(-1)
-    draw = torch.Generator()
-    restore(probe.snapshot, draw)
-    assert probe.drives is not None
-    random = torch.stack([torch.randn(3, 4, dtype=torch.complex128, generator=draw) for _ in range(6)])
-    drives = probe.drives.reshape(6, 12) + 0.5 * random.reshape(6, 12)
-
-    def value(at: State) -> Tensor:
-        fields = torch.stack(path(start, at, drives, probe)[2::3])
-        away = (fields - probe.observed.reshape(2, 12)).abs().square()
-        return (sites.reshape(-1) * away).sum() * grid.volume / 4
-
-    return probe, params, value
-
-
-KINDS = ["unitary", "dissipative", "symplectic"]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_perturbations_measure_the_slope_of_a_trajectory(kind: str, generator: Generator) -> None:
-    probe, params, value = moving(kind, generator)
-    assert probe.loss(params) == pytest.approx(float(value(params)), rel=1e-10)
-    slope, unit, centre = gradients(value, params, params), spsa.units(params), probe.loss(params)
-    assert all((s != 0).any() for s in slope.values())
-    total = {name: torch.zeros_like(p) for name, p in params.items()}
-    seeds = spsa.draw_seeds(25, generator)
-    with unchanged(probe.snapshot, params):
-        for seed in seeds:
-            found = spsa.probe_direction(probe.loss, params, unit, seed, distance=1e-4, centre=centre)
-            signs = spsa.signs(params, seed)
-            along = sum(float((slope[n] * unit[n] * signs[n]).sum()) for n in params)
-            assert found.first == pytest.approx(along, rel=1e-5, abs=1e-6)
-            for name in params:
-                total[name] += found.first * signs[name] / unit[name] / len(seeds)
-    size = math.sqrt(sum(float((slope[n] * unit[n]).square().sum()) for n in params))
-    for name in params:
-        # Each other number adds its slope with a random sign.
-        off = (total[name] - slope[name]).abs().max() * unit[name]
-        assert off < 4 * size / math.sqrt(len(seeds))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_trajectory_depends_on_all_of_its_past(kind: str, generator: Generator) -> None:
-    probe, params, _ = moving(kind, generator)
-    used = {"field", "generator"} | {
-        "unitary": set(), "dissipative": {"modes", "norm"}, "symplectic": {"momentum"}
-    }[kind]  # fmt: skip
-    for name in probe.snapshot:
-        value = probe.snapshot[name]
-        other = torch.Generator().manual_seed(9).get_state() if name == "generator" else 1.5 * value
-        other = value.flip(0) if name == "field" else other  # its size is that of the norm
-        changed = attrs.evolve(probe, snapshot=probe.snapshot | {name: other}).loss(params) != probe.loss(
-            params
-        )
-        assert changed == (name in used)
-
-
-def test_a_trajectory_says_what_it_lacks(generator: Generator) -> None:
-    probe, params, _ = moving("unitary", generator)
-    with pytest.raises(UsageError, match="use spsa"):
-        probe.phases(params, math.inf)
-    with pytest.raises(UsageError, match="taken with the generator"):
-        attrs.evolve(probe, snapshot={"field": probe.snapshot["field"]})
-    with pytest.raises(UsageError, match="drives of shape"):
-        attrs.evolve(probe, every=2)
-
-
 # --- memory -----------------------------------------------------------------
 
 
@@ -461,16 +258,3 @@ def test_two_phases_recover_a_hidden_potential_and_mass(generator: Generator) ->
     for name in truth:
         assert (found[name] - truth[name]).abs().max() < 0.02
     assert probe.loss(found) < 1e-4 * probe.loss(start)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_perturbations_recover_a_hidden_mass(kind: str, generator: Generator) -> None:
-    probe, truth, _ = moving(kind, generator)
-    probe = attrs.evolve(probe, observed=probe.fields(truth))
-    hidden = {"log_mass": truth["log_mass"]}
-    probe = attrs.evolve(
-        probe, system=tuned(probe.system, {n: v for n, v in truth.items() if n != "log_mass"})
-    )
-    start = {"log_mass": truth["log_mass"] + 0.2}
-    found = learn(probe, start, Spsa(perturbation=0.5), updates=12, generator=generator)
-    assert abs(float(found["log_mass"] - hidden["log_mass"])) < 0.01

@@ -11,14 +11,12 @@ from torch.testing import assert_close
 
 from lior.geometry.retrieval import Batch, Geometry, Part
 from lior.testing.encoders import encoder_contract
-from lior.testing.memories import memory_contract
 from lior.testing.products import product_contract
 from lior.testing.rsources import rsource_contract
 from lior.testing.tensors import cast, seeded
 from lior_field.algebra import multiply
 from lior_field.encoder import DYNAMICS, FieldEncoder
 from lior_field.product import Quaternion
-from lior_field.reservoir import Reservoir
 from lior_field.rsource import FieldNorm
 from lior_plugins.frames.rotor import Rotor
 from lior_plugins.products.tensor import TensorProduct
@@ -35,9 +33,6 @@ class TestDissipative(
 class TestSymplectic(
     encoder_contract(lambda: FieldEncoder(n=6, reach=5, side=3, dynamics="symplectic", time=0.8))
 ): ...
-
-
-class TestReservoir(memory_contract(lambda: Reservoir(features=48, reach=12, side=3))): ...
 
 
 class TestQuaternion(product_contract(Quaternion)): ...

@@ -21,19 +21,16 @@ SMALL: dict[str, Any] = {
     "fit": {"passes": 0, "noise_passes": 0},
 }
 EXACT = {"name": "exact", "exact": {"capacity": 256}}
-RESERVOIR = {"features": 48, "side": 3}
 FIELD = {"name": "field", "n": 8, "reach": 6, "side": 3}
 CASES: dict[str, dict[str, Any]] = {
-    "encoder": {"encoder": FIELD, "memory": EXACT},
     "far": {"encoder": {"name": "far", "n": 8, "coordinates": 3, "reach": 64}, "memory": EXACT},
-    "rsource": {"rsource": {"name": "field", "power": 1.5}, "memory": EXACT},
-    "product": {"product": "quaternion", "memory": EXACT},
-    "memory": {"memory": {"name": "reservoir", "reservoir": RESERVOIR}},
-    "all of them": {
-        "encoder": FIELD, "rsource": "field", "product": "quaternion",
-        "memory": EXACT | {"name": "exact,reservoir", "reservoir": RESERVOIR},
+    "field": {
+        "encoder": FIELD,
+        "rsource": {"name": "field", "power": 1.5},
+        "product": "quaternion",
+        "memory": EXACT,
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module", params=CASES)

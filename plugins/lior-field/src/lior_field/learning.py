@@ -2,7 +2,14 @@
 
 The objectives here are probes (:class:`lior.interfaces.Probe`): the updaters that learn the geometry of a
 text, ``contrastive`` and ``spsa``, learn these numbers unchanged (:func:`learn`). The names of the parameters
-say which are learned (:mod:`lior_field.tuning`).
+say which are learned:
+
+===============================  ==================================================================
+``log_mass``, ``log_potential``  the logarithm of a number of the Hamiltonian, which so stays above 0
+``potential``                    the number or tensor itself
+``log_rate``, ``frequency``      poles ``λ = exp(−e^r + iω)``, ``(P,)``, always inside the unit circle
+``coeff_re``, ``coeff_im``       coefficients of the poles, ``(P,)``
+===============================  ==================================================================
 
 :class:`Equilibrium` learns from fields at rest by two phases (B. Scellier and Y. Bengio, *Front. Comput.
 Neurosci.* 11 (2017) 24). Under the source ``J`` a damped field, ``∂T/∂τ = −(H T − J)/ħ``, comes to rest where
@@ -16,13 +23,13 @@ mean over ``±β`` is off by ``O(β²)`` (A. Laborieux and others, *Front. Neuro
 needs is local: ``∂F/∂V = ½ √g |T|²`` and ``∂F/∂ log m = −½ ⟨T, K T⟩``; with memory ``J_t = Σ_j K(j) D_{t−j}``
 is what is remembered of drives ``D``, and ``∂F/∂J = −√g T``.
 
-:class:`Trajectory` learns from a field that moves, by simultaneous perturbation: it has losses only.
 :class:`Filtered` learns a memory's kernel from what went in and what came out.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import attrs
 import torch
@@ -32,14 +39,12 @@ from lior.errors import UsageError
 from lior.geometry import kernel as filters
 from lior.geometry.kernel import Kernel
 from lior.interfaces import Probe, State, Updater
-from lior_field.dynamics import Dissipative, Symplectic, Unitary
 from lior_field.grid import spread
 from lior_field.hamiltonian import Hamiltonian
-from lior_field.memory import filter_pullback
-from lior_field.tuning import kernel_of, kernel_slopes, restore, system_numbers, tuned
+from lior_field.memory import FilterPullback, filter_pullback
 
-_PAST = ("field", "momentum", "norm", "modes")
-"""What a state knows of the past; all else in it follows from the numbers of the system."""
+_KERNEL = ("log_rate", "frequency", "coeff_re", "coeff_im")
+_HAMILTONIAN = ("potential", "log_potential", "log_mass")
 
 
 def learn(probe: Probe, params: State, updater: Updater, *, updates: int, generator: Generator) -> State:
@@ -49,6 +54,51 @@ def learn(probe: Probe, params: State, updater: Updater, *, updates: int, genera
         scale = 1 - update / updates
         params, state, _ = updater.step(params, state, probe, scale=scale, generator=generator)
     return params
+
+
+# --- the numbers of a kernel ------------------------------------------------
+
+
+def numbers(kernel: Kernel) -> State:
+    """The learned form of a kernel of poles inside the unit circle and not 0: float64 ``(P,)`` each."""
+    rate, frequency = -kernel.poles.abs().log(), kernel.poles.angle()
+    coeff = {"coeff_re": kernel.coeff.real.clone(), "coeff_im": kernel.coeff.imag.clone()}
+    return {"log_rate": rate.log(), "frequency": frequency, **coeff}
+
+
+def kernel_of(params: State, otherwise: Kernel | None = None) -> Kernel | None:
+    """The kernel that ``params`` describe, with numbers of ``otherwise`` where they do not, if there is one.
+
+    Frequencies and imaginary parts that are nowhere are 0.
+
+    Raises
+    ------
+    UsageError
+        When rates or coefficients are nowhere.
+    """
+    if not set(params) & set(_KERNEL):
+        return otherwise
+    entries = ({} if otherwise is None else numbers(otherwise)) | params
+    if not {"log_rate", "coeff_re"} <= set(entries):
+        raise UsageError(
+            "memory kernel: both log_rate and coeff_re are needed, learned or in the kernel given"
+        )
+    rate, real = entries["log_rate"].double(), entries["coeff_re"].double()
+    frequency, imaginary = entries.get("frequency", 0 * rate), entries.get("coeff_im", 0 * real)
+    poles = torch.polar((-rate.exp()).exp(), frequency.double())
+    return Kernel(poles, torch.complex(real, imaginary.double()))
+
+
+def _kernel_slopes(params: State, poles: Tensor, found: FilterPullback) -> State:
+    """Derivatives to the kernel's numbers among ``params``, from those to poles and coefficients."""
+    along = found.poles.conj() * poles  # to log λ, conjugate
+    slopes = {
+        "log_rate": along.real * poles.abs().log(),
+        "frequency": -along.imag,
+        "coeff_re": found.coeff.real,
+        "coeff_im": found.coeff.imag,
+    }
+    return {name: slope.to(params[name]) for name, slope in slopes.items() if name in params}
 
 
 # --- fields at rest ---------------------------------------------------------
@@ -144,17 +194,19 @@ class Equilibrium:
         found = {n: s.to(params[n]).sum_to_size(params[n].shape) for n, s in slopes.items() if n in params}
         if (modes := kernel_of(params, self.kernel)) is not None:
             dm, past = -_channels(volume * change), self.snapshot.get("modes")
-            found |= kernel_slopes(
+            found |= _kernel_slopes(
                 params, modes.poles, filter_pullback(*modes, _channels(self.drives), dm, past)
-            )
-        if missing := set(params) - set(found):
-            raise UsageError(
-                f"a field at rest does not teach {sorted(missing)[0]!r}: it teaches {sorted(slopes)}"
             )
         return found
 
     def _hamiltonian(self, params: State) -> Hamiltonian:
-        return tuned(self.hamiltonian, system_numbers(params))
+        if unknown := set(params) - {*_HAMILTONIAN, *_KERNEL}:
+            raise UsageError(f"a field at rest does not teach {min(unknown)!r}: it teaches {_HAMILTONIAN}")
+        own: dict[str, Any] = {}
+        for name in params.keys() & {*_HAMILTONIAN}:
+            value = params[name].exp() if name.startswith("log_") else params[name]
+            own[name.removeprefix("log_")] = value if value.ndim else float(value)
+        return attrs.evolve(self.hamiltonian, **own)
 
     def _away(self, t: Tensor) -> Tensor:
         """``T − T*`` at the sites observed, elsewhere 0."""
@@ -173,81 +225,7 @@ def _channels(fields: Tensor) -> Tensor:
     return torch.view_as_real(fields.movedim(-1, 0).contiguous()).flatten(1)
 
 
-# --- fields that move -------------------------------------------------------
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Trajectory:
-    """A field that moves, and what was observed of it: an objective for the updater ``spsa``.
-
-    Learned: any number of the system, and with memory those of the kernel. Every loss begins with the same
-    snapshot and draws the same noise (common random numbers).
-
-    Raises
-    ------
-    UsageError
-        If the shapes do not fit, or noise has no generator; in a loss for numbers that the system does not
-        allow, such as a mass so small that the step of time is too long.
-    """
-
-    system: Unitary | Dissipative | Symplectic
-    """Holds the numbers that are not learned."""
-    snapshot: State
-    """``field``, and what else is known of the past (:func:`lior_field.tuning.take`).
-
-    Without ``momentum`` the field is at rest; without ``modes`` it never changed before, whatever the poles.
-    """
-    observed: Tensor
-    """The field after every ``every`` steps, ``(S, Nx, Ny, ...)``."""
-    every: int = 1
-    drives: Tensor | None = None
-    """``(S · every, Nx, Ny, ...)``, for each step."""
-    noise: float = 0.0
-    """Standard deviation of a random drive, drawn anew at each step; needs a generator in the snapshot."""
-    sites: Tensor | None = None
-    """Which sites are observed, boolean ``(Nx, Ny)``; ``None`` for all."""
-
-    def __attrs_post_init__(self) -> None:
-        count, shape = len(self.observed), self.snapshot["field"].shape
-        _fit("observations", self.observed, (count, *shape))
-        if self.drives is not None:
-            _fit("drives", self.drives, (count * self.every, *shape))
-        if self.noise and "generator" not in self.snapshot:
-            raise UsageError("noise: the snapshot must be taken with the generator that draws it")
-
-    def fields(self, params: State) -> Tensor:
-        """The field at the times observed, ``(S, Nx, Ny, ...)``."""
-        system = tuned(self.system, params)
-        draw = torch.Generator(self.observed.device) if "generator" in self.snapshot else None
-        kept, found = restore(self.snapshot, draw), []
-        state = system.start(kept["field"])
-        state |= {name: kept[name] for name in _PAST if name in kept and name in state}
-        for step in range(len(self.observed) * self.every):
-            drive = None if self.drives is None else self.drives[step]
-            if self.noise:
-                field = state["field"]
-                random = torch.randn(field.shape, dtype=field.dtype, device=field.device, generator=draw)
-                drive = self.noise * random + (0 if drive is None else drive)
-            state = system.step(state, drive=drive)
-            found.append(state["field"])
-        return torch.stack(found[self.every - 1 :: self.every])
-
-    def loss(self, params: State) -> float:
-        """Mean of ``½ Σ √g |T − T*|²`` over the times observed; squared units of the field times an area."""
-        away = (self.fields(params) - self.observed).movedim(0, -1)
-        away = spread(_mask(self.sites).to(away.device), away) * away
-        grid = self.system.grid if isinstance(self.system, Symplectic) else self.system.hamiltonian.grid
-        return float(grid.norm(away).square()) / (2 * len(self.observed))
-
-    def phases(self, params: State, nudge: float) -> State:
-        """None.
-
-        Raises
-        ------
-        UsageError
-            Always.
-        """
-        raise UsageError("a field that moves is not the minimum of an energy and has no phases: use spsa")
+# --- memory -----------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -286,7 +264,7 @@ class Filtered:
         kernel, m = self._recalled(params)
         share = len(self.x) * (1 if math.isinf(nudge) else 1 + nudge)
         found = filter_pullback(*kernel, self.x, (m - self.observed) / share, self.modes)
-        return kernel_slopes(params, kernel.poles, found)
+        return _kernel_slopes(params, kernel.poles, found)
 
     def _recalled(self, params: State) -> tuple[Kernel, Tensor]:
         if (kernel := kernel_of(params, self.kernel)) is None:

@@ -68,11 +68,14 @@ def action(
         return
     order = sorted(range(len(lines.line)), key=lambda i: -lines.values["action"][i])[:top]
     rows = [
-        [f"{lines.document[i]}:{lines.line[i]}", *(f"{lines.values[name][i]:.3f}" for name in
-        actions.MEASURES),
-         f"{lines.surprise[i]:.2f}", _excerpt(lines.text[i])]
+        [
+            f"{lines.document[i]}:{lines.line[i]}",
+            *(f"{lines.values[name][i]:.3f}" for name in actions.MEASURES),
+            f"{lines.surprise[i]:.2f}",
+            _excerpt(lines.text[i]),
+        ]
         for i in order
-    ]  # fmt: skip
+    ]
     echo_table(["line", "action", "turning", "plain step", "bits per byte", "text"], rows)
     click.echo()
     for name, value in found.items():
@@ -118,9 +121,11 @@ def _picture(lines: LineMeasures) -> Picture:
     curves = [Curve(name="surprise", x=x, y=standard(lines.surprise))]
     curves += [Curve(name=name, x=x, y=standard(lines.values[name])) for name in ("action", "turning")]
     chart = LineChart(
-        title="in standard deviations from the mean", x_label="line that is not empty",
-        y_label="standard score", curves=curves,
-    )  # fmt: skip
+        title="in standard deviations from the mean",
+        x_label="line that is not empty",
+        y_label="standard score",
+        curves=curves,
+    )
     names = list(dict.fromkeys(lines.document))
     subject = names[0] if len(names) == 1 else f"{len(names)} documents"
     return Picture(name="action", title=f"Where {subject} bends", panels=[chart])

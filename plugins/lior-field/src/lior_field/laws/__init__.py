@@ -13,7 +13,4 @@ __all__ = ["Law", "measure"]
 def measure() -> dict[str, list[Law]]:
     """All of them, by the name of their group; some seconds of a core."""
     with torch.no_grad():
-        return {
-            "dynamics": [law() for law in dynamics.LAWS],
-            "geometry": [law() for law in geometry.LAWS],
-        }
+        return {"dynamics": [law() for law in dynamics.LAWS], "geometry": [law() for law in geometry.LAWS]}

@@ -45,10 +45,13 @@ def _norm() -> Law:
     swing = [abs(value / energies[0] - 1) for value in energies]
     x = [float(i) for i in range(1, steps, 10)]
     panel = chart(
-        "unitary: 2,000 steps", "step", "relative change",
+        "unitary: 2,000 steps",
+        "step",
+        "relative change",
         Curve(name="norm", x=x, y=[max(off[int(i)], _FLOOR) for i in x]),
-        Curve(name="energy", x=x, y=[max(swing[int(i)], _FLOOR) for i in x]), log_y=True,
-    )  # fmt: skip
+        Curve(name="energy", x=x, y=[max(swing[int(i)], _FLOOR) for i in x]),
+        log_y=True,
+    )
     return Law("norm", "change of the norm in 2,000 unitary steps", max(off), 1e-12, panel)
 
 
@@ -114,8 +117,13 @@ def _ground() -> Law:
         state = system.step(state)
     rise = max(b - a for a, b in pairwise(above))
     x = [float(i) * system.dt for i in range(60)]
-    panel = chart("dissipative: energy above the ground state", "imaginary time", "energy",
-                   Curve(name="energy", x=x, y=[max(v, _FLOOR) for v in above]), log_y=True)  # fmt: skip
+    panel = chart(
+        "dissipative: energy above the ground state",
+        "imaginary time",
+        "energy",
+        Curve(name="energy", x=x, y=[max(v, _FLOOR) for v in above]),
+        log_y=True,
+    )
     return Law(
         "ground state",
         "energy above the least eigenvalue at the end, or any rise",
@@ -138,8 +146,13 @@ def _referee() -> Law:
             state = system.step(state)
         off.append(abs(float(system.energy(state)) / REFEREE - 1))
     curve = Curve(name="energy", x=[float(n) for n in sides], y=[max(v, _FLOOR) for v in off])
-    panel = chart("dissipative: ground state beside lior ritz", "sites along an axis", "relative difference",
-                  curve, log_y=True)  # fmt: skip
+    panel = chart(
+        "dissipative: ground state beside lior ritz",
+        "sites along an axis",
+        "relative difference",
+        curve,
+        log_y=True,
+    )
     return Law("referee", "ground energy beside that of lior ritz, 40 × 40 sites", off[-1], 1e-9, panel)
 
 
@@ -171,9 +184,10 @@ def _reversed() -> Law:
             lambda state: state | {"momentum": -state["momentum"]},
         ),
         "unitary, sheared": (
-            Unitary(hamiltonian=free, dt=0.2), lambda state: {"field": state["field"].conj()}
+            Unitary(hamiltonian=free, dt=0.2),
+            lambda state: {"field": state["field"].conj()},
         ),
-    }  # fmt: skip
+    }
     curves, off = [], 0.0
     for name, (system, turned) in ways.items():
         there = [system.start(noise(12, 12))]
@@ -185,8 +199,9 @@ def _reversed() -> Law:
             apart.append(max(float((turned(state)["field"] - passed["field"]).norm()) / whole, _FLOOR))
         curves.append(Curve(name=name, x=[float(i + 1) for i in range(500)], y=apart))
         off = max(off, *apart)
-    panel = chart("the way back after 500 steps", "step back", "distance from the way there",
-                  *curves, log_y=True)  # fmt: skip
+    panel = chart(
+        "the way back after 500 steps", "step back", "distance from the way there", *curves, log_y=True
+    )
     return Law("reversible", "distance from the way there, 500 steps and 500 back", off, 1e-11, panel)
 
 

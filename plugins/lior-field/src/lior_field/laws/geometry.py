@@ -119,8 +119,13 @@ def _clifford() -> Law:
             off = max(off, float((both - wanted).abs().max()))
         off = max(off, broken["alternate"][-1], broken["norms multiply"][-1])
     curves = [Curve(name=name, x=[float(s) for s in sizes], y=y) for name, y in broken.items()]
-    panel = chart("algebras: what holds with 1, 2, 4, 8 components", "components", "largest violation",
-                  *curves, log_y=True)  # fmt: skip
+    panel = chart(
+        "algebras: what holds with 1, 2, 4, 8 components",
+        "components",
+        "largest violation",
+        *curves,
+        log_y=True,
+    )
     says = "Clifford's relations of quaternions and octonions, alternativity, norms"
     return Law("clifford", says, off, 1e-12, panel)
 
@@ -166,8 +171,9 @@ def _wedge() -> Law:
         Curve(name="from q·k alone", x=angles.tolist(), y=(lengths - 2 * angles.cos() * even).tolist()),
         Curve(name="|q − R k|²", x=angles[::3].tolist(), y=direct[::3].tolist(), dots=True),
     ]
-    panel = chart("the distance from a turned point has both forms", "angle of the rotor", "squared distance",
-                  *curves)  # fmt: skip
+    panel = chart(
+        "the distance from a turned point has both forms", "angle of the rotor", "squared distance", *curves
+    )
     return Law("wedge", "|q − R k|² beside |q|² + |k|² − 2 cos θ q·k − 2 sin θ ω(q, k)", off, 1e-14, panel)
 
 
