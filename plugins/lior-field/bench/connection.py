@@ -1,4 +1,4 @@
-"""What the field adds to a model of text: encoders and resilience sources.
+"""What the field adds to a model of text: encoders.
 
     python plugins/lior-field/bench/connection.py [--part dynamics|far|…] [--seeds 3]
 
@@ -153,15 +153,6 @@ PARTS: dict[str, dict[str, dict[str, Any]]] = {
     "far": {
         f"far, 512 tokens, before {near}": {"memory": "exact", "encoder": {"name": "far", "near": near}}
         for near in ("lags", "poles", "field")
-    },
-    "rsources": {
-        "constitutive": {"memory": "exact", "rsource": "constitutive"},
-        "curvature": {"memory": "exact", "rsource": "curvature"},
-        "field": {"memory": "exact", "rsource": "field"},
-        "field, power 0 (R constant at first)": {
-            "memory": "exact",
-            "rsource": {"name": "field", "power": 0.0},
-        },
     },
 }
 

@@ -116,20 +116,6 @@ def test_memory_holds_a_field_that_never_changed_and_lags_behind_one_that_does(g
     assert free.energy(a) < held.energy(b) < h.energy(t)
 
 
-def test_unitary_time_runs_backwards_by_conjugation(generator: Generator) -> None:
-    """``H`` is real, so that the complex conjugate goes the way back."""
-    potential = torch.rand(SHEARED.shape, generator=generator, dtype=torch.float64)
-    system = Unitary(hamiltonian=Hamiltonian(grid=SHEARED, potential=potential), dt=0.02)
-    t = noise(generator, *SHEARED.shape)
-    state = system.start(t)
-    for _ in range(200):
-        state = system.step(state)
-    state = system.start(state["field"].conj())
-    for _ in range(200):
-        state = system.step(state)
-    torch.testing.assert_close(state["field"].conj(), t, rtol=0, atol=1e-11)
-
-
 # --- symplectic -------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The laws of encoders and sources, and what is special about these."""
+"""The laws of encoders and products, and what is special about these."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from torch.testing import assert_close
 from lior.geometry.retrieval import Batch, Geometry, Part
 from lior.testing.encoders import encoder_contract
 from lior.testing.products import product_contract
-from lior.testing.rsources import rsource_contract
 from lior.testing.tensors import cast, seeded
 from lior_field.algebra import multiply
 from lior_field.encoder import DYNAMICS, FieldEncoder
 from lior_field.product import Quaternion
-from lior_field.rsource import FieldNorm
 from lior_plugins.frames.rotor import Rotor
 from lior_plugins.products.tensor import TensorProduct
+from lior_plugins.rsources.constitutive import Constitutive
 
 
 class TestFieldEncoder(encoder_contract(lambda: FieldEncoder(n=6, reach=5, side=3))): ...
@@ -36,12 +35,6 @@ class TestSymplectic(
 
 
 class TestQuaternion(product_contract(Quaternion)): ...
-
-
-class TestFieldNorm(rsource_contract(FieldNorm)): ...
-
-
-class TestWeakFieldsCostMore(rsource_contract(lambda: FieldNorm(power=-2.0, eps=1e-3))): ...
 
 
 def test_a_common_turn_of_all_components_costs_nothing() -> None:
@@ -116,7 +109,7 @@ def test_the_encoder_is_the_field_on_its_grid(dynamics: str) -> None:
 
 @pytest.mark.parametrize("dynamics", DYNAMICS)
 def test_two_phases_without_a_nudge_change_nothing_and_clamped_ones_are_the_gradient(dynamics: str) -> None:
-    parts = {"frame": Rotor(), "rsource": FieldNorm(), "product": TensorProduct()}
+    parts = {"frame": Rotor(), "rsource": Constitutive(), "product": TensorProduct()}
     encoder = FieldEncoder(n=4, reach=6, side=3, dynamics=dynamics)
     geometry = Geometry(encoder=encoder, vocab=7, **parts)
     state = cast(geometry.init(generator=seeded(1)), torch.float64)

@@ -24,12 +24,7 @@ EXACT = {"name": "exact", "exact": {"capacity": 256}}
 FIELD = {"name": "field", "n": 8, "reach": 6, "side": 3}
 CASES: dict[str, dict[str, Any]] = {
     "far": {"encoder": {"name": "far", "n": 8, "coordinates": 3, "reach": 64}, "memory": EXACT},
-    "field": {
-        "encoder": FIELD,
-        "rsource": {"name": "field", "power": 1.5},
-        "product": "quaternion",
-        "memory": EXACT,
-    },
+    "field": {"encoder": FIELD, "product": "quaternion", "memory": EXACT},
 }
 
 
