@@ -2,7 +2,7 @@
 # Ask a folder from a shell: the answer for a person, as JSON for a program, and one question after the other.
 # sh examples/ask.sh [FOLDER [QUESTION]]
 set -eu
-folder=${1:-tests/ask/trial/notes}
+folder=${1:-examples/notes}
 question=${2:-When does the certificate expire?}
 
 lior ask "$folder" "$question" --top 1

@@ -5,9 +5,9 @@ python examples/ask_folder.py [FOLDER QUESTION]
 
 import sys
 
-from lior import Index
+from lior_ask import Index
 
-folder, question = sys.argv[1:] or ("tests/ask/trial/notes", "When does the certificate expire?")
+folder, question = sys.argv[1:] or ("examples/notes", "When does the certificate expire?")
 index = Index(folder)  # read once, kept in the user's cache; later only what changed is read
 found = index.ask(question, top=2)
 print(found.answer.text if found.answer else found.note)

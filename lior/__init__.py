@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lior.api import train
-    from lior.ask.answering import Answer
-    from lior.ask.index import Index
     from lior.config.sampling import Sampling
     from lior.errors import LiorError
     from lior.interfaces import Passage
@@ -30,8 +28,6 @@ for _switch in ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY"):
     os.environ.setdefault(_switch, "1")
 
 _EXPORTS = {
-    "Answer": "lior.ask.answering:Answer",
-    "Index": "lior.ask.index:Index",
     "Kind": "lior.plugins.kinds:Kind",
     "LiorError": "lior.errors:LiorError",
     "Registry": "lior.plugins.registry:Registry",
@@ -47,7 +43,7 @@ _EXPORTS = {
 """Public name -> where it lives. A name must not equal a submodule's (it would shadow it)."""
 
 __all__ = [
-    "Answer", "Index", "Kind", "LiorError", "Model", "Passage", "Registry", "Run", "Sampling", "load",
+    "Kind", "LiorError", "Model", "Passage", "Registry", "Run", "Sampling", "load",
     "registry", "resume", "train",
 ]  # fmt: skip
 

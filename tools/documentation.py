@@ -18,7 +18,7 @@ PICTURES = ("docs/**/*.svg", "docs/**/*.png", "plugins/*/docs/**/*.png", "LICENS
 API = {
     "lior": ("lior", ["lior.api", "lior.training.preparation"]),
     "runs": ("Runs", ["lior.runs.run"]),
-    "ask": ("Questions", ["lior.ask.index", "lior.ask.answering"]),
+    "ask": ("Questions", ["lior_ask.api", "lior_ask.answer.selection"]),
     "reading": ("Reading files", ["lior.reading"]),
     "interfaces": (
         "Interfaces",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lior.errors import quantity
+from lior.errors import UsageError, quantity
 from lior.names import printable
 from lior_cli.sources import plain
 
 if TYPE_CHECKING:
-    from lior.ask.kept import KeptIndex
+    from lior.interfaces import CachedIndex
 
 _SHOWN = 20
 
@@ -29,11 +31,11 @@ def cache(context: click.Context, every: bool) -> None:
     """
     if context.invoked_subcommand:
         return
-    from lior.ask import kept
     from lior.counting import cache
 
-    indexes, versions = kept.kept_indexes(), cache.versions()
-    click.echo(f"{kept.folder()}: {len(indexes)} index{'es' * (len(indexes) != 1)}")
+    indexes, versions = _indexes(), cache.versions()
+    if indexes:
+        click.echo(f"{indexes[0].file.parent}: {len(indexes)} index{'es' * (len(indexes) != 1)}")
     shown = indexes if every else indexes[:_SHOWN]
     for each in shown:
         click.echo(f"  {_label(each)}")
@@ -51,12 +53,11 @@ def clear(where: tuple[str, ...], gone: bool) -> None:
 
     The answers that were confirmed in an index go with it.
     """
-    from lior.ask import kept
     from lior.counting import cache
 
-    indexes = kept.kept_indexes()
+    indexes = _indexes()
     if where:
-        indexes = [each for path in dict.fromkeys(where) for each in kept.chosen(indexes, path)]
+        indexes = [each for path in dict.fromkeys(where) for each in _chosen(indexes, path)]
     for each in indexes:
         if not gone or each.gone:
             each.remove()
@@ -66,7 +67,21 @@ def clear(where: tuple[str, ...], gone: bool) -> None:
         click.echo(f"removed {cache.root()}")
 
 
-def _label(index: KeptIndex) -> str:
+def _indexes() -> Sequence[CachedIndex]:
+    """The indexes that lior-ask keeps, if it is installed."""
+    from lior import registry
+
+    return registry.get("index", "ask")().caches() if registry.names("index") else []
+
+
+def _chosen(indexes: Sequence[CachedIndex], where: str) -> list[CachedIndex]:
+    path = str(Path(where).expanduser().absolute())
+    if found := [each for each in indexes if path in each.paths]:
+        return found
+    raise UsageError(f"no index of {where} is kept; `lior cache` lists those that are")
+
+
+def _label(index: CachedIndex) -> str:
     """Size, last use and folders of an index in one line."""
     folders = ", ".join(map(printable, index.paths)) or f"{index.file.name}, made by another version"
     used = datetime.fromtimestamp(index.used).strftime("%Y-%m-%d")

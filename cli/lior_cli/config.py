@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from lior.config import load, recipes, to_toml, values
+from lior.config import Resolved, load, recipes, to_toml, values
 from lior.errors import UsageError, did_you_mean, sentences
 from lior_cli.options import RecipeName, set_option
 from lior_cli.terminal import echo_table
@@ -42,14 +43,18 @@ def show(
 
     RECIPE is a shipped name or a TOML file; without it, the defaults are shown.
     """
-    resolved = load(recipe, overrides=assignments)
+    echo_resolved(load(recipe, overrides=assignments), origins=origins, changed=changed, as_json=as_json)
+
+
+def echo_resolved(resolved: Resolved[Any], *, origins: bool, changed: bool, as_json: bool) -> None:
+    """Print a configuration as TOML, as a table with the layer of each value, or as JSON."""
     shown = values(resolved.config, changed=changed)
+    found = {key: resolved.origins.get(key, "default") for key in shown}
     if as_json:
-        layers = {key: {"value": value, "from": resolved.origins[key]} for key, value in shown.items()}
-        click.echo(json.dumps(layers if origins else shown))
+        both = {key: {"value": value, "from": found[key]} for key, value in shown.items()}
+        click.echo(json.dumps(both if origins else shown))
     elif origins:
-        rows = [(key, resolved.origins[key], str(value)) for key, value in shown.items()]
-        echo_table(["key", "from", "value"], rows)
+        echo_table(["key", "from", "value"], [(key, found[key], str(value)) for key, value in shown.items()])
     else:
         click.echo(to_toml(resolved.config, changed=changed), nl=False)
 

@@ -7,11 +7,17 @@ import logging
 import signal
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lior.errors import Interrupted, Stopped
 from lior.events import hookimpl
+
+if TYPE_CHECKING:
+    from lior_cli.progress import Progress
+
+Result = TypeVar("Result")
 
 _SELDOM = (100_000, 20, 20)
 """Garbage is looked for so often: imports make a million objects that stay, and to go through them again and
@@ -100,3 +106,24 @@ class Stop:
         for number, before in self._before.items():
             signal.signal(number, before)
         self._before = {}
+
+
+def drive(start: Callable[[Stop], Result], progress: Progress, resume: str) -> Result:
+    """Train until the end or until a signal comes.
+
+    Raises
+    ------
+    Interrupted
+        On a signal, with the command ``resume`` that goes on.
+    """
+    stop = Stop(progress.note)
+    try:
+        with progress:
+            return start(stop)
+    except Stopped as error:
+        raise Interrupted(str(error), 128 + stop.signal) from None
+    except KeyboardInterrupt:
+        kept = "nothing was written" if progress.stage == "start" else f"`{resume}` goes on"
+        raise Interrupted(f"interrupted while in stage {progress.stage!r}: {kept}") from None
+    finally:
+        stop.withdraw()

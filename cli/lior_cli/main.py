@@ -25,11 +25,6 @@ from lior_cli.lazy import LazyGroup
 from lior_cli.output import escaped, escaping
 
 COMMANDS = {
-    "ask": ("lior_cli.ask:ask", "Find the answer to QUESTION in folders and files."),
-    "chat": ("lior_cli.chat:chat", "Ask a run or a folder, one question after the other."),
-    "serve": ("lior_cli.serve:serve", "Serve folders or a run: a page, OpenAI's protocol, MCP and JSON."),
-    "mcp": ("lior_cli.serve:mcp", "Serve folders or a run to an agent over standard input and output (MCP)."),
-    "sync": ("lior_cli.sync:sync", "Learn what is new or changed in a folder, forget what is gone."),
     "train": ("lior_cli.train:train", "Learn a model from text."),
     "archive": ("lior_cli.archive:archive", "Sort TEXT, of any size, to the folder OUT."),
     "compress": ("lior_cli.compress:compress", "Code FILE with a model that learns it while reading."),
@@ -62,14 +57,19 @@ _SECTIONS = {
 _OF_RUNS = "Runs"
 """Heading of what needs a run."""
 
-DISTRIBUTIONS = {
-    "bench": "lior-bench",
-    "field": "lior-field",
-    "lens": "lior-lens",
-    "ritz": "lior-ritz",
-    "table": "lior-tables",
+PRODUCTS = {
+    "ask": ("lior-ask", "Find the answer to QUESTION in folders and files."),
+    "chat": ("lior-ask", "Ask a run or a folder, one question after the other."),
+    "serve": ("lior-serve", "Serve folders or a run: a page, OpenAI's protocol, MCP and JSON."),
+    "mcp": ("lior-serve", "Serve folders or a run to an agent over standard input and output (MCP)."),
+    "sync": ("lior-ask", "Learn what is new or changed in a folder, forget what is gone."),
+    "bench": ("lior-bench", "Compare recipes with baselines, under equal budgets."),
+    "field": ("lior-field", "Field dynamics."),
+    "lens": ("lior-lens", "Correct the distortion of lenses."),
+    "ritz": ("lior-ritz", "Solve quantum dots."),
+    "table": ("lior-tables", "Fit tables."),
 }
-"""Command of another distribution -> its name, for who has not installed it."""
+"""Command of another distribution of lior -> that distribution, and its help: nothing is imported for it."""
 
 DEFECT = 70
 """Exit code after an error that nobody expected: EX_SOFTWARE of sysexits.h."""
@@ -103,8 +103,9 @@ class TopGroup(LazyGroup):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Say what to install for a command of a distribution that is not there."""
-        if (name := str(args[0])) in DISTRIBUTIONS and name not in self.list_commands(ctx):
-            ctx.fail(f"`lior {name}` comes with {DISTRIBUTIONS[name]}: pip install {DISTRIBUTIONS[name]}.")
+        if (name := str(args[0])) in PRODUCTS and name not in self.list_commands(ctx):
+            distribution = PRODUCTS[name][0]
+            ctx.fail(f"`lior {name}` comes with {distribution}: pip install {distribution}.")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -121,13 +122,14 @@ class TopGroup(LazyGroup):
         Those of a run are listed where there is one, below this folder or its folder ``runs``.
         """
         runs = ctx.ensure_object(GroupOptions).every or _runs_here()
+        foreign, fault = _foreign()
         for heading, names in _SECTIONS.items():
             with formatter.section(heading):
                 if heading == _OF_RUNS and not runs:
                     formatter.write_text("None here. `lior train` makes one; then its commands are listed.")
-                else:
-                    formatter.write_dl([(name, self._lazy[name][1]) for name in names])
-        foreign, fault = _foreign()
+                    continue
+                rows = [(name, (self._lazy.get(name) or PRODUCTS[name])[1]) for name in names]
+                formatter.write_dl([row for row in rows if row[0] in self._lazy or foreign.pop(row[0], "")])
         if foreign or fault:
             with formatter.section("Commands of plugins"):
                 if foreign:

@@ -26,7 +26,6 @@ from lior.reading.finding import is_run as is_run
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from lior.ask.endpoint import Endpoint
 
 Callback = Callable[..., Any]
 
@@ -295,34 +294,6 @@ def device_option(function: Callback) -> Callback:
     return click.option(
         "--device", type=_type(key), default=key.default, show_default=True, help=_sentence(key.help)
     )(function)
-
-
-def endpoint_option(function: Callback) -> Callback:
-    """Add ``--with URL MODEL``; :func:`endpoint_of` opens it."""
-    return click.option(
-        "--with",
-        "endpoint",
-        nargs=2,
-        metavar="URL MODEL",
-        help="Let a model at an OpenAI-compatible address word the answers; what it cites and quotes is "
-        "checked. OPENAI_API_KEY is sent if set.",
-    )(function)
-
-
-def index_option(function: Callback) -> Callback:
-    """Add ``--index ADDRESS``."""
-    return click.option(
-        "--index", "database", metavar="ADDRESS", default="",
-        help="Index in a PostgreSQL that many processes share: postgresql://user@host/database?schema=NAME. "
-        "Without WHERE, what is in it.",
-    )(function)  # fmt: skip
-
-
-def endpoint_of(given: tuple[str, str] | None) -> Endpoint | None:
-    """The model of ``--with``, which is not yet asked."""
-    from lior.ask.endpoint import Endpoint
-
-    return Endpoint(*given) if given else None
 
 
 def limits_option(function: Callback) -> Callback:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lior.config import Override, Resolved, TrainConfig, load
-from lior.errors import Interrupted, Stopped, UsageError
+from lior.errors import UsageError
 from lior_cli import recipe_selection, unused_settings
-from lior_cli.interrupts import Stop, import_torch
+from lior_cli.interrupts import Stop, drive, import_torch
 from lior_cli.options import RunPath, TextPath, limits_option, schema_options
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def _begin(resolved: Resolved[TrainConfig], files: list[File], out: Path, progre
     def start(stop: Stop) -> Run:
         return run_training(resolved.config, out, files=files, callbacks=[progress, stop], stop=stop)
 
-    return _run(start, out, progress)
+    return drive(start, progress, f"lior train --resume {out}")
 
 
 def _go_on(run: Path, progress: Progress) -> Run:
@@ -114,22 +113,8 @@ def _go_on(run: Path, progress: Progress) -> Run:
     if str(run) == "auto":
         run = rundir.newest([Path(_RUNS)], finished=False)
         progress.note(f"going on with {run}")
-    return _run(lambda stop: resume(run, callbacks=[progress, stop], stop=stop), run, progress)
-
-
-def _run(start: Callable[[Stop], Run], run: Path, progress: Progress) -> Run:
-    """Train until the end or until a signal comes."""
-    stop = Stop(progress.note)
-    try:
-        with progress:
-            return start(stop)
-    except Stopped as error:
-        raise Interrupted(str(error), 128 + stop.signal) from None
-    except KeyboardInterrupt:
-        kept = "nothing was written" if progress.stage == "start" else f"`lior train --resume {run}` goes on"
-        raise Interrupted(f"interrupted while in stage {progress.stage!r}: {kept}") from None
-    finally:
-        stop.withdraw()
+    again = f"lior train --resume {run}"
+    return drive(lambda stop: resume(run, callbacks=[progress, stop], stop=stop), progress, again)
 
 
 def _default_out(resolved: Resolved) -> Path:

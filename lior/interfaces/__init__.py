@@ -48,6 +48,7 @@ from lior.interfaces.retrieval import (  # noqa: F401
     TABLE_KINDS,
     TEXT_KINDS,
     Block,
+    CachedIndex,
     Embedder,
     Judging,
     ParsedDocument,
@@ -56,6 +57,7 @@ from lior.interfaces.retrieval import (  # noqa: F401
     Reader,
     Result,
     Retriever,
+    RunIndexes,
     Table,
 )
 

@@ -7,16 +7,16 @@ for a question. Nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import attrs
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lior.ask.inverted import InvertedIndex
-    from lior.ask.querying import Query
+    from lior.errors import LiorError
 
 TEXT_KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
 """Kinds of text; they decide how a parsed document is cut into passages."""
@@ -139,7 +139,7 @@ class Ranking:
     its context and its paragraph, float64 ``(K,)`` in [0, 1]."""
     method: str
     """How they were ranked, in a few words, such as "words" or "words, feedback and smoothing"."""
-    query: Query
+    query: Any
     """The question as terms of the index, after spelling correction."""
     evidence: Mapping[str, np.ndarray] = attrs.field(factory=dict)
     """What the score was made of, by name, float64 ``(K,)`` each: shown by ``lior ask --explain``."""
@@ -226,7 +226,7 @@ class Retriever(Protocol):
 
     api_version: ClassVar[int]
 
-    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
+    def rank(self, index: Any, question: str, top: int) -> Ranking:
         """The ``top`` best passages; fewer when fewer share a word with the question."""
         ...
 
@@ -238,9 +238,76 @@ class Judging(Protocol):
     least: ClassVar[float]
     """Confidence from which on a passage is given as the answer."""
 
-    def confidence(self, index: InvertedIndex, question: str, ranking: Ranking) -> float | None:
+    def confidence(self, index: Any, question: str, ranking: Ranking) -> float | None:
         """The probability that the first passage does, in [0, 1]; ``None`` where words alone tell.
 
         The scores of ``ranking`` include what a passage has of the kind that the question asks for.
         """
+        ...
+
+
+class CachedIndex(Protocol):
+    """An index in the user's cache."""
+
+    file: Path
+    paths: tuple[str, ...]
+    """The folders and files that it is of; empty where it does not say."""
+    size: int
+    """In bytes."""
+    used: float
+    """When it was opened last, in seconds since 1970."""
+    gone: bool
+    """Whether none of what it is of is there any more."""
+
+    def remove(self) -> None:
+        """Delete it; a process that has it open goes on."""
+        ...
+
+
+@runtime_checkable
+class RunIndexes(Protocol):
+    """Indexes of the documents of runs. Group ``lior.indexes``.
+
+    :class:`lior.Run` asks for one where it is asked a question; lior-ask has it. Documents come as their
+    name, what was parsed of them, with lines as in their file, and why nothing was, or ``None``.
+    """
+
+    api_version: ClassVar[int]
+
+    def build(self, documents: Iterable[tuple[str, Sequence[ParsedDocument], LiorError | None]]) -> Any:
+        """An index in memory, as :class:`lior_ask.Index` is."""
+        ...
+
+    def put(self, index: Any, name: str, found: Sequence[ParsedDocument], fault: LiorError | None) -> None:
+        """Put documents in place of those that ``index`` has under their name."""
+        ...
+
+    def kept(self, place: Path, digest: str) -> Any:
+        """The index kept with the checkpoint at ``place``, or ``None`` if it is not that of ``digest``."""
+        ...
+
+    def has_questions(self, place: Path, digest: str) -> bool:
+        """Whether that index has confirmed questions."""
+        ...
+
+    def keep(self, index: Any, run: Path, place: Path, digest: str) -> None:
+        """:meth:`save`; where that cannot be done, the index is made again the next time."""
+        ...
+
+    def save(self, index: Any, run: Path, place: Path, digest: str) -> None:
+        """Keep ``index`` with the checkpoint at ``place`` of ``run``.
+
+        Raises
+        ------
+        RunError
+            When it cannot be written, or another process changes the run.
+        """
+        ...
+
+    def chat(self, run: Any, *, sampling: Any, tokens: int, stop: str, seed: int) -> Any:
+        """A conversation with a :class:`lior.Run`; see :meth:`lior.Run.chat`."""
+        ...
+
+    def caches(self) -> Sequence[CachedIndex]:
+        """The indexes in the user's cache, the one used last first."""
         ...

@@ -108,8 +108,14 @@ KINDS = {
         group="lior.retrievers",
         interface="lior.interfaces:Retriever",
         help="ranks the passages for a question",
-        suite="lior.testing.retrievers:retriever_contract",
+        suite="lior_ask.testing:retriever_contract",
         use="lior ask FOLDER QUESTION --retriever {}",
+    ),
+    "index": Kind(
+        group="lior.indexes",
+        interface="lior.interfaces:RunIndexes",
+        help="answers questions about the documents of runs",
+        use="lior ask RUN QUESTION",
     ),
     "listener": Kind(
         group="lior.listeners",

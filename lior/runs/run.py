@@ -22,42 +22,51 @@ False
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import attrs
 import torch
 from torch import Tensor
 
-from lior.ask.answering import Answer
-from lior.ask.filters import Filters
-from lior.ask.index import Index
 from lior.config.options import checked_keywords
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
-from lior.errors import DataError, RunError, UsageError, did_you_mean, quantity, sentences
-from lior.interfaces import Passage
+from lior.errors import DataError, MissingPackage, RunError, UsageError, did_you_mean, quantity, sentences
+from lior.interfaces import Passage, RunIndexes
 from lior.model.detokenizer import Detokenizer
 from lior.model.evaluation import evaluate
 from lior.model.generation import Request, generate, generate_all
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
 from lior.plugins.listening import tell
+from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument, as_bytes, read_documents
 from lior.reading.finding import as_paths
-from lior.runs import asking, editing, syncing
+from lior.runs import documents as texts
+from lior.runs import editing, syncing
 from lior.runs.checkpoint import Checkpoint, Document, total
 from lior.runs.directory import RunDirectory, is_changed, open_checkpoint, read_summary
 from lior.runs.format import read_manifest
 from lior.runs.syncing import Synced
 from lior.tensors import all_threads, pick_device
 
-if TYPE_CHECKING:
-    from lior.runs.chat import Chat
-
 T = TypeVar("T")
+_WORD = re.compile(r"\w+")
+
+
+def _indexes(who: str) -> RunIndexes:
+    """What makes the indexes of runs, for ``who`` needs it.
+
+    Raises ``MissingPackage`` when none is installed.
+    """
+    if not registry.names("index"):
+        raise MissingPackage(f"{who} needs lior-ask: pip install lior-ask")
+    return registry.get("index", "ask")()
 
 
 @attrs.define(repr=False)
@@ -79,7 +88,7 @@ class Run:
     _forgotten: bool = attrs.field(default=False, init=False)
     _whole: bool = attrs.field(default=True, init=False)
     """False once a change was interrupted, which leaves the memories between two states."""
-    _index: Index | None = attrs.field(default=None, init=False)
+    _index: Any = attrs.field(default=None, init=False)
     _moved: tuple[list[str], list[str]] = attrs.field(factory=lambda: ([], []), init=False)
     """Names of documents learned and dropped since the run was opened or saved."""
     _edits: list[Callable[[Run], object]] = attrs.field(factory=list, init=False)
@@ -116,24 +125,37 @@ class Run:
 
     def raw(self, name: str) -> list[RawDocument]:
         """As :meth:`text`, with what their readers found besides."""
-        found = asking.of_checkpoint(self.checkpoint, only=name).get(name)
+        found = texts.of_checkpoint(self.checkpoint, only=name).get(name)
         if found is None:
             fault = f"{editing.shown(name)}: no document of this name in the run."
             raise DataError(sentences(fault, did_you_mean(name, self.checkpoint.corpus.names)))
         return found
 
+    def common_words(self) -> frozenset[str]:
+        """Words that make at least one of 250 in the first megabyte of the documents: "the", "of", "and"."""
+        start = self.checkpoint.corpus.tokens[: 1 << 20].tolist()
+        text = bytes(self.model.tokenizer.decode(start)).decode("utf-8", "replace")
+        counts = Counter(_WORD.findall(text))
+        return frozenset(word for word, count in counts.items() if 250 * count >= counts.total())
+
     # --- questions ---
 
     @property
-    def index(self) -> Index:
-        """The index of the documents, made when it is first needed; learning and forgetting change it."""
+    def index(self) -> Any:
+        """The index of the documents, a :class:`lior_ask.Index`, made when it is first needed.
+
+        Learning and forgetting change it.
+
+        Raises ``MissingPackage`` when lior-ask is not installed.
+        """
         if self._index is None:
-            saved = self._saved
-            index = asking.kept_index(saved, self.checkpoint.digest) if saved else None
+            saved, indexes = self._saved, _indexes("lior.Run.index")
+            index = indexes.kept(saved, self.checkpoint.digest) if saved else None
             if index is None:
-                index = asking.built(asking.of_checkpoint(self.checkpoint))
+                documents = texts.of_checkpoint(self.checkpoint).items()
+                index = indexes.build((name, *texts.parsed(each)) for name, each in documents)
                 if saved and self.path:
-                    asking.keep_index(index, self.path, saved, self.checkpoint.digest)
+                    indexes.keep(index, self.path, saved, self.checkpoint.digest)
             self._index = index
         return self._index
 
@@ -143,36 +165,40 @@ class Run:
         return self._base if not self.changes and self._whole else None
 
     @checked_keywords()
-    def ask(self, question: str, top: int = 3, *, filters: Filters | None = None) -> Answer:
+    def ask(self, question: str, top: int = 3, *, filters: Any = None) -> Any:
         """Find the passages of the documents that answer a question, and decide whether any does.
 
         Lines and columns are those of the documents as the run has them. What was learned or forgotten since
-        counts at once.
+        counts at once. ``filters`` are :class:`lior_ask.Filters`; the reply is a :class:`lior_ask.Answer`.
 
         Raises
         ------
+        MissingPackage
+            When lior-ask is not installed.
         UsageError
             When the question has no word to look for, or is too long.
         """
         return self.index.ask(question, top, filters)
 
     def confirm(self, question: str, passage: Passage) -> bool:
-        """As :meth:`lior.ask.index.Index.confirm`; it is kept with the run, until the document is forgotten.
+        """As :meth:`lior_ask.Index.confirm`; it is kept with the run, until the document is forgotten.
 
         Raises ``RunError`` when another process changes the run; nothing is confirmed then.
         """
         counts = self.index.confirm(question, passage)
         if self.path and self._saved:
             try:
-                asking.keep(self.index, self.path, self._saved, self.checkpoint.digest)
+                _indexes("lior.Run.confirm").save(self.index, self.path, self._saved, self.checkpoint.digest)
             except BaseException:
                 self.index.confirm(question, passage)
                 raise
         return counts
 
     @checked_keywords(ChatSampling)
-    def chat(self, tokens: int = 300, *, stop: str = "\n\n", seed: int = 0, **sampling: Any) -> Chat:
+    def chat(self, tokens: int = 300, *, stop: str = "\n\n", seed: int = 0, **sampling: Any) -> Any:
         """Begin a conversation, as ``lior chat`` does: ``chat.say("...")`` replies.
+
+        It is a :class:`lior_ask.conversation.run_chat.Chat`.
 
         Parameters
         ----------
@@ -185,15 +211,13 @@ class Run:
 
         Raises
         ------
+        MissingPackage
+            When lior-ask is not installed.
         UsageError
             When an argument has the wrong value, or a name that is not known.
         """
-        from lior.runs.chat import Chat
-
-        how = ChatSampling(**sampling)
-        return Chat(
-            self, sampling=how, tokens=tokens, stop=_text("stop", stop).decode("utf-8", "replace"), seed=seed
-        )
+        how, ends = ChatSampling(**sampling), _text("stop", stop).decode("utf-8", "replace")
+        return _indexes("lior.Run.chat").chat(self, sampling=how, tokens=tokens, stop=ends, seed=seed)
 
     # --- the language model ---
 
@@ -450,7 +474,8 @@ class Run:
         The index follows if it was opened, or has confirmed questions: it drops names, and puts documents.
         """
         saved = self._saved
-        if self._index is None and saved and asking.has_questions(saved, self.checkpoint.digest):
+        installed = self._index is None and registry.names("index")
+        if installed and saved and _indexes("lior.Run").has_questions(saved, self.checkpoint.digest):
             self.index  # noqa: B018 (read)
         asked, self._index = self._index, None  # it is made anew should this be interrupted
         try:
@@ -468,7 +493,7 @@ class Run:
             for name in drop:
                 asked.forget(name)
             for document in put:
-                asking.learn(asked, document.name, [document])
+                _indexes("lior.Run").put(asked, document.name, *texts.parsed([document]))
         self._index = asked
 
     def _note(self, edit: Callable[[Run], object]) -> None:
@@ -524,7 +549,7 @@ class Run:
                 if directory.folder.newest != self._base:
                     self._written(directory.folder.newest)
         if self._index is not None:
-            asking.keep_index(self._index, self.path, self._base, self.checkpoint.digest)
+            _indexes("lior.Run").keep(self._index, self.path, self._base, self.checkpoint.digest)
         learned, forgotten = self._moved
         self._moved = [], []
         forgotten = [name for name in forgotten if name not in learned]

@@ -23,7 +23,7 @@ from lior.reading.documents import LIMIT, RawDocument, read_document_file
 from lior.reading.files import File
 from lior.reading.finding import STDIN, Source, absolute, find_files, folders_of
 from lior.reading.skipping import LIMITED, SkippedFile, SkipReason
-from lior.runs import asking, files, manifest
+from lior.runs import documents, files, manifest
 from lior.runs import folder as runfolder
 from lior.runs.manifest import FileManifest
 
@@ -229,7 +229,7 @@ def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
 
     Raises ``UsageError`` when the files are others than before, and none of the documents is in them.
     """
-    held = {name: _joined(several) for name, several in asking.of_checkpoint(checkpoint).items()}
+    held = {name: _joined(several) for name, several in documents.of_checkpoint(checkpoint).items()}
     own, entries = _from_files(checkpoint, found), dict(found.entries)
     learned, changed, moved, same = list[RawDocument](), list[RawDocument](), list[RawDocument](), set[str]()
     for name, file in found.read.items():

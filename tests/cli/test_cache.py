@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from lior.ask.index import Index
-from lior.ask.kept import kept_indexes
+from lior_ask.api import Index
+from lior_ask.index.cache import kept_indexes
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from ask.content import same
 
-from lior import Index
-from lior.ask import sqlite as database
-from tests.ask.content import same
+from lior_ask import Index
+from lior_ask.index import sqlite as database
 from tests.faults.faults import FINISHED, SLICES, in_child
 
 QUESTION = "When are the roses cut?"

@@ -15,7 +15,7 @@ from lior.events import hookimpl
 from lior.plugins import listening
 from lior.plugins.registry import Registry
 from lior.runs.run import load
-from lior.serve.folder import FolderSource
+from lior_serve.folder import FolderSource
 
 HEARS = """
 from lior.events import hookimpl
@@ -101,8 +101,8 @@ def test_one_change_is_told_when_it_is_on_the_disk(finished, told, tmp_path):
 
 
 def test_a_server_tells_of_files_that_change(told, tmp_path, monkeypatch):
-    monkeypatch.setattr("lior.serve.folder.find_spec", lambda name: None)
-    monkeypatch.setattr("lior.serve.folder.INTERVAL", 0.0)
+    monkeypatch.setattr("lior_serve.folder.find_spec", lambda name: None)
+    monkeypatch.setattr("lior_serve.folder.INTERVAL", 0.0)
     folder = tmp_path / "notes"
     folder.mkdir()
     (folder / "a.txt").write_text("The key hangs behind the clock.\n")

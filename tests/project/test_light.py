@@ -88,12 +88,13 @@ def test_every_command_is_there(said):
 
 IN_PYTHON = """
 import lior
+import lior_ask
 for name in ("train", "resume", "load", "Run", "Model"):
     try: getattr(lior, name)
     except lior.LiorError as error: print(error)
 try: lior.registry.get("frame", "rotor")
 except lior.LiorError as error: print(error)
-print(lior.Index.__name__)
+print(lior_ask.Index.__name__)
 """
 
 

@@ -242,7 +242,7 @@ def settings():
 before = settings()
 apart = ["lior.testing."]
 if not all(map(find_spec, ("starlette", "uvicorn", "mcp"))):  # the extra lior[serve]
-    apart += ["lior.serve.", "lior_cli.serving"]
+    apart += ["lior_serve.", "lior_serve.cli.serving"]
 for top in ("lior", "lior_plugins", "lior_cli"):
     package = importlib.import_module(top)
     for module in pkgutil.walk_packages(package.__path__, top + "."):

@@ -19,8 +19,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import lior
-from lior.ask import index as indexing
-from lior.ask.index import Index
 from lior.errors import DataError, LiorError, MissingPackage, UsageError
 from lior.interfaces import ParsedDocument
 from lior.plugins.registry import Registry
@@ -32,6 +30,8 @@ from lior.reading.finding import Source, find_files
 from lior.reading.parsing import ABSENT, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, UnreadableFile
 from lior.testing.readers import check_document
+from lior_ask import api as indexing
+from lior_ask.api import Index
 
 SENTENCES = {
     "cp1252": "Das Café à Paris ist schön, sagt Müller.", "cp1251": "Привет, как дела? Это текст о погоде.",
@@ -307,9 +307,7 @@ def test_files_are_read_again_when_what_reads_them_is_installed(mine, tmp_path, 
         (tmp_path / name).write_text(f"the boiler of {name}")
         os.utime(tmp_path / name, (1e9, 1e9))
     read = list[str]()
-    monkeypatch.setattr(
-        "lior.ask.index.parse_bytes", lambda d, name: read.append(name) or parse_bytes(d, name)
-    )
+    monkeypatch.setattr("lior_ask.api.parse_bytes", lambda d, name: read.append(name) or parse_bytes(d, name))
 
     def update() -> tuple[str, ...]:
         read.clear()

@@ -8,13 +8,13 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
-from lior.ask.chunking import chunk
-from lior.ask.index import Index
 from lior.errors import DataError, MissingPackage
 from lior.interfaces import ParsedDocument
 from lior.reading.limits import Limits, limited_by
 from lior.reading.parsing import parse_bytes
 from lior.testing.readers import check_document
+from lior_ask.api import Index
+from lior_ask.chunking.chunker import chunk
 from lior_plugins.readers import pictures
 from tests.reading.samples import ODS, ODT, SAMPLES, one, picture, sourced, zipped
 

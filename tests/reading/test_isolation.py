@@ -15,7 +15,6 @@ from pathlib import Path
 import attrs
 import pytest
 
-from lior.ask.index import Index
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
 from lior.reading import isolation
@@ -23,6 +22,7 @@ from lior.reading.limits import OFF, Limits, limited_by
 from lior.reading.parsing import parse_bytes
 from lior.reading.skipping import UnreadableFile
 from lior.reading.structure import by_lines, structure_of, with_structure
+from lior_ask.api import Index
 from tests.reading.samples import SAMPLES
 
 FOE = """

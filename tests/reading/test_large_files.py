@@ -10,9 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior import Index
-from lior.ask.chunking import chunk
-from lior.ask.inverted import InvertedIndex
 from lior.interfaces import ParsedDocument
 from lior.reading import entries, isolation, limits
 from lior.reading.decoding import beginning
@@ -21,6 +18,9 @@ from lior.reading.files import changed_files
 from lior.reading.finding import find_files
 from lior.reading.limits import Limits, limited_by
 from lior.reading.parsing import choose_reader
+from lior_ask import Index
+from lior_ask.chunking.chunker import chunk
+from lior_ask.index.inverted import InvertedIndex
 from lior_plugins.readers.tables import delimited
 
 HOSTILE = {

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.ask.chunking import chunk
 from lior.errors import DataError, LiorError, MissingPackage
 from lior.plugins.registry import registry
 from lior.reading.parsing import parse_bytes
+from lior_ask.chunking.chunker import chunk
 from lior_plugins.readers import pictures
 from tests.reading.samples import EPUB, SAMPLES, attached, mail, notebook, one, pdf, sourced
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 import lior
+import lior_ask
 from lior.errors import DataError, RunError, UsageError
 from lior.reading.files import File
 from lior.reading.skipping import SkipReason
-from lior.runs import asking, manifest, syncing
+from lior.runs import documents, manifest, syncing
 from lior.training.preparation import train
 
 TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0", "data.holdout=0.1")
@@ -59,7 +60,7 @@ def texts(run: Path) -> dict[str, str]:
     checkpoint = lior.load(run).checkpoint
     return {
         name: b"".join(part.data for part in parts).decode()
-        for name, parts in asking.of_checkpoint(checkpoint).items()
+        for name, parts in documents.of_checkpoint(checkpoint).items()
     }
 
 
@@ -133,7 +134,7 @@ def test_other_formats_are_parsed_and_learned(home):
     assert found["page.html"].strip() == "A page about herons."
     assert found["latin.txt"] == "Le café est à gauche, près du musée.\n"
     assert found["crlf.txt.gz"] == "one\r\ntwo\r\n"
-    assert sorted(found) == lior.Index(notes, cache=False).documents, "they are named as in an index"
+    assert sorted(found) == lior_ask.Index(notes, cache=False).documents, "they are named as in an index"
     assert [(each.name, each.reason) for each in done.skipped] == [("program.bin", SkipReason.BINARY)]
     (notes / "page.html").write_bytes(b"")
     assert sync(home / "run").forgotten == ("page.html",), "its text is gone"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lior.ask.answering import Answer
 from lior.interfaces import Passage, Result
+from lior_ask.answer.selection import Answer
 from lior_bench.conversing import expectations, judge
 
 

@@ -7,11 +7,11 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from lior.ask.inverted import InvertedIndex
-from lior.ask.querying import analyse
-from lior.ask.ranking import ranking, recall
 from lior.config.options import option
 from lior.interfaces import Ranking
+from lior_ask.index.inverted import InvertedIndex
+from lior_ask.question.query import analyse
+from lior_ask.ranking.bm25 import ranking, recall
 
 
 @attrs.frozen(kw_only=True)

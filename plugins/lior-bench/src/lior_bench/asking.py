@@ -10,7 +10,7 @@ from typing import Protocol
 
 import attrs
 
-import lior
+import lior_ask
 from lior.interfaces import Block, Passage
 
 SURE = 0.9
@@ -113,7 +113,7 @@ def judge(question: Question, answer: Answer, block: Callable[[Passage], str]) -
     )
 
 
-def blocks(index: lior.Index) -> Callable[[Passage], str]:
+def blocks(index: lior_ask.Index) -> Callable[[Passage], str]:
     """The text of the block that a passage of ``index`` is in."""
     texts: dict[tuple[str, int], list[str]] = {}
     for passage in map(index.passage, range(len(index))):
@@ -121,7 +121,7 @@ def blocks(index: lior.Index) -> Callable[[Passage], str]:
     return lambda passage: "\n".join(texts.get((passage.document, passage.block), [passage.text]))
 
 
-def ask_all(index: lior.Index, questions: Iterable[Question]) -> list[Judged]:
+def ask_all(index: lior_ask.Index, questions: Iterable[Question]) -> list[Judged]:
     """Ask an index everything."""
     block = blocks(index)
     return [judge(question, index.ask(question.text, top=3), block) for question in questions]

@@ -3,9 +3,9 @@
 python -m lior_bench.confirming [--retriever dense] [--set home]
 
 Every second paraphrased question is confirmed for its right passage, and all questions are asked before and
-after. Its rewordings, in tests/ask/meaning/reworded.json, were written before they were asked. Prints how
-many have the right passage first, among three, and are refused; "lost" are those that were right first before
-and are not after.
+after. Its rewordings, in plugins/lior-ask/tests/ask/meaning/reworded.json, were written before they were
+asked. Prints how many have the right passage first, among three, and are refused; "lost" are those that were
+right first before and are not after.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import json
 import attrs
 import click
 
-import lior
+import lior_ask
 from lior_bench.asking import Question, ask_all
 from lior_bench.checkout import folder
 from lior_bench.questions import PLACE, SETS, opened, questions
 
 
-def asked(index: lior.Index, wanted: list[Question]) -> list[tuple[bool, bool, bool]]:
+def asked(index: lior_ask.Index, wanted: list[Question]) -> list[tuple[bool, bool, bool]]:
     """Of each question: whether the right passage is first, is among three, and whether it was refused."""
     return [(any(each.passages[:1]), any(each.passages), each.refused) for each in ask_all(index, wanted)]
 
 
-def confirm(index: lior.Index, question: Question) -> None:
+def confirm(index: lior_ask.Index, question: Question) -> None:
     """Confirm the first passage that answers it."""
     passages = map(index.passage, range(len(index)))
     index.confirm(question.text, next(filter(question.answered_by, passages)))

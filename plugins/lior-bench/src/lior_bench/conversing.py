@@ -2,10 +2,10 @@
 
 python -m lior_bench.conversing [--set exact] [--retriever dense] [--all] [--keep DIR]
 
-The sets are tests/ask/exact (each question alone) and tests/ask/conversation (fifty messages, one after
-the other); their READMEs say what counts. Prints how many replies are right, how many decline a question
-that has an answer, how many are wrong with a confidence of at most 90 %, and how many with more; then every
-reply that is not right, or all of them.
+The sets are plugins/lior-ask/tests/ask/exact (each question alone) and
+plugins/lior-ask/tests/ask/conversation (fifty messages, one after the other); their READMEs say what counts.
+Prints how many replies are right, how many decline a question that has an answer, how many are wrong with a
+confidence of at most 90 %, and how many with more; then every reply that is not right, or all of them.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any
 
 import click
 
-import lior
-from lior.ask.answering import Answer
-from lior.ask.dialogue import Dialogue
+import lior_ask
 from lior.errors import UsageError
 from lior.interfaces import Passage, Result
+from lior_ask.answer.selection import Answer
+from lior_ask.conversation.dialogue import Dialogue
 from lior_bench.checkout import folder
 from lior_bench.questions import kept, opened
 
 SETS = {
-    "exact": ("tests/ask/exact", "questions.jsonl"),
-    "conversation": ("tests/ask/conversation", "messages.jsonl"),
+    "exact": ("plugins/lior-ask/tests/ask/exact", "questions.jsonl"),
+    "conversation": ("plugins/lior-ask/tests/ask/conversation", "messages.jsonl"),
 }
 VERDICTS = ("right", "declined", "wrong", "sure and wrong")
 _SURE = 0.9
@@ -86,7 +86,7 @@ def _quoted(expected: Mapping[str, Any], answer: Answer) -> bool:
     return any(plain(part) in text for part in (expected["passage"], *expected.get("also", ())))
 
 
-def replies(name: str, index: lior.Index) -> list[Answer | None]:
+def replies(name: str, index: lior_ask.Index) -> list[Answer | None]:
     """The replies to the messages of a set; ``None`` where one was refused with an error."""
     ask: Callable[[str], Answer] = index.ask
     if name == "conversation":

@@ -18,9 +18,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-import lior
-from lior.ask.embedding import embedder, reading
+import lior_ask
 from lior.interfaces import Passage
+from lior_ask.index.embedding import embedder, reading
 from lior_bench.questions import SETS, load, questions
 
 RETRIEVERS = ("settle", "dense")
@@ -29,7 +29,10 @@ WEIGHTS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
 
 
 def methods(
-    indexes: dict[str, lior.Index], passages: list[Passage], questions: list[str], embedders: tuple[str, ...]
+    indexes: dict[str, lior_ask.Index],
+    passages: list[Passage],
+    questions: list[str],
+    embedders: tuple[str, ...],
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Name of a method and its scores, float64 ``(questions, passages)``."""
     kept = {}
@@ -65,7 +68,7 @@ def measure(name: str, embedders: tuple[str, ...]) -> None:
         for path, text in load(name)["texts"].items():
             (Path(place) / path).parent.mkdir(parents=True, exist_ok=True)
             (Path(place) / path).write_text(text, "utf-8")
-        indexes = {each: lior.Index(place, retriever=each, cache=False) for each in RETRIEVERS}
+        indexes = {each: lior_ask.Index(place, retriever=each, cache=False) for each in RETRIEVERS}
         passages = [*map(indexes["settle"].passage, range(len(indexes["settle"])))]
         right = np.array([[each.answered_by(passage) for passage in passages] for each in asked])
         kinds = dict.fromkeys(each.kind for each in asked)

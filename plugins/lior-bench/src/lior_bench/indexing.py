@@ -106,9 +106,9 @@ def timed(work: Callable[..., object], *arguments: Any) -> float:
 
 
 def _lior(folder: Path, retriever: str) -> tuple[Callable[[str], object], Callable[[str], object]]:
-    import lior
+    import lior_ask
 
-    index = lior.Index(folder / "texts", retriever=retriever)
+    index = lior_ask.Index(folder / "texts", retriever=retriever)
 
     def add(text: str) -> None:
         (folder / "texts" / f"note{time.time_ns()}.md").write_text(text)
@@ -197,7 +197,7 @@ _OPENED = {"lior": _lior, "SQLite FTS5": _fts5, "tantivy": _tantivy, "bm25s": _b
 def stage(name: str, system: str, folder: Path, retriever: str) -> dict[str, float]:
     """Seconds of a stage, and MB of memory at its height."""
     questions = json.loads((folder / "questions.json").read_text())
-    import_module({"lior": "lior.ask.index", "SQLite FTS5": "sqlite3"}.get(system, system))
+    import_module({"lior": "lior_ask.api", "SQLite FTS5": "sqlite3"}.get(system, system))
     begin = time.process_time()
     ask, add = _OPENED[system](folder, retriever)
     found = {"opened": time.process_time() - begin}

@@ -17,9 +17,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from lior.ask.inverted import InvertedIndex
 from lior.interfaces import Retriever
 from lior.plugins.registry import registry
+from lior_ask.index.inverted import InvertedIndex
 from lior_bench.relevance import load, metrics, passages, sentences, vectors_of
 
 DRAWS = 5

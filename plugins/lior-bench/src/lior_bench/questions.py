@@ -2,11 +2,12 @@
 
 python -m lior_bench.questions [--retriever dense] [--set home] [--wrong] [--keep DIR] [--root DIR]
 
-The sets are in tests/ask/meaning and tests/ask/trial; all questions were written before the retriever was
-asked. They are in the words of the text (plain), in other words (paraphrased), in another language than the
-text (across), misspelt, one rare word, or without an answer. Prints how many have the right passage first and
-among three, the block with the answer first and among three, and the right sentence quoted; how many are
-refused; and how many are answered wrongly with a confidence of 90 % or more.
+The sets are in plugins/lior-ask/tests/ask/meaning and plugins/lior-ask/tests/ask/trial; all questions were
+written before the retriever was asked. They are in the words of the text (plain), in other words
+(paraphrased), in another language than the text (across), misspelt, one rare word, or without an answer.
+Prints how many have the right passage first and among three, the block with the answer first and among three,
+and the right sentence quoted; how many are refused; and how many are answered wrongly with a confidence of 90
+% or more.
 
 FITTING: sets on which weights, constants and confidence are chosen. Notes of a family with German and French
 letters, notes of a small company (in one folder with source code, descriptions of packages and logs), notes
@@ -35,14 +36,14 @@ from typing import Any
 
 import click
 
-import lior
-from lior.ask.words import language_of, tokens
+import lior_ask
 from lior.reading.documents import read_documents
+from lior_ask.languages.words import language_of, tokens
 from lior_bench import manuals, trial
 from lior_bench.asking import COLUMNS, Judged, Question, ask_all, counts, squeezed
 from lior_bench.checkout import folder
 
-PLACE = "tests/ask/meaning"
+PLACE = "plugins/lior-ask/tests/ask/meaning"
 FITTING = ("fit_family", "fit_office", "fit_de", "fit_fr", "fit_manuals", "fit_manual")
 REPORTING = (
     "home", "workshop", "lab", "boat", "machine", "library", "report_family", "report_de", "report_fr",
@@ -148,13 +149,13 @@ def log(number: int) -> str:
 @contextlib.contextmanager
 def opened(
     name: str, retriever: str | None, keep: Path | None = None, roots: tuple[str, ...] = ()
-) -> Iterator[lior.Index]:
+) -> Iterator[lior_ask.Index]:
     """The index of a set's folder; both are kept if it is below ``keep``, and used again."""
     with tempfile.TemporaryDirectory() as temporary:
         place = (keep or Path(temporary)) / name
         if not place.exists():
             write(name, place, roots)
-        yield lior.Index(place, retriever=retriever, cache=keep is not None)
+        yield lior_ask.Index(place, retriever=retriever, cache=keep is not None)
 
 
 def kept(command: Callable[..., None]) -> Callable[..., None]:

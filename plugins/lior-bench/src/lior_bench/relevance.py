@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lior.ask.embedding import VectorStore, default_embedder
-from lior.ask.inverted import InvertedIndex
 from lior.interfaces import Passage
+from lior_ask.index.embedding import VectorStore, default_embedder
+from lior_ask.index.inverted import InvertedIndex
 
 Judged = tuple[list[tuple[str, str, str]], dict[str, str], dict[str, dict[str, int]]]
 """Documents (name, title, text), questions, and gains of documents for each question."""

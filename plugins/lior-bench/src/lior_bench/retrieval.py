@@ -47,9 +47,9 @@ Learn = Callable[..., object]
 
 def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
     """A retriever on an inverted index."""
-    from lior.ask.inverted import InvertedIndex
-    from lior.ask.sqlite import SQLite
     from lior.plugins.registry import registry
+    from lior_ask.index.inverted import InvertedIndex
+    from lior_ask.index.sqlite import SQLite
     from lior_bench.relevance import passages, vectors_of
 
     whole, retriever = _read(folder, "judged"), registry.get("retriever", name)()
@@ -78,8 +78,8 @@ def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Le
 
 def _whole(folder: Path, documents: list[Any] | None) -> tuple[Ask, Learn]:
     """All of ``lior ask``: reading, chunking, calibration, the decision."""
-    from lior.ask.index import Index
-    from lior.ask.sqlite import SQLite
+    from lior_ask.api import Index
+    from lior_ask.index.sqlite import SQLite
 
     if documents:
         made = Index(*_read(folder, "paths"), cache=False)
@@ -203,7 +203,7 @@ def _prepare(path: str, folder: Path) -> dict[str, Any]:
         paths, size = [], sum(len(s) for _, passages, _ in documents for s, _ in passages)
         questions = list(asked.values())[:_QUESTIONS]
     else:
-        from lior.ask.index import Index
+        from lior_ask.api import Index
 
         paths = [str(Path(path).expanduser().absolute() if path else _reference(folder))]
         index = Index(*paths, cache=False)

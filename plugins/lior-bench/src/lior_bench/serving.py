@@ -30,7 +30,7 @@ from pathlib import Path
 
 import httpx
 
-from lior.ask.words import stop_words
+from lior_ask.languages.words import stop_words
 
 ENDINGS = (".txt", ".md", ".pdf", ".docx", ".eml", ".mbox", ".csv", ".html", ".ipynb", ".json", ".zip", "")
 QUESTIONS = ("What is known of {}?", "Where is {} described?", "How does {} depend on {}?", "{} and {}")
@@ -370,8 +370,9 @@ def soak(run: Path, minutes: float) -> None:
     import numpy as np
 
     import lior
-    from lior.runs import asking
-    from lior.testing.retrievers import content
+    from lior.runs import documents
+    from lior_ask import runs as asking
+    from lior_ask.testing import content
 
     before = {each.name for each in lior.load(run).documents()}
     with serving(run, "--allow-edit") as (url, process, copy):
@@ -383,7 +384,7 @@ def soak(run: Path, minutes: float) -> None:
     names = learned.keys() == held.keys() and len(after.documents()) == len(before) + len(held)
     if names and held:
         fresh.learn(learned)
-    kept = [asking.built(asking.of_checkpoint(run.checkpoint)).inverted for run in (after, fresh)]
+    kept = [asking.build(documents.of_checkpoint(run.checkpoint)).inverted for run in (after, fresh)]
     same = content(kept[0]) == content(kept[1])
     texts = [*held.values(), "The boundary layer of a blunt body."]
     close = np.allclose(after.score(texts), fresh.score(texts), rtol=1e-6)

@@ -114,10 +114,10 @@ def slope(found: list[Cost]) -> float:
 
 
 def _cost(name: str, data: bytes) -> Cost:
-    from lior.ask.index import Index
     from lior.reading import isolation
     from lior.reading.limits import OFF, limited_by
     from lior.reading.parsing import parse_bytes
+    from lior_ask.api import Index
 
     isolation.enter()  # this process reads
     index = Index(retriever="settle", embedder="")

@@ -15,7 +15,7 @@ from typing import Any
 from lior_bench.asking import Question
 from lior_bench.checkout import folder
 
-PLACE = "tests/ask/trial"
+PLACE = "plugins/lior-ask/tests/ask/trial"
 
 MODULES = (
     "bisect", "filecmp", "fnmatch", "graphlib", "heapq", "netrc", "queue", "sched", "secrets", "shlex",
@@ -175,7 +175,7 @@ LOGS: dict[str, Callable[[], Iterator[str]]] = {
 
 
 def questions() -> list[dict[str, Any]]:
-    """All 50, as ``tests/ask/trial/README.md`` describes them."""
+    """All 50, as ``plugins/lior-ask/tests/ask/trial/README.md`` describes them."""
     return [json.loads(line) for line in (folder(PLACE) / "questions.jsonl").read_text("utf-8").splitlines()]
 
 

@@ -15,6 +15,7 @@ from random import Random
 from unittest.mock import patch
 
 import lior
+import lior_ask
 from lior.errors import RunError
 from lior_bench.attack.making import notes, question, text, trained
 
@@ -52,13 +53,13 @@ _Outcome = tuple[list[str], dict[str, str], dict[str, str], dict[str, str]]
 
 def _process(home: Path, seed: int, number: int, count: int) -> list[_Outcome]:
     warnings.simplefilter("ignore")
-    index = lior.Index(home / "notes", retriever="settle")
+    index = lior_ask.Index(home / "notes", retriever="settle")
     with ThreadPoolExecutor(_THREADS) as pool:
         names = [f"p{number}t{thread}" for thread in range(_THREADS)]
         return [*pool.map(lambda name: _thread(home, index, Random(f"{seed} {name}"), name, count), names)]
 
 
-def _thread(home: Path, index: lior.Index, random: Random, name: str, count: int) -> _Outcome:
+def _thread(home: Path, index: lior_ask.Index, random: Random, name: str, count: int) -> _Outcome:
     """Edit documents that have this name in theirs; what went wrong, and what has to be there in the end."""
     outcome: _Outcome = ([], {}, {}, {})
     faults, files, given, learned = outcome
@@ -88,7 +89,7 @@ def _edit_file(folder: Path, name: str, content: str, files: dict[str, str], ran
         files[name] = content
 
 
-def _edit_text(index: lior.Index, name: str, content: str, given: dict[str, str], random: Random) -> None:
+def _edit_text(index: lior_ask.Index, name: str, content: str, given: dict[str, str], random: Random) -> None:
     if name in given and random.random() < 0.4:
         index.forget(name)
         del given[name]
@@ -119,7 +120,7 @@ def _edit_run(path: Path, name: str, content: str, learned: dict[str, str], rand
         learned[name] = content
 
 
-def _ask(index: lior.Index, name: str, content: str, faults: list[str]) -> None:
+def _ask(index: lior_ask.Index, name: str, content: str, faults: list[str]) -> None:
     index.update()
     topic = content.split()[4]
     said = index.ask(question(topic)).answer
@@ -128,7 +129,7 @@ def _ask(index: lior.Index, name: str, content: str, faults: list[str]) -> None:
 
 
 def _end(home: Path, files: dict[str, str], given: dict[str, str], learned: dict[str, str]) -> Iterator[str]:
-    index, anew = lior.Index(home / "notes"), lior.Index(home / "notes", cache=False)
+    index, anew = lior_ask.Index(home / "notes"), lior_ask.Index(home / "notes", cache=False)
     held = {name: "".join(p.text for p in index.of_document(name)).strip() for name in index.documents}
     right = {name: content.strip() for name, content in (files | given).items()}
     if held != right:

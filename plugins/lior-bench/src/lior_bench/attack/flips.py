@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import lior
+import lior_ask
 from lior.errors import LiorError
 from lior_bench.attack.making import PLACES, notes, question, trained
 
@@ -64,7 +65,7 @@ def _faults(asked: Callable[[Path], Any], home: Path, right: Any) -> Iterator[st
 
 
 def _index(home: Path) -> Any:
-    index = lior.Index(home / "notes")
+    index = lior_ask.Index(home / "notes")
     return index.documents, [_said(index, place) for place in PLACES]
 
 

@@ -91,10 +91,10 @@ def _work(pipe: Connection, files: Material, seed: int, first: int, last: int) -
 
 def fault_of(data: bytes, name: str, kept: Sequence[str] = ()) -> str:
     """What is wrong with how a file is read or refused; nothing if nothing is. ``kept`` has to be read."""
-    from lior.ask.chunking import chunk
     from lior.errors import LiorError
     from lior.reading.parsing import parse_bytes
     from lior.testing.readers import check_document
+    from lior_ask.chunking.chunker import chunk
 
     text = ""
     try:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import lior
-from lior.ask.answering import Answer
+import lior_ask
 from lior.errors import LiorError
+from lior_ask.answer.selection import Answer
 from lior_bench.attack.disk import Disk
 
 
@@ -25,7 +26,7 @@ class Player:
         self._index: Any = None
 
     @property
-    def index(self) -> lior.Index:
+    def index(self) -> lior_ask.Index:
         """The index of the notes, brought up to date."""
         if self._index is None:
             self._index = opened(self.notes)
@@ -97,9 +98,9 @@ class Player:
     def _client(self) -> Iterator[Any]:
         from starlette.testclient import TestClient
 
-        from lior.serve.app import build
-        from lior.serve.limits import Settings
-        from lior_cli.serving import open_server
+        from lior_serve.app import build
+        from lior_serve.cli.serving import open_server
+        from lior_serve.limits import Settings
 
         server = open_server(Settings(paths=(self.run,), editable=True))
         try:
@@ -125,9 +126,9 @@ class Player:
             return answer["answer"]["text"].strip() if answer["found"] else ""
 
 
-def opened(*notes: Path, retriever: str | None = "settle") -> lior.Index:
+def opened(*notes: Path, retriever: str | None = "settle") -> lior_ask.Index:
     """An index that compares words alone."""
-    return lior.Index(*notes, retriever=retriever, embedder="")
+    return lior_ask.Index(*notes, retriever=retriever, embedder="")
 
 
 def told(answer: Answer) -> str:

@@ -1,0 +1,150 @@
+"""The documents of a run as they were read: whole, with their lines, for an index of them.
+
+Without torch where the tokens of the run are bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from lior.errors import DataError, LiorError, RunError
+from lior.interfaces import ParsedDocument
+from lior.reading.compression import is_compressed
+from lior.reading.documents import RawDocument
+from lior.reading.parsing import parse_bytes, whole_characters
+from lior.reading.structure import by_lines, with_structure
+from lior.runs import bundle, folder
+from lior.runs.format import TEXT, check_text, misfits_as_run_errors, read_manifest, separated
+
+_TEXT = bundle.file_name(TEXT)
+
+
+def verified_manifest(place: Path) -> dict[str, Any]:
+    """The manifest of the checkpoint at ``place``, whose text was verified.
+
+    Raises ``RunError`` when it was not written by lior, or is damaged.
+    """
+    manifest = read_manifest(place)
+    with misfits_as_run_errors(place):
+        bundle.verify(place / _TEXT, manifest["files"][_TEXT])
+    return manifest
+
+
+def texts_of(run: Path, document: str) -> list[bytes]:
+    """The texts of a document of the index of a run, each line where it stands in the file.
+
+    Raises ``RunError`` when no checkpoint of it can be read; ``DataError`` when there is no such document.
+    """
+    manifest, place = folder.newest(run, verified_manifest, stacklevel=3)
+    with misfits_as_run_errors(place):
+        held = read(place, manifest)
+    found = held.get(document) or held.get(document.rstrip("'"))  # of several with one name
+    if found is None:
+        raise DataError(f"{document}: no document of this name in the run.")
+    return [*map(as_in_file, found)]
+
+
+def parsed(documents: Sequence[RawDocument]) -> tuple[list[ParsedDocument], LiorError | None]:
+    """The documents of a name, and the last fault of those that cannot be read."""
+    found, fault = list[ParsedDocument](), None
+    for document in documents:
+        try:
+            found += parsed_of(document)
+        except LiorError as error:
+            fault = error
+    return found, fault
+
+
+def parsed_of(document: RawDocument) -> list[ParsedDocument]:
+    """A document as its reader found it, or else as its name says, or else as plain text."""
+    if document.structure:
+        return [_structured(document)]
+    data, path = document.data, PurePath(document.name)
+    while is_compressed(path.name):  # the run holds it decompressed
+        path = path.with_suffix("")
+    try:
+        return parse_bytes(data, path.name or "text")
+    except LiorError:
+        return parse_bytes(data, "document.txt")
+
+
+def _structured(document: RawDocument) -> ParsedDocument:
+    text = whole_characters(document.data.decode("utf-8", "surrogatepass"))
+    return with_structure(text, document.structure)
+
+
+def as_in_file(document: RawDocument) -> bytes:
+    """The text of a document, each line at the line of the file that it is from.
+
+    Raises ``DataError`` when its structure is damaged.
+    """
+    return by_lines(_structured(document)).encode() if document.structure else document.data
+
+
+def by_name(
+    names: Sequence[str],
+    texts: Callable[[int], bytes],
+    structures: Sequence[bytes],
+    split_parts: Iterable[Sequence[int]] = (),
+    only: str | None = None,
+) -> dict[str, list[RawDocument]]:
+    """Name -> its documents.
+
+    Parameters
+    ----------
+    texts
+        The document of a number.
+    structures
+        That of each document; of one in parts, the first has it.
+    split_parts
+        Pairs of numbers: the first document continues the second.
+    only
+        The name that is wanted; all if not given.
+    """
+    continued = {before: part for part, before in split_parts}
+    parts = set(continued.values())
+    found: dict[str, list[RawDocument]] = {}
+    for number, name in enumerate(names):
+        if number in parts or (only is not None and name != only):
+            continue
+        whole, last = texts(number), number
+        while last in continued:  # the calibration split and the validation text may both be cut from it
+            last = continued[last]
+            whole += texts(last)
+        found.setdefault(name, []).append(RawDocument(name, whole, structures[number]))
+    return found
+
+
+def read(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[RawDocument]]:
+    """Name -> the documents of a checkpoint whose text was verified."""
+    if manifest["components"]["tokenizer"][0]["name"] != "bytes":
+        from lior.runs.checkpoint import load  # a tokenizer with a vocabulary needs torch
+
+        return of_checkpoint(load(place))
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        arrays = load_file(place / _TEXT)
+    except SafetensorError as error:
+        raise RunError(f"{place / _TEXT}: damaged ({error})") from error
+    check_text(arrays, manifest, vocab=256)
+    starts = arrays["starts"].tolist()
+    texts = separated(arrays["tokens"].astype(np.uint8).tobytes(), starts)
+    structures = separated(arrays["structures"].tobytes(), arrays["structure_starts"].tolist())
+    return by_name(manifest["documents"], texts.__getitem__, structures, manifest["split_parts"])
+
+
+def of_checkpoint(checkpoint: Any, only: str | None = None) -> dict[str, list[RawDocument]]:
+    """The documents of a :class:`~lior.runs.checkpoint.Checkpoint` in memory, or those of one name."""
+    corpus, decode = checkpoint.corpus, checkpoint.model.tokenizer.decode
+
+    def text(number: int) -> bytes:
+        begin, end = corpus.bounds(number)
+        return bytes(decode(corpus.tokens[begin:end].tolist()))
+
+    return by_name(corpus.names, text, corpus.structures, corpus.split_parts.items(), only)

@@ -1,0 +1,260 @@
+"""Messages that are no questions about the documents: small talk, and tasks that take more than quoting.
+
+A message is small talk if all of it is, and a task if it is the verb and the object of one: "translate the
+letter", not "translate key of the piano". The forms, in English, German and French, are in ``talk.toml``.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from itertools import count, groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from lior.interfaces import Passage
+from lior_ask.answer.selection import LIGHT, Answer, subjects
+from lior_ask.languages.words import ENGLISH, stem, tokens
+
+if TYPE_CHECKING:
+    from lior_ask.api import Index
+
+LANGUAGES = ENGLISH, "german", "french"
+_MOST_WORDS, _LONGEST = 12, 600
+"""Words of small talk and characters of a task, at most; a longer message is a question."""
+_NO_TASK = "before", "after", "rows"
+"""Forms that are no tasks by themselves."""
+_POLITE = "hello", "thanks", "bye"
+_SUM = re.compile(
+    r"\W*((what is|what's|how much is|calculate|was ist|wie ?viel ist|berechne|combien font|calcule) )?"
+    r"[(-]*\d[\d.,]*(( ?[+*×÷^%] ?| [-/x] )[(-]*\d[\d.,]*\)*)+[ =?]*",
+    re.I,
+)
+_CLAUSE = re.compile(r"[,.!;:…–—\n]+\s")
+_TAIL = re.compile(r"[?!.,;]\s+([^?!.,;]+)\W*$")
+_GREETED = re.compile(
+    r"\W*(hi|hello|hey|ok|okay|hallo|guten (morgen|tag|abend)|bonjour|salut|bonsoir)( there| lior)? "
+    r"(?=(wh(at|en|ere|o|ich|y|ose)|how|is|are|do|does|did|can|was|wann|wo|wer|wie|welche\w*|warum|où|quand|qui|quel"
+    r"\w*|combien|comment|pourquoi|and|und|et)\b)",
+    re.I,
+)
+_ASKED = re.compile(r"[\s,]+(please|pls|bitte|svp|stp|s['’]il (te|vous) pla[iî]t)(?=\W*$)", re.I)
+_NAMELESS = frozenset(
+    """document documents file files text texts note notes page folder dokument dokumente datei dateien notiz
+    notizen fichier fichiers texte dossier short brief quick whole entire two three both all last latest first
+    new alle beiden zwei deux toutes tous""".split()  # noqa: SIM905
+)
+"""Words of a task that name no document."""
+
+
+@attrs.frozen
+class Task:
+    """What a message wants done, and with what."""
+
+    kind: str
+    """``summary``, ``translate``, ``write``, ``compare``, ``explain``: with documents; or another."""
+    about: str
+    """In the words of the message; empty where it does not say."""
+    language: str
+
+    @property
+    def composed(self) -> bool:
+        """Whether a language model can do it from passages."""
+        return self.kind in ("summary", "translate", "write", "compare", "explain")
+
+
+# --- forms ---
+
+
+@cache
+def _forms() -> dict[str, dict[str, dict[str, str]]]:
+    return tomllib.loads(files("lior_ask.answer").joinpath("intents.toml").read_text("utf-8"))
+
+
+def _pattern(language: str, forms: str) -> str:
+    """The forms of one kind as a regular expression in which each group has a name of its own."""
+    words = _forms()[language]["words"]
+    numbers = count()
+    either = "|".join(part for part in re.split(r"\s*\n\s*|\s+\|\s+", forms.strip(" \n|")) if part)
+    either = re.sub(r"<(\w+)>(?!\w*>)", lambda m: _named(words, m), either)
+    either = re.sub(r"\.\+(?!\?)", ".+?", either)
+    either = re.sub(r"\(\?P<about>", lambda _: f"(?P<about{next(numbers)}>", either)
+    return f"(?:{_bare(either)})"
+
+
+def _named(words: dict[str, str], match: re.Match[str]) -> str:
+    if match[1] not in words:
+        return match[0]
+    return "(?:" + "|".join(re.split(r"[\s]*\|[\s]*|\n", words[match[1]].strip(" \n|"))) + ")"
+
+
+@cache
+def _small(language: str) -> re.Pattern[str]:
+    kinds = _forms()[language]["small"].items()
+    one = "|".join(f"(?P<{kind}>{_pattern(language, forms)})" for kind, forms in kinds)
+    return re.compile(rf"(?:(?:{one})(?: |$))+")
+
+
+@cache
+def _task(language: str, kind: str) -> re.Pattern[str]:
+    forms = _forms()[language]["tasks"]
+    before, after = (_pattern(language, forms[name]) for name in ("before", "after"))
+    return re.compile(rf"(?:{before} )*{_pattern(language, forms[kind])}(?: {after})*")
+
+
+def _plain(message: str, *, accents: bool = False) -> str:
+    """Lower case without punctuation and, unless wanted, accents; a dot inside a file name stays."""
+    text = message.lower() if accents else _bare(message.lower())
+    text = re.sub(r"[’ʼ`´]", "'", text)
+    text = re.sub(r"[^\w'./]|(?<!\w)\.|\.(?!\w{2,5}\b)|(?<!\w)'|'(?!\w)", " ", text)
+    return " ".join(text.split())
+
+
+def _bare(text: str) -> str:
+    found = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return found.replace("ß", "ss")
+
+
+# --- what a message is ---
+
+
+def small_talk(message: str) -> tuple[str, str] | None:
+    """Language and kind of a message that is small talk.
+
+    >>> small_talk("Thanks a lot!"), small_talk("thanks to whom did we get the loan?")
+    (('english', 'thanks'), None)
+    """
+    plain = _plain(message[:_LONGEST])
+    if not plain or plain.count(" ") >= _MOST_WORDS:
+        return None
+    for language in LANGUAGES:
+        if found := _small(language).fullmatch(plain):
+            kinds = [kind for kind, text in found.groupdict().items() if text and kind != "beside"]
+            if kinds:
+                return language, min(kinds, key=list(_forms()[language]["small"]).index)
+    return None
+
+
+def task(message: str) -> Task | None:
+    """What a message wants done; ``None`` for a question.
+
+    >>> task("can you translate the letter into German?")
+    Task(kind='translate', about='the letter', language='english')
+    >>> task("translate key of the piano")
+    """
+    if len(message) > _LONGEST:
+        return None
+    if _SUM.fullmatch(message):
+        return Task("sum", "", ENGLISH)
+    plain = _plain(message)
+    for language in LANGUAGES:
+        for kind in _forms()[language]["tasks"]:
+            if kind not in _NO_TASK and (found := _task(language, kind).fullmatch(plain)):
+                groups = [found.span(name) for name, text in found.groupdict().items() if text]
+                begin, end = groups[0] if groups else (0, 0)
+                words = _plain(message, accents=True).split()
+                first = plain.count(" ", 0, begin)
+                about = words[first : first + len(plain[begin:end].split())]
+                return Task(kind, " ".join(about), language)
+    return None
+
+
+def question_in(message: str) -> str:
+    """A message without the greeting or thanks before its question, and without the word please behind it.
+
+    >>> question_in("Hello! Where is the key, please?")
+    'Where is the key?'
+    """
+    rest = _ASKED.sub("", message)
+    while head := _CLAUSE.search(rest):
+        _, kind = small_talk(rest[: head.start()]) or ("", "")
+        if not kind or not rest[head.end() :].strip() or (kind == "yes" and head[0].startswith(".")):
+            break
+        rest = rest[head.end() :]
+    rest = _GREETED.sub("", rest, count=1)
+    if (tail := _TAIL.search(rest)) and (small_talk(tail[1]) or ("", ""))[1] in _POLITE:
+        rest = rest[: tail.start() + 1]
+    return rest if any(map(str.isalnum, rest)) else message
+
+
+# --- what is said ---
+
+
+def reply(message: str, index: Index, top: int) -> Answer | None:
+    """What is said to small talk and to a task, with passages it may be about; ``None`` for a question."""
+    if not isinstance(message, str) or len(message) > _LONGEST:
+        return None
+    talk = small_talk(message)
+    if talk and (talk[1] in _POLITE or not named(index.documents, message)):
+        return _said(message, *talk, [])
+    wanted = task(message)
+    if wanted is None:
+        return None
+    return _said(message, wanted.language, wanted.kind, about(wanted, index, top) if wanted.composed else [])
+
+
+def unlisted(answer: Answer) -> Answer:
+    """An answer that quotes a passage to "list all quotes", where nothing could be listed, as no answer."""
+    if answer.said or not answer.found or len(answer.question) > _LONGEST:
+        return answer
+    plain = _plain(answer.question)
+    language = next((each for each in LANGUAGES if _task(each, "rows").fullmatch(plain)), None)
+    if language is None:
+        return answer
+    line = _forms()[language]["lines"]["rows"]
+    return attrs.evolve(answer, found=False, confidence=0.0, answer=None, block=None, said=line)
+
+
+def _said(message: str, language: str, kind: str, passages: Sequence[tuple[Passage, float]]) -> Answer:
+    line = _forms()[language]["lines"][kind]
+    return Answer(
+        question=message, found=False, confidence=0.0, answer=None, passages=tuple(passages),
+        evidence=({},) * len(passages), method="", said=line,
+    )  # fmt: skip
+
+
+def about(wanted: Task, index: Index, top: int) -> list[tuple[Passage, float]]:
+    """The first line of each block of the documents that a task names, or else what speaks of it."""
+    documents = named(index.documents, wanted.about)
+    if documents:
+        each = [_first_lines(index.of_document(name)) for name in documents[:top]]
+        share = -(-top // len(each))
+        return [(passage, 1.0) for lines in each for passage in lines[:share]][:top]
+    if not [word for word in subjects(wanted.about) if word not in LIGHT | _NAMELESS]:
+        return []
+    answer = index.ask(wanted.about, top)
+    return [*answer.passages] if answer.found else []
+
+
+def _first_lines(passages: Sequence[Passage]) -> list[Passage]:
+    return [next(block) for _, block in groupby(passages, lambda passage: passage.block)]
+
+
+def named(documents: Iterable[str], text: str) -> list[str]:
+    """The documents whose names have all words of ``text``, or all of whose names' words it has.
+
+    >>> named(["ops/2025-postmortem.md", "garden.md"], "the postmortem")
+    ['ops/2025-postmortem.md']
+    """
+    wanted = {*_stems(subjects(text))}
+    if not wanted:
+        return []
+    found = dict[str, tuple[bool, bool]]()
+    for name in documents:
+        path, _, inner = name.partition("#")
+        words = tokens(re.sub(r"[_\W]", " ", Path(path).stem))
+        own = {*_stems([*words, *tokens(inner)])}
+        whole = own | {*_stems(["".join(filter(str.isalpha, words)), *tokens(re.sub(r"[_\W]", " ", name))])}
+        if wanted <= whole or (own and own <= wanted):
+            found[name] = wanted <= own, own <= wanted
+    return sorted(found, key=lambda name: (-sum(found[name]), name)) if len(found) <= 12 else []
+
+
+def _stems(words: Iterable[str]) -> Iterator[str]:
+    return (stem(_bare(word), ENGLISH) for word in words if word not in _NAMELESS)

@@ -1,0 +1,91 @@
+"""Answers as JSON objects: the same for ``lior ask --json``, the server's JSON, MCP and chats.
+
+Nothing here imports numpy.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from lior.interfaces import Block, Passage, Result
+
+if TYPE_CHECKING:
+    from lior_ask.answer.selection import Answer
+
+_PLAIN = ("question", "found", "confidence", "method", "note", "said")
+_PASSAGE = ("document", "line", "column", "text", "context", "place")
+_RESULT = ("operation", "value", "about", "arithmetic")
+_IN_WORDS = ((0.9, "very likely"), (0.7, "likely"), (0.5, "perhaps"), (0.2, "doubtful"), (0.0, "unlikely"))
+_BLOCK = ("document", "line", "end_line", "text", "begin", "end")
+
+
+def in_words(confidence: float) -> str:
+    """A probability as it is said to people: ``perhaps`` at 0.51, ``very likely`` at 0.99."""
+    return next(words for least, words in _IN_WORDS if confidence >= least)
+
+
+def answer_record(answer: Answer) -> dict[str, Any]:
+    """An answer as a JSON object.
+
+    ``question``, whether it was ``found``, with which ``confidence`` and, as a word, how ``likely`` it is,
+    the ``answer`` to quote (a passage or ``None``), the ``block`` that it stands in, from ``begin`` to
+    ``end`` of the block's text, all ``passages`` with their ``score`` and the ``evidence`` that it was made
+    of, best first, the ``method`` of ranking, the ``words`` that were looked for, those ``missing`` in the
+    text, a ``note`` on why nothing was found, what is ``said`` where nothing is quoted, and the ``result`` of
+    a calculation.
+    """
+    return {
+        "question": answer.question,
+        "found": answer.found,
+        "confidence": round(answer.confidence, 4),
+        "likely": in_words(answer.confidence),
+        "answer": answer.answer and passage_record(answer.answer),
+        "block": answer.block and {name: getattr(answer.block, name) for name in _BLOCK},
+        "passages": [
+            passage_record(each)
+            | {
+                "score": round(score, 6),
+                "evidence": {name: round(part, 4) for name, part in evidence.items()},
+            }
+            for (each, score), evidence in zip(answer.passages, answer.evidence, strict=True)
+        ],
+        "method": answer.method,
+        "words": list(answer.words),
+        "missing": list(answer.missing),
+        "note": answer.note,
+        "said": answer.said,
+        "result": answer.result and _result_record(answer.result),
+    }
+
+
+def _result_record(result: Result) -> dict[str, Any]:
+    """A calculation with the rows that were used."""
+    return {name: getattr(result, name) for name in _RESULT} | {
+        "rows": list(map(passage_record, result.rows))
+    }
+
+
+def passage_record(passage: Passage) -> dict[str, Any]:
+    """A passage: its ``document``, ``line`` and ``column`` from 1, ``text``, ``context`` and ``place``."""
+    return {name: getattr(passage, name) for name in _PASSAGE}
+
+
+def passage_from(record: dict[str, Any]) -> Passage:
+    """The passage that :func:`passage_record` made a record of."""
+    return Passage(**{name: record[name] for name in _PASSAGE})
+
+
+def answer_from(record: dict[str, Any]) -> Any:
+    """The fields of the :class:`~lior_ask.Answer` that :func:`answer_record` made a record of."""
+    block, result = record["block"], record["result"]
+    return SimpleNamespace(
+        **{name: record[name] for name in _PLAIN},
+        answer=record["answer"] and passage_from(record["answer"]),
+        block=block and Block(**{name: block[name] for name in _BLOCK}),
+        passages=tuple((passage_from(each), float(each["score"])) for each in record["passages"]),
+        evidence=tuple(each["evidence"] for each in record["passages"]),
+        words=tuple(record["words"]),
+        missing=tuple(record["missing"]),
+        result=result and Result(**result | {"rows": tuple(map(passage_from, result["rows"]))}),
+    )

@@ -1,0 +1,601 @@
+"""Indexes of folders: read once, kept in the user's cache, and brought up to date by what changed."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+
+from lior.errors import DataError, LiorError, NoFiles, UsageError, did_you_mean, sentences
+from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
+from lior.reading import isolation
+from lior.reading.files import File, changed_files, read_if_changed
+from lior.reading.finding import Source, as_paths, find_files
+from lior.reading.limits import TAKES_ALL, account_of, limits
+from lior.reading.parsing import document_names, parse_bytes
+from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
+from lior_ask.answer import intents as talk
+from lior_ask.answer import selection as answering
+from lior_ask.answer.selection import Answer, checked, content
+from lior_ask.chunking.blocks import joined, rows_of_block
+from lior_ask.chunking.chunker import chunk
+from lior_ask.index.cache import cache_file, made_anew, note_unkept, opened, opened_again, remember, shared
+from lior_ask.index.context_lines import file_texts
+from lior_ask.index.database import DamagedIndex, Database
+from lior_ask.index.document_store import OriginalStore
+from lior_ask.index.embedding import VectorStore, default_embedder, digest
+from lior_ask.index.inverted import InvertedIndex
+from lior_ask.index.passage_store import PassageStore
+from lior_ask.index.sqlite import SQLite
+from lior_ask.index.table_store import RecordStore
+from lior_ask.index.writing import encoded
+from lior_ask.question.filters import Filters, Known, filtered
+from lior_ask.ranking import word_vectors
+from lior_ask.tables.calculating import calculated
+from lior_ask.updates import Changes, FileStore, Update, cuts, skipped_of, unfinished, with_gaps
+
+T = TypeVar("T")
+RETRIEVERS = "meaning", "dense", "settle"
+"""Names of the retriever where none is given: with an encoder, with vectors of words, without either."""
+_PART = f"only its first {{:,}} passages can be found; {TAKES_ALL}"
+_WORDS = f"only words among the first {{:,}} different ones can be found; {TAKES_ALL}"
+_Questions = dict[str, dict[str, list[str]]]
+"""Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
+
+
+class Index:
+    """Answers questions about the text in folders and files.
+
+    Opening it reads what is new or changed since the last time and deletes what is gone. A file counts as
+    unchanged when its size, its time stamp and its reader are; after a new time stamp its SHA-256 decides.
+    Threads may use it at once: they wait for each other.
+
+    Parameters
+    ----------
+    paths
+        Folders, files and glob patterns. None: an index in memory for :meth:`learn`.
+    retriever
+        Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "meaning" where an
+        embedder and vectors of words are installed, by the extra ``lior[meaning]``; "dense" where only the
+        vectors of the extra ``lior[vectors]`` are installed, otherwise "settle".
+    embedder
+        What reads passages for a retriever that compares meanings: the name of a plugin of the kind
+        "embedder", ``NAME:MODEL``, or ``package.module:Class``; ``NAME+NAME`` where a second one judges the
+        languages that the first was not made for; empty: nothing does. None: what the variable
+        ``LIOR_EMBEDDER`` says, or else the sentence encoders that are installed.
+    cache
+        Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
+    progress
+        Called with the number of files looked at and of all files.
+    database
+        Where it is instead: the address of a PostgreSQL that many processes share,
+        ``postgresql://user@host/database?schema=NAME``, or an open database. What others change is seen by
+        the next question. Paths are the same for all who give some.
+
+    Raises
+    ------
+    DataError
+        When a path does not exist, or there is no text at all.
+    IndexUnavailable
+        When PostgreSQL cannot be reached.
+
+    Examples
+    --------
+    >>> notes = Index()
+    >>> notes.learn("garden.md", "# Tomatoes\\nWater the tomatoes in the morning. Cut the roses in March.")
+    >>> notes.ask("When are the tomatoes watered?").answer.text
+    'Water the tomatoes in the morning.'
+    """
+
+    def __init__(
+        self,
+        *paths: str | Path,
+        retriever: str | None = None,
+        embedder: str | None = None,
+        cache: bool = True,
+        progress: Callable[[int, int], object] | None = None,
+        database: Database | str | None = None,
+    ) -> None:
+        self.paths = tuple(sorted({str(Path(p).expanduser().absolute()) for p in as_paths("paths", paths)}))
+        self.retriever = retriever or default_retriever()
+        self.embedder = default_embedder() if embedder is None else embedder
+        """Empty where there is none."""
+        self.notes: list[str] = []
+        """What a user should know of how the text was read and kept, one line each."""
+        self._reported = 0
+        self.skipped: list[SkippedFile] = []
+        """Files that were not read, with the reason."""
+        self._progress = progress or (lambda done, files: None)
+        self._sources: dict[str, Source] = {}
+        self._files: dict[str, File] = {}
+        place = cache_file(self.paths) if cache and self.paths else None
+        self._use(shared(database, self.paths) if database else opened(place, self.notes))
+        self.opened = self.update() if self.paths else Update()
+        """What opening it changed."""
+        remember(self._database, self.paths)
+        if self.paths and not len(self):
+            raise (DataError if self.skipped else NoFiles)(no_text_message(self.paths, self.skipped))
+
+    # --- content ---
+
+    @property
+    def documents(self) -> list[str]:
+        """Names of the documents, ascending."""
+        return self._read(lambda: self.inverted.documents)
+
+    @property
+    def files(self) -> int:
+        """Number of files and of texts given in Python that have documents."""
+        return sum(bool(file.documents) for file in self._files.values())
+
+    def __len__(self) -> int:
+        """Number of passages."""
+        return self._read(lambda: len(self.inverted))
+
+    def passage(self, row: int) -> Passage:
+        """The passage at a row of the inverted index."""
+        return self.passages(range(row, row + 1))[0]
+
+    def passages(self, rows: range) -> list[Passage]:
+        """The passages at adjacent rows of a document in the inverted index."""
+        layout = self.inverted.layout
+        place = int(layout.document_of[rows.start])
+        first = int(layout.starts[place])
+        inside = range(rows.start - first, rows.stop - first)
+        return self._passages.passages(layout.ids[place], inside, layout.names[place])
+
+    def block(self, row: int) -> Block:
+        """The block around the passage at a row of the inverted index."""
+        rows = rows_of_block(self.inverted, row)
+        return joined(self.passages(rows), row - rows.start)
+
+    def of_document(self, document: str) -> list[Passage]:
+        """The passages of a document, in its order; none where there is no document of this name."""
+
+        def work() -> list[Passage]:
+            known = self.inverted
+            return self.passages(known.rows(document)) if document in known else []
+
+        return self._read(work)
+
+    def path(self, document: str) -> Path | None:
+        """The file of a document; ``None`` for texts given in Python."""
+        source = self._sources.get(self.file_of(document))
+        return source.path if source else None
+
+    def file_of(self, document: str) -> str:
+        """The file or the text given in Python that a document is from: ``mail.mbox`` for ``mail.mbox#3``."""
+        return next((name for name, file in self._files.items() if document in file.documents), document)
+
+    def texts(self, name: str) -> list[bytes]:
+        """The texts of a file or a text given in Python, UTF-8, each line where it stands in the file.
+
+        Raises ``DataError`` where there is none; only an index that processes share has them.
+        """
+        found = self._read(lambda: self._originals.texts(name))
+        if not found:
+            raise DataError(f"{name}: no document of this name.")
+        return found
+
+    @property
+    def listed(self) -> list[File]:
+        """What is known of the files and texts that have documents, by name."""
+
+        def work() -> list[File]:
+            return sorted((f for f in self._files.values() if f.documents), key=lambda f: f.name)
+
+        return self._read(work)
+
+    @property
+    def generation(self) -> int:
+        """A number that is another one after every change of the content, by this or another process."""
+        return self._safely(lambda: self._database.state()[1])
+
+    # --- changes ---
+
+    def update(self) -> Update:
+        """Add what is new or changed in the folders, as far as the time lasts, and delete what is gone."""
+        while True:
+            sources, skipped = find_files(self.paths)
+            done = self._safely(partial(self._update, sources, skipped))
+            if done is not None:
+                return done
+
+    def _update(self, sources: Sequence[Source], skipped: list[SkippedFile]) -> Update | None:
+        """Bring the files up to date; ``None`` where another process was faster."""
+        self._sources, done = {source.name: source for source in sources}, Changes()
+        with contextlib.ExitStack() as stack:
+            account = stack.enter_context(account_of(len(sources)))
+            stack.callback(isolation.end_idle)  # a question takes memory, too
+            seen = self._database.meta("generation")
+            self._files, self._seen = self._known.read(), seen
+            done.leave(self._files.values(), self._sources)
+            pending = False
+
+            def begin() -> bool:
+                """Open the transaction at the first change; whether the files are still those of the list."""
+                nonlocal pending
+                if not pending:
+                    stack.enter_context(self.changing())
+                    pending = True
+                return bool(self._database.meta("generation") == seen)
+
+            if done.forgotten and not begin():
+                return None
+            for name in done.forgotten:
+                self._delete(name)
+            found = changed_files(sources, self._files)
+            for number, source in enumerate(found, 1 + len(sources) - len(found)):
+                if not account.lasts:
+                    done.waiting.append(source.name)
+                    continue
+                with account.file():
+                    known = self._files.get(source.name)
+                    file = read_if_changed(source, known, partial(parse_bytes, name=source.path.name))
+                    self._progress(number, len(sources))
+                    if file is None or file == known:
+                        continue
+                    if account.shortened and unfinished(file):
+                        done.waiting.append(source.name)
+                        continue
+                    if not begin():
+                        return None
+                    done.add(file, known, replaced=self._renew(file, known))
+        self._files = dict(sorted(self._files.items()))  # they were read in another order
+        self.skipped = [*skipped, *done.not_yet, *skipped_of(self._files.values())]
+        new = self.notes[self._reported :]
+        self.notes += done.new_notes(self._files.values(), self.notes)
+        self._reported = len(self.notes)
+        return done.update(new)
+
+    def _renew(self, file: File, known: File | None) -> bool:
+        """Keep what was read of a file; whether that replaces its documents. A transaction is open."""
+        if known and file.same_as(known) and file.documents == known.documents and not file.content:
+            self._files[file.name] = self._known.set(file)
+            return False
+        self._add(file, self._delete(file.name))
+        return True
+
+    def learn(self, name: str, text: str) -> None:
+        """Add a text as a document, or replace the one of this name, whose ending tells its kind.
+
+        Raises ``DataError`` when the text is empty; ``UsageError`` when ``name`` is that of a file of the
+        folders.
+        """
+        data = text.encode("utf-8", "surrogatepass")
+        self.put(name, parse_bytes(data, name), texts=[data])
+
+    def put(
+        self,
+        name: str,
+        parsed: Sequence[ParsedDocument],
+        skipped: SkippedFile | None = None,
+        texts: Sequence[bytes] = (),
+    ) -> None:
+        """Replace the documents of a name by parsed ones, or list why there are none.
+
+        ``texts`` are kept where processes share the index, for :meth:`texts`.
+        """
+
+        def work() -> None:
+            size, now = sum(map(len, texts)), time.time_ns() if self._database.shared else 0
+            file = File(name, size, now, given=True, content=parsed, texts=texts)
+            if skipped:
+                file.reason, file.detail = skipped.reason, skipped.detail
+            with self.changing():
+                known = self._files.get(name)
+                if name in self._sources or (known and not known.given):
+                    raise UsageError(f"{name} is a file of this index; change the file, or give another name")
+                self._add(file, self._delete(name))
+            self.skipped = [each for each in self.skipped if each.name != name] + skipped_of([file])
+
+        self._safely(work)
+
+    def forget(self, name: str) -> None:
+        """Take out a text given to :meth:`learn`; nothing of it stays in the cache.
+
+        Raises ``UsageError`` when there is no such document, or it is a file, which would be learned again.
+        """
+
+        def work() -> None:
+            with self.changing():
+                if name not in self._files:
+                    hint = did_you_mean(name, self._files)
+                    raise UsageError(sentences(f"no document {name!r} in this index.", hint))
+                if not self._files[name].given:
+                    raise UsageError(f"{name} is a file of this index; remove the file, and it is forgotten")
+                self._delete(name)
+
+        self._safely(work)
+        self.skipped = [each for each in self.skipped if each.name != name]
+
+    def confirm(self, question: str, passage: Passage) -> bool:
+        """Count that ``passage`` answers ``question``, or no longer if it does already; whether it does now.
+
+        0.3 of the question's content words then count as words of the passage, and where an encoder compares
+        meanings, the question's vector is a further one of the passage. It lasts as long as the
+        document has this text, and is kept in the cache with the index.
+
+        Raises ``UsageError`` when the passage is not of this index, or the question names nothing.
+        """
+        document, text = passage.document, digest(passage)
+        passages = [self.passage(row) for row in self.inverted.rows(document)]
+        if text not in map(digest, passages):  # two sentences; the fact is in the second
+            ends = [p for p in passages if p.line >= passage.line and passage.text.endswith(p.text)]
+            text = next(map(digest, ends), text)
+        if text not in map(digest, passages):
+            raise UsageError(f"{document} has no such passage; ask again")
+        question = " ".join(checked(question).lower().split())
+        if not content(question):
+            raise UsageError(f"the question {question[:60]!r} has only words that name nothing; reword it")
+
+        def work() -> bool:
+            with self.changing():
+                before = self._questions(document)
+                now = {*before.get(text, [])} ^ {question}
+                self._confirm(document, passages, {**before, text: sorted(now)})
+            return question in now
+
+        return self._safely(work)
+
+    def _add(self, file: File, questions: _Questions) -> None:
+        """Cut and add the documents of a file; a transaction is open."""
+        taken, notes = list[str](), list[str]()
+        names = document_names(file.name, [parsed.name for parsed in file.content], self.inverted)
+        left, words = limits().passages, limits().words
+        for document, parsed in zip(names, file.content, strict=True):
+            passages = chunk(parsed, document, file.name, left + 1)
+            left -= len(passages)
+            notes += parsed.notes
+            if left < 0:
+                passages.pop()
+                notes.append(_PART.format(limits().passages))
+            if passages:
+                texts, groups = [(p.text, p.context) for p in passages], [p.group for p in passages]
+                blocks = [(p.block, p.title) for p in passages]
+                key = self.inverted.add(document, texts, groups, blocks=blocks, most_words=words)
+                if self.inverted.left_out:
+                    notes.append(_WORDS.format(words))
+                self._passages.add(key, passages)
+                self._vectors.add(key, passages)
+                self._records.add(key, parsed)
+                if document in questions:
+                    self._confirm(document, passages, questions[document])
+                taken.append(document)
+            if left < 0:
+                break
+        if taken and self._database.shared:  # the file may be on another machine
+            source = self._sources.get(file.name)
+            self._originals.add(file.name, file_texts(source.path, file.content) if source else file.texts)
+        file.documents, file.notes = tuple(sorted(taken)), tuple(notes)
+        file.cut = any(map(cuts, notes))
+        file.content = file.texts = ()
+        if not taken and not file.reason:
+            file.reason = SkipReason.NO_TEXT
+        self._files[file.name] = self._known.set(file)
+
+    def _delete(self, name: str) -> _Questions:
+        """Delete a file, and give the questions that were confirmed; a transaction is open."""
+        file, questions = self._files.pop(name, None), _Questions()
+        for document in file.documents if file else ():
+            questions[document] = self._questions(document)
+            key = self.inverted.delete(document)
+            self._passages.delete(key)
+            self._vectors.delete(key)
+            self._records.delete(key)
+            self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
+        self._originals.delete(name)
+        self._known.delete(name)
+        return questions
+
+    def _confirm(self, document: str, passages: Sequence[Passage], asked: Mapping[str, list[str]]) -> None:
+        """Count the questions ``asked`` of passages that the document still has, and no others."""
+        places = {digest(p): place for place, p in reversed([*enumerate(passages)])}
+        kept = {text: questions for text, questions in asked.items() if text in places}
+        rows = [(encoded(document), text, each) for text, questions in kept.items() for each in questions]
+        self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
+        self._database.run("INSERT INTO questions VALUES (?, ?, ?)", rows)
+        words = {places[text]: [w for q in kept[text] for w in content(q)] for text in kept}
+        self.inverted.confirm(document, words)
+
+    def _questions(self, document: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        select = "SELECT passage, question FROM questions WHERE document = ? ORDER BY passage, question"
+        for passage, question in self._database.rows(select, encoded(document)):
+            found.setdefault(passage, []).append(question)
+        return found
+
+    # --- questions ---
+
+    def rank(self, question: str, top: int) -> Ranking:
+        """Rows of the inverted index for a question, best first."""
+        checked(question)
+        return self._read(lambda: self._retriever.rank(self.inverted, question, top))
+
+    def rank_documents(self, question: str, top: int) -> list[tuple[str, float]]:
+        """Documents, each judged as a whole, and their scores, best first; for collections with judgments."""
+        checked(question)
+
+        def work() -> list[tuple[str, float]]:
+            ranking = self._retriever.rank(self.inverted.by_document(), question, top)
+            rows = zip(ranking.passages, ranking.scores, strict=True)
+            names = self.inverted.documents
+            return [(names[row], float(score)) for row, score in rows]
+
+        return self._read(work)
+
+    def ask(self, question: str, top: int = 3, filters: Filters | None = None) -> Answer:
+        """Find the passages that answer a question, and decide whether any does.
+
+        To a message that is no question, such as a greeting or "summarise …", the answer has a line ``said``.
+
+        Parameters
+        ----------
+        question
+            In words of any language; at most 10,000 characters.
+        top
+            Most passages in the answer.
+        filters
+            Which passages and rows count.
+
+        Raises
+        ------
+        UsageError
+            When the question has no word to look for, or is too long; when no document has the kind or the
+            place of a filter.
+        """
+        if not isinstance(top, int) or top < 1:
+            raise UsageError(f"top is {top!r}; a whole number of at least 1 is allowed")
+        if said := talk.reply(question, self, top):
+            return said
+        asked, question = question, checked(talk.question_in(checked(question)))
+        judge = self._retriever if isinstance(self._retriever, Judging) else None
+
+        def judged(ranking: Ranking) -> Answer:
+            return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
+
+        def work() -> Answer:
+            rank = partial(self._retriever.rank, self.inverted, question)  # it may be another one by now
+            known = Known(self.inverted, self._records, self._passages, self.path, self._files)
+            given = filters or Filters()
+            quoted = partial(filtered, known, given, rank, 4 * top + 10, judged)
+            answer = calculated(question, known, given, date.today(), top, quoted)
+            return with_gaps(answer, self._files.values(), self.skipped)
+
+        return talk.unlisted(attrs.evolve(self._read(work), question=asked))
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the retriever compares vectors of passages, and there is an embedder."""
+        return bool(self.embedder) and getattr(self._retriever, "embeds", False)
+
+    def read_ahead(self, go_on: Callable[[int], bool]) -> None:
+        """Read the passages that the embedder has not read, until ``go_on`` says no.
+
+        ``go_on`` is called before each passage and at the end with the number of those that are left. Other
+        threads may ask meanwhile, and change the index.
+        """
+        if self._database.chosen():  # else another process reads for all
+            self._vectors.read_ahead(self._read, go_on)
+            self._safely(lambda: self._vectors.keep())
+
+    def warm_up(self) -> None:
+        """Compute what is computed for the first questions, of a fact and of a topic."""
+        words = self.passage(0).text.split() if len(self) else []
+        for length in (3, 12)[: len(words)]:
+            with contextlib.suppress(UsageError):
+                self.ask(" ".join(["boiler", *words[:length]]))
+
+    @cached_property
+    def _retriever(self) -> Retriever:
+        from lior.plugins.registry import registry
+
+        return registry.get("retriever", self.retriever)()
+
+    # --- the database ---
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Index:
+        """The same content in memory."""
+        copied = copy.copy(self)
+        copied.notes, copied.skipped = [*self.notes], [*self.skipped]
+        copied._use(copy.deepcopy(self._database))
+        return copied
+
+    def copy_to(self, path: Path, **meta: object) -> None:
+        """Write a copy with more entries, for :class:`~lior_ask.index.sqlite.SQLite`, to a file.
+
+        Raises ``OSError`` or ``sqlite3.Error`` when it cannot be written; then the file is as it was.
+        """
+        assert isinstance(self._database, SQLite)
+        self._database.copy_to(path, meta)
+
+    def _use(self, database: Database) -> None:
+        self._database = database
+        self.inverted = InvertedIndex(database)
+        """The counts of all passages."""
+        self._passages = PassageStore(database)
+        self._records = RecordStore(database, self._passages)
+        self._originals, self._known = OriginalStore(database), FileStore(database)
+        self._vectors = VectorStore(self.inverted, self.passage, self.embedder)
+        self.inverted.vectors = self._vectors if self.embedder else None
+        if database.shared:
+            database.settled = self.warm_up
+        self._files, self._seen = {}, None
+        with contextlib.suppress(sqlite3.DatabaseError, DamagedIndex):  # noticed when they are used
+            self._follow()
+        self.skipped = skipped_of(self._files.values())
+
+    def _follow(self) -> None:
+        """Read what is known of files again if another process has changed the content."""
+        generation = self._database.state()[1]
+        if generation != self._seen:
+            self._files, self._seen = self._known.read(), generation
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """All that is changed inside is kept at its end, and nothing of it after an error."""
+        try:
+            with self._database.writing():
+                self._follow()
+                yield
+                self.inverted.flush()
+                self._vectors.clean()
+            self._seen = self._database.generation
+        except BaseException:
+            self.inverted.rollback()
+            self._vectors.rollback()
+            self._files, self._seen = {}, None
+            with contextlib.suppress(sqlite3.Error, LiorError):
+                self._follow()
+            raise
+
+    def _read(self, work: Callable[[], T]) -> T:
+        """``work()`` on the content of one moment."""
+
+        def inside() -> T:
+            if self.paths and not self._files:  # it was made anew
+                self._update(*find_files(self.paths))
+            with self._database.reading():
+                self._follow()
+                found = work()
+            self._vectors.keep()
+            return found
+
+        return self._safely(inside)
+
+    def _safely(self, work: Callable[[], T]) -> T:
+        """``work()``; again in memory where the file cannot be used, in a new file where it is damaged."""
+        for last in (False, True):
+            place = self._database.path
+            try:
+                with self._database.lock:
+                    return work()
+            except sqlite3.OperationalError as error:
+                if place is None:
+                    raise
+                note_unkept(place, error, self.notes)
+                assert isinstance(self._database, SQLite)
+                self._database.detach()
+                self._use(self._database)
+            except (sqlite3.DatabaseError, DamagedIndex) as error:
+                if place is None or not self.paths:
+                    raise
+                self._database.close()
+                mend = made_anew if last else opened_again
+                self._use(mend(place, error, self.notes))
+        return work()
+
+
+def default_retriever() -> str:
+    """The retriever where none is given."""
+    if not word_vectors.installed():
+        return RETRIEVERS[2]
+    return RETRIEVERS[0 if default_embedder() else 1]

@@ -1,0 +1,97 @@
+"""Blocks: passages that belong together, and their text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from lior.interfaces import Block, Passage
+from lior_ask.chunking.page import Part
+from lior_ask.index.inverted import InvertedIndex
+
+MOST = 1200
+"""Characters of a block, unless a single passage has more."""
+
+
+def numbered(parts: Iterable[Part], *, merged: bool) -> Iterator[tuple[Part, int]]:
+    """The parts, each with its block, from 0.
+
+    A paragraph with the list that it announces, a definition or a message is a block; a longer one is
+    divided. Where ``merged``, paragraphs below one heading are one block, as many as it can have. A part that
+    stands alone is a block.
+    """
+    number, begin = -1, 0
+    above: tuple[str, ...] | None = None
+    for run in _runs(parts, merged=merged):
+        fits = merged and run[0].headings == above and run[-1].end - begin <= MOST
+        if not fits:
+            above = None
+        for part in run:
+            if above is None or part.alone or part.end - begin > MOST:
+                number, begin = number + 1, part.begin
+            above = None if part.alone else part.headings
+            yield part, number
+
+
+def _runs(parts: Iterable[Part], *, merged: bool) -> Iterator[list[Part]]:
+    """Parts of one paragraph, definition or message."""
+    for _, run in groupby(parts, lambda part: (part.group, part.headings if merged else ())):
+        yield [*run]
+
+
+def rows_of_block(index: InvertedIndex, row: int) -> range:
+    """The rows of the block that a row is in."""
+    block_of = index.layout.block_of
+    begin, end = np.searchsorted(block_of, [block_of[row], block_of[row] + 1])
+    return range(int(begin), int(end))
+
+
+def blocks_of(passages: Sequence[Passage]) -> list[Block]:
+    """The blocks of a document, from all its passages."""
+    parts = ([*part] for _, part in groupby(passages, lambda passage: passage.block))
+    return [joined(part, 0, len(part) - 1) for part in parts]
+
+
+def block_around(passage: Passage, passages: Sequence[Passage]) -> Block | None:
+    """The block of a passage, from all passages of its document; ``None`` where it is none of them."""
+    if passage not in passages:
+        return None
+    block = [each for each in passages if each.block == passage.block]
+    return joined(block, block.index(passage))
+
+
+def joined(passages: Sequence[Passage], first: int, last: int | None = None) -> Block:
+    """A block.
+
+    Parameters
+    ----------
+    passages
+        All passages of the block.
+    first, last
+        Numbers of those that are the sentence; one if ``last`` is not given.
+    """
+    headings = passages[0].context.split("\n")[:-1]
+    text, begins = headings[-1] if headings else "", list[int]()
+    line, column = passages[0].line, 1
+    text += "\n" * bool(text)
+    for passage in passages:
+        # Lines of a document that is not a plain file may stand in one line of the file.
+        if passage.line > line or passage.column < column:
+            text += "\n" * min(max(passage.line - line, 1), 2)
+            line, column = passage.line, 1
+        begins.append(len(text) + passage.column - column)
+        text += " " * (passage.column - column) + passage.text
+        *above, rest = passage.text.split("\n")
+        line += len(above)
+        column = len(rest) + 1 if above else passage.column + len(rest)
+    last = first if last is None else last
+    return Block(
+        document=passages[0].document,
+        line=passages[0].line,
+        end_line=passages[-1].line + passages[-1].text.count("\n"),
+        text=text,
+        begin=begins[first],
+        end=begins[last] + len(passages[last].text),
+    )

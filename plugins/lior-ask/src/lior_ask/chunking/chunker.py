@@ -1,0 +1,104 @@
+"""Chunking: a parsed document as passages (sentences, list items, lines, rows, messages), each with context.
+
+How depends on the kind of the text. All cutters give offsets into the parsed text; line, column and
+text of a passage are derived from these in one place, so that what is quoted stands where it is said to be.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from math import inf
+from pathlib import PurePath
+
+from lior.interfaces import ParsedDocument, Passage
+from lior.names import original
+from lior_ask.chunking.blocks import numbered
+from lior_ask.chunking.code import code
+from lior_ask.chunking.messages import chat, log, mail, rows
+from lior_ask.chunking.page import LONG, LONGEST, Page, Part
+from lior_ask.chunking.prose import prose
+
+
+def chunk(
+    parsed: ParsedDocument, document: str, label: str | None = None, most: float = inf
+) -> list[Passage]:
+    """The passages of a parsed document, in their order.
+
+    Parameters
+    ----------
+    parsed
+        The text, its kind and the way back to the file.
+    document
+        Name that the passages carry.
+    label
+        Name whose words are context; ``document`` if not given. The last two parts of a path count.
+    most
+        Passages that are wanted, the first ones.
+
+    Returns
+    -------
+    list
+        For a plain file, ``file_lines[p.line - 1][p.column - 1:]`` begins with the first line of ``p.text``.
+        The context has one heading per line, the outermost first, and the words of the name as its last line.
+    """
+    places = [first for first, _ in parsed.places]
+    page = Page(parsed.text, places, frozenset(parsed.wrapped), frozenset(parsed.titles))
+    # Records of a collection have a title; the name of their file is a word of all of them.
+    words = "" if parsed.name else name_words(document if label is None else label)
+    title: tuple[str, ...] = (parsed.title[:LONG],) if parsed.title else ()
+    found, headings, context = list[Passage](), title, "\n".join((*title, words))
+    parts = numbered(_CUTTERS[parsed.kind](page, title), merged=parsed.kind in _MERGED)
+    for part, block in parts:
+        if len(found) >= most:
+            break
+        if part.headings != headings:  # most have the context of the one before, which is kept once
+            headings = part.headings
+            context = "\n".join((*(each[:_HEADING] for each in headings), words))
+        number = bisect_right(page.starts, part.begin) - 1
+        place = bisect_right(places, number) - 1
+        passage = Passage(
+            document=document,
+            line=parsed.lines[number] if parsed.lines else number + 1,
+            column=part.begin - page.starts[number] + 1,
+            text=page.text[part.begin : part.end],
+            context=context,
+            place=parsed.places[place][1] if place >= 0 else "",
+            group=part.group,
+            block=block,
+            title=part.title,
+        )
+        found.append(passage)
+    if not found and parsed.title:  # a record of a collection may be a title alone
+        line = parsed.lines[0] if parsed.lines else 1
+        found = [Passage(document=document, line=line, text=parsed.title[:LONGEST], context=words)]
+    return found
+
+
+def name_words(name: str) -> str:
+    """The words of a path's last two parts, without its ending.
+
+    >>> name_words("house/heatPump_manual-2024.pdf")
+    'house heat Pump manual 2024'
+    >>> name_words(r"notes/caf\\udce9.txt")
+    'notes caf'
+    """
+    parts = PurePath(original(name)).parts[-2:]
+    stem = " ".join([*parts[:-1], PurePath(parts[-1]).stem]) if parts else ""
+    return " ".join(re.findall(r"[^\W\d_]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])|\d+", stem))
+
+
+_CUTTERS: dict[str, Callable[[Page, tuple[str, ...]], Iterator[Part]]] = {
+    "prose": prose,
+    "markdown": prose,
+    "mail": mail,
+    "chat": chat,
+    "log": log,
+    "rows": rows,
+    "code": code,
+}
+_HEADING = 10_000
+"""Characters of a heading, such as the names of columns, that are context."""
+_MERGED = ("prose", "markdown", "mail")
+"""Kinds of text in which short paragraphs below one heading are one block."""

@@ -1,0 +1,84 @@
+"""Mail, chats, logs and rows: one message, line or row after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import chain, islice
+
+import attrs
+
+from lior_ask.chunking.page import Page, Part
+from lior_ask.chunking.prose import prose
+
+_BURST = 6
+"""Messages of a chat that are one group."""
+_FIELD = re.compile(r"([A-Za-z][A-Za-z-]*):\s*(.*)")
+_QUOTED_FIELDS = ("from", "to", "cc", "date", "subject")
+
+
+def mail(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
+    """Messages, with sender and subject as the context of their lines."""
+    starts = sorted({0, *page.places})
+    group = 0
+    for begin, end in zip(starts, [*starts[1:], len(page.lines)], strict=True):
+        number, fields, headers = begin, dict[str, str](), list[int]()
+        while number < end and not page.blank(number):
+            match = _FIELD.match(page.lines[number])
+            if match and match[1].lower() in _QUOTED_FIELDS:
+                fields[match[1].lower()] = match[2].strip()
+                headers.append(number)
+            elif not match and not page.lines[number][:1].isspace():
+                break
+            number += 1
+        known = [fields[name] for name in ("from", "subject") if fields.get(name)]
+        context = tuple(dict.fromkeys([*title, *known]))
+        for header in headers:
+            yield from page.line(header, group, title)
+        message, first, offset = page, number, 0
+        if end < len(page.lines):  # a page of its own, so that nothing of the next message is looked at
+            message, first, offset = (
+                Page("\n".join(page.lines[begin:end])),
+                number - begin,
+                page.starts[begin],
+            )
+        for part in prose(message, context, first, group):
+            group = part.group
+            yield attrs.evolve(part, begin=part.begin + offset, end=part.end + offset)
+        group += 1
+
+
+def chat(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
+    """Messages, of one or more lines; lines, where the reader does not say where they begin."""
+    starts = set(page.places)
+    count, first, last = -1, -1, -1
+    for number in range(len(page.lines) + 1):
+        if number < len(page.lines) and page.blank(number):
+            continue
+        begins = first < 0 or not starts or number in starts
+        if number < len(page.lines) and not begins:
+            last = number
+            continue
+        if first >= 0:
+            yield from page.line(first, count // _BURST, title, last)
+        count, first, last = count + 1, number, number
+
+
+def log(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
+    """Lines; indented ones, such as those of a traceback, are in the group of the line that they follow."""
+    group = 0
+    for number, line in enumerate(page.lines):
+        if line.strip():
+            group += not line[0].isspace()
+            yield from page.line(number, group, title)
+
+
+def rows(page: Page, title: tuple[str, ...]) -> Iterator[Part]:
+    """Rows, with the names of the columns as their context."""
+    numbers = (number for number in range(len(page.lines)) if not page.blank(number))
+    few = [*islice(numbers, 2)]
+    head = title
+    if len(few) > 1 and not re.search(r"\d", page.lines[few[0]]):
+        head = (*title, " ".join(re.findall(r"\w+", page.lines[few.pop(0)])))
+    for number in chain(few, numbers):
+        yield from page.line(number, number, head)

@@ -1,0 +1,240 @@
+"""Prose and Markdown: paragraphs, lists, definitions, tables, code between fences, below their headings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import attrs
+
+from lior_ask.chunking.code import statements
+from lior_ask.chunking.page import ITEM, LONG, Outline, Page, Part
+from lior_ask.chunking.terms import defined
+
+_ATX = re.compile(r" {0,3}(#{1,6})\s+(.+?)[\s#]*$")
+_RULE = re.compile(r"([=\-~^\"'*+#.`:_])\1{2,}\s*$")
+_BOLD = re.compile(r" {0,3}(\*\*|__)([^\W\d][^*_\d.!:]*\??)\1\s*$")
+_FRAME = re.compile(r"\s*[│├┤┼─┌┬┐└┴┘╞╡╪═╔╗╚╝╠╣║+|-]*[├┼─┌└╞╪═╔╚╠][│├┤┼─┌┬┐└┴┘╞╡╪═╔╗╚╝╠╣║+|-]*\s*$")
+"""A line of the frame around a table."""
+_LONGEST_RULE = 10_000
+"""Characters of a line of dashes; the expression takes memory."""
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+_TABLE_RULE = re.compile(r"\s*\|?[\s:|+=-]+\|?\s*$")
+_LITERAL = re.compile(
+    r"^(?!\s*\.\. ).*::\s*$|^\s*\.\. (?:code|code-block|sourcecode|parsed-literal|prompt)::"
+)
+"""What announces code in reStructuredText."""
+_LINK = re.compile(r"\s*(?:(?:[-*+•]|\d{1,3}[.)])\s+)?\[[^\[\]]+\]\([^()\s]*\)\s*$")
+_LEADERS = re.compile(r"(?:\. ?){4,}\s*\w{1,5}\s*$")
+_NUMBERED = re.compile(
+    r"(?:(\d{1,2}(?:\.\d{1,3})+)\.?|(?:Chapter|Appendix|Part) [\dA-Z]{1,4}[.:]?)\s+\S.{0,78}[^\s.,;:!?]$"
+)
+_ENTRY = re.compile(r"\s*((?:\d{1,3}\.)+)\s+\S.{0,78}[^\s.,;:!]$")
+"""A line of a table of contents that has numbers of sections only."""
+_MOST_LINES = 20_000
+"""Lines of a paragraph."""
+_LARGEST_GROUP = 40
+"""Most passages of a list that are one group."""
+_CAPITALS = re.compile(r"[A-Z][A-Z0-9 ,&/()'-]{2,58}$")
+_SECTION, _PSEUDO, _TERMS = -9, 90, 100
+"""Levels of numbered chapters (above all others), headings in bold, terms that are not indented."""
+
+
+def prose(page: Page, title: tuple[str, ...], first: int = 0, group: int = 0) -> Iterator[Part]:
+    """Paragraphs, lists, definitions, tables and code between fences, below their headings."""
+    return _Cutter(page, Outline(title), group).cut(first)
+
+
+@attrs.define
+class _Cutter:
+    """What is known between the paragraphs of a text."""
+
+    page: Page
+    outline: Outline
+    group: int
+    levels: dict[str, int] = attrs.field(factory=lambda: {"": 0})
+    """Levels of the kinds of headings."""
+    empty: int | None = None
+    """Line of a heading or term that has nothing below it yet."""
+    listed: bool = False
+    """Whether a list or code that follows belongs to the paragraph before."""
+    literal: int = -1
+    """Columns before a line that announces code; deeper lines below it are code."""
+    attached: bool = False
+    """Whether the paragraph that follows goes on with the definition above, however it is indented."""
+
+    def cut(self, number: int) -> Iterator[Part]:
+        """Everything from a line on."""
+        page = self.page
+        while number < len(page.lines):
+            if page.blank(number):
+                number += 1
+            elif page.lines[number] == "+":  # of AsciiDoc
+                self.attached, number = True, number + 1
+            elif page.indent(number) > self.literal >= 0:
+                end = number
+                while not page.blank(end) and page.indent(end) > self.literal:
+                    end += 1
+                yield from statements(page, range(number, end), self.group, self.outline.headings)
+                number = end
+            elif heading := _heading(page, number, self.levels):
+                level, text, (first, last) = heading
+                yield from self._enter(level, text, first)
+                number = last + 1
+            elif term := defined(page, number):
+                yield from self._enter(_TERMS + page.indent(number), term.text, number)
+                number = term.last + (not term.inline)
+                beside = not page.blank(number) and page.indent(number) <= page.indent(term.last)
+                if term.inline or (beside and term.marked):
+                    self.attached = True
+                    end = self._end(number)
+                    yield from self._paragraph(range(number, end), entry=term.inline)
+                    number = end
+            else:
+                end = self._end(number)
+                yield from self._paragraph(range(number, end))
+                number = end
+        yield from self._leave_empty()
+
+    def _enter(self, level: int, text: str, line: int) -> Iterator[Part]:
+        """Begin a section or a definition."""
+        if self.outline.open and level <= self.outline.open[-1][0]:
+            yield from self._leave_empty()
+        self.outline.enter(level, text)
+        self.empty, self.listed, self.attached, self.literal = line, False, False, -1
+        self.group += 1
+
+    def _leave_empty(self) -> Iterator[Part]:
+        """The heading that has nothing below it, as a passage."""
+        if self.empty is not None:
+            yield from self.page.line(self.empty, self.group, self.outline.headings[:-1])
+        self.empty = None
+
+    def _end(self, number: int) -> int:
+        """The line after a paragraph."""
+        page, end = self.page, number + 1
+        if fence := _FENCE.match(page.lines[number]):
+            while end < len(page.lines) and not page.lines[end].strip().startswith(fence[1]):
+                end += 1
+            return min(end + 1, len(page.lines))
+        inner = self.outline.open[-1][0] - _TERMS if self.outline.open else -1
+        floor = -1 if self.attached else min(inner, page.indent(number) - 1)
+        if self.attached and inner >= 0 and not page.blank(end) and page.indent(end) > inner:
+            floor = inner  # a definition that begins beside its term
+        # What follows is a paragraph of its own, so that none takes much memory; a table has one head.
+        last = len(page.lines) if _is_table(page, range(number, number + 2)) else number + _MOST_LINES
+        while end < last and not page.blank(end) and page.indent(end) > floor:
+            line = page.lines[end]
+            if _FENCE.match(line) or _ATX.match(line) or line == "+" or defined(page, end):
+                break
+            end += 1
+        return end
+
+    def _paragraph(self, lines: range, *, entry: bool = False) -> Iterator[Part]:
+        page, first = self.page, self.page.lines[lines[0]]
+        fenced = bool(_FENCE.match(first))
+        if not (self.attached or fenced):
+            level = _TERMS + page.indent(lines[0])
+            if self.outline.open and level <= self.outline.open[-1][0]:
+                yield from self._leave_empty()
+            self.outline.leave(level)
+        if not self.listed or not (fenced or ITEM.match(first)):
+            self.group += 1
+        headings = self.outline.headings
+        if fenced:
+            parts = _fenced(page, lines, self.group, headings)
+        else:
+            parts = _lines(page, lines, self.group, headings, entry=entry)
+        for count, part in enumerate(parts, 1):
+            self.group += count % _LARGEST_GROUP == 0
+            yield part if part.group == self.group else attrs.evolve(part, group=self.group)
+        # A list or code belongs to the paragraph that announces it, and to the list before it.
+        self.listed = page.lines[lines[-1]].rstrip().endswith(":") or bool(ITEM.match(first))
+        self.empty, self.attached = None, False
+        self.literal = page.indent(lines[0]) if _LITERAL.search(page.lines[lines[-1]][-LONG:]) else -1
+
+
+def _heading(page: Page, number: int, levels: dict[str, int]) -> tuple[int, str, tuple[int, int]] | None:
+    """Level and text of the heading at a line, its line and the last one that belongs to it."""
+    line, lines = page.lines[number], page.lines
+    if len(line) > LONG or line.lstrip().startswith("```"):
+        return None
+    if match := _ATX.match(line):
+        return len(match[1]), match[2], (number, number)
+    over = _RULE.match(line)
+    if over and not page.blank(number + 1) and not page.blank(number + 2):
+        under = _RULE.match(lines[number + 2])
+        if under and under[1] == over[1] and not _RULE.match(lines[number + 1]):
+            level = levels.setdefault(over[1] * 2, len(levels))
+            return level, lines[number + 1].strip(), (number + 1, number + 2)
+    if (bold := _BOLD.match(line)) and page.blank(number - 1):
+        return _PSEUDO, bold[2].strip(), (number, number)
+    if page.blank(number - 1) and page.blank(number + 1) and (numbered := _NUMBERED.match(line)):
+        return _SECTION + (numbered[1] or "").count("."), line.strip(), (number, number)
+    if over or (not page.blank(number - 1) and not _RULE.match(lines[number - 1])):
+        return None
+    below = "" if page.blank(number + 1) else lines[number + 1]
+    under = _RULE.match(below)
+    if under and len(line.strip()) <= 2 * len(below.strip()) and not ITEM.match(line):
+        return levels.setdefault(under[1], len(levels)), line.strip(), (number, number + 1)
+    if _CAPITALS.match(line) and (not below or below[0].isspace()):
+        return levels.setdefault("capitals", len(levels)), line.strip(), (number, number)
+    return None
+
+
+def _fenced(page: Page, lines: range, group: int, headings: tuple[str, ...]) -> Iterator[Part]:
+    """Code between fences."""
+    last = lines[-1] if _FENCE.match(page.lines[lines[-1]]) else lines[-1] + 1
+    for blank, numbers in groupby(range(lines[0] + 1, last), page.blank):
+        if not blank:
+            yield from statements(page, list(numbers), group, headings)
+
+
+def _lines(page: Page, lines: range, group: int, headings: tuple[str, ...], *, entry: bool) -> Iterator[Part]:
+    """A paragraph, its list items, or the rows of a table; an ``entry`` has its term before it."""
+    if _is_table(page, lines):
+        yield from _table(page, lines, group, headings)
+        return
+    waiting: list[int] = []
+    entries = [_ENTRY.match(page.lines[number][:LONG]) for number in lines]
+    contents = len(lines) > 3 and all(entries) and any(e[1].count(".") > 1 for e in entries if e)
+    for number in lines:
+        line = page.lines[number]
+        named = contents or _names(line)
+        names = number in page.titles or bool(named and number not in page.wrapped)
+        ruled = (len(line) <= _LONGEST_RULE and _RULE.match(line)) or _FRAME.match(line[:LONG])
+        if names or ruled or ITEM.match(line) or line.lstrip()[:1] == "│":
+            yield from page.cut(waiting, group, headings)
+            waiting = []
+        if names:
+            last = number
+            while number not in page.wrapped and last + 1 in page.wrapped and last < lines[-1]:
+                last += 1
+            for part in () if number in page.wrapped else page.line(number, group, headings, last):
+                yield attrs.evolve(part, title=True)
+        elif not ruled:
+            waiting.append(number)
+    yield from page.cut(waiting, group, headings, together=entry)
+
+
+def _is_table(page: Page, lines: range) -> bool:
+    """Whether lines begin with the head of a table and the rule below it."""
+    rule = page.lines[lines[1]][:LONG] if len(lines) > 1 and lines[1] < len(page.lines) else ""
+    return "|" in rule and "-" in rule and "|" in page.lines[lines[0]] and bool(_TABLE_RULE.match(rule))
+
+
+def _names(line: str) -> bool:
+    """Whether a line ends with leaders and the number of a page, or is a link alone."""
+    dotted = "..." in line or ". . ." in line
+    return bool((dotted and _LEADERS.search(line[-LONG:])) or ("](" in line and _LINK.match(line[:LONG])))
+
+
+def _table(page: Page, lines: Sequence[int], group: int, headings: tuple[str, ...]) -> Iterator[Part]:
+    """The rows of a table, below the names of its columns."""
+    names = " ".join(page.lines[lines[0]].replace("|", " ").split())
+    for number in lines:
+        if re.search(r"\w", page.lines[number]):
+            first = number == lines[0]
+            for part in page.line(number, group, headings if first else (*headings, names)):
+                yield attrs.evolve(part, title=first and len(lines) > 2, alone=True)

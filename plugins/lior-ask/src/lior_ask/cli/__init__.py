@@ -1,0 +1,1 @@
+"""The commands `lior ask`, `lior chat` and `lior sync`."""

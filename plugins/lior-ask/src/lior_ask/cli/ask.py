@@ -1,0 +1,433 @@
+"""``lior ask``: the passages of folders that answer a question, with file and line."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+import click
+from platformdirs import user_cache_path
+
+from lior.errors import DataError, EndpointError, LiorError, NoFiles, UsageError, quantity
+from lior.files import narrowed, replacing
+from lior_ask.answer.serialise import answer_record
+from lior_ask.cli.options import endpoint_of, endpoint_option, index_option
+from lior_ask.cli.passages import echo_answer, echo_reasons, listed, style
+from lior_ask.cli.wording import echo_reply
+from lior_cli.options import (
+    PluginName,
+    TextPath,
+    WholeNumber,
+    is_run,
+    limits_option,
+    run_among,
+)
+from lior_cli.output import redraw
+from lior_cli.sources import plain
+
+if TYPE_CHECKING:
+    from lior.interfaces import Passage
+    from lior_ask.answer.selection import Answer
+    from lior_ask.api import Index
+    from lior_ask.conversation.composing import Material
+    from lior_ask.conversation.endpoint import Endpoint
+    from lior_ask.index.context_lines import Lines
+    from lior_ask.question.filters import Filters
+
+NOT_FOUND, FAILED = 1, 2
+"""Exit codes, as those of grep: 0 where something was found."""
+_NAMED = 3
+"""Files that were left out by a limit, of which each has a line."""
+_DEEPEST = 1000
+"""Documents of each question in a run file, as is usual for judged collections."""
+
+
+def _errors_exit_with_2(run: Callable[..., int]) -> Callable[..., int]:
+    """Let no error look as if nothing had been found; in folders without files, nothing was."""
+
+    @functools.wraps(run)
+    def inner(*args: Any, **kwargs: Any) -> int:
+        try:
+            return run(*args, **kwargs)
+        except (LiorError, OSError) as error:
+            error.exit_code = NOT_FOUND if isinstance(error, NoFiles) else FAILED  # type: ignore[union-attr]
+            raise
+
+    return inner
+
+
+@click.command()
+@click.argument("words", metavar="[WHERE]... QUESTION", nargs=-1, type=TextPath())
+@click.option("--top", type=WholeNumber(min=1), default=3, show_default=True, help="Most passages.")
+@click.option(
+    "--retriever", type=PluginName("retriever"),
+    help="What ranks passages: if not given, meaning or dense where what they need is installed, or settle.",
+)  # fmt: skip
+@click.option("--from", "sender", metavar="NAME", default="", help="Only messages from NAME.")
+@click.option(
+    "--after", metavar="DATE", default="", help="Only what is dated DATE or later: 2025-03-01, March 2025."
+)
+@click.option("--before", metavar="DATE", default="", help="Only what is dated before DATE.")
+@click.option(
+    "--kind", metavar="KIND", default="",
+    help="Only mail, chat, log, table, calendar, contacts, code, note, or files ending in KIND, as pdf.",
+)  # fmt: skip
+@click.option("--in", "path", metavar="PATH", default="", help="Only a folder, a document or a pattern.")
+@click.option(
+    "--context", "context", type=WholeNumber(0, 1000), metavar="N", help="Show N lines around the quoted one."
+)
+@click.option("--open", "opened", type=WholeNumber(min=1), metavar="N", help="Open passage N in $EDITOR.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+@click.option(
+    "--batch", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="QUERIES.jsonl",
+    help="Rank documents for each line with _id and text; every argument is a WHERE.",
+)  # fmt: skip
+@click.option(
+    "--trec", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT", help="Run file of --batch."
+)
+@endpoint_option
+@click.option("--explain", is_flag=True, help="Say what each passage was ranked by.")
+@limits_option
+@index_option
+@click.option("--no-cache", is_flag=True, help="Index anew, and keep nothing on the disk.")
+@click.option("--verbose", is_flag=True, help="Say what was read and skipped, and how it was ranked.")
+@_errors_exit_with_2
+def ask(
+    words: tuple[str, ...],
+    top: int,
+    retriever: str | None,
+    sender: str,
+    after: str,
+    before: str,
+    kind: str,
+    path: str,
+    context: int | None,
+    opened: int | None,
+    as_json: bool,
+    batch: Path | None,
+    trec: Path | None,
+    endpoint: tuple[str, str] | None,
+    explain: bool,
+    database: str,
+    no_cache: bool,
+    verbose: bool,
+) -> int:
+    """Find the answer to QUESTION in folders and files.
+
+    WHERE is a run, or folders, files and patterns; without any, those of the last time. They are indexed
+    when first asked, and later what changed is read. The quoted text stands in the file at the line named.
+    The exit code is 0 if the text speaks of it, 1 if it does not, and 2 on errors.
+    """
+    if bool(batch) != bool(trec):
+        raise UsageError("--batch and --trec belong together: questions in, a run file out")
+    filters = {"sender": sender, "after": after, "before": before, "kind": kind, "path": path}
+    if batch and any(filters.values()):
+        raise UsageError(
+            "--batch ranks all documents: --from, --after, --before, --kind and --in do not apply"
+        )
+    where, question = (words, "") if batch else _divided(words)
+    if endpoint and (as_json or opened or batch):
+        raise UsageError("--with prints a reply: --json, --open and --batch do not apply")
+    model = endpoint_of(endpoint)
+    here = database or retriever or no_cache or batch or opened or context is not None or model
+    asked = None if here else _served(where, question, top, filters)
+    if asked is not None:
+        index, answer = asked
+    else:
+        index = _opened(where, retriever, database, cache=not no_cache)
+        if not verbose:
+            _name_limited(index.opened.limited)
+        if batch and trec:
+            return _batch(index, batch, trec)
+        most = max(top, opened or 0, 8 if model else 0)
+        answer = index.ask(question, most, _filters(filters))
+    if model:
+        answer, given = _prepared(index, answer)
+        if given and _worded(index, model, given):
+            return 0 if answer.found else NOT_FOUND
+    passages = listed(answer)[:top] if model else listed(answer)
+    if opened:
+        return _edit(index, passages, opened)
+    lines = _around(index, where, answer.answer, context, shared=bool(database))
+    if as_json:
+        extra = {} if context is None else {"lines": lines and attrs.asdict(lines)}
+        click.echo(json.dumps(answer_record(answer) | extra, ensure_ascii=False))
+    else:
+        _show(index, answer, passages, lines, explain=explain, verbose=verbose)
+        if not (answer.found or retriever or no_cache or asked):
+            _hint()
+    return 0 if answer.found else NOT_FOUND
+
+
+# --- where ---
+
+
+def _divided(words: Sequence[str]) -> tuple[Sequence[str], str]:
+    """Split the arguments into folders and the question behind them."""
+    if not words or not words[-1].strip():
+        raise UsageError('no question; ask as: lior ask ~/notes "When is the boiler serviced?"')
+    if len(words) > 1 or " " in words[-1] or not Path(words[-1]).expanduser().exists():
+        return words[:-1], words[-1]
+    raise UsageError(f'{words[-1]} is a file or folder; put the question after it: lior ask {words[-1]} "…?"')
+
+
+def _last() -> Path:
+    """The file with the folders of the last question, beside the kept indexes."""
+    return user_cache_path("lior", appauthor=False) / "ask" / "last.json"
+
+
+def _where(given: Sequence[str]) -> Sequence[str]:
+    """``given``, or the folders of the last question."""
+    if given:
+        return given
+    try:
+        found: list[str] = json.loads(_last().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UsageError('no folder was asked before; name one: lior ask ~/notes "…?"') from None
+    return found
+
+
+def _filters(given: Mapping[str, str]) -> Filters:
+    from lior_ask.question.filters import Filters
+
+    return Filters(**given)
+
+
+def _served(
+    where: Sequence[str], question: str, top: int, filters: Mapping[str, str]
+) -> tuple[Index, Answer] | None:
+    """The answer of a running server of the run; ``None`` without one. Nothing heavy is imported."""
+    from lior_ask.cli import remote
+
+    where = _where(where)
+    if len(where) != 1 or not is_run(run := Path(where[0])):
+        return None
+    found = remote.ask(run, question, top, filters)
+    if found is not None:
+        with contextlib.suppress(OSError):  # then it is not known the next time
+            _remember([str(run.absolute())])
+    return cast("tuple[Index, Answer] | None", found)
+
+
+def _remember(paths: Sequence[str]) -> None:
+    """Note what was asked, for the next time."""
+    narrowed(_last().parent.parent)
+    narrowed(_last().parent)
+    with replacing(_last(), private=True) as stream:
+        stream.write(json.dumps(paths).encode())
+
+
+def _opened(where: Sequence[str], retriever: str | None, database: str, *, cache: bool) -> Index:
+    """The index of ``where``, or at an address, or of the last time, brought up to date."""
+    from lior_ask.api import Index
+
+    if database:
+        if not cache:
+            raise UsageError("--index names where the index is kept: --no-cache does not apply")
+        return _shared(where, retriever, database)
+
+    where, last = _where(where), _last()
+    progress = _progress if sys.stderr.isatty() else None
+    run = run_among([Path(path) for path in where])
+    if run:
+        from lior_ask.runs import open_index
+
+        index = open_index(run, retriever=retriever, keep=cache)
+    else:
+        index = Index(*where, retriever=retriever, cache=cache, progress=progress)
+    if cache:
+        try:
+            _remember([str(run.absolute())] if run else index.paths)
+        except OSError as error:
+            index.notes.append(f"{last}: cannot be kept for the next time ({error.strerror or error})")
+    return index
+
+
+def _shared(where: Sequence[str], retriever: str | None, database: str) -> Index:
+    """The index at an address, with what is new in ``where``."""
+    from lior_ask.api import Index
+
+    if run_among([Path(path) for path in where]):
+        raise UsageError("--index is of folders and files; a run has an index of its own")
+    progress = _progress if sys.stderr.isatty() else None
+    return Index(*where, retriever=retriever, progress=progress, database=database)
+
+
+def _progress(done: int, files: int) -> None:
+    """Show progress on one line that is written over."""
+    if done == files:
+        redraw("")
+    elif done % 20 == 0:
+        redraw(f"reading file {done:,} of {files:,} ")
+
+
+# --- what is printed ---
+
+
+def _show(
+    index: Index,
+    answer: Answer,
+    passages: list[Passage],
+    lines: Lines | None,
+    *,
+    explain: bool,
+    verbose: bool,
+) -> None:
+    """Print an answer and what the user wants to know of it."""
+    echo_answer(index, answer, passages, lines=lines)
+    if explain:
+        click.echo()
+        echo_reasons(index, answer, passages)
+    _report(index, answer, verbose=verbose)
+
+
+def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
+    """Print on standard error what was read and how it was ranked."""
+    skipped = len(index.skipped)
+    told = f"{quantity(index.files, 'file')}, {quantity(len(index), 'passage')}"
+    told += f", {skipped:,} skipped" if skipped else ""
+    if not verbose:
+        if skipped or index.notes:
+            click.echo(style(f"\n{told}; --verbose tells more", dim=True), err=True)
+        return
+    click.echo(f"\n{told}; ranked by {index.retriever}: {answer.method}", err=True)
+    if answer.words:
+        click.echo(f"understood as: {' '.join(answer.words)}", err=True)
+    if answer.missing:
+        click.echo(f"nowhere in the text: {' '.join(answer.missing)}", err=True)
+    for line in [*index.notes, *(f"skipped {each.name}: {each}" for each in index.skipped)]:
+        click.echo(plain(line), err=True)
+
+
+def _name_limited(lines: Sequence[str]) -> None:
+    """Name the files of which limits left something out, when they were read; later ones are counted only."""
+    for line in lines[:_NAMED]:
+        click.echo(plain(line), err=True)
+    if len(lines) > _NAMED:
+        click.echo(f"and {len(lines) - _NAMED:,} more", err=True)
+
+
+def _hint() -> None:
+    """Tell each user once that a sentence encoder finds other words of the same meaning."""
+    from lior_ask.index.cache import folder
+    from lior_ask.index.embedding import HINT, VARIABLE, default_embedder
+
+    told = folder() / "hinted-meaning"
+    if default_embedder() or VARIABLE in os.environ or told.exists():
+        return
+    click.echo(f"hint: {HINT} finds answers in other words than the question's (told once)", err=True)
+    with contextlib.suppress(OSError):  # then it is told again
+        told.touch(0o600)
+
+
+def _around(
+    index: Index, where: Sequence[str], passage: Passage | None, count: int | None, *, shared: bool
+) -> Lines | None:
+    """The lines around a passage, of its file or as a run or an index has them, where they are wanted."""
+    from lior_ask.index.context_lines import around, file_texts
+
+    if passage is None or count is None:
+        return None
+    if shared:
+        return around(index.texts(index.file_of(passage.document)), passage, count)
+    path = index.path(passage.document)
+    if path is None:
+        from lior.runs.documents import texts_of
+
+        return around(texts_of(Path(_where(where)[0]), passage.document), passage, count)
+    try:
+        return around(file_texts(path), passage, count)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read now ({error.strerror or error})") from error
+
+
+def _prepared(index: Index, answer: Answer) -> tuple[Answer, Material | None]:
+    """The answer, and what a model needs to put it into words."""
+    from lior_ask.conversation.composing import prepared
+    from lior_ask.conversation.dialogue import turn_of
+
+    turn, given = prepared(turn_of(answer.question, answer), index)
+    return turn.answer, given
+
+
+def _worded(index: Index, model: Endpoint, given: Material) -> bool:
+    """Print a model's reply; whether it came."""
+    try:
+        echo_reply(index, model, given, live=sys.stdout.isatty())
+    except EndpointError as error:
+        click.echo(f"lior: error: {error}; what was found:", err=True)
+        return False
+    return True
+
+
+# --- editor and run files ---
+
+
+def _edit(index: Index, listed: Sequence[Passage], number: int) -> int:
+    """Open the file of a passage in the user's editor, at its line."""
+    if number > len(listed):
+        raise UsageError(f"--open {number}: there are only {len(listed)} passages")
+    passage = listed[number - 1]
+    path = index.path(passage.document) or Path(passage.document)
+    if not path.is_file():
+        raise UsageError(f"--open {number}: {passage.document} is a document of the run and no file here")
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not editor:
+        raise UsageError("--open: no editor is set; set EDITOR, for instance to vim, nano or 'code --wait'")
+    program = shlex.split(editor)
+    at = f"{path}:{passage.line}"
+    match Path(program[0]).stem:
+        case "code" | "codium" | "cursor":
+            place = ["--goto", at]
+        case "subl" | "hx" | "zed" | "micro":
+            place = [at]
+        case _:
+            place = [f"+{passage.line}", str(path)]
+    return subprocess.call([*program, *place])
+
+
+def _batch(index: Index, batch: Path, trec: Path) -> int:
+    """Write the ranking of documents for each question in the form of trec_eval."""
+    while index.update().waiting:  # a collection is ranked as a whole
+        pass
+    count = 0
+    with trec.open("w", encoding="utf-8") as out:
+        for name, question in _questions(batch):
+            count += 1
+            try:
+                ranked = index.rank_documents(question, _DEEPEST)
+            except UsageError as error:
+                click.echo(f"note: question {name}: {error}", err=True)
+                continue
+            for rank, (document, score) in enumerate(ranked, 1):
+                out.write(f"{name} Q0 {_id(document)} {rank} {score:.9g} lior-{index.retriever}\n")
+    click.echo(
+        f"{trec}: {quantity(count, 'question')}, {quantity(len(index.documents), 'document')}", err=True
+    )
+    return 0
+
+
+def _questions(batch: Path) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(batch.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            yield _id(str(record["_id"])), str(record["text"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise DataError(f"{batch}, line {number}: not an object with _id and text") from error
+
+
+def _id(document: str) -> str:
+    """The name of a document inside its file, as one word."""
+    return re.sub(r"\s+", "_", document.rpartition("#")[2])

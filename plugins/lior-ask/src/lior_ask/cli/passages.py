@@ -1,0 +1,211 @@
+"""Answers and passages on a terminal, for ``lior ask`` and ``lior chat``."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lior.names import printable
+from lior_ask.answer.serialise import in_words
+from lior_cli.sources import colored, plain
+from lior_cli.terminal import columns, wrapped
+
+if TYPE_CHECKING:
+    from lior.interfaces import Block, Passage
+    from lior_ask.answer.selection import Answer
+    from lior_ask.api import Index
+    from lior_ask.index.context_lines import Lines
+
+_BEFORE, _SHOWN = 2, 6
+"""Lines of a block before the sentence that answers, and with it and those behind it, at most."""
+_ROWS = 20
+"""Rows of a calculation that are shown."""
+_CODE = re.compile(r"[(){}\[\]=;]")
+
+
+def listed(answer: Answer) -> list[Passage]:
+    """The passages in the order of their numbers: the quoted one first."""
+    first, block = [answer.answer] if answer.answer else [], answer.block
+    return first + [p for p, _ in answer.passages if p not in first and not (block and _inside(p, block))]
+
+
+def echo_answer(
+    index: Index,
+    answer: Answer,
+    passages: Sequence[Passage],
+    *,
+    alone: bool = False,
+    lines: Lines | None = None,
+) -> None:
+    """Print the quoted passage in its block, ``alone`` or in these ``lines`` of its document, or that there
+    is none; then the others with their numbers."""
+    if answer.said:
+        _echo_said(index, answer)
+        if passages and not answer.result:
+            click.echo()
+            echo_passages(index, answer, passages)
+        return
+    if not answer.found:
+        click.echo(f"Nothing in the {'documents' if alone else 'text'} speaks of it: {answer.note}.")
+        if passages:
+            click.echo("The nearest:\n")
+        echo_passages(index, answer, passages)
+        return
+    sure = f"  ({in_words(answer.confidence)}, {answer.confidence:.0%})"
+    if lines:
+        _echo_lines(lines, _marker(answer))
+    _echo(index, passages[0], _marker(answer), "", sure, None if alone else answer.block, quiet=bool(lines))
+    if passages[1:]:
+        click.echo()
+    echo_passages(index, answer, passages[1:], first=2)
+
+
+def _echo_said(index: Index, answer: Answer) -> None:
+    """Print what is said, and the arithmetic and the rows of a calculation."""
+    result = answer.result
+    if result is None:
+        click.echo("".join(wrapped([answer.said], columns())))
+        return
+    sure = f"  ({in_words(answer.confidence)}, {answer.confidence:.0%})"
+    click.echo(style(plain(answer.said), bold=True) + sure, color=colored())
+    if result.arithmetic:
+        click.echo(f"  {result.arithmetic}")
+    for row in result.rows[:_ROWS]:
+        _echo(index, row, str, "  ")
+    if len(result.rows) > _ROWS:
+        click.echo(f"  and {len(result.rows) - _ROWS:,} more; --json has all")
+
+
+def echo_passages(index: Index, answer: Answer, passages: Sequence[Passage], *, first: int = 1) -> None:
+    """Print passages with their numbers and places, the words of the question emphasised."""
+    mark = _marker(answer)
+    for number, passage in enumerate(passages, first):
+        if number > first:
+            click.echo()
+        _echo(index, passage, mark, f"{number}  ")
+
+
+def echo_reasons(
+    index: Index, answer: Answer, passages: Sequence[Passage], inherited: Sequence[str] = ()
+) -> None:
+    """Print how a question was understood and ranked, and which of its words each passage has."""
+    from lior_ask.languages.words import language_of, stem, tokens
+
+    rows = [("understood as", answer.words), ("from before", inherited), ("nowhere", answer.missing)]
+    for name, words in rows:
+        if words:
+            click.echo(f"{name:<14} {plain(' '.join(words))}")
+    click.echo(f"{'ranked by':<14} {index.retriever}: {answer.method}")
+    click.echo(f"{'confidence':<14} {answer.confidence:.0%} ({in_words(answer.confidence)})")
+    language, scores = language_of(tokens(answer.question)), dict(answer.passages)
+    parts = {p: evidence for (p, _), evidence in zip(answer.passages, answer.evidence, strict=True)}
+    for number, passage in enumerate(passages, 1):
+        has = {stem(word, language) for word in tokens(f"{passage.text} {passage.context}")}
+        words = [word for word in answer.words if stem(word, language) in has]
+        score = f"{scores[passage]:.3f}" if passage in scores else "    -"
+        click.echo(f"{number:<2} {score}  {where(index, passage)}  {' '.join(words) or 'by its paragraph'}")
+        if told := ", ".join(f"{name} {part:.2f}" for name, part in parts.get(passage, {}).items()):
+            click.echo(f"          {told}")
+
+
+def _echo(
+    index: Index,
+    passage: Passage,
+    mark: Callable[[str], str],
+    head: str,
+    sure: str = "",
+    block: Block | None = None,
+    *,
+    quiet: bool = False,
+) -> None:
+    """Print a passage, alone or in its block, unless ``quiet``, and its place."""
+    lines = [*map(mark, _lines(passage, columns() - len(head) - 2 * bool(block)))]
+    before, after = _around(passage, block, columns() - 2) if block else ([], [])
+    if before or after:
+        before, after = before[-_BEFORE:], after[: max(_SHOWN - len(lines) - len(before[-_BEFORE:]), 1)]
+        lines = [*before, *(f"> {line}" for line in lines), *after]
+    if not quiet:
+        click.echo(head + f"\n{' ' * len(head)}".join(lines), color=colored())
+    headings = passage.context.split("\n")[:-1]
+    above = passage.place or " › ".join(dict.fromkeys(h.strip("*_ ") for h in headings))
+    detail = style(where(index, passage), fg="cyan") + (f"  {plain(above)}" if above else "") + sure
+    click.echo(" " * len(head) + detail, color=colored())
+
+
+def _echo_lines(lines: Lines, mark: Callable[[str], str]) -> None:
+    """Print lines with their numbers, as grep does: a colon behind the number of those of the passage."""
+    last = lines.first + len(lines.lines) - 1
+    for number, line in enumerate(lines.lines, lines.first):
+        quoted = lines.line <= number <= lines.end_line
+        head = f"{number:>{len(str(last))}}{':' if quoted else '-'} "
+        click.echo(
+            head + mark(plain(line)) if quoted else style(head + plain(line), dim=True), color=colored()
+        )
+
+
+def _inside(passage: Passage, block: Block) -> bool:
+    """Whether a passage is a part of a block."""
+    here = passage.document == block.document and block.line <= passage.line <= block.end_line
+    return here and passage.text in block.text
+
+
+def _around(passage: Passage, block: Block, width: int) -> tuple[list[str], list[str]]:
+    """Lines of a block before and after the sentence in it, without the heading, which is shown elsewhere."""
+    text = block.text
+    heading = passage.context.split("\n")[-2:-1]
+    first = len(heading[0]) + 1 if heading and text.startswith(f"{heading[0]}\n") else 0
+    parts = text[first : block.begin].rstrip(), text[block.end :].lstrip("\n")
+    lines = "\n".join(parts).split("\n")
+    deep = min((len(line) - len(line.lstrip()) for line in lines if line[:1].isspace()), default=0)
+    before, after = (
+        [
+            style(f"  {shown}", dim=True)
+            for line in part.split("\n")
+            for shown in textwrap.wrap(plain(line[deep:] if line[:deep].isspace() else line.strip()), width)
+        ]
+        for part in parts
+    )
+    return before, after
+
+
+def _lines(passage: Passage, width: int) -> list[str]:
+    """The text in lines of at most ``width`` characters; lines of code as they are."""
+    lines = (" " * (passage.column - 1) + passage.text).split("\n")
+    if len(lines) > 1 and 2 * sum(bool(_CODE.search(line)) for line in lines) > len(lines):
+        return [plain(line) for line in textwrap.dedent("\n".join(lines)).split("\n")]
+    return textwrap.wrap(" ".join(plain(passage.text).split()), width) or [""]
+
+
+def _marker(answer: Answer) -> Callable[[str], str]:
+    """A function that emphasises the words of the question in a line."""
+    from lior_ask.languages.words import language_of, stem, tokens
+
+    if not colored():
+        return str
+    language = language_of(tokens(answer.question))
+    wanted = {stem(word, language) for word in answer.words}
+
+    def emphasised(match: re.Match[str]) -> str:
+        word = match[0]
+        return click.style(word, bold=True) if {stem(t, language) for t in tokens(word)} & wanted else word
+
+    return lambda line: re.sub(r"[^\W_]+", emphasised, line)
+
+
+def style(text: str, **style: Any) -> str:
+    """``text`` in a style of :func:`click.style`, where colours are wanted."""
+    return click.style(text, **style) if colored() else text
+
+
+def where(index: Index, passage: Passage) -> str:
+    """``file:line`` as an editor or terminal opens it, relative to the working directory if it is below."""
+    path = index.path(passage.document)
+    if path is None:
+        return f"{plain(passage.document)}:{passage.line}"
+    here = Path.cwd()
+    return f"{printable(str(path.relative_to(here) if path.is_relative_to(here) else path))}:{passage.line}"

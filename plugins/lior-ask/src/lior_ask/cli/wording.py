@@ -1,0 +1,50 @@
+"""Answers in the words of a language model, on a terminal: ``--with`` of ``lior ask`` and ``lior chat``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from lior_ask.cli.passages import where
+from lior_cli.terminal import columns, printable_text, wrapped
+
+if TYPE_CHECKING:
+    from lior_ask.api import Index
+    from lior_ask.conversation.composing import Material
+    from lior_ask.conversation.endpoint import Endpoint
+
+
+def echo_reply(index: Index, endpoint: Endpoint, given: Material, *, live: bool) -> None:
+    """Print a model's reply, what of it is not in the passages, and the places that it cites.
+
+    At a terminal (``live``) its words are shown as they come, and what is wrong behind them; in a pipe it is
+    marked in the text. Raises ``EndpointError`` as :meth:`lior_ask.conversation.endpoint.Endpoint.pieces`.
+    """
+    from lior_ask.conversation.endpoint import checked
+
+    pieces = list[str]()
+    try:
+        for shown in wrapped(map(printable_text, _kept(endpoint, given, pieces)), columns()):
+            if live:
+                click.echo(shown, nl=False)
+    finally:
+        if live and pieces:
+            click.echo()
+    reply = checked("".join(pieces).strip(), given.passages)
+    if not live:
+        click.echo("".join(wrapped([printable_text(reply.text)], columns())))
+    for number in reply.cited:
+        click.echo(f"[{number}] {where(index, given.passages[number - 1])}")
+    if not reply.cited:
+        click.echo("(it cites no passage)", err=True)
+    if reply.wrong:
+        found = ": " + ", ".join(map(printable_text, reply.unfounded)) if live else ", and is marked"
+        click.echo(f"({reply.wrong} of what it cites or quotes is not in the passages{found})", err=True)
+
+
+def _kept(endpoint: Endpoint, given: Material, pieces: list[str]) -> Iterator[str]:
+    for piece in endpoint.pieces(given.question, given.passages):
+        pieces.append(piece)
+        yield piece

@@ -1,0 +1,282 @@
+"""Questions one after the other: a follow-up inherits the subject of the last question that was answered.
+
+A question of its own is asked as it is, whatever was said before. A follow-up begins with "and", "what about"
+or the like, has a pronoun, or has no content word, or one that alone finds nothing. It is asked with the
+content words of the last answered question. A passage answers it if it has the words of the follow-up, and
+where a pronoun stands for the subject, this too, or stands where the last answer stands; otherwise nothing is
+found. Where it is not certain that the follow-up means the passage, its confidence is at most 89 %, 69 % or
+49 %. Small talk, tasks and what found nothing leave the subject as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+import attrs
+
+from lior.interfaces import Passage
+from lior_ask.answer.intents import question_in, small_talk, task
+from lior_ask.answer.selection import LIGHT, Answer, named, subjects
+from lior_ask.conversation.followups import Message, read
+from lior_ask.conversation.table_followups import calculates, only_operates, whole_questions
+from lior_ask.languages.dates import MARK
+from lior_ask.languages.words import language_of, stem, tokens
+
+DEPTH = 12
+"""Passages that are found for each question; the first few are shown."""
+_WHOLE = "It is not clear what is to be calculated of that; ask it as a whole question."
+_LIKELY, _PERHAPS, _DOUBTFUL = 0.89, 0.69, 0.49
+"""The most that the confidence of a follow-up is, where it may mean another thing."""
+
+
+@attrs.frozen(kw_only=True)
+class Turn:
+    """A message and what was found."""
+
+    message: str
+    answer: Answer
+    inherited: tuple[str, ...] = ()
+    """Words of an earlier question that were added."""
+    passages: tuple[Passage, ...]
+    """In the order of their numbers from 1: the quoted one first, if there is one."""
+
+
+class Dialogue:
+    """A conversation about some documents.
+
+    Parameters
+    ----------
+    ask
+        Answers a question with a number of passages, such as :meth:`lior_ask.api.Index.ask`.
+
+    >>> from lior_ask.api import Index
+    >>> notes = Index()
+    >>> notes.learn("house.md", "The boiler is serviced in October.\\n\\nThe car is serviced in May.")
+    >>> talk = Dialogue(notes.ask)
+    >>> talk.ask("When is the boiler serviced?").answer.answer.text
+    'The boiler is serviced in October.'
+    >>> talk.ask("And the car?").answer.answer.text
+    'The car is serviced in May.'
+    """
+
+    def __init__(self, ask: Callable[[str, int], Answer]) -> None:
+        self._ask = ask
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was said."""
+        self.last: Turn | None = None
+        """The last message that could be asked and was no small talk."""
+        self._subject: tuple[str, ...] = ()
+        """Content words of the last question that was answered."""
+        self._names: tuple[str, ...] = ()
+        """Those of them that a pronoun stands for."""
+        self._focus: tuple[str, ...] = ()
+        """Content words of the last message that was answered."""
+        self._quoted: list[Passage] = []
+        """Answers about this subject."""
+        self._calculated: tuple[str, str] | None = None
+        """The last answered question, if it was a calculation, and of what."""
+
+    def ask(self, message: str) -> Turn:
+        """Answer a message.
+
+        Raises ``UsageError`` when it has no word to look for, nor a subject to inherit, or is too long.
+        """
+        question = question_in(message)
+        if small_talk(question) or task(question):
+            turn = self._turn(message, question)
+            if turn.answer.said:
+                turn = self._about_last(turn)
+                self.last = turn if turn.passages else self.last
+                return turn
+        said = read(question)
+        goes_on = self._calculated and (said.marked or only_operates(said.own))
+        if goes_on and (carried := self._carried_on(message, said)):
+            self.last = carried
+            return carried
+        inherited = tuple(word for word in self._subject if word not in said.own)
+        if not inherited or (len(said.own) > 1 and not said.marked):
+            turn = self._turn(message, question)
+        else:
+            turn = self._follow_up(message, said, inherited)
+        self.last = turn
+        self._remember(said, turn)
+        return turn
+
+    def _turn(self, message: str, question: str, inherited: tuple[str, ...] = ()) -> Turn:
+        return turn_of(message, attrs.evolve(self._ask(question, DEPTH), question=message), inherited)
+
+    def _about_last(self, turn: Turn) -> Turn:
+        """A task that names nothing is about what was quoted."""
+        wanted = task(turn.message)
+        if turn.passages or not (wanted and wanted.composed and self._quoted):
+            return turn
+        return attrs.evolve(turn, passages=tuple(reversed(self._quoted)), inherited=self._subject)
+
+    def _remember(self, said: Message, turn: Turn) -> None:
+        """Take what was answered as the subject of the messages that follow."""
+        quoted, result = turn.answer.answer, turn.answer.result
+        if turn.answer.said and result is None:  # a calculation that was refused
+            self._calculated = turn.message, ""
+        if quoted is None and result is None:
+            return
+        self._calculated = (turn.message, result.about) if result else None
+        about = [quoted] if quoted else [*result.rows] if result else []
+        self._quoted = [*(self._quoted if turn.inherited else ()), *about]
+        if not said.own:
+            return
+        self._focus = _known(said.own, turn.answer)
+        if not (turn.inherited and said.pronoun):
+            kept = _shared(turn.inherited, quoted) if quoted else ()
+            self._subject = (*self._focus, *(word for word in kept if word not in self._focus))
+            capital = {*named(f". {turn.message}")} & {*self._subject}
+            heading = (
+                tokens(" ".join([*re.findall(r"\w*[A-Z]\w+", quoted.text), quoted.context])) if quoted else ()
+            )
+            names = tuple(word for word in self._subject if word in capital or word in heading)
+            self._names = names or self._subject
+
+    # --- follow-ups ---
+
+    def _carried_on(self, message: str, said: Message) -> Turn | None:
+        """The last calculation with what the message changes; ``None`` where it is about a passage."""
+        assert self._calculated
+        for whole in whole_questions(*self._calculated, said.text):
+            own = tuple(w for w in subjects(whole) if w not in {*subjects(message)} | LIGHT and MARK not in w)
+            turn = self._turn(message, whole, own)
+            if turn.answer.result:
+                self._calculated = whole, turn.answer.result.about
+                sure = min(turn.answer.confidence, _LIKELY)
+                return attrs.evolve(turn, answer=attrs.evolve(turn.answer, confidence=sure))
+        if not calculates(said.text):
+            return None
+        turn = self._turn(message, message)
+        answer = attrs.evolve(
+            turn.answer, found=False, confidence=0.0, answer=None, block=None, result=None, said=_WHOLE
+        )
+        return turn if turn.answer.result else attrs.evolve(turn, answer=answer)
+
+    def _follow_up(self, message: str, said: Message, inherited: tuple[str, ...]) -> Turn:
+        if not said.own:
+            return self._another(message, said)
+        alone = self._turn(message, said.text)
+        if (alone.answer.said and not said.pronoun) or (alone.answer.found and not said.marked):
+            return alone
+        added = inherited
+        if said.pronoun:
+            added = tuple(w for w in dict.fromkeys([*self._focus, *self._names]) if w not in said.own)
+        joint = self._turn(message, " ".join([said.text, *added]), added)
+        own = _known(said.named or said.own, alone.answer)
+        best: tuple[tuple[float, ...], Turn, Passage] | None = None
+        for turn in (joint, alone):
+            for place, passage in enumerate(turn.passages if turn.answer.found else ()):
+                key = self._fits(said, own, added, passage)
+                if key and (best is None or (*key, place == 0, turn is joint) > best[0]):
+                    best = (*key, place == 0, turn is joint), turn, passage
+        if best is None:
+            return _nothing(joint, said.own, self._names)
+        (share, about, near, *_, first, _), turn, passage = best
+        most = _LIKELY
+        if said.pronoun and said.named and about:
+            most = 1.0
+        elif not about and not near:
+            most = _PERHAPS
+        if share < 1 or not first:
+            most = min(most, _PERHAPS)
+        turn = attrs.evolve(turn, inherited=added if about else turn.inherited)
+        return _quoting(turn, passage, min(turn.answer.confidence, most))
+
+    def _fits(
+        self, said: Message, own: Sequence[str], added: Sequence[str], passage: Passage
+    ) -> tuple[float, ...] | None:
+        """How well a passage answers a follow-up; ``None``: it does not.
+
+        The share of its words, whether it has the subject, stands where the last answer stands, has words of
+        the last message, and is of the kind asked for.
+        """
+        suits = said.suits(passage.text)
+        share = len(_shared(own, passage)) / len(own)
+        near = bool(self._quoted) and passage.document == self._quoted[-1].document
+        about = bool(_shared(added, passage)) and (near or bool(said.named))
+        if not said.named:  # only the kind is asked for
+            share = max(share, float(bool(suits)))
+        if share < (0.5 if about else 1.0) or ((said.pronoun or not said.named) and not (about or near)):
+            return None
+        return share, about, near, len(_shared(self._focus, passage)), suits is not False
+
+    def _another(self, message: str, said: Message) -> Turn:
+        """The answer to a message without words of its own: of the kind asked for, or one not quoted."""
+        last = self.last
+        if said.ordinal and last and 1 < len(last.passages) >= said.ordinal:
+            turn = attrs.evolve(last, message=message, inherited=self._subject)
+            return _quoting(turn, last.passages[said.ordinal - 1], _DOUBTFUL)
+        words = tuple(dict.fromkeys([*self._focus, *self._names]))
+        turn = self._turn(message, " ".join([said.text, *words]), words)
+        if not (turn.answer.found and self._quoted) or said.asks_more:
+            return _nothing(turn, (), words)
+        kind, latest = said.suits("") is not None, self._quoted[-1]
+        most = _PERHAPS if said.measured else _DOUBTFUL
+        if kind and said.suits(latest.text):
+            return _quoting(turn, latest, min(turn.answer.confidence, most))
+        best: tuple[tuple[float, ...], Passage] | None = None
+        for passage, score in turn.answer.passages:
+            about, near = bool(_shared(self._focus, passage)), passage.document == latest.document
+            fits = said.suits(passage.text) if kind else score >= 0.5 * turn.answer.passages[0][1]
+            if passage in self._quoted or not fits or not (about or (near and said.measured)):
+                continue
+            key = len(_shared(said.light, passage)), about, near, score
+            best = max(best or (key, passage), (key, passage), key=lambda pair: pair[0])
+        if best is None:
+            return _nothing(turn, (), words)
+        return _quoting(turn, best[1], min(turn.answer.confidence, most))
+
+
+def turn_of(message: str, answer: Answer, inherited: tuple[str, ...] = ()) -> Turn:
+    """A turn with an answer as it was given."""
+    quoted = (answer.answer,) if answer.answer else ()
+    others = tuple(passage for passage, _ in answer.passages if passage not in quoted)
+    return Turn(message=message, answer=answer, inherited=inherited, passages=(*quoted, *others))
+
+
+def confirmed(turn: Turn, passage: Passage) -> str:
+    """The question that a passage of a turn answers: the message, and those inherited words that it has."""
+    return " ".join([turn.message, *_shared(turn.inherited, passage)])
+
+
+def _quoting(turn: Turn, passage: Passage, confidence: float) -> Turn:
+    """The turn with one of its passages as the answer."""
+    others = tuple(each for each in turn.passages if each != passage)
+    answer = attrs.evolve(turn.answer, found=True, confidence=confidence)
+    if passage != answer.answer:
+        answer = attrs.evolve(answer, answer=passage, block=None)
+    return attrs.evolve(turn, answer=answer, passages=(passage, *others))
+
+
+def _nothing(turn: Turn, own: Sequence[str], names: Sequence[str]) -> Turn:
+    """The turn without an answer."""
+    what = " and ".join(map(repr, [*own, *names][:3]))
+    answer = attrs.evolve(
+        turn.answer, found=False, confidence=min(turn.answer.confidence, 0.1), answer=None, block=None,
+        said="", result=None,
+        note=turn.answer.note or f"no passage answers it that is about {what}",
+    )  # fmt: skip
+    return attrs.evolve(turn, answer=answer)
+
+
+def _known(words: Sequence[str], answer: Answer) -> tuple[str, ...]:
+    """Words of a message as the text spells them."""
+    return tuple(
+        word if word in answer.words else next(iter(get_close_matches(word, answer.words, 1, 0.75)), word)
+        for word in words
+    )
+
+
+def _shared(words: Sequence[str], passage: Passage) -> list[str]:
+    """Those of ``words`` that a passage or its context has."""
+    found = tokens(f"{passage.text} {passage.context}")
+    language = language_of(found)
+    stems = {stem(word, language) for word in found}
+    return [word for word in words if stem(word, language) in stems]

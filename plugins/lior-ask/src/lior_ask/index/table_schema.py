@@ -1,0 +1,230 @@
+"""Columns of tables: whether their cells are numbers, dates or text, and what each number and date is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from itertools import pairwise
+from typing import Literal
+
+import attrs
+
+from lior_ask.languages.dates import MARK, dates, is_day
+from lior_ask.languages.words import tokens
+
+Kind = Literal["number", "date", "text"]
+_MOST, _LONGEST = 2000, 80
+"""Different cells of a column of text that are kept apart, and characters of each."""
+_SAMPLE = 4000
+"""Cells of a column that its type is told from, at most."""
+_ENOUGH = 0.8
+"""Share of the cells with something in them that are of the type of their column, at least."""
+_CURRENCY = r"[€$£¥]|EUR|USD|GBP|CHF|Fr\.?"
+_NUMBER = re.compile(
+    rf"(?P<sign>[-+−]?)\s?(?P<before>{_CURRENCY})?\s?(?P<minus>[-−]?)"
+    r"(?P<digits>\d{1,3}(?:(?P<mark>[ \u00a0\u202f'’.,])\d{3}(?!\d))(?:(?P=mark)\d{3}(?!\d))*(?:[.,]\d+)?"
+    r"|\d+(?:[.,]\d+)?|[.,]\d+)(?:[.,][-–])?\s?(?P<after>[^\d\s.,'’+:/-][^\d\s:]{0,5})?"
+)
+_CODE = re.compile(r"[-+]?0\d+$")
+"""A number with zeros before it is a code."""
+_NOTHING = ("-", "–", "—", "?", "n/a", "na", "k.a.", "none", "null", "nan")
+"""Cells that say that there is nothing."""
+_ISO = re.compile(r"\d{4}-(\d\d)-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d)?)?")
+"""The usual form of most files, which is read fast."""
+_DAY = re.compile(r"(?<!\d)(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)")
+_SHORT = re.compile(
+    r"(?<![\d.,:])(\d{1,2})([./-])(\d{1,2})(?:\2(\d{4}|\d{2})(?!\d)|(?<=\.\d)\.|(?<=\.\d\d)\.)"
+)
+_YEAR_MONTH = re.compile(r"\s*(\d{4})[-/](\d{1,2})\s*")
+_TIME = re.compile(r"(?<![\d:])(\d{1,2}):(\d\d)(?::(\d\d))?(?:[.,]\d+)?(?![\d:])(?:\s?([AaPp])\.?[Mm]\b\.?)?")
+_AROUND = re.compile(
+    r"[\s,;.()\[\]]|\b(T|Z|UTC|GMT|CES?T|\w{2,6}day|uhr|à|um|at|le|the|den|de|mon|tue|wed|thu|fri|sat|sun|mo|di|mi"
+    r"|do|fr|sa|so|lun|mar|mer|jeu|ven|sam|dim|\w{2,6}tag|mittwoch|\w+di|dimanche|tues|thurs|wednesday)\b"
+    r"|(?<=[T\s])?[+-]\d\d:?\d\d|Z$", re.I,
+)  # fmt: skip
+"""What may stand beside a date in its cell."""
+
+
+def _tuple(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
+@attrs.frozen(kw_only=True)
+class Column:
+    """A column, as its cells tell."""
+
+    name: str
+    kind: Kind = "text"
+    decimal: str = "."
+    """Mark before the decimals of its numbers; empty where "1.234" may be read in two ways."""
+    unit: str = ""
+    """Currency or unit of its numbers."""
+    key: bool = False
+    """Whether its numbers only count the rows, one after the other."""
+    months_first: bool | None = None
+    """Whether "3/4" is a day of March; ``None`` where nothing tells."""
+    first: str = ""
+    """Its earliest date, as :func:`date_of` gives it."""
+    last: str = ""
+    """Its latest date."""
+    values: tuple[str, ...] = attrs.field(default=(), converter=_tuple, repr=False)
+    """The different cells of a column of text, unless they are many or long."""
+    whole: bool = True
+    """Whether ``values`` has all of them."""
+
+    def number(self, cell: str) -> Decimal | None:
+        """The number in a cell; ``None`` where there is none, or it may be read in two ways.
+
+        >>> Column(name="price", decimal=",").number("1.234,50 €"), Column(name="price").number("free")
+        (Decimal('1234.50'), None)
+        """
+        match = _NUMBER.fullmatch(cell.strip()) if self.decimal else None
+        if match is None:
+            return None
+        digits = re.sub(r"[ \u00a0\u202f'’]", "", match["digits"])
+        digits = digits.replace("," if self.decimal == "." else ".", "").replace(",", ".")
+        if digits.count(".") > 1:
+            return None
+        return Decimal(digits) * (-1 if "−" in (s := match["sign"] + match["minus"]) or "-" in s else 1)
+
+    def date(self, cell: str) -> str:
+        """:func:`date_of` of a cell of this column."""
+        return date_of(cell, months_first=self.months_first)
+
+
+def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
+    """The column of these cells; ``kind`` where it is known."""
+    filled = [cell.strip() for cell in cells if cell.strip() and cell.strip().lower() not in _NOTHING]
+    sample = filled[:: len(filled) // _SAMPLE + 1]
+    found = Column(name=" ".join(name.split()))
+    if kind in (None, "number") and (known := _numbers(sample)):
+        decimal, unit = known
+        found = attrs.evolve(found, kind="number", decimal=decimal, unit=unit)
+        numbers = sorted(number for cell in filled if (number := found.number(cell)) is not None)
+        apart = all(after - before == 1 for before, after in pairwise(numbers))
+        return attrs.evolve(found, key=apart and len(numbers) > 2)
+    if sample and (kind == "date" or (kind is None and _ENOUGH * len(sample) <= sum(map(_is_date, sample)))):
+        order = _order(filled)
+        days = [each for cell in filled if (each := date_of(cell, months_first=order))]
+        first, last = min(days, default=""), max(days, default="")
+        return attrs.evolve(found, kind="date", months_first=order, first=first, last=last)
+    values = tuple(dict.fromkeys(cell for cell in filled if len(cell) <= _LONGEST))[:_MOST]
+    return attrs.evolve(found, values=values, whole=len(values) == len(set(filled)))
+
+
+def _numbers(cells: Sequence[str]) -> tuple[str, str] | None:
+    """Decimal mark and unit, where the cells are numbers."""
+    matches = [m for cell in cells if (m := _NUMBER.fullmatch(cell)) and not _CODE.match(cell)]
+    if not matches or len(matches) < _ENOUGH * len(cells) or any(map(_CODE.match, cells)):
+        return None
+    units = {unit.strip() for m in matches if (unit := m["before"] or m["after"] or "")}
+    return (_decimal([m["digits"] for m in matches]), next(iter(units), "")) if len(units) < 2 else None
+
+
+def _decimal(numbers: Iterable[str]) -> str:
+    """The mark before decimals; empty where it is not clear."""
+    seen, either = set[str](), set[str]()
+    for digits in numbers:
+        marks = re.findall(r"[.,]", digits)
+        if len(set(marks)) == 2:
+            seen.add(marks[-1])
+        elif len(marks) > 1:
+            seen.add("," if marks[0] == "." else ".")
+        elif marks and (len(digits) - digits.index(marks[0]) != 4 or digits[0] == "0" or digits[0] in ".,"):
+            seen.add(marks[0])
+        elif marks:
+            either.add(marks[0])
+    if len(seen) == 1:
+        return seen.pop()
+    if seen or "." in either:
+        return ""
+    return "."  # "1,234" without any decimals
+
+
+# --- dates ---
+
+
+@lru_cache(1 << 14)  # rows have the same days
+def date_of(cell: str, *, months_first: bool | None = None) -> str:
+    """The date in a cell: ``2025-03-04 17:30``, without a time ``2025-03-04``; a month is ``2025-03``.
+
+    Without a year it begins with ``0000``. Empty where there is no date, or it may be read in two ways.
+
+    >>> date_of("Thu, 24 Jul 2025 21:14:00 +0200"), date_of("3 May"), date_of("March 2025"), date_of("3/4/25")
+    ('2025-07-24 21:14:00', '0000-05-03', '2025-03', '')
+    """
+    if (match := _ISO.fullmatch(cell)) and "01" <= match[1] <= "12" and "01" <= match[2] <= "31":
+        return cell.replace("T", " ")
+    if match := _DAY.search(cell):
+        return _shown(int(match[1]), int(match[2]), int(match[3]), cell[match.end() :])
+    if match := _SHORT.search(cell):
+        first, mark, second, year = int(match[1]), match[2], int(match[3]), int(match[4] or 0)
+        if match[4] and len(match[4]) == 2:
+            year += 2000 if year < 70 else 1900
+        if mark == "/" and months_first is None and first != second and max(first, second) < 13:
+            return ""
+        day_first = not months_first and not (mark == "/" and months_first is None and second > 12)
+        day, month = (first, second) if day_first else (second, first)
+        return _shown(year, month, day, cell[: match.start()] + " " + cell[match.end() :])
+    if match := _YEAR_MONTH.fullmatch(cell):
+        return _shown(int(match[1]), int(match[2]), 0)
+    return _named(cell)
+
+
+def _named(cell: str) -> str:
+    """A date with the name of a month."""
+    small = cell.lower()
+    found = dates(small, tokens(small)) or dates(f"1 {small.strip()}", tokens(small))
+    bare = not dates(small, tokens(small))
+    if len(found) != 1:
+        return ""
+    days = [word for word in found[0].words if is_day(word)]
+    months = [word for word in found[0].words if not is_day(word)]
+    rest = "" if bare else small[: found[0].begin] + " " + small[found[0].end :]
+    if bare and not re.fullmatch(r"\s*[^\W\d_]+\.?\s*", cell):
+        return ""
+    year = int(found[0].year or 0)
+    if len(days) == 1 and not bare:
+        month, day = map(int, days[0].removeprefix(MARK).split("-"))
+        return _shown(year or _year_in(rest), month, day, rest)
+    if bare:
+        return f"0000-{days[0].removeprefix(MARK)[:2]}" if days else ""
+    return months[0].removeprefix(MARK) if len(months) == 1 and not days else ""
+
+
+def _year_in(text: str) -> int:
+    """The year that stands apart, as in ``May  3 10:00:01 2025``."""
+    found = re.findall(r"(?<![\d:+-])(?:19|20)\d\d(?![\d:])", text)
+    return int(found[0]) if len(found) == 1 else 0
+
+
+def _shown(year: int, month: int, day: int, rest: str = "") -> str:
+    if not (1 <= month <= 12 and 0 <= day <= 31):
+        return ""
+    date = f"{year:04}-{month:02}" + (f"-{day:02}" if day else "")
+    time = _TIME.search(rest)
+    if not time or not day:
+        return date
+    hour = int(time[1]) % 12 + 12 * (time[4] in "Pp") if time[4] else int(time[1])
+    return f"{date} {hour:02}:{time[2]}" + (f":{time[3]}" if time[3] else "")
+
+
+def _is_date(cell: str) -> bool:
+    """Whether a cell is a date and nothing else."""
+    if len(cell) > 50 or not any(date_of(cell, months_first=order) for order in (False, True)):
+        return False
+    rest = _AROUND.sub("", _TIME.sub(" ", _SHORT.sub(" ", _DAY.sub(" ", cell))))
+    return not rest or bool(
+        re.fullmatch(
+            r"(\d{1,2}(st|nd|rd|th|er)?)?[^\W\d_]{3,9}(\d{1,2}(st|nd|rd|th)?)?(\d{4})?|\d{4}-\d\d?", rest
+        )
+    )
+
+
+def _order(cells: Iterable[str]) -> bool | None:
+    """Whether months stand before days in dates with slashes; ``None`` where nothing tells."""
+    pairs = {(int(m[1]), int(m[3])) for cell in cells if (m := _SHORT.search(cell)) and m[2] == "/"}
+    days, months = any(first > 12 for first, _ in pairs), any(second > 12 for _, second in pairs)
+    return None if days == months and pairs else months

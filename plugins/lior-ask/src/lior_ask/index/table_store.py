@@ -1,0 +1,247 @@
+"""The record store: the tables of documents in a database, each in one piece, and what is told of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import PurePath
+
+import attrs
+
+from lior.interfaces import ParsedDocument, Table
+from lior_ask.index.database import DamagedIndex, Database, intact
+from lior_ask.index.passage_store import PassageStore
+from lior_ask.index.table_schema import Column, Kind, column, date_of
+
+_TABLES = 1 << 24
+"""Tables of a document at most."""
+_TYPES: dict[str, dict[str, Kind]] = {
+    "mail": {"from": "text", "to": "text", "date": "date", "subject": "text"},
+    "chat": {"date": "date", "from": "text", "text": "text"},
+    "log": {"date": "date", "level": "text", "text": "text"},
+    "contacts": {
+        "name": "text", "phone": "text", "mail": "text", "birthday": "date", "organisation": "text",
+        "address": "text",
+    },
+    "events": {"begin": "date", "end": "date", "summary": "text", "place": "text"},
+}  # fmt: skip
+"""Kind of table -> types of the columns that are known."""
+_LOG = tuple(Column(name=name, kind=kind) for name, kind in _TYPES["log"].items())
+_SHOWN = {"rows": 1, "mail": 1}
+"""Lines of a row that are shown; three of other kinds."""
+_FRONT = re.compile(
+    r"\ufeff?---\n(?:.*\n){0,40}?(?:date|created|datum)\s*:\s*[\"']?(.{1,200}?)[\"']?[^\S\n]{0,80}\n(?:.*\n){0,40}?---\n"
+)
+_WIDEST = 1000
+"""Columns of a table, of each of which the type is found out; SQLite takes 2,000."""
+_MATTER = 20_000
+"""Characters that front matter has at most."""
+_STAMP = re.compile(
+    r"[\[<(]?(?P<date>\d{4}[-/.]\d\d[-/.]\d\d(?:[T ,]+\d\d:\d\d(?::\d\d)?)?"
+    r"|\d\d[-/.](?:\d\d|[A-Za-z]{3})[-/.]\d{4}(?:[T ,:]+\d\d:\d\d(?::\d\d)?)?"
+    r"|(?:[A-Za-z]{3} )?[A-Za-z]{3} +\d{1,2} +\d\d:\d\d:\d\d(?: \d{4})?)?"
+)
+_INSIDE = re.compile(r"\b(?P<date>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?)")
+_HEAD = 50
+"""Lines of a log by which is told where the time stands."""
+_LEVEL = re.compile(
+    r"(?<![-\w/.])(trace|debug|info|notice|warn|warning|err|error|crit|critical|fatal|alert|emerg)\b(?![-.\w])",
+    re.I,
+)
+_REACH = 80
+"""Characters of a line of a log that its level is among."""
+LEVELS = {"warn": "warning", "err": "error", "crit": "critical"}
+"""Level as some write it -> level."""
+
+
+@attrs.frozen(kw_only=True)
+class Head:
+    """What is told of a table without reading its rows."""
+
+    document: str
+    key: int
+    """Of its rows in the database; negative for a log, which is read from the passages."""
+    kind: str
+    name: str = ""
+    """Of the sheet, or the heading above it."""
+    columns: tuple[Column, ...] = attrs.field(repr=False)
+    rows: int = 0
+
+    def places(self, kind: str) -> list[int]:
+        """The numbers of the columns of a type."""
+        return [number for number, each in enumerate(self.columns) if each.kind == kind]
+
+    def place(self, name: str) -> int | None:
+        """The number of the column of a name."""
+        return next((n for n, each in enumerate(self.columns) if each.name == name), None)
+
+    @property
+    def dated(self) -> int | None:
+        """The column that tells when a row is of: the only one with dates, or the beginning of an event."""
+        found = self.places("date")
+        return found[0] if len(found) == 1 or (found and self.kind == "events") else None
+
+
+@attrs.frozen(kw_only=True)
+class Row:
+    """A row, a message, an entry."""
+
+    begin: int
+    """First line of the file, from 1, that belongs to it."""
+    line: int
+    """Line of the file that ``text`` stands in: of a message that of its subject."""
+    text: str
+    """As it stands in the document."""
+    cells: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class About:
+    """What is kept of a document beside its passages."""
+
+    kind: str
+    """Of its text."""
+    date: str = ""
+    """That it says of itself, in its front matter."""
+    heads: tuple[Head, ...] = ()
+
+
+class RecordStore:
+    """The tables of documents, by the keys that the documents have in an inverted index."""
+
+    def __init__(self, database: Database, passages: PassageStore) -> None:
+        self._database, self._passages = database, passages
+
+    def add(self, key: int, parsed: ParsedDocument) -> None:
+        """Add the tables of a document; a transaction is open. One that is too wide is its passages alone."""
+        narrow = [table for table in parsed.tables if len(table.columns) <= _WIDEST]
+        tables = [*map(_squared, narrow[: _TABLES - 1])]
+        heads = [_head(table) for table in tables]
+        front = _FRONT.match(parsed.text, 0, _MATTER) if parsed.kind == "markdown" else None
+        about = {"kind": parsed.kind, "date": date_of(front[1].strip()) if front else "", "heads": heads}
+        self._database.rows("INSERT INTO records VALUES (?, ?)", key, json.dumps(about))
+        source = parsed.text.split("\n") if tables else []
+        rows = [(key * _TABLES + n, _packed(table, parsed, source)) for n, table in enumerate(tables)]
+        self._database.run("INSERT INTO cells VALUES (?, ?)", rows)
+
+    def delete(self, key: int) -> None:
+        """Delete the tables of a document; a transaction is open."""
+        self._database.rows("DELETE FROM records WHERE id = ?", key)
+        bounds = key * _TABLES, (key + 1) * _TABLES
+        self._database.rows("DELETE FROM cells WHERE key >= ? AND key < ?", *bounds)
+
+    @intact()
+    def abouts(self, documents: Sequence[tuple[int, str]]) -> dict[str, About]:
+        """What is known of documents, given by key and name."""
+        names = dict(documents)
+        found: dict[str, About] = {}
+        for key, text in self._database.rows("SELECT id, about FROM records"):
+            if key in names:
+                about = json.loads(text)
+                heads = [
+                    _read_head(head, key * _TABLES + n, names[key]) for n, head in enumerate(about["heads"])
+                ]
+                if about["kind"] == "log" and not heads:
+                    heads = [Head(document=names[key], key=-key - 1, kind="log", columns=_LOG)]
+                found[names[key]] = About(kind=about["kind"], date=about["date"], heads=tuple(heads))
+        return found
+
+    @intact()
+    def rows(self, head: Head) -> list[Row]:
+        """The rows of a table.
+
+        Raises ``DamagedIndex`` when they are damaged.
+        """
+        if head.key < 0:
+            return [*self._entries(-head.key - 1)]
+        found = self._database.rows("SELECT data FROM cells WHERE key = ?", head.key)
+        if not found:
+            raise DamagedIndex("a table has no rows")
+        try:
+            rows = json.loads(zlib.decompress(found[0][0]))
+        except zlib.error as error:
+            raise DamagedIndex("a table is damaged") from error
+        return [
+            Row(begin=begin, line=line, text=text, cells=tuple(cells)) for begin, line, text, *cells in rows
+        ]
+
+    def _entries(self, key: int) -> Iterator[Row]:
+        """The entries of a log, from its passages: a line that begins with a time is one. Where none of the
+        first lines does, each line is one, with the time that is near its beginning."""
+        first = [text for _, text in islice(self._passages.lines(key), _HEAD)]
+        leading = any((stamp := _STAMP.match(text)) and stamp["date"] for text in first)
+        for line, text in self._passages.lines(key):
+            stamp = _STAMP.match(text) if leading else _INSIDE.search(text, 0, _REACH)
+            when = stamp["date"] or "" if stamp else ""
+            if when or not leading:
+                begin = stamp.end() if stamp else 0
+                level = _LEVEL.search(text, begin, begin + _REACH)
+                name = level[1].lower() if level else ""
+                cells = _day(when), LEVELS.get(name, name), text
+                yield Row(begin=line, line=line, text=text, cells=cells)
+
+
+def _day(stamp: str) -> str:
+    """The time stamp of a log as :func:`~lior_ask.index.table_schema.date_of` reads it."""
+    return (
+        stamp
+        if stamp[:4].isdigit()
+        else re.sub(r"^(\d\d)[-/.]([A-Za-z]{3})[-/.](\d{4})[T ,:]*", r"\1 \2 \3 ", stamp)
+    )
+
+
+def _squared(table: Table) -> Table:
+    """The table with as many cells in each row as there are columns, as its reader should give it."""
+    width = len(table.columns)
+    rows = tuple((*row[:width], *[""] * (width - len(row))) for row in table.rows)
+    return attrs.evolve(table, rows=rows, lines=table.lines[: len(rows)])
+
+
+def _head(table: Table) -> dict[str, object]:
+    types = _TYPES.get(table.kind, {})
+    cells = [*zip(*table.rows, strict=True)] if table.rows else [()] * len(table.columns)
+    columns = [column(name, each, types.get(name)) for name, each in zip(table.columns, cells, strict=True)]
+    return {
+        "kind": table.kind,
+        "name": table.name,
+        "rows": len(table.rows),
+        "columns": [attrs.asdict(each) for each in columns],
+    }
+
+
+def _read_head(record: dict[str, object], key: int, document: str) -> Head:
+    columns = tuple(Column(**each) for each in record.pop("columns"))  # type: ignore[attr-defined]
+    return Head(document=document, key=key, columns=columns, **record)  # type: ignore[arg-type]
+
+
+def _packed(table: Table, parsed: ParsedDocument, source: list[str]) -> bytes:
+    """Lines, text and cells of each row, as compressed JSON."""
+    rows, most = [], _SHOWN.get(table.kind, 3)
+    ends = [*table.lines[1:], len(source)]
+    for number, end, cells in zip(table.lines, ends, table.rows, strict=True):
+        shown = source[number : max(min(end, number + most), number + 1)]
+        blank = next((n for n, line in enumerate(shown) if n and not line.strip()), len(shown))
+        lines = parsed.lines[number:end] if parsed.lines else range(number + 1, end + 1)
+        rows.append((min(lines, default=0), lines[0], "\n".join(shown[:blank]), *cells))
+    return zlib.compress(json.dumps(rows).encode(), 1)
+
+
+def kind_of(about: About, document: str) -> str:
+    """What kind of document it is, for people: mail, chat, log, table, calendar, contacts, code or note."""
+    named = {"rows": "table", "events": "calendar"}
+    for head in about.heads:
+        if head.kind != "rows":
+            return named.get(head.kind, head.kind)
+    kind = {"prose": "note", "markdown": "note", "rows": "table"}.get(about.kind, about.kind)
+    sheets = (".xlsx", ".xls", ".ods")
+    return "table" if PurePath(document.partition("#")[0]).suffix.lower() in sheets else kind
+
+
+def row_at(lines: Sequence[int], line: int) -> int:
+    """The number of the last of the rows, given by their lines ascending, that begins at or before a line; −1
+    where there is none."""
+    return bisect_right(lines, line) - 1

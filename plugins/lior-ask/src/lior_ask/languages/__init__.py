@@ -1,0 +1,1 @@
+"""Languages: their words and dates, stems, tokens, and which of them a text is in."""

@@ -1,0 +1,162 @@
+"""Dates in a text, as words that are counted: "18 February 2025", "2025-02-18" and "18.2.25" have the same.
+
+The names of months are English, German and French. Relative dates ("next Tuesday") are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
+
+import attrs
+
+from lior_ask.languages.words import tokens
+
+MARK = "d:"
+"""What the word of a date begins with; no other word does."""
+_NAMES = """jan january januar jänner janvier janv|feb february februar février fevrier févr fevr
+    |mar march märz maerz mär mrz mars|apr april avril avr|may mai|jun june juni juin|jul july juli juillet
+    |aug august août aout|sep sept september septembre|oct october oktober okt octobre
+    |nov november novembre|dec december dezember dez décembre decembre déc"""
+MONTHS = {name: number for number, names in enumerate(_NAMES.split("|"), 1) for name in names.split()}
+_SHAPE = bytes.maketrans(b"123456789", b"000000000")
+_NUMBERS = re.compile(
+    r"[0-9](?<![0-9.,:/][0-9])[0-9]{0,3}(?:-[0-9]{1,2}(?:-[0-9]{1,4})?|/[0-9]{1,2}(?:/[0-9]{1,4})?"
+    r"|\.[0-9]{1,2}\.(?:[0-9]{2,4})?|\ [0-9]{2}\ [0-9]{2})(?![0-9])"
+)
+_NAME = re.compile(rf"\b(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b")
+_DAY, _YEAR = r"([0-9]{1,2})(?![0-9:])(?:st|nd|rd|th|er|\.)?", r"(1[0-9]{3}|20[0-9]{2})(?![0-9])"
+_BEFORE = re.compile(
+    rf"\b(?:{_DAY}\s*(?:-|–|to|and|und|bis|et|au|&|,)\s*)?(?<![\w:.,]){_DAY}[\s/.-]{{0,3}}(?:of\s|de\s)?$"
+)
+_REACH = 24
+"""Characters before the name of a month that have its day."""
+_AFTER = re.compile(rf"\.?[\s-]+(?:the\s)?{_DAY}(?:,?\s+{_YEAR})?")
+_AFTER_YEAR = re.compile(rf"\.?,?[\s/-]{{1,2}}(?:of\s|de\s)?{_YEAR}")
+
+
+@attrs.frozen
+class Date:
+    """A date in a text."""
+
+    begin: int
+    """Offset of its first character."""
+    end: int
+    """Offset after its last character."""
+    words: tuple[str, ...]
+    """What is counted: ``d:02-18`` for the day, ``d:2025-02`` for month and year; of "3/4" both readings."""
+    year: str = ""
+    """The year as it is written."""
+
+
+def is_day(word: str) -> bool:
+    """Whether the word of a date is that of a day, not of a month.
+
+    >>> is_day("d:02-18"), is_day("d:2025-02")
+    (True, False)
+    """
+    return len(word) == len(MARK) + 5
+
+
+def counted(text: str) -> list[str]:
+    """The words of a text that are counted: its tokens, then its dates.
+
+    >>> counted("Rent from 18 Feb 2025")
+    ['rent', 'from', '18', 'feb', '2025', 'd:02-18', 'd:2025-02']
+    """
+    words = tokens(text)
+    found = dates(text, words)
+    return [*words, *chain.from_iterable(date.words for date in found)] if found else words
+
+
+def apart(text: str) -> list[str]:
+    """As :func:`counted`, without the numbers and the months of the days.
+
+    >>> apart("Rent from 18 Feb 2025")
+    ['rent', 'from', 'd:02-18', 'd:2025-02']
+    """
+    found = dates(text, tokens(text))
+    for date in sorted(found, key=lambda date: -date.begin):
+        if any(map(is_day, date.words)):
+            text = f"{text[: date.begin]} {text[date.end :]}"
+    return [*tokens(text), *chain.from_iterable(date.words for date in found)]
+
+
+def shown(word: str) -> str:
+    """A word for people, a date without its mark."""
+    return word.removeprefix(MARK)
+
+
+def dates(text: str, words: Sequence[str]) -> list[Date]:
+    """The dates of a text with the tokens ``words``, in any order.
+
+    >>> [date.words for date in dates("18.2., 2/18 and 3/4", [])]
+    [('d:02-18',), ('d:02-18',), ('d:04-03', 'd:03-04')]
+    """
+    found = list[Date]()
+    shape = text.encode("utf-8", "replace").translate(_SHAPE)
+    # What a date in numbers has, looked for first, which is fast.
+    if (
+        b"0000-0" in shape
+        or b"-0000" in shape
+        or b"0/0" in shape
+        or b"0.0." in shape
+        or b"0.00." in shape
+        or b"00 00 00" in shape
+    ):
+        for match in _NUMBERS.finditer(text):
+            if known := _numeric(match.group()):
+                found.append(Date(match.start(), match.end(), *known))
+    if not MONTHS.keys().isdisjoint(words):
+        found += _written(text)
+    return found
+
+
+@lru_cache(1 << 12)  # lines of a log have the same
+def _numeric(whole: str) -> tuple[tuple[str, ...], str] | None:
+    """The words and the year of a date in numbers."""
+    mark = next(each for each in whole if not each.isdigit())
+    parts = [part for part in whole.split(mark) if part]
+    first, second, third = [*map(int, parts), 0, 0][:3]
+    if len(parts[0]) == 4:
+        year, readings = first, [(second, third)]
+    elif len(parts[0]) > 2 or (mark in "- " and len(parts[-1]) < 4) or len(parts[-1]) == 3:
+        return None
+    else:
+        year = third + (2000 if third < 70 else 1900) if len(parts[-1]) == 2 and len(parts) == 3 else third
+        readings = [(second, first), *([(first, second)] if mark == "/" and first != second else [])]
+    words = tuple(word for month, day in readings for word in _words(year, month, day))
+    return (words, str(year or "")) if words else None
+
+
+def _written(text: str) -> Iterator[Date]:
+    """Dates with the name of a month."""
+    small = text.lower()
+    if len(small) != len(text):  # a letter has no small one of the same length
+        return
+    for match in _NAME.finditer(small):
+        begin, end = match.span()
+        start = max(0, begin - _REACH)
+        if before := _BEFORE.search(small[start:begin]):
+            days, after = before.groups(), _AFTER_YEAR.match(small, end)
+            begin = start + before.start()
+        elif after := _AFTER.match(small, end):
+            days = after.groups()[:1]
+        else:
+            days, after = (), _AFTER_YEAR.match(small, end)
+        year = (after.groups()[-1] if after else "") or ""
+        month, each = MONTHS[match.group()], [int(day) for day in days if day] or [0]
+        words = tuple(dict.fromkeys(w for day in each for w in _words(int(year or 0), month, day)))
+        if words:
+            yield Date(begin, after.end() if after else end, words, year)
+
+
+def _words(year: int, month: int, day: int) -> Iterator[str]:
+    if not (1 <= month <= 12 and day <= 31 and (day or year) and (not year or 1000 <= year < 2100)):
+        return
+    if day:
+        yield f"{MARK}{month:02}-{day:02}"
+    if year:
+        yield f"{MARK}{year}-{month:02}"

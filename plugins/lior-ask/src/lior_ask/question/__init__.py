@@ -1,0 +1,1 @@
+"""What a question says: weighted terms, filters, the type of its answer."""

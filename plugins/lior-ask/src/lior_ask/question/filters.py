@@ -1,0 +1,253 @@
+"""Filters: which passages and rows a question is asked of, by sender, date, kind and place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
+from typing import TypeVar
+
+import attrs
+import numpy as np
+
+from lior.errors import UsageError
+from lior.interfaces import Ranking
+from lior.names import printable
+from lior.reading.files import File
+from lior_ask.index.inverted import InvertedIndex
+from lior_ask.index.passage_store import PassageStore
+from lior_ask.index.table_schema import date_of
+from lior_ask.index.table_store import About, Head, RecordStore, Row, kind_of, row_at
+from lior_ask.languages.words import stem, tokens
+
+T = TypeVar("T")
+
+_EXACT = ("rows",)
+"""Kinds of tables whose rows are one line each; messages and entries go on until the next one."""
+
+
+def day(value: str | date | None) -> date | None:
+    """The first day of a date, a month or a year as people write it: ``3 May 2025``, ``March 2025``.
+
+    Raises ``UsageError`` when it is none, or lacks its year.
+    """
+    if value is None or isinstance(value, date):
+        return value
+    if not value.strip():
+        return None
+    found = f"{value.strip()}-01" if re.fullmatch(r"\s*\d{4}\s*", value) else date_of(value.strip())
+    try:
+        return date.fromisoformat(f"{found}-01"[:10])
+    except ValueError:
+        wanted = "write it as 2025-03-01, 1 March 2025, March 2025 or 2025"
+        raise UsageError(f"{value!r} is no date with a year; {wanted}") from None
+
+
+def _bare(kind: str) -> str:
+    return kind.lower().strip().lstrip(".")
+
+
+@attrs.frozen(kw_only=True)
+class Filters:
+    """What passages and rows must have; what is empty does not matter.
+
+    Raises ``UsageError`` when a date is none.
+    """
+
+    sender: str = ""
+    """Words of the name or address that a message is from."""
+    after: date | None = attrs.field(default=None, converter=day)
+    """First day: of a message, an entry of a log, a row with one date; otherwise of the front matter, or the
+    time stamp of the file."""
+    before: date | None = attrs.field(default=None, converter=day)
+    """The day after the last one."""
+    kind: str = attrs.field(default="", converter=_bare)
+    """Of the document: mail, chat, log, table, calendar, contacts, code, note; or the ending of its name."""
+    path: str = ""
+    """A folder, a document or a pattern: of the names of documents, or as it is on the disk."""
+
+    def __bool__(self) -> bool:
+        return any(attrs.astuple(self))
+
+    def __str__(self) -> str:
+        parts = (
+            f"from {self.sender}" * bool(self.sender),
+            f"from {self.after} on" * bool(self.after),
+            f"before {self.before}" * bool(self.before),
+            f"of kind {self.kind}" * bool(self.kind),
+            f"in {self.path}" * bool(self.path),
+        )
+        return ", ".join(filter(None, parts))
+
+    def dated(self, when: str) -> bool:
+        """Whether a date, as :func:`~lior_ask.index.table_schema.date_of` gives it, fits."""
+        if not (self.after or self.before):
+            return True
+        known = f"{when}-01"[:10] if when and not when.startswith("0000") else ""
+        return bool(known) and (self.after is None or known >= str(self.after)) and (
+            self.before is None or known < str(self.before)
+        )  # fmt: skip
+
+    def sent(self, sender: str) -> bool:
+        """Whether a name or address fits."""
+        return not self.sender or named(self.sender, sender)
+
+
+def named(wanted: str, sender: str) -> bool:
+    """Whether a name or address has all words of another, without regard to accents.
+
+    >>> named("Marta", "Marta Díaz <md@example.org>"), named("Mart", "Marta Díaz")
+    (True, False)
+    >>> named("marta diaz", "Marta Díaz")
+    True
+    """
+    if "@" in wanted:
+        return wanted.lower().strip("<> ") in sender.lower()
+    words = {stem(word, "russian") for word in tokens(sender)}  # which takes accents off, and no ending
+    return bool(words) and {stem(word, "russian") for word in tokens(wanted)} <= words
+
+
+@attrs.frozen
+class Known:
+    """What is known of the documents of an index at one moment."""
+
+    inverted: InvertedIndex
+    store: RecordStore
+    passages: PassageStore
+    path: Callable[[str], Path | None]
+    """Of the file of a document."""
+    files: Mapping[str, File]
+
+    @property
+    def abouts(self) -> dict[str, About]:
+        """What is kept of each document."""
+        layout = self.inverted.layout
+        documents = [*zip(layout.ids, layout.names, strict=True)]
+        return self.inverted.derived("abouts", lambda: self.store.abouts(documents))
+
+    @property
+    def stamps(self) -> dict[str, str]:
+        """Document -> the day at which its file was last changed, ISO 8601; empty where there is no file."""
+        return {name: self.stamp(file) for file in self.files.values() for name in file.documents}
+
+    def stamp(self, file: File) -> str:
+        """The day at which a file was last changed, by local time; empty for a text given in Python."""
+        seconds = file.modified / 1e9
+        if not seconds and file.documents and (path := self.path(file.documents[0])):  # it was too young
+            with suppress(OSError):
+                seconds = path.stat().st_mtime
+        return date.fromtimestamp(seconds).isoformat() if seconds else ""
+
+    def documents(self, filters: Filters) -> list[str]:
+        """The documents that fit by their kind and place.
+
+        Raises ``UsageError`` when there is no document of that kind, or in that place.
+        """
+        names = self.inverted.layout.names
+        found = [*names]
+        if filters.path:
+            found = [name for name in found if self._inside(name, filters.path)]
+            if not found:
+                folders = sorted({name.split("/")[0] + "/" * ("/" in name) for name in names})
+                raise UsageError(f"no document in {filters.path}; there are {_some(folders)}")
+        if filters.kind:
+            kinds = {name: self.kinds(name) for name in found}
+            known = sorted(set().union(*kinds.values()))
+            found = [name for name in found if filters.kind in kinds[name]]
+            if not found:
+                raise UsageError(f"no document of the kind {filters.kind!r}; there are {_some(known)}")
+        return found
+
+    def kinds(self, document: str) -> set[str]:
+        """The kind of a document, and the ending of its name."""
+        suffix = PurePath(document.partition("#")[0]).suffix.lower().lstrip(".")
+        return {kind_of(self.abouts[document], document), suffix} - {""}
+
+    def _inside(self, document: str, place: str) -> bool:
+        name, given = document.partition("#")[0], place.rstrip("/")
+        for wanted in (given, printable(given)):
+            if wanted in (document, name) or name.startswith(f"{wanted}/") or fnmatchcase(name, wanted):
+                return True
+        file, path = self.path(document), Path(given).expanduser().absolute()
+        return bool(file) and (path == file or path in file.parents)  # type: ignore[union-attr]
+
+    def allowed(self, filters: Filters) -> np.ndarray:
+        """The passages that fit, bool ``(N,)``.
+
+        Raises ``UsageError`` as :meth:`documents`.
+        """
+        layout, fit = self.inverted.layout, np.zeros(len(self.inverted), bool)
+        stamps = self.stamps if filters.after or filters.before else {}
+        place = {name: number for number, name in enumerate(layout.names)}
+        for name in self.documents(filters):
+            number = place[name]
+            begin, end = int(layout.starts[number]), int(layout.starts[number + 1])
+            if filters.sender or filters.after or filters.before:
+                lines = self.passages.numbers(layout.ids[number])
+                when = self.abouts[name].date or stamps.get(name, "")
+                whole = not filters.sender and filters.dated(when)
+                fit[begin:end] = [*self._fitting(name, filters, lines, whole)]
+            else:
+                fit[begin:end] = True
+        return fit
+
+    def _fitting(self, document: str, filters: Filters, lines: list[int], whole: bool) -> Iterator[bool]:
+        """Whether the passage at each of ``lines`` of a document fits by sender and date; ``whole``: whether
+        what is no row does."""
+        heads = [head for head in self.abouts[document].heads if head.dated is not None]
+        tables = [(head, self.store.rows(head)) for head in heads]
+        begins = [[row.begin for row in rows] for _, rows in tables]
+        for line in lines:
+            fits = whole
+            for (head, rows), starts in zip(tables, begins, strict=True):
+                at = row_at(starts, line)
+                if at >= 0 and (head.kind not in _EXACT or starts[at] == line):
+                    fits = fitting(filters, head, rows[at])
+            yield fits
+
+
+def fitting(filters: Filters, head: Head, row: Row) -> bool:
+    """Whether a row of a dated table fits by sender and date."""
+    sender, dated = head.place("from"), head.dated
+    if filters.sender and sender is None:
+        return False
+    when = head.columns[dated].date(row.cells[dated]) if dated is not None else ""
+    return filters.sent(row.cells[sender] if sender is not None else "") and filters.dated(when)
+
+
+def filtered(
+    known: Known, filters: Filters, rank: Callable[[int], Ranking], top: int, answer: Callable[[Ranking], T]
+) -> T:
+    """``answer`` of the ``top`` best passages among those that fit, as ``rank`` orders them.
+
+    More are ranked until so many fit or there are no more, for a retriever that does not look at
+    :attr:`InvertedIndex.allowed`.
+    """
+    if not filters:
+        return answer(rank(top))
+    index, count = known.inverted, top
+    index.allowed = allowed = known.allowed(filters)
+    try:
+        while True:
+            ranking = rank(count)
+            fit = allowed[ranking.passages]
+            if fit.sum() >= top or len(fit) < count:
+                break
+            count *= 4
+        kept = np.flatnonzero(fit)[:top]
+        evidence = {name: values[kept] for name, values in ranking.evidence.items()}
+        return answer(
+            attrs.evolve(
+                ranking, passages=ranking.passages[kept], scores=ranking.scores[kept],
+                recall=ranking.recall[kept], evidence=evidence,
+            )
+        )  # fmt: skip
+    finally:
+        index.allowed = None
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + " and others" * (len(names) > 8)

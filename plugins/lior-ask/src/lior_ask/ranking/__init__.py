@@ -1,0 +1,1 @@
+"""What retrievers share: BM25 by levels, feedback by topics, vectors of words."""

@@ -1,0 +1,167 @@
+"""What retrievers share: BM25 by levels, the recall of a question's terms, the order of passages.
+
+All functions depend on the counts of the index and the question only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+
+from lior.interfaces import Ranking
+from lior_ask.arrays import best
+from lior_ask.index.inverted import CONTEXT, TEXT, InvertedIndex
+from lior_ask.question.query import Query
+
+K1, B = 1.5, 0.75
+"""Saturation of counts and normalisation of lengths, as usual for BM25."""
+CONFIRMED = 0.3
+"""Weight of a word of a question that a passage was confirmed to answer, beside one of the passage."""
+
+
+# --- scores ---
+
+
+@attrs.frozen(eq=False)
+class Level:
+    """Units in which words are counted: passages, their paragraphs, documents or contexts."""
+
+    unit_of: np.ndarray | None
+    """Unit of each passage, int64 ``(N,)``; ``None`` where the units are the passages."""
+    scale: np.ndarray
+    """``weight / (1 − b + b · length / mean length)`` of each unit, float32."""
+    weight: float
+    """Of a word in a unit of mean length."""
+    field: int = TEXT
+    """Whether words of the texts or of the contexts are counted."""
+    outer: Level | None = None
+    """A level of larger units: added to these units first, which is less work."""
+    outer_of: np.ndarray | None = None
+    """Unit of the outer level of each unit, int64."""
+
+    def add(self, rows: np.ndarray, counts: np.ndarray, out: np.ndarray) -> None:
+        """Add the weighted counts of a term, by the length of their units, to ``out``, float32 ``(N,)``."""
+        if self.unit_of is None:
+            out[rows] += counts * self.scale[rows]
+        elif len(rows):
+            out += self._totals(rows, counts)[self.unit_of]
+
+    def _totals(self, rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Weighted counts of each unit, float32."""
+        units = rows if self.unit_of is None else self.unit_of[rows]
+        total = np.bincount(units, counts, len(self.scale)).astype(np.float32)
+        total *= self.scale
+        if self.outer is not None:
+            total += self.outer._totals(rows, counts)[self.outer_of]
+        return total
+
+
+def level(weight: float, lengths: np.ndarray, unit_of: np.ndarray | None, field: int = TEXT) -> Level:
+    """A level of units with these numbers of words."""
+    mean = lengths[lengths > 0].mean() if lengths.any() else 1.0
+    scale = (weight / (1 - B + B * lengths / mean)).astype(np.float32)
+    return Level(unit_of, scale, weight, field)
+
+
+def scored(index: InvertedIndex, query: Query, levels: Sequence[Level]) -> np.ndarray:
+    """BM25 of each passage, as a share of what a passage full of the question's words has, float64 ``(N,)``.
+
+    ``s_d = Σ_w q_w idf_w x_dw / ((k1 + 1) Σ_w q_w idf_w)`` in [0, 1], ``x = t (k1 + 1)/(t + k1)``, ``t`` the
+    sum of the levels' weighted counts (BM25F: Robertson, Zaragoza, Taylor, CIKM 2004). The first level is
+    that of the passages; there the words of confirmed questions count 0.3.
+    """
+    weights = query.weights * query.idf
+    out, count = np.zeros(len(index)), np.empty(len(index), np.float32)
+    fields = {part.field for part in levels}
+    for term, weight in zip(query.terms.tolist(), weights, strict=True):
+        count[:] = 0
+        found = {field: index.postings(term, field) for field in fields}
+        for part in levels:
+            part.add(*found[part.field], count)
+        rows, times = index.confirmed(term)
+        count[rows] += np.float32(CONFIRMED / levels[0].weight) * times * levels[0].scale[rows]
+        count /= count + np.float32(K1)
+        out += weight * count
+    return out / max(weights.sum(), 1e-9)
+
+
+# --- recall ---
+
+
+@attrs.frozen(eq=False)
+class _Pairs:
+    """Pairs of a paragraph and a context, in which passages have the same recall."""
+
+    paragraph: np.ndarray
+    """int64 ``(M,)``."""
+    context: np.ndarray
+    """int64 ``(M,)``."""
+    of_row: np.ndarray
+    """Pair of each passage, int64 ``(N,)``."""
+
+
+def recall(index: InvertedIndex, query: Query) -> np.ndarray:
+    """Share of the question's idf whose terms each passage has, float64 ``(N,)`` in [0, 1].
+
+    A passage has the terms of its paragraph, of its context and of the questions that it was confirmed to
+    answer.
+    """
+    pairs = index.derived("pairs", lambda: _pairs(index))
+    return _recall(index, query, pairs)[pairs.of_row]
+
+
+def highest_recall(index: InvertedIndex, query: Query) -> float:
+    """The highest :func:`recall` of a passage."""
+    return float(_recall(index, query, index.derived("pairs", lambda: _pairs(index))).max(initial=0.0))
+
+
+def _recall(index: InvertedIndex, query: Query, pairs: _Pairs) -> np.ndarray:
+    layout = index.layout
+    in_paragraph = np.zeros(int(layout.paragraph_starts[-1]), bool)
+    in_context = np.zeros(len(layout.context_lengths), bool)
+    out = np.zeros(len(pairs.paragraph))
+    for word in sorted(set(query.owners[query.owners >= 0].tolist())):
+        terms = query.terms[query.owners == word].tolist()
+        below = [
+            layout.paragraph_of[of(term)[0]] for term in terms for of in (index.postings, index.confirmed)
+        ]
+        above = [layout.context_of[index.postings(term, CONTEXT)[0]] for term in terms]
+        for units in below:
+            in_paragraph[units] = True
+        has = in_paragraph[pairs.paragraph]
+        if any(map(len, above)):
+            for units in above:
+                in_context[units] = True
+            has |= in_context[pairs.context]
+        np.add(out, query.word_idf[word], out=out, where=has)
+        for units in below:
+            in_paragraph[units] = False
+        for units in above:
+            in_context[units] = False
+    return np.minimum(out / max(query.word_idf.sum(), 1e-9), 1.0)
+
+
+def _pairs(index: InvertedIndex) -> _Pairs:
+    paragraph, context = index.layout.paragraph_of, index.layout.context_of
+    pairs = paragraph * max(int(context.max(initial=0)) + 1, 1) + context
+    order = np.argsort(pairs, kind="stable")  # fast, for they are almost sorted
+    new = np.diff(pairs[order], prepend=-1) > 0
+    of_row = np.empty(len(pairs), np.int64)
+    of_row[order] = np.cumsum(new) - 1
+    first = order[new]
+    return _Pairs(paragraph[first], context[first], of_row)
+
+
+# --- order ---
+
+
+def ranking(index: InvertedIndex, query: Query, scores: np.ndarray, top: int, method: str) -> Ranking:
+    """The ``top`` passages that share a word with the question, or if there are none, a similar word."""
+    shares = recall(index, query)
+    allowed = shares > 0 if shares.any() else scores > 0
+    if index.allowed is not None:
+        allowed &= index.allowed
+    order = best(np.where(allowed, scores, -np.inf), min(top, int(np.count_nonzero(allowed))))
+    return Ranking(passages=order, scores=scores[order], recall=shares[order], method=method, query=query)

@@ -1,0 +1,172 @@
+"""Topics: documents ranked by what they share with each other, in words and in an encoder's vectors.
+
+A question that describes a topic has many right documents, and these are like each other. All functions
+depend on the counts of the index, the scores and the vectors only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+
+from lior_ask.arrays import best, idf_of, slices
+from lior_ask.index.inverted import Forward, InvertedIndex
+from lior_ask.ranking.bm25 import B
+
+BETA = 30.0
+"""Inverse temperature of the scores."""
+NEAREST = 10
+"""Documents that give feedback, and neighbours whose scores smooth a document's."""
+CANDIDATES, READ = 200, 100
+"""Best documents, among which scores are smoothed, and those that an encoder reads."""
+SHARP = 3
+"""Power of the cosine in the weight of a neighbour: near ones count, the average does not."""
+_SPREAD = 50
+"""Best documents that the breadth of an answer is measured among."""
+_BLOCK = 1 << 20
+"""Entries of documents that are multiplied at a time."""
+
+
+def moved(whole: InvertedIndex, v: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Scores of documents after feedback and smoothing, and whether they were smoothed.
+
+    ``whole`` is made by ``by_document``; ``v`` are scores by words, float64 ``(D,)`` in [0, 1].
+    """
+    space, trust = whole.derived("space", lambda: _space(whole)), _trust(v)
+    total = v + trust * _feedback(space, v)
+    near = best(total, CANDIDATES)
+    if len(near) <= NEAREST:
+        return total, False
+    total[near] += trust * _smoothed(space.gram(near), total[near])
+    return total, True
+
+
+def fused(
+    whole: InvertedIndex,
+    v: np.ndarray,
+    question: np.ndarray,
+    read: Callable[[np.ndarray], np.ndarray],
+    unrelated: float = 0.0,
+) -> np.ndarray:
+    """Scores of documents by words and by vectors of an encoder together, float64 ``(D,)``.
+
+    :func:`moved` finds the 100 best by words. These are read, and compared anew with two kinds of evidence,
+    of equal weight throughout: ``m = v + c``, ``c`` the cosine with the question, scaled to the range of
+    ``v``; ``G`` the mean of the cosines of two documents by words and by vectors. Pseudo-relevance feedback:
+    ``e = G p``, ``p = softmax(30 m)`` over the 10 best, each of the two scaled to the range of ``v``. Score
+    smoothing: to ``m + 2 r e``, ``r`` times its mean over the 10 nearest by ``G`` is added, weights ``G³``.
+    A score by words of ``v`` is at most 4, a fused one 8 times the highest.
+
+    Parameters
+    ----------
+    whole
+        Made by ``by_document``.
+    v
+        Scores by words, float64 ``(D,)`` in [0, 1].
+    question
+        Unit vector of the question, float32 ``(width,)``.
+    read
+        Rows, int64 ``(n,)``, to unit vectors of these documents, float32 ``(n, width)``.
+    unrelated
+        Usual cosine of texts that have nothing in common; a cosine ``x`` counts as ``(x − u)/(1 − u)``.
+    """
+    if not v.any():
+        return v
+    total, _ = moved(whole, v)
+    near = best(total, min(READ, int(np.count_nonzero(total > 0))))
+    vectors, trust = read(near), _trust(v)
+    scores = v[near] + _scaled(vectors @ question - unrelated, v)
+    by_words = whole.derived("space", lambda: _space(whole)).gram(near)
+    gram = (by_words + (vectors @ vectors.T - unrelated) / (1 - unrelated)) / 2
+    first = best(scores, NEAREST)
+    scores += 2 * trust * _scaled(gram[:, first] @ _boltzmann(scores[first]), v)
+    if len(near) > NEAREST:
+        scores += trust * _smoothed(gram, scores)
+    total[near] = scores
+    return total
+
+
+def _trust(v: np.ndarray) -> float:
+    """``1 − n/100``, ``n`` the effective number ``exp(entropy)`` of the 50 best."""
+    p = _boltzmann(v[best(v, _SPREAD)])
+    return 1 - float(np.exp(-(p * np.log(np.maximum(p, 1e-300))).sum())) / (2 * _SPREAD)
+
+
+def _boltzmann(scores: np.ndarray) -> np.ndarray:
+    p: np.ndarray = np.exp(BETA * (scores - scores.max()))
+    return p / p.sum()
+
+
+def _scaled(likeness: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """A likeness in the range of ``v``; what is unlike counts as nothing."""
+    positive = np.maximum(likeness, 0).astype(np.float64)
+    scaled: np.ndarray = positive * (v.max() / max(positive.max(), 1e-9))
+    return scaled
+
+
+@attrs.frozen(eq=False)
+class _Space:
+    """Vectors ``ln(1 + tf) idf`` of the documents, sparse."""
+
+    entries: Forward
+    values: np.ndarray
+    """Of each entry, float32 ``(P,)``."""
+    norms: np.ndarray
+    """Length of each vector, float64 ``(N,)``."""
+
+    def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Place in ``rows``, term and value of the unit vector of each entry of them."""
+        chosen, place = slices(self.entries.starts, rows)
+        return place, self.entries.terms[chosen], self.values[chosen] / self.norms[rows][place]
+
+    def gram(self, rows: np.ndarray) -> np.ndarray:
+        """Cosines of documents with each other, float32 ``(n, n)``."""
+        place, terms, values = self.of(rows)
+        _, first, term, counts = np.unique(terms, return_index=True, return_inverse=True, return_counts=True)
+        shared = counts > 1  # a term of one document adds to no product of two
+        column = np.full(len(first), -1)
+        column[np.flatnonzero(shared)[np.argsort(first[shared])]] = np.arange(int(shared.sum()))
+        chosen = shared[term]
+        dense = np.zeros((len(rows), int(shared.sum())), np.float32)
+        dense[place[chosen], column[term[chosen]]] = values[chosen]
+        found: np.ndarray = dense @ dense.T
+        np.fill_diagonal(found, 1)
+        return found
+
+
+def _space(whole: InvertedIndex) -> _Space:
+    entries, size, finer = whole.forward(""), len(whole), whole.finer or whole
+    df = np.bincount(entries.terms, minlength=1)
+    said, terms, _ = finer.all_confirmed
+    pairs = np.unique(np.stack([terms, finer.layout.document_of[said]], 1), axis=0)
+    df = np.maximum(df, np.bincount(pairs[:, 0], minlength=len(df))[: len(df)])
+    idf = idf_of(np.minimum(df, size), size)
+    values = np.empty(len(entries.terms), np.float32)
+    norms = np.zeros(size)
+    for rows, part in entries.blocks(_BLOCK):
+        exact = np.log1p(entries.counts[part]) * idf[entries.terms[part]]
+        values[part] = exact
+        norms[rows] = entries.sums(rows, exact * exact)
+    return _Space(entries, values, np.maximum(np.sqrt(norms), 1e-9))
+
+
+def _feedback(space: _Space, v: np.ndarray) -> np.ndarray:
+    """``e``: the likeness of each document to the Boltzmann mean of the best, float64 ``(N,)``."""
+    near = best(v, NEAREST)
+    place, terms, values = space.of(near)
+    z = np.bincount(terms, _boltzmann(v[near])[place] * values, int(space.entries.terms.max(initial=0)) + 1)
+    e = np.zeros(len(v))
+    for rows, part in space.entries.blocks(_BLOCK):
+        e[rows] = space.entries.sums(rows, z[space.entries.terms[part]] * space.values[part])
+    return _scaled(e / (B * space.norms + (1 - B) * space.norms.mean()), v)
+
+
+def _smoothed(gram: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Mean score of the 10 nearest of each candidate, by their cosines."""
+    others = gram - 2 * np.eye(len(gram), dtype=gram.dtype)
+    nearest = np.argpartition(-others, NEAREST - 1, axis=1)[:, :NEAREST]
+    weights = np.maximum(np.take_along_axis(others, nearest, 1), 0).astype(np.float64) ** SHARP
+    found: np.ndarray = (weights * scores[nearest]).sum(1) / np.maximum(weights.sum(1), 1e-9)
+    return found

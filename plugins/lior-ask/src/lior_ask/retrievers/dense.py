@@ -1,0 +1,183 @@
+"""Words and their meaning, by vectors of words that were learned elsewhere."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+import numpy as np
+
+from lior.interfaces import Ranking
+from lior_ask.answer.selection import LEAST, LIGHT, lead, logistic, nowhere, recall_above
+from lior_ask.arrays import best
+from lior_ask.index.inverted import InvertedIndex
+from lior_ask.languages.words import ENGLISH, latin, tokens
+from lior_ask.question.query import Query, analyse, asked_in, languages_of
+from lior_ask.ranking import word_vectors
+from lior_ask.ranking.bm25 import recall
+from lior_ask.ranking.word_vectors import Asked, Space
+from lior_ask.retrievers.settle import Settle, score
+
+WORDS, NEAR_WORDS = 0.1, 0.7
+"""Weights of the score of ``settle`` and of the likeness of each word, beside the cosine. Fitted, as the
+numbers of the confidence, to the questions of lior_bench.questions: those tell nothing of other texts."""
+EXACT = 0.5
+"""Weight of the score of ``settle`` where the question has information that only its own words have."""
+LENGTH = 0.03
+"""Weight of the logarithm of the number of a document's passages: documents are equally likely to be asked
+about, and a long one has many passages that are near by chance."""
+LIGHT_SHARE = 0.5
+"""Share of the information of words such as "get" and "take"."""
+CANDIDATES = 120
+"""Best passages by words and cosines that are compared word by word."""
+SURE = (1.9, 1.15, 3.3, 1.0, -1.7)
+"""Logarithmic odds that the first passage answers: weights of
+:func:`~lior_ask.answer.selection.recall_above`, of its likeness to the least covered word, of
+:func:`~lior_ask.answer.selection.lead` and of not being of the kind asked for, and a constant. Fitted to 477
+questions of fit_family, fit_office, fit_de and fit_fr of lior_bench.questions; with each set held out, 42 of
+45 answers with 90 % and more were right."""
+NOWHERE = 2.0
+"""What the odds lose where a name or a day of the question is nowhere in the text: the sets have few such."""
+_ALL = 1 + WORDS + NEAR_WORDS
+_LEAST = 0.05
+"""Score from which a passage that shares no word with the question is named."""
+
+
+@attrs.frozen(kw_only=True)
+class Dense:
+    """The cosine of sums of word vectors, ``settle``, and the likeness of each word of the question.
+
+    The score is the weighted mean of the cosine of the question with the passage, its context and document,
+    the score of ``settle``, and the share of the question that the passage has in near words. A word that the
+    vectors know is not taken for a misspelling of one with another meaning. ``settle`` alone ranks whole
+    documents, and answers questions in other than Latin letters.
+
+    The vectors are those of :func:`lior_ask.ranking.word_vectors.read`.
+
+    Raises
+    ------
+    MissingPackage
+        From the constructor, when neither is there.
+    """
+
+    api_version: ClassVar[int] = 1
+    least: ClassVar[float] = LEAST
+
+    def __attrs_post_init__(self) -> None:
+        word_vectors.read()
+
+    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
+        """The ``top`` best passages; some may share no word with the question."""
+        # A whole document has a word near to any: only harm was measured.
+        if index.finer is not None or not latin(tokens(question)):
+            return Settle().rank(index, question, top)
+        found = candidates(index, question)
+        rows, likelier = found.rows, _likelier(index)[found.rows] / _ALL
+        shared = recall(index, found.asked.query)[rows] > 0
+        own = found.scores - likelier
+        allowed = np.flatnonzero((shared | (own > _LEAST)) & (own > 0))[: max(top, 0)]
+        return Ranking(
+            passages=rows[allowed],
+            scores=found.scores[allowed],
+            recall=found.shares[allowed],
+            method=f"{found.method}, meaning",
+            evidence={
+                "vectors of words": found.cosines[allowed],
+                "near words": found.shares[allowed],
+                "words": found.words[allowed],
+            },
+            query=found.query,
+        )
+
+    def confidence(self, index: InvertedIndex, question: str, ranking: Ranking) -> float | None:
+        """The probability that the first passage answers.
+
+        ``None`` where the vectors are English and the question is not: its words decide. Of 25 questions that
+        German and French notes do not answer 2 are refused by vectors, 11 by words.
+        """
+        vectors = word_vectors.read()
+        if not latin(tokens(question)) or (
+            vectors.english and asked_in(tokens(question), languages_of(index)) != ENGLISH
+        ):
+            return None
+        space, row = word_vectors.space(index, vectors), int(ranking.passages[0])
+        alike = word_vectors.likest(space, _asked(space, ranking.query).alike, np.array([row]))
+        heavy = ~_light(ranking.query)
+        least = float((alike[heavy] if heavy.any() else alike)[:, 0].min(initial=1))
+        above, unsuited = recall_above(question, ranking, index), -float(not ranking.suits)
+        odds = float(np.dot(SURE[:4], (above, least, lead(index, ranking), unsuited))) + SURE[4]
+        return logistic(odds - NOWHERE * nowhere(index, question, ranking.query))
+
+
+@attrs.frozen(eq=False)
+class Candidates:
+    """The best passages by words, the best by vectors, and what tells of each."""
+
+    query: Query
+    asked: Asked
+    rows: np.ndarray
+    """Passages, by their scores, best first, int64 ``(C,)``."""
+    cosines: np.ndarray
+    """Cosine with the question, float64 ``(C,)``."""
+    words: np.ndarray
+    """Score of ``settle``, float64 ``(C,)`` in [0, 1]."""
+    shares: np.ndarray
+    """Share of the question that each passage has in near words, float64 ``(C,)`` in [0, 1]."""
+    scores: np.ndarray
+    """Score of ``dense``, float64 ``(C,)``."""
+    own: float
+    """Share of the question that only its own words tell, in [0, 1]: rare ones, and dates."""
+    method: str
+
+
+def candidates(index: InvertedIndex, question: str, others: np.ndarray | None = None) -> Candidates:
+    """At most twice ``CANDIDATES`` passages: a word that the vectors misjudge finds its passages, too.
+
+    As many more are among ``others``, bool ``(N,)``, if it is given. An index with so few has all.
+    """
+    vectors = word_vectors.read()
+    space, query = word_vectors.space(index, vectors), analyse(index, question, vectors.misspelt)
+    asked = _asked(space, query)
+    words, method = score(index, question, asked.query)
+    cosines = word_vectors.cosines(space, asked)
+    told = query.word_idf * np.where(_light(query), LIGHT_SHARE, 1)
+    told /= max(told.sum(), 1e-9)
+    own = float(told @ asked.own)
+    total = cosines + (WORDS + EXACT * own) * words + _likelier(index)
+    every = np.ones(len(index), bool) if index.allowed is None else index.allowed
+    rows = np.union1d(_among(every, total), _among(every, words))
+    if others is not None:
+        rows = np.union1d(rows, _among(others & every, total))
+    rows = rows if asked.whole.any() or words.any() else rows[:0]
+    shares = np.minimum(told @ word_vectors.likest(space, asked.worth, rows), 1)
+    scores = (total[rows] + NEAR_WORDS * shares) / _ALL
+    order = np.lexsort((rows, -scores))
+    rows = rows[order]
+    return Candidates(
+        query, asked, rows, cosines[rows], words[rows], shares[order], scores[order], own, method
+    )
+
+
+def _among(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The best of ``rows``, bool ``(N,)``, by their scores."""
+    return best(np.where(rows, scores, -np.inf), min(CANDIDATES, int(rows.sum())))
+
+
+def _asked(space: Space, query: Query) -> Asked:
+    """A question by the meaning of its words; what only looks like a missing word is no match for it."""
+    return word_vectors.asked(space, query.select(query.owners >= 0))
+
+
+def _likelier(index: InvertedIndex) -> np.ndarray:
+    """What a passage has more than one of the longest document, float64 ``(N,)``."""
+
+    def compute() -> np.ndarray:
+        sizes = np.diff(index.layout.starts)
+        return np.repeat(LENGTH * np.log(sizes.max(initial=1) / np.maximum(sizes, 1)), sizes)
+
+    return index.derived("likelier", compute)
+
+
+def _light(query: Query) -> np.ndarray:
+    """Which words of the question say little, bool ``(W,)``."""
+    return np.array([word in LIGHT for word in query.asked], bool)

@@ -1,0 +1,134 @@
+"""BM25 at several levels; for topics pseudo-relevance feedback and score smoothing among documents."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+import numpy as np
+
+from lior.interfaces import Ranking
+from lior_ask.index.embedding import VectorStore
+from lior_ask.index.inverted import CONTEXT, InvertedIndex
+from lior_ask.question.query import Query, analyse
+from lior_ask.ranking.bm25 import Level, level, ranking, scored
+from lior_ask.ranking.feedback import fused, moved
+from lior_ask.retrievers import bm25
+
+OWN, PARAGRAPH, DOCUMENT, CONTEXT_WEIGHT = 0.6, 0.3, 0.1, 0.3
+"""Weights of the counts in a passage, its paragraph, its document and its context. The first three add up
+to 1, so that a document of one passage is judged by BM25."""
+TOPIC = 7
+"""Words of a question from which it describes a topic. Shorter ones ask for a fact: there the words decide
+alone, because feedback and smoothing prefer what many documents share (docs: See Also lines of five
+libraries)."""
+PART = 0.5
+"""Weight of a document's best passage beside the whole document."""
+
+
+@attrs.frozen(kw_only=True)
+class Settle:
+    """BM25 over passages, paragraphs, documents and contexts; feedback and smoothing for topics.
+
+    **Words.** ``s``: BM25F of the passage, its paragraph, its document and its context (:func:`scored`).
+
+    A topic, that is a question of at least 7 words or one that documents are ranked for, is also compared
+    between documents, with ``v`` the mean of a document's BM25 (2/3) and that of its best passage (1/3):
+
+    **Pseudo-relevance feedback.** ``p = softmax(30 v)`` over the 10 best, ``z = Σ p_d A_d`` with
+    ``A = unit(ln(1 + tf) idf)``: one free-phase (Hopfield) step. ``e_d = ⟨z, A_d⟩``, scaled to the range of
+    ``v``. The length of ``A_d`` is pivoted with BM25's ``b``, so that short documents are not preferred.
+
+    **Score smoothing.** Among the 200 best by ``v + r e``, ``r`` times the mean of the scores of the 10
+    nearest is added, weights ``cos³``.
+
+    **Trust.** ``r = 1 − n/100``, ``n`` the effective number ``exp(entropy)`` of the 50 best: the flatter the
+    first scores, the less the question may move.
+    """
+
+    api_version: ClassVar[int] = 1
+
+    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
+        """The ``top`` best passages, or documents in an index made by ``by_document``."""
+        query = analyse(index, question)
+        scores, method = score(index, question, query)
+        return ranking(index, query, scores, top, method)
+
+
+def score(index: InvertedIndex, question: str, query: Query) -> tuple[np.ndarray, str]:
+    """Score of each passage or document, float64 ``(N,)`` in [0, 1], and the method."""
+    s = _words(index, query) if index.finer is None else by_words(index, question, query)
+    if not s.any() or (index.finer is None and len(query.word_idf) < TOPIC):
+        return s, "words"
+    if index.finer is not None:
+        total, smoothed = moved(index, s)
+    else:
+        whole = index.by_document()
+        before = _with_parts(whole, _words(whole, analyse(whole, question)), s)
+        after, smoothed = moved(whole, before)
+        total = s + (after - before)[index.layout.document_of]
+    return total / 3, "words, feedback and smoothing" if smoothed else "words and feedback"
+
+
+def documents(whole: InvertedIndex, question: str, top: int, vectors: VectorStore) -> Ranking:
+    """The ``top`` best documents by words and by the vectors of an encoder, in an index by documents.
+
+    The encoder reads the beginnings of the 100 best by ``settle`` (:func:`lior_ask.ranking.feedback.fused`).
+    """
+    asked, query = vectors.question(question), analyse(whole, question)
+    v = by_words(whole, question, query)
+    if not v.any():
+        return ranking(whole, query, v, top, "words")
+    scores = fused(whole, v, asked.result(), vectors.documents, vectors.embedder.unrelated) / 8
+    return ranking(whole, query, scores, top, "words, feedback, smoothing and meaning")
+
+
+# --- words ---
+
+
+def by_words(whole: InvertedIndex, question: str, query: Query) -> np.ndarray:
+    """Score of each document by its words and those of its best passage, float64 ``(D,)`` in [0, 1].
+
+    ``whole`` is made by ``by_document``.
+    """
+    passages = whole.finer or whole
+    parts = bm25.score(passages, analyse(passages, question))
+    return _with_parts(whole, _words(whole, query), parts)
+
+
+def _words(index: InvertedIndex, query: Query) -> np.ndarray:
+    return scored(index, query, index.derived("levels of settle", lambda: _levels(index)))
+
+
+def _levels(index: InvertedIndex) -> list[Level]:
+    layout, size = index.layout, len(index)
+    paragraphs, documents = int(layout.paragraph_starts[-1]), len(layout.names)
+    own, outer = OWN, None
+    if documents == paragraphs:  # each is one paragraph
+        own += DOCUMENT if paragraphs == size else 0
+    else:
+        lengths = np.bincount(layout.document_of, layout.lengths, documents)
+        outer = level(DOCUMENT, lengths, layout.document_of)
+    levels = []
+    if paragraphs == size:
+        own += PARAGRAPH
+        levels += [outer] if outer else []
+    else:
+        lengths = np.bincount(layout.paragraph_of, layout.lengths, paragraphs)
+        weight = PARAGRAPH + (DOCUMENT if outer is None else 0)
+        inner = level(weight, lengths, layout.paragraph_of)
+        of_paragraph = np.repeat(np.arange(documents), np.diff(layout.paragraph_starts))
+        levels.append(attrs.evolve(inner, outer=outer, outer_of=of_paragraph))
+    if layout.context_lengths.any():
+        levels.append(level(CONTEXT_WEIGHT, layout.context_lengths, layout.context_of, CONTEXT))
+    return [level(own, layout.lengths, None), *levels]
+
+
+def _with_parts(whole: InvertedIndex, s: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Score of each document: that of the whole and of its best passage, in the weights 1 and ``PART``."""
+    starts = whole.finer.layout.starts if whole.finer is not None else np.zeros(1, np.int64)
+    if len(parts) == len(s):
+        return s
+    part = np.maximum.reduceat(np.append(parts, 0), starts[:-1])
+    mixed: np.ndarray = (s + PART * np.where(np.diff(starts) > 0, part, 0)) / (1 + PART)
+    return mixed

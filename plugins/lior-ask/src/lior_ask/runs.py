@@ -1,0 +1,157 @@
+"""Questions to the documents of a run, without torch where the tokens of the run are bytes.
+
+The index is a function of the documents: what is learned and forgotten changes it exactly. It is made at the
+first question and kept in the folder of the checkpoint that it belongs to. With this folder it is removed,
+so that no forgotten text stays in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lior.errors import DataError, LiorError, RunError
+from lior.interfaces import ParsedDocument
+from lior.reading.documents import RawDocument
+from lior.reading.files import cause_of
+from lior.reading.skipping import SkippedFile
+from lior.runs import files, folder
+from lior.runs.bundle import digest
+from lior.runs.documents import parsed, read, verified_manifest
+from lior.runs.format import misfits_as_run_errors, read_manifest
+from lior_ask.api import Index
+from lior_ask.index.cache import KeptIndex, kept_indexes
+from lior_ask.index.database import DamagedIndex
+from lior_ask.index.sqlite import SQLite
+
+if TYPE_CHECKING:
+    from lior.config.sampling import ChatSampling
+    from lior.runs.run import Run
+    from lior_ask.conversation.run_chat import Chat
+
+KEPT = "questions.index"
+"""File in the folder of a checkpoint."""
+
+
+def open_index(run: Path, *, retriever: str | None = None, keep: bool = True) -> Index:
+    """The index of the documents of the run at ``run``, from its newest checkpoint.
+
+    Raises ``RunError`` when it is no run, or no checkpoint of it can be read; ``DataError`` when there is no
+    text in its documents.
+    """
+    folder.check(run, program="lior", command="lior train")
+    (manifest, index), place = folder.newest(run, lambda place: _open(place, retriever), stacklevel=3)
+    if manifest["pending_erasure"] and folder.older_remains(run, place):
+        from lior.runs.directory import open_checkpoint  # it finishes what was interrupted
+
+        open_checkpoint(run)
+    if index is None:
+        with misfits_as_run_errors(place):
+            index = build(read(place, manifest), retriever=retriever)
+        if keep:
+            RunIndexes.keep(index, run, place, digest(manifest))
+    if not len(index):
+        raise DataError(f"{run}: its documents have no text that can be asked")
+    return index
+
+
+def build(documents: Mapping[str, Sequence[RawDocument]], *, retriever: str | None = None) -> Index:
+    """An index in memory of the documents of a run."""
+    return RunIndexes.build(((name, *parsed(each)) for name, each in documents.items()), retriever=retriever)
+
+
+def _open(place: Path, retriever: str | None) -> tuple[dict[str, Any], Index | None]:
+    """The manifest of a checkpoint, and its index if it was kept; else its text is verified."""
+    manifest = read_manifest(place)
+    index = RunIndexes.kept(place, digest(manifest), retriever=retriever)
+    return (manifest, index) if index is not None else (verified_manifest(place), None)
+
+
+class RunIndexes:
+    """What :class:`lior.Run` needs of lior-ask: see :class:`lior.interfaces.RunIndexes`."""
+
+    api_version = 1
+
+    @staticmethod
+    def build(
+        documents: Iterable[tuple[str, Sequence[ParsedDocument], LiorError | None]],
+        *,
+        retriever: str | None = None,
+    ) -> Index:
+        """An index in memory of documents by their names; an apostrophe tells several of one name apart."""
+        index = Index(retriever=retriever)
+        for name, found, fault in documents:
+            RunIndexes.put(index, name, found, fault)
+        return index
+
+    @staticmethod
+    def put(index: Index, name: str, found: Sequence[ParsedDocument], fault: LiorError | None) -> None:
+        """Put the documents of a name in place of those that it has.
+
+        Without text that can be asked they are listed in ``index.skipped``, for the reason ``fault``.
+        """
+        index.put(name, found, SkippedFile(name, *cause_of(fault)) if fault and not found else None)
+
+    @staticmethod
+    def kept(place: Path, digest: str, *, retriever: str | None = None) -> Index | None:
+        """The index that was kept with the checkpoint at ``place``; ``None`` if there is none to be used.
+
+        ``digest`` is that of the checkpoint. A damaged file is no fault of the run: it is made anew.
+        """
+        try:
+            database = SQLite(place / KEPT, frozen=True)
+            if database.meta("checkpoint") != digest or not database.sound():
+                return None
+            return Index(retriever=retriever, database=database)
+        except (OSError, sqlite3.Error, DamagedIndex):
+            return None
+
+    @staticmethod
+    def has_questions(place: Path, digest: str) -> bool:
+        """Whether the index that was kept with the checkpoint at ``place`` has confirmed questions."""
+        try:
+            database = SQLite(place / KEPT, frozen=True)
+            return database.meta("checkpoint") == digest and bool(
+                database.rows("SELECT 1 FROM questions LIMIT 1")
+            )
+        except (OSError, sqlite3.Error, DamagedIndex):
+            return False
+
+    @staticmethod
+    def keep(index: Index, run: Path, place: Path, digest: str) -> None:
+        """:meth:`save` ``index``; where that cannot be done, it is made again the next time."""
+        index.warm_up()
+        with contextlib.suppress(RunError):
+            RunIndexes.save(index, run, place, digest)
+
+    @staticmethod
+    def save(index: Index, run: Path, place: Path, digest: str) -> None:
+        """Keep ``index`` with the checkpoint at ``place``.
+
+        Raises ``RunError`` when it cannot be written, or another process changes the run: without the lock,
+        the checkpoint could be removed meanwhile, and its text would come back with the file.
+        """
+        try:
+            with files.lock(run / folder.LOCK):
+                if place not in folder.listed(run):
+                    raise RunError(
+                        f"{run}: another process changed the run since it was opened; open it anew"
+                    )
+                index.copy_to(place / KEPT, checkpoint=digest)
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(f"{place / KEPT}: cannot be written ({error})") from error
+
+    @staticmethod
+    def chat(run: Run, *, sampling: ChatSampling, tokens: int, stop: str, seed: int) -> Chat:
+        """A conversation with a run."""
+        from lior_ask.conversation.run_chat import Chat  # it needs torch
+
+        return Chat(run, sampling=sampling, tokens=tokens, stop=stop, seed=seed)
+
+    @staticmethod
+    def caches() -> list[KeptIndex]:
+        """The indexes in the user's cache, the one used last first."""
+        return kept_indexes()

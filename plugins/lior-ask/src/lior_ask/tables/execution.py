@@ -1,0 +1,242 @@
+"""Execution: a plan as SQL on the rows of its tables, and the result with its arithmetic."""
+
+from __future__ import annotations
+
+import math
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from decimal import ROUND_HALF_EVEN, Decimal
+
+import attrs
+
+from lior.interfaces import Passage, Result
+from lior_ask.index.table_schema import Column
+from lior_ask.index.table_store import Head, Row
+from lior_ask.question.filters import named
+from lior_ask.tables.grammar import Request
+from lior_ask.tables.plan import Plan, Unclear
+from lior_ask.tables.words import alike, has_word
+
+_SUMMANDS = 8
+"""Numbers of a sum that are shown, half of them from its end."""
+_LISTED = 12
+"""Different values that are said."""
+_ONE = {
+    "mails": "mail", "messages of the chat": "message of the chat", "rows": "row", "entries": "entry",
+    "files": "file", "events": "event",
+    "contacts": "contact",
+}  # fmt: skip
+_ORDER = {"newest": "DESC", "oldest": "ASC", "highest": "DESC", "lowest": "ASC"}
+
+
+@attrs.frozen
+class _Used:
+    """A row that was used, with its number and date."""
+
+    head: Head
+    row: Row
+    number: Decimal | None
+    date: str
+
+
+def executed(plan: Plan, request: Request) -> tuple[Result, str]:
+    """The result of a plan, and what is said: the result in words.
+
+    Raises
+    ------
+    Unclear
+        When no row has a number or a date that is needed.
+    """
+    rows = [*_selected(plan)]
+    about = _about(plan, len(rows) if plan.operation in ("count", "list") else max(plan.few, 1))
+    if plan.operation in ("count", "list"):
+        return _counted(plan, request, rows, about)
+    if plan.operation in ("sum", "mean"):
+        return _added(plan, rows, about)
+    return _first(plan, request, rows, about)
+
+
+def _selected(plan: Plan) -> Iterator[_Used]:
+    """The rows of the plan that fulfil its conditions, in the order of their places."""
+    used = [(head, row) for head, rows in plan.tables for row in rows]
+    where = " AND ".join(each.sql for each in plan.where) or "1"
+    fields = sorted(set(re.findall(r"\b[cnd]\d+\b", where)))
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for name, function in (("named", named), ("has", has_word), ("inside", _inside)):
+            connection.create_function(name, 2, function, deterministic=True)
+        # A column without a type keeps what is put into it: text of cells and dates, numbers.
+        connection.execute(f"CREATE TABLE r({', '.join(['id INTEGER PRIMARY KEY', *fields])})")
+        marks = ", ".join("?" * (1 + len(fields)))
+        wanted = [(field[0], int(field[1:])) for field in fields]
+        typed = ((number, *_typed(head, row, wanted)) for number, (head, row) in enumerate(used))
+        connection.executemany(f"INSERT INTO r VALUES ({marks})", typed)
+        values = [value for each in plan.where for value in each.values]
+        found = connection.execute(f"SELECT id FROM r WHERE {where} ORDER BY id", values).fetchall()
+    for (number,) in found:
+        head, row = used[number]
+        measure, dated = plan.measure, plan.dated
+        yield _Used(
+            head, row,
+            None if measure is None else head.columns[measure].number(row.cells[measure]),
+            "" if dated is None else head.columns[dated].date(row.cells[dated]),
+        )  # fmt: skip
+
+
+def _typed(head: Head, row: Row, wanted: Sequence[tuple[str, int]]) -> Iterator[str | float | None]:
+    """Of each cell its text, its number or its date."""
+    for kind, place in wanted:
+        column, cell = head.columns[place], row.cells[place]
+        if kind == "c":
+            yield cell
+        elif kind == "n":
+            number = column.number(cell)
+            yield None if number is None else float(number)
+        else:
+            when = column.date(cell)
+            yield f"{when}-01" if len(when) == 7 else when
+
+
+def _inside(folder: str, word: str) -> bool:
+    return alike(word, folder.split("/"))
+
+
+def _counted(plan: Plan, request: Request, rows: list[_Used], about: str) -> tuple[Result, str]:
+    result = Result(operation=plan.operation, value=f"{len(rows):,}", about=about, rows=_passages(rows))
+    if plan.subject is None:
+        return result, f"{len(rows):,} {about}"
+    name = plan.columns[plan.subject].name
+    values = [*dict.fromkeys(used.row.cells[plan.subject] for used in rows)]
+    if plan.operation == "count" and len(values) != len(rows):
+        if not request.different:
+            raise Unclear(
+                f"{len(rows)} {about} have {len(values)} different values of {name}; "
+                "ask for rows, or for different ones"
+            )
+        result = attrs.evolve(
+            result, value=f"{len(values):,}", about=f"different values of {name} in {about}"
+        )
+    shown = ", ".join(values[:_LISTED]) + f" and {len(values) - _LISTED} others" * (len(values) > _LISTED)
+    return result, f"{result.value} {result.about}: {shown}" if values else f"0 {about}"
+
+
+def _added(plan: Plan, rows: list[_Used], about: str) -> tuple[Result, str]:
+    assert plan.measure is not None
+    column = plan.columns[plan.measure]
+    counted = [used for used in rows if used.number is not None]
+    if not counted:
+        raise Unclear(f"there is no number to be added up: {about}")
+    numbers = [used.number for used in counted if used.number is not None]
+    total = sum(numbers, Decimal(0))
+    value, shown = total, _shown(total)
+    terms = [_shown(number) for number in numbers]
+    if len(terms) > _SUMMANDS:
+        half = _SUMMANDS // 2
+        terms = [*terms[:half], "…", *terms[-half:]]
+    arithmetic = " + ".join(terms).replace("+ -", "- ")
+    if plan.operation == "mean":
+        places = max(2, max(-int(number.as_tuple().exponent) for number in numbers))
+        value = (total / len(numbers)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
+        exact = value * len(numbers) == total
+        shown = _shown(value.normalize() if exact and value == value.to_integral() else value)
+        arithmetic = f"({arithmetic}) / {len(numbers)} {'=' if exact else '≈'} {shown}"
+    else:
+        arithmetic = f"{arithmetic} = {shown}" if len(numbers) > 1 else ""
+    lacking = len(rows) - len(counted)
+    without = f" ({lacking} row{'s' * (lacking > 1)} without a number left out)" if lacking else ""
+    result = Result(
+        operation=plan.operation,
+        value=shown,
+        about=about + without,
+        arithmetic=arithmetic,
+        rows=_passages(counted),
+    )
+    return result, f"{shown}{_unit(column.unit)}: {plan.operation} of {result.about}"
+
+
+def _first(plan: Plan, request: Request, rows: list[_Used], about: str) -> tuple[Result, str]:
+    """Rows with the highest or lowest number, or the newest or oldest date; those that are equal, too."""
+    by_date = plan.operation in ("newest", "oldest")
+    known = [used for used in rows if (used.date if by_date else used.number is not None)]
+    if not known:
+        raise Unclear(
+            f"the {'date' if by_date else 'number'} of no {about} is known"
+            if rows
+            else f"there is no {about}"
+        )
+    if plan.subject is not None and not by_date:
+        values = [used.row.cells[plan.subject] for used in known]
+        if len(set(values)) < len(values):
+            name = plan.columns[plan.subject].name
+            raise Unclear(f"each {name} has several rows: sums of groups are not compared; ask for the row")
+    years = {used.date.startswith("0000") for used in known} if by_date else set()
+    if len(years) > 1:
+        raise Unclear(f"some {about} have no year")
+    keys = [(used.date if by_date else used.number) for used in known]
+    order = sorted(set(keys), reverse=_ORDER[plan.operation] == "DESC")[: max(plan.few, 1)]  # type: ignore[type-var]
+    chosen = [used for key in order for used, own in zip(known, keys, strict=True) if own == key]
+    if plan.few:
+        last = [used for used, own in zip(known, keys, strict=True) if own == keys[known.index(chosen[-1])]]
+        chosen = chosen[: plan.few] if len(last) == 1 else chosen
+    value = str(order[0]) if by_date else _shown(order[0])  # type: ignore[arg-type]
+    unit = "" if by_date or plan.measure is None else _unit(plan.columns[plan.measure].unit)
+    names = [_name(plan, used) for used in chosen]
+    result = Result(operation=plan.operation, value=value, about=about, rows=_passages(chosen))
+    label = " and ".join(dict.fromkeys(filter(None, names)))
+    return result, f"{label}{', ' * bool(label)}{value}{unit}: {plan.operation} {about}"
+
+
+def _name(plan: Plan, used: _Used) -> str:
+    """What a row is called: the subject of a mail, otherwise the text that tells it best from others."""
+    head = used.head
+    if head.kind == "mail":
+        return f"{used.row.cells[3]!r} from {used.row.cells[0]}"
+    if head.kind in ("chat", "log"):
+        return used.row.cells[-1]
+    texts = [n for n in head.places("text") if used.row.cells[n]]
+    if plan.subject in texts:
+        return used.row.cells[plan.subject]
+    telling = max(texts, key=lambda n: _different(head.columns[n]), default=None)
+    return "" if telling is None else used.row.cells[telling]
+
+
+def _different(column: Column) -> float:
+    """How many different values a column has; infinity where not all are kept."""
+    return len(column.values) if column.whole else math.inf
+
+
+def _about(plan: Plan, count: int = 2) -> str:
+    """Of what, with all conditions."""
+    if plan.measure is not None and plan.operation not in ("count", "list"):
+        of = f"{plan.columns[plan.measure].name} in {plan.place}"
+    else:
+        of = (_ONE.get(plan.noun, plan.noun) if count == 1 else plan.noun) + f" of {plan.place}" * bool(
+            plan.place
+        )
+    told = ", ".join(each.shown for each in plan.where if each.told)
+    return " ".join([of, *(each.shown for each in plan.where if not each.told)]) + f" where {told}" * bool(
+        told
+    )
+
+
+def _passages(rows: list[_Used]) -> tuple[Passage, ...]:
+    """The rows as passages."""
+    return tuple(
+        Passage(
+            document=used.head.document or used.row.text,
+            line=used.row.line,
+            text=used.row.text,
+            place=", ".join((used.row.cells[0], used.date)) if used.head.kind == "mail" else used.head.name,
+        )
+        for used in rows
+    )
+
+
+def _unit(unit: str) -> str:
+    return f" {unit}" if unit else ""
+
+
+def _shown(number: Decimal) -> str:
+    """A number with marks between thousands, and no exponent."""
+    return f"{number:,f}"

@@ -1,0 +1,255 @@
+"""Plans over mails, chats, logs, calendars, contacts and files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from email.utils import parseaddr
+from pathlib import PurePath
+
+import attrs
+
+from lior_ask.index.table_schema import Column
+from lior_ask.index.table_store import Head, Row
+from lior_ask.question.filters import named
+from lior_ask.tables import lexicon
+from lior_ask.tables.grammar import Request, Word
+from lior_ask.tables.plan import (
+    Condition,
+    Plan,
+    Source,
+    Unclear,
+    having,
+    in_period,
+    listed,
+    listed_columns,
+    names_it,
+    names_of,
+    nothing,
+    planned_of,
+)
+from lior_ask.tables.words import alike, has_word
+
+
+def asks_for(kind: str, request: Request, source: Source) -> bool:
+    """Whether a word of the first phrase names such rows; without a phrase, any word."""
+    words = request.heads or tuple(word.text for word in request.words)
+    has = bool(source.kind(kind))
+    if kind == "mail":
+        mails = any(lexicon.MAIL.fullmatch(word) for word in words)
+        chat = any(lexicon.CHAT.fullmatch(word.text) for word in request.words)
+        return mails or (has and not chat and any(lexicon.MESSAGES.fullmatch(word) for word in words))
+    if kind == "chat":
+        return has and any(lexicon.MESSAGES.fullmatch(word) for word in words)
+    if kind == "log":
+        level = any(_level(word) for word in words)
+        entries = any(lexicon.ROWS.fullmatch(word) for word in words)
+        about = {name for head in source.kind("log", request.files) for name in names_of(head)} | {
+            "log",
+            "logs",
+        }
+        said = any(word.text in about for word in request.words) or (bool(request.files) and has)
+        return has and (level or (entries and said and bool(source.kind("log", request.files))))
+    if kind == "files":
+        return any(lexicon.FILES.fullmatch(w) or _endings(w, source) for w in words) and not request.files
+    pattern = lexicon.EVENTS if kind == "events" else lexicon.CONTACTS
+    return has and any(pattern.fullmatch(word) for word in words)
+
+
+def _mail(kind: str, request: Request, source: Source, question: str) -> Plan:
+    """Mails or messages of a chat."""
+    heads, noun = source.kind(kind, request.files), "mails" if kind == "mail" else "messages of the chat"
+    if not heads:
+        raise Unclear(f"there are no {noun} in these documents", [noun] * request.weak)
+    nouns = (lexicon.MAIL if kind == "mail" else lexicon.CHAT, lexicon.MESSAGES)
+    left = [word for word in request.words if not any(each.fullmatch(word.text) for each in nouns)]
+    sent = [word for word in left if word.text in lexicon.SENT]
+    ignored = {*sent, *(word for word in left if word.text in lexicon.VERBS)}
+    left = [word for word in left if word not in ignored and not lexicon.TABLES.fullmatch(word.text)]
+    columns, where = heads[0].columns, list[Condition]()
+    names = {each.name: number for number, each in enumerate(columns)}
+    topic = names.get("subject", names.get("text", 0))
+    tables = [(head, source.rows(head)) for head in heads]
+    senders = {row.cells[names["from"]] for _, rows in tables for row in rows}
+    files = [w for w in left if w.role != "about" and any(names_it(w.text, head) for head in heads)]
+    files = [word for word in files if not _one([word], senders)]  # of "mails from Lena" in lena.mbox
+    left = [word for word in left if word not in files]
+    if files:
+        tables = [t for t in tables if any(names_it(word.text, t[0]) for word in files)]
+        where.append(Condition(sql="1", shown=f"in {listed([head for head, _ in tables])}", told=False))
+    by = {role: [word for word in left if word.role == role] for role in ("from", "to", "about", "")}
+    if by[""] and (sent or _one(by[""], senders)):
+        by["from"], by[""] = [*by["from"], *by[""]], []
+    if by[""]:
+        raise nothing(by[""], f"{noun}: who they are from and to, when, and their subject are known")
+    if sent and not by["from"] and re.search(r"(?i)\b(i|we|ich|wir|je|j'ai|nous)\b", question):
+        raise Unclear("who wrote them is not clear: say from whom the mails are, by name")
+    if by["from"]:
+        wanted = " ".join(word.text for word in by["from"])
+        where.append(_person(wanted, senders, names["from"], noun))
+    if by["to"]:
+        if "to" not in names:
+            raise nothing(by["to"], "messages of a chat are to all")
+        wanted = " ".join(word.text for word in by["to"])
+        receivers = {row.cells[names["to"]] for _, rows in tables for row in rows}
+        if not any(named(wanted, each) for each in receivers):
+            raise Unclear(f"no mail is to {wanted!r}", [wanted])
+        where.append(
+            Condition(
+                sql=f"named(?, c{names['to']})", values=(wanted,), shown=f"to {wanted.title()}", told=False
+            )
+        )
+    for word in by["about"]:
+        where.append(having(topic, columns[topic].name, word.text))
+    where += in_period(request, heads[0], names["date"], source)
+    return planned_of(request, tables, noun, where, dated=names["date"])
+
+
+def _one(words: Sequence[Word], senders: set[str]) -> bool:
+    wanted = " ".join(word.text for word in words)
+    return any(named(wanted, sender) for sender in senders)
+
+
+def _person(wanted: str, senders: set[str], column: int, noun: str) -> Condition:
+    """The condition that a message is from a person, with any of the names and addresses that go together;
+    unclear where it may be one of several people, or none."""
+    people = list[tuple[set[str], list[str]]]()  # names and addresses, and senders
+    for sender in sorted(senders):
+        name, address = parseaddr(sender)
+        keys, written = {key.lower() for key in (name or sender, address) if key}, [sender]
+        same = [each for each in people if each[0] & keys]
+        people = [each for each in people if each not in same]
+        people.append((keys.union(*(k for k, _ in same)), sum((w for _, w in same), written)))
+    fit = [written for _, written in people if any(named(wanted, sender) for sender in written)]
+    if len(fit) != 1:
+        shown = sorted({parseaddr(each)[0] or each for written in fit or [[*senders]] for each in written})
+        listed = ", ".join(shown[:6]) + " and others" * (len(shown) > 6)
+        reason = f"{len(fit)} people fit {wanted!r}" if fit else f"no {noun} from {wanted!r}"
+        raise Unclear(f"{reason}: there are {listed}")
+    marks = ", ".join("?" * len(fit[0]))
+    values = tuple(fit[0])
+    return Condition(sql=f"c{column} IN ({marks})", values=values, shown=f"from {wanted.title()}", told=False)
+
+
+def _level(word: str) -> str:
+    """The level of a log that a word names; empty where it names none."""
+    return next((level for level, words in lexicon.LEVELS.items()
+                 if any(re.fullmatch(each, word) for each in words.split())), "")  # fmt: skip
+
+
+def _log(kind: str, request: Request, source: Source, question: str) -> Plan:
+    """Entries of logs."""
+    heads = source.kind(kind, request.files)
+    if not heads:
+        raise Unclear("there is no log of this name")
+    left, levels = list[Word](), list[str]()
+    for word in request.words:
+        if level := _level(word.text):
+            levels.append(level)
+        elif not (lexicon.ROWS.fullmatch(word.text) or lexicon.TABLES.fullmatch(word.text)):
+            left += [word] if word.text not in lexicon.VERBS else []
+    about = [word for word in left if word.role == "about"]
+    named_by = [h for h in heads if any(names_it(w.text, h) for w in left if w.role != "about")]
+    heads = named_by or heads
+    left = [w for w in left if w not in about and not any(names_it(w.text, h) for h in heads)]
+    if left:
+        raise nothing(left, "logs: when an entry was written, its level and its text are known")
+    tables = [(head, source.rows(head)) for head in heads]
+    where = [having(2, "text", word.text) for word in about]
+    for level in levels[:1]:
+        known = [bool(row.cells[1]) for _, rows in tables for row in rows]
+        has = 2 * sum(known) >= len(known)  # a few may have such a word by chance
+        where.append(
+            Condition(sql="c1 = ?", values=(level,), shown=f"level is {level}")
+            if has else having(2, "text", level)
+        )  # fmt: skip
+    if len(levels) > 1:
+        raise Unclear(f"ask for one level at a time: {' or '.join(levels)}")
+    where += in_period(request, heads[0], 0, source, [row for _, rows in tables for row in rows])
+    return planned_of(request, tables, "entries", where, dated=0)
+
+
+def _endings(word: str, source: Source) -> set[str]:
+    """The endings of files that a word names."""
+    if lexicon.PICTURES.fullmatch(word):
+        return {*lexicon.PICTURE_ENDINGS}
+    known = {PurePath(name).suffix.lower().lstrip(".") for name in source.known.files}
+    known |= {*lexicon.ENDINGS.split()}
+    word = lexicon.FORMATS.get(word, word)
+    return {word, word.removesuffix("s"), word.removesuffix("-dateien")} & (known - {""})
+
+
+def _files(kind: str, request: Request, source: Source, question: str) -> Plan:
+    """Files of the folders, with their endings and the days at which they were changed."""
+    columns = (
+        Column(name="name"), Column(name="ending"), Column(name="date", kind="date"), Column(name="folder"),
+    )  # fmt: skip
+    fit, known = set(source.documents), source.known
+    rows = list[Row]()
+    for number, (name, file) in enumerate(known.files.items()):
+        stamp = known.stamp(file)
+        if source.filters and not (fit & set(file.documents) and source.filters.dated(stamp)):
+            continue
+        path = PurePath(name)
+        cells = (name, path.suffix.lower().lstrip("."), stamp, path.parent.as_posix())
+        rows.append(Row(begin=number, line=1, text=name, cells=cells))
+    where, left = list[Condition](), list[Word]()
+    for word in request.words:
+        if endings := _endings(word.text, source):
+            listed = tuple(sorted(endings))
+            marks = ", ".join("?" * len(listed))
+            where.append(
+                Condition(sql=f"c1 IN ({marks})", values=listed, shown=f"ending in {word.text}", told=False)
+            )
+        elif any(alike(word.text, row.cells[3].split("/")) for row in rows):
+            where.append(
+                Condition(sql="inside(c3, ?)", values=(word.text,), shown=f"in {word.text}", told=False)
+            )
+        elif not (lexicon.FILES.fullmatch(word.text) or lexicon.OF_FILES.fullmatch(word.text)):
+            left.append(word)
+    left = [word for word in left if word.text not in lexicon.VERBS]
+    if left or source.filters.sender:
+        raise nothing(left, "files: their endings, folders and dates are known")
+    head = Head(document="", key=0, kind="files", columns=columns, rows=len(rows))
+    where += in_period(request, head, 2, source)
+    return planned_of(request, [(head, tuple(rows))], "files", where, dated=2)
+
+
+def _others(kind: str, request: Request, source: Source, question: str) -> Plan:
+    """Events of calendars, and contacts."""
+    heads, pattern = (
+        source.kind(kind, request.files),
+        lexicon.EVENTS if kind == "events" else lexicon.CONTACTS,
+    )
+    if not heads:
+        raise Unclear(f"there are no {kind} in these documents")
+    left = [w for w in request.words if not pattern.fullmatch(w.text) and w.text not in lexicon.VERBS]
+    tables = [(head, source.rows(head)) for head in heads]
+    where = [_anywhere(word, tables) for word in left if not any(names_it(word.text, h) for h in heads)]
+    dated = heads[0].dated
+    if request.operation == "next":
+        today = request.today.isoformat()
+        where.append(Condition(sql=f"d{dated} >= ?", values=(today,), shown=f"from {today} on", told=False))
+        request = attrs.evolve(request, operation="oldest")
+    where += in_period(request, heads[0], dated, source)
+    return planned_of(request, tables, kind, where, dated=dated)
+
+
+def _anywhere(word: Word, tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> Condition:
+    """The condition that the only column which has a word has it."""
+    columns = tables[0][0].columns
+    has = [
+        number for number, column in enumerate(columns)
+        if column.kind == "text"
+        and any(has_word(row.cells[number], word.text) for _, rows in tables for row in rows)
+    ]  # fmt: skip
+    if len(has) != 1:
+        raise nothing([word], f"the columns are: {listed_columns(columns)}", [columns[n].name for n in has])
+    return having(has[0], columns[has[0]].name, word.text)
+
+
+PLANS = (
+    ("mail", _mail), ("chat", _mail), ("log", _log), ("files", _files), ("events", _others),
+    ("contacts", _others),
+)  # fmt: skip
+"""Kind of rows -> what makes a plan over them."""

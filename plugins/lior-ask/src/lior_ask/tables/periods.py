@@ -1,0 +1,254 @@
+"""Periods in questions, in English, German and French: "in March", "seit dem 3. Mai", "la semaine dernière".
+
+Relative ones are told from a day that is given.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import attrs
+
+from lior_ask.languages.dates import MONTHS
+
+_LEAP = 2000
+"""Year in which days without a year are compared; it has a 29 February."""
+_MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
+_ORDINAL = r"(?:st|nd|rd|th|er|\.)?"
+_YEAR = r"(?:19|20)\d\d"
+_DATE = (
+    rf"(?:(?:the|den|dem|der|le|du|of|de)\s+)*(?:\d{{4}}-\d\d-\d\d|\d{{4}}-\d\d"
+    rf"|\d{{1,2}}\.\d{{1,2}}\.(?:\d{{4}}|\d{{2}})?"
+    rf"|\d{{1,2}}/\d{{1,2}}/\d{{4}}"
+    rf"|\d{{1,2}}{_ORDINAL}\s+(?:of\s+)?(?:{_MONTH})\b\.?(?:,?\s+{_YEAR})?"
+    rf"|(?:{_MONTH})\b\.?\s+\d{{1,2}}{_ORDINAL}(?!\d)(?:,?\s+{_YEAR})?|(?:{_MONTH})\b\.?(?:,?\s+(?:of\s+"
+    rf"|de\s+)?{_YEAR})?|{_YEAR})"
+)
+_AND, _TO = r"(?:and|und|et)", r"(?:to|until|till|through|bis(?: zum)?|à|au|jusqu'(?:à|au)|-|–)"
+_START = r"(?:between|from|zwischen|vom|von|ab|entre|du|de|d')"
+_BETWEEN = re.compile(
+    rf"\b(?:{_START}\s+)?(?P<a>{_DATE}|(?:(?:the|den|dem|le)\s+)?\d{{1,2}}{_ORDINAL})\s*(?:{_AND}"
+    rf"|{_TO})\s*(?P<b>{_DATE})(?!\w)"
+)
+_SINCE = re.compile(
+    rf"\b(?P<how>since|starting|from|seit|ab|depuis|à partir d[eu'])\s+(?P<a>{_DATE})(?:\s+(?:on|an"
+    rf"|onwards?))?(?!\w)"
+)
+_SIDE = re.compile(
+    rf"\b(?P<how>before|until|till|vor|bis|avant|jusqu'(?:à|en|au)|after|nach"
+    rf"|apr[eè]s)\s+(?P<a>{_DATE})(?!\w)"
+)
+_IN = re.compile(
+    rf"(?:\b(?:in|on|during|for|of|from|dated|im|in|am|vom|von|für|aus|en|au mois de|de|d'|du|le|au|pour"
+    rf"|dans)\s*)?"
+    rf"(?:(?:the\s+)?(?:month|year|monat|jahr|mois|année)\s+(?:of\s+|d[e']\s*)?)?(?<!\w)(?P<a>{_DATE})(?!\w)"
+)
+_WEEK = (
+    r"(?P<unit>days?|weeks?|months?|years?|tage?n?|wochen?|monate?n?|jahre?n?"
+    r"|jours?|semaines?|mois|ans?|années?)"
+)
+_LAST_FEW = re.compile(
+    rf"\b(?:(?:in|during|over|within|in|während|dans|durant|pendant|au cours d[e']s?)\s+)?(?:(?:the|den"
+    rf"|der|les|ces)\s+)?"
+    rf"(?:last|past|letzten|vergangenen|derni[eè]re?s)?\s*(?P<n>\d{{1,3}})\s+(?:(?P<fr>derni[eè]re?s)\s+)?{_WEEK}\b"
+)
+_RELATIVE = (
+    (r"today|heute|aujourd'hui", "day", 0),
+    (r"yesterday|gestern|hier", "day", 1),
+    (r"(?:this|diese[rn]?|cette) (?:week|woche|semaine)", "week", 0),
+    (r"(?:last|previous|letzte[rn]?|vergangene[rn]?|vorige[rn]?) (?:week|woche)"
+     r"|(?:la )?semaine (?:dernière|passée)", "week", 1),
+    (r"(?:this|diese[nsm]|ce) (?:month|monats?|mois)(?:-ci)?", "month", 0),
+    (r"(?:last|previous|letzte[nm]|vergangene[nm]|vorige[nm]) (?:month|monats?)|(?:le )?mois (?:dernier"
+     r"|passé)", "month", 1),
+    (r"(?:this|diese[sm]|cette) (?:year|jahre?s?|année)", "year", 0),
+    (r"(?:last|previous|letzte[sm]|vergangene[sm]|voriges) (?:year|jahre?s?)|(?:l')?(?:an"
+     r"|année) (?:derni[eè]re?|passée?)", "year", 1),
+)  # fmt: skip
+
+
+@attrs.frozen(kw_only=True)
+class Period:
+    """Days from ``first`` to ``last``; open where there is none."""
+
+    first: date | None = None
+    last: date | None = None
+    shown: str
+    """As the question has it."""
+    yearless: bool = False
+    """Whether the year is not known; the days are then those of the year 2000."""
+
+    def within(self, year: int) -> Period:
+        """The same days of a year."""
+        first, last = (day and _moved(day, year) for day in (self.first, self.last))
+        return attrs.evolve(self, first=first, last=last, yearless=False)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it begins and ends with a month."""
+        begins = self.first is None or self.first.day == 1
+        return begins and (self.last is None or self.last == _end(self.last, "month"))
+
+    def has(self, when: str) -> bool:
+        """Whether a date, as :func:`~lior_ask.index.table_schema.date_of` gives it, is in it."""
+        day = f"{when}-01"[:10]
+        return (self.first is None or str(self.first) <= day) and (self.last is None or day <= str(self.last))
+
+
+def period_in(text: str, today: date) -> tuple[Period | None, str]:
+    """The period of a question in lower case, and the question with spaces in its place.
+
+    >>> period_in("what did we spend in march 2025?", date(2025, 6, 1))[0].last
+    datetime.date(2025, 3, 31)
+    """
+    for pattern, made in (
+        (_RELATIVES, lambda match: _relative(match, today)),
+        (_LAST_FEW, lambda match: _few(match, today)),
+        (_BETWEEN, _between),
+        (_SINCE, _since),
+        (_SIDE, _side),
+        (_IN, lambda match: None if match[0].strip() in _VERBS else _day(match["a"])),
+    ):
+        for match in pattern.finditer(text):
+            found = made(match)
+            if found:
+                shown = " ".join(match[0].split())
+                return attrs.evolve(found, shown=shown), text[: match.start()] + " , " + text[match.end() :]
+    return None, text
+
+
+_VERBS = ("may", "march", "mar", "mars")
+"""Months that are words of another kind, too, where they stand alone."""
+_RELATIVES = re.compile(
+    r"\b(?:(?:in|during|of|from|im|in|von|vom|der|des|de|du|dans|d')\s*)?(?:the )?(?:"
+    + "|".join(f"(?P<r{n}>{words})" for n, (words, _, _) in enumerate(_RELATIVE))
+    + r")(?!\w)"
+)
+
+
+def _relative(match: re.Match[str], today: date) -> Period:
+    number = next(n for n in range(len(_RELATIVE)) if match[f"r{n}"])
+    _, unit, back = _RELATIVE[number]
+    day = _begin(today, unit)
+    if back:
+        day = _begin(day - timedelta(1), unit)
+    return Period(first=day, last=_end(day, unit), shown="")
+
+
+def _few(match: re.Match[str], today: date) -> Period | None:
+    if not re.search(r"last|past|letzten|vergangenen|derni", match[0]):
+        return None
+    number, unit = int(match["n"]), match["unit"]
+    if unit[0] in "dt" or unit.startswith("jour"):
+        days = number
+    elif unit[0] in "ws":
+        days = 7 * number
+    else:
+        months = number * (12 if unit[0] in "ya" or unit.startswith("jahr") else 1)
+        year, month = divmod(today.year * 12 + today.month - 1 - months, 12)
+        return Period(first=_safe(year, month + 1, today.day), last=today, shown="")
+    return Period(first=today - timedelta(days), last=today, shown="")
+
+
+def _between(match: re.Match[str]) -> Period | None:
+    last = _day(match["b"])
+    if last is None or last.last is None:
+        return None
+    first = _day(match["a"])
+    if first is None:  # "between 3 and 7 May"
+        number = re.search(r"\d+", match["a"])
+        if not number or not last.first or not 1 <= int(number[0]) <= last.last.day:
+            return None
+        first = attrs.evolve(last, first=last.first.replace(day=int(number[0])))
+    if first.first is None:
+        return None
+    if first.yearless and not last.yearless:
+        first = first.within(last.last.year)
+    if first.yearless != last.yearless or first.first is None or first.first > last.last:
+        return None
+    return Period(first=first.first, last=last.last, yearless=last.yearless, shown="")
+
+
+def _since(match: re.Match[str]) -> Period | None:
+    found = _day(match["a"])
+    if match["how"] == "from" and "on" not in match[0].split()[-1]:
+        return None  # "from March" is "in March"
+    return found and attrs.evolve(found, last=None)
+
+
+def _side(match: re.Match[str]) -> Period | None:
+    found = _day(match["a"])
+    if found is None or found.first is None or found.last is None:
+        return None
+    how = match["how"]
+    if how in ("before", "vor", "avant"):
+        return attrs.evolve(found, first=None, last=found.first - timedelta(1))
+    if how in ("after", "nach") or how.startswith("apr"):
+        return attrs.evolve(found, first=found.last + timedelta(1), last=None)
+    return attrs.evolve(found, first=None)
+
+
+_NAMED = re.compile(
+    rf"(?:(?P<day>\d{{1,2}}){_ORDINAL}\s+(?:of\s+)?)?(?P<month>{_MONTH})\b\.?(?:\s+(?P<after>\d{{1,2}}){_ORDINAL}(?!\d))?"
+    rf"(?:,?\s+(?:of\s+|de\s+)?(?P<year>{_YEAR}))?"
+)
+
+
+def _day(text: str) -> Period | None:
+    """The day, month or year of a date; ``None`` where there is no such day."""
+    text = re.sub(r"^(?:(?:the|den|dem|der|le|du|of|de)\s+)+", "", text.strip())
+    year = month = day = 0
+    if match := re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", text):
+        year, month, day = (int(each or 0) for each in match.groups())
+    elif match := re.fullmatch(r"(\d{1,2})\.(\d{1,2})\.(\d{4}|\d{2})?", text):
+        day, month, year = int(match[1]), int(match[2]), int(match[3] or 0)
+        year += 2000 * (0 < year < 100)
+    elif match := re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", text):
+        one, two, year = map(int, match.groups())
+        if one <= 12 and two <= 12 and one != two:
+            return None  # it may be read in two ways
+        day, month = (two, one) if two > 12 else (one, two)
+    elif match := _NAMED.fullmatch(text):
+        month, day = MONTHS[match["month"]], int(match["day"] or match["after"] or 0)
+        year = int(match["year"] or 0)
+    else:
+        return None
+    try:
+        first = date(year or _LEAP, month or 1, day or 1)
+    except ValueError:
+        return None
+    last = _end(first, "day" if day else "month" if month else "year")
+    return Period(first=first, last=last, yearless=not year, shown="")
+
+
+def _begin(day: date, unit: str) -> date:
+    begins: dict[str, Callable[[], date]] = {
+        "day": lambda: day,
+        "week": lambda: day - timedelta(day.weekday()),
+        "month": lambda: day.replace(day=1),
+        "year": lambda: day.replace(month=1, day=1),
+    }
+    return begins[unit]()
+
+
+def _end(day: date, unit: str) -> date:
+    if unit == "week":
+        return day + timedelta(6)
+    if unit == "month":
+        return day.replace(day=calendar.monthrange(day.year, day.month)[1])
+    return day.replace(month=12, day=31) if unit == "year" else day
+
+
+def _safe(year: int, month: int, day: int) -> date:
+    """The day, or the last one of its month."""
+    return date(year, month, min(day, calendar.monthrange(year, month)[1]))
+
+
+def _moved(day: date, year: int) -> date:
+    """The day in another year; the last of February stays the last."""
+    if (day.month, day.day) == (2, 29):
+        return _end(date(year, 2, 1), "month")
+    return day.replace(year=year)

@@ -1,0 +1,220 @@
+"""A plan: the rows, conditions and columns of a calculation, and what is shared by those who make one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import attrs
+
+from lior_ask.index.table_schema import Column
+from lior_ask.index.table_store import Head, Row, kind_of
+from lior_ask.languages.words import tokens
+from lior_ask.question.filters import Filters, Known, fitting
+from lior_ask.tables import lexicon
+from lior_ask.tables.grammar import Request, Word
+from lior_ask.tables.words import alike
+
+_PREFIX = 5
+"""Letters of a word that the name of a table may go on from: "Fahrten" of "Fahrtenbuch"."""
+
+
+class Unclear(Exception):
+    """A calculation that is refused, with the reason in one line.
+
+    ``words``: those that name nothing; empty where something else is unclear.
+    """
+
+    def __init__(self, said: str, words: Sequence[str] = ()) -> None:
+        super().__init__(said)
+        self.said, self.words = said, tuple(words)
+
+
+@attrs.frozen(kw_only=True)
+class Condition:
+    """What the rows must have, as SQL over the columns ``c0``, ``n0`` (numbers) and ``d0`` (dates)."""
+
+    sql: str
+    values: tuple[str | float, ...] = ()
+    shown: str
+    """``category is food``; of a condition that is not ``told``, ``from Marta`` or ``in March``."""
+    told: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """A calculation that is clear."""
+
+    operation: str
+    tables: tuple[tuple[Head, tuple[Row, ...]], ...] = attrs.field(repr=False)
+    """With the rows that fit the filters; the columns of all are alike."""
+    noun: str
+    """What a row is: ``mails``, ``rows``."""
+    place: str = ""
+    """Of the rows: ``expenses.csv``."""
+    where: tuple[Condition, ...] = ()
+    measure: int | None = None
+    """Column of the numbers."""
+    dated: int | None = None
+    """Column of the dates by which rows are put in order."""
+    subject: int | None = None
+    """Column whose different values are counted or listed."""
+    few: int = 0
+    """How many rows are asked for; 0 for all, or for one."""
+    named: int = 0
+    """How many words name the table."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the first table."""
+        return self.tables[0][0].columns
+
+
+class Source:
+    """The tables that fit the filters."""
+
+    def __init__(self, known: Known, filters: Filters) -> None:
+        self.known, self.filters = known, filters
+        self.documents = known.documents(filters)
+        abouts = known.abouts
+        self.heads = [head for name in self.documents for head in abouts[name].heads]
+
+    def kind(self, kind: str, files: Sequence[str] = ()) -> list[Head]:
+        """The tables of a kind, of these files if any is named."""
+        return [h for h in self.heads if h.kind == kind and (not files or _of_files(h.document, files))]
+
+    def of_rows(self, head: Head) -> bool:
+        """Whether the document of a table has nothing but tables."""
+        return kind_of(self.known.abouts[head.document], head.document) == "table"
+
+    def rows(self, head: Head) -> tuple[Row, ...]:
+        """The rows of a table that fit."""
+        rows, filters = self.known.store.rows(head), self.filters
+        if not (filters.sender or filters.after or filters.before):
+            return tuple(rows)
+        if head.dated is not None:
+            return tuple(row for row in rows if fitting(filters, head, row))
+        date = self.known.abouts[head.document].date or self.known.stamps.get(head.document, "")
+        return tuple(rows) if filters.dated(date) and not filters.sender else ()
+
+
+def _of_files(document: str, files: Sequence[str]) -> bool:
+    """Whether a document is one of the files that a question names."""
+    name = document.partition("#")[0].lower()
+    return any(name == file.lower() or name.endswith(f"/{file.lower()}") for file in files)
+
+
+def in_period(
+    request: Request, head: Head, dated: int | None, source: Source, rows: Sequence[Row] | None = None
+) -> list[Condition]:
+    """The condition that rows are of the period; ``rows`` are those that tell its year.
+
+    Raises ``Unclear`` where there are no dates, or the year is not clear.
+    """
+    period = request.period
+    if period is None:
+        return []
+    if dated is None:
+        raise Unclear(no_dates(head))
+    column, shown = head.columns[dated], period.shown
+    if rows is None:
+        heads = [head] if head.kind == "rows" else source.kind(head.kind)
+        rows = (
+            [row for each in heads for row in source.known.store.rows(each)] if head.kind != "files" else []
+        )
+    known = [when for row in rows if (when := column.date(row.cells[dated]))]
+    if rows and not known:
+        raise Unclear(f"the dates of {column.name} in {title(head)} can be read in two ways")
+    if len(known) < len(rows):
+        shown += f" ({len(rows) - len(known):,} without a date left out)"
+    if any(len(when) == 7 for when in known) and not period.whole:
+        raise Unclear(f"{column.name} in {title(head)} has months, no days")
+    years = {int(when[:4]) for when in known}
+    if years == {0}:
+        day = period.first or period.last
+        if not period.yearless and day and str(day.year) not in head.document + head.name:
+            raise Unclear(f"{column.name} in {title(head)} has no years")
+        first, last = (day and f"0000-{day:%m-%d}" for day in (period.first, period.last))
+    else:
+        if period.yearless:
+            some = {year for year in years if any(period.within(year).has(when) for when in known)}
+            years = some if some and period.first and period.last else years
+            if len(years) != 1:
+                listed = " or ".join(map(str, sorted(years)[:5]))
+                raise Unclear(f"{shown}: of which year{', ' * bool(years)}{listed}?")
+            [year] = years
+            period, shown = period.within(year), f"{shown} ({year})"
+        first, last = (day and day.isoformat() for day in (period.first, period.last))
+    tests = ["d{0} != ''", "d{0} >= ?" if first else "", "substr(d{0}, 1, 10) <= ?" if last else ""]
+    sql = " AND ".join(test.format(dated) for test in tests if test)
+    return [Condition(sql=sql, values=tuple(v for v in (first, last) if v), shown=shown, told=False)]
+
+
+def having(column: int, name: str, word: str) -> Condition:
+    return Condition(sql=f"has(c{column}, ?)", values=(word,), shown=f"{name} has {word!r}")
+
+
+def planned_of(
+    request: Request, tables: Sequence[tuple[Head, tuple[Row, ...]]], noun: str, where: Sequence[Condition],
+    *, dated: int | None,
+) -> Plan:  # fmt: skip
+    operation = "list" if request.operation == "which" else request.operation
+    if operation in ("sum", "mean", "highest", "lowest") and tables[0][0].kind != "rows":
+        raise Unclear(f"{noun} have no numbers to be added up or compared", ["number"])
+    if operation in ("newest", "oldest") and dated is None:
+        raise Unclear(f"{noun} have no dates")
+    return Plan(
+        operation=operation,
+        tables=tuple(tables),
+        noun=noun,
+        where=tuple(where),
+        dated=dated,
+        few=request.few,
+        place=listed([head for head, _ in tables]) if tables[0][0].kind in ("rows", "log") else "",
+    )
+
+
+def names_of(head: Head) -> list[str]:
+    """The words of the name of a table: of its file, and of its sheet or heading."""
+    return [*file_names(head), *tokens(head.name)]
+
+
+def file_names(head: Head) -> list[str]:
+    """The words of the name of a table's file."""
+    path = PurePath(head.document.partition("#")[0])
+    return tokens(re.sub(r"[_\d-]+", " ", path.stem))
+
+
+def names_it(word: str, head: Head) -> bool:
+    """Whether a word is of the name of a table, or what it begins with."""
+    names = names_of(head)
+    begins = len(word) >= _PREFIX and any(name.startswith(word) for name in names)
+    same = [each for line in lexicon.NAMES if word in (words := line.split()) for each in words]
+    return begins or alike(word, names) or not {*same}.isdisjoint(names)
+
+
+def title(head: Head) -> str:
+    return f"{head.document} ({head.name})" if head.name else head.document
+
+
+def listed(heads: Sequence[Head]) -> str:
+    shown = [title(head) for head in heads]
+    return ", ".join(shown[:3]) + (f" and {len(shown) - 3} others" if len(shown) > 3 else "")
+
+
+def listed_columns(columns: Sequence[Column]) -> str:
+    return ", ".join(column.name for column in columns)
+
+
+def no_dates(head: Head) -> str:
+    dates = [column.name for column in head.columns if column.kind == "date"]
+    reason = f"has several dates ({', '.join(dates)}); say which" if dates else "has no column with dates"
+    return f"{title(head)} {reason}; its columns are: {listed_columns(head.columns)}"
+
+
+def nothing(words: Sequence[Word], known: str, columns: Sequence[str] = ()) -> Unclear:
+    """The refusal for words that name nothing."""
+    shown = " and ".join(repr(word.text) for word in words)
+    reason = f"is in several columns ({', '.join(columns)})" if columns else "names nothing that can be told"
+    return Unclear(f"{shown} {reason}; {known}", [word.text for word in words])

@@ -1,0 +1,53 @@
+"""Planning: the rows and columns that a request is about, or what of it is unclear.
+
+All words of a request must name an operation, a table, a column or a value; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from lior_ask.question.filters import Filters, Known
+from lior_ask.tables.grammar import Request
+from lior_ask.tables.kinds import PLANS, asks_for
+from lior_ask.tables.plan import Plan, Source, Unclear
+from lior_ask.tables.rows import plan_of_rows
+
+
+def planned(request: Request, known: Known, filters: Filters, question: str) -> Plan | None:
+    """The plan of a request; ``None`` where it is no calculation over these documents.
+
+    Raises
+    ------
+    Unclear
+        When it is one, but not clear.
+    UsageError
+        When a filter names no document.
+    """
+    source = Source(known, filters)
+    if request.operation == "next" and not asks_for("events", request, source):
+        return None
+    unclear: Unclear | None = None
+    plans = list[Plan]()
+    for kind, plan in PLANS:
+        if asks_for(kind, request, source):
+            try:
+                plans.append(plan(kind, request, source, question))
+            except Unclear as error:
+                unclear = unclear or error
+    if len(plans) > 1:
+        raise Unclear(f"what is meant is not clear: {' or '.join(plan.noun for plan in plans)}")
+    found = plans[0] if plans else None
+    try:
+        rows = None if found else plan_of_rows(request, source)
+        # "mails from Ngozi", of whom there are none, are no contacts of this name
+        found = rows if rows and (rows.named or unclear is None) else found
+    except Unclear as error:
+        unclear = unclear or error
+    if request.unsupported and (found or unclear):
+        raise Unclear(
+            f"{request.unsupported!r} is not calculated: rows that fit are counted, listed, added up, and "
+            "compared with a number or by date",
+            [request.unsupported],
+        )
+    if found is None and unclear and not (request.weak and unclear.words):
+        raise unclear
+    return found

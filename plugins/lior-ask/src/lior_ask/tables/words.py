@@ -1,0 +1,54 @@
+"""Words of questions compared with those of names, columns and cells, by their stems in three languages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from lior_ask.languages.words import stem, tokens
+
+_LANGUAGES = ("english", "german", "french")
+
+
+@lru_cache(1 << 14)
+def stems(word: str) -> frozenset[str]:
+    """The stems of a word in the languages of the grammar."""
+    return frozenset(stem(word, language) for language in _LANGUAGES)
+
+
+def alike(word: str, others: Sequence[str]) -> bool:
+    """Whether a word and one of others have a stem in common.
+
+    >>> alike("vaccines", ["child", "vaccine"]), alike("ausgaben", ["ausgabe"])
+    (True, True)
+    """
+    mine = stems(word.lower())
+    return any(not mine.isdisjoint(stems(other.lower())) for other in others)
+
+
+def one_and_many(word: str, other: str) -> bool:
+    """Whether two words may be the singular and the plural of one.
+
+    >>> one_and_many("quote", "quotes"), one_and_many("retrievers", "retrieval")
+    (True, False)
+    """
+    short, long = sorted((word, other), key=len)
+    return long.startswith(short) and long[len(short) :] in ("", "s", "es", "n", "en", "e", "er", "x")
+
+
+def parts(word: str) -> list[str]:
+    """The tokens of a word of a question: two of "PS-3"."""
+    return tokens(word) or [word]
+
+
+@lru_cache(1 << 16)
+def has_word(cell: str, word: str) -> bool:
+    """Whether a cell has all tokens of a word of the question.
+
+    >>> has_word("dog food", "food"), has_word("PS-3", "ps-3"), has_word("seafood", "food")
+    (True, True, False)
+    """
+    if len(word) == 1:
+        return cell.strip().lower() == word
+    own = tokens(cell) or [cell.lower()]
+    return all(alike(part, own) for part in parts(word))

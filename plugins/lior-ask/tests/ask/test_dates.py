@@ -1,0 +1,119 @@
+"""Dates are read as such, in texts and in questions."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ask.content import same
+from lior.plugins.registry import registry
+from lior_ask import Index
+from lior_ask.languages.dates import counted, dates
+from lior_ask.languages.words import LANGUAGES, stem, tokens
+
+LAW = settings(max_examples=100, deadline=None, database=None)
+FORMS = (
+    "{y}-{m:02}-{d:02}", "{y}/{m}/{d}", "{d:02}.{m:02}.{y}", "{d}.{m}.{y}", "{d}-{m:02}-{y}", "{d}/{m}/{y}",
+    "{m}/{d}/{y}", "{d} {name} {y}", "{d}. {name} {y}", "the {d}th of {name}, {y}", "{name} {d}, {y}",
+    "{y} {m:02} {d:02}", "{d}/{name}/{y}", "{y}-{m:02}-{d:02}T10:30:00",
+)  # fmt: skip
+NAMES = [
+    "January",
+    "Februar",
+    "mars",
+    "Apr.",
+    "mai",
+    "june",
+    "Juli",
+    "août",
+    "Sept.",
+    "Okt",
+    "novembre",
+    "Dez",
+]
+TEXT = """# 2025
+
+## 18 February
+
+The boiler was repaired by Lindquist.
+
+## 18 March
+
+New windows came.
+
+## Frost
+
+February had 18 days of frost and 2 of snow.
+"""
+ROWS = """date,what,who
+2025-02-18,chimney swept,Olsen
+2025-03-19,gas meter read,Ida
+2024-02-17,filters changed,Per
+"""
+
+
+@LAW
+@given(day=st.dates(datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)), form=st.sampled_from(FORMS))
+def test_a_day_is_the_same_however_it_is_written(day, form):
+    text = f"On {form.format(y=day.year, m=day.month, d=day.day, name=NAMES[day.month - 1])} it rained."
+    found = dates(text, tokens(text))
+    assert {f"d:{day:%m-%d}", f"d:{day:%Y-%m}"} <= {word for date in found for word in date.words}
+    assert all(stem(word, language) == word for language in LANGUAGES for word in found[0].words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("18.2. Feb 18, February 18th, 18. Februar, 18 février, 2/18", ["d:02-18"] * 6),
+        ("paid in March 2024, mars 2024, 2024-03", ["d:2024-03"] * 3),
+        ("3/4", ["d:04-03", "d:03-04"]),
+        ("on 12 and 13 May; vom 11. bis 14. Mai", ["d:05-12", "d:05-13", "d:05-11", "d:05-14"]),
+        ("at 10:30, version 3.11.7, 192.168.1.10, 29/13, 1.50, pages 2-18, ISBN 978-3-16-148410, May I?", []),
+    ],
+)
+def test_dates_and_what_is_none(text, words):
+    assert sorted(word for word in counted(text) if word.startswith("d:")) == sorted(words)
+
+
+@LAW
+@given(text=st.text(st.sampled_from("0123456789 ./-,Fb°eMay"), max_size=40))
+def test_dates_lie_in_the_text_in_order(text):
+    for date in dates(text, tokens(text)):
+        assert 0 <= date.begin < date.end <= len(text)
+        assert not text[date.begin : date.end].isspace()
+
+
+@pytest.mark.parametrize("name", registry.names("retriever"))
+@pytest.mark.parametrize(
+    "question", ["What happened on 18 February?", "18.02.2025", "was on 2/18", "Feb 18th"]
+)
+def test_a_day_finds_heading_and_row_and_no_numbers_apart(name, question):
+    index = Index(retriever=name)
+    index.learn("diary.md", TEXT)
+    index.learn("work.csv", ROWS)
+    passages = [index.passage(row).text for row in index.rank(question, 2).passages.tolist()]
+    assert sorted("repaired" in text for text in passages) == [False, True]
+    assert sorted("chimney" in text for text in passages) == [False, True]
+
+
+def test_a_month_of_a_year_finds_its_rows_and_another_day_is_missing():
+    index = Index(retriever="settle")
+    index.learn("diary.md", TEXT)
+    index.learn("work.csv", ROWS)
+    assert "filters" in index.ask("What was done in February 2024?").passages[0][0].text
+    answer = index.ask("What happened on 20 February?")
+    assert not answer.found
+    assert "02-20" in answer.missing
+
+
+def test_learning_and_forgetting_dates_leaves_no_trace():
+    never, index = Index(retriever="settle"), Index(retriever="settle")
+    for each in (never, index):
+        each.learn("diary.md", TEXT)
+    index.learn("work.csv", ROWS)
+    index.forget("work.csv")
+    assert same(index, never)
+    assert index.inverted.term("d:2024-02") is None

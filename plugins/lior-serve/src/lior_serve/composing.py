@@ -1,0 +1,93 @@
+"""Answers in the words of a language model at another address, streamed and checked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from lior_ask.answer.serialise import answer_record, passage_record
+from lior_ask.conversation.composing import Material, prepared
+from lior_ask.conversation.dialogue import Turn
+from lior_ask.conversation.endpoint import Endpoint, checked
+from lior_serve.documents import converse
+from lior_serve.errors import Busy
+from lior_serve.openai import events
+from lior_serve.schema import ComposeRequest, Operation
+from lior_serve.server import Server
+from lior_serve.sources import Version
+
+
+async def compose(server: Server, request: Request, form: ComposeRequest) -> Any:
+    """Answer a message in a language model's words, as server-sent events: sources, pieces, checked reply."""
+    version = await server.latest()
+    turn, given = await server.in_question_executor(_found, version, form)
+    return StreamingResponse(events(_parts(server, turn, given)), media_type="text/event-stream")
+
+
+def _found(version: Version, form: ComposeRequest) -> tuple[Turn, Material | None]:
+    return prepared(converse(version, form.messages, form.filters), version.index)
+
+
+async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIterator[dict[str, Any]]:
+    """What was found and is handed over; the pieces of the reply; the whole reply with its marks."""
+    passages = given.passages if given else ()
+    sources = [{"number": number, **passage_record(each)} for number, each in enumerate(passages, 1)]
+    yield {"answer": answer_record(turn.answer), "inherited": list(turn.inherited), "sources": sources}
+    if given is None or server.settings.endpoint is None:
+        return
+    text = ""
+    async for piece in _pieces(server, server.settings.endpoint, given):
+        text += piece
+        yield {"text": piece}
+    reply = checked(text.strip(), given.passages)
+    yield {
+        "reply": {
+            "text": reply.text,
+            "cited": list(reply.cited),
+            "wrong": reply.wrong,
+            "unfounded": list(reply.unfounded),
+        }
+    }
+
+
+async def _pieces(server: Server, endpoint: Endpoint, given: Material) -> AsyncIterator[str]:
+    """The pieces of a reply, read by a thread of its own: a slow address holds no question up."""
+    if not server.replies.acquire(blocking=False):
+        raise Busy
+    loop, gone = asyncio.get_running_loop(), threading.Event()
+    queue: asyncio.Queue[str | Exception | None] = asyncio.Queue()
+
+    def put(item: str | Exception | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the server has stopped
+            loop.call_soon_threadsafe(queue.put_nowait, item)
+
+    def work() -> None:
+        try:
+            for piece in endpoint.pieces(given.question, given.passages):
+                if gone.is_set():
+                    return
+                put(piece)
+            put(None)
+        except Exception as error:
+            put(error)
+        finally:
+            server.replies.release()
+
+    threading.Thread(target=work, name="lior-reply", daemon=True).start()
+    try:
+        while (item := await queue.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            if item:
+                yield item
+    finally:
+        gone.set()
+
+
+OPERATIONS = (Operation(method="POST", path="/api/compose", run=compose, form=ComposeRequest),)

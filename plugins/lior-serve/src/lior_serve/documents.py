@@ -1,0 +1,88 @@
+"""Documents, their lines and follow-up questions as records ready for JSON, for all transports alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from lior.errors import UsageError
+from lior.interfaces import Passage
+from lior_ask.chunking.blocks import block_around
+from lior_ask.conversation.dialogue import DEPTH, Dialogue, Turn
+from lior_ask.index import context_lines as surroundings
+from lior_ask.index.context_lines import lines_of
+from lior_ask.question.filters import Filters
+from lior_serve.schema import ListRequest, PassageRequest
+from lior_serve.sources import Version
+
+AROUND = 20
+"""Lines before and after a passage that are shown with it."""
+
+
+def converse(
+    version: Version, messages: Sequence[str], filters: Filters | None = None, top: int = DEPTH
+) -> Turn:
+    """The answer to the last message, which may be a follow-up of those before.
+
+    ``top``: most passages that are found for a message that has none before it.
+
+    Raises ``UsageError`` as :meth:`lior_ask.conversation.dialogue.Dialogue.ask`.
+    """
+    alone = len(messages) == 1
+    dialogue = Dialogue(lambda question, depth: version.ask(question, top if alone else depth, filters))
+    for message in messages[:-1]:
+        try:
+            dialogue.ask(message)
+        except UsageError:  # it was answered so in its time
+            continue
+    turn = dialogue.ask(messages[-1])
+    quoted = turn.answer.answer
+    if quoted is None or turn.answer.block:
+        return turn
+    block = block_around(quoted, version.index.of_document(quoted.document))  # quoted by the dialogue
+    return attrs.evolve(turn, answer=attrs.evolve(turn.answer, block=block))
+
+
+def passage_of(turn: Turn, wanted: PassageRequest) -> Passage:
+    """The passage of an answer that a client means.
+
+    Raises ``UsageError`` when it is none of these, for the documents may have changed.
+    """
+    told = wanted.document, wanted.line, wanted.text
+    found = (p for p in turn.passages if (p.document, p.line, p.text) == told)
+    if passage := next(found, None):
+        return passage
+    raise UsageError(f"{wanted.document} has no such passage for this question; ask again")
+
+
+def list_documents(version: Version, form: ListRequest) -> dict[str, Any]:
+    """The documents whose names contain a text, with their sizes: some of them, and how many there are."""
+    wanted = form.search.casefold()
+    found = [each for each in version.documents if wanted in each.name.casefold()]
+    part = found[form.offset : form.offset + form.count]
+    return {"documents": list(map(attrs.asdict, part)), "total": len(found)}
+
+
+def document_lines(version: Version, name: str, begin: int, count: int) -> dict[str, Any]:
+    """``count`` lines of a document from line ``begin`` on, which counts from 1."""
+    lines = lines_of(b"\n".join(version.text(name)))
+    first = max(min(begin, len(lines)), 1)
+    return {"name": name, "first": first, "lines": lines[first - 1 : first - 1 + count], "total": len(lines)}
+
+
+def passage_lines(version: Version, passage: Passage, around: int = AROUND) -> dict[str, Any]:
+    """The lines of a document around a passage, and where in them it stands.
+
+    ``mark`` has the first and the last line of the passage with the columns where it begins and ends, all
+    from 1, the last column being behind it; without columns where the text is not as in the document.
+    """
+    name = version.file_of(passage.document)
+    found = surroundings.around(version.text(name), passage, around)
+    mark = {"line": found.line, "end_line": found.end_line}
+    if found.column and found.end_column:
+        mark |= {"column": found.column, "end_column": found.end_column}
+    return {
+        "name": name, "first": found.first, "lines": list(found.lines), "total": found.total, "mark": mark
+    }  # fmt: skip

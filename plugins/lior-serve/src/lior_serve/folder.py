@@ -1,0 +1,215 @@
+"""Folders and files that are served: their index, brought up to date as they change.
+
+Where the package watchfiles is installed, changes are read in the background as the file system tells of
+them; elsewhere files are looked at when a question comes.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from lior.errors import DataError, LiorError
+from lior.interfaces import Passage
+from lior.plugins.listening import tell
+from lior.reading.finding import Source, find_files, folders_of, labels_of
+from lior.reading.watching import changes
+from lior_ask.answer.selection import Answer
+from lior_ask.api import Index
+from lior_ask.idle import IdleReader
+from lior_ask.index.context_lines import file_texts
+from lior_ask.question.filters import Filters
+from lior_serve.sources import Version, file_of, name_of
+
+INTERVAL = 2.0
+"""Seconds for which files are not looked at again where they are not watched."""
+_REST, _LONGEST = 0.2, 2.0
+"""Seconds without a further change after which files that are watched are read, and with further changes."""
+_PAUSE, _LONGEST_PAUSE = 10.0, 10.0
+"""Pause after reading where files change all the time, in times that it took, and in seconds at most."""
+_LOG = logging.getLogger("lior_serve")
+
+
+@attrs.frozen
+class FileRecord:
+    """A file as it is listed."""
+
+    name: str
+    bytes: int
+    added: str | None
+    """Time of its last change, ISO 8601, UTC; ``None`` for what is no file."""
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class FolderVersion(Version):
+    """The files of folders at the last scan; its index is shared and always the newest."""
+
+    _index: Index
+    _lock: threading.RLock
+    """Of the index, which one thread may use at a time."""
+    _reader: IdleReader
+    _files: dict[str, Source]
+    """By the names of the documents."""
+
+    @property
+    def index(self) -> Index:
+        """The index of the files."""
+        return self._index
+
+    def ask(self, question: str, top: int, filters: Filters | None = None) -> Answer:
+        """:meth:`lior_ask.api.Index.ask`, one question after the other."""
+        with self._reader.paused(), self._lock:
+            return self._index.ask(question, top, filters)
+
+    def text(self, name: str) -> list[bytes]:
+        """The file's own bytes, or the extracted text of formats without lines, such as PDF."""
+        if name not in self._files:
+            raise DataError(f"{name}: no document of this name.")
+        try:
+            return file_texts(self._files[name].path)
+        except (OSError, LiorError):  # the message may have its path
+            raise DataError(f"{name}: cannot be read now.") from None
+
+
+class FolderSource:
+    """The index of folders and files, in the user's cache, and the files themselves.
+
+    Parameters
+    ----------
+    paths
+        Folders, files and patterns.
+    shared
+        Their index for changes and for questions, where it is in a database that processes share; if not
+        given, one from the user's cache is used for both.
+
+    Raises
+    ------
+    DataError
+        When one does not exist, or there is no text in all of them.
+    """
+
+    def __init__(self, paths: Sequence[Path], shared: tuple[Index, Index] | None = None) -> None:
+        self.name = name_of(paths) or "shared"
+        self._labels = labels_of([str(path) for path in paths])
+        self._lock = threading.RLock()
+        self._writer, self._index = shared or (index := Index(*paths), index)
+        self._writing = threading.RLock() if shared else self._lock
+        """Of the index for changes, which no question waits for where it is another one."""
+        self._number = 0
+        self._watched, self._closed = False, threading.Event()
+        self._next = 0.0
+        """Time of ``time.monotonic`` before which files are not looked at."""
+        self._index.warm_up()
+        self._reader = IdleReader(self._index)
+        self._show()
+        self._thread = threading.Thread(target=self._watch, name="lior-watch", daemon=True)
+        if paths and find_spec("watchfiles"):
+            self._thread.start()
+
+    @property
+    def current(self) -> FolderVersion:
+        """The version that requests begin with."""
+        return self._current
+
+    def refresh(self) -> None:
+        """Read what is new or changed, unless files are watched, or were looked at a moment ago."""
+        with self._lock:
+            late = not self._watched and time.monotonic() >= self._next
+        if late and self._writer.paths:
+            self._read_some()
+
+    def _watch(self) -> None:
+        """Read changes as they happen, until the source is closed."""
+        try:
+            roots = folders_of(self._writer.paths)
+            for _ in changes(roots, rest=_REST, longest=_LONGEST, stop=self._closed):
+                began = time.monotonic()
+                self._read()
+                self._watched = True
+                self._closed.wait(min(_PAUSE * (time.monotonic() - began), _LONGEST_PAUSE))
+        except (OSError, RuntimeError, UnicodeError, LiorError) as error:  # names that are not UTF-8
+            cause = getattr(error, "strerror", "") or type(error).__name__  # the message may have a path
+            _LOG.warning("changes of files cannot be watched, and are looked for at each question: %s", cause)
+        finally:
+            self._watched = False
+
+    def _read(self) -> None:
+        """Read what is new or changed, as far as the time lasts at once, until nothing waits."""
+        while self._read_some() and not self._closed.is_set():
+            pass
+
+    def _read_some(self) -> bool:
+        """Read some of what is new or changed; whether more waits."""
+        waits = False
+        with self._writing:
+            try:
+                done = self._writer.update()
+                waits = bool(done.waiting)
+                if done:
+                    self._show()
+                    self._reader.look_again()
+                    learned = [*done.learned, *done.changed]
+                    tell("lior_documents_changed", run=None, learned=learned, forgotten=[*done.forgotten])
+            except LiorError as error:  # what is shown stays
+                _LOG.warning("the folder cannot be read now: %s", error)
+            self._next = time.monotonic() + INTERVAL
+        return waits
+
+    def confirm(self, question: str, passage: Passage, good: bool) -> bool:
+        """Count in the index that a passage answers a question, or no longer; no file is changed."""
+        with self._reader.paused(), self._writing:
+            changed = self._writer.confirm(question, passage) == good
+            if not changed:  # it was so before
+                self._writer.confirm(question, passage)
+        return changed
+
+    def _show(self) -> None:
+        """Make a new version of the index as it is now."""
+        files = {file.name: file for file in find_files(self._index.paths)[0]}
+        records = {name: record for name, file in files.items() if (record := _record(file))}
+        indexed = {file_of(document, records) for document in self._index.documents}
+        self._number += 1
+        self._current = FolderVersion(
+            number=self._number, documents=tuple(records[name] for name in records if name in indexed),
+            index=self._index, lock=self._lock, reader=self._reader, files=files,
+        )  # fmt: skip
+        self._next = time.monotonic() + INTERVAL
+
+    def state(self) -> dict[str, Any]:
+        """What is served."""
+        names = self.current.names
+        collections = [
+            {"name": label, "documents": sum(name.startswith(f"{label}/") for name in names)}
+            for label in self._labels
+        ]
+        return {
+            "name": self.name, "collections": collections, **self.current.counts(), "model": False,
+            "editable": False, "syncs": False, "working": None, "waiting": 0, "lost": [],
+            "unread": self._reader.left, "confirms": True,
+        }  # fmt: skip
+
+    def close(self, seconds: float) -> bool:
+        """Wait until no file is being read; whether that took at most so many seconds."""
+        self._closed.set()
+        self._reader.stop()
+        free = self._lock.acquire(timeout=seconds)
+        if free:
+            self._lock.release()
+        return free
+
+
+def _record(file: Source) -> FileRecord | None:
+    try:
+        found = file.path.stat()
+    except OSError:
+        return None
+    changed = datetime.datetime.fromtimestamp(int(found.st_mtime), datetime.UTC)
+    return FileRecord(file.name, found.st_size, changed.isoformat())

@@ -1,0 +1,105 @@
+"""What the model of a run says of a text: the stored places that predict each word, and its surprisal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+from starlette.requests import Request
+
+from lior.data import corpus
+from lior.errors import DataError
+from lior.interfaces import Passage
+from lior.model import scoring
+from lior.model.provenance import Explained, explain
+from lior.reading.documents import RawDocument
+from lior_serve.documents import passage_lines
+from lior_serve.errors import HTTPError
+from lior_serve.run import RunVersion
+from lior_serve.schema import Operation, ScoreRequest, WhyRequest
+from lior_serve.server import unless_gone
+
+if TYPE_CHECKING:
+    from lior_serve.run_server import RunServer
+
+_BEFORE = 400
+"""Bytes before a passage from which its words are explained."""
+SHADES = (1.0, 2.0, 4.0, 8.0)
+"""Bits per byte from which on a word is shown as more surprising."""
+
+
+async def why(server: RunServer, request: Request, form: WhyRequest) -> Any:
+    """The stored places that predict each word of a text."""
+    version = server.version
+    if form.passage:
+        server.document(version, form.passage.document)
+        prompt = await server.in_executor(_text_before, version, form.passage.passage)
+    else:
+        prompt = form.prompt.encode("utf-8", "replace")
+    text = form.text.encode("utf-8", "replace")
+    work = server.read(lambda between: _sources(version, prompt, text))
+    return {"words": await unless_gone(request, work), "version": version.number}
+
+
+async def score(server: RunServer, request: Request, form: ScoreRequest) -> Any:
+    """The surprisal of a text and of each of its words under the model, in bits."""
+    version, text = server.version, form.text.encode("utf-8", "replace")
+    if len(text) > server.limits.score:
+        raise HTTPError(413, f"the text has more than {server.limits.score:,} bytes", code="too_large")
+    return await unless_gone(request, server.read(lambda between: _surprisal(version, text, between)))
+
+
+OPERATIONS = (
+    Operation(method="POST", path="/api/why", run=why, form=WhyRequest),
+    Operation(method="POST", path="/api/score", run=score, form=ScoreRequest),
+)
+
+
+def _sources(version: RunVersion, prompt: bytes, text: bytes) -> list[dict[str, Any]]:
+    """Each word of ``text`` with the stored places that predict it; for the thread of the model."""
+    encode, run = version.tokenizer.encode, version.run
+    before, tokens = encode(prompt).tolist(), encode(text).tolist()
+    explained = explain(run.model, run.checkpoint.corpus, before, tokens, most=3, words=True)
+    return [_explained(each) for each in explained]
+
+
+def _text_before(version: RunVersion, passage: Passage) -> bytes:
+    """The end of the text before a passage in its document."""
+    found = passage_lines(version, passage, around=8)
+    lines, line = found["lines"], passage.line - found["first"]
+    if not 0 <= line < len(lines):
+        return b""
+    text = "\n".join([*lines[:line], lines[line][: passage.column - 1]])
+    return text.encode()[-_BEFORE:]
+
+
+def _explained(each: Explained) -> dict[str, Any]:
+    return {
+        "text": each.text.decode("utf-8", "replace"),
+        "probability": each.probability,
+        "sources": [
+            {**attrs.asdict(place), "share": round(each.share(place.weight), 4)} for place in each.sources
+        ],
+    }
+
+
+def _surprisal(version: RunVersion, text: bytes, between: Callable[..., Any]) -> dict[str, Any]:
+    """The bits of a text under the model and of each of its words; for the thread of the model."""
+    if not text:
+        raise DataError("the text is empty; give some to score")
+    model = version.run.model
+    other = corpus.build([RawDocument("text", text)], model.tokenizer).to(model.device)
+    (scored,) = scoring.score(model, other, progress=between)
+    words = [
+        {
+            "text": text[part.begin : part.end].decode("utf-8", "replace"),
+            "line": part.line,
+            "bits": round(part.bits, 3),
+            "shade": int(np.searchsorted(SHADES, part.bits_per_byte, side="right")),
+        }
+        for part in scored.words()
+    ]
+    bits = float(scored.bits.sum())
+    return {"bytes": len(text), "bits": bits, "bits_per_byte": bits / len(text), "words": words}

@@ -1,0 +1,287 @@
+"""The web page: questions and documents as HTML; the script in ``static`` adds the rest.
+
+Every text of a document goes through :func:`html.escape`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from mimetypes import guess_type
+from string import Template
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlencode
+
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from lior.errors import LiorError
+from lior.interfaces import Passage
+from lior_ask.answer.selection import LONGEST_QUESTION, Answer
+from lior_ask.answer.serialise import in_words
+from lior_ask.conversation.dialogue import DEPTH
+from lior_serve import documents
+from lior_serve.errors import HTTPError, http_error
+from lior_serve.schema import AskRequest, LinesRequest, ListRequest, validation_message
+from lior_serve.server import Server
+
+_OF_MODELS = re.compile(r"<!-- model -->.*?<!-- /model -->\n", re.DOTALL)
+"""Parts of the page that need a model."""
+_SHORT_NAME = 16
+"""Characters that OpenSearch 1.1 allows."""
+_OPENSEARCH = """<?xml version="1.0" encoding="UTF-8"?>
+<OpenSearchDescription xmlns="http://a9.com/-/spec/opensearch/1.1/">
+  <ShortName>{short}</ShortName>
+  <Description>Ask the documents of {name}</Description>
+  <InputEncoding>UTF-8</InputEncoding>
+  <Image width="16" height="16" type="image/svg+xml">{url}/static/icon.svg</Image>
+  <Url type="text/html" template="{url}/?q={{searchTerms}}"/>
+</OpenSearchDescription>
+"""
+_FILTERS = "sender", "after", "before", "kind", "path"
+"""Fields of the form and of the address that limit where an answer is looked for."""
+_NEAREST = 3
+"""Passages that are shown where none answers."""
+
+
+def routes(server: Server, api: Mapping[str, Any]) -> list[BaseRoute]:
+    """The addresses of the page."""
+    page = Page(server, api)
+    return [
+        Route("/", page.ask),
+        Route("/documents", page.documents),
+        Route("/document", page.document),
+        Route("/docs", page.api),
+        Route("/opensearch.xml", page.opensearch),
+        Route("/static/{name}", page.static),
+    ]
+
+
+class Page:
+    """The handlers of the web page."""
+
+    def __init__(self, server: Server, api: Mapping[str, Any]) -> None:
+        self._server, self._api = server, api
+        folder = files("lior_serve").joinpath("static")
+        html = folder.joinpath("page.html").read_text("utf-8")
+        model: bool = server.source.state()["model"]
+        self._frame = Template(html if model else _OF_MODELS.sub("", html))
+        self._files = {each.name: each.read_bytes() for each in folder.iterdir() if each.name[-5:] != ".html"}
+
+    def _framed(
+        self, pane: str, status: int = 200, filters: Mapping[str, str] = MappingProxyType({}), **parts: str
+    ) -> Response:
+        """The whole page with one pane open; texts in ``parts`` are HTML."""
+        state = self._server.state()
+        found = {
+            "run": escape(state["name"]), "pane": pane,
+            "begun": "begun" if parts.get("talk") or parts.get("beside") else "",
+            **dict.fromkeys(("question", "talk", "beside", "list", "api", *_FILTERS), ""),
+            "filtering": "".join(f" · {escape(each)}" for each in filters.values()),
+            **{name: escape(value) for name, value in filters.items()},
+            "composer": escape(state["composer"]),
+            "collections": "".join(
+                f"<option>{escape(each['name'])}</option>" for each in state["collections"]
+            ),
+            "documents": f"{state['documents']:,}",
+            "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
+            "confirms": "yes" if state["confirms"] else "no",
+            "longest_question": str(LONGEST_QUESTION), "longest_name": str(self._server.limits.name),
+            "most_tokens": str(self._server.limits.tokens),
+            "model": "yes" if state["model"] else "no", "dated": "Learned" if state["model"] else "Changed",
+            "lost": "".join(f"<li>{escape(each)}</li>" for each in state["lost"]),
+            **{f"open_{name}": "" if name == pane else "hidden" for name in ("ask", "documents", "api")},
+            **{f"at_{name}": 'aria-current="page"' if name == pane else "" for name in ("ask", "documents")},
+        }  # fmt: skip
+        return HTMLResponse(self._frame.substitute(found | parts), status)
+
+    async def ask(self, request: Request) -> Response:
+        """The box for questions, and the answer to the one in the address."""
+        question = request.query_params.get("q", "").strip()
+        filters = {name: value for name in _FILTERS if (value := request.query_params.get(name, "").strip())}
+        if not question:
+            return self._framed("ask", filters=filters)
+        version = await self._server.latest()
+        try:
+            form = AskRequest.model_validate({"question": question, "top": DEPTH, **filters})
+            answer = await self._server.ask(version, form.question, form.top, form.filters)
+        except ValidationError as error:
+            told = _notice(validation_message(error))
+            return self._framed("ask", 400, filters, question=escape(question[:200]), talk=told)
+        except LiorError as error:
+            refusal = http_error(error)
+            told = _notice(str(refusal))
+            return self._framed("ask", refusal.status, filters, question=escape(question), talk=told)
+        rows = answer.result.rows if answer.result else ()
+        beside = answer.answer or next(iter((*rows, *(passage for passage, _ in answer.passages))), None)
+        around = await self._server.in_executor(documents.passage_lines, version, beside) if beside else None
+        lines = _lines(around) if around else ""
+        said, question = _turn(answer), escape(question)
+        return self._framed("ask", filters=filters, question=question, talk=said, beside=lines)
+
+    async def documents(self, request: Request) -> Response:
+        """The documents."""
+        try:
+            form = ListRequest.model_validate(dict(request.query_params))
+        except ValidationError:
+            return self._framed("documents", 400, list=_notice("search, offset or count is out of range"))
+        found = documents.list_documents(await self._server.latest(), form)
+        rows = "".join(
+            f'<tr><td><a href="{_address(each["name"])}">{escape(each["name"])}</a></td>'
+            f"<td>{each['bytes']:,}</td><td>{escape(each['added'] or 'in training')}</td></tr>"
+            for each in found["documents"]
+        )
+        end = form.offset + len(found["documents"])
+        if end < found["total"]:
+            more = urlencode({"search": form.search, "offset": end, "count": form.count})
+            rows += f'<tr><td colspan="3"><a href="/documents?{escape(more)}">more</a></td></tr>'
+        return self._framed("documents", list=rows)
+
+    async def document(self, request: Request) -> Response:
+        """Lines of a document."""
+        version = self._server.version
+        try:
+            form = LinesRequest.model_validate(dict(request.query_params))
+            name = self._server.document(version, form.name)
+        except ValidationError:
+            return self._framed("ask", 400, talk=_notice("a name, and lines from 1 on are allowed"))
+        except HTTPError as refusal:
+            return self._framed("ask", refusal.status, talk=_notice(str(refusal)))
+        found = await self._server.in_executor(
+            documents.document_lines, version, name, max(form.line - documents.AROUND, 1), form.count
+        )
+        first, end = found["first"], found["first"] + len(found["lines"]) - 1
+        ways = [("earlier lines", max(first - form.count + documents.AROUND, 1))] * (first > 1)
+        ways += [("later lines", end + 1 + documents.AROUND)] * (end < found["total"])
+        links = " · ".join(f'<a href="{_address(name, line)}">{text}</a>' for text, line in ways)
+        text = _lines(found | {"mark": {"line": form.line, "end_line": 0}})
+        return self._framed("ask", beside=f'{text}<p class="place">{links}</p>')
+
+    async def api(self, request: Request) -> Response:
+        """The operations that programs use."""
+        rows = "".join(
+            f"<tr><td><code>{method.upper()} {escape(path)}</code></td>"
+            f"<td>{escape(entry['summary'])}</td></tr>"
+            for path, entries in self._api["paths"].items()
+            for method, entry in entries.items()
+        )
+        return self._framed("api", api=rows)
+
+    async def opensearch(self, request: Request) -> Response:
+        """The description by which a browser takes the page as a search engine.
+
+        The address is the one that was asked, whose host name the middleware has checked.
+        """
+        name, url = self._server.source.name, escape(str(request.base_url).rstrip("/"))
+        text = _OPENSEARCH.format(short=escape(name[:_SHORT_NAME]), name=escape(name), url=url)
+        return Response(text, media_type="application/opensearchdescription+xml")
+
+    async def static(self, request: Request) -> Response:
+        """A file of the page."""
+        name = request.path_params["name"]
+        if name not in self._files:
+            raise HTTPException(404)
+        data = self._files[name]
+        mark = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+        headers = {"ETag": mark, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == mark:
+            return Response(status_code=304, headers=headers)
+        return Response(data, media_type=guess_type(name)[0], headers=headers)
+
+
+def _notice(text: str) -> str:
+    return f'<p class="notice">{escape(text)}</p>'
+
+
+def _turn(answer: Answer) -> str:
+    """HTML of a question and its answer, as the script shows them."""
+    if answer.said or answer.result:
+        head = _spoken(answer)
+    elif answer.answer:
+        head = (
+            f'<blockquote class="quote">{_quote(answer)}</blockquote>{_where(answer.answer, _sure(answer))}'
+        )
+    else:
+        head = _notice(f"Nothing in the documents speaks of it: {answer.note}.")
+    others = [passage for passage, _ in answer.passages if passage != answer.answer]
+    others = [] if answer.result else others if answer.answer else others[:_NEAREST]
+    more = f"{len(others)} more passage{'s' * (len(others) != 1)}"
+    title = more if answer.answer else "The nearest passages"
+    shown = _listed(title, others, open=not answer.answer and not answer.said)
+    return f'<article class="turn"><h2 class="asked">{escape(answer.question)}</h2>{head}{shown}</article>'
+
+
+def _spoken(answer: Answer) -> str:
+    """What is calculated or said instead of a quotation."""
+    result = answer.result
+    if result is None:
+        return f'<p class="saying">{escape(answer.said)}</p>'
+    text = escape(answer.said or f"{result.value}: {result.about}")
+    said = f'<p class="saying">{text}{_sure(answer)}</p>'
+    if result.arithmetic:
+        said += f'<p class="arithmetic">{escape(result.arithmetic)}</p>'
+    count = len(result.rows)
+    return said + _listed(f"{count} row{'s' * (count != 1)} used", result.rows, open=count <= 10)
+
+
+def _sure(answer: Answer) -> str:
+    """The confidence as a word and a number."""
+    word = in_words(answer.confidence)
+    return f' <span class="sure" data-likely="{word}">{word}, {answer.confidence:.0%}</span>'
+
+
+def _listed(title: str, passages: Sequence[Passage], *, open: bool) -> str:
+    """Passages with their places, below a title that opens and closes them."""
+    rows = "".join(f"<li><p>{escape(each.text)}</p>{_where(each)}</li>" for each in passages)
+    shown = f'<summary>{title}</summary><ol class="others">{rows}</ol>'
+    return f'<details class="also"{" open" * open}>{shown}</details>' if rows else ""
+
+
+def _quote(answer: Answer) -> str:
+    """The sentence in its block."""
+    block = answer.block
+    if block is None:
+        return escape(answer.answer.text if answer.answer else "")
+    parts = block.text[: block.begin], block.text[block.begin : block.end], block.text[block.end :]
+    before, said, after = map(escape, parts)
+    around = (f'<span class="around">{each}</span>' if each else "" for each in (before, after))
+    return f'<span class="said">{said}</span>'.join(around)
+
+
+def _where(passage: Passage, more: str = "") -> str:
+    place = f" · {escape(passage.place)}" if passage.place else ""
+    address, name = _address(passage.document, passage.line), escape(passage.document)
+    return f'<p class="place"><a href="{address}">{name}:{passage.line}</a>{place}{more}</p>'
+
+
+def _address(name: str, line: int = 1) -> str:
+    return escape(f"/document?{urlencode({'name': name, 'line': line})}")
+
+
+def _lines(found: Mapping[str, Any]) -> str:
+    """Lines of a document with their numbers, and the marked passage."""
+    mark = found["mark"]
+    rows: Iterable[str] = (
+        f'<li value="{number}">{_marked(line, number, mark)}</li>'
+        for number, line in enumerate(found["lines"], found["first"])
+    )
+    size = f"{found['total']:,} line{'s' * (found['total'] != 1)}"
+    head = f'<div class="head"><div><h2>{escape(found["name"])}</h2><p class="place">{size}</p></div></div>'
+    return f'{head}<ol class="lines">{"".join(rows)}</ol>'
+
+
+def _marked(line: str, number: int, mark: Mapping[str, int]) -> str:
+    """A line, escaped, with the passage in it marked."""
+    first, last = mark["line"], mark["end_line"]
+    if not first <= number <= last:
+        return escape(line)
+    begin = mark.get("column", 1) - 1 if number == first else 0
+    end = mark.get("end_column", len(line) + 1) - 1 if number == last else len(line)
+    return f"{escape(line[:begin])}<mark>{escape(line[begin:end])}</mark>{escape(line[end:])}"

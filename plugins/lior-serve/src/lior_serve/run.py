@@ -1,0 +1,343 @@
+"""A trained run in memory: many readers of one version, and one writer that makes the next.
+
+A version never changes. The writer, a thread, has a copy of the run to itself: it learns or forgets there,
+saves the run, and only then shows readers a copy of the outcome. A reader that began with a version ends with
+it; the exchange is one assignment. What was acknowledged is on the disk; what is being learned when the
+process is killed is named in a note, which the next start tells.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import fcntl
+import gc
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO, Any
+
+import attrs
+
+from lior.errors import DataError, LiorError, RunError, UsageError
+from lior.interfaces import Passage, Tokenizer
+from lior.reading.documents import RawDocument
+from lior.runs import files
+from lior.runs.checkpoint import Document
+from lior.runs.documents import as_in_file
+from lior.runs.folder import LOCK, listed
+from lior.runs.run import Run, load
+from lior_ask.api import Index
+from lior_serve.sources import Version
+
+NOTE = "learning.json"
+"""File in the run's directory with the names of the documents that are being learned and forgotten."""
+_LOG = logging.getLogger("lior_serve")
+_TOGETHER = 64
+"""Changes that are saved as one checkpoint, if so many wait."""
+_WATCH = 2.0
+"""Seconds after which it is looked whether another process has changed the run."""
+_PATIENCE, _TURN = 60.0, 0.02
+"""Seconds that a change waits while others change the run, and between two looks."""
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class RunVersion(Version):
+    """A run at one moment; it is only read."""
+
+    run: Run
+
+    @property
+    def index(self) -> Index:
+        """The index of the documents."""
+        return self.run.index
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer of the model."""
+        return self.run.model.tokenizer
+
+    def text(self, name: str) -> list[bytes]:
+        """The documents of this name, each line where it stands in the file."""
+        return [*map(as_in_file, self.run.raw(name))]
+
+
+@attrs.frozen
+class Change:
+    """A change of the run, with the future of its outcome."""
+
+    what: str
+    """``learn``, ``forget``, ``sync`` or ``confirm``."""
+    names: tuple[str, ...]
+    work: Callable[[Run], Any]
+    outcome: Future[Any] = attrs.field(factory=Future)
+
+
+class RunSource:
+    """A run in memory, and its writer.
+
+    Parameters
+    ----------
+    editable
+        Whether it may be changed; without, it costs half the memory.
+    folders
+        What :meth:`sync` may read.
+
+    Raises
+    ------
+    LiorError
+        When it is no run, or cannot be read.
+    """
+
+    def __init__(
+        self, path: Path, *, device: str = "cpu", editable: bool = False, folders: Sequence[Path] = ()
+    ) -> None:
+        self.path, self.device, self.editable, self.folders = path.absolute(), device, editable, folders
+        self.name = self.path.name
+        self.working: dict[str, Any] | None = None
+        """What the writer does: ``what``, ``documents``, ``since``."""
+        self._queue: SimpleQueue[Change | None] = SimpleQueue()
+        self._closed = False
+        self._number = 0
+        self._open()
+        self.lost = _lost(self.path, self.current.names)
+        """What was broken off when a server of this run was killed, as ``learn: notes.txt``."""
+        self._writer = threading.Thread(target=self._write, name="lior-writer", daemon=True)
+        self._writer.start()
+
+    @property
+    def current(self) -> RunVersion:
+        """The version that requests begin with."""
+        return self._current
+
+    def refresh(self) -> None:
+        """Does nothing: the writer's thread checks every two seconds for changes by other processes."""
+
+    # --- changes, from any thread ---
+
+    def learn(self, documents: Sequence[RawDocument], *, replace: bool = False) -> Future[list[Document]]:
+        """Learn documents; with ``replace``, those of the same names are forgotten first."""
+        names = tuple(document.name for document in documents)
+        return self._ask(Change("learn", names, lambda run: run.learn_all(documents, replace=replace)))
+
+    def forget(self, name: str) -> Future[Document]:
+        """Forget a document of exactly this name."""
+
+        def work(run: Run) -> Document:
+            run.text(name)  # the end of a path is for people at a terminal
+            return run.forget(name)
+
+        return self._ask(Change("forget", (name,), work))
+
+    def sync(self) -> Future[Any]:
+        """Learn and forget what changed in the folders that the server was given."""
+
+        def work(run: Run) -> Any:
+            if not self.folders:
+                raise UsageError("the server was given no folder to sync; start it with --sync FOLDER")
+            return run.sync(list(map(str, self.folders)))
+
+        return self._ask(Change("sync", (), work))
+
+    def confirm(self, question: str, passage: Passage, good: bool) -> bool:
+        """Count in the run that a passage answers a question, or no longer; whether that changed anything."""
+
+        def work(run: Run) -> bool:
+            changed = run.confirm(question, passage) == good
+            if not changed:  # it was so before
+                run.confirm(question, passage)
+            return changed
+
+        return self._ask(Change("confirm", (), work)).result()
+
+    def _ask(self, change: Change) -> Future[Any]:
+        if not self.editable:
+            raise UsageError("the server is read-only; start it with --allow-edit to learn and forget")
+        if self._closed:
+            raise RunError("the server is stopping; nothing was changed")
+        self._queue.put(change)
+        return change.outcome
+
+    def close(self, seconds: float) -> bool:
+        """Finish what is being written, refuse what waits; whether that was done in so many seconds."""
+        self._closed = True
+        self._queue.put(None)
+        self._writer.join(seconds)
+        return not self._writer.is_alive()
+
+    # --- the writer ---
+
+    def _open(self) -> None:
+        """Read the run from the disk and show it."""
+        self._seen = listed(self.path)[:1]
+        self._run = load(self.path, device=self.device)
+        self._show()
+
+    def _show(self) -> None:
+        """Make a new version of the run as it is now."""
+        run = copy.deepcopy(self._run) if self.editable else self._run
+        run.index.warm_up()
+        self._number += 1
+        self._current = RunVersion(number=self._number, run=run, documents=tuple(run.documents()))
+        gc.collect()  # an index refers to itself, so that a former version goes only so
+
+    def _write(self) -> None:
+        while not self._closed:
+            try:
+                first = self._queue.get(timeout=_WATCH)
+            except Empty:
+                self._follow()
+                continue
+            if first is not None:
+                self._apply([first, *self._more(first)])
+        for change in self._more(None):
+            change.outcome.set_exception(RunError("the server is stopping; nothing was changed"))
+
+    def _more(self, first: Change | None) -> list[Change]:
+        """Queued changes that can be saved together with ``first``; all queued changes if it is ``None``."""
+        found: list[Change] = []
+        while first is None or (first.what != "sync" and len(found) < _TOGETHER):
+            try:
+                change = self._queue.get_nowait()
+            except Empty:
+                break
+            if change is None:
+                self._closed = True
+            elif change.what == "sync" and first is not None:
+                self._queue.put(change)
+                break
+            else:
+                found.append(change)
+        return found
+
+    def _follow(self) -> None:
+        """Read the run again if another process has changed it."""
+        if listed(self.path)[:1] == self._seen:
+            return
+        try:
+            self._open()
+        except LiorError as error:  # what is shown stays
+            _LOG.warning("the run was changed by another process and cannot be read: %s", error)
+
+    def _apply(self, changes: Sequence[Change]) -> None:
+        """Make changes, together or, where one fails, each alone."""
+        wanted = [change for change in changes if change.outcome.set_running_or_notify_cancel()]
+        names = [name for change in wanted for name in change.names]
+        what = wanted[0].what if wanted else ""
+        self.working = {"what": what, "documents": len(names), "since": time.time()}
+        try:
+            with _noted(self.path, wanted, lambda: self._closed):
+                self._follow()
+                try:
+                    self._make(wanted)
+                except DataError:  # a command was faster, and one of them cannot be made any more
+                    self._make_each([change for change in wanted if not change.outcome.done()])
+        except Exception as error:
+            _LOG.error("a change was not made: %s", type(error).__name__)
+            for change in wanted:
+                if not change.outcome.done():
+                    change.outcome.set_exception(error)
+            with contextlib.suppress(LiorError):
+                self._open()
+        finally:
+            self.working = None
+
+    def _make(self, changes: Sequence[Change]) -> None:
+        """Make changes, save them as one checkpoint, show the new version, and resolve the futures."""
+        done: list[tuple[Change, Any]] = []
+        for change in changes:
+            try:
+                done.append((change, change.work(self._run)))
+            except (DataError, UsageError) as error:  # before anything was changed
+                change.outcome.set_exception(error)
+        if self._run.changes:
+            self._run.save()
+        if done:
+            self._seen = listed(self.path)[:1]
+            self._show()
+        for change, outcome in done:
+            change.outcome.set_result(outcome)
+
+    def _make_each(self, changes: Sequence[Change]) -> None:
+        """Make changes each alone, to the run as it is on the disk."""
+        self._open()
+        for change in changes:
+            try:
+                self._make([change])
+            except DataError as error:
+                change.outcome.set_exception(error)
+                self._open()
+
+    def state(self) -> dict[str, Any]:
+        """What is served and what is being done, ready for JSON."""
+        return {
+            "name": self.name, "collections": [], **self.current.counts(), "model": True,
+            "editable": self.editable, "syncs": bool(self.folders), "working": self.working,
+            "waiting": self._queue.qsize(), "lost": list(self.lost), "confirms": self.editable,
+        }  # fmt: skip
+
+
+@contextlib.contextmanager
+def _noted(run: Path, changes: Sequence[Change], stopped: Callable[[], bool]) -> Iterator[None]:
+    """Hold the note of a run, with the changes in it in case the process is killed, while they are made.
+
+    Servers of one run take turns by it. A command that saves the run is waited for.
+
+    Raises ``RunError`` when others change the run for too long, ``stopped`` says so, or it cannot be written.
+    """
+    told = {what: [n for c in changes if c.what == what for n in c.names] for what in ("learn", "forget")}
+    until = time.monotonic() + _PATIENCE
+    try:
+        while (note := _held(run)) is None or files.locked(run / LOCK):
+            if note:
+                note.close()
+            if stopped():
+                raise RunError("the server is stopping; nothing was changed")
+            if time.monotonic() > until:
+                raise RunError(f"{run}: another process is changing this run; ask again in a moment")
+            time.sleep(_TURN)
+        note.truncate()
+        note.write(json.dumps(told).encode())
+        note.flush()
+        os.fsync(note.fileno())
+    except OSError as error:
+        raise RunError(f"{run}: cannot be written: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        with note, contextlib.suppress(OSError):
+            (run / NOTE).unlink()
+
+
+def _held(run: Path) -> IO[bytes] | None:
+    """The note of a run, made if there is none, for this server alone; ``None`` while another has it."""
+    stream = os.fdopen(os.open(run / NOTE, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+    with contextlib.suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(stream.fileno()), (run / NOTE).stat()):  # it was not removed meanwhile
+            return stream
+    stream.close()
+    return None
+
+
+def _lost(run: Path, held: Collection[str]) -> tuple[str, ...]:
+    """Changes that a note names and that the run, with documents ``held``, lacks; the note is removed.
+
+    None where a server that lives makes them.
+    """
+    try:
+        if not (run / NOTE).exists() or (note := _held(run)) is None:
+            return ()
+        with note:
+            (run / NOTE).unlink()
+            told = json.loads(note.read())
+            missing = [f"learn: {name}" for name in told["learn"] if name not in held]
+            return (*missing, *(f"forget: {name}" for name in told["forget"] if name in held))
+    except (OSError, ValueError, LookupError, TypeError):  # of a disk that was full, or only read
+        return ()

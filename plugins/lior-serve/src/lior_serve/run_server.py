@@ -1,0 +1,52 @@
+"""The server of a trained run: the thread of its model, and changes by clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from lior_serve import completions, editing, inspection
+from lior_serve.limits import Settings
+from lior_serve.run import RunSource, RunVersion
+from lior_serve.server import Server
+from lior_serve.streams import ModelThread
+
+T = TypeVar("T")
+
+
+class RunServer(Server):
+    """A trained run that is served."""
+
+    source: RunSource
+    operations = (*inspection.OPERATIONS, *editing.OPERATIONS, *completions.OPERATIONS)
+
+    def __init__(self, settings: Settings, source: RunSource) -> None:
+        super().__init__(settings, source)
+        self.tools = editing.tools_of(self)
+        self.model = ModelThread(settings.limits.streams)
+
+    @property
+    def version(self) -> RunVersion:
+        """The version that a request begins with, and ends with."""
+        return self.source.current
+
+    async def latest(self) -> RunVersion:
+        """The version to ask."""
+        return self.version
+
+    async def read(self, work: Callable[[Callable[..., object]], T]) -> T:
+        """Call ``work`` in the thread of the model; see :meth:`ModelThread.run`."""
+        return await asyncio.wrap_future(self.model.run(work))
+
+    def gauges(self) -> dict[str, float]:
+        """Values of this moment, for the metrics."""
+        return super().gauges() | {
+            "streams_active": self.model.streams, "tokens_drawn_total": self.model.tokens,
+            "changes_waiting": self.source.state()["waiting"],
+        }  # fmt: skip
+
+    def close(self, seconds: float) -> bool:
+        """End streams and finish what is being learned; whether that was done in so many seconds."""
+        self.model.close()
+        return super().close(seconds)

@@ -1,0 +1,347 @@
+"""The schemas of requests, each operation beside its schema, and the OpenAPI description made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Annotated, Any, Literal
+
+import attrs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from starlette.requests import Request
+
+from lior.config.options import typed_fields
+from lior.config.sampling import Sampling
+from lior.interfaces import Passage
+from lior_ask.answer.selection import LONGEST_QUESTION
+from lior_ask.question.filters import Filters
+from lior_serve.errors import HTTPError
+from lior_serve.limits import Limits
+
+_MOST = Limits()
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1, max_length=_MOST.name)]
+KnownName = Annotated[str, Field(min_length=1, max_length=6 * 4096)]
+"""Of a document that is there: a path of the system's longest, each byte of which may be printed as six."""
+Text = Annotated[str, Field(max_length=_MOST.score)]
+
+
+class StrictModel(BaseModel):
+    """A request without further fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class QuestionRequest(StrictModel):
+    """A question, in words of any language."""
+
+    question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
+    history: Annotated[
+        list[Annotated[str, Field(max_length=LONGEST_QUESTION)]], Field(max_length=_MOST.history)
+    ] = []
+    """Messages of the conversation before it, oldest first: it may be a follow-up of these."""
+    sender: Name | Literal[""] = ""
+    """Filters, as :class:`lior_ask.question.filters.Filters` describes them; empty ones do not matter."""
+    after: Name | Literal[""] = ""
+    before: Name | Literal[""] = ""
+    kind: Name | Literal[""] = ""
+    path: KnownName | Literal[""] = ""
+
+    @property
+    def filters(self) -> Filters:
+        """The filters."""
+        return Filters(**{name: getattr(self, name) for name in attrs.fields_dict(Filters)})
+
+    @property
+    def messages(self) -> list[str]:
+        """The messages before, and the question."""
+        return [*self.history, self.question]
+
+
+class AskRequest(QuestionRequest):
+    """A question, in words of any language, and what is wanted of its answer."""
+
+    top: Annotated[int, Field(ge=1, le=_MOST.top)] = 3
+    """Most passages."""
+    lines: bool = False
+    """Whether to add the lines of the document around the quoted passage."""
+    state: bool = False
+    """Whether to add what is served."""
+
+
+class ComposeRequest(QuestionRequest):
+    """A message that a language model answers from the passages found, where the server was started with one.
+
+    The reply is a stream of server-sent events, each a JSON object. First ``answer``, the object of
+    ``/api/ask``, with ``inherited``, the words of earlier messages that it was asked with, and ``sources``,
+    the passages that the model is given, each with its ``number``; where these are none, nothing else comes:
+    the answer is said, calculated, or not found. Then ``text``, piece by piece, and at the end ``reply``: the
+    whole ``text`` with a mark behind each citation and quotation that is not in the sources, the numbers
+    ``cited``, how many things are ``wrong``, and these as they stand in the text, ``unfounded``. An ``error``
+    ends the stream instead; ``[DONE]`` comes last.
+    """
+
+
+class PassageRequest(StrictModel):
+    """A passage whose lines are wanted, as an answer gives it."""
+
+    document: KnownName
+    line: Count
+    column: Count = 1
+    text: Text
+
+    @property
+    def passage(self) -> Passage:
+        """The passage."""
+        return Passage(document=self.document, line=self.line, column=self.column, text=self.text)
+
+
+class ConfirmRequest(QuestionRequest):
+    """A passage of the answer to a question, and whether it is the right one."""
+
+    passage: PassageRequest
+    good: bool
+    """False takes back that it was confirmed."""
+
+
+class WhyRequest(StrictModel):
+    """A text to be explained, and the text before it."""
+
+    prompt: Annotated[str, Field(max_length=_MOST.score)] = ""
+    text: Annotated[str, Field(max_length=_MOST.words)]
+    passage: PassageRequest | None = None
+    """Instead of a prompt: the passage of an answer, which stands in its document."""
+
+
+class ScoreRequest(StrictModel):
+    """A text to be scored."""
+
+    text: Text
+
+
+class ListRequest(StrictModel):
+    """A page of the list of documents."""
+
+    search: Annotated[str, Field(max_length=_MOST.name)] = ""
+    """Part of the name."""
+    offset: Annotated[int, Field(ge=0)] = 0
+    count: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class LinesRequest(StrictModel):
+    """Some lines of a document."""
+
+    name: KnownName
+    line: Count = 1
+    count: Annotated[int, Field(ge=1, le=_MOST.lines)] = 200
+
+
+class LearnRequest(StrictModel):
+    """The name of the document in the body."""
+
+    name: Name
+    replace: bool = False
+    """Whether it takes the place of the document of this name."""
+
+
+class ForgetRequest(StrictModel):
+    """The name of a document."""
+
+    name: KnownName
+
+
+# --- OpenAI's protocol ---
+
+
+class OpenAIRequest(BaseModel):
+    """A request of OpenAI's protocol; further fields must have the value that changes nothing."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model: Annotated[str, Field(max_length=_MOST.name)] = ""
+    stream: bool = False
+
+
+class StreamOptions(BaseModel):
+    """Options of a stream."""
+
+    include_usage: bool = False
+
+
+class CompletionRequest(OpenAIRequest):
+    """A text to be continued by the language model."""
+
+    prompt: str | list[str] | list[int] | list[list[int]] = ""
+    max_tokens: Annotated[int, Field(ge=0, le=_MOST.tokens)] | None = 16
+    n: Annotated[int, Field(ge=1, le=_MOST.choices)] | None = 1
+    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    logprobs: Annotated[int, Field(ge=0, le=_MOST.tops)] | None = None
+    echo: bool | None = False
+    stream_options: StreamOptions | None = None
+
+    @property
+    def sampling(self) -> Sampling:
+        """How tokens are drawn; ``null`` stands for the default.
+
+        Raises ``UsageError`` when an option has no effect beside the others.
+        """
+        given = {name: getattr(self, name, None) for name in typed_fields(Sampling)}
+        defaults = {"temperature": _TEMPERATURE}
+        return Sampling(**defaults | {name: value for name, value in given.items() if value is not None})
+
+
+_TEMPERATURE = 1.0
+"""The default of OpenAI's protocol."""
+
+
+def _sampled() -> type[CompletionRequest]:
+    """The request with a field for each option of :class:`~lior.config.sampling.Sampling`."""
+    fields: dict[str, Any] = {}
+    for name, typed in typed_fields(Sampling).items():
+        found = typed.field.metadata
+        default = _TEMPERATURE if name == "temperature" else typed.field.default
+        limits = Field(default, ge=found["low"], le=found["high"], description=found["help"])
+        fields[name] = (typed.hint | None, limits)
+    base, doc = CompletionRequest, CompletionRequest.__doc__
+    return create_model(base.__name__, __base__=base, __doc__=doc, __module__=__name__, **fields)
+
+
+SAMPLED_REQUEST = _sampled()
+"""The schema of a :class:`CompletionRequest` with the options of sampling."""
+
+
+class Part(BaseModel):
+    """A part of a message; only text is read."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Message(BaseModel):
+    """A message of a conversation."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[Part] | None = ""
+
+    @property
+    def text(self) -> str:
+        """The text of the message."""
+        if isinstance(self.content, list):
+            return "\n".join(part.text for part in self.content)
+        return self.content or ""
+
+
+class ChatRequest(OpenAIRequest):
+    """A conversation; its last message is answered from the documents, by their words."""
+
+    messages: Annotated[list[Message], Field(min_length=1, max_length=200)]
+    n: Literal[1] | None = 1
+    stream_options: StreamOptions | None = None
+
+
+class EmbeddingsRequest(OpenAIRequest):
+    """Texts whose vectors are wanted."""
+
+    input: str | Annotated[list[str], Field(max_length=256)]
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = None
+
+
+class TokenizeRequest(BaseModel):
+    """A text whose tokens are wanted."""
+
+    prompt: Annotated[str, Field(max_length=_MOST.prompt)]
+
+
+class DetokenizeRequest(BaseModel):
+    """Tokens whose text is wanted."""
+
+    tokens: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(max_length=_MOST.prompt)]
+
+
+# --- operations ---
+
+Handler = Callable[[Any, Request, Any], Awaitable[Any]]
+"""Of a server, a request and its checked form; a value ready for JSON, or a reply."""
+
+
+@attrs.frozen(kw_only=True)
+class Operation:
+    """An HTTP operation: method, path, handler and schema."""
+
+    method: str
+    path: str
+    run: Handler
+    form: type[BaseModel] | None = None
+    """Of the body, or of the query where the method is GET, PUT or DELETE."""
+    upload: bool = False
+    """Whether the body is a document as it is."""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's docstring."""
+        return (self.run.__doc__ or "").strip().split("\n")[0]
+
+    async def parse(self, request: Request) -> Any:
+        """The checked form of a request.
+
+        Raises :class:`HTTPError` with the first thing that is wrong.
+        """
+        if self.form is None:
+            return None
+        try:
+            if self.method != "POST":
+                return self.form.model_validate(dict(request.query_params))
+            if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+                raise HTTPError(415, "the body must be of the type application/json", code="content_type")
+            return self.form.model_validate_json(await request.body())
+        except ValidationError as error:
+            raise HTTPError(400, validation_message(error), code="invalid") from None
+
+
+def validation_message(error: ValidationError) -> str:
+    """The first error of a request in one line, without the value."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("list[", "function-")))
+    return f"{where or 'body'}: {first['msg'][:200]}"
+
+
+def openapi(operations: Iterable[Operation], version: str) -> dict[str, Any]:
+    """The OpenAPI description of the operations."""
+    forms: dict[str, Any] = {}
+    paths: dict[str, dict[str, Any]] = {}
+    for each in operations:
+        entry: dict[str, Any] = {"summary": each.summary, "responses": dict(_RESPONSES)}
+        schema = each.form.model_json_schema(ref_template="#/components/schemas/{model}") if each.form else {}
+        forms |= schema.pop("$defs", {})
+        if each.form and each.method == "POST":
+            forms[each.form.__name__] = schema
+            content = {"schema": {"$ref": f"#/components/schemas/{each.form.__name__}"}}
+            entry["requestBody"] = {"required": True, "content": {"application/json": content}}
+        elif each.form:
+            required = schema.get("required", ())
+            entry["parameters"] = [
+                {"name": name, "in": "query", "required": name in required, "schema": value}
+                for name, value in schema["properties"].items()
+            ]
+        entry.setdefault("parameters", []).extend(
+            {"name": name[1:-1], "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in each.path.split("/")
+            if name.startswith("{")
+        )
+        if each.upload:
+            binary = {"schema": {"type": "string", "format": "binary"}}
+            entry["requestBody"] = {"required": True, "content": {"application/octet-stream": binary}}
+        paths.setdefault(each.path, {})[each.method.lower()] = entry
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "lior", "version": version},
+        "paths": paths,
+        "components": {"schemas": forms},
+    }
+
+
+_RESPONSES = {
+    "200": {"description": "What was asked for, as a JSON object."},
+    "4XX": {"description": "A refusal: an object `error` with `message`, `type` and `code`."},
+    "503": {"description": "Too much is asked at once, or the run cannot be changed now."},
+}

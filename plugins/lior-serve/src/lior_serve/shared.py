@@ -1,0 +1,153 @@
+"""An index that many servers share: what one learns and forgets, the others answer from at once."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+
+from lior.errors import UsageError
+from lior.plugins.listening import tell
+from lior.reading.documents import RawDocument
+from lior.reading.files import File
+from lior.runs.documents import as_in_file, parsed_of
+from lior_ask.api import Index
+from lior_serve import editing
+from lior_serve.folder import INTERVAL, FileRecord, FolderSource, FolderVersion
+from lior_serve.limits import Settings
+from lior_serve.server import Server
+
+T = TypeVar("T")
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class SharedVersion(FolderVersion):
+    """The documents when they were listed last; its index is always the newest."""
+
+    def text(self, name: str) -> list[bytes]:
+        """The texts of a document as the index has them: the file may be on another machine."""
+        with self._lock:
+            return self._index.texts(name)
+
+
+class SharedSource(FolderSource):
+    """An index in a database, which other processes may change, and folders that this server follows.
+
+    Parameters
+    ----------
+    address
+        As ``database`` of :class:`~lior_ask.api.Index`.
+    paths
+        Folders, files and patterns, the same as those of other servers of the index; without any, what others
+        learn is served.
+    editable
+        Whether clients may learn and forget documents.
+
+    Raises
+    ------
+    LiorError
+        As :class:`~lior_ask.api.Index`.
+    """
+
+    def __init__(self, address: str, paths: Sequence[Path], *, editable: bool = False) -> None:
+        self.editable, self._seen = editable, -1
+        # Changes wait for other processes; those of this one are made one after the other.
+        self._changes = ThreadPoolExecutor(1, thread_name_prefix="lior-change")
+        super().__init__(paths, (Index(*paths, database=address), Index(database=address)))
+
+    def refresh(self) -> None:
+        """Read files of folders that changed, and list what this or another server changed."""
+        super().refresh()
+        with self._lock:
+            if self._index.generation != self._seen:
+                self._show()
+                self._reader.look_again()
+
+    def learn(self, documents: Sequence[RawDocument], *, replace: bool = False) -> Future[list[FileRecord]]:
+        """Learn documents, in place of those of the same names; without ``replace`` there are to be none."""
+
+        def work() -> list[FileRecord]:
+            if len({each.name for each in documents}) < len(documents):
+                raise UsageError("two documents have one name; give each a name of its own")
+            parsed = [parsed_of(each) for each in documents]
+            with self._writer.changing():
+                known = {file.name for file in self._writer.listed}
+                taken = [each.name for each in documents if each.name in known]
+                if taken and not replace:
+                    raise UsageError(f"{taken[0]}: there is a document of this name; say replace")
+                for each, found in zip(documents, parsed, strict=True):
+                    self._writer.put(each.name, found, texts=[as_in_file(each)])
+            learned = {each.name for each in documents}
+            tell("lior_documents_changed", run=None, learned=sorted(learned), forgotten=[])
+            return [record for record in self._shown() if record.name in learned]
+
+        return self._change(work)
+
+    def forget(self, name: str) -> Future[FileRecord]:
+        """Forget a document of exactly this name."""
+
+        def work() -> FileRecord:
+            [record] = [each for each in self._shown() if each.name == name] or [FileRecord(name, 0, None)]
+            self._writer.forget(name)
+            self._show()
+            tell("lior_documents_changed", run=None, learned=[], forgotten=[name])
+            return record
+
+        return self._change(work)
+
+    def sync(self) -> Future[Any]:
+        """Refused: folders are followed by themselves."""
+        raise UsageError("the folders of this server are read as they change; there is nothing to sync")
+
+    def _change(self, work: Callable[[], T]) -> Future[T]:
+        def locked() -> T:
+            with self._reader.paused(), self._writing:
+                return work()
+
+        if not self.editable:
+            raise UsageError("the server is read-only; start it with --allow-edit to learn and forget")
+        return self._changes.submit(locked)
+
+    def _shown(self) -> tuple[FileRecord, ...]:
+        self._show()
+        return self.current.documents
+
+    def _show(self) -> None:
+        """List the documents as they are now."""
+        with self._lock:
+            self._seen, self._next = self._index.generation, time.monotonic() + INTERVAL
+            self._number += 1
+            self._current = SharedVersion(
+                number=self._number, documents=tuple(map(_record, self._index.listed)), index=self._index,
+                lock=self._lock, reader=self._reader, files={},
+            )  # fmt: skip
+
+    def state(self) -> dict[str, Any]:
+        """What is served."""
+        return super().state() | {"editable": self.editable}
+
+    def close(self, seconds: float) -> bool:
+        """Finish what is being changed; whether that was done in so many seconds."""
+        self._changes.shutdown(wait=False, cancel_futures=True)
+        return super().close(seconds)
+
+
+class SharedServer(Server):
+    """A server of an index that other servers share."""
+
+    source: SharedSource
+    operations = editing.OPERATIONS
+
+    def __init__(self, settings: Settings, source: SharedSource) -> None:
+        super().__init__(settings, source)
+        self.tools = editing.tools_of(self)
+
+
+def _record(file: File) -> FileRecord:
+    changed = datetime.datetime.fromtimestamp(file.modified // 10**9, datetime.UTC) if file.modified else None
+    return FileRecord(file.name, file.size, changed.isoformat() if changed else None)

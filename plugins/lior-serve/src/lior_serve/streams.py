@@ -1,0 +1,226 @@
+"""One thread evaluates the model for all streams, in rounds in which each of them goes on.
+
+The memories work in rooms of their own that two readers must not share. A stream that asks for no
+log-probabilities draws some tokens in one compiled call a round, where the model can; one batch gives the
+next token of each of the others. Each stream draws what it would draw alone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Generator, Tensor
+
+from lior.config.sampling import Sampling
+from lior.interfaces import Text
+from lior.model.generation import Session, draw, is_plain
+from lior_serve.errors import Busy
+from lior_serve.run import RunVersion
+
+T = TypeVar("T")
+_BLOCK = 1024
+"""Tokens of a prompt that are scored between two rounds of the streams."""
+_AHEAD, _LEAST, _ROUND = 32, 8, 512
+"""Most and least tokens that a stream draws in one call, and how many all streams share in a round: some
+milliseconds, which a stream that starts waits, and one that is cancelled goes on."""
+
+
+class Drawn(NamedTuple):
+    """A sampled token with its log-probability."""
+
+    token: int
+    logprob: float
+    """Natural logarithm of its probability under the model, whatever the temperature; 0 if not asked for."""
+    tops: list[tuple[int, float]]
+    """The likeliest tokens with theirs."""
+
+
+class Stream:
+    """A completion in progress.
+
+    Parameters
+    ----------
+    tops
+        How many of the likeliest tokens come with each; ``None``: no log-probabilities are asked for.
+    until
+        Time of ``time.monotonic`` at which it ends in any case.
+    """
+
+    def __init__(
+        self, version: RunVersion, prompt: Sequence[int], count: int, *, sampling: Sampling, seed: int,
+        tops: int | None, until: float,
+    ) -> None:  # fmt: skip
+        self.version, self.left, self.sampling = version, count, sampling
+        self.sink: Callable[[Drawn | Exception | None], object] = lambda item: None
+        """Called by the model's thread with each token, at the end with ``None``, or with what went wrong."""
+        self.tops, self.until = tops, until
+        self.cancelled = False
+        self._prompt = prompt
+        self._session: Session | None = None
+        self._generator = Generator(version.run.model.device).manual_seed(seed)
+
+    @property
+    def session(self) -> Session:
+        """The context, evaluated when it is first needed."""
+        if self._session is None:
+            self._session = Session(self.version.run.model, self._prompt)
+        return self._session
+
+    @property
+    def over(self) -> bool:
+        """Whether the completion is finished."""
+        return self.cancelled or self.left <= 0 or time.monotonic() > self.until
+
+    def take(self, log_p: Tensor) -> None:
+        """Sample a token from ``log_p (V,)`` and pass it to the sink."""
+        token = draw(
+            self.session.log_probs_with(self.sampling, log_p), self.sampling, generator=self._generator
+        )
+        self.session.feed([token])
+        self.left -= 1
+        self.sink(Drawn(token, float(log_p[token]), likeliest(log_p, self.tops or 0)))
+
+    def take_ahead(self, most: int) -> int:
+        """Draw up to ``most`` tokens in one call and pass them to the sink; 0 where :meth:`take` must."""
+        if self.tops is not None or not is_plain(self.sampling):
+            return 0
+        beta, count = 1 / self.sampling.temperature, min(most, self.left)
+        tokens = self.session.draw(beta, self._generator, count) or []
+        self.left -= len(tokens)
+        for token in tokens:
+            self.sink(Drawn(token, 0.0, []))
+        return len(tokens)
+
+
+class ModelThread:
+    """The thread that evaluates the models of all versions."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._fresh: deque[Stream] = deque()
+        self._streams: list[Stream] = []
+        self._closed = False
+        self.tokens = 0
+        """Drawn since the start."""
+        self._thread = threading.Thread(target=self._loop, name="lior-model", daemon=True)
+        self._thread.start()
+
+    @property
+    def streams(self) -> int:
+        """Number of completions in progress."""
+        return len(self._streams) + len(self._fresh)
+
+    def start(self, stream: Stream) -> None:
+        """Begin a stream; ``Busy`` when there are too many."""
+        if self.streams >= self._most:
+            raise Busy
+        self._fresh.append(stream)
+        self._work.put(None)
+
+    def run(self, work: Callable[[Callable[..., object]], T]) -> Future[T]:
+        """Call ``work`` in the thread; it calls its argument between its parts, so that streams go on."""
+        future: Future[T] = Future()
+
+        def done() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(work(lambda *_: self._step()))
+            except Exception as error:
+                future.set_exception(error)
+
+        self._work.put(done)
+        return future
+
+    def close(self) -> None:
+        """End all streams."""
+        self._closed = True
+        self._work.put(None)
+
+    def _loop(self) -> None:
+        while not self._closed:
+            try:
+                work = self._work.get(block=not self._streams)
+            except Empty:
+                work = None
+            if work is not None:
+                work()
+            self._step()
+        for stream in [*self._streams, *self._fresh]:
+            stream.sink(None)
+
+    def _step(self) -> None:
+        """Let each stream go on by a token, or by some."""
+        while self._fresh:
+            self._streams.append(self._fresh.popleft())
+        going = []
+        for stream in self._streams:
+            if stream.over:
+                stream.sink(None)
+            else:
+                going.append(stream)
+        self._streams = going
+        most = min(_AHEAD, max(_LEAST, _ROUND // max(len(going), 1)))
+        groups: dict[int, list[Stream]] = {}
+        for stream in going:
+            if not self._advance([stream], partial(stream.take_ahead, most)):
+                groups.setdefault(id(stream.version), []).append(stream)
+        for group in groups.values():
+            self._advance(group, partial(_take, group))
+
+    def _advance(self, streams: Sequence[Stream], draw_some: Callable[[], int]) -> bool:
+        """Whether ``draw_some`` drew tokens, or the streams ended by what went wrong."""
+        try:
+            drawn = draw_some()
+        except Exception as error:  # of a plugin: the streams end, the thread does not
+            for stream in streams:
+                stream.left = 0
+                stream.sink(error)
+            return True
+        self.tokens += drawn
+        return drawn > 0
+
+
+def _take(streams: Sequence[Stream]) -> int:
+    """Sample a token of each stream of one model, in one reading of its memories."""
+    rows = Session.together([stream.session for stream in streams])
+    for stream, row in zip(streams, rows, strict=True):
+        stream.take(row)
+    return len(streams)
+
+
+def likeliest(log_p: Tensor, count: int) -> list[tuple[int, float]]:
+    """The ``count`` most probable tokens and their ``log_p (V,)``."""
+    if not count:
+        return []
+    values, tokens = log_p.topk(min(count, len(log_p)))
+    return list(zip(tokens.tolist(), values.tolist(), strict=True))
+
+
+@torch.no_grad()
+def of_prompt(
+    version: RunVersion, tokens: Sequence[int], tops: int, between: Callable[[], Any]
+) -> list[Drawn]:
+    """The log-probability of each token after those before it."""
+    model, found = version.run.model, list[Drawn]()
+    for begin in range(0, len(tokens), _BLOCK):
+        first = max(begin - model.context, 0)
+        part = torch.tensor(tokens[first : begin + _BLOCK], device=model.device)
+        depth = torch.arange(first, first + len(part), device=model.device)
+        places = torch.arange(begin - first, len(part), device=model.device)
+        rows = model.log_probs(Text(part, depth, torch.zeros_like(depth)), places)
+        chosen = rows.gather(1, part[places][:, None])[:, 0].tolist()
+        values, best = (each.tolist() for each in rows.topk(min(tops, rows.shape[1])))
+        for place, token in enumerate(tokens[begin : begin + _BLOCK]):
+            found.append(Drawn(token, chosen[place], list(zip(best[place], values[place], strict=True))))
+        between()
+    return found

@@ -1,0 +1,110 @@
+"""Applications called in this process: any bytes reach them, and thousands of requests take seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import anyio
+
+from lior_serve.agents import Agents
+from lior_serve.app import build
+from lior_serve.server import Server
+
+HOST = (b"host", b"localhost")
+JSON = (b"content-type", b"application/json"), (b"accept", b"application/json, text/event-stream")
+
+
+class Reply(NamedTuple):
+    """What an application answered."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+@contextlib.asynccontextmanager
+async def application(server: Server) -> AsyncIterator[Any]:
+    """The application of a server, begun as by uvicorn."""
+    app, begun, ended = build(server), anyio.Event(), anyio.Event()
+    parts = iter(["lifespan.startup"])
+
+    async def receive() -> dict[str, Any]:
+        if part := next(parts, ""):
+            return {"type": part}
+        await ended.wait()
+        return {"type": "lifespan.shutdown"}
+
+    async def send(message: dict[str, Any]) -> None:
+        assert "failed" not in message["type"]
+        begun.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(app, {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
+        await begun.wait()
+        try:
+            yield app
+        finally:
+            ended.set()
+
+
+async def call(
+    app: Any,
+    method: str,
+    path: str,
+    query: bytes = b"",
+    headers: Sequence[tuple[bytes, bytes]] = (HOST,),
+    body: bytes = b"",
+) -> Reply:
+    """One request, from a client of this machine."""
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": query, "root_path": "", "state": {},
+        "headers": [*headers], "client": ("127.0.0.1", 5000), "server": ("127.0.0.1", 8765),
+    }  # fmt: skip
+    found: list[Any] = [0, {}, b""]
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+    done = anyio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if parts:
+            return parts.pop()
+        await done.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            found[:2] = message["status"], dict(message["headers"])
+        else:
+            found[2] += message.get("body", b"")
+            if not message.get("more_body"):
+                done.set()
+
+    with anyio.fail_after(60):
+        await app(scope, receive, send)
+    return Reply(*found)
+
+
+def talk(server: Server, lines: bytes) -> Iterator[bytes]:
+    """What an agent reads at standard output after it wrote ``lines`` and closed its side."""
+    (theirs, mine), (out, replies) = os.pipe(), os.pipe()
+
+    def write() -> None:
+        with os.fdopen(mine, "wb") as stream:
+            stream.write(lines)
+
+    def run() -> None:
+        with os.fdopen(theirs, "rb") as requests, os.fdopen(replies, "wb") as written:
+            anyio.run(Agents(server).talk, requests, written)
+
+    threads = [threading.Thread(target=each) for each in (write, run)]
+    for thread in threads:
+        thread.start()
+    with os.fdopen(out, "rb") as stream:
+        yield from stream
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()

@@ -1,0 +1,155 @@
+"""Streams that draw several tokens in one call, beside streams that draw one, and what ends them."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+import lior
+from lior.config.sampling import Sampling
+from lior_serve import streams
+from serve.servers import TEXTS, running
+
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory):
+    """A run of one memory, whose tokens are drawn in compiled calls."""
+    out = tmp_path_factory.mktemp("ahead") / "notes"
+    lior.train(documents=TEXTS, out=out, memory="sdm", fit={"passes": 0}, geometry={"updates": 2})
+    return lior.load(out)
+
+
+@pytest.fixture(scope="module")
+def live(counted):
+    with running(counted.path) as found:
+        yield found
+
+
+def stream(run, count=100, *, tops=None, seconds=60.0, **sampling):
+    """A stream and the list of what it passes on."""
+
+    class Version:
+        pass
+
+    Version.run = run
+    sampling = {"temperature": 1.0} | sampling
+    made = streams.Stream(
+        Version, [*b"Note"], count, sampling=Sampling(**sampling), seed=SEED, tops=tops,
+        until=time.monotonic() + seconds,
+    )  # fmt: skip
+    got = []
+    made.sink = got.append
+    return made, got
+
+
+@pytest.fixture
+def model():
+    """A model's thread whose rounds the test calls itself."""
+    found = streams.ModelThread(99)
+    found.close()
+    found._thread.join()
+    return found
+
+
+def tokens(got):
+    return [each.token for each in got if isinstance(each, streams.Drawn)]
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 100])
+def test_a_round_is_one_call_and_the_text_that_of_single_tokens(counted, model, count):
+    fast, ahead = stream(counted, count)
+    slow, single = stream(counted, count, tops=0)
+    model.start(fast)
+    model.start(slow)
+    model._step()
+    assert (len(ahead), len(single)) == (min(32, count), 1)
+    while model.streams:
+        model._step()
+    assert (ahead[-1], single[-1]) == (None, None)
+    assert tokens(ahead) == tokens(single)
+    assert len(tokens(ahead)) == count
+    assert model.tokens == 2 * count
+    assert bytes(tokens(ahead)).decode("utf-8", "replace") == counted.complete(
+        "Note", count, seed=SEED, temperature=1.0
+    )
+    assert all(each.logprob == 0 for each in ahead[:-1])
+    assert all(each.logprob < 0 for each in single[:-1])
+
+
+def test_streams_share_a_round(counted, model):
+    made = [stream(counted, 400) for _ in range(32)]
+    for each, _ in made:
+        model.start(each)
+    model._step()
+    assert {len(got) for _, got in made} == {16}
+
+
+@pytest.mark.parametrize("sampling", [{"temperature": 0}, {"top_k": 3}, {"loop_penalty": 1.0}])
+def test_other_sampling_draws_token_by_token(counted, model, sampling):
+    each, got = stream(counted, 40, **sampling)
+    model.start(each)
+    model._step()
+    assert len(got) == 1
+
+
+def test_a_stream_that_is_cancelled_or_late_draws_no_more(counted, model):
+    (gone, one), (late, two) = stream(counted), stream(counted, seconds=-1)
+    model.start(gone)
+    model.start(late)
+    model._step()
+    gone.cancelled = True
+    model._step()
+    assert (len(tokens(one)), one[-1], two) == (32, None, [None])
+    assert model.streams == 0
+
+
+class Broken:
+    """A context whose memory fails."""
+
+    def draw(self, beta, generator, count):
+        raise RuntimeError("a plugin failed")
+
+
+def test_an_error_ends_its_stream_alone(counted, model):
+    (broken, one), (whole, two) = stream(counted), stream(counted)
+    broken._session = Broken()
+    model.start(broken)
+    model.start(whole)
+    while model.streams:
+        model._step()
+    assert (str(one[0]), len(one)) == ("a plugin failed", 2)
+    assert len(tokens(two)) == 100
+
+
+def test_what_is_drawn_beyond_a_stop_text_is_not_told(live, counted):
+    whole = counted.complete("Note", 90, seed=SEED, temperature=1.0)
+    stop = whole[20:24]
+    given = {"prompt": "Note", "max_tokens": 90, "seed": SEED, "stop": stop}
+    with live.client as client:
+        found = client.post("/v1/completions", json=given).json()
+    (choice,), used = found["choices"], found["usage"]["completion_tokens"]
+    assert (choice["text"], choice["finish_reason"]) == (whole[: whole.find(stop)], "stop")
+    assert used == whole.find(stop) + len(stop)
+
+
+def test_clients_at_once_get_what_each_gets_alone(live, counted):
+    found = {}
+
+    def draw(number):
+        given = {"prompt": "Note", "max_tokens": 150, "seed": number}
+        given |= {"logprobs": 1} if number % 2 else {}
+        with live.client as client:
+            found[number] = client.post("/v1/completions", json=given).json()["choices"][0]
+
+    threads = [threading.Thread(target=draw, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number, choice in found.items():
+        assert choice["text"] == counted.complete("Note", 150, seed=number, temperature=1.0), number
+        assert (choice["logprobs"] is not None) == bool(number % 2)

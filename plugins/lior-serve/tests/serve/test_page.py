@@ -1,0 +1,321 @@
+"""The page: without a script, and in a real browser."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import attrs
+import pytest
+
+from lior.interfaces import Passage, Result
+from lior_ask.answer.selection import Answer
+from lior_serve.page import _turn
+from serve.browser import Browser
+from serve.servers import PLAN, running
+
+# --- without a script ---
+
+
+def test_asking_needs_no_script(http):
+    text = http.get("/", params={"q": "When is the boiler serviced?"}).text
+    assert '<span class="said">The boiler is serviced in October.</span>' in text
+    assert "<mark>The boiler is serviced in October.</mark>" in text
+    assert 'href="/document?name=house.md&amp;line=3"' in text
+    assert 'value="When is the boiler serviced?"' in text
+
+
+def test_filters_of_the_address_need_no_script(of_folder):
+    asked = {"q": "When is the boiler serviced?", "path": "plan.txt", "after": "2020"}
+    text = of_folder.get("/", params=asked).text
+    assert "October" not in text
+    assert 'name="path" value="plan.txt"' in text
+    reply = of_folder.get("/", params=asked | {"after": "<i>soon"})
+    assert (reply.status_code, "&lt;i&gt;soon&#x27; is no date" in reply.text) == (400, True)
+
+
+def test_what_is_calculated_or_said_needs_no_script():
+    row = Passage(document="costs.csv", line=2, text="milk,<b>4.20", place="row 1")
+    result = Result(operation="sum", value="4.20", about="amount", arithmetic="4.20 = 4.20", rows=(row,))
+    answer = Answer(
+        question="<i>", found=True, confidence=0.99, answer=None, passages=(), method="", result=result
+    )
+    text = _turn(answer)
+    assert "4.20: amount" in text
+    assert "1 row used" in text
+    assert "<p>milk,&lt;b&gt;4.20</p>" in text
+    assert 'line=2">costs.csv:2</a> · row 1' in text
+    assert '<p class="saying">Hello</p></article>' in _turn(attrs.evolve(answer, result=None, said="Hello"))
+
+
+def test_what_is_not_found_is_said_without_a_script(http):
+    assert (
+        "Nothing in the documents speaks of it" in http.get("/", params={"q": "quantum chromodynamics"}).text
+    )
+    reply = http.get("/", params={"q": "what is the"})
+    assert reply.status_code == 400
+    assert "no word to look for" in reply.text
+
+
+def test_documents_are_listed_and_read_without_a_script(http):
+    text = http.get("/documents", params={"search": "NOTE", "count": 5}).text
+    assert len(re.findall(r"<a href=\"/document\?name=note", text)) == 5
+    assert 'href="/documents?search=NOTE&amp;offset=5&amp;count=5"' in text
+    text = http.get("/document", params={"name": "house.md", "line": 5}).text
+    assert '<li value="5"><mark>' not in text
+    assert "The car is serviced in May." in text
+    assert http.get("/document", params={"name": "house.md", "line": 0}).status_code == 400
+    assert '<p class="place">1 line</p>' in http.get("/document", params={"name": "plan.txt"}).text
+
+
+def test_a_long_document_is_read_in_parts_without_a_script(editable):
+    with editable.client as client:
+        text = "".join(f"The number of this line is {number}.\n" for number in range(1, 501))
+        assert client.put("/api/document?name=long.txt", content=text.encode()).status_code == 200
+        seen, address = [], "/document?name=long.txt"
+        while address:
+            page = client.get(address).text
+            seen += re.findall(r'<li value="(\d+)"', page)
+            found = re.search(r'<a href="([^"]+)">later lines', page)
+            address = found and found[1].replace("&amp;", "&")
+        assert list(map(int, seen)) == list(range(1, 501))
+        back = re.search(r'<a href="([^"]+)">earlier lines', page)[1].replace("&amp;", "&")
+        assert re.findall(r'<li value="(\d+)"', client.get(back).text)[0] == "201"
+
+
+def test_files_of_the_page_are_asked_for_once(http):
+    first = http.get("/static/page.css")
+    assert first.headers["Content-Type"].startswith("text/css")
+    assert http.get("/static/page.css", headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+
+
+def test_each_text_of_the_frame_is_replaced(http):
+    for path in ("/", "/?q=boiler", "/documents", "/docs", "/document?name=plan.txt"):
+        assert not re.search(r"\$[a-z_]+", http.get(path).text)
+
+
+def test_programs_find_all_operations(http):
+    api = http.get("/openapi.json").json()
+    assert {"/api/ask", "/v1/completions", "/api/document"} <= api["paths"].keys()
+    assert api["paths"]["/api/document"].keys() == {"get", "put", "delete"}
+    for entries in api["paths"].values():
+        for entry in entries.values():
+            assert entry["summary"].endswith(".")
+    references = set(re.findall(r"#/components/schemas/(\w+)", str(api)))
+    assert references <= api["components"]["schemas"].keys()
+    assert "/api/ask" in http.get("/docs").text
+
+
+def test_a_browser_takes_it_as_a_search_engine(of_folder):
+    """At the address that was asked; a host that is not served is refused before."""
+    assert 'rel="search" type="application/opensearchdescription+xml"' in of_folder.get("/").text
+    for host in ("localhost:99", "127.0.0.1:1"):
+        reply = of_folder.get("/opensearch.xml", headers={"Host": host})
+        assert reply.headers["Content-Type"].startswith("application/opensearchdescription+xml")
+        found = ElementTree.fromstring(reply.text).find("{*}Url").get("template")
+        assert found == f"http://{host}/?q={{searchTerms}}"
+    assert of_folder.get("/opensearch.xml", headers={"Host": "evil.example"}).status_code == 421
+
+
+# --- in a browser ---
+
+selenium = pytest.mark.slow
+
+
+@pytest.fixture
+def page(editable, chromium):
+    browser = Browser(chromium, editable.url)
+    browser.faults()
+    yield browser
+    chromium.get("about:blank")
+    assert not [each for each in browser.faults() if "409" not in each["message"]]
+
+
+@selenium
+def test_asking_marks_the_sentence_and_its_words_have_sources(page):
+    from selenium.webdriver import ActionChains
+
+    page.open()
+    page.ask("When is the launch of the balloon?")
+    page.shows(".quote", PLAN.strip())
+    page.shows(".lines mark", PLAN.strip())
+    page.driver.find_element("class name", "sources").click()
+    page.until("return document.querySelectorAll('.quote .word').length > 8")
+    word = page("return [...document.querySelectorAll('.word')].find((w) => w.textContent === 'fourth')")
+    ActionChains(page.driver).move_to_element(word).perform()
+    page.until(
+        "return !document.getElementById('tip').hidden && arguments[0].hasAttribute('aria-describedby')", word
+    )
+    assert "plan.txt:1" in page.text("#tip")
+
+
+@selenium
+def test_all_of_it_by_the_keyboard(page):
+    from selenium.webdriver.common.keys import Keys
+
+    page.open()
+    page.until("return document.activeElement.id === 'question'")
+    page.press("When is the boiler serviced?", Keys.ENTER)
+    page.shows(".quote", "October")
+    for _ in range(12):
+        page.press(Keys.TAB)
+        if page("return document.activeElement.classList.contains('sources')"):
+            break
+    page.press(Keys.ENTER)
+    page.until("return document.activeElement.className === 'word'")
+    page.until("return !document.getElementById('tip').hidden")
+    page.press(Keys.ARROW_RIGHT)
+    assert page("return document.activeElement.textContent") == "boiler"
+    page.press(Keys.ESCAPE)
+    assert page("return document.getElementById('tip').hidden")
+    page.press(Keys.ARROW_RIGHT, Keys.ENTER)
+    page.until("return document.activeElement.id === 'beside'")
+
+
+@selenium
+def test_a_file_is_learned_by_dropping_it_and_forgotten(page):
+    page.open("/documents")
+    page("window.confirm = () => true")
+    page.drop("key.txt", "The key of the observatory hangs behind the blue clock.")
+    page.shows("#jobs", "learned: 55 bytes")
+    page.shows("#list", "key.txt")
+    page.drop("key.txt", "The key of the observatory is lost.")
+    page.shows("#jobs", "learned: 35 bytes")
+    page.drop("bad.txt", "\0\1\2\3" * 100)
+    page.until("return document.querySelector('#jobs .failed')")
+    page.driver.find_element("css selector", "[data-open=ask]").click()
+    page.ask("Where is the key of the observatory?")
+    page.shows(".quote", "is lost")
+    page.driver.find_element("css selector", "[data-open=documents]").click()
+    page.until("return document.querySelector('[aria-label=\"Forget key.txt\"]')").click()
+    page.shows("#jobs", "forgotten")
+    page.until("return !document.getElementById('list').textContent.includes('key.txt')")
+    page.faults()  # the file that was refused is one
+
+
+@selenium
+def test_a_continuation_is_stopped_and_survives_a_reload(page, editable):
+    page.open("/#continue")
+    page.driver.find_element("id", "prompt").send_keys("Note 3: the")
+    page("document.getElementById('length').value = 4096")
+    page.driver.find_element("css selector", "#continue-form .main").click()
+    page.until("return document.getElementById('drawn').textContent.length > 60")
+    page.driver.find_element("id", "stop").click()
+    page.shows("#drawn-note", "Stopped")
+    page.until("return document.querySelectorAll('#drawn .word').length > 3")
+    ended(editable)
+    page.driver.find_element("css selector", "#continue-form .main").click()
+    page.until("return document.getElementById('drawn').textContent.length > 60")
+    page.driver.refresh()
+    page.until("return document.documentElement.classList.contains('scripted')")
+    ended(editable)
+
+
+def ended(live):
+    """The server soon draws nothing more."""
+    end = time.monotonic() + 5
+    while live.server.model.streams and time.monotonic() < end:
+        time.sleep(0.02)
+    assert live.server.model.streams == 0
+
+
+@selenium
+def test_two_tabs_at_once(page):
+    first = page.driver.current_window_handle
+    page.open()
+    page.driver.switch_to.new_window("tab")
+    page.open("/documents")
+    others = "".join(f"Line {number} speaks of something else.\n\n" for number in range(40))
+    page.drop("key.txt", f"{others}The key of the observatory hangs behind the blue clock.\n\n{others}")
+    page.driver.switch_to.window(first)
+    page.ask("When is the boiler serviced?")
+    page.shows(".quote", "October")
+    page.driver.switch_to.window(page.driver.window_handles[1])
+    page.shows("#jobs", "learned: ")
+    page.driver.close()
+    page.driver.switch_to.window(first)
+    page.ask("Where does the key of the observatory hang?")
+    page.shows(".turn:last-child .quote", "blue clock")
+    page.until("""const box = document.getElementById("beside").getBoundingClientRect();
+        const mark = document.querySelector(".lines mark")?.getBoundingClientRect();
+        return mark && mark.top >= box.top && mark.bottom <= box.bottom;""")
+
+
+@selenium
+def test_surprise_is_coloured(page):
+    page.open("/#surprise")
+    page.driver.find_element("id", "text").send_keys(PLAN.strip() + " Zymurgy quaffed xylophones.")
+    page.driver.find_element("css selector", "#surprise-form .main").click()
+    page.shows("#scored-note", "bits per byte")
+    assert page.text("#scored") == PLAN.strip() + " Zymurgy quaffed xylophones."
+    shade = (
+        "return [...document.querySelectorAll('#scored [class^=shade]')]"
+        ".find((e) => e.textContent === arguments[0])?.className"
+    )
+    assert page(shade, "xylophones.") in ("shade3", "shade4")
+    assert page(shade, "fourth") is None
+
+
+@selenium
+def test_the_page_of_a_folder_asks_and_lists(chromium, folder):
+    with running(folder) as live:
+        page = Browser(chromium, live.url)
+        page.faults()
+        page.open()
+        page.ask("When is the launch of the balloon?")
+        page.shows(".lines mark", PLAN.strip())
+        assert page.text(".sources") == ""
+        page.driver.find_element("link text", "Documents").click()
+        page.shows("#list", "house.md")
+        chromium.get("about:blank")
+        assert not page.faults()
+
+
+@selenium
+def test_text_of_documents_is_never_markup(page):
+    page.open("/?q=picture+in+the+hall")
+    page.shows(".quote", "<img src=x onerror=alert(2)>")
+    page.shows(".lines", "<script>alert(1)</script>")
+    assert page("return document.querySelectorAll('img[src=x], .lines script').length") == 0
+
+
+@selenium
+def test_nothing_comes_from_elsewhere_and_the_first_paint_is_soon(page, editable):
+    page.open("/?q=boiler+serviced")
+    page.shows(".quote", "October")
+    names = page("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert names
+    assert all(name.startswith(editable.url) for name in names)
+    paint = page.until("return performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
+    assert paint < 1000
+
+
+@selenium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_fault_of_accessibility(page, scheme, width):
+    axe = pytest.importorskip("axe_selenium_python", reason="axe is not installed")
+    script = (Path(axe.__file__).parent / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    for path, there in (("/?q=boiler+serviced", ".quote"), ("/?q=quantum+chromodynamics", ".notice"),
+                        ("/documents", "#list a"), ("/#continue", "#prompt"), ("/#surprise", "#text"),
+                        ("/docs", "#api td")):  # fmt: skip
+        page.open(path)
+        page.until("return document.querySelector(arguments[0])", there)
+        if "boiler" in path:
+            page.until("return document.querySelector('.sources')").click()
+            page.until("return !document.getElementById('tip').hidden")
+        page(script)
+        found = page.driver.execute_async_script(
+            "axe.run({ resultTypes: ['violations'] }).then((r) => arguments[0](r.violations))"
+        )
+        serious = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
+        assert not serious, path
+        wide = page("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{path} is wider than the screen"
+    page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
