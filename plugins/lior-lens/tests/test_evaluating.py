@@ -99,8 +99,10 @@ def test_the_command_says_it_by_kind(folder):
     told = lens("eval", "--photos", folder, "--part", "learn", "--model", "none", "--json", "--quiet")
     sets = json.loads(told.stdout)["sets"]
     assert {name: each["pictures"] for name, each in sets.items()} == {
-        "photographs": 18, "photographs A": 9, "photographs C": 9,
-    }  # fmt: skip
+        "photographs": 18,
+        "photographs A": 9,
+        "photographs C": 9,
+    }
     assert sets["photographs"]["errors"]["identity"]["of_identity"] == 1
     shown = lens("eval", "--photos", folder, "--part", "check", "--model", "none")
     assert "undistorted moved by more than 1 px" in shown.stdout
@@ -127,9 +129,11 @@ def test_the_default_needs_no_network(tmp_path):
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     for words in (
-        ("correct", tmp_path / "in", tmp_path / "out"), ("judge", tmp_path / "in"), ("info",),
+        ("correct", tmp_path / "in", tmp_path / "out"),
+        ("judge", tmp_path / "in"),
+        ("info",),
         ("eval", "--photos", tmp_path / "in"),
-    ):  # fmt: skip
+    ):
         done = without(*words)
         assert done.returncode == 0, done.stderr
     refused = without("judge", tmp_path / "in", "--model", "shipped")

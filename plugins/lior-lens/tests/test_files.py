@@ -189,10 +189,13 @@ def test_originals_are_never_written_over(tmp_path, given_lens):
         (["sub"], "out", ["out/b.png", "out/deeper/a.jpg"]),
         (["sub"], "sub/out", ["sub/out/b.png", "sub/out/deeper/a.jpg"]),
         (["a.jpg", "sub/b.png"], "out", ["out/a.jpg", "out/b.png"]),
-        (["sub", "a.jpg", "other"], "out", [
-            "out/a.jpg", "out/other/a.jpg", "out/sub/b.png", "out/sub/deeper/a.jpg"]),
+        (
+            ["sub", "a.jpg", "other"],
+            "out",
+            ["out/a.jpg", "out/other/a.jpg", "out/sub/b.png", "out/sub/deeper/a.jpg"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_results_are_where_they_are_expected(tmp_path, given_lens, sources, out, results):
     for name in ("a.jpg", "sub/b.png", "sub/deeper/a.jpg", "other/a.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -254,9 +257,13 @@ def test_every_file_of_a_folder_gets_its_line(tmp_path, given_lens):
     assert "HEIC is not read" in said["phone.heic"]["words"]
     results = {name: Path(each["out"]).name for name, each in said.items() if each["out"]}
     assert results == {
-        "a.ppm": "a.ppm", "b.jpg": "b.jpg", "still.gif": "still-gif.png", "still.png": "still.png",
-        "without": "without.jpg", "wrong.png": "wrong.jpg",
-    }  # fmt: skip
+        "a.ppm": "a.ppm",
+        "b.jpg": "b.jpg",
+        "still.gif": "still-gif.png",
+        "still.png": "still.png",
+        "without": "without.jpg",
+        "wrong.png": "wrong.jpg",
+    }
     assert not done.stderr
     again = lens("correct", source, source / "results", "--lens", given_lens, "--replace")
     assert again.stderr.endswith("13 files: 6 corrected, 4 skipped, 3 failed\n")
@@ -459,8 +466,11 @@ def test_a_page_shows_before_and_after_and_needs_nothing_else(tmp_path):
     assert done.returncode == 0, done.stderr
     text = page.read_text()
     assert [text.count(each) for each in ('type="range"', "data:image/jpeg", "<in>", "&lt;in&gt;/notes")] == [
-        1, 4, 0, 1,
-    ]  # fmt: skip
+        1,
+        4,
+        0,
+        1,
+    ]
     assert "http" not in text
     shown = [base64.b64decode(each) for each in re.findall(r'base64,([^"]+)', text)]
     before, _, after, _ = (np.asarray(Image.open(io.BytesIO(each))) for each in shown)

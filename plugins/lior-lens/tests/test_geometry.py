@@ -74,19 +74,26 @@ def test_the_networks_monotone_lenses_are_those_of_the_geometry(lens):
     row = [a[2], a[4], a[6], lens.p1, lens.p2, lens.dcx, lens.dcy, lens.scale, lens.aspect]
     share = unfolded(torch.tensor([row], dtype=torch.float64))[0, :3]
     made = Lens.brown(
-        k1=float(share[0]), k2=float(share[1]), k3=float(share[2]), dcx=lens.dcx, dcy=lens.dcy,
-        scale=lens.scale, aspect=lens.aspect,
-    )  # fmt: skip
+        k1=float(share[0]),
+        k2=float(share[1]),
+        k3=float(share[2]),
+        dcx=lens.dcx,
+        dcy=lens.dcy,
+        scale=lens.scale,
+        aspect=lens.aspect,
+    )
     assert made.least_slope() >= MARGIN - 0.004
 
 
 @pytest.mark.parametrize(
     ("pixel", "wanted"),
     [
-        ((0, 0), (67.616908, 50.415011)), ((639, 0), (567.234426, 52.822883)),
-        ((320, 240), (320.114395, 239.849727)), ((600, 50), (544.777726, 86.528797)),
+        ((0, 0), (67.616908, 50.415011)),
+        ((639, 0), (567.234426, 52.822883)),
+        ((320, 240), (320.114395, 239.849727)),
+        ((600, 50), (544.777726, 86.528797)),
     ],
-)  # fmt: skip
+)
 def test_reference_points_of_the_first_program(pixel, wanted):
     """Its coordinates are those of OpenCV with the focal lengths (W-1)/2 and (H-1)/2: so are these here."""
     k = np.array([[319.5, 0, 319.5 * 1.02], [0, 239.5, 239.5 * 0.97], [0, 0, 1]])
@@ -117,9 +124,14 @@ def test_points_that_no_monotone_lens_reaches_are_said_to_be_missing():
 
 @pytest.mark.parametrize(
     ("table", "said"),
-    [({"k9": 1}, "unknown k9"), ({"k1": "much"}, "must be numbers"), ({"scale": 0}, "above 0"),
-     ({"k1": float("nan")}, "finite"), ({"radial": [1, 2]}, "7 radial")],
-)  # fmt: skip
+    [
+        ({"k9": 1}, "unknown k9"),
+        ({"k1": "much"}, "must be numbers"),
+        ({"scale": 0}, "above 0"),
+        ({"k1": float("nan")}, "finite"),
+        ({"radial": [1, 2]}, "7 radial"),
+    ],
+)
 def test_wrong_lenses_are_refused_in_a_line(table, said):
     with pytest.raises(UsageError, match=said):
         Lens.of(table)

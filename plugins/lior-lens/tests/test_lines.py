@@ -27,9 +27,11 @@ def seen(lens: Lens, *, level: int = 8, upright: int = 8, bow: float = 0.0, seed
     points = np.array(found) + rng.normal(0, 1e-4, (len(found), 16, 2))
     count = len(found)
     return Arcs(
-        points=points, noise=np.full(count, 4e-4), pixel=1 / 640,
+        points=points,
+        noise=np.full(count, 4e-4),
+        pixel=1 / 640,
         looks=np.tile((0.15, 1.0, 25.0, 1.0), (count, 1)),
-    )  # fmt: skip
+    )
 
 
 def test_a_grid_of_lenses_undoes_what_each_lens_does():

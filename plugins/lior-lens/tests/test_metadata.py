@@ -40,14 +40,18 @@ def exif(*, thumbnail: Image.Image | None = None, order: str = "<", sizes=(1, 1)
         thumbnail.save(stream, "JPEG", quality=90)
     second = first + inner
     behind = second + 2 + 12 * 2 + 4
-    return b"".join([
-        header,
-        folder([(0x0112, 3, 1, struct.pack(f"{order}H", 6)), (0x8769, 4, 1, long(first))],
-               second if thumbnail else 0),
-        folder([(0x927C, 7, 4, note), (0xA002, 4, 1, long(sizes[0])), (0xA003, 4, 1, long(sizes[1]))]),
-        folder([(0x0201, 4, 1, long(behind)), (0x0202, 4, 1, long(stream.tell()))]) if thumbnail else b"",
-        stream.getvalue(),
-    ])  # fmt: skip
+    return b"".join(
+        [
+            header,
+            folder(
+                [(0x0112, 3, 1, struct.pack(f"{order}H", 6)), (0x8769, 4, 1, long(first))],
+                second if thumbnail else 0,
+            ),
+            folder([(0x927C, 7, 4, note), (0xA002, 4, 1, long(sizes[0])), (0xA003, 4, 1, long(sizes[1]))]),
+            folder([(0x0201, 4, 1, long(behind)), (0x0202, 4, 1, long(stream.tell()))]) if thumbnail else b"",
+            stream.getvalue(),
+        ]
+    )
 
 
 def thumbnail_of(data: bytes) -> Image.Image | None:
@@ -106,9 +110,15 @@ def test_jpeg_keeps_all_of_its_segments_and_its_subsampling(tmp_path, given_lens
     picture = Image.fromarray(grid())
     stream = io.BytesIO()
     picture.save(
-        stream, "JPEG", subsampling=subsampling, icc_profile=b"p" * 70000, comment=b"said", xmp=XMP,
-        exif=b"Exif\0\0" + exif(thumbnail=picture.resize((64, 48))), dpi=(300, 300),
-    )  # fmt: skip
+        stream,
+        "JPEG",
+        subsampling=subsampling,
+        icc_profile=b"p" * 70000,
+        comment=b"said",
+        xmp=XMP,
+        exif=b"Exif\0\0" + exif(thumbnail=picture.resize((64, 48))),
+        dpi=(300, 300),
+    )
     plain = stream.getvalue()
     more = struct.pack(">BBH", 0xFF, 0xED, len(IPTC) + 2) + IPTC
     (tmp_path / "a.jpg").write_bytes(plain[:20] + more + plain[20:])
@@ -178,8 +188,12 @@ def test_pnm_files_keep_kind_and_depth(tmp_path, given_lens):  # noqa: F811
     done = lens("correct", source, tmp_path / "out", "--lens", given_lens)
     assert done.returncode == 0, done.stderr
     assert {path.name: path.read_bytes()[:2] for path in (tmp_path / "out").iterdir()} == {
-        "colours.ppm": b"P6", "grey.pgm": b"P5", "bits.pgm": b"P5", "ten.pgm": b"P5", "light.pfm": b"PF",
-    }  # fmt: skip
+        "colours.ppm": b"P6",
+        "grey.pgm": b"P5",
+        "bits.pgm": b"P5",
+        "ten.pgm": b"P5",
+        "light.pfm": b"PF",
+    }
     ten = images.read(tmp_path / "out" / "ten.pgm").pixels
     grey = images.read(tmp_path / "out" / "grey.pgm").pixels
     assert ten.dtype == np.uint16

@@ -61,10 +61,12 @@ def test_a_value_beyond_1_does_not_make_a_picture_dark():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda p: p[:100], "shape"), (lambda p: np.zeros_like(p), "empty|region|edges"),
-        (lambda p: 255 - p, "region"), (lambda p: np.full(p.shape, np.nan, np.float32), "finite"),
+        (lambda p: p[:100], "shape"),
+        (lambda p: np.zeros_like(p), "empty|region|edges"),
+        (lambda p: 255 - p, "region"),
+        (lambda p: np.full(p.shape, np.nan, np.float32), "finite"),
     ],
-)  # fmt: skip
+)
 def test_what_is_worth_nothing_says_why(change, said):
     found = scoring.score(change(STRAIGHT), STRAIGHT)
     assert found.total == 0

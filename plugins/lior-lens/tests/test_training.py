@@ -24,16 +24,16 @@ from lior_lens import losses, network, pairs, runs, training
 from lior_lens.external import Batch
 from lior_lens.geometry import Lens, Size
 
-TINY = [
-    "data.long_side=64", "data.batch_size=2", "model.width=0.25", "model.param_hidden_dim=16", "model.pool=2",
-    "model.residual_hidden_dim=8", "train.epochs=2", "train.steps_per_epoch=2", "train.max_val_steps=1",
-    "data.photos=0", "train.checkpoint_seconds=60",
-]  # fmt: skip
+TINY = (
+    "data.long_side=64 data.batch_size=2 model.width=0.25 model.param_hidden_dim=16 model.pool=2 "
+    "model.residual_hidden_dim=8 train.epochs=2 train.steps_per_epoch=2 train.max_val_steps=1 data.photos=0 "
+    "train.checkpoint_seconds=60"
+)
 
 
 def tiny(*layers, **changes):
     sets = [f"{key.replace('__', '.')}={value}" for key, value in changes.items()]
-    return configuration.load(layers, [*TINY, *sets], env={}).config
+    return configuration.load(layers, [*TINY.split(), *sets], env={}).config
 
 
 # --- configurations ---
@@ -52,13 +52,13 @@ def tiny(*layers, **changes):
         (["train.best_metric_name=score"], "needs proxy.module"),
         (["model.residual_hidden_dim=12"], "multiple of 8"),
         (["model.param_bounds.k1=[0.1,0.2]"], "must have 0"),
-        (["train.amp_enabled=\"false\""], "true or false"),
+        (['train.amp_enabled="false"'], "true or false"),
         (["loss.multiscale_scales=[]"], "above 0"),
         (["optimizer.betas=[0.9]"], "two numbers"),
         (["train.warp_backend=mock"], "no geometry"),
-        (["data.models=[\"fisheye\"]"], "brown, poly3"),
+        (['data.models=["fisheye"]'], "brown, poly3"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_configuration_is_refused_in_words(sets, said):
     with pytest.raises(ConfigError, match=said.replace("[", r"\[")):
         configuration.load([], sets, env={})
@@ -274,9 +274,15 @@ def test_a_missing_device_falls_back_to_the_processor(monkeypatch):
 
 def test_a_few_pictures_are_learned_by_heart_but_not_with_wrong_truths():
     config = tiny(
-        train__epochs=60, optimizer__lr=4e-3, scheduler__name="none", model__dropout_p=0, model__width=0.5,
-        model__pool=4, model__param_hidden_dim=64, data__batch_size=6,
-    )  # fmt: skip
+        train__epochs=60,
+        optimizer__lr=4e-3,
+        scheduler__name="none",
+        model__dropout_p=0,
+        model__width=0.5,
+        model__pool=4,
+        model__param_hidden_dim=64,
+        data__batch_size=6,
+    )
     drawn = training.Drawn.of(config)
     kept = drawn.train(0)
 
@@ -303,9 +309,14 @@ def test_a_few_pictures_are_learned_by_heart_but_not_with_wrong_truths():
 
 def test_amp_and_mock_backends_train(tmp_path):
     config = tiny(
-        train__amp_enabled="true", train__warp_backend="mock", loss__epe_weight=0, loss__pixel_weight=1,
-        train__best_metric_name="total", guard__debug_dump_max_images=1, train__steps_per_epoch=1,
-    )  # fmt: skip
+        train__amp_enabled="true",
+        train__warp_backend="mock",
+        loss__epe_weight=0,
+        loss__pixel_weight=1,
+        train__best_metric_name="total",
+        guard__debug_dump_max_images=1,
+        train__steps_per_epoch=1,
+    )
     runs.run(config, tmp_path / "run")
     assert len(list((tmp_path / "run" / "dumps").glob("*.png"))) == 2
 
@@ -319,9 +330,13 @@ def test_a_loader_and_a_scorer_of_ones_own(tmp_path, monkeypatch):
     module.scored = lambda pred, target, **_: {"score": float((pred - target).abs().mean())}
     monkeypatch.setitem(sys.modules, "of_mine", module)
     config = tiny(
-        data__loader_module="of_mine", loss__epe_weight=0, loss__pixel_weight=1, proxy__module="of_mine",
-        proxy__function="scored", train__best_metric_name="score",
-    )  # fmt: skip
+        data__loader_module="of_mine",
+        loss__epe_weight=0,
+        loss__pixel_weight=1,
+        proxy__module="of_mine",
+        proxy__function="scored",
+        train__best_metric_name="score",
+    )
     found = runs.run(config, tmp_path / "run")
     assert "val_score" in found.validation
     missing = attrs.evolve(config, data=attrs.evolve(config.data, loader_fn="other"))
@@ -357,7 +372,7 @@ def test_the_step_size_ends_at_its_least():
 
 
 def test_training_by_command_packages_and_describes(tmp_path):
-    sets = [word for each in TINY for word in ("--set", each)]
+    sets = [word for each in TINY.split() for word in ("--set", each)]
     done = lens_command("train", *sets, "--out", tmp_path / "run", "--quiet", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["best_step"] in (2, 4)
@@ -418,12 +433,13 @@ def test_the_name_tells_the_shoot():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("id,input_path\n", "no column 'image_id'"), ("image_id,input_path\n", "no pair"),
+        ("id,input_path\n", "no column 'image_id'"),
+        ("image_id,input_path\n", "no pair"),
         ("image_id,input_path\na,none.png\n", "line 2: .*none.png: no such file"),
         ("image_id,input_path\na,x.csv\na,x.csv\n", "line 3: 'a' is there twice"),
         ("image_id,input_path,split\na,x.csv,test\n", "allowed are train and val"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_table_is_refused_with_its_line(tmp_path, text, said):
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(DataError, match=said):
@@ -441,9 +457,14 @@ def test_two_pairs_of_one_name_are_refused(tmp_path):
 def test_pairs_train_resume_validate_only_and_are_scored_whole(tmp_path):
     table = pair_table(tmp_path, 4)
     config = tiny(
-        "stage2_hybrid", "pairs", data__pairs=table, proxy__fullres_images=1, data__batch_size=2,
-        train__max_val_steps=1, train__epochs=2,
-    )  # fmt: skip
+        "stage2_hybrid",
+        "pairs",
+        data__pairs=table,
+        proxy__fullres_images=1,
+        data__batch_size=2,
+        train__max_val_steps=1,
+        train__epochs=2,
+    )
     batches = pairs.Paired.of(config)
     one, other = batches.train(7), batches.train(7)
     assert torch.equal(one.images, other.images)
@@ -501,8 +522,9 @@ def test_a_submission_is_checked_before_it_is_zipped(tmp_path):
     assert done.returncode == 2
     assert not (tmp_path / "b.zip").exists()
     assert json.loads((tmp_path / "qa.json").read_text())["faults"] == {
-        "room0_g0": "96x60 pixels, its input has 96x64", "room1_g0": "no picture",
+        "room0_g0": "96x60 pixels, its input has 96x64",
+        "room1_g0": "no picture",
         "other": "not in the table",
-    }  # fmt: skip
+    }
     assert lens_command("score", out, table).returncode == 2
     assert lens_command("package", out, tmp_path / "b.zip", "--pairs", table, "--force").returncode == 0

@@ -36,10 +36,8 @@ def package_folder(registry: str, name: str, version: str, where: Path) -> Path:
     command = {
         "apt": ["apt-get", "download", pinned],
         "npm": ["npm", "pack", "--silent", pinned],
-        "pypi": [
-            sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", name, pinned,
-        ],
-    }[registry]  # fmt: skip
+        "pypi": [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", name, pinned],
+    }[registry]
     subprocess.run(command, cwd=where, check=True, capture_output=True, timeout=600)
     archive = next(each for each in where.iterdir() if each.is_file())
     if registry == "apt":

@@ -22,10 +22,15 @@ def test_levels_that_were_missed_are_not_shut_out(potential, width, seed):
 
 
 def test_states_of_one_parity_alone_do_not_bound_the_others():
-    found = solve(overrides=[
-        "solver.parity=x", "solver.parity_even=8", "solver.parity_odd=0", "training.lbfgs_refine.steps=60",
-        "model.hidden_features=12",
-    ])  # fmt: skip
+    found = solve(
+        overrides=[
+            "solver.parity=x",
+            "solver.parity_even=8",
+            "solver.parity_odd=0",
+            "training.lbfgs_refine.steps=60",
+            "model.hidden_features=12",
+        ]
+    )
     exact = found.referee.energies[:4]
     assert float(found.energies[1]) > float(exact[2]) - 1e-9  # the odd levels are missing
     assert bool((found.bounds.lower <= exact + 1e-9).all())

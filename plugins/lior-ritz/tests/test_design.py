@@ -28,9 +28,12 @@ def test_the_grammar_of_wants():
     units = Units()
     levels = torch.tensor([1.0, 3.0, 7.0], dtype=torch.float64)
     for text, value in (
-        ("E2=1", 7 * units.E0_meV), ("E2-E1_E0=1", 4.0), ("splitting=1", 2 * units.E0_meV),
-        ("splitting_ueV=1", 2000 * units.E0_meV), ("E0_E0=1", 1.0),
-    ):  # fmt: skip
+        ("E2=1", 7 * units.E0_meV),
+        ("E2-E1_E0=1", 4.0),
+        ("splitting=1", 2 * units.E0_meV),
+        ("splitting_ueV=1", 2000 * units.E0_meV),
+        ("E0_E0=1", 1.0),
+    ):
         assert float(Want.parse(text).of(levels, units)) == pytest.approx(value)
 
 

@@ -149,8 +149,7 @@ def test_hunds_rule_of_four_electrons_and_energies_fall_with_orbitals():
 
 
 @pytest.mark.parametrize(
-    ("electrons", "kappa", "said"),
-    [(7, 1.0, "1 to 6"), (5, 1.0, "two an orbital"), (2, -1.0, "kappa")],
+    ("electrons", "kappa", "said"), [(7, 1.0, "1 to 6"), (5, 1.0, "two an orbital"), (2, -1.0, "kappa")]
 )
 def test_what_does_not_fit_is_refused(electrons, kappa, said):
     with pytest.raises(UsageError, match=said):

@@ -17,10 +17,12 @@ TINY = ["model.hidden_features=10", "training.steps=30", "training.lbfgs_refine.
 def test_a_double_well_on_a_line():
     found = solve(
         overrides=[
-            "domain.dim=1", "potential.type=expression", "potential.expression=0.6*(x**2-2.25)**2",
+            "domain.dim=1",
+            "potential.type=expression",
+            "potential.expression=0.6*(x**2-2.25)**2",
             "training.lbfgs_refine.steps=60",
         ]
-    )  # fmt: skip
+    )
     assert float(found.relative_errors.abs().max()) < 1e-7
     assert float(found.errors.min()) > -1e-9
 
@@ -42,9 +44,14 @@ def test_oscillators_by_quasi_monte_carlo(dim, wanted):
 @pytest.mark.slow
 def test_a_grid_in_three_dimensions_is_better_than_as_many_random_nodes():
     base = [
-        "potential.type=harmonic", "domain.dim=3", "solver.K=2", "solver.M=3", *TINY,
-        *(f"domain.{axis}=3" for axis in "XYZ"), "domain.nq=16",
-    ]  # fmt: skip
+        "potential.type=harmonic",
+        "domain.dim=3",
+        "solver.K=2",
+        "solver.M=3",
+        *TINY,
+        *(f"domain.{axis}=3" for axis in "XYZ"),
+        "domain.nq=16",
+    ]
     grid = solve(overrides=base)
     random = solve(overrides=[*base, "training.sampling_mode=sobol", "training.mc_points=4096"])
     assert assembly.sampling_mode(grid.config) == "gauss_legendre"
@@ -83,10 +90,17 @@ def test_more_nodes_than_fit_are_refused_before_anything_is_done(overrides, said
 )
 def test_the_keys_of_the_further_axes_change_the_outcome(key, value):
     base = [
-        "potential.type=harmonic", "domain.dim=4", "solver.K=1", "solver.M=2", "training.steps=3",
-        "training.optimizer=adam", "model.hidden_features=4", "domain.nq=6", "training.mc_points=200",
+        "potential.type=harmonic",
+        "domain.dim=4",
+        "solver.K=1",
+        "solver.M=2",
+        "training.steps=3",
+        "training.optimizer=adam",
+        "model.hidden_features=4",
+        "domain.nq=6",
+        "training.mc_points=200",
         "domain.eval_nq=7",
-    ]  # fmt: skip
+    ]
 
     def outcome(overrides):
         config = configuration.load(overrides=overrides, env={}).config

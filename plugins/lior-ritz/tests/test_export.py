@@ -29,7 +29,7 @@ def dot():
 @pytest.fixture(scope="module")
 def folder(dot, tmp_path_factory):
     path = tmp_path_factory.mktemp("export")
-    write(*export(dot, COUNT, grid=65), path)
+    write(*export(dot, COUNT), path)
     return path
 
 
@@ -56,7 +56,7 @@ def test_orbitals_on_the_grid_have_the_matrices(read):
     x, y, psi = arrays["grid_x"], arrays["grid_y"], arrays["orbitals"]
     cell = (x[1] - x[0]) * (y[1] - y[0])
     over = lambda f: np.einsum("iyx,yx,jyx->ij", psi, f, psi) * cell  # noqa: E731
-    np.testing.assert_allclose(over(np.ones((65, 65))), np.eye(COUNT), atol=1e-6)
+    np.testing.assert_allclose(over(np.ones(psi.shape[1:])), np.eye(COUNT), atol=1e-6)
     np.testing.assert_allclose(over(0 * y[:, None] + x), arrays["dipole_x"], atol=1e-4)
     np.testing.assert_allclose(over(y[:, None] + 0 * x), arrays["dipole_y"], atol=1e-4)
     np.testing.assert_allclose(arrays["H"], np.diag(arrays["energies"]))
@@ -98,7 +98,7 @@ def test_the_exported_potential_is_read_back_as_it_is(dim, tmp_path, dot, folder
             f"potential.expression={text}",
         ]
         solution, path = solve(overrides=[*RANDOM, *boxes, *small]), tmp_path
-        arrays, about = export(solution, 1, grid=8)
+        arrays, about = export(solution, 1)
         assert "3" in about["why_no_coulomb"]
         write(arrays, about, path)
     _, about = load(path)
@@ -156,7 +156,7 @@ def test_qutip_drives_the_dot_as_matrix_exponentials_do(folder, read):
 def test_the_command(tmp_path):
     settings = [part for each in TILTED for part in ("--set", each)]
     assert ritz("run", "--network", *settings, "--out", tmp_path / "run", "--quiet").returncode == 0
-    done = ritz("export", tmp_path / "run", "--out", tmp_path / "out", "--orbitals", 3, "--grid", 33)
+    done = ritz("export", tmp_path / "run", "--out", tmp_path / "out", "--orbitals", 3)
     assert done.returncode == 0, done.stderr
     assert "coulomb" in done.stdout
     assert load(tmp_path / "out")[0]["coulomb"].shape == (3, 3, 3, 3)

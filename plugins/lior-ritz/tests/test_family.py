@@ -6,18 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_reference import BARRIERS
 
 from lior.errors import RunError, UsageError
 from lior_ritz.families.comparison import compare, picture
 from lior_ritz.families.family import Family, make, referee
 from lior_ritz.families.shared import Range, rows, unseen
 from lior_ritz.judge import reference
-
-BARRIER = {
-    0.5: 447.694643, 1: 403.090938, 2: 285.433769, 3: 193.200589, 4: 130.196734, 6: 61.026777, 8: 30.256069,
-    12: 8.605268,
-}  # fmt: skip
-"""Exact splittings of the default dot in µeV by its barrier in meV."""
 
 
 @functools.cache
@@ -34,8 +29,8 @@ def detuned():
 @pytest.mark.usefixtures("older_constant")
 def test_splittings_at_unseen_barriers():
     family = make([Range("barrier_meV", 0.5, 12.0)])
-    values = torch.tensor(list(BARRIER), dtype=torch.float64)
-    exact = torch.tensor(list(BARRIER.values()), dtype=torch.float64)
+    values = torch.tensor(list(BARRIERS), dtype=torch.float64)
+    exact = torch.tensor(list(BARRIERS.values()), dtype=torch.float64)
     found = family.splittings({"barrier_meV": values})[:, 0] * family.problem.units.E0_meV * 1e3
     assert float((found / exact - 1).abs().max()) < 1e-7
     assert family.notes[0] == "potential.param_mode=barrier"
@@ -93,18 +88,6 @@ def test_where_levels_cross_derivatives_are_in_rising_order_and_unknown_where_K_
         # E = ħωx (nx + 1/2) + ħωy (ny + 1/2)
         found = [None if slope != slope else slope for slope in slopes.tolist()]
         assert found == [each if each is None else pytest.approx(each, abs=1e-5) for each in expected]
-
-
-@pytest.mark.parametrize("family", [barrier, detuned])
-def test_states_are_the_referees(family):
-    family = family()
-    device = {each.name: 0.3 * each.low + 0.7 * each.high for each in family.ranges}
-    points = 4 * torch.rand(40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 2
-    count = family.config.solver.K
-    found = family.states(device, points)
-    exact = reference.solve(family.problem, count, device=device).functions(points)
-    assert found.shape == (count, 40)
-    torch.testing.assert_close(found, exact, atol=0.02, rtol=0)
 
 
 def test_one_dimension_and_a_potential_by_formula():

@@ -73,11 +73,12 @@ def files(tmp_path_factory):
     gate = {"extent": [-4, 4, -4, 4], "axes": "yx", "arm": -1.0, "voltage": 3.0}
     return {
         "potential": {
-            "type": "gates", "base": {"type": "harmonic", "hbar_omega_meV": 2},
+            "type": "gates",
+            "base": {"type": "harmonic", "hbar_omega_meV": 2},
             "gates": {name: gate | {"path": str(folder / f"{name}.npy")} for name in ("left", "right")},
         },
         "solver": {"K": 2, "M": 4},
-    }  # fmt: skip
+    }
 
 
 FORMULAS = {

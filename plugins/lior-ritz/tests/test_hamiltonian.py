@@ -1,6 +1,5 @@
 """Magnetic field, masses and band offsets by the referee, against closed forms, matching and differences."""
 
-import json
 import math
 
 import numpy as np
@@ -165,9 +164,12 @@ def test_one_mass_everywhere_is_another_effective_mass(tmp_path):
     light = problem(*ROUND, "physics.m_eff=0.1", "physics.field_tesla=1", "potential.hbar_omega_meV=4")
     for mass in ("0.1", tmp_path / "mass.txt"):
         heavy = problem(
-            *ROUND, f"physics.mass={mass}", "physics.field_tesla=1", "potential.type=expression",
+            *ROUND,
+            f"physics.mass={mass}",
+            "physics.field_tesla=1",
+            "potential.type=expression",
             f"potential.expression={(4 / (2 * light.units.E0_meV)) ** 2 * 0.67!r}*(x**2+y**2)",
-        )  # fmt: skip
+        )
         found, other = solve(heavy, 4), solve(light, 4)
         assert (found.energies * heavy.units.E0_meV - other.energies * light.units.E0_meV).abs().max() < 1e-9
 
@@ -211,22 +213,3 @@ def test_a_family_refuses_a_field():
     result = ritz("family", "--vary", "hbar_omega_meV=2:4", "--out", "nowhere", *sets)
     assert result.returncode == 2
     assert "not with a magnetic field" in result.stderr
-
-
-def test_a_sweep_over_the_field_has_spins_and_a_picture(tmp_path):
-    out = tmp_path / "fan"
-    sets = [word for each in ROUND for word in ("--set", each)]
-    result = ritz(
-        "sweep", "--vary", "physics.field_tesla=0.5:1.5:3", *sets, "--out", out, "--quiet", "--json"
-    )
-    assert result.returncode == 0, result.stderr
-    rows = json.loads(result.stdout)["points"]
-    for row in rows:
-        dot = in_field(row["values"]["physics.field_tesla"])
-        b = dot.terms.strength(dot.units)
-        free = math.hypot(3 / dot.units.E0_meV, b)
-        assert row["E_E0"][0] == pytest.approx(free, rel=1e-9)
-        assert row["E_E0"][1] == pytest.approx(2 * free - b)
-        gap = row["spin_E_meV"][1] - row["spin_E_meV"][0]
-        assert gap == pytest.approx(0.44 * 0.057883817982 * dot.terms.field_tesla, rel=1e-9)
-    assert (out / "plots" / "sweep-levels.png").is_file()

@@ -19,9 +19,12 @@ from lior_ritz.reports.pictures import unbroken
 from lior_ritz.training.solution import Solution, solve
 
 UNTRAINED = (
-    "training.steps=0", "training.lbfgs_refine.steps=0", "model.hidden_features=12", "domain.nq=24",
+    "training.steps=0",
+    "training.lbfgs_refine.steps=0",
+    "model.hidden_features=12",
+    "domain.nq=24",
     "solver.network=true",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")

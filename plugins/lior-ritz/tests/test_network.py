@@ -18,11 +18,17 @@ from lior_ritz.problem import Problem
 
 shapes = st.builds(
     lambda inputs, depth, activation: Shape(
-        inputs=inputs, width=5, depth=depth, first_omega=1.3,
-        hidden_omega=1.7 if activation == "sine" else 1.0, activation=activation,
+        inputs=inputs,
+        width=5,
+        depth=depth,
+        first_omega=1.3,
+        hidden_omega=1.7 if activation == "sine" else 1.0,
+        activation=activation,
     ),
-    st.integers(1, 4), st.integers(0, 3), st.sampled_from(["tanh", "sine"]),
-)  # fmt: skip
+    st.integers(1, 4),
+    st.integers(0, 3),
+    st.sampled_from(["tanh", "sine"]),
+)
 
 
 def made(shape, seed=0, dtype=torch.float64):

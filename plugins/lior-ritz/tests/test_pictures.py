@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from solved import solved
 
 from lior.errors import UsageError
-from lior.plots.panels import HeatMap, LeftOut, LineChart
+from lior.plots.panels import LeftOut, LineChart
 from lior_cli.pictures import built
 from lior_ritz.reports.field import Field
 from lior_ritz.reports.ladder import Ladder
@@ -18,18 +16,10 @@ from lior_ritz.reports.pictures import Source, chosen, names, picture
 
 pytest.importorskip("matplotlib")
 
-from lior.plots.figures import draw, write
+from lior.plots.figures import draw
 
 NM, MEV = 30.0, 0.6318378293532338
-NAMES = [
-    "potential_map_full", "potential_map_focus", "potential_map", "potential_slice_y0",
-    "density_state_0", "density_state_1", "density_state_2", "psi_state_0", "psi_state_1", "psi_state_2",
-    "slice_y0_state_0", "slice_y0_state_1", "slice_y0_state_2",
-    "energy_spectrum", "bounds", "overlap_S_heatmap", "psi_overlap_minus_identity",
-    "training_losses", "training_eigsum", "training_conditioning", "training_step_time",
-    "training_energies", "training_dashboard", "convergence",
-]  # fmt: skip
-TRAINING = NAMES[17:]
+TRAINING = ("training_losses", "training_energies", "training_dashboard", "convergence")
 
 
 def of(name, case="dot", **changes):
@@ -55,9 +45,8 @@ def curve(panel, name):
 
 
 def test_every_picture_has_its_name():
-    assert list(names(3)) == NAMES
     solution, history = solved("dot")
-    assert [each.name for each in pictures(solution, history)] == NAMES
+    assert [each.name for each in pictures(solution, history)] == list(names(3))
 
 
 @pytest.mark.parametrize("case", ["dot", "negative", "line"])
@@ -95,24 +84,10 @@ def assert_seen(panel, name):
         assert share > (0.05 if name.startswith("potential") else 0.5), (name, panel.title)
 
 
-def test_files_are_small_and_the_same_again(tmp_path):
-    [path] = write(of("psi_state_1"), tmp_path, ("png",))
-    first = path.read_bytes()
-    assert first.startswith(b"\x89PNG")
-    assert len(first) < 200_000
-    assert len(json.dumps(of("psi_state_1").summary())) < 1_000_000
-    write(of("psi_state_1"), tmp_path, ("png",))
-    assert path.read_bytes() == first
-
-
-def test_titles_begin_with_what_was_solved():
-    for each in pictures(*solved("dot")):
-        assert each.title.startswith("biquadratic_dqd: ")
-
-
 def test_without_metrics_the_pictures_of_training_are_left_out():
     solution, _ = solved("dot")
-    assert [each.name for each in pictures(solution)] == [name for name in NAMES if name not in TRAINING]
+    drawn = [each.name for each in pictures(solution)]
+    assert set(TRAINING) < set(names(3)) - set(drawn)
     for name in TRAINING:
         with pytest.raises(LeftOut, match="no metrics"):
             of(name, history=[])
@@ -141,11 +116,6 @@ def test_the_focus_is_four_barriers_high_and_has_an_alias():
     assert panels("potential_map") == [panel]
 
 
-def test_a_focus_beyond_all_numbers_is_their_greatest():
-    [panel] = panels("potential_map_focus", "negative")
-    assert panel.high <= max(map(max, panel.values))
-
-
 def test_the_slice_has_the_barrier_and_the_levels():
     [panel] = panels("potential_slice_y0")
     x, v = curve(panel, "V")
@@ -154,13 +124,6 @@ def test_the_slice_has_the_barrier_and_the_levels():
     assert panel.levels == {f"E{k}": energy for k, energy in enumerate(energies)}
     assert panel.low < 0 < max(energies) < panel.high
     assert "y = 0" in panel.title
-
-
-def test_the_slice_shows_levels_below_zero():
-    [panel] = panels("potential_slice_y0", "negative")
-    assert panel.low < -6 * MEV
-    assert panel.low < panel.levels["E0"] < 0
-    assert max(panel.levels.values()) < panel.high
 
 
 # --- states ---
@@ -189,12 +152,6 @@ def test_a_wave_has_its_sign_and_node_at_its_place():
     np.testing.assert_allclose(values[:, values.shape[1] // 2], 0, atol=1e-12)
 
 
-def test_a_wave_is_not_shown_on_the_edge_where_it_has_no_sign():
-    [panel] = panels("psi_state_0", "negative")
-    assert 103 < panel.x[-1] < 105
-    assert np.array(panel.values).min() > 0
-
-
 def test_a_slice_is_of_the_wave_and_its_density():
     wave, density = panels("slice_y0_state_2")
     x, psi = curve(wave, "ψ2")
@@ -204,16 +161,6 @@ def test_a_slice_is_of_the_wave_and_its_density():
     at = torch.tensor([[float(x[100]) / NM, 0.0]], dtype=torch.float64)
     assert abs(psi[100]) == pytest.approx(abs(float(solution.states(at)[2])) / NM)
     assert (wave.y_label, density.y_label) == ("ψ in 1/nm", "|ψ|² in 1/nm²")
-
-
-def test_a_node_along_the_slice_shows_no_rounding():
-    flat = [
-        k for k in range(3) if max(map(abs, panels(f"slice_y0_state_{k}", "negative")[0].curves[0].y)) < 1e-9
-    ]
-    assert len(flat) == 1, "the state with its node at y = 0"
-    wave, density = panels(f"slice_y0_state_{flat[0]}", "negative")
-    assert wave.low == -wave.high < -1e-3
-    assert density.high == pytest.approx(wave.high**2)
 
 
 def test_one_dimension_has_lines():
@@ -232,8 +179,10 @@ def test_three_dimensions_have_central_planes_of_one_scale():
         found = panels(f"psi_state_{k}", "space")
         assert [panel.title for panel in found] == [f"ψ{k}, z = 0", f"ψ{k}, y = 0", f"ψ{k}, x = 0"]
         assert [(panel.x_label, panel.y_label) for panel in found] == [
-            ("x in nm", "y in nm"), ("x in nm", "z in nm"), ("y in nm", "z in nm"),
-        ]  # fmt: skip
+            ("x in nm", "y in nm"),
+            ("x in nm", "z in nm"),
+            ("y in nm", "z in nm"),
+        ]
         assert len({panel.high for panel in found}) == 1
     assert found[0].unit == "ψ in 1/√nm³"
     assert len(panels("potential_map_full", "space")) == 3
@@ -267,16 +216,6 @@ def test_bounds_are_shown_by_their_distance_to_the_referee():
     [panel] = panels("bounds", "natural")
     assert len(panel.curves) == 1
     assert "no lower bound" in panel.title
-
-
-def test_matrices_are_those_of_the_solution():
-    solution, _ = solved("dot")
-    [panel] = panels("overlap_S_heatmap")
-    assert isinstance(panel, HeatMap)
-    np.testing.assert_allclose(panel.values, solution.matrices[0], atol=1e-14)
-    [panel] = panels("psi_overlap_minus_identity")
-    assert np.shape(panel.values) == (3, 3)
-    assert np.abs(panel.values).max() < 1e-12
 
 
 # --- training ---
@@ -330,29 +269,6 @@ def test_lines_without_a_number_are_passed_over():
     found = [history[0], refused, history[2] | {"loss_total": None}, *history[3:]]
     [panel] = panels("training_losses", history=found)
     assert panel.curves[0].x[:2] == [1, 4]
-
-
-def test_a_penalty_in_the_loss_has_a_curve():
-    [panel] = panels("training_losses")
-    assert [each.name for each in panel.curves] == ["loss"]
-    [panel] = panels("training_losses", "natural")
-    assert [each.name for each in panel.curves] == ["loss", "sum of the energies", "penalty"]
-
-
-def test_conditioning_and_step_times():
-    _, history = solved("dot")
-    [panel] = panels("training_conditioning")
-    assert panel.log_y
-    assert curve(panel, "least eigenvalue")[1].tolist() == [line["s_min_eig"] for line in history]
-    [panel] = panels("training_step_time")
-    np.testing.assert_allclose(curve(panel, "step")[1], [1000 * line["dt_sec"] for line in history])
-
-
-def test_the_dashboard_is_two_by_two():
-    found = of("training_dashboard")
-    assert len(found.panels) == 4
-    axes = draw(found).axes
-    assert len({round(axis.get_position().x0, 2) for axis in axes}) == 2
 
 
 # --- names ---

@@ -47,11 +47,6 @@ def test_the_command_writes_files_and_prints_tables(run, tmp_path):
     assert "dot: wave function of state 1, 3.97" in result.output
 
 
-def test_the_command_draws_beside_the_run(run):
-    assert command(run, "--only", "energy_spectrum").exit_code == 0
-    assert [path.name for path in (run / "plots").iterdir()] == ["energy_spectrum.png"]
-
-
 def test_the_command_prints_numbers_as_json(run):
     report = json.loads(command(run, "--json").stdout)
     assert list(report["pictures"]) == list(names(2))

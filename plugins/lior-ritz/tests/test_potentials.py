@@ -34,7 +34,6 @@ ALL = [
     Box(offset=1.5),
     Expression(expression=FORMULA, parameters={"k": 1, "a": 1.5, "b": 2, "d": 0.1}),
 ]
-quarters = st.sampled_from([0.0, 0.0, 0.25, -0.5])
 
 
 def energies(potential, dim=None, **device):
@@ -108,29 +107,6 @@ def test_varying_what_is_not_there_is_refused():
         energies(Harmonic(beta_x=1.0), 1, y0=1.0)
     with pytest.raises(UsageError, match="2 values at once"):
         Problem(Gaussian(), (2.0, 2.0)).varied({"x0": torch.zeros(2, 1)})
-
-
-@given(x0=quarters, y0=quarters, tilt_x=quarters, tilt_y=quarters, amplitude=st.sampled_from([-6.0, 0.0]))
-@settings(max_examples=60, deadline=None)
-def test_gaussian_mirrors_are_exactly_the_true_ones(**options):
-    gaussian = Gaussian(**options)
-    assert gaussian.mirrors(2) == true_mirrors(gaussian, 2)
-    assert (gaussian.parts(UNITS, 2) is None) == (gaussian.amplitude != 0)
-
-
-@given(
-    asymmetry=quarters,
-    tilt_x=quarters,
-    tilt_y=quarters,
-    separation=st.sampled_from([0.0, 1.3]),
-    shear=quarters,
-)
-@settings(max_examples=60, deadline=None)
-def test_double_wells_have_exactly_the_true_mirrors(asymmetry, tilt_x, tilt_y, separation, shear):
-    double = DoubleGaussian(asymmetry=asymmetry, tilt_x=tilt_x, tilt_y=tilt_y, separation=separation)
-    assert double.mirrors(2) == true_mirrors(double, 2)
-    barrier = HarmonicBarrier(tilt_x=tilt_x, tilt_y=tilt_y, shear=shear)
-    assert barrier.mirrors(2) == true_mirrors(barrier, 2)
 
 
 def test_gaussian_formula_and_units():

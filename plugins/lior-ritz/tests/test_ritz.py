@@ -56,9 +56,12 @@ def objective(trial, count=3, **weights):
 
 @settings(max_examples=20, deadline=None)
 @given(
-    st.sampled_from([DOT, SKEW, WELL]), st.sampled_from(["tanh", "sine"]), st.integers(0, 10**6),
-    st.floats(0.3, 2.0), st.booleans(),
-)  # fmt: skip
+    st.sampled_from([DOT, SKEW, WELL]),
+    st.sampled_from(["tanh", "sine"]),
+    st.integers(0, 10**6),
+    st.floats(0.3, 2.0),
+    st.booleans(),
+)
 def test_no_network_whatever_lies_below_the_exact_levels(problem, activation, seed, omega, folded):
     trial = ansatz(problem, activation=activation, omega=omega, mirrored=None if folded else ())
     params = trial.initialise(Generator().manual_seed(seed))

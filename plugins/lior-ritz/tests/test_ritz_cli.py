@@ -16,27 +16,26 @@ from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.cli import varied
 
-QUICK = [
-    "model.hidden_features=8", "domain.nq=20", "training.steps=20", "training.lbfgs_refine.steps=20",
-    "solver.accuracy=1", "solver.network=true",
-]  # fmt: skip
-LONG = [
-    "model.hidden_features=4", "domain.nq=12", "solver.K=2", "solver.M=3", "solver.accuracy=10",
-    "solver.network=true",
-    "training.steps=400", "training.lbfgs_refine.steps=10", "training.early_stop.tolerance=0",
-    "training.checkpoint.seconds=0", "training.guard.every=20",
-]  # fmt: skip
+QUICK = (
+    "model.hidden_features=8 domain.nq=20 training.steps=20 training.lbfgs_refine.steps=20 solver.accuracy=1 "
+    "solver.network=true"
+)
+LONG = (
+    "model.hidden_features=4 domain.nq=12 solver.K=2 solver.M=3 solver.accuracy=10 solver.network=true "
+    "training.steps=400 training.lbfgs_refine.steps=10 training.early_stop.tolerance=0 "
+    "training.checkpoint.seconds=0 training.guard.every=20"
+)
 
 
-def sets(*assignments):
-    return [word for each in assignments for word in ("--set", each)]
+def sets(assignments):
+    return [word for each in assignments.split() for word in ("--set", each)]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "dot"
     done = ritz(
-        "run", "--out", path, *sets(*QUICK, "training.checkpoint.seconds=0", "training.checkpoint.last=3")
+        "run", "--out", path, *sets(f"{QUICK} training.checkpoint.seconds=0 training.checkpoint.last=3")
     )
     assert done.returncode == 0, done.stderr
     return path, done
@@ -82,16 +81,16 @@ def test_eval_compare_and_ci_read_a_run(run):
 
 
 def test_lines_of_progress_come_as_often_as_is_said(tmp_path):
-    seldom = ritz("run", "--out", tmp_path / "a", *sets(*QUICK, "training.log_every=20"))
-    often = ritz("run", "--out", tmp_path / "b", *sets(*QUICK, "training.log_every=2"))
+    seldom = ritz("run", "--out", tmp_path / "a", *sets(f"{QUICK} training.log_every=20"))
+    often = ritz("run", "--out", tmp_path / "b", *sets(f"{QUICK} training.log_every=2"))
     assert often.stderr.count("adam: ") > seldom.stderr.count("adam: ") + 5
-    assert ritz("run", "--out", tmp_path / "c", "--quiet", *sets(*QUICK)).stderr == ""
+    assert ritz("run", "--out", tmp_path / "c", "--quiet", *sets(QUICK)).stderr == ""
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "whole"
-    assert ritz("run", "--out", path, "--quiet", *sets(*LONG)).returncode == 0
+    assert ritz("run", "--out", path, "--quiet", *sets(LONG)).returncode == 0
     return path
 
 
@@ -102,7 +101,7 @@ def uninterrupted(tmp_path_factory):
 )
 def test_after_a_signal_resume_ends_the_run_as_if_nothing_had_been(number, uninterrupted, tmp_path):
     path = tmp_path / "r"
-    command = [sys.executable, "-m", "lior_cli.main", "ritz", "run", "--out", str(path), *sets(*LONG)]
+    command = [sys.executable, "-m", "lior_cli.main", "ritz", "run", "--out", str(path), *sets(LONG)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 300
         while not list(path.glob("checkpoints/step-*[0-9]/manifest.json")) and time.monotonic() < deadline:
@@ -153,14 +152,8 @@ def outcome(path):
         ("config explain trainng", 2, "Did you mean 'training'"),
         ("runn", 2, "Did you mean 'run'"),
         ("family --vary barrier_meV=6:2 --out f", 2, "LOW has to be below HIGH"),
-        ("family --vary delta=0:1:log --out f", 2, "with log, LOW has to be above 0"),
-        ("family --vary barier_meV=2:6 --out f", 2, "Did you mean 'barrier_meV'"),
-        ("family --vary barrier_meV=2:6 --devices 300 --out f", 2, "--devices"),
-        ("sweep --vary barier_meV=1:2:3", 2, "Did you mean 'barrier_meV'"),
-        ("sweep --vary c4=1,2 --set potential.param_mode=targets", 2, "c4 says nothing with param_mode"),
-        ("design --vary a=2:1 --want E0=3", 2, "LOW has to be below HIGH"),
+        ("family --vary barrier_meV --out f", 2, "barrier_meV=LOW:HIGH"),
         ("design --vary c4 --want E0=3 --set potential.param_mode=targets", 2, "c4 says nothing"),
-        ("design --vary a --want E0-3", 2, "allowed is E2"),
     ],
 )
 def test_bad_input_gets_one_line(args, code, said, tmp_path):
@@ -174,14 +167,12 @@ def test_bad_input_gets_one_line(args, code, said, tmp_path):
 @pytest.mark.parametrize(
     ("read", "texts"),
     [
-        (varied.span, ["a", "a=1", "a=1:2:3", "a=1:x", "a=1:2:log:4", "=1:2"]),
-        (varied.axis, ["a", "a=", "=1:2:3", "a=1:2", "a=1:2:3:lin", "a=1:2:x", "a=1:nan:3", "a=1:2:1",
-                       "a=1:2:2.5", "a=2:2:3", "a=0:2:3:log", "a=1,b"]),
-        (lambda text: varied.values("--vary", [text]), ["a", "=1", "a=x", "a=nan"]),
+        (varied.axis, "a a= =1:2:3 a=1:2 a=1:2:x a=1:nan:3 a=1:2:1 a=1:2:2.5 a=2:2:3 a=0:2:3:log a=1,b"),
+        (lambda text: varied.values("--vary", [text]), "a =1 a=x a=nan"),
     ],
-)  # fmt: skip
+)
 def test_malformed_values_ranges_and_lists_are_refused(read, texts):
-    for text in texts:
+    for text in texts.split():
         with pytest.raises(UsageError, match="--vary"):
             read(text)
 
@@ -204,31 +195,34 @@ def test_a_finished_run_is_not_gone_on_with_and_not_overwritten(run):
     assert "not empty" in done.stderr
 
 
-def test_orbitals_too_many_for_the_grid_name_a_finer_one(run):
-    done = ritz("ci", run[0], "--orbitals", 8, "--grid", 16)
-    assert done.returncode == 2
-    assert "a finer grid, such as 24 (--grid)" in done.stderr
+ORIGINAL = """{
+  "physics": {"material": "GaAs", "m_eff": 0.067, "L0_nm": 30.0},
+  "domain": {"X": 4.0, "Y": 4.0, "nq": 100},
+  "potential": {
+    "type": "gaussian", "param_mode": "targets", "a": 1.5, "delta": 0.0, "hbar_omega_x_meV": 3.0,
+    "hbar_omega_y_meV": 5.0, "amplitude": -6.0, "sigma_x": 0.8, "sigma_y": 0.8, "x0": 0.0, "y0": 0.0,
+    "tilt_x": 0.0, "tilt_y": 0.0, "offset": 0.0
+  },
+  "solver": {
+    "K": 4, "M": 8, "use_envelope": true, "envelope": {"alpha": 0.25, "beta": 0.35}, "use_parity": false,
+    "parity_even": 4, "parity_odd": 4
+  },
+  "model": {"hidden_features": 64, "hidden_layers": 6, "first_omega_0": 30.0, "hidden_omega_0": 30.0},
+  "training": {
+    "optimizer": "adam", "lr": 5e-4, "steps": 2000, "grad_clip": 1.0, "log_every": 50, "dtype": "float64",
+    "sampling_mode": "jittered_grid", "grid_jitter_frac": 0.35, "mc_points": 4096,
+    "lr_schedule": {
+      "enabled": true, "type": "plateau", "factor": 0.5, "patience": 300, "threshold": 1e-4,
+      "threshold_mode": "rel", "cooldown": 100, "min_lr": 1e-6, "monitor_ema_alpha": 0.1, "eps": 1e-12
+    },
+    "loss_weights": {"eigsum": 1.0, "S_condition": 1e-3, "boundary": 0.0, "pde_polish": 0.0}
+  }
+}"""
+"""A file of the first solver."""
 
 
 def test_the_first_solvers_files_load_as_they_are(tmp_path):
-    table = {
-        "physics": {"material": "GaAs", "m_eff": 0.067, "L0_nm": 30.0},
-        "domain": {"X": 4.0, "Y": 4.0, "nq": 100},
-        "potential": {"type": "gaussian", "param_mode": "targets", "a": 1.5, "delta": 0.0,
-                      "hbar_omega_x_meV": 3.0, "hbar_omega_y_meV": 5.0, "amplitude": -6.0, "sigma_x": 0.8,
-                      "sigma_y": 0.8, "x0": 0.0, "y0": 0.0, "tilt_x": 0.0, "tilt_y": 0.0, "offset": 0.0},
-        "solver": {"K": 4, "M": 8, "use_envelope": True, "envelope": {"alpha": 0.25, "beta": 0.35},
-                   "use_parity": False, "parity_even": 4, "parity_odd": 4},
-        "model": {"hidden_features": 64, "hidden_layers": 6, "first_omega_0": 30.0, "hidden_omega_0": 30.0},
-        "training": {"optimizer": "adam", "lr": 5e-4, "steps": 2000, "grad_clip": 1.0, "log_every": 50,
-                     "dtype": "float64", "sampling_mode": "jittered_grid", "grid_jitter_frac": 0.35,
-                     "mc_points": 4096,
-                     "lr_schedule": {"enabled": True, "type": "plateau", "factor": 0.5, "patience": 300,
-                                     "threshold": 1e-4, "threshold_mode": "rel", "cooldown": 100,
-                                     "min_lr": 1e-6, "monitor_ema_alpha": 0.1, "eps": 1e-12},
-                     "loss_weights": {"eigsum": 1.0, "S_condition": 1e-3, "boundary": 0.0,
-                                      "pde_polish": 0.0}},
-    }  # fmt: skip
+    table = json.loads(ORIGINAL)
     file = tmp_path / "original.json"
     file.write_bytes(b"\xef\xbb\xbf" + json.dumps(table).encode())
     shown = json.loads(ritz("config", "show", "--config", file, "--json").stdout)
@@ -252,14 +246,33 @@ def test_the_first_solvers_files_load_as_they_are(tmp_path):
 @pytest.mark.parametrize(
     ("potential", "kept"),
     [
-        ({"param_mode": "targets", "hbar_omega_x_meV": 3.0, "hbar_omega_y_meV": 5.0, "c4": 0.6262226878928537,
-          "c2y": 15.655567197321348, "barrier_meV": 2.0030852802382726}, {"hbar_omega_x_meV": 3.0}),
-        ({"param_mode": "raw", "c4": 1.0, "c2y": 1.0, "hbar_omega_x_meV": 3.0, "hbar_omega_y_meV": 5.0},
-         {"c4": 1.0, "c2y": 1.0}),
-        ({"param_mode": "barrier", "barrier_meV": 4.2, "c2y": 15.655567197321348, "hbar_omega_x_meV": 3.0,
-          "hbar_omega_y_meV": 5.0}, {"barrier_meV": 4.2, "hbar_omega_y_meV": 5.0}),
+        (
+            {
+                "param_mode": "targets",
+                "hbar_omega_x_meV": 3.0,
+                "hbar_omega_y_meV": 5.0,
+                "c4": 0.6262226878928537,
+                "c2y": 15.655567197321348,
+                "barrier_meV": 2.0030852802382726,
+            },
+            {"hbar_omega_x_meV": 3.0},
+        ),
+        (
+            {"param_mode": "raw", "c4": 1.0, "c2y": 1.0, "hbar_omega_x_meV": 3.0, "hbar_omega_y_meV": 5.0},
+            {"c4": 1.0, "c2y": 1.0},
+        ),
+        (
+            {
+                "param_mode": "barrier",
+                "barrier_meV": 4.2,
+                "c2y": 15.655567197321348,
+                "hbar_omega_x_meV": 3.0,
+                "hbar_omega_y_meV": 5.0,
+            },
+            {"barrier_meV": 4.2, "hbar_omega_y_meV": 5.0},
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_the_first_solver_wrote_into_its_runs_loads_too(potential, kept, tmp_path):
     derived = {"beta_x": 5.6, "beta_y": 15.7, "barrier_dimless": 3.17, "E0_meV": 0.6318378293532338}
     file = tmp_path / "config.json"
@@ -268,15 +281,6 @@ def test_what_the_first_solver_wrote_into_its_runs_loads_too(potential, kept, tm
     assert shown.solver.head == "solved"
     options = configuration.problem(shown).potential
     assert {name: getattr(options, name) for name in kept} == kept
-
-
-@pytest.mark.parametrize(
-    "table", [{"potential": {"type": "double_gaussian"}}, {"training": {"seed": 3}}, {"domain": {"dim": 2}}]
-)
-def test_a_json_file_with_what_is_new_stands_on_the_present_defaults(table, tmp_path):
-    file = tmp_path / "new.json"
-    file.write_text(json.dumps(table))
-    assert configuration.load([file], env={}).config.solver.head == "solved"
 
 
 def test_init_writes_a_configuration_that_can_be_run(tmp_path):

@@ -112,17 +112,6 @@ def test_levels_do_not_depend_on_how_orbitals_are_combined():
     assert one.g_factors == pytest.approx(other.g_factors, abs=1e-9)
 
 
-def test_the_g_factor_is_how_the_pair_splits_with_the_field():
-    step, strong = 1e-3, {"alpha": 5.0, "beta": 2.0, "potential": Harmonic(hbar_omega_y_meV=4.0)}
-    found = levels(dot(0.8, **strong))
-    up, down = (levels(dot(0.8 + each, **strong)).energies for each in (step, -step))
-    unit = dot().units.E0_meV
-    split = (up[0] - up[1]) - (down[0] - down[1])
-    slope = split / (2 * step) * unit / MAGNETON * np.sign(found.up[0])
-    assert found.g_factors[0] == pytest.approx(slope, rel=1e-4)
-    assert found.truncation < 1e-4
-
-
 def test_momenta_are_the_commutator_of_place_and_energy():
     field = dot(0.5, 1.0)
     found = solve(field, 12)

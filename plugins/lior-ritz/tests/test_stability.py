@@ -7,7 +7,6 @@ import pytest
 from commands import ritz
 
 from lior.errors import UsageError
-from lior_ritz import config as configuration
 from lior_ritz.electrons.coulomb import hamiltonian, members, one_body
 from lior_ritz.electrons.stability import stability
 from lior_ritz.judge import reference
@@ -53,9 +52,13 @@ def model(found):
     both = 2 + 2 * float(relative.energies[0])
     onto_one = float(found.singlet[0, -1] + 2 * left[0, -1])
     energies = {
-        (0, 0): 0 * left, (1, 0): 2 - left, (0, 1): 2 - right, (1, 1): both - left - right,
-        (2, 0): onto_one - 2 * left, (0, 2): onto_one - 2 * right,
-    }  # fmt: skip
+        (0, 0): 0 * left,
+        (1, 0): 2 - left,
+        (0, 1): 2 - right,
+        (1, 1): both - left - right,
+        (2, 0): onto_one - 2 * left,
+        (0, 2): onto_one - 2 * right,
+    }
     return energies, onto_one
 
 
@@ -112,7 +115,7 @@ def test_what_is_no_plane_is_refused(axes, overrides, said):
 
 
 def test_the_command_draws_and_writes(tmp_path):
-    arguments = ["--vary", "delta=-1:1:5", "--vary", "barrier_meV=2:4:3", "--functions", 10]
+    arguments = ["--vary", "delta=-1:1:5", "--vary", "barrier_meV=2:4:3"]
     done = ritz("stability", *arguments, "--level", 6, "--out", tmp_path / "s")
     assert done.returncode == 0, done.stderr
     assert "electrons left of x = 0" in done.stdout
@@ -127,8 +130,3 @@ def test_the_command_draws_and_writes(tmp_path):
     done = ritz("stability", *arguments, "--level", -100)
     assert done.returncode == 1
     assert "choose another --level" in done.stderr
-
-
-def test_configurations_of_dots_are_read_as_they_are():
-    problem = configuration.problem(configuration.load([DOTS]).config)
-    assert problem.mirrors == {0, 1}

@@ -34,8 +34,11 @@ def test_axes_are_ranges_or_lists():
 def test_options_and_keys_are_combined():
     mixed = plan([Axis("delta", (0.5, 1.0)), Axis("domain.X", (3.0, 4.0))], overrides=SMALL)
     assert [(p.problem.potential.delta, p.problem.half_widths[0]) for p in mixed.points] == [
-        (0.5, 3.0), (0.5, 4.0), (1.0, 3.0), (1.0, 4.0),
-    ]  # fmt: skip
+        (0.5, 3.0),
+        (0.5, 4.0),
+        (1.0, 3.0),
+        (1.0, 4.0),
+    ]
 
 
 def test_each_point_can_be_run_by_itself():

@@ -16,14 +16,25 @@ from lior_ritz.potentials import options, registry
 from lior_ritz.training.trainer import Trainer
 
 BASE = [
-    "model.hidden_features=6", "domain.nq=16", "solver.K=2", "solver.M=3", "training.steps=12",
-    "training.lbfgs_refine.steps=8", "training.guard.every=4",
-]  # fmt: skip
+    "model.hidden_features=6",
+    "domain.nq=16",
+    "solver.K=2",
+    "solver.M=3",
+    "training.steps=12",
+    "training.lbfgs_refine.steps=8",
+    "training.guard.every=4",
+]
 TRAINED = ["solver.head=trained", "training.optimizer=adam", "solver.parity=none"]
 JITTER = ["training.sampling_mode=jittered_grid", "training.optimizer=adam"]
-PLATEAU = ["training.optimizer=adam", "training.lr_schedule.type=plateau", "training.lr_schedule.patience=0",
-           "training.lr_schedule.cooldown=0", "training.lr_schedule.min_lr=1e-6", "training.lr=0.3",
-           "training.steps=40"]  # fmt: skip
+PLATEAU = [
+    "training.optimizer=adam",
+    "training.lr_schedule.type=plateau",
+    "training.lr_schedule.patience=0",
+    "training.lr_schedule.cooldown=0",
+    "training.lr_schedule.min_lr=1e-6",
+    "training.lr=0.3",
+    "training.steps=40",
+]
 SINE = ["model.activation=sine"]
 STOP = ["training.optimizer=adam", "training.steps=40", "training.early_stop.tolerance=0.001"]
 BAD_NODES = ["domain.nq=8", "domain.X=8", "training.lbfgs_refine.steps=30"]

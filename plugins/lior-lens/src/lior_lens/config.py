@@ -47,9 +47,11 @@ class DataConfig:
         "", help="table of pairs, CSV: image_id,input_path,target_path; empty: pictures with known lenses"
     )
     validation_share: float = option(
-        0.1, help="share of the pairs that validate, whole shoots; where the table has no split",
-        low=0.001, high=0.9,
-    )  # fmt: skip
+        0.1,
+        help="share of the pairs that validate, whole shoots; where the table has no split",
+        low=0.001,
+        high=0.9,
+    )
     split_seed: int = option(0, help="of which shoots validate", low=0, high=2**53)
     loader_module: str = option("", help="module of a loader of your own")
     loader_fn: str = option(
@@ -136,9 +138,10 @@ class TrainConfig:
     max_val_steps: int = option(8, help="batches of a validation", low=1, high=10**6)
     freeze_lens_epochs: int = option(1, help="stage 2: epochs in which only the flow learns", low=0)
     warp_backend: str = option(
-        "geometry", help="how pictures are corrected; mock shifts them, for tests",
+        "geometry",
+        help="how pictures are corrected; mock shifts them, for tests",
         choices=("geometry", "person1", "mock"),
-    )  # fmt: skip
+    )
     device: str = option(
         "cpu", help="cuda falls back to cpu with a warning", choices=("auto", "cpu", "cuda", "mps")
     )
@@ -204,14 +207,20 @@ class LensConfig:
 
 
 def load(
-    layers: Iterable[str | PathLike[str] | Mapping[str, Any]] = (), overrides: Iterable[str] = (), *,
+    layers: Iterable[str | PathLike[str] | Mapping[str, Any]] = (),
+    overrides: Iterable[str] = (),
+    *,
     env: Mapping[str, str] | None = None,
-) -> Resolved[LensConfig]:  # fmt: skip
+) -> Resolved[LensConfig]:
     """Resolve a configuration: defaults, files, recipes, variables, overrides; raises ``ConfigError``."""
     return resolve(
-        LensConfig, layers=[each if isinstance(each, Mapping) else str(each) for each in layers],
-        overrides=overrides, env=env, prefix=PREFIX, recipes=CONFIGS,
-    )  # fmt: skip
+        LensConfig,
+        layers=[each if isinstance(each, Mapping) else str(each) for each in layers],
+        overrides=overrides,
+        env=env,
+        prefix=PREFIX,
+        recipes=CONFIGS,
+    )
 
 
 def default_init(config: LensConfig, runs: Path = Path("runs")) -> Path | None:

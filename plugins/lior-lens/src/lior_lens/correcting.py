@@ -95,10 +95,14 @@ class Judged:
 
 
 def correct(
-    sources: Sequence[Path], places: Places, options: Options, judge: Judge,
-    *, pool: Callable[[Sequence[Judged]], Sequence[Judged]] = lambda judged: judged,
+    sources: Sequence[Path],
+    places: Places,
+    options: Options,
+    judge: Judge,
+    *,
+    pool: Callable[[Sequence[Judged]], Sequence[Judged]] = lambda judged: judged,
     progress: Callable[[int, int], None] = lambda done, all: None,
-) -> Iterator[Outcome]:  # fmt: skip
+) -> Iterator[Outcome]:
     """Correct photographs and folders of them; a bad file does not stop the others.
 
     Parameters
@@ -185,9 +189,12 @@ class _Room:
 def _judged(found: Found, judge: Judge) -> Judged:
     photo = images.read(found.path, least=lines.LONG_SIDE)
     return Judged(
-        found=found, estimate=judge(found.path, photo), size=photo.size, format=photo.format,
+        found=found,
+        estimate=judge(found.path, photo),
+        size=photo.size,
+        format=photo.format,
         need=photo.memory,
-    )  # fmt: skip
+    )
 
 
 def _applied(judged: Judged, places: Places, options: Options) -> Outcome:
@@ -205,21 +212,25 @@ def _applied(judged: Judged, places: Places, options: Options) -> Outcome:
     pixels = images.turned(photo.pixels, photo.orientation)
     fixed = resample(pixels, used.correction, interpolation=options.interpolation)
     del pixels
-    lost = images.write(
-        target, photo, images.turned_back(fixed, photo.orientation), quality=options.quality
-    )  # fmt: skip
+    lost = images.write(target, photo, images.turned_back(fixed, photo.orientation), quality=options.quality)
     after = attrs.evolve(photo, pixels=fixed, orientation=1)
     safety = "" if used.how == "as it is" else f" ({used.how})"
     note = f"; {lost}" if lost else ""
     more = {
-        "safety": used.how, "zoom": used.correction.lens.scale,
+        "safety": used.how,
+        "zoom": used.correction.lens.scale,
         "mean_shift_px": estimating.mean_shift(used.correction),
-    }  # fmt: skip
+    }
     return Outcome(
-        path=path, out=target, status="corrected", words=f"{said.words}{safety}{note}", estimate=said,
-        size=judged.size, numbers=_numbers(judged) | more,
+        path=path,
+        out=target,
+        status="corrected",
+        words=f"{said.words}{safety}{note}",
+        estimate=said,
+        size=judged.size,
+        numbers=_numbers(judged) | more,
         card=sheets.card(photo.upright(), after.upright(), used.correction) if options.cards else None,
-    )  # fmt: skip
+    )
 
 
 def _left_alone(judged: Judged, places: Places, options: Options) -> Outcome:
@@ -238,21 +249,31 @@ def _left_alone(judged: Judged, places: Places, options: Options) -> Outcome:
     if options.cards:
         card = sheets.card(images.read(path, least=sheets.WIDTH).upright())
     return Outcome(
-        path=path, out=target, status="left alone", words=f"{judged.estimate.words}; {how}",
-        estimate=judged.estimate, size=judged.size, numbers=_numbers(judged), card=card,
-    )  # fmt: skip
+        path=path,
+        out=target,
+        status="left alone",
+        words=f"{judged.estimate.words}; {how}",
+        estimate=judged.estimate,
+        size=judged.size,
+        numbers=_numbers(judged),
+        card=card,
+    )
 
 
 def _numbers(judged: Judged) -> dict[str, Any]:
     said = judged.estimate
     numbers: dict[str, Any] = {
-        "how": said.how, "size": [judged.size.width, judged.size.height], "lens": said.lens.table(),
-    }  # fmt: skip
+        "how": said.how,
+        "size": [judged.size.width, judged.size.height],
+        "lens": said.lens.table(),
+    }
     if said.verdict is not None:
         numbers |= {
-            "strength": said.verdict.strength, "spread": said.verdict.spread, "edges": said.verdict.arcs,
+            "strength": said.verdict.strength,
+            "spread": said.verdict.spread,
+            "edges": said.verdict.arcs,
             "photographs": said.photographs,
-        }  # fmt: skip
+        }
     return numbers
 
 

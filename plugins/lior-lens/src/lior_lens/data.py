@@ -165,9 +165,20 @@ def batched(pictures: Sequence[Picture]) -> NDArray[np.float32]:
 HELD_OUT = ("china", "flower", "coffee", "motorcycle_left", "rocket", "page")
 """Photographs of installed packages that are never trained on."""
 _FOR_TRAINING = (
-    "astronaut", "chelsea", "camera", "brick", "grass", "gravel", "text", "coins", "moon", "retina", "ihc",
-    "clock_motion", "hubble_deep_field",
-)  # fmt: skip
+    "astronaut",
+    "chelsea",
+    "camera",
+    "brick",
+    "grass",
+    "gravel",
+    "text",
+    "coins",
+    "moon",
+    "retina",
+    "ihc",
+    "clock_motion",
+    "hubble_deep_field",
+)
 """Not motorcycle_right: it shows what the held-out motorcycle_left does."""
 
 

@@ -73,9 +73,14 @@ def estimate(picture: NDArray[np.uint8], model: Model | None = None, trust: Trus
     flow = flow if verdict.sure else None
     how = "lines" if model is None else ("both" if len(found) else "network")
     return Estimate(
-        lens=verdict.lens, how=how, words=verdict.words, sure=verdict.sure, flow=flow, verdict=verdict,
+        lens=verdict.lens,
+        how=how,
+        words=verdict.words,
+        sure=verdict.sure,
+        flow=flow,
+        verdict=verdict,
         arcs=found,
-    )  # fmt: skip
+    )
 
 
 def proposed(picture: NDArray[np.uint8], model: Model) -> tuple[Belief, Lens, Flow | None]:

@@ -111,9 +111,14 @@ def bent(picture: NDArray[np.uint8], *, long_side: int = _LONG_SIDE) -> Iterator
 
 
 def drawn(
-    source: data.Source, count: int, *, model: Model | None, trust: Trust | None, long_side: int = 640,
+    source: data.Source,
+    count: int,
+    *,
+    model: Model | None,
+    trust: Trust | None,
+    long_side: int = 640,
     seed: int = SEED,
-) -> Iterator[Answer]:  # fmt: skip
+) -> Iterator[Answer]:
     """Answers to ``count`` pictures of a source."""
     stream = data.Stream(source=source, seed=seed, long_side=long_side)
     controls = _Controls(seed)
@@ -128,10 +133,8 @@ def photographs(
     controls = _Controls(SEED)
     for each in found:
         name, picture, kind = (
-            (each.name, data.read_rgb(each.path), each.kind)
-            if isinstance(each, Photograph)
-            else (*each, "")
-        )  # fmt: skip
+            (each.name, data.read_rgb(each.path), each.kind) if isinstance(each, Photograph) else (*each, "")
+        )
         for sample in bent(picture):
             yield _answer(attrs.evolve(sample, name=name), controls, model=model, trust=trust, kind=kind)
 
@@ -163,12 +166,16 @@ def _answer(
     guesses["estimate"] = verdict.lens
     guesses["as used"] = verdict.lens if verdict.sure else Lens()
     return Answer(
-        name=sample.name, kind=kind, strength=lines.strength_of(sample.lens), said=verdict.strength,
-        spread=verdict.spread, sure=verdict.sure,
+        name=sample.name,
+        kind=kind,
+        strength=lines.strength_of(sample.lens),
+        said=verdict.strength,
+        spread=verdict.spread,
+        sure=verdict.sure,
         errors={
             name: lenses.endpoint_error(lens, sample.lens, sample.size) for name, lens in guesses.items()
         },
-    )  # fmt: skip
+    )
 
 
 def summary(answers: Iterable[Answer]) -> dict[str, Any]:
@@ -192,10 +199,11 @@ def summary(answers: Iterable[Answer]) -> dict[str, Any]:
         "within_2_sigma_sure": float((z <= 2)[sure].mean()) if sure.any() else None,
         "worse": float((used > identity)[moved].mean()) if moved.any() else None,
         "undistorted": {
-            "pictures": int((~moved).sum()), "moved": int((used[~moved] > _MOVED).sum()),
+            "pictures": int((~moved).sum()),
+            "moved": int((used[~moved] > _MOVED).sum()),
             "names": [e.name for e, u in zip(some, used, strict=True) if e.strength == 0 and u > _MOVED],
         },
-    }  # fmt: skip
+    }
 
 
 def _errors(
@@ -203,7 +211,9 @@ def _errors(
 ) -> dict[str, Any]:
     there = bool(moved.any())
     return {
-        "mean_px": float(v.mean()), "median_px": float(np.median(v)), "p90_px": float(np.quantile(v, 0.9)),
+        "mean_px": float(v.mean()),
+        "median_px": float(np.median(v)),
+        "p90_px": float(np.quantile(v, 0.9)),
         "of_identity": float(v[moved].sum() / identity[moved].sum()) if there else None,
         "better": float((v < identity)[moved].mean()) if there else None,
-    }  # fmt: skip
+    }

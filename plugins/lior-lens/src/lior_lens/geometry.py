@@ -248,9 +248,11 @@ class Lens:
         """The lens whose map is ``share`` of the way from the identity to this one's, centred alike."""
         a0, *others = self.radial
         return attrs.evolve(
-            self, radial=(1 + share * (a0 - 1), *(share * a for a in others)), p1=share * self.p1,
+            self,
+            radial=(1 + share * (a0 - 1), *(share * a for a in others)),
+            p1=share * self.p1,
             p2=share * self.p2,
-        )  # fmt: skip
+        )
 
     def monotone(self, *, margin: float = MARGIN, corner: float = 1.0) -> Lens:
         """The lens, or its strongest blend with the identity whose Jacobian, which blends too, is enough."""

@@ -38,16 +38,24 @@ UNREAD = frozenset(
 )
 """Endings of pictures that are not read."""
 _ENDINGS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "TIFF": (".tif", ".tiff"),
-    "WEBP": (".webp",), "BMP": (".bmp",), "PPM": (".ppm", ".pgm", ".pnm", ".pfm"),
-}  # fmt: skip
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+    "BMP": (".bmp",),
+    "PPM": (".ppm", ".pgm", ".pnm", ".pfm"),
+}
 """Kinds of files that are written, with the endings of their names, the usual one first."""
 READ = frozenset(each for endings in _ENDINGS.values() for each in endings) | {".gif", ".jp2", ".pbm"} | RAW
 _OPENED = (*_ENDINGS, "GIF", "JPEG2000")
 _HOLDS = {
-    "JPEG": ("L", "RGB", "CMYK"), "PNG": ("L", "LA", "RGB", "RGBA"), "WEBP": ("L", "LA", "RGB", "RGBA"),
-    "TIFF": ("L", "LA", "RGB", "RGBA", "CMYK"), "BMP": ("L", "RGB"), "PPM": ("L", "RGB"),
-}  # fmt: skip
+    "JPEG": ("L", "RGB", "CMYK"),
+    "PNG": ("L", "LA", "RGB", "RGBA"),
+    "WEBP": ("L", "LA", "RGB", "RGBA"),
+    "TIFF": ("L", "LA", "RGB", "RGBA", "CMYK"),
+    "BMP": ("L", "RGB"),
+    "PPM": ("L", "RGB"),
+}
 _COMPRESSIONS = ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "zstd")
 _PFM = (b"Pf\n", b"PF\n")
 _GAP = rb"(?:\s|#[^\n]*\n)+"
@@ -199,12 +207,16 @@ def _read(path: Path, content: bytes, image: Image.Image, least: int | None) -> 
     kept = metadata.of(content, kind, image.info)
     orientation = tags.orientation(kept.exif)
     known: dict[str, Any] = {
-        "format": kind, "kept": kept, "note": note, "width": width,
-        "height": height, "orientation": orientation,
+        "format": kind,
+        "kept": kept,
+        "note": note,
+        "width": width,
+        "height": height,
+        "orientation": orientation,
         "compression": image.info.get("compression"),
         "lossless": kind == "WEBP" and b"VP8L" in content[: 1 << 16],
         "subsampling": max(0, JpegImagePlugin.get_sampling(image)),
-    }  # fmt: skip
+    }
     deep = _deep(path, content, image)
     if deep is not None:
         return Photo(pixels=deep, mode=_mode(deep), **known)
@@ -282,9 +294,14 @@ def _deep_tiff(path: Path, content: bytes) -> Photo | None:
     pixels = _by_opencv(path, tags.unturned(content))
     kept = metadata.of_tags(content)
     return Photo(
-        pixels=pixels, mode=_mode(pixels), format="TIFF",
-        width=pixels.shape[1], height=pixels.shape[0], kept=kept, orientation=tags.orientation(kept.exif),
-    )  # fmt: skip
+        pixels=pixels,
+        mode=_mode(pixels),
+        format="TIFF",
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        kept=kept,
+        orientation=tags.orientation(kept.exif),
+    )
 
 
 def _light(path: Path, content: bytes) -> Photo:

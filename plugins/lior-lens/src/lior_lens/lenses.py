@@ -73,11 +73,17 @@ def at_corner(corner: float, share: Sequence[float] | Floats, **others: float) -
 NINE = tuple(
     at_corner(corner, share)
     for corner, share in (
-        (0.0, (0, 0, 1)), (-0.2, (0, 0, 1)), (-0.12, (0, 0, 1.2, 0, -0.2)), (-0.08, (0, 0.2, 1.1, -0.3)),
-        (-0.04, (0, 0, 1)), (0.03, (0, 0, 1)), (0.06, (0, 0, 0.8, 0, 0.2)), (0.1, (0, -0.2, 0.9, 0.3)),
+        (0.0, (0, 0, 1)),
+        (-0.2, (0, 0, 1)),
+        (-0.12, (0, 0, 1.2, 0, -0.2)),
+        (-0.08, (0, 0.2, 1.1, -0.3)),
+        (-0.04, (0, 0, 1)),
+        (0.03, (0, 0, 1)),
+        (0.06, (0, 0, 0.8, 0, 0.2)),
+        (0.1, (0, -0.2, 0.9, 0.3)),
         (0.15, (0, 0, 1)),
     )
-)  # fmt: skip
+)
 """The lenses that photographs are judged under: the identity first, then barrels and pincushions of lensfun's
 models (poly3, poly5, ptlens)."""
 
@@ -88,9 +94,13 @@ def centred(lens: Lens) -> Lens:
 
 
 def bend(
-    picture: NDArray[np.uint8], lens: Lens, size: Size | None = None, *, zoom: float = 1.0,
+    picture: NDArray[np.uint8],
+    lens: Lens,
+    size: Size | None = None,
+    *,
+    zoom: float = 1.0,
     shift: tuple[float, float] = (0.0, 0.0),
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:  # fmt: skip
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A straight picture as a lens would have taken it, and straight; every pixel is from within the picture.
 
     Parameters

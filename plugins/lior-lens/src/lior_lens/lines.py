@@ -156,9 +156,11 @@ def arcs(picture: NDArray[np.generic]) -> Arcs:
     x, y = size.to_unit(points[..., 0], points[..., 1])
     looks = np.array([(each.rough, each.density, each.contrast, each.members) for each in found], np.float64)
     return Arcs(
-        points=np.stack([x, y], -1), noise=np.array([each.noise for each in found]) * pixel, pixel=pixel,
+        points=np.stack([x, y], -1),
+        noise=np.array([each.noise for each in found]) * pixel,
+        pixel=pixel,
         looks=looks.reshape(-1, 4),
-    )  # fmt: skip
+    )
 
 
 # --- the posterior ---
@@ -275,7 +277,7 @@ def judge_all(found: Sequence[Arcs], belief: Belief | None = None, *, trust: Tru
     if not any(map(len, found)):
         return Verdict(
             lens=lens_of(belief.strength), strength=belief.strength, spread=belief.spread, lines=0.0, arcs=0
-        )  # fmt: skip
+        )
     given = [(each, trust.votes(each) if trust else Votes.constant(len(each))) for each in found]
     doubt = np.array([votes.bent for _, votes in given])[:, None, None, None]
     grid = _coarse()
@@ -295,9 +297,14 @@ def judge_all(found: Sequence[Arcs], belief: Belief | None = None, *, trust: Tru
     arcs_of = [len(each) for each in found]
     own = _OWN / np.sqrt(np.count_nonzero(arcs_of))
     return Verdict(
-        lens=lens, strength=now.strength, spread=float(np.hypot(now.spread, own)), shape=now.shape,
-        lines=float(directions.sum()), arcs=sum(arcs_of), but=_but(now, directions),
-    )  # fmt: skip
+        lens=lens,
+        strength=now.strength,
+        spread=float(np.hypot(now.spread, own)),
+        shape=now.shape,
+        lines=float(directions.sum()),
+        arcs=sum(arcs_of),
+        but=_but(now, directions),
+    )
 
 
 def _but(now: _Posterior, straight: Floats) -> str:
@@ -330,10 +337,7 @@ def _posterior(logs: Floats, alone: Floats, doubt: Floats, belief: Belief, grid:
         float(np.sqrt(m @ (v - c) ** 2 + (v[1] - v[0]) ** 2 / 12))
         for m, v, c in ((marginal, grid.strengths, mean), (shapes, grid.shapes, shape))
     )
-    return _Posterior(
-        mean, spread, shape, shape_spread,
-        (np.exp(nothing - either) * weight).sum((2, 3)),
-    )  # fmt: skip
+    return _Posterior(mean, spread, shape, shape_spread, (np.exp(nothing - either) * weight).sum((2, 3)))
 
 
 def _by_direction(given: Sequence[tuple[Arcs, Votes]], grid: Grid) -> Floats:

@@ -143,8 +143,12 @@ def _histogram(gx: Tensor, gy: Tensor, mask: Tensor, bins: int) -> Tensor:
 
 
 _PICTURES: dict[str, Callable[..., Tensor]] = {
-    "pixel": pixel, "ssim": ssim, "edge": edge, "grad_orient": orientation, "line": directions,
-}  # fmt: skip
+    "pixel": pixel,
+    "ssim": ssim,
+    "edge": edge,
+    "grad_orient": orientation,
+    "line": directions,
+}
 
 
 def multiscale(
@@ -227,8 +231,10 @@ def composite(config: LossConfig, terms: dict[str, Any]) -> tuple[Tensor, dict[s
                     extra = {"charbonnier": config.use_charbonnier, "eps": config.charbonnier_eps}
                 values[name] = multiscale(
                     lambda p, t, loss=loss, extra=extra: loss(p, t, **extra),
-                    terms["pred"], terms["target"], config.multiscale_scales,
-                )  # fmt: skip
+                    terms["pred"],
+                    terms["target"],
+                    config.multiscale_scales,
+                )
     flow = terms.get("flow")
     if flow is not None:
         for name, of_flow in (("flow_tv", variation), ("flow_mag", magnitude), ("flow_curv", curvature)):

@@ -63,11 +63,13 @@ def of(content: bytes, format: str, info: Mapping[Any, Any]) -> Kept:
         return of_tags(content)
     exif, dpi = info.get("exif"), info.get("dpi")
     return Kept(
-        exif=exif.removeprefix(_EXIF) if exif else None, icc=info.get("icc_profile"), xmp=info.get("xmp"),
+        exif=exif.removeprefix(_EXIF) if exif else None,
+        icc=info.get("icc_profile"),
+        xmp=info.get("xmp"),
         dpi=dpi and (float(dpi[0]), float(dpi[1])),
         segments=tuple(_segments(content)) if format == "JPEG" else None,
         chunks=tuple(_chunks(content)) if format == "PNG" else None,
-    )  # fmt: skip
+    )
 
 
 def of_tags(content: bytes, *, upright: bool = False) -> Kept:
@@ -86,9 +88,10 @@ def of_tags(content: bytes, *, upright: bool = False) -> Kept:
     if upright and tags.ORIENTATION in found:
         found[tags.ORIENTATION] = tags.Tag(3, 1, b"\1\0")
     return Kept(
-        exif=tags.blob(found) if found else None, icc=None if icc is None else bytes(icc.value),
+        exif=tags.blob(found) if found else None,
+        icc=None if icc is None else bytes(icc.value),
         xmp=None if xmp is None else bytes(xmp.value),
-    )  # fmt: skip
+    )
 
 
 # --- JPEG: ITU-T T.81, annex B ---

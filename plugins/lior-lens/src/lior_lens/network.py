@@ -23,9 +23,16 @@ from lior_lens.losses import sobel
 from lior_lens.warp import LIPSCHITZ
 
 BOUNDS = {
-    "k1": (-0.6, 0.6), "k2": (-0.3, 0.3), "k3": (-0.15, 0.15), "p1": (-0.03, 0.03), "p2": (-0.03, 0.03),
-    "dcx": (-0.08, 0.08), "dcy": (-0.08, 0.08), "scale": (0.9, 1.2), "aspect": (0.97, 1.03),
-}  # fmt: skip
+    "k1": (-0.6, 0.6),
+    "k2": (-0.3, 0.3),
+    "k3": (-0.15, 0.15),
+    "p1": (-0.03, 0.03),
+    "p2": (-0.03, 0.03),
+    "dcx": (-0.08, 0.08),
+    "dcy": (-0.08, 0.08),
+    "scale": (0.9, 1.2),
+    "aspect": (0.97, 1.03),
+}
 """Default range of each parameter: of the head, of the monitor of saturation, and of nothing else."""
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and spread of the colours that pretrained weights have learned from."""
@@ -306,9 +313,13 @@ class ParametricHead(nn.Module):
         self.register_buffer("high", bounds[:, 1].clone(), persistent=False)
         self.pool = nn.AdaptiveAvgPool2d(config.pool)
         self.layers = nn.Sequential(
-            nn.Linear(channels * config.pool**2, hidden), nn.ReLU(), nn.Dropout(config.dropout_p),
-            nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(config.dropout_p),
-        )  # fmt: skip
+            nn.Linear(channels * config.pool**2, hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout_p),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout_p),
+        )
         self.last = nn.Linear(hidden, len(bounds) + 1)
         neutral = torch.tensor([_NEUTRAL.get(name, 0.0) for name in config.names])
         inside = ((neutral - (self.low + self.high) / 2) / ((self.high - self.low) / 2)).clamp(
@@ -332,8 +343,10 @@ class _Refine(nn.Sequential):
         parts: list[nn.Module] = []
         for _ in range(2):
             parts += [
-                nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.GroupNorm(8, channels), nn.SiLU(),
-            ]  # fmt: skip
+                nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+                nn.GroupNorm(8, channels),
+                nn.SiLU(),
+            ]
         super().__init__(*parts)
 
 
@@ -397,9 +410,10 @@ class LensNetwork(nn.Module):
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Its parts, for diagnostics."""
         return {
-            "backbone": list(self.backbone.parameters()), "param_head": list(self.param_head.parameters()),
+            "backbone": list(self.backbone.parameters()),
+            "param_head": list(self.param_head.parameters()),
             "residual_head": list(self.residual_head.parameters()),
-        }  # fmt: skip
+        }
 
 
 # --- geometry on tensors ---

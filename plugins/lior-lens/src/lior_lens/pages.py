@@ -61,18 +61,23 @@ def page(outcomes: Sequence[Outcome], *, title: str, summary: str) -> str:
     rest = [each for each in outcomes if each.card is None]
     others = "".join(f"<li>{escape(each.line())}</li>\n" for each in rest)
     return _PAGE.format(
-        title=escape(title), summary=escape(summary), figures="\n".join(map(_figure, shown)),
+        title=escape(title),
+        summary=escape(summary),
+        figures="\n".join(map(_figure, shown)),
         others=f"<h2>Others</h2>\n<ul>\n{others}</ul>" if rest else "",
-    )  # fmt: skip
+    )
 
 
 def _figure(outcome: Outcome) -> str:
     card = outcome.card
     assert isinstance(card, Card)
     known = {
-        "name": escape(str(outcome.path)), "words": escape(f"{outcome.status}: {outcome.words}"),
-        "width": card.width, "height": card.height, "before": _embedded(card.before),
-    }  # fmt: skip
+        "name": escape(str(outcome.path)),
+        "words": escape(f"{outcome.status}: {outcome.words}"),
+        "width": card.width,
+        "height": card.height,
+        "before": _embedded(card.before),
+    }
     if card.after is None or card.edges is None:
         return _ALONE.format(**known)
     return _PAIR.format(**known, after=_embedded(card.after), edges=_embedded(card.edges))

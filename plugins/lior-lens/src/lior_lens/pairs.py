@@ -86,9 +86,12 @@ def read(path: Path) -> list[Pair]:
         if absent := [each for each in places if not each.is_file()]:
             raise DataError(f"{where}: {absent[0]}: no such file")
         found[name] = Pair(
-            name=name, input=places[0], target=places[1] if target else None,
-            group=row.get("group") or group_of(name), split=side,
-        )  # fmt: skip
+            name=name,
+            input=places[0],
+            target=places[1] if target else None,
+            group=row.get("group") or group_of(name),
+            split=side,
+        )
     if not found:
         raise DataError(f"{path}: no pair in there")
     return list(found.values())
@@ -190,8 +193,9 @@ class Paired:
         count = config.data.batch_size
         batches = [
             (size, each[i : i + count])
-            for size, each in _shapes(judged, config).items() for i in range(0, len(each), count)
-        ]  # fmt: skip
+            for size, each in _shapes(judged, config).items()
+            for i in range(0, len(each), count)
+        ]
         return cls(
             config=config, training=_shapes(train, config), judged=batches[: config.train.max_val_steps]
         )
@@ -257,9 +261,11 @@ def _batch(pairs: Sequence[Pair], size: Size, mirrored: Sequence[bool]) -> Batch
 
     def stacked(paths: Iterator[Path]) -> torch.Tensor:
         shown = (_small(path, size.width, size.height) for path in paths)
-        return torch.from_numpy(data.batched([
-            each[:, ::-1] if flip else each for each, flip in zip(shown, mirrored, strict=True)
-        ]))  # fmt: skip
+        return torch.from_numpy(
+            data.batched(
+                [each[:, ::-1] if flip else each for each, flip in zip(shown, mirrored, strict=True)]
+            )
+        )
 
     return Batch(
         images=stacked(pair.input for pair in pairs),

@@ -83,9 +83,7 @@ def _in_folder(source: Path, below: Path, results: Path | None) -> Iterator[Foun
         for each, why_not in sorted(passed):
             path = here / each
             failed = bool(why_not) and path.suffix.lower() in images.READ
-            yield Found(
-                path=path, inside=below / path.relative_to(source), why_not=why_not, failed=failed
-            )  # fmt: skip
+            yield Found(path=path, inside=below / path.relative_to(source), why_not=why_not, failed=failed)
     for fault in faults:
         path = Path(fault.filename)
         why_not = f"cannot be read: {fault.strerror}"

@@ -58,6 +58,10 @@ def together(alone: Sequence[Estimate], camera: str, trust: Trust | None = None)
     known = np.mean([one.verdict.spread**-2 for one in alone if one.verdict is not None])
     verdict = attrs.evolve(verdict, spread=float(np.hypot(verdict.spread, SHARED * known**-0.5)))
     return Estimate(
-        lens=verdict.lens, how="camera", sure=verdict.sure, verdict=verdict, photographs=len(alone),
+        lens=verdict.lens,
+        how="camera",
+        sure=verdict.sure,
+        verdict=verdict,
+        photographs=len(alone),
         words=f"{verdict.words}; {len(alone)} photographs of {camera} together",
-    )  # fmt: skip
+    )

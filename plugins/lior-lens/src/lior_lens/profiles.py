@@ -100,9 +100,13 @@ def from_boards(paths: Sequence[Path], columns: int, rows: int) -> tuple[Lens, S
     d = size.half_diagonal
     first = np.array([[2 * d, 0, size.width / 2 - 0.5], [0, 2 * d, size.height / 2 - 0.5], [0, 0, 1]])
     error, k, distortion, *_ = cv2.calibrateCamera(
-        [board] * len(corners), corners, (size.width, size.height), first, np.zeros(5),
+        [board] * len(corners),
+        corners,
+        (size.width, size.height),
+        first,
+        np.zeros(5),
         flags=cv2.CALIB_USE_INTRINSIC_GUESS | cv2.CALIB_FIX_ASPECT_RATIO | cv2.CALIB_FIX_K3,
-    )  # fmt: skip
+    )
     return from_opencv(k, distortion.ravel()[:5], size), size, float(error)
 
 
@@ -173,9 +177,13 @@ def exif_of(path: Path) -> dict[str, Any]:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return {}
     found = {
-        "make": exif.get(_MAKE), "model": exif.get(_MODEL), "lens": more.get(_LENS),
-        "focal": more.get(_FOCAL), "aperture": more.get(_APERTURE), "focal_35": more.get(_FOCAL_35),
-    }  # fmt: skip
+        "make": exif.get(_MAKE),
+        "model": exif.get(_MODEL),
+        "lens": more.get(_LENS),
+        "focal": more.get(_FOCAL),
+        "aperture": more.get(_APERTURE),
+        "focal_35": more.get(_FOCAL_35),
+    }
     clean: dict[str, Any] = {}
     for name, value in found.items():
         if isinstance(value, str) and value.strip("\0 "):
@@ -303,9 +311,11 @@ def _from_xml(path: Path, text: str, size: Size | None, focal: float | None) -> 
     names = {"poly3": ("k1",), "poly5": ("k1", "k2"), "ptlens": ("a", "b", "c")}.get(model, ())
     ratio = [float(each) for each in (lens.findtext("aspect-ratio") or "").split(":") if each]
     return from_lensfun(
-        model, [float(element.get(name, 0)) for name in names], size,
+        model,
+        [float(element.get(name, 0)) for name in names],
+        size,
         aspect=ratio[0] / (ratio[1] if len(ratio) > 1 else 1.0) if ratio else None,
-    )  # fmt: skip
+    )
 
 
 def _distortions(lens: ElementTree.Element) -> list[ElementTree.Element]:
@@ -381,10 +391,14 @@ def pooled(measured: Sequence[Measured]) -> list[Pooled]:
         birge = max(1.0, math.sqrt(float(weights @ off**2) / max(1, len(group) - 1)))
         found.append(
             Pooled(
-                exif=group[0].exif, lens=lens, spread=birge * float(weights.sum() ** -0.5),
-                size=group[0].size, photographs=sum(each.photographs for each in group), birge=birge,
+                exif=group[0].exif,
+                lens=lens,
+                spread=birge * float(weights.sum() ** -0.5),
+                size=group[0].size,
+                photographs=sum(each.photographs for each in group),
+                birge=birge,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -427,9 +441,12 @@ def _lens_element(root: ElementTree.Element, one: Pooled) -> ElementTree.Element
     model = str(one.exif.get("model", "unknown"))
     crop = one.exif.get("focal_35", 0.0) / one.exif["focal"] or 1.0
     text = {
-        "maker": one.exif.get("make", "unknown"), "model": one.exif.get("lens", model), "mount": "Generic",
-        "cropfactor": f"{crop:.4g}", "aspect-ratio": f"{one.size.ratio:.5g}",
-    }  # fmt: skip
+        "maker": one.exif.get("make", "unknown"),
+        "model": one.exif.get("lens", model),
+        "mount": "Generic",
+        "cropfactor": f"{crop:.4g}",
+        "aspect-ratio": f"{one.size.ratio:.5g}",
+    }
     for tag, value in text.items():
         ElementTree.SubElement(lens, tag).text = str(value)
     return ElementTree.SubElement(lens, "calibration")

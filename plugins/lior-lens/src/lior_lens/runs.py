@@ -95,9 +95,14 @@ class _Stage:
 
 
 def run(
-    config: LensConfig, out: Path, *, init_from: Path | None = None, batches: Batches | None = None,
-    callbacks: Iterable[object] = (), stop: Callable[[], bool] = never,
-) -> Trained:  # fmt: skip
+    config: LensConfig,
+    out: Path,
+    *,
+    init_from: Path | None = None,
+    batches: Batches | None = None,
+    callbacks: Iterable[object] = (),
+    stop: Callable[[], bool] = never,
+) -> Trained:
     """Train a network and keep the run in ``out``.
 
     Parameters
@@ -131,9 +136,12 @@ def begun(config: LensConfig, init_from: Path | None = None, batches: Batches | 
 
 
 def resume(
-    path: Path, *, batches: Batches | None = None, callbacks: Iterable[object] = (),
+    path: Path,
+    *,
+    batches: Batches | None = None,
+    callbacks: Iterable[object] = (),
     stop: Callable[[], bool] = never,
-) -> Trained:  # fmt: skip
+) -> Trained:
     """Go on with a run that was stopped; the outcome is that of a run never stopped, to the last bit.
 
     Raises ``RunError`` when there is no run, or it is finished or damaged; ``Stopped`` when ``stop`` returned
@@ -178,25 +186,37 @@ class _Training(Loop[_Stage]):
         trainer = self.trainer
         tensors = trainer.tensors()
         manifest = {
-            **trainer.numbers(), "loop": attrs.asdict(state), "finished": finished,
-            "stage": trainer.config.train.stage, "score": trainer.progress.best,
-        }  # fmt: skip
+            **trainer.numbers(),
+            "loop": attrs.asdict(state),
+            "finished": finished,
+            "stage": trainer.config.train.stage,
+            "score": trainer.progress.best,
+        }
         with self.kept.writing(trainer.progress.step + finished) as path:
             bundle.write(path, tensors, manifest, format=FORMAT)
         self.kept.prune(last=1)
 
 
 def _trained(
-    trainer: Trainer, folder: RunFolder, state: LoopState, callbacks: Iterable[object],
+    trainer: Trainer,
+    folder: RunFolder,
+    state: LoopState,
+    callbacks: Iterable[object],
     stop: Callable[[], bool],
-) -> Trained:  # fmt: skip
+) -> Trained:
     config = trainer.config
     loop = _Training(
-        trainer=trainer, kept=folder, folder=folder, command="lior lens resume",
+        trainer=trainer,
+        kept=folder,
+        folder=folder,
+        command="lior lens resume",
         telemetry=Telemetry(folder.path, state.metrics, state.elapsed, describe=headline),
-        callbacks=callbacks, stop=stop, interval=config.train.checkpoint_seconds,
-        clock=Stopwatch(state), step=state.step,
-    )  # fmt: skip
+        callbacks=callbacks,
+        stop=stop,
+        interval=config.train.checkpoint_seconds,
+        clock=Stopwatch(state),
+        step=state.step,
+    )
     try:
         loop.hook.lior_train_start(config=config, run=folder.path)
         stage = _Stage(trainer=trainer, folder=folder, progress=loop.progress)
@@ -207,9 +227,12 @@ def _trained(
             loop.write(loop.state(1), stage, finished=True)
         assert trainer.progress.best is not None
         result = Trained(
-            path=folder.path, best=trainer.progress.best, best_step=trainer.progress.best_step,
-            validation=stage.validation, warnings=len(trainer.warnings),
-        )  # fmt: skip
+            path=folder.path,
+            best=trainer.progress.best,
+            best_step=trainer.progress.best_step,
+            validation=stage.validation,
+            warnings=len(trainer.warnings),
+        )
         loop.hook.lior_train_end(result=result)
         return result
     except Stopped:
@@ -303,10 +326,14 @@ def info(path: Path | None = None) -> dict[str, Any]:
     weights = sum(p.numel() for p in model.network.parameters())
     size = sum(each.stat().st_size for each in place.rglob("*") if each.is_file())
     found: dict[str, Any] = {
-        "path": str(place), "stage": model.config.train.stage, "backbone": model.config.model.backbone_name,
-        "weights": weights, "bytes": size, "long_side": model.config.data.long_side,
+        "path": str(place),
+        "stage": model.config.train.stage,
+        "backbone": model.config.model.backbone_name,
+        "weights": weights,
+        "bytes": size,
+        "long_side": model.config.data.long_side,
         "uses_flow": model.config.uses_flow,
-    }  # fmt: skip
+    }
     if (place / "package").is_dir():
         found["notes"] = bundle.read_manifest(place / "package", format=FORMAT)["notes"]
     else:

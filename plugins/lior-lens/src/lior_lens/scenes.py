@@ -111,9 +111,12 @@ def _fill(picture: Picture, corners: NDArray[np.floating], colour: tuple[int, in
 
 
 def _line(
-    picture: Picture, a: NDArray[np.floating], b: NDArray[np.floating], colour: tuple[int, int, int],
+    picture: Picture,
+    a: NDArray[np.floating],
+    b: NDArray[np.floating],
+    colour: tuple[int, int, int],
     thick: int = 1,
-) -> None:  # fmt: skip
+) -> None:
     ends = _points(np.stack([a, b]))
     cv2.line(picture, ends[0].tolist(), ends[1].tolist(), colour, thick, _AA, _SHIFT)
 
@@ -165,9 +168,10 @@ def _facade(picture: Picture, rng: Generator) -> None:
     left, right = (i + gap[0]) / columns, (i + 1) / columns
     top, bottom = (j + gap[1]) / rows, (j + 1) / rows
     windows = _mapped(
-        corners, np.stack([left, right, right, left], -1).reshape(-1, 4),
+        corners,
+        np.stack([left, right, right, left], -1).reshape(-1, 4),
         np.stack([top, top, bottom, bottom], -1).reshape(-1, 4),
-    )  # fmt: skip
+    )
     for window in windows:
         _fill(picture, window, glass)
         if rng.random() < 0.3:
@@ -299,8 +303,17 @@ def _leaves(picture: Picture, rng: Generator) -> None:
 
 
 _LAYERS: list[tuple[float, Layer, bool]] = [
-    (0.45, _hills, False), (0.4, _floor, True), (0.8, _facade, True), (0.5, _facade, True),
-    (0.3, _shelves, True), (0.3, _boxes, True), (0.25, _text, False), (0.4, _poles, True),
-    (0.3, _wires, True), (0.35, _rounds, False), (0.25, _leaves, False), (0.08, _page, True),
-]  # fmt: skip
+    (0.45, _hills, False),
+    (0.4, _floor, True),
+    (0.8, _facade, True),
+    (0.5, _facade, True),
+    (0.3, _shelves, True),
+    (0.3, _boxes, True),
+    (0.25, _text, False),
+    (0.4, _poles, True),
+    (0.3, _wires, True),
+    (0.35, _rounds, False),
+    (0.25, _leaves, False),
+    (0.08, _page, True),
+]
 """Probability, layer, and whether it has straight lines; in the order of drawing."""

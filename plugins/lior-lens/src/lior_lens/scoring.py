@@ -65,10 +65,12 @@ def score(pred: NDArray[np.generic], target: NDArray[np.generic], limits: Limits
         return Score(total=0.0, parts=dict.fromkeys(WEIGHTS, 0.0), failed="values that are not finite")
     first, second = (cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (a, b))
     parts = {
-        "edge": _mean_over_scales(_edges, first, second), "line": _mean_over_scales(_lines, first, second),
-        "grad": _mean_over_scales(_gradients, first, second), "ssim": ssim(first, second),
+        "edge": _mean_over_scales(_edges, first, second),
+        "line": _mean_over_scales(_lines, first, second),
+        "grad": _mean_over_scales(_gradients, first, second),
+        "ssim": ssim(first, second),
         "mae": 1 - float(np.abs(a - b).mean()),
-    }  # fmt: skip
+    }
     total = float(np.clip(sum(WEIGHTS[name] * value for name, value in parts.items()), 0, 1))
     failed = ""
     difference = cv2.boxFilter(np.abs(a - b).mean(-1), -1, (64, 64), borderType=cv2.BORDER_REFLECT)
@@ -138,9 +140,13 @@ def _lines(a: Floats, b: Floats, scale: float) -> float:
 def _segments(grey: Floats, scale: float) -> Floats:
     edges = cv2.Canny(_bytes(grey), *_CANNY)
     found = cv2.HoughLinesP(
-        edges, 1, np.pi / 180, 24, minLineLength=max(4, round(12 * scale)),
+        edges,
+        1,
+        np.pi / 180,
+        24,
+        minLineLength=max(4, round(12 * scale)),
         maxLineGap=max(1, round(6 * scale)),
-    )  # fmt: skip
+    )
     if found is None or not len(found):
         return np.zeros(_BINS, np.float32)
     d = found.reshape(-1, 4)[:, 2:].astype(np.float32) - found.reshape(-1, 4)[:, :2]

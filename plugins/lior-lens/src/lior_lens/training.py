@@ -68,14 +68,17 @@ class Drawn:
                 )
         mixed = data.Mixture(sources=sources)
         options: dict[str, Any] = {
-            "source": mixed, "long_side": chosen.long_side, "models": chosen.models,
+            "source": mixed,
+            "long_side": chosen.long_side,
+            "models": chosen.models,
             "strongest": chosen.strongest,
-        }  # fmt: skip
+        }
         seed = config.train.seed
         return cls(
-            config=config, stream=data.Stream(seed=seed, **options),
+            config=config,
+            stream=data.Stream(seed=seed, **options),
             judged=data.Stream(seed=seed + _VALIDATION, **options),
-        )  # fmt: skip
+        )
 
     def train(self, step: int) -> Batch:
         """See :class:`Batches`."""
@@ -441,12 +444,14 @@ def _mapped(said: Prediction, size: Size) -> tuple[tuple[Any, ...], dict[str, fl
     safe = (det.amin(1) > 0.02) & (moved.amax(1) < 0.5)
     pixels = size.half_diagonal * WIDTH / size.width
     found = {
-        "det_min": float(det.min()), "det_p01": float(det.quantile(0.01, 1).min()),
-        "det_mean": float(det.mean()), "negative_det_pct": 100 * float((det < 0).float().mean()),
+        "det_min": float(det.min()),
+        "det_p01": float(det.quantile(0.01, 1).min()),
+        "det_mean": float(det.mean()),
+        "negative_det_pct": 100 * float((det < 0).float().mean()),
         "warp_safety_safe": float(safe.float().mean()),
         "final_grid_disp_px_mean": pixels * float(moved.mean()),
         "final_grid_disp_px_max": pixels * float(moved.max()),
-    }  # fmt: skip
+    }
     if said.flow is not None:
         lens = torch.stack(warped(said.params, None, x, y, size.half)).detach()
         alone = (lens - torch.stack([x, y]).expand_as(lens)).norm(dim=0).mean()
@@ -455,7 +460,7 @@ def _mapped(said: Prediction, size: Size) -> tuple[tuple[Any, ...], dict[str, fl
             "param_grid_disp_px_mean": pixels * float(alone),
             "residual_contrib_disp_px_mean": pixels * float(flow),
             "residual_to_param_disp_ratio": float(flow / alone.clamp(min=1e-6)),
-        }  # fmt: skip
+        }
     return (gx, gy, (step[0], step[1])), found
 
 

@@ -64,11 +64,18 @@ def features(found: Arcs) -> Floats:
     bow = np.abs(found.bows(Lens()))
     upright = np.abs(chord[:, 1]) / np.maximum(length, 1e-9)
     columns = [
-        np.log(length + 1e-6) + 1.5, np.log(noise / found.pixel + 1e-6) + 1, looks[:, 0] * 4 - 1,
-        looks[:, 1] - 1, np.log(looks[:, 2] + 1) - 3, np.log(looks[:, 3]), radius - 0.5, 3 * offset - 1,
-        np.log(bow / np.maximum(length, 1e-9) + 1e-4) / 2 + 2.5, np.cos(2 * np.pi * upright),
+        np.log(length + 1e-6) + 1.5,
+        np.log(noise / found.pixel + 1e-6) + 1,
+        looks[:, 0] * 4 - 1,
+        looks[:, 1] - 1,
+        np.log(looks[:, 2] + 1) - 3,
+        np.log(looks[:, 3]),
+        radius - 0.5,
+        3 * offset - 1,
+        np.log(bow / np.maximum(length, 1e-9) + 1e-4) / 2 + 2.5,
+        np.cos(2 * np.pi * upright),
         np.full(len(length), np.log(len(length) + 1) / 2 - 1.5),
-    ]  # fmt: skip
+    ]
     return np.stack(columns, -1)
 
 
@@ -89,10 +96,11 @@ class Trust:
         h = np.maximum(h @ w["two.weight"].T + mean @ w["all.weight"].T + w["two.bias"], 0)
         out = h @ w["last.weight"].T + w["last.bias"]
         return Votes(
-            straight=_sigmoid(out[:, 0]), weight=_sigmoid(out[:, 1]),
+            straight=_sigmoid(out[:, 0]),
+            weight=_sigmoid(out[:, 1]),
             noisier=np.exp(np.clip(out[:, 2], -1, 3)),
             bent=float(_sigmoid(w["bent"])) if "bent" in w else BENT,
-        )  # fmt: skip
+        )
 
     @classmethod
     def open(cls, path: Path = SHIPPED) -> Trust:

@@ -50,8 +50,11 @@ class Case:
             looks=trust.features(found).astype(np.float32),
             bows=np.moveaxis(found.bows_over(_GRID), -1, 0).astype(np.float32),
             length=np.hypot(chord[:, 0], chord[:, 1]).astype(np.float32),
-            noise=found.noise.astype(np.float32), direction=found.direction, strength=strength, series=series,
-        )  # fmt: skip
+            noise=found.noise.astype(np.float32),
+            direction=found.direction,
+            strength=strength,
+            series=series,
+        )
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -146,9 +149,13 @@ def _wide(rng: Generator) -> Lens:
 
 
 def train(
-    pictures: int, *, epochs: int, seed: int, say: Callable[[str], None],
+    pictures: int,
+    *,
+    epochs: int,
+    seed: int,
+    say: Callable[[str], None],
     photographs: Sequence[Photograph] = (),
-) -> Fitted:  # fmt: skip
+) -> Fitted:
     """Bend pictures and fit the network; the best epoch on series apart is kept."""
     return fit(cases(pictures, seed, say, photographs), epochs=epochs, seed=seed, say=say)
 
@@ -187,11 +194,14 @@ def fit(given: Sequence[Case], *, epochs: int, seed: int, say: Callable[[str], N
     net.load_state_dict(weights)
     last = _errors(net, judged)
     notes = {
-        "pictures": float(len(given)), "judged": float(len(judged)),
-        "loss": last["loss"], "error": last["error"],
-        "loss_constant": first["loss"], "error_constant": first["error"],
+        "pictures": float(len(given)),
+        "judged": float(len(judged)),
+        "loss": last["loss"],
+        "error": last["error"],
+        "loss_constant": first["loss"],
+        "error_constant": first["error"],
         "error_identity": float(np.mean([abs(each.strength) for each in judged])),
-    }  # fmt: skip
+    }
     return Fitted(weights=weights, notes=notes)
 
 

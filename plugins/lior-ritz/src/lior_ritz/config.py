@@ -87,10 +87,13 @@ class PhysicsConfig:
         masses = tuple(_function(*each) for each in own[:dim])
         needed = self.field_tesla or self.rashba_meV_nm or self.dresselhaus_meV_nm
         return Terms(
-            field_tesla=self.field_tesla, masses=masses, offset=_function("offset_meV", self.offset_meV),
+            field_tesla=self.field_tesla,
+            masses=masses,
+            offset=_function("offset_meV", self.offset_meV),
             g=self.g if self.g is not None else material(self.material).g if needed else 0.0,
-            rashba_meV_nm=self.rashba_meV_nm, dresselhaus_meV_nm=self.dresselhaus_meV_nm,
-        )  # fmt: skip
+            rashba_meV_nm=self.rashba_meV_nm,
+            dresselhaus_meV_nm=self.dresselhaus_meV_nm,
+        )
 
     def __attrs_post_init__(self) -> None:
         _ = self.units
@@ -159,13 +162,18 @@ class SolverConfig:
 
     K: int = option(4, help="states wanted", low=1, high=256)
     M: int = option(
-        8, help="basis functions that are kept; energies do not depend on M with a solved head", low=1,
+        8,
+        help="basis functions that are kept; energies do not depend on M with a solved head",
+        low=1,
         high=1024,
-    )  # fmt: skip
+    )
     accuracy: float = option(
-        1e-3, help="relative error of a level above which a run warns and ends with 1: how far a network is "
-        "from the referee, or the referee's own error bar", low=0, high=1e6,
-    )  # fmt: skip
+        1e-3,
+        help="relative error of a level above which a run warns and ends with 1: how far a network is "
+        "from the referee, or the referee's own error bar",
+        low=0,
+        high=1e6,
+    )
     network: bool = option(
         False, help="train a network, and judge it by the referee; if not, the states are the referee's"
     )
@@ -177,9 +185,10 @@ class SolverConfig:
     use_envelope: bool = option(True, help="multiply by a Gaussian decay")
     envelope: EnvelopeConfig = attrs.field(factory=EnvelopeConfig)
     parity: str = option(
-        "auto", help="axes of built-in mirror symmetry; auto: up to 2 of the potential's",
+        "auto",
+        help="axes of built-in mirror symmetry; auto: up to 2 of the potential's",
         choices=("auto", "none", "x", "y", "xy"),
-    )  # fmt: skip
+    )
     use_parity: bool | None = option(None, help="true is short for parity x, false for parity none")
     parity_even: int = option(4, help="basis functions even in x, with parity x", low=0, high=1024)
     parity_odd: int = option(4, help="basis functions odd in x, with parity x", low=0, high=1024)
@@ -290,17 +299,19 @@ class TrainingConfig:
     """How the network is trained."""
 
     optimizer: str = option(
-        "adam+lbfgs", help="phases: `steps` of Adam, lbfgs_refine.steps of L-BFGS",
+        "adam+lbfgs",
+        help="phases: `steps` of Adam, lbfgs_refine.steps of L-BFGS",
         choices=("adam", "lbfgs", "adam+lbfgs"),
-    )  # fmt: skip
+    )
     lr: float = option(1e-2, help="step size of Adam", low=1e-12, high=1e3)
     steps: int = option(60, help="steps of Adam", low=0, high=10**8)
     grad_clip: float = option(0.0, help="largest norm of Adam's gradient; 0 = none", low=0, high=1e12)
     log_every: int = option(50, help="steps between lines of the log and of plain progress", low=1)
     dtype: str = option(
-        "float64", help="precision of the network",
+        "float64",
+        help="precision of the network",
         choices=("float32", "float64", "fp32", "fp64", "single", "double"),
-    )  # fmt: skip
+    )
     seed: int = option(42, help="seed of all randomness", low=0, high=2**63 - 1)
     device: str = option("cpu", help="cpu, cuda or auto", choices=("cpu", "cuda", "auto"))
     sampling_mode: str = option(
@@ -351,9 +362,14 @@ def load(
     given.
     """
     found = resolve(
-        RitzConfig, layers=[document.adapted(layer) for layer in layers], env=env,
-        prefix=PREFIX, overrides=overrides, recipes=CONFIGS, registry=registry,
-    )  # fmt: skip
+        RitzConfig,
+        layers=[document.adapted(layer) for layer in layers],
+        env=env,
+        prefix=PREFIX,
+        overrides=overrides,
+        recipes=CONFIGS,
+        registry=registry,
+    )
     problem(found.config)
     return found
 
@@ -372,8 +388,11 @@ def problem(config: RitzConfig) -> Problem:
             )
     potential = build("potential", config.potential, registry)
     found = Problem(
-        potential, config.domain.half_widths, config.physics.units, config.domain.boundary,
+        potential,
+        config.domain.half_widths,
+        config.physics.units,
+        config.domain.boundary,
         config.physics.terms(config.domain.dim),
-    )  # fmt: skip
+    )
     found.require_finite()
     return found

@@ -27,6 +27,10 @@ COMMANDS = {
 """Name -> (``module:attribute``, help)."""
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 def lens() -> None:
     """Straight lines from photographs of bent ones: measure, predict and correct lens distortion."""

@@ -8,12 +8,13 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lior.errors import UsageError
-from lior_lens.cli.options import json_option, model_option, open_model, quiet_option
+from lior_cli.systems import json_option, quiet_option
+from lior_lens.cli.options import model_option, open_model
 
 if TYPE_CHECKING:
     from lior_lens.correcting import Outcome
@@ -28,34 +29,49 @@ if TYPE_CHECKING:
 @click.option("--no-profile", is_flag=True, help="Do not look for the lens in lensfun's database by EXIF.")
 @model_option
 @click.option(
-    "--frame", type=click.Choice(["crop", "keep", "fixed"]), default="crop", show_default=True,
+    "--frame",
+    type=click.Choice(["crop", "keep", "fixed"]),
+    default="crop",
     help="crop: no border; keep: all of the photograph; fixed: the lens's own scale.",
-)  # fmt: skip
+)
 @click.option(
-    "--interpolation", type=click.Choice(["linear", "cubic", "lanczos"]), default="cubic",
-    show_default=True, help="How pixels are worked out.",
-)  # fmt: skip
-@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of JPEG, WebP.")
+    "--interpolation",
+    type=click.Choice(["linear", "cubic", "lanczos"]),
+    default="cubic",
+    help="How pixels are worked out.",
+)
+@click.option("--quality", type=click.IntRange(1, 100), default=95, help="Of JPEG, WebP.")
 @click.option("--always", is_flag=True, help="Correct even where the lines are not sure.")
 @click.option("--page", type=click.Path(path_type=Path), help="An HTML page of before and after to write.")
 @click.option(
-    "--profile-out", type=click.Path(path_type=Path),
+    "--profile-out",
+    type=click.Path(path_type=Path),
     help="What lines say of each camera, lens and focal length: .xml for lensfun, .json for --lens.",
-)  # fmt: skip
+)
 @click.option("--each", is_flag=True, help="Judge photographs of one camera each for itself, not together.")
 @click.option("--no-copy", is_flag=True, help="Do not copy photographs that are left alone.")
 @click.option("--replace", is_flag=True, help="Write over results of an earlier run.")
 @click.option(
-    "--jobs", type=click.IntRange(0), default=0, show_default=True,
+    "--jobs",
+    type=click.IntRange(0),
+    default=0,
     help="Photographs at once; 0: as many as there are processors.",
-)  # fmt: skip
+)
 @quiet_option
-@json_option  # fmt: skip
+@json_option
 def correct(
-    sources: tuple[Path, ...], out: str, lens: Path | None, no_profile: bool, model_path: str, frame: str,
-    interpolation: str, quality: int, always: bool, page: Path | None, profile_out: Path | None,
-    each: bool, no_copy: bool, replace: bool, jobs: int, quiet: bool, as_json: bool,
-) -> None:  # fmt: skip
+    sources: tuple[Path, ...],
+    out: str,
+    no_profile: bool,
+    model_path: str,
+    page: Path | None,
+    profile_out: Path | None,
+    each: bool,
+    no_copy: bool,
+    quiet: bool,
+    as_json: bool,
+    **asked: Any,
+) -> None:
     """Correct photographs, or folders of them, into OUT.
 
     OUT is a name (the kind of file is that of its ending) or a folder, in which results keep their names; a
@@ -67,18 +83,16 @@ def correct(
     """
     from lior_lens import correcting, estimating, placing, pooling, trust
 
-    options = correcting.Options(
-        frame=frame, interpolation=interpolation, quality=quality, always=always, profile=not no_profile,
-        lens=lens, replace=replace, copy_unsure=not no_copy, cards=page is not None, jobs=jobs,
-    )  # fmt: skip
+    asked |= {"profile": not no_profile, "copy_unsure": not no_copy, "cards": page is not None}
+    options = correcting.Options(**asked)
     for path, endings in ((page, (".html", ".htm")), (profile_out, (".xml", ".json"))):
         if path is not None and (path.suffix.lower() not in endings or path.is_dir()):
             raise UsageError(f"{path}: the name of a file that ends in {' or '.join(endings)} is wanted here")
-        if path is not None and path.exists() and not replace:
+        if path is not None and path.exists() and not options.replace:
             raise UsageError(f"{path} exists; --replace writes it anew")
     places = placing.Places(sources, Path(out), folder=out.endswith(os.sep))
     placing.find(sources, places.folder)  # before the network is read
-    model = open_model(model_path) if lens is None else None
+    model = open_model(model_path) if options.lens is None else None
     trusted = trust.shipped()
 
     def ask(picture):  # type: ignore[no-untyped-def]
@@ -95,9 +109,9 @@ def correct(
     for outcome in correcting.correct(sources, places, options, judge, pool=pool, progress=progress):
         outcomes.append(outcome)
         if as_json:
-            click.echo(json.dumps({"path": str(outcome.path), "out": outcome.out and str(outcome.out),
-                                   "status": outcome.status, "words": outcome.words,
-                                   **outcome.numbers}))  # fmt: skip
+            said = {"path": str(outcome.path), "out": outcome.out and str(outcome.out)}
+            said |= {"status": outcome.status, "words": outcome.words, **outcome.numbers}
+            click.echo(json.dumps(said))
         elif outcome.status == "failed":
             click.echo(outcome.line(), err=True)
         elif not quiet:
@@ -125,12 +139,15 @@ def _written(outcomes: list[Outcome], page: Path | None, profile: Path | None) -
         # photographs that were judged together share one estimate, which counts once
         measured = {
             id(each.estimate): profiles.Measured(
-                lens=each.estimate.lens, spread=each.estimate.verdict.spread, size=each.size,
-                exif=profiles.exif_of(each.path), photographs=each.estimate.photographs,
+                lens=each.estimate.lens,
+                spread=each.estimate.verdict.spread,
+                size=each.size,
+                exif=profiles.exif_of(each.path),
+                photographs=each.estimate.photographs,
             )
             for each in outcomes
             if each.size and each.estimate and each.estimate.verdict and each.estimate.sure
-        }  # fmt: skip
+        }
         found = profiles.pooled(list(measured.values()))
         if not found:
             raise UsageError(f"{profile}: not written, for the lines of no photograph are sure")
@@ -179,12 +196,10 @@ def judge(source: Path, model_path: str, as_json: bool) -> None:
         before, after = lines.straightness(found, believed=said.lens), lines.straightness(found, said.lens)
         if as_json:
             verdict = said.verdict
-            click.echo(json.dumps({
-                "path": str(path), "how": said.how, "sure": said.sure, "words": said.words,
-                "strength": verdict and verdict.strength, "spread": verdict and verdict.spread,
-                "edges": len(found),
-                "bow_px": [None if v != v else v for v in (before, after)], "lens": said.lens.table(),
-            }))  # fmt: skip
+            told = {"path": str(path), "how": said.how, "sure": said.sure, "words": said.words}
+            told |= {"strength": verdict and verdict.strength, "spread": verdict and verdict.spread}
+            told |= {"edges": len(found), "bow_px": [None if v != v else v for v in (before, after)]}
+            click.echo(json.dumps(told | {"lens": said.lens.table()}))
         else:
             sure = "sure" if said.sure else "not sure: would be left alone"
             click.echo(f"{path}: {said.words}; median bow {before:.2f} px, corrected {after:.2f} px; {sure}")

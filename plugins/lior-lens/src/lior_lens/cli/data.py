@@ -9,18 +9,17 @@ from pathlib import Path
 import click
 
 from lior.errors import UsageError
-from lior_lens.cli.options import existing, json_option
+from lior_cli.systems import json_option
+from lior_lens.cli.options import existing
 
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--count", type=click.IntRange(1), default=20, show_default=True, help="Pictures to write.")
-@click.option(
-    "--size", "long_side", type=click.IntRange(32), default=640, show_default=True, help="Long side."
-)
+@click.option("--count", type=click.IntRange(1), default=20, help="Pictures to write.")
+@click.option("--size", "long_side", type=click.IntRange(32), default=640, help="Long side.")
 @click.option("--kind", type=click.Choice(["scenes", "boards", "photos"]), default="scenes")
 @click.option("--photos", multiple=True, metavar="FOLDER", help="Straight ones, for --kind photos.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0)
 def data(out: Path, count: int, long_side: int, kind: str, photos: tuple[str, ...], seed: int) -> None:
     """Write bent pictures, straight ones and lenses.json to OUT."""
     from PIL import Image
@@ -50,10 +49,8 @@ def data(out: Path, count: int, long_side: int, kind: str, photos: tuple[str, ..
 @click.command()
 @click.argument("source", metavar="TABLE|FOLDER", type=click.Path(path_type=Path))
 @click.argument("out", metavar="OUT.csv", type=click.Path(path_type=Path))
-@click.option(
-    "--share", type=click.FloatRange(0.001, 0.9), default=0.1, show_default=True, help="To validate."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of which shoots validate.")
+@click.option("--share", type=click.FloatRange(0.001, 0.9), default=0.1, help="To validate.")
+@click.option("--seed", type=int, default=0, help="Of which shoots validate.")
 def split(source: Path, out: Path, share: float, seed: int) -> None:
     """Make a table of pairs for training (data.pairs), whole shoots for training or for validation.
 
@@ -104,10 +101,13 @@ def audit(folder: Path, as_json: bool) -> None:
             twice.append([str(digests[digest]), str(path)])
         digests[digest] = path
     found = {
-        "readable": sum(kinds.values()), "unreadable": faults, "kinds": kinds,
+        "readable": sum(kinds.values()),
+        "unreadable": faults,
+        "kinds": kinds,
         "sizes": dict(sizes.most_common(20)),
-        "with_focal_length": with_lens, "twice": twice,
-    }  # fmt: skip
+        "with_focal_length": with_lens,
+        "twice": twice,
+    }
     if as_json:
         click.echo(json.dumps(found))
         return

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from lior_lens.cli.options import json_option, quiet_option
+from lior_cli.systems import json_option, quiet_option
 
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder, new or empty.")
-@click.option("--seed", type=int, default=3, show_default=True, help="Of the picture and the network.")
+@click.option("--seed", type=int, default=3, help="Of the picture and the network.")
 @quiet_option
 @json_option
 def demo(out: Path, seed: int, quiet: bool, as_json: bool) -> None:
@@ -38,8 +38,8 @@ def demo(out: Path, seed: int, quiet: bool, as_json: bool) -> None:
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out}: not empty; nothing was touched; give another folder")
     begin = time.monotonic()
-    settings = [f"train.seed={seed}", "train.epochs=2", "train.steps_per_epoch=15", "data.long_side=96",
-                "data.batch_size=8", "train.max_val_steps=1", "data.photos=0"]  # fmt: skip
+    sizes = "data.long_side=96 data.batch_size=8 train.max_val_steps=1 data.photos=0"
+    settings = f"train.seed={seed} train.epochs=2 train.steps_per_epoch=15 {sizes}".split()
     config = configuration.load(["smoke"], settings, env={}).config
     say("training a network for 30 steps, to show how")
     trained = runs.run(config, out / "run")
@@ -56,10 +56,14 @@ def demo(out: Path, seed: int, quiet: bool, as_json: bool) -> None:
     sheet = sheets.before_after(sample.picture, used.correction, said.words)
     Image.fromarray(sheet).save(out / "before-after.png")
     found = {
-        "out": str(out / "before-after.png"), "verdict": said.words, "sure": said.sure, "error_px": error,
-        "identity_px": nothing, "network_best_px": trained.best,
+        "out": str(out / "before-after.png"),
+        "verdict": said.words,
+        "sure": said.sure,
+        "error_px": error,
+        "identity_px": nothing,
+        "network_best_px": trained.best,
         "seconds": round(time.monotonic() - begin, 1),
-    }  # fmt: skip
+    }
     if as_json:
         click.echo(json.dumps(found))
     else:

@@ -10,27 +10,34 @@ from typing import Any
 
 import click
 
-from lior_lens.cli.options import json_option, model_option, open_model, quiet_option
+from lior_cli.systems import json_option, quiet_option
+from lior_lens.cli.options import model_option, open_model
 
 
 @click.command("eval")
-@click.option("--pictures", type=click.IntRange(1), default=60, show_default=True, help="Of each drawn kind.")
+@click.option("--pictures", type=click.IntRange(1), default=60, help="Of each drawn kind.")
 @click.option(
-    "--photos", type=click.Path(path_type=Path), metavar="FOLDER",
+    "--photos",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
     help="Judge by these photographs without distortion instead, each under nine lenses.",
-)  # fmt: skip
+)
 @click.option("--part", help="Of the folder's manifest.csv: learn or check; all of it if not given.")
 @click.option(
-    "--size", "long_side", type=click.IntRange(64), default=640, show_default=True,
-    help="Long side of drawn pictures in pixels.",
-)  # fmt: skip
+    "--size", "long_side", type=click.IntRange(64), default=640, help="Long side of drawn pictures in pixels."
+)
 @model_option
 @quiet_option
 @json_option
 def evaluate(
-    pictures: int, photos: Path | None, part: str | None, long_side: int, model_path: str, quiet: bool,
+    pictures: int,
+    photos: Path | None,
+    part: str | None,
+    long_side: int,
+    model_path: str,
+    quiet: bool,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Judge the estimates beside their controls, on pictures bent by known lenses.
 
     Drawn scenes and boards, and photographs: those of a folder, or those that installed packages bring along.
@@ -79,11 +86,12 @@ def _show(found: dict[str, dict[str, Any]]) -> None:
     def share(value: float | None) -> str:
         return "-" if value is None else f"{100 * value:.1f} %"
 
-    rows = [
-        (name, guess, *(f"{e[key]:.2f}" for key in ("mean_px", "median_px", "p90_px")),
-         "-" if e["of_identity"] is None else f"{e['of_identity']:.3f}", share(e["better"]))
-        for name, each in found.items() for guess, e in each["errors"].items()
-    ]  # fmt: skip
+    rows = []
+    for name, each in found.items():
+        for guess, e in each["errors"].items():
+            pixels = (f"{e[key]:.2f}" for key in ("mean_px", "median_px", "p90_px"))
+            left = "-" if e["of_identity"] is None else f"{e['of_identity']:.3f}"
+            rows.append((name, guess, *pixels, left, share(e["better"])))
     echo_table(
         ["pictures", "estimate", "mean px", "median", "90 %", "of distortion", "better than identity"], rows
     )
@@ -104,7 +112,7 @@ def _show(found: dict[str, dict[str, Any]]) -> None:
 @click.argument("pred", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="A CSV file with a line for each picture.")
-@click.option("--allowed-fail-rate", type=click.FloatRange(0, 1), default=0.0, show_default=True)
+@click.option("--allowed-fail-rate", type=click.FloatRange(0, 1), default=0.0)
 @json_option
 def score(pred: Path, target: Path, out: Path | None, allowed_fail_rate: float, as_json: bool) -> None:
     """Score a picture against the wanted one, a folder against one with the same names or a table of pairs.
@@ -129,8 +137,11 @@ def score(pred: Path, target: Path, out: Path | None, allowed_fail_rate: float, 
             raise DataError(f"{pred} and {target} have no picture of the same name")
     elif pred.is_dir() and target.suffix == ".csv":
         files = {each.stem: each for each in data.image_files(pred)}
-        pairs = [(files.get(each.name, pred / each.name), each.target)
-                 for each in tables.read(target) if each.target is not None]  # fmt: skip
+        pairs = [
+            (files.get(each.name, pred / each.name), each.target)
+            for each in tables.read(target)
+            if each.target is not None
+        ]
     elif pred.is_dir() != target.is_dir():
         raise DataError("give two pictures, two folders, or a folder and a table of pairs")
     found = [(path, scoring.score_files(path, other)) for path, other in pairs]
@@ -141,8 +152,8 @@ def score(pred: Path, target: Path, out: Path | None, allowed_fail_rate: float, 
             table.writerows({"image": str(path), **each.table()} for path, each in found)
     total, failed = float(np.mean([each.total for _, each in found])), [e for _, e in found if e.failed]
     if as_json:
-        click.echo(json.dumps({"score": total, "pictures": len(found), "failed": len(failed),
-                               "each": {str(path): each.table() for path, each in found}}))  # fmt: skip
+        told = {"score": total, "pictures": len(found), "failed": len(failed)}
+        click.echo(json.dumps(told | {"each": {str(path): each.table() for path, each in found}}))
     else:
         for path, each in found:
             parts = ", ".join(f"{name} {value:.3f}" for name, value in each.parts.items())

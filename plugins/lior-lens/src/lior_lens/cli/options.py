@@ -2,53 +2,36 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from lior.errors import UsageError
+from lior_cli.systems import layer_options
 
 if TYPE_CHECKING:
     from lior_lens.geometry import Size
     from lior_lens.runs import Model
 
-Callback = Callable[..., Any]
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, no more.")
-quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 model_option = click.option(
-    "--model", "model_path", metavar="RUN|shipped|none", default="none", show_default=True,
+    "--model",
+    "model_path",
+    metavar="RUN|shipped|none",
+    default="none",
     help="Network that proposes a lens before lines judge: a run, a package, or the shipped one.",
-)  # fmt: skip
+)
 
 
-def config_options(command: Callback) -> Callback:
-    """Add ``--config`` and ``--set``; the command gets ``layers`` and ``assignments``."""
-
-    @click.option(
-        "--config", "layers", multiple=True, metavar="FILE|NAME",
-        help="A TOML or JSON file, or a shipped recipe; several are laid over one another, the last on top.",
-    )  # fmt: skip
-    @click.option(
-        "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a key, as optimizer.lr=1e-3."
-    )
-    @functools.wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        return command(*args, **kwargs)
-
-    return wrapped
+config_options = layer_options("Set a key, as optimizer.lr=1e-3.")
+"""Adds ``--config`` and ``--set``; the command gets ``layers`` and ``assignments``."""
 
 
 def open_model(name: str) -> Model | None:
     """The network that ``--model`` names; imports torch only if there is one."""
     if name == "none":
         return None
-    from pathlib import Path
-
     shipped = Path(__file__).parents[1] / "weights" / "small"
     path = shipped if name == "shipped" else Path(name)
     if name == "shipped" and not path.is_dir():

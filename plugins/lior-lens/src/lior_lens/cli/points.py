@@ -9,15 +9,14 @@ from pathlib import Path
 import click
 
 from lior.errors import UsageError
-from lior_lens.cli.options import json_option, size_of
+from lior_cli.systems import json_option
+from lior_lens.cli.options import size_of
 
 _LENS = click.option(
     "--lens", "lens_path", required=True, type=click.Path(path_type=Path), help="JSON, or lensfun's XML."
 )
 _SIZE = click.option("--size", required=True, metavar="WxH", help="Pixels of the photograph.")
-_FRAME = click.option(
-    "--frame", type=click.Choice(["crop", "keep", "fixed"]), default="crop", show_default=True
-)
+_FRAME = click.option("--frame", type=click.Choice(["crop", "keep", "fixed"]), default="crop")
 
 
 @click.command()
@@ -68,10 +67,7 @@ def points(
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--size", metavar="WxH", help="Pixels of the photographs.")
-@click.option(
-    "--to", "form", type=click.Choice(["json", "opencv", "lensfun"]), default="json", show_default=True,
-    help="Form.",
-)  # fmt: skip
+@click.option("--to", "form", type=click.Choice(["json", "opencv", "lensfun"]), default="json", help="Form.")
 @click.option("--board", metavar="CxR", help="PATH has photographs of a chessboard with CxR inner corners.")
 @click.option("--focal", type=float, default=0.0, help="Focal length in mm that lensfun's element is for.")
 def lens(path: Path, size: str | None, form: str, board: str | None, focal: float) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.errors import Interrupted, Stopped, UsageError
+from lior.errors import UsageError
 from lior.events import hookimpl
-from lior_cli.interrupts import Stop, import_torch
+from lior_cli.interrupts import drive, import_torch
 from lior_cli.options import RunPath
 from lior_cli.progress import Progress
-from lior_lens.cli.options import config_options, json_option, quiet_option
+from lior_cli.systems import json_option, quiet_option
+from lior_lens.cli.options import config_options
 
 if TYPE_CHECKING:
     from lior_lens.runs import Trained
@@ -38,20 +39,26 @@ class _Progress(Progress):
 @config_options
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.  [default: runs/STAGE]")
 @click.option(
-    "--init-from", metavar="RUN|none",
+    "--init-from",
+    metavar="RUN|none",
     help="Begin with the network of a run.  [default: none for stage 1, else the run of the stage before]",
-)  # fmt: skip
+)
 @click.option(
     "--validate-only",
     is_flag=True,
     help="Validate the run of --init-from, its configuration below --config and --set; nothing is written.",
-)  # fmt: skip
+)
 @quiet_option
 @json_option
 def train(
-    layers: tuple[str, ...], assignments: tuple[str, ...], out: Path | None, init_from: str | None,
-    validate_only: bool, quiet: bool, as_json: bool,
-) -> None:  # fmt: skip
+    layers: tuple[str, ...],
+    assignments: tuple[str, ...],
+    out: Path | None,
+    init_from: str | None,
+    validate_only: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Train a stage; recipes: small, smoke, stage1_param_only, stage2_hybrid, stage3_finetune, and to be laid
     over them resnet34 and pairs.
     """
@@ -63,26 +70,20 @@ def train(
         _validate(layers, assignments, init_from, as_json)
         return
     config = configuration.load(layers, assignments).config
-    begin = (
-        configuration.default_init(config)
-        if init_from is None
-        else None
-        if init_from == "none"
-        else Path(init_from)
-    )
+    begin = None if init_from in (None, "none") else Path(str(init_from))
+    if init_from is None:
+        begin = configuration.default_init(config)
     if begin is not None and not (begin / "config.toml").is_file():
         said = "" if init_from else f" ({config.train.stage} begins with the stage before)"
         raise UsageError(f"--init-from {begin}: no such run{said}; name one, or give --init-from none")
     out = out or Path("runs") / config.train.stage
     progress = _Progress(quiet=quiet)
-    _report(
-        _driven(
-            lambda stop: runs.run(config, out, init_from=begin, callbacks=[progress, stop], stop=stop),
-            out,
-            progress,
-        ),
-        as_json,
+    found = drive(
+        lambda stop: runs.run(config, out, init_from=begin, callbacks=[progress, stop], stop=stop),
+        progress,
+        f"lior lens resume {out}",
     )
+    _report(found, as_json)
 
 
 def _validate(layers: tuple[str, ...], assignments: tuple[str, ...], run: str | None, as_json: bool) -> None:
@@ -112,34 +113,15 @@ def resume(path: Path, quiet: bool, as_json: bool) -> None:
     from lior_lens import runs
 
     progress = _Progress(quiet=quiet)
-    _report(
-        _driven(lambda stop: runs.resume(path, callbacks=[progress, stop], stop=stop), path, progress),
-        as_json,
-    )
-
-
-def _driven(start: Callable[[Stop], Trained], path: Path, progress: Progress) -> Trained:
-    stop = Stop(progress.note)
-    try:
-        with progress:
-            return start(stop)
-    except Stopped as error:
-        raise Interrupted(str(error), 128 + stop.signal) from None
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"interrupted; `lior lens resume {path}` goes on from the last checkpoint"
-        ) from None
-    finally:
-        stop.withdraw()
+    again = f"lior lens resume {path}"
+    found = drive(lambda stop: runs.resume(path, callbacks=[progress, stop], stop=stop), progress, again)
+    _report(found, as_json)
 
 
 def _report(found: Trained, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({
-            "run": str(found.path), "best": found.best, "best_step": found.best_step,
-            "warnings": found.warnings,
-            "validation": found.validation,
-        }))  # fmt: skip
+        told = {"run": str(found.path), "best": found.best, "best_step": found.best_step}
+        click.echo(json.dumps(told | {"warnings": found.warnings, "validation": found.validation}))
         return
     click.echo(f"{found.path}: {found.headline}")
     if "val_epe" in found.validation:
@@ -152,17 +134,16 @@ def _report(found: Trained, as_json: bool) -> None:
 
 @click.command("train-lines")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the network, new.")
-@click.option("--pictures", type=click.IntRange(20), default=1500, show_default=True, help="To learn from.")
+@click.option("--pictures", type=click.IntRange(20), default=1500, help="To learn from.")
 @click.option(
-    "--photos", type=click.Path(path_type=Path),
+    "--photos",
+    type=click.Path(path_type=Path),
     help="A folder of straight photographs; the part `learn` of its manifest.csv.  [default: installed ones]",
-)  # fmt: skip
-@click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="Times through them.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of pictures and weights.")
+)
+@click.option("--epochs", type=click.IntRange(1), default=60, help="Times through them.")
+@click.option("--seed", type=int, default=0, help="Of pictures and weights.")
 @quiet_option
-def train_lines(
-    out: Path, pictures: int, photos: Path | None, epochs: int, seed: int, quiet: bool
-) -> None:  # fmt: skip
+def train_lines(out: Path, pictures: int, photos: Path | None, epochs: int, seed: int, quiet: bool) -> None:
     """Train which edges of a picture are to be trusted, on pictures with known lenses."""
     import_torch()
     from lior_lens import evaluating, trust_training

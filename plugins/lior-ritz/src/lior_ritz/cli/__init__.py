@@ -25,6 +25,10 @@ COMMANDS = {
 """Name -> (``module:attribute``, help)."""
 
 
-@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 def ritz() -> None:
     """Solve the quantum mechanics of an electron in a dot, with a network and a referee."""

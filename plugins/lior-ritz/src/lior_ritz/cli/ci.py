@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lior_cli.options import RunPath, WholeNumber
+from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
-from lior_ritz.cli.options import json_option
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
@@ -26,18 +26,22 @@ _FEWER = 15
 @click.command()
 @click.argument("path", metavar="RUN", type=RunPath())
 @click.option(
-    "--electrons", type=WholeNumber(1, 6), default=2, show_default=True,
+    "--electrons",
+    type=WholeNumber(1, 6),
+    default=2,
     help="How many; two with the exchange J, others with the total spin of each level.",
-)  # fmt: skip
+)
 @click.option(
-    "--orbitals", type=WholeNumber(2, 120),
+    "--orbitals",
+    type=WholeNumber(2, 120),
     help=f"One-electron states that they are put into; if not given 28, {_FEWER} where they are not two.",
-)  # fmt: skip
+)
 @click.option(
-    "--grid", type=WholeNumber(16, 512),
+    "--grid",
+    type=WholeNumber(16, 512),
     help="Points on each axis that the repulsion is worked out on; if not given 64, or more where the "
     "orbitals need it.",
-)  # fmt: skip
+)
 @json_option
 def ci(path: Path, electrons: int, orbitals: int | None, grid: int | None, as_json: bool) -> None:
     """Put electrons into a run's states: of two the singlet, the triplet and the exchange J = E_T - E_S.

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from lior_cli.options import RunPath
+from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
-from lior_ritz.cli.options import json_option
 from lior_ritz.cli.threads import import_torch
 
 _HEAD = ["run", "problem", "largest error", "splitting", "bounds, meV", "steps", "cpu s", "referee, s"]
@@ -38,24 +38,34 @@ def compare(paths: tuple[Path, ...], as_json: bool) -> None:
             width = float((solution.bounds.upper - lower).max()) * solution.problem.units.E0_meV
         rows.append(
             {
-                "run": str(path), "what": headline(solution.config), "E_meV": solution.energies_meV.tolist(),
+                "run": str(path),
+                "what": headline(solution.config),
+                "E_meV": solution.energies_meV.tolist(),
                 "largest_relative_error": float(solution.relative_errors.abs().max()),
-                "splitting_relative_error": split, "bound_width_meV": width,
-                "steps": net.trainer.progress.step if net else 0, "processor_seconds": solution.seconds,
-                "referee": solution.referee.method, "referee_seconds": solution.referee.seconds,
+                "splitting_relative_error": split,
+                "bound_width_meV": width,
+                "steps": net.trainer.progress.step if net else 0,
+                "processor_seconds": solution.seconds,
+                "referee": solution.referee.method,
+                "referee_seconds": solution.referee.seconds,
             }
-        )  # fmt: skip
+        )
     if as_json:
         click.echo(json.dumps(rows))
         return
     lines = [
         [
-            row["run"], row["what"], f"{row['largest_relative_error']:.1e}",
-            _short(row["splitting_relative_error"]), _short(row["bound_width_meV"]), str(row["steps"]),
-            f"{row['processor_seconds']:.1f}", f"{row['referee_seconds']:.3f}",
+            row["run"],
+            row["what"],
+            f"{row['largest_relative_error']:.1e}",
+            _short(row["splitting_relative_error"]),
+            _short(row["bound_width_meV"]),
+            str(row["steps"]),
+            f"{row['processor_seconds']:.1f}",
+            f"{row['referee_seconds']:.3f}",
         ]
         for row in rows
-    ]  # fmt: skip
+    ]
     echo_table(_HEAD, lines)
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from lior.errors import UsageError
+from lior_cli.config import echo_resolved
+from lior_cli.systems import Texts, json_option
 from lior_cli.terminal import echo_table
-from lior_ritz.cli.options import config_options, json_option
+from lior_ritz.cli.options import config_options
 
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default="ritz.toml", required=False)
 @config_options
 @click.option("--force", is_flag=True, help="Overwrite PATH.")
-def init(path: Path, layers: tuple[str, ...], assignments: tuple[str, ...], force: bool) -> None:
+def init(path: Path, layers: Texts, assignments: Texts, force: bool) -> None:
     """Write a configuration to PATH (ritz.toml), with every key, to be edited."""
     from lior.config.resolving import to_toml
     from lior_ritz import config as configuration
@@ -44,25 +45,14 @@ def config() -> None:
 @click.option("--origins", is_flag=True, help="Print a table with the layer that each value comes from.")
 @click.option("--changed", is_flag=True, help="Leave out what is as by default.")
 @json_option
-def show(
-    layers: tuple[str, ...], assignments: tuple[str, ...], origins: bool, changed: bool, as_json: bool
-) -> None:
+def show(layers: Texts, assignments: Texts, origins: bool, changed: bool, as_json: bool) -> None:
     """Check files, variables and --set, and print what they resolve to, as TOML."""
-    from lior.config.resolving import to_toml, values
     from lior_ritz import config as configuration
     from lior_ritz.training import assembly
 
     resolved = configuration.load(layers, assignments)
     assembly.mirrored(resolved.config, configuration.problem(resolved.config))
-    shown = values(resolved.config, changed=changed)
-    found = {key: resolved.origins.get(key, "default") for key in shown}
-    if as_json:
-        both = {key: {"value": value, "from": found[key]} for key, value in shown.items()}
-        click.echo(json.dumps(both if origins else shown))
-    elif origins:
-        echo_table(["key", "from", "value"], [(key, found[key], str(value)) for key, value in shown.items()])
-    else:
-        click.echo(to_toml(resolved.config, changed=changed), nl=False)
+    echo_resolved(resolved, origins=origins, changed=changed, as_json=as_json)
 
 
 @config.command()

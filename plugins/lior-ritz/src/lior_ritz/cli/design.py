@@ -8,34 +8,37 @@ import shlex
 import click
 
 from lior_cli.options import RealNumber
+from lior_cli.systems import Texts, json_option, quiet_option
 from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
-from lior_ritz.cli.options import config_options, json_option, quiet_option
+from lior_ritz.cli.options import config_options, vary_option
 from lior_ritz.cli.threads import import_torch
+
+_WANT = (
+    "A level (E2), a difference (E2-E0) or the splitting (E1-E0), with the unit _meV, _ueV or _E0 behind it, "
+    "meV if there is none: splitting_ueV=100, E1-E0_meV=0.2."
+)
 
 
 @click.command()
-@click.option(
-    "--vary", "options", multiple=True, required=True, metavar="NAME[=LOW:HIGH],...",
-    help="Options of the potential that may change, and how far; without a range a fifth to five times the "
+@vary_option(
+    "NAME[=LOW:HIGH],...",
+    "Options of the potential that may change, and how far; without a range a fifth to five times the "
     "value that there is.",
-)  # fmt: skip
+)
+@click.option("--want", "wants", multiple=True, required=True, metavar="QUANTITY=NUMBER", help=_WANT)
 @click.option(
-    "--want", "wants", multiple=True, required=True, metavar="QUANTITY=NUMBER",
-    help="A level (E2), a difference (E2-E0) or the splitting (E1-E0), with the unit _meV, _ueV or _E0 "
-    "behind it, meV if there is none: splitting_ueV=100, E1-E0_meV=0.2.",
-)  # fmt: skip
-@click.option(
-    "--tolerance", type=RealNumber(1e-12, 0.1), default=1e-7, show_default=True,
+    "--tolerance",
+    type=RealNumber(1e-12, 0.1),
+    default=1e-7,
     help="How far each quantity may be off, relatively; a level as a share of at least 1 E0.",
-)  # fmt: skip
+)
 @config_options
 @quiet_option
 @json_option
 def design(
-    options: tuple[str, ...], wants: tuple[str, ...], tolerance: float, layers: tuple[str, ...],
-    assignments: tuple[str, ...], quiet: bool, as_json: bool,
-) -> None:  # fmt: skip
+    axes: Texts, wants: Texts, tolerance: float, layers: Texts, assignments: Texts, quiet: bool, as_json: bool
+) -> None:
     """Find the dot that has a wanted splitting.
 
     The referee's levels follow exact derivatives (Hellmann and Feynman), by the method of Gauss and Newton.
@@ -48,9 +51,7 @@ def design(
     import_torch()
     from lior_ritz.sweeps.design import design as search
 
-    found = search(
-        varied.ranges(",".join(options)), wants, *layers, overrides=assignments, tolerance=tolerance
-    )
+    found = search(varied.ranges(",".join(axes)), wants, *layers, overrides=assignments, tolerance=tolerance)
     if as_json:
         click.echo(json.dumps(found.report()))
         return

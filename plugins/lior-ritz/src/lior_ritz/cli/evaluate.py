@@ -9,9 +9,9 @@ import click
 
 from lior.errors import UsageError
 from lior_cli.options import RunPath, WholeNumber
+from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
-from lior_ritz.cli.options import json_option
 from lior_ritz.cli.threads import import_torch
 
 _AT = "--at"
@@ -20,14 +20,18 @@ _AT = "--at"
 @click.command("eval")
 @click.argument("path", metavar="RUN", type=RunPath())
 @click.option(
-    "--nq", type=WholeNumber(2, 2000),
+    "--nq",
+    type=WholeNumber(2, 2000),
     help="Nodes on each axis of the coarser of two rules, to begin with: both are refined until they agree; "
     "as in the run if not given.",
-)  # fmt: skip
+)
 @click.option(
-    _AT, "places", multiple=True, metavar="NAME=VALUE",
+    _AT,
+    "places",
+    multiple=True,
+    metavar="NAME=VALUE",
     help="Where RUN is what `lior ritz family` wrote: the device, a value of each option that was varied.",
-)  # fmt: skip
+)
 @json_option
 def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool) -> None:
     """Evaluate a run anew, on nodes as fine as you like.
@@ -59,9 +63,12 @@ def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
     net = solution.network
     if as_json:
         report = {
-            "run": str(path), "nq": net and net.evaluation.nq, "levels": levels(solution),
-            "quadrature_error_E0": net and net.evaluation.quadrature_error, "missed": list(solution.missed),
-        }  # fmt: skip
+            "run": str(path),
+            "nq": net and net.evaluation.nq,
+            "levels": levels(solution),
+            "quadrature_error_E0": net and net.evaluation.quadrature_error,
+            "missed": list(solution.missed),
+        }
         click.echo(json.dumps(report))
     else:
         echo_levels(solution)
@@ -83,9 +90,14 @@ def _device(path: Path, device: dict[str, float], *, as_json: bool) -> None:
     }
     if as_json:
         report = {
-            "run": str(path.parent), "values": device, "E0_meV": unit, "E_dimless": levels.tolist(),
-            "E_meV": energies, "relative_errors": errors, "dE_meV": slopes,
-        }  # fmt: skip
+            "run": str(path.parent),
+            "values": device,
+            "E0_meV": unit,
+            "E_dimless": levels.tolist(),
+            "E_meV": energies,
+            "relative_errors": errors,
+            "dE_meV": slopes,
+        }
         click.echo(json.dumps(report))
         return
     rows = []

@@ -9,28 +9,19 @@ from typing import Any
 import click
 
 from lior_cli.options import RunPath, WholeNumber
+from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
-from lior_ritz.cli.options import json_option
+from lior_ritz.cli.options import out_option
 from lior_ritz.cli.threads import import_torch
 
 
 @click.command()
 @click.argument("run", metavar="RUN", type=RunPath())
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True,
-    help="New directory for matrices.npz, export.json and potential.npy.",
-)  # fmt: skip
-@click.option(
-    "--orbitals", type=WholeNumber(1, 40), default=8, show_default=True, help="How many of the lowest states."
-)
-@click.option(
-    "--grid", type=WholeNumber(6, 1000),
-    help="Points on each axis of the grid of states and potential; if not given 257, 129 or 41 in one to "
-    "three dimensions.",
-)  # fmt: skip
+@out_option("New directory for matrices.npz, export.json and potential.npy.", required=True)
+@click.option("--orbitals", type=WholeNumber(1, 40), default=8, help="How many of the lowest states.")
 @click.option("--qutip", is_flag=True, help="Write each operator as a file of QuTiP's qload as well.")
 @json_option
-def export(run: Path, out: Path, orbitals: int, grid: int | None, qutip: bool, as_json: bool) -> None:
+def export(run: Path, out: Path, orbitals: int, qutip: bool, as_json: bool) -> None:
     """Write Hamiltonian, dipoles, derivatives by the options and Coulomb integrals as plain arrays.
 
     All are in the lowest states of the run's trial space, in meV and nm; export.json says of each array what
@@ -42,7 +33,7 @@ def export(run: Path, out: Path, orbitals: int, grid: int | None, qutip: bool, a
     from lior_ritz.runs.folder import open_run
 
     package: Any = exporting.qutip() if qutip else None  # before the work, not after
-    arrays, about = exporting.export(open_run(run)[0], orbitals, grid)
+    arrays, about = exporting.export(open_run(run)[0], orbitals)
     RunFolder.create(out, {}).close()
     exporting.write(arrays, about, out)
     for name, operator in exporting.qobjs(out).items() if package else ():

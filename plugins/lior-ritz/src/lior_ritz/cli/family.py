@@ -8,42 +8,29 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lior.errors import RunError
-from lior_cli.options import WholeNumber
+from lior.errors import RunError, UsageError
+from lior_cli.systems import Texts, json_option, quiet_option
 from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
-from lior_ritz.cli.options import config_options, json_option, quiet_option, write_pictures
+from lior_ritz.cli.options import config_options, out_option, vary_option, write_pictures
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
     from lior_ritz.families.comparison import Comparison
 
+_OTHERS = 20
+"""Devices that the family was not made from, at which it is compared with the referee."""
+
 
 @click.command()
-@click.option(
-    "--vary", "axes", multiple=True, required=True, metavar="NAME=LOW:HIGH[:log]",
-    help="An option of the potential and its range, once for each option; log spreads by ratios.",
-)  # fmt: skip
+@vary_option("NAME=LOW:HIGH", "An option of the potential and its range, once for each option.")
 @config_options
-@click.option(
-    "--devices", type=WholeNumber(2, 256),
-    help="Values of each option at which the referee is asked, in all combinations.  [default: 12 of "
-    "one, 5 of each of two]",
-)  # fmt: skip
-@click.option(
-    "--test", type=WholeNumber(1, 10_000), default=20, show_default=True,
-    help="Other devices, at which the family is compared with the referee.",
-)  # fmt: skip
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False),
-    help="Directory, new or empty, for the family, family.json, family.csv and a picture.",
-)  # fmt: skip
+@out_option("Directory, new or empty, for the family, family.json, family.csv and a picture.")
 @quiet_option
 @json_option
 def family(
-    axes: tuple[str, ...], layers: tuple[str, ...], assignments: tuple[str, ...], devices: int | None,
-    test: int, out: Path | None, quiet: bool, as_json: bool,
-) -> None:  # fmt: skip
+    axes: Texts, layers: Texts, assignments: Texts, out: Path | None, quiet: bool, as_json: bool
+) -> None:
     """Solve all devices of a range at once.
 
     The referee's states at a few devices span a space in which every other one is a small eigenproblem:
@@ -61,13 +48,15 @@ def family(
     from lior_ritz.families.family import make
     from lior_ritz.families.shared import Range, unseen
 
-    ranges = [Range(*varied.span(text)) for text in axes]
-    made = make(ranges, *layers, overrides=assignments, devices=devices)
+    asked = varied.ranges(",".join(axes))
+    if open_ended := [name for name, ends in asked.items() if ends is None]:
+        raise UsageError(f"--vary {open_ended[0]}: say from where to where, {open_ended[0]}=LOW:HIGH")
+    made = make([Range(name, *ends) for name, ends in asked.items() if ends], *layers, overrides=assignments)
     if made.notes and not quiet:
         click.echo(f"note: the same dot, given by {', '.join(made.notes)}", err=True)
     folder = RunFolder.create(out, {}) if out else None
     try:
-        found = compare(made, unseen(made.ranges, test, seed=made.config.training.seed + 1))
+        found = compare(made, unseen(made.ranges, _OTHERS, seed=made.config.training.seed + 1))
         written = _write(found, folder.path) if folder else []
     finally:
         if folder:

@@ -5,33 +5,32 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from lior.errors import MissingPackage
+from lior_cli.systems import Callback, layer_options
 
 if TYPE_CHECKING:
     from lior.plots.panels import Picture
 
-Callback = Callable[..., Any]
+
+config_options = layer_options(
+    "Set a key, as in --set potential.delta=0.5; `lior ritz config explain` lists all."
+)
+"""Adds ``--config`` and ``--set``; :func:`lior_ritz.config.load` takes ``layers`` and ``assignments``."""
 
 
-def config_options(command: Callback) -> Callback:
-    """Add ``--config`` and ``--set``; the command gets ``layers`` and ``assignments``, tuples of texts that
-    :func:`lior_ritz.config.load` takes as they are."""
-    command = click.option(
-        "--set", "assignments", multiple=True, metavar="KEY=VALUE",
-        help="Set a key, as in --set potential.delta=0.5; `lior ritz config explain` lists all.",
-    )(command)  # fmt: skip
-    return click.option(
-        "--config", "layers", multiple=True, metavar="FILE|NAME",
-        help="A TOML or JSON file, or a shipped recipe; several are laid over one another, the last on top.",
-    )(command)  # fmt: skip
+def vary_option(metavar: str, help: str) -> Callable[[Callback], Callback]:
+    """``--vary``, passed on as ``axes``; :mod:`lior_ritz.cli.varied` reads its texts."""
+    return click.option("--vary", "axes", multiple=True, required=True, metavar=metavar, help=help)
 
 
-quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, no more.")
+def out_option(help: str, *, required: bool = False) -> Callable[[Callback], Callback]:
+    """``--out``, a folder."""
+    folder = click.Path(path_type=Path, file_okay=False)
+    return click.option("--out", type=folder, required=required, help=help)
 
 
 def write_pictures(

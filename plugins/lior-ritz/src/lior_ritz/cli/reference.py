@@ -7,27 +7,22 @@ import json
 import click
 
 from lior_cli.options import RealNumber, WholeNumber
-from lior_ritz.cli.options import config_options, json_option
+from lior_cli.systems import Texts, json_option
+from lior_ritz.cli.options import config_options
 from lior_ritz.cli.threads import import_torch
+
+_METHODS = ["auto", "separable", "sine", "elements", "averaged", "hermitian"]
 
 
 @click.command()
 @config_options
 @click.option("--levels", type=WholeNumber(1, 500), help="How many; solver.K if not given.")
-@click.option(
-    "--method", default="auto", show_default=True,
-    type=click.Choice(["auto", "separable", "sine", "elements", "averaged", "hermitian"]),
-    help="Which method.",
-)  # fmt: skip
-@click.option(
-    "--tolerance", type=RealNumber(1e-13, 1e-1), default=1e-9, show_default=True,
-    help="Relative error to be reached.",
-)  # fmt: skip
+@click.option("--method", default="auto", type=click.Choice(_METHODS), help="Which method.")
+@click.option("--tolerance", type=RealNumber(1e-13, 1e-1), default=1e-9, help="Relative error to be reached.")
 @json_option
 def reference(
-    layers: tuple[str, ...], assignments: tuple[str, ...], levels: int | None, method: str, tolerance: float,
-    as_json: bool,
-) -> None:  # fmt: skip
+    layers: Texts, assignments: Texts, levels: int | None, method: str, tolerance: float, as_json: bool
+) -> None:
     """Solve a problem by classical methods, with error bars.
 
     The exit code is 1 where an error bar is not within the tolerance.
@@ -48,13 +43,17 @@ def reference(
     pairs = list(zip(found.energies.tolist(), found.errors.tolist(), strict=True))
     if as_json:
         report = {
-            "method": found.method, "sizes": found.sizes, "converged": found.converged,
-            "seconds": found.seconds, "E0_meV": unit,
-            "E_dimless": [energy for energy, _ in pairs], "E_meV": [energy * unit for energy, _ in pairs],
+            "method": found.method,
+            "sizes": found.sizes,
+            "converged": found.converged,
+            "seconds": found.seconds,
+            "E0_meV": unit,
+            "E_dimless": [energy for energy, _ in pairs],
+            "E_meV": [energy * unit for energy, _ in pairs],
             "error_dimless": [error for _, error in pairs],
             "box_moves_meV": None if moves is None else (moves * unit).tolist(),
             "spin": both and both.report(problem.units),
-        }  # fmt: skip
+        }
         click.echo(json.dumps(report))
     else:
         echo_reference(found, len(pairs), problem.units)

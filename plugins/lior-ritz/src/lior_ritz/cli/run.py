@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.errors import Interrupted, Stopped, UsageError
+from lior.errors import UsageError
 from lior.events import hookimpl
-from lior_cli.interrupts import Stop
+from lior_cli.interrupts import Stop, drive
 from lior_cli.options import RunPath
 from lior_cli.progress import Progress
-from lior_ritz.cli.options import config_options, json_option, quiet_option
+from lior_cli.systems import Texts, json_option, quiet_option
+from lior_ritz.cli.options import config_options
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
@@ -27,14 +28,8 @@ if TYPE_CHECKING:
 
 _RUNS = Path("runs")
 _NETWORK = "solver.network"
-_ADJECTIVES = (
-    "amber", "brave", "calm", "clever", "crisp", "eager", "fair", "gentle", "keen", "lively", "lucky",
-    "mellow", "nimble", "patient", "quick", "quiet", "sunny", "swift", "tidy", "wise",
-)  # fmt: skip
-_ANIMALS = (
-    "badger", "bison", "crane", "dolphin", "falcon", "ferret", "gecko", "heron", "ibex", "lemur", "lynx",
-    "marten", "newt", "otter", "owl", "panda", "puffin", "robin", "seal", "wren",
-)  # fmt: skip
+_ADJECTIVES = ("amber", "brave", "calm", "crisp", "eager", "gentle", "keen", "lucky", "nimble", "swift")
+_ANIMALS = ("badger", "crane", "falcon", "gecko", "heron", "lynx", "otter", "owl", "puffin", "wren")
 """Names of runs."""
 _plots_option = click.option("--plots", is_flag=True, help="Draw the pictures as well, into RUN/plots.")
 
@@ -67,9 +62,15 @@ class SolverProgress(Progress):
 @quiet_option
 @json_option
 def run(
-    layers: tuple[str, ...], assignments: tuple[str, ...], network: bool, dry_run: bool, out: Path | None,
-    plots: bool, quiet: bool, as_json: bool,
-) -> None:  # fmt: skip
+    layers: Texts,
+    assignments: Texts,
+    network: bool,
+    dry_run: bool,
+    out: Path | None,
+    plots: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Solve a problem by the referee; without arguments the default double dot.
 
     The energies are printed in meV with error bars, and the run directory gets reports and arrays;
@@ -98,13 +99,10 @@ def run(
     if dry_run:
         _echo_plan(resolved, out, as_json=as_json)
         return
-    _driven(
-        lambda progress, stop: session.run(config, out, callbacks=[progress, stop], stop=stop),
-        out, plots=plots, quiet=quiet, as_json=as_json,
-    )  # fmt: skip
+    _driven(lambda heard: session.run(config, out, **heard), out, plots=plots, quiet=quiet, as_json=as_json)
 
 
-def _refuse_unread(assignments: tuple[str, ...]) -> None:
+def _refuse_unread(assignments: Texts) -> None:
     """Refuse what is set for a network that is not trained."""
     from lior_ritz.config import is_networks
 
@@ -156,14 +154,11 @@ def resume(path: Path, plots: bool, quiet: bool, as_json: bool) -> None:
     import_torch()
     from lior_ritz.runs import session
 
-    _driven(
-        lambda progress, stop: session.resume(path, callbacks=[progress, stop], stop=stop),
-        path, plots=plots, quiet=quiet, as_json=as_json,
-    )  # fmt: skip
+    _driven(lambda heard: session.resume(path, **heard), path, plots=plots, quiet=quiet, as_json=as_json)
 
 
 def _driven(
-    start: Callable[[SolverProgress, Stop], Solved], path: Path, *, plots: bool, quiet: bool, as_json: bool
+    start: Callable[[dict[str, Any]], Solved], path: Path, *, plots: bool, quiet: bool, as_json: bool
 ) -> None:
     """Train until the end or until a signal comes, and print what came of it."""
     if plots:  # what pictures need is asked for before the work, not after
@@ -171,17 +166,11 @@ def _driven(
 
         figures.library()
     progress = SolverProgress(quiet=quiet)
-    stop = Stop(progress.note)
-    try:
-        with progress:
-            result = start(progress, stop)
-    except Stopped as error:
-        raise Interrupted(str(error), 128 + stop.signal) from None
-    except KeyboardInterrupt:
-        kept = "nothing was written" if progress.stage == "start" else f"`lior ritz resume {path}` goes on"
-        raise Interrupted(f"interrupted in phase {progress.stage!r}: {kept}") from None
-    finally:
-        stop.withdraw()
+
+    def begin(stop: Stop) -> Solved:
+        return start({"callbacks": [progress, stop], "stop": stop})
+
+    result = drive(begin, progress, f"lior ritz resume {path}")
     _report(result, path, plots=plots, quiet=quiet, as_json=as_json)
 
 

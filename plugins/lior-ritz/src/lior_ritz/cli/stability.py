@@ -7,38 +7,32 @@ from pathlib import Path
 
 import click
 
-from lior_cli.options import WholeNumber
 from lior_cli.pictures import folder_for_files, present
+from lior_cli.systems import Texts, json_option
 from lior_ritz.cli import varied
-from lior_ritz.cli.options import config_options, json_option
+from lior_ritz.cli.options import config_options, out_option, vary_option
 from lior_ritz.cli.threads import import_torch
 
 _NAME = "stability"
 
 
 @click.command()
+@vary_option(
+    "NAME=LOW:HIGH:COUNT",
+    "An option of the potential, such as a gate, and its values; twice, the first along x.",
+)
 @click.option(
-    "--vary", "axes", multiple=True, required=True, metavar="NAME=LOW:HIGH:COUNT",
-    help="An option of the potential, such as a gate, and its values; twice, the first along x.",
-)  # fmt: skip
-@click.option(
-    "--level", type=float, required=True,
+    "--level",
+    type=float,
+    required=True,
     help="Chemical potential of the reservoir in meV, on the scale of the potential.",
-)  # fmt: skip
-@click.option(
-    "--functions", type=WholeNumber(4, 60), default=20, show_default=True,
-    help="One-electron functions that all devices share.",
-)  # fmt: skip
+)
 @config_options
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False),
-    help="Directory for stability.json, with all energies, and, without --json, the picture.",
-)  # fmt: skip
+@out_option("Directory for stability.json, with all energies, and, without --json, the picture.")
 @json_option
 def stability(
-    axes: tuple[str, ...], level: float, functions: int, layers: tuple[str, ...],
-    assignments: tuple[str, ...], out: Path | None, as_json: bool,
-) -> None:  # fmt: skip
+    axes: Texts, level: float, layers: Texts, assignments: Texts, out: Path | None, as_json: bool
+) -> None:
     """Draw the charge stability of up to two electrons over two gates, or other options of a dot.
 
     At each place the ground states of no, one and two electrons are worked out with all their repulsion, and
@@ -53,11 +47,10 @@ def stability(
     from lior_ritz.electrons.stability import picture
     from lior_ritz.electrons.stability import stability as worked_out
 
-    folder = folder_for_files(
-        out or Path(), None, text=not out, as_json=as_json
-    )  # before the work, not after
+    # Before the work, not after.
+    folder = folder_for_files(out or Path(), None, text=not out, as_json=as_json)
     pairs = [varied.axis(text) for text in axes]
-    found = worked_out(pairs, *layers, overrides=assignments, level_meV=level, functions=functions)
+    found = worked_out(pairs, *layers, overrides=assignments, level_meV=level)
     report = found.report()
     if out:
         RunFolder.create(out, {f"{_NAME}.json": json.dumps(report) + "\n"}).close()

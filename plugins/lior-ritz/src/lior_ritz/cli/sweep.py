@@ -13,9 +13,10 @@ from lior.errors import Interrupted, RunError
 from lior.workers import checked
 from lior_cli.interrupts import Stop
 from lior_cli.progress import Progress
+from lior_cli.systems import Texts, json_option, quiet_option
 from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
-from lior_ritz.cli.options import config_options, json_option, quiet_option, write_pictures
+from lior_ritz.cli.options import config_options, out_option, vary_option, write_pictures
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
@@ -26,28 +27,32 @@ _FEW = 4
 
 
 @click.command()
-@click.option(
-    "--vary", "axes", multiple=True, required=True, metavar="NAME=LOW:HIGH:COUNT[:log]",
-    help="An option of the potential, or a key of the configuration with a number, and its values; or "
+@vary_option(
+    "NAME=LOW:HIGH:COUNT[:log]",
+    "An option of the potential, or a key of the configuration with a number, and its values; or "
     "NAME=VALUE,VALUE,... All combinations of several are solved.",
-)  # fmt: skip
+)
 @config_options
 @click.option("--network", is_flag=True, help="Train a network at each point, beside the referee.")
 @click.option(
-    "--workers", metavar="N|ADDRESS",
+    "--workers",
+    metavar="N|ADDRESS",
     help="Who solves the points: so many processes, or the workers of a Dask scheduler (tcp://host:8786). "
     "Worth their start with --network; the referee needs milliseconds.",
-)  # fmt: skip
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False),
-    help="Directory, new or empty, for sweep.json, sweep.csv and plots.",
-)  # fmt: skip
+)
+@out_option("Directory, new or empty, for sweep.json, sweep.csv and plots.")
 @quiet_option
 @json_option
 def sweep(
-    axes: tuple[str, ...], layers: tuple[str, ...], assignments: tuple[str, ...], network: bool,
-    workers: str | None, out: Path | None, quiet: bool, as_json: bool,
-) -> None:  # fmt: skip
+    axes: Texts,
+    layers: Texts,
+    assignments: Texts,
+    network: bool,
+    workers: str | None,
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Solve for a range of options of the dot or any key of the configuration, by the referee.
 
     With --network a network is trained at each point as well: over nodes, seeds or widths.

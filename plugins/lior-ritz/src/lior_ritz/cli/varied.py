@@ -12,7 +12,6 @@ from lior.errors import UsageError
 
 _AXIS = "allowed is NAME=LOW:HIGH:COUNT, NAME=LOW:HIGH:COUNT:log or NAME=VALUE,VALUE,..."
 _RANGE = "allowed is NAME or NAME=LOW:HIGH"
-_SPAN = "allowed is NAME=LOW:HIGH or NAME=LOW:HIGH:log"
 _VALUE = "allowed is NAME=VALUE"
 _DIGITS = 12
 """Of values between two ends: without the noise of the last digits, what is meant to be whole is."""
@@ -74,17 +73,6 @@ def ranges(text: str) -> dict[str, tuple[float, float] | None]:
                 raise UsageError(f"--vary {part!r}: LOW has to be below HIGH")
             found[name] = low, high
     return found
-
-
-def span(text: str) -> tuple[str, float, float, bool]:
-    """Name of an option of a family, its ends, and whether values are spread by their ratios.
-
-    >>> span("barrier_meV=0.5:12:log")
-    ('barrier_meV', 0.5, 12.0, True)
-    """
-    name, values = _split(text, _SPAN)
-    (low, high), log = _ends(text, values, 2, _SPAN)
-    return name, low, high, log
 
 
 def values(option: str, texts: Iterable[str]) -> dict[str, float]:

@@ -255,29 +255,33 @@ class Electrons:
     def report(self, units: Units) -> dict[str, Any]:
         """What is to be written as JSON."""
         return {
-            "electrons": self.electrons, "orbitals": self.orbitals, "kappa_E0": self.kappa,
-            "E_E0": self.energy, "E_meV": self.energy * units.E0_meV,
+            "electrons": self.electrons,
+            "orbitals": self.orbitals,
+            "kappa_E0": self.kappa,
+            "E_E0": self.energy,
+            "E_meV": self.energy * units.E0_meV,
             "E_in_half_the_orbitals_E0": None if math.isnan(self.fewer) else self.fewer,
             "flags": list(self.flags),
             "sectors": [
                 {
-                    "S_z": each.spin_z, "S": each.spins.tolist(), "E_E0": each.energies.tolist(),
-                    "E_meV": (each.energies * units.E0_meV).tolist(), "charge_left_e": each.left.tolist(),
+                    "S_z": each.spin_z,
+                    "S": each.spins.tolist(),
+                    "E_E0": each.energies.tolist(),
+                    "E_meV": (each.energies * units.E0_meV).tolist(),
+                    "charge_left_e": each.left.tolist(),
                     "natural_occupations": each.occupations[:, :8].tolist(),
                 }
                 for each in self.sectors
             ],
-        }  # fmt: skip
+        }
 
 
-def few_electrons(
-    orbitals: Orbitals, kappa: float, electrons: int, *, states: int = 4, divide: float = 0.0
-) -> Electrons:
+def few_electrons(orbitals: Orbitals, kappa: float, electrons: int, *, states: int = 4) -> Electrons:
     """One to six electrons that repel by ``κ/r``, in all determinants of the orbitals.
 
     Raises ``UsageError`` when a number is out of its range, or there are too many determinants.
 
-    ``orbitals``, ``kappa``, ``divide``: as for :func:`lior_ritz.electrons.interaction.two_electrons`.
+    ``orbitals``, ``kappa``: as for :func:`lior_ritz.electrons.interaction.two_electrons`.
     ``states``: levels of each ``S_z``.
     """
     k = len(orbitals.values)
@@ -289,7 +293,7 @@ def few_electrons(
     if not (math.isfinite(kappa) and kappa >= 0):
         raise UsageError(f"kappa = {kappa} must be finite and not negative")
     repulsion = kappa * orbitals.coulomb().integrals(orbitals.values)
-    h, left = np.diag(orbitals.energies), orbitals.left(divide)
+    h, left = np.diag(orbitals.energies), orbitals.left(0.0)
     splits = [(n, electrons - n) for n in range((electrons + 1) // 2, min(electrons, k) + 1)]
     spaces = [Space(h=h, repulsion=repulsion, up=n, down=m) for n, m in splits]
     half, fewer = k // 2, math.nan
@@ -298,7 +302,10 @@ def few_electrons(
         small = attrs.evolve(spaces[0], h=h[:half, :half], repulsion=repulsion[:count, :count])
         fewer = float(small.lowest(1)[0][0])
     return Electrons(
-        electrons=electrons, kappa=kappa, orbitals=k, fewer=fewer,
+        electrons=electrons,
+        kappa=kappa,
+        orbitals=k,
+        fewer=fewer,
         sectors=tuple(Sector.of(space, states, left) for space in spaces),
         flags=grid_flags(orbitals.values, np.square(orbitals.values).sum(0)),
-    )  # fmt: skip
+    )

@@ -37,9 +37,11 @@ def orbitals(solution: Solution, count: int, grid: int | None = None) -> Orbital
 
 
 def on_grid(
-    problem: Problem, functions: Callable[[Tensor], Tensor], build: Callable[..., Orbitals],
+    problem: Problem,
+    functions: Callable[[Tensor], Tensor],
+    build: Callable[..., Orbitals],
     grid: int | None = None,
-) -> Orbitals:  # fmt: skip
+) -> Orbitals:
     """What ``build`` makes of ``functions`` on the first grid that is fine enough, or on that of ``grid``
     points each way.
 

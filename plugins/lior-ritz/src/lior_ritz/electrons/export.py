@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import attrs
 import numpy as np
 import torch
 
@@ -20,7 +21,7 @@ from lior_ritz.electrons.coulomb import Array, pair_table
 from lior_ritz.electrons.exchange import on_grid, require_plane
 from lior_ritz.electrons.interaction import Orbitals
 from lior_ritz.judge.evaluation import ritz
-from lior_ritz.problem import AXES, devices
+from lior_ritz.problem import AXES, Problem, devices
 from lior_ritz.reports.observables import fix_signs
 from lior_ritz.reports.samples import Sampler, Slice
 from lior_ritz.training.solution import Solution
@@ -29,20 +30,16 @@ FORMAT = 1
 HBAR = 0.6582119569
 """ħ in meV·ps (CODATA 2018), with which ``H / HBAR`` is a frequency in 1/ps."""
 _POINTS = {1: 257, 2: 129, 3: 41}
-"""Points on each axis of the grid, by dimension."""
+"""Points on each axis of the grid of orbitals and potential, edges included, by dimension."""
 _ARRAYS, _ABOUT, _POTENTIAL = "matrices.npz", "export.json", "potential.npy"
 
 
-def export(
-    solution: Solution, count: int, grid: int | None = None
-) -> tuple[dict[str, Array], dict[str, Any]]:
+def export(solution: Solution, count: int) -> tuple[dict[str, Array], dict[str, Any]]:
     """The ``count`` lowest states of a run's trial space, which are eigenfunctions in it.
 
     Raises ``UsageError`` when there are not so many states, or the problem has four dimensions or a field.
 
     Returns ``arrays, about``: float64, and what they are, ready for JSON.
-
-    ``grid``: points on each axis of the grid of orbitals and potential, edges included.
     """
     problem, units = solution.problem, solution.problem.units
     problem.require_plain("an export")
@@ -56,17 +53,19 @@ def export(
     psi = turn.T @ sampler.basis(rule.points)
     weighted = psi * rule.weights
     names = AXES[: problem.dim]
-    whole = Slice.central(problem, range(problem.dim), grid or _POINTS[problem.dim])
+    whole = Slice.central(problem, range(problem.dim), _POINTS[problem.dim])
     index = ", ".join(names[::-1])
     found: dict[str, tuple[Any, str, str, str]] = {
         "energies": (levels[:count] * meV, "[i]", "meV", "levels, from above"),
         "H": (torch.diag(levels[:count]) * meV, "[i, j]", "meV", "one electron's Hamiltonian"),
         "orbitals": (
             whole.shaped(turn.T @ sampler.basis(whole.points)) * nm ** (-problem.dim / 2),
-            f"[i, {index}]", f"nm^-{problem.dim}/2", "the states, real and of norm 1, on the grid",
+            f"[i, {index}]",
+            f"nm^-{problem.dim}/2",
+            "the states, real and of norm 1, on the grid",
         ),
         "potential": (whole.shaped(sampler.potential(whole.points)) * meV, f"[{index}]", "meV", "V"),
-    }  # fmt: skip
+    }
     for axis, name in enumerate(names):
         matrix = (weighted * rule.points[:, axis]) @ psi.T * nm
         found[f"dipole_{name}"] = (matrix, "[i, j]", "nm", f"<i|{name}|j>")
@@ -84,22 +83,28 @@ def export(
     except UsageError as error:
         why = str(error)
     arrays = {name: np.ascontiguousarray(each[0], dtype=np.float64) for name, each in found.items()}
+    said = {
+        name: {"shape": list(arrays[name].shape), "indices": indices, "unit": unit, "what": what}
+        for name, (_, indices, unit, what) in found.items()
+    }
     extent = [float(x) for name in names for x in arrays[f"grid_{name}"][[0, -1]]]
-    about = {
-        "format": FORMAT, "hbar_meV_ps": HBAR, "E0_meV": meV, "L0_nm": nm, "m_eff": units.m_eff,
-        "eps_r": units.eps_r, "dim": problem.dim, "half_widths_nm": [x * nm for x in problem.half_widths],
+    return arrays, _about(problem, extent) | {"arrays": said, "why_no_coulomb": why}
+
+
+def _about(problem: Problem, extent: list[float]) -> dict[str, Any]:
+    """Units, the box, and the options with which the potential is read again."""
+    units, axes = problem.units, AXES[: problem.dim][::-1]
+    read = {"type": "gridded", "path": _POTENTIAL, "extent": extent, "axes": axes}
+    return {
+        "format": FORMAT,
+        "hbar_meV_ps": HBAR,
+        "E0_meV": units.E0_meV,
+        **attrs.asdict(units),
+        "dim": problem.dim,
+        "half_widths_nm": [x * units.L0_nm for x in problem.half_widths],
         "boundary": problem.boundary,
-        "arrays": {
-            name: {"shape": list(arrays[name].shape), "indices": i, "unit": unit, "what": what}
-            for name, (_, i, unit, what) in found.items()
-        },
-        "potential": {
-            "type": "gridded", "path": _POTENTIAL, "extent": extent, "axes": names[::-1],
-            "length_unit": "nm", "energy_unit": "meV",
-        },
-        "why_no_coulomb": why,
-    }  # fmt: skip
-    return arrays, about
+        "potential": read | {"length_unit": "nm", "energy_unit": "meV"},
+    }
 
 
 def _repulsion(sampler: Sampler, turn: torch.Tensor) -> Array:

@@ -96,9 +96,15 @@ class Orbitals:
 
     @classmethod
     def from_basis(
-        cls, values: Any, hamiltonian: Any, overlap: Any, k: int, hx: float, hy: float,
+        cls,
+        values: Any,
+        hamiltonian: Any,
+        overlap: Any,
+        k: int,
+        hx: float,
+        hy: float,
         x_first: float | None = None,
-    ) -> Orbitals:  # fmt: skip
+    ) -> Orbitals:
         """The lowest ``k`` Ritz functions of any basis.
 
         This is how a neural basis of M functions is extended to ``k > M`` orbitals: stack others below it
@@ -121,10 +127,10 @@ class Orbitals:
         orbitals = np.tensordot(vectors[:, :k].T, functions, 1)
         return cls(orbitals, energies[:k], hx, hy, x_first)
 
-    def coulomb(self, memory_mb: float = 32) -> Coulomb:
+    def coulomb(self) -> Coulomb:
         """The repulsion on their grid."""
         _, ny, nx = self.values.shape
-        return Coulomb((ny, nx), self.hx, self.hy, memory_mb)
+        return Coulomb((ny, nx), self.hx, self.hy)
 
     def left(self, divide: float) -> Array:
         """``∫ φᵢφⱼ`` over ``x < divide`` (in ``L0``), ``[k, k]``, as accurate as over the whole grid."""
@@ -173,11 +179,13 @@ class Sector:
     def report(self, units: Units) -> dict[str, Any]:
         """What is to be written as JSON; energies in ``E0`` and meV."""
         return {
-            "E_E0": self.energies.tolist(), "E_meV": (self.energies * units.E0_meV).tolist(),
-            "charge_left_e": self.left.tolist(), "charge_right_e": (2 - self.left).tolist(),
+            "E_E0": self.energies.tolist(),
+            "E_meV": (self.energies * units.E0_meV).tolist(),
+            "charge_left_e": self.left.tolist(),
+            "charge_right_e": (2 - self.left).tolist(),
             "double_occupation": self.double_occupation.tolist(),
             "natural_occupations": self.occupations[:, :8].tolist(),
-        }  # fmt: skip
+        }
 
 
 @attrs.frozen(eq=False)
@@ -238,9 +246,12 @@ class TwoElectrons:
         """
         j = self.exchange_by_size[-_LAST_SIZES:]
         found = {
-            TOO_FEW: self.orbitals < FEW, WRONG_SIGN: j[-1] < 0, SIGN_CHANGES: len(set(np.sign(j))) > 1,
-            MOVES: max(abs(j - j[-1])) > 0.1 * abs(j[-1]), ONE_SIZE: len(j) == 1,
-        }  # fmt: skip
+            TOO_FEW: self.orbitals < FEW,
+            WRONG_SIGN: j[-1] < 0,
+            SIGN_CHANGES: len(set(np.sign(j))) > 1,
+            MOVES: max(abs(j - j[-1])) > 0.1 * abs(j[-1]),
+            ONE_SIZE: len(j) == 1,
+        }
         return tuple(name for name, is_so in found.items() if is_so) + self.grid_flags
 
     def report(self, units: Units) -> dict[str, Any]:
@@ -268,9 +279,8 @@ class TwoElectrons:
 
 
 def two_electrons(
-    orbitals: Orbitals, kappa: float, *, sizes: Sequence[int] | None = None, states: int = 3,
-    divide: float = 0.0, memory_mb: float = 32,
-) -> TwoElectrons:  # fmt: skip
+    orbitals: Orbitals, kappa: float, *, sizes: Sequence[int] | None = None, states: int = 3
+) -> TwoElectrons:
     """Two electrons that repel by ``κ/r₁₂``, by full configuration interaction.
 
     Raises ``UsageError`` when a size or another number is out of its range.
@@ -286,28 +296,29 @@ def two_electrons(
         ``k`` and what it is when divided by √2 again and again, without cutting through a degenerate level.
     states
         How many states of each spin to return, fewer if there are fewer.
-    divide
-        x in ``L0`` of the line between left and right.
-    memory_mb
-        What temporary arrays of the integrals may take; what stays takes some ``10 k⁴`` bytes.
     """
     if not (math.isfinite(kappa) and kappa >= 0 and states >= 1):
         raise UsageError(f"kappa = {kappa} must be finite and not negative, states = {states} at least 1")
     tried = _sizes(orbitals.energies, sizes)
     k = tried[-1]
     used = attrs.evolve(orbitals, values=orbitals.values[:k], energies=orbitals.energies[:k])
-    integrals = used.coulomb(memory_mb).integrals(used.values)
+    integrals = used.coulomb().integrals(used.values)
     lowest, sectors = [], []
     for symmetry in (1, -1):
         matrix = hamiltonian(used.energies, kappa, integrals, symmetry)
         energies, vectors = _lowest(matrix, states)
         ends = [size * (size + symmetry) // 2 for size in tried[:-1]]
         lowest.append(np.array([_lowest(matrix[:end, :end], 1)[0][0] for end in ends] + [energies[0]]))
-        sectors.append(_sector(used, energies, coefficients(vectors, k, symmetry), divide))
+        sectors.append(_sector(used, energies, coefficients(vectors, k, symmetry)))
     return TwoElectrons(
-        kappa=kappa, sizes=tried, singlet_by_size=lowest[0], triplet_by_size=lowest[1], singlet=sectors[0],
-        triplet=sectors[1], grid_flags=grid_flags(used.values, sectors[0].density[0]),
-    )  # fmt: skip
+        kappa=kappa,
+        sizes=tried,
+        singlet_by_size=lowest[0],
+        triplet_by_size=lowest[1],
+        singlet=sectors[0],
+        triplet=sectors[1],
+        grid_flags=grid_flags(used.values, sectors[0].density[0]),
+    )
 
 
 def _sizes(energies: Array, sizes: Sequence[int] | None) -> tuple[int, ...]:
@@ -331,18 +342,23 @@ def _lowest(matrix: Array, n: int) -> tuple[Array, Array]:
     return scipy.linalg.eigh(matrix, subset_by_index=[0, min(n, len(matrix)) - 1])
 
 
-def _sector(orbitals: Orbitals, energies: Array, c: Array, divide: float) -> Sector:
+def _sector(orbitals: Orbitals, energies: Array, c: Array) -> Sector:
     """The states with what follows from their coefficients."""
     one_body = 2 * c @ c.transpose(0, 2, 1)
     values = orbitals.values
     density = np.stack(
         [np.einsum("kyx,kyx->yx", np.tensordot(gamma, values, 1), values) for gamma in one_body]
     )
-    left = orbitals.left(divide)
+    left = orbitals.left(0.0)
     # the right half is the rest of an orthonormal set's unit matrix
     right = np.eye(len(left)) - left
     both = [np.einsum("nij,ik,jl,nkl->n", c, half, half, c, optimize=True) for half in (left, right)]
     return Sector(
-        energies=energies, vectors=c, density=density, left=np.einsum("nij,ij->n", one_body, left),
-        both_left=both[0], both_right=both[1], occupations=2 * scipy.linalg.svdvals(c) ** 2,
-    )  # fmt: skip
+        energies=energies,
+        vectors=c,
+        density=density,
+        left=np.einsum("nij,ij->n", one_body, left),
+        both_left=both[0],
+        both_right=both[1],
+        occupations=2 * scipy.linalg.svdvals(c) ** 2,
+    )

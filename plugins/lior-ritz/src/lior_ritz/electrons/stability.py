@@ -89,20 +89,28 @@ class Stability:
         return {
             "x": {"name": self.names[0], "values": list(self.x)},
             "y": {"name": self.names[1], "values": list(self.y)},
-            "order": "[y, x]", "level_meV": self.level_meV, "functions": self.functions,
-            "E1_meV": (self.one * unit).tolist(), "E2_singlet_meV": (self.singlet * unit).tolist(),
+            "order": "[y, x]",
+            "level_meV": self.level_meV,
+            "functions": self.functions,
+            "E1_meV": (self.one * unit).tolist(),
+            "E2_singlet_meV": (self.singlet * unit).tolist(),
             "E2_triplet_meV": (self.triplet * unit).tolist(),
-            "mu_meV": (self.potentials * unit).tolist(), "electrons": self.electrons.tolist(),
-            "left_e": self.charges[0].tolist(), "right_e": self.charges[1].tolist(),
+            "mu_meV": (self.potentials * unit).tolist(),
+            "electrons": self.electrons.tolist(),
+            "left_e": self.charges[0].tolist(),
+            "right_e": self.charges[1].tolist(),
             "above_own_orbitals_meV": [each * unit for each in self.missed],
             "seconds": round(self.seconds, 4),
-        }  # fmt: skip
+        }
 
 
 def stability(
-    axes: Sequence[tuple[str, Sequence[float]]], *layers: Any, overrides: Iterable[str] = (),
-    level_meV: float = 0.0, functions: int = 20,
-) -> Stability:  # fmt: skip
+    axes: Sequence[tuple[str, Sequence[float]]],
+    *layers: Any,
+    overrides: Iterable[str] = (),
+    level_meV: float = 0.0,
+    functions: int = 20,
+) -> Stability:
     """Work out the plane of two options.
 
     Raises ``UsageError`` when there are not two options with rising values, they cannot be varied, or the dot
@@ -125,10 +133,19 @@ def stability(
     found = [plane.row({first: torch.tensor(x), second: torch.full((len(x),), each)}) for each in y]
     one, singlet, triplet, left_one, left_two = (np.array(each) for each in zip(*found, strict=True))
     return Stability(
-        names=(first, second), x=tuple(x), y=tuple(y), level_meV=level_meV, units=family.problem.units,
-        one=one, singlet=singlet, triplet=triplet, left=np.stack([left_one, left_two]),
-        functions=len(plane.left), missed=plane.missed(), seconds=time.process_time() - begin,
-    )  # fmt: skip
+        names=(first, second),
+        x=tuple(x),
+        y=tuple(y),
+        level_meV=level_meV,
+        units=family.problem.units,
+        one=one,
+        singlet=singlet,
+        triplet=triplet,
+        left=np.stack([left_one, left_two]),
+        functions=len(plane.left),
+        missed=plane.missed(),
+        seconds=time.process_time() - begin,
+    )
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -157,9 +174,11 @@ class _Plane:
         integrals = grid.coulomb().integrals(grid.values)
         kappa = problem.units.repulsion
         return cls(
-            family=family, turn=turn, left=grid.left(0.0),
+            family=family,
+            turn=turn,
+            left=grid.left(0.0),
             repulsion={sign: hamiltonian(level, kappa, integrals, sign) for sign in (1, -1)},
-        )  # fmt: skip
+        )
 
     def row(self, values: dict[str, torch.Tensor]) -> tuple[list[float], ...]:
         """Of P devices the energies of one electron, of two in a singlet and a triplet, and the electrons on
@@ -199,11 +218,18 @@ def picture(found: Stability) -> Picture:
     x, y = found.names
     panels = [
         Field(
-            title=f"electrons {side} of x = 0", x_label=x, y_label=y, unit="electrons",
-            x=found.x, y=found.y, values=charge, low=0.0, high=2.0,
+            title=f"electrons {side} of x = 0",
+            x_label=x,
+            y_label=y,
+            unit="electrons",
+            x=found.x,
+            y=found.y,
+            values=charge,
+            low=0.0,
+            high=2.0,
         )
         for side, charge in zip(("left", "right"), found.charges, strict=True)
-    ]  # fmt: skip
+    ]
     return Picture(
         name="stability", title=f"charge stability, reservoir at {found.level_meV:g} meV", panels=panels
     )

@@ -102,9 +102,14 @@ def compare(family: Family, values: Values) -> Comparison:
     for i in range(count):
         family.energies({name: each[i : i + 1] for name, each in values.items()})
     return Comparison(
-        family=family, values=values, found=family.energies(values), exact=exact, bars=bars,
-        referee_seconds=(apart - begin) / count, seconds=(time.process_time() - apart) / count,
-    )  # fmt: skip
+        family=family,
+        values=values,
+        found=family.energies(values),
+        exact=exact,
+        bars=bars,
+        referee_seconds=(apart - begin) / count,
+        seconds=(time.process_time() - apart) / count,
+    )
 
 
 def picture(found: Comparison) -> Picture:
@@ -116,7 +121,7 @@ def picture(found: Comparison) -> Picture:
     levels = family.energies({first.name: along, **fixed}) * family.problem.units.E0_meV
     where = "".join(f", {name} = {value:.4g}" for name, value in fixed.items())
 
-    style: dict[str, Any] = {"x_label": first.name, "log_x": first.log}
+    style: dict[str, Any] = {"x_label": first.name}
 
     def curves(x: Tensor, of: dict[str, Tensor], *, dots: bool = False) -> list[Curve]:
         return [Curve(name=name, x=x.tolist(), y=y.tolist(), dots=dots) for name, y in of.items()]

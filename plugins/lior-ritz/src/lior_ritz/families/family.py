@@ -109,15 +109,6 @@ class Family:
             found[name] = row[:count]
         return found
 
-    def states(self, device: Mapping[str, float | Tensor], points: Tensor) -> Tensor:
-        """The K states of one device at ``points``, ``[N, d]``: ``[K, N]``, of norm 1 in the box, and of the
-        sign that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive, as those of the referee."""
-        _, vectors = self.space.lowest(self._one(device), self.config.solver.K)
-        span, rule = self.space.span, self.space.rule
-        test = (rule.points / torch.tensor(self.problem.half_widths, dtype=torch.float64)).sum(1).exp()
-        signs = torch.where((rule.weights.sqrt() * test) @ span.value @ vectors[0] < 0, -1.0, 1.0)
-        return (vectors[0] * signs).T @ self.functions(points)
-
     def functions(self, points: Tensor) -> Tensor:
         """The orthonormal functions of the space at ``points``, ``[N, d]``; ``[rank, N]``."""
         return (span_at(self._snapshots, points.to(torch.float64))[0] @ self.space.span.basis).T
@@ -156,13 +147,18 @@ class Family:
             config = configuration.load([manifest["config"]], env={}).config
             problem = configuration.problem(config)
             space = Space(
-                problem=problem, rule=Rule(**groups["rule"]), span=Whitened(**groups["span"]),
+                problem=problem,
+                rule=Rule(**groups["rule"]),
+                span=Whitened(**groups["span"]),
                 interpolation=Interpolation(**groups["inner"]) if "inner" in groups else None,
-            )  # fmt: skip
+            )
             return cls(
-                config=config, problem=problem, ranges=tuple(Range(**each) for each in manifest["ranges"]),
-                space=space, **{name: manifest[name] for name in _NUMBERS},
-            )  # fmt: skip
+                config=config,
+                problem=problem,
+                ranges=tuple(Range(**each) for each in manifest["ranges"]),
+                space=space,
+                **{name: manifest[name] for name in _NUMBERS},
+            )
 
 
 def _tensors(part: Any) -> dict[str, Tensor]:
@@ -176,9 +172,12 @@ def referee(problem: Problem, values: Values, count: int) -> tuple[Tensor, Tenso
 
 
 def make(
-    ranges: Sequence[Range], *layers: Any, overrides: Iterable[str] = (), devices: int | None = None,
+    ranges: Sequence[Range],
+    *layers: Any,
+    overrides: Iterable[str] = (),
+    devices: int | None = None,
     tolerance: float = SHARP,
-) -> Family:  # fmt: skip
+) -> Family:
     """Make the reduced basis of a family.
 
     Raises ``UsageError`` when an option cannot be varied so far, or the configuration is wrong.
@@ -204,9 +203,14 @@ def make(
     space = reduced_space(problem, ranges, solved)
     exact = torch.stack([each.energies[: config.solver.K] for each in solved])
     family = Family(
-        config=config, problem=problem, ranges=ranges, devices=count, space=space,
+        config=config,
+        problem=problem,
+        ranges=ranges,
+        devices=count,
+        space=space,
         reproduced=float((space.lowest(values, config.solver.K)[0] - exact).abs().max()),
-        notes=tuple(found[len(overrides) :]), seconds=time.process_time() - begin,
-    )  # fmt: skip
+        notes=tuple(found[len(overrides) :]),
+        seconds=time.process_time() - begin,
+    )
     vars(family)["_snapshots"] = solved
     return family

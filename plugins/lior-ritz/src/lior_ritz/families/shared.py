@@ -23,29 +23,20 @@ MOST = 256
 class Range:
     """Between which values an option of the potential is varied, in the option's own unit.
 
-    Raises ``UsageError`` when the values are not finite or do not rise, or are not positive and taken by
-    their logarithm.
+    Raises ``UsageError`` when the values are not finite or do not rise.
     """
 
     name: str
     low: float
     high: float
-    log: bool = False
-    """Whether values are spread by their ratios and not by their differences."""
 
     def __attrs_post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise UsageError(f"{self.name} from {self.low:g} to {self.high:g}: LOW has to be below HIGH")
-        if self.log and self.low <= 0:
-            raise UsageError(f"{self.name} from {self.low:g}: with log, LOW has to be above 0")
 
     def at(self, shares: Tensor) -> Tensor:
         """The values that lie so far, from 0 to 1, between the ends; the ends themselves are exact."""
-        if self.log:
-            inner = self.low * (self.high / self.low) ** shares
-        else:
-            inner = self.low + shares * (self.high - self.low)
-        return inner.clamp(self.low, self.high)
+        return (self.low + shares * (self.high - self.low)).clamp(self.low, self.high)
 
 
 def chebyshev(ranges: Sequence[Range], count: int) -> Values:

@@ -78,9 +78,12 @@ class Evaluator:
         """The rule with ``nq`` nodes on each axis, float64."""
         problem = self.ansatz.problem
         rule = grid_rule(
-            "gauss_legendre", [nq] * problem.dim, problem.half_widths, frozenset(self.ansatz.mirrored),
+            "gauss_legendre",
+            [nq] * problem.dim,
+            problem.half_widths,
+            frozenset(self.ansatz.mirrored),
             self.stretch,
-        )  # fmt: skip
+        )
         nodes = Nodes.of(self.ansatz, rule.to(self.device, torch.float64))
         bad = (~nodes.potential.isfinite()).nonzero()
         if len(bad):
@@ -136,10 +139,13 @@ class Evaluator:
         basis = basis_values(self.ansatz, params, head, nodes)
         energies, _ = ritz(*form(basis, nodes, dim, alike(head.sectors)))
         return Evaluation(
-            energies=energies[: self.count], head=head,
-            quadrature_error=float((energies[: self.count] - first).abs().max()), nq=fine, nodes=nodes,
+            energies=energies[: self.count],
+            head=head,
+            quadrature_error=float((energies[: self.count] - first).abs().max()),
+            nq=fine,
+            nodes=nodes,
             params=params,
-        )  # fmt: skip
+        )
 
 
 def refuse_few(found: Evaluation, config: RitzConfig) -> None:

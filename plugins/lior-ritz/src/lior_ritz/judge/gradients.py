@@ -50,9 +50,12 @@ class Gradients:
 
 
 def gradients(
-    problem: Problem, found: Reference, count: int, names: Iterable[str] | None = None,
+    problem: Problem,
+    found: Reference,
+    count: int,
+    names: Iterable[str] | None = None,
     states: Measured | None = None,
-) -> Gradients:  # fmt: skip
+) -> Gradients:
     """Derivatives of the ``count`` lowest levels.
 
     Raises ``UsageError`` when an option cannot be varied, or the derivative of V by it is not finite.
@@ -75,10 +78,12 @@ def gradients(
         row[list(cut)] = torch.nan
         rows.append(row)
     return Gradients(
-        units=problem.units, parameters={name: known[name] for name in wanted},
-        derivatives=torch.stack(rows) if rows else torch.empty(0, count, dtype=torch.float64), levels=groups,
+        units=problem.units,
+        parameters={name: known[name] for name in wanted},
+        derivatives=torch.stack(rows) if rows else torch.empty(0, count, dtype=torch.float64),
+        levels=groups,
         cut=cut,
-    )  # fmt: skip
+    )
 
 
 def near(low: float, high: float) -> bool:

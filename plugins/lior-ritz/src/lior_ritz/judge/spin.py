@@ -50,10 +50,12 @@ class Spins:
     def report(self, units: Units) -> dict[str, Any]:
         """Ready for JSON."""
         return {
-            "E_meV": (self.energies * units.E0_meV).tolist(), "sigma_z": self.up.tolist(),
-            "g_effective": list(self.g_factors), "orbitals": self.orbitals,
+            "E_meV": (self.energies * units.E0_meV).tolist(),
+            "sigma_z": self.up.tolist(),
+            "g_effective": list(self.g_factors),
+            "orbitals": self.orbitals,
             "truncation_meV": self.truncation * units.E0_meV,
-        }  # fmt: skip
+        }
 
 
 def spins(problem: Problem, found: Reference, count: int, orbitals: int = ORBITALS) -> Spins | None:
@@ -81,10 +83,12 @@ def spins(problem: Problem, found: Reference, count: int, orbitals: int = ORBITA
     moved = np.linalg.eigvalsh(whole[:fewer, :fewer])[: 2 * count] - levels[: 2 * count]
     up = np.tile([1.0, -1.0], kept) @ np.square(np.abs(states))
     return Spins(
-        energies=levels[: 2 * count], up=up[: 2 * count],
-        g_factors=tuple(_g_factor(units, k, levels, states, rate) for k in range(count)), orbitals=kept,
+        energies=levels[: 2 * count],
+        up=up[: 2 * count],
+        g_factors=tuple(_g_factor(units, k, levels, states, rate) for k in range(count)),
+        orbitals=kept,
         truncation=float(np.abs(moved).max()),
-    )  # fmt: skip
+    )
 
 
 def operators(problem: Problem, found: Reference) -> tuple[tuple[Array, Array], tuple[Array, Array], Array]:

@@ -89,9 +89,14 @@ def _activate(linear: Tensor, sine: bool, *, out: Tensor) -> Tensor:
 
 
 def _block_backward(
-    gradient: Tensor, points: Tensor, records: list[_Kept], jet: Tensor, weights: tuple[Tensor, ...],
-    found: list[Tensor], sine: bool,
-) -> None:  # fmt: skip
+    gradient: Tensor,
+    points: Tensor,
+    records: list[_Kept],
+    jet: Tensor,
+    weights: tuple[Tensor, ...],
+    found: list[Tensor],
+    sine: bool,
+) -> None:
     """Add one block's gradients to ``found``."""
     gradient = gradient.clone(memory_format=torch.contiguous_format)  # it is written to
     width, size, count = gradient.shape

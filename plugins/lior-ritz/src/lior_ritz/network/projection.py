@@ -62,9 +62,12 @@ class Whitened:
 
 
 def project(
-    jet: Tensor, weights: Tensor, potential: Tensor, inverse: Tensor | None = None,
+    jet: Tensor,
+    weights: Tensor,
+    potential: Tensor,
+    inverse: Tensor | None = None,
     vector: Tensor | None = None,
-) -> Projection:  # fmt: skip
+) -> Projection:
     """Solve the Ritz problem of ``-∇² + V``, or with a field or masses, in the span of functions.
 
     Raises ``torch.linalg.LinAlgError`` when values are not finite.
@@ -100,7 +103,9 @@ def whiten(jet: Tensor, weights: Tensor, inverse_mass: Tensor | None = None) -> 
     present = inverse > 0
     moved = slopes if inverse_mass is None else slopes * inverse_mass.double().T[:, :, None]
     return Whitened(
-        basis=basis, value=value, kinetic=torch.einsum("dni,dnj->ij", moved, slopes),
+        basis=basis,
+        value=value,
+        kinetic=torch.einsum("dni,dnj->ij", moved, slopes),
         lower=torch.linalg.cholesky(value.T @ value),
         overlap=torch.linalg.svdvals((triangle * norms)[:, present]).square(),
-    )  # fmt: skip
+    )

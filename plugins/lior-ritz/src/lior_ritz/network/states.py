@@ -85,9 +85,13 @@ class Nodes:
 
 
 def solve(
-    ansatz: Ansatz, functions: list[Tensor], factor: Tensor, nodes: Nodes, count: int,
+    ansatz: Ansatz,
+    functions: list[Tensor],
+    factor: Tensor,
+    nodes: Nodes,
+    count: int,
     limits: tuple[int, ...] | None = None,
-) -> Head:  # fmt: skip
+) -> Head:
     """The ``count`` lowest Ritz states of all sectors together; not differentiated.
 
     ``functions``, ``factor``: from :meth:`Ansatz.functions` and :meth:`Ansatz.decay`. ``limits``: how many

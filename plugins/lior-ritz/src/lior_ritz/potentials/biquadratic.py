@@ -39,8 +39,14 @@ class Biquadratic:
     api_version: ClassVar[int] = 1
     dims: ClassVar[tuple[int, ...]] = (2,)
     device: ClassVar[tuple[str, ...]] = (
-        "a", "delta", "c4", "c2y", "hbar_omega_x_meV", "hbar_omega_y_meV", "barrier_meV",
-    )  # fmt: skip
+        "a",
+        "delta",
+        "c4",
+        "c2y",
+        "hbar_omega_x_meV",
+        "hbar_omega_y_meV",
+        "barrier_meV",
+    )
 
     param_mode: str = option(
         "targets", help="what the wells are given by", choices=("raw", "targets", "barrier")
@@ -115,10 +121,15 @@ class Biquadratic:
         beta_x = 4 * c4 * self.a**2
         barrier = c4 * self.a**4
         follows = {
-            "c4": c4, "c2y": c2y, "beta_x": beta_x, "beta_y": c2y,
-            "hbar_omega_x_meV": units.hbar_omega_meV(beta_x), "hbar_omega_y_meV": units.hbar_omega_meV(c2y),
-            "barrier_dimless": barrier, "barrier_meV": barrier * units.E0_meV,
-        }  # fmt: skip
+            "c4": c4,
+            "c2y": c2y,
+            "beta_x": beta_x,
+            "beta_y": c2y,
+            "hbar_omega_x_meV": units.hbar_omega_meV(beta_x),
+            "hbar_omega_y_meV": units.hbar_omega_meV(c2y),
+            "barrier_dimless": barrier,
+            "barrier_meV": barrier * units.E0_meV,
+        }
         self._refuse_contradictions(follows)
         return follows
 

@@ -57,9 +57,11 @@ class Expression(Written):
 
     expression: str = option("x**2 + y**2", help="formula of x, y, z, w and the parameters, in E0")
     parameters: Mapping[str, float] = attrs.field(
-        factory=dict, converter=_numbers, validator=_check_parameters,
+        factory=dict,
+        converter=_numbers,
+        validator=_check_parameters,
         metadata={"help": "numbers that the formula names"},
-    )  # fmt: skip
+    )
     tree: ast.expr = attrs.field(init=False, eq=False, repr=False)  # type: ignore[misc]
 
     def __attrs_post_init__(self) -> None:

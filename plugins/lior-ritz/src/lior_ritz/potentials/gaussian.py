@@ -27,8 +27,15 @@ class Gaussian(Written):
 
     dims: ClassVar[tuple[int, ...]] = (2,)
     device: ClassVar[tuple[str, ...]] = (
-        "amplitude", "x0", "y0", "sigma_x", "sigma_y", "tilt_x", "tilt_y", "offset",
-    )  # fmt: skip
+        "amplitude",
+        "x0",
+        "y0",
+        "sigma_x",
+        "sigma_y",
+        "tilt_x",
+        "tilt_y",
+        "offset",
+    )
     tree = tree_of(
         "amplitude*exp(-0.5*(((x - x0)/sigma_x)**2 + ((y - y0)/sigma_y)**2)) + tilt_x*x + tilt_y*y + offset",
         device,
@@ -64,8 +71,15 @@ class DoubleGaussian(Written):
 
     dims: ClassVar[tuple[int, ...]] = (2,)
     device: ClassVar[tuple[str, ...]] = (
-        "depth", "asymmetry", "separation", "sigma_x", "sigma_y", "tilt_x", "tilt_y", "offset",
-    )  # fmt: skip
+        "depth",
+        "asymmetry",
+        "separation",
+        "sigma_x",
+        "sigma_y",
+        "tilt_x",
+        "tilt_y",
+        "offset",
+    )
     tree = tree_of(
         "tilt_x*x + tilt_y*y + offset"
         " - (depth - asymmetry/2)*exp(-0.5*(((x + separation)/sigma_x)**2 + (y/sigma_y)**2))"

@@ -58,8 +58,8 @@ class Gridded:
         (), help="first and last x, then y and z, of a file that has values alone, in length_unit"
     )
     axes: str = option(
-        "", help="coordinate of each index of such values, the slowest first; yx or zyx if not given",
-    )  # fmt: skip
+        "", help="coordinate of each index of such values, the slowest first; yx or zyx if not given"
+    )
     length_unit: str = option("L0", help="unit of the coordinates", choices=("L0", "nm"))
     energy_unit: str = option("E0", help="unit of the values", choices=("E0", "meV"))
     scale: float = option(1.0, help="factor of the values")

@@ -36,10 +36,21 @@ class Harmonic:
 
     api_version: ClassVar[int] = 1
     device: ClassVar[tuple[str, ...]] = (
-        "hbar_omega_meV", "offset",
-        "hbar_omega_x_meV", "hbar_omega_y_meV", "hbar_omega_z_meV", "hbar_omega_w_meV",
-        "beta_x", "beta_y", "beta_z", "beta_w", "x0", "y0", "z0", "w0",
-    )  # fmt: skip
+        "hbar_omega_meV",
+        "offset",
+        "hbar_omega_x_meV",
+        "hbar_omega_y_meV",
+        "hbar_omega_z_meV",
+        "hbar_omega_w_meV",
+        "beta_x",
+        "beta_y",
+        "beta_z",
+        "beta_w",
+        "x0",
+        "y0",
+        "z0",
+        "w0",
+    )
 
     hbar_omega_meV: float = option(
         _SPACING, help="level spacing of every axis that is not given its own", low=0
@@ -118,9 +129,10 @@ class Harmonic:
             name: value
             for axis, beta in zip(AXES, betas, strict=False)
             for name, value in (
-                (f"beta_{axis}", beta), (f"hbar_omega_{axis}_meV", units.hbar_omega_meV(beta)),
+                (f"beta_{axis}", beta),
+                (f"hbar_omega_{axis}_meV", units.hbar_omega_meV(beta)),
             )
-        }  # fmt: skip
+        }
 
 
 @attrs.frozen(kw_only=True)
@@ -136,9 +148,18 @@ class HarmonicBarrier(Written):
 
     dims: ClassVar[tuple[int, ...]] = (2,)
     device: ClassVar[tuple[str, ...]] = (
-        "hbar_omega_x_meV", "hbar_omega_y_meV", "beta_x", "beta_y", "barrier", "barrier_meV",
-        "sigma_x", "sigma_y", "tilt_x", "tilt_y", "shear",
-    )  # fmt: skip
+        "hbar_omega_x_meV",
+        "hbar_omega_y_meV",
+        "beta_x",
+        "beta_y",
+        "barrier",
+        "barrier_meV",
+        "sigma_x",
+        "sigma_y",
+        "tilt_x",
+        "tilt_y",
+        "shear",
+    )
     tree = tree_of(
         "beta_x*x**2 + beta_y*y**2 + barrier*exp(-0.5*((x/sigma_x)**2 + (y/sigma_y)**2))"
         " + tilt_x*x + tilt_y*y + shear*x*y",
@@ -184,10 +205,13 @@ class HarmonicBarrier(Written):
         found = self.numbers(units, {})
         beta_x, beta_y, barrier = found["beta_x"], found["beta_y"], found["barrier"]
         return {
-            "beta_x": beta_x, "beta_y": beta_y, "hbar_omega_x_meV": units.hbar_omega_meV(beta_x),
-            "hbar_omega_y_meV": units.hbar_omega_meV(beta_y), "barrier_dimless": barrier,
+            "beta_x": beta_x,
+            "beta_y": beta_y,
+            "hbar_omega_x_meV": units.hbar_omega_meV(beta_x),
+            "hbar_omega_y_meV": units.hbar_omega_meV(beta_y),
+            "barrier_dimless": barrier,
             "barrier_meV": barrier * units.E0_meV,
-        }  # fmt: skip
+        }
 
 
 @attrs.frozen(kw_only=True)

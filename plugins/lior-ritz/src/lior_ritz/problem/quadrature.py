@@ -32,9 +32,12 @@ class Rule:
 
 
 def grid_rule(
-    mode: str, sizes: Sequence[int], half_widths: Sequence[float], folded: frozenset[int] = frozenset(),
+    mode: str,
+    sizes: Sequence[int],
+    half_widths: Sequence[float],
+    folded: frozenset[int] = frozenset(),
     stretch: Sequence[float] | None = None,
-) -> Rule:  # fmt: skip
+) -> Rule:
     """A tensor product of Gauss-Legendre or of trapezoid rules.
 
     Parameters

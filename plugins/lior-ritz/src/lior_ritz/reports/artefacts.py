@@ -142,33 +142,41 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
         "levels": levels(solution),
         "splittings": [
             {
-                "between": [k, k + 1], "E0": each.value, "meV": each.value * unit,
-                "referee_E0": each.referee, "lower_E0": each.lower, "upper_E0": each.upper,
+                "between": [k, k + 1],
+                "E0": each.value,
+                "meV": each.value * unit,
+                "referee_E0": each.referee,
+                "lower_E0": each.lower,
+                "upper_E0": each.upper,
                 "relative_error": each.relative_error if solution.network else None,
                 "missed": each.missed(solution.config.solver.accuracy),
             }
             for k, each in enumerate(solution.splittings)
         ],
         "referee": {
-            "method": referee.method, "sizes": list(referee.sizes), "converged": referee.converged,
-            "seconds": referee.seconds, "E_E0": referee.energies.tolist(), "bars_E0": referee.errors.tolist(),
+            "method": referee.method,
+            "sizes": list(referee.sizes),
+            "converged": referee.converged,
+            "seconds": referee.seconds,
+            "E_E0": referee.energies.tolist(),
+            "bars_E0": referee.errors.tolist(),
         },
         "training": (net := solution.network) and _training(solution, net.trainer, history, folder),
         "quadrature": net and _quadrature(solution.config, net, history),
-        "observables": sampler.measured.report(problem.units) | {
-            "rule": f"Gauss-Legendre, {len(sampler.rule.points):,} nodes"
-        },
+        "observables": sampler.measured.report(problem.units)
+        | {"rule": f"Gauss-Legendre, {len(sampler.rule.points):,} nodes"},
         "nodal_domains": nodal_domains(psi).tolist() if problem.dim <= 2 and not psi.is_complex() else None,
         "basis": {
             "S_max_abs_offdiag": float((overlap - diagonal.diag()).abs().max()),
-            "S_min_diag": float(diagonal.min()), "S_max_diag": float(diagonal.max()),
+            "S_min_diag": float(diagonal.min()),
+            "S_max_diag": float(diagonal.max()),
         },
         "plots": {name: f"{name}.png" for name in pictures.names_of(solution)},
         "potential_range": _range(sampler, grids),
         "arrays": {name: {"shape": list(a.shape), "what": what} for name, (a, what) in made.items()},
         "grid": f"uniform with both edges, {used} points on each axis"
         + ", central planes of the box" * (problem.dim > 2),
-    }  # fmt: skip
+    }
 
 
 def levels(solution: Solution) -> list[Report]:
@@ -185,9 +193,13 @@ def levels(solution: Solution) -> list[Report]:
             "residual": None if bounds.residuals is None else float(bounds.residuals[k]),
         }
         for name, value in (
-            ("E", energy), ("referee", exact), ("bar", bar), ("lower", lower), ("upper", upper),
+            ("E", energy),
+            ("referee", exact),
+            ("bar", bar),
+            ("lower", lower),
+            ("upper", upper),
             ("error", energy - exact if solution.network else None),
-        ):  # fmt: skip
+        ):
             row |= {f"{name}_E0": value, f"{name}_meV": None if value is None else value * unit}
         rows.append(row)
     return rows
@@ -198,12 +210,19 @@ def _problem(solution: Solution) -> Report:
     problem, chosen = solution.problem, solution.problem.potential
     fields = [field for field in attrs.fields(type(chosen)) if field.init]  # type: ignore[arg-type]
     options = {field.name: getattr(chosen, field.name) for field in fields}
-    return {"type": solution.config.potential.name} | options | chosen.report(problem.units) | {
-        "dim": problem.dim, "half_widths_L0": list(problem.half_widths), "boundary": problem.boundary,
-        "mirrors": [AXES[axis] for axis in sorted(problem.mirrors)],
-        "separable": problem.parts is not None and problem.terms.plain,
-        "terms": _terms(solution),
-    }  # fmt: skip
+    return (
+        {"type": solution.config.potential.name}
+        | options
+        | chosen.report(problem.units)
+        | {
+            "dim": problem.dim,
+            "half_widths_L0": list(problem.half_widths),
+            "boundary": problem.boundary,
+            "mirrors": [AXES[axis] for axis in sorted(problem.mirrors)],
+            "separable": problem.parts is not None and problem.terms.plain,
+            "terms": _terms(solution),
+        }
+    )
 
 
 def _terms(solution: Solution) -> Report:
@@ -229,19 +248,26 @@ def _training(solution: Solution, trainer: Trainer, history: History, folder: Pa
         for name in ("best", "final")
     }
     return {
-        "K": config.solver.K, "M": config.solver.M, "seed": config.training.seed,
-        "steps": trainer.progress.step, "processor_seconds": solution.seconds,
+        "K": config.solver.K,
+        "M": config.solver.M,
+        "seed": config.training.seed,
+        "steps": trainer.progress.step,
+        "processor_seconds": solution.seconds,
         "judging_processor_seconds": solution.judging_seconds,
         "dtype": str(assembly.dtype(config)).removeprefix("torch."),
         "best_step": best.step if best else None,
         "best_eigsum_E0": best.evaluation.eigsum if best else None,
-        "best_checkpoint": kept["best"], "final_checkpoint": kept["final"],
+        "best_checkpoint": kept["best"],
+        "final_checkpoint": kept["final"],
         "learning_rate": {
-            "enabled": schedule.enabled, "type": schedule.type,
-            "initial": config.training.lr if first else None, "final": rates[-1] if rates else None,
-            "least": min(rates, default=None), "drops": drops,
+            "enabled": schedule.enabled,
+            "type": schedule.type,
+            "initial": config.training.lr if first else None,
+            "final": rates[-1] if rates else None,
+            "least": min(rates, default=None),
+            "drops": drops,
         },
-    }  # fmt: skip
+    }
 
 
 def _tensors(folder: Path, name: str) -> list[Path]:

@@ -72,9 +72,15 @@ class Field(Panel):
         """Colours, a bar, and the line of 0."""
         low, high = self.limits()
         image = axis.pcolormesh(
-            self.x, self.y, self.values, shading="nearest", cmap="PuOr" if self.diverging else "viridis",
-            vmin=low, vmax=high, rasterized=True,
-        )  # fmt: skip
+            self.x,
+            self.y,
+            self.values,
+            shading="nearest",
+            cmap="PuOr" if self.diverging else "viridis",
+            vmin=low,
+            vmax=high,
+            rasterized=True,
+        )
         axis.set_aspect("equal")
         axis.locator_params(nbins=6)
         axis.set(xlabel=self.x_label, ylabel=self.y_label)
@@ -91,8 +97,11 @@ class Field(Panel):
 
     def table(self) -> Table:
         """The least and the greatest number and where they are, and the mean of all."""
-        cells = [(v, x, y) for y, row in zip(self.y, self.values, strict=True)
-                 for x, v in zip(self.x, row, strict=True)]  # fmt: skip
+        cells = [
+            (v, x, y)
+            for y, row in zip(self.y, self.values, strict=True)
+            for x, v in zip(self.x, row, strict=True)
+        ]
         rows = [
             [name, *map(number, (x, y, value))]
             for name, (value, x, y) in (("least", min(cells)), ("greatest", max(cells)))

@@ -82,14 +82,14 @@ def centre_and_spread(psi: Tensor, weights: Tensor, points: Tensor) -> tuple[Ten
     return centre, torch.einsum("kn,kna->ka", mass, (points - centre[:, None]).square()).sqrt()
 
 
-def left_weight(psi: Tensor, weights: Tensor, points: Tensor, axis: int = 0, divide: float = 0.0) -> Tensor:
-    """Probability of ``x_axis < divide``, ``[K]``; points on the line count half.
+def left_weight(psi: Tensor, weights: Tensor, points: Tensor) -> Tensor:
+    """Probability of ``x < 0``, ``[K]``; points on the line count half.
 
     Each point counts as a whole, so this is accurate to first order in the spacing, and to second where the
     line goes through points or midway between them. On a uniform grid :func:`left_share` does better.
     """
-    x = points[:, axis] - divide
-    x = torch.where(x.abs() < 1e-9 * points[:, axis].abs().max(), 0.0, x)  # grids miss 0 by rounding
+    x = points[:, 0]
+    x = torch.where(x.abs() < 1e-9 * x.abs().max(), 0.0, x)  # grids miss 0 by rounding
     return probabilities(psi, weights) @ ((1 - x.sign()) / 2)
 
 
@@ -168,31 +168,33 @@ class States:
     mirrored: Mapping[int, Tensor] = attrs.field(factory=dict)
     """Axis -> the states at the mirror images of the points, ``[K, N]``."""
 
-    def report(self, units: Units, divide: float = 0.0) -> dict[str, Any]:
-        """All observables, ready for JSON; names end in their units, lists of states are in their order.
-
-        ``divide`` is the line between left and right, x in ``L0``.
-        """
+    def report(self, units: Units) -> dict[str, Any]:
+        """All observables, ready for JSON; names end in their units, lists of states are in their order."""
         psi, weights, points = self.psi.detach(), self.weights, self.points
         dim = points.shape[1]
         dipole = dipoles(psi, weights, points)
         strengths = oscillator_strengths(self.energies.detach(), dipole)
         overlap = (psi.conj() * weights) @ psi.T
         centre, spread = centre_and_spread(psi, weights, points)
-        left = left_weight(psi, weights, points, divide=divide)
+        left = left_weight(psi, weights, points)
         split = self.energies.detach().diff()
         off = overlap - torch.eye(len(psi), dtype=overlap.dtype, device=overlap.device)
         return {
-            "E_E0": _list(self.energies), "E_meV": _list(self.energies, units.E0_meV),
-            "splitting_E0": _list(split), "splitting_ueV": _list(split, 1e3 * units.E0_meV),
+            "E_E0": _list(self.energies),
+            "E_meV": _list(self.energies, units.E0_meV),
+            "splitting_E0": _list(split),
+            "splitting_ueV": _list(split, 1e3 * units.E0_meV),
             "orthonormality_max_error": float(off.abs().max()),
             "dipole_L0": {AXES[a]: _list(dipole[a]) for a in range(dim)},
             "dipole_nm": {AXES[a]: _list(dipole[a], units.L0_nm) for a in range(dim)},
             "oscillator_strength": {AXES[a]: _list(strengths[a]) for a in range(dim)},
-            "centre_L0": _list(centre), "centre_nm": _list(centre, units.L0_nm), "spread_L0": _list(spread),
-            "spread_nm": _list(spread, units.L0_nm), "left_weight": _list(left),
+            "centre_L0": _list(centre),
+            "centre_nm": _list(centre, units.L0_nm),
+            "spread_L0": _list(spread),
+            "spread_nm": _list(spread, units.L0_nm),
+            "left_weight": _list(left),
             "right_weight": _list(1 - left),
-        } | self._dynamics(units)  # fmt: skip
+        } | self._dynamics(units)
 
     def _dynamics(self, units: Units) -> dict[str, Any]:
         """What needs more than the values of the states."""

@@ -193,9 +193,15 @@ def _plane(source: Source, plane: Slice, values: Tensor, what: str, unit: str, *
         curves = [Curve(name=what, x=x, y=values.tolist())]
         return LineChart(title=title, x_label="x in nm", y_label=unit, curves=curves)
     return Field(
-        title=title, x_label=f"{plane.name[0]} in nm", y_label=f"{plane.name[1]} in nm", unit=unit, x=x,
-        y=(source.nm * plane.places[1]).tolist(), values=values.tolist(), **style,
-    )  # fmt: skip
+        title=title,
+        x_label=f"{plane.name[0]} in nm",
+        y_label=f"{plane.name[1]} in nm",
+        unit=unit,
+        x=x,
+        y=(source.nm * plane.places[1]).tolist(),
+        values=values.tolist(),
+        **style,
+    )
 
 
 def _where(source: Source, plane: Slice) -> str:
@@ -228,11 +234,15 @@ def _slice(source: Source) -> Panels:
     high = max(min(cut, top + 1.5 * (top - low)), top + 0.3 * (top - low))
     return [
         LineChart(
-            title=f"V(x){_where(source, line)}, and the levels (dashed)", x_label="x in nm",
-            y_label="E in meV", levels=levels, low=low - 0.05 * (high - low), high=high,
+            title=f"V(x){_where(source, line)}, and the levels (dashed)",
+            x_label="x in nm",
+            y_label="E in meV",
+            levels=levels,
+            low=low - 0.05 * (high - low),
+            high=high,
             curves=[Curve(name="V", x=(source.nm * line.places[0]).tolist(), y=values.tolist())],
         )
-    ]  # fmt: skip
+    ]
 
 
 def _density(source: Source, k: int) -> Panels:
@@ -265,14 +275,18 @@ def _along(source: Source, k: int) -> Panels:
     psi, most, x = source.psi(line)[k], 1.05 * source.most(k), (source.nm * line.places[0]).tolist()
     return [
         LineChart(
-            title=f"{name}(x){_where(source, line)}", x_label="x in nm", y_label=unit, low=low, high=high,
+            title=f"{name}(x){_where(source, line)}",
+            x_label="x in nm",
+            y_label=unit,
+            low=low,
+            high=high,
             curves=[Curve(name=name, x=x, y=y.tolist())],
         )
         for name, unit, y, low, high in (
             (f"ψ{k}", f"ψ in 1/{_ROOTS[source.dim]}", psi, -most, most),
             (f"|ψ{k}|²", f"|ψ|² in 1/{_VOLUMES[source.dim]}", psi.square(), 0.0, most**2),
         )
-    ]  # fmt: skip
+    ]
 
 
 # --- levels and matrices ---
@@ -288,11 +302,12 @@ def _spectrum(source: Source) -> Panels:
     columns["referee"] = [
         Step(
             name=f"E{group[0]}" + (f" to E{group[-1]}" if group[1:] else ""),
-            energy=unit * float(referee.energies[group[0]]), count=len(group),
+            energy=unit * float(referee.energies[group[0]]),
+            count=len(group),
             more=group[-1] + 1 == len(referee.energies),
         )
         for group in degenerate(referee)
-    ]  # fmt: skip
+    ]
     return [Ladder(title=f"levels (referee: {referee.method})", unit="meV", columns=columns)]
 
 
@@ -408,27 +423,46 @@ def _dashboard(source: Source) -> Panels:
 
 _METRICS = {
     "training_losses": (
-        "loss on the training nodes", "loss", "E0", False,
+        "loss on the training nodes",
+        "loss",
+        "E0",
+        False,
         {"loss_total": "loss", "loss_eigsum": "sum of the energies", "loss_S_condition": "penalty"},
     ),
     "training_eigsum": (
-        "sum of the energies", "ΣE", "meV", False,
+        "sum of the energies",
+        "ΣE",
+        "meV",
+        False,
         {"loss_eigsum": "training nodes", "eval_eigsum": "independent nodes"},
     ),
     "training_conditioning": (
-        "overlap of the trial functions", "eigenvalue, or ratio", "", True,
-        {"s_max_eig": "greatest eigenvalue", "s_min_eig": "least eigenvalue",
-         "s_cond_est": "their ratio, the condition number"},
+        "overlap of the trial functions",
+        "eigenvalue, or ratio",
+        "",
+        True,
+        {
+            "s_max_eig": "greatest eigenvalue",
+            "s_min_eig": "least eigenvalue",
+            "s_cond_est": "their ratio, the condition number",
+        },
     ),
     "training_step_time": ("time of each step", "time", "ms", False, {"dt_sec": "step"}),
-}  # fmt: skip
+}
 """Name -> title, label, unit, whether the axis is always logarithmic, and numbers of the metrics."""
 _OF_STATES = ("density_state", "psi_state", "slice_y0_state")
 """Made once for each state, whose number, from 0, follows the name with ``_`` before it."""
 _OF_TRAINING = (
-    "bounds", "overlap_S_heatmap", "training_losses", "training_eigsum", "training_conditioning",
-    "training_step_time", "training_energies", "training_dashboard", "convergence",
-)  # fmt: skip
+    "bounds",
+    "overlap_S_heatmap",
+    "training_losses",
+    "training_eigsum",
+    "training_conditioning",
+    "training_step_time",
+    "training_energies",
+    "training_dashboard",
+    "convergence",
+)
 """Of a network; a run by the referee has no numbers for them."""
 _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
     "potential_map_full": ("potential in the whole box", partial(_map, focus=False)),

@@ -128,7 +128,12 @@ class Sampler:
             [forces] = torch.autograd.grad(energy.sum(), points)
         plain, turns = self.problem.terms.plain, 1 - 2 * torch.eye(dim, dtype=torch.float64)
         return States(
-            energies=self.solution.energies, psi=jet[0], weights=rule.weights, points=rule.points,
-            gradients=jet[1:].permute(1, 2, 0) if plain else None, potential=energy.detach(), forces=forces,
+            energies=self.solution.energies,
+            psi=jet[0],
+            weights=rule.weights,
+            points=rule.points,
+            gradients=jet[1:].permute(1, 2, 0) if plain else None,
+            potential=energy.detach(),
+            forces=forces,
             mirrored={axis: self.states(rule.points * turns[axis]) for axis in range(dim)},
-        )  # fmt: skip
+        )

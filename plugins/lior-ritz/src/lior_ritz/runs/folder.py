@@ -40,16 +40,24 @@ from lior_ritz.training.trainer import Trainer
 
 FORMAT = bundle.Format(program="lior-ritz", version=2)
 _META, _METRICS, _LOG, _TRACEBACK = (
-    "run_meta.json", "logs/metrics.jsonl", "logs/train.log", "logs/error_traceback.txt",
-)  # fmt: skip
+    "run_meta.json",
+    "logs/metrics.jsonl",
+    "logs/train.log",
+    "logs/error_traceback.txt",
+)
 FAMILY, SWEEP = "family", "sweep.json"
 """In the directories of a family and of a sweep."""
 COMPLETED = "completed"
 _FINISHED = "the run is finished, there is nothing to go on with"
 _REMARKS = {
-    "loss_total": "loss", "loss_eigsum": "sum of energies", "grad_norm": "gradient", "lr": "rate",
-    "eval_eigsum": "on finer nodes", "quadrature_mismatch": "relative difference", "nq": "nq",
-}  # fmt: skip
+    "loss_total": "loss",
+    "loss_eigsum": "sum of energies",
+    "grad_norm": "gradient",
+    "lr": "rate",
+    "eval_eigsum": "on finer nodes",
+    "quadrature_mismatch": "relative difference",
+    "nq": "nq",
+}
 """Number of a step -> what the log calls it."""
 
 
@@ -65,9 +73,7 @@ class RitzRun:
     def create(cls, path: Path, config: RitzConfig) -> RitzRun:
         """Make the directory; ``RunError`` when it is not empty or cannot be written."""
         meta = _described(path, config)
-        contents = {
-            _META: _json(meta), "config.json": _json(to_table(config)), CONFIG: to_toml(config)
-        }  # fmt: skip
+        contents = {_META: _json(meta), "config.json": _json(to_table(config)), CONFIG: to_toml(config)}
         return cls(RunFolder.create(path, contents), config, meta)
 
     @classmethod
@@ -108,9 +114,14 @@ class RitzRun:
     def telemetry(self, state: LoopState) -> Telemetry:
         """A callback that writes the logs, from where the metrics were."""
         return Telemetry(
-            self.path, state.metrics, state.elapsed, metrics=_METRICS, log=_LOG, describe=headline,
+            self.path,
+            state.metrics,
+            state.elapsed,
+            metrics=_METRICS,
+            log=_LOG,
+            describe=headline,
             remark=self._remark,
-        )  # fmt: skip
+        )
 
     def _remark(self, stage: str, step: int, steps: int, metrics: Mapping[str, Any]) -> str | None:
         """A line of the log, every ``training.log_every`` steps and at each evaluation."""

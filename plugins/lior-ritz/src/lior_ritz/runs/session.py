@@ -124,9 +124,13 @@ def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], b
 
 
 def _kept(
-    kept: RitzRun, trainer: Trainer | None, callbacks: Iterable[object], stop: Callable[[], bool],
-    state: LoopState = START, spent: float = 0.0,
-) -> Solved:  # fmt: skip
+    kept: RitzRun,
+    trainer: Trainer | None,
+    callbacks: Iterable[object],
+    stop: Callable[[], bool],
+    state: LoopState = START,
+    spent: float = 0.0,
+) -> Solved:
     """Solve, and note in the directory how the run ended; ``spent`` processor seconds came before."""
     try:
         return _solved(kept, trainer, callbacks, stop, state, spent - time.process_time())
@@ -142,16 +146,28 @@ def _kept(
 
 
 def _solved(
-    kept: RitzRun, trainer: Trainer | None, callbacks: Iterable[object], stop: Callable[[], bool],
-    state: LoopState, begin: float,
-) -> Solved:  # fmt: skip
+    kept: RitzRun,
+    trainer: Trainer | None,
+    callbacks: Iterable[object],
+    stop: Callable[[], bool],
+    state: LoopState,
+    begin: float,
+) -> Solved:
     """Train to the end if there is a network, and write the results; the processor's clock and ``begin`` are
     the run's."""
     loop = _Training(
-        kept=kept, trainer=trainer, begin=begin, folder=kept.folder, command="lior ritz resume",
-        telemetry=kept.telemetry(state), callbacks=callbacks, stop=stop,
-        interval=kept.config.training.checkpoint.seconds, clock=Stopwatch(state), step=state.step,
-    )  # fmt: skip
+        kept=kept,
+        trainer=trainer,
+        begin=begin,
+        folder=kept.folder,
+        command="lior ritz resume",
+        telemetry=kept.telemetry(state),
+        callbacks=callbacks,
+        stop=stop,
+        interval=kept.config.training.checkpoint.seconds,
+        clock=Stopwatch(state),
+        step=state.step,
+    )
     loop.hook.lior_train_start(config=kept.config, run=kept.path)
     if trainer:
         phases = range(len(trainer.phases))

@@ -90,9 +90,12 @@ class Design:
 
 
 def design(
-    vary: Mapping[str, tuple[float, float] | None], wants: Iterable[Want | str], *layers: Any,
-    overrides: Iterable[str] = (), tolerance: float = TOLERANCE,
-) -> Design:  # fmt: skip
+    vary: Mapping[str, tuple[float, float] | None],
+    wants: Iterable[Want | str],
+    *layers: Any,
+    overrides: Iterable[str] = (),
+    tolerance: float = TOLERANCE,
+) -> Design:
     """Find the dot.
 
     Raises ``UsageError`` when an option cannot be varied, or no dot within the ranges has what is wanted;
@@ -125,9 +128,12 @@ def design(
     best, added = search.best, assignments[len(given) :]
     own = [devices.assignment(devices.key(problem, name), x) for name, x in best.options.items()]
     return Design(
-        assignments=devices.settled([*added, *own]), wants=wanted, best=best, trials=tuple(search.trials),
+        assignments=devices.settled([*added, *own]),
+        wants=wanted,
+        best=best,
+        trials=tuple(search.trials),
         seconds=time.process_time() - begin,
-    )  # fmt: skip
+    )
 
 
 def _range(problem: Problem, name: str) -> tuple[float, float]:
@@ -171,10 +177,15 @@ class _Search:
         with contextlib.suppress(_Reached):
             for start in starts:
                 least_squares(
-                    lambda u: np.array(at(u).residuals), np.clip(start, _INSIDE, 1 - _INSIDE),
-                    jac=lambda u: np.array(at(u).slopes) * (highs - lows), bounds=(0, 1), max_nfev=_MOST,
-                    xtol=1e-12, ftol=1e-15, gtol=1e-15,
-                )  # fmt: skip
+                    lambda u: np.array(at(u).residuals),
+                    np.clip(start, _INSIDE, 1 - _INSIDE),
+                    jac=lambda u: np.array(at(u).slopes) * (highs - lows),
+                    bounds=(0, 1),
+                    max_nfev=_MOST,
+                    xtol=1e-12,
+                    ftol=1e-15,
+                    gtol=1e-15,
+                )
 
     def _begin(self, name: str) -> float:
         """The value that there is, if it is in the range; else the middle."""
@@ -204,9 +215,12 @@ class _Search:
             residuals.append(want.residual(value, units))
             slopes.append(tuple(want.slope(value, each, units) for each in row))
         trial = Trial(
-            options=options, values=tuple(values), bars=tuple(bars), residuals=tuple(residuals),
+            options=options,
+            values=tuple(values),
+            bars=tuple(bars),
+            residuals=tuple(residuals),
             slopes=tuple(slopes),
-        )  # fmt: skip
+        )
         self.trials.append(trial)
         return trial
 

@@ -12,14 +12,20 @@ from lior_ritz.sweeps.sweep import Answers, Axis, Row, groups
 _FEW, _PANELS = 12, 6
 """Curves in a panel; panels of a picture, one for each combination of the values not along its axis."""
 _LABELS = {
-    "physics.field_tesla": "magnetic field (T)", "physics.m_eff": "effective mass (electron masses)",
-    "physics.L0_nm": "length unit (nm)", "physics.rashba_meV_nm": "Rashba coupling (meV nm)",
-    "physics.dresselhaus_meV_nm": "Dresselhaus coupling (meV nm)", "physics.g": "g-factor",
-    "domain.X": "half-width of the box along x (L0)", "domain.Y": "half-width of the box along y (L0)",
-    "delta": "detuning (E0/L0)", "a": "half the distance of the wells (L0)",
-    "domain.nq": "nodes on each axis", "model.hidden_features": "width of the network",
+    "physics.field_tesla": "magnetic field (T)",
+    "physics.m_eff": "effective mass (electron masses)",
+    "physics.L0_nm": "length unit (nm)",
+    "physics.rashba_meV_nm": "Rashba coupling (meV nm)",
+    "physics.dresselhaus_meV_nm": "Dresselhaus coupling (meV nm)",
+    "physics.g": "g-factor",
+    "domain.X": "half-width of the box along x (L0)",
+    "domain.Y": "half-width of the box along y (L0)",
+    "delta": "detuning (E0/L0)",
+    "a": "half the distance of the wells (L0)",
+    "domain.nq": "nodes on each axis",
+    "model.hidden_features": "width of the network",
     "training.seed": "seed",
-}  # fmt: skip
+}
 """What is varied -> what it is; others are called by their name, with the unit that it ends in."""
 _UNITS = {"_meV": "meV", "_nm": "nm", "_tesla": "T", "_mV": "mV"}
 
@@ -70,9 +76,13 @@ def _said(value: float | str) -> str:
 def _chart(found: Answers, title: str, unit: str, curves: list[Curve], *, log: bool) -> LineChart:
     along = found.plan.axes[0]
     return LineChart(
-        title=title, x_label=label(along, found), y_label=unit, log_y=log, curves=curves,
+        title=title,
+        x_label=label(along, found),
+        y_label=unit,
+        log_y=log,
+        curves=curves,
         log_x=_is_geometric([float(value) for value in along.values]),
-    )  # fmt: skip
+    )
 
 
 def _levels(found: Answers) -> list[Panel]:

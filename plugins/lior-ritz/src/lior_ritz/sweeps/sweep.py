@@ -176,9 +176,12 @@ class Answers:
         return {
             "format": FORMAT,
             "axes": [{"name": axis.name, "values": list(axis.values)} for axis in plan.axes],
-            "config": resolving.values(plan.base), "points": self.rows, "failures": self.failures,
-            "missing": len(plan.points) - done, "seconds": sum(row["seconds"] for row in self.rows),
-        }  # fmt: skip
+            "config": resolving.values(plan.base),
+            "points": self.rows,
+            "failures": self.failures,
+            "missing": len(plan.points) - done,
+            "seconds": sum(row["seconds"] for row in self.rows),
+        }
 
 
 def run(
@@ -247,7 +250,9 @@ def _answered(point: Point) -> tuple[Row, Sampled]:
     spin = both.report(problem.units) if both else {}
     dipole = float(dipoles(psi, weights, points)[0, 0, 1]) if count > 1 else None
     row = {
-        "E_E0": energies.tolist(), "E_meV": (energies * unit).tolist(), "error_meV": (bars * unit).tolist(),
+        "E_E0": energies.tolist(),
+        "E_meV": (energies * unit).tolist(),
+        "error_meV": (bars * unit).tolist(),
         "relative_error": (bars / energies.abs().clamp_min(1.0)).tolist(),
         "splitting_meV": (energies.diff() * unit).tolist(),
         "splitting_error_meV": (found.splitting_errors[: count - 1] * unit).tolist(),
@@ -256,7 +261,7 @@ def _answered(point: Point) -> tuple[Row, Sampled]:
         "dipole_x_01_nm": None if dipole is None else abs(dipole) * problem.units.L0_nm,
         "left_weight": left_weight(psi, weights, points).tolist(),
         "good": found.converged,
-    } | {f"spin_{name}": value for name, value in spin.items()}  # fmt: skip
+    } | {f"spin_{name}": value for name, value in spin.items()}
     if point.config.solver.network:
         row |= _trained(point)
     return row, Sampled.of(problem, found, count)
@@ -272,7 +277,9 @@ def _trained(point: Point) -> Row:
             trainer.check()
     found = finished(trainer, time.process_time() - begin)
     return {
-        "network_E_meV": found.energies_meV.tolist(), "network_steps": trainer.progress.step,
-        "network_relative_error": found.relative_errors.tolist(), "network_seconds": round(found.seconds, 4),
+        "network_E_meV": found.energies_meV.tolist(),
+        "network_steps": trainer.progress.step,
+        "network_relative_error": found.relative_errors.tolist(),
+        "network_seconds": round(found.seconds, 4),
         "network_missed": len(found.missed),
-    }  # fmt: skip
+    }

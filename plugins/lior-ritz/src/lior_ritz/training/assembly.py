@@ -24,9 +24,13 @@ from lior_ritz.training.objective import Objective
 _SHARE = 0.75
 """Share of the substituted interval in which the states are: about half of the nodes."""
 _DTYPES = {
-    "float32": torch.float32, "fp32": torch.float32, "single": torch.float32,
-    "float64": torch.float64, "fp64": torch.float64, "double": torch.float64,
-}  # fmt: skip
+    "float32": torch.float32,
+    "fp32": torch.float32,
+    "single": torch.float32,
+    "float64": torch.float64,
+    "fp64": torch.float64,
+    "double": torch.float64,
+}
 _BUILT_IN = 2
 """Most mirrored axes that `auto` builds in: every axis doubles the work on a node."""
 
@@ -130,10 +134,13 @@ def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
     """
     refuse_many_nodes(config)
     return Evaluator(
-        ansatz=ansatz, count=config.solver.K, basis=config.solver.M,
+        ansatz=ansatz,
+        count=config.solver.K,
+        basis=config.solver.M,
         limits=limits(config, ansatz.mirrored) if ansatz.heads is None else None,
-        stretch=stretch(ansatz.problem, extent), device=device(config),
-    )  # fmt: skip
+        stretch=stretch(ansatz.problem, extent),
+        device=device(config),
+    )
 
 
 def refuse_many_nodes(config: RitzConfig) -> None:

@@ -30,13 +30,33 @@ _LEAST = 1e-8
 """Eigenvalues of the overlap below this are penalised."""
 _DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
 """What it wrote into the configuration of a run, and never read."""
-_OURS = frozenset({
-    "physics.eps_r", "physics.field_tesla", "physics.g", "physics.rashba_meV_nm",
-    "physics.dresselhaus_meV_nm", "physics.mass", "physics.mass_x", "physics.mass_y", "physics.offset_meV",
-    "domain.dim", "domain.Z", "domain.W", "domain.boundary", "domain.eval_nq", "solver.head",
-    "solver.parity", "model.activation", "training.seed", "training.device",
-    "training.lbfgs_refine", "training.guard", "training.early_stop", "training.checkpoint",
-})  # fmt: skip
+_OURS = frozenset(
+    {
+        "physics.eps_r",
+        "physics.field_tesla",
+        "physics.g",
+        "physics.rashba_meV_nm",
+        "physics.dresselhaus_meV_nm",
+        "physics.mass",
+        "physics.mass_x",
+        "physics.mass_y",
+        "physics.offset_meV",
+        "domain.dim",
+        "domain.Z",
+        "domain.W",
+        "domain.boundary",
+        "domain.eval_nq",
+        "solver.head",
+        "solver.parity",
+        "model.activation",
+        "training.seed",
+        "training.device",
+        "training.lbfgs_refine",
+        "training.guard",
+        "training.early_stop",
+        "training.checkpoint",
+    }
+)
 """Keys that the first solver did not have."""
 _UNREAD = {
     "targets": ("c4", "c2y", "barrier_meV"),
@@ -166,9 +186,14 @@ def condition_penalty(overlap: Tensor) -> Tensor:
 
 
 def random_rule(
-    mode: str, sizes: Sequence[int], points: int, jitter: float, half_widths: Sequence[float],
-    generator: Generator, folded: frozenset[int] = frozenset(),
-) -> Rule:  # fmt: skip
+    mode: str,
+    sizes: Sequence[int],
+    points: int,
+    jitter: float,
+    half_widths: Sequence[float],
+    generator: Generator,
+    folded: frozenset[int] = frozenset(),
+) -> Rule:
     """Nodes drawn at random, unbiased for every integrand, or for ``jittered_grid`` up to its smoothing.
 
     ``mode``: ``jittered_grid``: the centres of ``sizes`` cells on each axis, each moved by up to ``jitter``

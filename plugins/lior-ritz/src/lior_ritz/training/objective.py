@@ -34,19 +34,29 @@ class Loss:
         """For the telemetry, with the lowest ``count`` levels."""
         low, high = self.head.overlap
         return {
-            "loss_total": float(self.total.detach()), "loss_eigsum": self.eigsum,
-            "loss_S_condition": self.condition, "eigvals": self.head.energies[:count].tolist(),
-            "s_min_eig": low, "s_max_eig": high, "s_cond_est": high / max(low, 1e-12),
+            "loss_total": float(self.total.detach()),
+            "loss_eigsum": self.eigsum,
+            "loss_S_condition": self.condition,
+            "eigvals": self.head.energies[:count].tolist(),
+            "s_min_eig": low,
+            "s_max_eig": high,
+            "s_cond_est": high / max(low, 1e-12),
             "quadrature_fault": self.fault,
-        }  # fmt: skip
+        }
 
 
 UNKNOWN: Mapping[str, Any] = dict.fromkeys(
     (
-        "loss_total", "loss_eigsum", "loss_S_condition", "eigvals", "s_min_eig", "s_max_eig", "s_cond_est",
+        "loss_total",
+        "loss_eigsum",
+        "loss_S_condition",
+        "eigvals",
+        "s_min_eig",
+        "s_max_eig",
+        "s_cond_est",
         "quadrature_fault",
     )
-)  # fmt: skip
+)
 """The same where the loss was refused."""
 
 
@@ -74,9 +84,11 @@ class Objective:
         condition = self.condition(functions, factor, nodes)
         return Loss(
             total=self.weights.eigsum * lowered + self.weights.S_condition * condition,
-            eigsum=float(head.energies.sum()), condition=float(condition.detach()), head=head,
+            eigsum=float(head.energies.sum()),
+            condition=float(condition.detach()),
+            head=head,
             fault=float(quadrature_fault(ansatz, psi.detach(), nodes)),
-        )  # fmt: skip
+        )
 
     def condition(self, functions: list[Tensor], factor: Tensor, nodes: Nodes) -> Tensor:
         """The sum of :func:`condition_penalty` over the sectors; 0 where it has no weight."""

@@ -123,9 +123,15 @@ class QuasiNewton:
     def restart(self) -> None:
         """Forget the curvature: the function has changed."""
         self._optimiser = torch.optim.LBFGS(
-            self._params, lr=1, max_iter=1, history_size=self._config.history, line_search_fn="strong_wolfe",
-            max_eval=_EVALUATIONS, tolerance_grad=0, tolerance_change=0,
-        )  # fmt: skip
+            self._params,
+            lr=1,
+            max_iter=1,
+            history_size=self._config.history,
+            line_search_fn="strong_wolfe",
+            max_eval=_EVALUATIONS,
+            tolerance_grad=0,
+            tolerance_change=0,
+        )
         self._kept = None
 
     @property

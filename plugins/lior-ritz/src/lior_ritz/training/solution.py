@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from os import PathLike
 from typing import Any
@@ -112,9 +112,9 @@ class Solution:
         largest = vectors.abs().argmax(dim=0)
         return vectors * vectors.gather(0, largest[None]).sgn().conj()
 
-    def states(self, points: Tensor, *, order: int = 0) -> Tensor:
-        """The K states at ``points``, of norm 1 in the box: ``[K, N]``, or ``[1 + order·d, K, N]``."""
-        return self.coefficients().T @ self.basis(points, order=order)
+    def states(self, points: Tensor) -> Tensor:
+        """The K states at ``points``, of norm 1 in the box: ``[K, N]``."""
+        return self.coefficients().T @ self.basis(points)
 
     def widened(self, count: int) -> Solution:
         """With ``count`` basis functions or more; raises ``UsageError`` when there are not so many."""
@@ -122,16 +122,14 @@ class Solution:
 
 
 def solve(
-    *layers: str | PathLike[str] | Mapping[str, Any] | RitzConfig, overrides: Iterable[str] = (),
-    watch: Callable[[Trainer], None] = lambda trainer: None,
-) -> Solution:  # fmt: skip
+    *layers: str | PathLike[str] | Mapping[str, Any] | RitzConfig, overrides: Iterable[str] = ()
+) -> Solution:
     """Solve a problem in memory: by the referee, or with ``solver.network`` by training a network.
 
     Raises ``ConfigError`` with all that is wrong with the configuration.
 
     ``layers``: tables, files or shipped recipes, the lowest first, or one resolved configuration; none solves
-    the default double dot. ``overrides``: ``"key=value"``. ``watch``: called after every step of training;
-    what it raises ends it.
+    the default double dot. ``overrides``: ``"key=value"``.
     """
     config = next((each for each in layers if isinstance(each, RitzConfig)), None)
     if config is None:
@@ -144,7 +142,6 @@ def solve(
         trainer.step()
         if trainer.evaluated:
             trainer.check()
-        watch(trainer)
     return finished(trainer, time.process_time() - begin)
 
 
@@ -158,9 +155,14 @@ def judged(config: RitzConfig) -> Solution:
         upper=energies + bars, lower=energies - bars, residuals=None, beyond=None, why=_NO_RESIDUALS
     )
     return Solution(
-        config=config, problem=problem, space=Classical(problem=problem, referee=referee, count=count),
-        bounds=known, referee=referee, seconds=0.0, judging_seconds=time.process_time() - begin,
-    )  # fmt: skip
+        config=config,
+        problem=problem,
+        space=Classical(problem=problem, referee=referee, count=count),
+        bounds=known,
+        referee=referee,
+        seconds=0.0,
+        judging_seconds=time.process_time() - begin,
+    )
 
 
 def finished(trainer: Trainer, seconds: float) -> Solution:
@@ -173,6 +175,11 @@ def finished(trainer: Trainer, seconds: float) -> Solution:
     referee = reference.solve(trainer.problem, len(found.energies) + _MORE)
     known = bounds(trainer.ansatz, found, referee)
     return Solution(
-        config=trainer.config, problem=trainer.problem, space=Trained(trainer=trainer, evaluation=found),
-        bounds=known, referee=referee, seconds=seconds, judging_seconds=time.process_time() - begin,
-    )  # fmt: skip
+        config=trainer.config,
+        problem=trainer.problem,
+        space=Trained(trainer=trainer, evaluation=found),
+        bounds=known,
+        referee=referee,
+        seconds=seconds,
+        judging_seconds=time.process_time() - begin,
+    )

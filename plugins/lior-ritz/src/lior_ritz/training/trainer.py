@@ -117,9 +117,12 @@ class Trainer:
         if phase is not None and state.phase_step >= phase.steps:
             self._end_phase()
         return {
-            "eval_energies": found.energies.tolist(), "eval_eigsum": found.eigsum,
-            "quadrature_error": found.quadrature_error, "quadrature_mismatch": mismatch, "nq": state.nq,
-        }  # fmt: skip
+            "eval_energies": found.energies.tolist(),
+            "eval_eigsum": found.eigsum,
+            "quadrature_error": found.quadrature_error,
+            "quadrature_mismatch": mismatch,
+            "nq": state.nq,
+        }
 
     def _blamed(self, mismatch: float, *, falling: bool) -> str:
         """What there is to say against the training nodes.

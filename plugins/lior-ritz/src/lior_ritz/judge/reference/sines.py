@@ -54,9 +54,14 @@ class Levels(NamedTuple):
 
 
 def ritz(
-    problem: Problem, counts: tuple[int, ...], k: int, accuracy: float = 1e-11, *,
-    cutoff: float | None = None, grid: PotentialGrid | None = None,
-) -> Levels:  # fmt: skip
+    problem: Problem,
+    counts: tuple[int, ...],
+    k: int,
+    accuracy: float = 1e-11,
+    *,
+    cutoff: float | None = None,
+    grid: PotentialGrid | None = None,
+) -> Levels:
     """The ``k`` lowest levels in the basis of semi-axes ``counts``: upper bounds, lower for larger counts.
 
     Parameters
@@ -97,9 +102,13 @@ def _wanted(estimates: list[Array], k: int) -> list[int]:
 
 
 def _gathered(
-    problem: Problem, counts: tuple[int, ...], k: int, parts: list[Array], found: list[tuple[Array, Array]],
+    problem: Problem,
+    counts: tuple[int, ...],
+    k: int,
+    parts: list[Array],
+    found: list[tuple[Array, Array]],
     rounding: float,
-) -> Levels:  # fmt: skip
+) -> Levels:
     """The ``k`` lowest of all symmetries, with coefficients in the full product."""
     energies = np.concatenate([values for values, _ in found])
     order = np.argsort(energies, kind="stable")[:k]

@@ -25,9 +25,14 @@ METHODS = ("auto", "separable", "sine", "elements", "averaged", "hermitian")
 
 
 def solve(
-    problem: Problem, k: int, method: str = "auto", tolerance: float = 1e-9, *,
-    device: Mapping[str, float | Tensor] | None = None, limit: int = LARGEST,
-) -> Reference:  # fmt: skip
+    problem: Problem,
+    k: int,
+    method: str = "auto",
+    tolerance: float = 1e-9,
+    *,
+    device: Mapping[str, float | Tensor] | None = None,
+    limit: int = LARGEST,
+) -> Reference:
     """The ``k`` lowest levels by a classical method.
 
     Raises ``UsageError`` when the method does not apply, an option cannot be varied, V is not finite inside
@@ -97,9 +102,16 @@ def solve(
     levels = (found.energies, bars.errors, bars.splitting_errors)
     energies, errors, splits = (torch.from_numpy(np.ascontiguousarray(each)) for each in levels)
     return Reference(
-        energies=energies, errors=errors, splitting_errors=splits, method=method, sizes=tuple(sizes),
-        converged=bars.good, seconds=time.process_time() - start, evaluate=evaluate, rule=rule,
-    )  # fmt: skip
+        energies=energies,
+        errors=errors,
+        splitting_errors=splits,
+        method=method,
+        sizes=tuple(sizes),
+        converged=bars.good,
+        seconds=time.process_time() - start,
+        evaluate=evaluate,
+        rule=rule,
+    )
 
 
 def _refuse_false_claims(problem: Problem) -> None:
