@@ -65,20 +65,7 @@ def solve(
     start = time.process_time()
     problem = problem.varied(device or {})
     _refuse_false_claims(problem)
-    if method == "auto":
-        method = "separable" if separable.is_separable(problem) else "sine"
-        if problem.dim <= 2 and any(problem.jumps):
-            method = "elements"
-        if averaged.applies(problem):
-            method = "averaged"
-        if not problem.terms.plain:
-            method = "hermitian"
-    if method == "hermitian" and problem.dim > 2:
-        raise UsageError(f"method 'hermitian' is of 1 and 2 dimensions, not {problem.dim}; use sine")
-    if method == "averaged" and problem.dim not in averaged.DIMENSIONS:
-        raise UsageError(f"method 'averaged' is of 2 and 3 dimensions, not {problem.dim}; use sine")
-    if method != "hermitian":
-        problem.require_plain(f"method {method!r}")
+    method = _chosen(problem, method)
     evaluate: Evaluate
     found: Sums | Levels | elements.Found | hermitian.Found
     rule: Rule | None = None
@@ -112,6 +99,25 @@ def solve(
         evaluate=evaluate,
         rule=rule,
     )
+
+
+def _chosen(problem: Problem, method: str) -> str:
+    """The method that ``auto`` stands for, or the one given; ``UsageError`` when it does not apply."""
+    if method == "auto":
+        method = "separable" if separable.is_separable(problem) else "sine"
+        if problem.dim <= 2 and any(problem.jumps):
+            method = "elements"
+        if averaged.applies(problem):
+            method = "averaged"
+        if not problem.terms.plain:
+            method = "hermitian"
+    if method == "hermitian" and problem.dim > 2:
+        raise UsageError(f"method 'hermitian' is of 1 and 2 dimensions, not {problem.dim}; use sine")
+    if method == "averaged" and problem.dim not in averaged.DIMENSIONS:
+        raise UsageError(f"method 'averaged' is of 2 and 3 dimensions, not {problem.dim}; use sine")
+    if method != "hermitian":
+        problem.require_plain(f"method {method!r}")
+    return method
 
 
 def _refuse_false_claims(problem: Problem) -> None:
