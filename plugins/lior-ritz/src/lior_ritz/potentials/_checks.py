@@ -12,6 +12,11 @@ from lior.errors import UsageError
 from lior_ritz.problem import Device, require_known
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Names that spaces part, such as those of a potential's ``device``."""
+    return tuple(text.split())
+
+
 def require_finite(potential: Any) -> None:
     """Refuse a number among the options that is no number or infinite.
 

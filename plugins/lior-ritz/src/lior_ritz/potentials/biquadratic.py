@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lior.config.options import option
 from lior.errors import UsageError
+from lior_ritz.potentials._checks import words
 from lior_ritz.problem import Device, Part
 from lior_ritz.problem.units import Units
 
@@ -38,15 +39,7 @@ class Biquadratic:
 
     api_version: ClassVar[int] = 1
     dims: ClassVar[tuple[int, ...]] = (2,)
-    device: ClassVar[tuple[str, ...]] = (
-        "a",
-        "delta",
-        "c4",
-        "c2y",
-        "hbar_omega_x_meV",
-        "hbar_omega_y_meV",
-        "barrier_meV",
-    )
+    device: ClassVar[tuple[str, ...]] = words("a delta c4 c2y hbar_omega_x_meV hbar_omega_y_meV barrier_meV")
 
     param_mode: str = option(
         "targets", help="what the wells are given by", choices=("raw", "targets", "barrier")

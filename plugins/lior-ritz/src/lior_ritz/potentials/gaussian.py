@@ -7,6 +7,7 @@ from typing import ClassVar
 import attrs
 
 from lior.config.options import option
+from lior_ritz.potentials._checks import words
 from lior_ritz.potentials.written import Written, tree_of
 from lior_ritz.problem.units import Units
 
@@ -26,16 +27,7 @@ class Gaussian(Written):
     """
 
     dims: ClassVar[tuple[int, ...]] = (2,)
-    device: ClassVar[tuple[str, ...]] = (
-        "amplitude",
-        "x0",
-        "y0",
-        "sigma_x",
-        "sigma_y",
-        "tilt_x",
-        "tilt_y",
-        "offset",
-    )
+    device: ClassVar[tuple[str, ...]] = words("amplitude x0 y0 sigma_x sigma_y tilt_x tilt_y offset")
     tree = tree_of(
         "amplitude*exp(-0.5*(((x - x0)/sigma_x)**2 + ((y - y0)/sigma_y)**2)) + tilt_x*x + tilt_y*y + offset",
         device,
@@ -70,15 +62,8 @@ class DoubleGaussian(Written):
     """
 
     dims: ClassVar[tuple[int, ...]] = (2,)
-    device: ClassVar[tuple[str, ...]] = (
-        "depth",
-        "asymmetry",
-        "separation",
-        "sigma_x",
-        "sigma_y",
-        "tilt_x",
-        "tilt_y",
-        "offset",
+    device: ClassVar[tuple[str, ...]] = words(
+        "depth asymmetry separation sigma_x sigma_y tilt_x tilt_y offset"
     )
     tree = tree_of(
         "tilt_x*x + tilt_y*y + offset"

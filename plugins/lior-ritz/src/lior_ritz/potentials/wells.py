@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lior.config.options import option
 from lior.errors import UsageError
-from lior_ritz.potentials._checks import given, lookup, require_finite
+from lior_ritz.potentials._checks import given, lookup, require_finite, words
 from lior_ritz.potentials.written import Written, tree_of
 from lior_ritz.problem import AXES, Device, Part
 from lior_ritz.problem.units import Units
@@ -35,21 +35,9 @@ class Harmonic:
     """
 
     api_version: ClassVar[int] = 1
-    device: ClassVar[tuple[str, ...]] = (
-        "hbar_omega_meV",
-        "offset",
-        "hbar_omega_x_meV",
-        "hbar_omega_y_meV",
-        "hbar_omega_z_meV",
-        "hbar_omega_w_meV",
-        "beta_x",
-        "beta_y",
-        "beta_z",
-        "beta_w",
-        "x0",
-        "y0",
-        "z0",
-        "w0",
+    device: ClassVar[tuple[str, ...]] = words(
+        "hbar_omega_meV offset hbar_omega_x_meV hbar_omega_y_meV hbar_omega_z_meV hbar_omega_w_meV beta_x "
+        "beta_y beta_z beta_w x0 y0 z0 w0"
     )
 
     hbar_omega_meV: float = option(
@@ -147,18 +135,9 @@ class HarmonicBarrier(Written):
     """
 
     dims: ClassVar[tuple[int, ...]] = (2,)
-    device: ClassVar[tuple[str, ...]] = (
-        "hbar_omega_x_meV",
-        "hbar_omega_y_meV",
-        "beta_x",
-        "beta_y",
-        "barrier",
-        "barrier_meV",
-        "sigma_x",
-        "sigma_y",
-        "tilt_x",
-        "tilt_y",
-        "shear",
+    device: ClassVar[tuple[str, ...]] = words(
+        "hbar_omega_x_meV hbar_omega_y_meV beta_x beta_y barrier barrier_meV sigma_x sigma_y tilt_x "
+        "tilt_y shear"
     )
     tree = tree_of(
         "beta_x*x**2 + beta_y*y**2 + barrier*exp(-0.5*((x/sigma_x)**2 + (y/sigma_y)**2))"

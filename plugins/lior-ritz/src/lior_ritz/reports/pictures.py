@@ -118,7 +118,7 @@ def names(states: int = 4) -> tuple[str, ...]:
 def names_of(solution: Solution) -> tuple[str, ...]:
     """The names of the pictures that a run has numbers for; those of training are of a network."""
     every = names(len(solution.energies))
-    return every if solution.network else tuple(name for name in every if name not in _OF_TRAINING)
+    return every if solution.network else tuple(name for name in every if name not in _OF_TRAINING.split())
 
 
 def chosen(only: str | None, states: int) -> tuple[str, ...]:
@@ -453,15 +453,8 @@ _METRICS = {
 _OF_STATES = ("density_state", "psi_state", "slice_y0_state")
 """Made once for each state, whose number, from 0, follows the name with ``_`` before it."""
 _OF_TRAINING = (
-    "bounds",
-    "overlap_S_heatmap",
-    "training_losses",
-    "training_eigsum",
-    "training_conditioning",
-    "training_step_time",
-    "training_energies",
-    "training_dashboard",
-    "convergence",
+    "bounds overlap_S_heatmap training_losses training_eigsum training_conditioning training_step_time "
+    "training_energies training_dashboard convergence"
 )
 """Of a network; a run by the referee has no numbers for them."""
 _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {

@@ -45,18 +45,8 @@ class Loss:
         }
 
 
-UNKNOWN: Mapping[str, Any] = dict.fromkeys(
-    (
-        "loss_total",
-        "loss_eigsum",
-        "loss_S_condition",
-        "eigvals",
-        "s_min_eig",
-        "s_max_eig",
-        "s_cond_est",
-        "quadrature_fault",
-    )
-)
+_NUMBERS = "loss_total loss_eigsum loss_S_condition eigvals s_min_eig s_max_eig s_cond_est quadrature_fault"
+UNKNOWN: Mapping[str, Any] = dict.fromkeys(_NUMBERS.split())
 """The same where the loss was refused."""
 
 
