@@ -25,7 +25,14 @@ CONTRACT: list[list[str]] = [
     layer.replace(" ", "").split("|") for layer in _SETTINGS["contracts"][0]["layers"]
 ]
 """Modules from the top down: each imports from those below it only; `lint-imports` holds this."""
-FOLDERS = {"cli": "cli/lior_cli", "built-in plugins": "plugins/lior_plugins"}
+FOLDERS = {
+    "lior-serve": "plugins/lior-serve/src/lior_serve",
+    "lior-ask": "plugins/lior-ask/src/lior_ask",
+    "cli": "cli/lior_cli",
+    "built-in plugins": "plugins/lior_plugins",
+}
+"""Room -> the folder of a package beside ``lior``."""
+PACKAGES = {folder.rpartition("/")[2]: name for name, folder in FOLDERS.items()}
 BESIDE = ("built-in plugins", "testing")
 """Rooms that the others reach by name, through the registry; drawn without arrows."""
 ROOTS = {
@@ -37,7 +44,7 @@ JOBS = {
     "api": "the public API: train, resume, load",
     "interfaces": "what a plugin provides; errors, events, states",
     "cli": "the commands, one file each",
-    "built-in plugins": "frames, memories, tokenizers, readers, retrievers and others",
+    "built-in plugins": "frames, memories, tokenizers, readers and others",
 }
 NO_CODE = (
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER,
@@ -82,10 +89,8 @@ def owner(module: str) -> str | None:
     """The room that a module of this dotted name belongs to."""
     top, _, rest = module.partition(".")
     first = rest.partition(".")[0]
-    if top in ("lior_cli", "lior_plugins"):
-        return "cli" if top == "lior_cli" else "built-in plugins"
     if top != "lior":
-        return None
+        return PACKAGES.get(top)
     known = {name.partition(".")[2] for layer in CONTRACT for name in layer}
     return next((name for name, stems in ROOTS.items() if (first or "__init__") in stems),
                 first if first in known else None)  # fmt: skip

@@ -69,9 +69,9 @@ def clear(where: tuple[str, ...], gone: bool) -> None:
 
 def _indexes() -> Sequence[CachedIndex]:
     """The indexes that lior-ask keeps, if it is installed."""
-    from lior import registry
+    from lior.runs.indexes import indexes, installed
 
-    return registry.get("index", "ask")().caches() if registry.names("index") else []
+    return indexes("lior cache").caches() if installed() else []
 
 
 def _chosen(indexes: Sequence[CachedIndex], where: str) -> list[CachedIndex]:

@@ -31,6 +31,7 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lazy = lazy
+        self._known: dict[str, tuple[str, str]] = {}  # with the help of commands that others add
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the commands, in the order of the table."""
@@ -63,7 +64,7 @@ class LazyGroup(click.Group):
         """Complete names of commands without importing them."""
         from click.shell_completion import CompletionItem
 
-        help = {name: text for name, (_, text) in self._lazy.items()}
+        help = {name: text for name, (_, text) in {**self._known, **self._lazy}.items()}
         names = (name for name in self.list_commands(ctx) if name.startswith(incomplete))
         options = click.Command.shell_complete(self, ctx, incomplete)
         return [*(CompletionItem(name, help=help.get(name)) for name in names), *options]

@@ -81,6 +81,10 @@ INTERRUPTED = 130
 class TopGroup(LazyGroup):
     """The built-in commands, then those that other distributions add."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._known = PRODUCTS
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the built-in commands, then those of plugins."""
         return [*COMMANDS, *(name for name in _foreign()[0] if name not in COMMANDS)]
@@ -128,8 +132,10 @@ class TopGroup(LazyGroup):
                 if heading == _OF_RUNS and not runs:
                     formatter.write_text("None here. `lior train` makes one; then its commands are listed.")
                     continue
-                rows = [(name, (self._lazy.get(name) or PRODUCTS[name])[1]) for name in names]
-                formatter.write_dl([row for row in rows if row[0] in self._lazy or foreign.pop(row[0], "")])
+                there = [name for name in names if name in self._lazy or foreign.pop(name, "")]
+                rows = [(name, (self._lazy.get(name) or PRODUCTS[name])[1]) for name in there]
+                if rows:
+                    formatter.write_dl(rows)
         if foreign or fault:
             with formatter.section("Commands of plugins"):
                 if foreign:

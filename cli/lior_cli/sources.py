@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -138,16 +138,14 @@ def echo_account(account: Account, names: Mapping[str, str], *, err: bool = Fals
         click.echo(f"{_percent(share)}  {expert}", err=err)
 
 
-def echo_words(
-    words: Sequence[Explained], names: Mapping[str, str], common: Collection[str], top: int, *, blanks: bool
-) -> None:
+def echo_words(words: Sequence[Explained], names: Mapping[str, str], top: int, *, blanks: bool) -> None:
     """Print a line with an excerpt for each of the ``top`` places of each word.
 
-    Without ``blanks``, words of white space have none, nor have ``common`` ones beside others: they have many
+    Without ``blanks``, words of white space have none, nor have stop words beside others: they have many
     places everywhere.
     """
     every = [word for word in words if blanks or not word.blank]
-    rows = every if blanks else _telling(every, common)
+    rows = every if blanks else _telling(every)
     width = columns()
     places = [plain(_place(place, names)) for word in rows for place in word.sources[:top]]
     places += [_NOWHERE for word in rows if not word.sources]
@@ -161,14 +159,20 @@ def echo_words(
             click.echo(f"{begin}  {line}".rstrip(), color=colored())
             begin = " " * (word_width + 9)
     if left := len(every) - len(rows):
-        click.echo(f"{quantity(left, 'common word')} left out; --json has all")
+        click.echo(f"{quantity(left, 'stop word')} left out; --json has all")
 
 
-def _telling(words: Sequence[Explained], common: Collection[str]) -> list[Explained]:
-    """The words that are not ``common``; all where there is no other. A name has a capital: May, Will."""
+def _telling(words: Sequence[Explained]) -> list[Explained]:
+    """The words that are no stop words, which lior-ask knows; all where there is no other.
+
+    A name has a capital: May, Will.
+    """
+    from lior.runs.indexes import indexes, installed
+
     said = [word.text.decode("utf-8", "replace").strip() for word in words]
     said = [text.lower() if before in (".", "!", "?") else text for before, text in pairwise([".", *said])]
-    return [word for word, text in zip(words, said, strict=True) if text not in common] or [*words]
+    stop = indexes("lior why").stop_words(" ".join(said)) if installed() else ()
+    return [word for word, text in zip(words, said, strict=True) if text not in stop] or [*words]
 
 
 def _lines(word: Explained, names: Mapping[str, str], top: int, place_width: int, room: int) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,7 @@ def why(
     if as_json:
         click.echo(json.dumps(_record(data, words, by, top or _MOST, seconds)))
     else:
-        show(words, names, prompt=data, common=opened.common_words(), top=top or 1, blanks=by == "token")
+        show(words, names, prompt=data, top=top or 1, blanks=by == "token")
     if html:
         done = pages.write(html, why_html.page(data, words, names, top or _MOST))
         click.echo(f"{done} {click.format_filename(html)}", err=as_json)
@@ -105,7 +105,6 @@ def show(
     names: Mapping[str, str] | None = None,
     *,
     prompt: bytes = b"",
-    common: Collection[str] = (),
     top: int = 1,
     blanks: bool = False,
 ) -> None:
@@ -115,8 +114,6 @@ def show(
     ----------
     names
         Names of the documents; without it the shortest distinct ends of their paths.
-    common
-        Words that have no line beside others: those of :meth:`lior.Run.common_words`.
     top
         Places of each word.
     blanks
@@ -128,7 +125,7 @@ def show(
     short = short_names([each.document for each in behind.documents]) if names is None else names
     _echo_text(prompt, words)
     click.echo()
-    echo_words(words, short, common, top, blanks=blanks)
+    echo_words(words, short, top, blanks=blanks)
     click.echo()
     echo_account(behind, short)
 

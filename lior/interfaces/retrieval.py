@@ -7,7 +7,7 @@ for a question. Nothing here imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -306,6 +306,10 @@ class RunIndexes(Protocol):
 
     def chat(self, run: Any, *, sampling: Any, tokens: int, stop: str, seed: int) -> Any:
         """A conversation with a :class:`lior.Run`; see :meth:`lior.Run.chat`."""
+        ...
+
+    def stop_words(self, text: str) -> Collection[str]:
+        """Words that say nothing alone, such as "the", in the language of a text."""
         ...
 
     def caches(self) -> Sequence[CachedIndex]:

@@ -111,12 +111,6 @@ KINDS = {
         suite="lior_ask.testing:retriever_contract",
         use="lior ask FOLDER QUESTION --retriever {}",
     ),
-    "index": Kind(
-        group="lior.indexes",
-        interface="lior.interfaces:RunIndexes",
-        help="answers questions about the documents of runs",
-        use="lior ask RUN QUESTION",
-    ),
     "listener": Kind(
         group="lior.listeners",
         interface="lior.interfaces:Listener",

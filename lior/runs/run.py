@@ -22,8 +22,6 @@ False
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -36,15 +34,14 @@ from torch import Tensor
 from lior.config.options import checked_keywords
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
-from lior.errors import DataError, MissingPackage, RunError, UsageError, did_you_mean, quantity, sentences
-from lior.interfaces import Passage, RunIndexes
+from lior.errors import DataError, RunError, UsageError, did_you_mean, quantity, sentences
+from lior.interfaces import Passage
 from lior.model.detokenizer import Detokenizer
 from lior.model.evaluation import evaluate
 from lior.model.generation import Request, generate, generate_all
 from lior.model.language_model import Model
 from lior.model.provenance import Explained, explain
 from lior.plugins.listening import tell
-from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument, as_bytes, read_documents
 from lior.reading.finding import as_paths
 from lior.runs import documents as texts
@@ -52,21 +49,11 @@ from lior.runs import editing, syncing
 from lior.runs.checkpoint import Checkpoint, Document, total
 from lior.runs.directory import RunDirectory, is_changed, open_checkpoint, read_summary
 from lior.runs.format import read_manifest
+from lior.runs.indexes import indexes, installed
 from lior.runs.syncing import Synced
 from lior.tensors import all_threads, pick_device
 
 T = TypeVar("T")
-_WORD = re.compile(r"\w+")
-
-
-def _indexes(who: str) -> RunIndexes:
-    """What makes the indexes of runs, for ``who`` needs it.
-
-    Raises ``MissingPackage`` when none is installed.
-    """
-    if not registry.names("index"):
-        raise MissingPackage(f"{who} needs lior-ask: pip install lior-ask")
-    return registry.get("index", "ask")()
 
 
 @attrs.define(repr=False)
@@ -131,13 +118,6 @@ class Run:
             raise DataError(sentences(fault, did_you_mean(name, self.checkpoint.corpus.names)))
         return found
 
-    def common_words(self) -> frozenset[str]:
-        """Words that make at least one of 250 in the first megabyte of the documents: "the", "of", "and"."""
-        start = self.checkpoint.corpus.tokens[: 1 << 20].tolist()
-        text = bytes(self.model.tokenizer.decode(start)).decode("utf-8", "replace")
-        counts = Counter(_WORD.findall(text))
-        return frozenset(word for word, count in counts.items() if 250 * count >= counts.total())
-
     # --- questions ---
 
     @property
@@ -149,13 +129,13 @@ class Run:
         Raises ``MissingPackage`` when lior-ask is not installed.
         """
         if self._index is None:
-            saved, indexes = self._saved, _indexes("lior.Run.index")
-            index = indexes.kept(saved, self.checkpoint.digest) if saved else None
+            saved, made = self._saved, indexes("lior.Run.index")
+            index = made.kept(saved, self.checkpoint.digest) if saved else None
             if index is None:
                 documents = texts.of_checkpoint(self.checkpoint).items()
-                index = indexes.build((name, *texts.parsed(each)) for name, each in documents)
+                index = made.build((name, *texts.parsed(each)) for name, each in documents)
                 if saved and self.path:
-                    indexes.keep(index, self.path, saved, self.checkpoint.digest)
+                    made.keep(index, self.path, saved, self.checkpoint.digest)
             self._index = index
         return self._index
 
@@ -188,7 +168,7 @@ class Run:
         counts = self.index.confirm(question, passage)
         if self.path and self._saved:
             try:
-                _indexes("lior.Run.confirm").save(self.index, self.path, self._saved, self.checkpoint.digest)
+                indexes("lior.Run.confirm").save(self.index, self.path, self._saved, self.checkpoint.digest)
             except BaseException:
                 self.index.confirm(question, passage)
                 raise
@@ -217,7 +197,7 @@ class Run:
             When an argument has the wrong value, or a name that is not known.
         """
         how, ends = ChatSampling(**sampling), _text("stop", stop).decode("utf-8", "replace")
-        return _indexes("lior.Run.chat").chat(self, sampling=how, tokens=tokens, stop=ends, seed=seed)
+        return indexes("lior.Run.chat").chat(self, sampling=how, tokens=tokens, stop=ends, seed=seed)
 
     # --- the language model ---
 
@@ -474,8 +454,8 @@ class Run:
         The index follows if it was opened, or has confirmed questions: it drops names, and puts documents.
         """
         saved = self._saved
-        installed = self._index is None and registry.names("index")
-        if installed and saved and _indexes("lior.Run").has_questions(saved, self.checkpoint.digest):
+        digest = self.checkpoint.digest
+        if self._index is None and saved and installed() and indexes("lior.Run").has_questions(saved, digest):
             self.index  # noqa: B018 (read)
         asked, self._index = self._index, None  # it is made anew should this be interrupted
         try:
@@ -493,7 +473,7 @@ class Run:
             for name in drop:
                 asked.forget(name)
             for document in put:
-                _indexes("lior.Run").put(asked, document.name, *texts.parsed([document]))
+                indexes("lior.Run").put(asked, document.name, *texts.parsed([document]))
         self._index = asked
 
     def _note(self, edit: Callable[[Run], object]) -> None:
@@ -549,7 +529,7 @@ class Run:
                 if directory.folder.newest != self._base:
                     self._written(directory.folder.newest)
         if self._index is not None:
-            _indexes("lior.Run").keep(self._index, self.path, self._base, self.checkpoint.digest)
+            indexes("lior.Run").keep(self._index, self.path, self._base, self.checkpoint.digest)
         learned, forgotten = self._moved
         self._moved = [], []
         forgotten = [name for name in forgotten if name not in learned]

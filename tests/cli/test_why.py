@@ -93,7 +93,7 @@ def test_a_line_for_each_word_and_what_is_behind_all(why):
     lines = out.splitlines()
     assert lines[0] == FACT
     assert lines[2].split() == ["word", "prob.", "share", "place", "excerpt"]
-    assert "4 common words left out; --json has all" in lines
+    assert "4 stop words left out; --json has all" in lines
     begin, end = 3, lines.index("documents") - 2
     telling = [word for word in REST.rstrip(".").split() if word not in ("is", "on", "the", "of")]
     assert "May" in telling, "a name"

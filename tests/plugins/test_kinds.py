@@ -52,7 +52,8 @@ def test_an_option_is_one_of_its_kind(kind):
 def test_names_of_groups_and_suites_follow_one_rule():
     for kind in [kind for kind in KINDS if kind != "command"]:
         plural = KINDS[kind].group.removeprefix("lior.")
-        assert KINDS[kind].suite == f"lior.testing.{plural}:{kind}_contract"
+        module = "lior_ask.testing" if kind == "retriever" else f"lior.testing.{plural}"
+        assert KINDS[kind].suite == f"{module}:{kind}_contract"
 
 
 def test_the_configuration_chooses_every_kind_of_a_run():
@@ -81,7 +82,9 @@ def test_the_page_lists_every_kind_with_its_plugins():
     row = r"^\| (\w+) \| `(lior\.\w+)` \| `(\w+)`.*? \|(.*?)\| "
     rows = re.findall(row, PAGE.read_text(), re.MULTILINE)
     own = {
-        kind: {name for name in registry.names(kind) if registry.origin(kind, name).distribution == "lior"}
+        kind: {
+            n for n in registry.names(kind) if registry.origin(kind, n).distribution in ("lior", "lior-ask")
+        }
         for kind in KINDS
     }
     assert {

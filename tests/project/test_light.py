@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lior_cli.main import COMMANDS
+from lior_cli.main import COMMANDS, PRODUCTS
 
 BLOCKED = "import sys; sys.modules.update(dict.fromkeys(('torch', 'numba', 'llvmlite')))\n"
 """As if they were not installed."""
@@ -82,7 +82,9 @@ def test_the_others_work(said, command):
 
 
 def test_every_command_is_there(said):
-    assert {*MODEL, *LIGHT, *ELSEWHERE} == {*COMMANDS}
+    assert {*MODEL, *LIGHT, *ELSEWHERE} == {*COMMANDS} | {
+        name for name, (of, _) in PRODUCTS.items() if of in ("lior-ask", "lior-serve")
+    }
     assert "fourth of May" in said["ask"][1]
 
 

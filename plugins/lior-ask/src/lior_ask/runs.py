@@ -26,6 +26,7 @@ from lior_ask.api import Index
 from lior_ask.index.cache import KeptIndex, kept_indexes
 from lior_ask.index.database import DamagedIndex
 from lior_ask.index.sqlite import SQLite
+from lior_ask.languages.words import language_of, stop_words, tokens
 
 if TYPE_CHECKING:
     from lior.config.sampling import ChatSampling
@@ -150,6 +151,11 @@ class RunIndexes:
         from lior_ask.conversation.run_chat import Chat  # it needs torch
 
         return Chat(run, sampling=sampling, tokens=tokens, stop=stop, seed=seed)
+
+    @staticmethod
+    def stop_words(text: str) -> frozenset[str]:
+        """Words that say nothing alone, in the language of a text."""
+        return stop_words(language_of(tokens(text)))
 
     @staticmethod
     def caches() -> list[KeptIndex]:

@@ -308,7 +308,7 @@ class Conversation:
         if self._continued:
             from lior_cli.why import show
 
-            show(self.chat.why(), common=self.chat.run.common_words())
+            show(self.chat.why())
         elif self.talk.last:
             turn = self.talk.last
             echo_reasons(self.index(), turn.answer, turn.passages[: max(self._shown, _PAGE)], turn.inherited)
