@@ -9,6 +9,7 @@ import click
 
 from lior.errors import RunError
 from lior_cli.interrupts import import_torch
+from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
 
 
@@ -16,7 +17,7 @@ from lior_cli.terminal import echo_table
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the pictures of the laws."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def laws(out: Path | None, as_json: bool) -> None:
     """Check the dynamics against their laws: a table, and pictures with --out.
 

@@ -10,6 +10,7 @@ import click
 from lior.errors import UsageError
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, TextPath, WholeNumber, device_option
+from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
 
 
@@ -28,7 +29,7 @@ from lior_cli.terminal import echo_table
     type=TextPath(),
     help="Text that the run has not learned; needed with --rank.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @device_option
 def spectrum(run: Path, rank: int | None, text: tuple[str, ...], as_json: bool, device: str) -> None:
     """Measure the singular values of the learned tables of a run's geometry.

@@ -88,7 +88,7 @@ class RitzRun:
         folder = RunFolder.open(path)
         try:
             meta, config = _meta(path), _config(path)
-            if not _has_network(path, config):
+            if not config.solver.network:
                 if meta["status"] == COMPLETED:
                     raise RunError(f"{path}: {_FINISHED}")
                 return cls(folder, config, meta), None, START, 0.0
@@ -163,7 +163,7 @@ def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[
     _check(path)
     config = _config(path)
     unfinished = RunError(f"{path}: the run did not finish; `lior ritz resume {path}` goes on with it")
-    if not _has_network(path, config):
+    if not config.solver.network:
         if nq is not None:
             raise UsageError(
                 f"{path}: nq is of a network's states, and those of this run are the referee's; leave it out"
@@ -218,11 +218,6 @@ def _meta(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RunError(f"{path / _META}: cannot be read ({error}); solve the problem again") from None
     return dict(meta)
-
-
-def _has_network(path: Path, config: RitzConfig) -> bool:
-    """Runs that are older than ``solver.network`` have checkpoints and do not say so."""
-    return config.solver.network or bool(runfolder.listed(path))
 
 
 def _newest(path: Path, config: RitzConfig) -> tuple[tuple[Trainer, dict[str, Any]], Path]:

@@ -23,8 +23,7 @@ from lior_ritz.judge.spin import spins
 from lior_ritz.problem import Problem, devices
 from lior_ritz.reports.observables import dipoles, left_weight
 from lior_ritz.sweeps.tracking import Sampled, follow
-from lior_ritz.training.solution import finished
-from lior_ritz.training.trainer import Trainer
+from lior_ritz.training.solution import trained
 
 FORMAT = 3
 _MOST = 10_000
@@ -269,16 +268,11 @@ def _answered(point: Point) -> tuple[Row, Sampled]:
 
 def _trained(point: Point) -> Row:
     """What a network says that is trained for this point."""
-    trainer = Trainer(point.config, point.problem)
-    begin = time.process_time()
-    while trainer.phase is not None:
-        trainer.step()
-        if trainer.evaluated:
-            trainer.check()
-    found = finished(trainer, time.process_time() - begin)
+    found = trained(point.config, point.problem)
+    assert found.network
     return {
         "network_E_meV": found.energies_meV.tolist(),
-        "network_steps": trainer.progress.step,
+        "network_steps": found.network.trainer.progress.step,
         "network_relative_error": found.relative_errors.tolist(),
         "network_seconds": round(found.seconds, 4),
         "network_missed": len(found.missed),

@@ -136,8 +136,13 @@ def solve(
         config = configuration.load(layers, overrides, env={}).config  # type: ignore[arg-type]
     if not config.solver.network:
         return judged(config)
+    return trained(config, configuration.problem(config))
+
+
+def trained(config: RitzConfig, problem: Problem) -> Solution:
+    """What a network finds that is trained in memory; raises as :func:`finished`."""
     begin = time.process_time()
-    trainer = Trainer(config, configuration.problem(config))
+    trainer = Trainer(config, problem)
     while trainer.phase is not None:
         trainer.step()
         if trainer.evaluated:
