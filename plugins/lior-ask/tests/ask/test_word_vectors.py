@@ -19,7 +19,7 @@ from lior_ask.ranking import word_vectors
 from lior_ask.testing import TEXTS
 
 FOLDER = Path(__file__).parent / "meaning"
-needs_vectors = pytest.mark.skipif(not word_vectors.installed(), reason="needs the extra lior[vectors]")
+needs_vectors = pytest.mark.skipif(not word_vectors.installed(), reason="needs the extra lior-ask[vectors]")
 
 
 @pytest.fixture(autouse=True)

@@ -250,7 +250,7 @@ def test_what_is_missing_is_said_once(lior, monkeypatch):
     monkeypatch.delenv("LIOR_EMBEDDER", raising=False)
     monkeypatch.setattr("lior_ask.index.embedding.ENCODERS", ())
     question = ("ask", "notes", "What is the capital of Mongolia in March?")
-    assert "hint: pip install 'lior[meaning]' finds answers in other words" in lior(*question).err
+    assert "hint: pip install 'lior-ask[meaning]' finds answers in other words" in lior(*question).err
     assert "hint" not in lior(*question).err
 
 

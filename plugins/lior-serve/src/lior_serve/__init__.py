@@ -5,8 +5,7 @@
 On these stand the transports: :mod:`~lior_serve.rest` (JSON), :mod:`~lior_serve.openai` (OpenAI's protocol),
 :mod:`~lior_serve.agents` (MCP) and :mod:`~lior_serve.page`; only a run has :mod:`~lior_serve.inspection`,
 :mod:`~lior_serve.editing` and :mod:`~lior_serve.completions`. :mod:`~lior_serve.middleware` checks requests;
-:mod:`~lior_serve.app` connects them. The extra ``lior[serve]`` has what they need. torch is imported for runs
-only.
+:mod:`~lior_serve.app` connects them. torch is imported for runs only.
 """
 
 __all__ = ["agents", "app", "folder", "limits", "run", "run_server", "server", "sources"]

@@ -1,6 +1,6 @@
 """Ask a running server of this user instead of reading the run: `lior ask` then answers at once.
 
-Neither numpy nor a package of the extra ``lior[serve]`` is imported.
+Neither numpy nor a package of lior-serve's is imported.
 """
 
 from __future__ import annotations

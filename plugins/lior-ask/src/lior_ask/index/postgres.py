@@ -78,7 +78,7 @@ class PostgreSQL(Database):
     UsageError
         When it is no such address.
     MissingPackage
-        Without psycopg, of the extra ``lior[postgres]``.
+        Without psycopg, of the extra ``lior-ask[postgres]``.
     IndexUnavailable
         When the server cannot be reached, or refuses.
     DamagedIndex
@@ -90,7 +90,7 @@ class PostgreSQL(Database):
     def __init__(self, address: str) -> None:
         super().__init__()
         if psycopg is None:
-            raise MissingPackage("an index in PostgreSQL needs psycopg: pip install 'lior[postgres]'")
+            raise MissingPackage("an index in PostgreSQL needs psycopg: pip install 'lior-ask[postgres]'")
         self._settings, self.schema, self.name = _parsed(address)
         self._kept = _Kept()
         self._touched = set[int]()

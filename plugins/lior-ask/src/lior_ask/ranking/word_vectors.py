@@ -25,7 +25,7 @@ from lior_ask.languages.dates import MARK
 from lior_ask.question.query import Query
 from lior_ask.question.spelling import differences
 
-HINT = "pip install 'lior[vectors]'"
+HINT = "pip install 'lior-ask[vectors]'"
 VARIABLE = "LIOR_VECTORS"
 """Environment variable with the path of a file of vectors, used instead of those of the extra."""
 AROUND = 0.8

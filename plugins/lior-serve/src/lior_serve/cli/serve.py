@@ -110,7 +110,7 @@ def mcp(where: tuple[Path, ...], allow_edit: bool, database: str, device: str) -
 def _prepare(where: Sequence[Path], allow_edit: bool, database: str) -> None:
     """Refuse what cannot be served, and import torch where a run is served."""
     if missing := [name for name in ("starlette", "uvicorn", "mcp") if find_spec(name) is None]:
-        raise MissingPackage(f"{', '.join(missing)} not installed: pip install 'lior[serve]'")
+        raise MissingPackage(f"{', '.join(missing)} not installed: pip install lior-serve")
     if not (where or database):
         raise UsageError("nothing to serve; name folders, files or a run: lior serve ~/notes")
     if run_among(where):
