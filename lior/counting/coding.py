@@ -133,12 +133,23 @@ def run(route, memory, learner, chunk, first, end, buffers, mixing, words):
 
 
 class Coding:
-    """A chunk of a text that is coded while a memory learns it, in as many calls as the mixer needs."""
+    """A chunk of at most ``rows`` tokens behind a place that is coded while a memory learns it.
+
+    It takes as many calls as the mixer needs; :meth:`Engine.advance` ends it. ``others`` are the tokens
+    outside of the alphabet, ``unseen`` the probability of them all.
+    """
 
     def __init__(
-        self, engine: Engine, place: Cursor, alphabet: Ints, learner: Learner, rows: int, others: Ints,
+        self,
+        engine: Engine,
+        place: Cursor,
+        alphabet: Ints,
+        learner: Learner,
+        *,
+        rows: int,
+        others: Ints,
         unseen: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._engine, self._cursor, self._learner = engine, place, learner
         size, patterns = len(alphabet), len(engine.plan.parent)
         block = cursor.blank(rows, patterns)

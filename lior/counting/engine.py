@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior.counting import addresses, layout, locations, stream
-from lior.counting.coding import Coding
 from lior.counting.cursor import NO_CELLS, Cells, Cursor
 from lior.counting.halves import ONE, WORTH, Halves
 from lior.counting.layout import (
@@ -218,23 +217,6 @@ class Engine:
                 block.cell[:] = cell
             self._read(learned, block, self.columns(alphabet), self.buffers(1, len(alphabet)), found)
         return found
-
-    def coding(
-        self,
-        cursor: Cursor,
-        alphabet: Ints,
-        learned: WeightSets,
-        rates: tuple[Rates, Rates],
-        *,
-        rows: int,
-        others: Ints,
-        unseen: float,
-    ) -> Coding:
-        """A chunk of at most ``rows`` tokens behind ``cursor``, to be coded; :meth:`advance` ends it.
-
-        ``others`` are the tokens outside of the alphabet, ``unseen`` the probability of them all.
-        """
-        return Coding(self, cursor, alphabet, Learner(learned, rates), rows, others, unseen)
 
     def partial_fit(
         self,

@@ -14,6 +14,7 @@ import numpy as np
 
 from lior.counting import drawing, infinigram, layout, locations, matching, origins, suffixes, totals, tracing
 from lior.counting.coder import RangeCoder
+from lior.counting.coding import Coding
 from lior.counting.compiled import compiling
 from lior.counting.engine import Engine, Segment
 from lior.counting.layout import Rates
@@ -90,15 +91,9 @@ def _others(engine: Engine) -> None:
     )
     words = RangeCoder()
     words.choose(np.ones(2))
-    coding = engine.coding(
-        engine.cursor(),
-        _ALPHABET,
-        (learned, learned),
-        (_RATES, _RATES),
-        rows=1,
-        others=np.array([3]),
-        unseen=0.1,
-    )
+    learner = layout.Learner((learned, learned), (_RATES, _RATES))
+    others = np.array([3])
+    coding = Coding(engine, engine.cursor(), _ALPHABET, learner, rows=1, others=others, unseen=0.1)
     coding.arrays.given[0] = 1
     coding.run(1, np.ones(16, np.float32), words)
     words.finish()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lior.counting import cursor, layout
 from lior.counting.coder import RangeCoder
+from lior.counting.coding import Coding
 from lior.counting.engine import Engine, Segment, prepare
 from lior.counting.layout import Rates
 from lior.testing.strategies import LAW
@@ -55,9 +56,8 @@ def coded(text, alphabet, *, window, rows, calls, words=None):
     memory = engine(window)
     learned = layout.fresh(memory.plan, int(alphabet[-1]) + 1)
     coder, others = RangeCoder(words), np.array([alphabet[-1] + 1, alphabet[-1] + 2])
-    chunk = memory.coding(
-        memory.cursor(), alphabet, (learned, learned), (RATES, RATES), rows=rows, others=others, unseen=0.01
-    )
+    learner = layout.Learner((learned, learned), (RATES, RATES))
+    chunk = Coding(memory, memory.cursor(), alphabet, learner, rows=rows, others=others, unseen=0.01)
     chunk.arrays.given[:] = text if words is None else 0
     while not chunk.run(min(chunk.done + calls, rows), np.linspace(0.8, 1.2, 16, dtype=np.float32), coder):
         pass

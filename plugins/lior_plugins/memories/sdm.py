@@ -26,7 +26,7 @@ from lior.counting.drawing import Race
 from lior.counting.engine import AHEAD, FROZEN, PRUNE_TO, Engine, Prediction, Schedule, WeightSets
 from lior.counting.fields import REACH
 from lior.counting.journal import Journal, StoredSpan, spans
-from lior.counting.layout import TRAIL, WIDEST, Ints, Weights
+from lior.counting.layout import TRAIL, WIDEST, Ints, Learner, Weights
 from lior.counting.packed import Packed
 from lior.errors import UsageError
 from lior.interfaces import CellTable, Evidence, Items, Query, Scorer, State, Trace
@@ -279,9 +279,8 @@ class Sdm:
         """
         self._widen(alphabet)
         sets, rates = self._weight_sets("online"), self._schedule("online").at(progress)
-        return self._engine.coding(
-            cursor, alphabet.cpu().numpy(), sets, (rates, rates), rows=rows, others=others, unseen=unseen
-        )
+        known, learner = alphabet.cpu().numpy(), Learner(sets, (rates, rates))
+        return Coding(self._engine, cursor, known, learner, rows=rows, others=others, unseen=unseen)
 
     def coded(self, items: Items) -> None:
         """Note that ``items`` were learned by :meth:`coding`."""

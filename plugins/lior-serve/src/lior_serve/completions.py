@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
@@ -15,6 +15,7 @@ from starlette.responses import StreamingResponse
 from lior_serve.choices import Choice, logprobs, stream_choices
 from lior_serve.errors import Busy, HTTPError
 from lior_serve.openai import check_supported, events
+from lior_serve.run_server import RunServer
 from lior_serve.schema import (
     SAMPLED_REQUEST,
     CompletionRequest,
@@ -24,9 +25,6 @@ from lior_serve.schema import (
 )
 from lior_serve.server import unless_gone
 from lior_serve.streams import Drawn, Stream, of_prompt
-
-if TYPE_CHECKING:
-    from lior_serve.run_server import RunServer
 
 BEGIN = "<|begin|>"
 """Text that stands for the begin of a document, if it is all that is tokenised: the token after the last."""

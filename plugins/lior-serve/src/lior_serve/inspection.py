@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 import numpy as np
@@ -18,11 +18,9 @@ from lior.reading.documents import RawDocument
 from lior_serve.documents import passage_lines
 from lior_serve.errors import HTTPError
 from lior_serve.run import RunVersion
+from lior_serve.run_server import RunServer
 from lior_serve.schema import Operation, ScoreRequest, WhyRequest
 from lior_serve.server import unless_gone
-
-if TYPE_CHECKING:
-    from lior_serve.run_server import RunServer
 
 _BEFORE = 400
 """Bytes before a passage from which its words are explained."""

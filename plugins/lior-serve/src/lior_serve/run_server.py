@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from lior_serve import completions, editing, inspection
 from lior_serve.limits import Settings
 from lior_serve.run import RunSource, RunVersion
 from lior_serve.server import Server
@@ -19,11 +18,9 @@ class RunServer(Server):
     """A trained run that is served."""
 
     source: RunSource
-    operations = (*inspection.OPERATIONS, *editing.OPERATIONS, *completions.OPERATIONS)
 
     def __init__(self, settings: Settings, source: RunSource) -> None:
         super().__init__(settings, source)
-        self.tools = editing.tools_of(self)
         self.model = ModelThread(settings.limits.streams)
 
     @property

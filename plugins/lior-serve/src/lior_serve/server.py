@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -17,7 +17,7 @@ from lior_serve.errors import HTTPError
 from lior_serve.limits import Settings
 from lior_serve.metrics import Metrics
 from lior_serve.schema import Operation
-from lior_serve.sources import Source, Version
+from lior_serve.sources import EditableSource, Source, Version
 
 T = TypeVar("T")
 
@@ -70,10 +70,11 @@ class Server:
         """Wait for a change; a client that leaves does not undo it."""
         return await asyncio.shield(asyncio.wrap_future(future))
 
-    def check_editable(self) -> None:
-        """Raise :class:`HTTPError` where the server is read-only."""
+    def editable(self) -> EditableSource:
+        """The documents, to be changed; raises :class:`HTTPError` where the server is read-only."""
         if not self.settings.editable:
             raise HTTPError(403, "the server is read-only; start it with --allow-edit", code="read_only")
+        return cast(EditableSource, self.source)
 
     def document(self, version: Version, name: str) -> str:
         """The document of a name, or that a document of the index is part of; 404 where there is none."""

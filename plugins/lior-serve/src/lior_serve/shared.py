@@ -17,10 +17,7 @@ from lior.reading.documents import RawDocument
 from lior.reading.files import File
 from lior.runs.documents import as_in_file, parsed_of
 from lior_ask.api import Index
-from lior_serve import editing
 from lior_serve.folder import INTERVAL, FileRecord, FolderSource, FolderVersion
-from lior_serve.limits import Settings
-from lior_serve.server import Server
 
 T = TypeVar("T")
 
@@ -135,17 +132,6 @@ class SharedSource(FolderSource):
         """Finish what is being changed; whether that was done in so many seconds."""
         self._changes.shutdown(wait=False, cancel_futures=True)
         return super().close(seconds)
-
-
-class SharedServer(Server):
-    """A server of an index that other servers share."""
-
-    source: SharedSource
-    operations = editing.OPERATIONS
-
-    def __init__(self, settings: Settings, source: SharedSource) -> None:
-        super().__init__(settings, source)
-        self.tools = editing.tools_of(self)
 
 
 def _record(file: File) -> FileRecord:

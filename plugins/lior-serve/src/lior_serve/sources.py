@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Container, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ import attrs
 from lior.errors import DataError
 from lior.interfaces import Passage
 from lior.names import printable
+from lior.reading.documents import RawDocument
 from lior_ask.answer.selection import Answer
 from lior_ask.api import Index
 from lior_ask.question.filters import Filters
@@ -103,6 +105,22 @@ class Source(Protocol):
 
     def close(self, seconds: float) -> bool:
         """Finish what is being written; whether that was done in so many seconds."""
+        ...
+
+
+class EditableSource(Source, Protocol):
+    """Documents that clients may change; each change is done in its order by one thread."""
+
+    def learn(self, documents: Sequence[RawDocument], *, replace: bool = False) -> Future[list[Any]]:
+        """Learn documents; what is known of each then."""
+        ...
+
+    def forget(self, name: str) -> Future[Any]:
+        """Forget a document; what was known of it."""
+        ...
+
+    def sync(self) -> Future[Any]:
+        """Learn what is new in the folders, and forget what is gone."""
         ...
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from lior_cli.transport import private, socket_file
+from lior_ask.cli.transport import private, socket_file
 
 import lior
 from lior_serve.cli.serving import _listening, _local_socket

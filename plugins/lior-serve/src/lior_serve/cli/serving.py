@@ -23,6 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from lior.errors import LiorError, UsageError
 from lior_ask.cli.transport import private, socket_file
 from lior_cli.options import run_among
+from lior_serve import editing
 from lior_serve.agents import Agents
 from lior_serve.app import build
 from lior_serve.limits import LEAST_TOKEN, Settings
@@ -62,20 +63,24 @@ def open_server(settings: Settings) -> Server:
         )
     run = run_among(settings.paths)
     if settings.index:
-        from lior_serve.shared import SharedServer, SharedSource
+        from lior_serve.shared import SharedSource
 
-        return SharedServer(
-            settings, SharedSource(settings.index, settings.paths, editable=settings.editable)
-        )
+        shared = Server(settings, SharedSource(settings.index, settings.paths, editable=settings.editable))
+        shared.operations, shared.tools = editing.OPERATIONS, editing.tools_of(shared)
+        return shared
     if run is None:
         from lior_serve.folder import FolderSource
 
         return Server(settings, FolderSource(settings.paths))
+    from lior_serve import completions, inspection
     from lior_serve.run import RunSource
     from lior_serve.run_server import RunServer
 
     source = RunSource(run, device=settings.device, editable=settings.editable, folders=settings.folders)
-    return RunServer(settings, source)
+    server = RunServer(settings, source)
+    server.operations = (*inspection.OPERATIONS, *editing.OPERATIONS, *completions.OPERATIONS)
+    server.tools = editing.tools_of(server)
+    return server
 
 
 def serve(settings: Settings, ready: Callable[[Server, str], object]) -> NoReturn:
