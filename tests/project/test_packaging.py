@@ -51,6 +51,13 @@ def test_every_package_on_disk_ships():
     assert listed == on_disk, f"[tool.setuptools] packages: add {on_disk - listed}, remove {listed - on_disk}"
 
 
+def test_all_distributions_have_one_version():
+    assert {each["project"]["version"] for each in ALL} == {PROJECT["project"]["version"]}
+    minor = PROJECT["project"]["version"].rpartition(".")[0]
+    bounds = [line for each in ALL for line in each["project"]["dependencies"] if line.startswith("lior")]
+    assert {line.partition(">")[2] for line in bounds} == {f"={minor},<0.{int(minor.split('.')[1]) + 1}"}
+
+
 def test_every_folder_with_code_is_a_package():
     folders = {
         p.parent
