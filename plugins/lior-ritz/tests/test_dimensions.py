@@ -59,17 +59,6 @@ def test_a_grid_in_three_dimensions_is_better_than_as_many_random_nodes():
 
 
 @pytest.mark.parametrize(
-    ("dim", "given", "wanted"), [(1, None, 96), (2, None, 48), (3, None, 24), (4, None, 12), (3, 30, 30)]
-)
-def test_nodes_on_an_axis_by_dimension(dim, given, wanted):
-    nodes = [] if given is None else [f"domain.nq={given}"]
-    config = configuration.load(
-        overrides=["potential.type=harmonic", f"domain.dim={dim}", *nodes], env={}
-    ).config
-    assert config.domain.axis_nodes == wanted
-
-
-@pytest.mark.parametrize(
     ("overrides", "said"),
     [
         (["domain.nq=48"], "domain.nq"),

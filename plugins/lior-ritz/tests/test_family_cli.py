@@ -48,13 +48,7 @@ def test_eval_answers_for_one_device(family):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
-    [
-        ((), "barrier_meV: give its value"),
-        (("--at", "barier_meV=3"), "Did you mean 'barrier_meV'"),
-        (("--at", "barrier_meV=7"), "made from 2 to 6"),
-        (("--at", "barrier_meV=3", "--nq", 50), "--nq"),
-    ],
+    ("args", "said"), [((), "barrier_meV: give its value"), (("--at", "barrier_meV=3", "--nq", 50), "--nq")]
 )
 def test_what_eval_refuses_of_a_family(family, args, said):
     done = ritz("eval", family[0], *args)

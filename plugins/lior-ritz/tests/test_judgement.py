@@ -15,7 +15,6 @@ from lior_ritz.cli.run import run
 from lior_ritz.judge import reference
 from lior_ritz.potentials.wells import HarmonicBarrier
 from lior_ritz.problem import Problem
-from lior_ritz.reports.pictures import unbroken
 from lior_ritz.training.solution import Solution, solve
 
 UNTRAINED = (
@@ -95,7 +94,3 @@ def test_explain_shows_values_and_what_m_does_not_do():
     assert "energies do not depend on M" in text
     few, many = (solve(overrides=(*UNTRAINED, f"solver.M={m}")).energies for m in (4, 12))
     assert math.isclose(float(few[0]), float(many[0]), rel_tol=1e-9)
-
-
-def test_titles_keep_numbers_and_units_together():
-    assert unbroken("units: 30 nm, 0.63 meV, 4 states") == "units: 30\u00a0nm, 0.63\u00a0meV, 4 states"

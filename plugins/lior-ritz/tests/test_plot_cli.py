@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from click.testing import CliRunner
 
 from lior.errors import RunError
 from lior_ritz import config as configuration
 from lior_ritz.cli.plot import plot
-from lior_ritz.reports.pictures import names
 from lior_ritz.runs import session
 
 pytest.importorskip("matplotlib")
@@ -45,15 +42,6 @@ def test_the_command_writes_files_and_prints_tables(run, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == wanted
     assert all(str(tmp_path / name) in result.output for name in wanted)
     assert "dot: wave function of state 1, 3.97" in result.output
-
-
-def test_the_command_prints_numbers_as_json(run):
-    report = json.loads(command(run, "--json").stdout)
-    assert list(report["pictures"]) == list(names(2))
-    assert report["left_out"] == {}
-    panel = report["pictures"]["energy_spectrum"]["panels"][0]
-    computed = panel["columns"]["network"]
-    assert [step["energy"] for step in computed] == pytest.approx([3.687, 3.972], abs=1e-2)
 
 
 def test_metrics_that_are_gone_leave_pictures_out(run):

@@ -24,7 +24,6 @@ BASE = [
     "training.lbfgs_refine.steps=8",
     "training.guard.every=4",
 ]
-TRAINED = ["solver.head=trained", "training.optimizer=adam", "solver.parity=none"]
 JITTER = ["training.sampling_mode=jittered_grid", "training.optimizer=adam"]
 PLATEAU = [
     "training.optimizer=adam",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Protocol
+from typing import TypeAlias
 
 import attrs
 import torch
@@ -23,28 +23,6 @@ _MOST = {1: 1000, 2: 200, 3: 48, 4: 20}
 """Most nodes on each axis of a rule for products of states, by dimension."""
 
 
-class Space(Protocol):
-    """M functions, and what the lowest states in them are."""
-
-    @property
-    def energies(self) -> Tensor:
-        """The K levels in ``E0``, float64."""
-
-    @property
-    def rule(self) -> Rule:
-        """A rule of the whole box for products of the functions."""
-
-    @property
-    def matrices(self) -> tuple[Tensor, Tensor]:
-        """Overlap and Hamiltonian, ``[M, M]``."""
-
-    def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
-        """The functions at ``points [N, d]``: ``[M, N]``, or with derivatives ``[1 + order·d, M, N]``."""
-
-    def widened(self, count: int) -> Space:
-        """One with ``count`` functions or more; raises ``UsageError`` when there are not so many."""
-
-
 @attrs.frozen(kw_only=True, slots=False)
 class Trained:
     """The space of a trained network."""
@@ -55,19 +33,19 @@ class Trained:
 
     @property
     def energies(self) -> Tensor:
-        """From above."""
+        """The K levels in ``E0``, float64, from above."""
         return self.evaluation.energies.cpu()
 
     @property
     def rule(self) -> Rule:
-        """As fine as the evaluation's."""
+        """A rule of the whole box for products of the functions, as fine as the evaluation's."""
         problem = self.trainer.problem
         size = min(self.evaluation.nq, _MOST[problem.dim])
         return whole_rule(problem.half_widths, [size] * problem.dim, self.trainer.evaluator.stretch)
 
     @cached_property
     def matrices(self) -> tuple[Tensor, Tensor]:
-        """On the finer independent rule, float64."""
+        """Overlap and Hamiltonian, ``[M, M]`` float64, on the finer independent rule."""
         found, ansatz = self.evaluation, self.trainer.ansatz
         with torch.no_grad():
             jet = basis_values(ansatz, found.params, found.head, found.nodes)
@@ -76,7 +54,8 @@ class Trained:
         return overlap.cpu(), hamiltonian.cpu()
 
     def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
-        """See :class:`Space`; ``order`` up to 2."""
+        """The functions at ``points [N, d]``: ``[M, N]``, or with derivatives up to ``order``, at most 2,
+        ``[1 + order·d, M, N]``."""
         points = points.to(self.evaluation.nodes.rule.points)
         nodes = Nodes(Rule(points, torch.ones_like(points[:, 0])), torch.zeros_like(points[:, 0]))
         with torch.no_grad():
@@ -86,7 +65,8 @@ class Trained:
         return values if order else values[0]
 
     def widened(self, count: int) -> Trained:
-        """The same network: a solved head takes as many functions as its trial space has."""
+        """One with ``count`` functions or more, of the same network: a solved head takes as many as its trial
+        space has; raises ``UsageError`` when there are not so many."""
         trainer = self.trainer
         if trainer.ansatz.heads is not None and count > (outputs := sum(trainer.ansatz.heads)):
             raise UsageError(
@@ -131,10 +111,14 @@ class Classical:
         return one, one * self.referee.energies
 
     def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
-        """See :class:`Space`; ``order`` up to 1."""
+        """As :meth:`Trained.basis`; ``order`` up to 1."""
         values = self.referee.functions(points)
         return torch.cat([values[None], self.referee.slopes(points)]) if order else values
 
     def widened(self, count: int) -> Classical:
         """More states of the referee."""
         return attrs.evolve(self, referee=reference.solve(self.problem, max(count, self.count)))
+
+
+Space: TypeAlias = Trained | Classical
+"""M functions, and what the lowest states in them are."""
