@@ -1,0 +1,286 @@
+"""All that can only be known on a GPU, written to docs/gpu.md.
+
+    python -m tools.gpu                  # at most 30 minutes, on the first GPU
+    python -m tools.gpu --rehearse       # the same on the CPU, with tiny problems, printed
+
+Each step compares what the device computes with the CPU, or tells a fact, in a process of its own with a
+limit of time: one that fails is a row, and the others go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import attrs
+import torch
+from torch import Generator, Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from lior import registry
+from lior.geometry import adam
+from lior.geometry.retrieval import Batch, Geometry, Part, Retrieval
+from lior.interfaces import Items, Query, Text
+from lior_plugins.encoders.lags import Lags
+from lior_plugins.memories.exact import Exact
+
+ROOT = Path(__file__).parents[1]
+ROUNDING = 1e-4
+"""Allowed where float32 numbers are summed in another order."""
+VOCAB = 96
+
+
+@attrs.frozen
+class Place:
+    """The device that is compared with the CPU, and how large the problems are."""
+
+    device: str
+    """``cuda``; ``cpu`` in a rehearsal, in which the CPU is compared with itself."""
+    tiny: bool
+
+    def size(self, full: int, tiny: int) -> int:
+        """A size of a problem."""
+        return tiny if self.tiny else full
+
+
+@attrs.frozen
+class Row:
+    """A finding."""
+
+    what: str
+    verdict: str
+    """``equal``, ``DIFFERENT``, ``FAILED``, ``not run`` or ``told``."""
+    note: str = ""
+    numbers: tuple[float, ...] = ()
+    """Largest difference and what is allowed, as parts of the CPU's largest number; seconds of both."""
+
+
+def compare(what: str, place: Place, allowed: float, work: Callable[[str], object]) -> Row:
+    """A row of ``work(device)`` on the CPU and on the device: numbers and seconds."""
+    (expected, cpu), (found, device) = (measure(work, each) for each in (Place("cpu", place.tiny), place))
+    numbers = difference(expected, found), allowed, 1e3 * cpu, 1e3 * device
+    return Row(what, "equal" if numbers[0] <= allowed else "DIFFERENT", numbers=numbers)
+
+
+def difference(expected: object, found: object) -> float:
+    """The largest difference of all tensors and numbers, each as a part of the largest expected in it."""
+    worst = 0.0
+    for pair in zip(tree_leaves(expected), tree_leaves(found), strict=True):
+        a, b = (torch.as_tensor(x).detach().cpu() for x in pair)
+        a, b = (x.to(torch.complex128 if x.is_complex() else torch.float64) for x in (a, b))
+        apart = (a - b).abs()
+        if a.shape != b.shape or not bool(apart.isfinite().all()):
+            return float("inf")
+        if a.numel():
+            worst = max(worst, float(apart.max() / a.abs().max().clamp(min=1e-30)))
+    return worst
+
+
+def measure(work: Callable[[str], object], place: Place) -> tuple[object, float]:
+    """The result and the seconds of a call, after one that warms up."""
+    wait = torch.cuda.synchronize if place.device == "cuda" else int
+    work(place.device)
+    wait()
+    begun = time.perf_counter()
+    found = work(place.device)
+    wait()
+    return found, time.perf_counter() - begun
+
+
+def tell_facts(place: Place) -> list[Row]:
+    """Versions, driver and device."""
+    rows = [Row("torch, its CUDA", "told", f"{torch.__version__}, {torch.version.cuda}")]
+    if place.device == "cuda":
+        command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        rows.append(Row("device, driver, memory", "told", done.stdout.splitlines()[0]))
+    return rows
+
+
+# --- the language model ---
+
+
+def make_geometry(frame: str = "lowrank", source: str = "constitutive", product: str = "tensor") -> Geometry:
+    """A geometry of small contexts."""
+    parts: Any = {"frame": frame, "rsource": source, "product": product}
+    parts = {kind: registry.get(kind, name)() for kind, name in parts.items()}
+    return Geometry(**parts, encoder=Lags(n=16, lags=8), vocab=VOCAB, resilience_at="both")
+
+
+def make_batch(geometry: Geometry, queries: int, items: int) -> tuple[dict[str, Tensor], Batch]:
+    """A state and a batch to learn from, on the CPU, so that both devices get the same."""
+    random, reach = Generator().manual_seed(1), geometry.encoder.reach
+    state = geometry.init(generator=random)
+    state = geometry.observe(state, torch.randint(VOCAB, (items, reach), generator=random), total=items)
+    shapes = (queries, reach), (queries,), (items, reach), (items,)
+    none = torch.zeros(0, dtype=torch.int64)
+    part = Part(slice(0, queries), slice(0, items), (none, none))
+    asked, after, held, then = (torch.randint(VOCAB, shape, generator=random) for shape in shapes)
+    return state, Batch(asked, after, held, then, (part,))
+
+
+def move(state: dict[str, Tensor], batch: Batch, device: str) -> tuple[dict[str, Tensor], Batch]:
+    """Both on a device."""
+    here: Any = tree_map(lambda each: each.to(device) if isinstance(each, Tensor) else each, (state, batch))
+    return cast(tuple[dict[str, Tensor], Batch], here)
+
+
+def compare_metric(place: Place) -> list[Row]:
+    """The derivatives that contrastive updates follow, and the loss that spsa measures."""
+    rows = []
+    for names in ("lowrank constitutive tensor", "rotor curvature spinor", "derived constitutive wedge"):
+        geometry = make_geometry(*names.split())
+        state, batch = make_batch(geometry, place.size(256, 8), place.size(8192, 40))
+
+        def learn(
+            device: str, geometry: Geometry = geometry, state: Any = state, batch: Any = batch
+        ) -> object:
+            moved = move(state, batch, device)
+            return geometry.phases(*moved, float("inf")), geometry.loss(*moved)
+
+        rows.append(compare(f"metric: derivatives and loss of {names}", place, ROUNDING, learn))
+    return rows
+
+
+def make_memory(place: Place, device: str) -> tuple[Exact, Query, Tensor, Retrieval]:
+    """A memory with items, a query, the alphabet and the scorer."""
+    geometry, random = make_geometry(), Generator().manual_seed(3)
+    scorer = geometry.scorer(move(*make_batch(geometry, 1, 64), device)[0])
+    count, asked = place.size(1 << 17, 100), place.size(512, 7)
+    tokens = torch.randint(VOCAB, (count,), generator=random).to(device)
+    z = torch.randn(count, 16, generator=random).to(device)
+    depth = torch.arange(count, device=device)
+    text, memory = Text(tokens, depth, torch.zeros_like(depth)), Exact(capacity=0)
+    memory.attach(scorer)
+    memory.write(Items(text, 0, z))
+    memory.commit()
+    query = Query(text, depth[:asked], torch.randn(asked, 16, generator=random).to(device))
+    return memory, query, tokens.unique(), scorer
+
+
+def compare_retrieval(place: Place) -> list[Row]:
+    """The whole memory, read in blocks."""
+    made = {device: make_memory(place, device) for device in ("cpu", place.device)}
+
+    def read(device: str) -> Tensor:
+        memory, query, alphabet, _ = made[device]
+        return memory.read(query, alphabet).log_p.exp()
+
+    return [compare("exact: whole-memory retrieval", place, 1e-3, read)]
+
+
+def find_waits(place: Place) -> list[Row]:
+    """Operations that make the processor wait for the device, where none should."""
+    geometry = make_geometry()
+    state, batch = move(*make_batch(geometry, 64, 256), place.device)
+    params = geometry.learned(state)
+    inner = adam.init(params)
+    memory, query, alphabet, scorer = make_memory(place, place.device)
+    items, asked = (scorer.features(cast(Tensor, query.z), query=side) for side in (False, True))
+    windows: dict[str, Callable[[], object]] = {
+        "adam.update": lambda: adam.update(params, inner, b1=0.9, b2=0.99, eps=1e-8),
+        "Geometry.phases": lambda: geometry.phases(state, batch, float("inf")),
+        "Retrieval.scores": lambda: scorer.scores(asked, items),
+        "exact: read": lambda: memory.read(query, alphabet),
+    }
+    return [_watch(what, place, window) for what, window in windows.items()]
+
+
+def _watch(what: str, place: Place, window: Callable[[], object]) -> Row:
+    window()  # what is made once may wait
+    if place.device != "cuda":
+        return Row(what, "told", "a CPU does not wait")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        window()
+    except RuntimeError as error:
+        return Row(what, "DIFFERENT", f"waits: {str(error).splitlines()[0]}")
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return Row(what, "equal", "does not wait")
+
+
+def compare_lens(place: Place) -> list[Row]:
+    """Losses of steps of training."""
+    from lior_lens import config as configuration
+    from lior_lens.training import Trainer
+
+    sets = ["data.batch_size=2", "data.photos=0", f"data.long_side={place.size(512, 64)}", "train.epochs=2"]
+    sets += [f"model.width={place.size(4, 1) / 4}", f"train.steps_per_epoch={place.size(5, 1)}"]
+
+    def train(device: str) -> list[float]:
+        trainer = Trainer(configuration.load([], [*sets, f"train.device={device}"], env={}).config)
+        return [trainer.step()["total"] for _ in range(place.size(5, 1))]
+
+    return [compare("lior-lens: losses of steps of training", place, 1e-2, train)]
+
+
+Step = Callable[[Place], list[Row]]
+STEPS: dict[str, tuple[Step, int]] = {
+    "facts": (tell_facts, 60),
+    "metric": (compare_metric, 240),
+    "retrieval": (compare_retrieval, 120),
+    "waits": (find_waits, 60),
+    "lens": (compare_lens, 240),
+}
+"""Each with the seconds that it may take; together less than 30 minutes."""
+
+
+def run_step(name: str, place: Place) -> list[Row]:
+    """The rows of a step in its own process, or one that says why there are none."""
+    command, seconds = [sys.executable, "-m", "tools.gpu", "--step", name], STEPS[name][1]
+    command += ["--rehearse"] * place.tiny
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds)
+        return [Row(**each) for each in json.loads(done.stdout.splitlines()[-1])]
+    except subprocess.TimeoutExpired:
+        return [Row(name, "FAILED", f"it took more than {seconds} s")]
+    except (ValueError, IndexError, TypeError):
+        last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        return [Row(name, "FAILED", last)]
+
+
+def write_page(rows: list[Row], place: Place) -> str:
+    """The document."""
+    what = "a rehearsal on the CPU: nothing ran on a GPU" if place.tiny else "`python -m tools.gpu`"
+    lines = [
+        f"# On a GPU\n\n{datetime.now(UTC).date()}, {what}. Differences are parts of the CPU's largest number.\n"
+    ]
+    lines += ["| what | verdict | difference | allowed | CPU ms | device ms | note |", "|---" * 7 + "|"]
+    for row in rows:
+        numbers = [f"{number:.3g}" for number in row.numbers] or [""] * 4
+        lines.append(
+            "| " + " | ".join([row.what, row.verdict, *numbers, row.note.replace("|", "\\|")]) + " |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Read the command line; 1 if a step failed, or the device differs from the CPU."""
+    parser = argparse.ArgumentParser(prog="python -m tools.gpu", description=__doc__)
+    parser.add_argument("--rehearse", action="store_true", help="on the CPU, tiny")
+    parser.add_argument("--step", choices=[*STEPS], help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    place = Place("cpu" if given.rehearse else "cuda", given.rehearse)
+    if not given.rehearse and not torch.cuda.is_available():
+        parser.error("no CUDA GPU is visible to PyTorch here; --rehearse tries the command on the CPU")
+    if given.step:
+        with torch.no_grad():
+            print(json.dumps([attrs.asdict(row) for row in STEPS[given.step][0](place)]))
+        return 0
+    rows = [row for name in STEPS for row in run_step(name, place)]
+    print(text := write_page(rows, place), end="")
+    if not given.rehearse:
+        (ROOT / "docs/gpu.md").write_text(text, encoding="utf-8")
+    return int(any(row.verdict not in ("equal", "told") for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
