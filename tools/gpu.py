@@ -250,9 +250,8 @@ def run_step(name: str, place: Place) -> list[Row]:
 def write_page(rows: list[Row], place: Place) -> str:
     """The document."""
     what = "a rehearsal on the CPU: nothing ran on a GPU" if place.tiny else "`python -m tools.gpu`"
-    lines = [
-        f"# On a GPU\n\n{datetime.now(UTC).date()}, {what}. Differences are parts of the CPU's largest number.\n"
-    ]
+    day = datetime.now(UTC).date()
+    lines = [f"# On a GPU\n\n{day}, {what}. Differences are parts of the CPU's largest number.\n"]
     lines += ["| what | verdict | difference | allowed | CPU ms | device ms | note |", "|---" * 7 + "|"]
     for row in rows:
         numbers = [f"{number:.3g}" for number in row.numbers] or [""] * 4
