@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lior_lens import data, lenses, lines
+from lior_lens.arcs import find_arcs
 from lior_lens.geometry import Lens, Size
 from lior_lens.warp import Correction, resample
 
@@ -78,13 +79,13 @@ def test_lines_find_the_lens_of_a_calibration_board():
     cv2 = pytest.importorskip("cv2")
     stream = data.Stream(source=data.Boards(), seed=1, long_side=640, worn=False)
     sample = next(each for each in map(stream.sample, range(20)) if lines.strength_of(each.lens) < -0.1)
-    verdict = lines.judge(lines.arcs(sample.picture))
+    verdict = lines.judge(find_arcs(sample.picture))
     assert lenses.endpoint_error(verdict.lens, sample.lens, sample.size) < 0.3 * lenses.endpoint_error(
         Lens(), sample.lens, sample.size
     )
     fixed = resample(sample.picture, Correction(lens=verdict.lens, size=sample.size))
-    bent = lines.straightness(lines.arcs(sample.picture), believed=verdict.lens)
-    assert lines.straightness(lines.arcs(fixed)) < 0.4 * bent + 0.1
+    bent = lines.straightness(find_arcs(sample.picture), believed=verdict.lens)
+    assert lines.straightness(find_arcs(fixed)) < 0.4 * bent + 0.1
     assert cv2 is not None
 
 
@@ -92,17 +93,17 @@ def test_lines_find_the_lens_of_a_calibration_board():
 def test_lines_are_right_about_scenes_and_know_how_right(seed):
     stream = data.Stream(source=data.Scenes(), seed=100 + seed, long_side=512)
     sample = stream.sample(0)
-    verdict = lines.judge(lines.arcs(sample.picture))
+    verdict = lines.judge(find_arcs(sample.picture))
     assert abs(verdict.strength - lines.strength_of(sample.lens)) < 4 * verdict.spread + 0.01
 
 
 def test_a_picture_of_nothing_is_judged_with_no_confidence():
-    verdict = lines.judge(lines.arcs(np.full((200, 300, 3), 90, np.uint8)))
+    verdict = lines.judge(find_arcs(np.full((200, 300, 3), 90, np.uint8)))
     assert verdict.arcs == 0
     assert not verdict.sure
     assert abs(verdict.strength) < 1e-6
     noise = (np.random.default_rng(0).random((200, 300, 3)) * 255).astype(np.uint8)
-    assert not lines.judge(lines.arcs(noise)).sure
+    assert not lines.judge(find_arcs(noise)).sure
 
 
 def test_circles_do_not_make_a_lens():
@@ -110,4 +111,4 @@ def test_circles_do_not_make_a_lens():
     picture = np.full((400, 600, 3), 200, np.uint8)
     for x, y, r in ((150, 120, 80), (420, 260, 100), (300, 330, 50), (500, 80, 60)):
         cv2.circle(picture, (x, y), r, (30, 60, 90), -1, cv2.LINE_AA)
-    assert not lines.judge(lines.arcs(picture)).sure
+    assert not lines.judge(find_arcs(picture)).sure

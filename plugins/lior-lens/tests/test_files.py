@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 
 from lior.errors import DataError
 from lior_lens import images, lenses, lines, profiles
+from lior_lens.arcs import find_arcs
 from lior_lens.geometry import Lens, Size
 
 cv2 = pytest.importorskip("cv2")
@@ -304,9 +305,9 @@ def test_a_bent_grid_is_made_straight_and_a_straight_one_is_left_alone(tmp_path)
     bent, straight = (json.loads(each) for each in done.stdout.splitlines())
     assert bent["status"] == "corrected"
     assert straight["status"] == "left alone"
-    after = lines.arcs(images.read(tmp_path / "out" / "bent.png").upright())
+    after = find_arcs(images.read(tmp_path / "out" / "bent.png").upright())
     assert lines.straightness(after) < 0.3
-    assert lines.straightness(lines.arcs(grid(k1=-0.1)), believed=Lens.brown(k1=-0.1)) > 1
+    assert lines.straightness(find_arcs(grid(k1=-0.1)), believed=Lens.brown(k1=-0.1)) > 1
 
 
 # --- profiles and points ---
@@ -475,5 +476,5 @@ def test_a_page_shows_before_and_after_and_needs_nothing_else(tmp_path):
     shown = [base64.b64decode(each) for each in re.findall(r'base64,([^"]+)', text)]
     before, _, after, _ = (np.asarray(Image.open(io.BytesIO(each))) for each in shown)
     assert before.shape == after.shape
-    assert lines.straightness(lines.arcs(after)) < 0.5
+    assert lines.straightness(find_arcs(after)) < 0.5
     assert lens("correct", source, tmp_path / "out", "--replace", "--page", source).returncode == 2

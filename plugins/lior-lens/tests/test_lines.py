@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lior_lens import evaluating, lines, scenes, trust
+from lior_lens.arcs import Arcs
 from lior_lens.geometry import Lens
-from lior_lens.lines import Arcs, Grid
+from lior_lens.lines import Grid
 
 T = np.linspace(-1, 1, 16)
 
@@ -36,7 +37,7 @@ def seen(lens: Lens, *, level: int = 8, upright: int = 8, bow: float = 0.0, seed
 
 def test_a_grid_of_lenses_undoes_what_each_lens_does():
     found, grid = seen(Lens.brown(k1=-0.1)), Grid.of(np.linspace(-0.28, 0.3, 7), np.linspace(-1, 1, 5))
-    bows = found.bows_over(grid)
+    bows = found.bows_over(grid.undoing)
     for row, strength in enumerate(grid.strengths.tolist()):
         for column, shape in enumerate(grid.shapes.tolist()):
             if grid.allowed[row, column]:

@@ -11,7 +11,7 @@ from lior_ritz import config as configuration
 from lior_ritz.runs import folder as rundir
 from lior_ritz.runs import session
 from lior_ritz.training import assembly
-from lior_ritz.training.document import Plateau
+from lior_ritz.training.optimisers import Plateau
 from lior_ritz.training.trainer import Trainer
 
 SMALL = ["model.hidden_features=8", "domain.nq=20", "solver.K=2", "solver.M=3"]

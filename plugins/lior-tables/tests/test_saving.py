@@ -10,7 +10,8 @@ import pytest
 
 from lior.errors import RunError
 from lior_tables import GeometricClassifier, GeometricRegressor, load
-from lior_tables.saving import open_saved, save_edited
+from lior_tables.loading import open_saved
+from lior_tables.saving import save_edited
 
 QUICK = {"members": 2, "rounds": 1, "random_state": 0}
 

@@ -17,7 +17,8 @@ import attrs
 import cv2
 
 from lior.errors import LiorError, MissingPackage
-from lior_lens import estimating, images, lines, profiles, sheets
+from lior_lens import estimating, images, profiles, sheets
+from lior_lens.arcs import LONG_SIDE
 from lior_lens.estimating import Estimate, Safe
 from lior_lens.geometry import Size
 from lior_lens.images import Photo
@@ -77,7 +78,7 @@ class Outcome:
 
 
 Judge = Callable[[Path, Photo], Estimate]
-"""Of a photograph that may be reduced, but is at least ``lines.LONG_SIDE`` long."""
+"""Of a photograph that may be reduced, but is at least ``LONG_SIDE`` long."""
 
 
 @attrs.frozen(kw_only=True)
@@ -187,7 +188,7 @@ class _Room:
 
 
 def _judged(found: Found, judge: Judge) -> Judged:
-    photo = images.read(found.path, least=lines.LONG_SIDE)
+    photo = images.read(found.path, least=LONG_SIDE)
     return Judged(
         found=found,
         estimate=judge(found.path, photo),

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lior_lens import lines
+from lior_lens.arcs import Arcs, find_arcs
 from lior_lens.geometry import Lens, Size
-from lior_lens.lines import Arcs, Belief, Verdict
+from lior_lens.lines import Belief, Verdict
 from lior_lens.trust import Trust
 from lior_lens.warp import Correction, Flow, in_frame, safety
 
@@ -67,7 +68,7 @@ def estimate(picture: NDArray[np.uint8], model: Model | None = None, trust: Trus
     if min(picture.shape[:2]) < _SMALLEST:
         small = "x".join(map(str, picture.shape[1::-1]))
         return Estimate(lens=Lens(), how="none", words=f"{small} pixels are too few to judge", sure=False)
-    found = lines.arcs(picture)
+    found = find_arcs(picture)
     belief, _, flow = (None, None, None) if model is None else proposed(picture, model)
     verdict = lines.judge(found, belief, trust=trust)
     flow = flow if verdict.sure else None

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from lior.errors import DataError, UsageError
 from lior_lens import data, estimating, lenses, lines
+from lior_lens.arcs import find_arcs
 from lior_lens.geometry import Lens, Size
 from lior_lens.trust import Trust
 
@@ -155,7 +156,7 @@ class _Controls:
 def _answer(
     sample: data.Sample, controls: _Controls, *, model: Model | None, trust: Trust | None, kind: str = ""
 ) -> Answer:
-    found = lines.arcs(sample.picture)
+    found = find_arcs(sample.picture)
     guesses = controls.lenses() | {"plumb line": lines.judge(found).lens}
     belief = None
     if model is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lior_lens import lines
+from lior_lens.arcs import Arcs, find_arcs
 from lior_lens.geometry import Lens, Size
 from lior_lens.warp import Correction, resample
 
@@ -58,7 +59,7 @@ def sheet(rows: Sequence[Sequence[Picture]]) -> Picture:
     return out
 
 
-def with_edges(picture: Picture, found: lines.Arcs, lens: Lens) -> Picture:
+def with_edges(picture: Picture, found: Arcs, lens: Lens) -> Picture:
     """The picture with its edges: green where they are straight under a lens, red where they are not."""
     size = Size(width=picture.shape[1], height=picture.shape[0])
     out = (picture // 3 + 160).astype(np.uint8)
@@ -90,9 +91,9 @@ def with_grid(picture: Picture, correction: Correction, *, lines_across: int = 9
 
 def before_after(picture: Picture, correction: Correction, words: str) -> Picture:
     """A sheet: photograph with edges and grid, and the corrected picture."""
-    found = lines.arcs(picture)
+    found = find_arcs(picture)
     after = resample(picture, correction)
-    again = lines.arcs(after)
+    again = find_arcs(after)
     bow = lines.straightness(found, believed=correction.lens), lines.straightness(again)
     shown = with_grid(with_edges(picture, found, correction.lens), correction)
     top = [titled(picture, "photograph"), titled(after, f"corrected: {words}")]  # type: ignore[arg-type]
@@ -122,7 +123,7 @@ def card(picture: Picture, after: Picture | None = None, correction: Correction 
     known = {"width": width, "height": height, "before": _jpeg(small)}
     if after is None or correction is None:
         return Card(**known)
-    marked = with_edges(small, lines.arcs(small), correction.lens)
+    marked = with_edges(small, find_arcs(small), correction.lens)
     own = attrs.evolve(correction, size=Size(width=width, height=height))
     return Card(**known, after=_jpeg(_fitted(after)), edges=_jpeg(with_grid(marked, own)))
 

@@ -15,12 +15,13 @@ import numpy as np
 
 from lior.errors import RunError
 from lior.runs import bundle
+from lior_lens.arcs import Arcs
 from lior_lens.geometry import Floats, Lens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lior_lens.lines import Arcs
+    from lior_lens.arcs import Arcs
 
 SHIPPED = Path(__file__).parent / "weights" / "trust"
 FORMAT = bundle.Format(program="lior-lens", version=1)

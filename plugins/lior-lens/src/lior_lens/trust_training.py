@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from lior.errors import RunError
 from lior.runs import bundle
 from lior_lens import data, lenses, lines, scenes, trust
+from lior_lens.arcs import Arcs, find_arcs
 from lior_lens.evaluating import Photograph
 from lior_lens.geometry import Lens
-from lior_lens.lines import Arcs, Belief, Grid
+from lior_lens.lines import Belief, Grid
 
 _HIDDEN = 24
 _SIDES = (448, 640, 800, 1024)
@@ -48,7 +49,7 @@ class Case:
         chord = found.points[:, -1] - found.points[:, 0]
         return cls(
             looks=trust.features(found).astype(np.float32),
-            bows=np.moveaxis(found.bows_over(_GRID), -1, 0).astype(np.float32),
+            bows=np.moveaxis(found.bows_over(_GRID.undoing), -1, 0).astype(np.float32),
             length=np.hypot(chord[:, 0], chord[:, 1]).astype(np.float32),
             noise=found.noise.astype(np.float32),
             direction=found.direction,
@@ -122,7 +123,7 @@ def cases(
         if isinstance(each, Path) and (not index or turns[index - 1][1] != each):
             read = data.photo_source([(series, data.read_rgb(each))])
         picture, lens = _bent(read if isinstance(each, Path) else each, np.random.default_rng([seed, index]))
-        found.append(Case.of(lines.arcs(picture), lines.strength_of(lens), series))
+        found.append(Case.of(find_arcs(picture), lines.strength_of(lens), series))
         if (index + 1) % 100 == 0:
             say(f"edges: {index + 1} of {pictures} pictures, {time.monotonic() - begin:.0f} s")
     return found

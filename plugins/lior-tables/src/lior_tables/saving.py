@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,11 @@ from lior.interfaces import State
 from lior.runs import bundle
 from lior.runs import folder as runfolder
 from lior.runs.folder import CONFIG, RunFolder
-from lior_tables.columns import Columns
-from lior_tables.estimators import GeometricClassifier, GeometricRegressor
-from lior_tables.intervals import Spread
-from lior_tables.ledger import Ledger
-from lior_tables.model import Model
 from lior_tables.patches import Patches
 from lior_tables.reading import Task
 
-_PROGRAM = "lior-tables"
-FORMAT = bundle.Format(program=_PROGRAM, version=1)
-
-Estimator = GeometricRegressor | GeometricClassifier
+PROGRAM = "lior-tables"
+FORMAT = bundle.Format(program=PROGRAM, version=1)
 
 
 def check_new(path: Path) -> None:
@@ -43,7 +35,7 @@ def check_new(path: Path) -> None:
         raise RunError(f"{path}: there is something already; nothing was touched; give another --out")
 
 
-def save(estimator: Estimator, path: Path, task: Task | None = None) -> None:
+def save(estimator: Any, path: Path, task: Task | None = None) -> None:
     """Write a model to a new folder, with what the command line knows of it.
 
     Raises
@@ -58,37 +50,7 @@ def save(estimator: Estimator, path: Path, task: Task | None = None) -> None:
         folder.close()
 
 
-def load(path: str | Path) -> Estimator:
-    """The fitted estimator in the folder that :meth:`save` or ``lior table fit`` made.
-
-    Raises
-    ------
-    lior.errors.RunError
-        When it is no such folder, or damaged.
-    """
-    return open_saved(Path(path))[0]
-
-
-def open_saved(path: Path) -> tuple[Estimator, Task | None, Path]:
-    """A model, its task (``None`` for one of Python), and the checkpoint that it was read from.
-
-    Raises
-    ------
-    RunError
-        As :func:`load`.
-    """
-    runfolder.check(path, program=_PROGRAM, command="lior table fit")
-
-    def read(place: Path) -> tuple[Estimator, Task | None]:
-        manifest, groups = bundle.read(place, format=FORMAT)
-        with bundle.misfits_as_run_errors(place, program=_PROGRAM):
-            return _restored(manifest, groups), Task(**manifest["task"]) if manifest["task"] else None
-
-    (estimator, task), place = runfolder.newest(path, read)
-    return estimator, task, place
-
-
-def save_edited(path: Path, place: Path, estimator: Estimator, task: Task | None) -> None:
+def save_edited(path: Path, place: Path, estimator: Any, task: Task | None) -> None:
     """Write the next version of the model that was read from ``place``.
 
     No older version stays: it may hold rows that were forgotten.
@@ -108,7 +70,7 @@ def save_edited(path: Path, place: Path, estimator: Estimator, task: Task | None
         folder.close()
 
 
-def _write(folder: RunFolder, number: int, estimator: Estimator, task: Task | None) -> Path:
+def _write(folder: RunFolder, number: int, estimator: Any, task: Task | None) -> Path:
     manifest, groups = _record(estimator)
     manifest["task"] = task and attrs.asdict(task)
     try:
@@ -122,7 +84,7 @@ def _write(folder: RunFolder, number: int, estimator: Estimator, task: Task | No
 # --- to tensors and JSON ---
 
 
-def _record(estimator: Estimator) -> tuple[dict[str, Any], dict[str, State]]:
+def _record(estimator: Any) -> tuple[dict[str, Any], dict[str, State]]:
     rows, ledger = estimator.ledger_.snapshot()
     numbers, model = estimator.model_.snapshot()
     groups = {"rows": rows, "model": numbers}
@@ -138,7 +100,7 @@ def _record(estimator: Estimator) -> tuple[dict[str, Any], dict[str, State]]:
     }
     if isinstance(estimator.columns_, Patches):
         groups["patches"] = estimator.columns_.snapshot()
-    if isinstance(estimator, GeometricClassifier):
+    if hasattr(estimator, "classes_"):
         manifest["classes"] = estimator.classes_.tolist()
         manifest["classes_type"] = estimator.classes_.dtype.str
     else:
@@ -146,27 +108,7 @@ def _record(estimator: Estimator) -> tuple[dict[str, Any], dict[str, State]]:
     return manifest, groups
 
 
-def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estimator:
-    kinds: tuple[type[Estimator], ...] = (GeometricRegressor, GeometricClassifier)
-    estimator = {kind.__name__: kind for kind in kinds}[manifest["kind"]](**manifest["parameters"])
-    estimator.n_features_in_ = manifest["inputs"]
-    if manifest["names"] is not None:
-        estimator.feature_names_in_ = np.array(manifest["names"], dtype=object)
-    described = manifest["columns"]
-    estimator.columns_ = (
-        Patches.restore(groups["patches"]) if described is None else Columns.of_record(described)
-    )
-    estimator.ledger_ = Ledger.restore(groups["rows"], manifest["ledger"])
-    estimator.model_ = Model.restore(groups["model"], manifest["model"])
-    estimator._changed()
-    if isinstance(estimator, GeometricClassifier):
-        estimator.classes_ = np.array(manifest["classes"], dtype=np.dtype(manifest["classes_type"]))
-    else:
-        estimator._spread = Spread(**groups["spread"])
-    return estimator
-
-
-def _parameters(estimator: Estimator) -> dict[str, Any]:
+def _parameters(estimator: Any) -> dict[str, Any]:
     """The parameters, ready for JSON; a generator of random numbers has no record."""
     found = dict(estimator.get_params(deep=False))
     if not isinstance(found["random_state"], int | np.integer):
@@ -174,7 +116,7 @@ def _parameters(estimator: Estimator) -> dict[str, Any]:
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
 
 
-def _config(estimator: Estimator, task: Task | None) -> str:
+def _config(estimator: Any, task: Task | None) -> str:
     """What was asked for, as TOML, which has no null."""
     tables = {"model": {"kind": type(estimator).__name__, **_parameters(estimator)}}
     tables |= {"task": attrs.asdict(task)} if task else {}

@@ -14,6 +14,7 @@ import click
 
 from lior.errors import UsageError
 from lior_cli.systems import json_option, quiet_option
+from lior_lens.arcs import LONG_SIDE, find_arcs
 from lior_lens.cli.options import model_option, open_model
 
 if TYPE_CHECKING:
@@ -186,13 +187,13 @@ def judge(source: Path, model_path: str, as_json: bool) -> None:
     failed = False
     for path in placing.photographs(source):
         try:
-            picture = images.read(path, least=lines.LONG_SIDE).upright()
+            picture = images.read(path, least=LONG_SIDE).upright()
         except LiorError as error:
             click.echo(str(error), err=True)
             failed = True
             continue
         said = estimating.estimate(picture, model, trusted)
-        found = lines.arcs(picture) if said.arcs is None else said.arcs
+        found = find_arcs(picture) if said.arcs is None else said.arcs
         before, after = lines.straightness(found, believed=said.lens), lines.straightness(found, said.lens)
         if as_json:
             verdict = said.verdict

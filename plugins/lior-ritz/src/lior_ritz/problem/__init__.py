@@ -3,56 +3,20 @@ with the terms of :mod:`lior_ritz.problem.terms`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import attrs
 import torch
 from torch import Tensor
 
 from lior.errors import UsageError, did_you_mean, sentences
+from lior_ritz.problem.potential import Device, Part, Potential
 from lior_ritz.problem.terms import Terms
 from lior_ritz.problem.units import Units
 
-Device: TypeAlias = "Mapping[str, Tensor]"
-"""Options of a potential that are varied: name -> value in the option's own unit, a scalar or of shape
-``[P, 1]`` for P devices at once. They may require a gradient."""
-Part: TypeAlias = "Callable[[Tensor], Tensor]"
-"""A function of one coordinate, elementwise."""
-
 AXES = "xyzw"
 """Names of the coordinates; a box of ``d`` dimensions has the first ``d``."""
-
-
-@runtime_checkable
-class Potential(Protocol):
-    """A potential: an attrs class whose fields are its options, of the group ``lior_ritz.potentials``."""
-
-    api_version: ClassVar[int]
-
-    @property
-    def dims(self) -> tuple[int, ...]:
-        """How many dimensions it can be asked in; may be a plain class variable."""
-
-    @property
-    def device(self) -> tuple[str, ...]:
-        """Options that :meth:`energy` takes in place of its own, differentiably; may be a class variable.
-
-        A name that is no field is an entry of the field ``parameters``, or stands where an optional method
-        ``place(name)`` says: the keys that lead to it, such as ``("gates", "left", "voltage")``.
-        """
-
-    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
-        """V in ``E0`` at ``points``, ``[N, d]`` in ``L0``; ``[N]``, or ``[P, N]`` with P devices."""
-
-    def mirrors(self, dim: int) -> frozenset[int]:
-        """The axes whose reflection leaves V as it is, for the options as they are; never one too many."""
-
-    def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
-        """One function for each axis, when V is their sum; ``None`` when it is not known to be."""
-
-    def report(self, units: Units) -> dict[str, float]:
-        """Derived numbers for a reader, such as a barrier in meV; ``UsageError`` if options contradict."""
 
 
 @attrs.frozen

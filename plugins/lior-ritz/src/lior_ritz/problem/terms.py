@@ -18,7 +18,7 @@ from lior.errors import UsageError
 from lior_ritz.problem.units import FLUX, Units
 
 if TYPE_CHECKING:
-    from lior_ritz.problem import Potential
+    from lior_ritz.problem.potential import Potential
 
 
 @attrs.frozen(kw_only=True)

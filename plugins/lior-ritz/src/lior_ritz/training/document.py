@@ -8,12 +8,10 @@ drawn at random."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import attrs
 import numpy as np
 import torch
 from torch import Generator, Tensor
@@ -22,9 +20,6 @@ from lior.config.recipes import read
 from lior.config.resolving import Labelled
 from lior_ritz.problem.quadrature import Rule
 from lior_ritz.problem.units import MATERIALS
-
-if TYPE_CHECKING:
-    from lior_ritz.config import ScheduleConfig
 
 _LEAST = 1e-8
 """Eigenvalues of the overlap below this are penalised."""
@@ -123,52 +118,6 @@ def _with_sines(model: dict[str, Any]) -> dict[str, Any]:
 
 
 # --- options ---
-
-
-@attrs.define
-class Plateau:
-    """Lowers the learning rate when the average of a monitor stops falling.
-
-    As ``torch.optim.lr_scheduler.ReduceLROnPlateau``, but a relative threshold is a share of the monitor's
-    size: energies may be negative, and there that class takes what gets worse for an improvement.
-    """
-
-    config: ScheduleConfig
-    lr: float
-    average: float | None = None
-    best: float = math.inf
-    bad: int = 0
-    cooling: int = 0
-
-    def step(self, value: float) -> bool:
-        """Take in a value; returns whether the rate was lowered."""
-        c, alpha = self.config, self.config.monitor_ema_alpha
-        self.average = value if self.average is None else alpha * value + (1 - alpha) * self.average
-        margin = c.threshold * (abs(self.best) if c.threshold_mode == "rel" else 1.0)
-        if self.best == math.inf or self.average < self.best - margin:
-            self.best, self.bad = self.average, 0
-        else:
-            self.bad += 1
-        if self.cooling:
-            self.cooling, self.bad = self.cooling - 1, 0
-        if self.bad <= c.patience:
-            return False
-        self.bad, self.cooling = 0, c.cooldown
-        lower = max(self.lr * c.factor, c.min_lr)
-        if self.lr - lower <= c.eps:
-            return False
-        self.lr = lower
-        return True
-
-    def numbers(self) -> dict[str, Any]:
-        """The state, ready for JSON."""
-        found = attrs.asdict(self, filter=lambda field, _: field.name != "config")
-        return found | {"best": None if self.best == math.inf else self.best}
-
-    def restore(self, numbers: Mapping[str, Any]) -> None:
-        """Undo :meth:`numbers`."""
-        for name, value in numbers.items():
-            setattr(self, name, math.inf if name == "best" and value is None else value)
 
 
 def condition_penalty(overlap: Tensor) -> Tensor:

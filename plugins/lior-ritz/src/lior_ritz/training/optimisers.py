@@ -6,17 +6,63 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor
 
-from lior_ritz.config import RefineConfig, TrainingConfig
+from lior_ritz.config import RefineConfig, ScheduleConfig, TrainingConfig
 from lior_ritz.network.layers import Params
-from lior_ritz.training.document import Plateau
 
 _SCALE = 1e4
 """The loss is scaled up for L-BFGS: torch's leaves curvature out whose product is below 1e-10."""
 _EVALUATIONS = 25
 """Most evaluations of one line search."""
+
+
+@attrs.define
+class Plateau:
+    """Lowers the learning rate when the average of a monitor stops falling.
+
+    As ``torch.optim.lr_scheduler.ReduceLROnPlateau``, but a relative threshold is a share of the monitor's
+    size: energies may be negative, and there that class takes what gets worse for an improvement.
+    """
+
+    config: ScheduleConfig
+    lr: float
+    average: float | None = None
+    best: float = math.inf
+    bad: int = 0
+    cooling: int = 0
+
+    def step(self, value: float) -> bool:
+        """Take in a value; returns whether the rate was lowered."""
+        c, alpha = self.config, self.config.monitor_ema_alpha
+        self.average = value if self.average is None else alpha * value + (1 - alpha) * self.average
+        margin = c.threshold * (abs(self.best) if c.threshold_mode == "rel" else 1.0)
+        if self.best == math.inf or self.average < self.best - margin:
+            self.best, self.bad = self.average, 0
+        else:
+            self.bad += 1
+        if self.cooling:
+            self.cooling, self.bad = self.cooling - 1, 0
+        if self.bad <= c.patience:
+            return False
+        self.bad, self.cooling = 0, c.cooldown
+        lower = max(self.lr * c.factor, c.min_lr)
+        if self.lr - lower <= c.eps:
+            return False
+        self.lr = lower
+        return True
+
+    def numbers(self) -> dict[str, Any]:
+        """The state, ready for JSON."""
+        found = attrs.asdict(self, filter=lambda field, _: field.name != "config")
+        return found | {"best": None if self.best == math.inf else self.best}
+
+    def restore(self, numbers: Mapping[str, Any]) -> None:
+        """Undo :meth:`numbers`."""
+        for name, value in numbers.items():
+            setattr(self, name, math.inf if name == "best" and value is None else value)
 
 
 def _tensors(optimiser: torch.optim.Optimizer) -> Params:
