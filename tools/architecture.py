@@ -31,15 +31,15 @@ FOLDERS = {
     "cli": "cli/lior_cli",
     "built-in plugins": "plugins/lior_plugins",
 }
-"""Room -> the folder of a package beside ``lior``."""
+"""Name -> the folder of a package beside ``lior``."""
 PACKAGES = {folder.rpartition("/")[2]: name for name, folder in FOLDERS.items()}
 BESIDE = ("built-in plugins", "testing")
-"""Rooms that the others reach by name, through the registry; drawn without arrows."""
+"""Packages that the others reach by name, through the registry; drawn without arrows."""
 ROOTS = {
     "api": ("__init__", "api"),
     "interfaces": ("interfaces", "errors", "events", "tensors", "files", "names", "process", "workers"),
 }
-"""Packages and modules of the first level that are drawn as one room."""
+"""Packages and modules of the first level that are drawn as one."""
 JOBS = {
     "api": "the public API: train, resume, load",
     "interfaces": "what a plugin provides; errors, events, states",
@@ -52,7 +52,7 @@ NO_CODE = (
 WIDTH, ROW, BOX, MARGIN = 1000, 86, 56, 20
 
 
-class Room(NamedTuple):
+class Package(NamedTuple):
     """A package as it is drawn."""
 
     name: str
@@ -61,7 +61,7 @@ class Room(NamedTuple):
 
 
 def files(name: str) -> list[Path]:
-    """The source files of a room."""
+    """The source files of a package."""
     if name in ROOTS:
         modules = [ROOT / "lior" / f"{stem}.py" for stem in ROOTS[name]]
         packages = [path for stem in ROOTS[name] for path in (ROOT / "lior" / stem).rglob("*.py")]
@@ -69,13 +69,13 @@ def files(name: str) -> list[Path]:
     return sorted((ROOT / FOLDERS.get(name, f"lior/{name}")).rglob("*.py"))
 
 
-def room(name: str) -> Room:
-    """A room with its job, which is the first sentence of its package's docstring."""
+def package(name: str) -> Package:
+    """A package with its job, which is the first sentence of its package's docstring."""
     sources = files(name)
     init = next((path for path in sources if path.stem == "__init__"), None)
     job = JOBS.get(name) or (ast.get_docstring(ast.parse(init.read_text())) or "" if init else "")
     modules = tuple(path.stem for path in sources if path.stem != "__init__")
-    return Room(name, " ".join(job.split("\n\n")[0].split()).replace("``", "`").rstrip("."), modules)
+    return Package(name, " ".join(job.split("\n\n")[0].split()).replace("``", "`").rstrip("."), modules)
 
 
 class AtRuntime(ast.NodeTransformer):
@@ -86,7 +86,7 @@ class AtRuntime(ast.NodeTransformer):
 
 
 def owner(module: str) -> str | None:
-    """The room that a module of this dotted name belongs to."""
+    """The package that a module of this dotted name belongs to."""
     top, _, rest = module.partition(".")
     first = rest.partition(".")[0]
     if top != "lior":
@@ -97,22 +97,22 @@ def owner(module: str) -> str | None:
 
 
 def drawn() -> list[list[str]]:
-    """The rooms of each layer, without those beside; a room of several modules is as low as its lowest."""
+    """The packages of each layer, without those beside; one of several modules is as low as its lowest."""
     rows: list[list[str]] = []
     placed = set(BESIDE)
     for layer in reversed(CONTRACT):
-        rooms = [room for room in dict.fromkeys(map(owner, layer)) if room and room not in placed]
-        placed.update(rooms)
-        rows += [rooms] if rooms else []
+        found = [name for name in dict.fromkeys(map(owner, layer)) if name and name not in placed]
+        placed.update(found)
+        rows += [found] if found else []
     return rows[::-1]
 
 
 LAYERS = drawn()
-ROOMS = [*(name for layer in LAYERS for name in layer), *BESIDE]
+DRAWN = [*(name for layer in LAYERS for name in layer), *BESIDE]
 
 
 def imports(name: str) -> Counter[str]:
-    """How many import statements of a room name each other room."""
+    """How many import statements of a package name each other one."""
     found: Counter[str] = Counter()
     for path in files(name):
         for node in ast.walk(AtRuntime().visit(ast.parse(path.read_text()))):
@@ -141,8 +141,8 @@ def reduced(arrows: dict[str, Counter[str]]) -> dict[str, set[str]]:
     }
 
 
-def picture(rooms: dict[str, Room], arrows: dict[str, Counter[str]]) -> str:
-    """The rooms as an SVG: one row a layer, an arrow for each import that does not follow from others."""
+def picture(packages: dict[str, Package], arrows: dict[str, Counter[str]]) -> str:
+    """The packages as an SVG: one row a layer, an arrow for each import that does not follow from others."""
     place: dict[str, tuple[float, float, float]] = {}
     inner = WIDTH - 260
     for row, layer in enumerate(LAYERS):
@@ -154,7 +154,7 @@ def picture(rooms: dict[str, Room], arrows: dict[str, Counter[str]]) -> str:
     height = MARGIN + len(LAYERS) * ROW
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">',
-        "<style>.room{fill:#f4f7fb;stroke:#44607c}",
+        "<style>.package{fill:#f4f7fb;stroke:#44607c}",
         ".beside{fill:#fbf8f1;stroke:#8a7a55;stroke-dasharray:5 4}",
         ".name{font-weight:bold;font-size:15px;fill:#1b2b3a}.job{font-size:11px;fill:#44607c}",
         ".arrow{stroke:#5b7a99;stroke-width:2;fill:none}</style>",
@@ -179,8 +179,8 @@ def picture(rooms: dict[str, Room], arrows: dict[str, Counter[str]]) -> str:
             at = min(free, key=lambda at: abs(at - middle)) if between and free else middle
             parts.append(f'<path class="arrow" marker-end="url(#tip)" d="M{at:.0f},{y + BOX} V{oy}"/>')
     for name, (x, y, width) in place.items():
-        job = textwrap.wrap(rooms[name].job, int((width - 20) / 5.9), max_lines=2, placeholder=" …")
-        kind = "beside" if name in BESIDE else "room"
+        job = textwrap.wrap(packages[name].job, int((width - 20) / 5.9), max_lines=2, placeholder=" …")
+        kind = "beside" if name in BESIDE else "package"
         parts.append(
             f'<rect class="{kind}" x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{BOX}" rx="6"/>'
             f'<text class="name" x="{x + 10:.0f}" y="{y + 20:.0f}">{escaped(name)}</text>'
@@ -197,11 +197,11 @@ def escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def table(rooms: dict[str, Room], arrows: dict[str, Counter[str]]) -> str:
-    """The rooms as a Markdown table."""
-    rows = ["| room | job | imports from |", "|---|---|---|"]
-    for name, one in rooms.items():
-        uses = ", ".join(other for other in rooms if arrows[name][other]) or "nothing"
+def table(packages: dict[str, Package], arrows: dict[str, Counter[str]]) -> str:
+    """The packages as a Markdown table."""
+    rows = ["| package | job | imports from |", "|---|---|---|"]
+    for name, one in packages.items():
+        uses = ", ".join(other for other in packages if arrows[name][other]) or "nothing"
         rows.append(f"| `{name}` | {one.job} | {uses} |")
     return "\n".join(rows)
 
@@ -233,13 +233,13 @@ def lines_by_package() -> Counter[str]:
 
 def main(check: bool) -> int:
     """Write both files, or compare them."""
-    rooms = {name: room(name) for name in ROOMS}
-    arrows = {name: imports(name) for name in ROOMS}
-    before, marked, rest = PAGE.read_text().partition("<!-- rooms -->\n")
+    packages = {name: package(name) for name in DRAWN}
+    arrows = {name: imports(name) for name in DRAWN}
+    before, marked, rest = PAGE.read_text().partition("<!-- packages -->\n")
     after = rest.partition("<!-- end -->")[2]
     assert after, "the page has lost the marks of its table"
-    page = f"{before}{marked}{table(rooms, arrows)}\n<!-- end -->{after}"
-    wanted = {PAGE: page, PICTURE: picture(rooms, arrows)}
+    page = f"{before}{marked}{table(packages, arrows)}\n<!-- end -->{after}"
+    wanted = {PAGE: page, PICTURE: picture(packages, arrows)}
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
     if check:
         print("\n".join(f"{path.relative_to(ROOT)} is stale: run tools/architecture.py" for path in stale))

@@ -28,8 +28,8 @@ def test_picture_and_table_are_those_of_the_code(capsys):
     assert architecture.main(check=True) == 0, capsys.readouterr().out
 
 
-def test_every_room_has_a_job():
-    assert [name for name in architecture.ROOMS if not architecture.room(name).job] == []
+def test_every_package_has_a_job():
+    assert [name for name in architecture.DRAWN if not architecture.package(name).job] == []
 
 
 def test_every_module_is_in_one_layer():
