@@ -282,15 +282,15 @@ class RunIndexes(Protocol):
         """Put documents in place of those that ``index`` has under their name."""
         ...
 
-    def kept(self, place: Path, digest: str) -> Any:
-        """The index kept with the checkpoint at ``place``, or ``None`` if it is not that of ``digest``."""
+    def cached(self, place: Path, digest: str) -> Any:
+        """The index cached with the checkpoint at ``place``, or ``None`` if it is not that of ``digest``."""
         ...
 
     def has_questions(self, place: Path, digest: str) -> bool:
         """Whether that index has confirmed questions."""
         ...
 
-    def keep(self, index: Any, run: Path, place: Path, digest: str) -> None:
+    def cache(self, index: Any, run: Path, place: Path, digest: str) -> None:
         """:meth:`save`; where that cannot be done, the index is made again the next time."""
         ...
 

@@ -130,12 +130,12 @@ class Run:
         """
         if self._index is None:
             saved, made = self._saved, indexes("lior.Run.index")
-            index = made.kept(saved, self.checkpoint.digest) if saved else None
+            index = made.cached(saved, self.checkpoint.digest) if saved else None
             if index is None:
                 documents = texts.of_checkpoint(self.checkpoint).items()
                 index = made.build((name, *texts.parsed(each)) for name, each in documents)
                 if saved and self.path:
-                    made.keep(index, self.path, saved, self.checkpoint.digest)
+                    made.cache(index, self.path, saved, self.checkpoint.digest)
             self._index = index
         return self._index
 
@@ -529,7 +529,7 @@ class Run:
                 if directory.folder.newest != self._base:
                     self._written(directory.folder.newest)
         if self._index is not None:
-            indexes("lior.Run").keep(self._index, self.path, self._base, self.checkpoint.digest)
+            indexes("lior.Run").cache(self._index, self.path, self._base, self.checkpoint.digest)
         learned, forgotten = self._moved
         self._moved = [], []
         forgotten = [name for name in forgotten if name not in learned]

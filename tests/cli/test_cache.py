@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from lior_ask.api import Index
-from lior_ask.index.cache import kept_indexes
+from lior_ask.index.cache import cached_indexes
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def folders(tmp_path, monkeypatch):
 
 
 def test_indexes_are_listed_with_their_folders_and_last_use(folders, command, monkeypatch):
-    first = next(each for each in kept_indexes() if each.paths == (str(folders / "notes"),))
+    first = next(each for each in cached_indexes() if each.paths == (str(folders / "notes"),))
     os.utime(first.file, (0, 0))
     shutil.rmtree(folders / "mail")
     root, mail, notes, compiled = command("cache").out.splitlines()
@@ -43,7 +43,7 @@ def test_indexes_are_listed_with_their_folders_and_last_use(folders, command, mo
 def test_indexes_are_removed_by_their_folder(folders, command):
     shutil.rmtree(folders / "mail")
     assert str(folders / "mail") in command("cache", "clear", "--gone").out
-    (left,) = kept_indexes()
+    (left,) = cached_indexes()
     assert left.paths == (str(folders / "notes"),)
     missing = command("cache", "clear", folders)
     assert (missing.code, missing.err.startswith(f"lior: error: no index of {folders} is kept")) == (2, True)
@@ -52,5 +52,5 @@ def test_indexes_are_removed_by_their_folder(folders, command):
     assert (folders / "numba" / "lior" / "1").exists()
     assert Index(folders / "notes").ask("Which colour has the boiler?").found  # it is made anew
     command("cache", "clear")
-    assert kept_indexes() == []
+    assert cached_indexes() == []
     assert not (folders / "numba" / "lior").exists()

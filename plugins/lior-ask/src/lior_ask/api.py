@@ -27,7 +27,7 @@ from lior_ask.answer import selection as answering
 from lior_ask.answer.selection import Answer, checked, content
 from lior_ask.chunking.blocks import joined, rows_of_block
 from lior_ask.chunking.chunker import chunk
-from lior_ask.index.cache import cache_file, made_anew, note_unkept, opened, opened_again, remember, shared
+from lior_ask.index.cache import cache_file, made_anew, note_uncached, opened, opened_again, remember, shared
 from lior_ask.index.context_lines import file_texts
 from lior_ask.index.database import DamagedIndex, Database
 from lior_ask.index.document_store import OriginalStore
@@ -581,7 +581,7 @@ class Index:
             except sqlite3.OperationalError as error:
                 if place is None:
                     raise
-                note_unkept(place, error, self.notes)
+                note_uncached(place, error, self.notes)
                 assert isinstance(self._database, SQLite)
                 self._database.detach()
                 self._use(self._database)

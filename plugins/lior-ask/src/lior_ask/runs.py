@@ -1,7 +1,7 @@
 """Questions to the documents of a run, without torch where the tokens of the run are bytes.
 
 The index is a function of the documents: what is learned and forgotten changes it exactly. It is made at the
-first question and kept in the folder of the checkpoint that it belongs to. With this folder it is removed,
+first question and cached in the folder of the checkpoint that it belongs to. With this folder it is removed,
 so that no forgotten text stays in it.
 """
 
@@ -23,7 +23,7 @@ from lior.runs.bundle import digest
 from lior.runs.documents import parsed, read, verified_manifest
 from lior.runs.format import misfits_as_run_errors, read_manifest
 from lior_ask.api import Index
-from lior_ask.index.cache import KeptIndex, kept_indexes
+from lior_ask.index.cache import CachedIndex, cached_indexes
 from lior_ask.index.database import DamagedIndex
 from lior_ask.index.sqlite import SQLite
 from lior_ask.languages.words import language_of, stop_words, tokens
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from lior.runs.run import Run
     from lior_ask.conversation.run_chat import Chat
 
-KEPT = "questions.index"
+CACHE = "questions.index"
 """File in the folder of a checkpoint."""
 
 
-def open_index(run: Path, *, retriever: str | None = None, keep: bool = True) -> Index:
+def open_index(run: Path, *, retriever: str | None = None, cache: bool = True) -> Index:
     """The index of the documents of the run at ``run``, from its newest checkpoint.
 
     Raises ``RunError`` when it is no run, or no checkpoint of it can be read; ``DataError`` when there is no
@@ -52,8 +52,8 @@ def open_index(run: Path, *, retriever: str | None = None, keep: bool = True) ->
     if index is None:
         with misfits_as_run_errors(place):
             index = build(read(place, manifest), retriever=retriever)
-        if keep:
-            RunIndexes.keep(index, run, place, digest(manifest))
+        if cache:
+            RunIndexes.cache(index, run, place, digest(manifest))
     if not len(index):
         raise DataError(f"{run}: its documents have no text that can be asked")
     return index
@@ -65,9 +65,9 @@ def build(documents: Mapping[str, Sequence[RawDocument]], *, retriever: str | No
 
 
 def _open(place: Path, retriever: str | None) -> tuple[dict[str, Any], Index | None]:
-    """The manifest of a checkpoint, and its index if it was kept; else its text is verified."""
+    """The manifest of a checkpoint, and its index if it was cached; else its text is verified."""
     manifest = read_manifest(place)
-    index = RunIndexes.kept(place, digest(manifest), retriever=retriever)
+    index = RunIndexes.cached(place, digest(manifest), retriever=retriever)
     return (manifest, index) if index is not None else (verified_manifest(place), None)
 
 
@@ -97,13 +97,13 @@ class RunIndexes:
         index.put(name, found, SkippedFile(name, *cause_of(fault)) if fault and not found else None)
 
     @staticmethod
-    def kept(place: Path, digest: str, *, retriever: str | None = None) -> Index | None:
-        """The index that was kept with the checkpoint at ``place``; ``None`` if there is none to be used.
+    def cached(place: Path, digest: str, *, retriever: str | None = None) -> Index | None:
+        """The index that was cached with the checkpoint at ``place``; ``None`` if there is none to be used.
 
         ``digest`` is that of the checkpoint. A damaged file is no fault of the run: it is made anew.
         """
         try:
-            database = SQLite(place / KEPT, frozen=True)
+            database = SQLite(place / CACHE, frozen=True)
             if database.meta("checkpoint") != digest or not database.sound():
                 return None
             return Index(retriever=retriever, database=database)
@@ -112,9 +112,9 @@ class RunIndexes:
 
     @staticmethod
     def has_questions(place: Path, digest: str) -> bool:
-        """Whether the index that was kept with the checkpoint at ``place`` has confirmed questions."""
+        """Whether the index that was cached with the checkpoint at ``place`` has confirmed questions."""
         try:
-            database = SQLite(place / KEPT, frozen=True)
+            database = SQLite(place / CACHE, frozen=True)
             return database.meta("checkpoint") == digest and bool(
                 database.rows("SELECT 1 FROM questions LIMIT 1")
             )
@@ -122,7 +122,7 @@ class RunIndexes:
             return False
 
     @staticmethod
-    def keep(index: Index, run: Path, place: Path, digest: str) -> None:
+    def cache(index: Index, run: Path, place: Path, digest: str) -> None:
         """:meth:`save` ``index``; where that cannot be done, it is made again the next time."""
         index.warm_up()
         with contextlib.suppress(RunError):
@@ -141,9 +141,9 @@ class RunIndexes:
                     raise RunError(
                         f"{run}: another process changed the run since it was opened; open it anew"
                     )
-                index.copy_to(place / KEPT, checkpoint=digest)
+                index.copy_to(place / CACHE, checkpoint=digest)
         except (OSError, sqlite3.Error) as error:
-            raise RunError(f"{place / KEPT}: cannot be written ({error})") from error
+            raise RunError(f"{place / CACHE}: cannot be written ({error})") from error
 
     @staticmethod
     def chat(run: Run, *, sampling: ChatSampling, tokens: int, stop: str, seed: int) -> Chat:
@@ -158,6 +158,6 @@ class RunIndexes:
         return stop_words(language_of(tokens(text)))
 
     @staticmethod
-    def caches() -> list[KeptIndex]:
+    def caches() -> list[CachedIndex]:
         """The indexes in the user's cache, the one used last first."""
-        return kept_indexes()
+        return cached_indexes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from lior_ask import Index
 from lior_ask import api as indexing
 from lior_ask.answer import selection as answering
 from lior_ask.api import cache_file
-from lior_ask.index import sqlite
+from lior_ask.index import database, sqlite
 
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
 GARDEN = "# Garden\n\nWater the tomatoes in the morning. Cut the roses in March.\n"
@@ -341,8 +342,25 @@ def test_a_flipped_bit_is_noticed_or_harms_no_quotation(notes):
 
 def test_index_of_another_version_is_made_anew(notes, monkeypatch):
     Index(notes)
-    monkeypatch.setattr(sqlite, "VERSION", 10**6)
-    assert "not an index of this version" in Index(notes).notes[0]
+    monkeypatch.setattr(sqlite, "version", lambda: 1)
+    anew = Index(notes)
+    assert "not an index of this version" in anew.notes[0]
+    assert same(anew, Index(notes, cache=False))
+    assert Index(notes).notes == []
+
+
+def test_a_changed_byte_of_a_chunker_makes_another_version(tmp_path):
+    package = Path(database.__file__).parents[1]
+    for part in ("chunking", "index", "languages"):
+        shutil.copytree(package / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    assert database.version(tmp_path) == database.version() < 2**31  # wherever it is installed
+    found = {database.version()}
+    for number, name in enumerate(("chunking/prose.py", "languages/words.py", "index/writing.py"), 2):
+        source = tmp_path / name
+        source.write_bytes(source.read_bytes()[:-1])
+        database.version.cache_clear()
+        found.add(database.version(tmp_path))
+        assert len(found) == number
 
 
 @pytest.mark.parametrize("cause", ["unable to open", "locked"])

@@ -50,7 +50,7 @@ def spare(trained, tmp_path_factory) -> Path:
 
 
 def kept(path):
-    return sorted(path.glob(f"checkpoints/*/{asking.KEPT}"))
+    return sorted(path.glob(f"checkpoints/*/{asking.CACHE}"))
 
 
 def traces(path, text):
@@ -242,7 +242,7 @@ def test_the_index_of_another_checkpoint_is_not_used(path):
     run = lior.load(path)
     run.learn({"plan.md": SECRET})
     run.save()
-    [new] = (place / asking.KEPT for place in runfolder.listed(path)[:1])
+    [new] = (place / asking.CACHE for place in runfolder.listed(path)[:1])
     new.write_bytes(data)
     assert asking.open_index(path).ask("When is the launch of the balloon?").found
 
@@ -251,7 +251,7 @@ def test_nothing_is_kept_while_another_process_changes_the_run(path):
     with files.lock(path / runfolder.LOCK):
         assert asking.open_index(path).ask("When is the boiler serviced?").found
     assert kept(path) == []
-    assert asking.open_index(path, keep=False).ask("When is the boiler serviced?").found
+    assert asking.open_index(path, cache=False).ask("When is the boiler serviced?").found
     assert kept(path) == []
 
 

@@ -242,7 +242,7 @@ def _opened(where: Sequence[str], retriever: str | None, database: str, *, cache
     if run:
         from lior_ask.runs import open_index
 
-        index = open_index(run, retriever=retriever, keep=cache)
+        index = open_index(run, retriever=retriever, cache=cache)
     else:
         index = Index(*where, retriever=retriever, cache=cache, progress=progress)
     if cache:

@@ -22,7 +22,7 @@ _ENDINGS = ("", "-journal", "-wal", "-shm")
 
 
 @attrs.frozen
-class KeptIndex:
+class CachedIndex:
     """The file of an index."""
 
     file: Path
@@ -45,7 +45,7 @@ class KeptIndex:
 
 
 def folder() -> Path:
-    """Where indexes are kept: in the user's cache."""
+    """Where indexes are cached."""
     return user_cache_path("lior", appauthor=False) / "ask"
 
 
@@ -67,23 +67,23 @@ def narrow(file: Path) -> None:
 
 
 def remember(database: Database, paths: Sequence[str]) -> None:
-    """Note in an index that is kept what it is of, and that it is used now."""
+    """Note in a cached index what it is of, and that it is used now."""
     if database.path is None or database.frozen:
         return
     with contextlib.suppress(OSError, sqlite3.DatabaseError):  # it can only be read, or another writes
         if not database.meta("paths"):
-            database.set_meta("paths", json.dumps(paths))
+            database.set_meta("paths", paths)
         os.utime(database.path)
 
 
-def kept_indexes() -> list[KeptIndex]:
+def cached_indexes() -> list[CachedIndex]:
     """The indexes in the user's cache, the one used last first."""
-    found = list[KeptIndex]()
+    found = list[CachedIndex]()
     for file in folder().glob("*.index"):
         with contextlib.suppress(OSError):
             parts = [file.with_name(file.name + ending) for ending in _ENDINGS]
             size = sum(part.stat().st_size for part in parts if part.exists())
-            found.append(KeptIndex(file, _paths(file), size, file.stat().st_mtime))
+            found.append(CachedIndex(file, _paths(file), size, file.stat().st_mtime))
     return sorted(found, key=lambda each: each.used, reverse=True)
 
 
@@ -112,9 +112,9 @@ def shared(database: Database | str, paths: Sequence[str]) -> Database:
         database = PostgreSQL(database)
     if database.shared and paths:
         with database.writing():
-            known = json.loads(database.meta("paths") or "[]")
+            known = database.meta("paths")
             if not known:
-                database.set_meta("paths", json.dumps(paths))
+                database.set_meta("paths", paths)
             elif known != [*paths]:
                 database.close()
                 raise UsageError(
@@ -130,7 +130,7 @@ def opened(place: Path | None, notes: list[str]) -> SQLite:
             narrow(place)
         return SQLite(place)
     except (sqlite3.OperationalError, OSError) as error:
-        note_unkept(place, error, notes)
+        note_uncached(place, error, notes)
         return SQLite.copy_of(place) if place else SQLite()
     except (sqlite3.DatabaseError, DamagedIndex) as error:
         return opened_again(place, error, notes)
@@ -148,7 +148,7 @@ def opened_again(place: Path | None, error: Exception, notes: list[str]) -> SQLi
                 return database
             database.close()
         except (sqlite3.OperationalError, OSError) as other:  # of the disk: the file may be sound
-            note_unkept(place, other, notes)
+            note_uncached(place, other, notes)
             return SQLite.copy_of(place)
         except (sqlite3.DatabaseError, DamagedIndex):
             pass
@@ -157,7 +157,7 @@ def opened_again(place: Path | None, error: Exception, notes: list[str]) -> SQLi
 
 def made_anew(place: Path | None, error: Exception, notes: list[str]) -> SQLite:
     """A new database at ``place``, where there is a damaged one."""
-    notes.append(f"the kept index is not used, and made anew: {error}")
+    notes.append(f"the cached index is not used, and made anew: {error}")
     if place is not None:
         for ending in _ENDINGS:
             with contextlib.suppress(OSError):
@@ -165,7 +165,7 @@ def made_anew(place: Path | None, error: Exception, notes: list[str]) -> SQLite:
     return opened(place, notes)
 
 
-def note_unkept(place: Path | None, error: Exception, notes: list[str]) -> None:
+def note_uncached(place: Path | None, error: Exception, notes: list[str]) -> None:
     """Add a note, once, that the database at ``place`` cannot be kept."""
     note = f"{place}: cannot be kept for the next time ({getattr(error, 'strerror', None) or error})"
     notes += [note] * (note not in notes)

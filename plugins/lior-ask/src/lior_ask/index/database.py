@@ -1,76 +1,114 @@
 """The database of an index: its tables, and what all that keep them have in common.
 
 :mod:`~lior_ask.index.sqlite` keeps them in a file or in memory, :mod:`~lior_ask.index.postgres` on a server
-that many processes share. Statements are SQL that both understand, with ``?`` for a value; the second
-translates types.
+that many processes share. Statements are SQL that both understand, with ``?`` for a value; for the few things
+that SQL has no common word for, each has its :class:`Dialect`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, ClassVar
 
+import attrs
 import numpy as np
 
 from lior.errors import DataError
 
-VERSION = 9
-"""Of the tables, of chunking and of the words; a file of another version is made anew."""
-SCHEMA = """
--- Entries by name: the generation, which every change raises, and what users of the index keep.
-CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-INSERT INTO meta VALUES ('generation', 0), ('next', 0), ('slots', 0);
--- Arrays computed from the content; empty after a change.
-CREATE TABLE derived(key TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;
--- What is known of files, as JSON; names are UTF-8.
-CREATE TABLE files(name BLOB PRIMARY KEY, entry TEXT) WITHOUT ROWID;
--- Texts of files and of texts given in Python, compressed, where processes share the index.
-CREATE TABLE originals(name BLOB, number INTEGER, data BLOB, PRIMARY KEY(name, number)) WITHOUT ROWID;
--- Passages of a document, 256 in a row: the key is the document's id * 2**24 + number of the part.
-CREATE TABLE texts(key INTEGER PRIMARY KEY, data BLOB);
--- What is known of a document beside its passages, as JSON: kinds, dates, and the columns of its tables; the
--- rows of a table, compressed: the key is the document's id * 2**24 + number of the table.
-CREATE TABLE records(id INTEGER PRIMARY KEY, about TEXT);
-CREATE TABLE cells(key INTEGER PRIMARY KEY, data BLOB);
--- What an embedder reads of each passage of a document: 64 bits of its SHA-256 (int64).
-CREATE TABLE readings(id INTEGER PRIMARY KEY, keys BLOB);
-CREATE TABLE embedders(id INTEGER PRIMARY KEY, digest TEXT UNIQUE);
--- Vectors of such texts, int8, as long as a passage has the text; those of the last questions.
-CREATE TABLE vectors(embedder INTEGER, text INTEGER, data BLOB, PRIMARY KEY(embedder, text)) WITHOUT ROWID;
-CREATE TABLE asked(id INTEGER PRIMARY KEY, embedder INTEGER, text INTEGER, data BLOB);
--- Questions that a passage, by the SHA-256 of its text, was confirmed to answer.
-CREATE TABLE questions(document BLOB, passage TEXT, question TEXT,
-    PRIMARY KEY(document, passage, question)) WITHOUT ROWID;
--- `length` is in words, with those of the contexts. By passage: words and different terms (uint32);
--- paragraph, context, and twice the block, plus 1 for a title, in the document (int32); words of each context
--- (uint32). `first` is the slot of the first passage; slots are never used twice.
-CREATE TABLE documents(name BLOB PRIMARY KEY, id INTEGER, first INTEGER, language INTEGER, paragraphs INTEGER,
-    length INTEGER, lengths BLOB, distinct_terms BLOB, paragraph BLOB, context BLOB, block BLOB,
-    context_lengths BLOB)
-    WITHOUT ROWID;
--- Terms (int32) and counts (uint16) of a document, of each passage, of each context, and its words (int32);
--- all in the order of the stems.
-CREATE TABLE forward(id INTEGER PRIMARY KEY, terms BLOB, counts BLOB, passage_terms BLOB, passage_counts BLOB,
-    context_terms BLOB, context_counts BLOB, context_sizes BLOB, words BLOB);
--- Passages, contexts, and passages with confirmed questions that have a stem.
-CREATE TABLE terms(id INTEGER PRIMARY KEY, stem TEXT UNIQUE,
-    text INTEGER, context INTEGER, confirmed INTEGER);
--- Words as written, and how many documents have them.
-CREATE TABLE words(id INTEGER PRIMARY KEY, word TEXT, stem TEXT, documents INTEGER, UNIQUE(word, stem));
--- Pairs of uint16: slot inside a block of 65,536, count. Field 0 is the text, 1 the context of the first
--- passage that has it.
-CREATE TABLE postings(block INTEGER, field INTEGER, term INTEGER, data BLOB,
-    PRIMARY KEY(block, field, term)) WITHOUT ROWID;
--- Words of confirmed questions: number of the passage in its document.
-CREATE TABLE confirmed(id INTEGER, passage INTEGER, term INTEGER, count INTEGER,
-    PRIMARY KEY(id, passage, term)) WITHOUT ROWID;
-"""
+_DECIDE = "chunking", "index", "languages"
+"""Packages whose sources decide what stands in an index."""
+_SOURCES = ".py", ".toml"
+_PACKAGE = Path(__file__).parents[1]
+
+
+@cache
+def version(package: Path = _PACKAGE) -> int:
+    """31 bits of a digest of the sources that decide what stands in an index: half a millisecond.
+
+    An index of another version is made anew, so that a changed chunker needs nothing else. The same sources
+    have the same version wherever they are installed.
+    """
+    digest = sha256()
+    for file in sorted(file for part in _DECIDE for file in (package / part).iterdir()):
+        if file.suffix in _SOURCES:
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return int.from_bytes(digest.digest()[:4], "big") >> 1
+
+
+@attrs.frozen(kw_only=True)
+class Dialect:
+    """What the SQL of a store calls the things that have no common name."""
+
+    text: str
+    """Type of texts, which are sorted as in Python."""
+    blob: str
+    """Type of bytes."""
+    id: str
+    """Type of a key that is counted up where none is given."""
+    tree: str
+    """End of a table whose rows lie in the order of its key."""
+    lines: str
+    """All values of the column ``{}``, a line each, in the order of the rows."""
+
+
+SCHEMA = (
+    # Entries by name, as JSON: the generation, which every change raises, and what users of the index keep.
+    "CREATE TABLE meta(key {0.text} PRIMARY KEY, value {0.text}) {0.tree}",
+    "INSERT INTO meta VALUES ('generation', '0'), ('next', '0'), ('slots', '0')",
+    # Arrays computed from the content; empty after a change.
+    "CREATE TABLE derived(key {0.text} PRIMARY KEY, data {0.blob}) {0.tree}",
+    # What is known of files, as JSON; names are UTF-8.
+    "CREATE TABLE files(name {0.blob} PRIMARY KEY, entry {0.text}) {0.tree}",
+    # Texts of files and of texts given in Python, compressed, where processes share the index.
+    "CREATE TABLE originals(name {0.blob}, number bigint, data {0.blob}, PRIMARY KEY(name, number)) {0.tree}",
+    # Passages of a document, 256 in a row: the key is the document's id * 2**24 + number of the part.
+    "CREATE TABLE texts(key {0.id}, data {0.blob})",
+    # What is known of a document beside its passages, as JSON: kinds, dates, and the columns of its tables;
+    # the rows of a table, compressed: the key is the document's id * 2**24 + number of the table.
+    "CREATE TABLE records(id {0.id}, about {0.text})",
+    "CREATE TABLE cells(key {0.id}, data {0.blob})",
+    # What an embedder reads of each passage of a document: 64 bits of its SHA-256 (int64).
+    "CREATE TABLE readings(id {0.id}, keys {0.blob})",
+    "CREATE TABLE embedders(id {0.id}, digest {0.text} UNIQUE)",
+    # Vectors of such texts, int8, as long as a passage has the text; those of the last questions.
+    "CREATE TABLE vectors(embedder bigint, text bigint, data {0.blob}, PRIMARY KEY(embedder, text)) {0.tree}",
+    "CREATE TABLE asked(id {0.id}, embedder bigint, text bigint, data {0.blob})",
+    # Questions that a passage, by the SHA-256 of its text, was confirmed to answer.
+    "CREATE TABLE questions(document {0.blob}, passage {0.text}, question {0.text},"
+    " PRIMARY KEY(document, passage, question)) {0.tree}",
+    # `length` is in words, with those of the contexts. By passage: words and different terms (uint32);
+    # paragraph, context, and twice the block, plus 1 for a title, in the document (int32); words of each
+    # context (uint32). `first` is the slot of the first passage; slots are never used twice.
+    "CREATE TABLE documents(name {0.blob} PRIMARY KEY, id bigint, first bigint, language bigint,"
+    " paragraphs bigint, length bigint, lengths {0.blob}, distinct_terms {0.blob}, paragraph {0.blob},"
+    " context {0.blob}, block {0.blob}, context_lengths {0.blob}) {0.tree}",
+    # Terms (int32) and counts (uint16) of a document, of each passage, of each context, and its words
+    # (int32); all in the order of the stems.
+    "CREATE TABLE forward(id {0.id}, terms {0.blob}, counts {0.blob}, passage_terms {0.blob},"
+    " passage_counts {0.blob}, context_terms {0.blob}, context_counts {0.blob}, context_sizes {0.blob},"
+    " words {0.blob})",
+    # Passages, contexts, and passages with confirmed questions that have a stem.
+    "CREATE TABLE terms(id {0.id}, stem {0.text} UNIQUE, text bigint, context bigint, confirmed bigint)",
+    # Words as written, and how many documents have them.
+    "CREATE TABLE words(id {0.id}, word {0.text}, stem {0.text}, documents bigint, UNIQUE(word, stem))",
+    # Pairs of uint16: slot inside a block of 65,536, count. Field 0 is the text, 1 the context of the first
+    # passage that has it.
+    "CREATE TABLE postings(block bigint, field bigint, term bigint, data {0.blob},"
+    " PRIMARY KEY(block, field, term)) {0.tree}",
+    # Words of confirmed questions: number of the passage in its document.
+    "CREATE TABLE confirmed(id bigint, passage bigint, term bigint, count bigint,"
+    " PRIMARY KEY(id, passage, term)) {0.tree}",
+)
+"""Statements that make the tables, with a :class:`Dialect` for ``{0}``."""
 
 
 class DamagedIndex(DataError):
@@ -89,6 +127,7 @@ def intact() -> Iterator[None]:
 class Database(ABC):
     """An open database; threads use it one after the other."""
 
+    dialect: ClassVar[Dialect]
     path: Path | None = None
     """Its file; ``None`` where it is in memory or on a server."""
     frozen = False
@@ -119,6 +158,19 @@ class Database(ABC):
     def rows(self, statement: str, *values: Any) -> list[Any]:
         """The rows that a statement gives."""
 
+    def cached(
+        self,
+        statement: str,
+        *values: Any,
+        terms: Callable[[list[Any]], Iterable[int] | None] = lambda rows: None,
+    ) -> list[Any]:
+        """The rows of a query of the content, which are the same until its next change.
+
+        Where each statement is a journey, they are cached until then. ``terms`` gives the keys of the terms
+        that rows depend on alone, if that is known: those are cached until one of these is :meth:`touched`.
+        """
+        return self.rows(statement, *values)
+
     @abstractmethod
     def run(self, statement: str, rows: Iterable[Any]) -> None:
         """Execute a statement for each of ``rows``."""
@@ -126,12 +178,12 @@ class Database(ABC):
     def meta(self, key: str) -> Any:
         """An entry; ``None`` if there is none."""
         found = self.rows("SELECT value FROM meta WHERE key = ?", key)
-        return found[0][0] if found else None
+        return json.loads(found[0][0]) if found else None
 
     def set_meta(self, key: str, value: Any) -> None:
         """Replace an entry."""
         replace = "INSERT INTO meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value"
-        self.rows(replace, key, value)
+        self.rows(replace, key, json.dumps(value))
 
     def state(self) -> tuple[int, int]:
         """Numbers that are others after every change, by this connection or another process."""

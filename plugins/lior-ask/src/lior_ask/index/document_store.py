@@ -32,6 +32,6 @@ class OriginalStore:
         """
         select = "SELECT data FROM originals WHERE name = ? ORDER BY number"
         try:
-            return [zlib.decompress(data) for (data,) in self._database.rows(select, encoded(name))]
+            return [zlib.decompress(data) for (data,) in self._database.cached(select, encoded(name))]
         except zlib.error as error:
             raise ValueError(error) from None

@@ -315,26 +315,30 @@ class InvertedIndex:
     def term(self, stem: str) -> Term | None:
         """The term of a stem; ``None`` where nothing has it."""
         self.flush()
-        found = self.database.rows(
-            "SELECT id, stem, text, context, confirmed FROM terms WHERE stem = ?", stem
-        )
-        return Term(*found[0]) if found else None
+        found = self._terms("stem = ?", stem)
+        return found[0] if found else None
 
     def terms_by_id(self, ids: Sequence[int]) -> list[Term]:
         """The terms of some keys, in the order of their stems."""
         if not ids:
             return []
-        marks = ", ".join("?" * len(ids))
-        statement = (
-            f"SELECT id, stem, text, context, confirmed FROM terms WHERE id IN ({marks}) ORDER BY stem"
-        )
-        return [Term(*row) for row in self.database.rows(statement, *ids)]
+        return self._terms(f"id IN ({', '.join('?' * len(ids))}) ORDER BY stem", *ids)
+
+    def _terms(self, where: str, *values: object) -> list[Term]:
+        select = f"SELECT id, stem, text, context, confirmed FROM terms WHERE {where}"
+
+        def own(rows: list[Any]) -> list[int] | None:
+            return [row[0] for row in rows] or None  # a stem that no term has may have one after any change
+
+        return [Term(*row) for row in self.database.cached(select, *values, terms=own)]
 
     def terms_of(self, row: int) -> list[Term]:
         """The terms of a passage, in the order of their stems."""
         layout = self.layout
         place = int(layout.document_of[row])
-        [(data,)] = self.database.rows("SELECT passage_terms FROM forward WHERE id = ?", layout.ids[place])
+        select = "SELECT passage_terms FROM forward WHERE id = ?"
+        # A document has its key alone, and for ever.
+        [(data,)] = self.database.cached(select, layout.ids[place], terms=lambda rows: ())
         first, size = int(layout.distinct[layout.starts[place] : row].sum()), int(layout.distinct[row])
         return self.terms_by_id(np.frombuffer(data, np.int32, size, 4 * first).tolist())
 
@@ -342,24 +346,26 @@ class InvertedIndex:
         """Keys of all terms in the order of their stems, and running totals of the passages with each term,
         int64 ``(T,)`` both."""
         self.flush()
-        ordered = "SELECT id, text FROM terms ORDER BY stem"
-        [found] = self.database.rows(f"SELECT group_concat(id), group_concat(text) FROM ({ordered}) AS o")
-        ids, text = (np.fromstring(each or "", np.int64, sep=",") for each in found)
-        return ids, np.cumsum(text)
+        ids, text = self._columns("id", "text", ordered="terms ORDER BY stem")
+        return _numbers(ids), np.cumsum(_numbers(text))
+
+    def _columns(self, *names: str, ordered: str) -> list[str]:
+        """The values of columns of a table, a line each."""
+        lines = ", ".join(map(self.database.dialect.lines.format, names))
+        select = f"SELECT {lines} FROM (SELECT {', '.join(names)} FROM {ordered}) AS o"
+        return [column or "" for column in self.database.rows(select)[0]]
 
     def stems(self, word: str) -> list[str]:
         """The stems of a word of the text as it is written there, in alphabetical order."""
         self.flush()
-        return [s for (s,) in self.database.rows("SELECT stem FROM words WHERE word = ? ORDER BY stem", word)]
+        select = "SELECT stem FROM words WHERE word = ? ORDER BY stem"
+        return [found for (found,) in self.database.cached(select, word)]
 
     def vocabulary(self) -> tuple[str, np.ndarray]:
         """All words of the text, a line each, in alphabetical order, and their keys, int64 ``(V,)``."""
         self.flush()
-        ordered = "SELECT id, word FROM words ORDER BY word, stem"
-        [(words, ids)] = self.database.rows(
-            f"SELECT group_concat(word, char(10)), group_concat(id) FROM ({ordered}) AS o"
-        )
-        return words or "", np.fromstring(ids or "", np.int64, sep=",")
+        words, ids = self._columns("word", "id", ordered="words ORDER BY word, stem")
+        return words, _numbers(ids)
 
     def word_counts(self) -> list[tuple[str, int, int]]:
         """All words in alphabetical order, the key of the term of each, and how many documents have it."""
@@ -388,7 +394,7 @@ class InvertedIndex:
         pairs, slots = list[np.ndarray](), list[np.ndarray]()
         for place, block in enumerate(blocks):
             select = "SELECT data FROM postings WHERE block = ? AND term = ? AND field = ?"
-            for (data,) in self.database.rows(select, block, term, field):
+            for (data,) in self.database.cached(select, block, term, field, terms=lambda rows: (term,)):
                 pairs.append(np.frombuffer(data, np.uint16).reshape(-1, 2))
                 slots.append(row_of[place, pairs[-1][:, 0]])
         if not pairs:
@@ -464,6 +470,10 @@ class InvertedIndex:
         """The same text with each document as one passage, its contexts counted as text."""
         found: InvertedIndex = self.derived("by document", lambda: _ByDocument(self))
         return found
+
+
+def _numbers(lines: str) -> np.ndarray:
+    return np.fromstring(lines, np.int64, sep="\n")
 
 
 class _ByDocument(InvertedIndex):

@@ -41,7 +41,7 @@ class PassageStore:
         """
         found = list[Passage]()
         for part in range(numbers.start // _TOGETHER, (numbers.stop - 1) // _TOGETHER + 1):
-            rows = self._database.rows("SELECT data FROM texts WHERE key = ?", key * _DOCUMENT + part)
+            rows = self._database.cached("SELECT data FROM texts WHERE key = ?", key * _DOCUMENT + part)
             first = part * _TOGETHER
             inside = range(max(numbers.start - first, 0), min(numbers.stop - first, _TOGETHER))
             found += unpacked(rows[0][0] if rows else b"", inside, document)
@@ -68,7 +68,7 @@ class PassageStore:
     def _parts(self, key: int) -> Iterator[bytes]:
         bounds = key * _DOCUMENT, (key + 1) * _DOCUMENT
         select = "SELECT data FROM texts WHERE key >= ? AND key < ? ORDER BY key"
-        for (data,) in self._database.rows(select, *bounds):
+        for (data,) in self._database.cached(select, *bounds):
             yield data
 
 

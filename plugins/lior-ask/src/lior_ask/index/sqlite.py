@@ -8,8 +8,8 @@ of what it moved from one page to another in the unused middle of pages; these a
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import re
 import sqlite3
 import struct
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lior.files import PARTIAL, follow, sync
-from lior_ask.index.database import KEEP, SCHEMA, VERSION, DamagedIndex, Database
+from lior_ask.index.database import KEEP, SCHEMA, DamagedIndex, Database, Dialect, version
 
 _APPLICATION = 0x6C696F72
 """Mark of these files in the header of SQLite: "lior"."""
@@ -45,6 +45,14 @@ class SQLite(Database):
         When it cannot be opened: ``OperationalError`` where the file system or another process is the cause.
     """
 
+    dialect = Dialect(
+        text="TEXT",
+        blob="BLOB",
+        id="INTEGER PRIMARY KEY",
+        tree="WITHOUT ROWID",
+        lines="group_concat({}, char(10))",
+    )
+
     def __init__(self, path: Path | None = None, *, frozen: bool = False) -> None:
         super().__init__()
         self.path, self.frozen, self._logged = path, frozen, False
@@ -71,7 +79,7 @@ class SQLite(Database):
         marks = _marks(connection)
         if marks == [0, 0] and writable and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             return self._created(connection)
-        if marks != [_APPLICATION, VERSION]:
+        if marks != [_APPLICATION, version()]:
             raise DamagedIndex(f"{self.path}: not an index of this version of lior")
         if (
             writable and self.path and _log_size(self.path)
@@ -83,10 +91,10 @@ class SQLite(Database):
     def _created(connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.execute("BEGIN IMMEDIATE")
         if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():  # no other process was faster
-            for statement in re.sub("--.*", "", SCHEMA).split(";"):
-                connection.execute(statement)
+            for statement in SCHEMA:
+                connection.execute(statement.format(SQLite.dialect))
             connection.execute(f"PRAGMA application_id={_APPLICATION}")
-            connection.execute(f"PRAGMA user_version={VERSION}")
+            connection.execute(f"PRAGMA user_version={version()}")
         connection.execute("COMMIT")
         return connection
 
@@ -204,7 +212,7 @@ class SQLite(Database):
                 contextlib.closing(sqlite3.connect(place, uri=True)) as connection,
             ):
                 connection.execute(f"PRAGMA locking_mode={locking}")
-                if _marks(connection) == [_APPLICATION, VERSION]:
+                if _marks(connection) == [_APPLICATION, version()]:
                     connection.backup(copied._connection)
                     return copied
         return cls()
@@ -220,7 +228,8 @@ class SQLite(Database):
             with contextlib.closing(_connect(f"{part.absolute().as_uri()}?mode=rw")) as copied:
                 with self.lock:
                     self._connection.backup(copied)
-                copied.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
+                rows = [(key, json.dumps(value)) for key, value in meta.items()]
+                copied.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
             with part.open("r+b") as stream:
                 _overwrite_unused(stream.fileno())
             part.replace(path)

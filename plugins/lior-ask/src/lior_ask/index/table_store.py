@@ -158,7 +158,7 @@ class RecordStore:
         """
         if head.key < 0:
             return [*self._entries(-head.key - 1)]
-        found = self._database.rows("SELECT data FROM cells WHERE key = ?", head.key)
+        found = self._database.cached("SELECT data FROM cells WHERE key = ?", head.key)
         if not found:
             raise DamagedIndex("a table has no rows")
         try:

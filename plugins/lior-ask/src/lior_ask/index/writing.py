@@ -310,11 +310,9 @@ def _write_postings(database: Database, field: int, entries: Entries, ids: np.nd
             for place in np.argsort(which).tolist():
                 yield number, field, int(which[place]), data[ends[place] : ends[place + 1]]
 
-    database.run(
-        "INSERT INTO postings VALUES (?, ?, ?, ?) ON CONFLICT(block, field, term) "
-        "DO UPDATE SET data = CAST(postings.data || excluded.data AS BLOB)",
-        rows(),
-    )
+    joined = f"CAST(postings.data || excluded.data AS {database.dialect.blob})"
+    conflict = f"ON CONFLICT(block, field, term) DO UPDATE SET data = {joined}"
+    database.run(f"INSERT INTO postings VALUES (?, ?, ?, ?) {conflict}", rows())
 
 
 def _erase_postings(database: Database, terms: Iterable[int], first: int, size: int) -> None:

@@ -70,7 +70,7 @@ def corrections(index: InvertedIndex, word: str) -> tuple[list[tuple[str, Term, 
     near = best(cosines, _COMPARED)
     keys = known.ids[near].tolist()
     select = f"SELECT id, word, stem, documents FROM words WHERE id IN ({', '.join('?' * len(keys))})"
-    of_key = {key: row for key, *row in index.database.rows(select, *keys)}
+    of_key = {key: row for key, *row in index.database.cached(select, *keys)}
     found = [of_key[key] for key in keys]
     apart = differences(word, [name for name, _, _ in found])
     scores = _COMMON * np.log([documents for _, _, documents in found]) - _CHANGE * apart
