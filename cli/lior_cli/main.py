@@ -136,6 +136,10 @@ class TopGroup(LazyGroup):
                 rows = [(name, (self._lazy.get(name) or PRODUCTS[name])[1]) for name in there]
                 if rows:
                     formatter.write_dl(rows)
+                else:
+                    formatter.write_text(
+                        "None here. `pip install lior-ask` brings `lior ask`, `chat` and `sync`."
+                    )
         if foreign or fault:
             with formatter.section("Commands of plugins"):
                 if foreign:
