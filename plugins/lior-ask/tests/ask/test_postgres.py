@@ -127,6 +127,30 @@ def test_no_update_of_many_writers_is_lost(address):
     assert answer_record(index.ask(question)) == answer_record(alone.ask(question))
 
 
+def test_only_what_may_have_changed_is_read_again(address, monkeypatch):
+    writer, reader = shared(address), shared(address)
+    writer.learn("house.md", TEXTS["house.md"])
+    read, found = list[str](), postgres.PostgreSQL._found
+
+    def noted(own, statement, values):
+        if own is reader._database:
+            read.append(statement.partition(" FROM ")[2].partition(" ")[0])
+        return found(own, statement, values)
+
+    def asked():
+        read.clear()
+        assert reader.ask("When is the boiler serviced?").found
+        return {*read}
+
+    monkeypatch.setattr(postgres.PostgreSQL, "_found", noted)
+    assert asked() >= {"terms", "postings", "texts"}
+    assert asked() == {"meta"}
+    writer.learn("garden.md", "Roses.")
+    assert asked() & {"terms", "postings", "texts"} == {"texts"}  # none of the terms has changed
+    writer.learn("cellar.md", "The boiler is there.")
+    assert asked() >= {"terms", "postings", "texts"}
+
+
 def test_what_is_forgotten_is_in_no_table(address):
     index = shared(address)
     index.learn("secret.md", "The quagmire is behind the mill.")

@@ -60,55 +60,58 @@ class Dialect:
     """All values of the column ``{}``, a line each, in the order of the rows."""
 
 
-SCHEMA = (
-    # Entries by name, as JSON: the generation, which every change raises, and what users of the index keep.
-    "CREATE TABLE meta(key {0.text} PRIMARY KEY, value {0.text}) {0.tree}",
-    "INSERT INTO meta VALUES ('generation', '0'), ('next', '0'), ('slots', '0')",
-    # Arrays computed from the content; empty after a change.
-    "CREATE TABLE derived(key {0.text} PRIMARY KEY, data {0.blob}) {0.tree}",
-    # What is known of files, as JSON; names are UTF-8.
-    "CREATE TABLE files(name {0.blob} PRIMARY KEY, entry {0.text}) {0.tree}",
-    # Texts of files and of texts given in Python, compressed, where processes share the index.
-    "CREATE TABLE originals(name {0.blob}, number bigint, data {0.blob}, PRIMARY KEY(name, number)) {0.tree}",
-    # Passages of a document, 256 in a row: the key is the document's id * 2**24 + number of the part.
-    "CREATE TABLE texts(key {0.id}, data {0.blob})",
-    # What is known of a document beside its passages, as JSON: kinds, dates, and the columns of its tables;
-    # the rows of a table, compressed: the key is the document's id * 2**24 + number of the table.
-    "CREATE TABLE records(id {0.id}, about {0.text})",
-    "CREATE TABLE cells(key {0.id}, data {0.blob})",
-    # What an embedder reads of each passage of a document: 64 bits of its SHA-256 (int64).
-    "CREATE TABLE readings(id {0.id}, keys {0.blob})",
-    "CREATE TABLE embedders(id {0.id}, digest {0.text} UNIQUE)",
-    # Vectors of such texts, int8, as long as a passage has the text; those of the last questions.
-    "CREATE TABLE vectors(embedder bigint, text bigint, data {0.blob}, PRIMARY KEY(embedder, text)) {0.tree}",
-    "CREATE TABLE asked(id {0.id}, embedder bigint, text bigint, data {0.blob})",
-    # Questions that a passage, by the SHA-256 of its text, was confirmed to answer.
-    "CREATE TABLE questions(document {0.blob}, passage {0.text}, question {0.text},"
-    " PRIMARY KEY(document, passage, question)) {0.tree}",
-    # `length` is in words, with those of the contexts. By passage: words and different terms (uint32);
-    # paragraph, context, and twice the block, plus 1 for a title, in the document (int32); words of each
-    # context (uint32). `first` is the slot of the first passage; slots are never used twice.
-    "CREATE TABLE documents(name {0.blob} PRIMARY KEY, id bigint, first bigint, language bigint,"
-    " paragraphs bigint, length bigint, lengths {0.blob}, distinct_terms {0.blob}, paragraph {0.blob},"
-    " context {0.blob}, block {0.blob}, context_lengths {0.blob}) {0.tree}",
-    # Terms (int32) and counts (uint16) of a document, of each passage, of each context, and its words
-    # (int32); all in the order of the stems.
-    "CREATE TABLE forward(id {0.id}, terms {0.blob}, counts {0.blob}, passage_terms {0.blob},"
-    " passage_counts {0.blob}, context_terms {0.blob}, context_counts {0.blob}, context_sizes {0.blob},"
-    " words {0.blob})",
-    # Passages, contexts, and passages with confirmed questions that have a stem.
-    "CREATE TABLE terms(id {0.id}, stem {0.text} UNIQUE, text bigint, context bigint, confirmed bigint)",
-    # Words as written, and how many documents have them.
-    "CREATE TABLE words(id {0.id}, word {0.text}, stem {0.text}, documents bigint, UNIQUE(word, stem))",
-    # Pairs of uint16: slot inside a block of 65,536, count. Field 0 is the text, 1 the context of the first
-    # passage that has it.
-    "CREATE TABLE postings(block bigint, field bigint, term bigint, data {0.blob},"
-    " PRIMARY KEY(block, field, term)) {0.tree}",
-    # Words of confirmed questions: number of the passage in its document.
-    "CREATE TABLE confirmed(id bigint, passage bigint, term bigint, count bigint,"
-    " PRIMARY KEY(id, passage, term)) {0.tree}",
-)
-"""Statements that make the tables, with a :class:`Dialect` for ``{0}``."""
+def schema(of: Dialect) -> tuple[str, ...]:
+    """Statements that make the tables."""
+    text, blob, key, tree = of.text, of.blob, of.id, of.tree
+    return (
+        # Entries by name, as JSON: the generation, which every change raises, and what users of it keep.
+        f"CREATE TABLE meta(key {text} PRIMARY KEY, value {text}) {tree}",
+        "INSERT INTO meta VALUES ('generation', '0'), ('next', '0'), ('slots', '0')",
+        # Arrays computed from the content; empty after a change.
+        f"CREATE TABLE derived(key {text} PRIMARY KEY, data {blob}) {tree}",
+        # What is known of files, as JSON; names are UTF-8.
+        f"CREATE TABLE files(name {blob} PRIMARY KEY, entry {text}) {tree}",
+        # Texts of files and of texts given in Python, compressed, where processes share the index.
+        f"CREATE TABLE originals(name {blob}, number bigint, data {blob}, PRIMARY KEY(name, number)) {tree}",
+        # Passages of a document, 256 in a row: the key is the document's id * 2**24 + number of the part.
+        f"CREATE TABLE texts(key {key}, data {blob})",
+        # What is known of a document beside its passages, as JSON: kinds, dates, and the columns of its
+        # tables; the rows of a table, compressed: the key is the document's id * 2**24 + number of the table.
+        f"CREATE TABLE records(id {key}, about {text})",
+        f"CREATE TABLE cells(key {key}, data {blob})",
+        # What an embedder reads of each passage of a document: 64 bits of its SHA-256 (int64).
+        f"CREATE TABLE readings(id {key}, keys {blob})",
+        f"CREATE TABLE embedders(id {key}, digest {text} UNIQUE)",
+        # Vectors of such texts, int8, as long as a passage has the text; those of the last questions.
+        f"CREATE TABLE vectors(embedder bigint, text bigint, data {blob},"
+        f" PRIMARY KEY(embedder, text)) {tree}",
+        f"CREATE TABLE asked(id {key}, embedder bigint, text bigint, data {blob})",
+        # Questions that a passage, by the SHA-256 of its text, was confirmed to answer.
+        f"CREATE TABLE questions(document {blob}, passage {text}, question {text},"
+        f" PRIMARY KEY(document, passage, question)) {tree}",
+        # `length` is in words, with those of the contexts. By passage: words and different terms (uint32);
+        # paragraph, context, and twice the block, plus 1 for a title, in the document (int32); words of each
+        # context (uint32). `first` is the slot of the first passage; slots are never used twice.
+        f"CREATE TABLE documents(name {blob} PRIMARY KEY, id bigint, first bigint, language bigint,"
+        f" paragraphs bigint, length bigint, lengths {blob}, distinct_terms {blob}, paragraph {blob},"
+        f" context {blob}, block {blob}, context_lengths {blob}) {tree}",
+        # Terms (int32) and counts (uint16) of a document, of each passage, of each context, and its words
+        # (int32); all in the order of the stems.
+        f"CREATE TABLE forward(id {key}, terms {blob}, counts {blob}, passage_terms {blob},"
+        f" passage_counts {blob}, context_terms {blob}, context_counts {blob}, context_sizes {blob},"
+        f" words {blob})",
+        # Passages, contexts, and passages with confirmed questions that have a stem.
+        f"CREATE TABLE terms(id {key}, stem {text} UNIQUE, text bigint, context bigint, confirmed bigint)",
+        # Words as written, and how many documents have them.
+        f"CREATE TABLE words(id {key}, word {text}, stem {text}, documents bigint, UNIQUE(word, stem))",
+        # Pairs of uint16: slot inside a block of 65,536, count. Field 0 is the text, 1 the context of the
+        # first passage that has it.
+        f"CREATE TABLE postings(block bigint, field bigint, term bigint, data {blob},"
+        f" PRIMARY KEY(block, field, term)) {tree}",
+        # Words of confirmed questions: number of the passage in its document.
+        "CREATE TABLE confirmed(id bigint, passage bigint, term bigint, count bigint,"
+        f" PRIMARY KEY(id, passage, term)) {tree}",
+    )
 
 
 class DamagedIndex(DataError):

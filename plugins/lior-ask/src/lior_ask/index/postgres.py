@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import numpy as np
 
 from lior.errors import IndexUnavailable, MissingPackage, UsageError
-from lior_ask.index.database import KEEP, SCHEMA, DamagedIndex, Database, Dialect, version
+from lior_ask.index.database import KEEP, DamagedIndex, Database, Dialect, schema, version
 
 try:
     import psycopg
@@ -121,8 +121,8 @@ class PostgreSQL(Database):
             return
         connection.execute(_named("CREATE SCHEMA IF NOT EXISTS {}", self.schema))
         connection.execute(_named("SET LOCAL search_path TO {}", self.schema))
-        for statement in SCHEMA:
-            connection.execute(statement.format(self.dialect))
+        for statement in schema(self.dialect):
+            connection.execute(statement)
         connection.execute("CREATE TABLE changes(generation bigint PRIMARY KEY, terms bytea)")
         connection.execute("INSERT INTO meta VALUES ('version', %s)", [str(version())])
 

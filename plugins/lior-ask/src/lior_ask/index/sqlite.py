@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lior.files import PARTIAL, follow, sync
-from lior_ask.index.database import KEEP, SCHEMA, DamagedIndex, Database, Dialect, version
+from lior_ask.index.database import KEEP, DamagedIndex, Database, Dialect, schema, version
 
 _APPLICATION = 0x6C696F72
 """Mark of these files in the header of SQLite: "lior"."""
@@ -91,8 +91,8 @@ class SQLite(Database):
     def _created(connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.execute("BEGIN IMMEDIATE")
         if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():  # no other process was faster
-            for statement in SCHEMA:
-                connection.execute(statement.format(SQLite.dialect))
+            for statement in schema(SQLite.dialect):
+                connection.execute(statement)
             connection.execute(f"PRAGMA application_id={_APPLICATION}")
             connection.execute(f"PRAGMA user_version={version()}")
         connection.execute("COMMIT")
