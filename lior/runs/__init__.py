@@ -3,10 +3,24 @@
 For any program: ``files`` (written whole or not at all), ``bundle`` (tensor files and a manifest), ``folder``
 (the directory of a run and its checkpoints), ``telemetry`` and ``loop`` (steps, stops, checkpoints). For
 lior: ``checkpoint`` (its contents) and their ``format``, ``directory`` (its files), ``run`` (the public
-object), ``asking`` (its documents as an index), ``editing``, ``syncing``, ``chat`` and ``inspection``.
+object), ``documents`` (as they were read), ``indexes`` (what answers questions about them), ``editing``,
+``syncing``, ``inspection`` and ``geometry``.
 """
 
 __all__ = [
-    "asking", "bundle", "chat", "checkpoint", "directory", "editing", "files", "folder", "format",
-    "inspection", "loop", "run", "syncing", "telemetry",
-]  # fmt: skip
+    "bundle",
+    "checkpoint",
+    "directory",
+    "documents",
+    "editing",
+    "files",
+    "folder",
+    "format",
+    "geometry",
+    "indexes",
+    "inspection",
+    "loop",
+    "run",
+    "syncing",
+    "telemetry",
+]
