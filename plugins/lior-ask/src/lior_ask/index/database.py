@@ -24,6 +24,8 @@ import numpy as np
 
 from lior.errors import DataError
 
+TermsOf = Callable[[list[Any]], Iterable[int] | None]
+"""The keys of the terms that rows depend on alone; ``None`` where that is not known."""
 _DECIDE = "chunking", "index", "languages"
 """Packages whose sources decide what stands in an index."""
 _SOURCES = ".py", ".toml"
@@ -161,16 +163,11 @@ class Database(ABC):
     def rows(self, statement: str, *values: Any) -> list[Any]:
         """The rows that a statement gives."""
 
-    def cached(
-        self,
-        statement: str,
-        *values: Any,
-        terms: Callable[[list[Any]], Iterable[int] | None] = lambda rows: None,
-    ) -> list[Any]:
+    def cached(self, statement: str, *values: Any, terms: TermsOf = lambda rows: None) -> list[Any]:
         """The rows of a query of the content, which are the same until its next change.
 
-        Where each statement is a journey, they are cached until then. ``terms`` gives the keys of the terms
-        that rows depend on alone, if that is known: those are cached until one of these is :meth:`touched`.
+        Where each statement is a journey, they are cached until then; with ``terms``, until one of these is
+        :meth:`touched`.
         """
         return self.rows(statement, *values)
 

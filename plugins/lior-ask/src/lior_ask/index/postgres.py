@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import numpy as np
 
 from lior.errors import IndexUnavailable, MissingPackage, UsageError
-from lior_ask.index.database import KEEP, DamagedIndex, Database, Dialect, schema, version
+from lior_ask.index.database import KEEP, DamagedIndex, Database, Dialect, TermsOf, schema, version
 
 try:
     import psycopg
@@ -32,6 +32,7 @@ except ImportError:  # the extra "postgres"
 
 T = TypeVar("T")
 _Key = tuple[str, Sequence[Any]]
+"""A statement and its values."""
 SCHEMES = ("postgresql", "postgres")
 EXAMPLE = "postgresql://user@host/database?schema=notes"
 _PATIENCE = 60
@@ -150,26 +151,21 @@ class PostgreSQL(Database):
 
     def _found(self, statement: str, values: Sequence[Any]) -> list[Any]:
         with self._connection.cursor(binary=True) as cursor:
-            cursor.execute(_marked(statement), values or None)
+            cursor.execute(statement.replace("?", "%s"), values or None)
             return cursor.fetchall() if cursor.description else []
 
     def run(self, statement: str, rows: Iterable[Any]) -> None:
         with self._told(), self._connection.cursor() as cursor:
-            cursor.executemany(_marked(statement), rows)
+            cursor.executemany(statement.replace("?", "%s"), rows)
 
-    def cached(
-        self,
-        statement: str,
-        *values: Any,
-        terms: Callable[[list[Any]], Iterable[int] | None] = lambda rows: None,
-    ) -> list[Any]:
+    def cached(self, statement: str, *values: Any, terms: TermsOf = lambda rows: None) -> list[Any]:
         with self.lock:
             if not self._open or self._generation is None:
                 return self.rows(statement, *values)
-            found = self._cache.rows(statement, values)
+            found = self._cache.rows((statement, values))
             if found is None:
                 found = self.rows(statement, *values)
-                self._cache.add(statement, values, found, terms(found))
+                self._cache.add((statement, values), found, terms(found))
             return found
 
     def touched(self, terms: Iterable[int]) -> None:
@@ -295,11 +291,6 @@ def _parsed(address: str) -> tuple[str, str, str]:
     return settings, schema, f"postgresql://{host}{port}{parts.path}, schema {schema}"
 
 
-def _marked(statement: str) -> str:
-    """A statement with psycopg's marks for values."""
-    return statement.replace("?", "%s")
-
-
 def _named(statement: str, schema: str) -> Any:
     return sql.SQL(statement).format(sql.Identifier(schema))
 
@@ -311,25 +302,19 @@ class _Cache:
         self._rows: OrderedDict[_Key, tuple[list[Any], int, frozenset[int] | None]] = OrderedDict()
         self._size = 0
 
-    def rows(self, statement: str, values: Sequence[Any]) -> list[Any] | None:
+    def rows(self, key: _Key) -> list[Any] | None:
         """What a statement gave; ``None`` where that is not known."""
-        found = self._rows.get((statement, values))
-        if found is None:
+        if key not in self._rows:
             return None
-        self._rows.move_to_end((statement, values))
-        return found[0]
+        self._rows.move_to_end(key)
+        return self._rows[key][0]
 
-    def add(
-        self, statement: str, values: Sequence[Any], rows: list[Any], terms: Iterable[int] | None
-    ) -> None:
+    def add(self, key: _Key, rows: list[Any], terms: Iterable[int] | None) -> None:
         """Add what a statement gave, and the terms that it depends on alone; ``None``: not known."""
-        size = (
-            _ENTRY
-            + sum(len(value) for row in rows for value in row if isinstance(value, bytes | str))
-            + 100 * len(rows)
-        )
+        long = sum(len(value) for row in rows for value in row if isinstance(value, bytes | str))
+        size = _ENTRY + 100 * len(rows) + long
         if size <= _LARGEST:
-            self._rows[statement, values] = rows, size, None if terms is None else frozenset(terms)
+            self._rows[key] = rows, size, None if terms is None else frozenset(terms)
             self._size += size
         while self._size > _MEMORY:
             self._drop(next(iter(self._rows)))
