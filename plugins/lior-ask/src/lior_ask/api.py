@@ -37,6 +37,7 @@ from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.sqlite import SQLite
 from lior_ask.index.table_store import RecordStore
 from lior_ask.index.writing import encoded
+from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters, Known, filtered
 from lior_ask.ranking import word_vectors
 from lior_ask.tables.calculating import calculated
@@ -64,8 +65,8 @@ class Index:
         Folders, files and glob patterns. None: an index in memory for :meth:`learn`.
     retriever
         Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "meaning" where an
-        embedder and vectors of words are installed, by the extra ``lior-ask[meaning]``; "dense" where only the
-        vectors of the extra ``lior-ask[vectors]`` are installed, otherwise "settle".
+        embedder and vectors of words are installed, by the extra ``lior-ask[meaning]``; "dense" where only
+        the vectors of the extra ``lior-ask[vectors]`` are installed, otherwise "settle".
     embedder
         What reads passages for a retriever that compares meanings: the name of a plugin of the kind
         "embedder", ``NAME:MODEL``, or ``package.module:Class``; ``NAME+NAME`` where a second one judges the
@@ -489,10 +490,10 @@ class Index:
 
     def warm_up(self) -> None:
         """Compute what is computed for the first questions, of a fact and of a topic."""
-        words = self.passage(0).text.split() if len(self) else []
+        words = tokens(self.passage(0).text)[:12] if len(self) else []
         for length in (3, 12)[: len(words)]:
-            with contextlib.suppress(UsageError):
-                self.ask(" ".join(["boiler", *words[:length]]))
+            with contextlib.suppress(UsageError):  # two words as one are in no text: so spelling is read
+                self.ask(" ".join([f"{words[0]}{words[-1]}", *words[:length]]))
 
     @cached_property
     def _retriever(self) -> Retriever:

@@ -1,17 +1,15 @@
 """Messages that are no questions about the documents: small talk, and tasks that take more than quoting.
 
 A message is small talk if all of it is, and a task if it is the verb and the object of one: "translate the
-letter", not "translate key of the piano". The forms, in English, German and French, are in ``talk.toml``.
+letter", not "translate key of the piano". The forms, by language, are in ``languages``.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from itertools import count, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,36 +18,32 @@ import attrs
 
 from lior.interfaces import Passage
 from lior_ask.answer.selection import LIGHT, Answer, subjects
+from lior_ask.languages.lists import any_of, either, languages, words
+from lior_ask.languages.lists import forms as forms_of
 from lior_ask.languages.words import ENGLISH, stem, tokens
 
 if TYPE_CHECKING:
     from lior_ask.api import Index
 
-LANGUAGES = ENGLISH, "german", "french"
+LANGUAGES = tuple(each.name for each in languages())
 _MOST_WORDS, _LONGEST = 12, 600
 """Words of small talk and characters of a task, at most; a longer message is a question."""
 _NO_TASK = "before", "after", "rows"
 """Forms that are no tasks by themselves."""
 _POLITE = "hello", "thanks", "bye"
 _SUM = re.compile(
-    r"\W*((what is|what's|how much is|calculate|was ist|wie ?viel ist|berechne|combien font|calcule) )?"
+    rf"\W*({either('talk.sum')} )?"
     r"[(-]*\d[\d.,]*(( ?[+*×÷^%] ?| [-/x] )[(-]*\d[\d.,]*\)*)+[ =?]*",
     re.I,
 )
 _CLAUSE = re.compile(r"[,.!;:…–—\n]+\s")
 _TAIL = re.compile(r"[?!.,;]\s+([^?!.,;]+)\W*$")
 _GREETED = re.compile(
-    r"\W*(hi|hello|hey|ok|okay|hallo|guten (morgen|tag|abend)|bonjour|salut|bonsoir)( there| lior)? "
-    r"(?=(wh(at|en|ere|o|ich|y|ose)|how|is|are|do|does|did|can|was|wann|wo|wer|wie|welche\w*|warum|où|quand|qui|quel"
-    r"\w*|combien|comment|pourquoi|and|und|et)\b)",
+    rf"\W*{either('talk.greeting')}( ({either('talk.after_greeting')}|lior))? (?=¿?{either('talk.asks')}\b)",
     re.I,
 )
-_ASKED = re.compile(r"[\s,]+(please|pls|bitte|svp|stp|s['’]il (te|vous) pla[iî]t)(?=\W*$)", re.I)
-_NAMELESS = frozenset(
-    """document documents file files text texts note notes page folder dokument dokumente datei dateien notiz
-    notizen fichier fichiers texte dossier short brief quick whole entire two three both all last latest first
-    new alle beiden zwei deux toutes tous""".split()  # noqa: SIM905
-)
+_ASKED = re.compile(rf"[\s,]+{either('talk.please')}(?=\W*$)", re.I)
+_NAMELESS = words("words.nameless")
 """Words of a task that name no document."""
 
 
@@ -73,25 +67,25 @@ class Task:
 
 
 @cache
-def _forms() -> dict[str, dict[str, dict[str, str]]]:
-    return tomllib.loads(files("lior_ask.answer").joinpath("intents.toml").read_text("utf-8"))
+def _forms() -> dict[str, Mapping[str, Mapping[str, str]]]:
+    return {each.name: each.talk for each in languages()}
 
 
 def _pattern(language: str, forms: str) -> str:
     """The forms of one kind as a regular expression in which each group has a name of its own."""
     words = _forms()[language]["words"]
     numbers = count()
-    either = "|".join(part for part in re.split(r"\s*\n\s*|\s+\|\s+", forms.strip(" \n|")) if part)
+    either = "|".join(forms_of(forms))
     either = re.sub(r"<(\w+)>(?!\w*>)", lambda m: _named(words, m), either)
     either = re.sub(r"\.\+(?!\?)", ".+?", either)
     either = re.sub(r"\(\?P<about>", lambda _: f"(?P<about{next(numbers)}>", either)
     return f"(?:{_bare(either)})"
 
 
-def _named(words: dict[str, str], match: re.Match[str]) -> str:
+def _named(words: Mapping[str, str], match: re.Match[str]) -> str:
     if match[1] not in words:
         return match[0]
-    return "(?:" + "|".join(re.split(r"[\s]*\|[\s]*|\n", words[match[1]].strip(" \n|"))) + ")"
+    return any_of(forms_of(words[match[1]]))
 
 
 @cache

@@ -21,6 +21,7 @@ from lior_ask.answer.sentences import Asked, choose
 from lior_ask.chunking.blocks import joined, rows_of_block
 from lior_ask.index.inverted import InvertedIndex, Term
 from lior_ask.languages.dates import MARK, counted, shown
+from lior_ask.languages.lists import words
 from lior_ask.languages.words import ENGLISH, asking_words, language_of, stem, stop_words, tokens
 from lior_ask.question.answer_type import expected, suits
 from lior_ask.question.query import Query, asked_in, idf, languages_of
@@ -46,16 +47,7 @@ _KEPT = 2 / 3
 _NEAR, _BLOCKS, _LATER = 0.8, 8, 0.03
 """Of passages that may be quoted instead of the first: share of its recall, how many, what each costs."""
 _LIGHT_WEIGHT, _LIGHT_LACKING, _NAME_WEIGHT = 0.3, 0.1, 2.0
-LIGHT = frozenset(
-    """actually already ask asked away back big bring brought call called calls come comes coming day did done
-    ever exactly far find found get gets getting give given gives go goes going gone good got happen
-    happened happening happens hear help helps keep keeps kept kind know known last leave let like long
-    look looks made make makes making many mean means mention mentioned much need needed needs never
-    often old please put puts ran really run running runs said saw say says see seem seen send sent set
-    sets show shows something start started starts still stop stops take taken takes taking talk tell
-    thing things think told took try turn turned turns used uses using usually want wanted wants way
-    ways went work working works write written wrote yet""".split()  # noqa: SIM905 (a list would take 90 lines)
-)
+LIGHT = words("words.light")
 """English words that a question may have and its answer need not."""
 
 

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import date
 
-_PREPOSITION = (
-    r"(?:in|on|from|by|for|of|at|since|before|after|between|during|with|to|im|am|an|auf|von|vom|für|bei|seit|vor|"
-    r"nach|zwischen|mit|aus|en|de|du|des|pour|par|sur|avec|depuis|avant|après|entre|à|au|chez)"
-)
+from lior_ask.languages.lists import any_of, either, languages
+from lior_ask.tables.periods import period_in
+
+_PREPOSITION = any_of(word for each in languages() for word in each.lists["words.prepositions"])
 _PHRASE = re.compile(rf"({_PREPOSITION}) .+", re.I)
-_OPERATION = (
-    r"(?:sum|total|mean|average|highest|lowest|largest|smallest|biggest|maximum|minimum|newest|oldest|latest"
-    r"|earliest|most expensive|cheapest|(?:gesamt)?summe|durchschnitt|mittelwert|höchste\w*|niedrigste\w*"
-    r"|größte\w*|kleinste\w*|teuerste\w*|billigste\w*|neueste\w*|älteste\w*|somme|moyenne|plus \w+)"
-)
-_ASKED = re.compile(
-    r"\b(how (many|much)|list|show|count|which|wie ?viele?|liste|zeig\w*|welche\w*|zähle?|combien|quel\w*"
-    rf"|{_OPERATION})\b",
-    re.I,
-)
-_THEM = re.compile(
-    r"\b(?:(?:of|von|davon|d['’]entre) )?(?:them|those|these|ones|denen|davon|ihnen|d['’]entre eux)\b", re.I
-)
+_OPERATION = either("followups.operation")
+_ASKED = re.compile(rf"\b{either('followups.calculates', 'followups.operation')}\b", re.I)
+_THEM = re.compile(rf"\b(?:{either('followups.them_of')} )?{either('followups.them')}\b", re.I)
+
+
+def _is_period(phrase: str) -> bool:
+    return period_in(phrase.lower(), date.today())[0] is not None
 
 
 def calculates(message: str) -> bool:
@@ -50,15 +45,17 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
     >>> next(whole_questions("how many mails in 2025?", "mails in 2025", "how many of them are from Bo?"))
     'how many mails in 2025 are from Bo?'
     """
-    plain, asked = message.strip(" ?!."), before.strip(" ?!.")
+    plain, asked = message.strip(" ?!.¿¡"), before.strip(" ?!.")
     if _THEM.search(plain):
         noun = re.split(rf" (?:where|{_PREPOSITION}) ", about)[0]
         for each in dict.fromkeys((about, noun)) if about else ():
             yield re.sub(r"\s+", " ", _THEM.sub(lambda _: each, plain)) + "?"  # noqa: B023
     elif found := _PHRASE.fullmatch(plain):
         same = re.compile(rf"\b{found[1]} .+?(?= {_PREPOSITION} |$)", re.I)
-        if same.search(asked):
-            yield same.sub(lambda _: plain, asked, count=1) + "?"
+        places, timed = [*same.finditer(asked)], _is_period(plain)
+        # The first of "en comida en marzo" that is a period where the message is one, too.
+        if at := min(places, key=lambda at: _is_period(at[0]) != timed, default=None):
+            yield f"{asked[: at.start()]}{plain}{asked[at.end() :]}?"
         else:
             yield f"{asked} {plain}?"
     elif operation := re.search(_OPERATION, plain, re.I):

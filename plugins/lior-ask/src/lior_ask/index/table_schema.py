@@ -12,6 +12,7 @@ from typing import Literal
 import attrs
 
 from lior_ask.languages.dates import MARK, dates, is_day
+from lior_ask.languages.lists import any_of, either, languages
 from lior_ask.languages.words import tokens
 
 Kind = Literal["number", "date", "text"]
@@ -39,11 +40,10 @@ _SHORT = re.compile(
 )
 _YEAR_MONTH = re.compile(r"\s*(\d{4})[-/](\d{1,2})\s*")
 _TIME = re.compile(r"(?<![\d:])(\d{1,2}):(\d\d)(?::(\d\d))?(?:[.,]\d+)?(?![\d:])(?:\s?([AaPp])\.?[Mm]\b\.?)?")
+_WEEKDAYS = any_of(" ".join(name for each in languages() for name in each.lists["dates.weekdays"]).split())
 _AROUND = re.compile(
-    r"[\s,;.()\[\]]|\b(T|Z|UTC|GMT|CES?T|\w{2,6}day|uhr|à|um|at|le|the|den|de|mon|tue|wed|thu|fri|sat|sun|mo|di|mi"
-    r"|do|fr|sa|so|lun|mar|mer|jeu|ven|sam|dim|\w{2,6}tag|mittwoch|\w+di|dimanche|tues|thurs|wednesday)\b"
-    r"|(?<=[T\s])?[+-]\d\d:?\d\d|Z$", re.I,
-)  # fmt: skip
+    rf"[\s,;.()\[\]]|\b(?:{either('dates.beside_in_cells')}|{_WEEKDAYS})\b|(?<=[T\s])?[+-]\d\d:?\d\d|Z$", re.I
+)
 """What may stand beside a date in its cell."""
 
 

@@ -1,6 +1,6 @@
 """Dates in a text, as words that are counted: "18 February 2025", "2025-02-18" and "18.2.25" have the same.
 
-The names of months are English, German and French. Relative dates ("next Tuesday") are not read.
+The names of months are of all languages. Relative dates ("next Tuesday") are not read.
 """
 
 from __future__ import annotations
@@ -12,29 +12,32 @@ from itertools import chain
 
 import attrs
 
+from lior_ask.languages.lists import either, languages
 from lior_ask.languages.words import tokens
 
 MARK = "d:"
 """What the word of a date begins with; no other word does."""
-_NAMES = """jan january januar jänner janvier janv|feb february februar février fevrier févr fevr
-    |mar march märz maerz mär mrz mars|apr april avril avr|may mai|jun june juni juin|jul july juli juillet
-    |aug august août aout|sep sept september septembre|oct october oktober okt octobre
-    |nov november novembre|dec december dezember dez décembre decembre déc"""
-MONTHS = {name: number for number, names in enumerate(_NAMES.split("|"), 1) for name in names.split()}
+MONTHS = {
+    name: number
+    for language in languages()
+    for number, names in enumerate(language.lists["dates.months"], 1)
+    for name in names.split()
+}
 _SHAPE = bytes.maketrans(b"123456789", b"000000000")
 _NUMBERS = re.compile(
     r"[0-9](?<![0-9.,:/][0-9])[0-9]{0,3}(?:-[0-9]{1,2}(?:-[0-9]{1,4})?|/[0-9]{1,2}(?:/[0-9]{1,4})?"
     r"|\.[0-9]{1,2}\.(?:[0-9]{2,4})?|\ [0-9]{2}\ [0-9]{2})(?![0-9])"
 )
 _NAME = re.compile(rf"\b(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b")
-_DAY, _YEAR = r"([0-9]{1,2})(?![0-9:])(?:st|nd|rd|th|er|\.)?", r"(1[0-9]{3}|20[0-9]{2})(?![0-9])"
+_DAY, _YEAR = rf"([0-9]{{1,2}})(?![0-9:]){either('dates.ordinal')}?", r"(1[0-9]{3}|20[0-9]{2})(?![0-9])"
+_OF = either("dates.of")
 _BEFORE = re.compile(
-    rf"\b(?:{_DAY}\s*(?:-|–|to|and|und|bis|et|au|&|,)\s*)?(?<![\w:.,]){_DAY}[\s/.-]{{0,3}}(?:of\s|de\s)?$"
+    rf"\b(?:{_DAY}\s*(?:-|–|&|,|{either('dates.joins')})\s*)?(?<![\w:.,]){_DAY}[\s/.-]{{0,3}}(?:{_OF}\s)?$"
 )
 _REACH = 24
 """Characters before the name of a month that have its day."""
-_AFTER = re.compile(rf"\.?[\s-]+(?:the\s)?{_DAY}(?:,?\s+{_YEAR})?")
-_AFTER_YEAR = re.compile(rf"\.?,?[\s/-]{{1,2}}(?:of\s|de\s)?{_YEAR}")
+_AFTER = re.compile(rf"\.?[\s-]+(?:{either('dates.the')}\s)?{_DAY}(?:,?\s+{_YEAR})?")
+_AFTER_YEAR = re.compile(rf"\.?,?[\s/-]{{1,2}}(?:{_OF}\s)?{_YEAR}")
 
 
 @attrs.frozen

@@ -13,6 +13,9 @@ from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
+from lior_ask.languages import lists
+from lior_ask.languages.lists import languages, others
+
 ENGLISH = "english"
 LONGEST = 32
 """Characters of a word that count; a longer run of letters is no word of a language."""
@@ -27,78 +30,26 @@ SAMPLE = 2000
 _EVIDENCE = 0.05
 """Share of stop words from which a text counts as of their language."""
 
-STOP_WORDS = {
-    ENGLISH: """a about above after again against all also am an and any are as at be because been before
-        being below between both but by can could did do does doing down during each few for from
-        further had has have having he her here hers him his how however i if in into is it its
-        itself just may me might more most must my no nor not now of off on once only or other our
-        out over own same shall she should so some such than that the their them then there these
-        they this those through thus to too under until up upon us very was we were what when
-        where whether which while who whom why will with within without would you your""",
-    "german": """aber alle als also am an auch auf aus bei bin bis bist da damit das dass dein dem den der
-        des die dies diese dieser dieses doch dort du durch ein eine einem einen einer eines er es
-        für hat habe haben hatte hier ich ihm ihn ihr ihre im in ist ja kann kein keine können man
-        mein mich mir mit nach nicht noch nur ob oder sehr sein seine sich sie sind so über um und
-        uns unser unter vom von vor war waren warum was welche welcher wenn wer werden wie wir
-        wird wo wurde wurden zu zum zur""",
-    "french": """ai au aux avec ce ces cette comme dans de des donc du elle elles en es est et
-        était être eu fait il ils je la le les leur leurs lui ma mais me même mes moi mon ne nos
-        notre nous on ont ou où par pas plus pour pourquoi qu quand que quel quelle qui sa sans se
-        ses si son sont sur ta te tes toi ton tu un une vos votre vous""",
-    "spanish": """al algo como con cuál cuando cuándo de del desde donde dónde el él ella ellos en entre era
-        es esta está estaba este esto fue ha hay la las le les lo los más me mi mis muy nada ni no
-        nos o para pero por porque qué que quien quién se ser si sí sin sobre son soy su sus
-        también te tiene tu un una uno unos y ya yo""",
-    "italian": """ai al alla alle anche avere che ci come con cosa cui da dal dalla dei del della delle
-        di dove e è era essere gli ha hanno ho i il in io la le lei lo loro lui ma mi mia mio ne
-        nei nel nella non o per perché più quale quando quella quello questa questo se si sia sono
-        su sua suo sul sulla ti tu un una uno vi""",
-    "portuguese": """ao aos as com como da das de do dos e é ela ele eles em entre era essa esse esta está
-        este eu foi há isso isto já lhe mais mas me mesmo meu minha muito na não nas nem no nos nós o
-        onde os ou para pela pelo por porque qual quando que quem se sem ser seu seus só sua suas
-        também tem um uma você""",
-    "dutch": """aan al als bij dan dat de der deze die dit doch doen door dus een en er geen had heb heeft
-        het hij hoe hun ik in is je kan maar me meer met mij mijn na naar niet nog nu of om omdat
-        onder ons ook op over te tot u uit uw van veel voor waar waarom wanneer waren was wat we
-        wel welke werd wie wij worden zal ze zich zij zijn zo zou""",
-    "swedish": """alla att av blev de dem den denna det detta dig din du där då efter ej eller en er ett
-        från för ha hade han har hon honom hur här i icke inte jag kan man med men mig min mot
-        mycket nu när och om oss på samma sedan sig sin ska som så till under upp ut var vad vem
-        vi vid vilken är över""",
-    "danish": """af alle at blev blive da de dem den denne der deres det dette dig din du efter eller en er
-        et for fra ham han har havde hun hvad hvem hvis hvor hvornår i ikke jeg jo kan man med
-        meget men mig min nej nu når og også om op os over på sig skal som til ud under var ved vi
-        vil være""",
-    "russian": """без более бы был была были было быть в вам вас во вот все всего вы где да для до его ее
-        если есть еще же за здесь и из или им их к как какой когда кто ли мне может мы на над не
-        него нет ни но о об он она они от по под при с со так там то того только ты у уже чем что
-        чтобы эта эти это этот я какая какие какое""",
-}
-"""Language, by the name of its Snowball stemmer -> words that carry no subject, separated by spaces."""
-LANGUAGES = tuple(STOP_WORDS)
-CODES = dict(zip(("en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "ru"), LANGUAGES, strict=True))
-"""ISO 639-1 code -> language."""
-
-
-_ASKING = frozenset(
-    """bitte dann davon denn eigentlich etwa geht gibt gibts heisst heißt jetzt kannst könnte könntest muss
-    müssen nenne sage sagt soll sollte viel viele wann welchem welchen welches wem wen wessen wieviel wofür
-    woher wohin womit worin zeige combien comment coûte coute cela ça dois doit faut laquelle lequel
-    lesquelles lesquels ont peut peux quels quelles quoi sont veut veux
-    vont""".split()  # noqa: SIM905
+_ALL = sorted(
+    [(each.number, each.name, each.code) for each in languages()]
+    + [(int(each["number"]), name, each["code"]) for name, each in others().items()]
 )
-"""German and French words that a question has and its answer need not; a text counts them."""
+LANGUAGES = tuple(name for _, name, _ in _ALL)
+"""Languages, by the names of their Snowball stemmers and in the order of their numbers in a kept index."""
+CODES = {code: name for _, name, code in _ALL}
+"""ISO 639-1 code -> language."""
 
 
 def asking_words(language: str) -> frozenset[str]:
     """Words of a question in ``language`` that do not say what it is about."""
-    return stop_words(language) | _ASKING
+    return stop_words(language) | lists.words("words.asking", language)
 
 
 @cache
 def stop_words(language: str) -> frozenset[str]:
     """Words of ``language`` that are not counted."""
-    return frozenset(STOP_WORDS[language].split())
+    own = next((each for each in languages() if each.name == language), None)
+    return frozenset(own.lists["words.stop"] if own else others()[language]["stop"].split())
 
 
 def tokens(text: str) -> list[str]:

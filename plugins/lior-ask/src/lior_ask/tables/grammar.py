@@ -14,6 +14,9 @@ from typing import Literal
 import attrs
 
 from lior_ask.index.table_schema import Column
+from lior_ask.languages.lists import any_of, either, languages, of_question
+from lior_ask.languages.lists import words as listed
+from lior_ask.languages.words import tokens
 from lior_ask.tables import lexicon
 from lior_ask.tables.periods import Period, period_in
 
@@ -26,15 +29,14 @@ _AMOUNT = (
 _COMPARED = [
     (sign, re.compile(rf"\b(?:{words})\s+{_AMOUNT}(?![\w.,]*\d)")) for sign, words in lexicon.COMPARISONS
 ]
-_TITLE = re.compile(r"(?<=\s)(mr|mrs|ms|mme|mlle|m|dr|prof|herrn?|frau|monsieur|madame)\b\.?\s", re.I)
+_TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
 _EXTREMES = ("next", "newest", "oldest", "highest", "lowest")
 _PHRASE, _TOPIC = "\x02", "\x03"
 """Marks of where the operation stood, and of a word such as "about"."""
 _TOKEN = re.compile(r"[^\W_]+(?:[-'.@+&/][^\W_]+)*'?|[^\w\s]")
-_FEW = re.compile(
-    r"\b(\d{1,3}|two|three|four|five|zwei|drei|vier|fünf|deux|trois|quatre|cinq)\s*$|^\s*(\d{1,3})\b"
-)
-_ELIDED = re.compile(r"\b(l|d|j|m|n|s|t|qu)'", re.I)
+_NUMBERS = {word: n for each in languages() for n, word in enumerate(each.lists["words.numbers"], 2)}
+_FEW = re.compile(rf"\b(\d{{1,3}}|{any_of(_NUMBERS)})\s*$|^\s*(\d{{1,3}})\b")
+_ELIDED = re.compile(rf"\b({either('calculations.elided')})'", re.I)
 
 
 @attrs.frozen
@@ -126,9 +128,9 @@ def parsed(question: str, today: date) -> Request | None:
     if few:
         before = before[: few.start()] if few.group(1) else before
         after = after[few.end() :] if not few.group(1) else after
-    words, heads = _words(before, after)
+    words, heads = _words(before, after, of_question(tokens(question)))
     if operation in _EXTREMES:
-        words = tuple(word for word in words if word.text not in ("who", "wer", "qui"))
+        words = tuple(word for word in words if word.text not in listed("words.who"))
     return Request(
         operation=operation,
         today=today,
@@ -138,7 +140,7 @@ def parsed(question: str, today: date) -> Request | None:
         files=files,
         period=period,
         compared=tuple(compared),
-        few=_count(count),
+        few=_NUMBERS.get(count) or int(count or 0),
         different=bool(different),
         unsupported=unsupported[0].strip() if unsupported else "",
     )
@@ -147,25 +149,18 @@ def parsed(question: str, today: date) -> Request | None:
 def _operation(text: str) -> tuple[str, str, str, int] | None:
     """Operation, measure, the text without its words, and where they stood."""
     for operation, measure, pattern in lexicon.OPERATIONS:
-        match = re.search(pattern, text)
+        match = pattern.search(text)
         if match and not (operation == "list" and lexicon.ASKS.match(text, match.end())):
             at = match.start()
             return operation, measure, f"{text[:at]}  {text[match.end() :]}", at + 1
     return None
 
 
-def _count(word: str) -> int:
-    """How many rows a word or digits say; 0 for nothing."""
-    said = ("two zwei deux", "three drei trois", "four vier quatre", "five fünf cinq")
-    return (
-        next((n for n, words in enumerate(said, 2) if word in words.split()), 0)
-        if word.isalpha()
-        else int(word or 0)
-    )
-
-
-def _words(before: str, after: str) -> tuple[tuple[Word, ...], tuple[str, ...]]:
+def _words(before: str, after: str, language: str) -> tuple[tuple[Word, ...], tuple[str, ...]]:
     """The words that must be explained, and those of the first phrase of ``after``."""
+    froms, tos, function, articles = (
+        listed(f"words.{key}", language) for key in ("from", "to", "function", "articles")
+    )
     found, heads = list[Word](), list[str]()
     role: Role = ""
     open_phrase = False
@@ -175,18 +170,15 @@ def _words(before: str, after: str) -> tuple[tuple[Word, ...], tuple[str, ...]]:
             open_phrase, role = True, ""
         elif token == _TOPIC:
             open_phrase, role = False, "about"
-        elif token in lexicon.FROM or token in lexicon.TO:
+        elif token in froms or token in tos:
             open_phrase = open_phrase and not heads
-            role = "from" if token in lexicon.FROM else "to"
-        elif token in lexicon.FUNCTION or not token[0].isalnum():
+            role = "from" if token in froms else "to"
+        elif token in function or not token[0].isalnum():
             open_phrase = open_phrase and not heads
-            role = role if token in _ARTICLES else ""
+            role = role if token in articles else ""
         else:
             name = token.removesuffix("'s").rstrip("'")
             found.append(Word(name, number, "from" if token.endswith("'s") and not role else role))
             if open_phrase:
                 heads.append(name)
     return tuple(found), tuple(heads)
-
-
-_ARTICLES = frozenset("the der die das den dem le la les l' my our a an and or und oder et ou des du".split())  # noqa: SIM905

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from email.utils import parseaddr
 from pathlib import PurePath
@@ -82,7 +81,7 @@ def _mail(kind: str, request: Request, source: Source, question: str) -> Plan:
         by["from"], by[""] = [*by["from"], *by[""]], []
     if by[""]:
         raise nothing(by[""], f"{noun}: who they are from and to, when, and their subject are known")
-    if sent and not by["from"] and re.search(r"(?i)\b(i|we|ich|wir|je|j'ai|nous)\b", question):
+    if sent and not by["from"] and lexicon.WE.search(question):
         raise Unclear("who wrote them is not clear: say from whom the mails are, by name")
     if by["from"]:
         wanted = " ".join(word.text for word in by["from"])
@@ -133,8 +132,7 @@ def _person(wanted: str, senders: set[str], column: int, noun: str) -> Condition
 
 def _level(word: str) -> str:
     """The level of a log that a word names; empty where it names none."""
-    return next((level for level, words in lexicon.LEVELS.items()
-                 if any(re.fullmatch(each, word) for each in words.split())), "")  # fmt: skip
+    return next((level for level, words in lexicon.LEVELS.items() if words.fullmatch(word)), "")
 
 
 def _log(kind: str, request: Request, source: Source, question: str) -> Plan:

@@ -1,4 +1,4 @@
-"""Periods in questions, in English, German and French: "in March", "seit dem 3. Mai", "la semaine dernière".
+"""Periods in questions: "in March", "seit dem 3. Mai", "la semaine dernière".
 
 Relative ones are told from a day that is given.
 """
@@ -13,61 +13,56 @@ from datetime import date, timedelta
 import attrs
 
 from lior_ask.languages.dates import MONTHS
+from lior_ask.languages.lists import either, languages
 
 _LEAP = 2000
 """Year in which days without a year are compared; it has a 29 February."""
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
-_ORDINAL = r"(?:st|nd|rd|th|er|\.)?"
+_ORDINAL = f"{either('dates.ordinal')}?"
 _YEAR = r"(?:19|20)\d\d"
+
+
+def _any(key: str) -> str:
+    return either(f"periods.{key}")
+
+
+_OF = rf"(?:{either('dates.of')}\s+)?"
 _DATE = (
-    rf"(?:(?:the|den|dem|der|le|du|of|de)\s+)*(?:\d{{4}}-\d\d-\d\d|\d{{4}}-\d\d"
-    rf"|\d{{1,2}}\.\d{{1,2}}\.(?:\d{{4}}|\d{{2}})?"
+    rf"(?:{_any('before_date')}\s+)*(?:\d{{4}}-\d\d-\d\d|\d{{4}}-\d\d|\d{{1,2}}\.\d{{1,2}}\.(?:\d{{4}}|\d{{2}})?"
     rf"|\d{{1,2}}/\d{{1,2}}/\d{{4}}"
-    rf"|\d{{1,2}}{_ORDINAL}\s+(?:of\s+)?(?:{_MONTH})\b\.?(?:,?\s+{_YEAR})?"
-    rf"|(?:{_MONTH})\b\.?\s+\d{{1,2}}{_ORDINAL}(?!\d)(?:,?\s+{_YEAR})?|(?:{_MONTH})\b\.?(?:,?\s+(?:of\s+"
-    rf"|de\s+)?{_YEAR})?|{_YEAR})"
+    rf"|\d{{1,2}}{_ORDINAL}\s+{_OF}(?:{_MONTH})\b\.?(?:,?\s+{_OF}{_YEAR})?"
+    rf"|(?:{_MONTH})\b\.?\s+\d{{1,2}}{_ORDINAL}(?!\d)(?:,?\s+{_YEAR})?"
+    rf"|(?:{_MONTH})\b\.?(?:,?\s+{_OF}{_YEAR})?|{_YEAR})"
 )
-_AND, _TO = r"(?:and|und|et)", r"(?:to|until|till|through|bis(?: zum)?|à|au|jusqu'(?:à|au)|-|–)"
-_START = r"(?:between|from|zwischen|vom|von|ab|entre|du|de|d')"
 _BETWEEN = re.compile(
-    rf"\b(?:{_START}\s+)?(?P<a>{_DATE}|(?:(?:the|den|dem|le)\s+)?\d{{1,2}}{_ORDINAL})\s*(?:{_AND}"
-    rf"|{_TO})\s*(?P<b>{_DATE})(?!\w)"
+    rf"\b(?:{_any('start')}\s+)?(?P<a>{_DATE}|(?:{_any('before_date')}\s+)?\d{{1,2}}{_ORDINAL})\s*"
+    rf"(?:{_any('and')}|{_any('to')}|-|–)\s*(?P<b>{_DATE})(?!\w)"
 )
-_SINCE = re.compile(
-    rf"\b(?P<how>since|starting|from|seit|ab|depuis|à partir d[eu'])\s+(?P<a>{_DATE})(?:\s+(?:on|an"
-    rf"|onwards?))?(?!\w)"
-)
+_SINCE = re.compile(rf"\b(?P<how>{_any('since')})\s+(?P<a>{_DATE})(?P<onwards>\s+{_any('onwards')})?(?!\w)")
 _SIDE = re.compile(
-    rf"\b(?P<how>before|until|till|vor|bis|avant|jusqu'(?:à|en|au)|after|nach"
-    rf"|apr[eè]s)\s+(?P<a>{_DATE})(?!\w)"
+    rf"\b(?:(?P<before>{_any('before')})|(?P<until>{_any('until')})|{_any('after')})\s+(?P<a>{_DATE})(?!\w)"
 )
 _IN = re.compile(
-    rf"(?:\b(?:in|on|during|for|of|from|dated|im|in|am|vom|von|für|aus|en|au mois de|de|d'|du|le|au|pour"
-    rf"|dans)\s*)?"
-    rf"(?:(?:the\s+)?(?:month|year|monat|jahr|mois|année)\s+(?:of\s+|d[e']\s*)?)?(?<!\w)(?P<a>{_DATE})(?!\w)"
+    rf"(?:\b{_any('in')}\s*)?(?:(?:{_any('before_date')}\s+)?{_any('month_or_year')}\s+(?:{_OF}|d'\s*))?"
+    rf"(?<!\w)(?P<a>{_DATE})(?!\w)"
 )
-_WEEK = (
-    r"(?P<unit>days?|weeks?|months?|years?|tage?n?|wochen?|monate?n?|jahre?n?"
-    r"|jours?|semaines?|mois|ans?|années?)"
-)
+_UNITS = "|".join(f"(?P<{unit}>{_any(f'{unit}_units')})" for unit in ("day", "week", "month", "year"))
+_LAST = _any("few_last")
 _LAST_FEW = re.compile(
-    rf"\b(?:(?:in|during|over|within|in|während|dans|durant|pendant|au cours d[e']s?)\s+)?(?:(?:the|den"
-    rf"|der|les|ces)\s+)?"
-    rf"(?:last|past|letzten|vergangenen|derni[eè]re?s)?\s*(?P<n>\d{{1,3}})\s+(?:(?P<fr>derni[eè]re?s)\s+)?{_WEEK}\b"
+    rf"\b(?:{_any('few_in')}\s+)?(?:{_any('few_the')}\s+)?(?P<before>{_LAST})?\s*(?P<n>\d{{1,3}})\s+"
+    rf"(?P<after>{_LAST}\s+)?(?:{_UNITS})\b"
 )
-_RELATIVE = (
-    (r"today|heute|aujourd'hui", "day", 0),
-    (r"yesterday|gestern|hier", "day", 1),
-    (r"(?:this|diese[rn]?|cette) (?:week|woche|semaine)", "week", 0),
-    (r"(?:last|previous|letzte[rn]?|vergangene[rn]?|vorige[rn]?) (?:week|woche)"
-     r"|(?:la )?semaine (?:dernière|passée)", "week", 1),
-    (r"(?:this|diese[nsm]|ce) (?:month|monats?|mois)(?:-ci)?", "month", 0),
-    (r"(?:last|previous|letzte[nm]|vergangene[nm]|vorige[nm]) (?:month|monats?)|(?:le )?mois (?:dernier"
-     r"|passé)", "month", 1),
-    (r"(?:this|diese[sm]|cette) (?:year|jahre?s?|année)", "year", 0),
-    (r"(?:last|previous|letzte[sm]|vergangene[sm]|voriges) (?:year|jahre?s?)|(?:l')?(?:an"
-     r"|année) (?:derni[eè]re?|passée?)", "year", 1),
-)  # fmt: skip
+_RELATIVE = {
+    "today": ("day", 0),
+    "yesterday": ("day", 1),
+    "this_week": ("week", 0),
+    "last_week": ("week", 1),
+    "this_month": ("month", 0),
+    "last_month": ("month", 1),
+    "this_year": ("year", 0),
+    "last_year": ("year", 1),
+}
+"""Key of the forms -> the unit of a period, and how many ago it was."""
 
 
 @attrs.frozen(kw_only=True)
@@ -110,7 +105,7 @@ def period_in(text: str, today: date) -> tuple[Period | None, str]:
         (_BETWEEN, _between),
         (_SINCE, _since),
         (_SIDE, _side),
-        (_IN, lambda match: None if match[0].strip() in _VERBS else _day(match["a"])),
+        (_IN, lambda match: None if match[0].strip() in _OTHERS else _day(match["a"])),
     ):
         for match in pattern.finditer(text):
             found = made(match)
@@ -120,18 +115,17 @@ def period_in(text: str, today: date) -> tuple[Period | None, str]:
     return None, text
 
 
-_VERBS = ("may", "march", "mar", "mars")
+_OTHERS = frozenset(word for each in languages() for word in each.lists["periods.other_words"])
 """Months that are words of another kind, too, where they stand alone."""
 _RELATIVES = re.compile(
-    r"\b(?:(?:in|during|of|from|im|in|von|vom|der|des|de|du|dans|d')\s*)?(?:the )?(?:"
-    + "|".join(f"(?P<r{n}>{words})" for n, (words, _, _) in enumerate(_RELATIVE))
+    rf"\b(?:{_any('relative_in')}\s*)?(?:{_any('relative_the')} )?(?:"
+    + "|".join(f"(?P<{key}>{_any(key)})" for key in _RELATIVE)
     + r")(?!\w)"
 )
 
 
 def _relative(match: re.Match[str], today: date) -> Period:
-    number = next(n for n in range(len(_RELATIVE)) if match[f"r{n}"])
-    _, unit, back = _RELATIVE[number]
+    unit, back = next(_RELATIVE[key] for key in _RELATIVE if match[key])
     day = _begin(today, unit)
     if back:
         day = _begin(day - timedelta(1), unit)
@@ -139,18 +133,13 @@ def _relative(match: re.Match[str], today: date) -> Period:
 
 
 def _few(match: re.Match[str], today: date) -> Period | None:
-    if not re.search(r"last|past|letzten|vergangenen|derni", match[0]):
+    if not (match["before"] or match["after"]):
         return None
-    number, unit = int(match["n"]), match["unit"]
-    if unit[0] in "dt" or unit.startswith("jour"):
-        days = number
-    elif unit[0] in "ws":
-        days = 7 * number
-    else:
-        months = number * (12 if unit[0] in "ya" or unit.startswith("jahr") else 1)
-        year, month = divmod(today.year * 12 + today.month - 1 - months, 12)
-        return Period(first=_safe(year, month + 1, today.day), last=today, shown="")
-    return Period(first=today - timedelta(days), last=today, shown="")
+    number = int(match["n"])
+    if match["day"] or match["week"]:
+        return Period(first=today - timedelta(number * (7 if match["week"] else 1)), last=today, shown="")
+    year, month = divmod(today.year * 12 + today.month - 1 - number * (12 if match["year"] else 1), 12)
+    return Period(first=_safe(year, month + 1, today.day), last=today, shown="")
 
 
 def _between(match: re.Match[str]) -> Period | None:
@@ -174,7 +163,7 @@ def _between(match: re.Match[str]) -> Period | None:
 
 def _since(match: re.Match[str]) -> Period | None:
     found = _day(match["a"])
-    if match["how"] == "from" and "on" not in match[0].split()[-1]:
+    if match["how"] == "from" and not match["onwards"]:
         return None  # "from March" is "in March"
     return found and attrs.evolve(found, last=None)
 
@@ -183,23 +172,22 @@ def _side(match: re.Match[str]) -> Period | None:
     found = _day(match["a"])
     if found is None or found.first is None or found.last is None:
         return None
-    how = match["how"]
-    if how in ("before", "vor", "avant"):
+    if match["before"]:
         return attrs.evolve(found, first=None, last=found.first - timedelta(1))
-    if how in ("after", "nach") or how.startswith("apr"):
-        return attrs.evolve(found, first=found.last + timedelta(1), last=None)
-    return attrs.evolve(found, first=None)
+    if match["until"]:
+        return attrs.evolve(found, first=None)
+    return attrs.evolve(found, first=found.last + timedelta(1), last=None)
 
 
 _NAMED = re.compile(
-    rf"(?:(?P<day>\d{{1,2}}){_ORDINAL}\s+(?:of\s+)?)?(?P<month>{_MONTH})\b\.?(?:\s+(?P<after>\d{{1,2}}){_ORDINAL}(?!\d))?"
-    rf"(?:,?\s+(?:of\s+|de\s+)?(?P<year>{_YEAR}))?"
+    rf"(?:(?P<day>\d{{1,2}}){_ORDINAL}\s+{_OF})?(?P<month>{_MONTH})\b\.?(?:\s+(?P<after>\d{{1,2}}){_ORDINAL}(?!\d))?"
+    rf"(?:,?\s+{_OF}(?P<year>{_YEAR}))?"
 )
 
 
 def _day(text: str) -> Period | None:
     """The day, month or year of a date; ``None`` where there is no such day."""
-    text = re.sub(r"^(?:(?:the|den|dem|der|le|du|of|de)\s+)+", "", text.strip())
+    text = re.sub(rf"^(?:{_any('before_date')}\s+)+", "", text.strip())
     year = month = day = 0
     if match := re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", text):
         year, month, day = (int(each or 0) for each in match.groups())

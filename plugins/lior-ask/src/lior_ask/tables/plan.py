@@ -190,7 +190,7 @@ def names_it(word: str, head: Head) -> bool:
     """Whether a word is of the name of a table, or what it begins with."""
     names = names_of(head)
     begins = len(word) >= _PREFIX and any(name.startswith(word) for name in names)
-    same = [each for line in lexicon.NAMES if word in (words := line.split()) for each in words]
+    same = [each for row in lexicon.NAMES if word in row for each in row]
     return begins or alike(word, names) or not {*same}.isdisjoint(names)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -30,12 +29,6 @@ from lior_ask.tables.plan import (
 )
 from lior_ask.tables.words import alike, has_word, one_and_many, parts
 
-_NO_MEASURE = re.compile(
-    r"(?i)\b(id|nr|no|number|nummer|numéro|year|jahr|année|month|week|woche|kw|semaine|order|invoice|ref|code|zip|plz|phone|line|row|batch)\b"
-)
-"""Columns of numbers that are not added up unless they are named."""
-_DATE = re.compile(r"(?i)date|datum|\b(day|time|when|tag|zeit|jour|heure|month|monat|mois)\b")
-"""Names of columns by which a row is old, and not what it is of."""
 _READ = 50_000
 """Rows of a table with long texts that are searched for a word."""
 
@@ -74,14 +67,14 @@ def _is_called(request: Request, head: Head) -> bool:
     if request.operation in ("count", "list", "which"):
         names = file_names(head) if request.weak else names_of(head)
         return any(word in names for word in request.heads or words)
-    synonyms = [line.split() for line in lexicon.NAMES]
+    synonyms = lexicon.NAMES
     same = {each for word in words for line in synonyms if word in line for each in line}
     return any(name in same or any(one_and_many(word, name) for word in words) for name in names_of(head))
 
 
 def _of_expenses(head: Head) -> bool:
     """Whether a table is called one of what was spent."""
-    return not {*names_of(head)}.isdisjoint(lexicon.NAMES[0].split())
+    return not {*names_of(head)}.isdisjoint(lexicon.NAMES[0])
 
 
 def _counts_rows(request: Request, head: Head) -> bool:
@@ -143,7 +136,7 @@ def _of_table(request: Request, head: Head, source: Source, names: list[Word]) -
             return None  # "the last name of Ada"
         if dated is None:
             raise Unclear(no_dates(head))
-        if request.measure == "age" and not _DATE.search(head.columns[dated].name):
+        if request.measure == "age" and not lexicon.DATED.search(head.columns[dated].name):
             raise Unclear(f"oldest by {head.columns[dated].name}? ask for the first one, or the earliest")
     idle = [n for n in mentioned if n not in (measure, dated, subject) and n not in used]
     if operation in ("count", "list") and idle:
@@ -176,7 +169,7 @@ def _subject(
             return operation, columns[0]
         if len(columns) == 1 and head.columns[columns[0]].kind == "number" and operation == "count":
             column = head.columns[columns[0]]
-            if column.key or _NO_MEASURE.search(column.name):
+            if column.key or lexicon.NO_MEASURE.search(column.name):
                 return operation, columns[0]
             cells = [cell for row in source.rows(head) if (cell := row.cells[columns[0]])]
             named = {*tokens(column.name)}.isdisjoint(lexicon.QUANTITIES)
@@ -199,9 +192,9 @@ def _measure(request: Request, head: Head, said: dict[Word, list[int]], *, named
     """
     columns = head.columns
     numbers = [
-        n for n in head.places("number") if not (columns[n].key or _NO_MEASURE.search(columns[n].name))
+        n for n in head.places("number") if not (columns[n].key or lexicon.NO_MEASURE.search(columns[n].name))
     ]
-    wanted = lexicon.MEASURES.get(request.measure or "money", "").split()
+    wanted = lexicon.MEASURES.get(request.measure or "money", ())
     fit = list(dict.fromkeys(n for found in said.values() for n in found if n in numbers)) or [
         n for n in numbers
         if any(part in wanted for part in columns[n].name.lower().replace("_", " ").split())

@@ -1,19 +1,18 @@
-"""Words of questions compared with those of names, columns and cells, by their stems in three languages."""
+"""Words of questions compared with those of names, columns and cells, by their stems in all languages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
 
+from lior_ask.languages.lists import languages
 from lior_ask.languages.words import stem, tokens
-
-_LANGUAGES = ("english", "german", "french")
 
 
 @lru_cache(1 << 14)
 def stems(word: str) -> frozenset[str]:
     """The stems of a word in the languages of the grammar."""
-    return frozenset(stem(word, language) for language in _LANGUAGES)
+    return frozenset(stem(word, each.name) for each in languages())
 
 
 def alike(word: str, others: Sequence[str]) -> bool:

@@ -1,0 +1,328 @@
+"""The words of each language are data: laws over all files, and Spanish, which is one file."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import date
+from importlib.resources import files
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+import lior_ask
+from lior_ask import Index
+from lior_ask.answer.intents import question_in, small_talk, task
+from lior_ask.conversation.dialogue import Dialogue
+from lior_ask.languages.dates import counted
+from lior_ask.languages.lists import language, languages, of_question, others
+from lior_ask.languages.words import CODES, LANGUAGES, language_of, stop_words, tokens
+from lior_ask.tables.grammar import parsed
+from lior_ask.tables.periods import period_in
+
+HERE = Path(__file__).parent
+ALL = pytest.mark.parametrize("own", languages(), ids=lambda own: own.code)
+EXCLUSIVE = [
+    ("words.function", "words.verbs"),
+    ("words.function", "words.sent"),
+    ("words.vague", "words.says_little", "words.kinds"),
+    ("words.stop", "words.light"),
+    ("words.stop", "words.asking"),
+]
+"""Lists of which a word is in one at most."""
+ASKED = {"ont", "sont"}
+"""French stop words that questions in other languages leave out, too."""
+QUESTIONS = {
+    "english": "who has the key | where is it | when was it paid | how much did we spend on food in March",
+    "german": "wer hat den Schlüssel | wo ist es | wann war das | wie viel haben wir im März ausgegeben",
+    "french": "qui a la clé de la cave | où est la cave | quand est-ce | combien avons-nous dépensé en mars",
+    "spanish": "quién tiene la llave | dónde está | cuándo fue | cuánto gastamos en comida en marzo",
+}
+
+
+def _words(own):
+    for key, words in own.lists.items():
+        if key.startswith(("words.", "columns.")) or key in ("dates.months", "dates.weekdays"):
+            yield key, [word for each in words for word in each.split()]
+
+
+@ALL
+def test_every_file_has_every_key_and_code_names_all(own):
+    first = languages()[0]
+    assert own.lists.keys() == first.lists.keys()
+    assert {kind: {*own.talk[kind]} for kind in own.talk} == {
+        kind: {*first.talk[kind]} for kind in first.talk
+    }
+    code = "\n".join(path.read_text("utf-8") for path in Path(lior_ask.__file__).parent.rglob("*.py"))
+    unnamed = [
+        key for key in own.lists if not re.search(rf"\b{key.partition('.')[2]}\b", code.replace("-", "_"))
+    ]
+    assert [key for key in unnamed if not key.endswith("_units")] == []
+
+
+@ALL
+def test_words_are_in_lower_case_composed_and_there_once(own):
+    for key, words in _words(own):
+        assert len(words) == len({*words}), key
+        assert all(word == unicodedata.normalize("NFC", word.lower()) for word in words), key
+    assert own.shared <= {*chain.from_iterable(words for _, words in _words(own))}
+
+
+@ALL
+def test_forms_are_regular_expressions_in_lower_case(own):
+    for key, forms in own.lists.items():
+        if key not in dict(_words(own)):
+            assert len(forms) == len({*forms}), key
+            for form in forms:
+                re.compile(form)
+                assert form == unicodedata.normalize("NFC", form)
+    assert all(form == form.lower() for form in own.lists["calculations.count"])
+
+
+@ALL
+@pytest.mark.parametrize("keys", EXCLUSIVE, ids=" ".join)
+def test_no_word_is_in_two_exclusive_lists(own, keys):
+    seen: dict[str, str] = {}
+    for key in keys:
+        for word in own.lists[key]:
+            assert word not in seen or word in ASKED, (word, key, seen.get(word))
+            seen[word] = key
+
+
+@ALL
+def test_there_are_twelve_months_and_seven_days(own):
+    assert len(own.lists["dates.months"]) == 12
+    assert len(own.lists["dates.weekdays"]) == 7
+    for number, month in enumerate(own.months, 1):
+        assert counted(f"18. {month} 2025")[-2:] == [f"d:{number:02}-18", f"d:2025-{number:02}"]
+
+
+def test_numbers_of_languages_are_their_places_in_a_kept_index():
+    known = {each.name: each.number for each in languages()} | {k: v["number"] for k, v in others().items()}
+    assert [known[name] for name in LANGUAGES] == [*range(len(LANGUAGES))]
+    assert LANGUAGES[:4] == ("english", "german", "french", "spanish")
+    assert [CODES[code] for code in ("en", "de", "fr", "es", "it")] == [*LANGUAGES[:5]]
+    assert languages()[0].shared == set(), "what English says counts in all questions"
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_words_tell_the_language_of_a_question(name):
+    for question in QUESTIONS[name].split(" | "):
+        assert of_question(tokens(question)) == name, question
+
+
+def test_no_question_of_the_other_sets_is_spanish():
+    for path in (HERE / "meaning").glob("fit_*.json"):
+        text = path.read_text("utf-8")
+        for question in re.findall(r'"question": "([^"]+)"', text):
+            assert of_question(tokens(question)) != "spanish", question
+
+
+@pytest.mark.parametrize("own", languages(), ids=lambda own: own.code)
+def test_a_text_of_its_stop_words_is_in_its_language(own):
+    assert language_of(stop_words(own.name)) == own.name
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", 'name = "a"', 'name = 1\ncode = "x"\nnumber = 1\nshared = ""\n[words]\nstop = 3']
+)
+def test_a_file_that_lacks_what_it_must_have_is_refused(wrong):
+    with pytest.raises((KeyError, TypeError, AttributeError)):
+        language(wrong)
+
+
+def test_the_files_of_languages_are_read():
+    found = [file.name for file in files("lior_ask.languages").iterdir() if file.name.endswith(".toml")]
+    assert sorted(found) == sorted([*(f"{each.code}.toml" for each in languages()), "others.toml"])
+
+
+# --- Spanish ---
+
+NOTE = """# Casa
+
+La caldera la revisa el señor Olmedo cada octubre.
+
+La llave de repuesto cuelga detrás de la puerta del garaje.
+
+El alquiler cuesta 850 euros al mes y se paga el día 5.
+
+La abuela Carmen tiene 87 años y vive con su gato en Sevilla.
+
+El tejado fue reparado el 18 de febrero de 2025 por la empresa Lindqvist.
+
+El contrato de internet termina el 30 de junio de 2026.
+
+El seguro del coche es de Mapfre y vence en noviembre.
+
+El perro se llama Trufa.
+"""
+ROWS = """fecha,categoría,tienda,importe
+2025-03-02,comida,Mercado,42.50
+2025-03-09,comida,Panadería,7.25
+2025-03-15,transporte,Renfe,31.00
+2025-04-03,comida,Mercado,51.10
+2025-04-20,casa,Ferretería,18.90
+2025-05-01,transporte,Taxi,12.00
+"""
+MAILS = (
+    ("Marta", "Presupuesto", "Mon, 3 Mar", "Te mando el presupuesto del tejado."),
+    ("Marta", "Tren", "Mon, 10 Mar", "El tren sale a las nueve."),
+    ("Pablo", "Fiesta", "Mon, 14 Apr", "La fiesta es el sábado."),
+)
+FOUND = {
+    "¿Quién revisa la caldera?": "Olmedo",
+    "¿Dónde está la llave de repuesto?": "garaje",
+    "¿Cuánto cuesta el alquiler?": "850",
+    "¿Cuándo se paga el alquiler?": "día 5",
+    "¿Cuántos años tiene la abuela Carmen?": "87",
+    "¿Qué pasó el 18 de febrero de 2025?": "tejado",
+    "¿Quién reparó el tejado?": "Lindqvist",
+    "¿Cuándo termina el contrato de internet?": "30 de junio",
+    "¿Cómo se llama el perro?": "Trufa",
+    "¿Cuál es el nombre del perro?": "Trufa",
+    "¿De quién es el seguro del coche?": "Mapfre",
+    "¿Dónde vive la abuela?": "Sevilla",
+    "Hola, ¿dónde vive la abuela, por favor?": "Sevilla",
+}
+NOT_FOUND = (
+    "¿Quién pintó la cocina?",
+    "¿Cuándo es la boda de Elena?",
+    "¿Cuál es la contraseña del wifi?",
+    "¿Dónde está el pasaporte?",
+    "¿Cuánto gastamos en juguetes?",
+    "¿Cuánto gastamos sin contar la comida?",
+)
+CALCULATED = {
+    "¿Cuánto gastamos en comida en marzo?": ("sum", "49.75"),
+    "¿Cuánto gastamos en total?": ("sum", "162.75"),
+    "suma de los importes de comida en abril de 2025": ("sum", "51.10"),
+    "total de los gastos entre marzo y abril": ("sum", "150.75"),
+    "¿Cuánto gastamos en comida después del 5 de marzo de 2025?": ("sum", "58.35"),
+    "¿Cuánto gastamos de media en comida?": ("mean", "33.62"),
+    "¿Cuál fue el mayor gasto?": ("highest", "51.10"),
+    "¿Cuál es el gasto más caro de mayo?": ("highest", "12.00"),
+    "¿Cuántos gastos hay de comida?": ("count", "3"),
+    "¿Cuántos gastos de más de 30 euros hay?": ("count", "3"),
+    "lista todos los gastos de transporte": ("list", "2"),
+    "muéstrame los gastos desde abril": ("list", "3"),
+    "¿Qué gastos hubo en mayo?": ("list", "1"),
+    "¿Cuántos correos hay de Marta?": ("count", "2"),
+    "¿Cuántos correos envió Marta a Jonas en marzo?": ("count", "2"),
+    "¿Cuántos correos hay sobre el tren?": ("count", "1"),
+    "el último correo de Marta": ("newest", "2025-03-10 10:00:00"),
+}
+TALK = {
+    "hello": "Hola | ¡buenos días! | buenas tardes",
+    "thanks": "gracias | ¡muchas gracias! | vale, gracias",
+    "bye": "adiós | hasta luego",
+    "who": "¿quién eres? | ¿eres un robot?",
+    "can": "¿qué puedes hacer? | ayuda",
+    "how": "¿cómo estás? | ¿qué tal?",
+    "praise": "¡genial! | muy bien",
+    "insult": "eres tonto | eso es mentira",
+    "ok": "vale | de acuerdo",
+    "yes": "sí | claro",
+}
+TASKS = {
+    "summary": "resume el contrato | hazme un resumen del informe",
+    "translate": "traduce la carta al inglés",
+    "write": "escribe un poema sobre el mar | ¿puedes escribirme una carta a Marta?",
+    "compare": "compara los presupuestos | ¿cuál es mejor?",
+    "explain": "explícame esto",
+    "joke": "cuéntame un chiste",
+    "now": "¿qué tiempo hace hoy? | ¿qué hora es?",
+    "act": "recuérdame llamar a Pablo | borra el archivo",
+    "sum": "¿cuánto es 3 + 4?",
+}
+
+
+@pytest.fixture(scope="module")
+def casa(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("casa")
+    (folder / "casa.md").write_text(NOTE, "utf-8")
+    (folder / "gastos.csv").write_text(ROWS, "utf-8")
+    (folder / "correo.mbox").write_text(
+        "".join(
+            f"From x@example.org {day} 10:00:00 2025\nFrom: {who} <{who.lower()}@example.org>\n"
+            f"To: Jonas <jonas@example.org>\nSubject: {subject}\nDate: {day} 2025 10:00:00\n\n{text}\n\n"
+            for who, subject, day, text in MAILS
+        ),
+        "utf-8",
+    )
+    return Index(folder, cache=False, retriever="settle", embedder="")
+
+
+@pytest.mark.parametrize("question", FOUND)
+def test_spanish_notes_answer_in_spanish(casa, question):
+    answer = casa.ask(question)
+    assert answer.found
+    assert FOUND[question] in answer.answer.text
+
+
+@pytest.mark.parametrize("question", NOT_FOUND)
+def test_what_is_not_in_the_notes_is_not_answered(casa, question):
+    answer = casa.ask(question)
+    assert (answer.found, answer.answer, answer.result) == (False, None, None)
+
+
+@pytest.mark.parametrize("question", CALCULATED)
+def test_spanish_calculations(casa, question):
+    result = casa.ask(question).result
+    assert result
+    assert (result.operation, result.value) == CALCULATED[question]
+
+
+@pytest.mark.parametrize(
+    ("messages", "last"),
+    [
+        ("¿Cuánto gastamos en comida en marzo? | ¿y en abril?", "51.10"),
+        ("¿Cuánto gastamos en comida en marzo? | ¿y en transporte?", "31.00"),
+        ("¿Cuántos correos hay de Marta? | ¿y de Pablo?", "1"),
+        ("¿Quién reparó el tejado? | ¿y cuándo?", "18 de febrero"),
+        ("¿Dónde vive la abuela Carmen? | ¿y cuántos años tiene?", "87 años"),
+        ("¿Cuánto cuesta el alquiler? | ¿y el seguro del coche?", "Mapfre"),
+    ],
+)
+def test_spanish_follow_ups(casa, messages, last):
+    talk = Dialogue(casa.ask)
+    answer = [talk.ask(message).answer for message in messages.split(" | ")][-1]
+    assert last in (answer.result.value if answer.result else answer.answer.text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"), [(kind, each) for kind, text in (TALK | TASKS).items() for each in text.split(" | ")]
+)
+def test_spanish_small_talk_and_tasks(kind, message):
+    talk, wanted = small_talk(message), task(message)
+    assert (talk[1] if talk else wanted.kind) == kind
+
+
+def test_a_greeting_before_a_spanish_question_is_not_asked():
+    assert question_in("hola ¿dónde está la llave, por favor?") == "¿dónde está la llave?"
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("gastos de la semana pasada", date(2025, 11, 10), date(2025, 11, 16)),
+        ("en los últimos 3 meses", date(2025, 8, 19), date(2025, 11, 19)),
+        ("el mes pasado", date(2025, 10, 1), date(2025, 10, 31)),
+        ("antes del 3 de mayo de 2025", None, date(2025, 5, 2)),
+        ("desde el 1º de marzo de 2025", date(2025, 3, 1), None),
+        ("del 3 al 7 de mayo de 2025", date(2025, 5, 3), date(2025, 5, 7)),
+        ("en febrero de 2025", date(2025, 2, 1), date(2025, 2, 28)),
+    ],
+)
+def test_spanish_periods(text, first, last):
+    period, _ = period_in(text, date(2025, 11, 19))
+    assert (period.first, period.last) == (first, last)
+
+
+def test_words_that_spanish_shares_count_in_spanish_alone():
+    words = {
+        q: [w.text for w in parsed(q, date(2025, 1, 1)).words]
+        for q in ("how many bales of hay", "cuántas pacas hay")
+    }
+    assert words == {"how many bales of hay": ["bales", "hay"], "cuántas pacas hay": ["pacas"]}
+    assert [each for each in counted("two years ago 2015, set 3 2015") if each.startswith("d:")] == []
