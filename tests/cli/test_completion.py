@@ -49,9 +49,7 @@ def test_commands_and_options(complete):
 
 
 def test_runs_are_completed_the_newest_first(complete, runs):
-    assert complete("eval", "") == [
-        ("dir", ""), ("plain", "runs/b"), ("plain", "runs/a"), ("plain", "old"),
-    ]  # fmt: skip
+    assert complete("eval", "") == [("dir", ""), ("plain", "runs/b"), ("plain", "runs/a"), ("plain", "old")]
     assert complete("eval", "runs/a") == [("dir", "runs/a"), ("plain", "runs/a")]
     assert complete("eval", f"{runs}/o")[1:] == [("plain", f"{runs}/old")]
     assert complete("eval", "./r")[1:] == [("plain", "./runs/b"), ("plain", "./runs/a")]

@@ -188,7 +188,7 @@ REFUSED = {
     "a folder": (("forget", "r", "text"), 1, "text: no document of this name in the run."),
     "an empty file": (("learn", "r", "plan.txt", "empty.txt"), 1, "empty.txt: no text in there (0 bytes)"),
     "an unknown device": (("learn", "r", "plan.txt", "--device", "tpu"), 2, "tpu"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)

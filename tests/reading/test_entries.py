@@ -114,7 +114,7 @@ MAILBOX = 2 * (b"From a@x Mon Jan  2 10:00:00 2023\n" + bytes(mail_of("A")) + b"
         (sheets._Shown, "row", "a.xlsx", SAMPLES["a.xlsx"], ", row "),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
+)
 def test_a_defect_on_one_entry_costs_that_entry(monkeypatch, module, function, name, data, place):
     whole, before = words(parse_bytes(data, name)), getattr(module, function)
     failed = list[object]()

@@ -109,10 +109,9 @@ def test_html_with_tags_that_never_end_takes_linear_time():
     ("page", "lines", "notes"),
     [
         (b"<p>a&#10;b&#10;c", [(1, "a"), (1, "b"), (1, "c")], ()),  # line breaks that the file does not have
-        (b"<p>seen</p>\n<nav>never\n<p>left", [(1, "seen")],
-         ("<nav> never ends: what follows is left out",)),
+        (b"<p>seen</p>\n<nav>never\n<p>left", [(1, "seen")], ("<nav> never ends: what follows is left out",)),
     ],
-)  # fmt: skip
+)
 def test_html_with_odd_ends(page, lines, notes):
     document = one(page, "a.html")
     assert (sourced(document), document.notes) == (lines, notes)
@@ -331,7 +330,7 @@ CHATS = [
     "3/12/23, 2:05 PM - Anna: the key is\nunder the mat\n"
     "3/12/23, 2:06 PM - Bob: thanks\n3/12/23, 2:07 PM - Anna: bye\n",
     "[14:05] <Anna> the key is\nunder the mat\n[14:06] <Bob> thanks\n[14:07] <Anna> bye\n",
-]  # fmt: skip
+]
 LOGS = [
     "2023-01-02 10:00:00,123 INFO start: ok\n2023-01-02 10:00:01,000 WARN disk: full\n  more\n"
     "2023-01-02T10:00:02Z x\n",

@@ -176,9 +176,7 @@ def test_a_checkpoint_that_fails_when_the_training_is_stopped(tmp_path):
 
 
 def test_without_a_directory_nothing_is_kept():
-    loop = Counting(
-        folder=None, command="mine resume", written=full, interval=0, stop=after(2)
-    )  # fmt: skip
+    loop = Counting(folder=None, command="mine resume", written=full, interval=0, stop=after(2))
     with pytest.raises(Stopped, match="after 2 steps; nothing was kept"):
         loop.run([Count("add", torch.zeros(()), loop)])
 

@@ -98,9 +98,7 @@ def test_a_run_in_training_is_told_from_one_that_was_stopped(path):
     for file, data in (("training", model), ("model", model), ("text", text)):
         (place / f"{file}.safetensors").write_bytes(data)
     known = json.loads((place / "manifest.json").read_text())["files"]
-    forge(
-        place, training={}, files=known | {"training.safetensors": known["model.safetensors"]},
-    )  # fmt: skip
+    forge(place, training={}, files=known | {"training.safetensors": known["model.safetensors"]})
     in_training = "another process is training this run now; wait until it ends"
     with pytest.raises(RunError, match="training did not finish; `lior train --resume"):
         lior.load(path)
