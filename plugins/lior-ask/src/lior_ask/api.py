@@ -37,7 +37,6 @@ from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.sqlite import SQLite
 from lior_ask.index.table_store import RecordStore
 from lior_ask.index.writing import encoded
-from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters, Known, filtered
 from lior_ask.ranking import word_vectors
 from lior_ask.tables.calculating import calculated
@@ -162,8 +161,7 @@ class Index:
         """The passages of a document, in its order; none where there is no document of this name."""
 
         def work() -> list[Passage]:
-            known = self.inverted
-            return self.passages(known.rows(document)) if document in known else []
+            return self.passages(self.inverted.rows(document)) if document in self.inverted else []
 
         return self._read(work)
 
@@ -490,7 +488,7 @@ class Index:
 
     def warm_up(self) -> None:
         """Compute what is computed for the first questions, of a fact and of a topic."""
-        words = tokens(self.passage(0).text)[:12] if len(self) else []
+        words = content(self.passage(0).text) if len(self) else []
         for length in (3, 12)[: len(words)]:
             with contextlib.suppress(UsageError):  # two words as one are in no text: so spelling is read
                 self.ask(" ".join([f"{words[0]}{words[-1]}", *words[:length]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import unicodedata
 from datetime import date
@@ -15,6 +16,7 @@ import lior_ask
 from lior_ask import Index
 from lior_ask.answer.intents import question_in, small_talk, task
 from lior_ask.conversation.dialogue import Dialogue
+from lior_ask.conversation.table_followups import whole_questions
 from lior_ask.languages.dates import counted
 from lior_ask.languages.lists import language, languages, of_question, others
 from lior_ask.languages.words import CODES, LANGUAGES, language_of, stop_words, tokens
@@ -326,3 +328,30 @@ def test_words_that_spanish_shares_count_in_spanish_alone():
     }
     assert words == {"how many bales of hay": ["bales", "hay"], "cuántas pacas hay": ["pacas"]}
     assert [each for each in counted("two years ago 2015, set 3 2015") if each.startswith("d:")] == []
+
+
+def test_a_follow_up_changes_the_phrase_of_its_kind():
+    french = whole_questions("combien avons-nous dépensé en nourriture en mars ?", "", "en avril ?")
+    assert next(french) == "combien avons-nous dépensé en nourriture en avril?"
+    english = whole_questions("what did we spend on food in March?", "", "on travel?")
+    assert next(english) == "what did we spend on travel in March?"
+
+
+def test_no_word_of_another_language_is_in_the_code():
+    english, *rest = (
+        {word for key, words in _words(own) if key.startswith("words.") for word in words}
+        for own in languages()
+    )
+    foreign = {word for word in set.union(*rest) - english if len(word) > 3}
+    found = dict[str, set[str]]()
+    for path in Path(lior_ask.__file__).parent.rglob("*.py"):
+        if path.name == "testing.py":  # texts of the laws, in many languages
+            continue
+        tree = ast.parse(path.read_text("utf-8"))
+        said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+                found[path.name] = found.get(path.name, set()) | foreign & {
+                    *re.findall(r"[^\W_]+", node.value)
+                }
+    assert not {name: words for name, words in found.items() if words}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LANGUAGES = tuple(each.name for each in languages())
 _MOST_WORDS, _LONGEST = 12, 600
 """Words of small talk and characters of a task, at most; a longer message is a question."""
-_NO_TASK = "before", "after", "rows"
+_AROUND = "before", "after"
 """Forms that are no tasks by themselves."""
 _POLITE = "hello", "thanks", "bye"
 _SUM = re.compile(
@@ -71,14 +71,14 @@ def _forms() -> dict[str, Mapping[str, Mapping[str, str]]]:
     return {each.name: each.talk for each in languages()}
 
 
-def _pattern(language: str, forms: str) -> str:
+def _pattern(language: str, forms: str, kind: str = "") -> str:
     """The forms of one kind as a regular expression in which each group has a name of its own."""
     words = _forms()[language]["words"]
     numbers = count()
     either = "|".join(forms_of(forms))
     either = re.sub(r"<(\w+)>(?!\w*>)", lambda m: _named(words, m), either)
     either = re.sub(r"\.\+(?!\?)", ".+?", either)
-    either = re.sub(r"\(\?P<about>", lambda _: f"(?P<about{next(numbers)}>", either)
+    either = re.sub(r"\(\?P<about>", lambda _: f"(?P<about_{kind}{next(numbers)}>", either)
     return f"(?:{_bare(either)})"
 
 
@@ -96,10 +96,24 @@ def _small(language: str) -> re.Pattern[str]:
 
 
 @cache
-def _task(language: str, kind: str) -> re.Pattern[str]:
+def _tasks(language: str) -> re.Pattern[str]:
+    """All tasks at once: what may stand around them is compiled once."""
     forms = _forms()[language]["tasks"]
-    before, after = (_pattern(language, forms[name]) for name in ("before", "after"))
-    return re.compile(rf"(?:{before} )*{_pattern(language, forms[kind])}(?: {after})*")
+    before, after = (_pattern(language, forms[name]) for name in _AROUND)
+    each = (f"(?P<{kind}>{_pattern(language, forms[kind], kind)})" for kind in forms if kind not in _AROUND)
+    return re.compile(rf"(?:{before} )*(?:{'|'.join(each)})(?: {after})*")
+
+
+def _wanted(plain: str) -> tuple[str, str, re.Match[str]] | None:
+    """Language and kind of the first task that a plain message is."""
+    for language in LANGUAGES:
+        if found := _tasks(language).fullmatch(plain):
+            return (
+                language,
+                next(kind for kind in _forms()[language]["tasks"] if kind not in _AROUND and found[kind]),
+                found,
+            )
+    return None
 
 
 def _plain(message: str, *, accents: bool = False) -> str:
@@ -147,16 +161,16 @@ def task(message: str) -> Task | None:
     if _SUM.fullmatch(message):
         return Task("sum", "", ENGLISH)
     plain = _plain(message)
-    for language in LANGUAGES:
-        for kind in _forms()[language]["tasks"]:
-            if kind not in _NO_TASK and (found := _task(language, kind).fullmatch(plain)):
-                groups = [found.span(name) for name, text in found.groupdict().items() if text]
-                begin, end = groups[0] if groups else (0, 0)
-                words = _plain(message, accents=True).split()
-                first = plain.count(" ", 0, begin)
-                about = words[first : first + len(plain[begin:end].split())]
-                return Task(kind, " ".join(about), language)
-    return None
+    wanted = _wanted(plain)
+    if wanted is None or wanted[1] == "rows":  # which are tried to be calculated first
+        return None
+    language, kind, found = wanted
+    names = (name for name, text in found.groupdict().items() if text and name.startswith("about_"))
+    begin, end = next(map(found.span, names), (0, 0))
+    words = _plain(message, accents=True).split()
+    first = plain.count(" ", 0, begin)
+    about = words[first : first + len(plain[begin:end].split())]
+    return Task(kind, " ".join(about), language)
 
 
 def question_in(message: str) -> str:
@@ -197,11 +211,10 @@ def unlisted(answer: Answer) -> Answer:
     """An answer that quotes a passage to "list all quotes", where nothing could be listed, as no answer."""
     if answer.said or not answer.found or len(answer.question) > _LONGEST:
         return answer
-    plain = _plain(answer.question)
-    language = next((each for each in LANGUAGES if _task(each, "rows").fullmatch(plain)), None)
-    if language is None:
+    wanted = _wanted(_plain(answer.question))
+    if wanted is None or wanted[1] != "rows":
         return answer
-    line = _forms()[language]["lines"]["rows"]
+    line = _forms()[wanted[0]]["lines"]["rows"]
     return attrs.evolve(answer, found=False, confidence=0.0, answer=None, block=None, said=line)
 
 

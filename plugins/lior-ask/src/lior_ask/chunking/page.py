@@ -9,6 +9,9 @@ from itertools import accumulate
 
 import attrs
 
+from lior_ask.languages.lists import any_of
+from lior_ask.languages.lists import words as listed
+
 LONGEST = 700
 """Most characters of a passage; a longer sentence or line is cut at white space."""
 _LEAST = 15
@@ -110,8 +113,7 @@ _FACT = re.compile(r"[\d:=.!?]")
 _LABEL = re.compile(r"\s*[^\W\d_][\w -]{0,30}:\s")
 """A line of its own, such as "Phone: 12 34", however long the line before it."""
 _ABBREVIATED = re.compile(
-    r"(?:^|[\s(\[\"'“])(?:(?:\w\.)*\w|\d{1,2}|mr|mrs|ms|dr|prof|st|vs|etc|cf|ca|approx|no|nr|fig|figs|eq|sec|p|pp|vol"
-    r"|ed|al|inc|ltd|co|jr|sr|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|tel|bzw|usw|evtl|ggf|str|art|abs)\.$",
+    rf"(?:^|[\s(\[\"'“])(?:(?:\w\.)*\w|\d{{1,2}}|{any_of(sorted(listed('words.abbreviations')))})\.$",
     re.IGNORECASE,
 )
 

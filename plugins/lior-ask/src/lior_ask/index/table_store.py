@@ -16,6 +16,7 @@ from lior.interfaces import ParsedDocument, Table
 from lior_ask.index.database import DamagedIndex, Database, intact
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.table_schema import Column, Kind, column, date_of
+from lior_ask.languages.lists import either
 
 _TABLES = 1 << 24
 """Tables of a document at most."""
@@ -34,7 +35,8 @@ _LOG = tuple(Column(name=name, kind=kind) for name, kind in _TYPES["log"].items(
 _SHOWN = {"rows": 1, "mail": 1}
 """Lines of a row that are shown; three of other kinds."""
 _FRONT = re.compile(
-    r"\ufeff?---\n(?:.*\n){0,40}?(?:date|created|datum)\s*:\s*[\"']?(.{1,200}?)[\"']?[^\S\n]{0,80}\n(?:.*\n){0,40}?---\n"
+    rf"\ufeff?---\n(?:.*\n){{0,40}}?{either('dates.front_matter')}\s*:\s*"
+    r"[\"']?(.{1,200}?)[\"']?[^\S\n]{0,80}\n(?:.*\n){0,40}?---\n"
 )
 _WIDEST = 1000
 """Columns of a table, of each of which the type is found out; SQLite takes 2,000."""

@@ -9,9 +9,11 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 import attrs
+
+_FOLDER = Path(__file__).parent
 
 
 @attrs.frozen
@@ -40,9 +42,7 @@ class Language:
 @cache
 def languages() -> tuple[Language, ...]:
     """All languages with words of questions, by their numbers; English is the first."""
-    texts = (
-        file.read_text("utf-8") for file in files(__package__).iterdir() if re.match(r"..\.toml$", file.name)
-    )
+    texts = (file.read_text("utf-8") for file in _FOLDER.glob("??.toml"))
     return tuple(sorted(map(language, texts), key=lambda each: each.number))
 
 
@@ -77,7 +77,7 @@ def forms(text: str) -> list[str]:
 @cache
 def others() -> Mapping[str, Mapping[str, str]]:
     """Name -> ``code``, ``number`` and ``stop`` of the languages that have stop words only."""
-    return tomllib.loads(files(__package__).joinpath("others.toml").read_text("utf-8"))
+    return tomllib.loads(_FOLDER.joinpath("others.toml").read_text("utf-8"))
 
 
 @cache

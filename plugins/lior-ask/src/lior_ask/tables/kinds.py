@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from email.utils import parseaddr
 from pathlib import PurePath
@@ -174,7 +175,7 @@ def _endings(word: str, source: Source) -> set[str]:
     known = {PurePath(name).suffix.lower().lstrip(".") for name in source.known.files}
     known |= {*lexicon.ENDINGS.split()}
     word = lexicon.FORMATS.get(word, word)
-    return {word, word.removesuffix("s"), word.removesuffix("-dateien")} & (known - {""})
+    return {word, word.removesuffix("s"), re.sub(rf"-{lexicon.FILES.pattern}$", "", word)} & (known - {""})
 
 
 def _files(kind: str, request: Request, source: Source, question: str) -> Plan:
