@@ -43,7 +43,7 @@ def edited(path: Path, edit: Callable[[lior.Run], object]) -> None:
     """Edit, with time for others in between."""
     run = lior.load(path)
     edit(run)
-    time.sleep(0.01)
+    os.sched_yield()
     run.save()
 
 

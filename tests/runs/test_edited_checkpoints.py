@@ -6,10 +6,9 @@ import doctest
 import json
 import re
 import shutil
-import threading
-import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -200,14 +199,17 @@ def test_while_another_process_writes(path, monkeypatch):
     """It is waited for, and not for ever."""
     run = lior.load(path)
     run.learn({"one": "text"})
-    held = files.lock(path / "lock")
-    with monkeypatch.context() as patch:
-        patch.setattr(directory, "PATIENCE", 0.3)
-        began = time.monotonic()
-        with pytest.raises(RunError, match="another process is changing this run"):
-            run.save()
-        assert time.monotonic() - began > 0.1
-    threading.Timer(0.3, held.close).start()
+    held, waited = files.lock(path / "lock"), [0.0]
+
+    def sleep(seconds: float) -> None:
+        waited[0] += seconds
+        if waited[0] > directory.PATIENCE + 1:
+            held.close()
+
+    monkeypatch.setattr(files, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: waited[0]))
+    with pytest.raises(RunError, match="another process is changing this run"):
+        run.save()
+    assert directory.PATIENCE / 2 < waited[0] <= directory.PATIENCE
     run.save()
     assert held.closed
     assert names(path)[4:] == ["one"]

@@ -374,9 +374,9 @@ def test_many_documents_are_listed_at_once(run):
         torch.full((count,), 97, dtype=torch.int32), torch.arange(count), ("a",) * count, bytes=count
     )
     many = attrs.evolve(run.checkpoint, corpus=text, n_train=count - 5)
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert sum(document.held for document in many.documents()) == count - 5
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 @pytest.mark.parametrize("name", ["a.txt", "across", "valid/a.txt"])
