@@ -78,6 +78,7 @@ def copy(tmp_path_factory):
     return path, mutations.variables(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("item", ["a menu to choose modes", "octonions"])
 def test_some_commands_fail_on_broken_code(copy, item):
     [command] = [row.command for row in ROWS if row.item == item]

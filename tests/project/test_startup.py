@@ -6,8 +6,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 HEAVY = ("torch", "numpy")
 COMMANDS = [
     ["--help"],
@@ -19,27 +17,34 @@ COMMANDS = [
     ["config", "show"],
 ]
 
-PROBE = f"""
+IMPORTED_BY_COMMANDS = f"""
 import sys
 from lior_cli.main import main
-code = main(sys.argv[1:])
-heavy = [name for name in {HEAVY} if name in sys.modules]
-sys.exit(f"imported {{heavy}}" if heavy else code)
+for args in {COMMANDS}:
+    code = main(args)
+    heavy = [name for name in {HEAVY} if name in sys.modules]
+    if code or heavy:
+        sys.exit(f"{{args}}: code {{code}}, imported {{heavy}}")
 """
 
 
-@pytest.mark.parametrize("args", COMMANDS, ids=" ".join)
-def test_command_imports_nothing_heavy(args):
-    subprocess.run([sys.executable, "-c", PROBE, *args], check=True, stdout=subprocess.DEVNULL)
+def test_commands_import_nothing_heavy():
+    subprocess.run([sys.executable, "-c", IMPORTED_BY_COMMANDS], check=True, stdout=subprocess.DEVNULL)
 
 
 LIGHT = ["lior", "lior.config", "lior.config.resolving", "lior.interfaces", "lior.events", "lior.testing"]
+IMPORTED_BY_MODULES = f"""
+import sys
+from importlib import import_module
+for name in {[*LIGHT, "lior_cli.lazy"]}:
+    import_module(name)
+    if any(heavy in sys.modules for heavy in {HEAVY}):
+        sys.exit(name)
+"""
 
 
-@pytest.mark.parametrize("module", [*LIGHT, "lior_cli.lazy"])
-def test_import_is_light(module):
-    code = f"import sys, {module}; sys.exit(any(name in sys.modules for name in {HEAVY}))"
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_imports_are_light():
+    subprocess.run([sys.executable, "-c", IMPORTED_BY_MODULES], check=True)
 
 
 def test_help_imports_no_command():
@@ -53,7 +58,7 @@ def test_help_imports_no_command():
 
 
 def test_help_takes_a_quarter_of_a_second():
-    """The least processor time of five, for other processes share the machine."""
+    """Of processor time, once of five times at least, for other processes share the machine."""
 
     def seconds() -> float:
         before = os.times()
@@ -63,4 +68,4 @@ def test_help_takes_a_quarter_of_a_second():
         after = os.times()
         return sum(after[2:4]) - sum(before[2:4])  # of child processes, in user and in system mode
 
-    assert min(seconds() for _ in range(5)) <= 0.25
+    assert any(seconds() <= 0.25 for _ in range(5))
