@@ -6,15 +6,7 @@ import tomllib
 
 import pytest
 
-from lior.config import (
-    PREFIX,
-    Component,
-    TrainConfig,
-    keys,
-    load,
-    to_toml,
-    variable,
-)
+from lior.config import PREFIX, Component, TrainConfig, keys, load, to_toml, variable
 from lior.config.options import typed_fields
 from lior.errors import ConfigError
 from lior.plugins.registry import registry

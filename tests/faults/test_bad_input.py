@@ -204,14 +204,7 @@ def test_the_device_of_a_model_is_chosen_as_on_the_command_line(finished):
         lior.load(finished, device="gpu")
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
-        ("--temperature", -1),
-        ("--top-p", 1.5),
-        ("--seed", 2**64),
-    ],
-)
+@pytest.mark.parametrize("flags", [("--temperature", -1), ("--top-p", 1.5), ("--seed", 2**64)])
 def test_sampling_out_of_range(refuse, finished, flags):
     name = flags[0].removeprefix("--")
     text = refuse("generate", finished, *flags, code=2)

@@ -20,16 +20,7 @@ from lior.runs import folder as runfolder
 from lior.runs.bundle import Format
 from lior.runs.folder import RunFolder
 from lior.tensors import one_thread
-from tests.faults.faults import (
-    FINISHED,
-    REFUSED,
-    Faults,
-    attempt,
-    in_child,
-    kill,
-    operations,
-    through_faults,
-)
+from tests.faults.faults import FINISHED, REFUSED, Faults, attempt, in_child, kill, operations, through_faults
 
 MINE = Format(program="mine", version=1)
 TABLE = {"table": torch.arange(50)}

@@ -24,16 +24,7 @@ from lior.reading.documents import RawDocument
 from lior.runs import checkpoint
 from lior.tensors import one_thread
 from lior.training.preparation import train
-from tests.faults.faults import (
-    FINISHED,
-    REFUSED,
-    SLICES,
-    Faults,
-    in_child,
-    kill,
-    operations,
-    through_faults,
-)
+from tests.faults.faults import FINISHED, REFUSED, SLICES, Faults, in_child, kill, operations, through_faults
 
 TINY = (
     "memory.name=sdm,match,exact", "geometry.updates=2", "geometry.batch=8", "geometry.keys=64",

@@ -42,10 +42,7 @@ SENTENCES = {
 }  # fmt: skip
 
 
-@given(
-    st.lists(st.text("aé\r\t\f\u2028\u0085 語", max_size=8), max_size=6),
-    st.sampled_from(["\n", "\r\n"]),
-)
+@given(st.lists(st.text("aé\r\t\f\u2028\u0085 語", max_size=8), max_size=6), st.sampled_from(["\n", "\r\n"]))
 def test_lines_are_those_of_the_file(lines, end):
     """A lone carriage return, a form feed and U+2028 end no line."""
     lines = [line.rstrip("\r") for line in lines]

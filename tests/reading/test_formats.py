@@ -232,10 +232,7 @@ def test_members_of_an_archive_are_documents(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.docx", "a.odt", "a.epub", "a.pptx", "a.xlsx", "a.ods"])
 def test_documents_that_are_archives_have_bounds(name):
-    with (
-        limited_by(Limits(unpacked=100)),
-        pytest.raises(DataError, match="than 100 bytes when unpacked"),
-    ):
+    with limited_by(Limits(unpacked=100)), pytest.raises(DataError, match="than 100 bytes when unpacked"):
         parse_bytes(SAMPLES[name], name)
     with limited_by(Limits(characters=5)), pytest.raises(DataError, match="more than 5 characters"):
         parse_bytes(SAMPLES[name], name)
