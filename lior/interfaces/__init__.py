@@ -44,6 +44,16 @@ from lior.interfaces.memories import (  # noqa: F401
     TraceableMemory,
     WholeMemory,
 )
+from lior.interfaces.passages import (  # noqa: F401
+    Date,
+    Forward,
+    Layout,
+    PassageVectors,
+    PassageView,
+    Question,
+    Term,
+    TermQuery,
+)
 from lior.interfaces.retrieval import (  # noqa: F401
     TABLE_KINDS,
     TEXT_KINDS,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from lior.errors import LiorError
+    from lior.interfaces.passages import PassageView, Question, TermQuery
 
 TEXT_KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
 """Kinds of text; they decide how a parsed document is cut into passages."""
@@ -139,7 +140,7 @@ class Ranking:
     its context and its paragraph, float64 ``(K,)`` in [0, 1]."""
     method: str
     """How they were ranked, in a few words, such as "words" or "words, feedback and smoothing"."""
-    query: Any
+    query: TermQuery
     """The question as terms of the index, after spelling correction."""
     evidence: Mapping[str, np.ndarray] = attrs.field(factory=dict)
     """What the score was made of, by name, float64 ``(K,)`` each: shown by ``lior ask --explain``."""
@@ -219,14 +220,14 @@ class Embedder(Protocol):
 class Retriever(Protocol):
     """Ranks passages for a question. Group ``lior.retrievers``.
 
-    A retriever has options but no state: all it uses is a function of the counts of the index, and of the
+    A retriever has options but no state: all it uses is a function of the counts of the view, and of the
     ``vectors`` of its passages, so that learning and forgetting are exact. The vectors are read in idle time
     for one with the attribute ``embeds = True``.
     """
 
     api_version: ClassVar[int]
 
-    def rank(self, index: Any, question: str, top: int) -> Ranking:
+    def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
         """The ``top`` best passages; fewer when fewer share a word with the question."""
         ...
 
@@ -238,7 +239,7 @@ class Judging(Protocol):
     least: ClassVar[float]
     """Confidence from which on a passage is given as the answer."""
 
-    def confidence(self, index: Any, question: str, ranking: Ranking) -> float | None:
+    def confidence(self, view: PassageView, question: Question, ranking: Ranking) -> float | None:
         """The probability that the first passage does, in [0, 1]; ``None`` where words alone tell.
 
         The scores of ``ranking`` include what a passage has of the kind that the question asks for.

@@ -109,6 +109,7 @@ KINDS = {
         interface="lior.interfaces:Retriever",
         help="ranks the passages for a question",
         suite="lior_ask.testing:retriever_contract",
+        api_version=2,
         use="lior ask FOLDER QUESTION --retriever {}",
     ),
     "listener": Kind(

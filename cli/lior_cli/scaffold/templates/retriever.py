@@ -8,8 +8,7 @@ import attrs
 import numpy as np
 
 from lior.config.options import option
-from lior.interfaces import Ranking
-from lior_ask.index.inverted import InvertedIndex
+from lior.interfaces import PassageView, Question, Ranking
 from lior_ask.question.query import analyse
 from lior_ask.ranking.bm25 import ranking, recall
 
@@ -18,12 +17,12 @@ from lior_ask.ranking.bm25 import ranking, recall
 class Mine:
     """Recall ``/ (1 + brevity · ln(1 + words))``: rare words count most, long passages less."""
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
 
     brevity: float = option(0.1, help="how much short passages are preferred", low=0)
 
-    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
+    def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
         """The ``top`` best passages; fewer when fewer share a word with the question."""
-        query = analyse(index, question)  # its words, corrected, as terms of the index
-        scores = recall(index, query) / (1 + self.brevity * np.log1p(index.layout.lengths))
-        return ranking(index, query, scores, top, "recall")
+        query = analyse(view, question)  # its words, corrected, as terms of the view
+        scores = recall(view, query) / (1 + self.brevity * np.log1p(view.layout.lengths))
+        return ranking(view, query, scores, top, "recall")

@@ -24,7 +24,7 @@ from lior.reading.parsing import document_names, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 from lior_ask.answer import intents as talk
 from lior_ask.answer import selection as answering
-from lior_ask.answer.selection import Answer, checked, content
+from lior_ask.answer.selection import Answer
 from lior_ask.chunking.blocks import joined, rows_of_block
 from lior_ask.chunking.chunker import chunk
 from lior_ask.index.cache import cache_file, made_anew, note_uncached, opened, opened_again, remember, shared
@@ -38,6 +38,7 @@ from lior_ask.index.sqlite import SQLite
 from lior_ask.index.table_store import RecordStore
 from lior_ask.index.writing import encoded
 from lior_ask.question.filters import Filters, Known, filtered
+from lior_ask.question.question import Question, understood
 from lior_ask.ranking import word_vectors
 from lior_ask.tables.calculating import calculated
 from lior_ask.updates import Changes, FileStore, Update, cuts, skipped_of, unfinished, with_gaps
@@ -146,11 +147,7 @@ class Index:
 
     def passages(self, rows: range) -> list[Passage]:
         """The passages at adjacent rows of a document in the inverted index."""
-        layout = self.inverted.layout
-        place = int(layout.document_of[rows.start])
-        first = int(layout.starts[place])
-        inside = range(rows.start - first, rows.stop - first)
-        return self._passages.passages(layout.ids[place], inside, layout.names[place])
+        return self.inverted.passages(rows)
 
     def block(self, row: int) -> Block:
         """The block around the passage at a row of the inverted index."""
@@ -332,8 +329,8 @@ class Index:
             text = next(map(digest, ends), text)
         if text not in map(digest, passages):
             raise UsageError(f"{document} has no such passage; ask again")
-        question = " ".join(checked(question).lower().split())
-        if not content(question):
+        question = " ".join(understood(question).checked().text.lower().split())
+        if not Question(question).content:
             raise UsageError(f"the question {question[:60]!r} has only words that name nothing; reword it")
 
         def work() -> bool:
@@ -402,7 +399,7 @@ class Index:
         rows = [(encoded(document), text, each) for text, questions in kept.items() for each in questions]
         self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
         self._database.run("INSERT INTO questions VALUES (?, ?, ?)", rows)
-        words = {places[text]: [w for q in kept[text] for w in content(q)] for text in kept}
+        words = {places[text]: [w for q in kept[text] for w in Question(q).content] for text in kept}
         self.inverted.confirm(document, words)
 
     def _questions(self, document: str) -> dict[str, list[str]]:
@@ -414,24 +411,24 @@ class Index:
 
     # --- questions ---
 
-    def rank(self, question: str, top: int) -> Ranking:
+    def rank(self, question: str | Question, top: int) -> Ranking:
         """Rows of the inverted index for a question, best first."""
-        checked(question)
-        return self._read(lambda: self._retriever.rank(self.inverted, question, top))
+        asked = understood(question).checked()
+        return self._read(lambda: self._retriever.rank(self.inverted, asked, top))
 
-    def rank_documents(self, question: str, top: int) -> list[tuple[str, float]]:
+    def rank_documents(self, question: str | Question, top: int) -> list[tuple[str, float]]:
         """Documents, each judged as a whole, and their scores, best first; for collections with judgments."""
-        checked(question)
+        asked = understood(question).checked()
 
         def work() -> list[tuple[str, float]]:
-            ranking = self._retriever.rank(self.inverted.by_document(), question, top)
+            ranking = self._retriever.rank(self.inverted.by_document(), asked, top)
             rows = zip(ranking.passages, ranking.scores, strict=True)
             names = self.inverted.documents
             return [(names[row], float(score)) for row, score in rows]
 
         return self._read(work)
 
-    def ask(self, question: str, top: int = 3, filters: Filters | None = None) -> Answer:
+    def ask(self, question: str | Question, top: int = 3, filters: Filters | None = None) -> Answer:
         """Find the passages that answer a question, and decide whether any does.
 
         To a message that is no question, such as a greeting or "summarise …", the answer has a line ``said``.
@@ -453,23 +450,23 @@ class Index:
         """
         if not isinstance(top, int) or top < 1:
             raise UsageError(f"top is {top!r}; a whole number of at least 1 is allowed")
-        if said := talk.reply(question, self, top):
+        message = understood(question, filters)
+        if said := talk.reply(message, self, top):
             return said
-        asked, question = question, checked(talk.question_in(checked(question)))
+        asked = message.checked().saying(talk.question_in(message.text), message.follows).checked()
         judge = self._retriever if isinstance(self._retriever, Judging) else None
 
         def judged(ranking: Ranking) -> Answer:
-            return answering.answer(question, ranking, self.inverted, self.passages, top, judge)
+            return answering.answer(asked, ranking, self.inverted, top, judge)
 
         def work() -> Answer:
-            rank = partial(self._retriever.rank, self.inverted, question)  # it may be another one by now
+            rank = partial(self._retriever.rank, self.inverted, asked)  # it may be another one by now
             known = Known(self.inverted, self._records, self._passages, self.path, self._files)
-            given = filters or Filters()
-            quoted = partial(filtered, known, given, rank, 4 * top + 10, judged)
-            answer = calculated(question, known, given, date.today(), top, quoted)
+            quoted = partial(filtered, known, asked.filters, rank, 4 * top + 10, judged)
+            answer = calculated(asked, known, date.today(), top, quoted)
             return with_gaps(answer, self._files.values(), self.skipped)
 
-        return talk.unlisted(attrs.evolve(self._read(work), question=asked))
+        return talk.unlisted(attrs.evolve(self._read(work), question=message.text))
 
     @property
     def reads_ahead(self) -> bool:
@@ -488,7 +485,7 @@ class Index:
 
     def warm_up(self) -> None:
         """Compute what is computed for the first questions, of a fact and of a topic."""
-        words = content(self.passage(0).text) if len(self) else []
+        words = Question(self.passage(0).text).content if len(self) else []
         for length in (3, 12)[: len(words)]:
             with contextlib.suppress(UsageError):  # two words as one are in no text: so spelling is read
                 self.ask(" ".join([f"{words[0]}{words[-1]}", *words[:length]]))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+
+from lior.interfaces import Forward
 
 
 def best(scores: np.ndarray, top: int) -> np.ndarray:
@@ -24,6 +28,21 @@ def slices(starts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarr
     sizes = starts[chosen + 1] - starts[chosen]
     place = np.repeat(np.arange(len(chosen)), sizes)
     return np.arange(len(place)) + (starts[chosen] - (np.cumsum(sizes) - sizes))[place], place
+
+
+def blocks(entries: Forward, size: int) -> Iterator[tuple[slice, slice]]:
+    """Units and their entries, about ``size`` entries at a time."""
+    starts, first = entries.starts, 0
+    while first < len(starts) - 1:
+        last = max(int(np.searchsorted(starts, starts[first] + size, "right")) - 1, first + 1)
+        yield slice(first, last), slice(int(starts[first]), int(starts[last]))
+        first = last
+
+
+def sums(entries: Forward, units: slice, values: np.ndarray) -> np.ndarray:
+    """Sum of the ``values`` of the entries of each of ``units``, in their order, float64."""
+    sizes = np.diff(entries.starts[units.start : units.stop + 1])
+    return np.bincount(np.repeat(np.arange(len(sizes)), sizes), values, len(sizes))
 
 
 def idf_of(df: np.ndarray | int, units: int) -> np.ndarray:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any, TypeVar
 
 import attrs
 import numpy as np
 from hypothesis import strategies as st
 
-from lior.interfaces import Judging, Passage, Ranking, Retriever
+from lior.interfaces import Forward, Judging, Layout, Passage, PassageView, Ranking, Retriever, Term
+from lior.interfaces.passages import Units
 from lior.testing.strategies import law
 from lior_ask.answer import selection as answering
 from lior_ask.index.inverted import CONTEXT, TEXT, InvertedIndex
+from lior_ask.index.passage_store import PassageStore
+from lior_ask.index.writing import starts_of
+from lior_ask.languages.dates import counted
+from lior_ask.languages.words import LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words
+from lior_ask.question.question import Question
+
+T = TypeVar("T")
 
 TEXTS = (
     "Press the red button for ten seconds to reset the boiler.",
@@ -50,39 +60,233 @@ QUESTIONS = (
 )
 
 
-def retriever_contract(make: Callable[[], Retriever]) -> type:
-    """A new class whose ``test_*`` methods check the retriever that ``make()`` returns for each test."""
+Documents = Mapping[str, Sequence[tuple[str, str]]]
+"""Name -> text and context of each passage."""
 
+
+def indexed(documents: Documents) -> InvertedIndex:
+    """An index of these documents, with their passages."""
+    index = InvertedIndex()
+    for name, passages in documents.items():
+        key = index.add(name, passages)
+        PassageStore(index.database).add(key, _passages(name, passages))
+    return index
+
+
+def _passages(document: str, passages: Sequence[tuple[str, str]]) -> list[Passage]:
+    return [
+        Passage(document=document, line=line, text=text, context=context, group=line, block=line)
+        for line, (text, context) in enumerate(passages, 1)
+    ]
+
+
+class MemoryView:
+    """The simplest :class:`~lior.interfaces.PassageView`: words are counted anew, in dictionaries.
+
+    Each passage is a paragraph and a block of its own; there are no vectors and no confirmed questions.
+    """
+
+    allowed: np.ndarray | None = None
+    vectors = None
+
+    def __init__(self, documents: Documents, finer: MemoryView | None = None) -> None:
+        self.finer = finer
+        self._known: dict[Hashable, Any] = {}
+        self._documents = {name: documents[name] for name in sorted(documents)}
+        self._spelled = list[set[tuple[str, str]]]()
+        self._texts, self._contexts, self._whole = (
+            list[Counter[str]](),
+            list[Counter[str]](),
+            list[Counter[str]](),
+        )
+        self._context_of, languages = list[int](), list[int]()
+        for passages in self._documents.values():
+            texts = [counted(text) for text, _ in passages]
+            language = language_of(islice(chain.from_iterable(texts), SAMPLE))
+            contexts = dict.fromkeys(context for _, context in passages)
+            place = {context: len(self._contexts) + n for n, context in enumerate(contexts)}
+            self._context_of += [place[context] for _, context in passages]
+            languages.append(LANGUAGES.index(language))
+            own = [_words(text, language) for text in texts]
+            above = [_words(counted(context), language) for context in contexts]
+            self._spelled.append({pair for pairs in own + above for pair in pairs})
+            for units, found in ((self._texts, own), (self._contexts, above)):
+                units += [Counter(each for _, each in pairs) for pairs in found]
+            self._whole.append(Counter(each for pairs in own + above for _, each in pairs))
+        self._stems = sorted({each for counts in self._whole for each in counts})
+        self._ids = {each: number for number, each in enumerate(self._stems)}
+        self._words = sorted({pair for pairs in self._spelled for pair in pairs})
+        sizes = [*map(len, self._documents.values())]
+        self._layout = _layout([*self._documents], sizes, languages)
+
+    @property
+    def layout(self) -> Layout:
+        if self.finer:
+            each, whole = len(self._documents), _layout([*self._documents], [1] * len(self._documents), [])
+            lengths = np.array([counts.total() for counts in self._whole], np.int64)
+            return attrs.evolve(
+                whole,
+                languages=self._layout.languages,
+                context_of=np.arange(each),
+                lengths=lengths,
+                distinct=self.finer.layout.distinct,
+                context_lengths=np.zeros(each, np.int64),
+            )
+        return attrs.evolve(
+            self._layout,
+            context_of=np.array(self._context_of, np.int64),
+            lengths=np.array([counts.total() for counts in self._texts], np.int64),
+            distinct=np.array([len(counts) for counts in self._texts], np.int64),
+            context_lengths=np.array([counts.total() for counts in self._contexts], np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self._documents) if self.finer else len(self._texts)
+
+    def by_document(self) -> MemoryView:
+        return self.derived("by document", lambda: MemoryView(self._documents, self))
+
+    def passages(self, rows: range) -> list[Passage]:
+        every = [each for name, passages in self._documents.items() for each in _passages(name, passages)]
+        return every[rows.start : rows.stop]
+
+    def postings(self, term: int, field: int = TEXT) -> tuple[np.ndarray, np.ndarray]:
+        units = self._texts if field == TEXT else self._contexts
+        if self.finer:
+            units = self._whole if field == TEXT else []
+        stem = self._stems[term]
+        found = [(unit, counts[stem]) for unit, counts in enumerate(units) if stem in counts]
+        rows, counts = np.array(found, np.int64).reshape(-1, 2).T
+        if field == CONTEXT:
+            rows = np.array([self._context_of.index(unit) for unit in rows.tolist()], np.int64)
+        return rows, counts.astype(np.uint16)
+
+    def confirmed(self, term: int) -> tuple[np.ndarray, np.ndarray]:
+        return np.empty(0, np.int64), np.empty(0, np.uint16)
+
+    @property
+    def all_confirmed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint16)
+
+    def forward(self, of: Units) -> Forward:
+        units = {"": self._whole, "passage_": self._texts, "context_": self._contexts}[of]
+        pairs = [(self._ids[each], counts[each]) for counts in units for each in sorted(counts)]
+        terms, numbers = np.array(pairs, np.int64).reshape(-1, 2).T
+        return Forward(starts_of(map(len, units)), terms.astype(np.int32), numbers.astype(np.uint16))
+
+    def term(self, stem: str) -> Term | None:
+        if stem not in self._ids:
+            return None
+        texts, contexts = (self._whole, []) if self.finer else (self._texts, self._contexts)
+        text, context = (sum(stem in counts for counts in units) for units in (texts, contexts))
+        return Term(self._ids[stem], stem, text, context, 0)
+
+    def terms_by_id(self, ids: Sequence[int]) -> list[Term]:
+        return [term for key in sorted(ids) if (term := self.term(self._stems[key]))]
+
+    def terms_of(self, row: int) -> list[Term]:
+        return self.terms_by_id([self._ids[each] for each in self._texts[row]])
+
+    def running_totals(self) -> tuple[np.ndarray, np.ndarray]:
+        texts = [sum(each in counts for counts in self._texts) for each in self._stems]
+        return np.arange(len(self._stems)), np.cumsum(np.array(texts, np.int64))
+
+    def stems(self, word: str) -> list[str]:
+        return [stem for each, stem in self._words if each == word]
+
+    def vocabulary(self) -> tuple[str, np.ndarray]:
+        return "\n".join(word for word, _ in self._words), np.arange(len(self._words))
+
+    def words_by_id(self, ids: Sequence[int]) -> list[tuple[str, str, int]]:
+        counts = [
+            (pair, sum(pair in each for each in self._spelled)) for pair in (self._words[i] for i in ids)
+        ]
+        return [(*pair, count) for pair, count in counts]
+
+    def word_counts(self) -> list[tuple[str, int, int]]:
+        found = self.words_by_id(range(len(self._words)))
+        return [(word, self._ids[stem], documents) for word, stem, documents in found]
+
+    def derived(self, key: Hashable, compute: Callable[[], T]) -> T:
+        if key not in self._known:
+            self._known[key] = compute()
+        found: T = self._known[key]
+        return found
+
+    def kept(self, key: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        return self.derived(("kept", key), compute)
+
+
+def _words(words: Sequence[str], language: str) -> list[tuple[str, str]]:
+    """The words that are counted, each with its stem."""
+    stop = stop_words(language)
+    pairs = [(word[:LONGEST], stem(word[:LONGEST], language)) for word in words if word not in stop]
+    return [pair for pair in pairs if pair[1]]
+
+
+def _layout(names: Sequence[str], sizes: Sequence[int], languages: Sequence[int]) -> Layout:
+    """Passages that are paragraphs and blocks of their own, without contexts and words."""
+    starts, each, none = starts_of(sizes), np.arange(sum(sizes)), np.zeros(0, np.int64)
+    return Layout(
+        names=tuple(names),
+        ids=tuple(range(len(names))),
+        languages=np.array(languages, np.int64),
+        starts=starts,
+        paragraph_starts=starts,
+        document_of=np.repeat(np.arange(len(names)), sizes),
+        paragraph_of=each,
+        block_of=each,
+        title=np.zeros(len(each), bool),
+        context_of=none,
+        lengths=none,
+        distinct=none,
+        context_lengths=none,
+    )
+
+
+def retriever_contract(make: Callable[[], Retriever]) -> type:
+    """A new class whose ``test_*`` methods check the retriever that ``make()`` returns for each test.
+
+    Each law is checked on an index in a database and on a :class:`MemoryView`.
+    """
+    contract, in_memory = _contract(make, indexed), _contract(make, MemoryView)
+    for name, check in vars(in_memory).items():
+        if name.startswith("test_"):
+            setattr(contract, f"{name}_in_memory", check)
+    return contract
+
+
+def _contract(make: Callable[[], Retriever], view: Callable[[Documents], PassageView]) -> type:
     class RetrieverContract:
         def test_declares_what_the_interface_asks_for(self) -> None:
             assert isinstance(make(), Retriever)
 
         def test_an_empty_index_has_no_passages(self) -> None:
             for question in ("", *QUESTIONS):
-                assert not len(_ranked(make(), InvertedIndex(), question).passages)
+                assert not len(_ranked(make(), view({}), question).passages)
 
         def test_a_question_without_words_finds_nothing(self) -> None:
             for question in ("", "the of and to in?", "!?.,;", "\0\n"):
-                assert not len(_ranked(make(), _index(), question).passages), question
+                assert not len(_ranked(make(), view(_documents()), question).passages), question
 
         def test_words_that_no_passage_has_are_missing(self) -> None:
-            ranking = _ranked(make(), _index(), "zyzzyva boiler")
+            ranking = _ranked(make(), view(_documents()), "zyzzyva boiler")
             assert ranking.query.missing == ("zyzzyva",)
             assert "boiler" in ranking.query.words
             assert (ranking.recall < 1).all()
             assert len(ranking.passages)
 
         def test_a_passage_is_found_by_its_own_words(self) -> None:
-            index = _index()
+            index = view(_documents())
             for row, text in enumerate(TEXTS[:6]):
                 ranking = _ranked(make(), index, text)
-                assert ranking.passages[0] == index.rows(f"{row} x")[0], text
+                assert ranking.passages[0] == index.layout.names.index(f"{row} x"), text
                 assert ranking.recall[0] > 0.999
                 assert not ranking.query.missing
 
         @law(texts=st.lists(st.sampled_from(TEXTS), max_size=12), question=st.sampled_from(QUESTIONS))
         def test_passages_are_in_order_with_ties_by_row(self, texts: list[str], question: str) -> None:
-            index = _index(texts)
+            index = view(_documents(texts))
             ranking = _ranked(make(), index, question)
             assert len(set(ranking.passages.tolist())) == len(ranking.passages)
             pairs = list(zip(-ranking.scores, ranking.passages, strict=True))
@@ -90,46 +294,41 @@ def retriever_contract(make: Callable[[], Retriever]) -> type:
 
         @law(texts=st.lists(st.sampled_from(SPOKEN), max_size=5), question=st.sampled_from(ASKED))
         def test_a_question_in_any_language_is_decided(self, texts: list[str], question: str) -> None:
-            index, retriever = _index(texts), make()
-            ranking, judge = _ranked(retriever, index, question), retriever
-            decided = answering.answer(
-                question, ranking, index, lambda rows: [_passage(texts, row) for row in rows],
-                3, judge if isinstance(judge, Judging) else None,
-            )  # fmt: skip
+            index, retriever = view(_documents(texts)), make()
+            ranking = _ranked(retriever, index, question)
+            judge = retriever if isinstance(retriever, Judging) else None
+            decided = answering.answer(Question(question), ranking, index, 3, judge)
             assert 0 <= decided.confidence <= 1
 
         @law(question=st.text(max_size=60), top=st.integers(0, 5))
         def test_any_question_is_ranked(self, question: str, top: int) -> None:
-            ranking = _ranked(make(), _index(), question, top)
+            ranking = _ranked(make(), view(_documents()), question, top)
             assert len(ranking.passages) <= top
 
         @law(question=st.sampled_from(QUESTIONS), top=st.integers(1, 6))
         def test_fewer_passages_are_the_first_of_more(self, question: str, top: int) -> None:
-            few, many = (_ranked(make(), _index(), question, size) for size in (top, 100))
+            few, many = (_ranked(make(), view(_documents()), question, size) for size in (top, 100))
             assert few.passages.tolist() == many.passages[:top].tolist()
             assert few.scores.tolist() == many.scores[:top].tolist()
 
         @law(order=st.permutations(range(len(TEXTS))), gone=st.sets(st.sampled_from(range(len(TEXTS)))))
         def test_a_forgotten_passage_leaves_no_trace(self, order: list[int], gone: set[int]) -> None:
-            retriever, index = make(), InvertedIndex()
-            for row in order:
-                index.add(f"{row} x", [(TEXTS[row], "")])
+            every, retriever = _documents(), make()
+            index = indexed({f"{row} x": every[f"{row} x"] for row in order})
             _ranked(retriever, index, QUESTIONS[0])  # a retriever that keeps results shows it now
             for row in gone:
                 index.delete(f"{row} x")
-            never = InvertedIndex()
-            for row in range(len(TEXTS)):
-                if row not in gone:
-                    never.add(f"{row} x", [(TEXTS[row], "")])
+                del every[f"{row} x"]
+            never = view(every)
             for question in QUESTIONS:
                 _assert_same(_ranked(retriever, index, question), _ranked(make(), never, question))
 
         @law(question=st.sampled_from(QUESTIONS))
         def test_the_ranking_is_deterministic(self, question: str) -> None:
-            _assert_same(*(_ranked(make(), _index(), question) for _ in range(2)))
+            _assert_same(*(_ranked(make(), view(_documents()), question) for _ in range(2)))
 
         def test_asking_changes_nothing(self) -> None:
-            index = _index()
+            index = view(_documents())
             before = content(index)
             for question in QUESTIONS:
                 _ranked(make(), index, question)
@@ -137,19 +336,25 @@ def retriever_contract(make: Callable[[], Retriever]) -> type:
 
         def test_a_very_long_question_is_ranked(self) -> None:
             words = " ".join(f"word{number}" for number in range(10_000))
-            ranking = _ranked(make(), _index(), f"boiler {words} boiler")
+            ranking = _ranked(make(), view(_documents()), f"boiler {words} boiler")
             assert len(ranking.passages)
-            assert len(_ranked(make(), _index(), "x" * 300_000).passages) == 0
+            assert len(_ranked(make(), view(_documents()), "x" * 300_000).passages) == 0
 
         def test_words_of_the_context_find_a_passage(self) -> None:
-            index = InvertedIndex()
-            index.add("a", [("Press the button.", "Heating"), ("Turn the key.", "Car")])
+            index = view({"a": [("Press the button.", "Heating"), ("Turn the key.", "Car")]})
             assert _ranked(make(), index, "heating").passages.tolist() == [0]
+
+        @law(texts=st.lists(st.sampled_from(TEXTS), max_size=12), question=st.sampled_from(QUESTIONS))
+        def test_the_ranking_is_that_of_another_view(self, texts: list[str], question: str) -> None:
+            documents = _documents(texts)
+            _assert_same(
+                *(_ranked(make(), each(documents), question) for each in (indexed, view, MemoryView))
+            )
 
     return RetrieverContract
 
 
-def content(index: InvertedIndex) -> dict[str, Any]:
+def content(index: PassageView) -> dict[str, Any]:
     """All that an index holds, in an order that only its documents decide: equal content is equal."""
     layout = attrs.asdict(index.layout, filter=attrs.filters.exclude("ids"))
     found: dict[str, Any] = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in layout.items()}
@@ -167,20 +372,13 @@ def content(index: InvertedIndex) -> dict[str, Any]:
     return found
 
 
-def _passage(texts: list[str], row: int) -> Passage:
-    return Passage(document=f"{row} x", line=1, text=texts[row])
+def _documents(texts: Sequence[str] = TEXTS) -> dict[str, list[tuple[str, str]]]:
+    return {f"{row} x": [(text, "")] for row, text in enumerate(texts)}
 
 
-def _index(texts: list[str] | tuple[str, ...] = TEXTS) -> InvertedIndex:
-    index = InvertedIndex()
-    for row, text in enumerate(texts):
-        index.add(f"{row} x", [(text, "")])
-    return index
-
-
-def _ranked(retriever: Retriever, index: InvertedIndex, question: str, top: int = 100) -> Ranking:
+def _ranked(retriever: Retriever, index: PassageView, question: str, top: int = 100) -> Ranking:
     """The ranking, with what holds of all of them checked."""
-    ranking = retriever.rank(index, question, top)
+    ranking = retriever.rank(index, Question(question), top)
     size = len(ranking.passages)
     assert ranking.passages.dtype == np.int64
     assert ((ranking.passages >= 0) & (ranking.passages < len(index))).all()
@@ -194,7 +392,12 @@ def _ranked(retriever: Retriever, index: InvertedIndex, question: str, top: int 
     return ranking
 
 
-def _assert_same(a: Ranking, b: Ranking) -> None:
+def _assert_same(a: Ranking, *others: Ranking) -> None:
+    for b in others:
+        _assert_equal(a, b)
+
+
+def _assert_equal(a: Ranking, b: Ranking) -> None:
     assert (a.method, a.query.words, a.query.missing) == (b.method, b.query.words, b.query.missing)
     for name in ("passages", "scores", "recall"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name), name)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lior_ask import Answer, Index
 from lior_ask.answer import selection as answering
 from lior_ask.question.query import analyse
+from lior_ask.question.question import Question
 from lior_ask.ranking import word_vectors
 
 HOUSE = """# House
@@ -102,7 +103,10 @@ def test_words_that_are_in_different_places_are_no_answer_by_meaning():
 
 
 @settings(max_examples=25, deadline=None)
-@given(question=st.text(min_size=1, max_size=60).filter(answering.subjects), top=st.integers(1, 5))
+@given(
+    question=st.text(min_size=1, max_size=60).filter(lambda text: Question(text).subjects),
+    top=st.integers(1, 5),
+)
 @example(question="NAN", top=1)
 def test_answers_are_consistent(house, question, top):
     answer = house.ask(question, top)
@@ -119,8 +123,8 @@ def test_answers_are_consistent(house, question, top):
 
 def test_names_that_are_nowhere_weigh_most_and_misspellings_count_half(house):
     def shares(question: str) -> list[float]:
-        asked = analyse(house.inverted, question)
-        found = answering.weighted(asked, question, house.inverted).word_idf
+        asked = analyse(house.inverted, Question(question))
+        found = answering.weighted(asked, Question(question), house.inverted).word_idf
         assert len(found) == 2 * len(asked.word_idf)  # what words can cover, and what none can
         return [round(float(x), 6) for x in found / np.tile(asked.word_idf, 2)]
 

@@ -20,6 +20,7 @@ from lior_ask.conversation.table_followups import whole_questions
 from lior_ask.languages.dates import counted
 from lior_ask.languages.lists import language, languages, of_question, others
 from lior_ask.languages.words import CODES, LANGUAGES, language_of, stop_words, tokens
+from lior_ask.question.question import Question
 from lior_ask.tables.grammar import parsed
 from lior_ask.tables.periods import period_in
 
@@ -323,7 +324,7 @@ def test_spanish_periods(text, first, last):
 
 def test_words_that_spanish_shares_count_in_spanish_alone():
     words = {
-        q: [w.text for w in parsed(q, date(2025, 1, 1)).words]
+        q: [w.text for w in parsed(Question(q), date(2025, 1, 1)).words]
         for q in ("how many bales of hay", "cuántas pacas hay")
     }
     assert words == {"how many bales of hay": ["bales", "hay"], "cuántas pacas hay": ["pacas"]}

@@ -9,6 +9,7 @@ import pytest
 from lior_ask.answer.intents import LANGUAGES, _forms, named, question_in, small_talk, task
 from lior_ask.answer.serialise import answer_record
 from lior_ask.api import Index
+from lior_ask.question.question import Question
 
 SMALL = {
     "hello": """hello | Hi there! | hellooo | hey lior | good morning | Hallo! | Guten Tag | moin |
@@ -122,10 +123,10 @@ def test_what_a_task_is_about():
 
 def test_documents_are_named_by_their_words():
     names = ["ops/2025-03-post-mortem.md", "quotes/harrow.md", "quotes/lindqvist.md", "mail.mbox#1"]
-    assert named(names, "the postmortem") == named(names, "post mortem") == names[:1]
-    assert named(names, "the two quotes") == names[1:3]
-    assert named(names, "harrow's quote") == [names[1]]
-    assert named(names, "the lease") == named(names, "it") == []
+    assert named(names, Question("the postmortem")) == named(names, Question("post mortem")) == names[:1]
+    assert named(names, Question("the two quotes")) == names[1:3]
+    assert named(names, Question("harrow's quote")) == [names[1]]
+    assert named(names, Question("the lease")) == named(names, Question("it")) == []
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from lior_ask.api import Index
 from lior_ask.conversation.dialogue import Dialogue
 from lior_ask.conversation.followups import read
 from lior_ask.index.embedding import default_embedder
+from lior_ask.question.question import Question
 
 HERE = Path(__file__).parent
 SURE = 0.9
@@ -48,7 +49,11 @@ def verdicts(**options):
         else:
             sure = answer.confidence > SURE
             verdict = (
-                "wrong" if not sure else "sure and wrong" if read(wanted["say"]).marked else "wrong alone"
+                "wrong"
+                if not sure
+                else "sure and wrong"
+                if read(Question(wanted["say"])).marked
+                else "wrong alone"
             )
         yield verdict, wanted["say"], f"{answer.confidence:.0%} {text}"
 

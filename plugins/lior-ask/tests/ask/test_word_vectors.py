@@ -13,8 +13,8 @@ from lior.plugins.registry import registry
 from lior_ask import Index
 from lior_ask.index import cache as kept
 from lior_ask.index.inverted import InvertedIndex
-from lior_ask.question.answer_type import suits
 from lior_ask.question.query import analyse, repaired
+from lior_ask.question.question import Question
 from lior_ask.ranking import word_vectors
 from lior_ask.testing import TEXTS
 
@@ -49,7 +49,7 @@ def indexed(texts=TEXTS):
 )  # fmt: skip
 def test_other_words_of_the_same_meaning_are_found(text, other, question):
     for texts in ((text, other), (other, text)):
-        ranking = dense().rank(indexed(texts), question, 2)
+        ranking = dense().rank(indexed(texts), Question(question), 2)
         assert ranking.passages[0] == texts.index(text)
         assert ranking.recall[0] > ranking.recall[1:].max(initial=0)
 
@@ -78,20 +78,22 @@ def test_english_vectors_do_not_judge_german():
     index.learn("haus.md", "Der Kessel ist im Keller, und die Firma Lind wartet ihn im Oktober.\n" * 2)
     index.learn("notes.md", "The boiler is in the cellar, and the filters are changed in May.\n" * 2)
     asked = "Wo ist der Schlüssel für die Garage?", "Wann wartet die Firma Lind den Kessel?"
-    judged = [dense().confidence(index.inverted, q, index.rank(q, 3)) for q in asked]
+    judged = [dense().confidence(index.inverted, Question(q), index.rank(q, 3)) for q in asked]
     assert judged == [None, None]
     assert [index.ask(question).found for question in asked] == [False, True]
     english = "Where is the boiler?"
-    assert dense().confidence(index.inverted, english, index.rank(english, 3)) > 0.5
+    assert dense().confidence(index.inverted, Question(english), index.rank(english, 3)) > 0.5
 
 
 @needs_vectors
 def test_a_known_word_is_not_taken_for_a_misspelling():
     texts = ("The doors were painted.", "The pupils have a lesson.")
-    assert dense().rank(indexed(texts), "doctors teach", 2).passages[0] == 1
-    assert dense().rank(indexed(("The boiler is old.", "Eat the apple.")), "boilr", 2).passages[0] == 0
+    assert dense().rank(indexed(texts), Question("doctors teach"), 2).passages[0] == 1
+    assert (
+        dense().rank(indexed(("The boiler is old.", "Eat the apple.")), Question("boilr"), 2).passages[0] == 0
+    )
     hence = dense().rank(
-        indexed(("Hence it was late.", "The posts and boards are of larch.")), "the fence", 2
+        indexed(("Hence it was late.", "The posts and boards are of larch.")), Question("the fence"), 2
     )
     assert hence.query.missing == ("fence",)
 
@@ -108,7 +110,7 @@ def test_a_misspelt_word_is_repaired_as_without_vectors(question):
         "The office of the school is closed in summer, and the phone is 555 0175.",
     )
     for name in ("settle", "dense"):
-        ranking = registry.get("retriever", name)().rank(indexed(texts), question, 1)
+        ranking = registry.get("retriever", name)().rank(indexed(texts), Question(question), 1)
         words = {"numer": "number plumber", "When": "dentist", "vacination": "vaccination children"}
         assert {*words[question.split()[0]].split()} <= {*ranking.query.words}
         assert {*words[question.split()[0]].split()} <= {*texts[ranking.passages[0]].lower().split()}
@@ -136,13 +138,13 @@ def test_a_question_is_read_as_it_was_meant():
         ("When is the vaccinattion?", "When is the vaccination?", 1.0),
         ("The number of Jupiter's moons", "The number of Jupiter's moons", 1.0),
     ):
-        assert repaired(question, analyse(index, question, vectors.misspelt)) == (meant, sure)
+        assert repaired(question, analyse(index, Question(question), vectors.misspelt)) == (meant, sure)
 
 
 def test_without_vectors_there_is_one_clear_error(monkeypatch):
     monkeypatch.setattr(word_vectors, "find_spec", lambda name: None)
     word_vectors.wordllama.cache_clear()
-    with pytest.raises(MissingPackage, match=r"lior\[vectors\].*LIOR_VECTORS.*settle"):
+    with pytest.raises(MissingPackage, match=r"lior-ask\[vectors\].*LIOR_VECTORS.*settle"):
         dense()
     assert Index().retriever == "settle"
     word_vectors.wordllama.cache_clear()
@@ -217,8 +219,8 @@ def test_household_questions_are_answered_or_refused():
     ],
 )
 def test_what_a_question_asks_for_is_preferred(question, right, wrong):
-    assert suits(question, right) > suits(question, wrong)
-    assert suits("Tell me of it", right) == suits("Tell me of it", wrong) == 0
+    assert Question(question).suits(right) > Question(question).suits(wrong)
+    assert Question("Tell me of it").suits(right) == Question("Tell me of it").suits(wrong) == 0
 
 
 @needs_vectors
@@ -227,4 +229,4 @@ def test_long_documents_have_no_advantage_in_number():
     texts = InvertedIndex()
     texts.add("1 long", [("The boiler is in the cellar.", "")] * 20)
     texts.add("2 short", [("The boiler is in the cellar.", "")])
-    assert dense().rank(texts, "Where is the boiler?", 1).passages[0] == 20
+    assert dense().rank(texts, Question("Where is the boiler?"), 1).passages[0] == 20

@@ -12,6 +12,7 @@ from lior_ask.arrays import best
 from lior_ask.index.inverted import InvertedIndex
 from lior_ask.languages.words import LANGUAGES, language_of, stem, stop_words, tokens
 from lior_ask.question.query import analyse
+from lior_ask.question.question import Question
 from lior_ask.question.spelling import differences
 
 LAW = settings(max_examples=100, deadline=None, database=None)
@@ -118,20 +119,20 @@ def indexed(*texts):
 
 @pytest.mark.parametrize("wrong", ["boilr", "boilerr", "bioler", "boxler", "boiller"])
 def test_a_misspelt_word_is_understood_as_the_nearest(wrong):
-    asked = analyse(indexed("reset the boiler", "boring broilers", "the oil is cold"), wrong)
+    asked = analyse(indexed("reset the boiler", "boring broilers", "the oil is cold"), Question(wrong))
     assert asked.words[0] in ("boiler", "broilers")
     assert "boiler" in asked.words
     assert not asked.missing
 
 
 def test_another_number_is_no_misspelling():
-    asked = analyse(indexed("The table was made in 1980, part E1234."), "table of 1990, part E1235")
+    asked = analyse(indexed("The table was made in 1980, part E1234."), Question("table of 1990, part E1235"))
     assert asked.missing == ("1990", "e1235")
     assert asked.meant.tolist() == [1, 0, 1, 0]
 
 
 def test_a_word_that_resembles_nothing_is_missing():
-    asked = analyse(indexed("reset the boiler"), "Mongolia boiler")
+    asked = analyse(indexed("reset the boiler"), Question("Mongolia boiler"))
     assert asked.missing == ("mongolia",)
     assert asked.words == ("boiler",)
     assert asked.word_idf[0] > asked.word_idf[1]
@@ -139,6 +140,6 @@ def test_a_word_that_resembles_nothing_is_missing():
 
 def test_each_text_is_understood_in_its_language():
     both = indexed(*(TEXTS[language] for language in ("english", "german")))
-    assert not analyse(both, "Wurden die Kessel zurückgesetzt?").missing
-    assert not analyse(both, "who resets the boilers?").missing
-    assert all(word not in analyse(both, "der die das und").words for word in stop_words("german"))
+    assert not analyse(both, Question("Wurden die Kessel zurückgesetzt?")).missing
+    assert not analyse(both, Question("who resets the boilers?")).missing
+    assert all(word not in analyse(both, Question("der die das und")).words for word in stop_words("german"))

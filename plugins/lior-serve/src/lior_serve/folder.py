@@ -27,6 +27,7 @@ from lior_ask.api import Index
 from lior_ask.idle import IdleReader
 from lior_ask.index.context_lines import file_texts
 from lior_ask.question.filters import Filters
+from lior_ask.question.question import Question
 from lior_serve.sources import Version, file_of, name_of
 
 INTERVAL = 2.0
@@ -64,7 +65,7 @@ class FolderVersion(Version):
         """The index of the files."""
         return self._index
 
-    def ask(self, question: str, top: int, filters: Filters | None = None) -> Answer:
+    def ask(self, question: str | Question, top: int, filters: Filters | None = None) -> Answer:
         """:meth:`lior_ask.api.Index.ask`, one question after the other."""
         with self._reader.paused(), self._lock:
             return self._index.ask(question, top, filters)

@@ -24,9 +24,10 @@ from starlette.routing import BaseRoute, Route
 
 from lior.errors import LiorError
 from lior.interfaces import Passage
-from lior_ask.answer.selection import LONGEST_QUESTION, Answer
+from lior_ask.answer.selection import Answer
 from lior_ask.answer.serialise import in_words
 from lior_ask.conversation.dialogue import DEPTH
+from lior_ask.question.question import LONGEST_QUESTION
 from lior_serve import documents
 from lior_serve.errors import HTTPError, http_error
 from lior_serve.schema import AskRequest, LinesRequest, ListRequest, validation_message

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from lior.config.options import typed_fields
 from lior.config.sampling import Sampling
 from lior.interfaces import Passage
-from lior_ask.answer.selection import LONGEST_QUESTION
 from lior_ask.question.filters import Filters
+from lior_ask.question.question import LONGEST_QUESTION
 from lior_serve.errors import HTTPError
 from lior_serve.limits import Limits
 

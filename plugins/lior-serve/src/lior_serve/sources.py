@@ -21,6 +21,7 @@ from lior.reading.documents import RawDocument
 from lior_ask.answer.selection import Answer
 from lior_ask.api import Index
 from lior_ask.question.filters import Filters
+from lior_ask.question.question import Question
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -44,7 +45,7 @@ class Version(ABC):
     def index(self) -> Index:
         """The index of the documents."""
 
-    def ask(self, question: str, top: int, filters: Filters | None = None) -> Answer:
+    def ask(self, question: str | Question, top: int, filters: Filters | None = None) -> Answer:
         """:meth:`lior_ask.api.Index.ask`, from any thread."""
         return self.index.ask(question, top, filters)
 

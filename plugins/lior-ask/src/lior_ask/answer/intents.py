@@ -12,18 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import count, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import attrs
 
 from lior.interfaces import Passage
-from lior_ask.answer.selection import LIGHT, Answer, subjects
+from lior_ask.answer.selection import Answer
 from lior_ask.languages.lists import any_of, either, languages, words
 from lior_ask.languages.lists import forms as forms_of
 from lior_ask.languages.words import ENGLISH, stem, tokens
-
-if TYPE_CHECKING:
-    from lior_ask.api import Index
+from lior_ask.question.question import Question
 
 LANGUAGES = tuple(each.name for each in languages())
 _MOST_WORDS, _LONGEST = 12, 600
@@ -194,12 +192,24 @@ def question_in(message: str) -> str:
 # --- what is said ---
 
 
-def reply(message: str, index: Index, top: int) -> Answer | None:
+class Documents(Protocol):
+    """What a task may be about: an index."""
+
+    @property
+    def documents(self) -> list[str]: ...
+
+    def of_document(self, document: str) -> list[Passage]: ...
+
+    def ask(self, question: Question, top: int) -> Answer: ...
+
+
+def reply(question: Question, index: Documents, top: int) -> Answer | None:
     """What is said to small talk and to a task, with passages it may be about; ``None`` for a question."""
-    if not isinstance(message, str) or len(message) > _LONGEST:
+    message = question.text
+    if len(message) > _LONGEST:
         return None
     talk = small_talk(message)
-    if talk and (talk[1] in _POLITE or not named(index.documents, message)):
+    if talk and (talk[1] in _POLITE or not named(index.documents, question)):
         return _said(message, *talk, [])
     wanted = task(message)
     if wanted is None:
@@ -226,16 +236,17 @@ def _said(message: str, language: str, kind: str, passages: Sequence[tuple[Passa
     )  # fmt: skip
 
 
-def about(wanted: Task, index: Index, top: int) -> list[tuple[Passage, float]]:
+def about(wanted: Task, index: Documents, top: int) -> list[tuple[Passage, float]]:
     """The first line of each block of the documents that a task names, or else what speaks of it."""
-    documents = named(index.documents, wanted.about)
+    topic = Question(wanted.about)
+    documents = named(index.documents, topic)
     if documents:
         each = [_first_lines(index.of_document(name)) for name in documents[:top]]
         share = -(-top // len(each))
         return [(passage, 1.0) for lines in each for passage in lines[:share]][:top]
-    if not [word for word in subjects(wanted.about) if word not in LIGHT | _NAMELESS]:
+    if not [word for word in topic.content if word not in _NAMELESS]:
         return []
-    answer = index.ask(wanted.about, top)
+    answer = index.ask(topic, top)
     return [*answer.passages] if answer.found else []
 
 
@@ -243,13 +254,13 @@ def _first_lines(passages: Sequence[Passage]) -> list[Passage]:
     return [next(block) for _, block in groupby(passages, lambda passage: passage.block)]
 
 
-def named(documents: Iterable[str], text: str) -> list[str]:
-    """The documents whose names have all words of ``text``, or all of whose names' words it has.
+def named(documents: Iterable[str], question: Question) -> list[str]:
+    """The documents whose names have all words of ``question``, or all of whose names' words it has.
 
-    >>> named(["ops/2025-postmortem.md", "garden.md"], "the postmortem")
+    >>> named(["ops/2025-postmortem.md", "garden.md"], Question("the postmortem"))
     ['ops/2025-postmortem.md']
     """
-    wanted = {*_stems(subjects(text))}
+    wanted = {*_stems(question.subjects)}
     if not wanted:
         return []
     found = dict[str, tuple[bool, bool]]()

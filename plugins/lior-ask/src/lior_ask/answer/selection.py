@@ -9,26 +9,20 @@ function of how far the recall is above it, and was fitted to judged questions.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import attrs
 import numpy as np
 
-from lior.errors import UsageError
-from lior.interfaces import Block, Judging, Passage, Ranking, Result
+from lior.interfaces import Block, Judging, Passage, PassageView, Question, Ranking, Result, Term, TermQuery
 from lior_ask.answer.sentences import Asked, choose
 from lior_ask.chunking.blocks import joined, rows_of_block
-from lior_ask.index.inverted import InvertedIndex, Term
 from lior_ask.languages.dates import MARK, counted, shown
-from lior_ask.languages.lists import words
-from lior_ask.languages.words import ENGLISH, asking_words, language_of, stem, stop_words, tokens
-from lior_ask.question.answer_type import expected, suits
-from lior_ask.question.query import Query, asked_in, idf, languages_of
+from lior_ask.languages.words import ENGLISH, asking_words, stem, stop_words
+from lior_ask.question.query import idf, languages_of
+from lior_ask.question.question import LIGHT
 from lior_ask.ranking.bm25 import highest_recall, recall
 
-LONGEST_QUESTION = 10_000
-"""Characters of a question; a longer one is refused."""
 _USUAL = 0.5
 """Recall between answerable and other questions in a text too short to be asked any."""
 _ODDS = (5.8, 1.3, 1.7, -1.8)
@@ -47,8 +41,6 @@ _KEPT = 2 / 3
 _NEAR, _BLOCKS, _LATER = 0.8, 8, 0.03
 """Of passages that may be quoted instead of the first: share of its recall, how many, what each costs."""
 _LIGHT_WEIGHT, _LIGHT_LACKING, _NAME_WEIGHT = 0.3, 0.1, 2.0
-LIGHT = words("words.light")
-"""English words that a question may have and its answer need not."""
 
 
 @attrs.frozen(kw_only=True)
@@ -86,10 +78,9 @@ class Answer:
 
 
 def answer(
-    question: str,
+    question: Question,
     ranking: Ranking,
-    index: InvertedIndex,
-    passages: Callable[[range], list[Passage]],
+    view: PassageView,
     top: int,
     judge: Judging | None = None,
 ) -> Answer:
@@ -99,21 +90,19 @@ def answer(
     ----------
     ranking
         The best passages for it.
-    passages
-        The passages at adjacent rows of a document in the index.
     top
         Most passages in the answer.
     judge
         A retriever that knows more than which words are there; by the recall of the question's terms if not
         given. Where the index allows some passages only, no other one is quoted.
     """
-    texts = {row: passages(range(row, row + 1))[0] for row in ranking.passages.tolist()}
+    texts = {row: view.passages(range(row, row + 1))[0] for row in ranking.passages.tolist()}
     ranking = _suited(question, ranking, texts)
     confidence, least = None if len(ranking.passages) else 0.0, LEAST
     if confidence is None and judge is not None:
-        confidence, least = judge.confidence(index, question, ranking), judge.least
+        confidence, least = judge.confidence(view, question, ranking), judge.least
     if confidence is None:
-        confidence, least = _by_words(question, ranking, index), LEAST
+        confidence, least = _by_words(question, ranking, view), LEAST
     found = confidence >= least
     listed: dict[str, int] = {}
     for number, row in enumerate(ranking.passages.tolist()):
@@ -121,9 +110,9 @@ def answer(
             break
         listed.setdefault(" ".join(texts[row].text.split()), number)
     best = [*listed.values()]
-    quoted, block = _quoted(question, ranking, index, passages) if found else (None, None)
+    quoted, block = _quoted(question, ranking, view) if found else (None, None)
     return Answer(
-        question=question,
+        question=question.text,
         found=found,
         confidence=confidence,
         answer=quoted,
@@ -133,35 +122,35 @@ def answer(
         method=ranking.method,
         words=tuple(map(shown, ranking.query.words)),
         missing=_missing(question, ranking),
-        note="" if found else _why(question, ranking, index),
+        note="" if found else _why(question, ranking, view),
     )
 
 
-def _by_words(question: str, ranking: Ranking, index: InvertedIndex) -> float:
+def _by_words(question: Question, ranking: Ranking, view: PassageView) -> float:
     """The confidence where words alone tell."""
-    known = (recall_above(question, ranking, index), lead(index, ranking, 1.0), -float(not ranking.suits))
+    known = (recall_above(question, ranking, view), lead(view, ranking, 1.0), -float(not ranking.suits))
     return logistic(float(np.dot(_ODDS[:3], known)) + _ODDS[3])
 
 
-def recall_above(question: str, ranking: Ranking, index: InvertedIndex) -> float:
+def recall_above(question: Question, ranking: Ranking, view: PassageView) -> float:
     """How far the recall of the question's terms by the best passages is above the usual one, in [-1, 1]."""
-    shares = recall(index, weighted(ranking.query, question, index))[ranking.passages[:3]]
-    return float(shares[0] + shares.max()) / 2 - usual_recall(index)
+    shares = recall(view, weighted(ranking.query, question, view))[ranking.passages[:3]]
+    return float(shares[0] + shares.max()) / 2 - usual_recall(view)
 
 
-def lead(index: InvertedIndex, ranking: Ranking, alone: float = 0.0) -> float:
+def lead(view: PassageView, ranking: Ranking, alone: float = 0.0) -> float:
     """The distance of the first score to that of the next block, as a share of the first, in [0, 1];
     ``alone`` where there is no other block."""
-    block, scores = index.layout.block_of[ranking.passages], ranking.scores
+    block, scores = view.layout.block_of[ranking.passages], ranking.scores
     others = np.flatnonzero(block != block[0])
     return float(min((scores[0] - scores[others[0]]) / max(scores[0], 1e-9), 1)) if len(others) else alone
 
 
-def _suited(question: str, ranking: Ranking, texts: Mapping[int, Passage]) -> Ranking:
+def _suited(question: Question, ranking: Ranking, texts: Mapping[int, Passage]) -> Ranking:
     """``ranking`` in the order of the scores with what each passage suits the question."""
-    if expected(question) is None:
+    if question.expected is None:
         return ranking
-    more = [suits(question, texts[row].text) for row in ranking.passages.tolist()]
+    more = [question.suits(texts[row].text) for row in ranking.passages.tolist()]
     scores = ranking.scores + ranking.kind * np.array(more)
     order = np.argsort(-scores, kind="stable")
     return attrs.evolve(
@@ -174,54 +163,23 @@ def _suited(question: str, ranking: Ranking, texts: Mapping[int, Passage]) -> Ra
     )
 
 
-def checked(question: str) -> str:
-    """``question`` if it can be looked for."""
-    if not isinstance(question, str):
-        raise UsageError(f"question is of type {type(question).__name__}; give a text (str)")
-    if len(question) > LONGEST_QUESTION:
-        raise UsageError(
-            f"the question has {len(question):,} characters and at most {LONGEST_QUESTION:,} are allowed; "
-            "shorten it, or index that text and ask about it"
-        )
-    if not subjects(question):
-        raise UsageError(
-            f"the question {question[:60]!r} has no word to look for (words such as 'what' and 'is' are in "
-            "every text); name what it is about"
-        )
-    return question
-
-
-def content(question: str) -> list[str]:
-    """The words of a question that name something."""
-    return [word for word in subjects(question) if word not in LIGHT]
-
-
-def subjects(question: str) -> list[str]:
-    """The words of a question that can be looked for, as they are counted."""
-    found = counted(question)
-    stop = asking_words(language_of(found, least=1))
-    return [word for word in found if word not in stop]
-
-
-def _quoted(
-    question: str, ranking: Ranking, index: InvertedIndex, passages: Callable[[range], list[Passage]]
-) -> tuple[Passage, Block]:
+def _quoted(question: Question, ranking: Ranking, view: PassageView) -> tuple[Passage, Block]:
     """The sentences that answer, and their block: that of the first passage, or where this one cannot be the
     answer or is not of the kind asked for, the best of the next ones and of what follows it in the text."""
-    asked = _asked(question, ranking, index)
+    asked = _asked(question, ranking, view)
     order = ranking.passages[ranking.recall >= _NEAR * ranking.recall[0]].tolist()
-    first = passages(range(order[0], order[0] + 1))[0]
+    first = view.passages(range(order[0], order[0] + 1))[0]
     silent = asked.silent(first)
     if silent:
-        order[1:1] = [row for row in (order[0] + 1,) if row < len(index) and _allowed(index, row)]
+        order[1:1] = [row for row in (order[0] + 1,) if row < len(view) and _allowed(view, row)]
     best: tuple[float, list[Passage], range] | None = None
     seen = set[int]()
     for rank, row in enumerate(order[:_BLOCKS]):
-        rows = _allowed_around(index, row)
+        rows = _allowed_around(view, row)
         if rows.start in seen:
             continue
         seen.add(rows.start)
-        block = passages(rows)
+        block = view.passages(rows)
         chosen, value = choose(asked, block, row - rows.start)
         value -= _LATER * rank
         fits = asked.fits(block[chosen[-1]])
@@ -235,20 +193,19 @@ def _quoted(
     return attrs.evolve(block[chosen[0]], text=around.text[around.begin : around.end]), around
 
 
-def _allowed(index: InvertedIndex, row: int) -> bool:
-    return index.allowed is None or bool(index.allowed[row])
+def _allowed(view: PassageView, row: int) -> bool:
+    return view.allowed is None or bool(view.allowed[row])
 
 
-def _allowed_around(index: InvertedIndex, row: int) -> range:
+def _allowed_around(view: PassageView, row: int) -> range:
     """The rows of the block that a row is in, up to the next ones that are not allowed."""
-    rows = rows_of_block(index, row)
-    begin = next((at + 1 for at in range(row, rows.start - 1, -1) if not _allowed(index, at)), rows.start)
-    return range(begin, next((at for at in range(row, rows.stop) if not _allowed(index, at)), rows.stop))
+    rows = rows_of_block(view, row)
+    begin = next((at + 1 for at in range(row, rows.start - 1, -1) if not _allowed(view, at)), rows.start)
+    return range(begin, next((at for at in range(row, rows.stop) if not _allowed(view, at)), rows.stop))
 
 
-def _asked(question: str, ranking: Ranking, index: InvertedIndex) -> Asked:
-    query, words = ranking.query, tokens(question)
-    language = asked_in(words, languages_of(index))
+def _asked(question: Question, ranking: Ranking, view: PassageView) -> Asked:
+    query, language = ranking.query, question.among(languages_of(view))
     usual = float(query.word_idf.mean()) if len(query.word_idf) else 1.0
     weights = {stem(word, language): usual for word in query.words}
     for word, weight in zip(query.asked, query.word_idf.tolist(), strict=False):
@@ -256,14 +213,14 @@ def _asked(question: str, ranking: Ranking, index: InvertedIndex) -> Asked:
     return Asked(question, language, weights)
 
 
-def _missing(question: str, ranking: Ranking) -> tuple[str, ...]:
+def _missing(question: Question, ranking: Ranking) -> tuple[str, ...]:
     """Words of a question that the text does not have, without those that only ask."""
-    idle = asking_words(language_of(tokens(question), least=1)) | LIGHT
+    idle = asking_words(question.language) | LIGHT
     return tuple(shown(word) for word in ranking.query.missing if word not in idle)
 
 
-def _why(question: str, ranking: Ranking, index: InvertedIndex) -> str:
-    own, known = language_of(tokens(question), least=1), languages_of(index)
+def _why(question: Question, ranking: Ranking, view: PassageView) -> str:
+    own, known = question.language, languages_of(view)
     nowhere = _missing(question, ranking)
     if nowhere and own not in known:
         return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"
@@ -276,14 +233,13 @@ def _why(question: str, ranking: Ranking, index: InvertedIndex) -> str:
 # --- what counts ---
 
 
-def weighted(query: Query, question: str, index: InvertedIndex) -> Query:
+def weighted(query: TermQuery, question: Question, view: PassageView) -> TermQuery:
     """``query`` as it decides whether the text speaks of it.
 
     A word that answers rarely repeat has less idf, a name that is nowhere has more. The word that is meant by
     a misspelling has half of its idf.
     """
-    own = asked_in(tokens(question), languages_of(index))
-    names = named(question)
+    own, names = question.among(languages_of(view)), question.names
     shares, lacking = np.ones(len(query.asked)), np.zeros(len(query.asked))
     for number, word in enumerate(query.asked):
         if own == ENGLISH and word in LIGHT:
@@ -296,16 +252,11 @@ def weighted(query: Query, question: str, index: InvertedIndex) -> Query:
     return attrs.evolve(query, word_idf=np.concatenate([query.word_idf * shares, query.word_idf * lacking]))
 
 
-def nowhere(index: InvertedIndex, question: str, query: Query) -> bool:
+def nowhere(view: PassageView, question: Question, query: TermQuery) -> bool:
     """Whether the text lacks a name or a day of a question; in German all nouns have a capital."""
-    german = asked_in(tokens(question), languages_of(index)) == "german"
-    names = set[str]() if german else named(question)
+    german = question.among(languages_of(view)) == "german"
+    names = set[str]() if german else question.names
     return any(word in names or word.startswith(MARK) for word in query.missing)
-
-
-def named(question: str) -> set[str]:
-    """Words with a capital inside a question, in lower case."""
-    return {word.lower() for word in re.findall(r"(?<=[\w,;] )[A-Z]\w+", question)}
 
 
 def logistic(odds: float) -> float:
@@ -316,50 +267,48 @@ def logistic(odds: float) -> float:
 # --- calibration ---
 
 
-def usual_recall(index: InvertedIndex) -> float:
+def usual_recall(view: PassageView) -> float:
     """The recall between that of answerable and of other questions, in [0.3, 0.6], from the counts alone."""
-    return float(index.kept("usual recall", lambda: {"value": np.array(_usual_recall(index))})["value"])
+    return float(view.kept("usual recall", lambda: {"value": np.array(_usual_recall(view))})["value"])
 
 
-def _usual_recall(index: InvertedIndex) -> float:
+def _usual_recall(view: PassageView) -> float:
     draw = np.random.RandomState(0)  # its numbers never change, unlike those of newer generators
-    count = _QUESTIONS if len(index) <= _MANY else max(16, _QUESTIONS * _MANY // len(index))
-    own = _sentences(index, draw, count)
+    count = _QUESTIONS if len(view) <= _MANY else max(16, _QUESTIONS * _MANY // len(view))
+    own = _sentences(view, draw, count)
     if len(own) < 8:
         return _USUAL
-    ids, ends = index.running_totals()
+    ids, ends = view.running_totals()
     answerable = list[float]()
     for terms in own:
-        kept = [t if draw.rand() < _KEPT else _other(index, ids, ends, draw) for t in terms]
-        answerable.append(_highest(index, kept))
-    others = [_highest(index, foreign) for foreign in _foreign(index, draw, len(own))]
+        kept = [t if draw.rand() < _KEPT else _other(view, ids, ends, draw) for t in terms]
+        answerable.append(_highest(view, kept))
+    others = [_highest(view, foreign) for foreign in _foreign(view, draw, len(own))]
     yes, no = np.mean(answerable), np.mean(others)
     if yes - no < 0.1:  # a text of the same field as the other one: this tells nothing
         return _USUAL
     return float(np.clip((yes + no) / 2, 0.3, 0.6))
 
 
-def _sentences(index: InvertedIndex, draw: np.random.RandomState, count: int) -> list[list[Term | None]]:
+def _sentences(view: PassageView, draw: np.random.RandomState, count: int) -> list[list[Term | None]]:
     """Terms of ``count`` passages, 3 to 5 of each."""
-    rows = np.flatnonzero(index.layout.distinct >= 4)
+    rows = np.flatnonzero(view.layout.distinct >= 4)
     rows = rows[np.sort(draw.permutation(len(rows))[:count])]
     found = []
-    for terms in map(index.terms_of, rows.tolist()):
+    for terms in map(view.terms_of, rows.tolist()):
         found.append([terms[i] for i in draw.permutation(len(terms))[: draw.randint(3, 6)]])
     return found
 
 
-def _other(
-    index: InvertedIndex, ids: np.ndarray, ends: np.ndarray, draw: np.random.RandomState
-) -> Term | None:
+def _other(view: PassageView, ids: np.ndarray, ends: np.ndarray, draw: np.random.RandomState) -> Term | None:
     """A term that a person uses and the sentence does not: one of the text, or ``None`` for one it lacks."""
     if draw.rand() >= 0.5:
         return None
     place = np.searchsorted(ends, draw.randint(ends[-1]), "right")
-    return index.terms_by_id(ids[place : place + 1].tolist())[0]
+    return view.terms_by_id(ids[place : place + 1].tolist())[0]
 
 
-def _foreign(index: InvertedIndex, draw: np.random.RandomState, count: int) -> Iterator[list[Term | None]]:
+def _foreign(view: PassageView, draw: np.random.RandomState, count: int) -> Iterator[list[Term | None]]:
     """Terms of sentences of Python's own reference, 3 to 5 of each; ``None`` for unknown words."""
     from pydoc_data.topics import topics
 
@@ -370,17 +319,17 @@ def _foreign(index: InvertedIndex, draw: np.random.RandomState, count: int) -> I
         words = [word for word in said if word not in stop_words(ENGLISH)]
         if len(words) < 4:
             continue
-        found = [index.term(stem(words[i], ENGLISH)) for i in draw.permutation(len(words))[:5]]
+        found = [view.term(stem(words[i], ENGLISH)) for i in draw.permutation(len(words))[:5]]
         yield found[: draw.randint(3, 6)]
         count -= 1
 
 
-def _highest(index: InvertedIndex, terms: list[Term | None]) -> float:
+def _highest(view: PassageView, terms: list[Term | None]) -> float:
     """The highest recall of a question of these terms, ``None`` for words that the text lacks."""
     known = [term for term in terms if term is not None]
     lacking = [None] * (len(terms) - len(known))
-    each = np.array([idf(index, term) for term in [*known, *lacking]])
-    query = Query(
+    each = np.array([idf(view, term) for term in [*known, *lacking]])
+    query = TermQuery(
         terms=np.array([term.id for term in known], np.int64),
         weights=np.ones(len(known)),
         idf=each[: len(known)],
@@ -390,4 +339,4 @@ def _highest(index: InvertedIndex, terms: list[Term | None]) -> float:
         words=(),
         missing=(),
     )
-    return highest_recall(index, query)
+    return highest_recall(view, query)

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from lior.interfaces import Passage
+from lior.interfaces import Passage, Question
 from lior_ask.chunking.page import ITEM
 from lior_ask.languages.dates import apart
 from lior_ask.languages.words import stem, stop_words
-from lior_ask.question.answer_type import expected
 
 _BEFORE, _ABOVE = 0.9, 0.8
 """Weight of a word that the sentence before has, or that a heading or an announcing line has."""
@@ -37,7 +36,7 @@ _LONGEST = 400
 class Asked:
     """A question, as it is compared with sentences."""
 
-    question: str
+    question: Question
     language: str
     weights: Mapping[str, float]
     """Stem -> how much it tells."""
@@ -57,13 +56,12 @@ class Asked:
             return True
         found = self.stems(passage.text)
         # "May" is a stop word, and a month: a sentence with what is asked for says more than the question.
-        says = expected(self.question) is not None and self.fits(passage)
+        says = self.question.expected is not None and self.fits(passage)
         return bool(found) and found <= self.weights.keys() and not says
 
     def fits(self, passage: Passage) -> bool:
         """Whether a passage has the kind of thing asked for; true where the question does not tell."""
-        wanted = expected(self.question)
-        return wanted is None or bool(wanted.search(passage.text))
+        return self.question.expected is None or self.question.suits(passage.text)
 
 
 def values(asked: Asked, block: Sequence[Passage]) -> list[float]:
@@ -76,7 +74,7 @@ def values(asked: Asked, block: Sequence[Passage]) -> list[float]:
             announced = set()
         value = asked.share(own) + _BEFORE * asked.share(before - own)
         value += _ABOVE * asked.share(above - own - before)
-        if expected(asked.question):
+        if asked.question.expected:
             value += _KIND * asked.fits(passage)
         title = passage.context.split("\n")[-2:-1]
         if not number and title and asked.share(asked.stems(title[0])) >= _NAMED:

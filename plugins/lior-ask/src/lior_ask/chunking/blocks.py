@@ -7,9 +7,8 @@ from itertools import groupby
 
 import numpy as np
 
-from lior.interfaces import Block, Passage
+from lior.interfaces import Block, Passage, PassageView
 from lior_ask.chunking.page import Part
-from lior_ask.index.inverted import InvertedIndex
 
 MOST = 1200
 """Characters of a block, unless a single passage has more."""
@@ -41,9 +40,9 @@ def _runs(parts: Iterable[Part], *, merged: bool) -> Iterator[list[Part]]:
         yield [*run]
 
 
-def rows_of_block(index: InvertedIndex, row: int) -> range:
+def rows_of_block(view: PassageView, row: int) -> range:
     """The rows of the block that a row is in."""
-    block_of = index.layout.block_of
+    block_of = view.layout.block_of
     begin, end = np.searchsorted(block_of, [block_of[row], block_of[row] + 1])
     return range(int(begin), int(end))
 

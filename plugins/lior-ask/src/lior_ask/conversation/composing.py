@@ -4,17 +4,14 @@ that the message names."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import attrs
 
 from lior.interfaces import Passage
-from lior_ask.answer.intents import named, task
+from lior_ask.answer.intents import Documents, named, task
 from lior_ask.chunking.blocks import blocks_of
 from lior_ask.conversation.dialogue import Turn
-
-if TYPE_CHECKING:
-    from lior_ask.api import Index
+from lior_ask.question.question import Question
 
 HANDED = 8
 """Passages that are handed over where no document is named."""
@@ -32,7 +29,7 @@ class Material:
     """From 1; those of a conversation's turn with the text around them."""
 
 
-def material(turn: Turn, index: Index) -> Material | None:
+def material(turn: Turn, index: Documents) -> Material | None:
     """What a model needs for a reply; ``None`` where none is needed, or nothing was found.
 
     Small talk and calculations need none. A task such as "summarise the minutes" gets the whole text of the
@@ -42,7 +39,7 @@ def material(turn: Turn, index: Index) -> Material | None:
     answer = turn.answer
     if not turn.passages or answer.result or (answer.said and not (wanted and wanted.composed)):
         return None
-    documents = named(index.documents, wanted.about) if wanted else []
+    documents = named(index.documents, Question(wanted.about)) if wanted else []
     if documents:
         passages = [passage for name in documents for passage in _whole(index, name)]
     else:
@@ -51,7 +48,7 @@ def material(turn: Turn, index: Index) -> Material | None:
     return Material(turn.message + about, _limited(passages))
 
 
-def prepared(turn: Turn, index: Index) -> tuple[Turn, Material | None]:
+def prepared(turn: Turn, index: Documents) -> tuple[Turn, Material | None]:
     """:func:`material` for a turn, which says so where a task for a model has no sources."""
     given, wanted = material(turn, index), task(turn.message)
     if given is None and wanted and wanted.composed and turn.answer.said:
@@ -59,13 +56,13 @@ def prepared(turn: Turn, index: Index) -> tuple[Turn, Material | None]:
     return turn, given
 
 
-def _whole(index: Index, document: str) -> Iterator[Passage]:
+def _whole(index: Documents, document: str) -> Iterator[Passage]:
     """A document, block by block."""
     for block in blocks_of(index.of_document(document)):
         yield Passage(document=document, line=block.line, text=block.text)
 
 
-def _around(index: Index, passage: Passage) -> Passage:
+def _around(index: Documents, passage: Passage) -> Passage:
     """A passage with the text of its block."""
     for block in blocks_of(index.of_document(passage.document)):
         if block.line <= passage.line <= block.end_line and passage.text in block.text:

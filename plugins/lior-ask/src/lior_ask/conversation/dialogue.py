@@ -18,11 +18,12 @@ import attrs
 
 from lior.interfaces import Passage
 from lior_ask.answer.intents import question_in, small_talk, task
-from lior_ask.answer.selection import LIGHT, Answer, named, subjects
+from lior_ask.answer.selection import Answer
 from lior_ask.conversation.followups import Message, read
 from lior_ask.conversation.table_followups import calculates, only_operates, whole_questions
 from lior_ask.languages.dates import MARK
 from lior_ask.languages.words import language_of, stem, tokens
+from lior_ask.question.question import Question, named, understood
 
 DEPTH = 12
 """Passages that are found for each question; the first few are shown."""
@@ -61,7 +62,7 @@ class Dialogue:
     'The car is serviced in May.'
     """
 
-    def __init__(self, ask: Callable[[str, int], Answer]) -> None:
+    def __init__(self, ask: Callable[[Question, int], Answer]) -> None:
         self._ask = ask
         self.reset()
 
@@ -80,13 +81,14 @@ class Dialogue:
         self._calculated: tuple[str, str] | None = None
         """The last answered question, if it was a calculation, and of what."""
 
-    def ask(self, message: str) -> Turn:
+    def ask(self, message: str | Question) -> Turn:
         """Answer a message.
 
         Raises ``UsageError`` when it has no word to look for, nor a subject to inherit, or is too long.
         """
-        question = question_in(message)
-        if small_talk(question) or task(question):
+        whole = understood(message)
+        question, message = whole.saying(question_in(whole.text)), whole.text
+        if small_talk(question.text) or task(question.text):
             turn = self._turn(message, question)
             if turn.answer.said:
                 turn = self._about_last(turn)
@@ -106,8 +108,9 @@ class Dialogue:
         self._remember(said, turn)
         return turn
 
-    def _turn(self, message: str, question: str, inherited: tuple[str, ...] = ()) -> Turn:
-        return turn_of(message, attrs.evolve(self._ask(question, DEPTH), question=message), inherited)
+    def _turn(self, message: str, question: Question, inherited: tuple[str, ...] = ()) -> Turn:
+        answer = self._ask(question.saying(question.text, inherited), DEPTH)
+        return turn_of(message, attrs.evolve(answer, question=message), inherited)
 
     def _about_last(self, turn: Turn) -> Turn:
         """A task that names nothing is about what was quoted."""
@@ -145,15 +148,16 @@ class Dialogue:
         """The last calculation with what the message changes; ``None`` where it is about a passage."""
         assert self._calculated
         for whole in whole_questions(*self._calculated, said.text):
-            own = tuple(w for w in subjects(whole) if w not in {*subjects(message)} | LIGHT and MARK not in w)
-            turn = self._turn(message, whole, own)
+            asked, had = said.question.saying(whole), Question(message).subjects
+            own = tuple(w for w in asked.content if w not in had and MARK not in w)
+            turn = self._turn(message, asked, own)
             if turn.answer.result:
                 self._calculated = whole, turn.answer.result.about
                 sure = min(turn.answer.confidence, _LIKELY)
                 return attrs.evolve(turn, answer=attrs.evolve(turn.answer, confidence=sure))
         if not calculates(said.text):
             return None
-        turn = self._turn(message, message)
+        turn = self._turn(message, said.question.saying(message))
         answer = attrs.evolve(
             turn.answer, found=False, confidence=0.0, answer=None, block=None, result=None, said=_WHOLE
         )
@@ -162,13 +166,13 @@ class Dialogue:
     def _follow_up(self, message: str, said: Message, inherited: tuple[str, ...]) -> Turn:
         if not said.own:
             return self._another(message, said)
-        alone = self._turn(message, said.text)
+        alone = self._turn(message, said.question)
         if (alone.answer.said and not said.pronoun) or (alone.answer.found and not said.marked):
             return alone
         added = inherited
         if said.pronoun:
             added = tuple(w for w in dict.fromkeys([*self._focus, *self._names]) if w not in said.own)
-        joint = self._turn(message, " ".join([said.text, *added]), added)
+        joint = self._turn(message, said.question.saying(" ".join([said.text, *added])), added)
         own = _known(said.named or said.own, alone.answer)
         best: tuple[tuple[float, ...], Turn, Passage] | None = None
         for turn in (joint, alone):
@@ -214,7 +218,7 @@ class Dialogue:
             turn = attrs.evolve(last, message=message, inherited=self._subject)
             return _quoting(turn, last.passages[said.ordinal - 1], _DOUBTFUL)
         words = tuple(dict.fromkeys([*self._focus, *self._names]))
-        turn = self._turn(message, " ".join([said.text, *words]), words)
+        turn = self._turn(message, said.question.saying(" ".join([said.text, *words])), words)
         if not (turn.answer.found and self._quoted) or said.asks_more:
             return _nothing(turn, (), words)
         kind, latest = said.suits("") is not None, self._quoted[-1]

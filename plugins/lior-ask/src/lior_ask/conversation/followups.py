@@ -6,9 +6,8 @@ import re
 
 import attrs
 
-from lior_ask.answer.selection import LIGHT, named, subjects
 from lior_ask.languages.lists import any_of, either, languages, words
-from lior_ask.question.answer_type import expected
+from lior_ask.question.question import LIGHT, Question, named
 
 
 def _any(*keys: str) -> str:
@@ -53,7 +52,7 @@ _KINDS = (
 _PLACE = _word("place"), _word("place_told")
 _ASKS = _word("more")
 _SAY_LITTLE = words("words.says_little")
-"""Words of other languages as those of :data:`lior_ask.answer.selection.LIGHT`."""
+"""Words of other languages as those of :data:`lior_ask.question.question.LIGHT`."""
 _TIMED = re.compile(rf"\b({_any('timed')} )?(\b{_TIMES}\b|\d+)", re.I)
 """When, which is neither where nor who."""
 _KIND_WORDS = words("words.kinds")
@@ -64,7 +63,7 @@ _KIND_WORDS = words("words.kinds")
 class Message:
     """A message of a conversation, read without what was said before."""
 
-    text: str
+    question: Question
     """Without a word such as "and" at its beginning."""
     own: tuple[str, ...]
     """Words that name something."""
@@ -76,9 +75,13 @@ class Message:
     """Of the thing that it points to, from 1: "the second one"; 0 where it does not."""
 
     @property
+    def text(self) -> str:
+        return self.question.text
+
+    @property
     def light(self) -> list[str]:
         """Words that name nothing but are in few sentences, such as "come"."""
-        return [word for word in subjects(self.text) if word in LIGHT]
+        return [word for word in self.question.subjects if word in LIGHT]
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -93,8 +96,7 @@ class Message:
         untimed = _TIMED.sub(" ", text)
         if _PLACE[0].search(self.text):
             return bool(_PLACE[1].search(untimed))
-        usual = expected(self.text)
-        return bool(usual.search(untimed)) if usual else None
+        return self.question.suits(untimed) if self.question.expected else None
 
     @property
     def asks_more(self) -> bool:
@@ -107,18 +109,20 @@ class Message:
         return any(asked.search(self.text) for asked, _ in _KINDS)
 
 
-def read(message: str) -> Message:
+def read(question: Question) -> Message:
     """A message with the marks of a follow-up.
 
-    >>> read("and her insurance?")
-    Message(text='her insurance?', own=('insurance',), marked=True, pronoun=True, ordinal=0)
+    >>> read(Question("and her insurance?"))  # doctest: +ELLIPSIS
+    Message(question=Question(text='her insurance?'), own=('insurance',), marked=True, ...)
     """
+    message = question.text
     begins = _BEGINS.match(message)
     text = message[begins.end() :] if begins and message[begins.end() :].strip(" ?!.") else message
-    own = [w for w in dict.fromkeys(subjects(text)) if w not in _VAGUE | _SAY_LITTLE | LIGHT]
+    question = question.saying(text)
+    own = [w for w in dict.fromkeys(question.subjects) if w not in _VAGUE | _SAY_LITTLE | LIGHT]
     own = [w for w in own if not _PRONOUN.fullmatch(w)]
     found = _PRONOUN.search(_NOT_ONE.sub("", text))
     before = text[: found.start()] if found else ""
     pronoun = bool(found) and not named(before + " .")
     ordinal = next((n for n, each in enumerate(_ORDINALS, 1) if each.search(text)), 0)
-    return Message(text, tuple(own), bool(begins) or pronoun, pronoun, ordinal * (not own))
+    return Message(question, tuple(own), bool(begins) or pronoun, pronoun, ordinal * (not own))

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from lior.errors import MissingPackage
-from lior.interfaces import Embedder, Passage
+from lior.interfaces import Embedder, Passage, Question
 from lior_ask.index.database import intact
 from lior_ask.index.inverted import InvertedIndex
-from lior_ask.languages.words import CODES, LANGUAGES, language_of, latin, tokens
+from lior_ask.languages.words import CODES, ENGLISH, LANGUAGES
 
 HINT = "pip install 'lior-ask[meaning]'"
 VARIABLE = "LIOR_EMBEDDER"
@@ -204,7 +204,7 @@ class VectorStore:
             found.setdefault(places[name][text], []).append(question)
         return found
 
-    def judges(self, question: str) -> np.ndarray:
+    def judges(self, question: Question | None) -> np.ndarray:
         """Which passages this embedder compares with a question, bool ``(N,)``; the second does the others.
 
         It was made for the languages of both, or there is no other one.
@@ -212,8 +212,8 @@ class VectorStore:
         if self.companion is None:
             return np.ones(len(self._index), bool)
         mine = np.isin(LANGUAGES, [CODES.get(code, "") for code in self.embedder.languages])
-        words = tokens(question)
-        if not latin(words) or not mine[LANGUAGES.index(language_of(words, least=1))]:
+        latin, language = (question.latin, question.language) if question else (True, ENGLISH)
+        if not latin or not mine[LANGUAGES.index(language)]:
             return np.zeros(len(self._index), bool)
         layout = self._index.layout
         found: np.ndarray = mine[layout.languages][layout.document_of]
@@ -225,7 +225,7 @@ class VectorStore:
         kept = [key for (key,) in self._database.rows(select, self._number)]
         keys, rows = np.unique(self._keys, return_index=True)
         rows = np.sort(rows[~np.isin(keys, np.array([*kept, *self._new], np.int64))])
-        mine = ~self._first.judges("") if self._first else self.judges("")
+        mine = ~self._first.judges(None) if self._first else self.judges(None)
         return rows[mine[rows]]
 
     def texts(self, rows: np.ndarray, state: object) -> list[str]:

@@ -17,103 +17,27 @@ what is read from it does not depend on the order in which they were added, nor 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from math import inf
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import numpy as np
 
 from lior.errors import UsageError
+from lior.interfaces import Forward, Layout, Passage, PassageVectors, Term
+from lior.interfaces.passages import Units
 from lior_ask.index import writing
 from lior_ask.index.database import Database, intact
+from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.sqlite import SQLite
 from lior_ask.index.writing import BLOCK, CONTEXT, MOST, TEXT, Batch, encoded, starts_of
 from lior_ask.languages.words import LANGUAGES
 
-if TYPE_CHECKING:
-    from lior_ask.index.embedding import VectorStore
-
 T = TypeVar("T")
 _RECENT = 32
 """Posting lists in memory: a question reads those of its terms several times."""
-
-
-@attrs.frozen
-class Term:
-    """A stem and how often it is used."""
-
-    id: int
-    """Key of its postings; it has no other meaning."""
-    stem: str
-    text: int
-    """Passages whose text has it."""
-    context: int
-    """Contexts that have it."""
-    confirmed: int
-    """Passages with a confirmed question that has it."""
-
-
-@attrs.frozen(eq=False)
-class Forward:
-    """The terms of units in their order: entries ``starts[u]`` to ``starts[u + 1] - 1`` are of unit ``u``."""
-
-    starts: np.ndarray
-    """int64 ``(U + 1,)``."""
-    terms: np.ndarray
-    """Keys of terms, in the order of the stems, int32 ``(P,)``."""
-    counts: np.ndarray
-    """uint16 ``(P,)``, positive."""
-
-    def blocks(self, size: int) -> Iterator[tuple[slice, slice]]:
-        """Units and their entries, about ``size`` entries at a time."""
-        first, units = 0, len(self.starts) - 1
-        while first < units:
-            last = max(int(np.searchsorted(self.starts, self.starts[first] + size, "right")) - 1, first + 1)
-            yield slice(first, last), slice(int(self.starts[first]), int(self.starts[last]))
-            first = last
-
-    def sums(self, units: slice, values: np.ndarray) -> np.ndarray:
-        """Sum of the ``values`` of the entries of each of ``units``, in their order, float64."""
-        sizes = np.diff(self.starts[units.start : units.stop + 1])
-        return np.bincount(np.repeat(np.arange(len(sizes)), sizes), values, len(sizes))
-
-
-Units = Literal["", "passage_", "context_"]
-"""Documents, with the words of their contexts; passages; contexts."""
-
-
-@attrs.frozen(eq=False)
-class Layout:
-    """Where passages, paragraphs, contexts and documents lie. All are numbered by the documents' names."""
-
-    names: tuple[str, ...]
-    """Of the documents, ascending."""
-    ids: tuple[int, ...]
-    """Keys of the documents."""
-    languages: np.ndarray
-    """Place of each document's language in :data:`~lior_ask.languages.words.LANGUAGES`, int64 ``(D,)``."""
-    starts: np.ndarray
-    """First passage of each document, and the number of passages, int64 ``(D + 1,)``."""
-    paragraph_starts: np.ndarray
-    """First paragraph of each document, and their number, int64 ``(D + 1,)``."""
-    document_of: np.ndarray
-    """Document of each passage, int64 ``(N,)``."""
-    paragraph_of: np.ndarray
-    """Paragraph of each passage, int64 ``(N,)``."""
-    block_of: np.ndarray
-    """Block of each passage, int64 ``(N,)``, ascending."""
-    title: np.ndarray
-    """Whether a passage is a title, bool ``(N,)``."""
-    context_of: np.ndarray
-    """Context of each passage, int64 ``(N,)``."""
-    lengths: np.ndarray
-    """Words of each passage without stop words, int64 ``(N,)``."""
-    distinct: np.ndarray
-    """Different terms of each passage, int64 ``(N,)``."""
-    context_lengths: np.ndarray
-    """Words of each context, int64 ``(C,)``."""
 
 
 class InvertedIndex:
@@ -130,7 +54,7 @@ class InvertedIndex:
 
     finer: InvertedIndex | None = None
     """The index of the passages whose documents are the rows of this one, or ``None``."""
-    vectors: VectorStore | None = None
+    vectors: PassageVectors | None = None
     """Vectors of the passages; ``None`` where no embedder is given, and for documents."""
 
     left_out = 0
@@ -262,6 +186,14 @@ class InvertedIndex:
             raise UsageError(f"the index has no document {document!r}.")
         return range(int(layout.starts[place]), int(layout.starts[place + 1]))
 
+    def passages(self, rows: range) -> list[Passage]:
+        """The passages at adjacent rows of a document, which were added to the passage store."""
+        layout = self.layout
+        place = int(layout.document_of[rows.start])
+        first = int(layout.starts[place])
+        inside = range(rows.start - first, rows.stop - first)
+        return PassageStore(self.database).passages(layout.ids[place], inside, layout.names[place])
+
     @property
     def layout(self) -> Layout:
         """Where passages, paragraphs, contexts and documents lie."""
@@ -374,6 +306,12 @@ class InvertedIndex:
             "SELECT w.word, t.id, w.documents FROM words w JOIN terms t ON t.stem = w.stem "
             "ORDER BY w.word, w.stem"
         )
+
+    def words_by_id(self, ids: Sequence[int]) -> list[tuple[str, str, int]]:
+        """The words of some keys in their order, each with its stem and the number of documents with it."""
+        select = f"SELECT id, word, stem, documents FROM words WHERE id IN ({', '.join('?' * len(ids))})"
+        found = {key: (word, stem, number) for key, word, stem, number in self.database.cached(select, *ids)}
+        return [found[key] for key in ids]
 
     @intact()
     def postings(self, term: int, field: int = TEXT) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 
-import attrs
-
+from lior.interfaces import Date
 from lior_ask.languages.lists import either, languages
 from lior_ask.languages.words import tokens
 
@@ -38,20 +37,6 @@ _REACH = 24
 """Characters before the name of a month that have its day."""
 _AFTER = re.compile(rf"\.?[\s-]+(?:{either('dates.the')}\s)?{_DAY}(?:,?\s+{_YEAR})?")
 _AFTER_YEAR = re.compile(rf"\.?,?[\s/-]{{1,2}}(?:{_OF}\s)?{_YEAR}")
-
-
-@attrs.frozen
-class Date:
-    """A date in a text."""
-
-    begin: int
-    """Offset of its first character."""
-    end: int
-    """Offset after its last character."""
-    words: tuple[str, ...]
-    """What is counted: ``d:02-18`` for the day, ``d:2025-02`` for month and year; of "3/4" both readings."""
-    year: str = ""
-    """The year as it is written."""
 
 
 def is_day(word: str) -> bool:

@@ -6,7 +6,6 @@ The kinds are told by English words.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from lior_ask.languages.lists import any_of, languages
 
@@ -34,17 +33,6 @@ _EXPECTED = tuple(
 )  # the first kind that fits is expected
 
 
-@lru_cache(maxsize=64)
 def expected(question: str) -> re.Pattern[str] | None:
     """What a sentence that answers has, or ``None`` where the question does not tell."""
     return next((wanted for asked, wanted in _EXPECTED if asked.search(question)), None)
-
-
-def suits(question: str, text: str) -> bool:
-    """Whether a passage has what the question asks for.
-
-    >>> suits("When is the flight?", "It departs at 12:15."), suits("When is the flight?", "It is full.")
-    (True, False)
-    """
-    wanted = expected(question)
-    return bool(wanted and wanted.search(text))

@@ -6,13 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-import attrs
 import numpy as np
 
+from lior.interfaces import PassageView, Question, Term, TermQuery
 from lior_ask.arrays import idf_of
-from lior_ask.index.inverted import InvertedIndex, Term
-from lior_ask.languages.dates import dates, is_day
-from lior_ask.languages.words import ENGLISH, LANGUAGES, LONGEST, language_of, stem, stop_words, tokens
+from lior_ask.languages.dates import is_day
+from lior_ask.languages.words import ENGLISH, LANGUAGES, LONGEST, stem, stop_words, tokens
 from lior_ask.question.spelling import corrections
 
 MOST_WORDS = 128
@@ -21,48 +20,17 @@ MOST_CORRECTIONS = 48
 """Unknown words of a question that are corrected, the first ones; each is compared with all words."""
 
 
-@attrs.frozen(eq=False)
-class Query:
-    """A question as weighted terms; a word may stand for several terms."""
-
-    terms: np.ndarray
-    """Keys of the terms, int64 ``(K,)``."""
-    weights: np.ndarray
-    """How often the term is meant, float64 ``(K,)``, positive."""
-    idf: np.ndarray
-    """idf of each term, float64 ``(K,)``."""
-    owners: np.ndarray
-    """Number of the question's word that the term is for, int64 ``(K,)``; −1 where it only resembles a
-    missing word, which it does not cover."""
-    word_idf: np.ndarray
-    """idf of each word of the question, float64 ``(W,)``; of a missing word that of a term no passage has."""
-    meant: np.ndarray
-    """How likely each word of the question means its terms, float64 ``(W,)`` in [0, 1]: 1 for a word of the
-    text, 0 for a missing one."""
-    words: tuple[str, ...]
-    """Words of the text that it was understood as."""
-    missing: tuple[str, ...]
-    """Words that the text does not have, nor a misspelling of."""
-    asked: tuple[str, ...] = ()
-    """The words of the question, ``W``."""
-    taken: tuple[str, ...] = ()
-    """The word of the text that each of them was taken for, ``W``; empty for a missing one."""
-
-    def select(self, chosen: np.ndarray) -> Query:
-        """With the terms ``chosen`` only, bool ``(K,)``."""
-        parts = {name: getattr(self, name)[chosen] for name in ("terms", "weights", "idf", "owners")}
-        return attrs.evolve(self, **parts)
-
-
-def analyse(index: InvertedIndex, text: str, misspelt: Callable[[str, str], float] | None = None) -> Query:
-    """``text`` as terms of ``index``: its language, its stems, unknown words by their spelling.
+def analyse(
+    view: PassageView, question: Question, misspelt: Callable[[str, str], float] | None = None
+) -> TermQuery:
+    """``question`` as terms of ``view``: its language, its stems, unknown words by their spelling.
 
     A word that the text lacks and the nearest one in it -> how likely the first is ``misspelt``, in [0, 1]; 1
     if not given, and 0 for a word that is not corrected. A word with a digit never is: another number is
     another thing.
     """
-    found, languages = _read(index, text), languages_of(index)
-    own = asked_in(found, languages)
+    found, languages = _words_of(view, question), languages_of(view)
+    own = question.among(languages)
     counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
     parts: list[tuple[Term, float, float, int]] = []
     word_idf: list[float] = []
@@ -72,13 +40,13 @@ def analyse(index: InvertedIndex, text: str, misspelt: Callable[[str, str], floa
     missing: list[str] = []
     corrected = 0
     for word, count in counted.items():
-        every = _terms_of(index, word, languages)
+        every = _terms_of(view, word, languages)
         terms = [term for term in every if term.text or term.context]
         near = [(word, term, 1 / len(terms)) for term in terms]
         known = bool(near)
         sure = 1.0
         if not near and len(word) > 2 and corrected < MOST_CORRECTIONS and not any(map(str.isdigit, word)):
-            near, known = corrections(index, word)
+            near, known = corrections(view, word)
             if known and misspelt is not None:
                 sure = misspelt(word, near[0][0])
                 near, known = (near, True) if sure else ([], False)
@@ -89,7 +57,7 @@ def analyse(index: InvertedIndex, text: str, misspelt: Callable[[str, str], floa
             near, known = [(name, term, w / total) for name, term, w in near], True
         if not known:
             missing.append(word)
-        idfs = [idf(index, term) for _, term, _ in near]
+        idfs = [idf(view, term) for _, term, _ in near]
         shared = zip(near, idfs, strict=True)
         parts += [
             (t, count * weight, each, len(word_idf) if known else -1) for (_, t, weight), each in shared
@@ -97,10 +65,10 @@ def analyse(index: InvertedIndex, text: str, misspelt: Callable[[str, str], floa
         meant.append(sure if known else 0.0)
         taken.append(near[0][0] if known else "")
         names += [name for name, _, _ in near if name not in names] if known else []
-        word_idf.append(float(np.dot(idfs, [w for _, _, w in near])) if known else idf(index, None))
+        word_idf.append(float(np.dot(idfs, [w for _, _, w in near])) if known else idf(view, None))
     parts.sort(key=lambda part: -part[2])
     parts = parts[:MOST_WORDS]
-    return Query(
+    return TermQuery(
         terms=np.array([term.id for term, *_ in parts], np.int64),
         weights=np.array([weight for _, weight, _, _ in parts], np.float64),
         idf=np.array([each for _, _, each, _ in parts], np.float64),
@@ -114,12 +82,7 @@ def analyse(index: InvertedIndex, text: str, misspelt: Callable[[str, str], floa
     )
 
 
-def asked_in(words: Sequence[str], languages: Sequence[str]) -> str:
-    """The language of a question's words, one of ``languages``: one stop word is evidence enough."""
-    return language_of(words, languages, default=languages[0], least=1)
-
-
-def repaired(question: str, query: Query) -> tuple[str, float]:
+def repaired(question: str, query: TermQuery) -> tuple[str, float]:
     """A question with what misspelt words were taken for, and how likely it is meant, in (0, 1]."""
     sure = 1.0
     for word, taken, meant in zip(query.asked, query.taken, query.meant.tolist(), strict=True):
@@ -130,35 +93,35 @@ def repaired(question: str, query: Query) -> tuple[str, float]:
     return question, sure
 
 
-def _read(index: InvertedIndex, text: str) -> list[str]:
+def _words_of(view: PassageView, question: Question) -> list[str]:
     """The words of a question; a day that the text has stands for its number, its month and its year."""
-    days = list[str]()
-    for date in sorted(dates(text, tokens(text)), key=lambda date: -date.begin):
-        known = [word for word in date.words if index.term(word) is not None]
+    days, text = list[str](), question.text
+    for date in sorted(question.dates, key=lambda date: -date.begin):
+        known = [word for word in date.words if view.term(word) is not None]
         days += known or date.words
         if any(map(is_day, known)):
             year = date.year if all(map(is_day, known)) else ""
             text = f"{text[: date.begin]} {year} {text[date.end :]}"
-    return tokens(text) + days
+    return [*(question.tokens if text == question.text else tokens(text)), *days]
 
 
-def languages_of(index: InvertedIndex) -> list[str]:
+def languages_of(view: PassageView) -> list[str]:
     """The languages of the documents, the commonest first; English where there is none."""
-    present = np.bincount(index.layout.languages, minlength=len(LANGUAGES))
+    present = np.bincount(view.layout.languages, minlength=len(LANGUAGES))
     return [LANGUAGES[i] for i in np.argsort(-present, kind="stable") if present[i]] or [ENGLISH]
 
 
-def _terms_of(index: InvertedIndex, word: str, languages: Sequence[str]) -> list[Term]:
+def _terms_of(view: PassageView, word: str, languages: Sequence[str]) -> list[Term]:
     """The terms of a word: as it is spelled in the text, else its stems in the languages of the text."""
-    stems = index.stems(word) or sorted({stem(word, language) for language in languages})
-    return [term for each in stems if (term := index.term(each)) is not None]
+    stems = view.stems(word) or sorted({stem(word, language) for language in languages})
+    return [term for each in stems if (term := view.term(each)) is not None]
 
 
-def idf(index: InvertedIndex, term: Term | None) -> float:
+def idf(view: PassageView, term: Term | None) -> float:
     """``ln(1 + (N − df + ½)/(df + ½))`` of a term; ``df`` is 0 for ``None``.
 
     ``df`` is the number of passages and contexts that have it, at most ``N``; of a word that only confirmed
     questions have, the number of their passages.
     """
     df = max(term.text + term.context, term.confirmed) if term else 0
-    return float(idf_of(min(df, len(index)), len(index)))
+    return float(idf_of(min(df, len(view)), len(view)))

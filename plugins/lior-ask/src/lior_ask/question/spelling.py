@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
+from lior.interfaces import PassageView, Term
 from lior_ask.arrays import best, idf_of
-from lior_ask.index.inverted import InvertedIndex, Term
 
 _COMPARED, _NEAREST = 40, 3
 _CHANGE, _COMMON = 4.0, 0.3
@@ -51,7 +51,7 @@ class _Vocabulary:
         return out
 
 
-def corrections(index: InvertedIndex, word: str) -> tuple[list[tuple[str, Term, float]], bool]:
+def corrections(view: PassageView, word: str) -> tuple[list[tuple[str, Term, float]], bool]:
     """Known words near to an unknown one, with term and weight, and whether it may be a misspelling of them.
 
     The 40 words nearest by cosine of the idf-weighted 1- to 4-grams of ``_word_`` are compared letter by
@@ -60,7 +60,7 @@ def corrections(index: InvertedIndex, word: str) -> tuple[list[tuple[str, Term, 
     multiplied by the cosine. (Words of documentation with drawn errors: the first is right for 93 %, by
     cosines alone for 64 %.)
     """
-    known = index.derived("vocabulary", lambda: _vocabulary(index))
+    known = view.derived("vocabulary", lambda: _vocabulary(view))
     if not len(known.ids):
         return [], False
     letters = np.frombuffer(f"_{word}_".encode(), np.uint8)
@@ -68,10 +68,7 @@ def corrections(index: InvertedIndex, word: str) -> tuple[list[tuple[str, Term, 
     norm = max(float(np.sqrt(own.sum())), 1e-9)
     cosines = known.sums(own) / (known.norms * norm)
     near = best(cosines, _COMPARED)
-    keys = known.ids[near].tolist()
-    select = f"SELECT id, word, stem, documents FROM words WHERE id IN ({', '.join('?' * len(keys))})"
-    of_key = {key: row for key, *row in index.database.cached(select, *keys)}
-    found = [of_key[key] for key in keys]
+    found = view.words_by_id(known.ids[near].tolist())
     apart = differences(word, [name for name, _, _ in found])
     scores = _COMMON * np.log([documents for _, _, documents in found]) - _CHANGE * apart
     scores[(cosines[near] <= _LEAST) & (apart > len(word) // 4)] = -np.inf
@@ -82,7 +79,7 @@ def corrections(index: InvertedIndex, word: str) -> tuple[list[tuple[str, Term, 
     slip = bool(apart[chosen].min() <= len(word) // 4)
     weights = weights / weights.sum() * (1 if slip else cosines[near[chosen]])
     pairs = zip(chosen.tolist(), weights.tolist(), strict=True)
-    terms = [(found[place][0], index.term(found[place][1]), weight) for place, weight in pairs]
+    terms = [(found[place][0], view.term(found[place][1]), weight) for place, weight in pairs]
     return [(name, term, weight) for name, term, weight in terms if term is not None], slip
 
 
@@ -111,8 +108,8 @@ def differences(word: str, names: Sequence[str]) -> np.ndarray:
     return found
 
 
-def _vocabulary(index: InvertedIndex) -> _Vocabulary:
-    words, ids = index.vocabulary()
+def _vocabulary(view: PassageView) -> _Vocabulary:
+    words, ids = view.vocabulary()
     letters = np.frombuffer(("_" + words.replace("\n", "__") + "_").encode(), np.uint8)
     ends = np.append(np.flatnonzero((letters[:-1] == ord("_")) & (letters[1:] == ord("_"))) + 1, len(letters))
     starts, grams = np.append(0, ends[: len(ids)]), _grams(letters)

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 import attrs
 import numpy as np
 
-from lior.interfaces import Ranking
+from lior.interfaces import PassageView, Ranking, TermQuery
 from lior_ask.arrays import best
-from lior_ask.index.inverted import CONTEXT, TEXT, InvertedIndex
-from lior_ask.question.query import Query
+from lior_ask.index.inverted import CONTEXT, TEXT
 
 K1, B = 1.5, 0.75
 """Saturation of counts and normalisation of lengths, as usual for BM25."""
@@ -65,7 +64,7 @@ def level(weight: float, lengths: np.ndarray, unit_of: np.ndarray | None, field:
     return Level(unit_of, scale, weight, field)
 
 
-def scored(index: InvertedIndex, query: Query, levels: Sequence[Level]) -> np.ndarray:
+def scored(view: PassageView, query: TermQuery, levels: Sequence[Level]) -> np.ndarray:
     """BM25 of each passage, as a share of what a passage full of the question's words has, float64 ``(N,)``.
 
     ``s_d = Σ_w q_w idf_w x_dw / ((k1 + 1) Σ_w q_w idf_w)`` in [0, 1], ``x = t (k1 + 1)/(t + k1)``, ``t`` the
@@ -73,14 +72,14 @@ def scored(index: InvertedIndex, query: Query, levels: Sequence[Level]) -> np.nd
     that of the passages; there the words of confirmed questions count 0.3.
     """
     weights = query.weights * query.idf
-    out, count = np.zeros(len(index)), np.empty(len(index), np.float32)
+    out, count = np.zeros(len(view)), np.empty(len(view), np.float32)
     fields = {part.field for part in levels}
     for term, weight in zip(query.terms.tolist(), weights, strict=True):
         count[:] = 0
-        found = {field: index.postings(term, field) for field in fields}
+        found = {field: view.postings(term, field) for field in fields}
         for part in levels:
             part.add(*found[part.field], count)
-        rows, times = index.confirmed(term)
+        rows, times = view.confirmed(term)
         count[rows] += np.float32(CONFIRMED / levels[0].weight) * times * levels[0].scale[rows]
         count /= count + np.float32(K1)
         out += weight * count
@@ -102,32 +101,30 @@ class _Pairs:
     """Pair of each passage, int64 ``(N,)``."""
 
 
-def recall(index: InvertedIndex, query: Query) -> np.ndarray:
+def recall(view: PassageView, query: TermQuery) -> np.ndarray:
     """Share of the question's idf whose terms each passage has, float64 ``(N,)`` in [0, 1].
 
     A passage has the terms of its paragraph, of its context and of the questions that it was confirmed to
     answer.
     """
-    pairs = index.derived("pairs", lambda: _pairs(index))
-    return _recall(index, query, pairs)[pairs.of_row]
+    pairs = view.derived("pairs", lambda: _pairs(view))
+    return _recall(view, query, pairs)[pairs.of_row]
 
 
-def highest_recall(index: InvertedIndex, query: Query) -> float:
+def highest_recall(view: PassageView, query: TermQuery) -> float:
     """The highest :func:`recall` of a passage."""
-    return float(_recall(index, query, index.derived("pairs", lambda: _pairs(index))).max(initial=0.0))
+    return float(_recall(view, query, view.derived("pairs", lambda: _pairs(view))).max(initial=0.0))
 
 
-def _recall(index: InvertedIndex, query: Query, pairs: _Pairs) -> np.ndarray:
-    layout = index.layout
+def _recall(view: PassageView, query: TermQuery, pairs: _Pairs) -> np.ndarray:
+    layout = view.layout
     in_paragraph = np.zeros(int(layout.paragraph_starts[-1]), bool)
     in_context = np.zeros(len(layout.context_lengths), bool)
     out = np.zeros(len(pairs.paragraph))
     for word in sorted(set(query.owners[query.owners >= 0].tolist())):
         terms = query.terms[query.owners == word].tolist()
-        below = [
-            layout.paragraph_of[of(term)[0]] for term in terms for of in (index.postings, index.confirmed)
-        ]
-        above = [layout.context_of[index.postings(term, CONTEXT)[0]] for term in terms]
+        below = [layout.paragraph_of[of(term)[0]] for term in terms for of in (view.postings, view.confirmed)]
+        above = [layout.context_of[view.postings(term, CONTEXT)[0]] for term in terms]
         for units in below:
             in_paragraph[units] = True
         has = in_paragraph[pairs.paragraph]
@@ -143,8 +140,8 @@ def _recall(index: InvertedIndex, query: Query, pairs: _Pairs) -> np.ndarray:
     return np.minimum(out / max(query.word_idf.sum(), 1e-9), 1.0)
 
 
-def _pairs(index: InvertedIndex) -> _Pairs:
-    paragraph, context = index.layout.paragraph_of, index.layout.context_of
+def _pairs(view: PassageView) -> _Pairs:
+    paragraph, context = view.layout.paragraph_of, view.layout.context_of
     pairs = paragraph * max(int(context.max(initial=0)) + 1, 1) + context
     order = np.argsort(pairs, kind="stable")  # fast, for they are almost sorted
     new = np.diff(pairs[order], prepend=-1) > 0
@@ -157,11 +154,11 @@ def _pairs(index: InvertedIndex) -> _Pairs:
 # --- order ---
 
 
-def ranking(index: InvertedIndex, query: Query, scores: np.ndarray, top: int, method: str) -> Ranking:
+def ranking(view: PassageView, query: TermQuery, scores: np.ndarray, top: int, method: str) -> Ranking:
     """The ``top`` passages that share a word with the question, or if there are none, a similar word."""
-    shares = recall(index, query)
+    shares = recall(view, query)
     allowed = shares > 0 if shares.any() else scores > 0
-    if index.allowed is not None:
-        allowed &= index.allowed
+    if view.allowed is not None:
+        allowed &= view.allowed
     order = best(np.where(allowed, scores, -np.inf), min(top, int(np.count_nonzero(allowed))))
     return Ranking(passages=order, scores=scores[order], recall=shares[order], method=method, query=query)

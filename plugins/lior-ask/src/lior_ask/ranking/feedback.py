@@ -11,8 +11,8 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 
-from lior_ask.arrays import best, idf_of, slices
-from lior_ask.index.inverted import Forward, InvertedIndex
+from lior.interfaces import Forward, PassageView
+from lior_ask.arrays import best, blocks, idf_of, slices, sums
 from lior_ask.ranking.bm25 import B
 
 BETA = 30.0
@@ -29,7 +29,7 @@ _BLOCK = 1 << 20
 """Entries of documents that are multiplied at a time."""
 
 
-def moved(whole: InvertedIndex, v: np.ndarray) -> tuple[np.ndarray, bool]:
+def moved(whole: PassageView, v: np.ndarray) -> tuple[np.ndarray, bool]:
     """Scores of documents after feedback and smoothing, and whether they were smoothed.
 
     ``whole`` is made by ``by_document``; ``v`` are scores by words, float64 ``(D,)`` in [0, 1].
@@ -44,7 +44,7 @@ def moved(whole: InvertedIndex, v: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def fused(
-    whole: InvertedIndex,
+    whole: PassageView,
     v: np.ndarray,
     question: np.ndarray,
     read: Callable[[np.ndarray], np.ndarray],
@@ -136,7 +136,7 @@ class _Space:
         return found
 
 
-def _space(whole: InvertedIndex) -> _Space:
+def _space(whole: PassageView) -> _Space:
     entries, size, finer = whole.forward(""), len(whole), whole.finer or whole
     df = np.bincount(entries.terms, minlength=1)
     said, terms, _ = finer.all_confirmed
@@ -145,10 +145,10 @@ def _space(whole: InvertedIndex) -> _Space:
     idf = idf_of(np.minimum(df, size), size)
     values = np.empty(len(entries.terms), np.float32)
     norms = np.zeros(size)
-    for rows, part in entries.blocks(_BLOCK):
+    for rows, part in blocks(entries, _BLOCK):
         exact = np.log1p(entries.counts[part]) * idf[entries.terms[part]]
         values[part] = exact
-        norms[rows] = entries.sums(rows, exact * exact)
+        norms[rows] = sums(entries, rows, exact * exact)
     return _Space(entries, values, np.maximum(np.sqrt(norms), 1e-9))
 
 
@@ -158,8 +158,8 @@ def _feedback(space: _Space, v: np.ndarray) -> np.ndarray:
     place, terms, values = space.of(near)
     z = np.bincount(terms, _boltzmann(v[near])[place] * values, int(space.entries.terms.max(initial=0)) + 1)
     e = np.zeros(len(v))
-    for rows, part in space.entries.blocks(_BLOCK):
-        e[rows] = space.entries.sums(rows, z[space.entries.terms[part]] * space.values[part])
+    for rows, part in blocks(space.entries, _BLOCK):
+        e[rows] = sums(space.entries, rows, z[space.entries.terms[part]] * space.values[part])
     return _scaled(e / (B * space.norms + (1 - B) * space.norms.mean()), v)
 
 

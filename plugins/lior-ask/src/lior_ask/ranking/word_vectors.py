@@ -19,10 +19,9 @@ import attrs
 import numpy as np
 
 from lior.errors import DataError, MissingPackage
-from lior_ask.arrays import idf_of, slices
-from lior_ask.index.inverted import Forward, InvertedIndex
+from lior.interfaces import Forward, PassageView, TermQuery
+from lior_ask.arrays import blocks, idf_of, slices, sums
 from lior_ask.languages.dates import MARK
-from lior_ask.question.query import Query
 from lior_ask.question.spelling import differences
 
 HINT = "pip install 'lior-ask[vectors]'"
@@ -223,7 +222,7 @@ def _parsed(source: Path) -> tuple[list[str], np.ndarray]:
 class Space:
     """The vectors of an index, and the terms of its passages."""
 
-    index: InvertedIndex
+    view: PassageView
     vectors: Vectors
     terms: np.ndarray
     """Mean vector of the words of each term in the order of the stems, on which the last bits of products
@@ -242,36 +241,36 @@ class Space:
     confirmed: Forward
 
 
-def space(index: InvertedIndex, vectors: Vectors) -> Space:
+def space(view: PassageView, vectors: Vectors) -> Space:
     """The vectors of ``index``, a function of its counts; computed once after a change."""
-    return index.derived(("space", vectors.source), lambda: _space(index, vectors))
+    return view.derived(("space", vectors.source), lambda: _space(view, vectors))
 
 
-def _space(index: InvertedIndex, vectors: Vectors) -> Space:
-    ids, totals = index.running_totals()
+def _space(view: PassageView, vectors: Vectors) -> Space:
+    ids, totals = view.running_totals()
     place = np.full(int(ids.max(initial=-1)) + 1, -1)
     place[ids] = np.arange(len(ids))
-    rows, said, counts = index.all_confirmed
-    confirmed = Forward(np.searchsorted(rows, np.arange(len(index) + 1)), said, counts)
+    rows, said, counts = view.all_confirmed
+    confirmed = Forward(np.searchsorted(rows, np.arange(len(view) + 1)), said, counts)
     passages, contexts, confirmed = (
         attrs.evolve(each, terms=place[each.terms])
-        for each in (index.forward("passage_"), index.forward("context_"), confirmed)
+        for each in (view.forward("passage_"), view.forward("context_"), confirmed)
     )
 
     def compute() -> dict[str, np.ndarray]:
-        terms = _of_terms(index, vectors, place).astype(np.float16)
-        return {"terms": terms, "lengths": _lengths(index, passages, contexts, terms.astype(np.float32))}
+        terms = _of_terms(view, vectors, place).astype(np.float16)
+        return {"terms": terms, "lengths": _lengths(view, passages, contexts, terms.astype(np.float32))}
 
-    kept = index.kept(f"vectors {vectors.source}", compute)
+    kept = view.kept(f"vectors {vectors.source}", compute)
     terms = kept["terms"].astype(np.float32)
     norms = np.maximum(np.linalg.norm(terms, axis=1), 1e-9)
     df = np.diff(totals, prepend=0)
-    return Space(index, vectors, terms, place, norms, df, kept["lengths"], passages, contexts, confirmed)
+    return Space(view, vectors, terms, place, norms, df, kept["lengths"], passages, contexts, confirmed)
 
 
-def _lengths(index: InvertedIndex, passages: Forward, contexts: Forward, terms: np.ndarray) -> np.ndarray:
+def _lengths(view: PassageView, passages: Forward, contexts: Forward, terms: np.ndarray) -> np.ndarray:
     """Length of the vector of each passage, float32 ``(N,)``."""
-    layout, shares = index.layout, _shares(index)
+    layout, shares = view.layout, _shares(view)
     whole = np.zeros((len(shares), terms.shape[1]), np.float32)
     for units, rows in _sums(passages, terms):
         documents = layout.document_of[units]
@@ -282,21 +281,21 @@ def _lengths(index: InvertedIndex, passages: Forward, contexts: Forward, terms: 
     above = np.zeros((len(layout.context_lengths), terms.shape[1]), np.float32)
     for units, rows in _sums(contexts, terms):
         above[units] = rows
-    lengths = np.ones(len(index), np.float32)
+    lengths = np.ones(len(view), np.float32)
     for units, rows in _sums(passages, terms):
         rows += whole[layout.document_of[units]] + above[layout.context_of[units]]
         lengths[units] = np.linalg.norm(rows, axis=1)
     return np.where(lengths > 0, lengths, np.float32(1))
 
 
-def _shares(index: InvertedIndex) -> np.ndarray:
+def _shares(view: PassageView) -> np.ndarray:
     """One by the root of the number of passages of each document, float32."""
-    return (1 / np.sqrt(np.maximum(np.diff(index.layout.starts), 1))).astype(np.float32)
+    return (1 / np.sqrt(np.maximum(np.diff(view.layout.starts), 1))).astype(np.float32)
 
 
-def _of_terms(index: InvertedIndex, vectors: Vectors, place: np.ndarray) -> np.ndarray:
+def _of_terms(view: PassageView, vectors: Vectors, place: np.ndarray) -> np.ndarray:
     """Mean vector of the words of each term, by how many documents have them, float32 ``(T, n)``."""
-    words = index.word_counts()
+    words = view.word_counts()
     size = int(np.count_nonzero(place >= 0))
     out, total = np.zeros((size, vectors.width), np.float32), np.zeros(size)
     for first in range(0, len(words), _BLOCK):
@@ -315,7 +314,7 @@ def _clean(word: str) -> str:
 
 def _sums(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Units of each block and their vectors, float32 ``(units, n)``."""
-    for units, part in entries.blocks(_BLOCK):
+    for units, part in blocks(entries, _BLOCK):
         sizes = np.diff(entries.starts[units.start : units.stop + 1])
         yield units, _summed(terms, entries.terms[part], sizes, entries.counts[part].astype(np.float32))
 
@@ -327,7 +326,7 @@ def _sums(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.ndarr
 class Asked:
     """A question by the meaning of its words."""
 
-    query: Query
+    query: TermQuery
     alike: np.ndarray
     """Cosine of each word with each term of the index, 1 for itself, float32 ``(W, T)`` in [0, 1]."""
     worth: np.ndarray
@@ -339,7 +338,7 @@ class Asked:
     1 for a date or a word without a vector."""
 
 
-def asked(space: Space, query: Query) -> Asked:
+def asked(space: Space, query: TermQuery) -> Asked:
     """``query`` by the vectors of its words; a misspelling means what it was taken for."""
     rows, pieces = space.vectors.of([_clean(word) for word in query.asked])
     likeness = np.ones(len(query.terms), np.float32)
@@ -357,14 +356,14 @@ def asked(space: Space, query: Query) -> Asked:
     return _compared(space, query, rows, likeness)
 
 
-def _compared(space: Space, query: Query, rows: np.ndarray, likeness: np.ndarray) -> Asked:
+def _compared(space: Space, query: TermQuery, rows: np.ndarray, likeness: np.ndarray) -> Asked:
     """A question whose words have the vectors ``rows``.
 
     A word of the text tells ``idf``; one that is as like it as some other tells no more than that the passage
     has any of the words at least as like. In a large text "pipe" is everywhere and "pipefail" in two places:
     so many nats apart, likeness is no evidence. It keeps ``(1 + exp(−g))/(1 + exp(gap − g))`` of its worth.
     """
-    index, mine = space.index, query.owners >= 0
+    view, mine = space.view, query.owners >= 0
     products = rows @ space.terms.T
     alike = np.maximum(products / space.norms / np.maximum(np.linalg.norm(rows, axis=1), 1e-9)[:, None], 0)
     places, owners = space.place[query.terms[mine]], query.owners[mine]
@@ -374,7 +373,7 @@ def _compared(space: Space, query: Query, rows: np.ndarray, likeness: np.ndarray
     for row in np.unique(owners):
         near = np.flatnonzero(alike[row] >= _FAINT)
         near = near[np.argsort(-alike[row, near], kind="stable")]
-        told = idf_of(np.minimum(np.cumsum(space.df[near]), len(index)), len(index))
+        told = idf_of(np.minimum(np.cumsum(space.df[near]), len(view)), len(view))
         gap = np.maximum(query.word_idf[row] - told, 0)
         kept = (1 + np.exp(-SPARED)) / (1 + np.exp(gap - SPARED))
         factor = np.full(len(space.df), kept.min(initial=1), np.float32)
@@ -388,7 +387,7 @@ def _compared(space: Space, query: Query, rows: np.ndarray, likeness: np.ndarray
 
 def cosines(space: Space, asked: Asked) -> np.ndarray:
     """Cosine of the question with each passage, its context and document, float64 ``(N,)``."""
-    layout, likeness, shares = space.index.layout, asked.whole, _shares(space.index)
+    layout, likeness, shares = space.view.layout, asked.whole, _shares(space.view)
     own = _products(space.passages, likeness)
     out = own + (np.bincount(layout.document_of, own, len(shares)) * shares)[layout.document_of]
     if len(space.contexts.terms):
@@ -400,8 +399,8 @@ def cosines(space: Space, asked: Asked) -> np.ndarray:
 def _products(entries: Forward, likeness: np.ndarray) -> np.ndarray:
     """Sum of the likeness of the terms of each unit, float64."""
     out = np.zeros(len(entries.starts) - 1)
-    for units, part in entries.blocks(_BLOCK):
-        out[units] = entries.sums(units, entries.counts[part] * likeness[entries.terms[part]])
+    for units, part in blocks(entries, _BLOCK):
+        out[units] = sums(entries, units, entries.counts[part] * likeness[entries.terms[part]])
     return out
 
 
@@ -412,8 +411,8 @@ def likest(space: Space, alike: np.ndarray, rows: np.ndarray) -> np.ndarray:
     context or a question that the passage was confirmed to answer has the word. float32 ``(W, len(rows))``
     in [0, 1].
     """
-    index, layout = space.index, space.index.layout
-    order, starts = index.derived("passages of paragraphs", lambda: _grouped(index))
+    view, layout = space.view, space.view.layout
+    order, starts = view.derived("passages of paragraphs", lambda: _grouped(view))
     paragraphs, back = np.unique(layout.paragraph_of[rows], return_inverse=True)
     inside, of = slices(starts, paragraphs)
     contexts, place = np.unique(layout.context_of[rows], return_inverse=True)
@@ -429,10 +428,10 @@ def likest(space: Space, alike: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return found
 
 
-def _grouped(index: InvertedIndex) -> tuple[np.ndarray, np.ndarray]:
+def _grouped(view: PassageView) -> tuple[np.ndarray, np.ndarray]:
     """Passages by paragraph, and the first of each."""
-    paragraph_of = index.layout.paragraph_of
-    sizes = np.bincount(paragraph_of, minlength=int(index.layout.paragraph_starts[-1]))
+    paragraph_of = view.layout.paragraph_of
+    sizes = np.bincount(paragraph_of, minlength=int(view.layout.paragraph_starts[-1]))
     return np.argsort(paragraph_of, kind="stable"), np.concatenate([[0], np.cumsum(sizes)])
 
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from lior.interfaces import Ranking
-from lior_ask.index.inverted import CONTEXT, InvertedIndex
-from lior_ask.question.query import Query, analyse
+from lior.interfaces import PassageView, Question, Ranking, TermQuery
+from lior_ask.index.inverted import CONTEXT
+from lior_ask.question.query import analyse
 from lior_ask.ranking.bm25 import Level, level, ranking, scored
 
 
@@ -17,20 +17,20 @@ from lior_ask.ranking.bm25 import Level, level, ranking, scored
 class Bm25:
     """BM25 with k1 = 1.5 and b = 0.75 (Robertson, Zaragoza, 2009); a context's words count half."""
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
 
-    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
+    def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
         """The ``top`` best passages by BM25, as a share of what is possible."""
-        query = analyse(index, question)
-        return ranking(index, query, score(index, query), top, "words")
+        query = analyse(view, question)
+        return ranking(view, query, score(view, query), top, "words")
 
 
-def score(index: InvertedIndex, query: Query) -> np.ndarray:
+def score(view: PassageView, query: TermQuery) -> np.ndarray:
     """BM25 of each passage, its context's words by half, float64 ``(N,)`` in [0, 1]."""
-    return scored(index, query, index.derived("levels of bm25", lambda: _levels(index)))
+    return scored(view, query, view.derived("levels of bm25", lambda: _levels(view)))
 
 
-def _levels(index: InvertedIndex) -> list[Level]:
-    layout = index.layout
+def _levels(view: PassageView) -> list[Level]:
+    layout = view.layout
     own = level(1.0, layout.lengths, None)
     return [own, level(0.5, layout.context_lengths, layout.context_of, CONTEXT)]

@@ -7,12 +7,12 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from lior.interfaces import Ranking
-from lior_ask.answer.selection import LEAST, LIGHT, lead, logistic, nowhere, recall_above
+from lior.interfaces import PassageView, Question, Ranking, TermQuery
+from lior_ask.answer.selection import LEAST, lead, logistic, nowhere, recall_above
 from lior_ask.arrays import best
-from lior_ask.index.inverted import InvertedIndex
-from lior_ask.languages.words import ENGLISH, latin, tokens
-from lior_ask.question.query import Query, analyse, asked_in, languages_of
+from lior_ask.languages.words import ENGLISH
+from lior_ask.question.query import analyse, languages_of
+from lior_ask.question.question import LIGHT
 from lior_ask.ranking import word_vectors
 from lior_ask.ranking.bm25 import recall
 from lior_ask.ranking.word_vectors import Asked, Space
@@ -60,20 +60,20 @@ class Dense:
         From the constructor, when neither is there.
     """
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
     least: ClassVar[float] = LEAST
 
     def __attrs_post_init__(self) -> None:
         word_vectors.read()
 
-    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
+    def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
         # A whole document has a word near to any: only harm was measured.
-        if index.finer is not None or not latin(tokens(question)):
-            return Settle().rank(index, question, top)
-        found = candidates(index, question)
-        rows, likelier = found.rows, _likelier(index)[found.rows] / _ALL
-        shared = recall(index, found.asked.query)[rows] > 0
+        if view.finer is not None or not question.latin:
+            return Settle().rank(view, question, top)
+        found = candidates(view, question)
+        rows, likelier = found.rows, _likelier(view)[found.rows] / _ALL
+        shared = recall(view, found.asked.query)[rows] > 0
         own = found.scores - likelier
         allowed = np.flatnonzero((shared | (own > _LEAST)) & (own > 0))[: max(top, 0)]
         return Ranking(
@@ -89,31 +89,29 @@ class Dense:
             query=found.query,
         )
 
-    def confidence(self, index: InvertedIndex, question: str, ranking: Ranking) -> float | None:
+    def confidence(self, view: PassageView, question: Question, ranking: Ranking) -> float | None:
         """The probability that the first passage answers.
 
         ``None`` where the vectors are English and the question is not: its words decide. Of 25 questions that
         German and French notes do not answer 2 are refused by vectors, 11 by words.
         """
         vectors = word_vectors.read()
-        if not latin(tokens(question)) or (
-            vectors.english and asked_in(tokens(question), languages_of(index)) != ENGLISH
-        ):
+        if not question.latin or (vectors.english and question.among(languages_of(view)) != ENGLISH):
             return None
-        space, row = word_vectors.space(index, vectors), int(ranking.passages[0])
+        space, row = word_vectors.space(view, vectors), int(ranking.passages[0])
         alike = word_vectors.likest(space, _asked(space, ranking.query).alike, np.array([row]))
         heavy = ~_light(ranking.query)
         least = float((alike[heavy] if heavy.any() else alike)[:, 0].min(initial=1))
-        above, unsuited = recall_above(question, ranking, index), -float(not ranking.suits)
-        odds = float(np.dot(SURE[:4], (above, least, lead(index, ranking), unsuited))) + SURE[4]
-        return logistic(odds - NOWHERE * nowhere(index, question, ranking.query))
+        above, unsuited = recall_above(question, ranking, view), -float(not ranking.suits)
+        odds = float(np.dot(SURE[:4], (above, least, lead(view, ranking), unsuited))) + SURE[4]
+        return logistic(odds - NOWHERE * nowhere(view, question, ranking.query))
 
 
 @attrs.frozen(eq=False)
 class Candidates:
     """The best passages by words, the best by vectors, and what tells of each."""
 
-    query: Query
+    query: TermQuery
     asked: Asked
     rows: np.ndarray
     """Passages, by their scores, best first, int64 ``(C,)``."""
@@ -130,21 +128,21 @@ class Candidates:
     method: str
 
 
-def candidates(index: InvertedIndex, question: str, others: np.ndarray | None = None) -> Candidates:
+def candidates(view: PassageView, question: Question, others: np.ndarray | None = None) -> Candidates:
     """At most twice ``CANDIDATES`` passages: a word that the vectors misjudge finds its passages, too.
 
     As many more are among ``others``, bool ``(N,)``, if it is given. An index with so few has all.
     """
     vectors = word_vectors.read()
-    space, query = word_vectors.space(index, vectors), analyse(index, question, vectors.misspelt)
+    space, query = word_vectors.space(view, vectors), analyse(view, question, vectors.misspelt)
     asked = _asked(space, query)
-    words, method = score(index, question, asked.query)
+    words, method = score(view, question, asked.query)
     cosines = word_vectors.cosines(space, asked)
     told = query.word_idf * np.where(_light(query), LIGHT_SHARE, 1)
     told /= max(told.sum(), 1e-9)
     own = float(told @ asked.own)
-    total = cosines + (WORDS + EXACT * own) * words + _likelier(index)
-    every = np.ones(len(index), bool) if index.allowed is None else index.allowed
+    total = cosines + (WORDS + EXACT * own) * words + _likelier(view)
+    every = np.ones(len(view), bool) if view.allowed is None else view.allowed
     rows = np.union1d(_among(every, total), _among(every, words))
     if others is not None:
         rows = np.union1d(rows, _among(others & every, total))
@@ -163,21 +161,21 @@ def _among(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return best(np.where(rows, scores, -np.inf), min(CANDIDATES, int(rows.sum())))
 
 
-def _asked(space: Space, query: Query) -> Asked:
+def _asked(space: Space, query: TermQuery) -> Asked:
     """A question by the meaning of its words; what only looks like a missing word is no match for it."""
     return word_vectors.asked(space, query.select(query.owners >= 0))
 
 
-def _likelier(index: InvertedIndex) -> np.ndarray:
+def _likelier(view: PassageView) -> np.ndarray:
     """What a passage has more than one of the longest document, float64 ``(N,)``."""
 
     def compute() -> np.ndarray:
-        sizes = np.diff(index.layout.starts)
+        sizes = np.diff(view.layout.starts)
         return np.repeat(LENGTH * np.log(sizes.max(initial=1) / np.maximum(sizes, 1)), sizes)
 
-    return index.derived("likelier", compute)
+    return view.derived("likelier", compute)
 
 
-def _light(query: Query) -> np.ndarray:
+def _light(query: TermQuery) -> np.ndarray:
     """Which words of the question say little, bool ``(W,)``."""
     return np.array([word in LIGHT for word in query.asked], bool)

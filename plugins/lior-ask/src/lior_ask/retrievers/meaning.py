@@ -10,10 +10,9 @@ import attrs
 import numpy as np
 
 from lior.errors import MissingPackage
-from lior.interfaces import Ranking
+from lior.interfaces import PassageVectors, PassageView, Question, Ranking
 from lior_ask.answer.selection import logistic, nowhere
-from lior_ask.index.embedding import HINT, VARIABLE, VectorStore, default_embedder
-from lior_ask.index.inverted import InvertedIndex
+from lior_ask.index.embedding import HINT, VARIABLE, default_embedder
 from lior_ask.question.query import repaired
 from lior_ask.ranking import word_vectors
 from lior_ask.retrievers.dense import Candidates, Dense, candidates
@@ -60,7 +59,7 @@ class Meaning:
         From the constructor, when there are no word vectors or no encoder.
     """
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
     embeds: ClassVar[bool] = True
     least: ClassVar[float] = 0.12
 
@@ -69,26 +68,26 @@ class Meaning:
         if not default_embedder() and os.environ.get(VARIABLE) is None:
             raise MissingPackage(f"the retriever meaning needs a sentence encoder: {HINT}, or use dense.")
 
-    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
+    def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
-        vectors = (index.finer or index).vectors
+        vectors = (view.finer or view).vectors
         if vectors is None:
-            return Dense().rank(index, question, top)
+            return Dense().rank(view, question, top)
         mine = vectors.judges(question)
-        if index.finer is not None:
+        if view.finer is not None:
             second = vectors.companion if 2 * mine.sum() < len(mine) else None
-            return documents(index, question, top, second or vectors)
-        asked = vectors.question(question) if mine.any() else None
-        found = candidates(index, question, None if mine.all() else ~mine)
+            return documents(view, question, top, second or vectors)
+        asked = vectors.question(question.text) if mine.any() else None
+        found = candidates(view, question, None if mine.all() else ~mine)
         chosen = _chosen(found, mine[found.rows])
         rows, words = found.rows[chosen], found.words[chosen]
-        related = _related(vectors, question, rows, mine[rows], asked)
-        spelled, sure = repaired(question, found.query)
-        if spelled != question:
+        related = _related(vectors, question.text, rows, mine[rows], asked)
+        spelled, sure = repaired(question.text, found.query)
+        if spelled != question.text:
             related += sure * (_related(vectors, spelled, rows, mine[rows], None) - related)
         shares = found.shares[chosen]
         judged = (1 - found.own) * related + found.own * shares
-        scores = (judged + shares - TITLE * index.layout.title[rows]) / 2
+        scores = (judged + shares - TITLE * view.layout.title[rows]) / 2
         if len(found.query.word_idf) >= TOPIC:
             scores += OF_TOPIC / 2 * words / max(words.max(initial=0), 1e-9)
         order = np.lexsort((rows, -scores))[: max(top, 0)]
@@ -110,15 +109,15 @@ class Meaning:
             kind=KIND,
         )
 
-    def confidence(self, index: InvertedIndex, question: str, ranking: Ranking) -> float | None:
+    def confidence(self, view: PassageView, question: Question, ranking: Ranking) -> float | None:
         """The probability that the first passage answers."""
         if "encoder" not in ranking.evidence:
-            return Dense().confidence(index, question, ranking)
-        block, scores = index.layout.block_of[ranking.passages], ranking.scores
+            return Dense().confidence(view, question, ranking)
+        block, scores = view.layout.block_of[ranking.passages], ranking.scores
         others = np.flatnonzero(block != block[0])
         distance = 2 * min(scores[0] - scores[others[0]], 0.5) if len(others) else 1.0
         own = OWN * float(ranking.evidence["own words"][0])
-        own -= NOWHERE * nowhere(index, question, ranking.query) + OTHER_KIND * (not ranking.suits)
+        own -= NOWHERE * nowhere(view, question, ranking.query) + OTHER_KIND * (not ranking.suits)
         return logistic(SURE[0] * float(ranking.evidence["judged"][0]) + SURE[1] * distance + SURE[2] + own)
 
 
@@ -133,13 +132,13 @@ def _chosen(found: Candidates, mine: np.ndarray) -> np.ndarray:
 
 
 def _related(
-    vectors: VectorStore, question: str, rows: np.ndarray, mine: np.ndarray, asked: Future[np.ndarray] | None
+    vectors: PassageVectors, text: str, rows: np.ndarray, mine: np.ndarray, asked: Future[np.ndarray] | None
 ) -> np.ndarray:
     """Relatedness of a question to passages, 0 where they are unrelated and 1 where one answers, float64."""
     out = np.zeros(len(rows))
     for store, judged in ((vectors, mine), (vectors.companion, ~mine)):
         if store is not None and judged.any():
-            vector = (asked if store is vectors and asked else store.question(question)).result()
+            vector = (asked if store is vectors and asked else store.question(text)).result()
             low, high = store.embedder.unrelated, store.embedder.related
             out[judged] = (store.cosines(rows[judged], vector) - low) / (high - low)
     return out

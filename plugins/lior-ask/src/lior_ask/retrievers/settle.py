@@ -7,10 +7,9 @@ from typing import ClassVar
 import attrs
 import numpy as np
 
-from lior.interfaces import Ranking
-from lior_ask.index.embedding import VectorStore
-from lior_ask.index.inverted import CONTEXT, InvertedIndex
-from lior_ask.question.query import Query, analyse
+from lior.interfaces import PassageVectors, PassageView, Question, Ranking, TermQuery
+from lior_ask.index.inverted import CONTEXT
+from lior_ask.question.query import analyse
 from lior_ask.ranking.bm25 import Level, level, ranking, scored
 from lior_ask.ranking.feedback import fused, moved
 from lior_ask.retrievers import bm25
@@ -46,36 +45,36 @@ class Settle:
     first scores, the less the question may move.
     """
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
 
-    def rank(self, index: InvertedIndex, question: str, top: int) -> Ranking:
+    def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
         """The ``top`` best passages, or documents in an index made by ``by_document``."""
-        query = analyse(index, question)
-        scores, method = score(index, question, query)
-        return ranking(index, query, scores, top, method)
+        query = analyse(view, question)
+        scores, method = score(view, question, query)
+        return ranking(view, query, scores, top, method)
 
 
-def score(index: InvertedIndex, question: str, query: Query) -> tuple[np.ndarray, str]:
+def score(view: PassageView, question: Question, query: TermQuery) -> tuple[np.ndarray, str]:
     """Score of each passage or document, float64 ``(N,)`` in [0, 1], and the method."""
-    s = _words(index, query) if index.finer is None else by_words(index, question, query)
-    if not s.any() or (index.finer is None and len(query.word_idf) < TOPIC):
+    s = _words(view, query) if view.finer is None else by_words(view, question, query)
+    if not s.any() or (view.finer is None and len(query.word_idf) < TOPIC):
         return s, "words"
-    if index.finer is not None:
-        total, smoothed = moved(index, s)
+    if view.finer is not None:
+        total, smoothed = moved(view, s)
     else:
-        whole = index.by_document()
+        whole = view.by_document()
         before = _with_parts(whole, _words(whole, analyse(whole, question)), s)
         after, smoothed = moved(whole, before)
-        total = s + (after - before)[index.layout.document_of]
+        total = s + (after - before)[view.layout.document_of]
     return total / 3, "words, feedback and smoothing" if smoothed else "words and feedback"
 
 
-def documents(whole: InvertedIndex, question: str, top: int, vectors: VectorStore) -> Ranking:
+def documents(whole: PassageView, question: Question, top: int, vectors: PassageVectors) -> Ranking:
     """The ``top`` best documents by words and by the vectors of an encoder, in an index by documents.
 
     The encoder reads the beginnings of the 100 best by ``settle`` (:func:`lior_ask.ranking.feedback.fused`).
     """
-    asked, query = vectors.question(question), analyse(whole, question)
+    asked, query = vectors.question(question.text), analyse(whole, question)
     v = by_words(whole, question, query)
     if not v.any():
         return ranking(whole, query, v, top, "words")
@@ -86,7 +85,7 @@ def documents(whole: InvertedIndex, question: str, top: int, vectors: VectorStor
 # --- words ---
 
 
-def by_words(whole: InvertedIndex, question: str, query: Query) -> np.ndarray:
+def by_words(whole: PassageView, question: Question, query: TermQuery) -> np.ndarray:
     """Score of each document by its words and those of its best passage, float64 ``(D,)`` in [0, 1].
 
     ``whole`` is made by ``by_document``.
@@ -96,12 +95,12 @@ def by_words(whole: InvertedIndex, question: str, query: Query) -> np.ndarray:
     return _with_parts(whole, _words(whole, query), parts)
 
 
-def _words(index: InvertedIndex, query: Query) -> np.ndarray:
-    return scored(index, query, index.derived("levels of settle", lambda: _levels(index)))
+def _words(view: PassageView, query: TermQuery) -> np.ndarray:
+    return scored(view, query, view.derived("levels of settle", lambda: _levels(view)))
 
 
-def _levels(index: InvertedIndex) -> list[Level]:
-    layout, size = index.layout, len(index)
+def _levels(view: PassageView) -> list[Level]:
+    layout, size = view.layout, len(view)
     paragraphs, documents = int(layout.paragraph_starts[-1]), len(layout.names)
     own, outer = OWN, None
     if documents == paragraphs:  # each is one paragraph
@@ -124,7 +123,7 @@ def _levels(index: InvertedIndex) -> list[Level]:
     return [level(own, layout.lengths, None), *levels]
 
 
-def _with_parts(whole: InvertedIndex, s: np.ndarray, parts: np.ndarray) -> np.ndarray:
+def _with_parts(whole: PassageView, s: np.ndarray, parts: np.ndarray) -> np.ndarray:
     """Score of each document: that of the whole and of its best passage, in the weights 1 and ``PART``."""
     starts = whole.finer.layout.starts if whole.finer is not None else np.zeros(1, np.int64)
     if len(parts) == len(s):

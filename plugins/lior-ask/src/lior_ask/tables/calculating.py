@@ -10,6 +10,7 @@ import attrs
 from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
 from lior_ask.question.filters import Filters, Known
+from lior_ask.question.question import Question
 from lior_ask.tables.execution import executed
 from lior_ask.tables.grammar import Request, parsed
 from lior_ask.tables.lexicon import ASKS
@@ -26,7 +27,7 @@ METHOD = "calculated from rows"
 
 
 def calculated(
-    question: str, known: Known, filters: Filters, today: date, top: int, quoted: Callable[[], Answer]
+    question: Question, known: Known, today: date, top: int, quoted: Callable[[], Answer]
 ) -> Answer:
     """The calculation that a question asks for, or the answer that ``quoted`` gives.
 
@@ -38,11 +39,11 @@ def calculated(
         Answers with a passage. A calculation that is refused for words that name nothing gives way to a
         passage that has all words of the question.
     """
-    request = parsed(question, today)
+    request, filters = parsed(question, today), question.filters
     if request is None:
         return _noted(quoted(), filters)
     try:
-        plan = planned(request, known, filters, question)
+        plan = planned(request, known, question)
         if plan is None:
             return _unless_doubtful(request, _noted(quoted(), filters))
         result, said = executed(plan, request)
@@ -53,12 +54,12 @@ def calculated(
             if answer.found and answer.answer and _speaks(answer.answer, words):
                 return answer
         return Answer(
-            question=question, found=False, confidence=0.0, answer=None, passages=(), method=METHOD,
+            question=question.text, found=False, confidence=0.0, answer=None, passages=(), method=METHOD,
             note="it is not clear what is to be calculated", said=unclear.said,
         )  # fmt: skip
     single = result.rows[0] if len(result.rows) == 1 and result.operation != "count" else None
     return Answer(
-        question=question,
+        question=question.text,
         found=True,
         confidence=CONFIDENCE,
         answer=single,

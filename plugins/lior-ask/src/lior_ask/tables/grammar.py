@@ -16,7 +16,7 @@ import attrs
 from lior_ask.index.table_schema import Column
 from lior_ask.languages.lists import any_of, either, languages, of_question
 from lior_ask.languages.lists import words as listed
-from lior_ask.languages.words import tokens
+from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
 from lior_ask.tables.periods import Period, period_in
 
@@ -90,14 +90,14 @@ class Request:
         return self.operation == "which"
 
 
-def parsed(question: str, today: date) -> Request | None:
+def parsed(question: Question, today: date) -> Request | None:
     """What a question calculates; ``None`` where it has no word of a calculation.
 
-    >>> found = parsed("How many mails did Marta send in March 2025?", date(2025, 6, 1))
+    >>> found = parsed(Question("How many mails did Marta send in March 2025?"), date(2025, 6, 1))
     >>> found.operation, found.heads, [word.text for word in found.words]
     ('count', ('mails',), ['mails', 'marta', 'send'])
     """
-    text = _TITLE.sub(" ", f" {question.strip().rstrip('?!. ')} ".replace("’", "'"))
+    text = _TITLE.sub(" ", f" {question.text.strip().rstrip('?!. ')} ".replace("’", "'"))
     files = tuple(match[0] for match in _FILE.finditer(text))
     for name in files:
         text = text.replace(name, " , ")
@@ -128,7 +128,7 @@ def parsed(question: str, today: date) -> Request | None:
     if few:
         before = before[: few.start()] if few.group(1) else before
         after = after[few.end() :] if not few.group(1) else after
-    words, heads = _words(before, after, of_question(tokens(question)))
+    words, heads = _words(before, after, of_question(question.tokens))
     if operation in _EXTREMES:
         words = tuple(word for word in words if word.text not in listed("words.who"))
     return Request(

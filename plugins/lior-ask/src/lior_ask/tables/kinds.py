@@ -12,6 +12,7 @@ import attrs
 from lior_ask.index.table_schema import Column
 from lior_ask.index.table_store import Head, Row
 from lior_ask.question.filters import named
+from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
 from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.plan import (
@@ -56,7 +57,7 @@ def asks_for(kind: str, request: Request, source: Source) -> bool:
     return has and any(pattern.fullmatch(word) for word in words)
 
 
-def _mail(kind: str, request: Request, source: Source, question: str) -> Plan:
+def _mail(kind: str, request: Request, source: Source, question: Question) -> Plan:
     """Mails or messages of a chat."""
     heads, noun = source.kind(kind, request.files), "mails" if kind == "mail" else "messages of the chat"
     if not heads:
@@ -82,7 +83,7 @@ def _mail(kind: str, request: Request, source: Source, question: str) -> Plan:
         by["from"], by[""] = [*by["from"], *by[""]], []
     if by[""]:
         raise nothing(by[""], f"{noun}: who they are from and to, when, and their subject are known")
-    if sent and not by["from"] and lexicon.WE.search(question):
+    if sent and not by["from"] and lexicon.WE.search(question.text):
         raise Unclear("who wrote them is not clear: say from whom the mails are, by name")
     if by["from"]:
         wanted = " ".join(word.text for word in by["from"])
@@ -136,7 +137,7 @@ def _level(word: str) -> str:
     return next((level for level, words in lexicon.LEVELS.items() if words.fullmatch(word)), "")
 
 
-def _log(kind: str, request: Request, source: Source, question: str) -> Plan:
+def _log(kind: str, request: Request, source: Source, question: Question) -> Plan:
     """Entries of logs."""
     heads = source.kind(kind, request.files)
     if not heads:
@@ -178,7 +179,7 @@ def _endings(word: str, source: Source) -> set[str]:
     return {word, word.removesuffix("s"), re.sub(rf"-{lexicon.FILES.pattern}$", "", word)} & (known - {""})
 
 
-def _files(kind: str, request: Request, source: Source, question: str) -> Plan:
+def _files(kind: str, request: Request, source: Source, question: Question) -> Plan:
     """Files of the folders, with their endings and the days at which they were changed."""
     columns = (
         Column(name="name"), Column(name="ending"), Column(name="date", kind="date"), Column(name="folder"),
@@ -214,7 +215,7 @@ def _files(kind: str, request: Request, source: Source, question: str) -> Plan:
     return planned_of(request, [(head, tuple(rows))], "files", where, dated=2)
 
 
-def _others(kind: str, request: Request, source: Source, question: str) -> Plan:
+def _others(kind: str, request: Request, source: Source, question: Question) -> Plan:
     """Events of calendars, and contacts."""
     heads, pattern = (
         source.kind(kind, request.files),

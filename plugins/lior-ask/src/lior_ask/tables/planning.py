@@ -5,14 +5,15 @@ All words of a request must name an operation, a table, a column or a value; not
 
 from __future__ import annotations
 
-from lior_ask.question.filters import Filters, Known
+from lior_ask.question.filters import Known
+from lior_ask.question.question import Question
 from lior_ask.tables.grammar import Request
 from lior_ask.tables.kinds import PLANS, asks_for
 from lior_ask.tables.plan import Plan, Source, Unclear
 from lior_ask.tables.rows import plan_of_rows
 
 
-def planned(request: Request, known: Known, filters: Filters, question: str) -> Plan | None:
+def planned(request: Request, known: Known, question: Question) -> Plan | None:
     """The plan of a request; ``None`` where it is no calculation over these documents.
 
     Raises
@@ -22,7 +23,7 @@ def planned(request: Request, known: Known, filters: Filters, question: str) -> 
     UsageError
         When a filter names no document.
     """
-    source = Source(known, filters)
+    source = Source(known, question.filters)
     if request.operation == "next" and not asks_for("events", request, source):
         return None
     unclear: Unclear | None = None

@@ -1,0 +1,139 @@
+"""A question, understood once: what it says by itself, whatever the text it is asked of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+
+import attrs
+
+from lior.errors import UsageError
+from lior.interfaces import Date
+from lior_ask.languages.dates import dates
+from lior_ask.languages.lists import words
+from lior_ask.languages.words import asking_words, language_of, latin, tokens
+from lior_ask.question.answer_type import expected
+from lior_ask.question.filters import Filters
+
+LONGEST_QUESTION = 10_000
+"""Characters of a question; a longer one is refused."""
+LIGHT = words("words.light")
+"""English words that a question may have and its answer need not."""
+
+
+@attrs.frozen(slots=False)
+class Question:
+    """A question and what it says. Each part is found when it is first asked for, and kept.
+
+    It is made where a user's text comes in, and handed on; :class:`lior.interfaces.Question` is what a
+    retriever sees of it.
+
+    >>> asked = Question("When does Marta fly to Oslo on 18 February?")
+    >>> asked.subjects, sorted(asked.names)
+    (['marta', 'fly', 'oslo', '18', 'february', 'd:02-18'], ['february', 'marta', 'oslo'])
+    """
+
+    text: str
+    filters: Filters = attrs.field(factory=Filters, kw_only=True, repr=False)
+    """Which passages and rows count."""
+    follows: tuple[str, ...] = attrs.field(default=(), kw_only=True, repr=False)
+    """Words of the subject of an earlier question that were added to it."""
+    _among: dict[tuple[str, ...], str] = attrs.field(factory=dict, init=False, repr=False, eq=False)
+
+    def saying(self, text: str, follows: tuple[str, ...] = ()) -> Question:
+        """The same question in other words."""
+        same = (text, follows) == (self.text, self.follows)
+        return self if same else Question(text, filters=self.filters, follows=follows)
+
+    def among(self, languages: Sequence[str]) -> str:
+        """Its language, one of those of a text; the first where it does not tell."""
+        known = (*languages,)
+        if known not in self._among:
+            self._among[known] = language_of(self.tokens, known, default=known[0], least=1)
+        return self._among[known]
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """Its words, as :func:`~lior_ask.languages.words.tokens` gives them."""
+        return tokens(self.text)
+
+    @cached_property
+    def language(self) -> str:
+        """Its language: one stop word is evidence enough."""
+        return language_of(self.tokens, least=1)
+
+    @cached_property
+    def latin(self) -> bool:
+        """Whether most of its words are of Latin letters."""
+        return latin(self.tokens)
+
+    @cached_property
+    def dates(self) -> list[Date]:
+        """The dates in it."""
+        return dates(self.text, self.tokens)
+
+    @cached_property
+    def subjects(self) -> list[str]:
+        """The words that can be looked for, as they are counted."""
+        stop = asking_words(self.language)
+        counted = [*self.tokens, *(word for date in self.dates for word in date.words)]
+        return [word for word in counted if word not in stop]
+
+    @property
+    def content(self) -> list[str]:
+        """The words that name something."""
+        return [word for word in self.subjects if word not in LIGHT]
+
+    @cached_property
+    def names(self) -> set[str]:
+        """Words with a capital inside it, in lower case."""
+        return named(self.text)
+
+    @cached_property
+    def expected(self) -> re.Pattern[str] | None:
+        """What a sentence that answers has, such as a time; ``None`` where the question does not tell."""
+        return expected(self.text)
+
+    def suits(self, text: str) -> bool:
+        """Whether a passage has what the question asks for.
+
+        >>> asked = Question("When is the flight?")
+        >>> asked.suits("It departs at 12:15."), asked.suits("It is full.")
+        (True, False)
+        """
+        return bool(self.expected and self.expected.search(text))
+
+    def checked(self) -> Question:
+        """The question, if it can be looked for.
+
+        Raises ``UsageError`` when it is too long, or has no word to look for.
+        """
+        if len(self.text) > LONGEST_QUESTION:
+            raise UsageError(
+                f"the question has {len(self.text):,} characters and at most {LONGEST_QUESTION:,} are "
+                "allowed; shorten it, or index that text and ask about it"
+            )
+        if not self.subjects:
+            raise UsageError(
+                f"the question {self.text[:60]!r} has no word to look for (words such as 'what' and 'is' "
+                "are in every text); name what it is about"
+            )
+        return self
+
+
+def understood(question: str | Question, filters: Filters | None = None) -> Question:
+    """The question of a user; one that is understood already is handed on.
+
+    Raises ``UsageError`` when it is no text.
+    """
+    if isinstance(question, Question):
+        return attrs.evolve(question, filters=filters) if filters else question
+    if not isinstance(question, str):
+        raise UsageError(f"question is of type {type(question).__name__}; give a text (str)")
+    return Question(question, filters=filters or Filters())
+
+
+def named(text: str) -> set[str]:
+    """Words with a capital inside a text, in lower case."""
+    return {word.lower() for word in re.findall(r"(?<=[\w,;] )[A-Z]\w+", text)}
