@@ -272,6 +272,7 @@ def test_standard_input(fine, monkeypatch):
     assert "learned <stdin>: 11 bytes" in fine("learn", "r", "-")
 
 
+@pytest.mark.slow
 def test_nobody_reads_what_is_printed(r):
     """Closed standard output is in tests/faults/test_bad_input.py."""
     line = f'"{sys.executable}" -m lior_cli.main forget r a.txt | true'

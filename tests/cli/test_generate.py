@@ -58,6 +58,7 @@ def test_json(generate):
     assert result["tokens"] == 12
 
 
+@pytest.mark.slow
 def test_text_comes_as_it_is_drawn(finished):
     """The first bytes are there while the rest, less than a buffer, is drawn; then the reader leaves."""
     args = [sys.executable, "-m", "lior_cli.main", "generate", str(finished), "--max-tokens", "3000"]

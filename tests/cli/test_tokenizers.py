@@ -149,6 +149,7 @@ def test_without_the_extra_every_command_says_what_to_install(lior, sample, with
         assert message.count("pip install 'lior[bpe]'") == 1
 
 
+@pytest.mark.slow
 def test_a_run_opened_without_the_extra_says_what_to_install(lior, run, without_library):
     opened = lior("generate", str(run), path=without_library)
     assert opened.returncode == 1

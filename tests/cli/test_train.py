@@ -45,10 +45,10 @@ def small(small_recipe) -> tuple[str, ...]:
     return ("--config", str(small_recipe))
 
 
-def test_json_is_the_only_line_of_output_and_has_every_key(lior, short, small, tmp_path):
-    result = lior("train", str(short), "--out", "r", "--quiet", "--json", *small)
-    assert (result.returncode, result.stderr) == (0, "")
-    (line,) = result.stdout.splitlines()
+def test_json_is_the_only_line_of_output_and_has_every_key(command, short, small):
+    result = command("train", short, "--out", "r", "--quiet", "--json", *small)
+    assert (result.code, result.err) == (0, "")
+    (line,) = result.out.splitlines()
     summary = json.loads(line)
     assert {key: type(value) for key, value in summary.items()} == KEYS
     assert summary["run"] == "r"
@@ -59,7 +59,7 @@ def test_json_is_the_only_line_of_output_and_has_every_key(lior, short, small, t
     assert sum(summary["seconds"].values()) <= 2 * summary["seconds"]["total"]
     assert summary["components"]["memory"] == ["sdm", "exact"]
     assert 50e6 < summary["peak_rss_bytes"] < 8e9
-    assert rundir.open_run(tmp_path / "work" / "r").n_train == summary["bytes"] - summary["val_bytes"]
+    assert rundir.open_run(Path("r")).n_train == summary["bytes"] - summary["val_bytes"]
 
 
 def test_what_is_printed_and_that_the_hints_work(command, sample, small, monkeypatch, finished, configure):

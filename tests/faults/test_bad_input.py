@@ -267,6 +267,7 @@ def check_no_half_model(run: Path, refuse) -> None:
     assert "the run has no checkpoint" in refuse("eval", run)
 
 
+@pytest.mark.slow
 def test_files_that_may_not_grow(tmp_path, sample, small_recipe, refuse):
     message = run_out_of_space(tmp_path, sample, small_recipe, 300_000)
     check_message(message)

@@ -95,7 +95,7 @@ LIES = st.one_of(
 """What a header may say of a tensor instead of the truth."""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_tensors_that_lie_of_their_shapes(finished, tmp_path_factory, data):
     """With right checksums: refused in one line, or a model that scores."""
@@ -350,6 +350,7 @@ JSON = st.recursive(
 # --- memory -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_reading_a_hostile_run_takes_no_more_memory_than_its_files(run):
     """A limit on the address space of a child, well above what an honest run takes."""
     forge(run, lambda m: m["components"]["encoder"][0].update(options={"n": 2_000_000_000, "lags": 60_000}))

@@ -98,6 +98,7 @@ def test_interrupted_while_importing(tmp_path, ignored, said):
     assert child.stdout == said
 
 
+@pytest.mark.slow
 def test_interrupted_generation(tmp_path, finished):
     said = tmp_path / "said"
     code, message = interrupt(

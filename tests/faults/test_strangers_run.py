@@ -76,6 +76,7 @@ def test_parts_that_are_not_needed_are_not_imported_to_be_shown(run):
     assert not (run / "sprung").exists()
 
 
+@pytest.mark.slow
 def test_a_package_that_lies_beside_is_not_taken_for_an_installed_one(run):
     """Of a process of its own: here the true ``lior_plugins`` is imported already."""
     (run / "lior_plugins").mkdir()

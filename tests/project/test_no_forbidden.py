@@ -256,6 +256,7 @@ sys.exit(f"importing changes: {changed}" if changed else 0)
 """
 
 
+@pytest.mark.slow
 def test_importing_needs_no_hypothesis_and_changes_nothing_global():
     """The contract suites alone need it."""
     result = subprocess.run([sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, check=False)

@@ -32,7 +32,14 @@ def test_commands_import_nothing_heavy():
     subprocess.run([sys.executable, "-c", IMPORTED_BY_COMMANDS], check=True, stdout=subprocess.DEVNULL)
 
 
-LIGHT = ["lior", "lior.config", "lior.config.resolving", "lior.interfaces", "lior.events", "lior.testing"]
+LIGHT = [
+    "lior",
+    "lior.plugins.kinds",
+    "lior.config.resolving",
+    "lior.interfaces",
+    "lior.events",
+    "lior.testing",
+]
 IMPORTED_BY_MODULES = f"""
 import sys
 from importlib import import_module

@@ -393,6 +393,7 @@ def terminal(work):
         each.process.kill()
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_the_reply_and_not_the_chat(terminal):
     """Also where the parent ignores it; the next test is the usual case."""
     person = terminal("run", "--stop", "", "--max-tokens", "100000", sigint=signal.SIG_IGN)
