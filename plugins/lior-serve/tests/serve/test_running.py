@@ -15,9 +15,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from lior_ask.cli.transport import private, socket_file
 
 import lior
+from lior_ask.cli.transport import private, socket_file
 from lior_serve.cli.serving import _listening, _local_socket
 from lior_serve.limits import Settings
 from lior_serve.run import NOTE
