@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 import lior
-from lior.errors import LiorError, RunError, SkippedCheckpoint
+from lior.errors import LiorError, RunError
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior.runs.bundle import digest, verify
@@ -95,7 +95,7 @@ LIES = st.one_of(
 """What a header may say of a tensor instead of the truth."""
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_tensors_that_lie_of_their_shapes(finished, tmp_path_factory, data):
     """With right checksums: refused in one line, or a model that scores."""
@@ -128,17 +128,6 @@ def test_files_in_each_other_s_place(run):
     text.write_bytes(held)
     forge(run)
     assert "does not fit together" in refused(run)
-
-
-def test_the_newest_checkpoint_that_verifies_counts(run):
-    """Damage of the newest costs what it added, and is told."""
-    old, place = newest(run), runfolder.checkpoint_path(run, 10**6)
-    shutil.copytree(old, place)
-    (place / "model.safetensors").write_bytes(b"")
-    with pytest.warns(SkippedCheckpoint, match=r"step-001000000/model.safetensors: cut short"):
-        rundir.open_run(run)
-    shutil.rmtree(old)
-    assert "cut short" in refused(run)
 
 
 def test_what_was_skipped_is_told(command, finished):
@@ -234,16 +223,6 @@ def test_manifests_that_lior_did_not_write(run, edit):
     """Those that mean something; the others are drawn below."""
     forge(run, edit)
     refused(run)
-
-
-def test_a_tensor_that_is_larger_than_the_file(run):
-    header = json.dumps(
-        {"token_counts": {"dtype": "I64", "shape": [2**40], "data_offsets": [0, 2**43]}}
-    ).encode()
-    path = newest(run) / "model.safetensors"
-    path.write_bytes(struct.pack("<Q", len(header)) + header)
-    forge(run)
-    assert "model.safetensors: damaged" in refused(run)
 
 
 def tensor(dtype: str, shape: list[int], begin: int, end: int) -> dict:

@@ -159,6 +159,7 @@ def test_malformed_variable_leaves_the_help(lior):
     assert lior("plugins", LIOR_ALLOW_PLUGINS="!").returncode == 2
 
 
+@pytest.mark.slow
 def test_plugin_seen_by_the_command_line(install, lior):
     site = install("lior-shout", "[lior.tokenizers]\nshout = tp_shout:Shout", tp_shout=GOOD)
     listing = lior("plugins", "--kind", "tokenizer", path=site).stdout

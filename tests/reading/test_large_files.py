@@ -46,15 +46,12 @@ def test_four_times_the_size_takes_no_sixteen_times_the_time(name, monkeypatch):
     monkeypatch.setattr(isolation, "_inside", True)
 
     def seconds(size: int) -> float:
-        data, best = HOSTILE[name](size), float("inf")
-        for _ in range(2):
-            begin = time.process_time()
-            index = Index(retriever="settle", embedder="")
-            index.put(name, choose_reader(data, name).read(data, name))
-            best = min(best, time.process_time() - begin)
-        return best
+        data, begin = HOSTILE[name](size), time.process_time()
+        index = Index(retriever="settle", embedder="")
+        index.put(name, choose_reader(data, name).read(data, name))
+        return time.process_time() - begin
 
-    assert seconds(20_000) < 8 * seconds(5_000) + 0.2
+    assert any(seconds(20_000) < 8 * seconds(5_000) + 0.2 for _ in range(2))
 
 
 def test_of_a_long_file_the_first_passages_count_and_a_note_says_so(tmp_path):
