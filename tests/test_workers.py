@@ -53,15 +53,22 @@ def gathered(where, function, tasks):
 TASKS = [(number,) for number in range(12)]
 
 
-def test_all_tasks_are_done_and_each_is_known_by_its_number():
-    assert gathered(2, square, TASKS) == {number: number * number for number in range(12)}
+@pytest.fixture(scope="module")
+def two():
+    """Two processes; none of them is lost."""
+    with Workers(2) as team:
+        yield team
 
 
-def test_each_process_has_one_thread():
-    assert set(gathered(2, threads, TASKS[:2]).values()) == {"1"}
+def test_all_tasks_are_done_and_each_is_known_by_its_number(two):
+    assert dict(two.map(square, TASKS)) == {number: number * number for number in range(12)}
 
 
-def test_tasks_are_made_when_workers_are_free_for_them():
+def test_each_process_has_one_thread(two):
+    assert set(dict(two.map(threads, TASKS[:2])).values()) == {"1"}
+
+
+def test_tasks_are_made_when_workers_are_free_for_them(two):
     made = []
 
     def tasks():
@@ -69,9 +76,8 @@ def test_tasks_are_made_when_workers_are_free_for_them():
             made.append(number)
             yield (number,)
 
-    with Workers(1) as one:
-        for done, _ in enumerate(one.map(square, tasks()), 1):
-            assert len(made) <= done + 2
+    for done, _ in enumerate(two.map(square, tasks()), 1):
+        assert len(made) <= done + 4
 
 
 def test_a_lost_worker_costs_its_task_only(tmp_path):
@@ -84,9 +90,9 @@ def test_a_task_that_loses_every_worker_is_refused_in_one_line():
         gathered(1, dies, TASKS)
 
 
-def test_an_error_of_a_task_is_that_of_the_caller():
+def test_an_error_of_a_task_is_that_of_the_caller(two):
     with pytest.raises(DataError, match="row 4: not a number"):
-        gathered(2, refuses, TASKS)
+        dict(two.map(refuses, TASKS))
 
 
 def test_an_executor_of_the_caller_stays_open():
