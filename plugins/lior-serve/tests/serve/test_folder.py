@@ -111,7 +111,7 @@ def test_a_follow_up_inherits_the_subject_of_its_history(of_folder):
 
 
 def test_the_requests_of_the_how_to_page_are_answered_as_it_shows(copy):
-    page = (Path(__file__).parents[4] / "docs" / "howto-serve.md").read_text()
+    page = (Path(__file__).parents[4] / "plugins" / "lior-serve" / "docs" / "howto-serve.md").read_text()
     blocks = re.findall(
         r"curl -s http://[\w.:]+(/\S+) -H .*?-d '(.*?)'\n```\n\n```json\n(.*?)```", page, re.DOTALL
     )
