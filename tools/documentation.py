@@ -22,7 +22,13 @@ API = {
     "reading": ("Reading files", ["lior.reading"]),
     "interfaces": (
         "Interfaces",
-        ["lior.interfaces", "lior.interfaces.base", "lior.interfaces.memories", "lior.interfaces.retrieval"],
+        [
+            "lior.interfaces",
+            "lior.interfaces.base",
+            "lior.interfaces.memories",
+            "lior.interfaces.retrieval",
+            "lior.interfaces.passages",
+        ],
     ),
     "plugins": (
         "Plugins and configuration",

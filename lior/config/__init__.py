@@ -27,7 +27,29 @@ from lior.config.schema import (
 )
 
 __all__ = [
-    "PREFIX", "Component", "Components", "GeometryConfig", "Key", "Override", "Resolved", "TrainConfig",
-    "build", "flatten", "headline", "keys", "load", "split_names", "to_toml", "values", "variable",
-    "with_instances", "without_instances",
-]  # fmt: skip
+    "PREFIX",
+    "Component",
+    "Components",
+    "GeometryConfig",
+    "Key",
+    "Override",
+    "Resolved",
+    "TrainConfig",
+    "build",
+    "components",
+    "flatten",
+    "headline",
+    "keys",
+    "load",
+    "options",
+    "recipes",
+    "resolving",
+    "sampling",
+    "schema",
+    "split_names",
+    "to_toml",
+    "values",
+    "variable",
+    "with_instances",
+    "without_instances",
+]

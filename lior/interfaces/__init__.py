@@ -47,12 +47,16 @@ from lior.interfaces.memories import (  # noqa: F401
 from lior.interfaces.passages import (  # noqa: F401
     Date,
     Forward,
+    Judging,
     Layout,
     PassageVectors,
     PassageView,
     Question,
+    Ranking,
+    Retriever,
     Term,
     TermQuery,
+    Units,
 )
 from lior.interfaces.retrieval import (  # noqa: F401
     TABLE_KINDS,
@@ -60,13 +64,10 @@ from lior.interfaces.retrieval import (  # noqa: F401
     Block,
     CachedIndex,
     Embedder,
-    Judging,
     ParsedDocument,
     Passage,
-    Ranking,
     Reader,
     Result,
-    Retriever,
     RunIndexes,
     Table,
 )

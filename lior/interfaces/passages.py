@@ -1,12 +1,12 @@
-"""What a retriever reads: the counts of an index of passages by a view of it, and a question.
+"""The interface of retrievers, and what they read: the counts of an index by a view of it, and a question.
 
 A view is whatever has the members of :class:`PassageView`: the index of a database, or lists in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
@@ -293,4 +293,58 @@ class PassageView(Protocol):
 
     def kept(self, key: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Arrays as with :meth:`derived`, which may be kept longer."""
+        ...
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Ranking:
+    """Passages in the order of their scores, and the analysed question."""
+
+    passages: np.ndarray
+    """Rows of the index, int64 ``(K,)``, best first, ties by row."""
+    scores: np.ndarray
+    """float64 ``(K,)``, descending."""
+    recall: np.ndarray
+    """Weighted query-term recall: the share of the question's idf whose terms each passage has, together with
+    its context and its paragraph, float64 ``(K,)`` in [0, 1]."""
+    method: str
+    """How they were ranked, in a few words, such as "words" or "words, feedback and smoothing"."""
+    query: TermQuery
+    """The question as terms of the index, after spelling correction."""
+    evidence: Mapping[str, np.ndarray] = attrs.field(factory=dict)
+    """What the score was made of, by name, float64 ``(K,)`` each: shown by ``lior ask --explain``."""
+    suits: bool = True
+    """Whether the first passage has what the question asks for, as far as it tells."""
+    kind: float = 0.08
+    """What is added to the score of a passage that has what the question asks for, such as a date."""
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """Ranks passages for a question. Group ``lior.retrievers``.
+
+    A retriever has options but no state: all it uses is a function of the counts of the view, and of the
+    ``vectors`` of its passages, so that learning and forgetting are exact. The vectors are read in idle time
+    for one with the attribute ``embeds = True``.
+    """
+
+    api_version: ClassVar[int]
+
+    def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
+        """The ``top`` best passages; fewer when fewer share a word with the question."""
+        ...
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """A retriever that tells by itself whether a passage answers."""
+
+    least: ClassVar[float]
+    """Confidence from which on a passage is given as the answer."""
+
+    def confidence(self, view: PassageView, question: Question, ranking: Ranking) -> float | None:
+        """The probability that the first passage does, in [0, 1]; ``None`` where words alone tell.
+
+        The scores of ``ranking`` include what a passage has of the kind that the question asks for.
+        """
         ...

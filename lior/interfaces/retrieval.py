@@ -1,13 +1,13 @@
-"""Interfaces of readers, embedders and retrievers, and the records that pass between them.
+"""Interfaces of readers and embedders, and the records that pass between them.
 
 A reader parses the bytes of a file into documents. A parsed document is cut into passages. An inverted index
-counts the words of passages. An embedder turns text into vectors. A retriever ranks the passages of an index
-for a question. Nothing here imports torch.
+counts the words of passages. An embedder turns text into vectors. Retrievers are in
+:mod:`lior.interfaces.passages`. Nothing here imports torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from lior.errors import LiorError
-    from lior.interfaces.passages import PassageView, Question, TermQuery
 
 TEXT_KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
 """Kinds of text; they decide how a parsed document is cut into passages."""
@@ -127,29 +126,6 @@ class Result:
     """The rows that were used, with their places, in the order in which they are shown."""
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class Ranking:
-    """Passages in the order of their scores, and the analysed question."""
-
-    passages: np.ndarray
-    """Rows of the index, int64 ``(K,)``, best first, ties by row."""
-    scores: np.ndarray
-    """float64 ``(K,)``, descending."""
-    recall: np.ndarray
-    """Weighted query-term recall: the share of the question's idf whose terms each passage has, together with
-    its context and its paragraph, float64 ``(K,)`` in [0, 1]."""
-    method: str
-    """How they were ranked, in a few words, such as "words" or "words, feedback and smoothing"."""
-    query: TermQuery
-    """The question as terms of the index, after spelling correction."""
-    evidence: Mapping[str, np.ndarray] = attrs.field(factory=dict)
-    """What the score was made of, by name, float64 ``(K,)`` each: shown by ``lior ask --explain``."""
-    suits: bool = True
-    """Whether the first passage has what the question asks for, as far as it tells."""
-    kind: float = 0.08
-    """What is added to the score of a passage that has what the question asks for, such as a date."""
-
-
 @runtime_checkable
 class Reader(Protocol):
     """Text of the files of some formats. Group ``lior.readers``.
@@ -212,37 +188,6 @@ class Embedder(Protocol):
         ------
         DataError
             When the model cannot be read or is another one.
-        """
-        ...
-
-
-@runtime_checkable
-class Retriever(Protocol):
-    """Ranks passages for a question. Group ``lior.retrievers``.
-
-    A retriever has options but no state: all it uses is a function of the counts of the view, and of the
-    ``vectors`` of its passages, so that learning and forgetting are exact. The vectors are read in idle time
-    for one with the attribute ``embeds = True``.
-    """
-
-    api_version: ClassVar[int]
-
-    def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
-        """The ``top`` best passages; fewer when fewer share a word with the question."""
-        ...
-
-
-@runtime_checkable
-class Judging(Protocol):
-    """A retriever that tells by itself whether a passage answers."""
-
-    least: ClassVar[float]
-    """Confidence from which on a passage is given as the answer."""
-
-    def confidence(self, view: PassageView, question: Question, ranking: Ranking) -> float | None:
-        """The probability that the first passage does, in [0, 1]; ``None`` where words alone tell.
-
-        The scores of ``ranking`` include what a passage has of the kind that the question asks for.
         """
         ...
 

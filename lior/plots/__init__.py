@@ -8,7 +8,7 @@ panels together and writes files; :mod:`~lior.plots.scales` has what needs no
 Matplotlib. Other packages use ``axes``, ``figures``, ``panels`` and ``scales``.
 """
 
-__all__ = ["PICTURES", "axes", "figures", "learning", "panels", "pictures", "scales", "scoring"]
+__all__ = ["PICTURES", "axes", "figures", "panels", "pictures", "scales"]
 
 PICTURES = {
     "curves": "cost in each stage of training",

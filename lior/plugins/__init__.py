@@ -8,4 +8,4 @@ checks plugins), :mod:`~lior.plugins.discovery` (reads the metadata of distribut
 :mod:`~lior.plugins.trust` (what may be imported on whose word).
 """
 
-__all__ = ["discovery", "kinds", "registry", "trust"]
+__all__ = ["discovery", "kinds", "listening", "registry", "trust"]

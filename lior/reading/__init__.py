@@ -8,4 +8,17 @@ encoding. Most readers run in a process of their own (:mod:`~lior.reading.isolat
 left out has a :class:`~lior.reading.skipping.SkipReason`. Nothing here imports torch or numpy.
 """
 
-__all__ = ["compression", "decoding", "documents", "files", "finding", "limits", "parsing", "skipping"]
+__all__ = [
+    "compression",
+    "decoding",
+    "documents",
+    "entries",
+    "files",
+    "finding",
+    "isolation",
+    "limits",
+    "parsing",
+    "skipping",
+    "structure",
+    "watching",
+]

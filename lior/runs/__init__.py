@@ -20,6 +20,7 @@ __all__ = [
     "indexes",
     "inspection",
     "loop",
+    "manifest",
     "run",
     "syncing",
     "telemetry",

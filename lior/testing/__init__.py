@@ -18,7 +18,23 @@ from typing import Any, NamedTuple
 from lior.errors import LiorError, MissingPackage
 from lior.plugins.kinds import KINDS, check_kind, imported
 
-__all__ = ["Failure", "run_suite", "suite"]
+__all__ = [
+    "Failure",
+    "embedders",
+    "encoders",
+    "figures",
+    "frames",
+    "products",
+    "readers",
+    "require_hypothesis",
+    "rsources",
+    "run_suite",
+    "strategies",
+    "suite",
+    "tensors",
+    "tokenizers",
+    "updaters",
+]
 
 
 class Failure(NamedTuple):

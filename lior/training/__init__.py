@@ -5,4 +5,4 @@
 :mod:`~lior.training.estimate` says beforehand how long that takes.
 """
 
-__all__ = ["batches", "estimate", "loop", "preparation", "stages"]
+__all__ = ["archiving", "batches", "estimate", "preparation", "stages"]

@@ -11,8 +11,7 @@ import attrs
 import numpy as np
 from hypothesis import strategies as st
 
-from lior.interfaces import Forward, Judging, Layout, Passage, PassageView, Ranking, Retriever, Term
-from lior.interfaces.passages import Units
+from lior.interfaces import Forward, Judging, Layout, Passage, PassageView, Ranking, Retriever, Term, Units
 from lior.testing.strategies import law
 from lior_ask.answer import selection as answering
 from lior_ask.index.inverted import CONTEXT, TEXT, InvertedIndex

@@ -1,1 +1,3 @@
 """Embedders: vectors of texts by their meaning."""
+
+__all__ = ["libraries", "minilm"]

@@ -26,8 +26,7 @@ import attrs
 import numpy as np
 
 from lior.errors import UsageError
-from lior.interfaces import Forward, Layout, Passage, PassageVectors, Term
-from lior.interfaces.passages import Units
+from lior.interfaces import Forward, Layout, Passage, PassageVectors, Term, Units
 from lior_ask.index import writing
 from lior_ask.index.database import Database, intact
 from lior_ask.index.passage_store import PassageStore

@@ -1,1 +1,3 @@
 """Retrievers: passages ranked for a question."""
+
+__all__ = ["settle"]

@@ -4,3 +4,5 @@ What a question asks for (``grammar``, ``lexicon``, ``periods``), of which rows 
 ``plan``, ``tables``, ``kinds``), the calculation in SQL (``execution``), the answer (``calculating``); what
 is kept of documents with the index (``store``), and the types of columns (``columns``).
 """
+
+__all__ = ["calculating", "grammar", "periods"]

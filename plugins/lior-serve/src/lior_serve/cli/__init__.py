@@ -1,1 +1,3 @@
 """The commands `lior serve` and `lior mcp`."""
+
+__all__ = ["serving"]
