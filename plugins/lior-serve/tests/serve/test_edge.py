@@ -164,19 +164,6 @@ def check_requests(server, requests, caplog) -> None:
     assert not caplog.records  # a defect is logged
 
 
-@FEW
-@given(requests=st.lists(REQUESTS, min_size=AT_ONCE, max_size=AT_ONCE))
-def test_any_header_is_answered(server, caplog, requests):
-    check_requests(server, requests, caplog)
-
-
-@pytest.mark.slow
-@MANY
-@given(requests=st.lists(REQUESTS, min_size=AT_ONCE, max_size=AT_ONCE))
-def test_many_headers_are_answered(server, caplog, requests):
-    check_requests(server, requests, caplog)
-
-
 ODD_HOSTS = [b"x@localhost", b"localhost:80@evil", b"[", b"]", b"[localhost]", b"localhost:x",
     b"localhost/", b"",
              b"localhost:80:80", b"localhost\xff", b" localhost", b"localhost,evil"]  # fmt: skip
@@ -215,7 +202,7 @@ def expected(lines: list[bytes]) -> Counter:
     return found
 
 
-def check_lines(server, lines: list[bytes]) -> None:
+def check_lines(server, lines: list[bytes], _: object) -> None:
     replies = [json.loads(line) for line in talk(server, b"\n".join(lines))]
     numbers = Counter(json.dumps(each["id"]) for each in replies)
     assert numbers == (wanted := expected(lines)), (wanted - numbers, numbers - wanted)
@@ -244,20 +231,7 @@ BEGUN = [
 ]
 
 
-@FEW
-@given(lines=st.lists(LINES, min_size=AT_ONCE, max_size=AT_ONCE), begun=st.booleans())
-def test_any_line_is_answered(server, lines, begun):
-    check_lines(server, BEGUN * begun + lines)
-
-
-@pytest.mark.slow
-@MANY
-@given(lines=st.lists(LINES, min_size=AT_ONCE, max_size=AT_ONCE), begun=st.booleans())
-def test_many_lines_are_answered(server, lines, begun):
-    check_lines(server, BEGUN * begun + lines)
-
-
-def check_posted(server, lines: list[bytes]) -> None:
+def check_posted(server, lines: list[bytes], _: object) -> None:
     async def main() -> None:
         async with application(server) as app:
             for line in lines:
@@ -277,17 +251,30 @@ def check_posted(server, lines: list[bytes]) -> None:
     anyio.run(main)
 
 
+MANY_LINES = st.lists(LINES, min_size=AT_ONCE, max_size=AT_ONCE)
+ASKED_AT_ONCE = {
+    "headers": (check_requests, st.lists(REQUESTS, min_size=AT_ONCE, max_size=AT_ONCE)),
+    "lines": (check_lines, st.builds(lambda lines, begun: BEGUN * begun + lines, MANY_LINES, st.booleans())),
+    "bodies": (check_posted, MANY_LINES),
+}
+"""How an example is checked, and what it is drawn from."""
+
+
 @FEW
-@given(lines=st.lists(LINES, min_size=AT_ONCE, max_size=AT_ONCE))
-def test_any_body_is_answered(server, lines):
-    check_posted(server, lines)
+@pytest.mark.parametrize("kind", ASKED_AT_ONCE)
+@given(data=st.data())
+def test_anything_is_answered(server, caplog, kind, data):
+    check, drawn = ASKED_AT_ONCE[kind]
+    check(server, data.draw(drawn), caplog)
 
 
 @pytest.mark.slow
 @MANY
-@given(lines=st.lists(LINES, min_size=AT_ONCE, max_size=AT_ONCE))
-def test_many_bodies_are_answered(server, lines):
-    check_posted(server, lines)
+@pytest.mark.parametrize("kind", ASKED_AT_ONCE)
+@given(data=st.data())
+def test_much_of_anything_is_answered(server, caplog, kind, data):
+    check, drawn = ASKED_AT_ONCE[kind]
+    check(server, data.draw(drawn), caplog)
 
 
 def test_a_line_that_is_too_long_is_refused_and_the_next_one_read(folder):
