@@ -169,7 +169,7 @@ def test_a_compiled_draw_is_a_draw_of_what_is_predicted(counting, sample, temper
     assert any(not counting.token_counts[token] for token in found) == (temperature == 3)
 
 
-@settings(max_examples=8)
+@settings(max_examples=8, deadline=None)
 @given(counts=st.lists(st.integers(0, 70), min_size=1, max_size=6), threads=st.integers(1, 3))
 def test_each_of_many_is_what_it_would_be_alone(counting, counts, threads):
     """Whatever the others are, also where some are not drawn in compiled calls."""

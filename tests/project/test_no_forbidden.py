@@ -42,6 +42,12 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """All nodes of a tree, which several checks look at."""
+    return tuple(ast.walk(tree))
+
+
 def trees(paths: list[Path]) -> Iterator[tuple[str, ast.Module]]:
     for path in paths:
         yield str(path.relative_to(ROOT)), parsed(path)
@@ -67,14 +73,14 @@ def imported(node: ast.AST) -> list[str]:
 
 def aliases(tree: ast.AST) -> Iterator[tuple[str, str]]:
     """Other names of modules, such as ``np`` of ``numpy``."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.asname, alias.name) for alias in node.names if alias.asname)
 
 
 def unsafe(tree: ast.AST) -> Iterator[tuple[int, str]]:
     modules = dict(aliases(tree))
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         for name in imported(node):
             if name.split(".")[0] in UNSAFE_MODULES or name in UNSAFE_CALLS:
                 yield node.lineno, name
@@ -90,7 +96,7 @@ def unsafe(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def autograd(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         names = [part for name in imported(node) for part in name.split(".")]
         names += [node.attr] if isinstance(node, ast.Attribute) else []
         names += [keyword.arg or "" for keyword in node.keywords] if isinstance(node, ast.Call) else []
@@ -101,10 +107,10 @@ def autograd(tree: ast.AST) -> Iterator[tuple[int, str]]:
 def plugin_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """String literals that are the name of a built-in plugin; modules may have such names."""
     listed = [
-        node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and "__all__" in ast.dump(node)
+        node.value for node in nodes(tree) if isinstance(node, ast.Assign) and "__all__" in ast.dump(node)
     ]
     modules = {id(part) for value in listed for part in ast.walk(value)}
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Constant) and node.value in PLUGIN_NAMES and id(node) not in modules:
             yield node.lineno, node.value
 
@@ -124,7 +130,7 @@ PLUGIN_NAMES = {
 
 def long_functions(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Functions too long for a screen, without the docstring and the classes that a factory makes."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             size = (node.end_lineno or 0) - node.lineno + 1
             aside = [part for part in node.body if isinstance(part, ast.ClassDef)]
