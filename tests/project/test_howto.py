@@ -17,10 +17,10 @@ ASK = "plugins/lior-ask/docs/howto-ask.md"
     ("page", "begin"),
     [
         (ASK, r"\A.*?^## Ask"),  # with the notes of the page
-        (ASK, "^## Counting, sums and lists"),
+        pytest.param(ASK, "^## Counting, sums and lists", marks=pytest.mark.slow),
         (ASK, "^## A conversation"),
         pytest.param(ASK, "^## A run", marks=pytest.mark.slow),  # it compiles the counting loops
-        ("docs/howto-readers.md", "^## An example"),
+        pytest.param("docs/howto-readers.md", "^## An example", marks=pytest.mark.slow),
     ],
 )
 def test_commands_print_what_the_page_shows(page, begin, tmp_path):
