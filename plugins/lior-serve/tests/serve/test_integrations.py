@@ -1,4 +1,4 @@
-"""Classes and snippets of plugins/lior-ask/docs/howto-integrations.md, run with the real packages where they are installed."""
+"""Classes and snippets of howto-integrations.md, run with the real packages where they are installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 
 from lior_ask import Index
 
-PAGE = (Path(__file__).resolve().parents[4] / "plugins" / "lior-ask" / "docs" / "howto-integrations.md").read_text("utf-8")
+DOCS = Path(__file__).resolve().parents[3] / "lior-ask" / "docs"
+PAGE = (DOCS / "howto-integrations.md").read_text("utf-8")
 QUESTION, ABSENT = "When is the boiler serviced?", "Who painted the zeppelin?"
 
 
