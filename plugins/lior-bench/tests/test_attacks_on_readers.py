@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lior.interfaces import ParsedDocument
-from lior_bench.attack import files, listed, mutations
+from lior_bench.attack import files, mutations
 
 
 @pytest.mark.parametrize("name", ["overlap.zip", "laughs.docx"])
@@ -21,12 +21,9 @@ def test_what_spoils_an_answer_is_told():
 
 
 def test_mutations_are_read_or_refused_and_repeat(monkeypatch):
-    made = [
-        (f"a.{name}", mutations._timeless(mutations._MADE[name]()))
-        for name in ("docx", "xlsx", "epub", "mbox")
-    ]
+    made = [(f"a.{name}", make()) for name, make in mutations._MADE.items()]
     assert mutations.mutated(made, 1, 7) == mutations.mutated(made, 1, 7) != mutations.mutated(made, 2, 7)
-    monkeypatch.setattr(mutations, "material", lambda only: made)
+    monkeypatch.setattr(mutations, "material", lambda: made)
     assert [*mutations.run(1, True, count=40)] == []
 
 
@@ -35,25 +32,10 @@ def test_a_fault_of_a_mutation_is_told(monkeypatch, tmp_path):
         return [ParsedDocument(text="x", kind="prose", places=((7, "beyond"),))]
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(mutations, "material", lambda only: [("a.txt", b"text")])
+    monkeypatch.setattr(mutations, "material", lambda: [("a.txt", b"text")])
     monkeypatch.setattr("lior.reading.parsing.parse_bytes", read)
     (told,) = mutations.run(3, True, count=1)
     assert told.startswith("mutation 0 of seed 3, a.txt: AssertionError in readers.py:")
     assert (tmp_path / told.rpartition("/")[2]).read_bytes() == mutations.mutated([("a.txt", b"text")], 3, 0)[
         1
     ]
-
-
-@pytest.mark.parametrize("number", range(9))
-def test_the_entries_of_a_file_are_found_and_one_that_is_lost_is_told(number):
-    file = listed.listed()[number]
-    said = (*file.said, *file.elsewhere)
-    assert mutations.fault_of(file.whole(file.data), file.name, said) == ""
-    begin, end = file.spans[3]
-    without = file.whole(file.data[:begin] + file.data[end:])
-    assert mutations.fault_of(without, file.name, said[:3]) == ""
-    told = mutations.fault_of(without, file.name, said)
-    assert told.startswith(f"1 of {len(said)} whole entries are lost, such as 'Pump 4")
-    assert mutations.fault_of(b"", file.name, said).startswith(
-        f"refused, with {len(said)} entries that are whole:"
-    )

@@ -97,9 +97,8 @@ def test_an_answer_is_the_last_line_and_memory_is_the_childs():
     reply = children.run(["-c", code])
     assert reply.answer == {"nats": 1}
     assert 2**27 < reply.peak_rss_bytes < 2**31
-    small = [sys.executable, "-c", "from lior_bench.children import run; "
-             "print(run(['-c', 'print({})']).peak_rss_bytes)"]  # fmt: skip
-    printed = subprocess.run(small, capture_output=True, text=True, check=True).stdout
+    code = "from lior_bench.children import run; print(run(['-c', 'print({})']).peak_rss_bytes)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert int(printed) < 2**26, "the parent's memory must not count"
 
 

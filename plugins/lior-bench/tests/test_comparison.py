@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
-import attrs
 import pytest
 
 from lior.errors import UsageError
-from lior_bench import children, datasets
+from lior_bench import children
 from lior_bench.results import NUMBERS
 from lior_bench.systems import split_baselines
 
@@ -71,10 +69,6 @@ class Fake:
 
     def __call__(self, arguments, *, stdin=None):
         words = [str(argument) for argument in arguments]
-        if "lior_bench.datasets" in words:
-            folder, field, limit, *paths = words[2:]
-            written = datasets.write(paths, Path(folder), field=field, limit=int(limit))
-            return children.Reply({"texts": [attrs.asdict(text) for text in written]}, 300)
         self.commands.append(words)
         if "train" in words:
             seconds = {"total": 9.0, "validate": 2.0}

@@ -6,7 +6,7 @@ import pytest
 
 from lior.interfaces import Passage, Result
 from lior_ask.answer.selection import Answer
-from lior_bench.conversing import expectations, judge
+from lior_bench.answers import expectations, judge_reply
 
 
 def _row(text: str) -> Passage:
@@ -44,7 +44,7 @@ def _answer(**given: object) -> Answer:
     ],
 )
 def test_verdicts(expected: dict[str, object], answer: Answer | None, verdict: str) -> None:
-    assert judge(expected, answer) == verdict
+    assert judge_reply(expected, answer) == verdict
 
 
 def test_every_message_says_what_is_expected() -> None:

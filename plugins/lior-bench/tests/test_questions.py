@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from lior_bench import manuals
-from lior_bench.questions import FITTING, INSTALLED, REPORTING, SETS, language, load, questions, squeezed
+from lior_bench import sets
+from lior_bench.sets import FITTING, INSTALLED, REPORTING, SETS, language, load, questions, squeezed
 
 WRITTEN = [name for name in SETS if name.startswith(("fit_", "report_")) and name not in INSTALLED]
 
@@ -55,8 +55,8 @@ def test_files_of_a_package_come_from_the_first_root_that_has_them(tmp_path):
     for root, text in (("one", "first"), ("two", "second")):
         (tmp_path / root / "usr/share/doc/x").mkdir(parents=True)
         (tmp_path / root / "usr/share/doc/x" / f"{root}.txt").write_text(text)
-    roots = (str(tmp_path / "one"), str(tmp_path / "two"))
-    manuals.collect({"x-doc": ["usr/share/doc/x/*.txt"]}, tmp_path / "out", roots)
+    roots = (tmp_path / "one", tmp_path / "two")
+    sets.collect_manuals({"x-doc": ["usr/share/doc/x/*.txt"]}, tmp_path / "out", roots)
     assert [path.read_text() for path in (tmp_path / "out").rglob("*.txt")] == ["first"]
     with pytest.raises(click.ClickException, match="apt-get download y-doc"):
-        manuals.collect({"y-doc": ["usr/share/doc/no-such-folder/*"]}, tmp_path / "out", roots)
+        sets.collect_manuals({"y-doc": ["usr/share/doc/no-such-folder/*"]}, tmp_path / "out", roots)

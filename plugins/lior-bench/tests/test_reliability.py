@@ -11,16 +11,14 @@ from hypothesis import strategies as st
 
 from lior.plots import figures
 from lior.plots.panels import Picture
-from lior_bench.asking import Judged, Question
-from lior_bench.reliability import EDGES, ReliabilityDiagram, bands, calibration_error
+from lior_bench.answers import EDGES, Judged, ReliabilityDiagram, bands, calibration_error
+from lior_bench.sets import Question
 
 
 def judged(confidence: float, right: bool) -> Judged:
     question = Question(text="?", kind="plain", words=("x",))
-    return Judged(
-        question=question, confidence=confidence, refused=confidence < 0.5, passages=(), blocks=(),
-        quoted=right, right=right, shown="",
-    )  # fmt: skip
+    told = {"quoted": right, "right": right, "passages": (), "blocks": (), "shown": ""}
+    return Judged(question=question, confidence=confidence, refused=confidence < 0.5, **told)
 
 
 ANSWERS = st.lists(st.builds(judged, st.floats(0, 1) | st.sampled_from(EDGES), st.booleans()))

@@ -1,4 +1,4 @@
-"""`lior bench --retrieval`: each system finds, is measured or says why not; measures are by definition."""
+"""`lior bench retrieval`: each system finds, is measured or says why not; measures are by definition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from lior_bench import quality, relevance, retrieval
+from lior_bench import relevance, retrieval
 from lior_bench.children import Unavailable
 
 TEXTS = [
@@ -72,7 +72,7 @@ def test_judged_documents_are_ranked_as_wholes(collection, tmp_path):
 
 @pytest.mark.slow
 def test_the_table_has_a_row_for_each_system(process, notes):
-    done = process("--retrieval", notes)
+    done = process("retrieval", notes)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].endswith("notes, 0.00 MB, 3 passages")
     systems = ("lior ask", "lior settle", "lior bm25", *retrieval.ENGINES)
@@ -82,7 +82,7 @@ def test_the_table_has_a_row_for_each_system(process, notes):
 
 @pytest.mark.slow
 def test_json(process, collection):
-    done = process("--retrieval", collection, "--json", "--quiet")
+    done = process("retrieval", collection, "--json", "--quiet")
     assert done.stderr == ""
     [text] = json.loads(done.stdout)["texts"]
     row = next(row for row in text["rows"] if row["system"] == "lior settle")
@@ -91,15 +91,15 @@ def test_json(process, collection):
     assert row["peak_rss_bytes"] > 2**23
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [(["--quick"], "--quick has no meaning with --retrieval"), (["gone"], "the text cannot be read")],
-)
-def test_what_cannot_be_is_one_line(arguments, said, bench):
-    done = bench("--retrieval", *arguments)
+def test_what_cannot_be_is_one_line(bench):
+    done = bench("retrieval", "gone")
     assert done.code != 0
     assert done.err.count("\n") == 1
-    assert said in done.err
+    assert "the text cannot be read" in done.err
+
+
+def test_a_drawn_text_is_as_long_as_asked(tmp_path):
+    assert prepared("drawn:100", tmp_path / "bench")["passages"] == 100
 
 
 def test_what_starts_children_is_light():
@@ -121,7 +121,7 @@ def test_measures_by_definition():
 
 def test_a_tenth_of_the_letters_is_wrong():
     text = "".join(random.Random(1).choices("abc ", k=4000))
-    garbled = quality.wrong(text, seed=3)
-    assert quality.wrong(text, seed=3) == garbled
+    garbled = relevance.wrong(text, seed=3)
+    assert relevance.wrong(text, seed=3) == garbled
     assert [c == " " for c in garbled] == [c == " " for c in text]
     assert 0.08 < sum(a != b for a, b in zip(text, garbled, strict=True)) / text.count("a") / 3 < 0.12

@@ -17,6 +17,6 @@ def test_the_slope_is_the_power(power, steep):
 
 @pytest.mark.slow
 def test_every_reader_is_linear():
-    result = CliRunner().invoke(sizes.main, ["--quick"])
+    result = CliRunner().invoke(sizes.measure_sizes, ["--quick"])
     assert result.exit_code == 0, result.output
     assert result.output.count("slope") == len(sizes.MAKERS)

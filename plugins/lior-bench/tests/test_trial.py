@@ -11,11 +11,10 @@ import attrs
 import pytest
 
 from lior.interfaces import Block, Passage
-from lior_bench import trial
-from lior_bench.asking import COLUMNS, counts, judge
-from lior_bench.checkout import folder as checkout
+from lior_bench import sets
+from lior_bench.answers import COLUMNS, counts, judge
 
-QUESTIONS = trial.questions()
+QUESTIONS = sets.read_trial()
 ANSWERABLE = [question for question in QUESTIONS if question["answerable"]]
 PARAPHRASED = [question for question in ANSWERABLE if question["paraphrased"]]
 WRONG = Passage(document="other.md", line=1, text="something else")
@@ -36,7 +35,7 @@ def words(text: str) -> set[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trial")
-    assert len(trial.collect(out)) == 60
+    assert len(sets.collect_trial(out)) == 60
     return out
 
 
@@ -50,7 +49,7 @@ def test_counts() -> None:
 
 def test_nothing_was_edited_since_it_was_written(folder: Path) -> None:
     """Questions, notes and logs; code and manuals differ between versions."""
-    digest = hashlib.sha256((checkout(trial.PLACE) / "questions.jsonl").read_bytes())
+    digest = hashlib.sha256((sets.folder(sets.TRIAL) / "questions.jsonl").read_bytes())
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and not name.startswith(("code/", "manuals/")):
@@ -75,7 +74,7 @@ def test_paraphrases_have_other_words_than_the_answer(folder: Path, question: di
 
 
 def test_collecting_twice_gives_the_same(folder: Path, tmp_path: Path) -> None:
-    again = trial.collect(tmp_path / "again")
+    again = sets.collect_trial(tmp_path / "again")
     assert {path.relative_to(tmp_path / "again"): path.read_bytes() for path in again} == {
         path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
@@ -105,7 +104,7 @@ def perfect(folder: Path, asked: str) -> Answer:
 
 def counted(ask: Callable[[str], Answer], *kinds: str) -> dict[str, int]:
     """The counts of the questions of these kinds."""
-    wanted = [question for question in trial.asked() if question.kind in kinds]
+    wanted = [question for question in sets.trial_questions() if question.kind in kinds]
     judged = [judge(question, ask(question.text), lambda passage: passage.text) for question in wanted]
     return dict(zip(COLUMNS, counts(judged), strict=True))
 
@@ -131,7 +130,7 @@ def test_a_wrong_answer_misleads_if_it_is_sure(folder: Path) -> None:
     def ask(asked: str) -> Answer:
         return Answer(True, WRONG, ((WRONG, 1.0),), 0.9 if "?" in asked else 0.89)
 
-    marked = sum("?" in question.text for question in trial.asked())
+    marked = sum("?" in question.text for question in sets.trial_questions())
     assert counted(ask, "plain", "paraphrased", "unanswerable")["misled"] == marked
 
 
@@ -144,7 +143,7 @@ def test_an_index_that_refuses_everything_is_wrong_forty_times() -> None:
 def test_only_the_answer_counts(folder: Path, question: dict) -> None:
     """Neither another line of the same document nor the same words in another one."""
     passage = perfect(folder, question["question"]).answer
-    asked = next(each for each in trial.asked() if each.text == question["question"])
+    asked = next(each for each in sets.trial_questions() if each.text == question["question"])
     assert asked.answered_by(passage)
     assert not asked.answered_by(attrs.evolve(passage, document="other.md"))
     assert not asked.answered_by(attrs.evolve(passage, document="x" + question["answer_document"]))

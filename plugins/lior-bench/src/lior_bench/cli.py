@@ -1,4 +1,4 @@
-"""``lior bench``: recipes and baselines, on the same bytes and the same machine."""
+"""``lior bench``: recipes and baselines on the same bytes, and one command for each other measurement."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 import shlex
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lior.errors import UsageError
 from lior_cli.options import WholeNumber
 
 if TYPE_CHECKING:
@@ -19,6 +19,57 @@ if TYPE_CHECKING:
 
 QUICK_RECIPES = "fast"
 RECIPES = "fast,default"
+COMMANDS = {
+    "text": ("cli:compare_text", "Compare recipes with other compressors and language models (the default)."),
+    "retrieval": ("retrieval:compare_engines", "Compare retrievers with other search engines."),
+    "judged": ("relevance:rank_judged", "Measure retrievers on Cranfield and CACM."),
+    "questions": ("answers:ask_sets", "Ask sets of questions of our own."),
+    "talk": ("answers:talk", "Ask for exact answers, and hold a conversation."),
+    "confidence": ("answers:compare_confidence", "Compare stated confidence with truth."),
+    "parts": (
+        "costs:compare_parts",
+        "Measure the effect of each frame, source, product, updater and memory.",
+    ),
+    "pace": ("costs:measure_pace", "Measure speed, bits and memory of the language model."),
+    "sizes": ("sizes:measure_sizes", "Measure what reading a file costs by its size."),
+    "texts": ("texts:write_texts", "Write four texts that are not prose."),
+    "serving": ("serving:main", "Put load on a server."),
+    "sharing": ("sharing:main", "Put load on servers of one index in PostgreSQL."),
+    "attack": ("attack.__main__:main", "Attack lior, and print what should not have happened."),
+}
+"""Command -> where it is, and its line in the help: nothing is imported for that."""
+
+
+class Commands(click.Group):
+    """The commands; what is none of them is a text, or an option, of ``text``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command before arguments that begin with none."""
+        if not args or args[0] not in (*COMMANDS, "--help", "-h"):
+            args = ["text", *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names."""
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        module, _, function = COMMANDS[name][0].partition(":")
+        return getattr(import_module(f"lior_bench.{module}"), function)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=Commands)
+def bench() -> None:
+    """Compare lior with other systems, and measure it.
+
+    `lior bench notes.txt` is `lior bench text notes.txt`.
+    """
 
 
 @click.command()
@@ -58,15 +109,10 @@ RECIPES = "fast,default"
     type=click.Path(path_type=Path),
     help="Directory for bench.json, bench.md and bench.png, new or empty.  [default: runs/bench-TIME]",
 )
-@click.option(
-    "--retrieval",
-    is_flag=True,
-    help="Compare retrievers with bm25s, tantivy and SQLite FTS5 instead; without other options but --json.",
-)
 @click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
 @click.option("--quiet", is_flag=True, help="Print no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
-def bench(
+def compare_text(
     text: tuple[str, ...],
     recipes: str | None,
     baselines: str,
@@ -75,7 +121,6 @@ def bench(
     check_orderings: bool,
     out: Path | None,
     field: str,
-    retrieval: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -86,14 +131,7 @@ def bench(
     and scores the rest, each in its own process, one after the other.
     bench.json is written after each of them. A baseline that fails or that
     cannot be installed by pip (zpaq) and is missing is listed with the reason.
-
-    With --retrieval each TEXT is a file or folder to ask: time to index,
-    size, cold start, time of a question, memory. A folder with cran.all,
-    cran.qry and cran.rel, or cacm.*, is a judged collection: nDCG@10, MAP.
     """
-    if retrieval:
-        _retrieval(text, quiet=quiet, as_json=as_json)
-        return
     from lior.config import load, split_names
     from lior_bench import runner
     from lior_bench.systems import split_baselines
@@ -126,35 +164,13 @@ def bench(
         runner.check(results, progress)
 
 
-def _retrieval(paths: tuple[str, ...], *, quiet: bool, as_json: bool) -> None:
-    from lior_bench import retrieval, runner
-    from lior_cli.terminal import echo_table
-
-    context = click.get_current_context()
-    known = ("text", "retrieval", "quiet", "as_json")
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name not in known and source is click.core.ParameterSource.COMMANDLINE:
-            raise UsageError(f"{parameter.opts[0]} has no meaning with --retrieval; leave it out")
-    texts = []
-    for one in retrieval.bench(paths, lambda line: None if quiet else click.echo(line, err=True)):
-        texts.append(one)
-        if not as_json:
-            headers, rows, notes = retrieval.table(one["rows"])
-            click.echo(f"{one['name']}, {one['bytes'] / 1e6:.2f} MB, {one['passages']:,} passages")
-            echo_table(headers, rows)
-            click.echo("\n".join([*notes, retrieval.LEGEND]))
-    if as_json:
-        click.echo(json.dumps({"machine": runner.machine(), "texts": texts}))
-
-
 def _report(results: Results, out: Path) -> None:
-    from lior_bench import report
+    from lior_bench import tables
     from lior_cli.terminal import echo_table
 
     for text in results.about["texts"]:
         click.echo(f"{text['name']}, {text['scored_bytes']:,} bytes scored")
-        headers, rows, notes = report.table(results.of_text(text["name"]))
+        headers, rows, notes = tables.table(results.of_text(text["name"]))
         echo_table(headers, rows)
         for note in notes:
             click.echo(note)

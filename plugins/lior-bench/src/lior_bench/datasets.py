@@ -1,23 +1,16 @@
-"""The texts of a comparison: every system reads the same bytes and the same split.
-
-``python -m lior_bench.datasets FOLDER FIELD LIMIT [PATH ...]`` writes each text to a
-file of FOLDER and prints a JSON list. It is a process of its own because
-reading texts takes torch (see :mod:`lior_bench`).
-"""
+"""The texts of a comparison: every system reads the same bytes and the same split."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from lior.errors import DataError, LiorError
-from lior_bench import children
+from lior.errors import DataError
+from lior.reading.documents import EMBEDDED, read_documents
 
 HOLDOUT = 0.1
 """Share of the bytes at the end of a text that is scored."""
@@ -46,17 +39,12 @@ class BenchText:
 
     def summary(self) -> dict[str, Any]:
         """The entry of the text in JSON; the file no longer exists then."""
-        return {
-            "name": self.name,
-            "bytes": self.bytes,
-            "train_bytes": self.split,
-            "scored_bytes": self.scored,
-            "sha256": self.sha256,
-        }
+        sizes = {"bytes": self.bytes, "train_bytes": self.split, "scored_bytes": self.scored}
+        return {"name": self.name, **sizes, "sha256": self.sha256}
 
 
 def prepare(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> list[BenchText]:
-    """Write ``paths``, or the embedded corpus if there is none, to ``folder``, in a child process.
+    """Write ``paths``, or the embedded corpus if there is none, to ``folder``.
 
     Parameters
     ----------
@@ -70,28 +58,13 @@ def prepare(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> li
     DataError
         When a text cannot be read or is shorter than :data:`MIN_BYTES`.
     """
-    command = ["-m", __name__, str(folder), field, str(limit), *dict.fromkeys(paths)]
-    try:
-        answer = children.run(command, stdin=None).answer
-    except children.Unmeasured as fault:
-        raise DataError(f"the texts cannot be read: {fault}") from fault
-    if "fault" in answer:
-        raise DataError(answer["fault"])
-    return [BenchText(**text) for text in answer["texts"]]
-
-
-def write(paths: Sequence[str], folder: Path, *, field: str, limit: int) -> list[BenchText]:
-    """As :func:`prepare`, in this process."""
     return [
         _write_one(path, folder / f"text{number}", field=field, limit=limit)
-        for number, path in enumerate(paths or [""])
+        for number, path in enumerate(dict.fromkeys(paths) or [""])
     ]
 
 
 def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
-    from lior.data.split import training_bytes
-    from lior.reading.documents import EMBEDDED, read_documents
-
     sources = read_documents([path] if path else [], field=field, raw=True)
     # One document, since compressors have no documents and all systems must read the same.
     data = b"".join(source.data for source in sources)[: limit or None]
@@ -99,18 +72,5 @@ def _write_one(path: str, file: Path, *, field: str, limit: int) -> BenchText:
     if len(data) < MIN_BYTES:
         raise DataError(f"{name}: {len(data)} bytes are too few to compare on; give at least {MIN_BYTES}")
     file.write_bytes(data)
-    split = training_bytes(len(data), HOLDOUT)
+    split = int(len(data) * (1 - HOLDOUT))
     return BenchText(name, str(file), len(data), split, hashlib.sha256(data).hexdigest())
-
-
-def main(folder: str, field: str, limit: str, *paths: str) -> None:
-    """Print ``{"texts": [...]}``, or ``{"fault": line}`` for an error of the user."""
-    try:
-        written = write(paths, Path(folder), field=field, limit=int(limit))
-        print(json.dumps({"texts": [attrs.asdict(text) for text in written]}))
-    except LiorError as error:
-        print(json.dumps({"fault": str(error)}))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

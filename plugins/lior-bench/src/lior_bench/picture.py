@@ -13,6 +13,7 @@ from lior.plots import axes, figures
 from lior.plots.axes import LabelColumn
 from lior.plots.panels import Finish, Panel, Picture, Table
 from lior_bench.results import ResultRow, Results
+from lior_bench.tables import table
 
 OWN, BASELINE = axes.COLOURS[4], axes.COLOURS[0]
 """Colours of lior's points and of the others."""
@@ -48,10 +49,8 @@ class ComparisonChart(Panel):
         """A point for each system, with the range over the seeds."""
         for row in self.rows:
             x, y, (low, high) = row.seconds, row.bits or 0.0, row.spread("bits_per_byte") or (0, 0)
-            axis.errorbar(
-                [x], [y], yerr=[[y - low], [high - y]], fmt=MARKERS[row.key.mode], color=_colour(row),
-                capsize=3, markersize=8,
-            )  # fmt: skip
+            style = {"fmt": MARKERS[row.key.mode], "color": _colour(row), "capsize": 3, "markersize": 8}
+            axis.errorbar([x], [y], yerr=[[y - low], [high - y]], **style)
         ticks = import_module("matplotlib.ticker")
         axes.logarithmic(axis, "x")
         axis.set_yscale("log")  # a system far off must not press the others together
@@ -68,16 +67,12 @@ class ComparisonChart(Panel):
         axis.legend(loc="best", fontsize=8, framealpha=0.9)
         labels = LabelColumn(axis)
         for row in self.rows:
-            labels.add(
-                f"{row.bits:.3f}  {row.key}", row.bits or 0.0, at=row.seconds or 0.0, column=1.03,
-                point="data", color=_colour(row),
-            )  # fmt: skip
+            name, x, y = f"{row.bits:.3f}  {row.key}", row.seconds or 0.0, row.bits or 0.0
+            labels.add(name, y, at=x, column=1.03, point="data", color=_colour(row))
         return labels.separate
 
     def table(self) -> Table:
         """As the report has it."""
-        from lior_bench.report import table
-
         return Table(*table(self.rows))
 
 

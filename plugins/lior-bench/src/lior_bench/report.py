@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lior_bench.results import ResultRow, Results
+from lior_bench.results import Results
+from lior_bench.tables import COLUMNS, cells, missed
 
 MARKDOWN_NAME = "bench.md"
-_SYSTEM_WIDTH = 24
-_COLUMNS = {
-    "bits/byte": ("bits_per_byte", 1.0),
-    "train s": ("train_seconds", 1.0),
-    "score s": ("score_seconds", 1.0),
-    "kB/s": ("bytes_per_second", 1e-3),
-    "peak MiB": ("peak_rss_bytes", 2**-20),
-}
-"""Header -> number, and factor of its unit."""
 _LEGEND = """\
 *static*: nothing is learned while scoring; *online*: the scored text is learned as it is read, as a
 compressor does. The cost of a compressor is the size of the whole text minus the size of the learned
@@ -37,24 +28,6 @@ def write(results: Results, out: Path) -> list[str]:
     return [] if drawn else ["no picture: nothing was measured"]
 
 
-def table(rows: Sequence[ResultRow]) -> tuple[list[str], list[list[str]], list[str]]:
-    """Headers and cells of at most 80 columns with the medians, and remarks to print below.
-
-    A remark is the range of bits per byte over several seeds, or the reason why a row has no number.
-    """
-    notes = []
-    for row in rows:
-        if len(row.runs) > 1 and (spread := row.spread("bits_per_byte")):
-            low, high = (_number(value, "bits_per_byte") for value in spread)
-            notes.append(f"{row.key}: {low} to {high} bits per byte, median of {len(row.runs)} seeds")
-    cells = [_cells(row, _SYSTEM_WIDTH) for row in rows if row.runs]
-    return ["system", "mode", *_COLUMNS], cells, [*notes, *_missed(rows)]
-
-
-def _missed(rows: Sequence[ResultRow]) -> list[str]:
-    return [f"{row.key}: {row.status}: {row.reason}" for row in rows if row.status != "ok"]
-
-
 def markdown(results: Results, *, picture: str = "") -> str:
     """The page.
 
@@ -71,14 +44,14 @@ def markdown(results: Results, *, picture: str = "") -> str:
         parts.append(f"![Bits per byte against seconds]({picture})\n")
     for text in about["texts"]:
         rows = results.of_text(text["name"])
-        headers = ["system", "mode", *_COLUMNS]
-        lines = [headers, ["---"] * len(headers), *(_cells(row) for row in rows if row.runs)]
+        headers = ["system", "mode", *COLUMNS]
+        lines = [headers, ["---"] * len(headers), *(cells(row) for row in rows if row.runs)]
         parts += [
             f"## {text['name']}\n",
             f"{text['bytes']:,} bytes, the first {text['train_bytes']:,} to learn and the last "
             f"{text['scored_bytes']:,} to score. SHA-256 `{text['sha256']}`.\n",
             "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines),
-            *("".join(f"- {line}\n" for line in missed) for missed in [_missed(rows)] if missed),
+            "".join(f"- {line}\n" for line in missed(rows)),
         ]
     parts.append(_LEGEND)
     return "\n".join(parts)
@@ -93,24 +66,3 @@ def _provenance(about: dict[str, Any]) -> str:
         f"{machine['platform']}, Python {machine['python']}, {versions}"
         f"{'; ' + variables if variables else ''}.\n"
     )
-
-
-def _cells(row: ResultRow, width: int = 0) -> list[str]:
-    """System, mode and numbers: medians only and a name of at most ``width``, or with ranges if 0."""
-    system = row.key.system
-    cells = [system if not width or len(system) <= width else "…" + system[1 - width :], row.key.mode]
-    for name, factor in _COLUMNS.values():
-        cell, spread = _number(row.number(name), name, factor), row.spread(name)
-        if not width and len(row.runs) > 1 and spread:
-            cell += " ({}–{})".format(*(_number(value, name, factor) for value in spread))
-        cells.append(cell)
-    return cells
-
-
-def _number(value: float | None, name: str, factor: float = 1.0) -> str:
-    """Four decimals of a cost, three digits of a small number, and all digits of a large one."""
-    if value is None:
-        return ""
-    if name.endswith("per_byte"):
-        return f"{value:.4f}"
-    return f"{value * factor:,.0f}" if value * factor >= 100 else f"{value * factor:.3g}"

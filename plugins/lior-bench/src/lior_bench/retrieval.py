@@ -1,4 +1,4 @@
-"""Retrievers and other search engines on the same passages: what ``lior bench --retrieval`` measures.
+"""Retrievers and other search engines on the same passages, and retrievers on judged collections.
 
 ``python -m lior_bench.retrieval STAGE NAME FOLDER`` is one stage in a process of its own. ``prepare`` writes
 the passages and questions of a text to FOLDER; for a system, ``index`` keeps its index there, ``cold`` opens
@@ -20,15 +20,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
+
 from lior.errors import DataError, LiorError
 from lior_bench import children
 from lior_bench.children import Unavailable, Unmeasured
 
 COLUMNS = {
-    "index s": ("index_seconds", 1.0), "MB/s": ("bytes_per_second", 1e-6), "MB": ("index_bytes", 1e-6),
-    "cold s": ("cold_seconds", 1.0), "warm ms": ("warm_seconds", 1e3), "learn ms": ("learn_seconds", 1e3),
-    "peak MiB": ("peak_rss_bytes", 2**-20), "nDCG@10": ("ndcg10", 1.0), "MAP": ("map", 1.0),
-}  # fmt: skip
+    "index s": ("index_seconds", 1.0),
+    "MB/s": ("bytes_per_second", 1e-6),
+    "MB": ("index_bytes", 1e-6),
+    "cold s": ("cold_seconds", 1.0),
+    "warm ms": ("warm_seconds", 1e3),
+    "learn ms": ("learn_seconds", 1e3),
+    "peak MiB": ("peak_rss_bytes", 2**-20),
+    "nDCG@10": ("ndcg10", 1.0),
+    "MAP": ("map", 1.0),
+}
 """Header -> number, and factor of its unit."""
 LEGEND = """\
 All index the same passages, which lior cut; lior ask reads and cuts the files itself.
@@ -50,6 +58,7 @@ def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Le
     from lior.plugins.registry import registry
     from lior_ask.index.inverted import InvertedIndex
     from lior_ask.index.sqlite import SQLite
+    from lior_ask.question.question import Question
     from lior_bench.relevance import passages, vectors_of
 
     whole, retriever = _read(folder, "judged"), registry.get("retriever", name)()
@@ -67,7 +76,7 @@ def _lior(name: str, folder: Path, documents: list[Any] | None) -> tuple[Ask, Le
 
     def ask(question: str, top: int) -> list[Any]:
         asked = index.by_document() if whole else index
-        rows = retriever.rank(asked, question, top).passages.tolist()
+        rows = retriever.rank(asked, Question(question), top).passages.tolist()
         store.keep()
         return [int(asked.documents[row]) for row in rows] if whole else rows
 
@@ -205,7 +214,9 @@ def _prepare(path: str, folder: Path) -> dict[str, Any]:
     else:
         from lior_ask.api import Index
 
-        paths = [str(Path(path).expanduser().absolute() if path else _reference(folder))]
+        drawn = re.fullmatch(r"drawn:(\d+)", path)
+        made = _sentences(folder, int(drawn[1])) if drawn else None if path else _reference(folder)
+        paths = [str(made or Path(path).expanduser().absolute())]
         index = Index(*paths, cache=False)
         documents = []
         for name in index.documents:
@@ -227,6 +238,23 @@ def _reference(folder: Path) -> Path:
     for number, document in enumerate(embedded()):
         (folder / "text" / f"{number}.txt").write_bytes(document.data)
     return folder / "text"
+
+
+def _sentences(folder: Path, count: int) -> Path:
+    """A file of documents of 40 sentences of 17 drawn words: by Zipf's law, one in 50 a number of its own."""
+    draw = random.Random(0)
+
+    def word() -> str:
+        if draw.random() < 0.02:
+            return str(draw.getrandbits(40))
+        rank = min(int(draw.paretovariate(0.35)), 1 << 18) + draw.randrange(30)
+        return "".join("bcdfghklmnprstvz"[rank >> 4 * n & 15] + "aeio"[rank >> 4 * n & 3] for n in range(5))
+
+    with (folder / "drawn.jsonl").open("w") as out:
+        for number in range(0, count, 40):
+            rows = (" ".join(word() for _ in range(17)) + "." for _ in range(min(40, count - number)))
+            out.write(json.dumps({"_id": str(number), "text": "\n\n".join(rows)}) + "\n")
+    return folder / "drawn.jsonl"
 
 
 def _drawn(documents: list[Any]) -> list[str]:
@@ -344,6 +372,33 @@ def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]], l
     cells = [[row["system"], *(f"{row[key] * unit:.3g}" for key, unit in shown.values())] for row in fine]
     missed = [f"{row['system']}: {row['status']}: {row['reason']}" for row in rows if row["status"] != "ok"]
     return ["system", *shown], cells, missed
+
+
+@click.command()
+@click.argument("paths", nargs=-1)
+@click.option("--drawn", type=click.IntRange(40), help="So many drawn sentences as the text.")
+@click.option("--quiet", is_flag=True, help="Print no progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+def compare_engines(paths: tuple[str, ...], drawn: int | None, quiet: bool, as_json: bool) -> None:
+    """Compare retrievers with bm25s, tantivy and SQLite FTS5.
+
+    Each of PATHS is a file or folder to ask: time to index, size, cold start, time of a question, memory. A
+    folder with cran.all, cran.qry and cran.rel, or cacm.*, is a judged collection: nDCG@10, MAP.
+    """
+    from lior_bench.runner import machine
+    from lior_cli.terminal import echo_table
+
+    texts = []
+    asked = [*paths, *([f"drawn:{drawn}"] if drawn else [])]
+    for one in bench(asked, lambda line: None if quiet else click.echo(line, err=True)):
+        texts.append(one)
+        if not as_json:
+            headers, rows, notes = table(one["rows"])
+            click.echo(f"{one['name']}, {one['bytes'] / 1e6:.2f} MB, {one['passages']:,} passages")
+            echo_table(headers, rows)
+            click.echo("\n".join([*notes, LEGEND]))
+    if as_json:
+        click.echo(json.dumps({"machine": machine(), "texts": texts}))
 
 
 def main(stage: str, name: str, folder: str) -> None:

@@ -153,12 +153,7 @@ def _about(settings: BenchSettings, found: Sequence[BenchText]) -> dict[str, Any
         "command": settings.command,
         "date": time.strftime("%Y-%m-%d %H:%M:%S%z"),
         "machine": machine(),
-        "settings": {
-            "recipes": settings.recipes,
-            "baselines": settings.baselines,
-            "seeds": settings.seeds,
-            "quick": settings.quick,
-        },
+        "settings": {name: getattr(settings, name) for name in ("recipes", "baselines", "seeds", "quick")},
         "texts": [text.summary() for text in found],
     }
 

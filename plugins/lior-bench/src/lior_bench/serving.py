@@ -1,20 +1,10 @@
-"""Load on a server: times, throughput, malformed requests, and a long mixture with learning and forgetting.
-
-python -m lior_bench.serving RUN speed                  # times of ask and of completions, 1 and many clients
-python -m lior_bench.serving RUN fuzz [--count 5000]    # malformed requests: none may be answered with 5xx
-python -m lior_bench.serving RUN soak [--minutes 30]    # mixed load on a copy of RUN; its content at the end
-python -m lior_bench.serving RUN memory --count 3000    # after 300 mixed requests and after all; or a FOLDER
-
-The server is a process of its own, on a copy of RUN.
-"""
+"""Load on a server: times, throughput, malformed requests, and memory under a mixture of all."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
-import math
 import os
 import random
 import re
@@ -28,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import httpx
 
 from lior_ask.languages.words import stop_words
@@ -43,8 +34,9 @@ def serving(run: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[str]
         copy = Path(shutil.copytree(run, Path(folder) / run.name))
         process = subprocess.Popen(
             [sys.executable, "-m", "lior_cli.main", "serve", str(copy), "--port", "0", *flags],
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         assert process.stderr is not None
         for line in process.stderr:
             if " at http://" in line:
@@ -189,10 +181,10 @@ def malformed(
     """Method, address, headers and body of a request that is wrong in some way, or in none."""
     method, path = draw.choice(operations)
     values: tuple[object, ...] = (
-        None, True, 0, -1, 1e308, 2**70, "", "x", "\0", "\ud800", "é" * 300, [], [[]], {}, {"a": []},
-        "the boiler", [1, 2], ["a", "b"], [{"role": "user", "content": "x"}], [[10**9]], {"type": "text"},
-        "a" * 20_000,
-    )  # fmt: skip
+        *(None, True, 0, -1, 1e308, 2**70, "", "x", "\0", "\ud800", "é" * 300, "the boiler", "a" * 20_000),
+        *([], [[]], {}, {"a": []}, [1, 2], ["a", "b"], [[10**9]], {"type": "text"}),
+        [{"role": "user", "content": "x"}],
+    )
     names = """question top text prompt messages max_tokens n stop stream temperature logprobs echo seed input
         tokens passage document line count name offset model jsonrpc method params id top_p user""".split()  # noqa: SIM905
     given = {draw.choice(names): draw.choice(values) for _ in range(draw.randrange(6))}
@@ -226,13 +218,7 @@ def fuzz(run: Path, count: int) -> None:
         paths = http.get("/openapi.json").json()["paths"]
         operations = [(method.upper(), path) for path, entry in paths.items() for method in entry]
         operations += [("GET", path) for path in ("/", "/documents", "/document", "/static/{name}", "/docs")]
-        operations += [
-            ("POST", "/mcp"),
-            ("GET", "/mcp"),
-            ("DELETE", "/mcp"),
-            ("PATCH", "/"),
-            ("X", "/api/ask"),
-        ]
+        operations += [("PATCH", "/"), ("X", "/api/ask"), *((m, "/mcp") for m in ("POST", "GET", "DELETE"))]
         for number in range(count):
             draw = random.Random(number)
             method, path, headers, body = malformed(draw, operations)
@@ -273,19 +259,16 @@ async def leave(http: httpx.AsyncClient, draw: random.Random, asked: str, *, com
         raise httpx.TransportError("left")
 
 
-async def mixed(
-    url: str, minutes: float, process: subprocess.Popen[str], most: float = math.inf
-) -> tuple[Counter[str], dict[str, str]]:
-    """What clients saw in so many minutes or requests, and the documents that must be there at the end."""
+async def mixed(url: str, most: int) -> tuple[Counter[str], dict[str, str]]:
+    """What clients saw in so many requests, and the documents that must be there at the end."""
     kinds = {"ask": 50, "chat": 12, "leave": 8, "broken": 8}
     if httpx.get(f"{url}/api/state").json()["model"]:
         kinds |= {"complete": 8, "score": 4, "learn": 3, "forget": 2}
     words, told, held = words_of(url), Counter[str](), dict[str, str]()
-    end = time.monotonic() + 60 * minutes
 
     async def client(number: int) -> None:
         draw = random.Random(number)
-        while time.monotonic() < end and sum(told.values()) < most:
+        while sum(told.values()) < most:
             async with httpx.AsyncClient(base_url=url, timeout=600) as http:
                 with contextlib.suppress(httpx.TransportError):
                     for _ in range(20):
@@ -329,9 +312,7 @@ async def mixed(
             return
         told[f"{what} {reply.status_code}"] += 1
 
-    watching = asyncio.ensure_future(watch(url, 60 * minutes, process, told))
     await asyncio.gather(*map(client, range(8)))
-    watching.cancel()
     return told, held
 
 
@@ -341,7 +322,7 @@ def memory(run: Path, count: int) -> None:
     with serving(run, *flags) as (url, process, _):
         sizes = []
         for part in (count // 10, count - count // 10):
-            told, held = asyncio.run(mixed(url, 60.0, process, part))
+            told, held = asyncio.run(mixed(url, part))
             for name in held:  # so that as much is served as before
                 httpx.delete(f"{url}/api/document", params={"name": name}, timeout=600)
             sizes.append(resident(process))
@@ -355,70 +336,19 @@ def resident(process: subprocess.Popen[str]) -> float:
     return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * 4096 / 2**20
 
 
-async def watch(url: str, seconds: float, process: subprocess.Popen[str], told: Counter[str]) -> None:
-    """Print memory, version and the number of requests, ten times or each half minute."""
-    began = time.monotonic()
-    while (passed := time.monotonic() - began) < seconds:
-        state = (await httpx.AsyncClient(base_url=url).get("/api/state")).json()
-        print(f"{passed:6.0f} s  {resident(process):6.0f} MiB  "
-              f"version {state['version']}  {sum(told.values()):,} requests", flush=True)  # fmt: skip
-        await asyncio.sleep(max(min(30.0, seconds / 10), 1))
+@click.command()
+@click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.argument("what", type=click.Choice(("speed", "fuzz", "memory")))
+@click.option("--count", default=5000, show_default=True, help="Of requests: fuzz, memory.")
+@click.option("--tokens", default=2000, show_default=True, help="Of a completion: speed.")
+def main(run: Path, what: str, count: int, tokens: int) -> None:
+    """Put load on a server of a copy of RUN, in a process of its own.
 
-
-def soak(run: Path, minutes: float) -> None:
-    """Print what clients saw and the memory taken; exit with 1 if the content is not as built afresh."""
-    import numpy as np
-
-    import lior
-    from lior.runs import documents
-    from lior_ask import runs as asking
-    from lior_ask.testing import content
-
-    before = {each.name for each in lior.load(run).documents()}
-    with serving(run, "--allow-edit") as (url, process, copy):
-        told, held = asyncio.run(mixed(url, minutes, process))
-        process.kill()  # what was acknowledged is on the disk
-        process.wait()
-        after, fresh = lior.load(copy), lior.load(run)
-    learned = {each.name: held.get(each.name, "") for each in after.documents() if each.name not in before}
-    names = learned.keys() == held.keys() and len(after.documents()) == len(before) + len(held)
-    if names and held:
-        fresh.learn(learned)
-    kept = [asking.build(documents.of_checkpoint(run.checkpoint)).inverted for run in (after, fresh)]
-    same = content(kept[0]) == content(kept[1])
-    texts = [*held.values(), "The boundary layer of a blunt body."]
-    close = np.allclose(after.score(texts), fresh.score(texts), rtol=1e-6)
-    print(", ".join(f"{what}: {many:,}" for what, many in sorted(told.items())))
-    print(f"documents as acknowledged: {names}; counts as of a fresh build: {same}; scores too: {close}")
-    wrong = [
-        what
-        for what in told
-        if what.split()[-1] not in ("200", "429", "503", "leave") and "broken 4" not in what
-    ]
-    if wrong or not (names and same and close):
-        raise SystemExit(f"not as it should be: {wrong}")
-
-
-def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", type=Path)
-    parser.add_argument("what", choices=("speed", "fuzz", "soak", "memory"))
-    parser.add_argument("--count", type=int, default=5000)
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--tokens", type=int, default=2000, help="speed: of a completion")
-    given = parser.parse_args()
-    if given.what == "speed":
-        speed(given.run, given.tokens)
-    elif given.what == "fuzz":
-        fuzz(given.run, given.count)
-    elif given.what == "memory":
-        memory(given.run, given.count)
+    speed: times of ask and of completions, one client and many. fuzz: malformed requests, none of which may
+    be answered with 5xx. memory: after a tenth of so many mixed requests, with learning and forgetting, and
+    after all; RUN may be a folder.
+    """
+    if what == "speed":
+        speed(run, tokens)
     else:
-        soak(given.run, given.minutes)
-
-
-if __name__ == "__main__":
-    main()
+        (fuzz if what == "fuzz" else memory)(run, count)

@@ -1,16 +1,7 @@
-"""Many servers on one index in PostgreSQL: times of questions while documents are learned and forgotten.
-
-python -m lior_bench.sharing postgresql://user@host/database FOLDER [--servers 4] [--clients 32]
-
-The index is a schema of its own, of FOLDER's texts, and is removed at the end. Each client asks one question
-after the other, as many of each server; two more learn documents and forget them. After each acknowledged
-change another server is asked at once: it must quote what was learned, and nothing that was forgotten. At the
-end the documents are counted.
-"""
+"""Many servers on one index in PostgreSQL: times of questions while documents are learned and forgotten."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import random
@@ -18,10 +9,12 @@ import secrets
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import click
 import httpx
 import numpy as np
 
@@ -67,9 +60,7 @@ async def ask(
             await asyncio.sleep(2 * pause * draw.random())
 
 
-async def change(
-    urls: list[str], number: int, until: float, every: float, counts: dict[str, int]
-) -> set[str]:
+async def change(urls: list[str], number: int, until: float, every: float, counts: Counter[str]) -> set[str]:
     """Learn and forget documents; the names of those that are left."""
     draw, held, made = random.Random(number), set[str](), 0
     async with httpx.AsyncClient(timeout=60) as client:
@@ -104,56 +95,49 @@ def names(url: str) -> set[str]:
     return {each["name"] for each in httpx.get(f"{url}/api/documents?count=1000").json()["documents"]}
 
 
-async def measured(urls: list[str], options: argparse.Namespace) -> None:
+async def measured(urls: list[str], count: int, seconds: float, every: float, pause: float) -> None:
     """Print times of questions, changes, and what was lost."""
     words, times = words_of(urls[0]), list[float]()
-    what = (
-        "learned",
-        "forgotten",
-        "refused",
-        "not found after it was learned",
-        "quoted after it was forgotten",
-    )
-    counts, before = dict.fromkeys(what, 0), names(urls[0])
-    until = time.monotonic() + options.seconds
-    clients = [
-        ask(urls[number % len(urls)], words, number, until, options.pause, times)
-        for number in range(options.clients)
-    ]
-    writers = [change(urls, number, until, options.every, counts) for number in range(2)]
+    counts, before = Counter[str](), names(urls[0])
+    until = time.monotonic() + seconds
+    clients = [ask(urls[n % len(urls)], words, n, until, pause, times) for n in range(count)]
+    writers = [change(urls, number, until, every, counts) for number in range(2)]
     _, (one, two) = await asyncio.gather(asyncio.gather(*clients), asyncio.gather(*writers))
     held = before | one | two
     lost = sum(len(held ^ names(url)) for url in urls)
     spread = np.percentile(np.array(times) * 1000, [50, 95, 99, 100])
-    rate = len(times) / options.seconds
-    print(f"{len(urls)} servers, {options.clients} clients: {len(times):,} questions, {rate:.0f} a second")
+    rate = len(times) / seconds
+    print(f"{len(urls)} servers, {count} clients: {len(times):,} questions, {rate:.0f} a second")
     print("milliseconds: median {:.0f}, 95 % {:.0f}, 99 % {:.0f}, longest {:.0f}".format(*spread))
     print(", ".join(f"{count} {what}" for what, count in counts.items()))
     print(f"{len(held)} documents at the end; lost or left over, over all servers: {lost}")
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("address")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--servers", type=int, default=4)
-    parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--every", type=float, default=1.0, help="seconds between the changes of a writer")
-    parser.add_argument("--pause", type=float, default=0.0, help="mean seconds between a client's questions")
-    options = parser.parse_args()
+@click.command()
+@click.argument("address")
+@click.argument("folder", type=click.Path(exists=True, path_type=Path))
+@click.option("--servers", "count", default=4, show_default=True)
+@click.option("--clients", default=32, show_default=True)
+@click.option("--seconds", default=30.0, show_default=True)
+@click.option("--every", default=1.0, show_default=True, help="Seconds between the changes of a writer.")
+@click.option("--pause", default=0.0, show_default=True, help="Mean seconds between a client's questions.")
+def main(
+    address: str, folder: Path, count: int, clients: int, seconds: float, every: float, pause: float
+) -> None:
+    """Put load on servers of one index in PostgreSQL.
+
+    The index is a schema of its own, of FOLDER's texts, and is removed at the end. Each client asks one
+    question after the other, as many of each server; two more learn documents and forget them. After each
+    acknowledged change another server is asked at once: it must quote what was learned, and nothing that was
+    forgotten. At the end the documents are counted.
+    """
     schema = f"bench_{secrets.token_hex(4)}"
-    joint = "&" if "?" in options.address else "?"
+    joint = "&" if "?" in address else "?"
     try:
-        with servers(f"{options.address}{joint}schema={schema}", options.folder, options.servers) as urls:
-            asyncio.run(measured(urls, options))
+        with servers(f"{address}{joint}schema={schema}", folder, count) as urls:
+            asyncio.run(measured(urls, clients, seconds, every, pause))
     finally:
         import psycopg
 
-        with psycopg.connect(options.address, autocommit=True) as connection:
+        with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """What reading, cutting and indexing a file costs by its size: time, memory, and the slope of the time.
 
-    python -m lior_bench.sizes [--quick] [NAME ...]
+    lior bench sizes [--quick] [NAME ...]
 
 A slope of 1, in the logarithms of size and time, is linear; those above 1.15 are marked. Each file is read in
 a process of its own, without limits. `--quick` reads small files, in which a quadratic step still shows.
@@ -79,7 +79,7 @@ MAKERS: dict[str, Callable[[int], bytes]] = {
     ),
     "pages.pdf": _pdf,
     "texts.zip": lambda n: packed.packed({f"{k}.txt": _TEXT.format(k) * 20 for k in range(n // 20)}),
-}  # fmt: skip
+}
 """Name of a file -> its bytes, which hold about 85 bytes for each unit."""
 _SLIDE = '<p:sp xmlns:p="urn:p" xmlns:a="urn:a"><a:p><a:r><a:t>{0}</a:t></a:r></a:p></p:sp>'
 
@@ -148,11 +148,11 @@ def _in_child(work: Callable[[], Cost]) -> Cost:
     return Cost(*json.loads(data))
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command()
 @click.argument("names", nargs=-1)
 @click.option("--quick", is_flag=True, help="Small files.")
-def main(names: tuple[str, ...], quick: bool) -> None:
-    """What a file costs by its size: MB/s and memory of the largest, slope of the time."""
+def measure_sizes(names: tuple[str, ...], quick: bool) -> None:
+    """Measure what a file costs by its size: MB/s and memory of the largest, slope of the time."""
     steep = 0
     for name in names or MAKERS:
         found = costs(name, 150 if quick else 3000)
@@ -162,7 +162,3 @@ def main(names: tuple[str, ...], quick: bool) -> None:
         told = f"{name:14} {last.size / 1e6:7.2f} MB {last.size / 1e6 / last.seconds:7.2f} MB/s"
         click.echo(f"{told} {memory:6.1f} × memory  slope {up:.2f}{'  not linear' * (up > STEEP)}")
     sys.exit(steep > 0)
-
-
-if __name__ == "__main__":
-    main()

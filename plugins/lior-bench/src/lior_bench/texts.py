@@ -1,6 +1,6 @@
 """Texts that are not prose, made from the standard library: source code, scripts, a log, records.
 
-``python -m lior_bench.texts FOLDER`` writes ``source.py``, ``scripts.txt``, ``server.log`` and
+``lior bench texts FOLDER`` writes ``source.py``, ``scripts.txt``, ``server.log`` and
 ``records.txt`` of 500,000 bytes each, the same on every machine with the same Python.
 """
 
@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 import sysconfig
 import unicodedata
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 
+import click
+
 BYTES = 500_000
-_MODULES = (
-    "argparse", "ast", "asyncio/base_events", "collections/__init__", "configparser", "csv", "datetime",
-    "decimal", "difflib", "email/message", "fractions", "functools", "http/client", "inspect", "json/decoder",
-    "logging/__init__", "mailbox", "optparse", "pathlib", "pickle", "random", "shutil", "statistics",
-    "subprocess", "tarfile", "textwrap", "threading", "typing", "unittest/case", "zipfile",
-)  # fmt: skip
+_MODULES = """
+    argparse ast asyncio/base_events collections/__init__ configparser csv datetime decimal difflib
+    email/message fractions functools http/client inspect json/decoder logging/__init__ mailbox optparse
+    pathlib pickle random shutil statistics subprocess tarfile textwrap threading typing unittest/case zipfile
+""".split()  # noqa: SIM905
 _BLOCKS = ((0x370, 0x600), (0x900, 0xE00), (0x10A0, 0x1400), (0x3040, 0x3100), (0xAC00, 0xB400))
 
 
@@ -41,8 +41,9 @@ def scripts() -> str:
     return "\n".join(
         f"{letter} {unicodedata.name(letter, '?')} {letter.upper()}{letter.lower()} "
         f"{unicodedata.normalize('NFD', letter)} {''.join(draw.choices(letters[:400], k=draw.randint(2, 9)))}"
-        for _ in range(3) for letter in draw.sample(letters, len(letters))
-    )  # fmt: skip
+        for _ in range(3)
+        for letter in draw.sample(letters, len(letters))
+    )
 
 
 def _log_lines() -> Iterator[str]:
@@ -92,16 +93,12 @@ def _enough(lines: Iterator[str]) -> str:
     return "\n".join(out)
 
 
-def write(folder: Path) -> None:
-    """Write the four texts to ``folder``."""
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def write_texts(folder: Path) -> None:
+    """Write four texts of 500,000 bytes each to FOLDER: source code, scripts, a log, records."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "source.py": source(), "scripts.txt": scripts(), "server.log": _enough(_log_lines()),
-        "records.txt": _enough(_record_lines()),
-    }  # fmt: skip
+    texts = {"source.py": source(), "scripts.txt": scripts()}
+    texts |= {"server.log": _enough(_log_lines()), "records.txt": _enough(_record_lines())}
     for name, text in texts.items():
         (folder / name).write_bytes(text.encode()[:BYTES])
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))

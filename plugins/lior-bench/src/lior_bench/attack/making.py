@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,18 +40,3 @@ def trained(out: Path, folder: Path) -> Path:
     run = lior.train(folder, out=out, memory="match", data={"holdout": 0}, **fast)
     run.learn({"more": "compiled before a fork"})
     return out
-
-
-def started(cache: Path, *arguments: object, before: str = "") -> subprocess.Popen[str]:
-    """A command of lior in a process, with indexes kept in ``cache``, by words alone.
-
-    ``before`` is a program that the process executes first.
-    """
-    program = f"{before}\nimport sys\nfrom lior_cli.main import main\nsys.exit(main())"
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"XDG_CACHE_HOME": str(cache), "LIOR_EMBEDDER": "", "CUDA_VISIBLE_DEVICES": ""},
-    )

@@ -1,16 +1,10 @@
-"""Speed, bits and memory of the language model: ``python -m lior_bench.pace TEXT [--beside PYTHON]``.
-
-Each recipe learns the first nine tenths of TEXT and is scored on the rest: static, online and with errors.
-Then it generates, and compresses and decompresses what was held out. With ``--beside``, the Python of an
-environment with another version of lior, both are measured in turn, step by step, and their ratio is shown.
-Every step is a command in a process of its own on one core; the start of Python and of the model is
-subtracted where a rate is shown. Nothing is compiled during a measured step.
-"""
+"""What the language model takes and gives: its pace beside another version, and the effect of each part."""
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -45,9 +39,13 @@ class Tree:
     python: str
     folder: Path
     """For its runs and its compiled code."""
+    cores: int = 1
+
+    def _bind(self) -> None:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-self.cores :])
 
     def command(self, *arguments: str) -> tuple[float, str]:
-        """CPU seconds and standard output of a command of lior, on one core."""
+        """CPU seconds and standard output of a command of lior, on its cores."""
         return self._run("-m", "lior_cli.main", *arguments)
 
     def script(self, code: str, *arguments: str) -> str:
@@ -56,14 +54,18 @@ class Tree:
 
     def _run(self, *arguments: str) -> tuple[float, str]:
         environment = os.environ | {
-            "NUMBA_CACHE_DIR": str(self.folder / "compiled"), "OMP_NUM_THREADS": "1",
+            "NUMBA_CACHE_DIR": str(self.folder / "compiled"),
+            "OMP_NUM_THREADS": str(self.cores),
             "LIOR_ALLOW_PLUGINS": "lior",
-        }  # fmt: skip
+        }
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             child = subprocess.Popen(
-                [self.python, "-P", *arguments], stdout=out, stderr=err, env=environment,
-                preexec_fn=_on_one_core,
-            )  # fmt: skip
+                [self.python, "-P", *arguments],
+                stdout=out,
+                stderr=err,
+                env=environment,
+                preexec_fn=self._bind,
+            )
             _, status, usage = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
             out.seek(0)
@@ -71,10 +73,6 @@ class Tree:
             if child.returncode:
                 raise click.ClickException(f"{' '.join(arguments)}: {err.read().decode()[-400:]}")
             return usage.ru_utime + usage.ru_stime, out.read().decode()
-
-
-def _on_one_core() -> None:
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 Measured = tuple[str, float, str]
@@ -101,9 +99,11 @@ def train(tree: Tree, recipe: str, text: Path) -> list[Measured]:
         "train", str(text), "--config", recipe, "--holdout", "keep", "--out", run, "--quiet", "--json"
     )
     stored = float(tree.script(_STORED, run))
+    summary = json.loads(said.splitlines()[-1])
     return [
         ("train, CPU s", passed, ".1f"),
-        ("static, nats/byte", json.loads(said.splitlines()[-1])["val_nats_per_byte"], ".4f"),
+        ("train, s", summary["seconds"]["total"], ".1f"),
+        ("static, nats/byte", summary["val_nats_per_byte"], ".4f"),
         ("memory, bytes for a byte", stored, ".0f"),
     ]
 
@@ -176,18 +176,30 @@ def rows(trees: Sequence[Tree], text: Path, recipes: Sequence[str]) -> Iterator[
                 yield recipe, list(each)
 
 
-@click.command(help=__doc__)
+@click.command()
 @click.argument("text", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--beside", metavar="PYTHON", help="Python of an environment with another version.")
 @click.option("--recipe", "recipes", multiple=True, default=RECIPES, show_default=True)
+@click.option("--cores", default=1, show_default=True, type=click.IntRange(1), help="That a command may use.")
 @click.option("--bytes", "size", default=0, help="Only the first bytes of TEXT; 0 is all.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a row.")
-def main(text: Path, beside: str | None, recipes: tuple[str, ...], size: int, as_json: bool) -> None:
+def measure_pace(
+    text: Path, beside: str | None, recipes: tuple[str, ...], cores: int, size: int, as_json: bool
+) -> None:
+    """Measure speed, bits and memory of the language model.
+
+    Each recipe learns the first nine tenths of TEXT and is scored on the rest: static, online and with
+    errors. Then it generates, and compresses and decompresses what was held out. With --beside, the Python
+    of an environment with another version of lior, both are measured in turn, step by step, and their ratio
+    is shown. Every step is a command in a process of its own; the start of Python and of the model is
+    subtracted where a rate is shown. Nothing is compiled during a measured step.
+    """
+
     with tempfile.TemporaryDirectory() as folder:
         cut = Path(folder) / text.name
         cut.write_bytes(text.read_bytes()[: size or None])
         pythons = ([beside] if beside else []) + [sys.executable]
-        trees = [Tree(python, Path(folder) / str(number)) for number, python in enumerate(pythons)]
+        trees = [Tree(python, Path(folder) / str(number), cores) for number, python in enumerate(pythons)]
         if not as_json:
             print("| recipe | measured | " + ("before | now | ratio |" if beside else "value |"))
             print("|---" * (5 if beside else 3) + "|")
@@ -206,5 +218,55 @@ def _row(recipe: str, each: list[Measured], as_json: bool) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-if __name__ == "__main__":
-    main()
+# --- the effect of each part ---
+
+GATES = '["longest","previous","words","position","layout","pair","always"]'
+VARIANTS = {
+    "default (lowrank, constitutive, tensor, contrastive)": "--config default",
+    "frame derived": "--frame derived",
+    "frame rotor": "--frame rotor",
+    "rsource curvature": "--rsource curvature",
+    "product wedge": "--product wedge",
+    "product spinor": "--product spinor",
+    "updater spsa": "--updater spsa",
+    "no geometry": f"--set memory.sdm.gates={GATES}",
+    "retrieval beside it": "--memory sdm,exact --set memory.exact.capacity=0 --set memory.exact.probes=4",
+}
+"""Name -> what it adds to the command line of ``lior train``."""
+
+
+@click.command()
+@click.argument("texts", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--seeds", default=3, show_default=True)
+@click.option("--bytes", "size", default=150_000, show_default=True)
+def compare_parts(texts: Sequence[Path], seeds: int, size: int) -> None:
+    """Measure the effect of each frame, source, product, updater and memory, all else as in the default.
+
+    Trains every variant on the first bytes of every text, in a process of its own, and prints a table of bits
+    per byte, a row as soon as it is known: mean and half of the range over the seeds.
+    """
+    print(f"| all else default | {' | '.join(text.name for text in texts)} |")
+    print("|---|" + "---|" * len(texts))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, options in VARIANTS.items():
+            row = []
+            for text in texts:
+                cut = Path(folder) / text.name
+                cut.write_bytes(text.read_bytes()[:size])
+                arguments = [(*options.split(), "--set", f"seed={seed}") for seed in range(seeds)]
+                bits = [
+                    train_once(cut, "--config", "default", *each)["val_bits_per_byte"] for each in arguments
+                ]
+                row.append(f"{statistics.mean(bits):.4f} ± {(max(bits) - min(bits)) / 2:.4f}")
+            print(f"| {name} | {' | '.join(row)} |", flush=True)
+
+
+def train_once(text: Path, *arguments: str) -> dict[str, Any]:
+    """The numbers that ``lior train TEXT`` prints with these arguments; the run is not kept."""
+    command = [sys.executable, "-m", "lior_cli.main", "train", str(text), *arguments, "--quiet", "--json"]
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [*command, "--out", f"{folder}/run"], capture_output=True, text=True, check=True
+        )
+    summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return summary

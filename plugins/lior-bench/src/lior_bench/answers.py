@@ -1,0 +1,392 @@
+"""How good answers are: sets of questions, their confidence against truth, and a conversation."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import click
+import numpy as np
+
+import lior_ask
+from lior.errors import UsageError
+from lior.interfaces import Passage, Result
+from lior.plots import axes, figures
+from lior.plots.panels import Finish, Panel, Picture, Table
+from lior_ask.answer.selection import Answer
+from lior_ask.conversation.dialogue import Dialogue
+from lior_bench.sets import FITTING, INSTALLED, SETS, Question, folder, opened, questions, squeezed
+
+SURE = 0.9
+"""From this confidence on, a wrong answer is counted as one that misleads."""
+
+
+@attrs.frozen(kw_only=True)
+class Judged:
+    """A question with what was answered."""
+
+    question: Question
+    confidence: float
+    refused: bool
+    passages: tuple[bool, ...]
+    """Whether each of the best passages, at most three, is right by itself."""
+    blocks: tuple[bool, ...]
+    """The same of the blocks that they are in."""
+    quoted: bool
+    """Whether the quoted sentence is right; false where the question is refused."""
+    right: bool
+    """Whether the quoted sentence or its block is right; where the question is refused, whether the best
+    passage or its block would have been."""
+    shown: str
+    """The sentence that is quoted, or the best passage."""
+
+    @property
+    def misleads(self) -> bool:
+        """Whether a wrong answer is given with much confidence."""
+        return not self.refused and not self.right and self.confidence >= SURE
+
+
+def judge(question: Question, answer: Answer, block: Callable[[Passage], str]) -> Judged:
+    """Compare an answer with what is expected; ``block`` gives the text around a passage."""
+    best = [passage for passage, _ in answer.passages[:3]]
+    shown = answer.answer if answer.found else best[0] if best else None
+    around = answer.block.text if answer.found and answer.block else block(shown) if shown else ""
+    return Judged(
+        question=question,
+        confidence=answer.confidence,
+        refused=not answer.found,
+        passages=tuple(question.answered_by(each) for each in best),
+        blocks=tuple(question.answered_by(each, block(each)) for each in best),
+        quoted=answer.found and question.answered_by(shown),
+        right=question.answered_by(shown) or question.answered_by(shown, around),
+        shown=squeezed(shown.text) if shown else "",
+    )
+
+
+def blocks(index: lior_ask.Index) -> Callable[[Passage], str]:
+    """The text of the block that a passage of ``index`` is in."""
+    texts: dict[tuple[str, int], list[str]] = {}
+    for passage in map(index.passage, range(len(index))):
+        texts.setdefault((passage.document, passage.block), []).append(passage.text)
+    return lambda passage: "\n".join(texts.get((passage.document, passage.block), [passage.text]))
+
+
+def ask_all(index: lior_ask.Index, questions: Iterable[Question]) -> list[Judged]:
+    """Ask an index everything."""
+    block = blocks(index)
+    return [judge(question, index.ask(question.text, top=3), block) for question in questions]
+
+
+COLUMNS = ("questions", "first", "three", "block", "block 3", "quoted", "refused", "misled")
+
+
+def counts(judged: Sequence[Judged]) -> tuple[int, ...]:
+    """Questions; the right passage first and among three; the answer in the block that is shown first, and in
+    it or that of one of three; the right sentence quoted; refused; wrong at a confidence of :data:`SURE` or
+    more."""
+    return (
+        len(judged),
+        sum(any(each.passages[:1]) for each in judged),
+        sum(any(each.passages) for each in judged),
+        sum(each.right for each in judged),
+        sum(each.right or any(each.blocks) for each in judged),
+        sum(each.quoted for each in judged),
+        sum(each.refused for each in judged),
+        sum(each.misleads for each in judged),
+    )
+
+
+# --- questions ---
+
+
+def set_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of the commands that ask sets."""
+    place = click.Path(path_type=Path)
+    for option in (
+        click.option("--retriever", help="Name; the default one if not given."),
+        click.option("--keep", type=place, help="Keep folders and indexes of sets here."),
+        click.option("--root", "roots", multiple=True, type=place, help="Packages were extracted here."),
+    ):
+        command = option(command)
+    return command
+
+
+def wrongly(judged: list[Judged]) -> Iterator[str]:
+    """A line for each question whose right passage is not first, or that is refused or answered wrongly."""
+    for each in judged:
+        answerable = bool(each.question.words)
+        if each.refused == answerable or (answerable and not any(each.passages[:1])):
+            yield f"    {each.confidence:.2f} {each.question.text} -> {each.shown[:70] or 'nothing'}"
+
+
+@click.command()
+@set_options
+@click.option(
+    "--set", "names", multiple=True, type=click.Choice(SETS), default=[s for s in SETS if s not in INSTALLED]
+)
+@click.option("--wrong", is_flag=True, help="Show what is wrong.")
+def ask_sets(
+    retriever: str | None, keep: Path | None, roots: tuple[Path, ...], names: tuple[str, ...], wrong: bool
+) -> None:
+    """Ask sets of questions of our own, in a checkout of lior's repository.
+
+    Prints how many have the right passage first and among three, the block with the answer first and among
+    three, and the right sentence quoted; how many are refused; and how many are answered wrongly with a
+    confidence of 90 % or more. Sets of installed manuals are asked only if they are named: nothing is
+    downloaded; which packages are missing is said, and how to extract them below --root.
+    """
+    print(f"{'set':14}{'kind':14}" + "".join(f"{column:>10}" for column in COLUMNS))
+    for name in names:
+        with opened(name, retriever, keep, roots) as index:
+            judged = ask_all(index, questions(name))
+        for kind in dict.fromkeys(each.question.kind for each in judged):
+            of_kind = [each for each in judged if each.question.kind == kind]
+            if wrong:
+                print(*wrongly(of_kind), sep="\n")
+            print(f"{name:14}{kind:14}" + "".join(f"{n:>10}" for n in counts(of_kind)), flush=True)
+
+
+# --- conversations ---
+
+TALKS = {
+    "exact": ("plugins/lior-ask/tests/ask/exact", "questions.jsonl"),
+    "conversation": ("plugins/lior-ask/tests/ask/conversation", "messages.jsonl"),
+}
+VERDICTS = ("right", "declined", "wrong", "sure and wrong")
+
+
+def expectations(name: str) -> list[dict[str, Any]]:
+    """The messages of a set with what is expected of the reply."""
+    text = (folder(TALKS[name][0]) / TALKS[name][1]).read_text("utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def judge_reply(expected: Mapping[str, Any], answer: Answer | None) -> str:
+    """One of ``VERDICTS``; ``answer`` is ``None`` for a message that was refused with an error."""
+    if answer is None or not answer.found:
+        silent = expected.keys() & {"said", "refused", "or_refused"}
+        return "right" if silent else "declined"
+    right = not expected.keys() & {"said", "refused"} and (
+        _calculated(expected, answer.result)
+        if answer.result
+        else "passage" in expected and _quoted(expected, answer)
+    )
+    return "right" if right else VERDICTS[2 + (answer.confidence > SURE)]
+
+
+def _calculated(expected: Mapping[str, Any], result: Result) -> bool:
+    if "value" in expected:
+        found = _number(result.value)
+        places = expected.get("places", 2)
+        return found is not None and round(found - float(expected["value"]), places) == 0
+    if "rows" not in expected:
+        return False
+    wanted = [plain(part) for part in expected["rows"]]
+    rows = [plain(f"{row.text} {row.context} {row.place}") for row in result.rows]
+    if expected.get("any"):
+        return bool(rows) and any(part in rows[0] for part in wanted)
+    if result.operation == "list":
+        return len(rows) == len(wanted) and all(any(part in row for row in rows) for part in wanted)
+    return bool(rows) and wanted[0] in rows[0]
+
+
+def plain(text: str) -> str:
+    """A text in lower case with single spaces."""
+    return " ".join(text.split()).casefold()
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float("".join(letter for letter in text if letter in "-.0123456789"))
+    except ValueError:
+        return None
+
+
+def _quoted(expected: Mapping[str, Any], answer: Answer) -> bool:
+    text = plain(f"{answer.answer.text if answer.answer else ''} {answer.block.text if answer.block else ''}")
+    return any(plain(part) in text for part in (expected["passage"], *expected.get("also", ())))
+
+
+def replies(name: str, index: lior_ask.Index) -> list[Answer | None]:
+    """The replies to the messages of a set; ``None`` where one was refused with an error."""
+    ask: Callable[[str], Answer] = index.ask
+    if name == "conversation":
+        dialogue = Dialogue(index.ask)
+
+        def ask(message: str) -> Answer:
+            return dialogue.ask(message).answer
+
+    found: list[Answer | None] = []
+    for expected in expectations(name):
+        try:
+            found.append(ask(expected.get("question") or expected["message"]))
+        except UsageError:
+            found.append(None)
+    return found
+
+
+def shown(answer: Answer | None) -> str:
+    """A reply in one line."""
+    if answer is None:
+        return "refused with an error"
+    quoted: Sequence[Passage] = [answer.answer] if answer.answer else []
+    text = answer.said or " ".join(p.text for p in quoted) or f"nothing: {answer.note}"
+    return f"{answer.confidence:.2f} {' '.join(text.split())[:110]}"
+
+
+@click.command()
+@set_options
+@click.option("--set", "names", multiple=True, type=click.Choice([*TALKS]), default=[*TALKS])
+@click.option("--all", "every", is_flag=True, help="Show all replies.")
+def talk(
+    retriever: str | None, keep: Path | None, roots: tuple[Path, ...], names: tuple[str, ...], every: bool
+) -> None:
+    """Ask for exact answers, and hold a conversation, on the folder of the trial.
+
+    The sets are plugins/lior-ask/tests/ask/exact (each question alone) and
+    plugins/lior-ask/tests/ask/conversation (fifty messages, one after the other). Prints how many replies
+    are right, how many decline a question that has an answer, how many are wrong with a confidence of at
+    most 90 %, and how many with more; then every reply that is not right, or all of them.
+    """
+    for name in names:
+        with opened("trial", retriever, keep, roots) as index:
+            found = replies(name, index)
+        expected = expectations(name)
+        verdicts = [judge_reply(each, answer) for each, answer in zip(expected, found, strict=True)]
+        count = Counter(verdicts)
+        print(f"{name}: " + ", ".join(f"{count[verdict]} {verdict}" for verdict in VERDICTS))
+        for each, verdict, answer in zip(expected, verdicts, found, strict=True):
+            if every or verdict != "right":
+                print(f"  {verdict:15}{each.get('question') or each['message']} -> {shown(answer)}")
+
+
+# --- confidence ---
+
+EDGES = (0.0, 0.5, 0.7, 0.9, 0.98, 1.0)
+NAMES = ("< 50 %", "50–70 %", "70–90 %", "90–98 %", "≥ 98 %")
+
+
+@attrs.frozen
+class Band:
+    """Answers of similar confidence."""
+
+    name: str
+    count: int
+    confidence: float
+    """Mean of what is stated, in [0, 1]; nan without answers."""
+    right: float
+    """Share, in [0, 1]; nan without answers."""
+
+
+def bands(judged: Sequence[Judged]) -> list[Band]:
+    """Answers by their confidence; each edge belongs to the band above."""
+    stated = np.array([each.confidence for each in judged])
+    right = np.array([each.right for each in judged])
+    place = np.digitize(stated, EDGES[1:-1])
+    found = []
+    for number, name in enumerate(NAMES):
+        here = place == number
+        means = (stated[here].mean(), right[here].mean()) if here.any() else (np.nan, np.nan)
+        found.append(Band(name, int(here.sum()), *map(float, means)))
+    return found
+
+
+def calibration_error(found: Sequence[Band]) -> float:
+    """Expected calibration error of bands, in [0, 1]."""
+    total = sum(band.count for band in found)
+    return sum(band.count * abs(band.confidence - band.right) for band in found if band.count) / max(total, 1)
+
+
+@attrs.frozen(kw_only=True)
+class ReliabilityDiagram(Panel):
+    """The share of right answers against the mean confidence of each band; on the diagonal they are equal."""
+
+    kind: ClassVar[str] = "reliability"
+
+    bands: dict[str, list[Band]]
+    """Bands of each group, by its name."""
+
+    def inches(self) -> tuple[float, float]:
+        """Room for the numbers of answers."""
+        return 6.5, 5.5
+
+    def draw(self, axis: Any) -> Finish:
+        """A line for each group; the area of a point grows with its answers."""
+        axis.plot([0, 100], [0, 100], color="0.6", linestyle="--", linewidth=1)
+        for (name, found), colour in zip(
+            self.bands.items(), (axes.COLOURS[0], axes.COLOURS[4]), strict=False
+        ):
+            some = [band for band in found if band.count]
+            points = [100 * band.confidence for band in some], [100 * band.right for band in some]
+            axis.plot(*points, color=colour, label=f"{name}, error {100 * calibration_error(found):.0f} %")
+            axis.scatter(*points, s=[10 + band.count for band in some], color=colour, alpha=0.7)
+            for band, x, y in zip(some, *points, strict=True):
+                axis.annotate(str(band.count), (x, y), (4, -10), textcoords="offset points", color=colour)
+        axis.set(xlabel="confidence stated, %", ylabel="right, %", xlim=(0, 103), ylim=(0, 103))
+        axis.grid(True, alpha=0.3)
+        axis.legend(loc="upper left", fontsize=9)
+        return None
+
+    def table(self) -> Table:
+        """As it is printed."""
+        return Table(HEADER, [row(name, found) for name, found in self.bands.items()])
+
+
+HEADER = ("answers", *NAMES, "error")
+
+
+def row(name: str, found: Sequence[Band]) -> list[str]:
+    """``right of count (mean confidence)`` of each band, and the calibration error."""
+    cells = [
+        f"{band.right * band.count:.0f} of {band.count} ({100 * band.confidence:.0f})" if band.count else "–"
+        for band in found
+    ]
+    return [name, *cells, f"{100 * calibration_error(found):.1f} %"]
+
+
+GROUPS: tuple[Callable[[Judged], str], ...] = (
+    lambda each: "fitting" if each.question.of in FITTING else "reporting",
+    lambda each: each.question.kind,
+    lambda each: each.question.language,
+    lambda each: each.question.of,
+)
+"""What answers are grouped by, one after the other."""
+
+
+@click.command()
+@set_options
+@click.argument("names", metavar="[SET]...", nargs=-1, type=click.Choice(SETS))
+@click.option("--save", type=click.Path(path_type=Path), help="Draw the diagram to this .svg or .png file.")
+def compare_confidence(
+    retriever: str | None, keep: Path | None, roots: tuple[Path, ...], names: Sequence[str], save: Path | None
+) -> None:
+    """Compare stated confidence with truth: a reliability diagram over sets of questions.
+
+    Prints, by band of the stated confidence, how many answers there are, their mean confidence and the
+    share that is right: the quoted sentence or its block holds the answer. Below 50 % nothing is quoted,
+    and the best passage counts. An answer to a question without one is wrong. The same by kind of set, kind
+    of question, language and set, with the expected calibration error: the mean distance of confidence and
+    share over the bands, weighted by their answers (Naeini et al. 2015).
+    """
+    judged = list[Judged]()
+    for name in names or [name for name in SETS if name not in INSTALLED]:
+        with opened(name, retriever, keep, roots) as index:
+            judged += ask_all(index, questions(name))
+    rows = [row("all", bands(judged))]
+    for group in GROUPS:
+        for name in dict.fromkeys(map(group, judged)):
+            rows.append(row(name, bands([each for each in judged if group(each) == name])))
+    for cells in ([*HEADER], *rows):
+        print(f"{cells[0]:14}" + "".join(f"{cell:>17}" for cell in cells[1:]))
+    if save is not None:
+        kinds = {
+            name: bands([each for each in judged if GROUPS[0](each) == name])
+            for name in map(GROUPS[0], judged)
+        }
+        diagram = ReliabilityDiagram(title="Confidence of answers against truth", bands=kinds)
+        picture = Picture(name=save.stem, title="", panels=[diagram], columns=1)
+        figures.write(picture, save.parent, (save.suffix[1:],))

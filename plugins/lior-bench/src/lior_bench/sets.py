@@ -1,0 +1,328 @@
+"""Sets of questions whose answers are known, and the folders that they are asked of.
+
+The sets are in plugins/lior-ask/tests/ask/meaning and plugins/lior-ask/tests/ask/trial; all questions were
+written before the retriever was asked. They are in the words of the text (plain), in other words
+(paraphrased), in another language than the text (across), misspelt, one rare word, or without an answer.
+Prints how many have the right passage first and among three, the block with the answer first and among three,
+and the right sentence quoted; how many are refused; and how many are answered wrongly with a confidence of 90
+% or more.
+
+FITTING: sets on which weights, constants and confidence are chosen. Notes of a family with German and French
+letters, notes of a small company (in one folder with source code, descriptions of packages and logs), notes
+in German and in French, and installed documentation: nine packages (fit_manuals), one manual (fit_manual).
+
+REPORTING: sets for which figures are told; nothing is fitted to them. Notes of another family in three
+languages, and other notes in German, French, Russian and Japanese; all ``report_`` sets were never asked
+while the ranking was changed. Notes of a household, of a workshop, of a laboratory and of a boat, of a
+machine, and the source of 30 modules of Python: constants of ``dense`` had been chosen on all of these but
+the boat. The trial. Installed documentation of other packages (manuals).
+
+Sets of manuals need their packages and are asked only if they are named: nothing is downloaded; lior_bench
+says which packages are missing and how to extract them below --root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import random
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+import lior_ask
+from lior.interfaces import Passage
+from lior.reading.documents import read_documents
+from lior_ask.languages.words import language_of, tokens
+
+
+def folder(path: str) -> Path:
+    """The folder ``path`` of the checkout that this package or the working directory is in.
+
+    Raises
+    ------
+    click.ClickException
+        Outside a checkout.
+    """
+    for start in (Path.cwd(), Path(__file__).resolve()):
+        for parent in (start, *start.parents):
+            if (parent / "plugins" / "lior-bench").is_dir() and (parent / path).is_dir():
+                return parent / path
+    raise click.ClickException(f"{path} is in lior's repository only; run this in a checkout of it")
+
+
+@attrs.frozen(kw_only=True)
+class Question:
+    """What is asked, and what the answer must hold."""
+
+    text: str
+    kind: str
+    """``plain``, ``paraphrased``, ``unanswerable`` or another name of a kind."""
+    words: tuple[str, ...] = ()
+    """Any of them is enough, whatever white space is between words; none for a question without an answer."""
+    document: str = ""
+    """Path of the file that the answer must be of; any if empty."""
+    lines: tuple[int, ...] = ()
+    """Lines of that file, from 1, any of which is right whatever its words."""
+    language: str = "en"
+    of: str = ""
+    """Name of the set."""
+
+    def answered_by(self, passage: Passage | None, text: str = "") -> bool:
+        """Whether a passage is right, or has the words in the ``text`` that it is shown in."""
+        if passage is None or (self.document and not is_document(passage.document, self.document)):
+            return False
+        last = passage.line + passage.text.rstrip("\n").count("\n")
+        if any(passage.line <= line <= last for line in self.lines):
+            return True
+        shown = squeezed(text or passage.text)
+        return any(squeezed(words) in shown for words in self.words)
+
+
+def squeezed(text: str) -> str:
+    """With one space between words."""
+    return " ".join(text.split())
+
+
+def is_document(name: str, path: str) -> bool:
+    """Whether a passage's document is the file ``path`` of the folder, or a part of it such as a message."""
+    parts = f"/{name}".replace("\\", "/").rpartition(f"/{path}")
+    return bool(parts[1]) and not parts[2][:1].isalnum()
+
+
+# --- sets ---
+
+PLACE = "plugins/lior-ask/tests/ask/meaning"
+FITTING = ("fit_family", "fit_office", "fit_de", "fit_fr", "fit_manuals", "fit_manual")
+REPORTING = (
+    *("home", "workshop", "lab", "boat", "machine", "library"),
+    *("report_family", "report_de", "report_fr", "report_ru", "report_ja", "trial", "manuals"),
+)
+SETS = FITTING + REPORTING
+INSTALLED = ("fit_manuals", "fit_manual", "manuals")
+"""Sets whose text is in packages of the system."""
+CODE = (
+    *("asyncore", "bdb", "cmd", "ftplib", "gettext", "optparse"),
+    *("pdb", "sched", "tarfile", "telnetlib", "timeit", "trace"),
+)
+MANUALS = ("jinja2", "markdown-it-py", "packaging", "requests", "sortedcontainers")
+
+
+SOURCES = ("texts", "modules", "packages")
+"""What the folder of a set is made of; the other keys of its file are kinds of questions."""
+
+
+def load(name: str) -> dict[str, Any]:
+    """What is in the file of a set: :data:`SOURCES`, of which some may lack, and the questions by kind."""
+    here = folder(PLACE)
+    if name == "home":
+        found = json.loads((here / "questions.json").read_text("utf-8"))
+        return {"texts": json.loads((here / "texts.json").read_text("utf-8")), **found}
+    return dict(json.loads((here / f"{name}.json").read_text("utf-8")))
+
+
+def questions(name: str) -> list[Question]:
+    """The questions of a set."""
+    if name == "trial":
+        return trial_questions()
+    found = []
+    for kind, asked in load(name).items():
+        if kind not in SOURCES:
+            for text, words in (asked if isinstance(asked, dict) else dict.fromkeys(asked, ())).items():
+                expected = (words,) if isinstance(words, str) else tuple(words)
+                found.append(Question(text=text, kind=kind, words=expected, language=language(text), of=name))
+    return found
+
+
+def language(text: str) -> str:
+    """Two letters; by its stop words, English where it has none."""
+    if any("\u3040" <= letter <= "\u30ff" or "\u4e00" <= letter <= "\u9fff" for letter in text):
+        return "ja"
+    return {"german": "de", "french": "fr", "russian": "ru"}.get(language_of(tokens(text), least=1), "en")
+
+
+def write(name: str, out: Path, roots: tuple[Path, ...] = ()) -> None:
+    """The folder of a set; ``roots`` are where its packages may be, besides the system.
+
+    Raises
+    ------
+    click.ClickException
+        When a package is not installed, or in another version, so that no document has an answer.
+    """
+    if name == "trial":
+        collect_trial(out)
+        return
+    content = load(name)
+    if "packages" in content:
+        collect_manuals(content["packages"], out, roots)
+        whole = [squeezed(document.data.decode()) for document in read_documents([str(out)])]
+        for question in questions(name):
+            if question.words and not any(squeezed(w) in text for w in question.words for text in whole):
+                raise click.ClickException(f"{name}: no document answers {question.text!r}")
+        return
+    library = Path(sysconfig.get_path("stdlib"))
+    texts = dict(content.get("texts", {}))
+    modules = content.get("modules", CODE)
+    for module in modules:
+        path = library / f"{module}.py"
+        texts[f"code/{module}.py"] = path.read_text("utf-8") if path.exists() else ""
+    if "modules" not in content:
+        for package in MANUALS:
+            texts[f"manuals/{package}.md"] = description(package)
+        for number, kind in enumerate(("web", "jobs", "daemon")):
+            texts[f"logs/{kind}.log"] = log(number)
+    for place, text in texts.items():
+        (out / place).parent.mkdir(parents=True, exist_ok=True)
+        (out / place).write_text(text, "utf-8")
+
+
+def log(number: int) -> str:
+    """700 lines of a log, drawn."""
+    draw = random.Random(number)
+    kinds = (
+        ("GET /login 200 {}", "GET /table 200 {}", "GET /music 200 {}", "GET /price 404 {}"),
+        ("job {} finished", "job {} started", "queue empty for {} s"),
+        (
+            "worker[{}]: connection closed by peer",
+            "timer[{}]: daily cleaning started",
+            "kernel: link {} is up",
+        ),
+    )[number]
+    return "".join(
+        f"2025-06-{1 + line // 48:02} {line // 2 % 24:02}:{line % 2 * 30:02} "
+        f"{draw.choice(kinds).format(int(draw.random() * 9999))}\n"
+        for line in range(700)
+    )
+
+
+@contextlib.contextmanager
+def opened(
+    name: str, retriever: str | None, keep: Path | None = None, roots: tuple[Path, ...] = ()
+) -> Iterator[lior_ask.Index]:
+    """The index of a set's folder; both are kept if it is below ``keep``, and used again."""
+    with tempfile.TemporaryDirectory() as temporary:
+        place = (keep or Path(temporary)) / name
+        if not place.exists():
+            write(name, place, roots)
+        yield lior_ask.Index(place, retriever=retriever, cache=keep is not None)
+
+
+# --- installed documentation ---
+
+
+def collect_manuals(packages: dict[str, list[str]], out: Path, roots: tuple[Path, ...] = ()) -> None:
+    """Copy the files of ``packages``, a name and patterns below a root for each, to ``out``.
+
+    Raises
+    ------
+    click.ClickException
+        When a pattern has no file below any of the ``roots`` and the system's.
+    """
+    found = {
+        (package, pattern): next(
+            filter(None, (sorted(root.glob(pattern)) for root in (*roots, Path("/")))), []
+        )
+        for package, patterns in packages.items()
+        for pattern in patterns
+    }
+    lacking = sorted({package for (package, _), files in found.items() if not files})
+    if lacking:
+        raise click.ClickException(
+            f"not installed: {', '.join(lacking)}; run apt-get download {' '.join(lacking)}, "
+            "extract each with dpkg -x PACKAGE.deb DIR, and give --root DIR"
+        )
+    for (_, pattern), files in found.items():
+        for path in files:
+            place = out / Path(*path.parts[-len(Path(pattern).parts) :]).relative_to("usr/share")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.relative_to(out).parts[0] == "man":
+                place.with_name(place.name.removesuffix(".gz") + ".txt").write_text(page(path), "utf-8")
+            else:
+                shutil.copyfile(path, place)
+
+
+def page(path: Path) -> str:
+    """A page of man as text."""
+    environment = {**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8"}
+    man = ("man", "-Tutf8", "--nj", "--nh", "-P", "cat", str(path))
+    shown = subprocess.run(man, env=environment, capture_output=True, check=True).stdout
+    return subprocess.run(
+        ("col", "-bx"), env=environment, input=shown, capture_output=True, check=True
+    ).stdout.decode()
+
+
+# --- the trial ---
+
+TRIAL = "plugins/lior-ask/tests/ask/trial"
+"""60 documents as of a real person, and 50 questions written before the retriever."""
+TRIAL_MODULES = (
+    *("bisect", "filecmp", "fnmatch", "graphlib", "heapq", "netrc"),
+    *("queue", "sched", "secrets", "shlex", "textwrap", "zipapp"),
+)
+"""Modules of the standard library whose source is taken."""
+TRIAL_MANUALS = {
+    f"{name}.{'rst' if name.startswith('p') and name != 'platformdirs' else 'md'}": name
+    for name in ("attrs", "click", "hypothesis", "platformdirs", "pluggy", "pytest", "rich")
+}
+"""File, and installed package whose description it becomes."""
+
+
+def collect_trial(out: Path) -> list[Path]:
+    """Write all documents of the trial below ``out``, a new or empty folder.
+
+    Equal for equal versions of Python and of the packages.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise SystemExit(f"{out}: not empty; name a new folder")
+    shutil.copytree(folder("examples/notes"), out, dirs_exist_ok=True)
+    shutil.copytree(folder(TRIAL) / "logs", out / "logs")
+    library = Path(sysconfig.get_path("stdlib"))
+    texts = {f"code/{name}.py": (library / f"{name}.py").read_text("utf-8") for name in TRIAL_MODULES}
+    texts |= {f"manuals/{file}": description(package) for file, package in TRIAL_MANUALS.items()}
+    texts["manuals/numpy-licence.txt"] = licence("numpy")
+    for place, text in texts.items():
+        (out / place).parent.mkdir(exist_ok=True)
+        (out / place).write_text(text, encoding="utf-8", newline="\n")
+    return sorted(path for path in out.rglob("*") if path.is_file())
+
+
+def description(package: str) -> str:
+    """The long description of an installed package: usually its README."""
+    metadata: Any = importlib.metadata.metadata(package)  # a message, although its type has no such methods
+    return str(metadata.get("Description") or metadata.get_payload())
+
+
+def licence(package: str) -> str:
+    """The first licence of an installed package, by length of its path."""
+    files = importlib.metadata.files(package) or []
+    named = [file for file in files if file.name.upper().startswith("LICENSE")]
+    first = min(named, key=lambda file: (len(file.parts), str(file)))
+    return Path(str(first.locate())).read_text("utf-8")
+
+
+def read_trial() -> list[dict[str, Any]]:
+    """All 50, as ``plugins/lior-ask/tests/ask/trial/README.md`` describes them."""
+    return [json.loads(line) for line in (folder(TRIAL) / "questions.jsonl").read_text("utf-8").splitlines()]
+
+
+def trial_questions() -> list[Question]:
+    """All 50, as they are asked."""
+    found = []
+    for each in read_trial():
+        kind = "paraphrased" if each.get("paraphrased") else "plain"
+        question = Question(text=each["question"], kind="unanswerable", of="trial")
+        if each["answerable"]:
+            lines, document = tuple(each["answer_line"] or ()), each["answer_document"] or ""
+            words = (each["answer_contains"],)
+            question = attrs.evolve(question, kind=kind, words=words, document=document, lines=lines)
+        found.append(question)
+    return found
