@@ -99,8 +99,7 @@ def tell_facts(place: Place) -> list[Row]:
     rows = [Row("torch, its CUDA", "told", f"{torch.__version__}, {torch.version.cuda}")]
     if place.device == "cuda":
         command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        rows.append(Row("device, driver, memory", "told", done.stdout.splitlines()[0]))
+        rows.append(Row("device, driver, memory", "told", subprocess.check_output(command, text=True).strip()))
     return rows
 
 
