@@ -99,7 +99,7 @@ def tell_facts(place: Place) -> list[Row]:
     rows = [Row("torch, its CUDA", "told", f"{torch.__version__}, {torch.version.cuda}")]
     if place.device == "cuda":
         command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-        rows.append(Row("device, driver, memory", "told", subprocess.check_output(command, text=True).strip()))
+        rows.append(Row("device, driver", "told", subprocess.check_output(command, text=True).strip()))
     return rows
 
 
