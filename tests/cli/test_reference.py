@@ -13,7 +13,7 @@ from lior.config import keys
 from lior_cli.main import COMMANDS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
-MEND = "LIOR_ALLOW_PLUGINS=lior python tools/cli_reference.py > docs/cli.md"
+MEND = "LIOR_ALLOW_PLUGINS=lior,lior-ask python tools/cli_reference.py > docs/cli.md"
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def page() -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith("LIOR_")}
     command = [sys.executable, str(PAGE.parents[1] / "tools" / "cli_reference.py")]
     made = subprocess.run(
-        command, env=env | {"LIOR_ALLOW_PLUGINS": "lior"}, capture_output=True, text=True, check=False
+        command, env=env | {"LIOR_ALLOW_PLUGINS": "lior,lior-ask"}, capture_output=True, text=True, check=False
     )
     assert made.returncode == 0, made.stderr
     return made.stdout
