@@ -21,7 +21,11 @@ def page() -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith("LIOR_")}
     command = [sys.executable, str(PAGE.parents[1] / "tools" / "cli_reference.py")]
     made = subprocess.run(
-        command, env=env | {"LIOR_ALLOW_PLUGINS": "lior,lior-ask"}, capture_output=True, text=True, check=False
+        command,
+        env=env | {"LIOR_ALLOW_PLUGINS": "lior,lior-ask"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert made.returncode == 0, made.stderr
     return made.stdout
