@@ -15,7 +15,6 @@ from lior.events import hookimpl
 from lior.plugins import listening
 from lior.plugins.registry import Registry
 from lior.runs.run import load
-from lior_serve.folder import FolderSource
 
 HEARS = """
 from lior.events import hookimpl
@@ -98,21 +97,6 @@ def test_one_change_is_told_when_it_is_on_the_disk(finished, told, tmp_path):
     assert told == []
     run.save()
     assert told == [(copied, ["a.txt"], ["b.txt"])]
-
-
-def test_a_server_tells_of_files_that_change(told, tmp_path, monkeypatch):
-    monkeypatch.setattr("lior_serve.folder.find_spec", lambda name: None)
-    monkeypatch.setattr("lior_serve.folder.INTERVAL", 0.0)
-    folder = tmp_path / "notes"
-    folder.mkdir()
-    (folder / "a.txt").write_text("The key hangs behind the clock.\n")
-    source = FolderSource([folder])
-    (folder / "b.txt").write_text("The ladder is in the shed.\n")
-    source.refresh()
-    (folder / "b.txt").unlink()
-    source.refresh()
-    source.close(1)
-    assert told == [(None, ["b.txt"], []), (None, [], ["b.txt"])]
 
 
 @pytest.mark.slow

