@@ -14,12 +14,16 @@ import pytest
 from tools import architecture
 
 ROOT = Path(__file__).resolve().parents[2]
-PRODUCT = sorted(
-    path
-    for top in ("lior", "plugins", "cli")
-    for path in (ROOT / top).rglob("*.py")
-    if "tests" not in path.relative_to(ROOT).parts
-)
+
+
+def sources(*tops: str) -> Iterator[Path]:
+    """The Python files below these folders, without the copies that an installation leaves in ``build``."""
+    for path in (path for top in tops for path in (ROOT / top).rglob("*.py")):
+        if "build" not in path.relative_to(ROOT).parts:
+            yield path
+
+
+PRODUCT = sorted(path for path in sources("lior", "plugins", "cli") if "tests" not in path.parts)
 CIRCLES: set[tuple[str, ...]] = set()
 """Files that import each other on purpose; any other circle is a defect."""
 
@@ -112,7 +116,7 @@ def imported_from_packages() -> dict[str, set[str]]:
         {ROOT, ROOT / "cli", ROOT / "plugins", *ROOT.glob("plugins/*/src")}, key=lambda home: -len(home.parts)
     )
     found: dict[str, set[str]] = defaultdict(set)
-    for path in (path for top in ("lior", "cli", "plugins", "tests") for path in (ROOT / top).rglob("*.py")):
+    for path in sources("lior", "cli", "plugins", "tests"):
         inside = path.relative_to(next(home for home in homes if path.is_relative_to(home)))
         module = ".".join(inside.with_suffix("").parts).removesuffix(".__init__")
         for node in ast.walk(ast.parse(path.read_text())):
