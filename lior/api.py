@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 
 from lior.config import Override, TrainConfig, flatten, load
-from lior.config.options import checked_keywords
+from lior.config.options import check_keywords
 from lior.errors import UsageError
 from lior.reading.documents import RawDocument, as_bytes
 from lior.reading.finding import as_paths
@@ -27,7 +27,7 @@ from lior.runs.run import Run
 from lior.training import preparation
 
 
-@checked_keywords(TrainConfig)
+@check_keywords(TrainConfig)
 def train(
     text: str | Path | Sequence[str | Path] = (),
     *,

@@ -46,7 +46,7 @@ def replacing(path: Path, *, part: Path | None = None, private: bool = False) ->
     sync(path.parent)
 
 
-def narrowed(folder: Path) -> Path:
+def narrow_rights(folder: Path) -> Path:
     """Make a folder of the user alone, or take the permissions of others from one of this user.
 
     Raises ``OSError`` when it cannot be made.

@@ -103,7 +103,7 @@ def sub(state: State, part: str) -> State:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
-def prefixed(part: str, entries: State) -> State:
+def add_prefix(part: str, entries: State) -> State:
     """``entries`` with the prefix ``part.``; the inverse of :func:`sub`."""
     return {f"{part}.{k}": v for k, v in entries.items()}
 

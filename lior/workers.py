@@ -51,7 +51,7 @@ class WorkersLost(LiorError):
     """Workers ended while they worked on a task, again and again."""
 
 
-def checked(value: str) -> int | str:
+def check(value: str) -> int | str:
     """What ``--workers`` names: a number of processes, or the address of a scheduler.
 
     Raises
@@ -86,13 +86,13 @@ class Workers:
     """
 
     def __init__(self, where: Where) -> None:
-        self._where = checked(where) if isinstance(where, str) else where
+        self._where = check(where) if isinstance(where, str) else where
         self._executor: Executor | None = None
         self._client: Any = None
 
     def __enter__(self) -> Self:
         if isinstance(self._where, str):
-            self._client = _connected(self._where)
+            self._client = _connect(self._where)
         self._start()
         return self
 
@@ -244,7 +244,7 @@ def installed_version() -> str:
         return "unknown"
 
 
-def _connected(address: str) -> Any:
+def _connect(address: str) -> Any:
     """A client of the scheduler at ``address``, whose workers have the version of lior that is here."""
     try:
         from distributed import Client, Security
@@ -253,7 +253,7 @@ def _connected(address: str) -> Any:
             f"workers = {address}: a cluster needs Dask; install it: pip install 'lior[cluster]'"
         ) from None
     try:
-        security = _secured(address, Security())
+        security = _secure(address, Security())
         client = Client(address, timeout=_CONNECT, security=security, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UsageError(f"workers = {address}: no Dask scheduler answers there ({error})") from None
@@ -265,7 +265,7 @@ def _connected(address: str) -> Any:
     return client
 
 
-def _secured(address: str, security: Any) -> Any:
+def _secure(address: str, security: Any) -> Any:
     """What Dask's configuration says of certificates; a client that it does not fit would wait for long."""
     encrypted = address.startswith("tls://")
     if encrypted and not security.get_connection_args("client")["ssl_context"]:

@@ -14,7 +14,7 @@ import pytest
 
 from lior import workers
 from lior.errors import DataError, UsageError
-from lior.workers import Workers, WorkersLost, checked
+from lior.workers import Workers, WorkersLost, check
 
 
 def square(number: int) -> int:
@@ -104,7 +104,7 @@ def test_an_executor_of_the_caller_stays_open():
 @pytest.mark.parametrize("value", ["0", "-1", "two", "", "host:8786"])
 def test_what_names_no_workers_is_refused(value):
     with pytest.raises(UsageError, match="allowed is a number of processes from 1, or the address"):
-        checked(value)
+        check(value)
 
 
 def test_no_scheduler_at_the_address(monkeypatch):

@@ -67,7 +67,7 @@ def archive(
     from lior.training import archiving
     from lior_cli.progress import Progress
 
-    team = teams.checked(workers)
+    team = teams.check(workers)
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("archive", f"sorting to {out}")
         done = archiving.build(

@@ -57,7 +57,7 @@ def clear(where: tuple[str, ...], gone: bool) -> None:
 
     indexes = _indexes()
     if where:
-        indexes = [each for path in dict.fromkeys(where) for each in _chosen(indexes, path)]
+        indexes = [each for path in dict.fromkeys(where) for each in _choose(indexes, path)]
     for each in indexes:
         if not gone or each.gone:
             each.remove()
@@ -74,7 +74,7 @@ def _indexes() -> Sequence[CachedIndex]:
     return indexes("lior cache").caches() if installed() else []
 
 
-def _chosen(indexes: Sequence[CachedIndex], where: str) -> list[CachedIndex]:
+def _choose(indexes: Sequence[CachedIndex], where: str) -> list[CachedIndex]:
     path = str(Path(where).expanduser().absolute())
     if found := [each for each in indexes if path in each.paths]:
         return found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.config import load
-from lior.config.recipes import shipped
+from lior.config.recipes import list_shipped
 from lior.errors import DataError, UsageError
 from lior.files import PARTIAL, replacing
 from lior_cli.interrupts import import_torch
@@ -195,7 +195,7 @@ def _same_coder(found: CompressedFile, file: str, run: Path | None, recipe: str 
         )
     if run is not None and found.recipe:
         raise UsageError(f"{file}: made without a run, with recipe {found.recipe!r}; leave out --run")
-    if run is None and recipe is None and found.recipe not in shipped():
+    if run is None and recipe is None and found.recipe not in list_shipped():
         raise UsageError(f"{file}: made with your own recipe {found.recipe!r}; give it with --config")
     return _coder(run, recipe or found.recipe or None)
 

@@ -26,7 +26,7 @@ def config() -> None:
 @config.command("list")
 def list_() -> None:
     """List the recipes that come with lior."""
-    rows = [(name, recipes.describe(recipes.read(name))) for name in recipes.shipped()]
+    rows = [(name, recipes.describe(recipes.read(name))) for name in recipes.list_shipped()]
     echo_table(["name", "description"], rows)
 
 
@@ -65,7 +65,7 @@ def echo_resolved(resolved: Resolved[Any], *, origins: bool, changed: bool, as_j
 @click.option("--force", is_flag=True, help="Overwrite DEST.")
 def copy(name: str, dest: Path | None, force: bool) -> None:
     """Copy the shipped recipe NAME to DEST, to be edited (default: NAME.toml)."""
-    shipped = recipes.shipped()
+    shipped = recipes.list_shipped()
     if name not in shipped:
         hint, names = did_you_mean(name, shipped), ", ".join(shipped)
         raise UsageError(sentences(f"No recipe named {name!r} comes with lior.", hint, f"Shipped: {names}."))

@@ -101,12 +101,12 @@ def docs(run: Path, as_json: bool) -> None:
 
 def list_documents(documents: Sequence[Document]) -> None:
     """Print a table of documents."""
-    from lior.runs.editing import shown
+    from lior.runs.editing import show
 
     if not documents:
         click.echo("the run has no documents")
         return
-    rows = [[shown(d.name), f"{d.bytes:,}", _share(d), d.added or "in training"] for d in documents]
+    rows = [[show(d.name), f"{d.bytes:,}", _share(d), d.added or "in training"] for d in documents]
     echo_table(["name", "bytes", "held", "learned"], rows)
 
 
@@ -141,9 +141,9 @@ def _part_in(run: Run, forgotten: Sequence[Document]) -> str:
 
 
 def _amount(document: Document) -> str:
-    from lior.runs.editing import shown
+    from lior.runs.editing import show
 
-    return f"{shown(document.name)}: {quantity(document.bytes, 'byte')}, {quantity(document.tokens, 'token')}"
+    return f"{show(document.name)}: {quantity(document.bytes, 'byte')}, {quantity(document.tokens, 'token')}"
 
 
 def _share(document: Document) -> str:

@@ -22,7 +22,7 @@ import click
 from lior.errors import LiorError, needs_model
 from lior.plugins.trust import FLAG, Trust
 from lior_cli.lazy import LazyGroup
-from lior_cli.output import escaped, escaping
+from lior_cli.output import escape_controls, escaping
 
 COMMANDS = {
     "train": ("lior_cli.train:train", "Learn a model from text."),
@@ -234,7 +234,7 @@ def main(args: Sequence[str] | None = None) -> int:
 def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """Print a warning of lior as one line; those of libraries address programmers and are dropped."""
     if category.__module__.startswith("lior"):
-        click.echo(escaped(f"note: {message}"), err=True)
+        click.echo(escape_controls(f"note: {message}"), err=True)
 
 
 def _compute_by_one_thread(args: Sequence[str]) -> None:

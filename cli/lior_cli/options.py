@@ -137,7 +137,7 @@ class RecipeName(click.ParamType):
         from click.shell_completion import CompletionItem
 
         files = [CompletionItem(incomplete, type="file")] if self.files else []
-        shipped = [CompletionItem(name) for name in recipes.shipped() if name.startswith(incomplete)]
+        shipped = [CompletionItem(name) for name in recipes.list_shipped() if name.startswith(incomplete)]
         return [*files, *shipped]  # Bash drops what stands before a file
 
 
@@ -310,9 +310,9 @@ def limits_option(function: Callback) -> Callback:
 
 
 def _set_limits(context: click.Context, _: click.Parameter, value: str) -> None:
-    from lior.reading.limits import OFF, QUESTION, limited_by
+    from lior.reading.limits import OFF, QUESTION, limit_by
 
-    context.with_resource(limited_by(OFF if value == "off" else QUESTION))
+    context.with_resource(limit_by(OFF if value == "off" else QUESTION))
 
 
 def seed_option(function: Callback) -> Callback:

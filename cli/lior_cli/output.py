@@ -25,7 +25,7 @@ _STYLES = re.compile(f"({re.escape(_OWN)}[0-9;]+m)")
 _click_style = click.style
 
 
-def escaped(text: str) -> str:
+def escape_controls(text: str) -> str:
     r"""``text`` with ``\u`` and four digits for each control character.
 
     >>> escaped("a\x1b[2Jb\x9b\u202e\n")
@@ -51,7 +51,7 @@ class _Stream:
             raise TypeError(f"a text is needed, not {type(text).__name__}")
         parts = _STYLES.split(text)
         parts[1::2] = [part.replace(_OWN, "\x1b[") for part in parts[1::2]]
-        parts[::2] = map(escaped, parts[::2])
+        parts[::2] = map(escape_controls, parts[::2])
         self.unescaped.write("".join(parts))
         return len(text)
 
@@ -76,7 +76,7 @@ def escaping() -> Iterator[None]:
         click.style = click.termui.style = _click_style
 
 
-def unescaped(stream: TextIO) -> TextIO:
+def unescape(stream: TextIO) -> TextIO:
     """The stream below, for rich, which moves the cursor; texts for it are escaped one by one."""
     found: TextIO = getattr(stream, "unescaped", stream)
     return found
@@ -84,6 +84,6 @@ def unescaped(stream: TextIO) -> TextIO:
 
 def redraw(line: str) -> None:
     """Write ``line`` over the last line of standard error, which is a terminal."""
-    stream = unescaped(sys.stderr)
-    stream.write(f"\r{escaped(line)}\x1b[K")
+    stream = unescape(sys.stderr)
+    stream.write(f"\r{escape_controls(line)}\x1b[K")
     stream.flush()

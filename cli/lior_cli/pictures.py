@@ -60,7 +60,7 @@ def picture_options(known: Collection[str] = ()) -> Callable[[Callback], Callbac
     return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 
-def chosen(only: str | None, known: Collection[str]) -> list[str]:
+def choose(only: str | None, known: Collection[str]) -> list[str]:
     """The names in the comma-separated list ``only``, each once; ``None`` is all.
 
     Raises

@@ -14,7 +14,7 @@ from lior_cli.interrupts import import_torch
 from lior_cli.options import RunPath, WholeNumber, device_option, given
 from lior_cli.pictures import (
     built,
-    chosen,
+    choose,
     folder_for_files,
     picture_options,
     present,
@@ -56,7 +56,7 @@ def plot(
     path is printed. A picture that the run has no numbers for is left out; the reason goes to
     standard error.
     """
-    names = chosen(only, PICTURES)
+    names = choose(only, PICTURES)
     refuse_without_effect(text=text, as_json=as_json)
     _refuse_sample_without_effect(names)
     import_torch(quiet=quiet)

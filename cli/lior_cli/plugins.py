@@ -112,7 +112,7 @@ def new(ctx: click.Context, name: str, kind: str | None, out: Path | None, as_js
 def _rows(kind: str, check: bool) -> list[PluginRow]:
     rows = []
     for name in registry.names(kind):
-        status, cause = _checked(kind, name) if check else ("", "")
+        status, cause = _check(kind, name) if check else ("", "")
         rows += [_row(origin, status, cause) for origin in registry.origins(kind, name)]
     return rows
 
@@ -121,7 +121,7 @@ def _row(origin: Origin, status: str, cause: str) -> PluginRow:
     return PluginRow(**asdict(origin), status=status, cause=cause)
 
 
-def _checked(kind: str, name: str) -> tuple[str, str]:
+def _check(kind: str, name: str) -> tuple[str, str]:
     """The status of a plugin, and why it is not ``ok``."""
     from lior.testing import run_suite
 

@@ -17,7 +17,7 @@ import click
 from lior.errors import RunError
 from lior.events import hookimpl
 from lior.process import resident_bytes
-from lior_cli.output import escaped, unescaped
+from lior_cli.output import escape_controls, unescape
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -58,7 +58,7 @@ class Progress:
     def note(self, text: str) -> None:
         """Print a line that matters."""
         if not self._quiet:
-            click.echo(escaped(text), err=True)
+            click.echo(escape_controls(text), err=True)
 
     @hookimpl
     def lior_train_stage(self, stage: str, message: str) -> None:
@@ -69,7 +69,9 @@ class Progress:
         if self._live:
             if self._task is not None:
                 self._live.stop_task(self._task)
-            self._task = self._live.add_task(escaped(stage), total=None, metrics=escaped(message))
+            self._task = self._live.add_task(
+                escape_controls(stage), total=None, metrics=escape_controls(message)
+            )
         elif not self._quiet:
             click.echo(f"{stage}: {message}", err=True)
 
@@ -81,7 +83,7 @@ class Progress:
         if self._live and self._task is not None:
             self._live.update(self._task, completed=step, total=steps)
             if self._metrics or step == steps:  # until there are numbers, the stage's message stands there
-                self._live.update(self._task, metrics=escaped(self._numbers(rate)))
+                self._live.update(self._task, metrics=escape_controls(self._numbers(rate)))
         elif not self._quiet:
             self._plain(stage, step, steps, rate)
 
@@ -153,4 +155,4 @@ def _live_display() -> RichProgress:
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[metrics]}", markup=False),
     )
-    return Progress(*columns, console=Console(file=unescaped(sys.stderr)))
+    return Progress(*columns, console=Console(file=unescape(sys.stderr)))

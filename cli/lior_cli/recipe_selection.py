@@ -68,7 +68,7 @@ def choose(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument], lo
     return Selection(fast, f"{note}; {slow}; they predict better")
 
 
-def told(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument]) -> str:
+def tell(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument]) -> str:
     """A line on a configuration that the user has chosen."""
     from lior.training.estimate import estimate
 

@@ -87,7 +87,7 @@ def score(
     running = colored and not (sort or top)
     tokens = loaded.corpus.tokens.cpu().tensor_split(loaded.corpus.starts[1:].cpu())
     held = (loaded.model.tokenizer.decode(each.tolist()) for each in tokens)
-    rows = _chosen(_rows(documents, None if words and not running else held), sort=sort, top=top)
+    rows = _choose(_rows(documents, None if words and not running else held), sort=sort, top=top)
     if as_json:
         for row in rows:
             click.echo(json.dumps(row.record(words=words)))
@@ -146,7 +146,7 @@ def _rows(documents: Sequence[ScoredDocument], held: Iterable[bytes] | None) -> 
     ]
 
 
-def _chosen(rows: list[_Row], *, sort: bool, top: int | None) -> list[_Row]:
+def _choose(rows: list[_Row], *, sort: bool, top: int | None) -> list[_Row]:
     """The rows to print: all, or those of the highest rank, in the order of the text unless sorted."""
     if not sort and top is None:
         return rows
@@ -165,7 +165,7 @@ def _print(rows: Sequence[_Row], *, words: bool, running: bool, colored: bool) -
     for row, place in zip(rows, places, strict=True):
         part, text = row.part, row.text
         if colored:
-            shown = _painted(text, means(row.document)[part.begin : part.begin + len(text)])
+            shown = _paint(text, means(row.document)[part.begin : part.begin + len(text)])
         else:
             shown = printable_text(text)
         new = f" {'-' if row.new is None else f'{row.new:.2f}':>6}" * lines
@@ -173,7 +173,7 @@ def _print(rows: Sequence[_Row], *, words: bool, running: bool, colored: bool) -
         click.echo(line.rstrip(), color=colored)
 
 
-def _painted(text: bytes, means: NDArray[np.float64]) -> str:
+def _paint(text: bytes, means: NDArray[np.float64]) -> str:
     """``text`` on a background by ``means (len(text),)``, bits per byte."""
     import numpy as np
 

@@ -69,7 +69,7 @@ def colored() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def shaded(text: str, share: float) -> str:
+def shade(text: str, share: float) -> str:
     """``text`` in the colour of a share."""
     color = next((color for least, color in reversed(_SHADES.items()) if share >= least), None)
     return click.style(text, fg=color) if color else text
@@ -132,7 +132,7 @@ def echo_account(account: Account, names: Mapping[str, str], *, err: bool = Fals
     rows.append((account.unplaced, "no stored text"))
     click.echo("documents", err=err)
     for share, text in rows:
-        click.echo(_cropped(f"{_percent(share)}  {text}".rstrip(), WIDEST), err=err)
+        click.echo(_crop(f"{_percent(share)}  {text}".rstrip(), WIDEST), err=err)
     click.echo("experts", err=err)
     for expert, share in account.experts.items():
         click.echo(f"{_percent(share)}  {expert}", err=err)
@@ -180,7 +180,7 @@ def _lines(word: Explained, names: Mapping[str, str], top: int, place_width: int
     for place in word.sources[:top]:
         share, placed = word.share(place.weight), _fit(plain(_place(place, names)), place_width, left=True)
         text = f"{_percent(share, 3)}  {placed}"
-        yield f"{shaded(text, share) if colored() else text}  {_excerpt(place, room)}"
+        yield f"{shade(text, share) if colored() else text}  {_excerpt(place, room)}"
     if not word.sources:
         yield f"{'-':>5}  {_NOWHERE}"
 
@@ -194,12 +194,12 @@ def _excerpt(place: Place, room: int) -> str:
     word = visible(place.text.encode("utf-8", "surrogateescape"))
     cut = "…" if place.column > len(place.before) + 1 else ""
     before, after = cut + plain(place.before).lstrip(), plain(place.after).rstrip()
-    marked = _cropped(word, max(room - 2, 3))
+    marked = _crop(word, max(room - 2, 3))
     left = room - _cells(marked) - 2
     behind = min(_cells(after), max(left - _cells(before), left // 2))
     first = _fit(before, min(left - behind, _cells(before)), left=True)
     word = click.style(marked, bold=True, underline=True) if colored() else f"[{marked}]"
-    return f"{first}{word}{_cropped(after, behind)}"
+    return f"{first}{word}{_crop(after, behind)}"
 
 
 def _percent(share: float, digits: int = 5) -> str:
@@ -216,7 +216,7 @@ def _cells(text: str) -> int:
     return cell_len(text)
 
 
-def _cropped(text: str, width: int) -> str:
+def _crop(text: str, width: int) -> str:
     return text if _cells(text) <= width else _fit(text, width)
 
 

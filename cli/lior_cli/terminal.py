@@ -12,7 +12,7 @@ from itertools import chain
 import click
 
 from lior.names import CONTROLS
-from lior_cli.output import escaped, unescaped
+from lior_cli.output import escape_controls, unescape
 
 _CONTROLS = re.compile(rf"[\r{CONTROLS}]")
 WIDEST = 100
@@ -43,7 +43,7 @@ def prompt_bytes(prompt: str) -> bytes:
     return sys.stdin.buffer.read() if prompt == "-" else prompt.encode("utf-8", "surrogateescape")
 
 
-def wrapped(pieces: Iterable[str], width: int) -> Iterator[str]:
+def wrap(pieces: Iterable[str], width: int) -> Iterator[str]:
     """The same text word by word, in lines of at most ``width`` columns; a longer word has a line of its own.
 
     >>> "".join(wrapped(["to be or", " not to be"], 8))
@@ -55,7 +55,7 @@ def wrapped(pieces: Iterable[str], width: int) -> Iterator[str]:
             word += character
             continue
         if word:
-            text, column = _placed(gap, word, column, width)
+            text, column = _place(gap, word, column, width)
             yield text
             gap = word = ""
         if character == "\n":
@@ -63,10 +63,10 @@ def wrapped(pieces: Iterable[str], width: int) -> Iterator[str]:
             column, gap = 0, ""
         else:
             gap += character
-    yield _placed(gap, word, column, width)[0] if word else gap
+    yield _place(gap, word, column, width)[0] if word else gap
 
 
-def _placed(gap: str, word: str, column: int, width: int) -> tuple[str, int]:
+def _place(gap: str, word: str, column: int, width: int) -> tuple[str, int]:
     """A word after a gap or on a new line, and the column behind it."""
     from rich.cells import cell_len
 
@@ -96,5 +96,7 @@ def _draw(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for header in headers:
         table.add_column(header, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(escaped(cell)) for cell in row))  # Text: brackets in a message are not markup
-    Console(file=unescaped(sys.stdout)).print(table)
+        table.add_row(
+            *(Text(escape_controls(cell)) for cell in row)
+        )  # Text: brackets in a message are not markup
+    Console(file=unescape(sys.stdout)).print(table)

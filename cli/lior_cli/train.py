@@ -87,7 +87,7 @@ def train(
             )  # fmt: skip
             progress.note(note)
         elif not quiet:
-            progress.note(recipe_selection.told(resolved, documents))
+            progress.note(recipe_selection.tell(resolved, documents))
         run = _begin(resolved, files, out or _default_out(resolved), progress)
     summary = run.summary
     assert summary is not None

@@ -21,7 +21,7 @@ from lior_cli.sources import (
     echo_account,
     echo_words,
     plain,
-    shaded,
+    shade,
     short_names,
     word_record,
 )
@@ -88,7 +88,7 @@ def why(
     data = prompt_bytes(prompt)
     opened = load(run, device=device)
     started = time.perf_counter()
-    words = _explained(opened, data, text, count, how, seed, most=max(top or 0, _MOST), words=by == "word")
+    words = _explain(opened, data, text, count, how, seed, most=max(top or 0, _MOST), words=by == "word")
     seconds = time.perf_counter() - started
     names = short_names([document.name for document in opened.documents()])
     if as_json:
@@ -139,12 +139,12 @@ def _echo_text(prompt: bytes, words: Sequence[Explained]) -> None:
     for word in words:
         text = printable_text(word.text)
         share = word.share(word.sources[0].weight) if word.sources else 0.0
-        click.echo(shaded(text, share) if colors and not word.blank else text, nl=False, color=colors)
+        click.echo(shade(text, share) if colors and not word.blank else text, nl=False, color=colors)
     if not words or not words[-1].text.endswith(b"\n"):
         click.echo()
 
 
-def _explained(
+def _explain(
     run: Run, prompt: bytes, text: str | None, count: int, how: Sampling, seed: int, *, most: int, words: bool
 ) -> list[Explained]:
     import torch

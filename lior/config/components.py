@@ -148,7 +148,7 @@ def chooses(hint: Any) -> bool:
     return hint in (Component, Components)
 
 
-def replaced(config: S, change: Callable[[str, Component], Component]) -> S:
+def replace(config: S, change: Callable[[str, Component], Component]) -> S:
     """``config`` with each chosen plugin replaced by ``change(kind, component)``."""
     changes: dict[str, Any] = {}
     for name, typed in typed_fields(type(config)).items():
@@ -159,13 +159,13 @@ def replaced(config: S, change: Callable[[str, Component], Component]) -> S:
         elif isinstance(value, Components):
             changes[name] = Components(components=tuple(change(kind, each) for each in value.components))
         elif attrs.has(type(value)):
-            changes[name] = replaced(value, change)
+            changes[name] = replace(value, change)
     return attrs.evolve(config, **changes)  # type: ignore[misc]
 
 
 def without_instances(config: S) -> S:
     """``config`` for another training: memories and tokenizers keep what they read, so it needs new ones."""
-    return replaced(config, lambda _, component: attrs.evolve(component, plugin=None))
+    return replace(config, lambda _, component: attrs.evolve(component, plugin=None))
 
 
 def as_table(config: Any) -> dict[str, Any]:

@@ -224,21 +224,21 @@ def check_table(cls: type, table: Mapping[str, Any]) -> tuple[dict[str, Any], li
             faults.append(Fault(name, sentences("unknown option.", did_you_mean(name, fields), known)))
             continue
         try:
-            values[name] = _checked(fields[name], value)
+            values[name] = _check(fields[name], value)
         except (TypeError, ValueError, UsageError, OverflowError):
             faults.append(Fault(name, f"allowed is {fields[name].allowed}"))
     missing = (name for name, (field, _) in fields.items() if field.default is attrs.NOTHING)
     return values, [*faults, *(Fault(name, "must be given") for name in missing if name not in table)]
 
 
-def _checked(field: TypedField, value: Any) -> Any:
+def _check(field: TypedField, value: Any) -> Any:
     result = conform(value, field.hint)
     if "help" in field.field.metadata and field.field.validator is not None:
         field.field.validator(None, field.field, result)
     return result
 
 
-def checked_keywords(*settings: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def check_keywords(*settings: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Have a function raise ``UsageError`` for an unknown keyword, with the nearest known one.
 
     ``settings`` are attrs classes whose fields the function takes as further keywords.

@@ -24,7 +24,7 @@ _JSON = ".json"
 _SUFFIXES = (".toml", _JSON)
 
 
-def shipped(package: str = PACKAGE) -> dict[str, Traversable]:
+def list_shipped(package: str = PACKAGE) -> dict[str, Traversable]:
     """The recipes that come in ``package``, by name; none without a package."""
     from importlib.resources import files
 
@@ -79,7 +79,7 @@ class _File(NamedTuple):
 
 def _bytes(recipe: str | PathLike[str], package: str) -> _File:
     name = str(recipe)
-    known = shipped(package)
+    known = list_shipped(package)
     if name in known:
         return _File(known[name].read_bytes(), known[name].name.endswith(_JSON))
     try:

@@ -48,7 +48,7 @@ from lior.config.components import (
     split_names,
 )
 from lior.config.options import RawText, TypedField, check_table, conform, parse, typed_fields
-from lior.config.recipes import read, shipped
+from lior.config.recipes import list_shipped, read
 from lior.errors import ConfigError, PluginError, UsageError, did_you_mean, sentences
 from lior.plugins.registry import Registry
 
@@ -158,12 +158,12 @@ def resolve(
 
 def values(config: Any, *, changed: bool = False) -> dict[str, Any]:
     """All values of ``config`` by dotted key, or those that are not the schema's defaults."""
-    return {".".join(path): value for path, value in _shown(config, changed)}
+    return {".".join(path): value for path, value in _show(config, changed)}
 
 
 def to_table(config: Any, *, changed: bool = False) -> dict[str, Any]:
     """``config`` as nested tables, whole or without the schema's defaults; :func:`resolve` gives it back."""
-    return _nested(_shown(config, changed))
+    return _nest(_show(config, changed))
 
 
 def to_toml(config: Any, *, changed: bool = False) -> str:
@@ -171,10 +171,10 @@ def to_toml(config: Any, *, changed: bool = False) -> str:
     import tomli_w
 
     # TOML has no null: an option that is None is left to its default.
-    return tomli_w.dumps(_nested(item for item in _shown(config, changed) if item[1] is not None))
+    return tomli_w.dumps(_nest(item for item in _show(config, changed) if item[1] is not None))
 
 
-def _shown(config: Any, changed: bool) -> Iterator[tuple[Path, Any]]:
+def _show(config: Any, changed: bool) -> Iterator[tuple[Path, Any]]:
     defaults = _layer(type(config)()) if changed else {}
     return ((path, entry.value) for path, entry in _layer(config).items() if defaults.get(path) != entry)
 
@@ -203,7 +203,7 @@ def flatten(table: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, A
             yield (*path, key), value
 
 
-def _nested(values: Iterable[tuple[Path, Any]]) -> dict[str, Any]:
+def _nest(values: Iterable[tuple[Path, Any]]) -> dict[str, Any]:
     """Nested tables from values by path: the inverse of :func:`flatten`."""
     table: dict[str, Any] = {}
     for path, value in values:
@@ -225,7 +225,7 @@ def _table_layers(
     """The layers of tables and files."""
     found: list[Layer] = []
     problems: list[str] = []
-    for given, origin in (_labelled(layer, recipes) for layer in layers):
+    for given, origin in (_label(layer, recipes) for layer in layers):
         try:
             table = given if isinstance(given, Mapping) else read(given, recipes)
         except ConfigError as error:
@@ -240,12 +240,12 @@ def _table_layers(
     return found
 
 
-def _labelled(layer: Given | Labelled, recipes: str) -> Labelled:
+def _label(layer: Given | Labelled, recipes: str) -> Labelled:
     if isinstance(layer, Labelled):
         return layer
     if isinstance(layer, Mapping):
         return Labelled(layer, "table")
-    return Labelled(layer, f"{'recipe' if str(layer) in shipped(recipes) else 'file'} {layer}")
+    return Labelled(layer, f"{'recipe' if str(layer) in list_shipped(recipes) else 'file'} {layer}")
 
 
 def _whole(path: Path, plugins: Iterable[Key]) -> Path:
@@ -455,7 +455,7 @@ def _component(
         except PluginError as error:
             problems.append(f"{key.dotted} (from {chosen.origin}): {error}")
     types = {} if cls is None else typed_fields(cls)
-    options = _nested((path, _read(path, entry.value, types)) for path, entry in layer.items())
+    options = _nest((path, _read(path, entry.value, types)) for path, entry in layer.items())
     if cls is None or name in chosen.instances:
         return Component(name=name, options=options, plugin=chosen.instances.get(name))
     given, faults = check_table(cls, options)

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from lior.config import recipes, resolving
-from lior.config.components import Component, Components, Key, plugin_option, replaced
+from lior.config.components import Component, Components, Key, plugin_option, replace
 from lior.config.components import keys as keys_of
 from lior.config.options import option
 from lior.config.resolving import Labelled, Override, Resolved
@@ -201,7 +201,7 @@ def with_instances(config: TrainConfig) -> TrainConfig:
 
     Raises as :func:`build`.
     """
-    return replaced(config, lambda kind, each: attrs.evolve(each, plugin=build(kind, each)))
+    return replace(config, lambda kind, each: attrs.evolve(each, plugin=build(kind, each)))
 
 
 def headline(config: TrainConfig) -> str:

@@ -64,7 +64,7 @@ def write_shard(folder: Path, spool: Path, sha256: str) -> None:
         text, order = np.load(spool), part / "order.npy"
         _save(order, suffixes.order_of(text))
         # Read from the file: what stands beside it is made in the memory that it took.
-        shard = suffixes.completed(text, np.load(order, mmap_mode="c"))
+        shard = suffixes.complete(text, np.load(order, mmap_mode="c"))
         for name, array in shard._asdict().items():
             if name != "order":
                 _save(part / f"{name}.npy", array)
@@ -113,7 +113,7 @@ def digest_of(folder: Path) -> str | None:
     """The SHA-256 that a shard was made from; None where there is no complete one."""
     try:
         found = (folder / "sha256").read_text()
-        _opened(folder)
+        _open(folder)
         return found
     except (OSError, UnicodeDecodeError, DataError):
         return None
@@ -178,7 +178,7 @@ class Documents:
 
 
 def documents(folder: str | Path, shards: Sequence[Shard]) -> list[Documents]:
-    """The documents of each of the shards that :func:`opened` gave.
+    """The documents of each of the shards that :func:`open_archive` gave.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def documents(folder: str | Path, shards: Sequence[Shard]) -> list[Documents]:
     return found
 
 
-def opened(folder: str | Path) -> tuple[Shard, ...]:
+def open_archive(folder: str | Path) -> tuple[Shard, ...]:
     """The shards of an archive, as maps of its files.
 
     Raises
@@ -210,7 +210,7 @@ def opened(folder: str | Path) -> tuple[Shard, ...]:
     folders = [Path(folder) / entry.name for entry in entries(Path(folder))]
     read = sum(_size(each / f"{name}.npy") for each in folders for name in suffixes.READ)
     fits = read <= _SHARE * _available()
-    return tuple(_opened(each, fits) for each in folders)
+    return tuple(_open(each, fits) for each in folders)
 
 
 def _available() -> int:
@@ -226,7 +226,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _opened(folder: Path, fits: bool = True) -> Shard:
+def _open(folder: Path, fits: bool = True) -> Shard:
     try:
         # Copy on write: of one type with an array in memory, and nothing reaches the file.
         maps = {

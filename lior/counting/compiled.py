@@ -262,7 +262,7 @@ def begin() -> subprocess.Popen[bytes] | None:
         if _child is None and not (
             _compiles_here or numba.config.DISABLE_JIT or (folder() / _COMPLETE).exists()
         ):
-            _child = _started()
+            _child = _start()
         return _child
 
 
@@ -274,7 +274,7 @@ def finish() -> None:
         child.wait()
 
 
-def _started() -> subprocess.Popen[bytes] | None:
+def _start() -> subprocess.Popen[bytes] | None:
     command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path)]
     nothing = subprocess.DEVNULL
     try:

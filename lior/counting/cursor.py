@@ -127,7 +127,7 @@ class Cursor:
         none = np.full(_CAPACITY, -1, np.int64)
         self.route = Route(
             *self._fixed, np.zeros(_CAPACITY, np.int64), depth + np.arange(_CAPACITY),
-            fields.carried(_CAPACITY), np.zeros(self.block.where.shape[1], np.int64),
+            fields.carry(_CAPACITY), np.zeros(self.block.where.shape[1], np.int64),
             np.zeros(len(self._fixed[2].offset)), none, np.zeros(2, np.int64),
         )  # fmt: skip
         _feed(self.route, tokens[:0], self.block)

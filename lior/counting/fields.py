@@ -103,7 +103,7 @@ class Carried(NamedTuple):
     """The position before each after the same two tokens, ``(T,)``."""
 
 
-def carried(size: int) -> Carried:
+def carry(size: int) -> Carried:
     """What is carried along a text of at most ``size`` tokens, at its beginning."""
     nowhere = lambda count: np.full(count, -1, np.int64)  # noqa: E731
     pairs = np.full(_PAIRS, -1, np.int32)
@@ -117,7 +117,7 @@ def compute(tokens: NDArray[np.int64], depth: NDArray[np.int64], start: int, out
 
     ``depth (T,)`` is how many tokens of its document precede each.
     """
-    _compute(tokens, depth, start, carried(len(tokens)), out)
+    _compute(tokens, depth, start, carry(len(tokens)), out)
 
 
 @entry

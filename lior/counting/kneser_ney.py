@@ -45,7 +45,7 @@ def continuations(keys: Tensor, longer: Tensor) -> CountTable:
     return tally(keys[position[first]])
 
 
-def smoothed(
+def smooth(
     table: CountTable, discounts: Sequence[float], locations: Tensor, tokens: Tensor, base: Tensor
 ) -> Tensor:
     """Probabilities of tokens, each after a context of its own.

@@ -55,7 +55,7 @@ def empty(shortest: int, size: int) -> HashChains:
     return HashChains(tokens, written, previous, last, np.ones(1, np.int64), shortest)
 
 
-def appended(chains: HashChains, tokens: NDArray[np.int64], written: NDArray[np.bool_]) -> HashChains:
+def append(chains: HashChains, tokens: NDArray[np.int64], written: NDArray[np.bool_]) -> HashChains:
     """The chains with more tokens behind the others; ``chains`` itself, or a larger copy."""
     begin, end = int(chains.used[0]), int(chains.used[0]) + len(tokens)
     first = begin

@@ -168,7 +168,7 @@ def gate_rows(plan, block, t, column_of, buffers, w):
 
 
 @inner
-def discounted(plan, near, begin, end, novel):
+def discount(plan, near, begin, end, novel):
     """Sum of the discounts and of the counts of counters; ``novel`` is 0, or ``NOVEL`` for novel counts."""
     taken, total = float32(0), int64(0)
     for j in range(int64(begin), int64(end)):
@@ -254,8 +254,8 @@ def _log(source, target, width):
 @inner
 def _masses(plan, near, begin, end, column, mass):
     """Sums over the counters of a location; a token without a column of its own has -1 in ``column``."""
-    mass[TAKEN], n = discounted(plan, near, begin, end, 0)
-    mass[NOVEL_TAKEN], novel = discounted(plan, near, begin, end, NOVEL)
+    mass[TAKEN], n = discount(plan, near, begin, end, 0)
+    mass[NOVEL_TAKEN], novel = discount(plan, near, begin, end, NOVEL)
     mass[OCCURRED], mass[NOVEL_OCCURRED] = float32(n), float32(novel)
     mass[ABOVE] = mass[RECENT] = mass[NOVEL_ABOVE] = float32(0)
     for r in range(begin, end):

@@ -58,7 +58,7 @@ def trace(
         each = parts / np.maximum(known[:, column], 1)
         for s, shard in enumerate(shards):
             ranges = lo[row, s], hi[row, s]
-            listed = _listed(shard, *ranges, known[:, column], hi[row].sum(0) - lo[row].sum(0), token)
+            listed = _list_suffixes(shard, *ranges, known[:, column], hi[row].sum(0) - lo[row].sum(0), token)
             inside = (listed[:, None] >= ranges[0]) & (listed[:, None] < ranges[1])
             share = inside @ each.T
             at, expert = share.nonzero()
@@ -103,7 +103,7 @@ def _parts(
             yield parts / (parts.sum() + rest)
 
 
-def _listed(
+def _list_suffixes(
     shard: Shard, lo: NDArray[np.int64], hi: NDArray[np.int64], counts: NDArray[np.int64],
     sizes: NDArray[np.int64], token: int,
 ) -> NDArray[np.int64]:  # fmt: skip
@@ -120,9 +120,7 @@ def _listed(
     return listed[sound]
 
 
-def located(
-    ends: NDArray[np.int64], places: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def locate(ends: NDArray[np.int64], places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Document, and offset in it, of places of a text as :func:`~lior.counting.suffixes.laid_out` makes it.
 
     ``ends`` are the sums of the lengths of the documents with their breaks, in their order, ``(D,)``.

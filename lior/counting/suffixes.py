@@ -80,7 +80,7 @@ def build(text: NDArray[np.uint8], unwritten: NDArray[np.int64] | None = None) -
     MissingPackage
         When pydivsufsort, which sorts the suffixes, is not installed.
     """
-    return completed(text, order_of(text), unwritten)
+    return complete(text, order_of(text), unwritten)
 
 
 def order_of(text: NDArray[np.uint8]) -> NDArray[np.uint32]:
@@ -91,7 +91,7 @@ def order_of(text: NDArray[np.uint8]) -> NDArray[np.uint32]:
     return divsufsort(text).view(np.uint32) if len(text) else np.zeros(0, np.uint32)
 
 
-def completed(
+def complete(
     text: NDArray[np.uint8], order: NDArray[np.uint32], unwritten: NDArray[np.int64] | None = None
 ) -> Shard:
     """The shard of a text whose suffixes are sorted; parameters as of :func:`build`."""
@@ -190,7 +190,7 @@ def _bound(shard, lo, hi, depth, token):
 
 
 @inner
-def _narrowed(shard, lo, hi, depth, token, before):
+def _narrow(shard, lo, hi, depth, token, before):
     """The suffixes of a range, which share ``depth`` tokens, the first being ``before``, that go on so."""
     if depth == 0:
         return int64(shard.pairs[token * TOKENS]), int64(shard.pairs[(token + 1) * TOKENS])
@@ -211,7 +211,7 @@ def search(shard, tokens, at, longest, lo, hi):
         token = tokens[at - 1 - k]
         if token == BREAK:
             return
-        found = _narrowed(shard, lo[k], hi[k], k, token, last)
+        found = _narrow(shard, lo[k], hi[k], k, token, last)
         if found[0] == found[1]:
             return
         lo[k + 1], hi[k + 1] = found

@@ -84,7 +84,7 @@ _REST = 4
 """Bits of the number of tokens that say how many of them are settled."""
 
 
-def settled(tokens: int) -> int:
+def settle(tokens: int) -> int:
     """How many of a memory's tokens, the first in its order, are counted from totals; all but a sixteenth.
 
     It grows by steps that grow with the memory: later text is counted in its sequence until a step is full,
@@ -141,7 +141,7 @@ def part(some: Sequence[Piece], patterns: tuple[str, ...], parent: Ints, threads
         See :func:`parents`.
     """
     some = sorted(some, key=lambda piece: piece.time)
-    where, tokens, times = _located(some, patterns, threads)
+    where, tokens, times = _locate(some, patterns, threads)
     size, bits = len(tokens), max(int(tokens.max(initial=0)).bit_length(), 1)
 
     def count(patterns: Sequence[int]) -> list[Rows]:
@@ -177,7 +177,7 @@ def _each(task: Callable[[Any], T], many: Sequence[Any], threads: int) -> Iterat
             yield from pool.map(task, many)
 
 
-def _located(
+def _locate(
     some: Sequence[Piece], patterns: tuple[str, ...], threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Addresses ``(S, N)``, tokens and places of all counted tokens."""

@@ -146,7 +146,7 @@ def trace(
         _effects(engine.memory, learned, block, columns, buffers, found)
         out.effect[chosen], out.own[chosen], out.occurrences[chosen], out.mixed[chosen] = found
         where[chosen] = block.where
-    placed = _placed(engine.plan, out.effect.astype(np.float64), out.own.astype(np.float64))
+    placed = _place(engine.plan, out.effect.astype(np.float64), out.own.astype(np.float64))
     placed *= _above_floor(out.mixed.astype(np.float64), len(alphabet))[:, None]
     return _found(engine.patterns, where, targets, out.occurrences, placed, segments)
 
@@ -169,7 +169,7 @@ def _above_floor(mixed: Floats, alphabet: int) -> Floats:
     return share
 
 
-def _placed(plan: Plan, effect: Floats, own: Floats) -> Floats:
+def _place(plan: Plan, effect: Floats, own: Floats) -> Floats:
     """The share of a token's probability that goes to the places that each pattern counted, ``(B, S)``."""
     positive = np.maximum(effect, 0)
     total = positive.sum(1, keepdims=True)

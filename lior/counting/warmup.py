@@ -83,7 +83,7 @@ def _others(engine: Engine) -> None:
     before = engine.store
     locations.inherit(before, before)
     locations.prune(before, 0, engine.clock)
-    index = matching.appended(matching.empty(1, 8), _TOKENS, np.ones(4, np.bool_))
+    index = matching.append(matching.empty(1, 8), _TOKENS, np.ones(4, np.bool_))
     found = matching.Matches(np.zeros((4, 1), np.int64), np.zeros(4, np.int64))
     matching.find(index, _TOKENS, _DEPTH, np.arange(4), 1, found)
     tracing.trace(
@@ -111,7 +111,7 @@ def _drawing(engine: Engine) -> None:
 def _suffixes() -> None:
     """Those that read a sorted text, without the package that sorts one."""
     text = suffixes.laid_out([_TOKENS.astype(np.uint8)])
-    shard = suffixes.completed(text, np.arange(len(text), dtype=np.uint32), np.array([0]))
+    shard = suffixes.complete(text, np.arange(len(text), dtype=np.uint32), np.array([0]))
     reader = infinigram.Reader((shard,), (1,), (0.7, 1.0, 1.2))
     reader.read(_TOKENS, _DEPTH, np.arange(4), _ALPHABET)
     origins.trace((shard,), _TOKENS, _DEPTH, np.arange(4), _TOKENS, _ALPHABET, (1,), (0.7, 1.0, 1.2))

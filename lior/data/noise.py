@@ -61,8 +61,8 @@ def corrupt(corpus: Corpus, lo: int, hi: int, *, kind: str, share: float, genera
     draw = torch.rand(len(tokens), generator=generator, device=tokens.device)
     kept = torch.ones_like(draw, dtype=torch.bool)
     if kind == "edits":
-        return _edited(corpus, lo, hi, draw, share / 2, kept, generator)
-    changed, kept = _replaced(corpus, lo, hi, _RANGES[kind], draw < share, generator)
+        return _edit(corpus, lo, hi, draw, share / 2, kept, generator)
+    changed, kept = _replace(corpus, lo, hi, _RANGES[kind], draw < share, generator)
     return NoisyText(changed, hi, kept)
 
 
@@ -80,7 +80,7 @@ def damage(corpus: Corpus, lo: int, hi: int, *, generator: Generator) -> NoisyTe
     edited = (pick < _EDITED) & _are_bytes(corpus)
     hit = (pick < _DAMAGED) & (draw < _REPLACED_SHARE) & ~edited
     corpus, kept = substitute(corpus, lo, hi, hit, generator=generator)
-    return _edited(corpus, lo, hi, draw.where(edited, 0.5), _EDITED_SHARE / 2, kept, generator)
+    return _edit(corpus, lo, hi, draw.where(edited, 0.5), _EDITED_SHARE / 2, kept, generator)
 
 
 def substitute(
@@ -98,9 +98,9 @@ def substitute(
     """
     if not _are_bytes(corpus):
         other = torch.randint(hi, (hi - lo,), generator=generator, device=corpus.tokens.device)
-        return _exchanged(corpus, lo, hi, hit, corpus.tokens[other]), ~hit
-    corpus, letters = _replaced(corpus, lo, hi, _RANGES["letters"], hit, generator)
-    corpus, digits = _replaced(corpus, lo, hi, _RANGES["digits"], hit, generator)
+        return _exchange(corpus, lo, hi, hit, corpus.tokens[other]), ~hit
+    corpus, letters = _replace(corpus, lo, hi, _RANGES["letters"], hit, generator)
+    corpus, digits = _replace(corpus, lo, hi, _RANGES["digits"], hit, generator)
     return corpus, letters & digits
 
 
@@ -108,22 +108,22 @@ def _are_bytes(corpus: Corpus) -> bool:
     return not len(corpus.tokens) or int(corpus.tokens.max()) < _BYTES
 
 
-def _exchanged(corpus: Corpus, lo: int, hi: int, hit: Tensor, other: Tensor) -> Corpus:
+def _exchange(corpus: Corpus, lo: int, hi: int, hit: Tensor, other: Tensor) -> Corpus:
     noisy = torch.where(hit, other, corpus.tokens[lo:hi]).to(corpus.tokens.dtype)
     return attrs.evolve(corpus, tokens=torch.cat([corpus.tokens[:lo], noisy, corpus.tokens[hi:]]))
 
 
-def _replaced(
+def _replace(
     corpus: Corpus, lo: int, hi: int, span: tuple[int, int], hit: Tensor, generator: Generator
 ) -> tuple[Corpus, Tensor]:
     """Random bytes of ``span`` in place of those in it that are ``hit``; and which tokens are unchanged."""
     tokens = corpus.tokens[lo:hi]
     hit = hit & (tokens >= span[0]) & (tokens <= span[1])
     other = torch.randint(span[0], span[1] + 1, (len(tokens),), generator=generator, device=tokens.device)
-    return _exchanged(corpus, lo, hi, hit, other), ~hit
+    return _exchange(corpus, lo, hi, hit, other), ~hit
 
 
-def _edited(
+def _edit(
     corpus: Corpus, lo: int, hi: int, draw: Tensor, share: float, kept: Tensor, generator: Generator
 ) -> NoisyText:
     """Bytes deleted where ``draw`` is low, letters inserted where it is high; ``kept`` of the others."""

@@ -18,7 +18,7 @@ of ``x``. Time is that of matrix products, ``O(N J m)``; no tensor is larger tha
 ``(N, J)`` or ``(N, m)``.
 
 ``φ`` is bounded by ``Σ_j |a_j|``, so bounding the amplitudes (see
-:func:`bounded_amplitudes`) bounds ``e^{−2φ}`` and leaves the closed form exact; a
+:func:`bound_amplitudes`) bounds ``e^{−2φ}`` and leaves the closed form exact; a
 saturating function of ``φ`` would add terms to ``∇φ`` and ``Δφ``.
 """
 
@@ -29,7 +29,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lior.geometry.gram import squared_distances, tree_sum
+from lior.geometry.gram import square_distances, tree_sum
 
 _FAR = 1e4
 """Largest ``u/s²``: ``exp(−½ u/s²)`` is exactly 0 in float64 there, and larger values could overflow."""
@@ -50,7 +50,7 @@ class Mixture(NamedTuple):
 
 def scalar_curvature(y: Tensor, field: Mixture, n: int) -> Tensor:
     """The Ricci scalar ``R`` at ``y (N, m)``, shape ``(N,)``, in units of 1/length²."""
-    y, field = _centred(y, field)
+    y, field = _centre(y, field)
     return _scalar(_local(y, field, n), field, n)
 
 
@@ -126,7 +126,7 @@ def resilience_pullback(y: Tensor, field: Mixture, n: int, eps: float, dr: Tenso
         Derivatives with respect to its result, ``(N,)``. The derivative of ``|R|`` at 0
         is taken as 0.
     """
-    y, field = _centred(y, field)
+    y, field = _centre(y, field)
     at, s = _local(y, field, n), field.width
     scalar = _scalar(at, field, n)
     dscalar = dr * scalar.sign() / (2 * n**2 * (scalar.abs() / n**2 + eps).sqrt())
@@ -149,7 +149,7 @@ def resilience_pullback(y: Tensor, field: Mixture, n: int, eps: float, dr: Tenso
     return dy, Mixture(dcentres, (dk * at.bumps).sum(0), dlog_width / s)
 
 
-def bounded_amplitudes(amplitudes: Tensor, limit: float) -> Tensor:
+def bound_amplitudes(amplitudes: Tensor, limit: float) -> Tensor:
     """``amplitudes (J,)`` scaled down where needed so that ``Σ|a_j| <= limit``, hence ``|φ| <= limit``."""
     total = amplitudes.abs().sum()
     return torch.where(total > limit, amplitudes * (limit * (1 - _MARGIN) / total), amplitudes)
@@ -172,14 +172,14 @@ class _Local(NamedTuple):
     """``−s∇φ (N, m)``."""
 
 
-def _centred(y: Tensor, field: Mixture) -> tuple[Tensor, Mixture]:
+def _centre(y: Tensor, field: Mixture) -> tuple[Tensor, Mixture]:
     """Both with the mean of the centres as origin, where rounding of differences is smallest."""
     mean = field.centres.mean(dim=0)
     return y - mean, field._replace(centres=field.centres - mean)
 
 
 def _local(y: Tensor, field: Mixture, n: int) -> _Local:
-    t = (squared_distances(y, field.centres) / field.width.square()).clamp_(max=_FAR)
+    t = (square_distances(y, field.centres) / field.width.square()).clamp_(max=_FAR)
     bumps = (-0.5 * t).exp()
     k = bumps * field.amplitudes
     gradient = (k.sum(1, keepdim=True) * y - k @ field.centres) / field.width

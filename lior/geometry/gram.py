@@ -79,7 +79,7 @@ def area_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> GramPartial
     return GramPartials(qq=dqq, qk=dqk, kk=half.mul_(qq.clamp(max=largest)))
 
 
-def squared_distances(x: Tensor, c: Tensor) -> Tensor:
+def square_distances(x: Tensor, c: Tensor) -> Tensor:
     """``|x_i − c_j|² >= 0`` for ``x (N, m)`` and ``c (J, m)``, shape ``(N, J)``, by one matmul.
 
     The mean of ``c`` is subtracted from both first: the rounding error grows with

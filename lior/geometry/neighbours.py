@@ -17,7 +17,7 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.geometry.gram import squared_distances
+from lior.geometry.gram import square_distances
 from lior.interfaces import Features, Scorer
 
 _ROUNDS = 8
@@ -36,7 +36,7 @@ def cell_centres(z: Tensor, root: Tensor, count: int, *, generator: Generator) -
     pick = torch.randperm(len(z), generator=generator, device=generator.device)[:count]
     centres, y = z[pick], z @ root.T
     for _ in range(_ROUNDS):
-        cell = squared_distances(y, centres @ root.T).argmin(1)
+        cell = square_distances(y, centres @ root.T).argmin(1)
         size = torch.bincount(cell, minlength=count).to(z.dtype)
         sums = torch.zeros_like(centres).index_add_(0, cell, z)
         centres = torch.where(size[:, None] > 0, sums / size.clamp(min=1)[:, None], centres)
@@ -140,7 +140,7 @@ def _nearest(f: Tensor, centres: Tensor, count: int) -> Tensor:
     """The nearest ``count`` of ``centres (J, p)`` to each of ``f (N, p)``, ``(N, count)``."""
 
     def nearest(part: Tensor) -> Tensor:
-        distances = squared_distances(part, centres)
+        distances = square_distances(part, centres)
         if count == 1:  # several times as fast as a partial sort
             return distances.argmin(1, keepdim=True)
         return distances.topk(count, largest=False).indices

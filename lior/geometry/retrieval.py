@@ -34,7 +34,7 @@ from lior.interfaces import (
     State,
     is_pairwise,
 )
-from lior.tensors import prefixed, sub
+from lior.tensors import add_prefix, sub
 
 _LARGEST_TABLE = 1 << 23
 """Most numbers of a table of cells."""
@@ -110,10 +110,10 @@ class Geometry:
         frame = self.frame.init(n, generator=generator)
         rows = len(metric.root(self.frame.form(frame)))
         return (
-            prefixed("encoder", self.encoder.init(self.vocab, generator=generator))
-            | prefixed("frame", frame)
-            | prefixed("rsource", self.rsource.init(n, generator=generator))
-            | prefixed("product", self.product.init(rows, generator=generator))
+            add_prefix("encoder", self.encoder.init(self.vocab, generator=generator))
+            | add_prefix("frame", frame)
+            | add_prefix("rsource", self.rsource.init(n, generator=generator))
+            | add_prefix("product", self.product.init(rows, generator=generator))
             | {"log_beta": torch.zeros((), device=generator.device)}
         )
 
@@ -125,21 +125,21 @@ class Geometry:
     def project(self, state: State) -> State:
         """Clamp, wrap and normalise every part; ``β`` stays within [1e-4, 1e4]."""
         for part in ("frame", "rsource", "product"):
-            state = state | prefixed(part, self._parts[part].project(sub(state, part)))
+            state = state | add_prefix(part, self._parts[part].project(sub(state, part)))
         return state | {"log_beta": state["log_beta"].clamp(-9.21, 9.21)}
 
     def prepare(self, state: State, sample: Iterable[tuple[Tensor, Tensor]]) -> State:
         """Let an encoder with statistics observe a sample of the text; without one nothing is read of it."""
         if not isinstance(self.encoder, ObservingEncoder):
             return state
-        return state | prefixed("encoder", self.encoder.observe(sub(state, "encoder"), sample))
+        return state | add_prefix("encoder", self.encoder.observe(sub(state, "encoder"), sample))
 
     def observe(self, state: State, contexts: Tensor, *, total: int) -> State:
         """Update the statistics of frame and resilience source from a uniform sample of ``total`` items."""
         z = self.encoder.encode(sub(state, "encoder"), contexts)
         frame = self.frame.observe(sub(state, "frame"), z)
         medium = self.rsource.observe(sub(state, "rsource"), z, self.frame.form(frame), total=total)
-        return state | prefixed("frame", frame) | prefixed("rsource", medium)
+        return state | add_prefix("frame", frame) | add_prefix("rsource", medium)
 
     # --- forward ---
 
@@ -152,7 +152,7 @@ class Geometry:
         scorer, queries, items = self._sides(state, batch)
         losses = []
         for part in batch.parts:
-            scores = _weighed(_scores(scorer, *_rows(part, queries, items), part), part)
+            scores = _weigh(_scores(scorer, *_rows(part, queries, items), part), part)
             hits = phases.hit_rate(phases.free_weights(scores), batch.same_token(part))
             loss = phases.loss_of(hits, smoothing=self.smoothing, vocab=self.vocab)
             losses.append(loss * (len(hits) / len(batch.query_tokens)))
@@ -168,7 +168,7 @@ class Geometry:
             scores = _scores(scorer, fq, fk, part)
             share = len(scores) / len(batch.query_tokens)
             result = phases.phases(
-                _weighed(scores, part), batch.same_token(part), nudge,
+                _weigh(scores, part), batch.same_token(part), nudge,
                 smoothing=self.smoothing, vocab=self.vocab,
             )  # fmt: skip
             losses.append(result.loss * share)
@@ -206,10 +206,10 @@ class Geometry:
                 d_root += pulled.root
                 d_z[-1] += pulled.z
         d_form = metric.root_pullback(scorer.form, d_root)
-        grads.update(prefixed("frame", self.frame.pullback(sub(state, "frame"), d_form)))
+        grads.update(add_prefix("frame", self.frame.pullback(sub(state, "frame"), d_form)))
         contexts = torch.cat([batch.query_contexts, batch.item_contexts])
         encoder = self.encoder.pullback(sub(state, "encoder"), contexts, torch.cat(d_z))
-        return grads | prefixed("encoder", encoder)
+        return grads | add_prefix("encoder", encoder)
 
 
 class _Flow:
@@ -348,7 +348,7 @@ def _cost_pullback(
     return d_fq, d_fk, {name: tree_sum(d_cost * value) for name, value in partials.params.items()}
 
 
-def _weighed(scores: Tensor, part: Part) -> Tensor:
+def _weigh(scores: Tensor, part: Part) -> Tensor:
     """Scores with the weights of items that represent several."""
     return scores if part.log_weight is None else scores + part.log_weight
 

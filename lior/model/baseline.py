@@ -67,7 +67,7 @@ def nats_per_token(corpus: Corpus, train: int, end: int, *, vocab: int, order: i
         for where, table, taken in zip(
             addresses.addresses(text, patterns, start), tables, discounts, strict=True
         ):
-            p = kneser_ney.smoothed(table, taken, where, target, p)
+            p = kneser_ney.smooth(table, taken, where, target, p)
         both = torch.stack([seen[target].double() / train, p])
         hit = torch.where(seen[target] > 0, (1 - share) * both, share / max(unseen, 1))
         nats -= hit.log().sum(1)

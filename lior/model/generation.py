@@ -196,10 +196,10 @@ def is_plain(sampling: Sampling) -> bool:
 def proceed(session: Session, sampling: Sampling, *, generator: Generator) -> Iterator[int]:
     """Yield token ids that continue the context of the session, each fed to it, without end."""
     while True:
-        yield from _drawn(session, sampling, generator, 1)
+        yield from _draw(session, sampling, generator, 1)
 
 
-def _drawn(session: Session, sampling: Sampling, generator: Generator, most: int) -> list[int]:
+def _draw(session: Session, sampling: Sampling, generator: Generator, most: int) -> list[int]:
     """The next tokens of a session, at most so many; they have been fed to it."""
     if is_plain(sampling) and (tokens := session.draw(1 / sampling.temperature, generator, most)) is not None:
         return tokens
@@ -223,7 +223,7 @@ def generate(
     """
     session, left = Session(model, prompt, thread=thread), count
     while left > 0:
-        tokens = _drawn(session, sampling, generator, min(left, _AHEAD))
+        tokens = _draw(session, sampling, generator, min(left, _AHEAD))
         left -= len(tokens)
         yield from tokens
 

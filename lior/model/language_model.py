@@ -278,7 +278,7 @@ class Model:
         needed = "cells" in self.weights or not given.keys() >= self.memories.keys()  # coordinates cost time
         query = self.query(text, positions, z) if needed else Query(text, positions, None)
         evidence = [
-            _checked(name, m, given.get(name) or m.read(query, alphabet), len(positions), len(alphabet))
+            _check(name, m, given.get(name) or m.read(query, alphabet), len(positions), len(alphabet))
             for name, m in self.memories.items()
         ]
         return evidence, self._cell_weights(query.z)
@@ -437,7 +437,7 @@ class _Known(NamedTuple):
     """The share of all of them."""
 
 
-def _checked(name: str, memory: MemoryBackend, evidence: Evidence, rows: int, columns: int) -> Evidence:
+def _check(name: str, memory: MemoryBackend, evidence: Evidence, rows: int, columns: int) -> Evidence:
     """``evidence``, or an error that names the memory when it has not the shape that the mixer relies on."""
     wanted = rows, len(memory.experts), columns
     found = tuple(evidence.log_p.shape)

@@ -47,7 +47,7 @@ def beside(evidence: Sequence[Evidence], cells: Tensor | None) -> Inputs:
     )
 
 
-def joined(parts: Sequence[Inputs]) -> Inputs:
+def join(parts: Sequence[Inputs]) -> Inputs:
     """The inputs of several batches as one."""
     cells = [part.cells for part in parts if part.cells is not None]
     return Inputs(

@@ -109,7 +109,7 @@ class Online:
                 self._document = DocumentCoordinates(self.model)
                 self._document.read(text.tokens[max(lo - depth, 0) : lo].long())
             found.append(self._document.read(text.tokens[lo:hi].long()))
-        return _joined(found)
+        return _join(found)
 
     @torch.no_grad()
     def step(self, window: mixer.Inputs, targets: Tensor) -> None:
@@ -292,12 +292,12 @@ class Follower:
 
     def _step(self) -> None:
         targets = mixer.columns(self._alphabet, self._tokens[self._stepped : self._count])
-        self._online.step(mixer.joined(self._rows), targets)
+        self._online.step(mixer.join(self._rows), targets)
         self._stepped, self._rows = self._count, []
 
     def _read_since(self, begin: int) -> Tensor | None:
         """Coordinates of the positions from ``begin`` on, if the encoder sees whole documents."""
-        return _joined(self._z[begin - self._begin :])
+        return _join(self._z[begin - self._begin :])
 
     def _text(self, lo: int, hi: int) -> tuple[Text, int]:
         """Positions ``lo .. hi - 1`` after the context of the model, and the index of ``lo``."""
@@ -314,6 +314,6 @@ def _coding_memory(model: Model) -> tuple[CodingMemory | None, Any]:
     return (model.coder if cursor else None), cursor
 
 
-def _joined(coordinates: Sequence[Tensor | None]) -> Tensor | None:
+def _join(coordinates: Sequence[Tensor | None]) -> Tensor | None:
     known = [z for z in coordinates if z is not None]
     return torch.cat(known) if known else None

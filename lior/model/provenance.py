@@ -117,7 +117,7 @@ def explain(
     pieces = [model.tokenizer.decode([token]) for token in tokens]
     library = _Library(model, corpus)
     groups = _words(pieces) if words else [range(i, i + 1) for i in range(len(pieces))]
-    return [_explained(origins, library, tokens, pieces, group, most) for group in groups]
+    return [_explain(origins, library, tokens, pieces, group, most) for group in groups]
 
 
 @attrs.define
@@ -205,7 +205,7 @@ def _words(pieces: Sequence[bytes]) -> list[range]:
     return [range(*pair) for pair in itertools.pairwise([*starts, len(pieces)])]
 
 
-def _explained(
+def _explain(
     origins: Sequence[_Origin],
     library: _Library,
     tokens: Sequence[int],

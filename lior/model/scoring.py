@@ -138,10 +138,10 @@ def new_words(documents: Sequence[ScoredDocument], held: Iterable[bytes]) -> lis
         {line: [part for part, words in parts if words & new] for line, parts in found.items()}
         for found in by_line
     )
-    return [{line: _joined(parts) for line, parts in each.items() if parts} for each in chosen]
+    return [{line: _join(parts) for line, parts in each.items() if parts} for each in chosen]
 
 
-def _joined(parts: Sequence[ScoredPart]) -> ScoredPart:
+def _join(parts: Sequence[ScoredPart]) -> ScoredPart:
     size = sum(part.end - part.begin for part in parts)
     return parts[0]._replace(end=parts[0].begin + size, bits=sum(part.bits for part in parts))
 

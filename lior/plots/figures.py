@@ -89,12 +89,12 @@ def draw(picture: Picture) -> Any:
     size = (sum(widths), sum(heights))
     figure = import_module("matplotlib.figure").Figure(figsize=size, dpi=_DPI, layout="constrained")
     import_module("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
-    figure.suptitle(_wrapped(picture.title, size[0], 12), fontsize=12)
+    figure.suptitle(_wrap(picture.title, size[0], 12), fontsize=12)
     grid = figure.add_gridspec(len(heights), columns, height_ratios=heights, width_ratios=widths)
     finish = []
     for i, (panel, (row, column)) in enumerate(zip(panels, places, strict=True)):
         axis = figure.add_subplot(grid[row, column:] if i + 1 == len(panels) else grid[row, column])
-        axis.set_title(_wrapped(panel.title, sizes[i][0], 10), fontsize=10)
+        axis.set_title(_wrap(panel.title, sizes[i][0], 10), fontsize=10)
         if call := panel.draw(axis):
             finish.append(call)
     equal = any(panel.equal_aspect for panel in panels)
@@ -120,5 +120,5 @@ def _lay_out(figure: Any, fewest: int, most: int) -> None:
             return
 
 
-def _wrapped(title: str, inches: float, points: int) -> str:
+def _wrap(title: str, inches: float, points: int) -> str:
     return textwrap.fill(title, max(int(72 * inches / (_LETTER * points)), 20))

@@ -24,7 +24,7 @@ from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior.runs.checkpoint import Checkpoint
 from lior.runs.format import read_manifest
-from lior.runs.inspection import angles, effective_rank, metric_form, spectrum, stored
+from lior.runs.inspection import angles, effective_rank, metric_form, spectrum, store
 from lior.tensors import sub
 
 _BINS, _POINTS, _ROWS, _CURVED = 30, 2000, 4096, 200
@@ -71,7 +71,7 @@ def open_run(
 
 
 def _in_training(run: Path) -> bool:
-    places = runfolder.listed(run)
+    places = runfolder.list_checkpoints(run)
     if not places:
         return (run / "metrics.jsonl").is_file()
     with contextlib.suppress(RunError):
@@ -154,7 +154,7 @@ def _angles(run: PlottedRun) -> _Built:
 
 
 def _resilience(run: PlottedRun) -> _Built:
-    z, _ = _stored(run.finished, run.sample)
+    z, _ = _store(run.finished, run.sample)
     model = run.finished.model
     geometry = model.geometry
     assert geometry is not None
@@ -185,10 +185,10 @@ def _histogram(values: Tensor) -> tuple[list[int], list[float]]:
 
 def _coordinates(run: PlottedRun) -> _Built:
     loaded = run.finished
-    z, tokens = _stored(loaded, min(run.sample, _POINTS))
+    z, tokens = _store(loaded, min(run.sample, _POINTS))
     assert loaded.model.geometry is not None
     y = z.double() @ loaded.model.geometry.scorer(loaded.model.state).root.double().T
-    panel = _scattered(
+    panel = _scatter(
         y,
         title=f"{len(z):,} stored contexts, by class of the token that follows",
         classes=CLASSES,
@@ -197,7 +197,7 @@ def _coordinates(run: PlottedRun) -> _Built:
     return "coordinates in the metric", [panel]
 
 
-def _scattered(y: Tensor, **given: Any) -> ScatterPlot:
+def _scatter(y: Tensor, **given: Any) -> ScatterPlot:
     """Coordinates ``y = A z (N, m)`` along their two principal axes."""
     flat, shares = principal(y)
     return ScatterPlot(
@@ -211,14 +211,14 @@ def _scattered(y: Tensor, **given: Any) -> ScatterPlot:
 
 def _curvature(run: PlottedRun) -> _Built:
     loaded = run.finished
-    z, _ = _stored(loaded, min(run.sample, _POINTS))
+    z, _ = _store(loaded, min(run.sample, _POINTS))
     geometry, state, form = loaded.model.geometry, loaded.model.state, _form(run)
     assert geometry is not None
     medium = {name: t.double() if t.is_floating_point() else t for name, t in sub(state, "rsource").items()}
     r = geometry.rsource.resilience(medium, z.double(), form)
     fifth = (r.argsort().argsort() * len(_FIFTHS)) // len(r)
     panels: list[Panel] = [
-        _scattered(
+        _scatter(
             z.double() @ metric.root(form).T,
             title=f"{len(z):,} stored contexts, by R",
             classes=_FIFTHS,
@@ -256,10 +256,10 @@ def principal(y: Tensor) -> tuple[Tensor, tuple[float, float]]:
     return centred @ axes, (shares[-1], shares[-2])
 
 
-def _stored(loaded: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
+def _store(loaded: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
     if loaded.model.geometry is None:
         raise LeftOut("the run has no geometry")
-    z, tokens = stored(loaded, count)
+    z, tokens = store(loaded, count)
     if not len(z):
         raise LeftOut("the memories hold nothing")
     return z, tokens

@@ -55,11 +55,11 @@ class Kind:
     @property
     def protocol(self) -> type:
         """The interface, imported."""
-        found: type = imported(self.interface) if isinstance(self.interface, str) else self.interface
+        found: type = import_target(self.interface) if isinstance(self.interface, str) else self.interface
         return found
 
 
-def _trained(plural: str, kind: str, interface: str, help: str, flags: str, option: str) -> Kind:
+def _train(plural: str, kind: str, interface: str, help: str, flags: str, option: str) -> Kind:
     """A kind that the configuration of a training run chooses."""
     return Kind(
         group=f"lior.{plural}",
@@ -75,19 +75,17 @@ def _trained(plural: str, kind: str, interface: str, help: str, flags: str, opti
 _EXACT = "--memory exact --config tiny"
 
 KINDS = {
-    "frame": _trained("frames", "frame", "FrameProvider", "metric of the coordinates", _EXACT, "scale=2"),
-    "rsource": _trained("rsources", "rsource", "RSource", "resilience at a point", _EXACT, "weight=2"),
-    "updater": _trained(
+    "frame": _train("frames", "frame", "FrameProvider", "metric of the coordinates", _EXACT, "scale=2"),
+    "rsource": _train("rsources", "rsource", "RSource", "resilience at a point", _EXACT, "weight=2"),
+    "updater": _train(
         "updaters", "updater", "Updater", "learning rule of the geometry", _EXACT, "learning_rate=0.01"
     ),
-    "memory": _trained(
-        "memories", "memory", "MemoryBackend", "memory backends", "--config tiny", "{}.order=1"
-    ),
-    "product": _trained(
+    "memory": _train("memories", "memory", "MemoryBackend", "memory backends", "--config tiny", "{}.order=1"),
+    "product": _train(
         "products", "product", "AttentionProduct", "cost of a query and a memory item", _EXACT, "scale=2"
     ),
-    "encoder": _trained("encoders", "encoder", "Encoder", "contexts to coordinates", _EXACT, "decay=0.8"),
-    "tokenizer": _trained(
+    "encoder": _train("encoders", "encoder", "Encoder", "contexts to coordinates", _EXACT, "decay=0.8"),
+    "tokenizer": _train(
         "tokenizers", "tokenizer", "Tokenizer", "text to tokens", "--config fast", 'pairs=["th", "he"]'
     ),
     "reader": Kind(
@@ -129,7 +127,7 @@ KINDS = {
 """Name -> kind, in the order of listings."""
 
 
-def imported(target: str) -> Any:
+def import_target(target: str) -> Any:
     """The object that ``package.module:attribute`` names."""
     module, _, path = target.partition(":")
     value: Any = import_module(module.strip())

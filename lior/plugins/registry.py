@@ -29,8 +29,8 @@ from lior.errors import (
     sentences,
 )
 from lior.plugins.discovery import Origin, allowed_classes, allowed_distributions, normalise, scan
-from lior.plugins.kinds import KINDS, Kind, check_kind, imported
-from lior.plugins.trust import ALLOW, FLAG, foreign_place, named_by
+from lior.plugins.kinds import KINDS, Kind, check_kind, import_target
+from lior.plugins.trust import ALLOW, FLAG, foreign_place, name_by
 
 if TYPE_CHECKING:
     from lior import interfaces
@@ -191,7 +191,7 @@ class Registry:
             If it cannot be imported or lacks methods of its interface.
         """
         origin = self.origin(kind, name)
-        if ":" in name and (file := named_by()) and not self._trusts(kind, name):
+        if ":" in name and (file := name_by()) and not self._trusts(kind, name):
             raise UntrustedPlugin(
                 f"{file}: names the {kind} {name!r}, and lior imports no code on the word of a file. If you "
                 f"trust it: lior {FLAG} ..., or {ALLOW}={name}, or import its module before."
@@ -262,7 +262,7 @@ def _load(origin: Origin) -> Any:
         )
     try:
         with needs_model(origin.label):
-            return imported(origin.target)
+            return import_target(origin.target)
     except MissingPackage:
         raise
     except (Exception, SystemExit) as error:  # whatever a foreign module does, the others keep working

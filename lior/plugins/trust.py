@@ -39,7 +39,7 @@ def opening(path: Path) -> Iterator[None]:
         _opened.reset(token)
 
 
-def named_by() -> str:
+def name_by() -> str:
     """The file or folder whose word a class would be imported on now; empty where it is the user's word."""
     return "" if Trust.every else _opened.get()
 

@@ -48,11 +48,11 @@ def decompress(
     """
     limit = limits().unpacked if limit is None else limit
     if is_compressed(name) and not isolation.is_inside():
-        name, data = isolation.read_apart(data, name, _raised(limit), limit=limit)
+        name, data = isolation.read_apart(data, name, _raise_limits(limit), limit=limit)
     while is_compressed(name):
         module = COMPRESSED[PurePath(name).suffix.lower()]
         try:
-            with _opened(data, module, PurePath(name).suffix) as stream:
+            with _open(data, module, PurePath(name).suffix) as stream:
                 data = read_all(stream, limit, count)
                 limit -= len(data)
         except (UnreadableFile, MissingPackage):
@@ -65,13 +65,13 @@ def decompress(
     return data, name
 
 
-def _raised(limit: float) -> Limits:
+def _raise_limits(limit: float) -> Limits:
     """The limits for a file that may have ``limit`` bytes."""
     factor = max(1.0, limit / LIMIT)
     return attrs.evolve(limits(), seconds=limits().seconds * factor, memory=limits().memory * factor)
 
 
-def _opened(data: bytes, module: str, suffix: str) -> BinaryIO:
+def _open(data: bytes, module: str, suffix: str) -> BinaryIO:
     try:
         return cast(BinaryIO, import_module(module).open(io.BytesIO(data)))
     except ImportError as error:

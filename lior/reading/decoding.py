@@ -45,7 +45,7 @@ def decode(data: bytes, *, entries: bool = False) -> tuple[str, tuple[str, ...]]
 
     Raises ``UnreadableFile``, a ``DataError``, when it is not text.
     """
-    encoding = _marked(data) or _wide(data)
+    encoding = _mark(data) or _wide(data)
     notes = (f"read as {encoding.upper()}",) if encoding and encoding != "utf-8-sig" else ()
     if not encoding:
         try:
@@ -67,7 +67,7 @@ def decode(data: bytes, *, entries: bool = False) -> tuple[str, tuple[str, ...]]
         and 20 * wrong > len(data) - len(data.translate(None, _HIGH))
         and not _most_lines(data, is_utf8, among=lambda line: not line.isascii())
     ):
-        encoding, how = _named(data) or _guess(data)
+        encoding, how = _name(data) or _guess(data)
         text, notes = data.decode(encoding, "replace"), (*notes, f"not UTF-8; read as {encoding}, {how}")
         wrong = text.count("\ufffd")
     if wrong:
@@ -85,7 +85,7 @@ def beginning(data: bytes, most: float, lines: float) -> bytes:
     if end == len(data):
         return data
     end = next((at + 1 for mark in (b"\n", b" ") if (at := data.rfind(mark, end // 2, end)) >= 0), end)
-    if (_marked(data) or _wide(data)) not in ("", "utf-8-sig"):
+    if (_mark(data) or _wide(data)) not in ("", "utf-8-sig"):
         return data[: end // 4 * 4]
     lead = next((at for at in range(end, max(end - 4, 0), -1) if data[at] & 0xC0 != 0x80), end)
     return data[:lead]  # not within a character
@@ -117,7 +117,7 @@ def is_utf8(data: bytes) -> bool:
 
 def refuse_binary(head: bytes) -> None:
     """Raise ``UnreadableFile`` if ``head``, the beginning of a file, is not of a text in any encoding."""
-    if _marked(head) or _wide(head):
+    if _mark(head) or _wide(head):
         return
     if head.startswith(b"PK\x03\x04"):
         raise UnreadableFile(SkipReason.BINARY, "a zip archive; unpack it into a folder")
@@ -129,7 +129,7 @@ def refuse_binary(head: bytes) -> None:
         raise UnreadableFile(SkipReason.BINARY, share)
 
 
-def _marked(data: bytes) -> str:
+def _mark(data: bytes) -> str:
     name = next((name for mark, name in _MARKS if data.startswith(mark)), "")
     wide = name in ("utf-16", "utf-32")
     return "" if wide and b"\0" not in data[:_SAMPLE] and is_utf8(data[2:]) else name  # two odd bytes
@@ -148,7 +148,7 @@ def _wide(data: bytes) -> str:
     return ""
 
 
-def _named(data: bytes) -> tuple[str, str] | None:
+def _name(data: bytes) -> tuple[str, str] | None:
     """The encoding that the text itself names: XML, HTML, source code."""
     if not (match := _NAME.search(data[:2048])):
         return None

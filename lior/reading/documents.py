@@ -22,7 +22,7 @@ from lior.plugins.registry import registry
 from lior.reading.compression import decompress, read_all
 from lior.reading.decoding import is_utf8, refuse_binary
 from lior.reading.files import File, read_if_changed
-from lior.reading.finding import STDIN, Source, find_files
+from lior.reading.finding import STDIN, SourceFile, find_files
 from lior.reading.parsing import choose_reader, document_names, parse_with
 from lior.reading.skipping import (
     SkippedFile,
@@ -57,7 +57,7 @@ def as_bytes(text: str | bytes) -> bytes:
     return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
 
 
-def embedded() -> list[RawDocument]:
+def read_embedded() -> list[RawDocument]:
     """The Python language reference that comes with Python, a document for each topic."""
     from pydoc_data.topics import topics
 
@@ -110,7 +110,7 @@ def read_files(
         When the format of a file that was named needs a package that is not installed.
     """
     if not paths:
-        return [File(EMBEDDED, given=True, content=embedded())]
+        return [File(EMBEDDED, given=True, content=read_embedded())]
     sources, skipped = find_files(paths)
     files = list[File]()
     for source in sources:
@@ -127,7 +127,12 @@ def read_files(
 
 
 def read_document_file(
-    source: Source, known: File | None = None, *, field: str = "text", limit: int = LIMIT, raw: bool = False
+    source: SourceFile,
+    known: File | None = None,
+    *,
+    field: str = "text",
+    limit: int = LIMIT,
+    raw: bool = False,
 ) -> File | None:
     """As :func:`~lior.reading.files.read_if_changed`, with the documents of the file as its content.
 
@@ -154,10 +159,10 @@ def documents_in(data: bytes, name: str, *, limit: int = LIMIT) -> list[RawDocum
     MissingPackage
         When its format needs a package that is not installed.
     """
-    return _documents(data, Source(name, Path(name)), field="text", limit=limit, raw=False, notes=[])
+    return _documents(data, SourceFile(name, Path(name)), field="text", limit=limit, raw=False, notes=[])
 
 
-def _read_first(source: Source, *, field: str, limit: int, strict: bool, raw: bool) -> File:
+def _read_first(source: SourceFile, *, field: str, limit: int, strict: bool, raw: bool) -> File:
     """Read a file for the first time; raise the reason for one that was named and cannot be read."""
     if str(source.path) == STDIN:
         return _read_stdin(limit)
@@ -190,7 +195,7 @@ def _read_stdin(limit: int) -> File:
 
 
 def _documents(
-    data: bytes, source: Source, *, field: str, limit: int, raw: bool, notes: list[str]
+    data: bytes, source: SourceFile, *, field: str, limit: int, raw: bool, notes: list[str]
 ) -> list[RawDocument]:
     """The documents in the bytes of a file; ``notes`` are added on how they were read."""
     data, name = decompress(data, source.path.name, limit=limit)
@@ -215,7 +220,7 @@ def _documents(
     if len(documents) == 1 and not first.name and as_lines and is_utf8(data):
         return whole
     names = document_names(source.name, [each.name for each in documents])
-    made = map(_extracted, names, documents)
+    made = map(_extract, names, documents)
     return [document for document in made if document.data.strip()]
 
 
@@ -237,7 +242,7 @@ def _lines(data: bytes, file: str, field: str) -> Iterator[RawDocument]:
             fault = f"no text under {field!r} (found: {keys}); name the key with --field"
             raise UnreadableFile(SkipReason.BAD_LINE, f"line {number}: {fault}")
         documents.append(record_document(record, number, field))
-    return map(_extracted, document_names(file, [each.name for each in documents]), documents)
+    return map(_extract, document_names(file, [each.name for each in documents]), documents)
 
 
 def record_document(record: dict[str, Any], number: int, field: str = "text") -> ParsedDocument:
@@ -252,7 +257,7 @@ def record_document(record: dict[str, Any], number: int, field: str = "text") ->
     )
 
 
-def _extracted(name: str, parsed: ParsedDocument) -> RawDocument:
+def _extract(name: str, parsed: ParsedDocument) -> RawDocument:
     """A document whose text does not tell its structure."""
     return RawDocument(name, parsed.text.encode("utf-8", "surrogatepass"), structure_of(parsed))
 

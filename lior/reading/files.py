@@ -16,7 +16,7 @@ import attrs
 from lior.errors import DataError, LiorError, MissingPackage
 from lior.reading.compression import is_compressed, read_all
 from lior.reading.decoding import refuse_binary
-from lior.reading.finding import Source
+from lior.reading.finding import SourceFile
 from lior.reading.limits import QUESTION, Limits, limits
 from lior.reading.parsing import ABSENT, HEAD, cost, known_suffix, reader_version
 from lior.reading.skipping import LIMITED, SkippedFile, SkipReason, UnreadableFile
@@ -74,9 +74,9 @@ class File:
         return SkippedFile(self.name, self.reason, self.detail) if self.reason else None
 
 
-def changed_files(sources: Iterable[Source], known: Mapping[str, File]) -> list[Source]:
+def find_changed(sources: Iterable[SourceFile], known: Mapping[str, File]) -> list[SourceFile]:
     """The files that are new, or have another size, time stamp or reader than known; the cheapest first."""
-    found = list[tuple[tuple[bool, int], Source]]()
+    found = list[tuple[tuple[bool, int], SourceFile]]()
     for source in sources:
         file, size = known.get(source.name), 0
         with contextlib.suppress(OSError):  # it is told when it is read
@@ -88,7 +88,7 @@ def changed_files(sources: Iterable[Source], known: Mapping[str, File]) -> list[
     return [source for _, source in sorted(found, key=lambda pair: pair[0])]
 
 
-def _is_known(source: Source, known: File, state: os.stat_result) -> bool:
+def _is_known(source: SourceFile, known: File, state: os.stat_result) -> bool:
     """Whether a file need not be opened to know that it is what it was."""
     again = (known.cut or known.reason in LIMITED) and limits() not in (Limits(), QUESTION)
     now = state.st_size, state.st_mtime_ns, reader_version(source.path.name)
@@ -96,7 +96,7 @@ def _is_known(source: Source, known: File, state: os.stat_result) -> bool:
 
 
 def read_if_changed(
-    source: Source,
+    source: SourceFile,
     known: File | None,
     parse: Callable[[bytes], Sequence[Any]],
     *,

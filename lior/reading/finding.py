@@ -29,7 +29,7 @@ _Cause = tuple[SkipReason, str]
 
 
 @attrs.frozen
-class Source:
+class SourceFile:
     """A file that is to be read."""
 
     name: str
@@ -41,7 +41,7 @@ class Source:
     """Whether the file itself was named, not a folder that it is in."""
 
 
-def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[SkippedFile]]:
+def find_files(paths: Sequence[str | Path]) -> tuple[list[SourceFile], list[SkippedFile]]:
     """The files that paths stand for, in a stable order, each once; nothing is opened.
 
     Parameters
@@ -56,12 +56,12 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[SkippedF
     """
     given = [root for path in paths for root in expand(str(path))]
     labels = _labels([_absolute(root) for root in given if root.is_dir()])
-    sources: dict[Path, Source] = {}
+    sources: dict[Path, SourceFile] = {}
     skipped: dict[Path, SkippedFile] = {}
     for root in given:
         if not root.is_dir():
             name = "<stdin>" if str(root) == STDIN else printable(root.name)
-            sources.setdefault(_absolute(root), Source(name, root, named=True))
+            sources.setdefault(_absolute(root), SourceFile(name, root, named=True))
             continue
         home = _absolute(root)
         for path, cause in walk(root):
@@ -70,7 +70,7 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[Source], list[SkippedF
             if cause:
                 skipped.setdefault(home / below, SkippedFile(name, *cause))
             else:
-                sources.setdefault(home / below, Source(name, path))
+                sources.setdefault(home / below, SourceFile(name, path))
     count = Counter(source.name for source in sources.values())
     unique = [
         attrs.evolve(each, name=printable(place.as_posix())) if each.named and count[each.name] > 1 else each

@@ -61,7 +61,7 @@ def limits() -> Limits:
 
 
 @contextmanager
-def limited_by(chosen: Limits) -> Iterator[None]:
+def limit_by(chosen: Limits) -> Iterator[None]:
     """Put these limits in force, in all threads: a server reads files in several."""
     global _in_force
     before, _in_force = _in_force, chosen

@@ -23,7 +23,7 @@ from lior.plugins.registry import registry
 from lior.reading import isolation
 from lior.reading.compression import COMPRESSED, decompress
 from lior.reading.decoding import beginning
-from lior.reading.finding import Source
+from lior.reading.finding import SourceFile
 from lior.reading.limits import TAKES_ALL, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior.reading.structure import from_json
@@ -85,7 +85,7 @@ def parse_bytes(data: bytes, name: str, *, limit: float | None = None) -> list[P
     return [attrs.evolve(each, notes=(*each.notes, note)) for each in documents]
 
 
-def cost(source: Source, size: int) -> tuple[bool, int]:
+def cost(source: SourceFile, size: int) -> tuple[bool, int]:
     """How dear a file is to read, by its name and size: those that come first are read first."""
     reader = _readers(tuple(registry.names("reader"))).get(source.path.suffix.lower())
     apart = reader is None or not getattr(reader, "in_process", False)

@@ -31,9 +31,9 @@ def structure_of(document: ParsedDocument) -> bytes:
     Tables of empty cells that are out of proportion to the text are left out.
     """
     most = _most(document.text.encode("utf-8", "surrogatepass"))
-    data = _packed(document)
+    data = _pack(document)
     if len(data) > most:
-        data = _packed(attrs.evolve(document, tables=()))
+        data = _pack(attrs.evolve(document, tables=()))
     return zlib.compress(data)
 
 
@@ -91,7 +91,7 @@ def _most(text: bytes) -> int:
     return _LEAST + _TIMES * len(text)
 
 
-def _packed(document: ParsedDocument) -> bytes:
+def _pack(document: ParsedDocument) -> bytes:
     return json.dumps(_record(document), separators=(",", ":")).encode()
 
 

@@ -29,7 +29,7 @@ from lior.plugins.registry import registry
 from lior.process import end_with_parent
 from lior.reading import isolation
 from lior.reading.compression import decompress
-from lior.reading.limits import Limits, limited_by
+from lior.reading.limits import Limits, limit_by
 from lior.reading.parsing import parse_with
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior.reading.structure import as_json
@@ -52,12 +52,12 @@ def main(alive: int) -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     isolation.enter()
-    held, (logged, warned), spent = _Held(), _listened(), 0.0
+    held, (logged, warned), spent = _Held(), _listen(), 0.0
     _send(answers, {})
     while line := requests.readline():
         task, before = json.loads(line), _data_bytes()
         data, chosen = requests.read(task["size"]), Limits(**task["limits"])
-        with limited_by(chosen), held.to(chosen, before):
+        with limit_by(chosen), held.to(chosen, before):
             answer, content = _answer(data, task, chosen)
         data = b""
         answer["logged"], answer["warned"] = logged, warned[:_MOST]
@@ -156,7 +156,7 @@ def _send(answers: BinaryIO, answer: dict[str, Any], content: bytes = b"") -> No
     answers.flush()
 
 
-def _listened() -> tuple[list[tuple[str, int, str]], list[str]]:
+def _listen() -> tuple[list[tuple[str, int, str]], list[str]]:
     """Lists to which what libraries log and warn of is added."""
     logged, warned = list[tuple[str, int, str]](), list[str]()
 

@@ -27,8 +27,8 @@ from lior.model.language_model import Model
 from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument
 from lior.runs import bundle
-from lior.runs.format import FORMAT, MODEL, TEXT, TRAINING, check_text, misfits_as_run_errors, separated
-from lior.tensors import prefixed, sub
+from lior.runs.format import FORMAT, MODEL, TEXT, TRAINING, check_text, misfits_as_run_errors, separate
+from lior.tensors import add_prefix, sub
 
 
 @attrs.frozen
@@ -88,9 +88,9 @@ class Checkpoint:
     def is_of_training(self, other: Checkpoint) -> bool:
         """Whether both are of one training: the parameters that it fitted are equal, which editing leaves."""
         mine, theirs = (
-            prefixed("tokenizer", model.tokenizer.snapshot())
-            | prefixed("geometry", model.state)
-            | prefixed("mixer", model.weights)
+            add_prefix("tokenizer", model.tokenizer.snapshot())
+            | add_prefix("geometry", model.state)
+            | add_prefix("mixer", model.weights)
             for model in (self.model, other.model)
         )
         same = describe(self.components) == describe(other.components) and mine.keys() == theirs.keys()
@@ -214,10 +214,10 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
     manifest, found = bundle.read(path, format=FORMAT, device=device)
     with misfits_as_run_errors(path):
         numbers, text = manifest["training"], found[TEXT]
-        model, components = _rebuilt(manifest, found[MODEL])
+        model, components = _rebuild(manifest, found[MODEL])
         arrays = {name: value.cpu().numpy() for name, value in text.items()}
         split_parts = check_text(arrays, manifest, vocab=model.tokenizer.vocab)
-        structures = separated(arrays["structures"].tobytes(), arrays["structure_starts"].tolist())
+        structures = separate(arrays["structures"].tobytes(), arrays["structure_starts"].tolist())
         documents = Corpus(
             text["tokens"], text["starts"], tuple(manifest["documents"]), manifest["bytes"],
             split_parts=split_parts, structures=tuple(structures),
@@ -243,13 +243,13 @@ def tensors(model: Model) -> State:
         "mixer": model.weights,
         **{f"memory.{name}": memory.snapshot() for name, memory in model.memories.items()},
     }
-    flat = {name: value for part, values in parts.items() for name, value in prefixed(part, values).items()}
+    flat = {name: value for part, values in parts.items() for name, value in add_prefix(part, values).items()}
     if model.cells is not None:
         flat["cells"] = model.cells
     return flat | {"token_counts": model.token_counts}
 
 
-def _rebuilt(manifest: Mapping[str, Any], flat: State) -> tuple[Model, dict[str, list[Component]]]:
+def _rebuild(manifest: Mapping[str, Any], flat: State) -> tuple[Model, dict[str, list[Component]]]:
     """The model of a manifest and its :func:`tensors`, and the components with its plugins."""
     options = manifest["geometry"]
     parts: dict[str, list[Component]] = {}

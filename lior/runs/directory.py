@@ -172,7 +172,7 @@ class RunDirectory:
         if checkpoint.pending_erasure:  # the process that forgot was interrupted
             runfolder.remove_older(self.path, self.folder.newest)
         edited = attrs.evolve(checkpoint, score=None, pending_erasure=forgotten)
-        last = runfolder.number(runfolder.listed(self.path)[0])
+        last = runfolder.number(runfolder.list_checkpoints(self.path)[0])
         with self.folder.writing(last + 1) as path:
             groups, manifest = checkpoints.contents(edited)
             bundle.write(path, groups, manifest, format=FORMAT)
@@ -215,7 +215,7 @@ def open_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> tuple[
     try:
         checkpoint, found = _newest(path, device=device)
     except RunError:
-        if not runfolder.listed(path) and files.locked(path / LOCK):
+        if not runfolder.list_checkpoints(path) and files.locked(path / LOCK):
             raise RunError(f"{path}: {unfinished(path)}") from None
         raise
     if checkpoint.training is not None:
@@ -252,7 +252,7 @@ def newest(folders: Iterable[Path], *, finished: bool = True) -> Path:
     """
     found: list[tuple[float, Path]] = []
     for run in (run for folder in folders if folder.is_dir() for run in folder.iterdir()):
-        for path in runfolder.listed(run)[:1] if (run / CONFIG).is_file() else ():
+        for path in runfolder.list_checkpoints(run)[:1] if (run / CONFIG).is_file() else ():
             with contextlib.suppress(RunError):
                 if (read_manifest(path)["training"] is None) is finished:
                     found.append(((path / bundle.MANIFEST).stat().st_mtime, run))
@@ -288,7 +288,7 @@ def is_changed(path: Path, base: Path, checkpoint: Checkpoint) -> bool:
         changed = bundle.digest(read_manifest(base)) != checkpoint.digest
     except RunError:
         changed = True
-    for other in runfolder.listed(path):
+    for other in runfolder.list_checkpoints(path):
         if runfolder.number(other) > runfolder.number(base):
             fault = _fault(other)
             if isinstance(fault, NewerFormat):

@@ -18,12 +18,12 @@ from lior.reading.documents import RawDocument
 from lior.reading.parsing import parse_bytes, whole_characters
 from lior.reading.structure import by_lines, with_structure
 from lior.runs import bundle, folder
-from lior.runs.format import TEXT, check_text, misfits_as_run_errors, read_manifest, separated
+from lior.runs.format import TEXT, check_text, misfits_as_run_errors, read_manifest, separate
 
 _TEXT = bundle.file_name(TEXT)
 
 
-def verified_manifest(place: Path) -> dict[str, Any]:
+def verify_manifest(place: Path) -> dict[str, Any]:
     """The manifest of the checkpoint at ``place``, whose text was verified.
 
     Raises ``RunError`` when it was not written by lior, or is damaged.
@@ -39,7 +39,7 @@ def texts_of(run: Path, document: str) -> list[bytes]:
 
     Raises ``RunError`` when no checkpoint of it can be read; ``DataError`` when there is no such document.
     """
-    manifest, place = folder.newest(run, verified_manifest, stacklevel=3)
+    manifest, place = folder.newest(run, verify_manifest, stacklevel=3)
     with misfits_as_run_errors(place):
         held = read(place, manifest)
     found = held.get(document) or held.get(document.rstrip("'"))  # of several with one name
@@ -48,21 +48,21 @@ def texts_of(run: Path, document: str) -> list[bytes]:
     return [*map(as_in_file, found)]
 
 
-def parsed(documents: Sequence[RawDocument]) -> tuple[list[ParsedDocument], LiorError | None]:
+def parse(documents: Sequence[RawDocument]) -> tuple[list[ParsedDocument], LiorError | None]:
     """The documents of a name, and the last fault of those that cannot be read."""
     found, fault = list[ParsedDocument](), None
     for document in documents:
         try:
-            found += parsed_of(document)
+            found += parse_of(document)
         except LiorError as error:
             fault = error
     return found, fault
 
 
-def parsed_of(document: RawDocument) -> list[ParsedDocument]:
+def parse_of(document: RawDocument) -> list[ParsedDocument]:
     """A document as its reader found it, or else as its name says, or else as plain text."""
     if document.structure:
-        return [_structured(document)]
+        return [_structure(document)]
     data, path = document.data, PurePath(document.name)
     while is_compressed(path.name):  # the run holds it decompressed
         path = path.with_suffix("")
@@ -72,7 +72,7 @@ def parsed_of(document: RawDocument) -> list[ParsedDocument]:
         return parse_bytes(data, "document.txt")
 
 
-def _structured(document: RawDocument) -> ParsedDocument:
+def _structure(document: RawDocument) -> ParsedDocument:
     text = whole_characters(document.data.decode("utf-8", "surrogatepass"))
     return with_structure(text, document.structure)
 
@@ -82,7 +82,7 @@ def as_in_file(document: RawDocument) -> bytes:
 
     Raises ``DataError`` when its structure is damaged.
     """
-    return by_lines(_structured(document)).encode() if document.structure else document.data
+    return by_lines(_structure(document)).encode() if document.structure else document.data
 
 
 def by_name(
@@ -134,8 +134,8 @@ def read(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[RawDocument
         raise RunError(f"{place / _TEXT}: damaged ({error})") from error
     check_text(arrays, manifest, vocab=256)
     starts = arrays["starts"].tolist()
-    texts = separated(arrays["tokens"].astype(np.uint8).tobytes(), starts)
-    structures = separated(arrays["structures"].tobytes(), arrays["structure_starts"].tolist())
+    texts = separate(arrays["tokens"].astype(np.uint8).tobytes(), starts)
+    structures = separate(arrays["structures"].tobytes(), arrays["structure_starts"].tolist())
     return by_name(manifest["documents"], texts.__getitem__, structures, manifest["split_parts"])
 
 

@@ -123,7 +123,7 @@ class RunFolder:
         self.newest = path
 
     def prune(self, *, last: int = 1, every: int = 0) -> None:
-        """Remove half-written files and the checkpoints that :func:`retained` does not keep.
+        """Remove half-written files and the checkpoints that :func:`choose_kept` does not keep.
 
         :attr:`newest` always stays; without it nothing is removed. A file that cannot be removed stays.
         """
@@ -131,8 +131,8 @@ class RunFolder:
             return
         files.remove_partial(self.path)
         files.remove_partial(self.path / _CHECKPOINTS)
-        paths = listed(self.path)
-        kept = retained({number(path): _score(path) for path in paths}, last=last, every=every)
+        paths = list_checkpoints(self.path)
+        kept = choose_kept({number(path): _score(path) for path in paths}, last=last, every=every)
         for path in paths:
             if number(path) not in kept and path != self.newest:
                 with contextlib.suppress(OSError):
@@ -183,7 +183,7 @@ def number(path: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def listed(run: Path) -> list[Path]:
+def list_checkpoints(run: Path) -> list[Path]:
     """The checkpoints of a run, the newest first; they are not opened."""
     folder = run / _CHECKPOINTS
     if not folder.is_dir():
@@ -212,12 +212,12 @@ def newest(run: Path, load: Callable[[Path], T], *, stacklevel: int = 2) -> tupl
         When no checkpoint verifies: the fault of the newest.
     """
     faults: list[RunError] = []
-    paths = listed(run)
+    paths = list_checkpoints(run)
     for path in paths:
         try:
             loaded = load(path)
         except RunError as fault:
-            if listed(run) != paths:  # another process wrote a newer one and removed this
+            if list_checkpoints(run) != paths:  # another process wrote a newer one and removed this
                 return newest(run, load, stacklevel=stacklevel + 1)
             faults.append(fault)
             continue
@@ -228,7 +228,7 @@ def newest(run: Path, load: Callable[[Path], T], *, stacklevel: int = 2) -> tupl
         return loaded, path
     if faults:
         raise faults[0]
-    if listed(run):  # written since
+    if list_checkpoints(run):  # written since
         return newest(run, load, stacklevel=stacklevel + 1)
     raise RunError(f"{run}: the run has no checkpoint: training did not finish; train again")
 
@@ -236,7 +236,7 @@ def newest(run: Path, load: Callable[[Path], T], *, stacklevel: int = 2) -> tupl
 # --- which checkpoints stay ---
 
 
-def retained(scores: Mapping[int, float | None], *, last: int, every: int) -> set[int]:
+def choose_kept(scores: Mapping[int, float | None], *, last: int, every: int) -> set[int]:
     """Numbers of the checkpoints to keep: the last few, each ``every``-th, and the one with the best score.
 
     Parameters
@@ -258,7 +258,7 @@ def retained(scores: Mapping[int, float | None], *, last: int, every: int) -> se
 
 def older_remains(run: Path, path: Path) -> list[Path]:
     """Checkpoints older than the one at ``path``, and half-written files, which may hold an older text."""
-    older = [each for each in listed(run) if number(each) < number(path)]
+    older = [each for each in list_checkpoints(run) if number(each) < number(path)]
     return older + [each for folder in (run, run / _CHECKPOINTS) for each in files.partial(folder)]
 
 
@@ -271,7 +271,7 @@ def remove_older(run: Path, path: Path) -> None:
         When one cannot be removed: the text in it would remain.
     """
     for each in older_remains(run, path):
-        gone = each if each.name.endswith(files.PARTIAL) else _renamed(each)
+        gone = each if each.name.endswith(files.PARTIAL) else _rename(each)
         if gone.is_dir() and not gone.is_symlink():
             shutil.rmtree(gone)
         else:
@@ -283,10 +283,10 @@ def remove_older(run: Path, path: Path) -> None:
 def _remove(path: Path) -> None:
     """Remove a checkpoint if it is there; raises ``OSError`` when it cannot be renamed."""
     if path.exists():
-        shutil.rmtree(_renamed(path), ignore_errors=True)
+        shutil.rmtree(_rename(path), ignore_errors=True)
 
 
-def _renamed(path: Path) -> Path:
+def _rename(path: Path) -> Path:
     """Rename a checkpoint before it is removed, so that half of one is never listed."""
     gone = path.with_name(f"{path.name}.old{files.PARTIAL}")
     shutil.rmtree(gone, ignore_errors=True)

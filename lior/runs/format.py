@@ -29,7 +29,7 @@ def misfits_as_run_errors(path: Path) -> AbstractContextManager[None]:
     return bundle.misfits_as_run_errors(path, program=FORMAT.program)
 
 
-def separated(data: bytes, starts: Sequence[int]) -> list[bytes]:
+def separate(data: bytes, starts: Sequence[int]) -> list[bytes]:
     """The parts of ``data`` that begin at ``starts``."""
     return [data[begin:end] for begin, end in pairwise([*starts, len(data)])]
 

@@ -31,7 +31,7 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.config.options import checked_keywords
+from lior.config.options import check_keywords
 from lior.config.sampling import ChatSampling, Sampling
 from lior.data import corpus
 from lior.errors import DataError, RunError, UsageError, did_you_mean, quantity, sentences
@@ -114,7 +114,7 @@ class Run:
         """As :meth:`text`, with what their readers found besides."""
         found = texts.of_checkpoint(self.checkpoint, only=name).get(name)
         if found is None:
-            fault = f"{editing.shown(name)}: no document of this name in the run."
+            fault = f"{editing.show(name)}: no document of this name in the run."
             raise DataError(sentences(fault, did_you_mean(name, self.checkpoint.corpus.names)))
         return found
 
@@ -133,7 +133,7 @@ class Run:
             index = made.cached(saved, self.checkpoint.digest) if saved else None
             if index is None:
                 documents = texts.of_checkpoint(self.checkpoint).items()
-                index = made.build((name, *texts.parsed(each)) for name, each in documents)
+                index = made.build((name, *texts.parse(each)) for name, each in documents)
                 if saved and self.path:
                     made.cache(index, self.path, saved, self.checkpoint.digest)
             self._index = index
@@ -144,7 +144,7 @@ class Run:
         """The checkpoint on the disk that is the one in memory."""
         return self._base if not self.changes and self._whole else None
 
-    @checked_keywords()
+    @check_keywords()
     def ask(self, question: str, top: int = 3, *, filters: Any = None) -> Any:
         """Find the passages of the documents that answer a question, and decide whether any does.
 
@@ -174,7 +174,7 @@ class Run:
                 raise
         return counts
 
-    @checked_keywords(ChatSampling)
+    @check_keywords(ChatSampling)
     def chat(self, tokens: int = 300, *, stop: str = "\n\n", seed: int = 0, **sampling: Any) -> Any:
         """Begin a conversation, as ``lior chat`` does: ``chat.say("...")`` replies.
 
@@ -207,7 +207,7 @@ class Run:
     def complete(
         self, prompt: Sequence[str | bytes], tokens: int = 200, *, seed: int = 0, **sampling: Any
     ) -> list[str]: ...
-    @checked_keywords(Sampling)
+    @check_keywords(Sampling)
     def complete(
         self,
         prompt: str | bytes | Sequence[str | bytes],
@@ -240,7 +240,7 @@ class Run:
         found = generate_all(self.model, requests, threads=all_threads())
         return ["".join(Detokenizer(self.model.tokenizer).pieces(each)) for each in found]
 
-    @checked_keywords(Sampling)
+    @check_keywords(Sampling)
     def stream(
         self, prompt: str | bytes, tokens: int = 200, *, seed: int = 0, **sampling: Any
     ) -> Iterator[str]:
@@ -256,7 +256,7 @@ class Run:
     def score(self, text: str | bytes) -> float: ...  # type: ignore[overload-overlap]
     @overload
     def score(self, text: Sequence[str | bytes]) -> list[float]: ...
-    @checked_keywords()
+    @check_keywords()
     def score(self, text: str | bytes | Sequence[str | bytes]) -> float | list[float]:
         """The cross-entropy of ``text`` under the model, in bits per byte; of a list each, read in one go.
 
@@ -279,7 +279,7 @@ class Run:
             found[int(name)] = float(cost[begin:end].sum()) / len(data) / math.log(2)
         return found[0] if one else found
 
-    @checked_keywords()
+    @check_keywords()
     def sources(
         self, prompt: str | bytes, text: str | bytes, *, most: int = 5, words: bool = True
     ) -> list[Explained]:
@@ -305,7 +305,7 @@ class Run:
         before, tokens = encode(_text("prompt", prompt)).tolist(), encode(_text("text", text)).tolist()
         return explain(self.model, self.checkpoint.corpus, before, tokens, most=most, words=words)
 
-    @checked_keywords()
+    @check_keywords()
     def learn(
         self, text: str | Path | Sequence[str] | Mapping[str, str | bytes], *, name: str | None = None,
         field: str = "text",
@@ -350,7 +350,7 @@ class Run:
         self._note(lambda run: run.learn_all(documents, replace=replace))
         return self.documents()[before:]
 
-    @checked_keywords()
+    @check_keywords()
     def forget(self, name: str) -> Document:
         """Forget the document of that name, or the only one whose path ends with it.
 
@@ -390,7 +390,7 @@ class Run:
         self._forgotten = self._forgotten or bool(indices)
         return gone
 
-    @checked_keywords()
+    @check_keywords()
     def sync(
         self, paths: str | Path | Sequence[str | Path] | None = None, *, dry_run: bool = False
     ) -> Synced:
@@ -473,7 +473,7 @@ class Run:
             for name in drop:
                 asked.forget(name)
             for document in put:
-                indexes("lior.Run").put(asked, document.name, *texts.parsed([document]))
+                indexes("lior.Run").put(asked, document.name, *texts.parse([document]))
         self._index = asked
 
     def _note(self, edit: Callable[[Run], object]) -> None:
@@ -559,7 +559,7 @@ class Run:
         self.changes, self._forgotten, self._edits = 0, False, []
 
 
-@checked_keywords()
+@check_keywords()
 def load(run: str | Path, *, device: str = "cpu") -> Run:
     """Open the run directory ``run`` on ``device``: ``cpu``, ``cuda`` or ``auto``.
 

@@ -21,7 +21,7 @@ import attrs
 from lior.errors import DataError, RunError, UsageError
 from lior.reading.documents import LIMIT, RawDocument, read_document_file
 from lior.reading.files import File
-from lior.reading.finding import STDIN, Source, absolute, find_files, folders_of
+from lior.reading.finding import STDIN, SourceFile, absolute, find_files, folders_of
 from lior.reading.skipping import LIMITED, SkippedFile, SkipReason
 from lior.runs import documents, files, manifest
 from lior.runs import folder as runfolder
@@ -198,7 +198,7 @@ def scan(run: Path, paths: Sequence[str] | None = None, *, base: Path | None = N
     return found
 
 
-def _read(source: Source, found: Scan, *, anew: bool) -> None:
+def _read(source: SourceFile, found: Scan, *, anew: bool) -> None:
     """Read a file if it is changed, or ``anew``, and put it where it belongs in ``found``."""
     name, old = source.name, found.old.get(source.name)
     known = old if old and old.size >= 0 and not anew else None
@@ -206,7 +206,7 @@ def _read(source: Source, found: Scan, *, anew: bool) -> None:
     limited = file and file.reason in LIMITED and old and old.documents
     if file and file.skipped and (file.size < 0 or file.reason in _PASSING or limited):
         found.skipped.append(attrs.evolve(file.skipped, kept=bool(old and old.documents)))
-        found.entries[name] = _marked(name, old)
+        found.entries[name] = _mark(name, old)
     elif known and (file is None or file.same_as(known)):
         found.entries[name] = file or known
     elif file:
@@ -229,7 +229,7 @@ def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
 
     Raises ``UsageError`` when the files are others than before, and none of the documents is in them.
     """
-    held = {name: _joined(several) for name, several in documents.of_checkpoint(checkpoint).items()}
+    held = {name: _join(several) for name, several in documents.of_checkpoint(checkpoint).items()}
     own, entries = _from_files(checkpoint, found), dict(found.entries)
     learned, changed, moved, same = list[RawDocument](), list[RawDocument](), list[RawDocument](), set[str]()
     for name, file in found.read.items():
@@ -252,7 +252,7 @@ def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
         )
     done = found.outcome(_names_of(learned), _names_of(changed), gone, len(same))
     marked = {
-        name: _marked(name, found.old.get(name), entries[name].documents if name in entries else ())
+        name: _mark(name, found.old.get(name), entries[name].documents if name in entries else ())
         for name in (*found.read, *found.gone)
     }
     return Changes(
@@ -264,7 +264,7 @@ def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
     )  # fmt: skip
 
 
-def _joined(documents: Sequence[RawDocument]) -> RawDocument:
+def _join(documents: Sequence[RawDocument]) -> RawDocument:
     """The documents of one name as one."""
     data, structure = (b"".join(parts) for parts in list(zip(*documents, strict=True))[1:])
     return RawDocument(documents[0].name, data, structure)
@@ -296,7 +296,7 @@ def _made_from(run: Path) -> tuple[tuple[str, ...], str]:
         raise RunError(f"{run / runfolder.CONFIG}: cannot be read ({error})") from error
 
 
-def _marked(name: str, old: File | None, documents: Sequence[str] = ()) -> File:
+def _mark(name: str, old: File | None, documents: Sequence[str] = ()) -> File:
     """An entry by which the next scan reads the file again; it keeps the names of its documents."""
     return File(name, documents=tuple(dict.fromkeys((*(old.documents if old else ()), *documents))))
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lior.errors import LiorError, MissingPackage
-from lior.plugins.kinds import KINDS, check_kind, imported
+from lior.plugins.kinds import KINDS, check_kind, import_target
 
 __all__ = [
     "Failure",
@@ -59,7 +59,7 @@ def suite(kind: str, make: Callable[[], Any]) -> type:
     if not factory:
         return type(f"{kind.title()}Contract", (), {})
     require_hypothesis()
-    contract: type = imported(factory)(make)
+    contract: type = import_target(factory)(make)
     return contract
 
 

@@ -34,30 +34,30 @@ def embedder_contract(make: Callable[[], Embedder]) -> type:
         def test_each_text_has_a_unit_vector(self) -> None:
             embedder = make()
             for question in (False, True):
-                assert _embedded(embedder, [], question).shape == (0, embedder.width)
-                assert _embedded(embedder, TEXTS, question).any(1).all()
+                assert _embed(embedder, [], question).shape == (0, embedder.width)
+                assert _embed(embedder, TEXTS, question).any(1).all()
 
         def test_a_vector_is_a_function_of_its_text(self) -> None:
             embedder, texts = make(), [*TEXTS, *ODD]
             for question in (False, True):
-                together = _embedded(embedder, texts[::-1], question)[::-1]
-                alone = [_embedded(embedder, [text], question)[0] for text in texts]
+                together = _embed(embedder, texts[::-1], question)[::-1]
+                alone = [_embed(embedder, [text], question)[0] for text in texts]
                 assert all(map(np.array_equal, together, alone)), "it depends on the other texts"
 
         def test_equal_digests_give_equal_vectors(self) -> None:
             one, other = make(), make()
             assert one.digest == other.digest
-            assert np.array_equal(_embedded(one, TEXTS), _embedded(other, TEXTS))
+            assert np.array_equal(_embed(one, TEXTS), _embed(other, TEXTS))
 
         def test_a_text_is_the_nearest_to_itself(self) -> None:
             embedder = make()
-            cosines = _embedded(embedder, TEXTS, True) @ _embedded(embedder, TEXTS).T
+            cosines = _embed(embedder, TEXTS, True) @ _embed(embedder, TEXTS).T
             assert (cosines.argmax(1) == np.arange(len(TEXTS))).all()
 
     return EmbedderContract
 
 
-def _embedded(embedder: Embedder, texts: Sequence[str], question: bool = False) -> np.ndarray:
+def _embed(embedder: Embedder, texts: Sequence[str], question: bool = False) -> np.ndarray:
     """The vectors of texts after a check of each."""
     found = embedder.embed(texts, question=question)
     assert found.dtype == np.float32

@@ -17,7 +17,7 @@ from lior.testing.tensors import (
     cast,
     gradients,
     initial_state_contract,
-    seeded,
+    make_generator,
     unchanged,
 )
 
@@ -53,7 +53,7 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
         def test_pullback_is_the_derivative(self, seed: int) -> None:
             encoder = make()
             state, contexts = _init(encoder, seed, torch.float64), _contexts(encoder, 13, seed)
-            dz = torch.randn(13, encoder.n, dtype=torch.float64, generator=seeded(seed))
+            dz = torch.randn(13, encoder.n, dtype=torch.float64, generator=make_generator(seed))
             actual = encoder.pullback(state, contexts, dz)
             assert_reachable(actual, encoder.learned)
             expected = gradients(lambda s: (dz * encoder.encode(s, contexts)).sum(), state, encoder.learned)
@@ -143,16 +143,16 @@ def encoder_contract(make: Callable[[], Encoder]) -> type:
 
 
 def _init(encoder: Encoder, seed: int, dtype: torch.dtype) -> State:
-    return cast(encoder.init(_VOCAB, generator=seeded(seed)), dtype)
+    return cast(encoder.init(_VOCAB, generator=make_generator(seed)), dtype)
 
 
 def _tokens(count: int, seed: int) -> Tensor:
-    return torch.randint(_VOCAB, (count,), generator=seeded(seed))
+    return torch.randint(_VOCAB, (count,), generator=make_generator(seed))
 
 
 def _contexts(encoder: Encoder, size: int, seed: int) -> Tensor:
     """Random contexts; the id ``_VOCAB``, "before the beginning", among them."""
-    return torch.randint(_VOCAB + 1, (size, encoder.reach), generator=seeded(seed))
+    return torch.randint(_VOCAB + 1, (size, encoder.reach), generator=make_generator(seed))
 
 
 def _scan(

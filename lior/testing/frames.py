@@ -18,9 +18,9 @@ from lior.testing.tensors import (
     cast,
     gradients,
     initial_state_contract,
-    moved,
+    make_generator,
+    move_state,
     named,
-    seeded,
     unchanged,
 )
 
@@ -30,7 +30,7 @@ def frame_contract(make: Callable[[], FrameProvider]) -> type:
 
     class FrameContract(initial_state_contract(make, FrameProvider)):  # type: ignore[misc]
         def test_a_fresh_state_is_float32(self) -> None:
-            state = make().init(8, generator=seeded(0))
+            state = make().init(8, generator=make_generator(0))
             assert {value.dtype for value in state.values()} == {torch.float32}
 
         @law(state=_states(make))
@@ -78,7 +78,7 @@ def frame_contract(make: Callable[[], FrameProvider]) -> type:
         @law(seed=seeds(), n=dimensions())
         def test_every_learned_entry_is_reachable(self, seed: int, n: int) -> None:
             frame = make()
-            state = _observed(frame, n, seed, torch.float64, "normal")
+            state = _observe(frame, n, seed, torch.float64, "normal")
             form = frame.form(state)
             droot = fill(metric.root(form).shape, "normal", seed + 1, torch.float64)
             gradient = frame.pullback(state, metric.root_pullback(form, droot))
@@ -94,7 +94,7 @@ def frame_contract(make: Callable[[], FrameProvider]) -> type:
         @law(seed=seeds(), n=dimensions(), dtype=dtypes())
         def test_project_keeps_the_form_of_a_fresh_state(self, seed: int, n: int, dtype: torch.dtype) -> None:
             frame = make()
-            state = _observed(frame, n, seed, dtype, "normal")
+            state = _observe(frame, n, seed, dtype, "normal")
             before, after = _fields(frame.form(state)), _fields(frame.form(frame.project(state)))
             # Fresh entries are float32: a direction is a unit vector to that precision only.
             for key, value in before.items():
@@ -124,7 +124,7 @@ def frame_contract(make: Callable[[], FrameProvider]) -> type:
             self, seed: int, n: int, dtype: torch.dtype, rows: int
         ) -> None:
             frame = make()
-            state = _observed(frame, n, seed, dtype, "normal", rows=0)
+            state = _observe(frame, n, seed, dtype, "normal", rows=0)
             for edge in EDGES:
                 state = frame.observe(state, fill((rows, n), edge, seed, dtype))
                 _assert_in_range(frame.form(state), _least(frame))
@@ -144,11 +144,9 @@ def frame_contract(make: Callable[[], FrameProvider]) -> type:
     return FrameContract
 
 
-def _observed(
-    frame: FrameProvider, n: int, seed: int, dtype: torch.dtype, edge: str, rows: int = 40
-) -> State:
+def _observe(frame: FrameProvider, n: int, seed: int, dtype: torch.dtype, edge: str, rows: int = 40) -> State:
     """A fresh state, cast to ``dtype``, that has observed a batch of the given kind."""
-    state = cast(frame.init(n, generator=seeded(seed)), dtype)
+    state = cast(frame.init(n, generator=make_generator(seed)), dtype)
     state = frame.observe(state, fill((rows, n), edge, seed, dtype))
     if isinstance(frame, GradientFrame):
         state = frame.observe_gradients(state, fill((rows, 2, n), edge, seed + 1, dtype))
@@ -160,9 +158,9 @@ def _states(draw: st.DrawFn, make: Callable[[], FrameProvider], dtype: torch.dty
     """Projected states: after some batch, with learned entries moved not at all, a little or far."""
     frame = make()
     seed = draw(seeds())
-    state = _observed(frame, draw(dimensions()), seed, dtype or draw(dtypes()), draw(st.sampled_from(EDGES)))
+    state = _observe(frame, draw(dimensions()), seed, dtype or draw(dtypes()), draw(st.sampled_from(EDGES)))
     size = draw(st.sampled_from((0.0, 0.3, 1e3)))
-    return frame.project(moved(state, frame.learned, size, seed))
+    return frame.project(move_state(state, frame.learned, size, seed))
 
 
 def _fields(form: MetricForm) -> State:

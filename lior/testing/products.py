@@ -18,8 +18,8 @@ from lior.testing.tensors import (
     cast,
     gradients,
     initial_state_contract,
-    moved,
-    seeded,
+    make_generator,
+    move_state,
     unchanged,
 )
 
@@ -32,7 +32,7 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
 
     class ProductContract(initial_state_contract(make, AttentionProduct)):  # type: ignore[misc]
         def test_a_fresh_state_is_float32(self) -> None:
-            state = make().init(8, generator=seeded(0))
+            state = make().init(8, generator=make_generator(0))
             assert {value.dtype for value in state.values()} <= {torch.float32}
 
         @law(case=_cases(make), query=st.booleans())
@@ -56,7 +56,7 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
             product = make()
             for dtype in DTYPES:
                 gram = _extremes(dtype)
-                params = cast(product.init(8, generator=seeded(0)), dtype)
+                params = cast(product.init(8, generator=make_generator(0)), dtype)
                 cost = product.cost(*gram, params)
                 assert cost.isfinite().all()
                 assert (cost >= 0).all()
@@ -68,7 +68,7 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
         def test_gram_numbers_broadcast(self, case: _Case, seed: int) -> None:
             product = make()
             gram = _gram(product, case.params, case.q, case.k)
-            full = _expanded(*gram)
+            full = _expand(*gram)
             assert_close(product.cost(*gram, case.params), product.cost(*full, case.params))
             narrow, wide = product.partials(*gram, case.params), product.partials(*full, case.params)
             for name in _NAMES:
@@ -81,15 +81,15 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
         @law(case=_cases(make, dtype=torch.float64), seed=seeds())
         def test_partials_are_the_derivatives(self, case: _Case, seed: int) -> None:
             product = make()
-            gram = _expanded(*_gram(product, case.params, case.q, case.k))
+            gram = _expand(*_gram(product, case.params, case.q, case.k))
             partials = product.partials(*gram, case.params)
             dcost = fill(gram[0].shape, "normal", seed, torch.float64)
             expected = gradients(
                 lambda s: (dcost * product.cost(s["qq"], s["qk"], s["kk"], s)).sum(),
-                {**case.params, **_named(gram)},
+                {**case.params, **_name(gram)},
                 (*_NAMES, *partials.params),
             )
-            actual = {name: dcost * value for name, value in _named(partials[:3]).items()}
+            actual = {name: dcost * value for name, value in _name(partials[:3]).items()}
             actual |= {name: (dcost * value).sum() for name, value in partials.params.items()}
             assert_derivatives(actual, expected)
 
@@ -118,7 +118,7 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
         @law(case=_cases(make), size=st.sampled_from((0.3, 30.0, 1e6)), seed=seeds())
         def test_project_is_idempotent(self, case: _Case, size: float, seed: int) -> None:
             product = make()
-            once = product.project(moved(case.params, case.params, size, seed))
+            once = product.project(move_state(case.params, case.params, size, seed))
             assert_same(product.project(once), once)
 
         @law(case=_cases(make))
@@ -130,8 +130,8 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
         @law(case=_cases(make))
         def test_inputs_are_not_mutated(self, case: _Case) -> None:
             product = make()
-            gram = _expanded(*_gram(product, case.params, case.q, case.k))
-            with unchanged(case.params, _named(gram), {"y": case.q}):
+            gram = _expand(*_gram(product, case.params, case.q, case.k))
+            with unchanged(case.params, _name(gram), {"y": case.q}):
                 product.cost(*gram, case.params)
                 product.partials(*gram, case.params)
                 for query in (True, False):
@@ -189,7 +189,7 @@ class _Case(NamedTuple):
 
 
 def _case(product: AttentionProduct, m: int, edge: str, seed: int, dtype: torch.dtype) -> _Case:
-    params = cast(product.init(m, generator=seeded(seed)), dtype)
+    params = cast(product.init(m, generator=make_generator(seed)), dtype)
     return _Case(params, fill((4, m), edge, seed, dtype), fill((5, m), edge, seed + 1, dtype))
 
 
@@ -210,11 +210,11 @@ def _gram(product: AttentionProduct, params: State, q: Tensor, k: Tensor) -> tup
     return fq.square().sum(-1, keepdim=True), fq @ fk.mT, fk.square().sum(-1)[None]
 
 
-def _named(gram: Sequence[Tensor]) -> State:
+def _name(gram: Sequence[Tensor]) -> State:
     return dict(zip(_NAMES, gram, strict=True))
 
 
-def _expanded(qq: Tensor, qk: Tensor, kk: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _expand(qq: Tensor, qk: Tensor, kk: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The Gram products, each a tensor of the full shape."""
     qq, qk, kk = torch.broadcast_tensors(qq, qk, kk)
     return qq.contiguous(), qk.contiguous(), kk.contiguous()

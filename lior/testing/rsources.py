@@ -20,8 +20,8 @@ from lior.testing.tensors import (
     cast,
     gradients,
     initial_state_contract,
-    moved,
-    seeded,
+    make_generator,
+    move_state,
     unchanged,
 )
 
@@ -42,7 +42,7 @@ def rsource_contract(make: Callable[[], RSource]) -> type:
             self, n: int, rows: int, medium: str, edge: str, seed: int, dtype: torch.dtype
         ) -> None:
             source, form = make(), _form(n, seed, dtype)
-            fresh = cast(source.init(n, generator=seeded(seed)), dtype)
+            fresh = cast(source.init(n, generator=make_generator(seed)), dtype)
             z = fill((6, n), edge, seed, dtype)
             points = fill((rows, n), medium, seed + 1, dtype)
             observed = source.observe(fresh, points, form, total=rows)
@@ -153,11 +153,11 @@ class _Case(NamedTuple):
 
 def _case(source: RSource, n: int, seed: int, dtype: torch.dtype, move: float) -> _Case:
     form = _form(n, seed, dtype)
-    fresh = cast(source.init(n, generator=seeded(seed)), dtype)
+    fresh = cast(source.init(n, generator=make_generator(seed)), dtype)
     medium = fill((30, n), "normal", seed, dtype)
     state = source.observe(fresh, medium, form, total=len(medium))
     z = fill((8, n), "normal", seed + 9, dtype)
-    return _Case(fresh, source.project(moved(state, source.learned, move, seed)), medium, z, form)
+    return _Case(fresh, source.project(move_state(state, source.learned, move, seed)), medium, z, form)
 
 
 @st.composite

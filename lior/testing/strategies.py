@@ -46,11 +46,11 @@ def _ties(shape: Sequence[int], generator: Generator) -> Tensor:
     return torch.randint(-1, 2, tuple(shape), generator=generator).double()
 
 
-def _repeated(shape: Sequence[int], generator: Generator) -> Tensor:
+def _repeat(shape: Sequence[int], generator: Generator) -> Tensor:
     return _normal(shape[-1:], generator).expand(tuple(shape)).clone()
 
 
-def _scaled(factor: float) -> Callable[[Sequence[int], Generator], Tensor]:
+def _scale(factor: float) -> Callable[[Sequence[int], Generator], Tensor]:
     return lambda shape, generator: factor * _normal(shape, generator).clamp(-3, 3)
 
 
@@ -58,11 +58,11 @@ _FILL: dict[str, Callable[[Sequence[int], Generator], Tensor]] = {
     "normal": _normal,
     "zeros": lambda shape, generator: torch.zeros(tuple(shape), dtype=torch.float64),
     "ties": _ties,
-    "repeated": _repeated,
-    "small": _scaled(1e-6),
-    "tiny": _scaled(1e-38),
-    "large": _scaled(1e6),
-    "huge": _scaled(1e38),
+    "repeated": _repeat,
+    "small": _scale(1e-6),
+    "tiny": _scale(1e-38),
+    "large": _scale(1e6),
+    "huge": _scale(1e38),
 }
 
 EDGES: tuple[str, ...] = tuple(_FILL)

@@ -14,7 +14,7 @@ from lior.interfaces import API_VERSION, State
 from lior.testing.strategies import dimensions, fill, law, seeds
 
 
-def seeded(seed: int) -> Generator:
+def make_generator(seed: int) -> Generator:
     """A CPU generator of that seed."""
     return torch.Generator().manual_seed(seed)
 
@@ -34,12 +34,12 @@ def initial_state_contract(make: Callable[[], Any], interface: type[Any]) -> typ
 
     class InitialStateContract:
         def test_declares_what_the_interface_asks_for(self) -> None:
-            state = make().init(8, generator=seeded(0))
+            state = make().init(8, generator=make_generator(0))
             assert_declared(make(), interface, state)
 
         @law(n=dimensions(), seed=seeds())
         def test_init_depends_on_the_generator_alone(self, n: int, seed: int) -> None:
-            assert_same(*(make().init(n, generator=seeded(seed)) for _ in range(2)))
+            assert_same(*(make().init(n, generator=make_generator(seed)) for _ in range(2)))
 
     return InitialStateContract
 
@@ -54,7 +54,7 @@ def assert_declared(plugin: Any, interface: type[Any], state: State) -> None:
     assert {state[key].dtype for key in learned} <= {torch.float32}
 
 
-def moved(state: State, keys: Iterable[str], size: float, seed: int) -> State:
+def move_state(state: State, keys: Iterable[str], size: float, seed: int) -> State:
     """``state`` with normal noise of that size added to the entries ``keys``."""
     return state | {
         key: state[key] + size * fill(state[key].shape, "normal", seed + index, state[key].dtype)

@@ -27,7 +27,7 @@ def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
 
     @cache  # fitting takes time, and the laws change nothing
     def fitted() -> Tokenizer:
-        return _fitted(make, *DOCUMENTS)
+        return _fit(make, *DOCUMENTS)
 
     class TokenizerContract:
         def test_declares_what_the_interface_asks_for(self) -> None:
@@ -72,10 +72,10 @@ def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
 
         def test_fitted_on_nothing_it_loses_nothing(self) -> None:
             for documents in ((), (b"",)):
-                _assert_lossless(_fitted(make, *documents), DOCUMENTS[0])
+                _assert_lossless(_fit(make, *documents), DOCUMENTS[0])
 
         def test_the_same_documents_give_the_same_tokenizer(self) -> None:
-            _assert_same(_fitted(make, *DOCUMENTS), fitted())
+            _assert_same(_fit(make, *DOCUMENTS), fitted())
 
         def test_documents_are_read_one_by_one(self) -> None:
             tokenizer = make()
@@ -83,17 +83,17 @@ def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
             _assert_same(tokenizer, fitted())
 
         def test_fitting_again_forgets_what_was_learned_before(self) -> None:
-            tokenizer = _fitted(make, b"0123456789 " * 50)
+            tokenizer = _fit(make, b"0123456789 " * 50)
             tokenizer.fit(DOCUMENTS)
             _assert_same(tokenizer, fitted())
 
         def test_what_is_restored_is_the_same_tokenizer(self) -> None:
-            for other in (make(), _fitted(make, b"0123456789 " * 50)):
+            for other in (make(), _fit(make, b"0123456789 " * 50)):
                 other.restore(fitted().snapshot())
                 _assert_same(other, fitted())
 
         def test_a_snapshot_shares_nothing_with_the_tokenizer(self) -> None:
-            tokenizer, other = _fitted(make, *DOCUMENTS), make()
+            tokenizer, other = _fit(make, *DOCUMENTS), make()
             snapshot = tokenizer.snapshot()
             other.restore(snapshot)
             for value in snapshot.values():
@@ -104,7 +104,7 @@ def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
     return TokenizerContract
 
 
-def _fitted(make: Callable[[], Tokenizer], *documents: bytes) -> Tokenizer:
+def _fit(make: Callable[[], Tokenizer], *documents: bytes) -> Tokenizer:
     tokenizer = make()
     tokenizer.fit(documents)
     return tokenizer

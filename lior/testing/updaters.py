@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lior.interfaces import State, Updater
 from lior.testing.strategies import LAW, dtypes, law, seeds
-from lior.testing.tensors import assert_declared, assert_same, seeded, unchanged
+from lior.testing.tensors import assert_declared, assert_same, make_generator, unchanged
 
 _UPDATES = 200
 
@@ -28,7 +28,7 @@ class Parabola:
     """
 
     def __init__(self, seed: int, dtype: torch.dtype):
-        generator = seeded(seed)
+        generator = make_generator(seed)
 
         def noise(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
@@ -176,12 +176,12 @@ def _count(params: State) -> int:
 def _step(
     updater: Updater, problem: Parabola, params: State, state: State, seed: int, scale: float = 1.0
 ) -> tuple[State, State, bool]:
-    generator = seeded(seed)
+    generator = make_generator(seed)
     return updater.step(params, state, problem, scale=scale, generator=generator)
 
 
 def _run(updater: Updater, problem: Parabola, seed: int, updates: int) -> State:
-    generator = seeded(seed)
+    generator = make_generator(seed)
     params, state = problem.start, updater.init(problem.start)
     for k in range(updates):
         params, state, _ = updater.step(params, state, problem, scale=1 - k / updates, generator=generator)
@@ -191,7 +191,7 @@ def _run(updater: Updater, problem: Parabola, seed: int, updates: int) -> State:
 def _random_search(problem: Parabola, seed: int) -> float:
     """The lowest loss of as many random points around the start, distributed like the target."""
     # Another seed than the problem's, whose first draws are the target itself.
-    generator = seeded(seed + 2**20)
+    generator = make_generator(seed + 2**20)
 
     def draw() -> State:
         noise = {

@@ -25,7 +25,7 @@ from lior.errors import DataError, MissingPackage, RunError, UsageError
 from lior.files import replacing
 from lior.reading.compression import COMPRESSED, LIMIT, is_compressed
 from lior.reading.documents import RawDocument, documents_in, read_document_file
-from lior.reading.finding import Source, find_files
+from lior.reading.finding import SourceFile, find_files
 from lior.reading.skipping import SkippedFile, SkipReason
 from lior.runs.files import lock
 from lior.workers import Where, Workers
@@ -129,7 +129,7 @@ def build(
     suffixes.check_installed()
     started, done, made = time.perf_counter(), Summary(), list[Entry]()
     with (
-        closing(_locked(folder)), _tidied(folder, made), _sampling(sample) as stream, Workers(workers) as team
+        closing(_lock(folder)), _tidy(folder, made), _sampling(sample) as stream, Workers(workers) as team
     ):  # fmt: skip
 
         def tasks() -> Iterator[tuple[Path, Path, str]]:
@@ -152,7 +152,7 @@ def build(
 
 
 @contextmanager
-def _tidied(folder: Path, made: Sequence[Entry]) -> Iterator[None]:
+def _tidy(folder: Path, made: Sequence[Entry]) -> Iterator[None]:
     """Leave nothing half-written, and say of which archive it was that a file cannot be read or written."""
     try:
         yield
@@ -163,7 +163,7 @@ def _tidied(folder: Path, made: Sequence[Entry]) -> Iterator[None]:
         archive.remove_unfinished(folder, made)
 
 
-def _locked(folder: Path) -> IO[str]:
+def _lock(folder: Path) -> IO[str]:
     folder.mkdir(0o700, parents=True, exist_ok=True)
     try:
         return lock(folder / "lock")
@@ -233,8 +233,8 @@ def _documents(
     skipped += left
     remote = [found for path in paths if "://" in path for found in _remote(path)]
     steps = len(sources) + len(remote)
-    openers: list[tuple[Source, Callable[[], IO[bytes]] | None]] = [(source, None) for source in sources]
-    openers += [(Source(found.path, Path(found.path), named=True), found.open) for found in remote]
+    openers: list[tuple[SourceFile, Callable[[], IO[bytes]] | None]] = [(source, None) for source in sources]
+    openers += [(SourceFile(found.path, Path(found.path), named=True), found.open) for found in remote]
     for step, (source, opener) in enumerate(openers):
         try:
             for document in _of_file(source, opener, field, skipped):
@@ -260,13 +260,13 @@ def _remote(path: str) -> list[Any]:
 
 
 def _of_file(
-    source: Source, opener: Callable[[], IO[bytes]] | None, field: str, skipped: list[SkippedFile]
+    source: SourceFile, opener: Callable[[], IO[bytes]] | None, field: str, skipped: list[SkippedFile]
 ) -> Iterator[RawDocument]:
     name = source.path.name
     inner = PurePath(name).with_suffix("").name if is_compressed(name) else name
     kind = PurePath(inner).suffix.lower()
     if kind in _LINES or (kind in _ORDINARY and _large(source, opener)):
-        with (opener or (lambda: source.path.open("rb")))() as raw, _unpacked(raw, name) as stream:
+        with (opener or (lambda: source.path.open("rb")))() as raw, _unpack(raw, name) as stream:
             yield from _records(stream, source.name, field) if kind in _LINES else _text(stream, source.name)
         return
     if opener:
@@ -280,11 +280,11 @@ def _of_file(
     yield from file.content
 
 
-def _large(source: Source, opener: object) -> bool:
+def _large(source: SourceFile, opener: object) -> bool:
     return opener is not None or source.path.stat().st_size > LIMIT
 
 
-def _unpacked(raw: IO[bytes], name: str) -> AbstractContextManager[IO[bytes]]:
+def _unpack(raw: IO[bytes], name: str) -> AbstractContextManager[IO[bytes]]:
     """The stream, decompressed as the name says."""
     suffix = PurePath(name).suffix.lower()
     if suffix not in COMPRESSED:

@@ -88,7 +88,7 @@ class BatchSampler:
         size = self.config.group
         for begin in range(0, len(queries), size):
             here = slice(begin, min(begin + size, len(queries)))
-            own, log_weight = _weighed(near[here], sample, items)
+            own, log_weight = _weigh(near[here], sample, items)
             yield Part(here, torch.searchsorted(keys, own), self._excluded(queries[here], own), log_weight)
 
     def _excluded(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
@@ -106,7 +106,7 @@ class BatchSampler:
         return gather_contexts(corpus.tokens, positions, corpus.depth(positions), self.reach, self.vocab)
 
 
-def _weighed(near: Tensor, sample: Tensor, items: int) -> tuple[Tensor, Tensor]:
+def _weigh(near: Tensor, sample: Tensor, items: int) -> tuple[Tensor, Tensor]:
     """Sorted positions of the items of a batch, and the log of the number of items each represents."""
     certain = near[near >= 0].unique()
     others = sample[~torch.isin(sample, certain)]

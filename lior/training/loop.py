@@ -22,7 +22,7 @@ from lior.runs.directory import RunDirectory
 from lior.runs.format import read_manifest
 from lior.runs.loop import Loop, LoopState
 from lior.runs.run import Run
-from lior.tensors import prefixed
+from lior.tensors import add_prefix
 from lior.training.stages import Job, Split, Stage, StageState, WriteText, plan
 
 _STAGES = ("memory", "geometry", "mixer", "validate")
@@ -65,7 +65,7 @@ class Training(Loop[Stage]):
         assert self.directory is not None
         own = StageState({}, {}) if stage is None else stage.state()
         training = TrainingState(
-            tensors=prefixed("stage", own.tensors) | {"generator": self.generator.get_state()},
+            tensors=add_prefix("stage", own.tensors) | {"generator": self.generator.get_state()},
             numbers={
                 "loop": attrs.asdict(state),
                 "stage": None if stage is None else own.numbers,

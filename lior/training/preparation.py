@@ -17,7 +17,7 @@ import torch
 from torch import Generator
 
 from lior.config import Components, TrainConfig, with_instances
-from lior.config.options import checked_keywords
+from lior.config.options import check_keywords
 from lior.counting.locations import MAX_VOCAB
 from lior.data import corpus
 from lior.data.corpus import Corpus
@@ -101,7 +101,7 @@ def train(
         return training.finish()
 
 
-@checked_keywords()
+@check_keywords()
 @torch.no_grad()
 def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Run:
     """Go on with the training of ``run``, which was stopped, from its newest checkpoint.

@@ -26,7 +26,7 @@ from lior.model.evaluation import ProgressCallback
 from lior.model.language_model import Model
 from lior.model.mixer import columns, rows_at_once
 from lior.runs.loop import LoopStage
-from lior.tensors import prefixed, sub, threads
+from lior.tensors import add_prefix, sub, threads
 from lior.training.batches import BatchProbe, BatchSampler, BatchStream
 
 
@@ -237,7 +237,7 @@ class LearnGeometry:
         """Geometry (now and best), optimiser, batches drawn ahead, generator before its first draw."""
         groups = {"state": self._current, "best": self._best, "optimiser": self._optimiser}
         groups |= {"batches": self._batches.state()}
-        tensors = {k: v for group, state in groups.items() for k, v in prefixed(group, state).items()}
+        tensors = {k: v for group, state in groups.items() for k, v in add_prefix(group, state).items()}
         numbers: dict[str, float] = {"done": self._done, "rejected": self._rejected, "worse": self._worse}
         if math.isfinite(self._best_loss):
             numbers |= {"best_loss": self._best_loss}
@@ -541,7 +541,7 @@ class FitMixer:
 
     def state(self) -> StageState:
         """The pass, the position in it, the generator before its errors were drawn, and Adam's moments."""
-        tensors = prefixed("adam", self._adam) | {"origin": self._origin}
+        tensors = add_prefix("adam", self._adam) | {"origin": self._origin}
         return StageState(tensors, {"number": self._number, "at": self._at})
 
     def restore(self, state: StageState) -> None:

@@ -290,7 +290,7 @@ def test_later_text_is_counted_in_sequence_until_a_step_is_full(monkeypatch):
     for lo, hi in ((0, 512), (512, 520), (520, 543), (543, 544), (544, 560), (560, 600)):
         memory.write(Items(Text(*(column[:hi] for column in text)), lo, None))
         memory.commit()
-        assert memory.snapshot()["settled"].tolist() == [totals.settled(hi), -1, -1]
+        assert memory.snapshot()["settled"].tolist() == [totals.settle(hi), -1, -1]
     assert built == [512, 544, 576]
     assert_same(memory.snapshot(), holding(Sdm(counts="totals", **FEW), document(0, 0, 600)).snapshot())
 

@@ -67,7 +67,7 @@ def test_texts_are_files(complete, words):
 
 
 def test_recipes(complete):
-    shipped = [("plain", name) for name in recipes.shipped()]
+    shipped = [("plain", name) for name in recipes.list_shipped()]
     assert complete("train", "--config", "") == [("file", ""), *shipped]
     assert complete("config", "show", "t") == [("file", "t"), ("plain", "tiny")]
     assert complete("config", "copy", "") == shipped

@@ -91,7 +91,7 @@ def test_a_trained_run_helps_and_is_asked_for(command, original, packed, finishe
 def test_another_run_is_refused(command, original, finished, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(finished, other)
-    file = runfolder.listed(other)[0] / "manifest.json"
+    file = runfolder.list_checkpoints(other)[0] / "manifest.json"
     manifest = json.loads(file.read_text())
     manifest["documents"] = [name + "!" for name in manifest["documents"]]
     del manifest["sha256"]

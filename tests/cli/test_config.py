@@ -14,7 +14,7 @@ from lior.config import TrainConfig, load, recipes, to_toml, values
 
 def test_list_has_every_recipe_with_its_description(command):
     lines = command("config", "list").out.splitlines()[1:]
-    assert [line.split()[0] for line in lines] == list(recipes.shipped())
+    assert [line.split()[0] for line in lines] == list(recipes.list_shipped())
     assert all(len(line.split()) > 3 for line in lines)
 
 
@@ -65,7 +65,7 @@ def test_show_json(command, monkeypatch):
 def test_copy_is_verbatim_and_never_overwrites(command, tmp_path):
     work = tmp_path / "work"
     assert command("config", "copy", "tiny").code == 0
-    assert (work / "tiny.toml").read_bytes() == recipes.shipped()["tiny"].read_bytes()
+    assert (work / "tiny.toml").read_bytes() == recipes.list_shipped()["tiny"].read_bytes()
 
     (work / "tiny.toml").write_text("mine")
     result = command("config", "copy", "tiny")
@@ -111,6 +111,6 @@ def test_check_reports_every_fault_of_keys_and_of_plugin_options(command, tmp_pa
 
 @pytest.mark.slow
 def test_check_of_the_shipped_recipes(command):
-    for name in recipes.shipped():
+    for name in recipes.list_shipped():
         result = command("config", "check", name)
         assert (result.out, result.code) == (f"{name}: ok\n", 0), result.err

@@ -17,7 +17,7 @@ KEYS = {"run", "components", "numbers", "memory", "metric", "text", "files", "ve
 
 def miscount(run: Path) -> None:
     """Have the run count a token that it does not hold, with correct checksums."""
-    place = runfolder.listed(run)[0]
+    place = runfolder.list_checkpoints(run)[0]
     tensors = load_file(place / "model.safetensors")
     tensors["token_counts"][101] += 1
     save_file(tensors, place / "model.safetensors")
@@ -92,7 +92,7 @@ def test_a_run_without_geometry(command, sample, tmp_path):
 @pytest.mark.parametrize("name", ["nowhere", "sample.txt", "damaged"])
 def test_what_is_no_sound_run_is_refused_in_one_line(command, finished, tmp_path, name):
     (tmp_path / "work" / "sample.txt").write_text("text")
-    path = runfolder.listed(Path(shutil.copytree(finished, "damaged")))[0] / "model.safetensors"
+    path = runfolder.list_checkpoints(Path(shutil.copytree(finished, "damaged")))[0] / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     result = command("inspect", name)
     assert result.code == 1

@@ -16,7 +16,7 @@ import click
 import pytest
 
 import lior
-from lior_cli.output import escaped, escaping
+from lior_cli.output import escape_controls, escaping
 from tests.faults.faults import forge
 
 EVIL = "\x1b[2J\x1b]0;x\x07\x1b[8m\x9b1m\x7f\x08\r\u202e\u2066\u200f"
@@ -128,7 +128,7 @@ def test_a_true_terminal(places):
 
 def test_what_is_escaped_in_json_means_the_same():
     value = [f"\\{EVIL}", "é 😀\u2028"]
-    text = escaped(json.dumps(value, ensure_ascii=False))
+    text = escape_controls(json.dumps(value, ensure_ascii=False))
     assert json.loads(text) == value
     assert "é 😀" in text
 

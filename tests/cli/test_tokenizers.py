@@ -134,7 +134,7 @@ def test_training_again_with_the_configuration_of_a_run_gives_the_same_model(com
     again = command("train", "--config", run / "config.toml", "--out", "again", "--quiet")
     assert again.code == 0
     for name in ("model.safetensors", "text.safetensors"):
-        there, here = (runfolder.listed(path)[0] / name for path in (run, Path("again")))
+        there, here = (runfolder.list_checkpoints(path)[0] / name for path in (run, Path("again")))
         assert here.read_bytes() == there.read_bytes()
 
 

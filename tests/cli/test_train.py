@@ -80,7 +80,7 @@ def test_what_is_printed_and_that_the_hints_work(command, sample, small, monkeyp
     assert re.match(r"The geometry is worth -?0\.\d{4} bits per byte: ", worth)
     assert note == "There is one document: its end was held out."
     assert re.fullmatch(r"\d+\.\d s, [\d,]+ MiB, cpu", cost)
-    here, there = (runfolder.listed(path)[0] for path in (Path("a run"), finished))
+    here, there = (runfolder.list_checkpoints(path)[0] for path in (Path("a run"), finished))
     assert (here / "model.safetensors").read_bytes() == (there / "model.safetensors").read_bytes()
     assert checkpoint.load(here).n_train == checkpoint.load(there).n_train
     assert load("a run/config.toml", env={}).config == configure(), "what is written is a recipe"

@@ -141,7 +141,7 @@ def test_default_recipe_is_the_default():
 def test_every_shipped_recipe_loads_and_says_what_it_is():
     from lior.config import recipes
 
-    for name in recipes.shipped():
+    for name in recipes.list_shipped():
         assert load(name, env={})
         assert recipes.describe(recipes.read(name))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.config.options import RawText, check_table, checked_keywords, conform, in_words, option, parse
+from lior.config.options import RawText, check_keywords, check_table, conform, in_words, option, parse
 from lior.errors import UsageError
 
 
@@ -88,7 +88,7 @@ class Extra:
     depth: int = option(3, help="layers", low=1)
 
 
-@checked_keywords(Extra)
+@check_keywords(Extra)
 def build(width: int, *, height: int = 1, **extra: int) -> tuple[int, int, int]:
     return width, height, Extra(**extra).depth
 

@@ -148,7 +148,7 @@ def test_shipped_recipes_are_of_the_package_that_is_named(tmp_path, monkeypatch)
     assert (config.training.lr, origins["training.lr"]) == (0.5, "recipe quick")
     assert (config.seed, origins["seed"]) == (7, "recipe seed")
     assert recipes.describe(recipes.read("quick", "toy_configs")) == "Soon done."
-    assert list(recipes.shipped("toy_configs")) == ["quick", "seed"]
+    assert list(recipes.list_shipped("toy_configs")) == ["quick", "seed"]
     assert problems("qick", recipes="toy_configs") == [
         "qick: no such recipe and no such file. Did you mean 'quick'? Shipped recipes: quick, seed."
     ]

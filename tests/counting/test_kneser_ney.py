@@ -68,7 +68,7 @@ DISCOUNTS = (0.7, 0.95, 1.1)
 
 def after(values, discounts, locations, tokens, base):
     given = [torch.tensor(each, dtype=torch.int64) for each in (locations, tokens)]
-    return kneser_ney.smoothed(table(values), discounts, *given, torch.tensor(base, dtype=torch.float64))
+    return kneser_ney.smooth(table(values), discounts, *given, torch.tensor(base, dtype=torch.float64))
 
 
 def slow(values, discounts, location, token, base):

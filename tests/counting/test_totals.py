@@ -199,9 +199,9 @@ def test_an_executor_gets_every_part():
 @LAW
 @given(st.integers(0, totals.MOST), st.integers(0, totals.MOST))
 def test_all_but_a_sixteenth_is_settled(tokens, more):
-    settled = totals.settled(tokens)
+    settled = totals.settle(tokens)
     assert 0 <= settled <= tokens
     assert (tokens - settled) * 16 <= tokens
-    assert totals.settled(min(tokens + more, totals.MOST)) >= settled
-    assert totals.settled(settled) == settled
-    assert totals.settled(totals.MOST + 1 + more) == 0
+    assert totals.settle(min(tokens + more, totals.MOST)) >= settled
+    assert totals.settle(settled) == settled
+    assert totals.settle(totals.MOST + 1 + more) == 0

@@ -176,9 +176,9 @@ def test_sdm_traces_to_the_places_that_wrote_its_counters(documents, question, t
 def test_effects_add_up_to_the_log_odds(monkeypatch):
     """``Σ effects = log p(y) / (1 − p(y)) + H(p without y)``, whatever the patterns."""
     seen = []
-    placed = tracing._placed
+    placed = tracing._place
     monkeypatch.setattr(
-        tracing, "_placed", lambda plan, effect, own: (seen.append(effect), placed(plan, effect, own))[1]
+        tracing, "_place", lambda plan, effect, own: (seen.append(effect), placed(plan, effect, own))[1]
     )
     text = text_of(b"abcabacabcbbacabaccabc" * 3)
     memory = holding(Sdm(joint=(), gates=(), recent=0.0), text)

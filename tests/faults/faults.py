@@ -159,7 +159,7 @@ def through_faults(
 
 def forge(run: Path, edit: Callable[[dict], object] = lambda manifest: None) -> None:
     """Change the manifest of the newest checkpoint and make all checksums right, as an attacker can."""
-    place = runfolder.listed(run)[0]
+    place = runfolder.list_checkpoints(run)[0]
     path = place / "manifest.json"
     manifest = json.loads(path.read_text())
     del manifest["sha256"]

@@ -113,7 +113,7 @@ def test_the_run_is_the_old_or_the_new_one(tmp_path, work, how):
         assert last <= found <= last + (code != FINISHED)
         if found >= 0:
             go_on(run, lambda _: None)
-            assert runfolder.listed(run) == [runfolder.checkpoint_path(run, found + 2)]
+            assert runfolder.list_checkpoints(run) == [runfolder.checkpoint_path(run, found + 2)]
             assert not list(run.rglob("*.partial"))
 
 

@@ -32,7 +32,7 @@ from tests.faults.faults import forge
 
 
 def newest(run: Path) -> Path:
-    return runfolder.listed(run)[0]
+    return runfolder.list_checkpoints(run)[0]
 
 
 def refused(run: Path) -> str:

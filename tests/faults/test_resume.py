@@ -109,8 +109,8 @@ def test_checkpoints_now_and_then_change_nothing(configure, tmp_path):
     config = configure(*SHORT)
     train(config, tmp_path / "whole")
     train(configure(*SHORT[:-1], "checkpoint.seconds=1e-9", "checkpoint.last=1000"), tmp_path / "often")
-    assert len(runfolder.listed(tmp_path / "whole")) == 1
-    assert len(runfolder.listed(tmp_path / "often")) >= 15
+    assert len(runfolder.list_checkpoints(tmp_path / "whole")) == 1
+    assert len(runfolder.list_checkpoints(tmp_path / "often")) >= 15
     assert_same_run(tmp_path / "whole", tmp_path / "often")
 
 
@@ -240,7 +240,7 @@ def test_a_signal_ends_training_after_its_step(tmp_path, sample, small_recipe, n
 
 def newest(run: Path) -> int:
     """The newest step of a run, -1 before there is one."""
-    return max(map(runfolder.number, runfolder.listed(run)), default=-1)
+    return max(map(runfolder.number, runfolder.list_checkpoints(run)), default=-1)
 
 
 @pytest.mark.slow

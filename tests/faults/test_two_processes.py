@@ -92,7 +92,7 @@ def test_all_at_once(path, tmp_path):
     learned = {f"{name} {number}" for name in ("one", "other") for number in range(3)}
     run = lior.load(path)
     assert {document.name for document in run.documents()} == learned
-    assert len(runfolder.listed(path)) <= 2
+    assert len(runfolder.list_checkpoints(path)) <= 2
     assert not list(path.rglob("*.partial"))
     fresh = lior.load(path)
     for name in learned:

@@ -182,9 +182,9 @@ def test_far_away_a_conformal_metric_is_flat(width):
 @given(seed=seeds(), size=st.sampled_from((0.01, 1.0, 1e6)))
 def test_bounded_amplitudes_bound_the_factor(seed, size):
     amplitudes = size * fill((6,), "normal", seed, torch.float32)
-    bounded = conformal.bounded_amplitudes(amplitudes, 3.0)
+    bounded = conformal.bound_amplitudes(amplitudes, 3.0)
     assert bounded.abs().sum() <= 3
     assert math.isclose(bounded.abs().sum(), min(3.0, amplitudes.abs().sum()), rel_tol=1e-4)
-    assert (conformal.bounded_amplitudes(bounded, 3.0) == bounded).all()
+    assert (conformal.bound_amplitudes(bounded, 3.0) == bounded).all()
     field = Mixture(torch.zeros(6, 2), bounded, torch.ones(()))
     assert (log_factor(fill((9, 2), "normal", seed, torch.float32), field).abs() <= 3).all()

@@ -133,5 +133,5 @@ def test_area_of_parallel_vectors_is_zero_and_scales(n, seed, dtype, factor):
 def test_squared_distances_far_from_the_origin(seed, dtype, offset):
     x, c = (fill((rows, 8), "normal", seed + rows, dtype) + offset for rows in (5, 7))
     direct = (x.double()[:, None] - c.double()).square().sum(-1)
-    assert_close(gram.squared_distances(x, c).double(), direct, rtol=1e-4, atol=1e-4)
-    assert (gram.squared_distances(c, c) >= 0).all()
+    assert_close(gram.square_distances(x, c).double(), direct, rtol=1e-4, atol=1e-4)
+    assert (gram.square_distances(c, c) >= 0).all()

@@ -11,7 +11,7 @@ import torch
 from lior.counting.kneser_ney import estimated_discounts
 from lior.data import corpus
 from lior.model.baseline import ORDER, Baseline, measure
-from lior.reading.documents import RawDocument, embedded
+from lior.reading.documents import RawDocument, read_embedded
 from lior_plugins.tokenizers.bytes import Bytes
 
 VOCAB = 256
@@ -92,7 +92,7 @@ def test_an_alphabet_that_is_complete_needs_no_share_for_the_unseen():
 
 
 def test_order_four_beats_the_unigram_on_real_text():
-    text = b"".join(source.data for source in embedded()[:60])[:40000]
+    text = b"".join(source.data for source in read_embedded()[:60])[:40000]
     found = measure(corpus_of(text), 36000, 40000, vocab=VOCAB)
     assert found.order4 < 0.8 * found.unigram
 

@@ -12,7 +12,7 @@ import pytest
 
 from lior import interfaces
 from lior.config import keys
-from lior.plugins.kinds import KINDS, imported
+from lior.plugins.kinds import KINDS, import_target
 from lior.plugins.registry import Registry, registry
 from lior_cli.plugins import new, plugins
 
@@ -34,7 +34,7 @@ def test_every_row_is_whole(kind):
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "command"])
 def test_every_kind_but_commands_has_a_suite(kind):
-    assert callable(imported(KINDS[kind].suite))
+    assert callable(import_target(KINDS[kind].suite))
 
 
 @pytest.mark.parametrize("kind", TRAINED)

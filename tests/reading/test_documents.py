@@ -14,7 +14,14 @@ from types import SimpleNamespace
 import pytest
 
 from lior.errors import DataError, MissingPackage
-from lior.reading.documents import EMBEDDED, RawDocument, documents_in, embedded, read_documents, read_files
+from lior.reading.documents import (
+    EMBEDDED,
+    RawDocument,
+    documents_in,
+    read_documents,
+    read_embedded,
+    read_files,
+)
 from lior.reading.skipping import SkipReason
 
 
@@ -142,7 +149,7 @@ def test_empty_files_are_no_text(tmp_path):
 
 def test_no_path_means_the_embedded_corpus():
     sources = read_documents([])
-    assert sources == embedded() == embedded()
+    assert sources == read_embedded() == read_embedded()
     assert sum(len(s.data) for s in sources) > 300_000
     assert all(s.name.startswith(f"{EMBEDDED}/") and s.data for s in sources)
     assert [s.name for s in sources] == sorted(s.name for s in sources)

@@ -26,7 +26,7 @@ from lior.reading import parsing
 from lior.reading.compression import LIMIT
 from lior.reading.decoding import decode
 from lior.reading.files import File, cause_of, read_if_changed, read_limited
-from lior.reading.finding import Source, find_files
+from lior.reading.finding import SourceFile, find_files
 from lior.reading.parsing import ABSENT, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, UnreadableFile
 from lior.testing.readers import check_document
@@ -330,7 +330,7 @@ def test_a_package_that_no_reader_names_is_looked_for_each_time(mine, tmp_path, 
     mine.register("reader", "needy", Needy)
     path = tmp_path / "a.need"
     path.write_text("text")
-    file = read_if_changed(Source("a.need", path), None, lambda data: parse_bytes(data, "a.need"))
+    file = read_if_changed(SourceFile("a.need", path), None, lambda data: parse_bytes(data, "a.need"))
     assert (file.reason, file.size) == (SkipReason.MISSING_PACKAGE, -1)
 
 

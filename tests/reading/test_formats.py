@@ -10,7 +10,7 @@ import pytest
 
 from lior.errors import DataError, MissingPackage
 from lior.interfaces import ParsedDocument
-from lior.reading.limits import Limits, limited_by
+from lior.reading.limits import Limits, limit_by
 from lior.reading.parsing import parse_bytes
 from lior.testing.readers import check_document
 from lior_ask.api import Index
@@ -232,9 +232,9 @@ def test_members_of_an_archive_are_documents(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.docx", "a.odt", "a.epub", "a.pptx", "a.xlsx", "a.ods"])
 def test_documents_that_are_archives_have_bounds(name):
-    with limited_by(Limits(unpacked=100)), pytest.raises(DataError, match="than 100 bytes when unpacked"):
+    with limit_by(Limits(unpacked=100)), pytest.raises(DataError, match="than 100 bytes when unpacked"):
         parse_bytes(SAMPLES[name], name)
-    with limited_by(Limits(characters=5)), pytest.raises(DataError, match="more than 5 characters"):
+    with limit_by(Limits(characters=5)), pytest.raises(DataError, match="more than 5 characters"):
         parse_bytes(SAMPLES[name], name)
     assert parse_bytes(SAMPLES[name], name) == parse_bytes(with_pictures(SAMPLES[name], 70 << 20), name)
 
@@ -257,7 +257,7 @@ def test_archives_have_bounds():
     locked[6] |= 1
     locked[locked.index(b"PK\1\2") + 8] |= 1
     assert refused(bytes(locked)) == "a.txt is left out: protected by a password"
-    with limited_by(Limits(unpacked=10)):
+    with limit_by(Limits(unpacked=10)):
         first, *_ = documents = parse_bytes(zipped(**{"a.txt": "12345678", "b.txt": "123"}), "a.zip")
     assert len(documents) == 1
     assert "the archive has more than 10 bytes" in first.notes[0]
@@ -265,7 +265,7 @@ def test_archives_have_bounds():
 
 def test_what_is_packed_in_members_counts_as_well():
     two = {"a.txt.gz": gzip.compress(b"good note " * 600), "b.txt.gz": gzip.compress(b"other note " * 600)}
-    with limited_by(Limits(unpacked=10_000)):
+    with limit_by(Limits(unpacked=10_000)):
         first, *others = parse_bytes(zipped(**two), "a.zip")
     left_out = "b.txt.gz is left out: it has more than 10,000 bytes when unpacked; --limits off reads it"
     assert (first.name, len(others), first.notes) == ("a.txt.gz", 0, (left_out,))
@@ -336,7 +336,7 @@ def test_text_is_recognised_in_pictures_and_scanned_pages():
 
 def test_pictures_have_bounds(monkeypatch):
     monkeypatch.setattr(pictures, "can_recognise", lambda: True)
-    monkeypatch.setattr(pictures, "recognised", lambda picture: [f"{picture.shape}"])
+    monkeypatch.setattr(pictures, "recognise", lambda picture: [f"{picture.shape}"])
     monkeypatch.setattr(pictures, "seconds_left", iter([9, 5, 5, 1, 1, 9, 5, 5, 1, 1, 9]).__next__)
     monkeypatch.setattr(pictures, "SIDE", 320)
     document = one(picture("x", form="TIFF", pages=3), "scan.tiff")

@@ -18,7 +18,7 @@ import pytest
 from lior.errors import DataError
 from lior.interfaces import ParsedDocument, Table
 from lior.reading import isolation
-from lior.reading.limits import OFF, Limits, limited_by
+from lior.reading.limits import OFF, Limits, limit_by
 from lior.reading.parsing import parse_bytes
 from lior.reading.skipping import UnreadableFile
 from lior.reading.structure import by_lines, structure_of, with_structure
@@ -66,7 +66,7 @@ def foes(install):
 
 
 def read(what: str, **limits: float) -> bytes:
-    with limited_by(Limits(**limits)):
+    with limit_by(Limits(**limits)):
         return isolation.read_apart(what.encode(), "a.foe", reader="foe")[1]
 
 
@@ -108,7 +108,7 @@ def test_another_process_gives_the_same_documents(name, monkeypatch):
 
 def test_another_process_decompresses():
     assert parse_bytes(bz2.compress(KEY.encode()), "a.txt.bz2") == parse_bytes(KEY.encode(), "a.txt")
-    with limited_by(Limits(unpacked=5)), pytest.raises(UnreadableFile, match="larger than the limit"):
+    with limit_by(Limits(unpacked=5)), pytest.raises(UnreadableFile, match="larger than the limit"):
         parse_bytes(bz2.compress(KEY.encode()), "a.txt.bz2")
 
 
@@ -142,7 +142,7 @@ def test_limits_that_are_off_bring_back_what_they_left_out(tmp_path, monkeypatch
         "<p>The boiler is serviced in May, as a rule by two who come in a van.</p>"
     )
     os.utime(folder / "page.html", (1e9, 1e9))
-    with limited_by(Limits(characters=len(KEY))):
+    with limit_by(Limits(characters=len(KEY))):
         index = Index(folder)
     assert [line.partition(": ")[0] for line in index.opened.limited] == ["skipped page.html"]
     assert index.ask("Where is the spare key of the greenhouse?").found
@@ -150,7 +150,7 @@ def test_limits_that_are_off_bring_back_what_they_left_out(tmp_path, monkeypatch
     assert not later.opened
     assert not later.opened.limited
     assert [each.name for each in later.skipped] == ["page.html"]
-    with limited_by(OFF):
+    with limit_by(OFF):
         assert Index(folder).opened.changed == ("page.html",)
     assert not Index(folder).opened
     assert Index(folder).documents == ["key.md", "page.html"]

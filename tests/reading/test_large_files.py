@@ -14,9 +14,9 @@ from lior.interfaces import ParsedDocument
 from lior.reading import entries, isolation, limits
 from lior.reading.decoding import beginning
 from lior.reading.entries import read_entries
-from lior.reading.files import changed_files
+from lior.reading.files import find_changed
 from lior.reading.finding import find_files
-from lior.reading.limits import Limits, limited_by
+from lior.reading.limits import Limits, limit_by
 from lior.reading.parsing import choose_reader
 from lior_ask import Index
 from lior_ask.chunking.chunker import chunk
@@ -56,11 +56,11 @@ def test_four_times_the_size_takes_no_sixteen_times_the_time(name, monkeypatch):
 
 def test_of_a_long_file_the_first_passages_count_and_a_note_says_so(tmp_path):
     (tmp_path / "long.txt").write_text("".join(f"Number {n} is a line.\n\n" for n in range(30)))
-    with limited_by(attrs.evolve(Limits(), passages=10)):
+    with limit_by(attrs.evolve(Limits(), passages=10)):
         index = Index(tmp_path, retriever="settle", embedder="")
     assert len(index) == 10
     assert index.notes == ["long.txt: only its first 10 passages can be found; --limits off takes all"]
-    with limited_by(limits.OFF):
+    with limit_by(limits.OFF):
         index.update()
     assert len(index) == 30
     assert not index.update()
@@ -99,7 +99,7 @@ def test_an_answer_that_nothing_was_found_says_what_was_read_in_part(tmp_path, m
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "long.md").write_text("The boiler is serviced in May.\n\nThe ladder is red.\n")
-    with limited_by(Limits(passages=1)):
+    with limit_by(Limits(passages=1)):
         index = Index(tmp_path / "notes", retriever="settle")
     assert index.opened.limited == ("long.md: " + index.notes[0].partition(": ")[2],)
     assert index.ask("When is the boiler serviced?").found
@@ -129,7 +129,7 @@ def test_what_the_time_of_a_folder_is_not_enough_for_waits_and_is_named(tmp_path
     for number in range(3):
         (folder / f"{number}.txt").write_text("The pump hums in the cellar.\n\n" * (400 + 100 * number))
     dear = attrs.evolve(Limits(), folder=1e-6, each=0)  # the first file takes it all
-    with limited_by(dear):
+    with limit_by(dear):
         index = Index(folder, retriever="settle", embedder="")
         assert index.opened.learned == ("z.md",)
         assert index.opened.waiting == ("0.txt", "1.txt", "2.txt")
@@ -148,7 +148,7 @@ def test_the_cheapest_files_are_read_first(tmp_path):
     for name, data in (("a.png", b"x"), ("b.html", b"x" * 100), ("c.txt", b"x" * 700), ("d.md", b"x" * 900)):
         (tmp_path / name).write_bytes(data)
     sources = find_files([tmp_path])[0]
-    assert [each.name for each in changed_files(sources, {})] == ["c.txt", "b.html", "d.md", "a.png"]
+    assert [each.name for each in find_changed(sources, {})] == ["c.txt", "b.html", "d.md", "a.png"]
 
 
 @given(
@@ -169,7 +169,7 @@ def test_the_beginning_of_a_text_is_whole_characters_within_its_bounds(words, mo
 
 def test_of_a_plain_text_the_first_lines_are_read_and_a_note_says_so(tmp_path):
     (tmp_path / "blank.txt").write_bytes(b"A pump hums.\n" + b"\n" * 1000 + b"The end.\n")
-    with limited_by(attrs.evolve(Limits(), lines=500)):
+    with limit_by(attrs.evolve(Limits(), lines=500)):
         index = Index(tmp_path, retriever="settle", embedder="", cache=False)
     assert [index.passage(row).text for row in range(len(index))] == ["A pump hums."]
     assert index.notes == ["blank.txt: only its first 0.0 of 0.0 MB can be found; --limits off takes all"]

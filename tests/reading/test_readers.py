@@ -40,7 +40,7 @@ def test_every_reader_has_a_sample():
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_damaged_file_gives_one_line_or_what_is_left(name, monkeypatch):
     monkeypatch.setattr(pictures, "can_recognise", lambda: True)
-    monkeypatch.setattr(pictures, "recognised", lambda picture: ["text"])  # that takes seconds
+    monkeypatch.setattr(pictures, "recognise", lambda picture: ["text"])  # that takes seconds
     data, random_ = SAMPLES[name], random.Random(1)
     assert reason(data, name) == ""
     damaged = [data[: len(data) * part // 7] for part in range(1, 7)]

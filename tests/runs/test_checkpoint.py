@@ -56,7 +56,7 @@ def save(trained, sample, tmp_path):
 @pytest.mark.parametrize("settings", COMBINATIONS, ids=" ".join)
 def test_what_is_loaded_predicts_the_same_bit_by_bit(configure, short, tmp_path, settings):
     trained = train(configure(*settings, text=short), tmp_path / "r").model
-    loaded = checkpoint.load(runfolder.listed(tmp_path / "r")[0])
+    loaded = checkpoint.load(runfolder.list_checkpoints(tmp_path / "r")[0])
     text, _ = corpus.build(read_documents([str(short)]), trained.tokenizer).text(7_000, 7_300)
     positions = torch.arange(200, 300)
     assert torch.equal(trained.log_probs(text, positions), loaded.model.log_probs(text, positions))
@@ -102,7 +102,7 @@ def test_another_text_follows_the_documents_of_the_run(save, tmp_path):
 def test_a_run_that_learned_everything_has_no_validation_text(configure, short, tmp_path):
     train(configure("data.holdout=0", "memory.name=sdm", text=short), tmp_path / "r")
     with pytest.raises(RunError, match="name a text to score"):
-        checkpoint.load(runfolder.listed(tmp_path / "r")[0]).validation()
+        checkpoint.load(runfolder.list_checkpoints(tmp_path / "r")[0]).validation()
 
 
 def test_the_manifest_names_components_files_and_documents(save, sample):

@@ -60,7 +60,7 @@ def texts(path: Path, text: bytes = SECRET) -> list[str]:
 
 
 def newest(path: Path) -> Path:
-    return runfolder.listed(path)[0]
+    return runfolder.list_checkpoints(path)[0]
 
 
 def edited(path: Path, name: str) -> lior.Run:
@@ -79,9 +79,9 @@ def test_what_is_learned_is_a_version_beside_the_one_of_the_best_score(path):
     run = edited(path, "one")
     assert (run.changes, run.checkpoint.digest) == (0, lior.load(path).checkpoint.digest)
     second = newest(path)
-    assert runfolder.listed(path) == [second, first]
+    assert runfolder.list_checkpoints(path) == [second, first]
     edited(path, "two")
-    assert runfolder.listed(path) == [newest(path), first]
+    assert runfolder.list_checkpoints(path) == [newest(path), first]
     assert newest(path) not in (first, second)
     assert names(path) == ["a", "secret", "b", "unseen", "one", "two"]
 
@@ -91,7 +91,7 @@ def test_as_many_are_kept_as_the_run_says(path):
     config.write_text(config.read_text().replace("last = 1", "last = 2"))
     for name in ("one", "two", "three"):
         edited(path, name)
-    assert len(runfolder.listed(path)) == 3
+    assert len(runfolder.list_checkpoints(path)) == 3
     shutil.rmtree(newest(path))
     assert names(path)[4:] == ["one", "two"]
 
@@ -118,7 +118,7 @@ def test_forgetting_leaves_no_version_and_nothing_half_written_with_the_text(pat
     assert len(texts(path)) == 3, "nothing is removed before the new version is there"
     run.save()
     assert texts(path) == []
-    assert runfolder.listed(path) == [newest(path)]
+    assert runfolder.list_checkpoints(path) == [newest(path)]
     assert not list(path.rglob("*.partial"))
     edited(path, "two")
     assert names(path) == ["a", "b", "unseen", "one", "two"]
@@ -267,12 +267,12 @@ def broken_off(path, monkeypatch) -> Path:
 def test_whoever_opens_the_run_next_finishes_it(broken_off):
     assert names(broken_off) == ["a", "b", "unseen"]
     assert texts(broken_off) == []
-    assert len(runfolder.listed(broken_off)) == 1
+    assert len(runfolder.list_checkpoints(broken_off)) == 1
 
 
 def test_half_a_removal_is_finished_as_well(broken_off):
     """The folder has its other name already."""
-    old = runfolder.listed(broken_off)[1]
+    old = runfolder.list_checkpoints(broken_off)[1]
     old.rename(old.with_name(old.name + ".old.partial"))
     assert names(broken_off) == ["a", "b", "unseen"]
     assert texts(broken_off) == []

@@ -40,7 +40,7 @@ def load(place: Path) -> float:
 
 
 def numbers(run: Path) -> list[int]:
-    return [runfolder.number(place) for place in runfolder.listed(run)]
+    return [runfolder.number(place) for place in runfolder.list_checkpoints(run)]
 
 
 def spoil(place: Path) -> None:
@@ -130,7 +130,7 @@ def test_the_last_the_best_and_every_so_many_th_stay(folder):
     assert numbers(folder.path) == [4, 3, 1, 0]
     folder.prune()
     assert numbers(folder.path) == [4, 1]
-    assert [load(place) for place in runfolder.listed(folder.path)] == [4.0, 1.0]
+    assert [load(place) for place in runfolder.list_checkpoints(folder.path)] == [4.0, 1.0]
 
 
 def test_the_only_good_one_stays(folder):
@@ -197,7 +197,7 @@ SCORES = st.dictionaries(
 @LAW
 @given(scores=SCORES, last=st.integers(0, 5), every=st.integers(0, 5))
 def test_the_last_the_best_and_every_so_many_th(scores, last, every):
-    kept = runfolder.retained(scores, last=last, every=every)
+    kept = runfolder.choose_kept(scores, last=last, every=every)
     ordered = sorted(scores)
     assert kept <= set(ordered)
     assert max(ordered) in kept, "the newest"
@@ -210,10 +210,10 @@ def test_the_last_the_best_and_every_so_many_th(scores, last, every):
 
 def test_which_are_kept_of_a_few():
     scores = {0: None, 3: 2.0, 5: 1.0, 8: 1.5, 9: None}
-    assert runfolder.retained(scores, last=1, every=0) == {5, 9}
-    assert runfolder.retained(scores, last=2, every=0) == {5, 8, 9}
-    assert runfolder.retained(scores, last=1, every=2) == {0, 5, 9}
-    assert runfolder.retained({1: None}, last=0, every=0) == {1}
+    assert runfolder.choose_kept(scores, last=1, every=0) == {5, 9}
+    assert runfolder.choose_kept(scores, last=2, every=0) == {5, 8, 9}
+    assert runfolder.choose_kept(scores, last=1, every=2) == {0, 5, 9}
+    assert runfolder.choose_kept({1: None}, last=0, every=0) == {1}
 
 
 def test_other_files_stay(folder):
@@ -274,8 +274,8 @@ def test_a_reader_whose_checkpoint_is_removed_reads_the_next(folder):
 
 def test_a_reader_that_came_between_two_checkpoints_looks_again(folder, monkeypatch):
     save(folder, 1)
-    found = iter([[], *[runfolder.listed(folder.path)] * 9])
-    monkeypatch.setattr(runfolder, "listed", lambda _: next(found))
+    found = iter([[], *[runfolder.list_checkpoints(folder.path)] * 9])
+    monkeypatch.setattr(runfolder, "list_checkpoints", lambda _: next(found))
     assert runfolder.newest(folder.path, load)[0] == 1.0
 
 

@@ -104,7 +104,7 @@ def count(run: Path, **options) -> tuple[float, list[str]]:
             bundle.write(path, {"x": {"x": tensor}}, manifest, format=MINE)
 
     with closing(folder):
-        if runfolder.listed(run):
+        if runfolder.list_checkpoints(run):
             (manifest, groups), folder.newest = runfolder.newest(
                 run, lambda place: bundle.read(place, format=MINE)
             )
@@ -132,7 +132,7 @@ def test_all_steps_of_all_stages_in_their_order(tmp_path):
     result, events = count(tmp_path / "r")
     assert result == WHOLE
     assert events == ["add", "1", "2", "3", "multiply", "1", "2"]
-    assert runfolder.listed(tmp_path / "r") == []
+    assert runfolder.list_checkpoints(tmp_path / "r") == []
 
 
 @pytest.mark.parametrize("at", range(1, 6))
@@ -143,7 +143,7 @@ def test_stopped_after_any_step_and_resumed(tmp_path, at):
     told = f"stopped in stage '{stage}' after {at} steps; `mine resume {run}` goes on"
     with pytest.raises(Stopped, match=told):
         count(run, stop=after(at))
-    assert [runfolder.number(place) for place in runfolder.listed(run)] == [at]
+    assert [runfolder.number(place) for place in runfolder.list_checkpoints(run)] == [at]
     assert count(run)[0] == WHOLE
     assert numbers(run) == numbers(whole)
 

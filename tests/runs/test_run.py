@@ -93,7 +93,7 @@ def forge(place: Path, **entries: object) -> None:
 
 def test_a_run_in_training_is_told_from_one_that_was_stopped(path):
     """In the beginning it has no checkpoint, later an unfinished one."""
-    (place,) = runfolder.listed(path)
+    (place,) = runfolder.list_checkpoints(path)
     model, text = (file.read_bytes() for file in sorted(place.glob("*.safetensors")))
     for file, data in (("training", model), ("model", model), ("text", text)):
         (place / f"{file}.safetensors").write_bytes(data)

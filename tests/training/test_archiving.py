@@ -136,7 +136,7 @@ def test_faults_are_named(texts, tmp_path):
     with pytest.raises(DataError, match="none"):
         archiving.build([str(tmp_path / "none")], tmp_path / "a")
     with pytest.raises(DataError, match="no archive there"):
-        archive.opened(tmp_path / "a")
+        archive.open_archive(tmp_path / "a")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.jsonl").write_text('{"text": "one"}\nnot JSON\n')
     done = archiving.build([str(tmp_path / "bad")], tmp_path / "a")
@@ -202,7 +202,7 @@ def test_a_model_looks_up_what_it_was_not_trained_on(texts, tmp_path, lior):
     assert scores[1] < scores[0] - 0.2
     assert lior("eval", tmp_path / "run2").returncode == 0
     # What it looks up has its document and line.
-    documents = archive.documents(tmp_path / "a", archive.opened(tmp_path / "a"))[0]
+    documents = archive.documents(tmp_path / "a", archive.open_archive(tmp_path / "a"))[0]
     text = bytes(documents.tokens(3).tolist()).decode()
     begin = text.index("\n", len(text) // 2) + 1
     asked = "--prompt", text[begin - 30 : begin + 12], "--text", text[begin + 12 : begin + 30], "--json"

@@ -77,10 +77,10 @@ class Package:
         code = re.sub(r"\bMine\b", self.object, code.replace('"mine"', f'"{self.plugin}"'))
         names = self._names(test, code)
         return {
-            "pyproject.toml": _filled("pyproject", names),
-            "README.md": _filled("readme", names),
+            "pyproject.toml": _fill("pyproject", names),
+            "README.md": _fill("readme", names),
             f"src/{self.module}.py": code,
-            f"tests/{test}.py": _filled(test, names),
+            f"tests/{test}.py": _fill(test, names),
         }
 
     def _names(self, test: str, code: str) -> dict[str, str]:
@@ -183,5 +183,5 @@ def _template(name: str) -> str:
     return files("lior_cli.scaffold.templates").joinpath(name).read_text(encoding="utf-8")
 
 
-def _filled(name: str, names: dict[str, str]) -> str:
+def _fill(name: str, names: dict[str, str]) -> str:
     return Template(_template(f"{name}.txt")).substitute(names)

@@ -10,7 +10,7 @@ from lior_bench.attack import files, mutations
 
 @pytest.mark.parametrize("name", ["overlap.zip", "laughs.docx"])
 def test_the_note_beside_a_hostile_file_is_found(name):
-    assert files.attacked(files.every_case()[name]).faults == ()
+    assert files.attack(files.every_case()[name]).faults == ()
 
 
 def test_what_spoils_an_answer_is_told():
@@ -22,7 +22,7 @@ def test_what_spoils_an_answer_is_told():
 
 def test_mutations_are_read_or_refused_and_repeat(monkeypatch):
     made = [(f"a.{name}", make()) for name, make in mutations._MADE.items()]
-    assert mutations.mutated(made, 1, 7) == mutations.mutated(made, 1, 7) != mutations.mutated(made, 2, 7)
+    assert mutations.mutate(made, 1, 7) == mutations.mutate(made, 1, 7) != mutations.mutate(made, 2, 7)
     monkeypatch.setattr(mutations, "material", lambda: made)
     assert [*mutations.run(1, True, count=40)] == []
 
@@ -36,6 +36,6 @@ def test_a_fault_of_a_mutation_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr("lior.reading.parsing.parse_bytes", read)
     (told,) = mutations.run(3, True, count=1)
     assert told.startswith("mutation 0 of seed 3, a.txt: AssertionError in readers.py:")
-    assert (tmp_path / told.rpartition("/")[2]).read_bytes() == mutations.mutated([("a.txt", b"text")], 3, 0)[
+    assert (tmp_path / told.rpartition("/")[2]).read_bytes() == mutations.mutate([("a.txt", b"text")], 3, 0)[
         1
     ]

@@ -17,7 +17,7 @@ import pytest
 
 from lior.data import corpus
 from lior.model import baseline
-from lior.reading.documents import RawDocument, embedded
+from lior.reading.documents import RawDocument, read_embedded
 from lior_bench import baselines, children
 from lior_bench.baselines import BASELINES
 from lior_bench.children import Unavailable, Unmeasured
@@ -28,7 +28,7 @@ SPLIT = 18_000
 
 @pytest.fixture(scope="module")
 def text() -> bytes:
-    return b"".join(source.data for source in embedded())[:20_000]
+    return b"".join(source.data for source in read_embedded())[:20_000]
 
 
 def test_the_cost_of_a_part_is_what_it_adds(text):

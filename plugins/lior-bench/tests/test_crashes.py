@@ -15,7 +15,7 @@ from shutil import which
 import pytest
 
 from lior_bench.attack import simulation
-from lior_bench.attack.disk import Disk, File, built
+from lior_bench.attack.disk import Disk, File, build
 
 compiled = pytest.mark.skipif(which("cc") is None, reason="needs a C compiler")
 
@@ -57,7 +57,7 @@ def test_what_was_found_once_and_a_defect_that_is_found(tmp_path):
     spoil = "from lior.reading import files\nfiles._YOUNG = 0"
     done = subprocess.run(
         [sys.executable, "-c", _FAILURES.format(spoiled=spoil), json.dumps([*STEPS.values()])],
-        env=os.environ | {"LD_PRELOAD": str(built(tmp_path)), "LIOR_EMBEDDER": ""},
+        env=os.environ | {"LD_PRELOAD": str(build(tmp_path)), "LIOR_EMBEDDER": ""},
         capture_output=True,
         text=True,
         check=True,

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from lior_bench import sets
-from lior_bench.sets import FITTING, INSTALLED, REPORTING, SETS, language, load, questions, squeezed
+from lior_bench.sets import FITTING, INSTALLED, REPORTING, SETS, language, load, questions, squeeze
 
 WRITTEN = [name for name in SETS if name.startswith(("fit_", "report_")) and name not in INSTALLED]
 
@@ -14,7 +14,7 @@ WRITTEN = [name for name in SETS if name.startswith(("fit_", "report_")) and nam
 @pytest.mark.parametrize("name", WRITTEN)
 def test_what_is_expected_stands_in_one_place_of_the_notes(name):
     content = load(name)
-    texts = " | ".join(map(squeezed, content["texts"].values()))
+    texts = " | ".join(map(squeeze, content["texts"].values()))
     for kind, asked in content.items():
         if isinstance(asked, dict) and kind != "texts":
             assert not {question: words for question, words in asked.items() if texts.count(words) != 1}

@@ -20,7 +20,7 @@ from typing import Any
 import lior
 from lior.data import corpus
 from lior.model import scoring
-from lior.reading.documents import RawDocument, embedded
+from lior.reading.documents import RawDocument, read_embedded
 from lior.runs.run import Run
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -84,7 +84,7 @@ def dependencies(seed: int, size: int) -> tuple[str, dict[str, list[int]]]:
 def texts(seed: int) -> dict[str, str]:
     """Name -> text."""
     pages = "\n".join(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))
-    reference = "\n".join(document.data.decode("utf-8", "replace") for document in embedded())
+    reference = "\n".join(document.data.decode("utf-8", "replace") for document in read_embedded())
     return {
         "documentation": pages[:SIZE],
         "reference": reference[:SIZE],
@@ -92,7 +92,7 @@ def texts(seed: int) -> dict[str, str]:
     }
 
 
-def trained(kind: str, text: str, seed: int, memory: Any, **settings: Any) -> Run:
+def train(kind: str, text: str, seed: int, memory: Any, **settings: Any) -> Run:
     """A model of the first nine tenths of ``text``.
 
     On the text with long dependencies an update compares no items that share the far context of a query.
@@ -117,7 +117,7 @@ def row(part: str, name: str, texts_of: Any, seeds: int, memory: Any, **settings
     begin = time.process_time()
     for seed in range(seeds):
         for kind, text in texts_of(seed).items():
-            run = trained(kind, text, seed, memory, **settings)
+            run = train(kind, text, seed, memory, **settings)
             found.setdefault(kind, []).append((run.summary or {})["val_bits_per_byte"])
             if kind == "dependencies":
                 for place, bits in decided_bits(run, seed).items():

@@ -17,7 +17,7 @@ from lior_field.algebra import (
     norm_squared,
     rotary,
     symmetric_form,
-    transformed,
+    transform,
     turned,
     wedge,
 )
@@ -87,14 +87,14 @@ def test_biquaternions_of_norm_one_are_lorentz_transformations(generator: Genera
     assert_close(norm_squared(multiply(a, b)), norm_squared(a) * norm_squared(b))
     q = a / norm_squared(a).sqrt()[:, None]
     event = torch.randn(20, 4, generator=generator, dtype=torch.float64)
-    after = transformed(event, q)
+    after = transform(event, q)
 
     def interval(x: Tensor) -> Tensor:
         return x[..., 0] ** 2 - x[..., 1:].square().sum(-1)
 
     assert_close(interval(after), interval(event))
     boost = torch.tensor([math.cosh(0.4), 1j * math.sinh(0.4), 0, 0], dtype=torch.complex128)
-    moved = transformed(torch.tensor([1.0, 0, 0, 0]).double(), boost)
+    moved = transform(torch.tensor([1.0, 0, 0, 0]).double(), boost)
     assert_close(moved, torch.tensor([math.cosh(0.8), math.sinh(0.8), 0, 0]).double())
 
 

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 import lior
 from lior.errors import UsageError
 from lior.testing.encoders import encoder_contract
-from lior.testing.tensors import seeded
+from lior.testing.tensors import make_generator
 from lior_field.canonical import variates
 from lior_field.far import Far
 
@@ -70,7 +70,7 @@ def test_columns_that_do_not_vary_and_missing_ranks_have_no_weight(generator: Ge
 
 def bracketed(seed: int) -> Tensor:
     """0 opens and 1 closes, at times that nothing tells; after 2, the token is 3 inside and 4 outside."""
-    draw, tokens, opened = seeded(seed), [], False
+    draw, tokens, opened = make_generator(seed), [], False
     for chance in torch.rand(30_000, generator=draw).tolist():
         if chance < 0.01:
             opened = not opened
@@ -90,7 +90,7 @@ def test_a_far_coordinate_tells_inside_from_outside() -> None:
 
     text, fresh = bracketed(0), bracketed(1)
     sample = ((read(text, part), text[part]) for part in torch.arange(300, len(text)).split(4096))
-    state = encoder.observe(encoder.init(8, generator=seeded(1)), sample)
+    state = encoder.observe(encoder.init(8, generator=make_generator(1)), sample)
     asked = (fresh[299:-1] == 2).nonzero()[:, 0] + 300
     z, inside = encoder.encode(state, read(fresh, asked))[:, -1], (fresh[asked] == 3).float()
     assert torch.corrcoef(torch.stack([z, inside]))[0, 1].abs() > 0.8
@@ -108,4 +108,4 @@ def test_training_finds_the_table_and_is_refused_what_does_not_fit() -> None:
     with pytest.raises(UsageError, match="allowed are 1 to n - 2 = 6"):
         Far(n=8, coordinates=7)
     with pytest.raises(UsageError, match="reads 512 tokens"):
-        Far(n=40, coordinates=2, reach=64, near="far").init(3, generator=seeded(0))
+        Far(n=40, coordinates=2, reach=64, near="far").init(3, generator=make_generator(0))

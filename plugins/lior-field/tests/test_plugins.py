@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from lior.geometry.retrieval import Batch, Geometry, Part
 from lior.testing.encoders import encoder_contract
 from lior.testing.products import product_contract
-from lior.testing.tensors import cast, seeded
+from lior.testing.tensors import cast, make_generator
 from lior_field.algebra import multiply
 from lior_field.encoder import DYNAMICS, FieldEncoder
 from lior_field.product import Quaternion
@@ -38,9 +38,9 @@ class TestQuaternion(product_contract(Quaternion)): ...
 
 
 def test_a_common_turn_of_all_components_costs_nothing() -> None:
-    q = torch.randn(5, 8, generator=seeded(0), dtype=torch.float64)
+    q = torch.randn(5, 8, generator=make_generator(0), dtype=torch.float64)
     unit = torch.nn.functional.normalize(
-        torch.randn(5, 1, 4, generator=seeded(1), dtype=torch.float64), dim=-1
+        torch.randn(5, 1, 4, generator=make_generator(1), dtype=torch.float64), dim=-1
     )
     k = multiply(q.reshape(5, 2, 4), unit.expand(5, 2, 4)).reshape(5, 8)
     product = Quaternion(eps=1e-12)
@@ -60,11 +60,11 @@ def generator(dynamics: str, h: torch.Tensor) -> torch.Tensor:
 
 
 def test_dynamics_give_different_models_unless_no_time_passes() -> None:
-    contexts = torch.randint(7, (4, 5), generator=seeded(0))
+    contexts = torch.randint(7, (4, 5), generator=make_generator(0))
 
     def coordinates(dynamics: str, time: float) -> torch.Tensor:
         encoder = FieldEncoder(n=4, reach=5, side=3, dynamics=dynamics, time=time)
-        return encoder.encode(encoder.init(7, generator=seeded(1)), contexts)
+        return encoder.encode(encoder.init(7, generator=make_generator(1)), contexts)
 
     for one, other in combinations(DYNAMICS, 2):
         assert not torch.allclose(coordinates(one, 1.0), coordinates(other, 1.0), atol=1e-3), (one, other)
@@ -74,7 +74,7 @@ def test_dynamics_give_different_models_unless_no_time_passes() -> None:
 def test_waves_are_those_of_the_symplectic_field() -> None:
     encoder = FieldEncoder(n=2, reach=4, side=3, dynamics="symplectic")
     modes = encoder.modes(
-        {key: value.double() for key, value in encoder.init(5, generator=seeded(3)).items()}
+        {key: value.double() for key, value in encoder.init(5, generator=make_generator(3)).items()}
     )
     rate = modes.poles.angle().abs()
     squared = modes.energies - modes.energies[0] + 0.01
@@ -90,7 +90,7 @@ def test_waves_are_those_of_the_symplectic_field() -> None:
 @pytest.mark.parametrize("dynamics", DYNAMICS)
 def test_the_encoder_is_the_field_on_its_grid(dynamics: str) -> None:
     encoder = FieldEncoder(n=3, reach=4, side=3, dynamics=dynamics, time=0.7)
-    state = {key: value.double() for key, value in encoder.init(5, generator=seeded(3)).items()}
+    state = {key: value.double() for key, value in encoder.init(5, generator=make_generator(3)).items()}
     state["log_damping"] = torch.full_like(
         state["log_damping"], -2.0
     )  # the same for all modes: any basis will do
@@ -112,8 +112,8 @@ def test_two_phases_without_a_nudge_change_nothing_and_clamped_ones_are_the_grad
     parts = {"frame": Rotor(), "rsource": Constitutive(), "product": TensorProduct()}
     encoder = FieldEncoder(n=4, reach=6, side=3, dynamics=dynamics)
     geometry = Geometry(encoder=encoder, vocab=7, **parts)
-    state = cast(geometry.init(generator=seeded(1)), torch.float64)
-    draw = seeded(2)
+    state = cast(geometry.init(generator=make_generator(1)), torch.float64)
+    draw = make_generator(2)
     contexts = [torch.randint(8, (count, 6), generator=draw) for count in (5, 12)]
     tokens = [torch.randint(7, (count,), generator=draw) for count in (5, 12)]
     none = torch.zeros(0, dtype=torch.int64)

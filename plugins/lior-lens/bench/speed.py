@@ -39,7 +39,7 @@ def best(function: Callable[[], object], times: int = 7) -> float:
 def folder(count: int) -> None:
     """Judge, correct and write so many JPEG files of 12 MP: drawn scenes with noise, every one corrected."""
     stream = data.Stream(source=data.Scenes(sharper=1.0), seed=5, long_side=4000, worn=False)
-    rng, trusted = np.random.default_rng(0), trust.shipped()
+    rng, trusted = np.random.default_rng(0), trust.find_shipped()
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "in"
         source.mkdir()

@@ -32,7 +32,7 @@ def test_no_border_tells_the_lens(seed):
 @pytest.mark.parametrize("seed", range(8))
 def test_the_true_correction_shows_the_straight_picture(seed):
     rng = np.random.default_rng(seed)
-    lens = lenses.centred(lenses.draw(rng))
+    lens = lenses.centre(lenses.draw(rng))
     smooth = data.Scenes(sharper=2.0).view(0, SIZE, rng)[0]
     smooth = np.repeat(np.repeat(smooth[::8, ::8], 8, 0), 8, 1)
     import cv2

@@ -53,7 +53,7 @@ def test_turning_is_pillows_and_is_undone(tmp_path, orientation):
     photo = images.read(tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
         assert (photo.upright() == np.asarray(ImageOps.exif_transpose(image))).all()
-    assert (images.turned_back(images.turned(SMALL, orientation), orientation) == SMALL).all()
+    assert (images.turn_back(images.turn(SMALL, orientation), orientation) == SMALL).all()
 
 
 def test_a_folder_keeps_orientation_exif_and_profile_and_one_bad_file_does_not_stop_it(tmp_path, given_lens):
@@ -95,7 +95,7 @@ def test_an_orientation_does_not_change_what_is_done(tmp_path, given_lens):
     source = tmp_path / "in"
     source.mkdir()
     for orientation in (1, 6, 3):
-        oriented(source / f"{orientation}.png", orientation, images.turned_back(grid(), orientation))
+        oriented(source / f"{orientation}.png", orientation, images.turn_back(grid(), orientation))
     assert lens("correct", source, tmp_path / "out", "--lens", given_lens).returncode == 0
     seen = [images.read(tmp_path / "out" / f"{each}.png").upright() for each in (1, 6, 3)]
     assert (seen[0] == seen[1]).all()
@@ -359,7 +359,7 @@ def test_what_was_judged_of_a_camera_is_a_profile(tmp_path):
     own = lensfunpy.Database(xml=out.read_text(), load_common=False, load_bundled=False).lenses[0]
     modifier = lensfunpy.Modifier(own, 1.5, 480, 320)
     modifier.initialize(24.0, 8.0, scale=1.0)
-    there = profiles._measured(modifier, size)
+    there = profiles._measure(modifier, size)
     assert lenses.endpoint_error(there, profiles.read_lens(out, size, focal=24.0), size) < 0.2
 
 

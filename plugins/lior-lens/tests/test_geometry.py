@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lior.errors import UsageError
 from lior_lens.geometry import MARGIN, Lens, Size
-from lior_lens.network import BOUNDS, unfolded
+from lior_lens.network import BOUNDS, unfold
 
 cv2 = pytest.importorskip("cv2")
 SIZE = Size(width=640, height=480)
@@ -72,7 +72,7 @@ def test_mirroring_a_picture_mirrors_its_lens(lens):
 def test_the_networks_monotone_lenses_are_those_of_the_geometry(lens):
     a = lens.radial
     row = [a[2], a[4], a[6], lens.p1, lens.p2, lens.dcx, lens.dcy, lens.scale, lens.aspect]
-    share = unfolded(torch.tensor([row], dtype=torch.float64))[0, :3]
+    share = unfold(torch.tensor([row], dtype=torch.float64))[0, :3]
     made = Lens.brown(
         k1=float(share[0]),
         k2=float(share[1]),

@@ -46,7 +46,7 @@ def test_a_grid_of_lenses_undoes_what_each_lens_does():
 
 
 @pytest.mark.parametrize("strength", [-0.35, -0.12, 0.0, 0.07, 0.25])
-@pytest.mark.parametrize("network", [None, trust.shipped()], ids=["constant votes", "trust"])
+@pytest.mark.parametrize("network", [None, trust.find_shipped()], ids=["constant votes", "trust"])
 def test_lines_of_two_directions_say_which_lens_it_is(strength, network):
     shape = -0.5 if strength < -0.3 else 0.1
     verdict = lines.judge(seen(lines.lens_of(strength, shape)), trust=network)
@@ -54,7 +54,7 @@ def test_lines_of_two_directions_say_which_lens_it_is(strength, network):
     assert verdict.sure == (abs(strength) > 0.03)
 
 
-@pytest.mark.parametrize("network", [None, trust.shipped()], ids=["constant votes", "trust"])
+@pytest.mark.parametrize("network", [None, trust.find_shipped()], ids=["constant votes", "trust"])
 def test_a_curved_wall_is_not_taken_for_a_lens(network):
     """Level lines that are bowed in the world as a lens bows them; upright ones are not, or are missing."""
     disagreeing = lines.judge(seen(Lens(), bow=-0.1), trust=network)

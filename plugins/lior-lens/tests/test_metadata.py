@@ -77,7 +77,9 @@ def mean_colour(image: Image.Image) -> np.ndarray:
 def test_exif_gets_the_corrected_small_picture_and_sizes_and_keeps_the_rest(order, size):
     before = exif(thumbnail=Image.new("RGB", size, (255, 0, 0)), order=order)
     blue = np.zeros((300, 400, 3), np.uint8) + np.uint8([0, 0, 255])
-    kept = metadata.Kept(exif=before).corrected(400, 300, lambda most: images._thumbnail("RGB", blue, most))
+    kept = metadata.KeptMetadata(exif=before).corrected(
+        400, 300, lambda most: images._thumbnail("RGB", blue, most)
+    )
     after = kept.exif
     shown = thumbnail_of(after)
     assert shown.size == (160, 120)
@@ -90,10 +92,10 @@ def test_exif_gets_the_corrected_small_picture_and_sizes_and_keeps_the_rest(orde
 
 def test_a_small_picture_without_room_is_taken_out_and_damaged_exif_is_kept():
     before = exif(thumbnail=Image.new("RGB", (4, 3)))
-    assert thumbnail_of(tags.corrected(before, 4, 3, lambda most: b"")) is None
+    assert thumbnail_of(tags.correct(before, 4, 3, lambda most: b"")) is None
     for end in range(len(before)):
-        assert len(tags.corrected(before[:end], 4, 3, lambda most: b"x")) >= end
-    assert tags.corrected(b"no tags", 4, 3, lambda most: b"") == b"no tags"
+        assert len(tags.correct(before[:end], 4, 3, lambda most: b"x")) >= end
+    assert tags.correct(b"no tags", 4, 3, lambda most: b"") == b"no tags"
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08"]))
@@ -158,7 +160,7 @@ def test_tiff_keeps_its_tags_and_its_depth(tmp_path, given_lens, kind, channels)
     stored = cv2.imencode(".tif", pixels)[1].tobytes()
     said = tags.Tag(2, 5, b"said\0")
     more = {270: said, 282: tags.Tag(5, 1, struct.pack("<II", 300, 1)), 0x9999: tags.Tag(7, 2, b"ab")}
-    kept = metadata.Kept(exif=exif(sizes=(480, 320)), icc=b"p" * 9, xmp=XMP)
+    kept = metadata.KeptMetadata(exif=exif(sizes=(480, 320)), icc=b"p" * 9, xmp=XMP)
     path.write_bytes(tags.into_tiff(stored, kept.tags() | more))
     done = lens("correct", path, tmp_path / "out", "--lens", given_lens)
     assert done.returncode == 0, done.stderr

@@ -70,7 +70,7 @@ def test_each_for_itself(folder, tmp_path):
 
 
 def test_together_is_surer_than_alone_but_keeps_the_doubt_that_all_share():
-    trusted = trust.shipped()
+    trusted = trust.find_shipped()
     alone = [estimate(view(seed), trust=trusted) for seed in range(4)]
     said = pooling.together(alone, "a camera", trusted)
     spreads = [each.verdict.spread for each in alone]

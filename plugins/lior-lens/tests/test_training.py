@@ -91,7 +91,7 @@ def test_the_ninth_number_is_the_aspect_of_the_lens():
     x, y = (torch.tensor(each.copy())[None] for each in size.grid(5, 4))
     wanted = network.lens_of(params[0]).forward(x, y)
     assert network.lens_of(params[0]).aspect == 1.02
-    for found, each in zip(network.warped(params, None, x, y, size.half), wanted, strict=True):
+    for found, each in zip(network.warp(params, None, x, y, size.half), wanted, strict=True):
         assert torch.allclose(found, each, atol=1e-12)
 
 
@@ -131,11 +131,11 @@ def test_predicted_maps_never_fold(seed):
     generator = torch.Generator().manual_seed(seed)
     low = torch.tensor([network.BOUNDS[name][0] for name in network.PARAMETERS])
     high = torch.tensor([network.BOUNDS[name][1] for name in network.PARAMETERS])
-    params = network.unfolded(low + (high - low) * torch.rand(4, 9, generator=generator))
-    flow = network.contracted(torch.randn(4, 2, 6, 8, generator=generator) * 0.02, 48, 64)
+    params = network.unfold(low + (high - low) * torch.rand(4, 9, generator=generator))
+    flow = network.contract(torch.randn(4, 2, 6, 8, generator=generator) * 0.02, 48, 64)
     size = Size(width=64, height=48)
     x, y = (torch.tensor(each.copy(), dtype=torch.float32)[None] for each in size.grid(129, 97))
-    gx, gy = network.warped(params, flow, x, y, size.half)
+    gx, gy = network.warp(params, flow, x, y, size.half)
     step = 63 / 128 / size.half_diagonal, 47 / 96 / size.half_diagonal
     assert losses.determinant(gx, gy, step).min() > 0
 
@@ -188,8 +188,8 @@ def test_losses_of_flows_are_0_for_none_and_do_not_depend_on_folds_that_are_not_
         assert float(loss(still)) == pytest.approx(0, abs=1e-6)
         assert float(loss(torch.randn(1, 2, 6, 8, generator=torch.Generator().manual_seed(0)))) > 0.1
     x, y = torch.meshgrid(torch.linspace(-1, 1, 5), torch.linspace(-1, 1, 5), indexing="xy")
-    assert float(losses.squeezed(x[None], y[None], margin=0.15, spacing=(0.5, 0.5))) == 0
-    assert float(losses.squeezed(-x[None], y[None], margin=0.15, spacing=(0.5, 0.5))) == pytest.approx(1.15)
+    assert float(losses.squeeze(x[None], y[None], margin=0.15, spacing=(0.5, 0.5))) == 0
+    assert float(losses.squeeze(-x[None], y[None], margin=0.15, spacing=(0.5, 0.5))) == pytest.approx(1.15)
 
 
 def test_ssim_is_that_of_scikit_image():
@@ -379,7 +379,7 @@ def test_training_by_command_packages_and_describes(tmp_path):
     assert lens_command("package", tmp_path / "run", tmp_path / "small").returncode == 0
     said = json.loads(lens_command("info", tmp_path / "small", "--json").stdout)
     assert said["stage"] == "stage1_param_only"
-    model = runs.Model.open(tmp_path / "small")
+    model = runs.LensModel.open(tmp_path / "small")
     params = model.predict(torch.rand(1, 3, 64, 64)).params
     assert isinstance(network.lens_of(params[0]), Lens)
     second = lens_command(
@@ -488,7 +488,7 @@ def test_pairs_train_resume_validate_only_and_are_scored_whole(tmp_path):
     done = lens_command("train", "--validate-only", "--init-from", tmp_path / "run", "--json")
     assert json.loads(done.stdout)["validation"]["val_fullres_score"] == pytest.approx(best, abs=1e-6)
     assert sorted(tmp_path.rglob("*")) == before
-    assert runs.Model.open(tmp_path / "whole").config == config
+    assert runs.LensModel.open(tmp_path / "whole").config == config
     assert lens_command("train", "--validate-only").returncode == 2
 
 

@@ -58,7 +58,7 @@ def original_step(trainer: Trainer, optimiser: torch.optim.Adam) -> None:
     optimiser.step()
 
 
-def measured(step: Callable[[], object]) -> tuple[float, float]:
+def measure(step: Callable[[], object]) -> tuple[float, float]:
     """Wall-clock and processor seconds."""
     wall, processor = time.perf_counter(), time.process_time()
     step()
@@ -74,7 +74,7 @@ def main(repetitions: int) -> None:
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
     for turn in range(repetitions + 1):
         for name, step in steps.items():
-            pair = measured(step)
+            pair = measure(step)
             if turn:  # the first warms up
                 found[name].append(pair)
     rows = {

@@ -14,7 +14,7 @@ from lior.errors import LiorError, UsageError
 from lior_ritz import config as configuration
 from lior_ritz.judge.gradients import gradients
 from lior_ritz.judge.reference import solve
-from lior_ritz.judge.reference.measuring import measured
+from lior_ritz.judge.reference.measuring import measure
 from lior_ritz.potentials.gaussian import DoubleGaussian, Gaussian
 from lior_ritz.potentials.wells import Harmonic
 from lior_ritz.problem import Problem
@@ -98,7 +98,7 @@ def test_a_field_raises_the_lowest_level_and_its_sign_changes_none(tesla, x0):
     none, up, down = (solve(in_field(B, (0.0, 0.0), potential, 4.0), 2) for B in (0.0, tesla, -tesla))
     assert up.energies[0] >= none.energies[0] - 1e-8  # the diamagnetic inequality
     assert (up.energies - down.energies).abs().max() < 1e-9
-    states = measured(in_field(tesla, (0.0, 0.0), potential, 4.0), up, 2)
+    states = measure(in_field(tesla, (0.0, 0.0), potential, 4.0), up, 2)
     overlap = (states.psi.conj() * states.rule.weights) @ states.psi.T
     assert (overlap - torch.eye(2)).abs().max() < 1e-10
 

@@ -46,7 +46,7 @@ def test_the_backward_pass_of_its_own_is_that_of_autograd(shape, dtype):
     params, points, generator = made(shape, dtype=dtype)
     layers = list(params.values())
     if shape.activation == "sine":
-        layers = network._scaled_layers(params, shape)
+        layers = network._scale_layers(params, shape)
     plain = network.forward_plain(layers, shape, points, order=1)
     fused = Chain.apply(points, shape.activation == "sine", True, *layers)
     tolerance = 1e-12 if dtype == torch.float64 else 1e-4

@@ -12,7 +12,7 @@ from lior.plots.panels import LeftOut, LineChart
 from lior_cli.pictures import built
 from lior_ritz.reports.field import Field
 from lior_ritz.reports.ladder import Ladder
-from lior_ritz.reports.pictures import Source, chosen, names, picture
+from lior_ritz.reports.pictures import PictureSource, choose, names, picture
 
 pytest.importorskip("matplotlib")
 
@@ -24,11 +24,11 @@ TRAINING = ("training_losses", "training_energies", "training_dashboard", "conve
 
 def of(name, case="dot", **changes):
     solution, history = solved(case)
-    return picture(name, Source(**{"solution": solution, "history": history} | changes))
+    return picture(name, PictureSource(**{"solution": solution, "history": history} | changes))
 
 
 def pictures(solution, history=(), label=""):
-    source = Source(solution=solution, history=history, label=label)
+    source = PictureSource(solution=solution, history=history, label=label)
     return built(names(len(solution.energies)), lambda name: picture(name, source))[0].values()
 
 
@@ -275,11 +275,11 @@ def test_lines_without_a_number_are_passed_over():
 
 
 def test_names_are_chosen_with_families():
-    assert chosen(None, 3) == names(3)
-    assert chosen("bounds, psi_state,psi_state_1", 2) == ("bounds", "psi_state_0", "psi_state_1")
+    assert choose(None, 3) == names(3)
+    assert choose("bounds, psi_state,psi_state_1", 2) == ("bounds", "psi_state_0", "psi_state_1")
     with pytest.raises(UsageError, match=r"no picture 'convergance'. Did you mean 'convergence'\?"):
-        chosen("convergance", 3)
+        choose("convergance", 3)
     with pytest.raises(UsageError, match="the states of this run are 0 to 2"):
-        chosen("psi_state_3", 3)
+        choose("psi_state_3", 3)
     with pytest.raises(UsageError, match="the states of this run are 0 to 2"):
         of("density_state_3")

@@ -8,8 +8,8 @@ import torch
 
 from lior.errors import UsageError
 from lior_ritz import config as configuration
-from lior_ritz.families.reduced import Interpolation, Space
-from lior_ritz.families.shared import Range, chebyshev, checked, rows, unseen
+from lior_ritz.families.reduced import Interpolation, ReducedSpace
+from lior_ritz.families.shared import Range, chebyshev, check, rows, unseen
 from lior_ritz.judge import reference
 from lior_ritz.network.projection import project, whiten
 from lior_ritz.problem.quadrature import grid_rule
@@ -32,7 +32,7 @@ def waves(problem, ranges):
     slopes = [torch.autograd.grad(part.sum(), points, retain_graph=True)[0].T for part in parts]
     jets = [torch.cat([part[None], slope]) for part, slope in zip(parts, slopes, strict=True)]
     jet = torch.stack(jets, 2).detach()
-    return Space.of(problem, rule, whiten(jet, rule.weights), ranges), jet
+    return ReducedSpace.of(problem, rule, whiten(jet, rule.weights), ranges), jet
 
 
 # --- values ---
@@ -69,7 +69,7 @@ def test_unseen_values_are_inside_and_differ_with_the_seed():
 )
 def test_devices_that_are_none_of_the_family(device, said):
     with pytest.raises(UsageError, match=said):
-        checked([Range("a", 0.0, 2.0), Range("b", 0.0, 1.0)], device)
+        check([Range("a", 0.0, 2.0), Range("b", 0.0, 1.0)], device)
 
 
 # --- the trial space ---
@@ -104,7 +104,7 @@ def test_a_potential_that_is_no_short_sum_is_integrated_for_each_device():
     x, y = rule.points.T / torch.tensor(problem.half_widths, dtype=torch.float64)[:, None]
     waves = [torch.cos(math.pi / 2 * x) * torch.cos(math.pi / 2 * y), torch.sin(math.pi * x) * (1 - y**2)]
     jet = torch.stack([torch.stack(waves, 1)] + [torch.zeros(len(x), 2, dtype=torch.float64)] * 2)
-    space = Space.of(problem, rule, whiten(jet, rule.weights), ranges)
+    space = ReducedSpace.of(problem, rule, whiten(jet, rule.weights), ranges)
     assert space.interpolation is None
     values = unseen(ranges, 3, seed=0)
     for index, device in enumerate(rows(values)):

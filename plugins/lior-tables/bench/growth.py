@@ -24,15 +24,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lior.workers import Workers, checked
-from lior_tables.model import Model
+from lior.workers import Workers, check
+from lior_tables.model import TableModel
 from lior_tables.plan import Options
 
 JOINTS, NOISE = 8, 0.05
 TESTED = 5000
 
 
-def drawn(count: int, inputs: int) -> tuple[Tensor, Tensor]:
+def draw(count: int, inputs: int) -> tuple[Tensor, Tensor]:
     """Rows ``(count, inputs)`` and outputs ``(count, 1)`` of standard deviation 1, with noise."""
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(count, inputs, generator=generator)
@@ -45,7 +45,7 @@ def drawn(count: int, inputs: int) -> tuple[Tensor, Tensor]:
 def main(rows: int, inputs: int, way: str, folder: str | None = None, workers: str | None = None) -> None:
     """Fit and print."""
     clock = time.process_time if workers is None else time.perf_counter
-    z, y = drawn(rows + TESTED, inputs)
+    z, y = draw(rows + TESTED, inputs)
     exact = rows if way == "exact" else min(8000, rows - 1)
     options = Options(exact_rows=exact, large="iterative" if way == "iterative" else "leaves")
     begun = clock()
@@ -55,8 +55,8 @@ def main(rows: int, inputs: int, way: str, folder: str | None = None, workers: s
         print(f"\r{line:<78}", end="", file=sys.stderr, flush=True)
 
     resume = None if folder is None else Path(folder)
-    with nullcontext() if workers is None else Workers(checked(workers)) as given:
-        model = Model.fit(
+    with nullcontext() if workers is None else Workers(check(workers)) as given:
+        model = TableModel.fit(
             z[:rows], y[:rows], classes=False, options=options, on_progress=say, resume=resume, workers=given
         )
     fitted = clock() - begun

@@ -148,7 +148,7 @@ def others(data: Set, make: Callable[[], object]) -> tuple[float, float]:
     return float(np.mean(model.predict(flat[tests]).reshape(-1) == y[tests])), seconds
 
 
-def measured(name: str, validate: bool) -> Iterator[tuple[str, float, float]]:
+def measure(name: str, validate: bool) -> Iterator[tuple[str, float, float]]:
     """System, accuracy and seconds."""
     data = {"digits": digits, "textures": textures, "videos": videos}[name](validate)
     counts = f"{(~data[2]).sum()} to learn, {data[2].sum()} to test"
@@ -167,7 +167,7 @@ def main() -> None:
     validate = "--validate" in sys.argv
     names = [each for each in sys.argv[1:] if each != "--validate"] or ["digits", "textures", "videos"]
     for name in names:
-        for system, accuracy, seconds in measured(name, validate):
+        for system, accuracy, seconds in measure(name, validate):
             print(f"  {system:32} {100 * accuracy:6.2f} %  {seconds:6.1f} s", flush=True)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from lior_tables import choice
 from lior_tables.choice import Explored, Judge, descend, explore, greedy, heirs, splits, temperature
 from lior_tables.members import Member, Setting
-from lior_tables.model import Model
+from lior_tables.model import TableModel
 from lior_tables.plan import Options, plan
 from lior_tables.stored import Rows
 
@@ -111,7 +111,7 @@ def few_of_many(count: int, draw: int, noise: float = 0.2) -> tuple[Tensor, Tens
 def test_few_inputs_of_many_are_found() -> None:
     x, y = few_of_many(2700, 1)
     x = x / x[:700].std(0)
-    model = Model.fit(x[:700], y[:700], classes=False)
+    model = TableModel.fit(x[:700], y[:700], classes=False)
     error = (model.predict(x[700:]) - y[700:]).square().mean().sqrt() / y[700:].std()
     assert error < 1.15 * 0.2 / math.sqrt(1 + 0.2**2)  # the noise that is in the rows
 

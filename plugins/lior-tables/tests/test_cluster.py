@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lior.workers import Workers
-from lior_tables.model import Model
+from lior_tables.model import TableModel
 from lior_tables.plan import Options
 
 
@@ -26,7 +26,7 @@ def test_a_killed_worker_of_a_cluster_changes_no_bit(monkeypatch: pytest.MonkeyP
     )
     options = Options(members=1, rounds=1, exact_rows=300, leaf_rows=200)
     with Workers(2) as given:
-        right = Model.fit(z, y, classes=False, options=options, workers=given)
+        right = TableModel.fit(z, y, classes=False, options=options, workers=given)
     killed: list[int] = []
     # What is killed is started again by its nanny.
     cluster = distributed.LocalCluster(
@@ -40,6 +40,6 @@ def test_a_killed_worker_of_a_cluster_changes_no_bit(monkeypatch: pytest.MonkeyP
                 killed.append(workers[0])
                 os.kill(workers[0], signal.SIGKILL)
 
-        model = Model.fit(z, y, classes=False, options=options, workers=given, on_progress=kill)
+        model = TableModel.fit(z, y, classes=False, options=options, workers=given, on_progress=kill)
     assert killed
     assert torch.equal(model.predict(z), right.predict(z))

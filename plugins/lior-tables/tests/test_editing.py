@@ -15,28 +15,28 @@ from torch.testing import assert_close
 
 from lior.errors import UsageError
 from lior.testing.strategies import LAW
-from lior.testing.tensors import seeded
+from lior.testing.tensors import make_generator
 from lior_tables import members as members_module
 from lior_tables.editing import Inverse
 from lior_tables.kernel import matrix
 from lior_tables.members import Member, Setting
-from lior_tables.model import Model
+from lior_tables.model import TableModel
 from lior_tables.plan import Options
 from lior_tables.readouts import Vote
 from lior_tables.stored import Rows
 
 
 def _table(count: int = 60, outputs: int = 2, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    generator = seeded(seed)
+    generator = make_generator(seed)
     z = torch.randn(count, 3, generator=generator, dtype=torch.float64)
     y = torch.stack([(z[:, 0] * z[:, 1] + c).sin() for c in range(outputs)], 1)
     return z, y, 0.5 + torch.rand(count, generator=generator, dtype=torch.float64)
 
 
-def _model(readout: str = "ridge", precision: str = "float64", **options: Any) -> Model:
+def _model(readout: str = "ridge", precision: str = "float64", **options: Any) -> TableModel:
     z, y, weights = _table()
     chosen = Options(readout=readout, precision=precision, members=2, **options)
-    return Model.fit(z, y, weights, classes=False, options=chosen, generator=seeded(1))
+    return TableModel.fit(z, y, weights, classes=False, options=chosen, generator=make_generator(1))
 
 
 def _refitted(member: Member, rows: Rows) -> Member:
@@ -61,14 +61,14 @@ class _Operation:
 @given(operations=_Operation.strategy)
 def test_any_order_of_edits_equals_a_refit(readout: str, operations: list[tuple[bool, int, int]]) -> None:
     model = _MODELS[readout]
-    model = Model.restore(*model.snapshot())
+    model = TableModel.restore(*model.snapshot())
     for learn, count, seed in operations:
         if learn:
             model.learn(*_table(count, seed=seed))
         else:
             count = min(count, model.rows - 2)
-            model.forget(torch.randperm(model.rows, generator=seeded(seed))[:count])
-    probe = torch.randn(20, 3, generator=seeded(9), dtype=torch.float64)
+            model.forget(torch.randperm(model.rows, generator=make_generator(seed))[:count])
+    probe = torch.randn(20, 3, generator=make_generator(9), dtype=torch.float64)
     for member in model.members:
         assert len(member.rows.z) == model.rows
         assert_close(member.predict(probe), _refitted(member, member.rows).predict(probe), atol=1e-10, rtol=0)
@@ -77,7 +77,7 @@ def test_any_order_of_edits_equals_a_refit(readout: str, operations: list[tuple[
 @settings(LAW, max_examples=5)
 @given(seed=st.integers(0, 2**16))
 def test_forgetting_what_was_learned_changes_nothing(seed: int) -> None:
-    model, new = Model.restore(*_MODELS["ridge"].snapshot()), _table(5, seed=seed)
+    model, new = TableModel.restore(*_MODELS["ridge"].snapshot()), _table(5, seed=seed)
     probe = new[0] + 0.1
     before = model.predict(probe)
     model.learn(*new)
@@ -92,7 +92,7 @@ def test_leave_one_out_is_what_forgetting_leaves(readout: str) -> None:
     z, _, _ = _table()
     expected = []
     for row in range(0, 60, 7):
-        without = Model.restore(*model.snapshot())
+        without = TableModel.restore(*model.snapshot())
         without.forget(torch.tensor([row]))
         expected.append(without.predict(z[row : row + 1]))
     assert_close(model.leave_one_out()[::7], torch.cat(expected), atol=1e-10, rtol=0)
@@ -108,8 +108,10 @@ def test_influences_add_up_to_the_prediction(readout: str) -> None:
 
 def test_ten_thousand_edits_drift_less_than_the_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
     z, y, weights = _table(40, 1)
-    member = Member.learn_all(candidate(), Setting(steps=((3.0, 1e-4),) * 2), Rows(z, y, weights), seeded(0))
-    generator, refined = seeded(3), 0
+    member = Member.learn_all(
+        candidate(), Setting(steps=((3.0, 1e-4),) * 2), Rows(z, y, weights), make_generator(0)
+    )
+    generator, refined = make_generator(3), 0
     refine = Member.refine
 
     def counted(self: Member) -> float:
@@ -134,7 +136,9 @@ def test_ten_thousand_edits_drift_less_than_the_tolerance(monkeypatch: pytest.Mo
 
 def test_the_first_edits_need_no_inverse() -> None:
     z, y, weights = _table(40, 1)
-    member = Member.learn_all(candidate(), Setting(steps=((3.0, 1e-3),)), Rows(z, y, weights), seeded(0))
+    member = Member.learn_all(
+        candidate(), Setting(steps=((3.0, 1e-3),)), Rows(z, y, weights), make_generator(0)
+    )
     for edit in range(20):
         member.forget(
             torch.tensor([edit % 3]), member.rows.take(torch.arange(len(member.rows.z)) != edit % 3)
@@ -149,7 +153,7 @@ def test_the_first_edits_need_no_inverse() -> None:
 def test_an_inverse_that_has_drifted_is_made_anew() -> None:
     z, y, weights = _table(30, 1)
     rows = Rows(z, y, weights)
-    member = Member.learn_all(candidate(), Setting(steps=((3.0, 1e-3),)), rows, seeded(0))
+    member = Member.learn_all(candidate(), Setting(steps=((3.0, 1e-3),)), rows, make_generator(0))
     before = member.predict(z)
     inverse: Inverse = member.inverse()
     inverse._base.mul_(1.5)
@@ -159,9 +163,9 @@ def test_an_inverse_that_has_drifted_is_made_anew() -> None:
 
 
 def test_rows_of_an_indefinite_system_get_what_was_added() -> None:
-    a = torch.randn(30, 30, generator=seeded(0), dtype=torch.float64)
+    a = torch.randn(30, 30, generator=make_generator(0), dtype=torch.float64)
     a = a + a.mT + 4 * torch.eye(30, dtype=torch.float64)
-    right = torch.randn(30, 2, generator=seeded(1), dtype=torch.float64)
+    right = torch.randn(30, 2, generator=make_generator(1), dtype=torch.float64)
     inverse = Inverse(a[:25, :25].clone(), right[:25])
     assert inverse.added > 1
     inverse.learn(a[:25, 25:], a[25:, 25:], right[25:])
@@ -179,9 +183,9 @@ def test_rows_of_an_indefinite_system_get_what_was_added() -> None:
 )
 def test_a_restored_model_predicts_the_same_to_the_last_bit(options: dict[str, Any]) -> None:
     z, y, _ = _table()
-    model = Model.fit(z, y, None, classes=False, options=Options(members=2, rounds=1, **options))
+    model = TableModel.fit(z, y, None, classes=False, options=Options(members=2, rounds=1, **options))
     tensors, meta = model.snapshot()
-    again = Model.restore(tensors, json.loads(json.dumps(meta)))
+    again = TableModel.restore(tensors, json.loads(json.dumps(meta)))
     assert torch.equal(again.predict(z), model.predict(z))
     model.forget(torch.tensor([1]))
     again.forget(torch.tensor([1]))

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from lior.geometry import metric
 from lior.interfaces import State
 from lior.tensors import sub
-from lior.testing.tensors import assert_derivatives, cast, gradients, seeded
+from lior.testing.tensors import assert_derivatives, cast, gradients, make_generator
 from lior_plugins.frames.derived import Derived
 from lior_plugins.frames.lowrank import LowRank
 from lior_plugins.frames.rotor import Rotor
@@ -52,13 +52,13 @@ def _name(plugin: Any) -> str:
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=seeded(seed), dtype=torch.float64)
+    return torch.randn(*shape, generator=make_generator(seed), dtype=torch.float64)
 
 
 def _kernel(frame: Any, source: Any, product: Any, n: int = 4) -> Kernel:
     """A kernel whose frame and medium have seen rows and gradients."""
     parts = Parts(frame=frame, rsource=source, product=product)
-    state = cast(parts.init(n, generator=seeded(1)), torch.float64)
+    state = cast(parts.init(n, generator=make_generator(1)), torch.float64)
     if isinstance(frame, Agop):
         seen = frame.observe_gradients(sub(state, "frame"), _random(30, 1, n, seed=2))
         state |= {f"frame.{name}": value for name, value in seen.items()}
@@ -197,14 +197,14 @@ def test_metric_of_a_function_of_one_direction_has_rank_one(readout: Any, produc
     direction = torch.tensor([0.6, -0.8, 0.0, 0.0, 0.0])
     if product.pairwise:
         direction = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0])
-    z = torch.randn(600, 5, generator=seeded(1))
+    z = torch.randn(600, 5, generator=make_generator(1))
     y = torch.sin(1.5 * z @ direction)[:, None]
     rows = Rows(z, y, torch.ones(600))
     parts = Parts(frame=Agop(diagonal=product.pairwise), rsource=None, product=product)
     candidate = Candidate(name="", parts=parts, readout=readout, bandwidths=(), ridges=(), rounds=0)
     wide = 1.0 if readout.solves else 0.1
     setting = Setting(steps=((1.0, 1e-3), (1.0, 1e-3), (wide, 1e-3)))
-    member = Member.learn_all(candidate, setting, rows, seeded(0))
+    member = Member.learn_all(candidate, setting, rows, make_generator(0))
     values, vectors = torch.linalg.eigh(metric.dense(member.kernel.form))
     assert values[-2] < 0.05 * values[-1], f"eigenvalues {values.tolist()}"
     assert (vectors[:, -1] @ direction).abs() > 0.995

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior_tables.ledger import Ledger
-from lior_tables.rows import joined, keys, table
+from lior_tables.rows import join, keys, table
 
 ROWS = st.lists(
     st.tuples(st.integers(0, 3), st.sampled_from("ab"), st.integers(0, 3)), min_size=2, max_size=12
@@ -104,9 +104,9 @@ def test_a_ledger_survives_its_snapshot():
 
 def test_a_table_of_two_files_keeps_words_apart():
     first = table(np.array([["a", 1], ["b", 2]], dtype=object), ["w", "x"])
-    both = joined(first, table(np.array([["c", 3], ["a", 4]], dtype=object), ["w", "x"]))
+    both = join(first, table(np.array([["c", 3], ["a", 4]], dtype=object), ["w", "x"]))
     assert both["w"].tolist() == ["a", "b", "c", "a"]
     assert both["x"].tolist() == [1, 2, 3, 4]
     empty = table(np.array([[None, 5]], dtype=object), ["w", "x"])
-    assert joined(first, empty)["w"].isna().tolist() == [False, False, True]
-    assert joined(empty, empty)["w"].isna().all()
+    assert join(first, empty)["w"].isna().tolist() == [False, False, True]
+    assert join(empty, empty)["w"].isna().all()

@@ -12,29 +12,29 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.testing.tensors import seeded
+from lior.testing.tensors import make_generator
 from lior_tables.choice import Explored, choose
-from lior_tables.fitting import fit_members, settled
+from lior_tables.fitting import fit_members, settle
 from lior_tables.members import Setting
-from lior_tables.model import Model
+from lior_tables.model import TableModel
 from lior_tables.plan import Options, plan
 from lior_tables.solve import factor
 from lior_tables.stored import Rows
 
 
 def _table(count: int = 200, inputs: int = 4, seed: int = 0) -> tuple[Tensor, Tensor]:
-    z = torch.randn(count, inputs, generator=seeded(seed))
+    z = torch.randn(count, inputs, generator=make_generator(seed))
     return z, (2 * z[:, :1]).sin() + z[:, 1:2].abs()
 
 
-def _fit(z: Tensor, y: Tensor, *, classes: bool = False, **options: Any) -> Model:
-    return Model.fit(z, y, classes=classes, options=Options(**{"members": 2, "rounds": 1, **options}))
+def _fit(z: Tensor, y: Tensor, *, classes: bool = False, **options: Any) -> TableModel:
+    return TableModel.fit(z, y, classes=classes, options=Options(**{"members": 2, "rounds": 1, **options}))
 
 
 def test_the_default_learns_a_smooth_function() -> None:
     z, y = _table(700)
-    y = y + 0.2 * torch.randn(700, 1, generator=seeded(1))
-    model = Model.fit(z[:300], y[:300], classes=False)
+    y = y + 0.2 * torch.randn(700, 1, generator=make_generator(1))
+    model = TableModel.fit(z[:300], y[:300], classes=False)
     error = (model.predict(z[300:]) - y[300:]).square().mean()
     assert 0.04 < error < 0.075, "the noise has a variance of 0.04"
     left_out = (model.leave_one_out() - y[:300]).square().mean()
@@ -53,19 +53,19 @@ def test_slopes_and_directions_find_the_inputs_that_matter() -> None:
 
 def test_the_same_generator_gives_the_same_model() -> None:
     z, y = _table()
-    models = [Model.fit(z, y, classes=False, generator=seeded(3)) for _ in range(2)]
+    models = [TableModel.fit(z, y, classes=False, generator=make_generator(3)) for _ in range(2)]
     assert torch.equal(*(model.predict(z) for model in models))
 
 
 def test_probabilities_are_calibrated_distributions() -> None:
     z, _ = _table(600)
     p = torch.sigmoid(2 * z[:, 0])
-    hit = torch.rand(600, generator=seeded(1)) < p
+    hit = torch.rand(600, generator=make_generator(1)) < p
     y = torch.stack([~hit, hit], 1).float()
     model = _fit(z, y, classes=True)
     predicted = model.probabilities(z)
     assert_close(predicted.sum(1), torch.ones(600))
-    fresh = torch.randn(2000, 4, generator=seeded(2))
+    fresh = torch.randn(2000, 4, generator=make_generator(2))
     assert (model.probabilities(fresh)[:, 1] - torch.sigmoid(2 * fresh[:, 0])).abs().mean() < 0.1
     with pytest.raises(UsageError, match="fitted to numbers"):
         _fit(*_table()).probabilities(z)
@@ -74,13 +74,17 @@ def test_probabilities_are_calibrated_distributions() -> None:
 @pytest.mark.parametrize(
     ("name", "z", "y"),
     [
-        ("one row", torch.randn(1, 3, generator=seeded(0)), torch.ones(1, 1)),
-        ("two rows", torch.randn(2, 3, generator=seeded(0)), torch.ones(2, 1)),
+        ("one row", torch.randn(1, 3, generator=make_generator(0)), torch.ones(1, 1)),
+        ("two rows", torch.randn(2, 3, generator=make_generator(0)), torch.ones(2, 1)),
         ("one column", *_table(50, 2)),
-        ("constant columns", torch.ones(50, 3), torch.randn(50, 1, generator=seeded(1))),
-        ("constant outputs", torch.randn(50, 3, generator=seeded(0)), torch.full((50, 2), 7.0)),
-        ("repeated rows", torch.randn(5, 3, generator=seeded(0)).repeat(20, 1), torch.randn(100, 1)),
-        ("wide", torch.randn(20, 300, generator=seeded(0)), torch.randn(20, 1, generator=seeded(1))),
+        ("constant columns", torch.ones(50, 3), torch.randn(50, 1, generator=make_generator(1))),
+        ("constant outputs", torch.randn(50, 3, generator=make_generator(0)), torch.full((50, 2), 7.0)),
+        ("repeated rows", torch.randn(5, 3, generator=make_generator(0)).repeat(20, 1), torch.randn(100, 1)),
+        (
+            "wide",
+            torch.randn(20, 300, generator=make_generator(0)),
+            torch.randn(20, 1, generator=make_generator(1)),
+        ),
         ("large outputs", _table(60)[0], 1e12 * _table(60)[1]),
         ("small outputs", _table(60)[0], 1e-12 * _table(60)[1]),
     ],
@@ -128,11 +132,11 @@ def test_every_plugin_changes_the_result_and_beats_the_mean(options: dict[str, A
 
 def test_a_ridge_that_is_too_small_for_many_noisy_rows_is_made_larger() -> None:
     z, y = _table(1200)
-    noise = torch.randn(1200, 1, generator=seeded(4))
+    noise = torch.randn(1200, 1, generator=make_generator(4))
     explored = Explored(candidate(exponent=2.0), Setting(steps=((0.5, 1e-4),)), 0.0, y)
     weights = torch.ones(1200)
     noisy, clean = (
-        settled(explored, [Rows(z, outputs, weights)], seeded(0)) for outputs in (y + 0.7 * noise, y)
+        settle(explored, [Rows(z, outputs, weights)], make_generator(0)) for outputs in (y + 0.7 * noise, y)
     )
     assert noisy.bandwidth == clean.bandwidth == 0.5
     assert noisy.ridge >= 1e-3
@@ -143,14 +147,14 @@ def test_a_deadline_leaves_members_out_but_not_the_first() -> None:
     z, y = _table(300)
     rows = Rows(z, y / y.std(), torch.ones(300))
     options = Options(rounds=1)
-    chosen = choose(plan(options, 4), rows, classes=False, generator=seeded(0))
+    chosen = choose(plan(options, 4), rows, classes=False, generator=make_generator(0))
     chosen = chosen._replace(
         explored=chosen.explored * 2, weights=torch.cat([chosen.weights, chosen.weights]) / 2
     )
-    members, weights = fit_members(chosen, rows, options, seeded(0), deadline=time.monotonic() - 1)
+    members, weights = fit_members(chosen, rows, options, make_generator(0), deadline=time.monotonic() - 1)
     assert len(members) == len(weights) == 1
     assert weights == [1.0]
-    members, weights = fit_members(chosen, rows, options, seeded(0))
+    members, weights = fit_members(chosen, rows, options, make_generator(0))
     assert len(members) == len(chosen.explored)
     assert sum(weights) == pytest.approx(1)
 
@@ -168,7 +172,7 @@ def test_a_deadline_leaves_members_out_but_not_the_first() -> None:
 )
 def test_wrong_tables_are_refused(z: Tensor, y: Tensor, weights: Tensor | None, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Model.fit(z, y, weights, classes=False)
+        TableModel.fit(z, y, weights, classes=False)
 
 
 def test_wrong_options_are_refused() -> None:
@@ -181,7 +185,7 @@ def test_wrong_options_are_refused() -> None:
 @pytest.mark.parametrize("count", [50, 700])
 @pytest.mark.parametrize("depth", [3.0, 600.0])
 def test_an_indefinite_matrix_is_factored_with_what_was_added(count: int, depth: float) -> None:
-    x = torch.randn(count, count, generator=seeded(0), dtype=torch.float64) / count**0.5
+    x = torch.randn(count, count, generator=make_generator(0), dtype=torch.float64) / count**0.5
     a = x @ x.mT + torch.eye(count, dtype=torch.float64)
     a[count // 2, count // 2] -= depth  # found out when half is done
     a[0, 0] += depth  # as in a kernel the mean of the diagonal is positive

@@ -11,7 +11,7 @@ from lior.geometry import metric
 from lior.testing.frames import frame_contract
 from lior.testing.products import product_contract
 from lior.testing.rsources import rsource_contract
-from lior.testing.tensors import cast, seeded
+from lior.testing.tensors import cast, make_generator
 from lior_plugins.frames.lowrank import LowRank
 from lior_tables.agop import Agop
 from lior_tables.local import Local
@@ -39,8 +39,8 @@ def test_agop_refuses_gradients_of_another_dimension() -> None:
 
 
 def test_gradients_in_batches_count_as_those_at_once_or_the_last_only() -> None:
-    first, second = (torch.randn(count, 2, 3, generator=seeded(count)) for count in (10, 30))
-    fresh = Agop().init(3, generator=seeded(0))
+    first, second = (torch.randn(count, 2, 3, generator=make_generator(count)) for count in (10, 30))
+    fresh = Agop().init(3, generator=make_generator(0))
     for decay, whole in ((1.0, torch.cat([first, second])), (0.0, second)):
         frame = Agop(decay=decay)
         state = frame.observe_gradients(frame.observe_gradients(fresh, first), second)
@@ -52,16 +52,16 @@ def test_gradients_in_batches_count_as_those_at_once_or_the_last_only() -> None:
 def test_the_metric_of_known_gradients() -> None:
     gradients = torch.tensor([[[2.0, 0.0]], [[0.0, 1.0]], [[2.0, 0.0]], [[0.0, 1.0]]])
     frame = Agop()
-    state = frame.observe_gradients(frame.init(2, generator=seeded(0)), gradients)
+    state = frame.observe_gradients(frame.init(2, generator=make_generator(0)), gradients)
     assert_close(metric.dense(frame.form(state)), torch.tensor([[1.0, 0.0], [0.0, 0.25]]))
     sharp = Agop(power=2.0, diagonal=True)
-    state = sharp.observe_gradients(sharp.init(2, generator=seeded(0)), gradients)
+    state = sharp.observe_gradients(sharp.init(2, generator=make_generator(0)), gradients)
     assert_close(metric.dense(sharp.form(state)), torch.tensor([[1.0, 0.0], [0.0, 0.0625]]))
 
 
 def test_gradients_that_say_nothing_are_left_out() -> None:
     frame = Agop()
-    state = frame.init(2, generator=seeded(0))
+    state = frame.init(2, generator=make_generator(0))
     for gradients in (torch.zeros(0, 1, 2), torch.zeros(4, 1, 2), torch.full((4, 1, 2), torch.nan)):
         assert frame.observe_gradients(state, gradients) is state
 
@@ -69,9 +69,13 @@ def test_gradients_that_say_nothing_are_left_out() -> None:
 def test_a_stored_row_is_not_its_own_neighbour() -> None:
     """Resilience beside a row tends to that at the row; with itself as a neighbour it would jump."""
     source = Local(k=1)
-    z = torch.randn(60, 2, generator=seeded(0), dtype=torch.float64)
-    form = metric.cast(LowRank(rank=0).form(LowRank(rank=0).init(2, generator=seeded(0))), torch.float64)
-    state = source.observe(cast(source.init(2, generator=seeded(0)), torch.float64), z, form, total=60)
+    z = torch.randn(60, 2, generator=make_generator(0), dtype=torch.float64)
+    form = metric.cast(
+        LowRank(rank=0).form(LowRank(rank=0).init(2, generator=make_generator(0))), torch.float64
+    )
+    state = source.observe(
+        cast(source.init(2, generator=make_generator(0)), torch.float64), z, form, total=60
+    )
     distances = torch.cdist(z, z).fill_diagonal_(torch.inf)
     nearest = distances.amin(1)
     length = nearest.median()

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from lior.errors import UsageError
-from lior.testing.tensors import seeded
+from lior.testing.tensors import make_generator
 from lior.workers import Workers
 from lior_tables.iterative import IterativeMember
 from lior_tables.members import Member, Setting
-from lior_tables.model import Model
+from lior_tables.model import TableModel
 from lior_tables.plan import Options
 from lior_tables.readouts import Fit, Ridge
 from lior_tables.stored import Rows
@@ -29,7 +29,7 @@ SETTING = Setting(steps=((3.0, 1e-3),) * 2)
 
 
 def _rows(count: int = 600, seed: int = 0) -> Rows:
-    generator = seeded(seed)
+    generator = make_generator(seed)
     z = torch.randn(count, 3, generator=generator, dtype=torch.float64)
     # The direction that matters turns from one end of the table to the other.
     turning = torch.where(z[:, :1] > 0, (3 * z[:, 1:2]).sin(), (3 * z[:, 2:3]).sin())
@@ -38,8 +38,8 @@ def _rows(count: int = 600, seed: int = 0) -> Rows:
 
 
 def _grove(rows: Rows) -> Grove:
-    tree = grow(CANDIDATE, SETTING, rows, 200, seeded(1))
-    return Grove.learn_all(CANDIDATE, SETTING, rows, tree, seeded(2), exact=True)
+    tree = grow(CANDIDATE, SETTING, rows, 200, make_generator(1))
+    return Grove.learn_all(CANDIDATE, SETTING, rows, tree, make_generator(2), exact=True)
 
 
 def _refitted(grove: Grove) -> Tensor:
@@ -58,7 +58,7 @@ def test_leaves_divide_the_rows_and_their_shares_add_up_to_one() -> None:
     grove = _grove(_rows())
     assert grove.tree.leaves >= 4
     assert all(0 < len(index) <= 200 for index in grove.index)
-    probe = 2 * torch.randn(300, 3, generator=seeded(3), dtype=torch.float64)
+    probe = 2 * torch.randn(300, 3, generator=make_generator(3), dtype=torch.float64)
     total = torch.zeros(300, dtype=torch.float64)
     for chosen, share in grove.tree.route(probe):
         assert (share > 0).all()
@@ -83,18 +83,18 @@ def test_one_leaf_is_a_member() -> None:
     rows = _rows(100)
     grove = _grove(rows)
     assert grove.tree.leaves == 1
-    member = Member.learn_all(CANDIDATE, SETTING, rows, seeded(2))
+    member = Member.learn_all(CANDIDATE, SETTING, rows, make_generator(2))
     assert_close(grove.predict(rows.z), member.predict(rows.z))
 
 
 def test_rows_that_are_all_the_same_stay_together() -> None:
     rows = Rows(*(column[:1].expand(500, *column.shape[1:]).clone() for column in _rows(500)))
-    assert grow(CANDIDATE, SETTING, rows, 200, seeded(0)).leaves == 1
+    assert grow(CANDIDATE, SETTING, rows, 200, make_generator(0)).leaves == 1
 
 
 def test_a_metric_for_each_leaf_is_better_where_the_direction_turns() -> None:
     rows, test = _rows(1500), _rows(500, seed=5)
-    grove, member = _grove(rows), Member.learn_all(CANDIDATE, SETTING, rows, seeded(2))
+    grove, member = _grove(rows), Member.learn_all(CANDIDATE, SETTING, rows, make_generator(2))
     errors = [(fitted.predict(test.z) - test.y).square().mean() for fitted in (grove, member)]
     assert errors[0] < 0.8 * errors[1]
 
@@ -102,7 +102,7 @@ def test_a_metric_for_each_leaf_is_better_where_the_direction_turns() -> None:
 def test_leaves_share_the_first_rounds_of_the_metric(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, test = _rows(1500), _rows(500, seed=5)
     setting = Setting(steps=((3.0, 1e-3),) * 5)
-    tree = grow(CANDIDATE, setting, rows, 400, seeded(1))
+    tree = grow(CANDIDATE, setting, rows, 400, make_generator(1))
     solved, fit = [], Ridge.fit
 
     def counted(self: Ridge, *given: Any) -> Fit:
@@ -110,9 +110,9 @@ def test_leaves_share_the_first_rounds_of_the_metric(monkeypatch: pytest.MonkeyP
         return fit(self, *given)
 
     monkeypatch.setattr(Ridge, "fit", counted)
-    grove = Grove.learn_all(CANDIDATE, setting, rows, tree, seeded(2), exact=True)
+    grove = Grove.learn_all(CANDIDATE, setting, rows, tree, make_generator(2), exact=True)
     assert len(solved) == 3 + 3 * tree.leaves
-    whole = [Member.learn_all(CANDIDATE, setting, leaf.rows, seeded(3)) for leaf in grove.leaves]
+    whole = [Member.learn_all(CANDIDATE, setting, leaf.rows, make_generator(3)) for leaf in grove.leaves]
     apart = Grove(tree, whole, grove.index, rows, exact=True)
     errors = [(fitted.predict(test.z) - test.y).square().mean() for fitted in (grove, apart)]
     assert errors[0] < 1.1 * errors[1]
@@ -121,7 +121,7 @@ def test_leaves_share_the_first_rounds_of_the_metric(monkeypatch: pytest.MonkeyP
 def test_learning_and_forgetting_equal_a_refit_of_the_leaves() -> None:
     grove, new = _grove(_rows()), _rows(40, seed=8)
     grove.learn(new, Rows(*(torch.cat(pair) for pair in zip(grove.rows, new, strict=True))))
-    gone = torch.randperm(640, generator=seeded(4))[:90]
+    gone = torch.randperm(640, generator=make_generator(4))[:90]
     kept = torch.ones(640, dtype=torch.bool)
     kept[gone] = False
     grove.forget(gone, grove.rows.take(kept))
@@ -174,14 +174,14 @@ def test_a_leaf_is_not_emptied() -> None:
 def test_a_large_table_is_fitted_as_asked_saved_and_edited(large: str, kind: type) -> None:
     rows, seen = _rows(), []
     options = Options(members=2, rounds=1, exact_rows=300, leaf_rows=200, large=large)
-    model = Model.fit(
+    model = TableModel.fit(
         rows.z, rows.y, rows.weights, classes=False, options=options,
         on_progress=lambda what, share: seen.append((what, share)),
     )  # fmt: skip
     assert all(isinstance(member, kind) for member in model.members)
     assert any(", 2 of" in what for what, _ in seen) == (large == "leaves")
     assert all(0 <= share <= 1 for _, share in seen)
-    again = Model.restore(*_through_json(model))
+    again = TableModel.restore(*_through_json(model))
     probe = rows.z[:50] + 0.1
     assert torch.equal(again.predict(probe), model.predict(probe))
     left_out = model.leave_one_out()
@@ -191,11 +191,11 @@ def test_a_large_table_is_fitted_as_asked_saved_and_edited(large: str, kind: typ
     assert again.rows == 599
     if large == "leaves":  # iteration leaves out folds, not rows
         assert_close(again.predict(rows.z[7:8])[0].float(), left_out[7].float(), atol=1e-3, rtol=0)
-    third = Model.restore(*_through_json(again))
+    third = TableModel.restore(*_through_json(again))
     assert torch.equal(third.predict(probe), again.predict(probe))
 
 
-def _through_json(model: Model) -> tuple[dict[str, Tensor], dict[str, object]]:
+def _through_json(model: TableModel) -> tuple[dict[str, Tensor], dict[str, object]]:
     tensors, meta = model.snapshot()
     return tensors, json.loads(json.dumps(meta))
 
@@ -205,11 +205,11 @@ def test_workers_fit_the_same_model(where: int, tmp_path: Path) -> None:
     """Also where one of them was interrupted, and some leaves are kept."""
     rows = _rows()
     options = Options(members=1, rounds=1, exact_rows=300, leaf_rows=200)
-    alone = Model.fit(rows.z, rows.y, classes=False, options=options, resume=tmp_path)
+    alone = TableModel.fit(rows.z, rows.y, classes=False, options=options, resume=tmp_path)
     for gone in sorted(tmp_path.iterdir())[::2]:
         shutil.rmtree(gone)
     with Workers(where) as given:
-        model = Model.fit(rows.z, rows.y, classes=False, options=options, resume=tmp_path, workers=given)
+        model = TableModel.fit(rows.z, rows.y, classes=False, options=options, resume=tmp_path, workers=given)
     assert_close(model.predict(rows.z), alone.predict(rows.z), atol=1e-5, rtol=0)
     assert model.rows == alone.rows
 
@@ -217,7 +217,7 @@ def test_workers_fit_the_same_model(where: int, tmp_path: Path) -> None:
 def test_an_interrupted_fit_goes_on_where_it_was(tmp_path: Path) -> None:
     rows = _rows()
     options = Options(members=1, rounds=1, exact_rows=300, leaf_rows=200)
-    whole = Model.fit(rows.z, rows.y, classes=False, options=options)
+    whole = TableModel.fit(rows.z, rows.y, classes=False, options=options)
 
     class Stopped(Exception): ...
 
@@ -226,13 +226,13 @@ def test_an_interrupted_fit_goes_on_where_it_was(tmp_path: Path) -> None:
             raise Stopped
 
     with pytest.raises(Stopped):
-        Model.fit(rows.z, rows.y, classes=False, options=options, on_progress=stop, resume=tmp_path)
+        TableModel.fit(rows.z, rows.y, classes=False, options=options, on_progress=stop, resume=tmp_path)
     kept = sorted(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
     assert len(kept) == 2
     changed = (kept[0] / "manifest.json").stat().st_mtime_ns
     (kept[1] / "leaf.safetensors").write_bytes(b"damaged")
-    again = Model.fit(rows.z, rows.y, classes=False, options=options, resume=tmp_path)
+    again = TableModel.fit(rows.z, rows.y, classes=False, options=options, resume=tmp_path)
     assert torch.equal(again.predict(rows.z), whole.predict(rows.z))
     assert (kept[0] / "manifest.json").stat().st_mtime_ns == changed
-    other = Model.fit(rows.z, rows.y + 1, classes=False, options=options, resume=tmp_path)
+    other = TableModel.fit(rows.z, rows.y + 1, classes=False, options=options, resume=tmp_path)
     assert_close(other.predict(rows.z), whole.predict(rows.z) + 1, atol=1e-3, rtol=0)

@@ -128,7 +128,7 @@ def _axes(state: State, whitening: float) -> State:
     # In float64, so that devices agree on the order of near-equal variances and q is orthogonal to
     # the last digit of float32.
     variances, q = torch.linalg.eigh(relative.double())
-    variances, q = variances.flip(0), _oriented(q.flip(1))
+    variances, q = variances.flip(0), _orient(q.flip(1))
     log_lam = -whitening * torch.log(variances + _EPS).clamp(math.log(SCALE_MIN), math.log(SCALE_MAX))
     return {
         "q": torch.where(known, q.to(dtype), state["q"]),
@@ -136,7 +136,7 @@ def _axes(state: State, whitening: float) -> State:
     }
 
 
-def _oriented(q: Tensor) -> Tensor:
+def _orient(q: Tensor) -> Tensor:
     """Orthogonal ``q`` with each column's largest entry positive, then of determinant +1.
 
     The last column, that of the least variance, is turned where the

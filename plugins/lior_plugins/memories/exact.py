@@ -17,7 +17,7 @@ from lior.config.options import option
 from lior.geometry.neighbours import CellIndex
 from lior.interfaces import Features, Scorer
 from lior.tensors import threads
-from lior_plugins.memories.items import ItemMemory, ItemStore, normalised, powered
+from lior_plugins.memories.items import ItemMemory, ItemStore, normalise, raise_to
 
 _BLOCK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
 _QUERY_ROWS = 256
@@ -84,7 +84,7 @@ class Exact(ItemMemory):
             top = higher
             weights = scores.sub_(higher).exp_()
             _add_by_token(hits, weights, runs, lo, self.inverse_temperatures)
-        return normalised(hits).transpose(0, 1)
+        return normalise(hits).transpose(0, 1)
 
     def _near(self, z: Tensor, alphabet: Tensor, store: ItemStore, scorer: Scorer) -> Tensor:
         """Distributions of queries from the items of the nearest cells."""
@@ -105,7 +105,7 @@ class Exact(ItemMemory):
             after[:, :, torch.searchsorted(alphabet, tokens[known])] += here
             hits[:, rows] = after
             top[rows] = higher
-        return normalised(hits).transpose(0, 1)
+        return normalise(hits).transpose(0, 1)
 
 
 class _Run(NamedTuple):
@@ -137,7 +137,7 @@ def _add_by_token(
     last = first + weights.shape[1]
     here = [(r.column, max(r.begin, first) - first, min(r.end, last) - first) for r in runs]
     for level, power in enumerate(powers):
-        sharpened = powered(weights, power)
+        sharpened = raise_to(weights, power)
         for column, begin, end in here:
             if begin < end:
                 hits[level, :, column] += sharpened[:, begin:end].sum(1)

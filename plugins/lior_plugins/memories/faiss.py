@@ -17,7 +17,7 @@ from torch import Tensor
 from lior.config.options import option
 from lior.errors import UsageError
 from lior.interfaces import Features, Scorer
-from lior_plugins.memories.items import ItemMemory, ItemStore, normalised, powered
+from lior_plugins.memories.items import ItemMemory, ItemStore, normalise, raise_to
 
 _QUERY_ROWS = 1024
 _POINTS_PER_LIST = 64
@@ -98,8 +98,8 @@ class Faiss(ItemMemory):
         weights = (scores - top.clamp(min=torch.finfo(z.dtype).min)).exp_()
         hits = z.new_zeros(len(z), len(self.inverse_temperatures), size + 1)
         for level, power in enumerate(self.inverse_temperatures):
-            hits[:, level].scatter_add_(1, columns, powered(weights, power))
-        return normalised(hits[:, :, :size])
+            hits[:, level].scatter_add_(1, columns, raise_to(weights, power))
+        return normalise(hits[:, :, :size])
 
 
 def _module() -> Any:

@@ -243,12 +243,12 @@ class ItemMemory(abc.ABC):
             self._keep(ItemStore(*(snapshot[name] for name in ItemStore._fields)))
 
 
-def normalised(hits: Tensor) -> Tensor:
+def normalise(hits: Tensor) -> Tensor:
     """``hits (..., A)`` with sum 1 in each row; uniform where a row is 0."""
     total = hits.sum(-1, keepdim=True)
     return torch.where(total > 0, hits / total.clamp(min=1e-30), 1.0 / hits.shape[-1])
 
 
-def powered(weights: Tensor, power: float) -> Tensor:
+def raise_to(weights: Tensor, power: float) -> Tensor:
     """``weights ** power``, fast for common powers."""
     return weights if power == 1 else weights.square() if power == 2 else weights**power

@@ -99,7 +99,7 @@ class Match:
         written = np.arange(len(tokens)) > span.context
         if continues:
             tokens, written = tokens[written], written[written]
-        self._chains = matching.appended(self._chains, tokens, written)
+        self._chains = matching.append(self._chains, tokens, written)
 
     def _chained(self) -> HashChains:
         if self._chains is None:

@@ -38,7 +38,7 @@ from lior_plugins.memories.sdm_options import (
     PATTERNS,
     SNAPSHOT,
     check_options,
-    settled_in,
+    settle_in,
     weights_in,
 )
 
@@ -177,7 +177,7 @@ class Sdm:
         if not self.whole:
             return 0
         if self._until is None:
-            return totals.settled(len(self._journal))
+            return totals.settle(len(self._journal))
         tokens = self._journal.before(self._until)
         return tokens if tokens <= totals.MOST else 0
 
@@ -394,7 +394,7 @@ class Sdm:
         clock = int(snapshot["clock"])
         if clock != len(journal):
             raise UsageError(f"memory sdm: clock is {clock}, and {len(journal)} tokens were written")
-        self._settled, self._until = settled_in(snapshot)
+        self._settled, self._until = settle_in(snapshot)
         self._pending, self._journal, self._learned = [], journal, learned
         self._engine.load(store, clock)
 

@@ -76,7 +76,7 @@ NOT_SETTLED = (-1, -1)
 """Where the text of a training ends that there was not."""
 
 
-def settled_in(snapshot: State) -> tuple[int, tuple[int, int] | None]:
+def settle_in(snapshot: State) -> tuple[int, tuple[int, int] | None]:
     """How many tokens of a snapshot were counted from totals, and where the text of a training ended.
 
     Raises

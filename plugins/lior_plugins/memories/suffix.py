@@ -60,7 +60,7 @@ class Suffix:
             raise UsageError(f"discounts = {list(self.discounts)}: three numbers, below 1, 2 and 3")
         suffixes.check_installed()
         if self.archive:
-            self._archived = archive.opened(self.archive)
+            self._archived = archive.open_archive(self.archive)
 
     @property
     def context(self) -> int:
@@ -154,11 +154,11 @@ class Suffix:
             here = found.shard == s
             if s:
                 before = sum(len(each.ends) for each in self._documents()[: s - 1])
-                number, offset[here] = origins.located(self._documents()[s - 1].ends, found.place[here])
+                number, offset[here] = origins.locate(self._documents()[s - 1].ends, found.place[here])
                 document[here] = -1 - before - number
             else:
                 ends = np.cumsum([len(span.tokens) + 1 for span in self._journal.spans])
-                span, at = origins.located(ends, found.place[here])
+                span, at = origins.locate(ends, found.place[here])
                 document[here], offset[here] = (part.numpy() for part in self._journal.locate(span, at))
         columns = found.row, found.expert, document, offset, found.share, found.stored
         return Trace(*(torch.from_numpy(column) for column in columns))

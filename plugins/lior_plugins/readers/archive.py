@@ -16,7 +16,7 @@ from lior.reading.finding import FOREIGN
 from lior.reading.limits import limits
 from lior.reading.parsing import choose_reader, document_names, parse_with
 from lior.reading.skipping import UnreadableFile
-from lior_plugins.readers.opening import Archive, damaged
+from lior_plugins.readers.opening import Archive, damage
 
 _MEMBERS = 2000
 _RATIO = 200
@@ -40,7 +40,7 @@ class Zip:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """The documents of all members; a note names those that are left out, and why."""
         found, notes = list[ParsedDocument](), list[str]()
-        with damaged("zip archive"), Archive(data) as archive:
+        with damage("zip archive"), Archive(data) as archive:
             members = [each for each in archive.members() if not _unseen(each)]
             if len(members) > _MEMBERS:
                 raise DataError(f"{len(members):,} files in it; at most {_MEMBERS:,} are read, unpack it")
@@ -78,7 +78,7 @@ def _member(archive: Archive, member: ZipInfo, left: float) -> list[ParsedDocume
     if member.file_size > archive.unpacked.left or left < 0:
         raise DataError(f"the archive has more than {limits().unpacked:,} bytes; unpack it")
     path = PurePosixPath(member.filename)
-    with damaged("member"):
+    with damage("member"):
         left = limits().unpacked
         data, name = decompress(archive.read(member), path.name, limit=left, count=archive.unpacked.count)
     reader = choose_reader(data, name)

@@ -75,7 +75,7 @@ def _message(row: dict[str, Any]) -> _Message | None:
     text = "".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)
     who = next(filter(None, (_person(row.get(key)) for key in _PEOPLE)), "")
     if "timestamp_ms" in row:  # Messenger writes each byte of UTF-8 as a character
-        return _Message(_mended(who), _time(row), _mended(text), text)
+        return _Message(_mend(who), _time(row), _mend(text), text)
     return _Message(who, _time(row), text, text)
 
 
@@ -96,7 +96,7 @@ def _time(row: dict[str, Any]) -> str:
     return " ".join(value.split())
 
 
-def _mended(text: str) -> str:
+def _mend(text: str) -> str:
     with suppress(UnicodeError):
         return text.encode("latin-1").decode()
     return text
@@ -108,7 +108,7 @@ def _title(chat: Any) -> str:
     channel = chat.get("channel")
     found = (chat.get("name"), chat.get("title"), channel.get("name") if isinstance(channel, dict) else "")
     return next(
-        (_mended(each) if "title" in chat else each for each in found if isinstance(each, str) and each), ""
+        (_mend(each) if "title" in chat else each for each in found if isinstance(each, str) and each), ""
     )
 
 

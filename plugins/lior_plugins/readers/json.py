@@ -34,7 +34,7 @@ class Lines:
         text, notes = decode(data, entries=True)
         documents, other = [], []
         for number, line in enumerate(text.split("\n"), 1):
-            record = _parsed(line)
+            record = _parse(line)
             if isinstance(record, dict) and isinstance(record.get("text"), str):
                 documents.append(record_document(record, number))
             elif line.strip():
@@ -57,7 +57,7 @@ class Json:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown" for a notebook or "code"; a "chat" for each chat."""
         text, notes = decode(data, entries=True)
-        value = _parsed(text)
+        value = _parse(text)
         if name.lower().endswith(".ipynb"):
             if not isinstance(value, dict) or not isinstance(value.get("cells"), list):
                 raise DataError("damaged notebook: no JSON object with cells")
@@ -72,7 +72,7 @@ class Json:
         return [attrs.evolve(document, notes=(*notes, *document.notes))]
 
 
-def _parsed(text: str) -> Any:
+def _parse(text: str) -> Any:
     """The value, or nothing if it is not JSON."""
     with suppress(ValueError, RecursionError):
         try:

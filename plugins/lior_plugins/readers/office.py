@@ -15,7 +15,7 @@ from lior.reading.decoding import decode
 from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
-from lior_plugins.readers.opening import Archive, attribute, damaged, local
+from lior_plugins.readers.opening import Archive, attribute, damage, local
 from lior_plugins.readers.tables import barred
 
 TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
@@ -45,20 +45,20 @@ class Docx:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown"."""
         found, title = Collected(), ""
-        with damaged("DOCX"), Archive(data) as archive:
+        with damage("DOCX"), Archive(data) as archive:
             main = _target(archive, "", "/officeDocument", "word/document.xml")
             styles = _styles(archive, _target(archive, main, "/styles", "word/styles.xml"))
-            blocks = _numbered(archive.elements(main, "p", "tbl"))
+            blocks = _number(archive.elements(main, "p", "tbl"))
             for lines in read_entries(blocks, lambda block: _docx_block(block, styles), found.notes):
                 for line in lines:
                     found.put(line)
             core = _target(archive, "", "/core-properties", "docProps/core.xml")
             if core in archive:
                 title = next((each.text or "" for each in archive.elements(core, "title")), "")
-        return [_marked(found, title)]
+        return [_mark(found, title)]
 
 
-def _numbered(blocks: Iterable[Element]) -> Iterator[tuple[str, Element]]:
+def _number(blocks: Iterable[Element]) -> Iterator[tuple[str, Element]]:
     """Places and blocks; a block is a paragraph, list or table."""
     return ((f"block {number}", block) for number, block in enumerate(blocks, 1))
 
@@ -66,14 +66,14 @@ def _numbered(blocks: Iterable[Element]) -> Iterator[tuple[str, Element]]:
 def _docx_block(block: Element, styles: dict[str, str]) -> list[str]:
     """The lines of a paragraph or table."""
     if local(block) == "tbl":
-        return [*_framed(_docx_rows(block)), ""]
+        return [*_frame(_docx_rows(block)), ""]
     text = _docx_text(block)
-    return [_styled(block, styles) + text, ""] if text.strip() else []
+    return [_style(block, styles) + text, ""] if text.strip() else []
 
 
 def _target(archive: Archive, part: str, kind: str, usual: str) -> str:
     """The first path of a kind of what a part refers to."""
-    return next((path for _, path, each in related(archive, part) if each.endswith(kind)), usual)
+    return next((path for _, path, each in read_relations(archive, part) if each.endswith(kind)), usual)
 
 
 def _styles(archive: Archive, path: str) -> dict[str, str]:
@@ -87,7 +87,7 @@ def _styles(archive: Archive, path: str) -> dict[str, str]:
     return marks
 
 
-def _styled(paragraph: Element, styles: dict[str, str]) -> str:
+def _style(paragraph: Element, styles: dict[str, str]) -> str:
     """What stands before a paragraph as Markdown."""
     properties = (each for each in paragraph if local(each) == "pPr")
     named = (attribute(each, "val") for some in properties for each in some if local(each) == "pStyle")
@@ -141,21 +141,21 @@ class Odt:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown"."""
         found = Collected()
-        with damaged("ODT"), Archive(data) as archive:
+        with damage("ODT"), Archive(data) as archive:
             names = ("h", "p", "list", "table", "tracked-changes")
-            blocks = _numbered(archive.elements("content.xml", *names))
+            blocks = _number(archive.elements("content.xml", *names))
             for lines in read_entries(blocks, lambda block: list(_blocks([block])), found.notes):
                 for line in lines:
                     found.put(line)
-        return [_marked(found)]
+        return [_mark(found)]
 
 
-def _marked(found: Collected, title: str = "") -> ParsedDocument:
+def _mark(found: Collected, title: str = "") -> ParsedDocument:
     """A document marked as Markdown, with its tables."""
     return attrs.evolve(found.document("markdown", title), tables=barred(found.text))
 
 
-def _framed(rows: Iterable[list[str]]) -> Iterator[str]:
+def _frame(rows: Iterable[list[str]]) -> Iterator[str]:
     """The rows of a table as Markdown: below the first one, which has the names of the columns, is a line."""
     lines = (" | ".join(cells) for cells in rows)
     head, second = next(lines, None), next(lines, None)
@@ -187,7 +187,7 @@ def _blocks(elements: Iterable[Element]) -> Iterator[str]:
             yield from ("- " + line for line in _blocks(child) if line)
         elif child.tag == f"{TABLE}table":
             rows = _inside(child, "table-row")
-            yield from _framed([" ".join(" ".join(_blocks(c)).split()) for c in row] for row in rows)
+            yield from _frame([" ".join(" ".join(_blocks(c)).split()) for c in row] for row in rows)
             yield ""
         elif child.tag != f"{TEXT}tracked-changes":  # what was deleted
             yield from _blocks(child)
@@ -225,7 +225,7 @@ class Epub:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown" with a place for each chapter."""
         found = Collected()
-        with damaged("EPUB"), Archive(data) as archive:
+        with damage("EPUB"), Archive(data) as archive:
             title, chapters = _chapters(archive)
             entries = ((f"chapter {path}", path) for path in dict.fromkeys(chapters))  # some name one twice
 
@@ -265,8 +265,8 @@ class Pptx:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "markdown" with a place for each slide and its notes."""
         found = Collected()
-        with damaged("PPTX"), Archive(data) as archive:
-            slides = {key: path for key, path, _ in related(archive, "ppt/presentation.xml")}
+        with damage("PPTX"), Archive(data) as archive:
+            slides = {key: path for key, path, _ in read_relations(archive, "ppt/presentation.xml")}
             shown = archive.elements("ppt/presentation.xml", "sldId")
             keys = (key for each in shown for key in each.attrib.values() if key in slides)
             parts = _slides(archive, dict.fromkeys(slides[key] for key in keys), found.notes)
@@ -279,7 +279,7 @@ class Pptx:
                 if text.strip("\n"):
                     found.begin(place)
                     found.put(text)
-        return [_marked(found)]
+        return [_mark(found)]
 
 
 def _slides(archive: Archive, paths: Iterable[str], notes: list[str]) -> Iterator[tuple[str, str]]:
@@ -287,7 +287,7 @@ def _slides(archive: Archive, paths: Iterable[str], notes: list[str]) -> Iterato
     given = set[str]()
     for number, path in enumerate(paths, 1):
         place = f"slide {number}"
-        links = read_entries([(f"notes of {place}", path)], lambda path: related(archive, path), notes)
+        links = read_entries([(f"notes of {place}", path)], lambda path: read_relations(archive, path), notes)
         others = [other for linked in links for _, other, kind in linked if kind.endswith("/notesSlide")]
         for where, part in ((place, path), *((f"{place}, notes", other) for other in others)):
             if part not in given:
@@ -295,7 +295,7 @@ def _slides(archive: Archive, paths: Iterable[str], notes: list[str]) -> Iterato
                 yield where, part
 
 
-def related(archive: Archive, path: str) -> list[tuple[str, str, str]]:
+def read_relations(archive: Archive, path: str) -> list[tuple[str, str, str]]:
     """Id, path and type of what a part of an Office document refers to; the archive itself is the part ""."""
     folder, file = posixpath.split(path)
     listed = posixpath.join(folder, "_rels", f"{file}.rels")
@@ -317,7 +317,7 @@ def _shapes(elements: Iterable[Element]) -> Iterator[str]:
     for child in elements:
         if local(child) == "tbl":
             rows = ([each for each in row if local(each) == "tc"] for row in child if local(row) == "tr")
-            yield from (*_framed([" ".join(_paragraphs(cell)) for cell in cells] for cells in rows), "")
+            yield from (*_frame([" ".join(_paragraphs(cell)) for cell in cells] for cells in rows), "")
         elif local(child) == "sp":
             kinds = [each.get("type", "") for each in child.iter() if local(each) == "ph"]
             lines = _paragraphs(child)

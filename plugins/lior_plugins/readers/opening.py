@@ -42,7 +42,7 @@ def library(name: str, form: str, extra: str = "readers") -> Any:
 
 
 @contextmanager
-def damaged(form: str) -> Iterator[None]:
+def damage(form: str) -> Iterator[None]:
     """Raise whatever a library does with a damaged file as ``DataError``."""
     try:
         yield

@@ -16,7 +16,7 @@ from lior.reading.limits import TAKES_ALL, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior_plugins.readers import pictures
 from lior_plugins.readers.collecting import Collected
-from lior_plugins.readers.opening import damaged, library
+from lior_plugins.readers.opening import damage, library
 
 _ONE_AT_A_TIME = Lock()
 """PDFium is not safe for threads."""
@@ -42,7 +42,7 @@ class Pdf:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "prose"; ``DataError`` also when there is no text."""
         pdfium, found = library("pypdfium2", "PDF"), Collected()
-        with damaged("PDF"), _ONE_AT_A_TIME:
+        with damage("PDF"), _ONE_AT_A_TIME:
             try:
                 document = pdfium.PdfDocument(data)
             except pdfium.PdfiumError as error:
@@ -56,7 +56,7 @@ class Pdf:
         words = Counter(word for text in pages.values() for word in _WORD.findall(text.lower()))
         for number, text in sorted(pages.items()):
             found.begin(f"page {number}")
-            found.put(_DIVIDED.sub(lambda match: _joined(match, words), text).replace("\x02", "-"))
+            found.put(_DIVIDED.sub(lambda match: _join(match, words), text).replace("\x02", "-"))
         if unread:
             some = f"{quantity(len(unread), 'page')} left out, such as page {unread[0]}"
             found.notes.append(f"{some}: PDFium cannot read it")
@@ -99,14 +99,14 @@ def _recognise(document: Any, drawn: list[int], pages: dict[int, str], notes: li
     for number in pictures.in_time(drawn):
         page = document[number - 1]
         picture = page.render(scale=min(2, pictures.SIDE / max(page.get_size()))).to_numpy()
-        if lines := pictures.recognised(picture[:, :, :3]):
+        if lines := pictures.recognise(picture[:, :, :3]):
             pages[number] = "\n".join(lines)
         done += 1
     notes += [pictures.NOTE] * any(number in pages for number in drawn)
     return drawn[done:]
 
 
-def _joined(match: re.Match[str], words: Counter[str]) -> str:
+def _join(match: re.Match[str], words: Counter[str]) -> str:
     """A divided word, whole at the end of its line."""
     first, second, rest = match.groups()
     whole, hyphenated = (first + second).lower(), f"{first}-{second}".lower()

@@ -18,7 +18,7 @@ from lior.errors import DataError, MissingPackage
 from lior.interfaces import ParsedDocument
 from lior.reading.limits import TAKES_ALL, seconds_left
 from lior_plugins.readers.collecting import Collected
-from lior_plugins.readers.opening import damaged, library
+from lior_plugins.readers.opening import damage, library
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,14 +61,14 @@ class Pictures:
             opened = image.open(BytesIO(data))
         except image.UnidentifiedImageError:  # its message has the address of the object
             raise DataError("damaged, or no picture of a known format") from None
-        with damaged("picture"), opened as picture:
+        with damage("picture"), opened as picture:
             pages = int(getattr(picture, "n_frames", 1))
             done = 0
             for number in in_time(range(pages)):
                 picture.seek(number)
                 if picture.width * picture.height > _PIXELS:
                     raise DataError(f"more than {_PIXELS:,} pixels")
-                if min(picture.size) >= _LEAST and (lines := recognised(_array(picture))):
+                if min(picture.size) >= _LEAST and (lines := recognise(_array(picture))):
                     if pages > 1:
                         found.begin(f"page {number + 1}")
                     found.put("\n".join(lines))
@@ -105,7 +105,7 @@ def in_time(pages: Iterable[T]) -> Iterator[T]:
             dearest = max(dearest, left - seconds_left())
 
 
-def recognised(picture: np.ndarray) -> list[str]:
+def recognise(picture: np.ndarray) -> list[str]:
     """The lines of text in a picture, uint8 ``(height, width, 3)``, from the top to the bottom."""
     import numpy as np
 
@@ -123,7 +123,7 @@ def recognised(picture: np.ndarray) -> list[str]:
         for box, text, sure in zip(found.boxes, found.txts, found.scores, strict=True)
         if sure >= _SURE and text.strip()
     ]
-    return [line for row in _rows(sorted(parts)) for line in _joined([text for _, _, _, text in row])]
+    return [line for row in _rows(sorted(parts)) for line in _join([text for _, _, _, text in row])]
 
 
 def _rows(parts: list[_Part]) -> list[list[_Part]]:
@@ -137,7 +137,7 @@ def _rows(parts: list[_Part]) -> list[list[_Part]]:
     return [sorted(row, key=lambda part: part[1]) for row in rows]
 
 
-def _joined(texts: list[str]) -> list[str]:
+def _join(texts: list[str]) -> list[str]:
     """The parts of a row; short ones are joined with their neighbours."""
     lines = texts[:1]
     for before, text in pairwise(texts):

@@ -25,8 +25,8 @@ from lior.reading.entries import read_entries
 from lior.reading.limits import limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior_plugins.readers.collecting import Collected
-from lior_plugins.readers.office import OFFICE, TABLE, TEXT, related, words
-from lior_plugins.readers.opening import Archive, attribute, damaged, local, without_namespace
+from lior_plugins.readers.office import OFFICE, TABLE, TEXT, read_relations, words
+from lior_plugins.readers.opening import Archive, attribute, damage, local, without_namespace
 
 _MOST_COLUMNS = 16384
 """Of a sheet, in all programs."""
@@ -70,7 +70,7 @@ class Xlsx:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """A document of kind "rows" for each sheet, with a place for each row."""
         notes = list[str]()
-        with damaged("XLSX"), Archive(data) as archive:
+        with damage("XLSX"), Archive(data) as archive:
             return _documents(_xlsx(archive, notes), name, notes)
 
 
@@ -84,7 +84,7 @@ class Ods:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """A document of kind "rows" for each sheet, with a place for each row."""
         notes = list[str]()
-        with damaged("ODS"), Archive(data) as archive:
+        with damage("ODS"), Archive(data) as archive:
             return _documents(_ods(archive, notes), name, notes)
 
 
@@ -177,7 +177,7 @@ def _whole(digits: str, otherwise: int) -> int:
 
 def _xlsx(archive: Archive, notes: list[str]) -> Iterator[str | _Row]:
     """Name and rows of each sheet."""
-    targets = {key: path for key, path, _ in related(archive, "xl/workbook.xml")}
+    targets = {key: path for key, path, _ in read_relations(archive, "xl/workbook.xml")}
     first, sheets = datetime(1899, 12, 30), dict[str, str]()
     parts = archive.elements("xl/workbook.xml", "workbookPr", "sheet")
     for each in read_entries(
@@ -208,10 +208,10 @@ def _xlsx(archive: Archive, notes: list[str]) -> Iterator[str | _Row]:
 def _string(element: Element) -> str:
     """Text of a string, without its pronunciation."""
     parts = [each for each in element if local(each) in ("t", "r")]
-    return _squeezed("".join(each.text or "" for part in parts for each in part.iter() if local(each) == "t"))
+    return _squeeze("".join(each.text or "" for part in parts for each in part.iter() if local(each) == "t"))
 
 
-def _squeezed(text: str) -> str:
+def _squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
@@ -331,7 +331,7 @@ class _Shown:
             if not (value.isdecimal() and len(value) < 10 and int(value) < len(self._strings)):
                 raise DataError(f"there is no shared string {value[:20]}, of {len(self._strings):,}")
             return self._strings[int(value)]
-        return ("FALSE", "TRUE")[value == "1"] if kind == "b" else _squeezed(value)
+        return ("FALSE", "TRUE")[value == "1"] if kind == "b" else _squeeze(value)
 
 
 @lru_cache(_MOST_COLUMNS)
@@ -374,7 +374,7 @@ class _Styles:
         if style not in self._formats and len(digits) < 16 and digits.isdecimal() and digits[0] not in "0":
             return digits
         if (value := _float(digits)) is None:
-            return _squeezed(digits)
+            return _squeeze(digits)
         return self._formatted(value, *self._formats.get(style, (0, "")))
 
     def _formatted(self, value: float, number: int, code: str) -> str:
@@ -410,7 +410,7 @@ def _ods_parts(archive: Archive) -> Iterator[tuple[str, tuple[int, int, Element]
     """The place, the number and repetition of a row, and the element of each sheet and row."""
     name, number = "", 1
     for each in archive.elements("content.xml", "table-row", begun="table"):
-        repeated = _repeated(each, "rows")
+        repeated = _repeat(each, "rows")
         if local(each) == "table":
             name, number = each.get(f"{TABLE}name", "")[:_LONGEST_NAME], 1
             yield f"sheet {name}", (0, 0, each)
@@ -427,14 +427,14 @@ def _ods_part(part: tuple[int, int, Element]) -> str | tuple[int, _Row]:
     return repeated, _ods_row(element)._replace(number=number)
 
 
-def _repeated(element: Element, what: str) -> int:
+def _repeat(element: Element, what: str) -> int:
     return _whole(element.get(f"{TABLE}number-{what}-repeated", ""), 1)
 
 
 def _ods_row(row: Element) -> _Row:
     columns, cells, plain, column = list[int](), list[str](), True, 0
     for cell in row:
-        repeated = _repeated(cell, "columns")
+        repeated = _repeat(cell, "columns")
         kind = cell.get(f"{OFFICE}value-type", "")
         if column < _MOST_COLUMNS and (shown := _ods_cell(cell, kind)):
             many = range(column, min(column + min(repeated, _MOST_REPEATED), _MOST_COLUMNS))
@@ -451,4 +451,4 @@ def _ods_cell(cell: Element, kind: str) -> str:
         return _number(value)
     if kind == "date":
         return cell.get(f"{OFFICE}date-value", "").replace("T", " ")
-    return _squeezed(" ".join(words(each) for each in cell if each.tag == f"{TEXT}p"))
+    return _squeeze(" ".join(words(each) for each in cell if each.tag == f"{TEXT}p"))

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from lior.config.options import option
 from lior.geometry import conformal
-from lior.geometry.gram import squared_distances, tree_sum
+from lior.geometry.gram import square_distances, tree_sum
 from lior.interfaces import MetricForm, ResiliencePullback, State
 from lior_plugins.rsources.coordinates import Mapped, mapped
 
@@ -68,7 +68,7 @@ class Curvature:
         if state["observed"] == 0:
             chosen = _farthest_points(points.y, self.centres)
         else:
-            chosen = squared_distances(mapped(state["centres"], form).y, points.y).argmin(dim=1)
+            chosen = square_distances(mapped(state["centres"], form).y, points.y).argmin(dim=1)
         centres = points.z[chosen].to(state["centres"])
         return {**state, "centres": centres, "observed": state["observed"] + 1}
 
@@ -103,7 +103,7 @@ class Curvature:
         """Scale the amplitudes so that ``|φ| <= 3``, clamp ``log_width`` to ``±3``."""
         return {
             **state,
-            "amplitudes": conformal.bounded_amplitudes(state["amplitudes"], MAX_LOG_FACTOR),
+            "amplitudes": conformal.bound_amplitudes(state["amplitudes"], MAX_LOG_FACTOR),
             "log_width": state["log_width"].clamp(-MAX_LOG_WIDTH, MAX_LOG_WIDTH),
         }
 

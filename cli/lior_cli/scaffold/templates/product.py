@@ -38,12 +38,12 @@ class Mine:
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
         """The cost of every pair, of the broadcast shape of the Gram products."""
-        return _bounded(self.scale * _squared_distance(qq, qk, kk))
+        return _bound(self.scale * _square_distance(qq, qk, kk))
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
         """Partial derivatives of :meth:`cost`: 0 where it is bounded."""
-        cost = self.scale * _squared_distance(qq, qk, kk)
-        slope = torch.where(_bounded(cost) == cost, self.scale, 0.0).to(cost)
+        cost = self.scale * _square_distance(qq, qk, kk)
+        slope = torch.where(_bound(cost) == cost, self.scale, 0.0).to(cost)
         return CostPartials(qq=slope, qk=-2 * slope, kk=slope, params={})
 
     def project(self, state: State) -> State:
@@ -51,10 +51,10 @@ class Mine:
         return state
 
 
-def _squared_distance(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
+def _square_distance(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
     """``|q − k|²``; rounding can make it negative, and it is infinite where it exceeds float32."""
     return torch.add(kk, qk, alpha=-2) + qq
 
 
-def _bounded(square: Tensor) -> Tensor:
+def _bound(square: Tensor) -> Tensor:
     return square.clamp(min=0, max=LARGEST)

@@ -17,17 +17,17 @@ import attrs
 from lior.errors import DataError, LiorError, NoFiles, UsageError, did_you_mean, sentences
 from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading import isolation
-from lior.reading.files import File, changed_files, read_if_changed
-from lior.reading.finding import Source, as_paths, find_files
+from lior.reading.files import File, find_changed, read_if_changed
+from lior.reading.finding import SourceFile, as_paths, find_files
 from lior.reading.limits import TAKES_ALL, account_of, limits
 from lior.reading.parsing import document_names, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 from lior_ask.answer import intents as talk
 from lior_ask.answer import selection as answering
 from lior_ask.answer.selection import Answer
-from lior_ask.chunking.blocks import joined, rows_of_block
+from lior_ask.chunking.blocks import join, rows_of_block
 from lior_ask.chunking.chunker import chunk
-from lior_ask.index.cache import cache_file, made_anew, note_uncached, opened, opened_again, remember, shared
+from lior_ask.index import cache as caching
 from lior_ask.index.context_lines import file_texts
 from lior_ask.index.database import DamagedIndex, Database
 from lior_ask.index.document_store import OriginalStore
@@ -36,11 +36,11 @@ from lior_ask.index.inverted import InvertedIndex
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.sqlite import SQLite
 from lior_ask.index.table_store import RecordStore
-from lior_ask.index.writing import encoded
+from lior_ask.index.writing import encode
 from lior_ask.question.filters import Filters, Known, filtered
 from lior_ask.question.question import Question, understood
 from lior_ask.ranking import word_vectors
-from lior_ask.tables.calculating import calculated
+from lior_ask.tables.calculating import calculate
 from lior_ask.updates import Changes, FileStore, Update, cuts, skipped_of, unfinished, with_gaps
 
 T = TypeVar("T")
@@ -115,13 +115,15 @@ class Index:
         self.skipped: list[SkippedFile] = []
         """Files that were not read, with the reason."""
         self._progress = progress or (lambda done, files: None)
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, SourceFile] = {}
         self._files: dict[str, File] = {}
-        place = cache_file(self.paths) if cache and self.paths else None
-        self._use(shared(database, self.paths) if database else opened(place, self.notes))
+        place = caching.cache_file(self.paths) if cache and self.paths else None
+        self._use(
+            caching.share(database, self.paths) if database else caching.open_database(place, self.notes)
+        )
         self.opened = self.update() if self.paths else Update()
         """What opening it changed."""
-        remember(self._database, self.paths)
+        caching.remember(self._database, self.paths)
         if self.paths and not len(self):
             raise (DataError if self.skipped else NoFiles)(no_text_message(self.paths, self.skipped))
 
@@ -152,7 +154,7 @@ class Index:
     def block(self, row: int) -> Block:
         """The block around the passage at a row of the inverted index."""
         rows = rows_of_block(self.inverted, row)
-        return joined(self.passages(rows), row - rows.start)
+        return join(self.passages(rows), row - rows.start)
 
     def of_document(self, document: str) -> list[Passage]:
         """The passages of a document, in its order; none where there is no document of this name."""
@@ -205,7 +207,7 @@ class Index:
             if done is not None:
                 return done
 
-    def _update(self, sources: Sequence[Source], skipped: list[SkippedFile]) -> Update | None:
+    def _update(self, sources: Sequence[SourceFile], skipped: list[SkippedFile]) -> Update | None:
         """Bring the files up to date; ``None`` where another process was faster."""
         self._sources, done = {source.name: source for source in sources}, Changes()
         with contextlib.ExitStack() as stack:
@@ -228,7 +230,7 @@ class Index:
                 return None
             for name in done.forgotten:
                 self._delete(name)
-            found = changed_files(sources, self._files)
+            found = find_changed(sources, self._files)
             for number, source in enumerate(found, 1 + len(sources) - len(found)):
                 if not account.lasts:
                     done.waiting.append(source.name)
@@ -387,7 +389,7 @@ class Index:
             self._passages.delete(key)
             self._vectors.delete(key)
             self._records.delete(key)
-            self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
+            self._database.rows("DELETE FROM questions WHERE document = ?", encode(document))
         self._originals.delete(name)
         self._known.delete(name)
         return questions
@@ -396,8 +398,8 @@ class Index:
         """Count the questions ``asked`` of passages that the document still has, and no others."""
         places = {digest(p): place for place, p in reversed([*enumerate(passages)])}
         kept = {text: questions for text, questions in asked.items() if text in places}
-        rows = [(encoded(document), text, each) for text, questions in kept.items() for each in questions]
-        self._database.rows("DELETE FROM questions WHERE document = ?", encoded(document))
+        rows = [(encode(document), text, each) for text, questions in kept.items() for each in questions]
+        self._database.rows("DELETE FROM questions WHERE document = ?", encode(document))
         self._database.run("INSERT INTO questions VALUES (?, ?, ?)", rows)
         words = {places[text]: [w for q in kept[text] for w in Question(q).content] for text in kept}
         self.inverted.confirm(document, words)
@@ -405,7 +407,7 @@ class Index:
     def _questions(self, document: str) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         select = "SELECT passage, question FROM questions WHERE document = ? ORDER BY passage, question"
-        for passage, question in self._database.rows(select, encoded(document)):
+        for passage, question in self._database.rows(select, encode(document)):
             found.setdefault(passage, []).append(question)
         return found
 
@@ -463,7 +465,7 @@ class Index:
             rank = partial(self._retriever.rank, self.inverted, asked)  # it may be another one by now
             known = Known(self.inverted, self._records, self._passages, self.path, self._files)
             quoted = partial(filtered, known, asked.filters, rank, 4 * top + 10, judged)
-            answer = calculated(asked, known, date.today(), top, quoted)
+            answer = calculate(asked, known, date.today(), top, quoted)
             return with_gaps(answer, self._files.values(), self.skipped)
 
         return talk.unlisted(attrs.evolve(self._read(work), question=message.text))
@@ -577,7 +579,7 @@ class Index:
             except sqlite3.OperationalError as error:
                 if place is None:
                     raise
-                note_uncached(place, error, self.notes)
+                caching.note_uncached(place, error, self.notes)
                 assert isinstance(self._database, SQLite)
                 self._database.detach()
                 self._use(self._database)
@@ -585,7 +587,7 @@ class Index:
                 if place is None or not self.paths:
                     raise
                 self._database.close()
-                mend = made_anew if last else opened_again
+                mend = caching.made_anew if last else caching.open_again
                 self._use(mend(place, error, self.notes))
         return work()
 

@@ -20,7 +20,7 @@ from lior.reading.files import cause_of
 from lior.reading.skipping import SkippedFile
 from lior.runs import files, folder
 from lior.runs.bundle import digest
-from lior.runs.documents import parsed, read, verified_manifest
+from lior.runs.documents import parse, read, verify_manifest
 from lior.runs.format import misfits_as_run_errors, read_manifest
 from lior_ask.api import Index
 from lior_ask.index.cache import CachedIndex, cached_indexes
@@ -61,14 +61,14 @@ def open_index(run: Path, *, retriever: str | None = None, cache: bool = True) -
 
 def build(documents: Mapping[str, Sequence[RawDocument]], *, retriever: str | None = None) -> Index:
     """An index in memory of the documents of a run."""
-    return RunIndexes.build(((name, *parsed(each)) for name, each in documents.items()), retriever=retriever)
+    return RunIndexes.build(((name, *parse(each)) for name, each in documents.items()), retriever=retriever)
 
 
 def _open(place: Path, retriever: str | None) -> tuple[dict[str, Any], Index | None]:
     """The manifest of a checkpoint, and its index if it was cached; else its text is verified."""
     manifest = read_manifest(place)
     index = RunIndexes.cached(place, digest(manifest), retriever=retriever)
-    return (manifest, index) if index is not None else (verified_manifest(place), None)
+    return (manifest, index) if index is not None else (verify_manifest(place), None)
 
 
 class RunIndexes:
@@ -137,7 +137,7 @@ class RunIndexes:
         """
         try:
             with files.lock(run / folder.LOCK):
-                if place not in folder.listed(run):
+                if place not in folder.list_checkpoints(run):
                     raise RunError(
                         f"{run}: another process changed the run since it was opened; open it anew"
                     )

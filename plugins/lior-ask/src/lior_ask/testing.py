@@ -17,7 +17,7 @@ from lior_ask.answer import selection as answering
 from lior_ask.index.inverted import CONTEXT, TEXT, InvertedIndex
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.writing import starts_of
-from lior_ask.languages.dates import counted
+from lior_ask.languages.dates import count_dates
 from lior_ask.languages.words import LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words
 from lior_ask.question.question import Question
 
@@ -100,14 +100,14 @@ class MemoryView:
         )
         self._context_of, languages = list[int](), list[int]()
         for passages in self._documents.values():
-            texts = [counted(text) for text, _ in passages]
+            texts = [count_dates(text) for text, _ in passages]
             language = language_of(islice(chain.from_iterable(texts), SAMPLE))
             contexts = dict.fromkeys(context for _, context in passages)
             place = {context: len(self._contexts) + n for n, context in enumerate(contexts)}
             self._context_of += [place[context] for _, context in passages]
             languages.append(LANGUAGES.index(language))
             own = [_words(text, language) for text in texts]
-            above = [_words(counted(context), language) for context in contexts]
+            above = [_words(count_dates(context), language) for context in contexts]
             self._spelled.append({pair for pairs in own + above for pair in pairs})
             for units, found in ((self._texts, own), (self._contexts, above)):
                 units += [Counter(each for _, each in pairs) for pairs in found]
@@ -262,14 +262,14 @@ def _contract(make: Callable[[], Retriever], view: Callable[[Documents], Passage
 
         def test_an_empty_index_has_no_passages(self) -> None:
             for question in ("", *QUESTIONS):
-                assert not len(_ranked(make(), view({}), question).passages)
+                assert not len(_rank(make(), view({}), question).passages)
 
         def test_a_question_without_words_finds_nothing(self) -> None:
             for question in ("", "the of and to in?", "!?.,;", "\0\n"):
-                assert not len(_ranked(make(), view(_documents()), question).passages), question
+                assert not len(_rank(make(), view(_documents()), question).passages), question
 
         def test_words_that_no_passage_has_are_missing(self) -> None:
-            ranking = _ranked(make(), view(_documents()), "zyzzyva boiler")
+            ranking = _rank(make(), view(_documents()), "zyzzyva boiler")
             assert ranking.query.missing == ("zyzzyva",)
             assert "boiler" in ranking.query.words
             assert (ranking.recall < 1).all()
@@ -278,7 +278,7 @@ def _contract(make: Callable[[], Retriever], view: Callable[[Documents], Passage
         def test_a_passage_is_found_by_its_own_words(self) -> None:
             index = view(_documents())
             for row, text in enumerate(TEXTS[:6]):
-                ranking = _ranked(make(), index, text)
+                ranking = _rank(make(), index, text)
                 assert ranking.passages[0] == index.layout.names.index(f"{row} x"), text
                 assert ranking.recall[0] > 0.999
                 assert not ranking.query.missing
@@ -286,7 +286,7 @@ def _contract(make: Callable[[], Retriever], view: Callable[[Documents], Passage
         @law(texts=st.lists(st.sampled_from(TEXTS), max_size=12), question=st.sampled_from(QUESTIONS))
         def test_passages_are_in_order_with_ties_by_row(self, texts: list[str], question: str) -> None:
             index = view(_documents(texts))
-            ranking = _ranked(make(), index, question)
+            ranking = _rank(make(), index, question)
             assert len(set(ranking.passages.tolist())) == len(ranking.passages)
             pairs = list(zip(-ranking.scores, ranking.passages, strict=True))
             assert pairs == sorted(pairs)
@@ -294,19 +294,19 @@ def _contract(make: Callable[[], Retriever], view: Callable[[Documents], Passage
         @law(texts=st.lists(st.sampled_from(SPOKEN), max_size=5), question=st.sampled_from(ASKED))
         def test_a_question_in_any_language_is_decided(self, texts: list[str], question: str) -> None:
             index, retriever = view(_documents(texts)), make()
-            ranking = _ranked(retriever, index, question)
+            ranking = _rank(retriever, index, question)
             judge = retriever if isinstance(retriever, Judging) else None
             decided = answering.answer(Question(question), ranking, index, 3, judge)
             assert 0 <= decided.confidence <= 1
 
         @law(question=st.text(max_size=60), top=st.integers(0, 5))
         def test_any_question_is_ranked(self, question: str, top: int) -> None:
-            ranking = _ranked(make(), view(_documents()), question, top)
+            ranking = _rank(make(), view(_documents()), question, top)
             assert len(ranking.passages) <= top
 
         @law(question=st.sampled_from(QUESTIONS), top=st.integers(1, 6))
         def test_fewer_passages_are_the_first_of_more(self, question: str, top: int) -> None:
-            few, many = (_ranked(make(), view(_documents()), question, size) for size in (top, 100))
+            few, many = (_rank(make(), view(_documents()), question, size) for size in (top, 100))
             assert few.passages.tolist() == many.passages[:top].tolist()
             assert few.scores.tolist() == many.scores[:top].tolist()
 
@@ -314,41 +314,39 @@ def _contract(make: Callable[[], Retriever], view: Callable[[Documents], Passage
         def test_a_forgotten_passage_leaves_no_trace(self, order: list[int], gone: set[int]) -> None:
             every, retriever = _documents(), make()
             index = indexed({f"{row} x": every[f"{row} x"] for row in order})
-            _ranked(retriever, index, QUESTIONS[0])  # a retriever that keeps results shows it now
+            _rank(retriever, index, QUESTIONS[0])  # a retriever that keeps results shows it now
             for row in gone:
                 index.delete(f"{row} x")
                 del every[f"{row} x"]
             never = view(every)
             for question in QUESTIONS:
-                _assert_same(_ranked(retriever, index, question), _ranked(make(), never, question))
+                _assert_same(_rank(retriever, index, question), _rank(make(), never, question))
 
         @law(question=st.sampled_from(QUESTIONS))
         def test_the_ranking_is_deterministic(self, question: str) -> None:
-            _assert_same(*(_ranked(make(), view(_documents()), question) for _ in range(2)))
+            _assert_same(*(_rank(make(), view(_documents()), question) for _ in range(2)))
 
         def test_asking_changes_nothing(self) -> None:
             index = view(_documents())
             before = content(index)
             for question in QUESTIONS:
-                _ranked(make(), index, question)
+                _rank(make(), index, question)
             assert content(index) == before
 
         def test_a_very_long_question_is_ranked(self) -> None:
             words = " ".join(f"word{number}" for number in range(10_000))
-            ranking = _ranked(make(), view(_documents()), f"boiler {words} boiler")
+            ranking = _rank(make(), view(_documents()), f"boiler {words} boiler")
             assert len(ranking.passages)
-            assert len(_ranked(make(), view(_documents()), "x" * 300_000).passages) == 0
+            assert len(_rank(make(), view(_documents()), "x" * 300_000).passages) == 0
 
         def test_words_of_the_context_find_a_passage(self) -> None:
             index = view({"a": [("Press the button.", "Heating"), ("Turn the key.", "Car")]})
-            assert _ranked(make(), index, "heating").passages.tolist() == [0]
+            assert _rank(make(), index, "heating").passages.tolist() == [0]
 
         @law(texts=st.lists(st.sampled_from(TEXTS), max_size=12), question=st.sampled_from(QUESTIONS))
         def test_the_ranking_is_that_of_another_view(self, texts: list[str], question: str) -> None:
             documents = _documents(texts)
-            _assert_same(
-                *(_ranked(make(), each(documents), question) for each in (indexed, view, MemoryView))
-            )
+            _assert_same(*(_rank(make(), each(documents), question) for each in (indexed, view, MemoryView)))
 
     return RetrieverContract
 
@@ -375,7 +373,7 @@ def _documents(texts: Sequence[str] = TEXTS) -> dict[str, list[tuple[str, str]]]
     return {f"{row} x": [(text, "")] for row, text in enumerate(texts)}
 
 
-def _ranked(retriever: Retriever, index: PassageView, question: str, top: int = 100) -> Ranking:
+def _rank(retriever: Retriever, index: PassageView, question: str, top: int = 100) -> Ranking:
     """The ranking, with what holds of all of them checked."""
     ranking = retriever.rank(index, Question(question), top)
     size = len(ranking.passages)

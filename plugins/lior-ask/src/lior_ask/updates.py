@@ -13,7 +13,7 @@ from lior.reading.limits import TAKES_ALL
 from lior.reading.skipping import LIMITED, SkippedFile, SkipReason
 from lior_ask.answer.selection import Answer
 from lior_ask.index.database import Database, intact
-from lior_ask.index.writing import encoded
+from lior_ask.index.writing import encode
 
 
 @attrs.frozen(kw_only=True)
@@ -52,7 +52,7 @@ class Changes:
 
     def add(self, file: File, known: File | None, *, replaced: bool) -> None:
         """Note a file that was read, what was known of it, and whether it has new documents."""
-        self.limited += limited_of(file)
+        self.limited += limit_of(file)
         if replaced and (file.documents or (known and known.documents)):
             (self.changed if known else self.learned).append(file.name)
 
@@ -104,12 +104,12 @@ class FileStore:
         """Keep what is known of a file, which is given back; a transaction is open."""
         entry = attrs.asdict(file, filter=attrs.filters.exclude("name", "content", "texts"))
         replace = "INSERT INTO files VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET entry = excluded.entry"
-        self._database.rows(replace, encoded(file.name), json.dumps(entry))
+        self._database.rows(replace, encode(file.name), json.dumps(entry))
         return file
 
     def delete(self, name: str) -> None:
         """Delete what is known of a file; a transaction is open."""
-        self._database.rows("DELETE FROM files WHERE name = ?", encoded(name))
+        self._database.rows("DELETE FROM files WHERE name = ?", encode(name))
 
 
 def with_gaps(answer: Answer, files: Iterable[File], skipped: Iterable[SkippedFile]) -> Answer:
@@ -138,7 +138,7 @@ def unfinished(file: File) -> bool:
     return file.reason is SkipReason.NOT_YET or any(map(cuts, notes))
 
 
-def limited_of(file: File) -> list[str]:
+def limit_of(file: File) -> list[str]:
     """What limits left out of a file, one line each."""
     if file.reason in LIMITED:
         return [f"skipped {file.name}: {file.skipped}"]

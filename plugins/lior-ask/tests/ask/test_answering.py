@@ -124,7 +124,7 @@ def test_answers_are_consistent(house, question, top):
 def test_names_that_are_nowhere_weigh_most_and_misspellings_count_half(house):
     def shares(question: str) -> list[float]:
         asked = analyse(house.inverted, Question(question))
-        found = answering.weighted(asked, Question(question), house.inverted).word_idf
+        found = answering.weigh(asked, Question(question), house.inverted).word_idf
         assert len(found) == 2 * len(asked.word_idf)  # what words can cover, and what none can
         return [round(float(x), 6) for x in found / np.tile(asked.word_idf, 2)]
 

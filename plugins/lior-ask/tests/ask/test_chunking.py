@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior.interfaces import TEXT_KINDS, ParsedDocument, Passage
-from lior_ask.chunking.blocks import joined
+from lior_ask.chunking.blocks import join
 from lior_ask.chunking.chunker import chunk, name_words
 from lior_ask.chunking.page import LONGEST, units
 
@@ -75,7 +75,7 @@ def test_a_block_is_a_heading_and_adjacent_passages(kind, text):
         *_, heading, _ = ("", *block[0].context.split("\n"))
         letters = "".join("".join([heading, *(p.text for p in block)]).split())
         for number, passage in enumerate(block):
-            shown = joined(block, number)
+            shown = join(block, number)
             assert shown.text[shown.begin : shown.end] == passage.text
             assert "".join(shown.text.split()) == letters
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ask.content import same
 from lior.plugins.registry import registry
 from lior_ask import Index
-from lior_ask.languages.dates import counted, dates
+from lior_ask.languages.dates import count_dates, dates
 from lior_ask.languages.words import LANGUAGES, stem, tokens
 
 LAW = settings(max_examples=100, deadline=None, database=None)
@@ -75,7 +75,7 @@ def test_a_day_is_the_same_however_it_is_written(day, form):
     ],
 )
 def test_dates_and_what_is_none(text, words):
-    assert sorted(word for word in counted(text) if word.startswith("d:")) == sorted(words)
+    assert sorted(word for word in count_dates(text) if word.startswith("d:")) == sorted(words)
 
 
 @LAW

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lior.errors import UsageError
 from lior_ask.api import Index
-from lior_ask.conversation.dialogue import Dialogue, confirmed
+from lior_ask.conversation.dialogue import Dialogue, confirm_turn
 
 NOTES = {
     "house.md": "# House\n\nThe boiler is serviced every October by Lindqvist.\n"
@@ -73,7 +73,7 @@ def test_a_follow_up_is_confirmed_with_what_its_passage_has(notes):
     talk = Dialogue(notes.ask)
     talk.ask("When is the boiler serviced?")
     turn = talk.ask("And the car?")
-    assert confirmed(turn, turn.passages[0]) == "And the car? serviced"
+    assert confirm_turn(turn, turn.passages[0]) == "And the car? serviced"
 
 
 def test_what_was_not_answered_leaves_the_subject(say):

@@ -94,9 +94,9 @@ def test_eight_bits_are_nearly_the_model_itself(monkeypatch):
     digests, vectors = [minilm.MiniLm().digest], []
     for exact in (True, False):
         monkeypatch.setattr(minilm.eight_bits, "exact", lambda exact=exact: exact)
-        minilm._opened.cache_clear()
+        minilm._open.cache_clear()
         vectors.append(minilm.MiniLm().embed(TEXTS))
-    minilm._opened.cache_clear()
+    minilm._open.cache_clear()
     cosines = (vectors[0] * vectors[1]).sum(1)
     assert (cosines > 0.98).all()
     assert (cosines < 0.9999).all(), "it is computed in another way"

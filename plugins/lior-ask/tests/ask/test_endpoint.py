@@ -12,7 +12,7 @@ import pytest
 
 from lior.errors import EndpointError, UsageError
 from lior.interfaces import Passage
-from lior_ask.conversation.endpoint import Endpoint, checked
+from lior_ask.conversation.endpoint import Endpoint, check
 
 PASSAGES = [
     Passage(document="notes/house.md", line=6, text="To reset it, hold the red button\nfor five seconds."),
@@ -149,14 +149,14 @@ def test_the_key_is_sent_if_it_is_set(server, monkeypatch):
     ],
 )
 def test_what_is_not_in_the_passages_is_marked(said, marked):
-    reply = checked(said, PASSAGES)
+    reply = check(said, PASSAGES)
     assert reply.text == (marked or said)
     assert reply.wrong == (0 if marked is None else 1)
 
 
 def test_a_long_reply_is_checked_in_linear_time():
     began = time.perf_counter()
-    checked('"' * 20_000 + "[1" * 20_000 + "“„«" * 20_000 + "a.b:" * 20_000, PASSAGES)
+    check('"' * 20_000 + "[1" * 20_000 + "“„«" * 20_000 + "a.b:" * 20_000, PASSAGES)
     assert time.perf_counter() - began < 20
 
 

@@ -17,11 +17,11 @@ from lior_ask import Index
 from lior_ask.answer.intents import question_in, small_talk, task
 from lior_ask.conversation.dialogue import Dialogue
 from lior_ask.conversation.table_followups import whole_questions
-from lior_ask.languages.dates import counted
+from lior_ask.languages.dates import count_dates
 from lior_ask.languages.lists import language, languages, of_question, others
 from lior_ask.languages.words import CODES, LANGUAGES, language_of, stop_words, tokens
 from lior_ask.question.question import Question
-from lior_ask.tables.grammar import parsed
+from lior_ask.tables.grammar import parse
 from lior_ask.tables.periods import period_in
 
 HERE = Path(__file__).parent
@@ -98,7 +98,7 @@ def test_there_are_twelve_months_and_seven_days(own):
     assert len(own.lists["dates.months"]) == 12
     assert len(own.lists["dates.weekdays"]) == 7
     for number, month in enumerate(own.months, 1):
-        assert counted(f"18. {month} 2025")[-2:] == [f"d:{number:02}-18", f"d:2025-{number:02}"]
+        assert count_dates(f"18. {month} 2025")[-2:] == [f"d:{number:02}-18", f"d:2025-{number:02}"]
 
 
 def test_numbers_of_languages_are_their_places_in_a_kept_index():
@@ -324,11 +324,11 @@ def test_spanish_periods(text, first, last):
 
 def test_words_that_spanish_shares_count_in_spanish_alone():
     words = {
-        q: [w.text for w in parsed(Question(q), date(2025, 1, 1)).words]
+        q: [w.text for w in parse(Question(q), date(2025, 1, 1)).words]
         for q in ("how many bales of hay", "cuántas pacas hay")
     }
     assert words == {"how many bales of hay": ["bales", "hay"], "cuántas pacas hay": ["pacas"]}
-    assert [each for each in counted("two years ago 2015, set 3 2015") if each.startswith("d:")] == []
+    assert [each for each in count_dates("two years ago 2015, set 3 2015") if each.startswith("d:")] == []
 
 
 def test_a_follow_up_changes_the_phrase_of_its_kind():

@@ -171,7 +171,7 @@ def test_the_index_is_kept_with_its_checkpoint_and_goes_with_it(path):
     assert kept(path) == [], "what is not saved is not kept"
     run.save()
     [file] = kept(path)
-    assert file.parent == runfolder.listed(path)[0]
+    assert file.parent == runfolder.list_checkpoints(path)[0]
     assert file.stat().st_mode & 0o777 == 0o600
     assert file in traces(path, SECRET.encode())
     again = lior.load(path)
@@ -242,7 +242,7 @@ def test_the_index_of_another_checkpoint_is_not_used(path):
     run = lior.load(path)
     run.learn({"plan.md": SECRET})
     run.save()
-    [new] = (place / asking.CACHE for place in runfolder.listed(path)[:1])
+    [new] = (place / asking.CACHE for place in runfolder.list_checkpoints(path)[:1])
     new.write_bytes(data)
     assert asking.open_index(path).ask("When is the launch of the balloon?").found
 
@@ -259,7 +259,7 @@ def test_asking_does_not_make_a_run_the_newest(path, tmp_path):
     from lior.runs.directory import newest
 
     later = shutil.copytree(path, tmp_path / "later")
-    for place in runfolder.listed(later):
+    for place in runfolder.list_checkpoints(later):
         (place / "manifest.json").touch()
     asking.open_index(path)
     assert newest([tmp_path]) == later

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lior_ask.arrays import idf_of
 from lior_ask.index.inverted import InvertedIndex
-from lior_ask.ranking.feedback import READ, fused, moved
+from lior_ask.ranking.feedback import READ, fuse, move
 
 WORDS = ("boiler", "tomato", "ladder", "invoice", "harbour", "engine", "violin", "carpet", "window", "candle")
 
@@ -61,7 +61,7 @@ def test_fused_scores_are_those_of_the_formula(seed, size, u):
     whole = made([list(draw.choice(WORDS, 12)) for _ in range(size)])
     vectors, v = unit(draw.standard_normal((size, 24))), draw.uniform(0.1, 1, size)
     question = unit(draw.standard_normal(24))
-    found = fused(whole, v, question, lambda rows: vectors[rows], u)
+    found = fuse(whole, v, question, lambda rows: vectors[rows], u)
     np.testing.assert_allclose(found, by_hand(whole, v, vectors @ question, vectors, u), rtol=1e-5)
     assert (found <= 8 * v.max()).all()
 
@@ -75,7 +75,7 @@ def test_only_the_best_are_read_and_the_others_stay():
         asked.extend(rows.tolist())
         return vectors[rows]
 
-    found, before = fused(whole, v, vectors[0], read), moved(whole, v)[0]
+    found, before = fuse(whole, v, vectors[0], read), move(whole, v)[0]
     assert len(asked) == len(set(asked)) == READ
     left = np.setdiff1d(np.arange(READ + 50), asked)
     assert before[asked].min() >= before[left].max()
@@ -86,7 +86,7 @@ def test_only_the_best_are_read_and_the_others_stay():
 def test_few_documents_and_vectors_of_zeros_are_no_fault(documents):
     whole = made(documents)
     for v in (np.zeros(len(documents)), np.linspace(0.5, 0, len(documents))):
-        found = fused(whole, v, np.ones(4, np.float32) / 2, lambda rows: np.zeros((len(rows), 4), np.float32))
+        found = fuse(whole, v, np.ones(4, np.float32) / 2, lambda rows: np.zeros((len(rows), 4), np.float32))
         assert np.isfinite(found).all()
         assert (found[v > 0] >= v[v > 0]).all()
 
@@ -97,5 +97,5 @@ def test_a_document_that_means_the_same_comes_before_one_that_shares_as_many_wor
     v = np.array([0.5, 0.5, 0.0])
     for right in (0, 1):
         vectors = np.eye(3, dtype=np.float32)
-        found = fused(whole, v, vectors[right], lambda rows, vectors=vectors: vectors[rows])
+        found = fuse(whole, v, vectors[right], lambda rows, vectors=vectors: vectors[rows])
         assert found.argmax() == right

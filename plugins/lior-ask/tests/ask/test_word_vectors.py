@@ -13,7 +13,7 @@ from lior.plugins.registry import registry
 from lior_ask import Index
 from lior_ask.index import cache as kept
 from lior_ask.index.inverted import InvertedIndex
-from lior_ask.question.query import analyse, repaired
+from lior_ask.question.query import analyse, repair
 from lior_ask.question.question import Question
 from lior_ask.ranking import word_vectors
 from lior_ask.testing import TEXTS
@@ -138,7 +138,7 @@ def test_a_question_is_read_as_it_was_meant():
         ("When is the vaccinattion?", "When is the vaccination?", 1.0),
         ("The number of Jupiter's moons", "The number of Jupiter's moons", 1.0),
     ):
-        assert repaired(question, analyse(index, Question(question), vectors.misspelt)) == (meant, sure)
+        assert repair(question, analyse(index, Question(question), vectors.misspelt)) == (meant, sure)
 
 
 def test_without_vectors_there_is_one_clear_error(monkeypatch):

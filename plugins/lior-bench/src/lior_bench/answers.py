@@ -19,7 +19,7 @@ from lior.plots import axes, figures
 from lior.plots.panels import Finish, Panel, Picture, Table
 from lior_ask.answer.selection import Answer
 from lior_ask.conversation.dialogue import Dialogue
-from lior_bench.sets import FITTING, INSTALLED, SETS, Question, folder, opened, questions, squeezed
+from lior_bench.sets import FITTING, INSTALLED, SETS, Question, folder, opened, questions, squeeze
 
 SURE = 0.9
 """From this confidence on, a wrong answer is counted as one that misleads."""
@@ -63,7 +63,7 @@ def judge(question: Question, answer: Answer, block: Callable[[Passage], str]) -
         blocks=tuple(question.answered_by(each, block(each)) for each in best),
         quoted=answer.found and question.answered_by(shown),
         right=question.answered_by(shown) or question.answered_by(shown, around),
-        shown=squeezed(shown.text) if shown else "",
+        shown=squeeze(shown.text) if shown else "",
     )
 
 

@@ -113,7 +113,7 @@ def wrong(text: str, seed: int, rate: float = 0.1) -> str:
     )
 
 
-def counted(documents: list[tuple[str, str, str]]) -> InvertedIndex:
+def count(documents: list[tuple[str, str, str]]) -> InvertedIndex:
     """Documents cut into sentences, each with the title as its first; with vectors, where there are any."""
     cut = {name: [(sentence, "") for sentence in sentences(title, body)] for name, title, body in documents}
     index, content = InvertedIndex(), {name: passages(name, texts) for name, texts in cut.items()}
@@ -150,7 +150,7 @@ def rank_judged(folder: Path, names: tuple[str, ...]) -> None:
         retriever = registry.get("retriever", name)()
         for judged in ("cran", "cacm"):
             documents, questions, gains = load(folder, judged)
-            whole = counted(documents).by_document()
+            whole = count(documents).by_document()
             mean, passed = asked(retriever, whole, questions, gains)
             print(
                 f"{name} {judged}: nDCG@10 {mean[0]:.3f} MAP {mean[1]:.3f} R@100 {mean[2]:.3f}, "

@@ -223,7 +223,7 @@ def _prepare(path: str, folder: Path) -> dict[str, Any]:
             rows = [index.passage(row) for row in index.inverted.rows(name)]
             documents.append((name, [(p.text, p.context) for p in rows], [p.group for p in rows]))
         files = {index.path(name) for name in index.documents}
-        size, questions = sum(file.stat().st_size for file in files if file), _drawn(documents)
+        size, questions = sum(file.stat().st_size for file in files if file), _draw(documents)
     kept = {"passages": documents, "questions": questions, "paths": paths, "judged": judged and path}
     for name, value in kept.items():
         (folder / name).write_text(json.dumps(value))
@@ -232,10 +232,10 @@ def _prepare(path: str, folder: Path) -> dict[str, Any]:
 
 def _reference(folder: Path) -> Path:
     """A folder with the topics of the reference that comes with Python."""
-    from lior.reading.documents import embedded
+    from lior.reading.documents import read_embedded
 
     (folder / "text").mkdir()
-    for number, document in enumerate(embedded()):
+    for number, document in enumerate(read_embedded()):
         (folder / "text" / f"{number}.txt").write_bytes(document.data)
     return folder / "text"
 
@@ -257,7 +257,7 @@ def _sentences(folder: Path, count: int) -> Path:
     return folder / "drawn.jsonl"
 
 
-def _drawn(documents: list[Any]) -> list[str]:
+def _draw(documents: list[Any]) -> list[str]:
     """Questions of five words of passages."""
     draw = random.Random(0)
     worded = [words for _, passages, _ in documents for text, _ in passages if len(words := _words(text)) > 7]
@@ -326,7 +326,7 @@ def bench(paths: Sequence[str], progress: Callable[[str], None]) -> Iterator[dic
     """
     from lior.plugins.registry import registry
 
-    for text in [each for path in paths or [""] for each in _judged(path) or [path]]:
+    for text in [each for path in paths or [""] for each in _judge(path) or [path]]:
         with tempfile.TemporaryDirectory(prefix="lior-bench-") as made:
             folder = Path(made)
             try:
@@ -340,7 +340,7 @@ def bench(paths: Sequence[str], progress: Callable[[str], None]) -> Iterator[dic
             yield about | {"rows": [_row(system, folder, about["bytes"], progress) for system in systems]}
 
 
-def _judged(path: str) -> list[str]:
+def _judge(path: str) -> list[str]:
     files = [[Path(path) / f"{n}.{suffix}" for suffix in ("all", "qry", "rel")] for n in ("cran", "cacm")]
     return [f"{path}#{each[0].stem}" for each in files if path and all(file.is_file() for file in each)]
 

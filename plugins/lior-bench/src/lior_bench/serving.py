@@ -117,7 +117,7 @@ async def asked(url: str, words: list[str], clients: int, each: int) -> tuple[li
     return sorted(times), time.perf_counter() - began
 
 
-async def streamed(url: str, clients: int, tokens: int) -> tuple[list[float], float]:
+async def stream(url: str, clients: int, tokens: int) -> tuple[list[float], float]:
     """Seconds until the first byte of each stream, and tokens a second of all together."""
     async with contextlib.AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(Connection(url)) for _ in range(clients)]
@@ -160,10 +160,10 @@ def speed(run: Path, tokens: int) -> None:
                 f"{1e3 * times[int(0.99 * len(times))]:.0f} ms, {len(times) / seconds:.0f} requests/s, "
                 f"{1e3 * core:.1f} ms of a core each"
             )
-        asyncio.run(streamed(url, 1, 50))
+        asyncio.run(stream(url, 1, 50))
         for clients in (1, 4, 8, 16):
             before = cpu(process)
-            first, rate = asyncio.run(streamed(url, clients, tokens))
+            first, rate = asyncio.run(stream(url, clients, tokens))
             core = (cpu(process) - before) / (tokens * clients)
             print(
                 f"completion, {clients} streams: first byte {1e3 * statistics.median(first):.0f} ms, "
@@ -259,7 +259,7 @@ async def leave(http: httpx.AsyncClient, draw: random.Random, asked: str, *, com
         raise httpx.TransportError("left")
 
 
-async def mixed(url: str, most: int) -> tuple[Counter[str], dict[str, str]]:
+async def mix(url: str, most: int) -> tuple[Counter[str], dict[str, str]]:
     """What clients saw in so many requests, and the documents that must be there at the end."""
     kinds = {"ask": 50, "chat": 12, "leave": 8, "broken": 8}
     if httpx.get(f"{url}/api/state").json()["model"]:
@@ -322,7 +322,7 @@ def memory(run: Path, count: int) -> None:
     with serving(run, *flags) as (url, process, _):
         sizes = []
         for part in (count // 10, count - count // 10):
-            told, held = asyncio.run(mixed(url, part))
+            told, held = asyncio.run(mix(url, part))
             for name in held:  # so that as much is served as before
                 httpx.delete(f"{url}/api/document", params={"name": name}, timeout=600)
             sizes.append(resident(process))

@@ -84,11 +84,11 @@ class Question:
         last = passage.line + passage.text.rstrip("\n").count("\n")
         if any(passage.line <= line <= last for line in self.lines):
             return True
-        shown = squeezed(text or passage.text)
-        return any(squeezed(words) in shown for words in self.words)
+        shown = squeeze(text or passage.text)
+        return any(squeeze(words) in shown for words in self.words)
 
 
-def squeezed(text: str) -> str:
+def squeeze(text: str) -> str:
     """With one space between words."""
     return " ".join(text.split())
 
@@ -164,9 +164,9 @@ def write(name: str, out: Path, roots: tuple[Path, ...] = ()) -> None:
     content = load(name)
     if "packages" in content:
         collect_manuals(content["packages"], out, roots)
-        whole = [squeezed(document.data.decode()) for document in read_documents([str(out)])]
+        whole = [squeeze(document.data.decode()) for document in read_documents([str(out)])]
         for question in questions(name):
-            if question.words and not any(squeezed(w) in text for w in question.words for text in whole):
+            if question.words and not any(squeeze(w) in text for w in question.words for text in whole):
                 raise click.ClickException(f"{name}: no document answers {question.text!r}")
         return
     library = Path(sysconfig.get_path("stdlib"))

@@ -95,7 +95,7 @@ def names(url: str) -> set[str]:
     return {each["name"] for each in httpx.get(f"{url}/api/documents?count=1000").json()["documents"]}
 
 
-async def measured(urls: list[str], count: int, seconds: float, every: float, pause: float) -> None:
+async def measure(urls: list[str], count: int, seconds: float, every: float, pause: float) -> None:
     """Print times of questions, changes, and what was lost."""
     words, times = words_of(urls[0]), list[float]()
     counts, before = Counter[str](), names(urls[0])
@@ -135,7 +135,7 @@ def main(
     joint = "&" if "?" in address else "?"
     try:
         with servers(f"{address}{joint}schema={schema}", folder, count) as urls:
-            asyncio.run(measured(urls, clients, seconds, every, pause))
+            asyncio.run(measure(urls, clients, seconds, every, pause))
     finally:
         import psycopg
 

@@ -78,7 +78,7 @@ MAKERS: dict[str, Callable[[int], bytes]] = {
         {f"s{k}.xml": f"<s>{_paragraphs(_SLIDE, 20)}</s>" for k in range(n // 20)}, [*range(n // 20)], {}
     ),
     "pages.pdf": _pdf,
-    "texts.zip": lambda n: packed.packed({f"{k}.txt": _TEXT.format(k) * 20 for k in range(n // 20)}),
+    "texts.zip": lambda n: packed.pack({f"{k}.txt": _TEXT.format(k) * 20 for k in range(n // 20)}),
 }
 """Name of a file -> its bytes, which hold about 85 bytes for each unit."""
 _SLIDE = '<p:sp xmlns:p="urn:p" xmlns:a="urn:a"><a:p><a:r><a:t>{0}</a:t></a:r></a:p></p:sp>'
@@ -115,7 +115,7 @@ def slope(found: list[Cost]) -> float:
 
 def _cost(name: str, data: bytes) -> Cost:
     from lior.reading import isolation
-    from lior.reading.limits import OFF, limited_by
+    from lior.reading.limits import OFF, limit_by
     from lior.reading.parsing import parse_bytes
     from lior_ask.api import Index
 
@@ -123,7 +123,7 @@ def _cost(name: str, data: bytes) -> Cost:
     index = Index(retriever="settle", embedder="")
     index.learn("garden.md", "What is loaded at the first text is loaded now.")
     before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    with limited_by(OFF):
+    with limit_by(OFF):
         index.put(name, parse_bytes(data, name))
     seconds = time.process_time() - begin
     return Cost(len(data), seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10)

@@ -60,7 +60,7 @@ def turned(vector: Tensor, rotor: Tensor) -> Tensor:
     return multiply(multiply(rotor, pure), conjugate(rotor))[..., 1:]
 
 
-def transformed(event: Tensor, biquaternion: Tensor) -> Tensor:
+def transform(event: Tensor, biquaternion: Tensor) -> Tensor:
     """The Lorentz transformation of events ``(..., 4)``, time first, by biquaternions ``(..., 4)`` of norm 1.
 
     ``q X q̄*`` of ``X = t + i (x, y, z)``, with ``*`` the complex conjugate; ``t² − x² − y² − z²`` stays.

@@ -21,7 +21,7 @@ from lior.config.options import option
 from lior.errors import UsageError
 from lior.interfaces import Encoder, State
 from lior.plugins.registry import registry
-from lior.tensors import prefixed, sub
+from lior.tensors import add_prefix, sub
 from lior_field.canonical import variates
 
 _SHARED = 3
@@ -70,7 +70,7 @@ class Far:
     def init(self, vocab: int, *, generator: Generator) -> State:
         """A table of zeros, and the other encoder's state."""
         table = torch.zeros(vocab + 1, self.coordinates, device=generator.device)
-        return {"far": table} | prefixed("near", self._near.init(vocab, generator=generator))
+        return {"far": table} | add_prefix("near", self._near.init(vocab, generator=generator))
 
     def observe(self, state: State, sample: Iterable[tuple[Tensor, Tensor]]) -> State:
         """Find the table: each variate with its correlation, relative to the first, times ``scale``."""
@@ -99,7 +99,7 @@ class Far:
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
         """Derivatives of ``sum(dz * encode(contexts))`` to the other encoder's learned entries."""
         rest = dz[:, : self.n - self.coordinates].contiguous()
-        return prefixed("near", self._near.pullback(sub(state, "near"), self._last(contexts), rest))
+        return add_prefix("near", self._near.pullback(sub(state, "near"), self._last(contexts), rest))
 
     def _last(self, contexts: Tensor) -> Tensor:
         """What the other encoder reads."""

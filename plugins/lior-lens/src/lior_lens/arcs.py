@@ -107,9 +107,9 @@ def find_arcs(picture: NDArray[np.generic]) -> Arcs:
     pixel = 1 / size.half_diagonal
     found: list[Edge] = []
     if min(grey.shape) >= 16:
-        found = edges.followed(grey, _SHORTEST / pixel)
+        found = edges.follow(grey, _SHORTEST / pixel)
     found.sort(key=lambda each: -each.length)
-    found = edges.joined(found[:_MOST])
+    found = edges.join(found[:_MOST])
     points = np.array([each.points for each in found]).reshape(-1, edges.POINTS, 2)
     x, y = size.to_unit(points[..., 0], points[..., 1])
     looks = np.array([(each.rough, each.density, each.contrast, each.members) for each in found], np.float64)

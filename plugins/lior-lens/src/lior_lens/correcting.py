@@ -57,7 +57,7 @@ class Options:
 
 
 @attrs.frozen(kw_only=True)
-class Outcome:
+class CorrectionOutcome:
     """What became of one file."""
 
     path: Path
@@ -103,13 +103,13 @@ def correct(
     *,
     pool: Callable[[Sequence[Judged]], Sequence[Judged]] = lambda judged: judged,
     progress: Callable[[int, int], None] = lambda done, all: None,
-) -> Iterator[Outcome]:
+) -> Iterator[CorrectionOutcome]:
     """Correct photographs and folders of them; a bad file does not stop the others.
 
     Parameters
     ----------
     pool
-        What is said of all photographs once each is judged alone (:func:`lior_lens.pooling.pooled`).
+        What is said of all photographs once each is judged alone (:func:`lior_lens.pooling.pool`).
     progress
         Told how many photographs of how many are judged.
 
@@ -124,22 +124,22 @@ def correct(
         cv2.setNumThreads(1)
     room = _Room()
     try:
-        judged: dict[Path, Judged | Outcome] = {}
-        for each in _together(lambda item: _tried(item, _judged, item, judge), todo, jobs):
-            judged[each.path if isinstance(each, Outcome) else each.found.path] = each
+        judged: dict[Path, Judged | CorrectionOutcome] = {}
+        for each in _together(lambda item: _try_out(item, _judge, item, judge), todo, jobs):
+            judged[each.path if isinstance(each, CorrectionOutcome) else each.found.path] = each
             progress(len(judged), len(todo))
         alone = [each for each in judged.values() if isinstance(each, Judged)]
         judged |= {each.found.path: each for each in pool(alone)}
 
-        def finished(each: Found) -> Outcome:
+        def finished(each: Found) -> CorrectionOutcome:
             if each.why_not:
                 status = "failed" if each.failed else "skipped"
-                return Outcome(path=each.path, out=None, status=status, words=each.why_not)
+                return CorrectionOutcome(path=each.path, out=None, status=status, words=each.why_not)
             said = judged.pop(each.path)
-            if isinstance(said, Outcome):
+            if isinstance(said, CorrectionOutcome):
                 return said
             with room.of(said.need):
-                return _tried(each, _applied, said, places, options)
+                return _try_out(each, _apply, said, places, options)
 
         yield from _together(finished, found, jobs)
     finally:
@@ -155,14 +155,14 @@ def _together(function: Callable[[A], B], items: Sequence[A], jobs: int) -> Iter
         pool.shutdown(cancel_futures=True)
 
 
-def _tried(found: Found, function: Callable[..., B], *arguments: Any) -> B | Outcome:
+def _try_out(found: Found, function: Callable[..., B], *arguments: Any) -> B | CorrectionOutcome:
     try:
         return function(*arguments)
     except LiorError as error:
         words = str(error).removeprefix(f"{found.path}: ")
     except MemoryError:
         words = "too large for the memory that is free"
-    return Outcome(path=found.path, out=None, status="failed", words=words)
+    return CorrectionOutcome(path=found.path, out=None, status="failed", words=words)
 
 
 class _Room:
@@ -187,7 +187,7 @@ class _Room:
                 self._changed.notify_all()
 
 
-def _judged(found: Found, judge: Judge) -> Judged:
+def _judge(found: Found, judge: Judge) -> Judged:
     photo = images.read(found.path, least=LONG_SIDE)
     return Judged(
         found=found,
@@ -198,7 +198,7 @@ def _judged(found: Found, judge: Judge) -> Judged:
     )
 
 
-def _applied(judged: Judged, places: Places, options: Options) -> Outcome:
+def _apply(judged: Judged, places: Places, options: Options) -> CorrectionOutcome:
     """Correct a photograph, or leave it alone."""
     said, path = judged.estimate, judged.found.path
     used: Safe | None = None
@@ -210,10 +210,10 @@ def _applied(judged: Judged, places: Places, options: Options) -> Outcome:
         return _left_alone(attrs.evolve(judged, estimate=said), places, options)
     photo = images.read(path)
     target = places.place(judged.found, images.name(photo, path), replace=options.replace)
-    pixels = images.turned(photo.pixels, photo.orientation)
+    pixels = images.turn(photo.pixels, photo.orientation)
     fixed = resample(pixels, used.correction, interpolation=options.interpolation)
     del pixels
-    lost = images.write(target, photo, images.turned_back(fixed, photo.orientation), quality=options.quality)
+    lost = images.write(target, photo, images.turn_back(fixed, photo.orientation), quality=options.quality)
     after = attrs.evolve(photo, pixels=fixed, orientation=1)
     safety = "" if used.how == "as it is" else f" ({used.how})"
     note = f"; {lost}" if lost else ""
@@ -222,7 +222,7 @@ def _applied(judged: Judged, places: Places, options: Options) -> Outcome:
         "zoom": used.correction.lens.scale,
         "mean_shift_px": estimating.mean_shift(used.correction),
     }
-    return Outcome(
+    return CorrectionOutcome(
         path=path,
         out=target,
         status="corrected",
@@ -234,7 +234,7 @@ def _applied(judged: Judged, places: Places, options: Options) -> Outcome:
     )
 
 
-def _left_alone(judged: Judged, places: Places, options: Options) -> Outcome:
+def _left_alone(judged: Judged, places: Places, options: Options) -> CorrectionOutcome:
     """Copy the file byte by byte; only where OUT names another kind of file is it coded anew."""
     path, target, how = judged.found.path, None, "not copied"
     if options.copy_unsure:
@@ -249,7 +249,7 @@ def _left_alone(judged: Judged, places: Places, options: Options) -> Outcome:
     card = None
     if options.cards:
         card = sheets.card(images.read(path, least=sheets.WIDTH).upright())
-    return Outcome(
+    return CorrectionOutcome(
         path=path,
         out=target,
         status="left alone",
@@ -278,7 +278,7 @@ def _numbers(judged: Judged) -> dict[str, Any]:
     return numbers
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
+def summary(outcomes: Sequence[CorrectionOutcome]) -> str:
     """How many files became what, in a line."""
     counts = {status: sum(each.status == status for each in outcomes) for status in STATUSES}
     return f"{len(outcomes)} files: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n)

@@ -34,7 +34,7 @@ class Sample:
     straight: Picture
     """The same view without the lens, as the true correction would show it."""
     lens: Lens
-    """The lens, with the scale of :func:`lior_lens.lenses.centred`."""
+    """The lens, with the scale of :func:`lior_lens.lenses.centre`."""
     name: str
 
     @property
@@ -43,7 +43,7 @@ class Sample:
         return Size(width=self.picture.shape[1], height=self.picture.shape[0])
 
 
-class Source(Protocol):
+class SampleSource(Protocol):
     """Where straight pictures come from."""
 
     def view(self, index: int, size: Size, rng: Generator) -> tuple[Picture, str]:
@@ -101,7 +101,7 @@ class Photos:
 class Mixture:
     """Several sources, each with its share."""
 
-    sources: Sequence[tuple[float, Source]]
+    sources: Sequence[tuple[float, SampleSource]]
 
     def view(self, index: int, size: Size, rng: Generator) -> tuple[Picture, str]:
         """See :class:`Source`."""
@@ -114,7 +114,7 @@ class Mixture:
 class Stream:
     """Samples in endless order."""
 
-    source: Source
+    source: SampleSource
     seed: int
     long_side: int = 256
     models: tuple[str, ...] = lenses.MODELS
@@ -127,7 +127,7 @@ class Stream:
         rng = np.random.default_rng([self.seed, index])
         drawn = SHAPES[int(rng.integers(len(SHAPES)))]
         size = sized(shape or drawn, self.long_side)
-        lens = lenses.centred(lenses.draw(rng, models=self.models, strongest=self.strongest))
+        lens = lenses.centre(lenses.draw(rng, models=self.models, strongest=self.strongest))
         straight, name = self.source.view(index, size, rng)
         zoom, shift = float(rng.uniform(1.0, 1.25)), rng.uniform(-1, 1, 2).tolist()
         picture, straight = lenses.bend(straight, lens, size, zoom=zoom, shift=(shift[0], shift[1]))
@@ -150,7 +150,7 @@ def sized(shape: tuple[int, int], long_side: int, *, multiple: int = 16) -> Size
 
 def truths(samples: Sequence[Sample], *, points: int = 17) -> NDArray[np.float32]:
     """Where the true lenses take a grid of points: ``[batch, 2, points, points]`` in half-diagonals."""
-    grids = [lenses.displaced(each.lens, each.size, columns=points, rows=points) for each in samples]
+    grids = [lenses.displace(each.lens, each.size, columns=points, rows=points) for each in samples]
     return np.stack(grids).astype(np.float32)
 
 

@@ -35,7 +35,7 @@ class Edge(NamedTuple):
     """How many edges it was put together from."""
 
 
-def followed(grey: NDArray[np.uint8], shortest: float) -> list[Edge]:
+def follow(grey: NDArray[np.uint8], shortest: float) -> list[Edge]:
     """The arcs, before any are joined."""
     smooth = cv2.GaussianBlur(grey, (0, 0), 1.0)
     gx, gy = (cv2.Scharr(smooth, cv2.CV_16S, *order) for order in ((1, 0), (0, 1)))
@@ -128,7 +128,7 @@ def _edge(points: Floats, shortest: float, contrast: float) -> Edge | None:
     return Edge(length, arc, noise, scale, len(t) / length, contrast)
 
 
-def joined(found: list[Edge]) -> list[Edge]:
+def join(found: list[Edge]) -> list[Edge]:
     """Arcs put together where several lie on one curve: the longest takes what fits its course best."""
     lengths = np.array([each.length for each in found])
     points = np.array([each.points for each in found]).reshape(-1, POINTS, 2)

@@ -24,7 +24,7 @@ from lior_lens.trust import Trust
 from lior_lens.warp import Correction, Flow, in_frame, safety
 
 if TYPE_CHECKING:
-    from lior_lens.runs import Model
+    from lior_lens.runs import LensModel
 
 _SMALLEST = 32
 """Pictures with a shorter side are left alone."""
@@ -63,13 +63,15 @@ class Safe:
     """``as it is``, ``without flow``, ``weakened to N %`` or ``identity``."""
 
 
-def estimate(picture: NDArray[np.uint8], model: Model | None = None, trust: Trust | None = None) -> Estimate:
+def estimate(
+    picture: NDArray[np.uint8], model: LensModel | None = None, trust: Trust | None = None
+) -> Estimate:
     """Judge an upright picture ``[height, width, 3]`` by its lines and, where there is one, by a network."""
     if min(picture.shape[:2]) < _SMALLEST:
         small = "x".join(map(str, picture.shape[1::-1]))
         return Estimate(lens=Lens(), how="none", words=f"{small} pixels are too few to judge", sure=False)
     found = find_arcs(picture)
-    belief, _, flow = (None, None, None) if model is None else proposed(picture, model)
+    belief, _, flow = (None, None, None) if model is None else propose(picture, model)
     verdict = lines.judge(found, belief, trust=trust)
     flow = flow if verdict.sure else None
     how = "lines" if model is None else ("both" if len(found) else "network")
@@ -84,7 +86,7 @@ def estimate(picture: NDArray[np.uint8], model: Model | None = None, trust: Trus
     )
 
 
-def proposed(picture: NDArray[np.uint8], model: Model) -> tuple[Belief, Lens, Flow | None]:
+def propose(picture: NDArray[np.uint8], model: LensModel) -> tuple[Belief, Lens, Flow | None]:
     """The network's lens of a picture of any size, and the belief that comes of it."""
     import torch
 
@@ -109,13 +111,13 @@ def safe(lens: Lens, size: Size, *, flow: Flow | None = None, frame: str = "crop
         tries.append(("without flow", lens, None))
     low, high = 0.0, 1.0
     for how, each, residual in tries:
-        made = _framed(each, size, residual, frame)
+        made = _frame(each, size, residual, frame)
         if made is not None:
             return Safe(correction=made, how=how)
     best: Correction | None = None
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        made = _framed(lens.blended(middle), size, None, frame)
+        made = _frame(lens.blended(middle), size, None, frame)
         if made is None:
             high = middle
         else:
@@ -125,7 +127,7 @@ def safe(lens: Lens, size: Size, *, flow: Flow | None = None, frame: str = "crop
     return Safe(correction=best, how=f"weakened to {100 * low:.0f} %")
 
 
-def _framed(lens: Lens, size: Size, flow: Flow | None, frame: str) -> Correction | None:
+def _frame(lens: Lens, size: Size, flow: Flow | None, frame: str) -> Correction | None:
     from lior.errors import UsageError
 
     corner = 1.0 + (flow.largest if flow is not None else 0.0)

@@ -25,7 +25,7 @@ from lior_lens.geometry import Lens, Size
 from lior_lens.trust import Trust
 
 if TYPE_CHECKING:
-    from lior_lens.runs import Model
+    from lior_lens.runs import LensModel
 
 SEED = 20_000
 """Of the pictures that are judged by; training draws from others."""
@@ -64,7 +64,7 @@ class Answer:
     """Of each estimate and control."""
 
 
-def sources() -> dict[str, data.Source]:
+def sources() -> dict[str, data.SampleSource]:
     """What is drawn to judge on."""
     return {"scenes": data.Scenes(), "boards": data.Boards()}
 
@@ -112,10 +112,10 @@ def bent(picture: NDArray[np.uint8], *, long_side: int = _LONG_SIDE) -> Iterator
 
 
 def drawn(
-    source: data.Source,
+    source: data.SampleSource,
     count: int,
     *,
-    model: Model | None,
+    model: LensModel | None,
     trust: Trust | None,
     long_side: int = 640,
     seed: int = SEED,
@@ -128,7 +128,7 @@ def drawn(
 
 
 def photographs(
-    found: Sequence[Photograph | tuple[str, data.Picture]], *, model: Model | None, trust: Trust | None
+    found: Sequence[Photograph | tuple[str, data.Picture]], *, model: LensModel | None, trust: Trust | None
 ) -> Iterator[Answer]:
     """Answers to photographs under nine lenses each."""
     controls = _Controls(SEED)
@@ -154,13 +154,13 @@ class _Controls:
 
 
 def _answer(
-    sample: data.Sample, controls: _Controls, *, model: Model | None, trust: Trust | None, kind: str = ""
+    sample: data.Sample, controls: _Controls, *, model: LensModel | None, trust: Trust | None, kind: str = ""
 ) -> Answer:
     found = find_arcs(sample.picture)
     guesses = controls.lenses() | {"plumb line": lines.judge(found).lens}
     belief = None
     if model is not None:
-        belief, guesses["network"], _ = estimating.proposed(sample.picture, model)
+        belief, guesses["network"], _ = estimating.propose(sample.picture, model)
         if trust is not None:
             guesses["lines"] = lines.judge(found, trust=trust).lens
     verdict = lines.judge(found, belief, trust=trust)

@@ -105,14 +105,14 @@ class Loaded:
                 next(self._stream)
                 self._next += 1
         self._next += 1
-        return _checked(next(self._stream))
+        return _check(next(self._stream))
 
     def validation(self) -> Iterator[Batch]:
         """See :class:`Batches`."""
         for index, raw in enumerate(self.judged):
             if index == self.config.train.max_val_steps:
                 return
-            yield _checked(raw)
+            yield _check(raw)
 
     def _endless(self) -> Iterator[Any]:
         while True:
@@ -125,7 +125,7 @@ class Loaded:
                 raise RunError("the loader's training set is empty")
 
 
-def _checked(raw: Any) -> Batch:
+def _check(raw: Any) -> Batch:
     try:
         images, targets = raw["input_image"], raw["target_image"]
     except (KeyError, TypeError) as error:

@@ -30,7 +30,7 @@ from lior.errors import DataError, MissingPackage, UsageError
 from lior.files import replacing
 from lior_lens import metadata, tags
 from lior_lens.geometry import Size
-from lior_lens.metadata import Kept
+from lior_lens.metadata import KeptMetadata
 
 RAW = frozenset({".nef", ".cr2", ".cr3", ".arw", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw"})
 UNREAD = frozenset(
@@ -84,7 +84,7 @@ class Photo:
     width: int
     height: int
     """Of the whole picture; ``pixels`` may show it smaller."""
-    kept: Kept = attrs.field(factory=Kept)
+    kept: KeptMetadata = attrs.field(factory=KeptMetadata)
     orientation: int = 1
     """EXIF's, 1 to 8."""
     subsampling: int = 0
@@ -98,7 +98,7 @@ class Photo:
 
     def upright(self) -> NDArray[np.uint8]:
         """The picture as it is to be looked at: ``[height, width, 3]`` of uint8."""
-        return turned(_rgb(self), self.orientation)
+        return turn(_rgb(self), self.orientation)
 
     @property
     def size(self) -> Size:
@@ -360,7 +360,7 @@ def free_memory() -> int | None:
 # --- turning ---
 
 
-def turned(pixels: Any, orientation: int) -> Any:
+def turn(pixels: Any, orientation: int) -> Any:
     """Pixels as EXIF's orientation wants them looked at."""
     out = pixels
     if orientation in (5, 6, 7, 8):
@@ -372,15 +372,15 @@ def turned(pixels: Any, orientation: int) -> Any:
     return np.ascontiguousarray(out)
 
 
-def turned_back(pixels: Any, orientation: int) -> Any:
-    """The inverse of :func:`turned`."""
-    return turned(pixels, {6: 8, 8: 6}.get(orientation, orientation))
+def turn_back(pixels: Any, orientation: int) -> Any:
+    """The inverse of :func:`turn`."""
+    return turn(pixels, {6: 8, 8: 6}.get(orientation, orientation))
 
 
 def _rgb(photo: Photo) -> NDArray[np.uint8]:
     pixels = photo.pixels
     if pixels.dtype == np.float32:
-        pixels = _shown(pixels)  # type: ignore[arg-type]
+        pixels = _show(pixels)  # type: ignore[arg-type]
     elif pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)  # type: ignore[operator]
     if pixels.ndim == 2:
@@ -390,7 +390,7 @@ def _rgb(photo: Photo) -> NDArray[np.uint8]:
     return pixels[..., :3]  # type: ignore[return-value]
 
 
-def _shown(light: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _show(light: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Floating point as a screen shows it: up to its 99.5th percentile, with gamma 2.2."""
     finite = np.nan_to_num(light, nan=0.0, posinf=0.0, neginf=0.0)
     top = float(np.percentile(finite[::4, ::4], 99.5)) or 1.0
@@ -450,7 +450,7 @@ def write(path: Path, photo: Photo, pixels: Pixels, *, quality: int = 95) -> str
         pixels, lost = (pixels >> 8).astype(np.uint8), "8 of 16 bits kept"  # type: ignore[operator]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        encoded = _encoded(path, photo, pixels, quality)
+        encoded = _encode(path, photo, pixels, quality)
         with replacing(path) as stream:
             stream.write(encoded)
     except OSError as error:
@@ -468,7 +468,7 @@ def copy(original: Path, path: Path) -> None:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _encoded(path: Path, photo: Photo, pixels: Pixels, quality: int) -> bytes:
+def _encode(path: Path, photo: Photo, pixels: Pixels, quality: int) -> bytes:
     kind = format_of(path)
     if photo.mode not in _HOLDS[kind]:
         what = "CMYK" if photo.mode == "CMYK" else "transparency"
@@ -482,7 +482,7 @@ def _encoded(path: Path, photo: Photo, pixels: Pixels, quality: int) -> bytes:
     return plain if put is None else put(plain, kept)
 
 
-def _by_pillow(kind: str, photo: Photo, pixels: Pixels, kept: Kept, quality: int) -> bytes:
+def _by_pillow(kind: str, photo: Photo, pixels: Pixels, kept: KeptMetadata, quality: int) -> bytes:
     """The file without what is kept, where it is put in afterwards."""
     if pixels.dtype != np.uint8:
         stored = pixels

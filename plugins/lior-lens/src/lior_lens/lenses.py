@@ -2,7 +2,7 @@
 
 The models are those of lensfun's database, and what they do to the photograph's corner is from -20 % (barrel)
 to +20 % (pincushion) of its distance, most of it in one coefficient. What a picture alone cannot tell, the
-scale, is fixed by one convention: the centre is neither enlarged nor made smaller (:func:`centred`).
+scale, is fixed by one convention: the centre is neither enlarged nor made smaller (:func:`centre`).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ NINE = tuple(
 models (poly3, poly5, ptlens)."""
 
 
-def centred(lens: Lens) -> Lens:
+def centre(lens: Lens) -> Lens:
     """The same correction but for a zoom: that with slope 1 at the centre, which errors are measured in."""
     return attrs.evolve(lens, scale=lens.radial[0])
 
@@ -124,7 +124,7 @@ def bend(
     whole = Size(width=picture.shape[1], height=picture.shape[0])
     size = size or whole
     x, y = size.grid(-(-size.width // _STEP) + 1, -(-size.height // _STEP) + 1)
-    px, py, found = centred(lens).inverse(x, y)
+    px, py, found = centre(lens).inverse(x, y)
     if not found.all():
         raise UsageError("the lens is not one-to-one over this picture; use its monotone()")
     bound = (whole.width - 1) / 2 / whole.half_diagonal, (whole.height - 1) / 2 / whole.half_diagonal
@@ -149,14 +149,14 @@ def spread(length: int, nodes: int) -> NDArray[np.float32]:
     return np.maximum(0, 1 - np.abs(position - np.arange(nodes))).astype(np.float32)
 
 
-def displaced(lens: Lens, size: Size, *, columns: int = 17, rows: int = 17) -> Floats:
+def displace(lens: Lens, size: Size, *, columns: int = 17, rows: int = 17) -> Floats:
     """Where a lens, at the centre's scale, takes a grid of points: ``[2, rows, columns]``, half-diagonals."""
-    return np.stack(centred(lens).forward(*size.grid(columns, rows)))
+    return np.stack(centre(lens).forward(*size.grid(columns, rows)))
 
 
 def endpoint_error(guess: Lens, truth: Lens, size: Size, *, width: int = 640) -> float:
     """Mean distance of where two lenses take points, in pixels of a picture of that width."""
     distance = np.hypot(
-        *(displaced(guess, size, columns=33, rows=33) - displaced(truth, size, columns=33, rows=33))
+        *(displace(guess, size, columns=33, rows=33) - displace(truth, size, columns=33, rows=33))
     )
     return float(distance.mean() * size.half_diagonal * width / size.width)

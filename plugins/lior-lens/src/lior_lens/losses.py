@@ -186,7 +186,7 @@ def curvature(flow: Tensor) -> Tensor:
     return variation(torch.cat([flow.diff(dim=3)[:, :, :-1], flow.diff(dim=2)[..., :-1]], 0))
 
 
-def squeezed(gx: Tensor, gy: Tensor, *, margin: float, spacing: tuple[float, float]) -> Tensor:
+def squeeze(gx: Tensor, gy: Tensor, *, margin: float, spacing: tuple[float, float]) -> Tensor:
     """Mean of ``margin - det J`` where positive, of a map ``[B, rows, columns]`` with that spacing."""
     return (margin - determinant(gx, gy, spacing)).clamp(min=0).mean()
 
@@ -242,7 +242,7 @@ def composite(config: LossConfig, terms: dict[str, Any]) -> tuple[Tensor, dict[s
                 values[name] = of_flow(flow)
     if "map" in terms and config.jacobian_weight:
         gx, gy, spacing = terms["map"]
-        values["jacobian"] = squeezed(gx, gy, margin=config.jacobian_margin, spacing=spacing)
+        values["jacobian"] = squeeze(gx, gy, margin=config.jacobian_margin, spacing=spacing)
     weighted = {
         f"{name}_weighted": getattr(config, f"{name}_weight") * value for name, value in values.items()
     }

@@ -24,7 +24,7 @@ _INCH = 0.0254
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Kept:
+class KeptMetadata:
     """What is kept of a file."""
 
     exif: bytes | None = None
@@ -50,19 +50,19 @@ class Kept:
             found[tags.XMP] = tags.Tag(1, len(self.xmp), self.xmp)
         return found
 
-    def corrected(self, width: int, height: int, thumbnail: Callable[[int], bytes]) -> Kept:
-        """The same for the corrected picture: see :func:`lior_lens.tags.corrected`."""
+    def corrected(self, width: int, height: int, thumbnail: Callable[[int], bytes]) -> KeptMetadata:
+        """The same for the corrected picture: see :func:`lior_lens.tags.correct`."""
         if self.exif is None:
             return self
-        return attrs.evolve(self, exif=tags.corrected(self.exif, width, height, thumbnail))
+        return attrs.evolve(self, exif=tags.correct(self.exif, width, height, thumbnail))
 
 
-def of(content: bytes, format: str, info: Mapping[Any, Any]) -> Kept:
+def of(content: bytes, format: str, info: Mapping[Any, Any]) -> KeptMetadata:
     """What a file has beside its pixels; ``info`` is what Pillow found."""
     if format == "TIFF":
         return of_tags(content)
     exif, dpi = info.get("exif"), info.get("dpi")
-    return Kept(
+    return KeptMetadata(
         exif=exif.removeprefix(_EXIF) if exif else None,
         icc=info.get("icc_profile"),
         xmp=info.get("xmp"),
@@ -72,7 +72,7 @@ def of(content: bytes, format: str, info: Mapping[Any, Any]) -> Kept:
     )
 
 
-def of_tags(content: bytes, *, upright: bool = False) -> Kept:
+def of_tags(content: bytes, *, upright: bool = False) -> KeptMetadata:
     """The tags of a TIFF or raw file; none where they cannot be read.
 
     Parameters
@@ -83,11 +83,11 @@ def of_tags(content: bytes, *, upright: bool = False) -> Kept:
     try:
         found = tags.kept(tags.parse(content))
     except ValueError:
-        return Kept()
+        return KeptMetadata()
     icc, xmp = found.pop(tags.ICC, None), found.pop(tags.XMP, None)
     if upright and tags.ORIENTATION in found:
         found[tags.ORIENTATION] = tags.Tag(3, 1, b"\1\0")
-    return Kept(
+    return KeptMetadata(
         exif=tags.blob(found) if found else None,
         icc=None if icc is None else bytes(icc.value),
         xmp=None if xmp is None else bytes(xmp.value),
@@ -119,7 +119,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
             yield marker, body[:12] + b"\0\0" if marker == _APP0 else body  # without JFIF's small picture
 
 
-def into_jpeg(encoded: bytes, kept: Kept) -> bytes:
+def into_jpeg(encoded: bytes, kept: KeptMetadata) -> bytes:
     """A JPEG file with what is kept in place of its own."""
     first = tuple(_made_segments(kept)) if kept.segments is None else kept.segments
     out = [b"\xff\xd8"]
@@ -136,7 +136,7 @@ def into_jpeg(encoded: bytes, kept: Kept) -> bytes:
     return b"".join([*out, encoded[own:]])
 
 
-def _made_segments(kept: Kept) -> Iterator[tuple[int, bytes]]:
+def _made_segments(kept: KeptMetadata) -> Iterator[tuple[int, bytes]]:
     if kept.exif and len(kept.exif) <= tags.MOST:
         yield _APP1, _EXIF + kept.exif
     if kept.xmp and len(kept.xmp) <= 65502:
@@ -161,7 +161,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     return ((kind, body) for kind, body in _all_chunks(content) if kind in _CHUNKS)
 
 
-def into_png(encoded: bytes, kept: Kept) -> bytes:
+def into_png(encoded: bytes, kept: KeptMetadata) -> bytes:
     """A PNG file with what is kept behind its first chunk."""
     first = tuple(_made_chunks(kept)) if kept.chunks is None else kept.chunks
     end = 8 + 25
@@ -174,7 +174,7 @@ def into_png(encoded: bytes, kept: Kept) -> bytes:
     return b"".join([encoded[:end], *more, encoded[end:]])
 
 
-def _made_chunks(kept: Kept) -> Iterator[tuple[bytes, bytes]]:
+def _made_chunks(kept: KeptMetadata) -> Iterator[tuple[bytes, bytes]]:
     if kept.icc:
         yield b"iCCP", b"profile\0\0" + zlib.compress(kept.icc)
     if kept.dpi:
@@ -185,6 +185,6 @@ def _made_chunks(kept: Kept) -> Iterator[tuple[bytes, bytes]]:
         yield b"iTXt", _XMP_KEYWORD + kept.xmp
 
 
-def into_tiff(encoded: bytes, kept: Kept) -> bytes:
+def into_tiff(encoded: bytes, kept: KeptMetadata) -> bytes:
     """A TIFF file with what is kept as tags beside its own."""
     return tags.into_tiff(encoded, kept.tags())

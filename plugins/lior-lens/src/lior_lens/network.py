@@ -402,9 +402,9 @@ class LensNetwork(nn.Module):
         params, raw, doubt = self.param_head(features[-1])
         flow = self.residual_head(features) if residual else None
         if self.config.bounded_slope:
-            params = unfolded(params)
+            params = unfold(params)
             if flow is not None:
-                flow = contracted(flow, *image.shape[-2:])
+                flow = contract(flow, *image.shape[-2:])
         return Prediction(params, raw, flow, doubt)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
@@ -419,7 +419,7 @@ class LensNetwork(nn.Module):
 # --- geometry on tensors ---
 
 
-def unfolded(params: Tensor, *, margin: float = MARGIN, knots: int = 65) -> Tensor:
+def unfold(params: Tensor, *, margin: float = MARGIN, knots: int = 65) -> Tensor:
     """Parameters ``[B, N]`` of monotone lenses: :meth:`lior_lens.geometry.Lens.monotone`, differentiable.
 
     The least slope is sought at ``knots`` radii: between them it is lower by at most 0.003 within the default
@@ -437,7 +437,7 @@ def unfolded(params: Tensor, *, margin: float = MARGIN, knots: int = 65) -> Tens
     return torch.cat([k * share, p * share, params[:, 5:]], 1)
 
 
-def contracted(flow: Tensor, height: int, width: int, *, limit: float = LIPSCHITZ) -> Tensor:
+def contract(flow: Tensor, height: int, width: int, *, limit: float = LIPSCHITZ) -> Tensor:
     """A flow whose slope is at most ``limit``: :meth:`lior_lens.warp.Flow.bounded`, differentiable."""
     half = Size(width=width, height=height).half
     rows, columns = flow.shape[-2:]
@@ -451,7 +451,7 @@ def _steepest(differences: Tensor) -> Tensor:
     return (differences.square().sum(1).flatten(1).amax(1) + 1e-20).sqrt()
 
 
-def warped(
+def warp(
     params: Tensor, flow: Tensor | None, x: Tensor, y: Tensor, half: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:
     """``G`` at points ``[B or 1, rows, columns]`` for each lens of a batch, in pictures of that half size."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lior_lens.sheets import Card
 
 if TYPE_CHECKING:
-    from lior_lens.correcting import Outcome
+    from lior_lens.correcting import CorrectionOutcome
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -54,7 +54,7 @@ _ALONE = """<figure><figcaption><b>{name}</b><span class="words">{words}</span><
 </figure>"""
 
 
-def page(outcomes: Sequence[Outcome], *, title: str, summary: str) -> str:
+def page(outcomes: Sequence[CorrectionOutcome], *, title: str, summary: str) -> str:
     """The page of a folder: corrected photographs, then those left alone, then the names of the rest."""
     shown = [each for each in outcomes if each.card is not None]
     shown.sort(key=lambda each: each.status != "corrected")
@@ -68,7 +68,7 @@ def page(outcomes: Sequence[Outcome], *, title: str, summary: str) -> str:
     )
 
 
-def _figure(outcome: Outcome) -> str:
+def _figure(outcome: CorrectionOutcome) -> str:
     card = outcome.card
     assert isinstance(card, Card)
     known = {
@@ -76,12 +76,12 @@ def _figure(outcome: Outcome) -> str:
         "words": escape(f"{outcome.status}: {outcome.words}"),
         "width": card.width,
         "height": card.height,
-        "before": _embedded(card.before),
+        "before": _embed(card.before),
     }
     if card.after is None or card.edges is None:
         return _ALONE.format(**known)
-    return _PAIR.format(**known, after=_embedded(card.after), edges=_embedded(card.edges))
+    return _PAIR.format(**known, after=_embed(card.after), edges=_embed(card.edges))
 
 
-def _embedded(jpeg: bytes) -> str:
+def _embed(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

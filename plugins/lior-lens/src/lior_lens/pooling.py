@@ -27,7 +27,7 @@ SHARED = 0.3
 photographs show the same things, and a lens that the model does not fit is off in all of them alike."""
 
 
-def pooled(judged: Sequence[Judged], trust: Trust | None = None) -> list[Judged]:
+def pool(judged: Sequence[Judged], trust: Trust | None = None) -> list[Judged]:
     """The same photographs, in order; those of one camera's group share one :class:`Estimate`.
 
     Only photographs that their lines judged take part, and whose EXIF names camera and focal length.

@@ -21,7 +21,7 @@ from PIL import Image
 from lior.errors import DataError, MissingPackage, UsageError
 from lior_lens import images
 from lior_lens.geometry import Floats, Lens, Size
-from lior_lens.lenses import centred
+from lior_lens.lenses import centre
 from lior_lens.lines import strength_of
 
 _EXIF_IFD = 0x8769
@@ -214,11 +214,11 @@ def by_exif(path: Path, size: Size) -> tuple[Lens, str] | None:
         return None
     modifier = lensfunpy.Modifier(lenses[0], cameras[0].crop_factor, size.width, size.height)
     modifier.initialize(exif["focal"], exif.get("aperture", 8.0), scale=1.0)
-    lens = _measured(modifier, size)
+    lens = _measure(modifier, size)
     return None if lens is None else (lens, f"{lenses[0].maker} {lenses[0].model} at {exif['focal']:g} mm")
 
 
-def _measured(modifier: Any, size: Size) -> Lens | None:
+def _measure(modifier: Any, size: Size) -> Lens | None:
     """A radial lens through lensfun's own map: it knows all its conventions best."""
     grid = modifier.apply_geometry_distortion()
     if grid is None:
@@ -228,10 +228,10 @@ def _measured(modifier: Any, size: Size) -> Lens | None:
     picked = grid[np.ix_(rows, columns)].astype(np.float64)
     x, y = size.to_unit(columns[None].astype(float), rows[:, None].astype(float))
     gx, gy = size.to_unit(picked[..., 0], picked[..., 1])
-    return fitted(np.broadcast_to(x, gx.shape), np.broadcast_to(y, gx.shape), gx, gy)
+    return fit(np.broadcast_to(x, gx.shape), np.broadcast_to(y, gx.shape), gx, gy)
 
 
-def fitted(x: Floats, y: Floats, gx: Floats, gy: Floats) -> Lens:
+def fit(x: Floats, y: Floats, gx: Floats, gy: Floats) -> Lens:
     """The radial lens that takes points nearest to given ones, by least squares; all seven coefficients."""
     powers = np.hypot(x, y)[..., None] ** np.arange(7)
     basis = np.concatenate([(x[..., None] * powers).reshape(-1, 7), (y[..., None] * powers).reshape(-1, 7)])
@@ -385,7 +385,7 @@ def pooled(measured: Sequence[Measured]) -> list[Pooled]:
     found = []
     for _, group in sorted(groups.items()):
         weights = np.array([1 / max(each.spread, 1e-4) ** 2 for each in group])
-        radial = weights @ np.array([centred(each.lens).radial for each in group]) / weights.sum()
+        radial = weights @ np.array([centre(each.lens).radial for each in group]) / weights.sum()
         lens = Lens(radial=radial)
         off = np.array([strength_of(each.lens) for each in group]) - strength_of(lens)
         birge = max(1.0, math.sqrt(float(weights @ off**2) / max(1, len(group) - 1)))

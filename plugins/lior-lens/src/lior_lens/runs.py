@@ -118,7 +118,7 @@ def run(
     """
     trainer = begun(config, init_from, batches)
     folder = RunFolder.create(out, {CONFIG: to_toml(config)})
-    return _trained(trainer, folder, START, callbacks, stop)
+    return _train(trainer, folder, START, callbacks, stop)
 
 
 def begun(config: LensConfig, init_from: Path | None = None, batches: Batches | None = None) -> Trainer:
@@ -171,7 +171,7 @@ def resume(
     except BaseException:
         folder.close()
         raise
-    return _trained(trainer, folder, state, callbacks, stop)
+    return _train(trainer, folder, state, callbacks, stop)
 
 
 @attrs.define(kw_only=True)
@@ -197,7 +197,7 @@ class _Training(Loop[_Stage]):
         self.kept.prune(last=1)
 
 
-def _trained(
+def _train(
     trainer: Trainer,
     folder: RunFolder,
     state: LoopState,
@@ -267,7 +267,7 @@ def _weights(path: Path) -> tuple[LensConfig, Mapping[str, Tensor]]:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Model:
+class LensModel:
     """A network that is ready to be asked."""
 
     network: LensNetwork
@@ -275,7 +275,7 @@ class Model:
     name: str
 
     @classmethod
-    def open(cls, path: Path | None = None) -> Model:
+    def open(cls, path: Path | None = None) -> LensModel:
         """The network of a run or a package, or the shipped one; raises ``RunError`` when it is not whole."""
         place = path or SHIPPED
         config, weights = _weights(place)
@@ -322,7 +322,7 @@ def package(run: Path, out: Path, *, half: bool = True, notes: Mapping[str, Any]
 def info(path: Path | None = None) -> dict[str, Any]:
     """What a run or package is, ready for JSON."""
     place = path or SHIPPED
-    model = Model.open(place)
+    model = LensModel.open(place)
     weights = sum(p.numel() for p in model.network.parameters())
     size = sum(each.stat().st_size for each in place.rglob("*") if each.is_file())
     found: dict[str, Any] = {

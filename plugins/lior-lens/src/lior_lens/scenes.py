@@ -44,7 +44,7 @@ def chessboard(width: int, height: int, rng: Generator, *, columns: int = 9, row
             if (i + j) % 2 == 0:
                 board[(i + 1) * square : (i + 2) * square, (j + 1) * square : (j + 2) * square] = 20
     h, w = board.shape[:2]
-    corners = _posed(w, h, width, height, rng)
+    corners = _pose(w, h, width, height, rng)
     turn = cv2.getPerspectiveTransform(
         np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32), corners.astype(np.float32)
     )
@@ -54,7 +54,7 @@ def chessboard(width: int, height: int, rng: Generator, *, columns: int = 9, row
     )
 
 
-def _posed(w: int, h: int, width: int, height: int, rng: Generator) -> NDArray[np.float64]:
+def _pose(w: int, h: int, width: int, height: int, rng: Generator) -> NDArray[np.float64]:
     """Corners ``[4, 2]`` of a board before one pinhole camera, turned by up to 25° about each axis."""
     focal = np.hypot(width, height)
     turn = cv2.Rodrigues(rng.uniform(-0.43, 0.43, 3) * [1, 1, 0.4])[0]

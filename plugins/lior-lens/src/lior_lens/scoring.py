@@ -129,7 +129,7 @@ def _directions(grey: Floats) -> Floats:
     )
     size = np.hypot(gx, gy)
     keep = size >= np.quantile(size, 0.1)
-    return _shared(np.arctan2(gy[keep], gx[keep]), np.maximum(size[keep] - 0.02, 0))
+    return _share(np.arctan2(gy[keep], gx[keep]), np.maximum(size[keep] - 0.02, 0))
 
 
 def _lines(a: Floats, b: Floats, scale: float) -> float:
@@ -150,12 +150,12 @@ def _segments(grey: Floats, scale: float) -> Floats:
     if found is None or not len(found):
         return np.zeros(_BINS, np.float32)
     d = found.reshape(-1, 4)[:, 2:].astype(np.float32) - found.reshape(-1, 4)[:, :2]
-    histogram = _shared(np.arctan2(d[:, 1], d[:, 0]), np.hypot(d[:, 0], d[:, 1]))
+    histogram = _share(np.arctan2(d[:, 1], d[:, 0]), np.hypot(d[:, 0], d[:, 1]))
     around = np.concatenate([histogram[-6:], histogram, histogram[:6]])[None]
     return cv2.GaussianBlur(around, (0, 0), 1.25)[0, 6:-6]
 
 
-def _shared(angle: Floats, weight: Floats) -> Floats:
+def _share(angle: Floats, weight: Floats) -> Floats:
     """Histogram of directions modulo 180°, each shared by the two nearest centres, the first at 0°."""
     place = angle / np.pi * _BINS % _BINS
     lower = np.floor(place)

@@ -118,17 +118,17 @@ class Card:
 
 def card(picture: Picture, after: Picture | None = None, correction: Correction | None = None) -> Card:
     """A card of an upright photograph, and of its corrected picture where there is one."""
-    small = _fitted(picture)
+    small = _fit(picture)
     height, width = small.shape[:2]
     known = {"width": width, "height": height, "before": _jpeg(small)}
     if after is None or correction is None:
         return Card(**known)
     marked = with_edges(small, find_arcs(small), correction.lens)
     own = attrs.evolve(correction, size=Size(width=width, height=height))
-    return Card(**known, after=_jpeg(_fitted(after)), edges=_jpeg(with_grid(marked, own)))
+    return Card(**known, after=_jpeg(_fit(after)), edges=_jpeg(with_grid(marked, own)))
 
 
-def _fitted(picture: Picture) -> Picture:
+def _fit(picture: Picture) -> Picture:
     fit = WIDTH / max(picture.shape[:2])
     if fit >= 1:
         return picture

@@ -111,10 +111,10 @@ def kept(found: Mapping[int, Tag]) -> dict[int, Tag]:
 
 def blob(found: Mapping[int, Tag]) -> bytes:
     """A file of tags alone, as EXIF is."""
-    return b"II*\0" + struct.pack("<I", 8) + _built(found, 8)
+    return b"II*\0" + struct.pack("<I", 8) + _build(found, 8)
 
 
-def _built(found: Mapping[int, Tag], at: int) -> bytes:
+def _build(found: Mapping[int, Tag], at: int) -> bytes:
     """A folder that begins at ``at``, with the values behind it."""
     head = 2 + 12 * len(found) + 4
     rows, body = [], bytearray()
@@ -124,7 +124,7 @@ def _built(found: Mapping[int, Tag], at: int) -> bytes:
         if isinstance(tag.value, bytes):
             value, more = tag.value, tag.value
         else:
-            value, more = struct.pack("<I", where), _built(tag.value, where)
+            value, more = struct.pack("<I", where), _build(tag.value, where)
         if isinstance(tag.value, bytes) and len(value) <= 4:
             more = b""
         elif isinstance(tag.value, bytes):
@@ -137,7 +137,7 @@ def _built(found: Mapping[int, Tag], at: int) -> bytes:
 def into_tiff(encoded: bytes, more: Mapping[int, Tag]) -> bytes:
     """A TIFF file, low byte first and of one page, with these tags beside its own."""
     whole = encoded + bytes(len(encoded) % 2)
-    folder = _built({**parse(encoded), **more}, len(whole))
+    folder = _build({**parse(encoded), **more}, len(whole))
     return whole[:4] + struct.pack("<I", len(whole)) + whole[8:] + folder
 
 
@@ -158,13 +158,13 @@ def unturned(data: bytes) -> bytes:
     except ValueError:
         return data
     out = bytearray(data)
-    for number, entry in _placed(data, order, at):
+    for number, entry in _place(data, order, at):
         if number == ORIENTATION:
             struct.pack_into(f"{order}H", out, entry + 8, 1)
     return bytes(out)
 
 
-def corrected(exif: bytes, width: int, height: int, thumbnail: Callable[[int], bytes]) -> bytes:
+def correct(exif: bytes, width: int, height: int, thumbnail: Callable[[int], bytes]) -> bytes:
     """EXIF with the sizes and the small picture of another photograph; all else stays where it is.
 
     Makers' notes know where they are, so nothing is moved: what is longer than before goes to the end.
@@ -177,10 +177,10 @@ def corrected(exif: bytes, width: int, height: int, thumbnail: Callable[[int], b
     out = bytearray(exif)
     try:
         order, first = _header(exif)
-        entries = dict(_placed(exif, order, first))
+        entries = dict(_place(exif, order, first))
         if _EXIF in entries:
             inner = struct.unpack_from(f"{order}I", exif, entries[_EXIF] + 8)[0]
-            for number, entry in _placed(exif, order, inner):
+            for number, entry in _place(exif, order, inner):
                 kind = struct.unpack_from(f"{order}H", exif, entry + 2)[0]
                 if number in (WIDTH, HEIGHT) and kind in (3, 4):
                     value = width if number == WIDTH else height
@@ -193,14 +193,14 @@ def corrected(exif: bytes, width: int, height: int, thumbnail: Callable[[int], b
     return bytes(out)
 
 
-def _placed(data: bytes, order: str, at: int) -> list[tuple[int, int]]:
+def _place(data: bytes, order: str, at: int) -> list[tuple[int, int]]:
     return [(struct.unpack_from(f"{order}H", data, entry)[0], entry) for entry in _entries(data, order, at)]
 
 
 def _new_thumbnail(
     out: bytearray, order: str, link: int, second: int, thumbnail: Callable[[int], bytes]
 ) -> None:
-    entries: dict[int, Any] = dict(_placed(bytes(out), order, second))
+    entries: dict[int, Any] = dict(_place(bytes(out), order, second))
     made, where = b"", 0
     if _THUMBNAIL in entries and _THUMBNAIL_LENGTH in entries:
         where, length = (

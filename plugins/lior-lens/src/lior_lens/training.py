@@ -25,7 +25,7 @@ from lior_lens import data, external, losses
 from lior_lens.config import MODES, LensConfig
 from lior_lens.external import Batch, Batches
 from lior_lens.geometry import PARAMETERS, Size
-from lior_lens.network import LensNetwork, Prediction, warped
+from lior_lens.network import LensNetwork, Prediction, warp
 from lior_lens.pairs import Paired
 
 _LOG = logging.getLogger("lior")
@@ -52,7 +52,7 @@ class Drawn:
     def of(cls, config: LensConfig) -> Drawn:
         """Sources in the configuration's shares; photographs that are missing leave theirs to the others."""
         chosen = config.data
-        sources: list[tuple[float, data.Source]] = []
+        sources: list[tuple[float, data.SampleSource]] = []
         if chosen.scenes:
             sources.append((chosen.scenes, data.Scenes()))
         if chosen.boards:
@@ -437,7 +437,7 @@ def _mapped(said: Prediction, size: Size) -> tuple[tuple[Any, ...], dict[str, fl
     of the identity, and no point moved by half of the half-diagonal. What lies outside is the frame's matter.
     """
     x, y = _grid(size, _NODES, _NODES, said.params)
-    gx, gy = warped(said.params, said.flow, x, y, size.half)
+    gx, gy = warp(said.params, said.flow, x, y, size.half)
     step = tuple((side - 1) / (_NODES - 1) / size.half_diagonal for side in (size.width, size.height))
     det = losses.determinant(gx, gy, (step[0], step[1])).detach().flatten(1)
     moved = torch.stack([gx - x, gy - y]).detach().norm(dim=0).flatten(1)
@@ -453,7 +453,7 @@ def _mapped(said: Prediction, size: Size) -> tuple[tuple[Any, ...], dict[str, fl
         "final_grid_disp_px_max": pixels * float(moved.max()),
     }
     if said.flow is not None:
-        lens = torch.stack(warped(said.params, None, x, y, size.half)).detach()
+        lens = torch.stack(warp(said.params, None, x, y, size.half)).detach()
         alone = (lens - torch.stack([x, y]).expand_as(lens)).norm(dim=0).mean()
         flow = (torch.stack([gx, gy]).detach() - lens).norm(dim=0).mean()
         found |= {
@@ -468,7 +468,7 @@ def endpoint_errors(said: Prediction, truth: Tensor, size: Size) -> tuple[Tensor
     """Mean distances ``[B]`` of the predicted points to the true ones, and of the unmoved points."""
     rows, columns = truth.shape[-2:]
     x, y = _grid(size, columns, rows, truth)
-    gx, gy = warped(said.params, said.flow, x, y, size.half)
+    gx, gy = warp(said.params, said.flow, x, y, size.half)
     error = (torch.stack([gx, gy], 1) - truth).square().sum(1).add(1e-12).sqrt().mean((1, 2))
     return error, (torch.stack([x, y], 1) - truth).norm(dim=1).mean((1, 2))
 
@@ -482,7 +482,7 @@ def correct(images: Tensor, said: Prediction, *, backend: str = "geometry") -> t
         shift = 0.1 * torch.tanh(said.params[:, 5:7])
         gx, gy = x + shift[:, 0, None, None], y + shift[:, 1, None, None]
     else:
-        gx, gy = warped(said.params, said.flow, x, y, size.half)
+        gx, gy = warp(said.params, said.flow, x, y, size.half)
     at = torch.stack([gx / size.half[0], gy / size.half[1]], -1)
     found = nn.functional.grid_sample(images, at, mode="bilinear", padding_mode="border", align_corners=False)
     return found, (at.detach().abs().amax(-1, keepdim=True) <= 1).to(images.dtype).permute(0, 3, 1, 2)

@@ -117,7 +117,7 @@ class Trust:
         return cls(weights=weights)
 
 
-def shipped() -> Trust | None:
+def find_shipped() -> Trust | None:
     """The network that comes with the package; ``None`` in an installation without it."""
     return Trust.open() if (SHIPPED / bundle.MANIFEST).is_file() else None
 

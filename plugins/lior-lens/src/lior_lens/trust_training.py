@@ -110,11 +110,11 @@ def cases(
     photographs
         Those of installed packages if none are given.
     """
-    sources: list[tuple[str, data.Source | Path]] = [(each.series, each.path) for each in photographs] or [
-        (name, data.photo_source([(name, picture)])) for name, picture in data.for_training()
-    ]
+    sources: list[tuple[str, data.SampleSource | Path]] = [
+        (each.series, each.path) for each in photographs
+    ] or [(name, data.photo_source([(name, picture)])) for name, picture in data.for_training()]
     drawn = pictures // 4 if sources else pictures
-    turns: list[tuple[str, data.Source | Path]] = [
+    turns: list[tuple[str, data.SampleSource | Path]] = [
         (f"drawn {i}", data.Boards() if i % 6 == 5 else data.Scenes()) for i in range(drawn)
     ]
     turns += [sources[i * len(sources) // (pictures - drawn)] for i in range(pictures - drawn)]
@@ -129,7 +129,7 @@ def cases(
     return found
 
 
-def _bent(source: data.Source, rng: Generator) -> tuple[data.Picture, Lens]:
+def _bent(source: data.SampleSource, rng: Generator) -> tuple[data.Picture, Lens]:
     """A cut-out as a lens would have taken it, half of them worn."""
     size = data.sized(data.SHAPES[int(rng.integers(len(data.SHAPES)))], int(rng.choice(_SIDES)))
     lens = lenses.draw(rng) if rng.random() < 0.5 else _wide(rng)

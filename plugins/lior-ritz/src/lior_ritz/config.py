@@ -363,7 +363,7 @@ def load(
     """
     found = resolve(
         RitzConfig,
-        layers=[document.adapted(layer) for layer in layers],
+        layers=[document.adapt(layer) for layer in layers],
         env=env,
         prefix=PREFIX,
         overrides=overrides,

@@ -51,7 +51,7 @@ class Agents(MCPServer[Any]):
             about += f" Folders, as `path`: {', '.join(each['name'] for each in collections)}."
         super().__init__(
             "lior", instructions=about, version=installed("lior"), log_level="CRITICAL",
-            middleware=[_refused],
+            middleware=[_refuse],
             subscriptions=False,  # nothing is told without being asked: no stream is held open
         )  # fmt: skip
         logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it logs what is asked
@@ -172,7 +172,7 @@ def tool_errors() -> Iterator[None]:
         raise ToolError(str(http_error(error))) from None
 
 
-async def _refused(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+async def _refuse(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
     """Errors of requests in the protocol's form, each in a line that says what is wrong."""
     try:
         return await call_next(ctx)

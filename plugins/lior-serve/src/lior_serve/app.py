@@ -67,7 +67,7 @@ def build(server: Server) -> Middleware:
             yield
 
     app = Starlette(
-        routes=routes, lifespan=running, exception_handlers={HTTPException: _refused, HTTPError: _refused}
+        routes=routes, lifespan=running, exception_handlers={HTTPException: _refuse, HTTPError: _refuse}
     )
     paths = {each.endpoint: each.path for each in routes if isinstance(each, Route)}
     middleware = Middleware(app, server, paths)
@@ -88,7 +88,7 @@ def _endpoint(server: Server, operation: Operation) -> Endpoint:
     return endpoint
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _refuse(request: Request, error: Exception) -> Response:
     """The reply for an unknown address or method."""
     refusal = error if isinstance(error, HTTPError) else HTTPError(404, "no such address", code="not_found")
     if isinstance(error, HTTPException) and error.status_code != 404:

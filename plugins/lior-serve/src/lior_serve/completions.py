@@ -36,7 +36,7 @@ BEGIN = "<|begin|>"
 async def tokenize(server: RunServer, request: Request, form: TokenizeRequest) -> Any:
     """The tokens of a text."""
     encoder = server.version.tokenizer
-    found = [encoder.vocab] if form.prompt == BEGIN else _encoded(server, form.prompt)
+    found = [encoder.vocab] if form.prompt == BEGIN else _encode(server, form.prompt)
     return {"tokens": found, "count": len(found), "max_model_len": server.limits.prompt}
 
 
@@ -56,7 +56,7 @@ async def tokenizer_info(server: RunServer, request: Request, form: None) -> Any
     }  # fmt: skip
 
 
-def _encoded(server: RunServer, text: str) -> list[int]:
+def _encode(server: RunServer, text: str) -> list[int]:
     found: list[int] = server.version.tokenizer.encode(text.encode("utf-8", "replace")).tolist()
     return found
 
@@ -71,7 +71,7 @@ def _prompts(server: RunServer, form: CompletionRequest) -> list[list[int]]:
         several = [several]
     vocab, found = server.version.tokenizer.vocab, list[list[int]]()
     for prompt in several or [""]:
-        part = _encoded(server, prompt) if isinstance(prompt, str) else list(prompt)  # type: ignore[arg-type]
+        part = _encode(server, prompt) if isinstance(prompt, str) else list(prompt)  # type: ignore[arg-type]
         if any(not 0 <= token < vocab + (place == 0) for place, token in enumerate(part)):
             raise HTTPError(400, f"prompt: tokens from 0 to {vocab - 1} are allowed", code="invalid")
         found.append(part)
@@ -154,7 +154,7 @@ async def completions(server: RunServer, request: Request, form: CompletionReque
     if server.model.streams + len(job.choices) > server.limits.streams:
         raise Busy
     if form.stream:
-        return StreamingResponse(_streamed(job), media_type="text/event-stream")
+        return StreamingResponse(_stream(job), media_type="text/event-stream")
     return await unless_gone(request, _whole(job))
 
 
@@ -163,7 +163,7 @@ async def _pieces(job: _Request) -> AsyncIterator[tuple[int, str, list[tuple[Dra
     shift = [0] * len(job.choices)
     if job.form.echo:
         for place, prompt in enumerate(await job.echoes()):
-            text, records = _echoed(job, prompt)
+            text, records = _echo(job, prompt)
             shift[place] = len(text)
             yield place, text, records
     if job.count:
@@ -184,7 +184,7 @@ async def _whole(job: _Request) -> dict[str, Any]:
     return job.record(choices, usage=job.usage())
 
 
-def _echoed(job: _Request, prompt: Iterable[Drawn | None]) -> tuple[str, list[tuple[Drawn | None, int]]]:
+def _echo(job: _Request, prompt: Iterable[Drawn | None]) -> tuple[str, list[tuple[Drawn | None, int]]]:
     """The text of a prompt, and its tokens with their character offsets."""
     decode, parts = job.version.tokenizer.decode, list(prompt)
     data = [decode([each.token]) if each else b"" for each in parts]
@@ -197,7 +197,7 @@ def _echoed(job: _Request, prompt: Iterable[Drawn | None]) -> tuple[str, list[tu
     return whole.decode("utf-8", "replace"), list(zip(parts, places, strict=True))
 
 
-async def _streamed(job: _Request) -> AsyncIterator[bytes]:
+async def _stream(job: _Request) -> AsyncIterator[bytes]:
     async def parts() -> AsyncIterator[dict[str, Any]]:
         async for place, text, new in _pieces(job):
             yield job.record([job.record_of(place, text, job.logprobs(new), None)])

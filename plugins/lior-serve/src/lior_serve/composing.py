@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from lior_ask.answer.serialise import answer_record, passage_record
-from lior_ask.conversation.composing import Material, prepared
+from lior_ask.conversation.composing import Material, prepare
 from lior_ask.conversation.dialogue import Turn
-from lior_ask.conversation.endpoint import Endpoint, checked
+from lior_ask.conversation.endpoint import Endpoint, check
 from lior_serve.documents import converse
 from lior_serve.errors import Busy
 from lior_serve.openai import events
@@ -31,7 +31,7 @@ async def compose(server: Server, request: Request, form: ComposeRequest) -> Any
 
 
 def _found(version: Version, form: ComposeRequest) -> tuple[Turn, Material | None]:
-    return prepared(converse(version, form.messages, form.filters), version.index)
+    return prepare(converse(version, form.messages, form.filters), version.index)
 
 
 async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIterator[dict[str, Any]]:
@@ -45,7 +45,7 @@ async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIte
     async for piece in _pieces(server, server.settings.endpoint, given):
         text += piece
         yield {"text": piece}
-    reply = checked(text.strip(), given.passages)
+    reply = check(text.strip(), given.passages)
     yield {
         "reply": {
             "text": reply.text,

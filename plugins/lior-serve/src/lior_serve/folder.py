@@ -20,7 +20,7 @@ import attrs
 from lior.errors import DataError, LiorError
 from lior.interfaces import Passage
 from lior.plugins.listening import tell
-from lior.reading.finding import Source, find_files, folders_of, labels_of
+from lior.reading.finding import SourceFile, find_files, folders_of, labels_of
 from lior.reading.watching import changes
 from lior_ask.answer.selection import Answer
 from lior_ask.api import Index
@@ -57,7 +57,7 @@ class FolderVersion(Version):
     _lock: threading.RLock
     """Of the index, which one thread may use at a time."""
     _reader: IdleReader
-    _files: dict[str, Source]
+    _files: dict[str, SourceFile]
     """By the names of the documents."""
 
     @property
@@ -207,7 +207,7 @@ class FolderSource:
         return free
 
 
-def _record(file: Source) -> FileRecord | None:
+def _record(file: SourceFile) -> FileRecord | None:
     try:
         found = file.path.stat()
     except OSError:

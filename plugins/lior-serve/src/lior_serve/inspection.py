@@ -60,7 +60,7 @@ def _sources(version: RunVersion, prompt: bytes, text: bytes) -> list[dict[str, 
     encode, run = version.tokenizer.encode, version.run
     before, tokens = encode(prompt).tolist(), encode(text).tolist()
     explained = explain(run.model, run.checkpoint.corpus, before, tokens, most=3, words=True)
-    return [_explained(each) for each in explained]
+    return [_explain(each) for each in explained]
 
 
 def _text_before(version: RunVersion, passage: Passage) -> bytes:
@@ -73,7 +73,7 @@ def _text_before(version: RunVersion, passage: Passage) -> bytes:
     return text.encode()[-_BEFORE:]
 
 
-def _explained(each: Explained) -> dict[str, Any]:
+def _explain(each: Explained) -> dict[str, Any]:
     return {
         "text": each.text.decode("utf-8", "replace"),
         "probability": each.probability,

@@ -215,7 +215,7 @@ def _turn(answer: Answer) -> str:
     others = [] if answer.result else others if answer.answer else others[:_NEAREST]
     more = f"{len(others)} more passage{'s' * (len(others) != 1)}"
     title = more if answer.answer else "The nearest passages"
-    shown = _listed(title, others, open=not answer.answer and not answer.said)
+    shown = _list_passages(title, others, open=not answer.answer and not answer.said)
     return f'<article class="turn"><h2 class="asked">{escape(answer.question)}</h2>{head}{shown}</article>'
 
 
@@ -229,7 +229,7 @@ def _spoken(answer: Answer) -> str:
     if result.arithmetic:
         said += f'<p class="arithmetic">{escape(result.arithmetic)}</p>'
     count = len(result.rows)
-    return said + _listed(f"{count} row{'s' * (count != 1)} used", result.rows, open=count <= 10)
+    return said + _list_passages(f"{count} row{'s' * (count != 1)} used", result.rows, open=count <= 10)
 
 
 def _sure(answer: Answer) -> str:
@@ -238,7 +238,7 @@ def _sure(answer: Answer) -> str:
     return f' <span class="sure" data-likely="{word}">{word}, {answer.confidence:.0%}</span>'
 
 
-def _listed(title: str, passages: Sequence[Passage], *, open: bool) -> str:
+def _list_passages(title: str, passages: Sequence[Passage], *, open: bool) -> str:
     """Passages with their places, below a title that opens and closes them."""
     rows = "".join(f"<li><p>{escape(each.text)}</p>{_where(each)}</li>" for each in passages)
     shown = f'<summary>{title}</summary><ol class="others">{rows}</ol>'
@@ -270,7 +270,7 @@ def _lines(found: Mapping[str, Any]) -> str:
     """Lines of a document with their numbers, and the marked passage."""
     mark = found["mark"]
     rows: Iterable[str] = (
-        f'<li value="{number}">{_marked(line, number, mark)}</li>'
+        f'<li value="{number}">{_mark(line, number, mark)}</li>'
         for number, line in enumerate(found["lines"], found["first"])
     )
     size = f"{found['total']:,} line{'s' * (found['total'] != 1)}"
@@ -278,7 +278,7 @@ def _lines(found: Mapping[str, Any]) -> str:
     return f'{head}<ol class="lines">{"".join(rows)}</ol>'
 
 
-def _marked(line: str, number: int, mark: Mapping[str, int]) -> str:
+def _mark(line: str, number: int, mark: Mapping[str, int]) -> str:
     """A line, escaped, with the passage in it marked."""
     first, last = mark["line"], mark["end_line"]
     if not first <= number <= last:

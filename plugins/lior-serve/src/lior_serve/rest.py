@@ -9,7 +9,7 @@ import attrs
 from starlette.requests import Request
 
 from lior_ask.answer.serialise import answer_record
-from lior_ask.conversation.dialogue import confirmed
+from lior_ask.conversation.dialogue import confirm_turn
 from lior_serve import documents as found
 from lior_serve.errors import HTTPError
 from lior_serve.schema import AskRequest, ConfirmRequest, LinesRequest, ListRequest, Operation, PassageRequest
@@ -44,7 +44,7 @@ async def confirm(server: Server, request: Request, form: ConfirmRequest) -> Any
     version = await server.latest()
     turn = await server.in_question_executor(found.converse, version, form.messages, form.filters)
     passage = found.passage_of(turn, form.passage)
-    question = confirmed(turn, passage)
+    question = confirm_turn(turn, passage)
     changed = await asyncio.to_thread(server.source.confirm, question, passage, form.good)  # a run is saved
     return {"question": question, "good": form.good, "changed": changed}
 

@@ -31,7 +31,7 @@ from lior.reading.documents import RawDocument
 from lior.runs import files
 from lior.runs.checkpoint import Document
 from lior.runs.documents import as_in_file
-from lior.runs.folder import LOCK, listed
+from lior.runs.folder import LOCK, list_checkpoints
 from lior.runs.run import Run, load
 from lior_ask.api import Index
 from lior_serve.sources import Version
@@ -175,7 +175,7 @@ class RunSource:
 
     def _open(self) -> None:
         """Read the run from the disk and show it."""
-        self._seen = listed(self.path)[:1]
+        self._seen = list_checkpoints(self.path)[:1]
         self._run = load(self.path, device=self.device)
         self._show()
 
@@ -218,7 +218,7 @@ class RunSource:
 
     def _follow(self) -> None:
         """Read the run again if another process has changed it."""
-        if listed(self.path)[:1] == self._seen:
+        if list_checkpoints(self.path)[:1] == self._seen:
             return
         try:
             self._open()
@@ -232,7 +232,7 @@ class RunSource:
         what = wanted[0].what if wanted else ""
         self.working = {"what": what, "documents": len(names), "since": time.time()}
         try:
-            with _noted(self.path, wanted, lambda: self._closed):
+            with _note(self.path, wanted, lambda: self._closed):
                 self._follow()
                 try:
                     self._make(wanted)
@@ -259,7 +259,7 @@ class RunSource:
         if self._run.changes:
             self._run.save()
         if done:
-            self._seen = listed(self.path)[:1]
+            self._seen = list_checkpoints(self.path)[:1]
             self._show()
         for change, outcome in done:
             change.outcome.set_result(outcome)
@@ -284,7 +284,7 @@ class RunSource:
 
 
 @contextlib.contextmanager
-def _noted(run: Path, changes: Sequence[Change], stopped: Callable[[], bool]) -> Iterator[None]:
+def _note(run: Path, changes: Sequence[Change], stopped: Callable[[], bool]) -> Iterator[None]:
     """Hold the note of a run, with the changes in it in case the process is killed, while they are made.
 
     Servers of one run take turns by it. A command that saves the run is waited for.
@@ -294,7 +294,7 @@ def _noted(run: Path, changes: Sequence[Change], stopped: Callable[[], bool]) ->
     told = {what: [n for c in changes if c.what == what for n in c.names] for what in ("learn", "forget")}
     until = time.monotonic() + _PATIENCE
     try:
-        while (note := _held(run)) is None or files.locked(run / LOCK):
+        while (note := _hold(run)) is None or files.locked(run / LOCK):
             if note:
                 note.close()
             if stopped():
@@ -315,7 +315,7 @@ def _noted(run: Path, changes: Sequence[Change], stopped: Callable[[], bool]) ->
             (run / NOTE).unlink()
 
 
-def _held(run: Path) -> IO[bytes] | None:
+def _hold(run: Path) -> IO[bytes] | None:
     """The note of a run, made if there is none, for this server alone; ``None`` while another has it."""
     stream = os.fdopen(os.open(run / NOTE, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
     with contextlib.suppress(BlockingIOError, FileNotFoundError):
@@ -332,7 +332,7 @@ def _lost(run: Path, held: Collection[str]) -> tuple[str, ...]:
     None where a server that lives makes them.
     """
     try:
-        if not (run / NOTE).exists() or (note := _held(run)) is None:
+        if not (run / NOTE).exists() or (note := _hold(run)) is None:
             return ()
         with note:
             (run / NOTE).unlink()

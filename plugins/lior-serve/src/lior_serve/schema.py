@@ -193,7 +193,7 @@ _TEMPERATURE = 1.0
 """The default of OpenAI's protocol."""
 
 
-def _sampled() -> type[CompletionRequest]:
+def _sample() -> type[CompletionRequest]:
     """The request with a field for each option of :class:`~lior.config.sampling.Sampling`."""
     fields: dict[str, Any] = {}
     for name, typed in typed_fields(Sampling).items():
@@ -205,7 +205,7 @@ def _sampled() -> type[CompletionRequest]:
     return create_model(base.__name__, __base__=base, __doc__=doc, __module__=__name__, **fields)
 
 
-SAMPLED_REQUEST = _sampled()
+SAMPLED_REQUEST = _sample()
 """The schema of a :class:`CompletionRequest` with the options of sampling."""
 
 

@@ -15,7 +15,7 @@ from lior.errors import UsageError
 from lior.plugins.listening import tell
 from lior.reading.documents import RawDocument
 from lior.reading.files import File
-from lior.runs.documents import as_in_file, parsed_of
+from lior.runs.documents import as_in_file, parse_of
 from lior_ask.api import Index
 from lior_serve.folder import INTERVAL, FileRecord, FolderSource, FolderVersion
 
@@ -71,7 +71,7 @@ class SharedSource(FolderSource):
         def work() -> list[FileRecord]:
             if len({each.name for each in documents}) < len(documents):
                 raise UsageError("two documents have one name; give each a name of its own")
-            parsed = [parsed_of(each) for each in documents]
+            parsed = [parse_of(each) for each in documents]
             with self._writer.changing():
                 known = {file.name for file in self._writer.listed}
                 taken = [each.name for each in documents if each.name in known]

@@ -36,7 +36,7 @@ def measure(name: str, split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
     return CONTROLS[name](split)
 
 
-def held_out_error(split: Split, predictions: Array, y: Array) -> float:
+def hold_out_error(split: Split, predictions: Array, y: Array) -> float:
     """Wrong answers plus Brier score of classes, or the mean squared error."""
     if not split.classes:
         return float(((predictions - y) ** 2).mean())
@@ -66,7 +66,7 @@ def _tuned(
     best: tuple[float, dict[str, Any]] | None = None
     for setting in grid:
         model, found = fit(setting, first, split.y[:cut], (rest, split.y[cut:]))
-        error = held_out_error(split, _predicted(model, rest, split), split.y[cut:])
+        error = hold_out_error(split, _predicted(model, rest, split), split.y[cut:])
         if best is None or error < best[0]:
             more = {trees: max(int(1.1 * found), 10)} if trees and found else {}
             best = error, {**setting, **more}
@@ -118,7 +118,7 @@ def catboost(split: Split, trees: int = 500, patience: int = 30) -> tuple[dict[s
     for categories, (learn, _) in tables.items():
         for setting in ({**one, "categories": categories} for one in grid):
             model, found = fit(setting, learn[:cut], split.y[:cut], (learn[cut:], split.y[cut:]))
-            error = held_out_error(split, _predicted(model, learn[cut:], split), split.y[cut:])
+            error = hold_out_error(split, _predicted(model, learn[cut:], split), split.y[cut:])
             if best is None or error < best[0]:
                 best = error, {**setting, "iterations": max(int(1.1 * (found or 0)), 10)}
     assert best is not None
@@ -267,7 +267,7 @@ def xrfm(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
         )
         model.fit(learn[:cut], y[:cut], learn[cut:], y[cut:])
         held = _xrfm_predicted(model, learn[cut:], split)
-        error = held_out_error(split, held, split.y[cut:])
+        error = hold_out_error(split, held, split.y[cut:])
         if best is None or error < best[0]:
             best = error, {**setting, "reg": ridge}, model
     assert best is not None

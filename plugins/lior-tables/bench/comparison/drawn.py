@@ -52,7 +52,7 @@ def _sum(x: Array, _: Draw) -> Array:
     return np.sin(3 * x[:, 0]) + np.abs(x[:, 1]) + x[:, 2] ** 3 / 4 + np.cos(2 * x[:, 3]) + x[:, 4]
 
 
-def _bounded(x: Array, _: Draw) -> Array:
+def _bound(x: Array, _: Draw) -> Array:
     return np.tanh(2 * x[:, 0]) + 2 * np.tanh(x[:, 1]) * np.tanh(x[:, 2]) + np.abs(np.tanh(x[:, 3]))
 
 
@@ -87,7 +87,7 @@ FAMILIES = {
     ),
     "heavy inputs": Family(
         inputs=24,
-        truth=_bounded,
+        truth=_bound,
         spread=lambda draw, shape: draw.standard_t(3, size=shape),
     ),
 }

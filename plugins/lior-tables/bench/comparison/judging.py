@@ -85,7 +85,7 @@ def ratio_draws(
     return np.asarray(sums[0] / sums[1])
 
 
-def pooled(draws_of_sets: Sequence[Array], ratios: Sequence[float]) -> Estimate:
+def pool(draws_of_sets: Sequence[Array], ratios: Sequence[float]) -> Estimate:
     """Geometric mean over sets that are each too small, its interval from their own rows.
 
     Parameters

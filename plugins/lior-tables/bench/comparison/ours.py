@@ -15,7 +15,7 @@ import torch
 import lior_tables
 from comparison.sets import Array, Split, encoded
 from lior_tables.estimators import GeometricClassifier, GeometricRegressor
-from lior_tables.model import Model, Options
+from lior_tables.model import Options, TableModel
 
 ALPHA = 0.1
 _CHANGES_NOTHING = {"explanation", "judging", "saving", "plots", "reading"}
@@ -58,14 +58,14 @@ def made_of(options: Options, split: Split) -> tuple[dict[str, Any], dict[str, A
     y = torch.from_numpy(np.eye(split.classes)[split.y] if split.classes else split.y[:, None]).float()
     begin = time.process_time()
     generator = torch.Generator().manual_seed(split.seed)
-    model = Model.fit(learn, y, classes=bool(split.classes), options=options, generator=generator)
+    model = TableModel.fit(learn, y, classes=bool(split.classes), options=options, generator=generator)
     fitted = time.process_time()
     found = (model.probabilities(test) if split.classes else model.predict(test)[:, 0]).double().numpy()
     seconds = {"fit_seconds": fitted - begin, "predict_seconds": time.process_time() - fitted}
     return {**seconds, "members": _members(model)}, {"predictions": found}
 
 
-def _members(model: Model) -> list[list[Any]]:
+def _members(model: TableModel) -> list[list[Any]]:
     return [
         [member.candidate.name, round(share, 3)]
         for member, share in zip(model.members, model.member_weights, strict=True)

@@ -125,7 +125,7 @@ def splits(names: list[str], folder: Path, seeds: int) -> Iterator[Split]:
             yield split(table(name, folder), seed)
 
 
-def encoded(split: Split, *, standardise: bool = False) -> tuple[Array, Array]:
+def encode(split: Split, *, standardise: bool = False) -> tuple[Array, Array]:
     """Rows to learn and to test as numbers, for methods that know no categories.
 
     A category has a column for each value that was learned; a missing number is the median.
@@ -168,7 +168,7 @@ def noised(table: Table, columns: int) -> Table:
     return attrs.evolve(table, name=table.name + NOISED, columns=pd.concat([table.columns, added], axis=1))
 
 
-def _drawn(truth: Callable[[Array], Array], noise: float, *, classes: bool = False) -> Callable[[str], Table]:
+def _draw(truth: Callable[[Array], Array], noise: float, *, classes: bool = False) -> Callable[[str], Table]:
     """A set of 32 inputs of which ``truth`` uses few; ``noise`` in units of the truth's spread."""
 
     def make(name: str) -> Table:
@@ -201,11 +201,11 @@ def _steps(x: Array) -> Array:
 
 
 DRAWN: dict[str, Callable[[str], Table]] = {
-    "drawn_arm": _drawn(_arm, 0.1),
-    "drawn_friedman": _drawn(_friedman, 0.2),
-    "drawn_oblique": _drawn(_oblique, 0.1),
-    "drawn_steps": _drawn(_steps, 0.3),
-    "drawn_arm_class": _drawn(_arm, 0.1, classes=True),
+    "drawn_arm": _draw(_arm, 0.1),
+    "drawn_friedman": _draw(_friedman, 0.2),
+    "drawn_oblique": _draw(_oblique, 0.1),
+    "drawn_steps": _draw(_steps, 0.3),
+    "drawn_arm_class": _draw(_arm, 0.1, classes=True),
 }
 """Drawn sets: 2,000 rows to learn, 32 inputs, few of which matter."""
 NOISY = ("airfoil", "breast_cancer", "concrete", "energy", "phoneme")

@@ -14,7 +14,7 @@ from comparison.controls import HELD
 from comparison.report import rows
 from comparison.sets import Split, encoded
 from lior_tables.estimators import GeometricClassifier, GeometricRegressor
-from lior_tables.model import Model, Options
+from lior_tables.model import Options, TableModel
 
 
 def table() -> str:
@@ -55,7 +55,7 @@ def _catboost(split: Split, depth: int) -> object:
     return model.fit(learn[:cut], split.y[:cut], eval_set=held, early_stopping_rounds=30)
 
 
-def _drawn(count: int, inputs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def _draw(count: int, inputs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.RandomState(seed)
     x = draw.uniform(-1, 1, (count, inputs))
     y = (
@@ -68,7 +68,7 @@ def _drawn(count: int, inputs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 
 
 def _fit_and_predict(count: int, inputs: int) -> list[list[str]]:
-    x, y = _drawn(count + 20_000, inputs)
+    x, y = _draw(count + 20_000, inputs)
     seconds, model = _timed(lambda: GeometricRegressor(random_state=0).fit(x[:count], y[:count]))
     predicting, answers = _timed(lambda: model.predict(x[count:]))
     error = float(np.sqrt(np.mean((answers - y[count:]) ** 2)) / y.std())
@@ -87,9 +87,9 @@ def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
 
 def _edit(count: int) -> list[list[str]]:
     """Forget and learn one of so many rows, one member of float64."""
-    x, y = (torch.from_numpy(part) for part in _drawn(count + 1, 8))
+    x, y = (torch.from_numpy(part) for part in _draw(count + 1, 8))
     options = Options(members=1, rounds=1, precision="float64")
-    model = Model.fit(x[:count], y[:count, None], classes=False, options=options)
+    model = TableModel.fit(x[:count], y[:count, None], classes=False, options=options)
     model.forget(torch.tensor([0]))  # what is made once for all edits is made here
     forgetting, _ = _timed(lambda: model.forget(torch.tensor([17])))
     learning, _ = _timed(lambda: model.learn(x[count:], y[count:, None], torch.ones(1, dtype=torch.float64)))

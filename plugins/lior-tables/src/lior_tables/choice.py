@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 from lior.interfaces import AttentionProduct, State
 from lior.tensors import one_thread
 from lior_tables.kernel import Kernel, Side, matrix
-from lior_tables.members import Candidate, Setting, begun, median_cost, next_metric, sharpened, start
+from lior_tables.members import Candidate, Setting, begun, median_cost, next_metric, sharpen, start
 from lior_tables.readouts import Fit, Readout, mean
 from lior_tables.stored import Rows
 
@@ -244,7 +244,7 @@ def _sharper(
     """The states of all splits with the metric of the next round."""
     found = []
     for index, (state, median) in enumerate(zip(states, teaching.costs.medians, strict=True)):
-        state = sharpened(state, 1 / (taught.bandwidth * median))
+        state = sharpen(state, 1 / (taught.bandwidth * median))
         kernel = Kernel(teaching.kernels[index].parts, state)
         fit = Fit(taught.fit.values[index], taught.fit.centre[index])
         side, train = teaching.sides[index], teaching.trains[index]

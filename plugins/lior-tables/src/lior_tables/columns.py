@@ -148,7 +148,7 @@ class Columns:
                 fitted.append(_means(name, column, counts, weights, y, parts))
             else:
                 fitted.append(_hot(name, column, counts, weights))
-        return cls(tuple(each for each, _ in fitted)), _joined([z for _, z in fitted], len(table))
+        return cls(tuple(each for each, _ in fitted)), _join([z for _, z in fitted], len(table))
 
     def encode(self, table: pd.DataFrame) -> Floats:
         """Coordinates ``(rows, n)`` of other rows with the same columns.
@@ -167,7 +167,7 @@ class Columns:
             if encoding.levels is not None:
                 _note_new(encoding, column)
             found.append(encoding.standardised(raw))
-        return _joined(found, len(table))
+        return _join(found, len(table))
 
     @property
     def labels(self) -> list[str]:
@@ -209,7 +209,7 @@ class Columns:
 
 
 def _numbers(name: str, column: Column, weights: Floats) -> tuple[Encoding, Floats]:
-    return _fitted(Encoding(name, None, None, np.empty(0), np.empty(0)), column, weights)
+    return _fit(Encoding(name, None, None, np.empty(0), np.empty(0)), column, weights)
 
 
 def _hot(name: str, column: Column, counts: Column, weights: Floats) -> tuple[Encoding, Floats]:
@@ -219,10 +219,10 @@ def _hot(name: str, column: Column, counts: Column, weights: Floats) -> tuple[En
         many = f"column {name!r} has {len(counts):,} different words"
         few = f"the {LEVELS} most frequent are told apart (all, with categories='auto')"
         warnings.warn(f"{many}; {few}", ColumnNote, stacklevel=2)
-    return _fitted(Encoding(name, levels, None, np.ones(len(levels) + 2), np.empty(0)), column, weights)
+    return _fit(Encoding(name, levels, None, np.ones(len(levels) + 2), np.empty(0)), column, weights)
 
 
-def _fitted(encoding: Encoding, column: Column, weights: Floats) -> tuple[Encoding, Floats]:
+def _fit(encoding: Encoding, column: Column, weights: Floats) -> tuple[Encoding, Floats]:
     raw = encoding.raw(column)
     mean, deviation = _moments(raw, weights)
     encoding = attrs.evolve(encoding, mean=mean, deviation=deviation)
@@ -277,7 +277,7 @@ def _moments(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
     return mean * scale, deviation * scale
 
 
-def _joined(parts: list[Floats], rows: int) -> Floats:
+def _join(parts: list[Floats], rows: int) -> Floats:
     """All coordinates side by side, at least two, because a metric of one is a number."""
     z = np.concatenate([np.empty((rows, 0)), *parts], 1)
     return np.concatenate([z, np.zeros((rows, max(2 - z.shape[1], 0)))], 1)

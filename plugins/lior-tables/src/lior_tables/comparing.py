@@ -39,7 +39,7 @@ System = Callable[[bool, list[str], int], Any]
 
 
 @attrs.frozen(kw_only=True)
-class Outcome:
+class ComparisonOutcome:
     """What came of one system."""
 
     name: str
@@ -85,7 +85,7 @@ def compare(
     repeats: int = 2,
     seed: int = 0,
     on_progress: Callable[[str, float], None] = lambda name, share: None,
-) -> list[Outcome]:
+) -> list[ComparisonOutcome]:
     """Fit and judge all systems on the same folds.
 
     Parameters
@@ -107,9 +107,9 @@ def compare(
     splits = (RepeatedStratifiedKFold if classes else RepeatedKFold)(
         n_splits=folds, n_repeats=repeats, random_state=seed
     )
-    prepared = _prepared(frame)
+    prepared = _prepare(frame)
     words = list(prepared.select_dtypes(exclude="number"))
-    found: list[Outcome] = []
+    found: list[ComparisonOutcome] = []
     first: Floats | None = None
     for number, (name, system) in enumerate(systems.items()):
         on_progress(name, number / len(systems))
@@ -122,7 +122,7 @@ def compare(
         errors = 1 - scores["test_error"] if classes else -scores["test_error"]
         first = errors if first is None else first
         found.append(
-            Outcome(
+            ComparisonOutcome(
                 name=name, errors=tuple(errors.tolist()), seconds=float(scores["fit_time"].mean()),
                 log_losses=tuple((-scores["test_log_loss"]).tolist()) if classes else (),
                 **_ratio(errors, first, 1 / (folds - 1)),
@@ -140,7 +140,7 @@ def _ratio(errors: Floats, first: Floats, part: float) -> dict[str, float]:
     return {"ratio": middle, "low": middle - half, "high": middle + half}
 
 
-def _prepared(frame: pd.DataFrame) -> pd.DataFrame:
+def _prepare(frame: pd.DataFrame) -> pd.DataFrame:
     """Truth values and dates as numbers, words as objects without gaps; for systems of others."""
     frame = frame.copy()
     for name, column in frame.items():
@@ -156,7 +156,7 @@ def _prepared(frame: pd.DataFrame) -> pd.DataFrame:
 # --- the systems of others, each as it comes ---
 
 
-def _numbered(estimator: Any, *, impute: bool) -> Any:
+def _number(estimator: Any, *, impute: bool) -> Any:
     """The estimator behind one-hot coordinates, and with ``impute`` means and standardised numbers."""
     hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=_LEVELS, sparse_output=False)
     numbers = make_pipeline(SimpleImputer(), StandardScaler()) if impute else "passthrough"
@@ -172,14 +172,14 @@ def _of(module: str, regressor: str, classifier: str, *, impute: bool = False, *
 
     def system(classes: bool, words: list[str], seed: int) -> Any:
         kind = getattr(import_module(module), classifier if classes else regressor)
-        return _numbered(kind(random_state=seed, **options), impute=impute)
+        return _number(kind(random_state=seed, **options), impute=impute)
 
     return system
 
 
 def _linear(classes: bool, words: list[str], seed: int) -> Any:
     logistic = LogisticRegressionCV(Cs=np.logspace(-2, 2, 5), cv=3, max_iter=500, random_state=seed)
-    return _numbered(logistic if classes else RidgeCV(alphas=np.logspace(-3, 3, 13)), impute=True)
+    return _number(logistic if classes else RidgeCV(alphas=np.logspace(-3, 3, 13)), impute=True)
 
 
 def _catboost(classes: bool, words: list[str], seed: int) -> Any:

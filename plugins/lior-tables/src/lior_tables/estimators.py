@@ -32,7 +32,7 @@ from lior_tables.columns import Categories, Columns
 from lior_tables.explanation import Explanation, Slopes
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
-from lior_tables.model import Model, Progress
+from lior_tables.model import Progress, TableModel
 from lior_tables.patches import Patches
 from lior_tables.plan import Options
 from lior_tables.rows import Floats, as_numbers, is_frame, table
@@ -50,7 +50,7 @@ class _Geometric(BaseEstimator, ABC):
     _classes: bool
     ledger_: Ledger
     columns_: Columns | Patches
-    model_: Model
+    model_: TableModel
     n_features_in_: int
 
     def __init__(
@@ -207,7 +207,7 @@ class _Geometric(BaseEstimator, ABC):
         if precision == "auto":
             precision = "float64" if len(first) <= _FEW else "mixed"
         with nullcontext() if workers is None else Workers(workers) as given:
-            self.model_ = Model.fit(
+            self.model_ = TableModel.fit(
                 torch.from_numpy(z),
                 torch.from_numpy(y[first]),
                 torch.from_numpy(merged) if (merged != 1).any() else None,

@@ -15,7 +15,7 @@ from lior_tables.iterative import STEPS, IterativeMember
 from lior_tables.kernel import matrix
 from lior_tables.members import Member, Metrics, Setting
 from lior_tables.plan import Options
-from lior_tables.resuming import Kept
+from lior_tables.resuming import KeptWork
 from lior_tables.stored import Rows
 from lior_tables.tree import Grove, grow
 
@@ -52,7 +52,7 @@ def fit_members(
         In seconds of :func:`time.monotonic`. A member that would not be done by then, if it takes as long as
         those before, is left out, and the others take its weight. The first is fitted in any case.
     resume
-        Folder for the leaves that are done; see :class:`lior_tables.resuming.Kept`.
+        Folder for the leaves that are done; see :class:`lior_tables.resuming.KeptWork`.
     workers
         They fit the leaves of a large table.
     """
@@ -77,7 +77,7 @@ def fit_members(
     return members, (weights / weights.sum()).tolist()
 
 
-def settled(explored: Explored, tables: Sequence[Rows], generator: Generator) -> Setting:
+def settle(explored: Explored, tables: Sequence[Rows], generator: Generator) -> Setting:
     """The setting with the ridge that does best on every fifth row of some tables, the others being learned.
 
     It was chosen on :data:`lior_tables.choice.LEARNED` rows, where little is known and the function matters
@@ -112,7 +112,7 @@ def _make(
     known: Metrics = {}
     if large and options.large == "leaves":
         tree = grow(first.candidate, first.setting, rows, options.leaf_rows, generator)
-        kept = None if resume is None else Kept(resume)
+        kept = None if resume is None else KeptWork(resume)
 
     def make(explored: Explored, say: Progress) -> Member | Grove:
         candidate, setting = explored.candidate, explored.setting
@@ -120,7 +120,7 @@ def _make(
         say(what, 0.0)
         tables = [rows] if tree is None else [rows.take(chosen) for chosen, _ in tree.route(rows.z)[:_TRIED]]
         if len(rows.z) > _MANY * LEARNED or large:
-            setting = settled(explored, tables, generator)
+            setting = settle(explored, tables, generator)
         if not large:
             return Member.learn_all(candidate, setting, rows, generator, known=known)
         if tree is None:

@@ -84,8 +84,8 @@ def read(
     size = max(shape[:2]) if shape else size
     for place, row in _places(path, column, listed):
         try:
-            for name, field in _loaded(place):
-                fields.append(_resized(field, size))
+            for name, field in _load(place):
+                fields.append(_resize(field, size))
                 rows.append(row | {column or FILE: row[column or FILE] + name})
         except (OSError, ValueError, TypeError, SyntaxError, EOFError, Warning) as error:
             cause = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
@@ -95,7 +95,7 @@ def read(
         kept = [i for i, field in enumerate(fields) if _fits(field, shape)]
         others = sorted(set(range(len(rows))) - set(kept))
         skipped += [f"{rows[i][column or FILE]}: {_misfit(fields[i], shape)}" for i in others]
-        fields, rows = [_shaped(fields[i], shape) for i in kept], [rows[i] for i in kept]
+        fields, rows = [_shape(fields[i], shape) for i in kept], [rows[i] for i in kept]
     if skipped:
         warnings.warn(_note(skipped, len(fields)), ColumnNote, stacklevel=2)
     if not fields:
@@ -133,7 +133,7 @@ def _places(path: Path, column: str, listed: pd.DataFrame | None) -> Iterator[tu
             yield file, {FILE: each.as_posix()} | folder
 
 
-def _loaded(path: Path) -> Iterator[tuple[str, Field]]:
+def _load(path: Path) -> Iterator[tuple[str, Field]]:
     """The arrays of a file ``(H, W, C)``, each with what its name has beside the file's."""
     kind = path.suffix.lower()
     if kind == ".npy":
@@ -144,7 +144,7 @@ def _loaded(path: Path) -> Iterator[tuple[str, Field]]:
             # All before the first: a file that breaks off gives none.
             yield from [(f":{name}" * several, _field(stored[name])) for name in stored.files]
     elif kind in _PICTURES:
-        yield "", _field(_decoded(path))
+        yield "", _field(_decode(path))
     else:
         raise ValueError(f"no picture or array (known are {' '.join(_PICTURES + _ARRAYS)})")
 
@@ -157,7 +157,7 @@ def _pillow() -> Any:
     return Image
 
 
-def _decoded(path: Path) -> NDArray[Any]:
+def _decode(path: Path) -> NDArray[Any]:
     library = _pillow()
     from PIL import ImageOps
 
@@ -184,7 +184,7 @@ def _field(array: NDArray[Any]) -> Field:
     return found.reshape(*found.shape[:2], -1)
 
 
-def _resized(field: Field, size: int, to: tuple[int, int] | None = None) -> Field:
+def _resize(field: Field, size: int, to: tuple[int, int] | None = None) -> Field:
     """At most ``size`` pixels along an axis, or the given height and width."""
     height, width = field.shape[:2]
     if to is None:
@@ -212,9 +212,9 @@ def _misfit(field: Field, shape: tuple[int, ...]) -> str:
     return f"{field.shape[2]} components or frames, where the others have {shape[2]}"
 
 
-def _shaped(field: Field, shape: tuple[int, ...]) -> Field:
+def _shape(field: Field, shape: tuple[int, ...]) -> Field:
     """The picture at the height, width and components of the others; grey is colour of equal components."""
-    field = _resized(field, max(shape[:2]), (shape[0], shape[1]))
+    field = _resize(field, max(shape[:2]), (shape[0], shape[1]))
     if field.shape[2] == shape[2]:
         return field
     return np.repeat(field, shape[2], 2) if field.shape[2] == 1 else field.mean(2, keepdims=True)

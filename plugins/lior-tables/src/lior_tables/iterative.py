@@ -22,7 +22,7 @@ from lior.interfaces import State
 from lior_tables import readouts, solve
 from lior_tables.kernel import Kernel, Side, blocks, times
 from lior_tables.members import METRIC_ROWS, Candidate, Member, Setting
-from lior_tables.stored import Rows, drawn
+from lior_tables.stored import Rows, draw
 
 RANK = 1000
 """Rows of the approximation."""
@@ -150,7 +150,7 @@ class IterativeMember(Member):
         """
         if not candidate.readout.solves:
             raise UsageError("iterative: the readout solves nothing; use leaves, or the readout ridge")
-        guide = Member.learn_all(candidate, setting, drawn(rows, METRIC_ROWS, generator), generator)
+        guide = Member.learn_all(candidate, setting, draw(rows, METRIC_ROWS, generator), generator)
         member = cls(candidate, guide.state, setting, rows, guide.fit)
         member._solve(None, on_step)
         return member

@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 
 from lior.geometry import metric
 from lior.interfaces import AttentionProduct, FrameProvider, RSource, State, is_pairwise
-from lior.tensors import prefixed, sub
+from lior.tensors import add_prefix, sub
 
 BLOCK = 1 << 18
 """Entries of a kernel matrix made at a time: in a CPU they and their intermediates stay in the cache."""
@@ -45,10 +45,10 @@ class Parts:
         """Fresh state of all parts, entries named ``frame.u`` and so on, and ``log_beta = 0``."""
         frame = self.frame.init(n, generator=generator)
         rows = len(metric.root(self.frame.form(frame)))
-        state = prefixed("frame", frame)
-        state |= prefixed("product", self.product.init(rows, generator=generator))
+        state = add_prefix("frame", frame)
+        state |= add_prefix("product", self.product.init(rows, generator=generator))
         if self.rsource is not None:
-            state |= prefixed("rsource", self.rsource.init(n, generator=generator))
+            state |= add_prefix("rsource", self.rsource.init(n, generator=generator))
         return state | {"log_beta": torch.zeros((), device=generator.device)}
 
     def learned(self, state: State) -> State:
@@ -61,13 +61,13 @@ class Parts:
     def project(self, state: State) -> State:
         """Clamp, wrap and normalise every part."""
         for part, plugin in self._plugins.items():
-            state = state | prefixed(part, plugin.project(sub(state, part)))
+            state = state | add_prefix(part, plugin.project(sub(state, part)))
         return state
 
     def observe(self, state: State, z: Tensor) -> State:
         """Statistics of the rows ``z (N, n)``: of the frame, then of the medium under its metric."""
         frame = self.frame.observe(sub(state, "frame"), z)
-        return self.observe_medium(state | prefixed("frame", frame), z)
+        return self.observe_medium(state | add_prefix("frame", frame), z)
 
     def observe_medium(self, state: State, z: Tensor) -> State:
         """Statistics of the rows ``z (N, n)`` as the medium under the current metric."""
@@ -75,7 +75,7 @@ class Parts:
             return state
         form = self.frame.form(sub(state, "frame"))
         medium = self.rsource.observe(sub(state, "rsource"), z, form, total=len(z))
-        return state | prefixed("rsource", medium)
+        return state | add_prefix("rsource", medium)
 
 
 class Side(NamedTuple):
@@ -235,7 +235,7 @@ def _gram(f: Tensor, g: Tensor, query: bool) -> tuple[Tensor, Tensor, Tensor]:
 
 def accumulate(grads: State, part: str, more: State) -> None:
     """Add derivatives of a part's entries to ``grads``."""
-    for name, value in prefixed(part, more).items():
+    for name, value in add_prefix(part, more).items():
         grads[name] = grads[name] + value if name in grads else value
 
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from lior.interfaces import State
-from lior_tables.rows import Floats, is_words, joined, keys
+from lior_tables.rows import Floats, is_words, join, keys
 
 Ids = NDArray[np.int64]
 
@@ -129,7 +129,7 @@ class Ledger:
         slots = np.where(places < 0, -1, self.size + places)
         ids = np.arange(self.next_id, self.next_id + len(table), dtype=np.int64)
         grown = Ledger(
-            joined(self.table, table), np.concatenate([self.y, y]), np.concatenate([self.weights, weights]),
+            join(self.table, table), np.concatenate([self.y, y]), np.concatenate([self.weights, weights]),
             np.concatenate([self.ids, ids]), np.concatenate([self.slots, slots]), self.next_id + len(table),
         )  # fmt: skip
         return grown, len(self) + first

@@ -15,7 +15,7 @@ from lior_tables.columns import Columns
 from lior_tables.estimators import GeometricClassifier, GeometricRegressor
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
-from lior_tables.model import Model
+from lior_tables.model import TableModel
 from lior_tables.patches import Patches
 from lior_tables.reading import Task
 from lior_tables.saving import FORMAT, PROGRAM
@@ -47,13 +47,13 @@ def open_saved(path: Path) -> tuple[Estimator, Task | None, Path]:
     def read(place: Path) -> tuple[Estimator, Task | None]:
         manifest, groups = bundle.read(place, format=FORMAT)
         with bundle.misfits_as_run_errors(place, program=PROGRAM):
-            return _restored(manifest, groups), Task(**manifest["task"]) if manifest["task"] else None
+            return _restore(manifest, groups), Task(**manifest["task"]) if manifest["task"] else None
 
     (estimator, task), place = runfolder.newest(path, read)
     return estimator, task, place
 
 
-def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estimator:
+def _restore(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estimator:
     kinds: tuple[type[Estimator], ...] = (GeometricRegressor, GeometricClassifier)
     estimator = {kind.__name__: kind for kind in kinds}[manifest["kind"]](**manifest["parameters"])
     estimator.n_features_in_ = manifest["inputs"]
@@ -64,7 +64,7 @@ def _restored(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estim
         Patches.restore(groups["patches"]) if described is None else Columns.of_record(described)
     )
     estimator.ledger_ = Ledger.restore(groups["rows"], manifest["ledger"])
-    estimator.model_ = Model.restore(groups["model"], manifest["model"])
+    estimator.model_ = TableModel.restore(groups["model"], manifest["model"])
     estimator._changed()
     if isinstance(estimator, GeometricClassifier):
         estimator.classes_ = np.array(manifest["classes"], dtype=np.dtype(manifest["classes_type"]))

@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from lior.config.options import option
-from lior.geometry.gram import squared_distances, tree_sum
+from lior.geometry.gram import square_distances, tree_sum
 from lior.interfaces import MetricForm, ResiliencePullback, State
 from lior_plugins.rsources.coordinates import Mapped, mapped
 
@@ -116,7 +116,7 @@ class Local:
             return _Nearest(torch.zeros_like(points.z), state["length"].expand(len(points.z)).clone())
         reference, _, keys = mapped(reference, form)
         chosen = [
-            squared_distances(block, keys).topk(self.k + 1, largest=False).indices
+            square_distances(block, keys).topk(self.k + 1, largest=False).indices
             for block in points.y.split(max(1, _BLOCK // len(keys)))
         ]
         nearest = torch.cat([*chosen, torch.zeros(0, self.k + 1, dtype=torch.int64, device=keys.device)])

@@ -17,12 +17,12 @@ from torch import Generator, Tensor
 from lior.errors import UsageError
 from lior.geometry import metric
 from lior.interfaces import GradientFrame, State
-from lior.tensors import prefixed, sub
+from lior.tensors import add_prefix, sub
 from lior_tables import likelihood, readouts
 from lior_tables.editing import BATCH, Inverse
 from lior_tables.kernel import Kernel, Parts, Side, blocks, matrix, times
 from lior_tables.readouts import Fit, Readout, Ridge
-from lior_tables.stored import Rows, drawn
+from lior_tables.stored import Rows, draw
 
 METRIC_ROWS = 2000
 """Rows on which a metric is learned, at most."""
@@ -97,7 +97,7 @@ def start(candidate: Candidate, z: Tensor, generator: Generator) -> State:
 
 def begun(candidate: Candidate, handed: State, z: Tensor, generator: Generator) -> State:
     """The state of a candidate with the metric of another one, whose frame it has."""
-    state = start(candidate, z, generator) | prefixed("frame", sub(handed, "frame"))
+    state = start(candidate, z, generator) | add_prefix("frame", sub(handed, "frame"))
     return candidate.parts.observe_medium(state, z)
 
 
@@ -110,7 +110,7 @@ def median_cost(kernel: Kernel, side: Side) -> float:
     return max(float(kernel.scores(*halves, beta=-1.0).median()), 1e-6)
 
 
-def sharpened(state: State, beta: float) -> State:
+def sharpen(state: State, beta: float) -> State:
     """The state with that ``β``."""
     return {**state, "log_beta": torch.full_like(state["log_beta"], math.log(beta))}
 
@@ -123,7 +123,7 @@ def next_metric(
     if isinstance(parts.frame, GradientFrame):
         chosen = torch.randperm(len(rows.z), generator=generator)[:GRADIENT_ROWS].to(rows.z.device)
         found = gradients(candidate.teacher.readout, kernel, side, rows.weights, fit.values, chosen)
-        state = state | prefixed("frame", parts.frame.observe_gradients(sub(state, "frame"), found))
+        state = state | add_prefix("frame", parts.frame.observe_gradients(sub(state, "frame"), found))
         state = parts.observe_medium(state, rows.z)
     if parts.learned(state):
         state = parts.observe_medium(likelihood.learn(parts, state, rows, generator), rows.z)
@@ -174,7 +174,7 @@ def _rounds(
         learner = candidate.learns(number)
         state, kernel = _solvable(learner.teacher, state, bandwidth, rows.z)
         side = kernel.side(rows.z)
-        fit = _solved(learner.teacher, kernel, side, rows, ridge)
+        fit = _solve(learner.teacher, kernel, side, rows, ridge)
         state = next_metric(learner, kernel, side, rows, fit, generator)
     return state
 
@@ -183,11 +183,11 @@ def _solvable(candidate: Candidate, state: State, bandwidth: float, z: Tensor) -
     """The state with its bandwidth, measured on ``z``, and the kernel."""
     kernel = Kernel(candidate.parts, state)
     median = median_cost(kernel, kernel.side(z[:_MEDIAN_ROWS]))
-    state = sharpened(state, 1 / (bandwidth * median))
+    state = sharpen(state, 1 / (bandwidth * median))
     return state, Kernel(candidate.parts, state)
 
 
-def _solved(candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, ridge: float) -> Fit:
+def _solve(candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, ridge: float) -> Fit:
     """What the readout makes of all rows."""
     weighed = candidate.readout.weigh(matrix(kernel, side, side), rows.weights, None)
     return candidate.readout.fit(weighed, rows.y, rows.weights, ridge)
@@ -227,7 +227,7 @@ class Member:
         known
             What other members of these rows have learned and handed on, which is not learned twice.
         """
-        some = drawn(rows, METRIC_ROWS, generator)
+        some = draw(rows, METRIC_ROWS, generator)
         steps, (bandwidth, ridge) = setting.steps[:-1], setting.steps[-1]
         if begin is None:
             state = learned(candidate, steps, some, generator, {} if known is None else known)
@@ -236,12 +236,12 @@ class Member:
             done = max(0, len(steps) - OWN_ROUNDS)
             state = _rounds(candidate, state, steps[done:], done, some, generator)
         state, kernel = _solvable(candidate, state, bandwidth, some.z)
-        fit = _solved(candidate, kernel, kernel.side(rows.z), rows, ridge)
+        fit = _solve(candidate, kernel, kernel.side(rows.z), rows, ridge)
         return cls(candidate, state, setting, rows, fit)
 
     def tensors(self) -> State:
         """Values, centre and state, without the rows; :meth:`restored` takes them."""
-        return {**prefixed("state", self.state), "values": self.fit.values, "centre": self.fit.centre}
+        return {**add_prefix("state", self.state), "values": self.fit.values, "centre": self.fit.centre}
 
     @classmethod
     def restored(cls, tensors: State, candidate: Candidate, setting: Setting, rows: Rows) -> Self:

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from lior.errors import UsageError
 from lior.interfaces import State
-from lior.tensors import prefixed, sub
+from lior.tensors import add_prefix, sub
 from lior.workers import Workers
 from lior_tables import snapshots
 from lior_tables.choice import choose
@@ -38,7 +38,7 @@ class Units(NamedTuple):
 
 
 @attrs.define(kw_only=True, eq=False)
-class Model:
+class TableModel:
     """A weighted mean of members over the same stored rows.
 
     Made by :meth:`fit`. Coordinates are ``z (N, n)``, standardised; outputs ``y (N, C)`` are target columns,
@@ -66,7 +66,7 @@ class Model:
         on_progress: Progress | None = None,
         resume: Path | None = None,
         workers: Workers | None = None,
-    ) -> Model:
+    ) -> TableModel:
         """Choose and fit the members.
 
         Parameters
@@ -196,11 +196,11 @@ class Model:
     def snapshot(self) -> tuple[State, dict[str, Any]]:
         """All tensors, and all the rest as JSON; :meth:`restore` takes them."""
         rows = self.members[0].rows
-        tensors: State = {**prefixed("rows", rows._asdict()), **prefixed("units", self.units._asdict())}
+        tensors: State = {**add_prefix("rows", rows._asdict()), **add_prefix("units", self.units._asdict())}
         described = []
         for index, member in enumerate(self.members):
             state, meta = snapshots.member_as_snapshot(member)
-            tensors |= prefixed(f"member{index}", state)
+            tensors |= add_prefix(f"member{index}", state)
             described.append(meta)
         meta = {
             "format": snapshots.FORMAT,
@@ -213,7 +213,7 @@ class Model:
         return snapshots.contiguous(tensors), meta
 
     @classmethod
-    def restore(cls, tensors: State, meta: dict[str, Any]) -> Model:
+    def restore(cls, tensors: State, meta: dict[str, Any]) -> TableModel:
         """The model of a snapshot, which predicts the same to the last bit.
 
         Raises
@@ -288,13 +288,13 @@ class Model:
 
     def _coordinates(self, z: Tensor) -> Tensor:
         stored = self.members[0].rows.z
-        z = padded(z.to(stored))
+        z = pad(z.to(stored))
         if z.ndim != 2 or z.shape[1] != stored.shape[1]:
             raise UsageError(f"z has shape {tuple(z.shape)}: the model was fitted to (N, {stored.shape[1]})")
         return z
 
 
-def padded(z: Tensor) -> Tensor:
+def pad(z: Tensor) -> Tensor:
     """``z (N, n)`` with columns of zeros up to the two that a metric needs."""
     missing = max(0, 2 - z.shape[1]) if z.ndim == 2 else 0
     return torch.cat([z, z.new_zeros(len(z), missing)], dim=1) if missing else z
@@ -306,7 +306,7 @@ def _ones(weights: Tensor | None, y: Tensor) -> Tensor:
 
 def _rows(z: Tensor, y: Tensor, weights: Tensor | None, units: Units) -> Rows:
     """Rows in the units of a model; outputs and weights in float64."""
-    return Rows(padded(z), y.double() / units.output.to(y.device), _ones(weights, y) / units.weight)
+    return Rows(pad(z), y.double() / units.output.to(y.device), _ones(weights, y) / units.weight)
 
 
 def _unit(y: Tensor, classes: bool) -> Tensor:

@@ -68,7 +68,7 @@ class Patches:
         """
         if kind not in KINDS:
             raise UsageError(f"features {kind!r}: allowed are {', '.join(KINDS)}")
-        size = _checked(rows, shape)
+        size = _check(rows, shape)
         fields = _fields(rows, size)
         unit = fields.var().clamp_min(1e-12)
         filters, shift = _filters(kind, fields, unit, generator)
@@ -88,7 +88,7 @@ class Patches:
 
     def encode(self, rows: Floats) -> Floats:
         """Coordinates ``(N, n)`` of pictures ``(N, H·W·C)``; ``ValueError`` for a number that is missing."""
-        _checked(rows, self.shape)
+        _check(rows, self.shape)
         pooled = self._pooled(_fields(rows, self.shape)).double()
         found: Floats = ((pooled - self.mean) @ self.directions).numpy()
         return found
@@ -125,7 +125,7 @@ class Patches:
 
     def _responses(self, fields: Tensor) -> Tensor:
         windows = _windows(fields)
-        said = (_normalised(windows, self.unit) @ self.filters - self.shift).movedim(-1, 1)
+        said = (_normalise(windows, self.unit) @ self.filters - self.shift).movedim(-1, 1)
         both = torch.cat([said, -said], 1).sub_(self.threshold).clamp_(min=0)
         return functional.adaptive_avg_pool2d(both, _GRID).flatten(1)
 
@@ -133,7 +133,7 @@ class Patches:
 _TENSORS = ("unit", "filters", "shift", "mean", "directions")
 
 
-def _checked(rows: Floats, shape: tuple[int, ...]) -> tuple[int, int, int]:
+def _check(rows: Floats, shape: tuple[int, ...]) -> tuple[int, int, int]:
     if len(shape) != 3 or min(shape) < 1 or math.prod(shape) != rows.shape[1]:
         raise UsageError(
             f"shape {tuple(shape)}: allowed are height, width and components of a row of "
@@ -154,7 +154,7 @@ def _windows(fields: Tensor) -> Tensor:
     return around.unfold(2, _SIDE, 1).unfold(3, _SIDE, 1).movedim(1, 3).flatten(3)
 
 
-def _normalised(windows: Tensor, unit: Tensor) -> Tensor:
+def _normalise(windows: Tensor, unit: Tensor) -> Tensor:
     spread = (windows.var(-1, keepdim=True) + _CONTRAST * unit).sqrt()
     return (windows - windows.mean(-1, keepdim=True)) / spread
 
@@ -172,7 +172,7 @@ def _filters(kind: str, fields: Tensor, unit: Tensor, generator: Generator) -> t
         found = torch.block_diag(*[slopes.T] * fields.shape[1])
         return found, torch.zeros(found.shape[1])
     few = fields[torch.randperm(len(fields), generator=generator)[: max(_SAMPLE // fields[0, 0].numel(), 64)]]
-    windows = _normalised(_windows(few), unit).flatten(0, 2).double()
+    windows = _normalise(_windows(few), unit).flatten(0, 2).double()
     windows = windows[torch.randperm(len(windows), generator=generator)[:_SAMPLE]]
     mean = windows.mean(0)
     values, vectors = torch.linalg.eigh(torch.cov(windows.T))

@@ -16,7 +16,7 @@ from lior_tables.ranges import RangeChart
 from lior_tables.rows import is_words
 
 if TYPE_CHECKING:
-    from lior_tables.comparing import Outcome
+    from lior_tables.comparing import ComparisonOutcome
     from lior_tables.loading import Estimator
     from lior_tables.reading import Task
 
@@ -33,7 +33,7 @@ _PROBABILITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 @attrs.frozen
-class Source:
+class FigureSource:
     """A model, what it predicts, and how it is called."""
 
     estimator: Estimator
@@ -54,7 +54,7 @@ class Source:
 Built = tuple[str, Sequence[Panel]]
 
 
-def picture(name: str, source: Source) -> Picture:
+def picture(name: str, source: FigureSource) -> Picture:
     """One picture; raises :class:`~lior.plots.panels.LeftOut` where the model has nothing to show."""
     what, panels = _BUILDERS[name](source)
     columns = 3 if len(panels) > 3 else 2
@@ -64,7 +64,7 @@ def picture(name: str, source: Source) -> Picture:
 # --- the metric ---
 
 
-def _importances(source: Source) -> Built:
+def _importances(source: FigureSource) -> Built:
     """Each input's part in the slope of the predictions, with its interval."""
     if source.task.pictures:
         raise LeftOut("pictures have no inputs one by one; `lior table why --html` shows what counts")
@@ -85,7 +85,7 @@ def _importances(source: Source) -> Built:
     return f"which inputs {source.target} depends on{few}", [panel]
 
 
-def _directions(source: Source) -> Built:
+def _directions(source: FigureSource) -> Built:
     """The directions along which predictions change most."""
     slopes = source.estimator.slopes()
     (vectors, parts), labels = slopes.directions(), source.estimator.columns_.labels
@@ -107,7 +107,7 @@ def _directions(source: Source) -> Built:
 # --- how good ---
 
 
-def _residuals(source: Source) -> Built:
+def _residuals(source: FigureSource) -> Built:
     """Predictions of left-out rows beside their targets."""
     if source.task.classes:
         raise LeftOut("classes have no residuals; calibration shows what is wrong")
@@ -138,7 +138,7 @@ def _residuals(source: Source) -> Built:
     return f"{source.target}, each row predicted without it", panels
 
 
-def _intervals(source: Source) -> Built:
+def _intervals(source: FigureSource) -> Built:
     """Whether intervals hold as often as they say, also where they are narrow or wide."""
     if source.task.classes:
         raise LeftOut("classes have probabilities, which calibration shows, and no intervals")
@@ -162,7 +162,7 @@ def _intervals(source: Source) -> Built:
     return f"intervals of {source.target}, each row left out", panels
 
 
-def _spans(source: Source, spread: Spread) -> Panel:
+def _spans(source: FigureSource, spread: Spread) -> Panel:
     """90 % intervals of some rows, by their predictions; each row is left out of its own."""
     first = source.estimator.ledger_.representatives()[spread.places.numpy()]
     some = np.random.RandomState(0).permutation(len(first))[:_SPANS]
@@ -183,7 +183,7 @@ def _spans(source: Source, spread: Spread) -> Panel:
     )  # fmt: skip
 
 
-def _calibration(source: Source) -> Built:
+def _calibration(source: FigureSource) -> Built:
     """Whether probabilities are as often right as they say."""
     if not source.task.classes:
         raise LeftOut("numbers have intervals in place of probabilities")
@@ -218,7 +218,7 @@ def _calibration(source: Source) -> Built:
 # --- effects ---
 
 
-def _dependence(source: Source) -> Built:
+def _dependence(source: FigureSource) -> Built:
     """What becomes of the mean prediction when one input is set for all rows."""
     parts = source.estimator.slopes().by_name()
     panels = [_effect(source, name, part) for name, part in list(parts.items())[:_CURVES] if part > 0]
@@ -227,7 +227,7 @@ def _dependence(source: Source) -> Built:
     return f"what each input does to {source.target}, the others as they are", panels
 
 
-def _effect(source: Source, name: str, part: float) -> Panel:
+def _effect(source: FigureSource, name: str, part: float) -> Panel:
     estimator, names, of = source.estimator, ["mean of predictions"], [0]
     what = source.target
     if source.task.classes:
@@ -267,7 +267,7 @@ def _short(text: str, most: int = 24) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-_BUILDERS: dict[str, Callable[[Source], Built]] = {
+_BUILDERS: dict[str, Callable[[FigureSource], Built]] = {
     "importances": _importances,
     "directions": _directions,
     "residuals": _residuals,
@@ -277,7 +277,7 @@ _BUILDERS: dict[str, Callable[[Source], Built]] = {
 }
 
 
-def comparison(outcomes: Sequence[Outcome], *, title: str, classes: bool) -> Picture:
+def comparison(outcomes: Sequence[ComparisonOutcome], *, title: str, classes: bool) -> Picture:
     """The systems of a comparison: their errors in each fold, and how they stand to the first."""
     order = sorted(outcomes, key=lambda each: float(np.mean(each.errors)))
     others = [each for each in order if each is not outcomes[0]]

@@ -50,13 +50,13 @@ class Power(IdentityLift):
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
         """The power of the Euclidean distance, of the broadcast shape of the Gram products."""
-        return _raised(_squares(qq, qk, kk).add_(self.eps), self.exponent / 2)
+        return _raise_to(_squares(qq, qk, kk).add_(self.eps), self.exponent / 2)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
         """Partial derivatives of :meth:`cost`, 0 where the squared distance is not positive or overflows."""
         square, half = _squares(qq, qk, kk), self.exponent / 2
         inside = (square > 0) & (square < torch.finfo(square.dtype).max)
-        slope = _raised(square.add_(self.eps), half - 1).mul_(half).mul_(inside)
+        slope = _raise_to(square.add_(self.eps), half - 1).mul_(half).mul_(inside)
         return CostPartials(qq=slope, qk=-2 * slope, kk=slope, params={})
 
     def pair_cost(self, q: Tensor, k: Tensor, params: State) -> Tensor:
@@ -68,7 +68,7 @@ class Power(IdentityLift):
         """``Σ_i weights_bi values_ic ∂cost_bi/∂q_b``, shape ``(B, C, p)``; where ``q_bj = k_ij`` it is 0."""
         if self.exponent != 1:
             length = torch.cdist(q, k, p=1.0)
-            slope = _raised(length.clamp(min=self.eps), self.exponent - 1).mul_(self.exponent)
+            slope = _raise_to(length.clamp(min=self.eps), self.exponent - 1).mul_(self.exponent)
             weights = weights * slope
         parts = [
             (torch.sign(q[:, j, None] - k[None, :, j]).mul_(weights)) @ values for j in range(q.shape[1])
@@ -84,7 +84,7 @@ def _squares(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
     return square.clamp_(min=0, max=torch.finfo(square.dtype).max)
 
 
-def _raised(x: Tensor, power: float) -> Tensor:
+def _raise_to(x: Tensor, power: float) -> Tensor:
     """``x^power`` in place; roots are several times faster than powers."""
     if power == 1:
         return x

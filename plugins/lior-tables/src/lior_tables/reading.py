@@ -88,7 +88,7 @@ def read(path: Path) -> pd.DataFrame:
     repeated = frame.columns[frame.columns.duplicated()]
     if len(repeated):
         raise DataError(f"{path}: two columns are named {repeated[0]!r}; rename one")
-    return frame.rename(columns=str).apply(_dated)
+    return frame.rename(columns=str).apply(_date)
 
 
 def _csv(source: Any, compression: str | None) -> pd.DataFrame:
@@ -118,7 +118,7 @@ def _with_point(column: pd.Series[Any]) -> pd.Series[Any]:
     return column.str.replace(",", ".").astype(float) if _all_match(column, _DECIMAL_COMMA) else column
 
 
-def _dated(column: pd.Series[Any]) -> pd.Series[Any]:
+def _date(column: pd.Series[Any]) -> pd.Series[Any]:
     """A column of ISO 8601 dates as dates."""
     if _all_match(column, _DATE):
         return pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")

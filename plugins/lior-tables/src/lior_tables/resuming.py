@@ -17,7 +17,7 @@ _FORMAT = bundle.Format(program="lior-tables", version=1)
 _GROUP = "leaf"
 
 
-class Kept:
+class KeptWork:
     """The leaves of fits, each a bundle whose name depends on all that it is fitted to and with.
 
     Parameters

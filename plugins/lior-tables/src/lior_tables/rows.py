@@ -137,14 +137,14 @@ def as_numbers(column: Column) -> Floats:
 
 def as_words(column: Column) -> Column:
     """A column of words; numbers become the words that print them, ``3`` for 3.0."""
-    return column if is_words(column) else _words(column.map(_spelled, na_action="ignore"))
+    return column if is_words(column) else _words(column.map(_spell, na_action="ignore"))
 
 
-def _spelled(value: float) -> str:
+def _spell(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
 
 
-def joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+def join(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     """The rows of one table, then those of another with the same columns."""
     columns = {}
     for i in range(first.shape[1]):

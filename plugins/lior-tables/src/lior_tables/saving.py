@@ -63,7 +63,7 @@ def save_edited(path: Path, place: Path, estimator: Any, task: Task | None) -> N
     """
     folder = RunFolder.open(path, place)
     try:
-        if runfolder.listed(path)[0] != place:
+        if runfolder.list_checkpoints(path)[0] != place:
             raise RunError(f"{path}: another process has changed the model; nothing was written; repeat")
         runfolder.remove_older(path, _write(folder, runfolder.number(place) + 1, estimator, task))
     finally:

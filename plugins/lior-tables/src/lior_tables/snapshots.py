@@ -9,7 +9,7 @@ import attrs
 from lior import registry as lior_registry
 from lior.errors import UsageError
 from lior.interfaces import State
-from lior.tensors import prefixed, sub
+from lior.tensors import add_prefix, sub
 from lior_tables import readouts
 from lior_tables.iterative import IterativeMember
 from lior_tables.kernel import Parts
@@ -21,15 +21,15 @@ from lior_tables.tree import Grove, Tree
 FORMAT = 1
 
 
-def _described(value: Any) -> Any:
+def _describe(value: Any) -> Any:
     """A plugin as its class and options; names, numbers and ``None`` as they are."""
     if not attrs.has(type(value)):
         return value
     return {"class": f"{type(value).__module__}:{type(value).__qualname__}", "options": attrs.asdict(value)}
 
 
-def _rebuilt(kind: str, found: Any) -> Any:
-    """The inverse of :func:`_described`; the class is checked to be a plugin of the kind."""
+def _rebuild(kind: str, found: Any) -> Any:
+    """The inverse of :func:`_describe`; the class is checked to be a plugin of the kind."""
     if not isinstance(found, dict):
         return found
     registry = readouts.registry if kind == "readout" else lior_registry
@@ -38,12 +38,12 @@ def _rebuilt(kind: str, found: Any) -> Any:
 
 def options_as_meta(options: Options) -> dict[str, Any]:
     """Options as JSON."""
-    return {field.name: _described(getattr(options, field.name)) for field in attrs.fields(Options)}
+    return {field.name: _describe(getattr(options, field.name)) for field in attrs.fields(Options)}
 
 
 def options_from_meta(meta: dict[str, Any]) -> Options:
     """The inverse of :func:`options_as_meta`."""
-    return Options(**{name: _rebuilt(name, value) for name, value in meta.items()})
+    return Options(**{name: _rebuild(name, value) for name, value in meta.items()})
 
 
 def member_as_snapshot(member: Member | Grove) -> tuple[State, dict[str, Any]]:
@@ -52,35 +52,35 @@ def member_as_snapshot(member: Member | Grove) -> tuple[State, dict[str, Any]]:
     made_of = {"frame": parts.frame, "rsource": parts.rsource, "product": parts.product}
     return _tensors(member), {
         "name": candidate.name,
-        "parts": {name: _described(value) for name, value in made_of.items()},
-        "readout": _described(candidate.readout),
+        "parts": {name: _describe(value) for name, value in made_of.items()},
+        "readout": _describe(candidate.readout),
         "steps": member.setting.steps,
     }
 
 
 def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows, *, exact: bool) -> Member | Grove:
     """The inverse of :func:`member_as_snapshot`."""
-    parts = {name: plugin(name, _rebuilt(name, value)) for name, value in meta["parts"].items()}
-    readout = plugin("readout", _rebuilt("readout", meta["readout"]))
+    parts = {name: plugin(name, _rebuild(name, value)) for name, value in meta["parts"].items()}
+    readout = plugin("readout", _rebuild("readout", meta["readout"]))
     # What was tried is not needed any more: nothing is chosen for a member that is there.
     candidate = Candidate(
         name=meta["name"], parts=Parts(**parts), readout=readout, bandwidths=(), ridges=(), rounds=0
     )
     setting = Setting(steps=tuple((float(bandwidth), float(ridge)) for bandwidth, ridge in meta["steps"]))
-    return _restored(tensors, candidate, setting, rows, exact=exact)
+    return _restore(tensors, candidate, setting, rows, exact=exact)
 
 
 def _tensors(member: Member | Grove) -> State:
     """Values, centre and state; of a grove its borders, and of each leaf these and which rows it has."""
     if isinstance(member, Member):
         return member.tensors()
-    tensors = prefixed("tree", member.tree._asdict())
+    tensors = add_prefix("tree", member.tree._asdict())
     for number, (leaf, index) in enumerate(zip(member.leaves, member.index, strict=True)):
-        tensors |= prefixed(f"leaf{number}", {**_tensors(leaf), "index": index})
+        tensors |= add_prefix(f"leaf{number}", {**_tensors(leaf), "index": index})
     return tensors
 
 
-def _restored(
+def _restore(
     tensors: State, candidate: Candidate, setting: Setting, rows: Rows, *, exact: bool
 ) -> Member | Grove:
     """The inverse of :func:`_tensors`."""

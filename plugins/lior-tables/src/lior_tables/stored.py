@@ -28,7 +28,7 @@ class Rows(NamedTuple):
         return Rows(*(torch.cat(pair) for pair in zip(self, other, strict=True)))
 
 
-def drawn(rows: Rows, most: int, generator: Generator) -> Rows:
+def draw(rows: Rows, most: int, generator: Generator) -> Rows:
     """All rows, or ``most`` of them drawn where there are more."""
     if len(rows.z) <= most:
         return rows

@@ -23,8 +23,8 @@ from lior.interfaces import GradientFrame, State
 from lior.workers import Workers
 from lior_tables import readouts
 from lior_tables.members import METRIC_ROWS, OWN_ROUNDS, Candidate, Member, Setting
-from lior_tables.resuming import Kept
-from lior_tables.stored import Rows, drawn
+from lior_tables.resuming import KeptWork
+from lior_tables.stored import Rows, draw
 
 OVERLAP = 0.05
 """Share of the rows of a node on either side of the border that belong to both."""
@@ -111,7 +111,7 @@ def _border(
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """Direction, place and half width; ``None`` where all rows are the same."""
     steps = (setting.steps + setting.steps[-1:])[:2]
-    some = drawn(rows, _GUIDE_ROWS, generator)
+    some = draw(rows, _GUIDE_ROWS, generator)
     guide = Member.learn_all(candidate, Setting(steps=steps), some, generator)
     _, vectors = torch.linalg.eigh(guide.metric.to(rows.z.device))
     for direction in (*vectors.flip(1).to(rows.z).unbind(1), *torch.eye(rows.z.shape[1]).to(rows.z)):
@@ -158,7 +158,7 @@ class Grove:
         generator: Generator,
         *,
         exact: bool,
-        kept: Kept | None = None,
+        kept: KeptWork | None = None,
         on_leaf: Callable[[int], None] | None = None,
         workers: Workers | None = None,
     ) -> Grove:
@@ -171,7 +171,7 @@ class Grove:
         begin: State | None = None
         early = Setting(steps=setting.steps[:-OWN_ROUNDS])
         if len(early.steps) > 1 and len(index) > 1 and isinstance(candidate.parts.frame, GradientFrame):
-            begin = Member.learn_all(candidate, early, drawn(rows, METRIC_ROWS, generator), generator).state
+            begin = Member.learn_all(candidate, early, draw(rows, METRIC_ROWS, generator), generator).state
         seed = int(torch.randint(1 << 62, (), generator=generator))
         # A seed for each leaf: those that are fitted do not depend on which were kept, nor on who fits them.
         seeds = [(seed + number) % (1 << 62) for number in range(len(index))]
@@ -188,7 +188,7 @@ class Grove:
                 if found[number] is None:
                     yield number, (candidate, setting, here, own, begin)
 
-        for done, (number, tensors) in enumerate(_fitted(missing(), workers)):
+        for done, (number, tensors) in enumerate(_fit(missing(), workers)):
             found[number] = tensors
             path = paths[number]
             if kept is not None and path is not None:
@@ -303,7 +303,7 @@ class Grove:
         return self.leaves[number]
 
 
-def _fitted(
+def _fit(
     tasks: Iterator[tuple[int, tuple[Any, ...]]], workers: Workers | None
 ) -> Iterator[tuple[int, State]]:
     """Number and tensors of each leaf of ``tasks``, as they are done."""

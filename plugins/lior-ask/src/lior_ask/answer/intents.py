@@ -74,13 +74,13 @@ def _pattern(language: str, forms: str, kind: str = "") -> str:
     words = _forms()[language]["words"]
     numbers = count()
     either = "|".join(forms_of(forms))
-    either = re.sub(r"<(\w+)>(?!\w*>)", lambda m: _named(words, m), either)
+    either = re.sub(r"<(\w+)>(?!\w*>)", lambda m: _name(words, m), either)
     either = re.sub(r"\.\+(?!\?)", ".+?", either)
     either = re.sub(r"\(\?P<about>", lambda _: f"(?P<about_{kind}{next(numbers)}>", either)
     return f"(?:{_bare(either)})"
 
 
-def _named(words: Mapping[str, str], match: re.Match[str]) -> str:
+def _name(words: Mapping[str, str], match: re.Match[str]) -> str:
     if match[1] not in words:
         return match[0]
     return any_of(forms_of(words[match[1]]))

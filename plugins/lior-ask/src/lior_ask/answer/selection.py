@@ -16,8 +16,8 @@ import numpy as np
 
 from lior.interfaces import Block, Judging, Passage, PassageView, Question, Ranking, Result, Term, TermQuery
 from lior_ask.answer.sentences import Asked, choose
-from lior_ask.chunking.blocks import joined, rows_of_block
-from lior_ask.languages.dates import MARK, counted, shown
+from lior_ask.chunking.blocks import join, rows_of_block
+from lior_ask.languages.dates import MARK, count_dates, show
 from lior_ask.languages.words import ENGLISH, asking_words, stem, stop_words
 from lior_ask.question.query import idf, languages_of
 from lior_ask.question.question import LIGHT
@@ -97,7 +97,7 @@ def answer(
         given. Where the index allows some passages only, no other one is quoted.
     """
     texts = {row: view.passages(range(row, row + 1))[0] for row in ranking.passages.tolist()}
-    ranking = _suited(question, ranking, texts)
+    ranking = _suit(question, ranking, texts)
     confidence, least = None if len(ranking.passages) else 0.0, LEAST
     if confidence is None and judge is not None:
         confidence, least = judge.confidence(view, question, ranking), judge.least
@@ -110,7 +110,7 @@ def answer(
             break
         listed.setdefault(" ".join(texts[row].text.split()), number)
     best = [*listed.values()]
-    quoted, block = _quoted(question, ranking, view) if found else (None, None)
+    quoted, block = _quote(question, ranking, view) if found else (None, None)
     return Answer(
         question=question.text,
         found=found,
@@ -120,7 +120,7 @@ def answer(
         passages=tuple((texts[int(ranking.passages[i])], float(ranking.scores[i])) for i in best),
         evidence=tuple({name: float(each[i]) for name, each in ranking.evidence.items()} for i in best),
         method=ranking.method,
-        words=tuple(map(shown, ranking.query.words)),
+        words=tuple(map(show, ranking.query.words)),
         missing=_missing(question, ranking),
         note="" if found else _why(question, ranking, view),
     )
@@ -134,7 +134,7 @@ def _by_words(question: Question, ranking: Ranking, view: PassageView) -> float:
 
 def recall_above(question: Question, ranking: Ranking, view: PassageView) -> float:
     """How far the recall of the question's terms by the best passages is above the usual one, in [-1, 1]."""
-    shares = recall(view, weighted(ranking.query, question, view))[ranking.passages[:3]]
+    shares = recall(view, weigh(ranking.query, question, view))[ranking.passages[:3]]
     return float(shares[0] + shares.max()) / 2 - usual_recall(view)
 
 
@@ -146,7 +146,7 @@ def lead(view: PassageView, ranking: Ranking, alone: float = 0.0) -> float:
     return float(min((scores[0] - scores[others[0]]) / max(scores[0], 1e-9), 1)) if len(others) else alone
 
 
-def _suited(question: Question, ranking: Ranking, texts: Mapping[int, Passage]) -> Ranking:
+def _suit(question: Question, ranking: Ranking, texts: Mapping[int, Passage]) -> Ranking:
     """``ranking`` in the order of the scores with what each passage suits the question."""
     if question.expected is None:
         return ranking
@@ -163,10 +163,10 @@ def _suited(question: Question, ranking: Ranking, texts: Mapping[int, Passage]) 
     )
 
 
-def _quoted(question: Question, ranking: Ranking, view: PassageView) -> tuple[Passage, Block]:
+def _quote(question: Question, ranking: Ranking, view: PassageView) -> tuple[Passage, Block]:
     """The sentences that answer, and their block: that of the first passage, or where this one cannot be the
     answer or is not of the kind asked for, the best of the next ones and of what follows it in the text."""
-    asked = _asked(question, ranking, view)
+    asked = _ask(question, ranking, view)
     order = ranking.passages[ranking.recall >= _NEAR * ranking.recall[0]].tolist()
     first = view.passages(range(order[0], order[0] + 1))[0]
     silent = asked.silent(first)
@@ -189,7 +189,7 @@ def _quoted(question: Question, ranking: Ranking, view: PassageView) -> tuple[Pa
             break
     assert best is not None  # there is a first passage
     _, block, chosen = best
-    around = joined(block, chosen[0], chosen[-1])
+    around = join(block, chosen[0], chosen[-1])
     return attrs.evolve(block[chosen[0]], text=around.text[around.begin : around.end]), around
 
 
@@ -204,7 +204,7 @@ def _allowed_around(view: PassageView, row: int) -> range:
     return range(begin, next((at for at in range(row, rows.stop) if not _allowed(view, at)), rows.stop))
 
 
-def _asked(question: Question, ranking: Ranking, view: PassageView) -> Asked:
+def _ask(question: Question, ranking: Ranking, view: PassageView) -> Asked:
     query, language = ranking.query, question.among(languages_of(view))
     usual = float(query.word_idf.mean()) if len(query.word_idf) else 1.0
     weights = {stem(word, language): usual for word in query.words}
@@ -216,7 +216,7 @@ def _asked(question: Question, ranking: Ranking, view: PassageView) -> Asked:
 def _missing(question: Question, ranking: Ranking) -> tuple[str, ...]:
     """Words of a question that the text does not have, without those that only ask."""
     idle = asking_words(question.language) | LIGHT
-    return tuple(shown(word) for word in ranking.query.missing if word not in idle)
+    return tuple(show(word) for word in ranking.query.missing if word not in idle)
 
 
 def _why(question: Question, ranking: Ranking, view: PassageView) -> str:
@@ -233,7 +233,7 @@ def _why(question: Question, ranking: Ranking, view: PassageView) -> str:
 # --- what counts ---
 
 
-def weighted(query: TermQuery, question: Question, view: PassageView) -> TermQuery:
+def weigh(query: TermQuery, question: Question, view: PassageView) -> TermQuery:
     """``query`` as it decides whether the text speaks of it.
 
     A word that answers rarely repeat has less idf, a name that is nowhere has more. The word that is meant by
@@ -315,7 +315,7 @@ def _foreign(view: PassageView, draw: np.random.RandomState, count: int) -> Iter
     names = sorted(topics)
     while count:
         sentences = topics[names[draw.randint(len(names))]].split(". ")
-        said = counted(sentences[draw.randint(len(sentences))][:300])
+        said = count_dates(sentences[draw.randint(len(sentences))][:300])
         words = [word for word in said if word not in stop_words(ENGLISH)]
         if len(words) < 4:
             continue

@@ -14,7 +14,7 @@ MOST = 1200
 """Characters of a block, unless a single passage has more."""
 
 
-def numbered(parts: Iterable[Part], *, merged: bool) -> Iterator[tuple[Part, int]]:
+def number_blocks(parts: Iterable[Part], *, merged: bool) -> Iterator[tuple[Part, int]]:
     """The parts, each with its block, from 0.
 
     A paragraph with the list that it announces, a definition or a message is a block; a longer one is
@@ -50,7 +50,7 @@ def rows_of_block(view: PassageView, row: int) -> range:
 def blocks_of(passages: Sequence[Passage]) -> list[Block]:
     """The blocks of a document, from all its passages."""
     parts = ([*part] for _, part in groupby(passages, lambda passage: passage.block))
-    return [joined(part, 0, len(part) - 1) for part in parts]
+    return [join(part, 0, len(part) - 1) for part in parts]
 
 
 def block_around(passage: Passage, passages: Sequence[Passage]) -> Block | None:
@@ -58,10 +58,10 @@ def block_around(passage: Passage, passages: Sequence[Passage]) -> Block | None:
     if passage not in passages:
         return None
     block = [each for each in passages if each.block == passage.block]
-    return joined(block, block.index(passage))
+    return join(block, block.index(passage))
 
 
-def joined(passages: Sequence[Passage], first: int, last: int | None = None) -> Block:
+def join(passages: Sequence[Passage], first: int, last: int | None = None) -> Block:
     """A block.
 
     Parameters

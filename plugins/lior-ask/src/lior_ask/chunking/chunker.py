@@ -14,7 +14,7 @@ from pathlib import PurePath
 
 from lior.interfaces import ParsedDocument, Passage
 from lior.names import original
-from lior_ask.chunking.blocks import numbered
+from lior_ask.chunking.blocks import number_blocks
 from lior_ask.chunking.code import code
 from lior_ask.chunking.messages import chat, log, mail, rows
 from lior_ask.chunking.page import LONG, LONGEST, Page, Part
@@ -49,7 +49,7 @@ def chunk(
     words = "" if parsed.name else name_words(document if label is None else label)
     title: tuple[str, ...] = (parsed.title[:LONG],) if parsed.title else ()
     found, headings, context = list[Passage](), title, "\n".join((*title, words))
-    parts = numbered(_CUTTERS[parsed.kind](page, title), merged=parsed.kind in _MERGED)
+    parts = number_blocks(_CUTTERS[parsed.kind](page, title), merged=parsed.kind in _MERGED)
     for part, block in parts:
         if len(found) >= most:
             break

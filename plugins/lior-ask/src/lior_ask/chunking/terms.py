@@ -51,7 +51,7 @@ def defined(page: Page, number: int) -> Term | None:
     bare = line.strip()
     if len(line) > _LONGEST or not bare or ITEM.match(line):
         return None
-    if bare[-2:] in ("::", ";;") and (found := _marked(page, number)):
+    if bare[-2:] in ("::", ";;") and (found := _mark(page, number)):
         return found
     if bare.startswith("..") and (match := _DIRECTIVE.match(line)):
         return _directive(page, number, match)
@@ -91,7 +91,7 @@ def _short(term: str) -> bool:
     return len(term.split()) <= _WORDS and term[-1] not in ".!?,;:" and not re.search(r"\d[\d.:/]", term)
 
 
-def _marked(page: Page, number: int) -> Term | None:
+def _mark(page: Page, number: int) -> Term | None:
     """One or more terms with a mark at their end; where nothing follows at once, it announces code."""
     terms, last = list[str](), number
     while last < len(page.lines) and last - number < _MANY and (match := _MARKED.match(page.lines[last])):

@@ -19,7 +19,7 @@ import click
 from platformdirs import user_cache_path
 
 from lior.errors import DataError, EndpointError, LiorError, NoFiles, UsageError, quantity
-from lior.files import narrowed, replacing
+from lior.files import narrow_rights, replacing
 from lior_ask.answer.serialise import answer_record
 from lior_ask.cli.options import endpoint_of, endpoint_option, index_option
 from lior_ask.cli.passages import echo_answer, echo_reasons, listed, style
@@ -135,16 +135,16 @@ def ask(
         raise UsageError(
             "--batch ranks all documents: --from, --after, --before, --kind and --in do not apply"
         )
-    where, question = (words, "") if batch else _divided(words)
+    where, question = (words, "") if batch else _divide(words)
     if endpoint and (as_json or opened or batch):
         raise UsageError("--with prints a reply: --json, --open and --batch do not apply")
     model = endpoint_of(endpoint)
     here = database or retriever or no_cache or batch or opened or context is not None or model
-    asked = None if here else _served(where, question, top, filters)
+    asked = None if here else _serve(where, question, top, filters)
     if asked is not None:
         index, answer = asked
     else:
-        index = _opened(where, retriever, database, cache=not no_cache)
+        index = _open(where, retriever, database, cache=not no_cache)
         if not verbose:
             _name_limited(index.opened.limited)
         if batch and trec:
@@ -152,7 +152,7 @@ def ask(
         most = max(top, opened or 0, 8 if model else 0)
         answer = index.ask(question, most, _filters(filters))
     if model:
-        answer, given = _prepared(index, answer)
+        answer, given = _prepare(index, answer)
         if given and _worded(index, model, given):
             return 0 if answer.found else NOT_FOUND
     passages = listed(answer)[:top] if model else listed(answer)
@@ -172,7 +172,7 @@ def ask(
 # --- where ---
 
 
-def _divided(words: Sequence[str]) -> tuple[Sequence[str], str]:
+def _divide(words: Sequence[str]) -> tuple[Sequence[str], str]:
     """Split the arguments into folders and the question behind them."""
     if not words or not words[-1].strip():
         raise UsageError('no question; ask as: lior ask ~/notes "When is the boiler serviced?"')
@@ -203,7 +203,7 @@ def _filters(given: Mapping[str, str]) -> Filters:
     return Filters(**given)
 
 
-def _served(
+def _serve(
     where: Sequence[str], question: str, top: int, filters: Mapping[str, str]
 ) -> tuple[Index, Answer] | None:
     """The answer of a running server of the run; ``None`` without one. Nothing heavy is imported."""
@@ -221,20 +221,20 @@ def _served(
 
 def _remember(paths: Sequence[str]) -> None:
     """Note what was asked, for the next time."""
-    narrowed(_last().parent.parent)
-    narrowed(_last().parent)
+    narrow_rights(_last().parent.parent)
+    narrow_rights(_last().parent)
     with replacing(_last(), private=True) as stream:
         stream.write(json.dumps(paths).encode())
 
 
-def _opened(where: Sequence[str], retriever: str | None, database: str, *, cache: bool) -> Index:
+def _open(where: Sequence[str], retriever: str | None, database: str, *, cache: bool) -> Index:
     """The index of ``where``, or at an address, or of the last time, brought up to date."""
     from lior_ask.api import Index
 
     if database:
         if not cache:
             raise UsageError("--index names where the index is kept: --no-cache does not apply")
-        return _shared(where, retriever, database)
+        return _share(where, retriever, database)
 
     where, last = _where(where), _last()
     progress = _progress if sys.stderr.isatty() else None
@@ -253,7 +253,7 @@ def _opened(where: Sequence[str], retriever: str | None, database: str, *, cache
     return index
 
 
-def _shared(where: Sequence[str], retriever: str | None, database: str) -> Index:
+def _share(where: Sequence[str], retriever: str | None, database: str) -> Index:
     """The index at an address, with what is new in ``where``."""
     from lior_ask.api import Index
 
@@ -351,12 +351,12 @@ def _around(
         raise DataError(f"{path}: cannot be read now ({error.strerror or error})") from error
 
 
-def _prepared(index: Index, answer: Answer) -> tuple[Answer, Material | None]:
+def _prepare(index: Index, answer: Answer) -> tuple[Answer, Material | None]:
     """The answer, and what a model needs to put it into words."""
-    from lior_ask.conversation.composing import prepared
+    from lior_ask.conversation.composing import prepare
     from lior_ask.conversation.dialogue import turn_of
 
-    turn, given = prepared(turn_of(answer.question, answer), index)
+    turn, given = prepare(turn_of(answer.question, answer), index)
     return turn.answer, given
 
 

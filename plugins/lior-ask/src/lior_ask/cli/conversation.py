@@ -17,15 +17,15 @@ import click
 
 from lior.config.options import RawText, check_table, typed_fields
 from lior.errors import EndpointError, LiorError, UsageError, did_you_mean, sentences
-from lior.files import narrowed
+from lior.files import narrow_rights
 from lior_ask.cli.passages import echo_answer, echo_passages, echo_reasons, where
 from lior_ask.cli.wording import echo_reply
-from lior_ask.conversation.composing import Material, prepared
-from lior_ask.conversation.dialogue import Dialogue, Turn, confirmed
+from lior_ask.conversation.composing import Material, prepare
+from lior_ask.conversation.dialogue import Dialogue, Turn, confirm_turn
 from lior_ask.conversation.endpoint import Endpoint
-from lior_cli.output import unescaped
+from lior_cli.output import unescape
 from lior_cli.sources import plain
-from lior_cli.terminal import columns, printable_text, wrapped
+from lior_cli.terminal import columns, printable_text, wrap
 
 if TYPE_CHECKING:
     from lior_ask.api import Index
@@ -215,7 +215,7 @@ class Conversation:
             self._say(f"(with {', '.join(turn.inherited)} from before)")
         given = None
         if self.endpoint:
-            turn, given = prepared(turn, self.index())
+            turn, given = prepare(turn, self.index())
         if self.endpoint and given:
             try:
                 self._hand_over(self.endpoint, turn, given)
@@ -241,7 +241,7 @@ class Conversation:
         last = ""
         try:
             pieces = map(printable_text, self._until_stopped(self.chat.reply(text)))
-            for piece in wrapped(pieces, columns()) if self.live else pieces:
+            for piece in wrap(pieces, columns()) if self.live else pieces:
                 click.echo(piece, nl=False)
                 last = piece or last
         finally:
@@ -326,7 +326,7 @@ class Conversation:
                 f"/good {rest}: a number from 1 to {len(turn.passages)} is allowed, that of a passage"
             )
         passage = turn.passages[int(rest or 1) - 1]
-        question = confirmed(turn, passage)
+        question = confirm_turn(turn, passage)
         counts = (self._chat.run if self._chat else self.index()).confirm(question, passage)
         what = "counts as" if counts else "no longer counts as"
         again = f"/good {rest or 1} again {'takes that back' if counts else 'confirms it'}"
@@ -418,7 +418,7 @@ def _working(what: str, *, shown: bool) -> Iterator[None]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(file=unescaped(sys.stderr))
+    console = Console(file=unescape(sys.stderr))
     if console.is_dumb_terminal:
         click.echo(f"{plain(what)} …", err=True)
         yield
@@ -463,7 +463,7 @@ def _history(live: bool) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            narrowed(file.parent)
+            narrow_rights(file.parent)
             file.touch(0o600)
             readline.write_history_file(file)
             file.chmod(0o600)

@@ -13,7 +13,7 @@ import click
 from lior.names import printable
 from lior_ask.answer.serialise import in_words
 from lior_cli.sources import colored, plain
-from lior_cli.terminal import columns, wrapped
+from lior_cli.terminal import columns, wrap
 
 if TYPE_CHECKING:
     from lior.interfaces import Block, Passage
@@ -69,7 +69,7 @@ def _echo_said(index: Index, answer: Answer) -> None:
     """Print what is said, and the arithmetic and the rows of a calculation."""
     result = answer.result
     if result is None:
-        click.echo("".join(wrapped([answer.said], columns())))
+        click.echo("".join(wrap([answer.said], columns())))
         return
     sure = f"  ({in_words(answer.confidence)}, {answer.confidence:.0%})"
     click.echo(style(plain(answer.said), bold=True) + sure, color=colored())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lior_ask.cli.passages import where
-from lior_cli.terminal import columns, printable_text, wrapped
+from lior_cli.terminal import columns, printable_text, wrap
 
 if TYPE_CHECKING:
     from lior_ask.api import Index
@@ -22,19 +22,19 @@ def echo_reply(index: Index, endpoint: Endpoint, given: Material, *, live: bool)
     At a terminal (``live``) its words are shown as they come, and what is wrong behind them; in a pipe it is
     marked in the text. Raises ``EndpointError`` as :meth:`lior_ask.conversation.endpoint.Endpoint.pieces`.
     """
-    from lior_ask.conversation.endpoint import checked
+    from lior_ask.conversation.endpoint import check
 
     pieces = list[str]()
     try:
-        for shown in wrapped(map(printable_text, _kept(endpoint, given, pieces)), columns()):
+        for shown in wrap(map(printable_text, _kept(endpoint, given, pieces)), columns()):
             if live:
                 click.echo(shown, nl=False)
     finally:
         if live and pieces:
             click.echo()
-    reply = checked("".join(pieces).strip(), given.passages)
+    reply = check("".join(pieces).strip(), given.passages)
     if not live:
-        click.echo("".join(wrapped([printable_text(reply.text)], columns())))
+        click.echo("".join(wrap([printable_text(reply.text)], columns())))
     for number in reply.cited:
         click.echo(f"[{number}] {where(index, given.passages[number - 1])}")
     if not reply.cited:

@@ -45,10 +45,10 @@ def material(turn: Turn, index: Documents) -> Material | None:
     else:
         passages = [_around(index, passage) for passage in turn.passages[:HANDED]]
     about = f" (about: {', '.join(turn.inherited)})" if turn.inherited else ""
-    return Material(turn.message + about, _limited(passages))
+    return Material(turn.message + about, _limit(passages))
 
 
-def prepared(turn: Turn, index: Documents) -> tuple[Turn, Material | None]:
+def prepare(turn: Turn, index: Documents) -> tuple[Turn, Material | None]:
     """:func:`material` for a turn, which says so where a task for a model has no sources."""
     given, wanted = material(turn, index), task(turn.message)
     if given is None and wanted and wanted.composed and turn.answer.said:
@@ -70,7 +70,7 @@ def _around(index: Documents, passage: Passage) -> Passage:
     return passage
 
 
-def _limited(passages: Sequence[Passage]) -> tuple[Passage, ...]:
+def _limit(passages: Sequence[Passage]) -> tuple[Passage, ...]:
     """The first passages of different text, as many as the budget allows."""
     kept, left = dict[tuple[str, str], Passage](), BUDGET
     for passage in passages:

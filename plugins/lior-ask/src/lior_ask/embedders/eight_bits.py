@@ -39,7 +39,7 @@ def exact() -> bool:
         return False
 
 
-def rewritten(model: bytes) -> bytes:
+def rewrite(model: bytes) -> bytes:
     """The model in eight bits."""
     parts = list[Bytes]()
     for number, value, raw in _fields(memoryview(model)):

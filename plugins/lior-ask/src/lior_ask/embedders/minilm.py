@@ -77,7 +77,7 @@ class MiniLm:
         if not len(texts):
             return np.empty((0, self.width), np.float32)
         with _opening:  # by one thread
-            model, tokenizer = _opened(self._place)
+            model, tokenizer = _open(self._place)
 
         def read(text: str) -> np.ndarray:
             found = tokenizer.encode(text.encode("utf-8", "replace").decode())
@@ -106,7 +106,7 @@ class MiniLm:
 
 
 @lru_cache(maxsize=1)
-def _opened(place: Path) -> tuple[Any, Any]:
+def _open(place: Path) -> tuple[Any, Any]:
     """The model and its tokenizer.
 
     Raises ``DataError`` when the model cannot be read or is another one.
@@ -126,7 +126,7 @@ def _opened(place: Path) -> tuple[Any, Any]:
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    data = eight_bits.rewritten(data) if eight_bits.exact() else data
+    data = eight_bits.rewrite(data) if eight_bits.exact() else data
     model = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     return model, word_pieces(PIECES)
 

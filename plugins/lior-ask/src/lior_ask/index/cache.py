@@ -14,7 +14,7 @@ import attrs
 from platformdirs import user_cache_path
 
 from lior.errors import UsageError
-from lior.files import narrowed
+from lior.files import narrow_rights
 from lior_ask.index.database import DamagedIndex, Database
 from lior_ask.index.sqlite import SQLite
 
@@ -58,8 +58,8 @@ def cache_file(paths: Sequence[str]) -> Path:
 def narrow(file: Path) -> None:
     """Let nobody but the user read an index, nor the folder that it is in or will be in."""
     with contextlib.suppress(OSError):  # it can only be read
-        narrowed(file.parent.parent)
-        narrowed(file.parent)
+        narrow_rights(file.parent.parent)
+        narrow_rights(file.parent)
         for ending in _ENDINGS:
             part = file.with_name(file.name + ending)
             if part.exists() and part.stat().st_mode & 0o077:
@@ -100,7 +100,7 @@ def _paths(file: Path) -> tuple[str, ...]:
 # --- opening ---
 
 
-def shared(database: Database | str, paths: Sequence[str]) -> Database:
+def share(database: Database | str, paths: Sequence[str]) -> Database:
     """An open database, or that at an address, for an index of ``paths``.
 
     Raises ``UsageError`` when processes share it and it is of other paths: each would forget the files of the
@@ -123,7 +123,7 @@ def shared(database: Database | str, paths: Sequence[str]) -> Database:
     return database
 
 
-def opened(place: Path | None, notes: list[str]) -> SQLite:
+def open_database(place: Path | None, notes: list[str]) -> SQLite:
     """The database at ``place``; in memory where it cannot be used. ``notes`` are added on that."""
     try:
         if place:
@@ -133,10 +133,10 @@ def opened(place: Path | None, notes: list[str]) -> SQLite:
         note_uncached(place, error, notes)
         return SQLite.copy_of(place) if place else SQLite()
     except (sqlite3.DatabaseError, DamagedIndex) as error:
-        return opened_again(place, error, notes)
+        return open_again(place, error, notes)
 
 
-def opened_again(place: Path | None, error: Exception, notes: list[str]) -> SQLite:
+def open_again(place: Path | None, error: Exception, notes: list[str]) -> SQLite:
     """The database at ``place`` if it is sound after all, or a new one.
 
     SQLite tells of a read that failed as of damage (SQLITE_IOERR_CORRUPTFS); the next one may work.
@@ -162,7 +162,7 @@ def made_anew(place: Path | None, error: Exception, notes: list[str]) -> SQLite:
         for ending in _ENDINGS:
             with contextlib.suppress(OSError):
                 place.with_name(place.name + ending).unlink(missing_ok=True)
-    return opened(place, notes)
+    return open_database(place, notes)
 
 
 def note_uncached(place: Path | None, error: Exception, notes: list[str]) -> None:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Sequence
 
 from lior_ask.index.database import Database, intact
-from lior_ask.index.writing import encoded
+from lior_ask.index.writing import encode
 
 
 class OriginalStore:
@@ -17,12 +17,12 @@ class OriginalStore:
 
     def add(self, name: str, texts: Sequence[bytes]) -> None:
         """Add the texts of a name; a transaction is open."""
-        rows = [(encoded(name), number, zlib.compress(text, 1)) for number, text in enumerate(texts)]
+        rows = [(encode(name), number, zlib.compress(text, 1)) for number, text in enumerate(texts)]
         self._database.run("INSERT INTO originals VALUES (?, ?, ?)", rows)
 
     def delete(self, name: str) -> None:
         """Delete the texts of a name; a transaction is open."""
-        self._database.rows("DELETE FROM originals WHERE name = ?", encoded(name))
+        self._database.rows("DELETE FROM originals WHERE name = ?", encode(name))
 
     @intact()
     def texts(self, name: str) -> list[bytes]:
@@ -32,6 +32,6 @@ class OriginalStore:
         """
         select = "SELECT data FROM originals WHERE name = ? ORDER BY number"
         try:
-            return [zlib.decompress(data) for (data,) in self._database.cached(select, encoded(name))]
+            return [zlib.decompress(data) for (data,) in self._database.cached(select, encode(name))]
         except zlib.error as error:
             raise ValueError(error) from None

@@ -156,8 +156,8 @@ class VectorStore:
         unread = {key: each for key, each in zip(keys, numbers.tolist(), strict=True) if key not in found}
         if unread:
             new = self.embedder.embed([text(each) for each in unread.values()])
-            self._new |= zip(unread, _packed(new), strict=True)
-        return _unpacked([found.get(key) or self._new[key] for key in keys], self.embedder.width)
+            self._new |= zip(unread, _pack(new), strict=True)
+        return _unpack([found.get(key) or self._new[key] for key in keys], self.embedder.width)
 
     def question(self, question: str) -> Future[np.ndarray]:
         """The unit vector of a question, float32 ``(width,)``.
@@ -173,9 +173,9 @@ class VectorStore:
 
     def _question(self, question: str, key: int, kept: dict[int, bytes]) -> np.ndarray:
         if key not in kept:
-            [kept[key]] = _packed(self.embedder.embed([question], question=True))
+            [kept[key]] = _pack(self.embedder.embed([question], question=True))
             self._asked[key] = kept[key]
-        return _unpacked([kept[key]], self.embedder.width)[0]
+        return _unpack([kept[key]], self.embedder.width)[0]
 
     def cosines(self, rows: np.ndarray, question: np.ndarray) -> np.ndarray:
         """Cosine of a question with passages, float32 ``(n,)``.
@@ -235,7 +235,7 @@ class VectorStore:
 
     def read(self, text: str) -> None:
         """Read a text, from any thread."""
-        self._new |= zip(_keys([text]), _packed(self.embedder.embed([text])), strict=True)
+        self._new |= zip(_keys([text]), _pack(self.embedder.embed([text])), strict=True)
 
     def read_ahead(self, read: Callable[[Callable[[], Any]], Any], go_on: Callable[[int], bool]) -> None:
         """Read the passages that are not read, until ``go_on`` says no; then those of the second embedder.
@@ -368,13 +368,13 @@ def _parts(values: Sequence[int]) -> Iterator[Sequence[int]]:
         yield values[place : place + _VALUES]
 
 
-def _packed(vectors: np.ndarray) -> list[bytes]:
+def _pack(vectors: np.ndarray) -> list[bytes]:
     """A byte a number: the cosine of two unit vectors changes by .0005 (root of the mean square)."""
     scale = 127 / np.maximum(abs(vectors).max(1, keepdims=True, initial=0), np.float32(1e-9))
     return [row.tobytes() for row in np.rint(vectors * scale).astype(np.int8)]
 
 
-def _unpacked(packed: Sequence[bytes], width: int) -> np.ndarray:
+def _unpack(packed: Sequence[bytes], width: int) -> np.ndarray:
     """Unit vectors, float32 ``(n, width)``."""
     rows = np.frombuffer(b"".join(packed), np.int8).reshape(-1, width).astype(np.float32)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1))

@@ -31,7 +31,7 @@ from lior_ask.index import writing
 from lior_ask.index.database import Database, intact
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.sqlite import SQLite
-from lior_ask.index.writing import BLOCK, CONTEXT, MOST, TEXT, Batch, encoded, starts_of
+from lior_ask.index.writing import BLOCK, CONTEXT, MOST, TEXT, Batch, encode, starts_of
 from lior_ask.languages.words import LANGUAGES
 
 T = TypeVar("T")
@@ -162,7 +162,7 @@ class InvertedIndex:
     def __contains__(self, document: object) -> bool:
         if not isinstance(document, str):
             return False
-        found = self.database.rows("SELECT 1 FROM documents WHERE name = ?", encoded(document))
+        found = self.database.rows("SELECT 1 FROM documents WHERE name = ?", encode(document))
         return document in self._batch or bool(found)
 
     def __len__(self) -> int:
@@ -354,7 +354,7 @@ class InvertedIndex:
             "JOIN terms t ON t.id = c.term ORDER BY d.name, c.passage, t.stem"
         )
         first = {
-            encoded(name): start for name, start in zip(self.layout.names, self.layout.starts, strict=False)
+            encode(name): start for name, start in zip(self.layout.names, self.layout.starts, strict=False)
         }
         numbers = [(first[name] + passage, term, count) for name, passage, term, count in found]
         passages, terms, counts = np.array(numbers, np.int64).reshape(-1, 3).T

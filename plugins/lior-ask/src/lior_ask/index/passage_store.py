@@ -26,7 +26,7 @@ class PassageStore:
     def add(self, key: int, passages: Sequence[Passage]) -> None:
         """Add the passages of a document; a transaction is open."""
         parts = range(0, len(passages), _TOGETHER)
-        rows = [(key * _DOCUMENT + n, packed(passages[at : at + _TOGETHER])) for n, at in enumerate(parts)]
+        rows = [(key * _DOCUMENT + n, pack(passages[at : at + _TOGETHER])) for n, at in enumerate(parts)]
         self._database.run("INSERT INTO texts VALUES (?, ?)", rows)
 
     def delete(self, key: int) -> None:
@@ -44,7 +44,7 @@ class PassageStore:
             rows = self._database.cached("SELECT data FROM texts WHERE key = ?", key * _DOCUMENT + part)
             first = part * _TOGETHER
             inside = range(max(numbers.start - first, 0), min(numbers.stop - first, _TOGETHER))
-            found += unpacked(rows[0][0] if rows else b"", inside, document)
+            found += unpack(rows[0][0] if rows else b"", inside, document)
         return found
 
     def lines(self, key: int) -> Iterator[tuple[int, str]]:
@@ -72,7 +72,7 @@ class PassageStore:
             yield data
 
 
-def packed(passages: Sequence[Passage]) -> bytes:
+def pack(passages: Sequence[Passage]) -> bytes:
     """Passages of a document in one piece.
 
     The CRC-32 of all that follows; the number of passages and of labels, then line, column, group, twice the
@@ -90,8 +90,8 @@ def packed(passages: Sequence[Passage]) -> bytes:
     return zlib.crc32(data).to_bytes(4, "little") + data
 
 
-def unpacked(data: bytes, rows: range, document: str) -> list[Passage]:
-    """The passages ``rows`` of what :func:`packed` gave of a document.
+def unpack(data: bytes, rows: range, document: str) -> list[Passage]:
+    """The passages ``rows`` of what :func:`pack` gave of a document.
 
     Raises ``DamagedIndex`` when it is damaged.
     """
@@ -119,7 +119,7 @@ def unpacked(data: bytes, rows: range, document: str) -> list[Passage]:
 
 
 def _layout(data: bytes) -> tuple[np.ndarray, list[int]]:
-    """The numbers of passages that :func:`packed` packed, int32 ``(n, 5)``; where texts and labels begin."""
+    """The numbers of passages that :func:`pack` packed, int32 ``(n, 5)``; where texts and labels begin."""
     if len(data) < 4 or zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
         raise DamagedIndex("the passages are damaged (their checksum does not match)")
     passages, labels = np.frombuffer(data, np.int32, 2, 4).tolist()

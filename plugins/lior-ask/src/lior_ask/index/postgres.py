@@ -82,7 +82,7 @@ class PostgreSQL(Database):
         super().__init__()
         if psycopg is None:
             raise MissingPackage("an index in PostgreSQL needs psycopg: pip install 'lior-ask[postgres]'")
-        self._settings, self.schema, self.name = _parsed(address)
+        self._settings, self.schema, self.name = _parse(address)
         self._cache = _Cache()
         self._touched = set[int]()
         self._generation: int | None = None
@@ -100,7 +100,7 @@ class PostgreSQL(Database):
             try:
                 with connection.transaction():
                     self._created(connection)
-                connection.execute(_named("SET search_path TO {}", self.schema))
+                connection.execute(_name("SET search_path TO {}", self.schema))
             except BaseException:
                 connection.close()
                 raise
@@ -112,7 +112,7 @@ class PostgreSQL(Database):
         there = "SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = 'meta'"
         if connection.execute(there, [self.schema]).fetchone():
             [found] = connection.execute(
-                _named("SELECT (SELECT value FROM {}.meta WHERE key = 'version')", self.schema)
+                _name("SELECT (SELECT value FROM {}.meta WHERE key = 'version')", self.schema)
             ).fetchone()
             if found != str(version()):
                 raise DamagedIndex(
@@ -120,8 +120,8 @@ class PostgreSQL(Database):
                     f"or remove this one: DROP SCHEMA {self.schema} CASCADE"
                 )
             return
-        connection.execute(_named("CREATE SCHEMA IF NOT EXISTS {}", self.schema))
-        connection.execute(_named("SET LOCAL search_path TO {}", self.schema))
+        connection.execute(_name("CREATE SCHEMA IF NOT EXISTS {}", self.schema))
+        connection.execute(_name("SET LOCAL search_path TO {}", self.schema))
         for statement in schema(self.dialect):
             connection.execute(statement)
         connection.execute("CREATE TABLE changes(generation bigint PRIMARY KEY, terms bytea)")
@@ -272,7 +272,7 @@ class PostgreSQL(Database):
             self.run(KEEP, pending.items())
 
 
-def _parsed(address: str) -> tuple[str, str, str]:
+def _parse(address: str) -> tuple[str, str, str]:
     """The settings for libpq, the schema, and a name for messages, without a password."""
     try:
         parts = urlsplit(address)
@@ -291,7 +291,7 @@ def _parsed(address: str) -> tuple[str, str, str]:
     return settings, schema, f"postgresql://{host}{port}{parts.path}, schema {schema}"
 
 
-def _named(statement: str, schema: str) -> Any:
+def _name(statement: str, schema: str) -> Any:
     return sql.SQL(statement).format(sql.Identifier(schema))
 
 

@@ -158,7 +158,7 @@ def date_of(cell: str, *, months_first: bool | None = None) -> str:
     if (match := _ISO.fullmatch(cell)) and "01" <= match[1] <= "12" and "01" <= match[2] <= "31":
         return cell.replace("T", " ")
     if match := _DAY.search(cell):
-        return _shown(int(match[1]), int(match[2]), int(match[3]), cell[match.end() :])
+        return _show(int(match[1]), int(match[2]), int(match[3]), cell[match.end() :])
     if match := _SHORT.search(cell):
         first, mark, second, year = int(match[1]), match[2], int(match[3]), int(match[4] or 0)
         if match[4] and len(match[4]) == 2:
@@ -167,13 +167,13 @@ def date_of(cell: str, *, months_first: bool | None = None) -> str:
             return ""
         day_first = not months_first and not (mark == "/" and months_first is None and second > 12)
         day, month = (first, second) if day_first else (second, first)
-        return _shown(year, month, day, cell[: match.start()] + " " + cell[match.end() :])
+        return _show(year, month, day, cell[: match.start()] + " " + cell[match.end() :])
     if match := _YEAR_MONTH.fullmatch(cell):
-        return _shown(int(match[1]), int(match[2]), 0)
-    return _named(cell)
+        return _show(int(match[1]), int(match[2]), 0)
+    return _name(cell)
 
 
-def _named(cell: str) -> str:
+def _name(cell: str) -> str:
     """A date with the name of a month."""
     small = cell.lower()
     found = dates(small, tokens(small)) or dates(f"1 {small.strip()}", tokens(small))
@@ -188,7 +188,7 @@ def _named(cell: str) -> str:
     year = int(found[0].year or 0)
     if len(days) == 1 and not bare:
         month, day = map(int, days[0].removeprefix(MARK).split("-"))
-        return _shown(year or _year_in(rest), month, day, rest)
+        return _show(year or _year_in(rest), month, day, rest)
     if bare:
         return f"0000-{days[0].removeprefix(MARK)[:2]}" if days else ""
     return months[0].removeprefix(MARK) if len(months) == 1 and not days else ""
@@ -200,7 +200,7 @@ def _year_in(text: str) -> int:
     return int(found[0]) if len(found) == 1 else 0
 
 
-def _shown(year: int, month: int, day: int, rest: str = "") -> str:
+def _show(year: int, month: int, day: int, rest: str = "") -> str:
     if not (1 <= month <= 12 and 0 <= day <= 31):
         return ""
     date = f"{year:04}-{month:02}" + (f"-{day:02}" if day else "")

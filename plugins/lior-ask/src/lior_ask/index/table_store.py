@@ -121,13 +121,13 @@ class RecordStore:
     def add(self, key: int, parsed: ParsedDocument) -> None:
         """Add the tables of a document; a transaction is open. One that is too wide is its passages alone."""
         narrow = [table for table in parsed.tables if len(table.columns) <= _WIDEST]
-        tables = [*map(_squared, narrow[: _TABLES - 1])]
+        tables = [*map(_square, narrow[: _TABLES - 1])]
         heads = [_head(table) for table in tables]
         front = _FRONT.match(parsed.text, 0, _MATTER) if parsed.kind == "markdown" else None
         about = {"kind": parsed.kind, "date": date_of(front[1].strip()) if front else "", "heads": heads}
         self._database.rows("INSERT INTO records VALUES (?, ?)", key, json.dumps(about))
         source = parsed.text.split("\n") if tables else []
-        rows = [(key * _TABLES + n, _packed(table, parsed, source)) for n, table in enumerate(tables)]
+        rows = [(key * _TABLES + n, _pack(table, parsed, source)) for n, table in enumerate(tables)]
         self._database.run("INSERT INTO cells VALUES (?, ?)", rows)
 
     def delete(self, key: int) -> None:
@@ -196,7 +196,7 @@ def _day(stamp: str) -> str:
     )
 
 
-def _squared(table: Table) -> Table:
+def _square(table: Table) -> Table:
     """The table with as many cells in each row as there are columns, as its reader should give it."""
     width = len(table.columns)
     rows = tuple((*row[:width], *[""] * (width - len(row))) for row in table.rows)
@@ -220,7 +220,7 @@ def _read_head(record: dict[str, object], key: int, document: str) -> Head:
     return Head(document=document, key=key, columns=columns, **record)  # type: ignore[arg-type]
 
 
-def _packed(table: Table, parsed: ParsedDocument, source: list[str]) -> bytes:
+def _pack(table: Table, parsed: ParsedDocument, source: list[str]) -> bytes:
     """Lines, text and cells of each row, as compressed JSON."""
     rows, most = [], _SHOWN.get(table.kind, 3)
     ends = [*table.lines[1:], len(source)]

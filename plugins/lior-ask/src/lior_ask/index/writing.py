@@ -13,7 +13,7 @@ import numpy as np
 
 from lior.errors import UsageError
 from lior_ask.index.database import Database
-from lior_ask.languages.dates import counted
+from lior_ask.languages.dates import count_dates
 from lior_ask.languages.words import LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words
 
 TEXT, CONTEXT = 0, 1
@@ -30,7 +30,7 @@ _LARGE = 512
 """Passages from which on the different words of a document are counted."""
 
 
-def encoded(name: str) -> bytes:
+def encode(name: str) -> bytes:
     """A document's name in the database, in whose order names are sorted as in Python."""
     return name.encode("utf-8", "surrogatepass")
 
@@ -144,21 +144,21 @@ class Batch:
     ) -> int:
         """Read the words of a document; how many do not count, after ``most`` different ones."""
         contexts = {context: number for number, context in enumerate(dict.fromkeys(c for _, c in passages))}
-        texts = [counted(text) for text, _ in passages]
+        texts = [count_dates(text) for text, _ in passages]
         language = language_of(islice(chain.from_iterable(texts), SAMPLE))
         large = len(passages) >= _LARGE
         numbers = self._numbers.setdefault((language, document * large), _Numbers(most if large else inf))
         before = numbers.left_out
         block, title = np.array(blocks, np.int64).reshape(-1, 2).T
-        read, above = numbers.read(texts), numbers.read([counted(context) for context in contexts])
+        read, above = numbers.read(texts), numbers.read([count_dates(context) for context in contexts])
         self._documents[document] = _Document(
             id=key,
             language=language,
             large=large,
             texts=read,
             contexts=above,
-            group=_numbered(groups),
-            block=2 * _numbered(block) + title,
+            group=_number(groups),
+            block=2 * _number(block) + title,
             context=[contexts[context] for _, context in passages],
         )
         self.size += len(passages)
@@ -192,7 +192,7 @@ class Batch:
         _write_postings(database, TEXT, text, ids, slot)
         _write_postings(database, CONTEXT, attrs.evolve(context, units=first_row[context.units]), ids, slot)
         columns: list[Sequence[object]] = [
-            [encoded(name) for name in names],
+            [encode(name) for name in names],
             [each.id for each in documents],
             (slot + rows[:-1]).tolist(),
             [LANGUAGES.index(each.language) for each in documents],
@@ -228,10 +228,10 @@ class Batch:
 
         def read(words: Sequence[_Words]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             """Numbers of all words, and the text and the document of each."""
-            sizes = _concatenated(sizes for _, sizes in words)
+            sizes = _concatenate(sizes for _, sizes in words)
             of_text = np.repeat(np.arange(len(sizes)), sizes)
             of_document = np.repeat(np.arange(len(words)), [len(numbers) for numbers, _ in words])
-            numbers = _concatenated(
+            numbers = _concatenate(
                 np.where(numbers < 0, len(stem_of), numbers + begin)
                 for (numbers, _), begin in zip(words, begins, strict=True)
             )
@@ -266,12 +266,12 @@ def starts_of(sizes: Iterable[int] | np.ndarray) -> np.ndarray:
     return np.append(0, np.cumsum(np.array([*sizes], np.int64)))
 
 
-def _numbered(values: Sequence[int] | np.ndarray) -> np.ndarray:
+def _number(values: Sequence[int] | np.ndarray) -> np.ndarray:
     """The rank of each value among the different ones, from 0, int64."""
     return np.unique(np.asarray(values, np.int64), return_inverse=True)[1].reshape(-1)
 
 
-def _concatenated(arrays: Iterable[np.ndarray]) -> np.ndarray:
+def _concatenate(arrays: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.empty(0, np.int64), *arrays])
 
 
@@ -404,7 +404,7 @@ def delete(database: Database, document: str) -> int:
     database.run("UPDATE words SET documents = documents - 1 WHERE id = ?", [(word,) for word in words])
     database.run("DELETE FROM words WHERE id = ? AND documents = 0", [(word,) for word in words])
     database.rows("DELETE FROM forward WHERE id = ?", key)
-    database.rows("DELETE FROM documents WHERE name = ?", encoded(document))
+    database.rows("DELETE FROM documents WHERE name = ?", encode(document))
     database.changed(erased=True)
     return key
 
@@ -441,7 +441,7 @@ def confirm(database: Database, document: str, confirmed: Mapping[int, Sequence[
 def _document(database: Database, document: str) -> tuple[int, int, int, str]:
     """Key, first slot, number of passages and language of a document."""
     found = database.rows(
-        "SELECT id, first, length(lengths) / 4, language FROM documents WHERE name = ?", encoded(document)
+        "SELECT id, first, length(lengths) / 4, language FROM documents WHERE name = ?", encode(document)
     )
     if not found:
         raise UsageError(f"the index has no document {document!r}.")

@@ -48,7 +48,7 @@ def is_day(word: str) -> bool:
     return len(word) == len(MARK) + 5
 
 
-def counted(text: str) -> list[str]:
+def count_dates(text: str) -> list[str]:
     """The words of a text that are counted: its tokens, then its dates.
 
     >>> counted("Rent from 18 Feb 2025")
@@ -60,7 +60,7 @@ def counted(text: str) -> list[str]:
 
 
 def apart(text: str) -> list[str]:
-    """As :func:`counted`, without the numbers and the months of the days.
+    """As :func:`count_dates`, without the numbers and the months of the days.
 
     >>> apart("Rent from 18 Feb 2025")
     ['rent', 'from', 'd:02-18', 'd:2025-02']
@@ -72,7 +72,7 @@ def apart(text: str) -> list[str]:
     return [*tokens(text), *chain.from_iterable(date.words for date in found)]
 
 
-def shown(word: str) -> str:
+def show(word: str) -> str:
     """A word for people, a date without its mark."""
     return word.removeprefix(MARK)
 
@@ -98,7 +98,7 @@ def dates(text: str, words: Sequence[str]) -> list[Date]:
             if known := _numeric(match.group()):
                 found.append(Date(match.start(), match.end(), *known))
     if not MONTHS.keys().isdisjoint(words):
-        found += _written(text)
+        found += _write(text)
     return found
 
 
@@ -119,7 +119,7 @@ def _numeric(whole: str) -> tuple[tuple[str, ...], str] | None:
     return (words, str(year or "")) if words else None
 
 
-def _written(text: str) -> Iterator[Date]:
+def _write(text: str) -> Iterator[Date]:
     """Dates with the name of a month."""
     small = text.lower()
     if len(small) != len(text):  # a letter has no small one of the same length

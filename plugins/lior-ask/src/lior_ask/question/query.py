@@ -82,7 +82,7 @@ def analyse(
     )
 
 
-def repaired(question: str, query: TermQuery) -> tuple[str, float]:
+def repair(question: str, query: TermQuery) -> tuple[str, float]:
     """A question with what misspelt words were taken for, and how likely it is meant, in (0, 1]."""
     sure = 1.0
     for word, taken, meant in zip(query.asked, query.taken, query.meant.tolist(), strict=True):

@@ -64,7 +64,7 @@ def level(weight: float, lengths: np.ndarray, unit_of: np.ndarray | None, field:
     return Level(unit_of, scale, weight, field)
 
 
-def scored(view: PassageView, query: TermQuery, levels: Sequence[Level]) -> np.ndarray:
+def score_terms(view: PassageView, query: TermQuery, levels: Sequence[Level]) -> np.ndarray:
     """BM25 of each passage, as a share of what a passage full of the question's words has, float64 ``(N,)``.
 
     ``s_d = Σ_w q_w idf_w x_dw / ((k1 + 1) Σ_w q_w idf_w)`` in [0, 1], ``x = t (k1 + 1)/(t + k1)``, ``t`` the

@@ -29,7 +29,7 @@ _BLOCK = 1 << 20
 """Entries of documents that are multiplied at a time."""
 
 
-def moved(whole: PassageView, v: np.ndarray) -> tuple[np.ndarray, bool]:
+def move(whole: PassageView, v: np.ndarray) -> tuple[np.ndarray, bool]:
     """Scores of documents after feedback and smoothing, and whether they were smoothed.
 
     ``whole`` is made by ``by_document``; ``v`` are scores by words, float64 ``(D,)`` in [0, 1].
@@ -39,11 +39,11 @@ def moved(whole: PassageView, v: np.ndarray) -> tuple[np.ndarray, bool]:
     near = best(total, CANDIDATES)
     if len(near) <= NEAREST:
         return total, False
-    total[near] += trust * _smoothed(space.gram(near), total[near])
+    total[near] += trust * _smooth(space.gram(near), total[near])
     return total, True
 
 
-def fused(
+def fuse(
     whole: PassageView,
     v: np.ndarray,
     question: np.ndarray,
@@ -52,7 +52,7 @@ def fused(
 ) -> np.ndarray:
     """Scores of documents by words and by vectors of an encoder together, float64 ``(D,)``.
 
-    :func:`moved` finds the 100 best by words. These are read, and compared anew with two kinds of evidence,
+    :func:`move` finds the 100 best by words. These are read, and compared anew with two kinds of evidence,
     of equal weight throughout: ``m = v + c``, ``c`` the cosine with the question, scaled to the range of
     ``v``; ``G`` the mean of the cosines of two documents by words and by vectors. Pseudo-relevance feedback:
     ``e = G p``, ``p = softmax(30 m)`` over the 10 best, each of the two scaled to the range of ``v``. Score
@@ -74,16 +74,16 @@ def fused(
     """
     if not v.any():
         return v
-    total, _ = moved(whole, v)
+    total, _ = move(whole, v)
     near = best(total, min(READ, int(np.count_nonzero(total > 0))))
     vectors, trust = read(near), _trust(v)
-    scores = v[near] + _scaled(vectors @ question - unrelated, v)
+    scores = v[near] + _scale(vectors @ question - unrelated, v)
     by_words = whole.derived("space", lambda: _space(whole)).gram(near)
     gram = (by_words + (vectors @ vectors.T - unrelated) / (1 - unrelated)) / 2
     first = best(scores, NEAREST)
-    scores += 2 * trust * _scaled(gram[:, first] @ _boltzmann(scores[first]), v)
+    scores += 2 * trust * _scale(gram[:, first] @ _boltzmann(scores[first]), v)
     if len(near) > NEAREST:
-        scores += trust * _smoothed(gram, scores)
+        scores += trust * _smooth(gram, scores)
     total[near] = scores
     return total
 
@@ -99,7 +99,7 @@ def _boltzmann(scores: np.ndarray) -> np.ndarray:
     return p / p.sum()
 
 
-def _scaled(likeness: np.ndarray, v: np.ndarray) -> np.ndarray:
+def _scale(likeness: np.ndarray, v: np.ndarray) -> np.ndarray:
     """A likeness in the range of ``v``; what is unlike counts as nothing."""
     positive = np.maximum(likeness, 0).astype(np.float64)
     scaled: np.ndarray = positive * (v.max() / max(positive.max(), 1e-9))
@@ -160,10 +160,10 @@ def _feedback(space: _Space, v: np.ndarray) -> np.ndarray:
     e = np.zeros(len(v))
     for rows, part in blocks(space.entries, _BLOCK):
         e[rows] = sums(space.entries, rows, z[space.entries.terms[part]] * space.values[part])
-    return _scaled(e / (B * space.norms + (1 - B) * space.norms.mean()), v)
+    return _scale(e / (B * space.norms + (1 - B) * space.norms.mean()), v)
 
 
-def _smoothed(gram: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def _smooth(gram: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Mean score of the 10 nearest of each candidate, by their cosines."""
     others = gram - 2 * np.eye(len(gram), dtype=gram.dtype)
     nearest = np.argpartition(-others, NEAREST - 1, axis=1)[:, :NEAREST]

@@ -137,14 +137,14 @@ def wordllama() -> Vectors:
             ids[place] = min(ids[place], each.ids, key=len)  # names have a capital
         sizes = np.fromiter(map(len, ids), np.int64, len(ids))
         flat = np.fromiter((i for each in ids for i in each), np.int64)
-        return _summed(table, flat, sizes), sizes
+        return _add_up(table, flat, sizes), sizes
 
     return Vectors(
         f"{weights.name} {weights.stat().st_size if weights.exists() else 0}", 256, of, english=True
     )
 
 
-def _summed(
+def _add_up(
     table: np.ndarray, of: np.ndarray, sizes: np.ndarray, weights: np.ndarray | None = None
 ) -> np.ndarray:
     """Sums of ``sizes`` adjacent rows ``table[of]`` each, by their weights, float32.
@@ -180,7 +180,7 @@ def from_file(path: str) -> Vectors:
     try:
         stat = source.stat()
         if any(not p.exists() or p.stat().st_mtime_ns < stat.st_mtime_ns for p in (copy, names)):
-            words, values = _parsed(source)
+            words, values = _parse(source)
             np.save(copy, values)
             np.save(names, np.frombuffer("\n".join(words).encode(), np.uint8))
         places = {word: row for row, word in enumerate(bytes(np.load(names)).decode().split("\n"))}
@@ -197,7 +197,7 @@ def from_file(path: str) -> Vectors:
     return Vectors(f"{source} {stat.st_size} {stat.st_mtime_ns}", table.shape[1], of)
 
 
-def _parsed(source: Path) -> tuple[list[str], np.ndarray]:
+def _parse(source: Path) -> tuple[list[str], np.ndarray]:
     words: list[str] = []
     rows: list[np.ndarray] = []
     with source.open(encoding="utf-8", errors="replace") as lines:
@@ -219,7 +219,7 @@ def _parsed(source: Path) -> tuple[list[str], np.ndarray]:
 
 
 @attrs.frozen(eq=False)
-class Space:
+class VectorSpace:
     """The vectors of an index, and the terms of its passages."""
 
     view: PassageView
@@ -241,12 +241,12 @@ class Space:
     confirmed: Forward
 
 
-def space(view: PassageView, vectors: Vectors) -> Space:
+def space(view: PassageView, vectors: Vectors) -> VectorSpace:
     """The vectors of ``index``, a function of its counts; computed once after a change."""
     return view.derived(("space", vectors.source), lambda: _space(view, vectors))
 
 
-def _space(view: PassageView, vectors: Vectors) -> Space:
+def _space(view: PassageView, vectors: Vectors) -> VectorSpace:
     ids, totals = view.running_totals()
     place = np.full(int(ids.max(initial=-1)) + 1, -1)
     place[ids] = np.arange(len(ids))
@@ -265,7 +265,7 @@ def _space(view: PassageView, vectors: Vectors) -> Space:
     terms = kept["terms"].astype(np.float32)
     norms = np.maximum(np.linalg.norm(terms, axis=1), 1e-9)
     df = np.diff(totals, prepend=0)
-    return Space(view, vectors, terms, place, norms, df, kept["lengths"], passages, contexts, confirmed)
+    return VectorSpace(view, vectors, terms, place, norms, df, kept["lengths"], passages, contexts, confirmed)
 
 
 def _lengths(view: PassageView, passages: Forward, contexts: Forward, terms: np.ndarray) -> np.ndarray:
@@ -276,7 +276,7 @@ def _lengths(view: PassageView, passages: Forward, contexts: Forward, terms: np.
         documents = layout.document_of[units]
         begin = np.flatnonzero(np.diff(documents, prepend=-1))  # passages of a document are adjacent
         sizes = np.diff(np.append(begin, len(documents)))
-        np.add.at(whole, documents[begin], _summed(rows, np.arange(len(rows)), sizes))
+        np.add.at(whole, documents[begin], _add_up(rows, np.arange(len(rows)), sizes))
     whole *= shares[:, None]
     above = np.zeros((len(layout.context_lengths), terms.shape[1]), np.float32)
     for units, rows in _sums(contexts, terms):
@@ -316,7 +316,7 @@ def _sums(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.ndarr
     """Units of each block and their vectors, float32 ``(units, n)``."""
     for units, part in blocks(entries, _BLOCK):
         sizes = np.diff(entries.starts[units.start : units.stop + 1])
-        yield units, _summed(terms, entries.terms[part], sizes, entries.counts[part].astype(np.float32))
+        yield units, _add_up(terms, entries.terms[part], sizes, entries.counts[part].astype(np.float32))
 
 
 # --- a question ---
@@ -338,7 +338,7 @@ class Asked:
     1 for a date or a word without a vector."""
 
 
-def asked(space: Space, query: TermQuery) -> Asked:
+def asked(space: VectorSpace, query: TermQuery) -> Asked:
     """``query`` by the vectors of its words; a misspelling means what it was taken for."""
     rows, pieces = space.vectors.of([_clean(word) for word in query.asked])
     likeness = np.ones(len(query.terms), np.float32)
@@ -353,10 +353,10 @@ def asked(space: Space, query: TermQuery) -> Asked:
             rows[number] = weights @ space.terms[space.place[query.terms[of]]]
         else:
             rows[number] *= pieces[number] <= PIECES
-    return _compared(space, query, rows, likeness)
+    return _compare(space, query, rows, likeness)
 
 
-def _compared(space: Space, query: TermQuery, rows: np.ndarray, likeness: np.ndarray) -> Asked:
+def _compare(space: VectorSpace, query: TermQuery, rows: np.ndarray, likeness: np.ndarray) -> Asked:
     """A question whose words have the vectors ``rows``.
 
     A word of the text tells ``idf``; one that is as like it as some other tells no more than that the passage
@@ -385,7 +385,7 @@ def _compared(space: Space, query: TermQuery, rows: np.ndarray, likeness: np.nda
     return Asked(query, alike, worth, whole, own)
 
 
-def cosines(space: Space, asked: Asked) -> np.ndarray:
+def cosines(space: VectorSpace, asked: Asked) -> np.ndarray:
     """Cosine of the question with each passage, its context and document, float64 ``(N,)``."""
     layout, likeness, shares = space.view.layout, asked.whole, _shares(space.view)
     own = _products(space.passages, likeness)
@@ -404,7 +404,7 @@ def _products(entries: Forward, likeness: np.ndarray) -> np.ndarray:
     return out
 
 
-def likest(space: Space, alike: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def likest(space: VectorSpace, alike: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Highest likeness of each word of the question to a word of each passage of ``rows``.
 
     It is that of ``alike``, ``(W, T)``, of an :class:`Asked`; 0.8 times that where only the paragraph, the
@@ -412,7 +412,7 @@ def likest(space: Space, alike: np.ndarray, rows: np.ndarray) -> np.ndarray:
     in [0, 1].
     """
     view, layout = space.view, space.view.layout
-    order, starts = view.derived("passages of paragraphs", lambda: _grouped(view))
+    order, starts = view.derived("passages of paragraphs", lambda: _group(view))
     paragraphs, back = np.unique(layout.paragraph_of[rows], return_inverse=True)
     inside, of = slices(starts, paragraphs)
     contexts, place = np.unique(layout.context_of[rows], return_inverse=True)
@@ -428,14 +428,16 @@ def likest(space: Space, alike: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return found
 
 
-def _grouped(view: PassageView) -> tuple[np.ndarray, np.ndarray]:
+def _group(view: PassageView) -> tuple[np.ndarray, np.ndarray]:
     """Passages by paragraph, and the first of each."""
     paragraph_of = view.layout.paragraph_of
     sizes = np.bincount(paragraph_of, minlength=int(view.layout.paragraph_starts[-1]))
     return np.argsort(paragraph_of, kind="stable"), np.concatenate([[0], np.cumsum(sizes)])
 
 
-def _likest(space: Space, alike: np.ndarray, parts: Sequence[tuple[Forward, np.ndarray]]) -> list[np.ndarray]:
+def _likest(
+    space: VectorSpace, alike: np.ndarray, parts: Sequence[tuple[Forward, np.ndarray]]
+) -> list[np.ndarray]:
     """Highest likeness of each word of the question to a word of each unit, float32 ``(W, units)`` each.
 
     All parts are compared at once, for most of their words are the same.

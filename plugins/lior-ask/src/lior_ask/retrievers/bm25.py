@@ -10,7 +10,7 @@ import numpy as np
 from lior.interfaces import PassageView, Question, Ranking, TermQuery
 from lior_ask.index.inverted import CONTEXT
 from lior_ask.question.query import analyse
-from lior_ask.ranking.bm25 import Level, level, ranking, scored
+from lior_ask.ranking.bm25 import Level, level, ranking, score_terms
 
 
 @attrs.frozen(kw_only=True)
@@ -27,7 +27,7 @@ class Bm25:
 
 def score(view: PassageView, query: TermQuery) -> np.ndarray:
     """BM25 of each passage, its context's words by half, float64 ``(N,)`` in [0, 1]."""
-    return scored(view, query, view.derived("levels of bm25", lambda: _levels(view)))
+    return score_terms(view, query, view.derived("levels of bm25", lambda: _levels(view)))
 
 
 def _levels(view: PassageView) -> list[Level]:

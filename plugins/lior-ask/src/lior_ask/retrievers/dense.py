@@ -15,7 +15,7 @@ from lior_ask.question.query import analyse, languages_of
 from lior_ask.question.question import LIGHT
 from lior_ask.ranking import word_vectors
 from lior_ask.ranking.bm25 import recall
-from lior_ask.ranking.word_vectors import Asked, Space
+from lior_ask.ranking.word_vectors import Asked, VectorSpace
 from lior_ask.retrievers.settle import Settle, score
 
 WORDS, NEAR_WORDS = 0.1, 0.7
@@ -99,7 +99,7 @@ class Dense:
         if not question.latin or (vectors.english and question.among(languages_of(view)) != ENGLISH):
             return None
         space, row = word_vectors.space(view, vectors), int(ranking.passages[0])
-        alike = word_vectors.likest(space, _asked(space, ranking.query).alike, np.array([row]))
+        alike = word_vectors.likest(space, _ask(space, ranking.query).alike, np.array([row]))
         heavy = ~_light(ranking.query)
         least = float((alike[heavy] if heavy.any() else alike)[:, 0].min(initial=1))
         above, unsuited = recall_above(question, ranking, view), -float(not ranking.suits)
@@ -135,7 +135,7 @@ def candidates(view: PassageView, question: Question, others: np.ndarray | None 
     """
     vectors = word_vectors.read()
     space, query = word_vectors.space(view, vectors), analyse(view, question, vectors.misspelt)
-    asked = _asked(space, query)
+    asked = _ask(space, query)
     words, method = score(view, question, asked.query)
     cosines = word_vectors.cosines(space, asked)
     told = query.word_idf * np.where(_light(query), LIGHT_SHARE, 1)
@@ -161,7 +161,7 @@ def _among(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return best(np.where(rows, scores, -np.inf), min(CANDIDATES, int(rows.sum())))
 
 
-def _asked(space: Space, query: TermQuery) -> Asked:
+def _ask(space: VectorSpace, query: TermQuery) -> Asked:
     """A question by the meaning of its words; what only looks like a missing word is no match for it."""
     return word_vectors.asked(space, query.select(query.owners >= 0))
 

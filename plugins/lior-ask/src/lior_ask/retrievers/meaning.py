@@ -13,7 +13,7 @@ from lior.errors import MissingPackage
 from lior.interfaces import PassageVectors, PassageView, Question, Ranking
 from lior_ask.answer.selection import logistic, nowhere
 from lior_ask.index.embedding import HINT, VARIABLE, default_embedder
-from lior_ask.question.query import repaired
+from lior_ask.question.query import repair
 from lior_ask.ranking import word_vectors
 from lior_ask.retrievers.dense import Candidates, Dense, candidates
 from lior_ask.retrievers.settle import TOPIC, documents
@@ -79,12 +79,12 @@ class Meaning:
             return documents(view, question, top, second or vectors)
         asked = vectors.question(question.text) if mine.any() else None
         found = candidates(view, question, None if mine.all() else ~mine)
-        chosen = _chosen(found, mine[found.rows])
+        chosen = _choose(found, mine[found.rows])
         rows, words = found.rows[chosen], found.words[chosen]
-        related = _related(vectors, question.text, rows, mine[rows], asked)
-        spelled, sure = repaired(question.text, found.query)
+        related = _relate(vectors, question.text, rows, mine[rows], asked)
+        spelled, sure = repair(question.text, found.query)
         if spelled != question.text:
-            related += sure * (_related(vectors, spelled, rows, mine[rows], None) - related)
+            related += sure * (_relate(vectors, spelled, rows, mine[rows], None) - related)
         shares = found.shares[chosen]
         judged = (1 - found.own) * related + found.own * shares
         scores = (judged + shares - TITLE * view.layout.title[rows]) / 2
@@ -121,7 +121,7 @@ class Meaning:
         return logistic(SURE[0] * float(ranking.evidence["judged"][0]) + SURE[1] * distance + SURE[2] + own)
 
 
-def _chosen(found: Candidates, mine: np.ndarray) -> np.ndarray:
+def _choose(found: Candidates, mine: np.ndarray) -> np.ndarray:
     """Numbers of the candidates that are read, ascending: ``mine`` by the first encoder, bool ``(C,)``."""
     own = np.cumsum(mine) <= CANDIDATES
     other = np.cumsum(~mine) <= OTHERS
@@ -131,7 +131,7 @@ def _chosen(found: Candidates, mine: np.ndarray) -> np.ndarray:
     return np.flatnonzero(by_words | np.where(mine, own, other))
 
 
-def _related(
+def _relate(
     vectors: PassageVectors, text: str, rows: np.ndarray, mine: np.ndarray, asked: Future[np.ndarray] | None
 ) -> np.ndarray:
     """Relatedness of a question to passages, 0 where they are unrelated and 1 where one answers, float64."""

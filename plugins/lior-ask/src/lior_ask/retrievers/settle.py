@@ -10,8 +10,8 @@ import numpy as np
 from lior.interfaces import PassageVectors, PassageView, Question, Ranking, TermQuery
 from lior_ask.index.inverted import CONTEXT
 from lior_ask.question.query import analyse
-from lior_ask.ranking.bm25 import Level, level, ranking, scored
-from lior_ask.ranking.feedback import fused, moved
+from lior_ask.ranking.bm25 import Level, level, ranking, score_terms
+from lior_ask.ranking.feedback import fuse, move
 from lior_ask.retrievers import bm25
 
 OWN, PARAGRAPH, DOCUMENT, CONTEXT_WEIGHT = 0.6, 0.3, 0.1, 0.3
@@ -29,7 +29,8 @@ PART = 0.5
 class Settle:
     """BM25 over passages, paragraphs, documents and contexts; feedback and smoothing for topics.
 
-    **Words.** ``s``: BM25F of the passage, its paragraph, its document and its context (:func:`scored`).
+    **Words.** ``s``: BM25F of the passage, its paragraph, its document and its context
+    (:func:`~lior_ask.ranking.bm25.score_terms`).
 
     A topic, that is a question of at least 7 words or one that documents are ranked for, is also compared
     between documents, with ``v`` the mean of a document's BM25 (2/3) and that of its best passage (1/3):
@@ -60,11 +61,11 @@ def score(view: PassageView, question: Question, query: TermQuery) -> tuple[np.n
     if not s.any() or (view.finer is None and len(query.word_idf) < TOPIC):
         return s, "words"
     if view.finer is not None:
-        total, smoothed = moved(view, s)
+        total, smoothed = move(view, s)
     else:
         whole = view.by_document()
         before = _with_parts(whole, _words(whole, analyse(whole, question)), s)
-        after, smoothed = moved(whole, before)
+        after, smoothed = move(whole, before)
         total = s + (after - before)[view.layout.document_of]
     return total / 3, "words, feedback and smoothing" if smoothed else "words and feedback"
 
@@ -72,13 +73,13 @@ def score(view: PassageView, question: Question, query: TermQuery) -> tuple[np.n
 def documents(whole: PassageView, question: Question, top: int, vectors: PassageVectors) -> Ranking:
     """The ``top`` best documents by words and by the vectors of an encoder, in an index by documents.
 
-    The encoder reads the beginnings of the 100 best by ``settle`` (:func:`lior_ask.ranking.feedback.fused`).
+    The encoder reads the beginnings of the 100 best by ``settle`` (:func:`lior_ask.ranking.feedback.fuse`).
     """
     asked, query = vectors.question(question.text), analyse(whole, question)
     v = by_words(whole, question, query)
     if not v.any():
         return ranking(whole, query, v, top, "words")
-    scores = fused(whole, v, asked.result(), vectors.documents, vectors.embedder.unrelated) / 8
+    scores = fuse(whole, v, asked.result(), vectors.documents, vectors.embedder.unrelated) / 8
     return ranking(whole, query, scores, top, "words, feedback, smoothing and meaning")
 
 
@@ -96,7 +97,7 @@ def by_words(whole: PassageView, question: Question, query: TermQuery) -> np.nda
 
 
 def _words(view: PassageView, query: TermQuery) -> np.ndarray:
-    return scored(view, query, view.derived("levels of settle", lambda: _levels(view)))
+    return score_terms(view, query, view.derived("levels of settle", lambda: _levels(view)))
 
 
 def _levels(view: PassageView) -> list[Level]:

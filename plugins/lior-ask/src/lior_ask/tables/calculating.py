@@ -11,11 +11,11 @@ from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
-from lior_ask.tables.execution import executed
-from lior_ask.tables.grammar import Request, parsed
+from lior_ask.tables.execution import execute
+from lior_ask.tables.grammar import Request, parse
 from lior_ask.tables.lexicon import ASKS
 from lior_ask.tables.plan import Unclear
-from lior_ask.tables.planning import planned
+from lior_ask.tables.planning import make_plan
 from lior_ask.tables.words import has_word
 
 CONFIDENCE = 0.95
@@ -26,7 +26,7 @@ DOUBTFUL = 0.5
 METHOD = "calculated from rows"
 
 
-def calculated(
+def calculate(
     question: Question, known: Known, today: date, top: int, quoted: Callable[[], Answer]
 ) -> Answer:
     """The calculation that a question asks for, or the answer that ``quoted`` gives.
@@ -39,14 +39,14 @@ def calculated(
         Answers with a passage. A calculation that is refused for words that name nothing gives way to a
         passage that has all words of the question.
     """
-    request, filters = parsed(question, today), question.filters
+    request, filters = parse(question, today), question.filters
     if request is None:
-        return _noted(quoted(), filters)
+        return _note(quoted(), filters)
     try:
-        plan = planned(request, known, question)
+        plan = make_plan(request, known, question)
         if plan is None:
-            return _unless_doubtful(request, _noted(quoted(), filters))
-        result, said = executed(plan, request)
+            return _unless_doubtful(request, _note(quoted(), filters))
+        result, said = execute(plan, request)
     except Unclear as unclear:
         if unclear.words:
             answer = quoted()
@@ -85,7 +85,7 @@ def _unless_doubtful(request: Request, answer: Answer) -> Answer:
     return attrs.evolve(answer, found=False, confidence=0.0, answer=None, block=None, said=said, note=said)
 
 
-def _noted(answer: Answer, filters: Filters) -> Answer:
+def _note(answer: Answer, filters: Filters) -> Answer:
     """The answer; where nothing fits the filters, it says so."""
     if answer.found or answer.passages or not filters:
         return answer

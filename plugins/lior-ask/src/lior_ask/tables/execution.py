@@ -41,7 +41,7 @@ class _Used:
     date: str
 
 
-def executed(plan: Plan, request: Request) -> tuple[Result, str]:
+def execute(plan: Plan, request: Request) -> tuple[Result, str]:
     """The result of a plan, and what is said: the result in words.
 
     Raises
@@ -49,16 +49,16 @@ def executed(plan: Plan, request: Request) -> tuple[Result, str]:
     Unclear
         When no row has a number or a date that is needed.
     """
-    rows = [*_selected(plan)]
+    rows = [*_select(plan)]
     about = _about(plan, len(rows) if plan.operation in ("count", "list") else max(plan.few, 1))
     if plan.operation in ("count", "list"):
-        return _counted(plan, request, rows, about)
+        return _count(plan, request, rows, about)
     if plan.operation in ("sum", "mean"):
         return _added(plan, rows, about)
     return _first(plan, request, rows, about)
 
 
-def _selected(plan: Plan) -> Iterator[_Used]:
+def _select(plan: Plan) -> Iterator[_Used]:
     """The rows of the plan that fulfil its conditions, in the order of their places."""
     used = [(head, row) for head, rows in plan.tables for row in rows]
     where = " AND ".join(each.sql for each in plan.where) or "1"
@@ -102,7 +102,7 @@ def _inside(folder: str, word: str) -> bool:
     return alike(word, folder.split("/"))
 
 
-def _counted(plan: Plan, request: Request, rows: list[_Used], about: str) -> tuple[Result, str]:
+def _count(plan: Plan, request: Request, rows: list[_Used], about: str) -> tuple[Result, str]:
     result = Result(operation=plan.operation, value=f"{len(rows):,}", about=about, rows=_passages(rows))
     if plan.subject is None:
         return result, f"{len(rows):,} {about}"
@@ -129,8 +129,8 @@ def _added(plan: Plan, rows: list[_Used], about: str) -> tuple[Result, str]:
         raise Unclear(f"there is no number to be added up: {about}")
     numbers = [used.number for used in counted if used.number is not None]
     total = sum(numbers, Decimal(0))
-    value, shown = total, _shown(total)
-    terms = [_shown(number) for number in numbers]
+    value, shown = total, _show(total)
+    terms = [_show(number) for number in numbers]
     if len(terms) > _SUMMANDS:
         half = _SUMMANDS // 2
         terms = [*terms[:half], "…", *terms[-half:]]
@@ -139,7 +139,7 @@ def _added(plan: Plan, rows: list[_Used], about: str) -> tuple[Result, str]:
         places = max(2, max(-int(number.as_tuple().exponent) for number in numbers))
         value = (total / len(numbers)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
         exact = value * len(numbers) == total
-        shown = _shown(value.normalize() if exact and value == value.to_integral() else value)
+        shown = _show(value.normalize() if exact and value == value.to_integral() else value)
         arithmetic = f"({arithmetic}) / {len(numbers)} {'=' if exact else '≈'} {shown}"
     else:
         arithmetic = f"{arithmetic} = {shown}" if len(numbers) > 1 else ""
@@ -179,7 +179,7 @@ def _first(plan: Plan, request: Request, rows: list[_Used], about: str) -> tuple
     if plan.few:
         last = [used for used, own in zip(known, keys, strict=True) if own == keys[known.index(chosen[-1])]]
         chosen = chosen[: plan.few] if len(last) == 1 else chosen
-    value = str(order[0]) if by_date else _shown(order[0])  # type: ignore[arg-type]
+    value = str(order[0]) if by_date else _show(order[0])  # type: ignore[arg-type]
     unit = "" if by_date or plan.measure is None else _unit(plan.columns[plan.measure].unit)
     names = [_name(plan, used) for used in chosen]
     result = Result(operation=plan.operation, value=value, about=about, rows=_passages(chosen))
@@ -237,6 +237,6 @@ def _unit(unit: str) -> str:
     return f" {unit}" if unit else ""
 
 
-def _shown(number: Decimal) -> str:
+def _show(number: Decimal) -> str:
     """A number with marks between thousands, and no exponent."""
     return f"{number:,f}"

@@ -90,7 +90,7 @@ class Request:
         return self.operation == "which"
 
 
-def parsed(question: Question, today: date) -> Request | None:
+def parse(question: Question, today: date) -> Request | None:
     """What a question calculates; ``None`` where it has no word of a calculation.
 
     >>> found = parsed(Question("How many mails did Marta send in March 2025?"), date(2025, 6, 1))

@@ -18,21 +18,21 @@ from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.plan import (
     Condition,
     Plan,
-    Source,
+    TableSource,
     Unclear,
     having,
     in_period,
+    list_columns,
     listed,
-    listed_columns,
     names_it,
     names_of,
     nothing,
-    planned_of,
+    plan_of,
 )
 from lior_ask.tables.words import alike, has_word
 
 
-def asks_for(kind: str, request: Request, source: Source) -> bool:
+def asks_for(kind: str, request: Request, source: TableSource) -> bool:
     """Whether a word of the first phrase names such rows; without a phrase, any word."""
     words = request.heads or tuple(word.text for word in request.words)
     has = bool(source.kind(kind))
@@ -57,7 +57,7 @@ def asks_for(kind: str, request: Request, source: Source) -> bool:
     return has and any(pattern.fullmatch(word) for word in words)
 
 
-def _mail(kind: str, request: Request, source: Source, question: Question) -> Plan:
+def _mail(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
     """Mails or messages of a chat."""
     heads, noun = source.kind(kind, request.files), "mails" if kind == "mail" else "messages of the chat"
     if not heads:
@@ -103,7 +103,7 @@ def _mail(kind: str, request: Request, source: Source, question: Question) -> Pl
     for word in by["about"]:
         where.append(having(topic, columns[topic].name, word.text))
     where += in_period(request, heads[0], names["date"], source)
-    return planned_of(request, tables, noun, where, dated=names["date"])
+    return plan_of(request, tables, noun, where, dated=names["date"])
 
 
 def _one(words: Sequence[Word], senders: set[str]) -> bool:
@@ -137,7 +137,7 @@ def _level(word: str) -> str:
     return next((level for level, words in lexicon.LEVELS.items() if words.fullmatch(word)), "")
 
 
-def _log(kind: str, request: Request, source: Source, question: Question) -> Plan:
+def _log(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
     """Entries of logs."""
     heads = source.kind(kind, request.files)
     if not heads:
@@ -166,10 +166,10 @@ def _log(kind: str, request: Request, source: Source, question: Question) -> Pla
     if len(levels) > 1:
         raise Unclear(f"ask for one level at a time: {' or '.join(levels)}")
     where += in_period(request, heads[0], 0, source, [row for _, rows in tables for row in rows])
-    return planned_of(request, tables, "entries", where, dated=0)
+    return plan_of(request, tables, "entries", where, dated=0)
 
 
-def _endings(word: str, source: Source) -> set[str]:
+def _endings(word: str, source: TableSource) -> set[str]:
     """The endings of files that a word names."""
     if lexicon.PICTURES.fullmatch(word):
         return {*lexicon.PICTURE_ENDINGS}
@@ -179,7 +179,7 @@ def _endings(word: str, source: Source) -> set[str]:
     return {word, word.removesuffix("s"), re.sub(rf"-{lexicon.FILES.pattern}$", "", word)} & (known - {""})
 
 
-def _files(kind: str, request: Request, source: Source, question: Question) -> Plan:
+def _files(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
     """Files of the folders, with their endings and the days at which they were changed."""
     columns = (
         Column(name="name"), Column(name="ending"), Column(name="date", kind="date"), Column(name="folder"),
@@ -212,10 +212,10 @@ def _files(kind: str, request: Request, source: Source, question: Question) -> P
         raise nothing(left, "files: their endings, folders and dates are known")
     head = Head(document="", key=0, kind="files", columns=columns, rows=len(rows))
     where += in_period(request, head, 2, source)
-    return planned_of(request, [(head, tuple(rows))], "files", where, dated=2)
+    return plan_of(request, [(head, tuple(rows))], "files", where, dated=2)
 
 
-def _others(kind: str, request: Request, source: Source, question: Question) -> Plan:
+def _others(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
     """Events of calendars, and contacts."""
     heads, pattern = (
         source.kind(kind, request.files),
@@ -232,7 +232,7 @@ def _others(kind: str, request: Request, source: Source, question: Question) -> 
         where.append(Condition(sql=f"d{dated} >= ?", values=(today,), shown=f"from {today} on", told=False))
         request = attrs.evolve(request, operation="oldest")
     where += in_period(request, heads[0], dated, source)
-    return planned_of(request, tables, kind, where, dated=dated)
+    return plan_of(request, tables, kind, where, dated=dated)
 
 
 def _anywhere(word: Word, tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> Condition:
@@ -244,7 +244,7 @@ def _anywhere(word: Word, tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> Con
         and any(has_word(row.cells[number], word.text) for _, rows in tables for row in rows)
     ]  # fmt: skip
     if len(has) != 1:
-        raise nothing([word], f"the columns are: {listed_columns(columns)}", [columns[n].name for n in has])
+        raise nothing([word], f"the columns are: {list_columns(columns)}", [columns[n].name for n in has])
     return having(has[0], columns[has[0]].name, word.text)
 
 

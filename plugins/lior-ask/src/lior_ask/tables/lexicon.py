@@ -19,7 +19,7 @@ _NAMED = """mean lowest-money highest-money highest-length lowest-length highest
     highest-temperature lowest-temperature next newest oldest oldest-age highest lowest"""
 
 
-def _named(key: str) -> tuple[str, str, re.Pattern[str]]:
+def _name(key: str) -> tuple[str, str, re.Pattern[str]]:
     operation, _, measure = key.partition("-")
     return operation, measure, _words(key.replace("-", "_"))
 
@@ -34,7 +34,7 @@ def _first(key: str) -> re.Pattern[str]:
 
 
 OPERATIONS = (
-    *map(_named, _NAMED.split()),
+    *map(_name, _NAMED.split()),
     ("sum", "money", _with("how_much_spent", "spent")),
     ("sum", "money", _with("how_much", "in_total")),
     ("count", "", re.compile(rf"\b{either('calculations.count')}")),

@@ -78,7 +78,7 @@ class Period:
 
     def within(self, year: int) -> Period:
         """The same days of a year."""
-        first, last = (day and _moved(day, year) for day in (self.first, self.last))
+        first, last = (day and _move(day, year) for day in (self.first, self.last))
         return attrs.evolve(self, first=first, last=last, yearless=False)
 
     @property
@@ -235,7 +235,7 @@ def _safe(year: int, month: int, day: int) -> date:
     return date(year, month, min(day, calendar.monthrange(year, month)[1]))
 
 
-def _moved(day: date, year: int) -> date:
+def _move(day: date, year: int) -> date:
     """The day in another year; the last of February stays the last."""
     if (day.month, day.day) == (2, 29):
         return _end(date(year, 2, 1), "month")

@@ -71,7 +71,7 @@ class Plan:
         return self.tables[0][0].columns
 
 
-class Source:
+class TableSource:
     """The tables that fit the filters."""
 
     def __init__(self, known: Known, filters: Filters) -> None:
@@ -106,7 +106,7 @@ def _of_files(document: str, files: Sequence[str]) -> bool:
 
 
 def in_period(
-    request: Request, head: Head, dated: int | None, source: Source, rows: Sequence[Row] | None = None
+    request: Request, head: Head, dated: int | None, source: TableSource, rows: Sequence[Row] | None = None
 ) -> list[Condition]:
     """The condition that rows are of the period; ``rows`` are those that tell its year.
 
@@ -155,7 +155,7 @@ def having(column: int, name: str, word: str) -> Condition:
     return Condition(sql=f"has(c{column}, ?)", values=(word,), shown=f"{name} has {word!r}")
 
 
-def planned_of(
+def plan_of(
     request: Request, tables: Sequence[tuple[Head, tuple[Row, ...]]], noun: str, where: Sequence[Condition],
     *, dated: int | None,
 ) -> Plan:  # fmt: skip
@@ -203,14 +203,14 @@ def listed(heads: Sequence[Head]) -> str:
     return ", ".join(shown[:3]) + (f" and {len(shown) - 3} others" if len(shown) > 3 else "")
 
 
-def listed_columns(columns: Sequence[Column]) -> str:
+def list_columns(columns: Sequence[Column]) -> str:
     return ", ".join(column.name for column in columns)
 
 
 def no_dates(head: Head) -> str:
     dates = [column.name for column in head.columns if column.kind == "date"]
     reason = f"has several dates ({', '.join(dates)}); say which" if dates else "has no column with dates"
-    return f"{title(head)} {reason}; its columns are: {listed_columns(head.columns)}"
+    return f"{title(head)} {reason}; its columns are: {list_columns(head.columns)}"
 
 
 def nothing(words: Sequence[Word], known: str, columns: Sequence[str] = ()) -> Unclear:

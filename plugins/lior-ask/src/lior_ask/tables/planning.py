@@ -9,11 +9,11 @@ from lior_ask.question.filters import Known
 from lior_ask.question.question import Question
 from lior_ask.tables.grammar import Request
 from lior_ask.tables.kinds import PLANS, asks_for
-from lior_ask.tables.plan import Plan, Source, Unclear
+from lior_ask.tables.plan import Plan, TableSource, Unclear
 from lior_ask.tables.rows import plan_of_rows
 
 
-def planned(request: Request, known: Known, question: Question) -> Plan | None:
+def make_plan(request: Request, known: Known, question: Question) -> Plan | None:
     """The plan of a request; ``None`` where it is no calculation over these documents.
 
     Raises
@@ -23,7 +23,7 @@ def planned(request: Request, known: Known, question: Question) -> Plan | None:
     UsageError
         When a filter names no document.
     """
-    source = Source(known, question.filters)
+    source = TableSource(known, question.filters)
     if request.operation == "next" and not asks_for("events", request, source):
         return None
     unclear: Unclear | None = None

@@ -14,17 +14,17 @@ from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.plan import (
     Condition,
     Plan,
-    Source,
+    TableSource,
     Unclear,
     file_names,
     in_period,
+    list_columns,
     listed,
-    listed_columns,
     names_it,
     names_of,
     no_dates,
     nothing,
-    planned_of,
+    plan_of,
     title,
 )
 from lior_ask.tables.words import alike, has_word, one_and_many, parts
@@ -33,7 +33,7 @@ _READ = 50_000
 """Rows of a table with long texts that are searched for a word."""
 
 
-def plan_of_rows(request: Request, source: Source) -> Plan | None:
+def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
     """The plan for the table that explains all words; unclear where several do, or a named one does not."""
     plans, unclear = list[Plan](), list[tuple[int, Unclear]]()
     for head in source.kind("rows", request.files):
@@ -100,7 +100,7 @@ def _together(plans: list[Plan]) -> Plan:
     return attrs.evolve(first, tables=tables, place=listed(heads))
 
 
-def _of_table(request: Request, head: Head, source: Source, names: list[Word]) -> Plan | None:
+def _of_table(request: Request, head: Head, source: TableSource, names: list[Word]) -> Plan | None:
     """The plan over one table; ``None`` where no word speaks of it.
 
     Raises ``Unclear`` with the words that name nothing in it, or what else is unclear.
@@ -120,7 +120,7 @@ def _of_table(request: Request, head: Head, source: Source, names: list[Word]) -
     if not speaks and not (spent and _of_expenses(head)):
         return None
     if unknown:
-        raise nothing(unknown, f"the columns of {title(head)} are: {listed_columns(head.columns)}")
+        raise nothing(unknown, f"the columns of {title(head)} are: {list_columns(head.columns)}")
     operation, subject = _subject(request, head, source, names, said)
     if not operation:
         return None
@@ -129,7 +129,7 @@ def _of_table(request: Request, head: Head, source: Source, names: list[Word]) -
         measure = _measure(request, head, said, named=bool(names or request.files))
         if measure is None and needed:
             return None
-    dated = _dated(head, said)
+    dated = _date(head, said)
     if operation in ("newest", "oldest"):
         rows = any(lexicon.ROWS.fullmatch(word.text) for word in request.words)
         if not (names or rows or request.files):
@@ -150,12 +150,12 @@ def _of_table(request: Request, head: Head, source: Source, names: list[Word]) -
     where += in_period(request, head, dated, source)
     where += _comparisons(request, head, measure)
     request = attrs.evolve(request, operation=operation)
-    plan = planned_of(request, [(head, source.rows(head))], "rows", where, dated=dated)
+    plan = plan_of(request, [(head, source.rows(head))], "rows", where, dated=dated)
     return attrs.evolve(plan, measure=measure, subject=subject, named=len(names) + bool(request.files))
 
 
 def _subject(
-    request: Request, head: Head, source: Source, names: list[Word], said: dict[Word, list[int]]
+    request: Request, head: Head, source: TableSource, names: list[Word], said: dict[Word, list[int]]
 ) -> tuple[str, int | None]:
     """The operation, empty where it is no calculation, and the column whose values are counted or listed."""
     if request.operation not in ("count", "list", "which"):
@@ -209,7 +209,7 @@ def _measure(request: Request, head: Head, said: dict[Word, list[int]], *, named
         return fit[0]
     if not numbers or not (fit or named):
         return None
-    shown = listed_columns([columns[n] for n in fit or numbers])
+    shown = list_columns([columns[n] for n in fit or numbers])
     raise Unclear(f"which column of {title(head)} is meant is not clear: {shown}")
 
 
@@ -218,7 +218,7 @@ def _comparisons(request: Request, head: Head, column: int | None) -> Iterator[C
         if column is None:
             raise Unclear(
                 f"{title(head)} has no column of numbers to compare; its columns are: "
-                f"{listed_columns(head.columns)}"
+                f"{list_columns(head.columns)}"
             )
         name = head.columns[column].name
         yield Condition(
@@ -228,7 +228,7 @@ def _comparisons(request: Request, head: Head, column: int | None) -> Iterator[C
         )
 
 
-def _dated(head: Head, said: dict[Word, list[int]]) -> int | None:
+def _date(head: Head, said: dict[Word, list[int]]) -> int | None:
     """The column by which a period is told: the one that is named, or the only one."""
     mentioned = {n for found in said.values() for n in found if head.columns[n].kind == "date"}
     return mentioned.pop() if len(mentioned) == 1 else head.dated
@@ -248,7 +248,7 @@ def alike_all(word: str, others: Sequence[str]) -> bool:
 
 
 def _values(
-    words: Sequence[Word], head: Head, source: Source, mentioned: Sequence[int]
+    words: Sequence[Word], head: Head, source: TableSource, mentioned: Sequence[int]
 ) -> tuple[list[Condition], list[int], list[Word]]:
     """The conditions that the words make as values of columns, these columns, and the words that are no
     values; a verb may be none."""
@@ -276,7 +276,7 @@ def _values(
     return [_valued(head, n, by_column[n], cells[n]) for n in by_column], [*by_column], []
 
 
-def _cells(head: Head, column: int, source: Source) -> list[str]:
+def _cells(head: Head, column: int, source: TableSource) -> list[str]:
     """The different cells of a column."""
     known = head.columns[column]
     if known.whole or head.rows > _READ:

@@ -26,7 +26,7 @@ _RECORD = struct.Struct("6q")
 _SECTOR = 512
 
 
-def built(folder: Path) -> Path:
+def build(folder: Path) -> Path:
     """The library that is to be preloaded, compiled into ``folder``."""
     library = folder / "disk.so"
     source = Path(__file__).with_name("disk.c")
@@ -91,7 +91,7 @@ class Folder:
     def change(self, names: dict[str, Any]) -> None:
         """Give names to files and folders; ``None`` takes one away."""
         self.late.append(names)
-        self.now = _named(self.now, names)
+        self.now = _name(self.now, names)
 
     def flush(self) -> None:
         """All names are safe."""
@@ -101,11 +101,11 @@ class Folder:
         """The safe names with the first of the late changes."""
         names, count = self.safe, round(share * len(self.late) + random.random() - 0.5)
         for change in self.late[: max(count, 0)]:
-            names = _named(names, change)
+            names = _name(names, change)
         return names
 
 
-def _named(names: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+def _name(names: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     return {name: node for name, node in {**names, **change}.items() if node is not None}
 
 

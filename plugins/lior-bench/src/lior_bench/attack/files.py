@@ -54,13 +54,13 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
     for each in every_case().values():
         if (sample and not each.sample) or only not in each.file:
             continue
-        outcome = attacked(each)
+        outcome = attack(each)
         print(f"{outcome.file:40} {outcome.seconds:6.1f} s {outcome.memory >> 20:6} MB", flush=True)
         if outcome.faults:
             yield f"{outcome.file}: {'; '.join(outcome.faults)}"
 
 
-def attacked(case: Case) -> Outcome:
+def attack(case: Case) -> Outcome:
     """Ask beside the file of a case, in a folder and with a cache of its own."""
     with tempfile.TemporaryDirectory() as place:
         folder, cache = Path(place, "folder"), Path(place, "cache")

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import lior
 import lior_ask
 from lior.errors import LiorError
-from lior_bench.attack.making import PLACES, notes, question, trained
+from lior_bench.attack.making import PLACES, notes, question, train
 
 
 def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
@@ -26,7 +26,7 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
         warnings.simplefilter("ignore")
         home = Path(place)
         notes(home / "notes")
-        trained(home / "run", home / "notes")
+        train(home / "run", home / "notes")
         with patch.dict(os.environ, {"XDG_CACHE_HOME": str(home / "cache"), "LIOR_EMBEDDER": ""}):
             for what, asked in (("cache", _index), ("run", _run)):
                 right = asked(home)

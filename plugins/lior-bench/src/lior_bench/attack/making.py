@@ -29,7 +29,7 @@ def notes(folder: Path, names: Sequence[str] = PLACES) -> dict[str, str]:
     return texts
 
 
-def trained(out: Path, folder: Path) -> Path:
+def train(out: Path, folder: Path) -> Path:
     """A run of the notes in a folder, which need 64 bytes."""
     import torch
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from random import Random
 from zipfile import BadZipFile, ZipFile
 
-from lior_bench.attack.packed import docx, epub, opendocument, packed, pages, pptx, stream, xlsx
+from lior_bench.attack.packed import docx, epub, opendocument, pack, pages, pptx, stream, xlsx
 from lior_bench.attack.plain import MAIL
 
 COUNT, SAMPLE = 10_000, 300
@@ -59,15 +59,15 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
                 told = f"{told}, or the process ended with {process.exitcode}"
             first += 1
             if told:
-                yield _told(files, seed, first - 1, told)
+                yield _tell(files, seed, first - 1, told)
                 break
         process.kill()
         process.join()
 
 
-def _told(files: Material, seed: int, number: int, fault: str) -> str:
+def _tell(files: Material, seed: int, number: int, fault: str) -> str:
     """The line of a fault; the file is kept."""
-    name, data = mutated(files, seed, number)
+    name, data = mutate(files, seed, number)
     with tempfile.NamedTemporaryFile(prefix=f"{seed}-{number}-", suffix=name, delete=False) as kept:
         kept.write(data)
     return f"mutation {number} of seed {seed}, {name}: {fault}; kept as {kept.name}"
@@ -77,7 +77,7 @@ def _work(pipe: Connection, files: Material, seed: int, first: int, last: int) -
     """Send what is wrong with each mutation, nothing for a good one."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(first, last):
-        name, data = mutated(files, seed, number)
+        name, data = mutate(files, seed, number)
         begin = time.process_time()
         fault = fault_of(data, name)
         took = time.process_time() - begin
@@ -108,7 +108,7 @@ def fault_of(data: bytes, name: str) -> str:
 # --- mutations ---
 
 
-def mutated(files: Material, seed: int, number: int) -> tuple[str, bytes]:
+def mutate(files: Material, seed: int, number: int) -> tuple[str, bytes]:
     """That mutation."""
     random = Random(f"{seed}/{number}")
     name, data = files[number % len(files)]
@@ -116,12 +116,12 @@ def mutated(files: Material, seed: int, number: int) -> tuple[str, bytes]:
         with suppress(BadZipFile), ZipFile(BytesIO(data)) as archive:
             members = {each.filename: archive.read(each) for each in archive.infolist()}
             for member in random.choices([*members], k=random.randint(1, 3)):
-                members[member] = _changed(members[member], random)
-            return name, packed(dict(members))
-    return name, _changed(data, random)
+                members[member] = _change(members[member], random)
+            return name, pack(dict(members))
+    return name, _change(data, random)
 
 
-def _changed(data: bytes, random: Random) -> bytes:
+def _change(data: bytes, random: Random) -> bytes:
     for _ in range(random.randint(1, 4)):
         data = random.choice(_CHANGES)(data, random)
     return data

@@ -26,7 +26,7 @@ _ODF = " ".join(
 )
 
 
-def packed(members: Mapping[str, bytes | str], method: int = ZIP_DEFLATED) -> bytes:
+def pack(members: Mapping[str, bytes | str], method: int = ZIP_DEFLATED) -> bytes:
     """A zip archive of these members, always the same bytes."""
     buffer = BytesIO()
     with ZipFile(buffer, "w", method) as archive:
@@ -35,7 +35,7 @@ def packed(members: Mapping[str, bytes | str], method: int = ZIP_DEFLATED) -> by
     return buffer.getvalue()
 
 
-def related(*targets: str) -> str:
+def relate(*targets: str) -> str:
     """A part that refers to these: kind and path each."""
     links = (
         f'<Relationship Id="r{n}" Type="urn:x/{kind}" Target="{path}"/>'
@@ -47,14 +47,14 @@ def related(*targets: str) -> str:
 def docx(body: str, before: str = "", members: Mapping[str, bytes | str] | None = None) -> bytes:
     """A DOCX with that body; ``before`` stands before its first element."""
     text = f"{before}<w:document {_W}><w:body>{body}</w:body></w:document>"
-    start = {"_rels/.rels": related("officeDocument word/document.xml")}
-    return packed({**start, "[Content_Types].xml": "<Types/>", "word/document.xml": text, **(members or {})})
+    start = {"_rels/.rels": relate("officeDocument word/document.xml")}
+    return pack({**start, "[Content_Types].xml": "<Types/>", "word/document.xml": text, **(members or {})})
 
 
 def opendocument(body: str, kind: str = "text", before: str = "") -> bytes:
     """An OpenDocument file with that body."""
     text = f"<o:document-content {_ODF}><o:body><o:{kind}>{body}</o:{kind}></o:body></o:document-content>"
-    return packed({"mimetype": f"application/vnd.oasis.opendocument.{kind}", "content.xml": before + text})
+    return pack({"mimetype": f"application/vnd.oasis.opendocument.{kind}", "content.xml": before + text})
 
 
 def epub(chapters: dict[str, bytes | str], spine: list[str], title: str = "A book") -> bytes:
@@ -64,7 +64,7 @@ def epub(chapters: dict[str, bytes | str], spine: list[str], title: str = "A boo
     book = f'<p xmlns="urn:o"><title>{title}</title><manifest>{items}</manifest><spine>{order}</spine></p>'
     start = '<c xmlns="urn:c"><rootfile full-path="b.opf"/></c>'
     mimetype = {"mimetype": "application/epub+zip"}
-    return packed({**mimetype, "META-INF/container.xml": start, "b.opf": book, **chapters})
+    return pack({**mimetype, "META-INF/container.xml": start, "b.opf": book, **chapters})
 
 
 def xlsx(rows: str, sheets: str = '<sheet name="S" r:id="r0"/>', **members: bytes | str) -> bytes:
@@ -72,20 +72,20 @@ def xlsx(rows: str, sheets: str = '<sheet name="S" r:id="r0"/>', **members: byte
     book = f'<workbook xmlns="urn:m" xmlns:r="urn:r"><sheets>{sheets}</sheets></workbook>'
     parts = {
         "xl/workbook.xml": book,
-        "xl/_rels/workbook.xml.rels": related("worksheet worksheets/a.xml"),
+        "xl/_rels/workbook.xml.rels": relate("worksheet worksheets/a.xml"),
         "xl/worksheets/a.xml": f"<worksheet><sheetData>{rows}</sheetData></worksheet>",
     }
-    return packed({**parts, **members})
+    return pack({**parts, **members})
 
 
 def pptx(slides: dict[str, str], shown: list[int], links: dict[str, str]) -> bytes:
     """Slides, the numbers of those that are shown, and what each refers to."""
     keys = "".join(f'<p:sldId r:id="r{n}"/>' for n in shown)
     show = f'<p:show xmlns:p="urn:p" xmlns:r="urn:r"><p:sldIdLst>{keys}</p:sldIdLst></p:show>'
-    listed = related(*(f"slide slides/{name}" for name in slides))
+    listed = relate(*(f"slide slides/{name}" for name in slides))
     parts = {"ppt/presentation.xml": show, "ppt/_rels/presentation.xml.rels": listed}
     parts |= {f"ppt/slides/{name}": text for name, text in slides.items()}
-    return packed(parts | {f"ppt/slides/_rels/{name}.rels": text for name, text in links.items()})
+    return pack(parts | {f"ppt/slides/_rels/{name}.rels": text for name, text in links.items()})
 
 
 def pdf(*objects: bytes, trailer: bytes = b"") -> bytes:
@@ -143,14 +143,14 @@ def lines(size: int, text: str = "The pump hums. ") -> bytes:
 @case("zeros.zip", sample=True)
 def zeros() -> bytes:
     """A member that grows a thousandfold."""
-    return packed({"zeros.txt": b"0" * (60 * MIB)})
+    return pack({"zeros.txt": b"0" * (60 * MIB)})
 
 
 @case("thirty.zip", sample=True)
 def thirty() -> bytes:
     """Thirty compressed files of 60 MiB; what a member unpacks to is not in the directory."""
     one = gzip.compress(lines(MIB >> 6) * 3840, 6)
-    return packed({f"{number}.txt.gz": one for number in range(30)}, 0)
+    return pack({f"{number}.txt.gz": one for number in range(30)}, 0)
 
 
 @case("overlap.zip", sample=True)
@@ -181,9 +181,9 @@ def overlap() -> bytes:
 
 
 @case("locked.zip", sample=True)
-def locked() -> bytes:
+def lock() -> bytes:
     """Members with a password."""
-    data = bytearray(packed({f"{number}.txt": b"secret" for number in range(1000)}))
+    data = bytearray(pack({f"{number}.txt": b"secret" for number in range(1000)}))
     for mark, flag in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         at = data.find(mark)
         while at >= 0:
@@ -193,9 +193,9 @@ def locked() -> bytes:
 
 
 for _suffix, _method in (("bzip2", ZIP_BZIP2), ("lzma", ZIP_LZMA)):
-    case(f"{_suffix}.zip")(partial(packed, {"a.txt": b"0" * (900 * MIB // 4)}, _method))
-case("members.zip")(lambda: packed(dict.fromkeys((f"{number}.txt" for number in range(400_000)), b"")))
-case("cut.zip")(lambda: packed({"a.txt": lines(4 * MIB)})[:-400])
+    case(f"{_suffix}.zip")(partial(pack, {"a.txt": b"0" * (900 * MIB // 4)}, _method))
+case("members.zip")(lambda: pack(dict.fromkeys((f"{number}.txt" for number in range(400_000)), b"")))
+case("cut.zip")(lambda: pack({"a.txt": lines(4 * MIB)})[:-400])
 case("bomb.txt.gz", sample=True)(lambda: gzip.compress(b"0" * (400 * MIB), 6))
 case("bomb.txt.bz2")(lambda: bz2.compress(b"0" * (400 * MIB)))
 case("bomb.txt.xz")(lambda: lzma.compress(b"0" * (400 * MIB), preset=1))

@@ -181,7 +181,7 @@ def giant() -> bytes:
 
 
 @case("base64.eml")
-def encoded_text() -> bytes:
+def encode_text() -> bytes:
     """20 MB of text in base64."""
     text = base64.encodebytes(b"some words of a text\n" * _MILLION)
     return b"Subject: a\nContent-Transfer-Encoding: base64\n\n" + text

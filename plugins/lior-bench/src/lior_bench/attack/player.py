@@ -112,17 +112,17 @@ class Player:
     def serve_learn(self, name: str, text: str) -> None:
         """Learn a text through a server."""
         with self._client() as client:
-            _checked(client.put("/api/document", params={"name": name}, content=text))
+            _check(client.put("/api/document", params={"name": name}, content=text))
 
     def serve_forget(self, name: str) -> None:
         """Forget it through a server."""
         with self._client() as client:
-            _checked(client.delete("/api/document", params={"name": name}))
+            _check(client.delete("/api/document", params={"name": name}))
 
     def serve_ask(self, question: str) -> str:
         """The sentence with which a server answers."""
         with self._client() as client:
-            answer = _checked(client.post("/api/ask", json={"question": question}))
+            answer = _check(client.post("/api/ask", json={"question": question}))
             return answer["answer"]["text"].strip() if answer["found"] else ""
 
 
@@ -136,7 +136,7 @@ def told(answer: Answer) -> str:
     return answer.answer.text.strip() if answer.answer else ""
 
 
-def _checked(reply: Any) -> Any:
+def _check(reply: Any) -> Any:
     if reply.status_code >= 500:
         message = reply.json()["error"]["message"]
         raise LiorError(message)

@@ -19,9 +19,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from lior.reading.limits import OFF, limited_by
-from lior_bench.attack.disk import CRASH, EXIT, Disk, built
-from lior_bench.attack.making import PEOPLE, PLACES, question, text, trained
+from lior.reading.limits import OFF, limit_by
+from lior_bench.attack.disk import CRASH, EXIT, Disk, build
+from lior_bench.attack.making import PEOPLE, PLACES, question, text, train
 from lior_bench.attack.player import Process, opened, told
 
 Step = tuple[Any, ...]
@@ -34,7 +34,7 @@ class Wrong(Exception):
     """What must not happen."""
 
 
-class Model:
+class SimulatedModel:
     """What has to be there, name -> text: one state, or several after what may have failed."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Episode:
         os.environ["XDG_CACHE_HOME"] = str(self.root / "cache")
         self.disk = Disk(self.root, home)
         self.disk.now = 1_700_000_000 * _SECOND
-        self.files, self.given, self.learned = dict[str, str](), Model(), Model()
+        self.files, self.given, self.learned = dict[str, str](), SimulatedModel(), SimulatedModel()
         self.learned.may = self.learned.past = [{}]
         self.write("garden.md", 0)  # which stays, since an index of nothing is refused
         self.process: Process | None = None
@@ -324,7 +324,7 @@ def _call(random: Random) -> int:
 def failure(steps: Sequence[Step], tick: int, run: Path | None = None) -> str:
     """What goes wrong in an episode of these steps; empty where nothing does."""
     # Readers in a process of their own would not live through a fork.
-    with limited_by(OFF), tempfile.TemporaryDirectory(dir=_memory()) as place:
+    with limit_by(OFF), tempfile.TemporaryDirectory(dir=_memory()) as place:
         episode = Episode(Path(place).resolve(), run, tick)
         try:
             for step in steps:
@@ -369,7 +369,7 @@ def simulate(seed: int, count: int, home: Path) -> Iterator[str]:
             (home / "notes").mkdir()
             for name in ("garden.md", "hedge.md"):
                 (home / "notes" / name).write_text(text(name, 0))
-            run = trained(home / "run", home / "notes")
+            run = train(home / "run", home / "notes")
         steps = [*sequence(random, runs)]
 
         def fails(some: list[Step], tick: int = tick, run: Path | None = run if runs else None) -> str:
@@ -388,7 +388,7 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
     """Simulate 300 steps of the sample, 20,000 otherwise, or ``count``, in a process with the fake disk."""
     count = count or (300 if sample else 20_000)
     with tempfile.TemporaryDirectory(dir=_memory()) as place:
-        variables = {"LD_PRELOAD": str(built(Path(place))), "PYTHONHASHSEED": "0", "LIOR_EMBEDDER": ""}
+        variables = {"LD_PRELOAD": str(build(Path(place))), "PYTHONHASHSEED": "0", "LIOR_EMBEDDER": ""}
         command = [sys.executable, "-m", __spec__.name, str(seed), str(count), place]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=os.environ | variables

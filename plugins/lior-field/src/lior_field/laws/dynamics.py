@@ -174,7 +174,7 @@ def _swing() -> Law:
     return Law("swing", "largest change of the energy, relative to (ω dt)²/4, less 1", off, 0.02, panel)
 
 
-def _reversed() -> Law:
+def _reverse() -> Law:
     """The momentum turned round, or the complex conjugate of a state, goes the way back."""
     shear = Grid(shape=(12, 12), inverse=torch.tensor([[1.5, 0.4], [0.4, 0.8]]), spectral=True)
     free = Hamiltonian(grid=shear)
@@ -233,6 +233,6 @@ LAWS: tuple[Callable[[], Law], ...] = (
     _ground,
     _referee,
     _swing,
-    _reversed,
+    _reverse,
     _jacobian,
 )

@@ -18,7 +18,7 @@ from lior_lens.arcs import LONG_SIDE, find_arcs
 from lior_lens.cli.options import model_option, open_model
 
 if TYPE_CHECKING:
-    from lior_lens.correcting import Outcome
+    from lior_lens.correcting import CorrectionOutcome
 
 
 @click.command()
@@ -94,7 +94,7 @@ def correct(
     places = placing.Places(sources, Path(out), folder=out.endswith(os.sep))
     placing.find(sources, places.folder)  # before the network is read
     model = open_model(model_path) if options.lens is None else None
-    trusted = trust.shipped()
+    trusted = trust.find_shipped()
 
     def ask(picture):  # type: ignore[no-untyped-def]
         return estimating.estimate(picture, model, trusted)
@@ -106,7 +106,7 @@ def correct(
 
     outcomes = []
     judge = correcting.judge(options, ask)
-    pool = list if each else functools.partial(pooling.pooled, trust=trusted)
+    pool = list if each else functools.partial(pooling.pool, trust=trusted)
     for outcome in correcting.correct(sources, places, options, judge, pool=pool, progress=progress):
         outcomes.append(outcome)
         if as_json:
@@ -127,7 +127,7 @@ def correct(
         click.get_current_context().exit(1)
 
 
-def _written(outcomes: list[Outcome], page: Path | None, profile: Path | None) -> Iterator[str]:
+def _written(outcomes: list[CorrectionOutcome], page: Path | None, profile: Path | None) -> Iterator[str]:
     """Write what is told of all photographs, and say so line by line."""
     from lior_lens import correcting, pages, profiles
 
@@ -183,7 +183,7 @@ def judge(source: Path, model_path: str, as_json: bool) -> None:
     from lior.errors import LiorError
     from lior_lens import estimating, images, lines, placing, trust
 
-    model, trusted = open_model(model_path), trust.shipped()
+    model, trusted = open_model(model_path), trust.find_shipped()
     failed = False
     for path in placing.photographs(source):
         try:

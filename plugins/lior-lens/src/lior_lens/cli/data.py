@@ -28,7 +28,7 @@ def data(out: Path, count: int, long_side: int, kind: str, photos: tuple[str, ..
 
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out}: not empty; nothing was touched; give another folder")
-    chosen: dict[str, source.Source] = {"scenes": source.Scenes(), "boards": source.Boards()}
+    chosen: dict[str, source.SampleSource] = {"scenes": source.Scenes(), "boards": source.Boards()}
     if kind == "photos":
         given = [each for name in photos for each in source.folder(Path(name))]
         chosen["photos"] = source.photo_source(given or source.packaged(source.HELD_OUT))
@@ -175,7 +175,7 @@ def info(path: Path | None, as_json: bool) -> None:
     from lior_lens import trust
 
     found: dict[str, object] = {}
-    if path is None and (shipped := trust.shipped()):
+    if path is None and (shipped := trust.find_shipped()):
         notes = bundle.read_manifest(trust.SHIPPED, format=trust.FORMAT)["notes"]
         found["edges"] = {"weights": sum(each.size for each in shipped.weights.values()), **notes}
     small = Path(__file__).parents[1] / "weights" / "small"

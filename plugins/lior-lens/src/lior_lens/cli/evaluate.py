@@ -48,7 +48,7 @@ def evaluate(
 
     if part is not None and photos is None:
         raise UsageError("--part: of which photographs? Give their folder with --photos")
-    model, trusted = open_model(model_path), trust.shipped()
+    model, trusted = open_model(model_path), trust.find_shipped()
     asked: dict[str, Iterable[evaluating.Answer]] = {}
     counts: dict[str, int] = {}
     brought: Sequence[evaluating.Photograph | tuple[str, data.Picture]]

@@ -13,7 +13,7 @@ from lior_cli.systems import layer_options
 
 if TYPE_CHECKING:
     from lior_lens.geometry import Size
-    from lior_lens.runs import Model
+    from lior_lens.runs import LensModel
 
 model_option = click.option(
     "--model",
@@ -28,7 +28,7 @@ config_options = layer_options("Set a key, as optimizer.lr=1e-3.")
 """Adds ``--config`` and ``--set``; the command gets ``layers`` and ``assignments``."""
 
 
-def open_model(name: str) -> Model | None:
+def open_model(name: str) -> LensModel | None:
     """The network that ``--model`` names; imports torch only if there is one."""
     if name == "none":
         return None
@@ -39,9 +39,9 @@ def open_model(name: str) -> Model | None:
     from lior_cli.interrupts import import_torch
 
     import_torch()
-    from lior_lens.runs import Model
+    from lior_lens.runs import LensModel
 
-    return Model.open(path)
+    return LensModel.open(path)
 
 
 def size_of(text: str) -> Size:

@@ -51,7 +51,7 @@ def show(layers: Texts, assignments: Texts, origins: bool, changed: bool, as_jso
     from lior_ritz.training import assembly
 
     resolved = configuration.load(layers, assignments)
-    assembly.mirrored(resolved.config, configuration.problem(resolved.config))
+    assembly.mirror(resolved.config, configuration.problem(resolved.config))
     echo_resolved(resolved, origins=origins, changed=changed, as_json=as_json)
 
 

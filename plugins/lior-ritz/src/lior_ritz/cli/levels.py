@@ -47,7 +47,7 @@ def echo_levels(solution: Solution) -> None:
             f"referee alone ({referee.method}): {referee.seconds:.3f}"
         )
     else:
-        click.echo(echoed_method(referee))
+        click.echo(echo_method(referee))
 
 
 def echo_reference(found: Reference, count: int, units: Units) -> None:
@@ -59,7 +59,7 @@ def echo_reference(found: Reference, count: int, units: Units) -> None:
     echo_table(["level", "meV", "E0", "error bar, E0"], rows)
 
 
-def echoed_method(found: Reference) -> str:
+def echo_method(found: Reference) -> str:
     """How the referee solved it, in a line."""
     said = "" if found.converged else "; NOT within the tolerance"
     return f"{found.method}, {' x '.join(map(str, found.sizes))}, {found.seconds:.3f} processor seconds{said}"

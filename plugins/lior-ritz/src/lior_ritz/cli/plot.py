@@ -33,17 +33,17 @@ def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, a
     from lior_ritz.runs.folder import open_run
 
     folder = folder_for_files(run, out, text=text, as_json=as_json)
-    pictures, left_out = drawn(run, *open_run(run), only)
+    pictures, left_out = draw(run, *open_run(run), only)
     present(run, pictures, left_out, folder=folder, form=form, as_json=as_json)
 
 
-def drawn(
+def draw(
     run: Path, solution: Solution, history: list[dict[str, Any]], only: str | None = None
 ) -> tuple[dict[str, Picture], dict[str, str]]:
     """The pictures of a run, and why others were left out."""
-    from lior_ritz.reports.pictures import Source, chosen, names_of, picture
+    from lior_ritz.reports.pictures import PictureSource, choose, names_of, picture
 
     label = "".join(c if c.isprintable() else "?" for c in run.absolute().name)[:30]
-    names = names_of(solution) if only is None else chosen(only, len(solution.energies))
-    source = Source(solution=solution, history=history, label=label)
+    names = names_of(solution) if only is None else choose(only, len(solution.energies))
+    source = PictureSource(solution=solution, history=history, label=label)
     return built(names, lambda name: picture(name, source))

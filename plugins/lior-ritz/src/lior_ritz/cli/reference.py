@@ -29,7 +29,7 @@ def reference(
     """
     import_torch()
     from lior_ritz import config as configuration
-    from lior_ritz.cli.levels import echo_reference, echo_spins, echoed_method
+    from lior_ritz.cli.levels import echo_method, echo_reference, echo_spins
     from lior_ritz.judge import box
     from lior_ritz.judge import reference as referee
     from lior_ritz.judge.spin import spins
@@ -59,7 +59,7 @@ def reference(
         echo_reference(found, len(pairs), problem.units)
         if both:
             echo_spins(both, problem.units)
-        click.echo(f"\n{echoed_method(found)}")
+        click.echo(f"\n{echo_method(found)}")
         if walls := box.warning(problem, found, len(pairs)):
             click.echo(walls)
     if not found.converged:

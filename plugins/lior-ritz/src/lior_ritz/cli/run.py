@@ -99,7 +99,7 @@ def run(
     if dry_run:
         _echo_plan(resolved, out, as_json=as_json)
         return
-    _driven(lambda heard: session.run(config, out, **heard), out, plots=plots, quiet=quiet, as_json=as_json)
+    _drive(lambda heard: session.run(config, out, **heard), out, plots=plots, quiet=quiet, as_json=as_json)
 
 
 def _refuse_unread(assignments: Texts) -> None:
@@ -154,10 +154,10 @@ def resume(path: Path, plots: bool, quiet: bool, as_json: bool) -> None:
     import_torch()
     from lior_ritz.runs import session
 
-    _driven(lambda heard: session.resume(path, **heard), path, plots=plots, quiet=quiet, as_json=as_json)
+    _drive(lambda heard: session.resume(path, **heard), path, plots=plots, quiet=quiet, as_json=as_json)
 
 
-def _driven(
+def _drive(
     start: Callable[[dict[str, Any]], Solved], path: Path, *, plots: bool, quiet: bool, as_json: bool
 ) -> None:
     """Train until the end or until a signal comes, and print what came of it."""
@@ -195,10 +195,10 @@ def _report(result: Solved, path: Path, *, plots: bool, quiet: bool, as_json: bo
 def _draw(result: Solved, path: Path, *, quiet: bool) -> None:
     """Write the pictures of a run, and say which were left out and why."""
     from lior.plots import figures
-    from lior_ritz.cli.plot import drawn
+    from lior_ritz.cli.plot import draw
     from lior_ritz.runs.folder import metrics
 
-    pictures, left_out = drawn(path, result.solution, list(metrics(path)))
+    pictures, left_out = draw(path, result.solution, list(metrics(path)))
     for picture in pictures.values():
         figures.write(picture, path / "plots", ("png",))
     for name, why in left_out.items() if not quiet else ():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lior.errors import Interrupted, RunError
-from lior.workers import checked
+from lior.workers import check
 from lior_cli.interrupts import Stop
 from lior_cli.progress import Progress
 from lior_cli.systems import Texts, json_option, quiet_option
@@ -62,7 +62,7 @@ def sweep(
       lior ritz sweep --vary delta=0:1:5 --vary physics.m_eff=0.067,0.19
       lior ritz sweep --network --workers 2 --vary training.seed=1,2,3 --vary model.hidden_features=8,16,32
     """
-    where = None if workers is None else checked(workers)
+    where = None if workers is None else check(workers)
     import_torch()
     from lior.runs.folder import RunFolder
     from lior_ritz.sweeps.folder import write
@@ -105,10 +105,10 @@ def sweep(
 
 
 def _said(values: Mapping[str, float | str]) -> str:
-    return ", ".join(f"{name} = {_shown(value)}" for name, value in values.items())
+    return ", ".join(f"{name} = {_show(value)}" for name, value in values.items())
 
 
-def _shown(value: float | str) -> str:
+def _show(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.6g}"
 
 
@@ -123,7 +123,7 @@ def _table(found: Answers) -> tuple[list[str], list[list[str]]]:
     head[-1:] = [*(["network off by", "network, cpu s"] if trained else []), "cpu s"]
     lines = []
     for row in found.rows:
-        line = [_shown(value) for value in row["values"].values()]
+        line = [_show(value) for value in row["values"].values()]
         line += [f"{value:.6f}" for value in row["E_meV"][:levels]]
         line += [f"{row['splitting_meV'][0]:.6f}" if row["splitting_meV"] else "-"]
         line += [f"{max(row['relative_error']):.1e}" + ("" if row["good"] else " POOR")]

@@ -100,7 +100,7 @@ class Coulomb:
         ny, nx = shape
         self._padded = (fft.next_fast_len(2 * ny), fft.next_fast_len(2 * nx, real=True))
         table = _kernel_table(shape, hx, hy)
-        rows, columns = (_wrapped(size, n) for size, n in zip(self._padded, shape, strict=True))
+        rows, columns = (_wrap(size, n) for size, n in zip(self._padded, shape, strict=True))
         self._multiplier = fft.rfft2(table[rows[:, None], columns]).real
 
     def potential(self, densities: Array) -> Array:
@@ -153,10 +153,10 @@ def _kernel_table(shape: tuple[int, int], hx: float, hy: float) -> Array:
     qy = 2 * np.pi * np.arange(rows // 2 + 1) / (rows * hy)
     qx = 2 * np.pi * np.arange(columns // 2 + 1) / (columns * hx)
     quarter = truncated_kernel(np.hypot(qy[:, None], qx), radius)
-    return fft.irfft2(quarter[_wrapped(rows, len(qy))], (rows, columns))[:ny, :nx]
+    return fft.irfft2(quarter[_wrap(rows, len(qy))], (rows, columns))[:ny, :nx]
 
 
-def _wrapped(size: int, n: int) -> NDArray[np.intp]:
+def _wrap(size: int, n: int) -> NDArray[np.intp]:
     """Distances ``0, 1, 2, .. 2, 1`` round a circle of ``size`` points, at most ``n - 1``."""
     steps = np.arange(size)
     return np.minimum(np.minimum(steps, size - steps), n - 1)

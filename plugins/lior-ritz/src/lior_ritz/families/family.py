@@ -23,10 +23,10 @@ from lior.errors import UsageError
 from lior.runs import bundle
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
-from lior_ritz.families.reduced import SHARP, Interpolation, Space, reduced_space, snapshots, span_at
-from lior_ritz.families.shared import Range, Values, chebyshev, checked, rows
+from lior_ritz.families.reduced import SHARP, Interpolation, ReducedSpace, reduced_space, snapshots, span_at
+from lior_ritz.families.shared import Range, Values, chebyshev, check, rows
 from lior_ritz.judge import reference
-from lior_ritz.judge.gradients import first_order, grouped, near
+from lior_ritz.judge.gradients import first_order, group, near
 from lior_ritz.judge.reference import Reference
 from lior_ritz.network.projection import Whitened
 from lior_ritz.problem import Problem
@@ -53,7 +53,7 @@ class Family:
     ranges: tuple[Range, ...]
     devices: int
     """Values of each option at which the referee was asked."""
-    space: Space
+    space: ReducedSpace
     """What levels are worked out in."""
     reproduced: float
     """Largest difference to the referee's levels at these, in ``E0``."""
@@ -69,7 +69,7 @@ class Family:
 
     def energies(self, device: Mapping[str, float | Tensor]) -> Tensor:
         """The K levels, ``[K]``, or ``[P, K]`` of P devices."""
-        values, single = checked(self.ranges, device)
+        values, single = check(self.ranges, device)
         found = self.space.lowest(values, self.config.solver.K)[0]
         return found[0] if single else found
 
@@ -79,7 +79,7 @@ class Family:
 
     def errors(self, device: Mapping[str, float | Tensor]) -> Tensor:
         """Differences to the referee's levels, ``[K]`` or ``[P, K]``; it solves each device anew."""
-        values, single = checked(self.ranges, device)
+        values, single = check(self.ranges, device)
         found = self.space.lowest(values, self.config.solver.K)[0]
         gaps = found - referee(self.problem, values, found.shape[1])[0]
         return gaps[0] if single else gaps
@@ -97,7 +97,7 @@ class Family:
         levels, vectors = self.space.lowest(values, count + 1)  # one more says whether the last is cut
         energies, states = levels[0].tolist(), vectors[0]
         joined = {k for k in range(1, len(energies)) if near(energies[k - 1], energies[k])}
-        groups = grouped(len(energies), joined)
+        groups = group(len(energies), joined)
         cut = [k for k in groups[-1] if count in groups[-1] and len(groups[-1]) > 1]
         problem, found = self.problem.varied(rows(values)[0]), {}
         inner = self.space.interpolation
@@ -118,7 +118,7 @@ class Family:
         return snapshots(self.problem, self.trained, self.config.solver.K)
 
     def _one(self, device: Mapping[str, float | Tensor]) -> Values:
-        values, _ = checked(self.ranges, device)
+        values, _ = check(self.ranges, device)
         if any(len(each) != 1 for each in values.values()):
             raise UsageError("one device at a time; give one value of each option")
         return values
@@ -146,7 +146,7 @@ class Family:
         with bundle.misfits_as_run_errors(path, program=FORMAT.program):
             config = configuration.load([manifest["config"]], env={}).config
             problem = configuration.problem(config)
-            space = Space(
+            space = ReducedSpace(
                 problem=problem,
                 rule=Rule(**groups["rule"]),
                 span=Whitened(**groups["span"]),
@@ -197,7 +197,7 @@ def make(
             raise UsageError(f"{name} is varied twice")
     count = DEVICES.get(len(ranges), 2) if devices is None else devices
     values, first = chebyshev(ranges, count), {each.name: each.low for each in ranges}
-    config, problem, found = options.opened(layers, overrides, names, first)
+    config, problem, found = options.open_device(layers, overrides, names, first)
     problem.require_plain("a family")
     solved = snapshots(problem, values, config.solver.K, tolerance)
     space = reduced_space(problem, ranges, solved)

@@ -60,7 +60,7 @@ class Interpolation:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Space:
+class ReducedSpace:
     """Functions that do not depend on the device, in which every device is solved; energies are upper bounds.
 
     All numbers are float64 on the CPU.
@@ -74,7 +74,7 @@ class Space:
     """``None`` where V has to be integrated for each device."""
 
     @classmethod
-    def of(cls, problem: Problem, rule: Rule, span: Whitened, ranges: Sequence[Range]) -> Space:
+    def of(cls, problem: Problem, rule: Rule, span: Whitened, ranges: Sequence[Range]) -> ReducedSpace:
         """With an interpolation of V, if there is one that changes no energy."""
         plain = cls(problem=problem, rule=rule, span=span)
         interpolation = _interpolation(plain, ranges)
@@ -108,7 +108,7 @@ class Space:
         return energies[:, :count], vectors[:, :, :count]
 
 
-def _interpolation(space: Space, ranges: Sequence[Range]) -> Interpolation | None:
+def _interpolation(space: ReducedSpace, ranges: Sequence[Range]) -> Interpolation | None:
     """From potentials all over the ranges; ``None`` where as many terms are needed as there are of these."""
     points = space.rule.points
     snapshots = space.problem.energy(points, columns(unseen(ranges, _SNAPSHOTS, seed=0)))
@@ -139,10 +139,10 @@ def span_at(found: Sequence[Reference], points: Tensor) -> Tensor:
     return torch.cat(jets, 1).mT
 
 
-def reduced_space(problem: Problem, ranges: Sequence[Range], found: Sequence[Reference]) -> Space:
+def reduced_space(problem: Problem, ranges: Sequence[Range], found: Sequence[Reference]) -> ReducedSpace:
     """The span of snapshots, on a rule that resolves them: where V jumps the finest of their own, which knows
     where (and serves all devices as long as no option moves the jumps)."""
     own = [each.rule for each in found if each.rule is not None]
     rule = max(own, key=lambda each: len(each.weights), default=None)
     rule = rule or grid_rule("gauss_legendre", sizes(problem, *found), problem.half_widths)
-    return Space.of(problem, rule, whiten(span_at(found, rule.points), rule.weights), ranges)
+    return ReducedSpace.of(problem, rule, whiten(span_at(found, rule.points), rule.weights), ranges)

@@ -79,7 +79,7 @@ def rows(values: Mapping[str, Tensor]) -> list[dict[str, float]]:
     return [dict(zip(values, row, strict=True)) for row in zip(*numbers, strict=True)]
 
 
-def checked(ranges: Sequence[Range], device: Mapping[str, float | Tensor]) -> tuple[Values, bool]:
+def check(ranges: Sequence[Range], device: Mapping[str, float | Tensor]) -> tuple[Values, bool]:
     """Values of every option of a family, ``[P]``, and whether they are of one device given by numbers.
 
     Raises ``UsageError`` when an option is missing or unknown, lists differ in length, or a value is outside

@@ -64,7 +64,7 @@ def _wall(problem: Problem, axis: int, sign: float) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(points), torch.from_numpy(weights)
 
 
-def noted(problem: Problem, found: Reference, count: int) -> list[tuple[int, float]]:
+def note(problem: Problem, found: Reference, count: int) -> list[tuple[int, float]]:
     """Those of the lowest ``count`` levels that the box moves by more than :data:`NOTED` of themselves, or of
     the lowest level of an empty box where that is larger, with how far, in ``E0``."""
     by = moves(problem, found)
@@ -77,7 +77,7 @@ def noted(problem: Problem, found: Reference, count: int) -> list[tuple[int, flo
 
 def warning(problem: Problem, found: Reference, count: int) -> str:
     """The same as a line for a reader; empty when there is none."""
-    shown = [f"E{k} by about {by * problem.units.E0_meV:+.2g} meV" for k, by in noted(problem, found, count)]
+    shown = [f"E{k} by about {by * problem.units.E0_meV:+.2g} meV" for k, by in note(problem, found, count)]
     if not shown:
         return ""
     moved = ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lior_ritz.judge.reference import Reference
-from lior_ritz.judge.reference.measuring import Measured, measured
+from lior_ritz.judge.reference.measuring import Measured, measure
 from lior_ritz.problem import Problem
 from lior_ritz.problem.devices import parameters, require_parameters, sensitivity
 from lior_ritz.problem.units import Units
@@ -67,9 +67,9 @@ def gradients(
     known = parameters(problem)
     wanted = list(known if names is None else dict.fromkeys(names))
     require_parameters(problem, wanted)
-    states = states or measured(problem, found, count)
+    states = states or measure(problem, found, count)
     exact = found.energies.tolist()
-    groups = grouped(count, {k for k in range(1, count) if near(exact[k - 1], exact[k])})
+    groups = group(count, {k for k in range(1, count) if near(exact[k - 1], exact[k])})
     cut = groups[-1] if len(exact) > count and near(exact[count - 1], exact[count]) else ()
     rows = []
     for name in wanted:
@@ -91,7 +91,7 @@ def near(low: float, high: float) -> bool:
     return high - low <= DEGENERATE * max(1.0, abs(low))
 
 
-def grouped(count: int, together: Collection[int]) -> tuple[tuple[int, ...], ...]:
+def group(count: int, together: Collection[int]) -> tuple[tuple[int, ...], ...]:
     """The numbers below ``count`` in groups; those in ``together`` are of the group of the one before.
 
     >>> grouped(4, {2})

@@ -14,7 +14,7 @@ import numpy as np
 
 from lior_ritz.judge import reference
 from lior_ritz.judge.reference import Reference
-from lior_ritz.judge.reference.measuring import measured
+from lior_ritz.judge.reference.measuring import measure
 from lior_ritz.judge.reference.modes import Array
 from lior_ritz.problem import Problem
 from lior_ritz.problem.units import BOHR, FLUX, Units
@@ -94,7 +94,7 @@ def spins(problem: Problem, found: Reference, count: int, orbitals: int = ORBITA
 def operators(problem: Problem, found: Reference) -> tuple[tuple[Array, Array], tuple[Array, Array], Array]:
     """In the orbitals: kx and ky; what they gain with b; and what the orbital energy gains with b, in a gauge
     that grows about the middle of the lowest orbital, ``[M, M]`` each."""
-    states = measured(problem, found, len(found.energies))
+    states = measure(problem, found, len(found.energies))
     points, weights, psi = states.rule.points, states.rule.weights.numpy(), states.psi.numpy()
     vector, inverse = problem.vector(points).numpy().T, problem.inverse_mass(points).numpy().T
     moving = -1j * found.slopes(points).numpy() + vector[:, None] * psi

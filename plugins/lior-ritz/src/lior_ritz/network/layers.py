@@ -80,7 +80,7 @@ def forward(params: Params, shape: Shape, points: Tensor, *, order: int = 1) -> 
     ``points``: ``[N, inputs]``. ``order``: 1: values and slopes; 2: second derivatives by each coordinate as
     well.
     """
-    layers = _scaled_layers(params, shape)
+    layers = _scale_layers(params, shape)
     if order == 1:
         keep = torch.is_grad_enabled() and any(layer.requires_grad for layer in layers)
         jet: Tensor = Chain.apply(points, shape.activation == "sine", keep, *layers)
@@ -101,7 +101,7 @@ def head(jet: Tensor, weight: Tensor) -> Tensor:
     return torch.cat([found[:1] + weight[:, -1], found[1:]])
 
 
-def _scaled_layers(params: Params, shape: Shape) -> list[Tensor]:
+def _scale_layers(params: Params, shape: Shape) -> list[Tensor]:
     """Weights and biases in turn, with the frequencies of sine layers in them."""
     layers: list[Tensor] = []
     for layer in range(shape.depth + 1):

@@ -125,16 +125,16 @@ def values(ansatz: Ansatz, functions: list[Tensor], factor: Tensor, head: Head) 
     for index, jet in enumerate(functions):
         mine = head.rows(index)
         if mine:
-            pieces.append(decay.apply(factor, _combined(jet, head.weights[mine]), dim=ansatz.problem.dim))
+            pieces.append(decay.apply(factor, _combine(jet, head.weights[mine]), dim=ansatz.problem.dim))
             rows += mine
     joined = torch.cat(pieces, dim=2)
     return joined if rows == sorted(rows) else joined[:, :, torch.argsort(torch.tensor(rows))]
 
 
-def _combined(jet: Tensor, weights: Tensor) -> Tensor:
+def _combine(jet: Tensor, weights: Tensor) -> Tensor:
     """Functions ``[..., F]`` combined with ``[M, F]`` or more, which may be complex."""
     if weights.is_complex():
-        return torch.complex(_combined(jet, weights.real), _combined(jet, weights.imag))
+        return torch.complex(_combine(jet, weights.real), _combine(jet, weights.imag))
     return jet @ weights[:, : jet.shape[2]].to(jet.dtype).T
 
 
@@ -171,7 +171,7 @@ def form(jet: Tensor, nodes: Nodes, dim: int, pairs: Tensor) -> tuple[Tensor, Te
     return overlap * pairs, hamiltonian * pairs
 
 
-def held_energy(psi: Tensor, head: Head, nodes: Nodes, dim: int) -> Tensor:
+def hold_energy(psi: Tensor, head: Head, nodes: Nodes, dim: int) -> Tensor:
     """``Σ E_k`` over the states of ``head``, with its exact gradient by the parameters.
 
     At the Ritz states the sum is stationary in their coefficients (K. Fan, *On a theorem of Weyl concerning

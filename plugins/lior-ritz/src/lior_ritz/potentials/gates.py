@@ -25,13 +25,13 @@ _OWN = ("voltage", "arm")
 """Options of a gate that are not of its shape."""
 
 
-def _built(name: str, options: Mapping[str, Any]) -> Any:
+def _build(name: str, options: Mapping[str, Any]) -> Any:
     return build("potential", Component(name=name, options=dict(options)), registry)
 
 
 @lru_cache(64)  # a sweep builds its potential at every point; ``stamp`` changes when a file is written anew
 def _file(options: tuple[tuple[str, Any], ...], stamp: object) -> Any:
-    return _built("gridded", dict(options))
+    return _build("gridded", dict(options))
 
 
 def _gate(name: str, given: Any) -> tuple[dict[str, Any], Potential]:
@@ -50,7 +50,7 @@ def _gate(name: str, given: Any) -> tuple[dict[str, Any], Potential]:
     rest = {key: tuple(x) if isinstance(x, list) else x for key, x in table.items() if key not in _OWN}
     try:
         if "formula" in rest:
-            return table, _built("expression", {"expression": rest.pop("formula"), **rest})
+            return table, _build("expression", {"expression": rest.pop("formula"), **rest})
         path = Path(str(rest["path"]))
         stamp = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
         return table, _file(tuple(rest.items()), stamp)
@@ -96,7 +96,7 @@ class Gates:
         kind = options.pop("type", None)
         if not isinstance(kind, str) or kind == "gates":
             raise UsageError('base: give its type, as in base = {type = "harmonic"}, another one than gates')
-        base, read = _built(kind, options), {name: _gate(name, each) for name, each in self.gates.items()}
+        base, read = _build(kind, options), {name: _gate(name, each) for name, each in self.gates.items()}
         if not read:
             raise UsageError('gates: give one at least, as in gates.left = {path = "left.npy"}')
         for name in read:

@@ -58,7 +58,7 @@ class _Normal:
                     return _number(self._values[name])
                 return (-1.0 if name == self._negated else 1.0), ("name", name)
             case ast.UnaryOp(op=op):
-                return _scaled(self.of(node.operand), -1.0 if isinstance(op, ast.USub) else 1.0)
+                return _scale(self.of(node.operand), -1.0 if isinstance(op, ast.USub) else 1.0)
             case ast.BinOp(op=ast.Add() | ast.Sub()):
                 return _sum(self._addends(node, 1.0))
             case ast.BinOp(op=ast.Mult()):
@@ -77,7 +77,7 @@ class _Normal:
             yield from self._addends(node.left, sign)
             yield from self._addends(node.right, -sign if isinstance(node.op, ast.Sub) else sign)
         else:
-            yield _scaled(self.of(node), sign)
+            yield _scale(self.of(node), sign)
 
     def _power(self, node: ast.BinOp) -> Form:
         base, exponent = self.of(node.left), self.of(node.right)
@@ -104,7 +104,7 @@ class _Normal:
             word = type(op).__name__
             # a < b is the same test as -b < -a, and as b > a.
             low, high = (right, left) if word in _SWAPPED else (left, right)
-            forms = ((low, high), (_scaled(high, -1.0), _scaled(low, -1.0)))
+            forms = ((low, high), (_scale(high, -1.0), _scale(low, -1.0)))
             tests.append((_SWAPPED.get(word, word), min(forms, key=repr)))
         return tuple(sorted(tests, key=repr))
 
@@ -115,7 +115,7 @@ def _number(value: float) -> Form:
     return value + 0.0, _ONE  # -0.0 becomes 0.0
 
 
-def _scaled(form: Form, factor: float) -> Form:
+def _scale(form: Form, factor: float) -> Form:
     coefficient = _number(form[0] * factor)[0]
     return coefficient, form[1] if coefficient else _ONE
 
@@ -144,10 +144,10 @@ def _factors(key: Any) -> tuple[Any, ...]:
 def _product(left: Form, right: Form) -> Form:
     factors = sorted((*_factors(left[1]), *_factors(right[1])), key=repr)
     key = _ONE if not factors else factors[0] if len(factors) == 1 else ("product", *factors)
-    return _scaled((left[0], key), right[0])
+    return _scale((left[0], key), right[0])
 
 
 def _quotient(over: Form, under: Form) -> Form:
     coefficient = _number(over[0] / under[0])[0]
     key = over[1] if under[1] == _ONE else ("quotient", over[1], under[1])
-    return _scaled((coefficient, key), 1.0)
+    return _scale((coefficient, key), 1.0)

@@ -154,7 +154,7 @@ class Problem:
         for name, value in values.items():
             head, *rest = place(potential, name)
             table = changes.get(head, getattr(potential, head)) if rest else None
-            changes[head] = _replaced(table, rest, _single(name, value))
+            changes[head] = _replace(table, rest, _single(name, value))
         return attrs.evolve(self, potential=attrs.evolve(potential, **changes))
 
 
@@ -166,11 +166,11 @@ def place(potential: Potential, name: str) -> tuple[str, ...]:
     return (name,) if name in fields else ("parameters", name)
 
 
-def _replaced(table: Any, keys: list[str], value: float) -> Any:
+def _replace(table: Any, keys: list[str], value: float) -> Any:
     """A copy of nested tables with one number replaced."""
     if not keys:
         return value
-    return {**table, keys[0]: _replaced(table.get(keys[0], {}), keys[1:], value)}
+    return {**table, keys[0]: _replace(table.get(keys[0], {}), keys[1:], value)}
 
 
 def require_known(device: Iterable[str], known: Iterable[str]) -> None:

@@ -110,7 +110,7 @@ def assignment(key: str, value: float) -> str:
     return f"{key}={value!r}"
 
 
-def settled(assignments: Iterable[str]) -> tuple[str, ...]:
+def settle(assignments: Iterable[str]) -> tuple[str, ...]:
     """The last assignment of each key, which is the one that counts.
 
     >>> settled(["a=1", "b=2", "a=3"])
@@ -159,7 +159,7 @@ def _same_dot(problem: Problem, changes: Mapping[str, Any], wanted: Iterable[str
     return same and {*wanted} <= parameters(other).keys()
 
 
-def opened(
+def open_device(
     layers: Iterable[Any], overrides: Iterable[str], names: Iterable[str], first: Mapping[str, float]
 ) -> tuple[RitzConfig, Problem, list[str]]:
     """A configuration whose potential has ``names`` to vary.

@@ -272,7 +272,7 @@ def _training(solution: Solution, trainer: Trainer, history: History, folder: Pa
 
 def _tensors(folder: Path, name: str) -> list[Path]:
     """The file of a group of tensors in the newest checkpoint."""
-    places = [place / f"{name}.safetensors" for place in runfolder.listed(folder)[:1]]
+    places = [place / f"{name}.safetensors" for place in runfolder.list_checkpoints(folder)[:1]]
     return [place for place in places if place.is_file()]
 
 

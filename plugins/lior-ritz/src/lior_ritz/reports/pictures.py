@@ -38,7 +38,7 @@ _VOLUMES = {1: "nm", 2: "nm²", 3: "nm³", 4: "nm⁴"}
 
 
 @attrs.define(kw_only=True, eq=False, slots=False)
-class Source:
+class PictureSource:
     """What pictures are made from."""
 
     solution: Solution
@@ -121,7 +121,7 @@ def names_of(solution: Solution) -> tuple[str, ...]:
     return every if solution.network else tuple(name for name in every if name not in _OF_TRAINING.split())
 
 
-def chosen(only: str | None, states: int) -> tuple[str, ...]:
+def choose(only: str | None, states: int) -> tuple[str, ...]:
     """The names in a comma-separated list, for a run with so many states; ``None`` is all.
 
     ``psi_state`` stands for ``psi_state_0``, ``psi_state_1``, ..., and so do the others of a state.
@@ -148,7 +148,7 @@ def _unknown(name: str, states: int) -> str:
     return sentences(f"no picture {name!r}.", did_you_mean(name, known) or f"There are {', '.join(known)}.")
 
 
-def picture(name: str, source: Source) -> Picture:
+def picture(name: str, source: PictureSource) -> Picture:
     """One picture.
 
     Raises ``LeftOut`` when the run has nothing to show there; ``UsageError`` when there is no picture of that
@@ -185,7 +185,7 @@ def unbroken(title: str) -> str:
 # --- potential and states ---
 
 
-def _plane(source: Source, plane: Slice, values: Tensor, what: str, unit: str, **style: Any) -> Panel:
+def _plane(source: PictureSource, plane: Slice, values: Tensor, what: str, unit: str, **style: Any) -> Panel:
     """A field, or a curve in one dimension."""
     x = (source.nm * plane.places[0]).tolist()
     title = f"{what}{_where(source, plane)}"
@@ -204,13 +204,13 @@ def _plane(source: Source, plane: Slice, values: Tensor, what: str, unit: str, *
     )
 
 
-def _where(source: Source, plane: Slice) -> str:
+def _where(source: PictureSource, plane: Slice) -> str:
     """Where the other coordinates are."""
     others = [AXES[axis] for axis in range(source.dim) if axis not in plane.axes]
     return f", {' = '.join(others)} = 0" if others else ""
 
 
-def _map(source: Source, *, focus: bool) -> Panels:
+def _map(source: PictureSource, *, focus: bool) -> Panels:
     """V in the whole box, or where the states are and up to the focus of
     :func:`lior_ritz.reports.verdicts.focus_range`."""
     problem, high = source.solution.problem, None
@@ -224,7 +224,7 @@ def _map(source: Source, *, focus: bool) -> Panels:
     return [_plane(source, plane, source.potential(plane), "V", "V in meV", high=high) for plane in planes]
 
 
-def _slice(source: Source) -> Panels:
+def _slice(source: PictureSource) -> Panels:
     """V along x, with the levels."""
     line = Slice.central(source.solution.problem, (0,), _ALONG)
     values = source.potential(line)
@@ -245,7 +245,7 @@ def _slice(source: Source) -> Panels:
     ]
 
 
-def _density(source: Source, k: int) -> Panels:
+def _density(source: PictureSource, k: int) -> Panels:
     unit, most = f"|ψ|² in 1/{_VOLUMES[source.dim]}", source.most(k) ** 2
     return [
         _plane(source, plane, squared(values[k]), f"|ψ{k}|²", unit, low=0.0, high=most)
@@ -253,12 +253,12 @@ def _density(source: Source, k: int) -> Panels:
     ]
 
 
-def _refuse_complex(source: Source) -> None:
+def _refuse_complex(source: PictureSource) -> None:
     if source.solution.problem.terms.field_tesla:
         raise LeftOut("states in a magnetic field are complex; density_state shows them")
 
 
-def _psi(source: Source, k: int) -> Panels:
+def _psi(source: PictureSource, k: int) -> Panels:
     _refuse_complex(source)
     unit, most = f"ψ in 1/{_ROOTS[source.dim]}", source.most(k)
     return [
@@ -267,7 +267,7 @@ def _psi(source: Source, k: int) -> Panels:
     ]
 
 
-def _along(source: Source, k: int) -> Panels:
+def _along(source: PictureSource, k: int) -> Panels:
     """A state and its density along x."""
     _refuse_complex(source)
     widths = (float(source.near[0].places[0][-1]), *source.solution.problem.half_widths[1:])
@@ -292,7 +292,7 @@ def _along(source: Source, k: int) -> Panels:
 # --- levels and matrices ---
 
 
-def _spectrum(source: Source) -> Panels:
+def _spectrum(source: PictureSource) -> Panels:
     """The referee's levels with the next ones, and a network's beside them."""
     referee, unit = source.solution.referee, source.unit
     columns = {}
@@ -321,7 +321,7 @@ def degenerate(referee: Reference) -> list[list[int]]:
     return found
 
 
-def _bounds(source: Source) -> Panels:
+def _bounds(source: PictureSource) -> Panels:
     """How far the bounds are from the referee's levels."""
     known, count = source.solution.bounds, len(source.solution.energies)
     exact = source.solution.referee.energies[:count]
@@ -336,7 +336,7 @@ def _bounds(source: Source) -> Panels:
     return [LineChart(title=title, x_label="number of the level", y_label="meV", curves=curves, log_y=True)]
 
 
-def _orthonormality(source: Source) -> Panels:
+def _orthonormality(source: PictureSource) -> Panels:
     states = source.sampler.measured
     overlap = (states.psi.conj() * states.weights) @ states.psi.T - torch.eye(len(states.psi))
     return [_matrix("overlap of the states, minus 1", overlap, "⟨ψi|ψj⟩ − δij", "ψ")]
@@ -350,7 +350,9 @@ def _matrix(title: str, values: Tensor, unit: str, of: str) -> HeatMap:
 # --- training, from the lines of its metrics ---
 
 
-def _metric(source: Source, key: str, name: str, scale: float = 1.0, index: int | None = None) -> Curve:
+def _metric(
+    source: PictureSource, key: str, name: str, scale: float = 1.0, index: int | None = None
+) -> Curve:
     """A number of the metrics over the steps; lines without it are passed over."""
     if not source.history:
         raise LeftOut("no metrics of training are at hand")
@@ -365,7 +367,7 @@ def _chart(title: str, label: str, curves: Sequence[Curve], **style: Any) -> Lin
     return LineChart(title=title, x_label=_STEP, y_label=label, curves=list(curves), **style)
 
 
-def _charted(name: str, source: Source) -> Panels:
+def _charted(name: str, source: PictureSource) -> Panels:
     """A panel of :data:`_METRICS`; numbers that are 0 throughout, such as a penalty without weight, are left
     out, and such as are the same as one before: the loss without a penalty is the sum."""
     title, label, unit, log, keys = _METRICS[name]
@@ -377,7 +379,7 @@ def _charted(name: str, source: Source) -> Panels:
     return [_chart(title, f"{label} in {unit}" if unit else label, curves, log_y=log)]
 
 
-def _eigsum(source: Source) -> Panels:
+def _eigsum(source: PictureSource) -> Panels:
     [sums] = _charted("training_eigsum", source)
     assert isinstance(sums, LineChart)
     exact = float(source.solution.referee.energies[: len(source.solution.energies)].sum()) * source.unit
@@ -388,7 +390,7 @@ def _eigsum(source: Source) -> Panels:
     ]
 
 
-def _energies(source: Source) -> Panels:
+def _energies(source: PictureSource) -> Panels:
     """Each level, and the referee's; the beginning is cut off where it is far above."""
     exact = source.exact
     curves = [_metric(source, "eigvals", f"E{k}", source.unit, k) for k in range(len(exact))]
@@ -399,7 +401,7 @@ def _energies(source: Source) -> Panels:
     return [_chart(title, "E in meV", curves, levels=levels, high=high)]
 
 
-def _convergence(source: Source) -> Panels:
+def _convergence(source: PictureSource) -> Panels:
     """How far each level is from the referee's, on the training nodes and on independent ones."""
     panels: Panels = []
     for key, where in (("eigvals", "the training nodes"), ("eval_energies", "independent nodes")):
@@ -415,7 +417,7 @@ def _away(curve: Curve, exact: float) -> Curve:
     return Curve(name=curve.name, x=curve.x, y=[abs(y - exact) for y in curve.y])
 
 
-def _dashboard(source: Source) -> Panels:
+def _dashboard(source: PictureSource) -> Panels:
     """The four that say most, two by two."""
     names = ("training_losses", "training_energies", "training_conditioning", "training_step_time")
     return [panel for name in names for panel in _PICTURES[name][1](source)]

@@ -35,7 +35,7 @@ from lior.runs.loop import START, LoopState
 from lior.runs.telemetry import Telemetry
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
-from lior_ritz.training.solution import Solution, finished, judged
+from lior_ritz.training.solution import Solution, finished, judge
 from lior_ritz.training.trainer import Trainer
 
 FORMAT = bundle.Format(program="lior-ritz", version=2)
@@ -72,7 +72,7 @@ class RitzRun:
     @classmethod
     def create(cls, path: Path, config: RitzConfig) -> RitzRun:
         """Make the directory; ``RunError`` when it is not empty or cannot be written."""
-        meta = _described(path, config)
+        meta = _describe(path, config)
         contents = {_META: _json(meta), "config.json": _json(to_table(config)), CONFIG: to_toml(config)}
         return cls(RunFolder.create(path, contents), config, meta)
 
@@ -170,7 +170,7 @@ def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[
             )
         if _meta(path)["status"] != COMPLETED:
             raise unfinished
-        return judged(config), []
+        return judge(config), []
     (trainer, manifest), _ = _newest(path, config)
     if not manifest["finished"]:
         raise unfinished
@@ -233,7 +233,7 @@ def _newest(path: Path, config: RitzConfig) -> tuple[tuple[Trainer, dict[str, An
     return runfolder.newest(path, load)
 
 
-def _described(path: Path, config: RitzConfig) -> dict[str, Any]:
+def _describe(path: Path, config: RitzConfig) -> dict[str, Any]:
     """The first version of ``run_meta.json``."""
     return {
         "run_id": path.absolute().name,

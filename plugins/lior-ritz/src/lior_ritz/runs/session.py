@@ -17,7 +17,7 @@ from lior_ritz.config import RitzConfig
 from lior_ritz.reports import artefacts
 from lior_ritz.runs import folder as rundir
 from lior_ritz.runs.folder import RitzRun
-from lior_ritz.training.solution import Solution, finished, judged
+from lior_ritz.training.solution import Solution, finished, judge
 from lior_ritz.training.trainer import Phase, Trainer
 
 _UNITS = {"adam": "first-order steps", "lbfgs": "quasi-Newton iterations"}
@@ -133,7 +133,7 @@ def _kept(
 ) -> Solved:
     """Solve, and note in the directory how the run ended; ``spent`` processor seconds came before."""
     try:
-        return _solved(kept, trainer, callbacks, stop, state, spent - time.process_time())
+        return _solve(kept, trainer, callbacks, stop, state, spent - time.process_time())
     except Stopped:
         kept.end("stopped")
         raise
@@ -145,7 +145,7 @@ def _kept(
         kept.close()
 
 
-def _solved(
+def _solve(
     kept: RitzRun,
     trainer: Trainer | None,
     callbacks: Iterable[object],
@@ -179,7 +179,7 @@ def _solved(
         with loop.reported():
             kept.save(trainer, {"seconds": solution.seconds}, finished=True)
     else:
-        solution = judged(kept.config)
+        solution = judge(kept.config)
     history = list(rundir.metrics(kept.path))
     summary = artefacts.write(solution, kept.path, run_id=kept.meta["run_id"], history=history)
     solved = Solved(solution=solution, summary=summary)

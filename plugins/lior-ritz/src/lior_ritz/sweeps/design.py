@@ -120,7 +120,7 @@ def design(
     vary = {devices.option(name): ends for name, ends in vary.items()}
     first = {name: sum(ends) / 2 for name, ends in vary.items() if ends}
     given = list(overrides)
-    _, problem, assignments = devices.opened(layers, given, vary, first)
+    _, problem, assignments = devices.open_device(layers, given, vary, first)
     ranges = {name: ends or _range(problem, name) for name, ends in vary.items()}
     search = _Search(ranges=ranges, wants=wanted, problem=problem, tolerance=tolerance)
     search.run()
@@ -128,7 +128,7 @@ def design(
     best, added = search.best, assignments[len(given) :]
     own = [devices.assignment(devices.key(problem, name), x) for name, x in best.options.items()]
     return Design(
-        assignments=devices.settled([*added, *own]),
+        assignments=devices.settle([*added, *own]),
         wants=wanted,
         best=best,
         trials=tuple(search.trials),

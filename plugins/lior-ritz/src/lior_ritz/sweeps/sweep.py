@@ -18,12 +18,12 @@ from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.judge import reference
 from lior_ritz.judge.gradients import gradients
-from lior_ritz.judge.reference.measuring import measured
+from lior_ritz.judge.reference.measuring import measure
 from lior_ritz.judge.spin import spins
 from lior_ritz.problem import Problem, devices
 from lior_ritz.reports.observables import dipoles, left_weight
 from lior_ritz.sweeps.tracking import Sampled, follow
-from lior_ritz.training.solution import trained
+from lior_ritz.training.solution import train
 
 FORMAT = 3
 _MOST = 10_000
@@ -85,7 +85,7 @@ def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> P
     axes = tuple(attrs.evolve(axis, name=devices.option(axis.name)) for axis in axes)
     _check_axes(axes)
     first = {axis.name: _real(axis.name, axis.values[0]) for axis in axes if not axis.is_key}
-    base, problem, assignments = devices.opened(layers, overrides, list(first), first)
+    base, problem, assignments = devices.open_device(layers, overrides, list(first), first)
     added = assignments[len(list(overrides)) :]
     keys = [axis.name for axis in axes if axis.is_key]
     whole = _whole_keys(base, keys)
@@ -95,14 +95,14 @@ def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> P
     points = []
     for index, place in enumerate(itertools.product(*(axis.values for axis in axes))):
         values = dict(zip((axis.name for axis in axes), place, strict=True))
-        own = {name: _assigned(problem, name, value, whole) for name, value in values.items()}
+        own = {name: _assign(problem, name, value, whole) for name, value in values.items()}
         set_keys = tuple(own[name] for name in keys)
         if set_keys not in bases:
             config = configuration.load(layers, [*assignments, *set_keys]).config
             bases[set_keys] = config, configuration.problem(config)
         config, here = bases[set_keys]
         here = here.varied({name: float(value) for name, value in values.items() if name in first})
-        said = devices.settled([*added, *own.values()])
+        said = devices.settle([*added, *own.values()])
         points.append(Point(index=index, values=values, assignments=said, problem=here, config=config))
     return Plan(axes=axes, points=tuple(points), base=base, notes=tuple(added))
 
@@ -145,7 +145,7 @@ def _real(name: str, value: float | str) -> float:
     return value
 
 
-def _assigned(problem: Problem, name: str, value: float | str, whole: set[str]) -> str:
+def _assign(problem: Problem, name: str, value: float | str, whole: set[str]) -> str:
     if "." not in name:
         return devices.assignment(devices.key(problem, name), _real(name, value))
     if isinstance(value, str):
@@ -194,10 +194,10 @@ def run(
         yield from ((point,) for point in itertools.takewhile(lambda p: not stop(p.index), plan.points))
 
     if workers is None:
-        solved = list(itertools.starmap(_solved, tasks()))
+        solved = list(itertools.starmap(_solve, tasks()))
     else:
         with Workers(workers) as team:
-            solved = [each for _, each in team.map(_solved, tasks())]
+            solved = [each for _, each in team.map(_solve, tasks())]
     solved.sort(key=lambda each: each[0]["index"])
     done = [(row, states) for row, states in solved if states is not None]
     found = Answers(
@@ -211,12 +211,12 @@ def run(
     return found
 
 
-def _solved(point: Point) -> tuple[Row, Sampled | None]:
+def _solve(point: Point) -> tuple[Row, Sampled | None]:
     """What is kept of a point and its states; the values and the error, and none, where it fails."""
     begin = time.process_time()
     known = {"index": point.index, "values": point.values}
     try:
-        answer, states = _answered(point)
+        answer, states = _answer(point)
     except LiorError as error:
         return known | {"error": " ".join(str(error).split())}, None
     seconds = round(time.process_time() - begin, 4)
@@ -235,12 +235,12 @@ def groups(axes: Sequence[Axis], rows: Sequence[Row]) -> list[list[tuple[int, Ro
     ]
 
 
-def _answered(point: Point) -> tuple[Row, Sampled]:
+def _answer(point: Point) -> tuple[Row, Sampled]:
     """What the referee says, and beside it the network where one is trained; energies in meV unless a name
     says otherwise. Also the states, to follow them."""
     problem, count = point.problem, point.config.solver.K
     unit, found = problem.units.E0_meV, reference.solve(problem, count + 1)
-    states = measured(problem, found, count)
+    states = measure(problem, found, count)
     energies, bars = found.energies[:count], found.errors[:count]
     names = [name for name in point.values if "." not in name]
     by = gradients(problem, found, count, names, states).report()
@@ -262,13 +262,13 @@ def _answered(point: Point) -> tuple[Row, Sampled]:
         "good": found.converged,
     } | {f"spin_{name}": value for name, value in spin.items()}
     if point.config.solver.network:
-        row |= _trained(point)
+        row |= _train(point)
     return row, Sampled.of(problem, found, count)
 
 
-def _trained(point: Point) -> Row:
+def _train(point: Point) -> Row:
     """What a network says that is trained for this point."""
-    found = trained(point.config, point.problem)
+    found = train(point.config, point.problem)
     assert found.network
     return {
         "network_E_meV": found.energies_meV.tolist(),

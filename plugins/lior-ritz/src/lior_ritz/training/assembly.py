@@ -59,7 +59,7 @@ def fault_limit(config: RitzConfig) -> float:
     return 1e-6 if dtype(config) == torch.float64 and config.domain.dim < 3 else 1e-5
 
 
-def mirrored(config: RitzConfig, problem: Problem) -> tuple[int, ...]:
+def mirror(config: RitzConfig, problem: Problem) -> tuple[int, ...]:
     """The axes of built-in parity.
 
     Raises ``UsageError`` when the configuration asks for a symmetry that the potential does not have.
@@ -93,7 +93,7 @@ def limits(config: RitzConfig, axes: Sequence[int]) -> tuple[int, ...] | None:
 def ansatz(config: RitzConfig, problem: Problem, extent: Extent) -> Ansatz:
     """The trial functions that the configuration describes."""
     solver, model = config.solver, config.model
-    axes = mirrored(config, problem)
+    axes = mirror(config, problem)
     envelope = solver.envelope
     given = (envelope.alpha, envelope.beta, envelope.gamma, envelope.zeta)
     rates = tuple(found if rate is None else rate for rate, found in zip(given, extent.alpha, strict=False))

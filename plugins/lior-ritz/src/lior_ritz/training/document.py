@@ -63,7 +63,7 @@ _DOT = ("param_mode", "a", "delta", "c4", "c2y", "hbar_omega_x_meV", "hbar_omega
 """Options of the double dot, which it did not read for a gaussian."""
 
 
-def adapted(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> Any:
+def adapt(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> Any:
     """The layer that stands for one: of an old file what that program read of it.
 
     A JSON file that names a potential or a key that the first solver did not have, such as the

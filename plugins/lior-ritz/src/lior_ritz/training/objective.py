@@ -14,7 +14,7 @@ from lior_ritz.config import WeightsConfig
 from lior_ritz.network import decay
 from lior_ritz.network.ansatz import Ansatz
 from lior_ritz.network.layers import Params
-from lior_ritz.network.states import Head, Nodes, form, held_energy, quadrature_fault, solve, values
+from lior_ritz.network.states import Head, Nodes, form, hold_energy, quadrature_fault, solve, values
 from lior_ritz.training.document import condition_penalty
 
 
@@ -70,7 +70,7 @@ class Objective:
         detached = [jet.detach() for jet in functions]
         head = solve(ansatz, detached, factor.detach(), nodes, self.count, self.limits)
         psi = values(ansatz, functions, factor, head)
-        lowered = held_energy(psi, head, nodes, dim)
+        lowered = hold_energy(psi, head, nodes, dim)
         condition = self.condition(functions, factor, nodes)
         return Loss(
             total=self.weights.eigsum * lowered + self.weights.S_condition * condition,

@@ -135,11 +135,11 @@ def solve(
     if config is None:
         config = configuration.load(layers, overrides, env={}).config  # type: ignore[arg-type]
     if not config.solver.network:
-        return judged(config)
-    return trained(config, configuration.problem(config))
+        return judge(config)
+    return train(config, configuration.problem(config))
 
 
-def trained(config: RitzConfig, problem: Problem) -> Solution:
+def train(config: RitzConfig, problem: Problem) -> Solution:
     """What a network finds that is trained in memory; raises as :func:`finished`."""
     begin = time.process_time()
     trainer = Trainer(config, problem)
@@ -150,7 +150,7 @@ def trained(config: RitzConfig, problem: Problem) -> Solution:
     return finished(trainer, time.process_time() - begin)
 
 
-def judged(config: RitzConfig) -> Solution:
+def judge(config: RitzConfig) -> Solution:
     """The solution of the referee alone; raises ``UsageError`` when the problem cannot be solved."""
     begin = time.process_time()
     problem, count = configuration.problem(config), config.solver.K

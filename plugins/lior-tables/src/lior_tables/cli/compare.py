@@ -29,7 +29,7 @@ from lior_tables.cli.sharing import (
 )
 
 if TYPE_CHECKING:
-    from lior_tables.comparing import Outcome, System
+    from lior_tables.comparing import ComparisonOutcome, System
 
 
 @click.command()
@@ -84,7 +84,7 @@ def compare(
         categorical_features=given["words"] or None,
         shape=task.shape or None,
     )
-    systems = {"lior": ours, **_chosen(against, comparing.others())}
+    systems = {"lior": ours, **_choose(against, comparing.others())}
     x = task.rows(frame, file).drop(columns=task.pictures or [])  # pixels alone say something
     with bad_input(file), told(quiet or as_json) as progress:
         outcomes = comparing.compare(
@@ -120,7 +120,7 @@ def _check(y: Any, classes: bool, folds: int, file: Path) -> None:
             )
 
 
-def _chosen(against: str | None, known: dict[str, System]) -> dict[str, System]:
+def _choose(against: str | None, known: dict[str, System]) -> dict[str, System]:
     if against is None:
         return known
     by_name = {name.lower(): name for name in known}
@@ -135,7 +135,7 @@ def _chosen(against: str | None, known: dict[str, System]) -> dict[str, System]:
     return found
 
 
-def _show(outcomes: list[Outcome], classes: bool) -> None:
+def _show(outcomes: list[ComparisonOutcome], classes: bool) -> None:
     head = ["system", "wrong" if classes else "error", "log loss", "of lior's", "95 %", "", "fit, s"]
     table = []
     for each in sorted(outcomes, key=lambda each: float(np.mean(each.errors))):

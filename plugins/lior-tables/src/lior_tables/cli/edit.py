@@ -66,7 +66,7 @@ def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None
     Afterwards the model predicts as if it had been solved without them, and no version of RUN holds them.
     """
     estimator, place, task = opened(run)
-    wanted = _named(rows, estimator, task)
+    wanted = _name(rows, estimator, task)
     from lior_tables.saving import save_edited
 
     started = time.perf_counter()
@@ -88,10 +88,10 @@ def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None
     click.echo(f"forgot {_rows(len(wanted))} in {seconds:.2f} s; {left}\n{rest}")
 
 
-def _named(rows: Sequence[str], estimator: Estimator, task: Task) -> list[int]:
+def _name(rows: Sequence[str], estimator: Estimator, task: Task) -> list[int]:
     """Ids from numbers, ranges, and names of the files of pictures."""
     if not task.pictures:
-        return numbered(rows)
+        return number(rows)
     ledger = estimator.ledger_
     files = ledger.table[task.pictures].astype(str).to_numpy()
     found: dict[int, Any] = {}
@@ -100,11 +100,11 @@ def _named(rows: Sequence[str], estimator: Estimator, task: Task) -> list[int]:
         if not ids and not each[:1].isdecimal():
             hint = did_you_mean(each, files.tolist())
             raise UsageError(sentences(f"no picture {each!r} in the model.", hint))
-        found |= dict.fromkeys(ids or numbered([each]))
+        found |= dict.fromkeys(ids or number([each]))
     return list(found)
 
 
-def numbered(rows: Sequence[str]) -> list[int]:
+def number(rows: Sequence[str]) -> list[int]:
     """Ids from numbers and ranges, ends included; each once.
 
     >>> numbered(["7", "10-12", "11"])

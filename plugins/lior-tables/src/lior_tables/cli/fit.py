@@ -13,7 +13,7 @@ import click
 
 from lior.errors import Interrupted
 from lior.files import PARTIAL
-from lior.workers import checked
+from lior.workers import check
 from lior_cli.terminal import echo_table
 from lior_tables.cli.sharing import (
     PARAMETERS,
@@ -75,7 +75,7 @@ def fit(
     from lior_tables.reading import opened
     from lior_tables.saving import check_new, save
 
-    where = None if workers is None else checked(workers)
+    where = None if workers is None else check(workers)
     frame = opened(file, pictures=given["pictures"], size=given["size"])
     task, frame = task_of(frame, file, given)
     path = out or _default_out(file, task)

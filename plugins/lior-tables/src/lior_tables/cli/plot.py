@@ -9,7 +9,7 @@ import click
 
 from lior_cli.pictures import (
     built,
-    chosen,
+    choose,
     folder_for_files,
     picture_options,
     present,
@@ -30,13 +30,13 @@ def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, a
     intervals and probabilities are right (each training row left out of its own prediction), and what each
     input does. Each picture is printed as text and written to a file, whose path is printed.
     """
-    names = chosen(only, PICTURES)
+    names = choose(only, PICTURES)
     refuse_without_effect(text=text, as_json=as_json)
     estimator, _, task = opened(run)
     from lior_tables import pictures
 
     folder = folder_for_files(run, out, text=text, as_json=as_json)
-    source = pictures.Source(estimator, task, run.absolute().name[:30])
+    source = pictures.FigureSource(estimator, task, run.absolute().name[:30])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # notes on columns are of rows that the user gives
         found, left_out = built(names, lambda name: pictures.picture(name, source))

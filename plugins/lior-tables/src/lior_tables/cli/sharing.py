@@ -17,7 +17,7 @@ from lior.errors import DataError, RunError
 from lior.plots import scales
 from lior_cli.interrupts import import_torch
 from lior_cli.options import PluginName, RealNumber, RunPath, WholeNumber
-from lior_cli.output import escaped, unescaped
+from lior_cli.output import escape_controls, unescape
 from lior_cli.progress import PLAIN_SECONDS
 from lior_cli.sources import plain
 
@@ -171,13 +171,13 @@ def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
 
     def tell(what: str, share: float) -> None:
         nonlocal printed
-        bar.update(task, completed=share, description=escaped(what))
+        bar.update(task, completed=share, description=escape_controls(what))
         if not live and not quiet and time.monotonic() - printed >= PLAIN_SECONDS:
             printed = time.monotonic()
             click.echo(f"{what} ({100 * share:.0f} %)", err=True)
 
     with Progress(
-        *columns, console=Console(file=unescaped(sys.stderr)), disable=not live, transient=True
+        *columns, console=Console(file=unescape(sys.stderr)), disable=not live, transient=True
     ) as bar:
         task = bar.add_task("", total=1.0)
         yield tell

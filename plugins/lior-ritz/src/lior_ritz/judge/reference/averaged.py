@@ -18,7 +18,7 @@ import scipy.fft
 import torch
 
 from lior_ritz.judge.reference.modes import Array, first_mode
-from lior_ritz.judge.reference.result import Bars, sampled, scale
+from lior_ritz.judge.reference.result import Bars, sample, scale
 from lior_ritz.judge.reference.sines import Levels, ritz
 from lior_ritz.judge.reference.tensors import PotentialGrid, blocks
 from lior_ritz.problem import Problem
@@ -47,20 +47,20 @@ def applies(problem: Problem) -> bool:
     return problem.dim in DIMENSIONS and problem.curved
 
 
-def averaged(problem: Problem, k: int, tolerance: float) -> tuple[Levels, Bars]:
+def average(problem: Problem, k: int, tolerance: float) -> tuple[Levels, Bars]:
     """The ``k`` lowest levels, and how far they may be off; the states are those of the largest basis.
 
     Raises ``UsageError`` where V is not a finite number.
     """
     means = averages(problem)
     for rows in _ROWS:
-        found, bars = _extrapolated(problem, means, _cutoff(problem, max(rows, 4 * k)), k, tolerance)
+        found, bars = _extrapolate(problem, means, _cutoff(problem, max(rows, 4 * k)), k, tolerance)
         if bars.good:
             break
     return found, bars
 
 
-def _extrapolated(
+def _extrapolate(
     problem: Problem, means: Array, cutoff: float, k: int, tolerance: float
 ) -> tuple[Levels, Bars]:
     accuracy = 0.02 * tolerance * float(scale(np.zeros(1), problem)[0])
@@ -139,7 +139,7 @@ def _middles(problem: Problem, cells: Array, shape: tuple[int, ...], sizes: Arra
 
 def _mean(problem: Problem, middles: Array, offsets: Array) -> Array:
     points = (middles[:, None] + offsets).reshape(-1, problem.dim)
-    mean: Array = sampled(problem, points).reshape(-1, len(offsets)).mean(1)
+    mean: Array = sample(problem, points).reshape(-1, len(offsets)).mean(1)
     return mean
 
 

@@ -21,7 +21,7 @@ from numpy.polynomial import legendre as polynomials
 from lior.errors import UsageError
 from lior_ritz.judge.reference.lowest import lowest
 from lior_ritz.judge.reference.modes import Array
-from lior_ritz.judge.reference.result import Bars, Evaluate, sampled
+from lior_ritz.judge.reference.result import Bars, Evaluate, sample
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import Rule, legendre
 
@@ -123,7 +123,7 @@ def ritz(problem: Problem, places: Sequence[Array], degree: int, k: int) -> Foun
     lines = tuple(Line.of(each, degree, problem.boundary) for each in places)
     grid = np.stack(np.meshgrid(*(line.nodes for line in lines), indexing="ij"), -1)
     shape = grid.shape[:-1]
-    potential = sampled(problem, grid.reshape(-1, problem.dim)).reshape(shape)
+    potential = sample(problem, grid.reshape(-1, problem.dim)).reshape(shape)
     for axis, line in enumerate(lines):
         potential = potential * line.weights.reshape([-1 if a == axis else 1 for a in range(problem.dim)])
     energies, states = [], []
@@ -147,7 +147,7 @@ def ritz(problem: Problem, places: Sequence[Array], degree: int, k: int) -> Foun
     rounding = (
         8 * np.finfo(float).eps * (math.sqrt(top * max(1.0, abs(energies[best[0]]))) + np.ptp(potential))
     )
-    return Found(np.array(energies)[best], _oriented(np.array(states)[best], lines), lines, rounding)
+    return Found(np.array(energies)[best], _orient(np.array(states)[best], lines), lines, rounding)
 
 
 def _sectors(problem: Problem, lines: Sequence[Line]) -> list[tuple[Array, ...]]:
@@ -171,7 +171,7 @@ def _matrix(potential: Array, tables: Sequence[Array]) -> Array:
     return np.ascontiguousarray(both.transpose(0, 2, 1, 3)).reshape([math.prod(sizes)] * 2)
 
 
-def _oriented(states: Array, lines: Sequence[Line]) -> Array:
+def _orient(states: Array, lines: Sequence[Line]) -> Array:
     """The states, of the sign that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive."""
     overlap = states
     for line in reversed(lines):

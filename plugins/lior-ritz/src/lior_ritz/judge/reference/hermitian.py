@@ -21,7 +21,7 @@ import torch
 from lior.errors import UsageError
 from lior_ritz.judge.reference.elements import Line, edges, tensor_rule
 from lior_ritz.judge.reference.modes import Array
-from lior_ritz.judge.reference.result import Bars, Evaluate, sampled
+from lior_ritz.judge.reference.result import Bars, Evaluate, sample
 from lior_ritz.problem import Problem
 
 _SIZES = ((8, 60), (10, 100), (13, 170), (17, 280), (22, 460), (28, 760), (36, 1250), (46, 2000))
@@ -121,7 +121,7 @@ def ritz(problem: Problem, degree: int, products: int, k: int) -> Found:
     largest = max(part.shape[1] for part in parts)
     rounding = 8 * np.finfo(float).eps * size
     result = Found(np.array(energies)[best], np.array(states)[best], tuple(axes), rounding, turn, largest)
-    return result._replace(states=_oriented(result))
+    return result._replace(states=_orient(result))
 
 
 def _parts(problem: Problem, axes: Sequence[Axis], at: Array) -> list[Array]:
@@ -141,18 +141,18 @@ def _axis(problem: Problem, line: Line, number: int) -> Axis:
         np.meshgrid(*(np.linspace(-h, h, 65)[1:-1] for h in problem.half_widths), indexing="ij"), -1
     )
     points = grid.reshape(-1, problem.dim)
-    centre = points[np.argmin(sampled(problem, points) + 1e-9 * np.square(points).sum(1))]
+    centre = points[np.argmin(sample(problem, points) + 1e-9 * np.square(points).sum(1))]
     points = np.tile(centre, (len(line.nodes), 1))
     points[:, number] = line.nodes
     inverse = _inverse_mass(problem, points)[:, number]
-    potential, kinetic = sampled(problem, points), line.at(line.nodes, 1)
-    matrix = _weighed(kinetic, line.weights * inverse) + _weighed(line.table, line.weights * potential)
+    potential, kinetic = sample(problem, points), line.at(line.nodes, 1)
+    matrix = _weigh(kinetic, line.weights * inverse) + _weigh(line.table, line.weights * potential)
     energies, vectors = scipy.linalg.eigh(matrix, check_finite=False)
     densities = np.square(line.table @ vectors[:, :_MIDDLE])
     middle = float(((line.weights * line.nodes) @ densities).mean())
     if problem.terms.field_tesla:
         square = np.square(problem.terms.strength(problem.units) / 2 * (line.nodes - middle))
-        matrix += _weighed(line.table, line.weights * inverse * square)
+        matrix += _weigh(line.table, line.weights * inverse * square)
         energies, vectors = scipy.linalg.eigh(matrix, check_finite=False)
     table = line.table @ vectors
     parity = np.zeros(len(energies), dtype=int)
@@ -163,7 +163,7 @@ def _axis(problem: Problem, line: Line, number: int) -> Axis:
     return Axis(line, energies, vectors, parity, middle)
 
 
-def _weighed(table: Array, weights: Array) -> Array:
+def _weigh(table: Array, weights: Array) -> Array:
     return np.asarray((table * weights[:, None]).T @ table)
 
 
@@ -176,7 +176,7 @@ def _matrices(problem: Problem, axes: Sequence[Axis], parts: Sequence[Array]) ->
     tables = [[axis.at(axis.line.nodes, order) for order in (0, 1)] for axis in axes]
     grid = tensor_rule([axis.line for axis in axes])
     points, weights = grid.points.numpy(), grid.weights.numpy()
-    inverse, potential = _inverse_mass(problem, points), sampled(problem, points)
+    inverse, potential = _inverse_mass(problem, points), sample(problem, points)
     used = [[np.unique(each, return_inverse=True) for each in part] for part in parts]
     found = [np.zeros((part.shape[1],) * 2) for part in parts]
 
@@ -207,7 +207,7 @@ def _matrices(problem: Problem, axes: Sequence[Axis], parts: Sequence[Array]) ->
     return [one + more for one, more in zip(found, rest, strict=True)], size
 
 
-def _oriented(found: Found) -> Array:
+def _orient(found: Found) -> Array:
     """The states, of the phase that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive."""
     overlap = found.states
     for axis, turn in reversed(list(zip(found.axes, found.turn, strict=True))):

@@ -35,7 +35,7 @@ def sizes(problem: Problem, *found: Reference) -> list[int]:
     ]
 
 
-def measured(problem: Problem, found: Reference, count: int) -> Measured:
+def measure(problem: Problem, found: Reference, count: int) -> Measured:
     """The ``count`` lowest states, on a rule of which no node lies in the middle of an axis."""
     rule = found.rule or whole_rule(problem.half_widths, sizes(problem, found))
     return Measured(rule, found.functions(rule.points)[:count])

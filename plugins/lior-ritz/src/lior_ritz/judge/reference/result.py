@@ -92,7 +92,7 @@ def scale(energies: Array, problem: Problem) -> Array:
     return np.maximum(np.abs(energies), least)
 
 
-def sampled(problem: Problem, points: Array) -> Array:
+def sample(problem: Problem, points: Array) -> Array:
     """V in ``E0`` at ``points``, ``[N, d]``; ``[N]``.
 
     Raises ``UsageError`` where V is not a finite number.

@@ -11,7 +11,7 @@ import torch
 from lior.errors import UsageError
 from lior_ritz.judge.reference.axis import AxisLevels, axis_levels
 from lior_ritz.judge.reference.modes import Array, moments, slopes, values
-from lior_ritz.judge.reference.result import Bars, Evaluate, sampled
+from lior_ritz.judge.reference.result import Bars, Evaluate, sample
 from lior_ritz.problem import Part, Problem
 
 _START = 32
@@ -89,7 +89,7 @@ def evaluator(problem: Problem, sums: Sums) -> Evaluate:
 
 def _potentials(problem: Problem) -> list[Callable[[Array], Array]]:
     if problem.dim == 1:
-        return [lambda x: sampled(problem, x[:, None])]
+        return [lambda x: sample(problem, x[:, None])]
     parts = problem.parts
     if parts is None:
         raise UsageError(

@@ -10,7 +10,7 @@ import numpy as np
 from lior_ritz.judge.reference.axis import AxisLevels, axis_levels
 from lior_ritz.judge.reference.lowest import lowest, lowest_of_operator
 from lior_ritz.judge.reference.modes import Array, first_mode, kinetic, moments, slopes, values
-from lior_ritz.judge.reference.result import Bars, Evaluate, sampled, scale
+from lior_ritz.judge.reference.result import Bars, Evaluate, sample, scale
 from lior_ritz.judge.reference.separable import lowest_sums
 from lior_ritz.judge.reference.tensors import (
     Operator,
@@ -90,7 +90,7 @@ def ritz(
             if len(modes) > len(block) and wanted[i]:
                 operator = Operator(problem, grid, modes)
                 found[i] = lowest_of_operator(operator, operator.kinetic + mean, block, wanted[i], accuracy)
-    return _gathered(problem, counts, k, parts, found, rounding)
+    return _gather(problem, counts, k, parts, found, rounding)
 
 
 def _wanted(estimates: list[Array], k: int) -> list[int]:
@@ -101,7 +101,7 @@ def _wanted(estimates: list[Array], k: int) -> list[int]:
     return [min(k, int((energies <= highest + margin).sum())) for energies in estimates]
 
 
-def _gathered(
+def _gather(
     problem: Problem,
     counts: tuple[int, ...],
     k: int,
@@ -118,10 +118,10 @@ def _gathered(
     for state, at in zip(states, order, strict=True):
         modes, vectors = parts[owner[at]], found[owner[at]][1]
         state[tuple((modes[: len(vectors)] - first_mode(problem.boundary)).T)] = vectors[:, column[at]]
-    return Levels(energies[order], _oriented(problem, states), rounding)
+    return Levels(energies[order], _orient(problem, states), rounding)
 
 
-def _oriented(problem: Problem, states: Array) -> Array:
+def _orient(problem: Problem, states: Array) -> Array:
     """The states, of the sign that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive."""
     overlap = states
     for axis in reversed(range(problem.dim)):
@@ -212,7 +212,7 @@ def _line(problem: Problem, center: Array, axis: int, count: int, k: int) -> Axi
     def along(x: Array) -> Array:
         points = np.tile(center, (len(x), 1))
         points[:, axis] = x
-        return sampled(problem, points)
+        return sample(problem, points)
 
     return axis_levels(along, problem.half_widths[axis], problem.boundary, count, k)
 
@@ -229,7 +229,7 @@ def _lowest_point(problem: Problem) -> Array:
     across = (65, 33, 17, 9)[problem.dim - 1]
     lines = [half * np.linspace(-1, 1, across + 2)[1:-1] for half in problem.half_widths]
     points = np.stack(np.meshgrid(*lines, indexing="ij"), -1).reshape(-1, problem.dim)
-    return points[sampled(problem, points).argmin()]
+    return points[sample(problem, points).argmin()]
 
 
 def _rows(problem: Problem, counts: tuple[int, ...]) -> int:

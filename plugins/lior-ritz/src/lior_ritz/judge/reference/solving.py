@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lior.errors import UsageError
 from lior_ritz.judge.reference import averaged, elements, hermitian, separable, sines
-from lior_ritz.judge.reference.result import Evaluate, Reference, sampled
+from lior_ritz.judge.reference.result import Evaluate, Reference, sample
 from lior_ritz.judge.reference.separable import Sums
 from lior_ritz.judge.reference.sines import LARGEST, Levels
 from lior_ritz.problem import AXES, Problem
@@ -65,7 +65,7 @@ def solve(
     start = time.process_time()
     problem = problem.varied(device or {})
     _refuse_false_claims(problem)
-    method = _chosen(problem, method)
+    method = _choose(problem, method)
     evaluate: Evaluate
     found: Sums | Levels | elements.Found | hermitian.Found
     rule: Rule | None = None
@@ -76,7 +76,7 @@ def solve(
         found, bars = sines.sines(problem, k, tolerance, limit)
         evaluate, sizes = sines.evaluator(problem, found.states), found.states.shape[1:]
     elif method == "averaged":
-        found, bars = averaged.averaged(problem, k, tolerance)
+        found, bars = averaged.average(problem, k, tolerance)
         evaluate, sizes = sines.evaluator(problem, found.states), found.states.shape[1:]
     elif method == "hermitian":
         found, bars = hermitian.hermitian(problem, k, tolerance)
@@ -101,7 +101,7 @@ def solve(
     )
 
 
-def _chosen(problem: Problem, method: str) -> str:
+def _choose(problem: Problem, method: str) -> str:
     """The method that ``auto`` stands for, or the one given; ``UsageError`` when it does not apply."""
     if method == "auto":
         method = "separable" if separable.is_separable(problem) else "sine"
@@ -124,11 +124,11 @@ def _refuse_false_claims(problem: Problem) -> None:
     """Refuse a potential whose mirrors or parts are not those of V: the answers would be wrong unnoticed."""
     half = np.array(problem.half_widths)
     points = half * np.random.default_rng(0).uniform(-1, 1, (_PROBES, problem.dim))
-    here = sampled(problem, points)
+    here = sample(problem, points)
     allowed = _AGREE * max(1.0, float(np.abs(here).max()))
     for axis in problem.mirrors:
         image = points * np.where(np.arange(problem.dim) == axis, -1, 1)
-        if np.abs(sampled(problem, image) - here).max() > allowed:
+        if np.abs(sample(problem, image) - here).max() > allowed:
             raise UsageError(
                 f"the potential says that it is symmetric in {AXES[axis]}, and is not; repair mirrors()"
             )

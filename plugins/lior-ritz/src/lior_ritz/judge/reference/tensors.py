@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lior_ritz.judge.reference.modes import Array, cosines, first_mode, kinetic, nodes_for, scales, values
-from lior_ritz.judge.reference.result import sampled
+from lior_ritz.judge.reference.result import sample
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import legendre
 
@@ -74,7 +74,7 @@ def potential_grid(problem: Problem, counts: Sequence[int]) -> PotentialGrid:
     step = max(1, _CHUNK * len(nodes[0]) // potential.size)
     for start in range(0, len(nodes[0]), step):
         grid = np.stack(np.meshgrid(points[0][start : start + step], *points[1:], indexing="ij"), -1)
-        potential[start : start + step] = sampled(problem, grid.reshape(-1, problem.dim)).reshape(
+        potential[start : start + step] = sample(problem, grid.reshape(-1, problem.dim)).reshape(
             grid.shape[:-1]
         )
     return PotentialGrid(tuple(nodes), tuple(weights), potential)
