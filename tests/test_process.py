@@ -42,7 +42,7 @@ compiled._PROGRAM = compiled._PROGRAM.partition("from lior.counting")[0] + (
     "import os, time; os.fork(); print('begun', flush=True); time.sleep(100)"
 )
 compiled.subprocess.DEVNULL = None
-assert compiled._started()
+assert compiled._start()
 time.sleep(100)
 """
 HOLDER = """

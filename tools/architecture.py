@@ -28,6 +28,7 @@ CONTRACT: list[list[str]] = [
 FOLDERS = {
     "lior-serve": "plugins/lior-serve/src/lior_serve",
     "lior-ask": "plugins/lior-ask/src/lior_ask",
+    "lior-archive": "plugins/lior-archive/src/lior_archive",
     "cli": "cli/lior_cli",
     "built-in plugins": "plugins/lior_plugins",
 }

@@ -26,7 +26,6 @@ from lior_cli.output import escape_controls, escaping
 
 COMMANDS = {
     "train": ("lior_cli.train:train", "Learn a model from text."),
-    "archive": ("lior_cli.archive:archive", "Sort TEXT, of any size, to the folder OUT."),
     "compress": ("lior_cli.compress:compress", "Code FILE with a model that learns it while reading."),
     "decompress": ("lior_cli.compress:decompress", "Undo `lior compress`, exactly."),
     "generate": ("lior_cli.generate:generate", "Continue a prompt."),
@@ -63,6 +62,7 @@ PRODUCTS = {
     "serve": ("lior-serve", "Serve folders or a run: a page, OpenAI's protocol, MCP and JSON."),
     "mcp": ("lior-serve", "Serve folders or a run to an agent over standard input and output (MCP)."),
     "sync": ("lior-ask", "Learn what is new or changed in a folder, forget what is gone."),
+    "archive": ("lior-archive", "Sort TEXT, of any size, to the folder OUT."),
     "bench": ("lior-bench", "Compare recipes with baselines, under equal budgets."),
     "field": ("lior-field", "Field dynamics."),
     "lens": ("lior-lens", "Correct the distortion of lenses."),

@@ -19,10 +19,6 @@ journal     all text written to a memory, in order
 matching    the longest matches of a context, for the plugin ``match``
 warmup      calls every compiled function once, in the process that compiles
 cache       the folder of compiled functions
-suffixes    suffix arrays of texts, and the step from a context to the next
-infinigram  distributions from suffix arrays, for the plugin ``suffix``
-origins     the places behind these distributions
-archive     suffix arrays on the disk
 kneser_ney  count tables and discounts of the n-gram baseline
 compiled    compilation of the functions that Python calls, kept on disk
 elementary  fast float32 exp, log and prefetching for the compiled functions
@@ -30,7 +26,6 @@ elementary  fast float32 exp, log and prefetching for the compiled functions
 
 __all__ = [
     "addresses",
-    "archive",
     "cache",
     "coder",
     "coding",
@@ -41,16 +36,13 @@ __all__ = [
     "engine",
     "fields",
     "halves",
-    "infinigram",
     "journal",
     "kneser_ney",
     "layout",
     "locations",
     "matching",
-    "origins",
     "packed",
     "stream",
-    "suffixes",
     "totals",
     "tracing",
 ]

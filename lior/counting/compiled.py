@@ -13,12 +13,13 @@ writes, and the attribute that ``Dispatcher.enable_caching`` sets; all are the s
 numba trusts its files: a flipped bit gives wrong sums or ends the process, and what another user writes there
 is executed. So each file begins with the SHA-256 of the rest, and a folder that others can write is not used.
 
-A process of its own compiles: :func:`begin` starts the program of :mod:`lior.counting.warmup`, and a call
-that needs a function before it is there waits. There are two reasons. Compiling takes some ten seconds and
-holds the interpreter's lock. And code that is used in the process that compiled it is not the code that is
-kept: calls in it may go to the first compilation of the called function instead of the copy that was
-optimised with its caller. Sums are then rounded in another order (``fastmath``), and the first run would not
-give the same model as the next.
+Functions of a package are compiled together, those of another distribution by themselves; the package has a
+module ``warmup`` with ``compile_all()``. A process of its own compiles: :func:`begin` starts that program,
+and a call that needs a function before it is there waits. There are two reasons. Compiling takes some ten
+seconds and holds the interpreter's lock. And code that is used in the process that compiled it is not the
+code that is kept: calls in it may go to the first compilation of the called function instead of the copy that
+was optimised with its caller. Sums are then rounded in another order (``fastmath``), and the first run would
+not give the same model as the next.
 """
 
 from __future__ import annotations
@@ -60,9 +61,11 @@ gc.set_threshold(100_000, 20, 20)  # numba makes millions of objects that stay: 
 sys.path[:] = json.loads(sys.argv[1])
 from lior.process import end_with_parent
 end_with_parent(0)
-from lior.counting import warmup
-warmup.compile_all()
+from importlib import import_module
+import_module(sys.argv[2] + ".warmup").compile_all()
 """
+HOME = __name__.rpartition(".")[0]
+"""The package whose functions are compiled if no other is named."""
 
 
 def inner(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -90,13 +93,17 @@ def entry(function: Callable[..., Any]) -> Any:
 # --- where it is kept ---
 
 
-@functools.cache
-def folder() -> Path:
-    """Where this version is kept; its name stands for the sources, numba, Python and the processor.
+def folder(package: str = HOME) -> Path:
+    """Where ``package`` is kept: named by its sources, these, numba, Python and the processor.
 
     Where nothing can be written, or another user can write, it is a temporary folder, for this process alone.
     """
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return _folder(package)
+
+
+@functools.cache
+def _folder(package: str) -> Path:
+    sources = [path for name in {HOME: 0, package: 0} for path in _sources(name)]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
     host = llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten()
     versions = numba.__version__, llvmlite.__version__, sys.version, platform.machine()
@@ -113,6 +120,10 @@ def folder() -> Path:
     return kept
 
 
+def _sources(package: str) -> list[Path]:
+    return sorted(Path(str(sys.modules[package].__file__)).parent.glob("*.py"))
+
+
 _COMPLETE, _LOCK = "complete", "lock"
 _environment: dict[str, str] = {}
 """Variables that tell the process that compiles where to."""
@@ -122,10 +133,10 @@ _message = "compiling the counting loops, once: about half a minute more"
 def _temporary(kept: Path, error: OSError) -> Path:
     global _message
     _message = f"compiling the counting loops: {kept} cannot keep them ({error.strerror or error})"
-    path = tempfile.mkdtemp(prefix="lior-")
-    _environment["NUMBA_CACHE_DIR"] = path
-    atexit.register(_remove, path, os.getpid())
-    return Path(path) / cache.BELOW / kept.name
+    if "NUMBA_CACHE_DIR" not in _environment:
+        _environment["NUMBA_CACHE_DIR"] = path = tempfile.mkdtemp(prefix="lior-")
+        atexit.register(_remove, path, os.getpid())
+    return Path(_environment["NUMBA_CACHE_DIR"]) / cache.BELOW / kept.name
 
 
 def _remove(path: str, owner: int) -> None:
@@ -133,21 +144,25 @@ def _remove(path: str, owner: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def _package_of(function: Callable[..., Any]) -> str:
+    return function.__module__.rpartition(".")[0]
+
+
 class _Locator:
     """Tells numba where to keep a function."""
 
-    def __init__(self, py_file: str, line: int) -> None:
-        self._py_file, self._line = py_file, line
+    def __init__(self, package: str, py_file: str, line: int) -> None:
+        self._package, self._py_file, self._line = package, py_file, line
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], py_file: str) -> _Locator:
-        return cls(py_file, function.__code__.co_firstlineno)
+        return cls(_package_of(function), py_file, function.__code__.co_firstlineno)
 
     def ensure_cache_path(self) -> None:
-        folder().mkdir(parents=True, exist_ok=True)
+        folder(self._package).mkdir(parents=True, exist_ok=True)
 
     def get_cache_path(self) -> str:
-        return str(folder())
+        return str(folder(self._package))
 
     def get_source_stamp(self) -> str:
         """A digest of the file's contents: the same version installed again has the same stamp."""
@@ -215,6 +230,7 @@ class _Cache(FunctionCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
+        self._package = _package_of(function)
         locator = self._impl.locator
         stamp = locator.get_source_stamp()
         self._cache_file = _Files(locator.get_cache_path(), self._impl.filename_base, stamp)
@@ -223,7 +239,7 @@ class _Cache(FunctionCache):
         """The compiled function when it is on disk or will be soon; None if it is to be compiled here."""
         found = self._load(sig, target_context)
         if found is None and not _compiles_here:
-            child = begin()
+            child = begin(self._package)
             _say()
             running = child is not None
             while found is None and running:
@@ -250,32 +266,33 @@ class _Cache(FunctionCache):
 # --- compiling in a process of its own ---
 
 _lock = threading.Lock()
-_child: subprocess.Popen[bytes] | None = None
+_children: dict[str, subprocess.Popen[bytes] | None] = {}
+"""Package -> the process that compiles it."""
 _compiles_here = _said = False
 """Whether this is that process; whether the user was told why nothing happens."""
 
 
-def begin() -> subprocess.Popen[bytes] | None:
-    """Start the process that compiles everything, unless all is on disk; the process, or ``None``."""
-    global _child
+def begin(package: str = HOME) -> subprocess.Popen[bytes] | None:
+    """Start the process that compiles ``package``, unless it is on disk; the process, or ``None``."""
     with _lock:
-        if _child is None and not (
-            _compiles_here or numba.config.DISABLE_JIT or (folder() / _COMPLETE).exists()
+        if _children.get(package) is None and not (
+            _compiles_here or numba.config.DISABLE_JIT or (folder(package) / _COMPLETE).exists()
         ):
-            _child = _start()
-        return _child
+            _children[package] = _start(package)
+        return _children.get(package)
 
 
 def finish() -> None:
     """Wait until everything is compiled, and tell the user if that takes a while."""
-    if child := begin():
+    begin()
+    for child in filter(None, list(_children.values())):
         if child.poll() is None:
             _say()
         child.wait()
 
 
-def _start() -> subprocess.Popen[bytes] | None:
-    command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path)]
+def _start(package: str = HOME) -> subprocess.Popen[bytes] | None:
+    command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path), package]
     nothing = subprocess.DEVNULL
     try:
         # In a group of its own: Ctrl-C is for the process that waits, which then ends this one. Not in a
@@ -299,21 +316,22 @@ def _end(child: subprocess.Popen[bytes], owner: int) -> None:
 
 
 @contextlib.contextmanager
-def compiling() -> Iterator[bool]:
-    """Let this process compile what it calls, one process at a time; yields whether anything is missing.
+def compiling(package: str = HOME) -> Iterator[bool]:
+    """Let this process compile what it calls of ``package``; one process at a time does.
 
-    When the block ends without an error, everything counts as compiled.
+    Yields whether anything is missing. When the block ends without an error, everything counts as compiled.
     """
     global _compiles_here
     _compiles_here = True
-    folder().mkdir(parents=True, exist_ok=True)
-    with (folder() / _LOCK).open("a") as lock:
+    kept = folder(package)
+    kept.mkdir(parents=True, exist_ok=True)
+    with (kept / _LOCK).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        missing = not (folder() / _COMPLETE).exists()
+        missing = not (kept / _COMPLETE).exists()
         if missing:
-            cache.remove_stale(folder())
+            cache.remove_stale(kept)
         yield missing
-        (folder() / _COMPLETE).touch()
+        (kept / _COMPLETE).touch()
 
 
 def _say() -> None:

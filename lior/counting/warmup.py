@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lior.counting import drawing, infinigram, layout, locations, matching, origins, suffixes, totals, tracing
+from lior.counting import drawing, layout, locations, matching, totals, tracing
 from lior.counting.coder import RangeCoder
 from lior.counting.coding import Coding
 from lior.counting.compiled import compiling
@@ -29,19 +29,16 @@ _LOW = 10
 def compile_all() -> None:
     """Compile and keep all functions; of several processes one compiles, and the others wait.
 
-    Suffixes depend on nothing else, and drawing takes long: processes of their own compile them, so that two
-    cores are busy until the end.
+    Drawing takes long: a process of its own compiles it, so that two cores are busy until the end.
     """
     with compiling() as missing:
         if missing:
-            children = [_beside(_suffixes)]
             engine = _training()
-            children.append(_beside(_drawing, engine))
+            child = _beside(_drawing, engine)
             os.nice(_LOW)  # the rest is not urgent: training needs the cores
             _others(engine)
-            for child in filter(None, children):
-                if os.waitpid(child, 0)[1]:
-                    raise RuntimeError("a process that compiles failed")
+            if child and os.waitpid(child, 0)[1]:
+                raise RuntimeError("a process that compiles failed")
 
 
 def _beside(call: Callable[..., None], *given: Any) -> int:
@@ -106,12 +103,3 @@ def _drawing(engine: Engine) -> None:
     engine.read_at([cursor], _ALPHABET, (learned, learned), ahead=0)
     race = drawing.Race(np.ones((1, 256)), 1.0, np.ones(16, np.float32), np.array([3]), 0.1)
     drawing.draw(engine, cursor, _ALPHABET, (learned, learned), race, ahead=0, thread=0)
-
-
-def _suffixes() -> None:
-    """Those that read a sorted text, without the package that sorts one."""
-    text = suffixes.laid_out([_TOKENS.astype(np.uint8)])
-    shard = suffixes.complete(text, np.arange(len(text), dtype=np.uint32), np.array([0]))
-    reader = infinigram.Reader((shard,), (1,), (0.7, 1.0, 1.2))
-    reader.read(_TOKENS, _DEPTH, np.arange(4), _ALPHABET)
-    origins.trace((shard,), _TOKENS, _DEPTH, np.arange(4), _TOKENS, _ALPHABET, (1,), (0.7, 1.0, 1.2))

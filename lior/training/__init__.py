@@ -5,4 +5,4 @@
 :mod:`~lior.training.estimate` says beforehand how long that takes.
 """
 
-__all__ = ["archiving", "batches", "estimate", "preparation", "stages"]
+__all__ = ["batches", "estimate", "preparation", "stages"]

@@ -26,7 +26,7 @@ from lior_plugins.updaters.contrastive import Contrastive
 from lior_plugins.updaters.spsa import Spsa
 from tests.builtin.test_sdm import FEW, SMALLEST, fitted, settled_once
 
-EXTRAS = {"bpe": "tokenizers", "faiss": "faiss", "suffix": "pydivsufsort"}
+EXTRAS = {"bpe": "tokenizers", "faiss": "faiss"}
 """The package that a plugin needs and a plain installation lacks."""
 LEARNED_STAYS = {("memory", "sdm that has learned", "test_an_empty_memory_knows_nothing")}
 """What was learned stays when a memory is empty, and says something."""
@@ -46,7 +46,6 @@ VARIANTS = [
     ("memory", "nearest cells", lambda: Exact(probes=3)),
     ("memory", "short matches", lambda: Match(shortest=2)),
     ("memory", "matches of one length", lambda: Match(shortest=5, longest=5, candidates=3)),
-    ("memory", "one length of contexts", lambda: registry.get("memory", "suffix")(lengths=(2,))),
     ("memory", "smallest sdm", lambda: Sdm(**SMALLEST)),
     ("memory", "sdm in long windows", lambda: Sdm(**FEW | {"window": 64})),
     ("memory", "sdm from totals", lambda: Sdm(counts="totals", **FEW)),

@@ -160,9 +160,8 @@ def test_a_folder_that_cannot_be_written_costs_time_and_nothing_else(tmp_path, m
     assert done.stderr == f"compiling the counting loops: {kept} cannot keep them (Not a directory)\n"
 
 
-def test_no_flipped_bit_of_any_file_is_loaded(copy, monkeypatch):
+def test_no_flipped_bit_of_any_file_is_loaded(copy):
     """What does not fit goes, with the mark that all is there."""
-    monkeypatch.setattr(compiled, "folder", lambda: copy)
     draw = random.Random(0)
     files = sorted(copy.glob("*.nb?"))
     reader = compiled._Files(str(copy), "any", "stamp")

@@ -14,14 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from lior_archive import building, shards
 
-from lior.errors import DataError, MissingPackage, RunError, UsageError
-
-pytest.importorskip("pydivsufsort")
-
-from lior.counting import archive
+from lior.errors import DataError, RunError, UsageError
 from lior.runs.files import lock
-from lior.training import archiving
 from tests.test_workers import Cluster
 
 SMALL = 1 << 20
@@ -44,26 +40,26 @@ def texts(tmp_path_factory):
 def content(folder):
     """Every array of an archive."""
     return [
-        {name: (folder / entry.name / f"{name}.npy").read_bytes() for name in archive.Shard._fields}
-        for entry in archive.entries(folder)
+        {name: (folder / entry.name / f"{name}.npy").read_bytes() for name in shards.Shard._fields}
+        for entry in shards.entries(folder)
     ]
 
 
 @pytest.fixture(scope="module")
 def made(texts, tmp_path_factory):
     out = tmp_path_factory.mktemp("archive")
-    done = archiving.build([str(texts)], out, shard=SMALL)
+    done = building.build([str(texts)], out, shard=SMALL)
     assert done.shards >= 3
     return out, done
 
 
 def test_all_documents_are_there_under_their_names(texts, made):
     out, done = made
-    names = [name for entry in archive.entries(out) for name in documents(out / entry.name)[0]]
+    names = [name for entry in shards.entries(out) for name in documents(out / entry.name)[0]]
     assert done.documents == 2_021
     assert len({name for name in names if "#" in name}) == 2_000
     assert sum("long.txt" in name for name in names) == 3  # in pieces of a megabyte
-    assert done.bytes == sum(entry.bytes for entry in archive.entries(out))
+    assert done.bytes == sum(entry.bytes for entry in shards.entries(out))
 
 
 def documents(folder):
@@ -74,7 +70,7 @@ def documents(folder):
 def test_the_same_again_sorts_nothing_and_a_change_only_what_it_reaches(texts, made, tmp_path):
     out, done = made
     before = content(out)
-    again = archiving.build([str(texts)], out, shard=SMALL)
+    again = building.build([str(texts)], out, shard=SMALL)
     assert (again.sorted, again.shards) == (0, done.shards)
     assert content(out) == before
     copy = tmp_path / "texts"
@@ -83,12 +79,12 @@ def test_the_same_again_sorts_nothing_and_a_change_only_what_it_reaches(texts, m
         (copy / path.name).write_bytes(path.read_bytes())
     last = sorted(copy.iterdir())[-1]
     last.write_bytes(gzip.compress(gzip.decompress(last.read_bytes())[:-1000].rsplit(b"\n", 1)[0]))
-    changed = archiving.build([str(copy)], out, shard=SMALL)
+    changed = building.build([str(copy)], out, shard=SMALL)
     assert 0 < changed.sorted < changed.shards
-    archiving.build([str(texts)], out, shard=SMALL)
+    building.build([str(texts)], out, shard=SMALL)
     assert content(out) == before
     (out / "00001" / "order.npy").unlink()
-    assert archiving.build([str(texts)], out, shard=SMALL).sorted == 1
+    assert building.build([str(texts)], out, shard=SMALL).sorted == 1
     assert content(out) == before
 
 
@@ -97,9 +93,9 @@ def test_workers_that_are_killed_change_no_bit(texts, made, tmp_path):
     """Ends the whole run at some moments, and goes on with another number of workers."""
     expected, out = content(made[0]), tmp_path / "archive"
     code = (
-        "import sys; from pathlib import Path; from lior.training import archiving\n"
+        "import sys; from pathlib import Path; from lior_archive import building\n"
         "if __name__ == '__main__':\n"
-        "    archiving.build([sys.argv[1]], Path(sys.argv[2]), shard=1 << 20, workers=int(sys.argv[3]))"
+        "    building.build([sys.argv[1]], Path(sys.argv[2]), shard=1 << 20, workers=int(sys.argv[3]))"
     )
     for attempt in range(20):
         command = [sys.executable, "-c", code, str(texts), str(out), str(1 + attempt % 2)]
@@ -111,19 +107,17 @@ def test_workers_that_are_killed_change_no_bit(texts, made, tmp_path):
         process.wait()
         if done == 0:
             break
-    archiving.build([str(texts)], out, shard=SMALL, workers=2)
+    building.build([str(texts)], out, shard=SMALL, workers=2)
     assert content(out) == expected
     assert not [path for path in out.iterdir() if path.suffix in (".spool", ".partial")]
 
 
 def test_a_sample_is_left_out_of_the_archive(texts, tmp_path):
     sample = tmp_path / "sample.jsonl"
-    done = archiving.build([str(texts)], tmp_path / "a", shard=SMALL, sample=sample, share=0.1)
+    done = building.build([str(texts)], tmp_path / "a", shard=SMALL, sample=sample, share=0.1)
     taken = {json.loads(line)["_id"] for line in sample.read_text().splitlines()}
     kept = {
-        name
-        for entry in archive.entries(tmp_path / "a")
-        for name in documents(tmp_path / "a" / entry.name)[0]
+        name for entry in shards.entries(tmp_path / "a") for name in documents(tmp_path / "a" / entry.name)[0]
     }
     assert len(taken) == done.sample_documents > 100
     assert not taken & kept
@@ -132,29 +126,22 @@ def test_a_sample_is_left_out_of_the_archive(texts, tmp_path):
 
 def test_faults_are_named(texts, tmp_path):
     with pytest.raises(UsageError, match="shard"):
-        archiving.build([str(texts)], tmp_path, shard=1000)
+        building.build([str(texts)], tmp_path, shard=1000)
     with pytest.raises(DataError, match="none"):
-        archiving.build([str(tmp_path / "none")], tmp_path / "a")
+        building.build([str(tmp_path / "none")], tmp_path / "a")
     with pytest.raises(DataError, match="no archive there"):
-        archive.open_archive(tmp_path / "a")
+        shards.open_archive(tmp_path / "a")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "x.jsonl").write_text('{"text": "one"}\nnot JSON\n')
-    done = archiving.build([str(tmp_path / "bad")], tmp_path / "a")
+    done = building.build([str(tmp_path / "bad")], tmp_path / "a")
     assert done.documents == 1
     assert "line 2" in str(done.skipped[0])
     with lock(tmp_path / "a" / "lock"), pytest.raises(RunError, match="another process"):
-        archiving.build([str(texts)], tmp_path / "a")
-
-
-def test_the_package_that_sorts_is_named_before_anything_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(archiving.suffixes, "find_spec", lambda name: None)
-    with pytest.raises(MissingPackage, match=r"pip install 'lior\[suffix\]'"):
-        archiving.build([str(tmp_path)], tmp_path / "a")
-    assert not (tmp_path / "a").exists()
+        building.build([str(texts)], tmp_path / "a")
 
 
 def test_a_full_disk_is_one_line_and_what_is_complete_stays(texts, made, tmp_path, monkeypatch):
-    whole, left = archive.write_shard, [1]
+    whole, left = shards.write_shard, [1]
 
     def fails_later(*given):
         if not left:
@@ -162,14 +149,14 @@ def test_a_full_disk_is_one_line_and_what_is_complete_stays(texts, made, tmp_pat
         left.pop()
         whole(*given)
 
-    monkeypatch.setattr(archive, "write_shard", fails_later)
+    monkeypatch.setattr(shards, "write_shard", fails_later)
     with (
         ThreadPoolExecutor(1) as pool,
         pytest.raises(DataError, match="no space; mend that, and the same command goes on"),
     ):
-        archiving.build([str(texts)], tmp_path / "a", shard=SMALL, workers=pool)
+        building.build([str(texts)], tmp_path / "a", shard=SMALL, workers=pool)
     monkeypatch.undo()
-    again = archiving.build([str(texts)], tmp_path / "a", shard=SMALL)
+    again = building.build([str(texts)], tmp_path / "a", shard=SMALL)
     assert again.sorted == again.shards - 1
     assert content(tmp_path / "a") == content(made[0])
 
@@ -185,7 +172,7 @@ def test_files_that_cannot_grow_are_named_with_the_cause(texts, tmp_path, size):
     assert "a: File too large; mend that, and the same command goes on" in told.stderr
     assert told.stderr.count("\n") == 1
     assert [path.name for path in (tmp_path / "a").iterdir() if not path.name.isdigit()] == ["lock"]
-    again = archiving.build([str(texts)], tmp_path / "a", shard=SMALL)
+    again = building.build([str(texts)], tmp_path / "a", shard=SMALL)
     assert again.shards >= 3
 
 
@@ -202,7 +189,7 @@ def test_a_model_looks_up_what_it_was_not_trained_on(texts, tmp_path, lior):
     assert scores[1] < scores[0] - 0.2
     assert lior("eval", tmp_path / "run2").returncode == 0
     # What it looks up has its document and line.
-    documents = archive.documents(tmp_path / "a", archive.open_archive(tmp_path / "a"))[0]
+    documents = shards.documents(tmp_path / "a", shards.open_archive(tmp_path / "a"))[0]
     text = bytes(documents.tokens(3).tolist()).decode()
     begin = text.index("\n", len(text) // 2) + 1
     asked = "--prompt", text[begin - 30 : begin + 12], "--text", text[begin + 12 : begin + 30], "--json"
@@ -224,7 +211,7 @@ def test_a_scheduler_that_loses_a_worker_makes_the_same_archive(texts, made, tmp
     try:
         timer = threading.Timer(1.0, victim.kill)
         timer.start()
-        archiving.build([str(texts)], tmp_path / "a", shard=SMALL, workers=started.address)
+        building.build([str(texts)], tmp_path / "a", shard=SMALL, workers=started.address)
         timer.join()
         assert victim.wait() != 0
         assert content(tmp_path / "a") == content(made[0])

@@ -10,16 +10,15 @@ G. Manzini, 2000). Counts of shards add, so a text gives the same counts however
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import NamedTuple
 
 import numpy as np
 from numba import int64, uint8, uint32, uint64
 from numpy.typing import NDArray
+from pydivsufsort import divsufsort
 
 from lior.counting.compiled import entry, inner
 from lior.counting.elementary import array_at, prefetch
-from lior.errors import MissingPackage
 
 BREAK = 0
 """Stands between documents. In a document it ends the contexts before it, and is never predicted."""
@@ -59,12 +58,6 @@ READ = ("following", "sums", "parts", "pairs")
 """What steps read; text and order are for places that are named, and tokens that follow nothing."""
 
 
-def check_installed() -> None:
-    """Raise ``MissingPackage`` where pydivsufsort, which sorts suffixes, is not installed."""
-    if find_spec("pydivsufsort") is None:
-        raise MissingPackage("suffixes are sorted by pydivsufsort; install it: pip install 'lior[suffix]'")
-
-
 def build(text: NDArray[np.uint8], unwritten: NDArray[np.int64] | None = None) -> Shard:
     """The shard of a text.
 
@@ -74,20 +67,12 @@ def build(text: NDArray[np.uint8], unwritten: NDArray[np.int64] | None = None) -
         Tokens backwards, with a break at the end.
     unwritten
         Places of tokens that are context and were not written: they follow nothing.
-
-    Raises
-    ------
-    MissingPackage
-        When pydivsufsort, which sorts the suffixes, is not installed.
     """
     return complete(text, order_of(text), unwritten)
 
 
 def order_of(text: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Where each suffix of a text begins, in their order; raises as :func:`build`."""
-    check_installed()
-    from pydivsufsort import divsufsort
-
+    """Where each suffix of a text begins, in their order."""
     return divsufsort(text).view(np.uint32) if len(text) else np.zeros(0, np.uint32)
 
 

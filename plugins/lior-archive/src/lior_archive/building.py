@@ -19,8 +19,6 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from lior.counting import archive, suffixes
-from lior.counting.archive import Entry
 from lior.errors import DataError, MissingPackage, RunError, UsageError
 from lior.files import replacing
 from lior.reading.compression import COMPRESSED, LIMIT, is_compressed
@@ -29,6 +27,8 @@ from lior.reading.finding import SourceFile, find_files
 from lior.reading.skipping import SkippedFile, SkipReason
 from lior.runs.files import lock
 from lior.workers import Where, Workers
+from lior_archive import shards
+from lior_archive.shards import Entry
 
 SHARD = 1 << 29
 """Bytes of a shard; sorting one takes seven times as much memory."""
@@ -116,7 +116,7 @@ def build(
     DataError
         When a path does not exist, or there is no text; when the disk is full, and what is complete stays.
     MissingPackage
-        When a package that sorts, or reads an address, is not installed.
+        When a package that reads an address or a compressed file is not installed.
     RunError
         When another process is changing the archive.
     UsageError
@@ -126,7 +126,6 @@ def build(
         raise UsageError(f"shard = {shard}: allowed are {PIECE} to {1 << 30} bytes")
     if not 0 < share < 1:
         raise UsageError(f"share = {share}: a number between 0 and 1")
-    suffixes.check_installed()
     started, done, made = time.perf_counter(), Summary(), list[Entry]()
     with (
         closing(_lock(folder)), _tidy(folder, made), _sampling(sample) as stream, Workers(workers) as team
@@ -136,17 +135,17 @@ def build(
             for number, batch in enumerate(_batches(paths, field, shard, stream, share, done, progress)):
                 entry = Entry(f"{number:05}", batch.size, len(batch.names), batch.sha256)
                 made.append(entry)
-                if archive.digest_of(folder / entry.name) != entry.sha256:
+                if shards.digest_of(folder / entry.name) != entry.sha256:
                     spool = folder / f"{entry.name}.spool"
-                    archive.spooled(spool, batch.texts, batch.names)
+                    shards.spooled(spool, batch.texts, batch.names)
                     done.sorted += 1
                     yield folder / entry.name, spool, entry.sha256
 
-        for _ in team.map(archive.write_shard, tasks()):
+        for _ in team.map(shards.write_shard, tasks()):
             pass
         if not made:
             raise DataError(f"{', '.join(paths)}: no text in there{_reasons(done.skipped)}")
-        archive.publish(folder, made)
+        shards.publish(folder, made)
     done.shards, done.seconds = len(made), time.perf_counter() - started
     return done
 
@@ -160,7 +159,7 @@ def _tidy(folder: Path, made: Sequence[Entry]) -> Iterator[None]:
         where, cause = f"{error.filename}: " if error.filename else "", error.strerror or error
         raise DataError(f"{folder}: {where}{cause}; mend that, and the same command goes on") from error
     finally:
-        archive.remove_unfinished(folder, made)
+        shards.remove_unfinished(folder, made)
 
 
 def _lock(folder: Path) -> IO[str]:

@@ -9,17 +9,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lior_archive import infinigram, origins, shards, suffixes
+from lior_archive.infinigram import Reader
+from lior_archive.memory import Suffix
 
 from lior.errors import DataError, UsageError
 from lior.interfaces import Items, Query
+from lior.testing import suite
 from lior.testing.strategies import LAW
 from tests.builtin.test_match import text_of
-
-pytest.importorskip("pydivsufsort")
-
-from lior.counting import archive, infinigram, origins, suffixes
-from lior.counting.infinigram import Reader
-from lior_plugins.memories.suffix import Suffix
 
 LETTERS = st.lists(st.sampled_from(b"ab\0"), min_size=1, max_size=30)
 LONGEST = 6
@@ -164,12 +162,12 @@ def archived(folder, documents, sizes, names="abcde"):
         part = documents[begin : begin + size]
         begin += size
         spool = folder / f"{number:05}.spool"
-        archive.spooled(
+        shards.spooled(
             spool, [np.frombuffer(each, np.uint8) for each in part], [*names[begin - size : begin]]
         )
-        archive.write_shard(folder / f"{number:05}", spool, "0")
-        entries.append(archive.Entry(f"{number:05}", sum(map(len, part)), len(part), "0"))
-    archive.publish(folder, entries)
+        shards.write_shard(folder / f"{number:05}", spool, "0")
+        entries.append(shards.Entry(f"{number:05}", sum(map(len, part)), len(part), "0"))
+    shards.publish(folder, entries)
     return str(folder)
 
 
@@ -212,7 +210,7 @@ def test_an_archive_predicts_as_the_same_text_in_memory(tmp_path):
 
 @pytest.mark.parametrize("share", [0.75, 0.0])  # of the machine's memory: what is beyond is not read ahead
 def test_what_an_archive_predicts_needs_neither_its_text_nor_the_order(tmp_path, monkeypatch, share):
-    monkeypatch.setattr(archive, "_SHARE", share)
+    monkeypatch.setattr(shards, "_SHARE", share)
     place = archived(tmp_path, DOCUMENTS, (1, 2))
     expected = read(Suffix(archive=place), begin=9).log_p  # from within a text, where nothing is known before
     for file in [*tmp_path.glob("0*/text.npy"), *tmp_path.glob("0*/order.npy")]:
@@ -302,3 +300,11 @@ def test_tokens_that_are_no_bytes_are_refused():
         Suffix().write(Items(text_of([300, 2]), 0, None))
     with pytest.raises(UsageError, match="tokenizer bytes"):
         Suffix().read(Query(text_of([1, 2]), torch.tensor([1]), None), torch.tensor([1, 300]))
+
+
+class TestDefaults(suite("memory", Suffix)):
+    """The laws of every memory."""
+
+
+class TestOneLength(suite("memory", lambda: Suffix(lengths=(2,)))):
+    """The same with one expert."""

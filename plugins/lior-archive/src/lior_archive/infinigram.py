@@ -15,9 +15,10 @@ import numpy as np
 from numba import float32, int64, uint32, uint64
 from numpy.typing import NDArray
 
-from lior.counting import suffixes
 from lior.counting.compiled import entry, inner
-from lior.counting.suffixes import (
+from lior.tensors import all_threads
+from lior_archive import suffixes
+from lior_archive.suffixes import (
     BREAK,
     TOKENS,
     Shard,
@@ -33,7 +34,6 @@ from lior.counting.suffixes import (
     steps,
     walk,
 )
-from lior.tensors import all_threads
 
 OFTEN = 1 << 11
 """A context that occurred more often is kept."""

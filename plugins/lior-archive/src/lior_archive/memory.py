@@ -17,14 +17,15 @@ import torch
 from torch import Tensor
 
 from lior.config.options import option
-from lior.counting import archive, origins, suffixes
-from lior.counting.archive import Documents
-from lior.counting.infinigram import Reader
+from lior.counting import compiled
 from lior.counting.journal import Journal, StoredSpan, spans
-from lior.counting.suffixes import Shard
 from lior.errors import UsageError
 from lior.interfaces import Evidence, Items, OutsideDocument, Query, Scorer, State, Trace
 from lior.tensors import Expected, check
+from lior_archive import origins, shards, suffixes
+from lior_archive.infinigram import Reader
+from lior_archive.shards import Documents
+from lior_archive.suffixes import Shard
 
 _LONGEST = (1, 3, 5, 8, 12, 16, 24)
 """Lengths of the longest context at which the next value of the gate begins."""
@@ -58,9 +59,8 @@ class Suffix:
             raise UsageError(f"lengths = {list(self.lengths)}: ascending lengths from 0 on")
         if len(self.discounts) != 3 or any(not 0 < d < n for n, d in enumerate(self.discounts, 1)):
             raise UsageError(f"discounts = {list(self.discounts)}: three numbers, below 1, 2 and 3")
-        suffixes.check_installed()
         if self.archive:
-            self._archived = archive.open_archive(self.archive)
+            self._archived = shards.open_archive(self.archive)
 
     @property
     def context(self) -> int:
@@ -97,6 +97,10 @@ class Suffix:
         for span in pending:
             self._journal.add(span)
             self._reader = None
+
+    def prepare(self) -> None:
+        """Start to compile the functions that read a sorted text, unless they are on the disk."""
+        compiled.begin("lior_archive")
 
     def rollback(self) -> None:
         """Drop the pending items."""
@@ -175,7 +179,7 @@ class Suffix:
 
     def _documents(self) -> list[Documents]:
         if self._about is None:
-            self._about = archive.documents(self.archive, self._archived)
+            self._about = shards.documents(self.archive, self._archived)
         return self._about
 
     # --- state ---

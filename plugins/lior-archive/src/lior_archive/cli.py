@@ -64,13 +64,13 @@ def archive(
     """
     import_torch(quiet=quiet)
     from lior import workers as teams
-    from lior.training import archiving
+    from lior_archive import building
     from lior_cli.progress import Progress
 
     team = teams.check(workers)
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("archive", f"sorting to {out}")
-        done = archiving.build(
+        done = building.build(
             text, out, field=field, shard=shard, workers=team, sample=sample, share=share,
             progress=progress.lior_train_step,
         )  # fmt: skip

@@ -20,10 +20,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from lior.counting import suffixes
-from lior.counting.suffixes import Shard
 from lior.errors import DataError
 from lior.files import PARTIAL, replacing, sync
+from lior_archive import suffixes
+from lior_archive.suffixes import Shard
 
 MANIFEST = "archive.json"
 _FORMAT = {"program": "lior archive", "version": 3}
@@ -52,8 +52,6 @@ def write_shard(folder: Path, spool: Path, sha256: str) -> None:
 
     Raises
     ------
-    MissingPackage
-        When pydivsufsort is not installed.
     OSError
         When the disk is full; nothing of the shard is left then.
     """

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lior.counting import suffixes
 from lior.counting.compiled import entry
-from lior.counting.suffixes import BREAK, TOKENS, Shard, add_counts, search, shard_at
+from lior_archive import suffixes
+from lior_archive.suffixes import BREAK, TOKENS, Shard, add_counts, search, shard_at
 
 MOST = 64
 """Places after a context that are listed; where there are more, only those of a longer one are."""
@@ -43,7 +43,7 @@ def trace(
 ) -> Origins:  # fmt: skip
     """The places behind the probabilities of ``predicted (B,)``, tokens of the alphabet.
 
-    The other parameters are those of :class:`~lior.counting.infinigram.Reader` and its ``read``.
+    The other parameters are those of :class:`~lior_archive.infinigram.Reader` and its ``read``.
     """
     lo, hi = np.zeros((2, len(positions), len(shards), lengths[-1] + 1), np.int64)
     counts = np.zeros((len(positions), lengths[-1] + 1, TOKENS), np.int64)
@@ -121,7 +121,7 @@ def _list_suffixes(
 
 
 def locate(ends: NDArray[np.int64], places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Document, and offset in it, of places of a text as :func:`~lior.counting.suffixes.laid_out` makes it.
+    """Document, and offset in it, of places of a text as :func:`~lior_archive.suffixes.laid_out` makes it.
 
     ``ends`` are the sums of the lengths of the documents with their breaks, in their order, ``(D,)``.
     """
