@@ -8,7 +8,7 @@ locations   the store: a hash table of locations with 12-byte counters; packing 
 packed      a store in canonical order, as checkpoints hold it
 layout      records of arrays: options, weights, buffers
 mixture     the formulas: experts, gates, state tables, secondary estimation, and their gradients
-totals      what a text leaves in a store, counted in parts and merged
+batch_counting what a text leaves in a store, counted in parts and merged
 stream      reading, learning and counting a block of text window by window
 cursor      a place in a text that moves forward, with fields and addresses carried along
 coder       the range coder of compressed files
@@ -21,28 +21,28 @@ warmup      calls every compiled function once, in the process that compiles
 cache       the folder of compiled functions
 kneser_ney  count tables and discounts of the n-gram baseline
 compiled    compilation of the functions that Python calls, kept on disk
-elementary  fast float32 exp, log and prefetching for the compiled functions
+kernels     fast float32 exp, log and prefetching for the compiled functions
 """
 
 __all__ = [
     "addresses",
+    "batch_counting",
     "cache",
     "coder",
     "coding",
     "compiled",
     "cursor",
-    "drawing",
-    "elementary",
     "engine",
     "fields",
-    "halves",
     "journal",
+    "kernels",
     "kneser_ney",
     "layout",
     "locations",
     "matching",
     "packed",
+    "pipeline",
+    "sampling",
     "stream",
-    "totals",
     "tracing",
 ]

@@ -17,7 +17,7 @@ from lior.counting import coder, cursor, locations, stream
 from lior.counting.coder import DECODES, RangeCoder
 from lior.counting.compiled import entry, inner
 from lior.counting.cursor import Cursor
-from lior.counting.elementary import exp, log, prefetch
+from lior.counting.kernels import exp, log, prefetch
 from lior.counting.layout import DENSE, Alphabet, Block, Floats, Ints, Learner, row_of
 
 if TYPE_CHECKING:

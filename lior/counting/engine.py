@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from lior.counting import addresses, layout, locations, stream
 from lior.counting.cursor import NO_CELLS, Cells, Cursor
-from lior.counting.halves import ONE, WORTH, Halves
 from lior.counting.layout import (
     DENSE,
     TRAIL,
@@ -34,6 +33,7 @@ from lior.counting.layout import (
 )
 from lior.counting.locations import MAX_VOCAB, Store
 from lior.counting.packed import Packed
+from lior.counting.pipeline import ONE, WORTH, Halves
 
 AHEAD = 1 << 15
 """How far after its last token a memory that stands still is taken to be read, in tokens.

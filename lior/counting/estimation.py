@@ -13,7 +13,7 @@ import numpy as np
 from numba import float32
 
 from lior.counting.compiled import inner
-from lior.counting.elementary import log
+from lior.counting.kernels import log
 from lior.counting.layout import (
     CURVATURE_FIRST,
     CURVATURE_MOST,

@@ -16,7 +16,7 @@ from numba import int64, njit, uint64
 from numpy.typing import NDArray
 
 from lior.counting.compiled import entry, inner
-from lior.counting.elementary import prefetch
+from lior.counting.kernels import prefetch
 from lior.counting.packed import MAX_SIZE, Packed
 
 TOKEN_BITS = 16

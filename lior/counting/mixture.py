@@ -21,8 +21,8 @@ from numba import float32, int32, int64, njit
 
 from lior.counting import estimation, layout
 from lior.counting.compiled import inner
-from lior.counting.elementary import exp, log
 from lior.counting.fields import COLUMN, LENGTH, mix
+from lior.counting.kernels import exp, log
 from lior.counting.locations import LOGIT_ONE, RECENCY_ONE, TOKEN_BITS, age, counter_of, find, gather, pooled
 
 # isort: off

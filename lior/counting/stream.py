@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lior.counting import estimation, locations, mixture
 from lior.counting.compiled import entry, inner
-from lior.counting.elementary import post, prefetch, wait_for
+from lior.counting.kernels import post, prefetch, wait_for
 from lior.counting.layout import (
     CANDIDATES,
     COUNTERS,

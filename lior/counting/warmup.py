@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lior.counting import drawing, layout, locations, matching, totals, tracing
+from lior.counting import batch_counting, layout, locations, matching, sampling, tracing
 from lior.counting.coder import RangeCoder
 from lior.counting.coding import Coding
 from lior.counting.compiled import compiling
@@ -70,7 +70,7 @@ def _training() -> Engine:
     engine.write(segment)
     locations.reserve(engine.store, 1 << 13, 1 << 13)
     engine.load(locations.unpack(engine.packed()), engine.clock)
-    totals.build([segment], plan, _PATTERNS, parts=2)
+    batch_counting.build([segment], plan, _PATTERNS, parts=2)
     return engine
 
 
@@ -101,5 +101,5 @@ def _drawing(engine: Engine) -> None:
     learned = layout.fresh(engine.plan, 256)
     cursor = engine.cursor()
     engine.read_at([cursor], _ALPHABET, (learned, learned), ahead=0)
-    race = drawing.Race(np.ones((1, 256)), 1.0, np.ones(16, np.float32), np.array([3]), 0.1)
-    drawing.draw(engine, cursor, _ALPHABET, (learned, learned), race, ahead=0, thread=0)
+    race = sampling.Race(np.ones((1, 256)), 1.0, np.ones(16, np.float32), np.array([3]), 0.1)
+    sampling.draw(engine, cursor, _ALPHABET, (learned, learned), race, ahead=0, thread=0)

@@ -250,7 +250,7 @@ class CodingMemory(FollowingMemory, AdaptiveMemory, Protocol):
     def draw(self, cursor: Any, alphabet: Tensor, race: Any, thread: int) -> list[int]:
         """Draw the tokens behind ``cursor`` from the memory as it is; the cursor moves on.
 
-        ``race``, a :class:`lior.counting.drawing.Race`, holds the chance, the temperature and the mixer.
+        ``race``, a :class:`lior.counting.sampling.Race`, holds the chance, the temperature and the mixer.
         Threads with different numbers may draw side by side.
         """
 

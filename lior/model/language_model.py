@@ -12,8 +12,8 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.counting.drawing import Race
 from lior.counting.kneser_ney import unseen_share
+from lior.counting.sampling import Race
 from lior.data.corpus import gather_contexts
 from lior.errors import BrokenPlugin
 from lior.geometry.neighbours import cell_centres

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.counting import locations, totals
+from lior.counting import batch_counting, locations
 from lior.counting.locations import COUNTER
 from lior.errors import UsageError
 from lior.interfaces import Items, Query, Text
@@ -280,9 +280,9 @@ def test_counts_from_totals_depend_on_the_text_alone(order, commits, gone):
 
 def test_later_text_is_counted_in_sequence_until_a_step_is_full(monkeypatch):
     built = []
-    build = totals.build
+    build = batch_counting.build
     monkeypatch.setattr(
-        totals,
+        batch_counting,
         "build",
         lambda texts, *a, **k: built.append(sum(map(counted, texts))) or build(texts, *a, **k),
     )
@@ -290,7 +290,7 @@ def test_later_text_is_counted_in_sequence_until_a_step_is_full(monkeypatch):
     for lo, hi in ((0, 512), (512, 520), (520, 543), (543, 544), (544, 560), (560, 600)):
         memory.write(Items(Text(*(column[:hi] for column in text)), lo, None))
         memory.commit()
-        assert memory.snapshot()["settled"].tolist() == [totals.settle(hi), -1, -1]
+        assert memory.snapshot()["settled"].tolist() == [batch_counting.settle(hi), -1, -1]
     assert built == [512, 544, 576]
     assert_same(memory.snapshot(), holding(Sdm(counts="totals", **FEW), document(0, 0, 600)).snapshot())
 
@@ -323,7 +323,7 @@ def test_what_was_learned_in_sequence_keeps_its_logits_when_all_is_counted_again
 
 @pytest.mark.parametrize("settles", [False, True])
 def test_a_long_text_is_counted_in_sequence(settles, monkeypatch):
-    monkeypatch.setattr(totals, "MOST", 100)
+    monkeypatch.setattr(batch_counting, "MOST", 100)
     memory, sequence = Sdm(counts="totals", **FEW), holding(Sdm(**FEW), document(0, 0, 101))
     memory.write(document(0, 0, 101))
     (memory.settle if settles else memory.commit)()

@@ -7,7 +7,7 @@ import pytest
 from lior_field.laws.dynamics import REFEREE
 
 configuration = pytest.importorskip("lior_ritz.config")
-referee = pytest.importorskip("lior_ritz.judge.reference")
+referee = pytest.importorskip("lior_ritz.verification.reference")
 
 FORMULA = "x**2 + y**2 + 0.3*x*y + 0.2*x**4 + 0.1*y**4"
 

@@ -13,11 +13,11 @@ from scipy.optimize import brentq
 from scipy.special import jv, jvp, kv, kvp
 
 from lior.errors import UsageError
-from lior_ritz.judge import box, reference
-from lior_ritz.judge.reference import averaged
-from lior_ritz.judge.reference.result import Bars
 from lior_ritz.potentials.expression import Expression
 from lior_ritz.problem import Problem
+from lior_ritz.verification import box, reference
+from lior_ritz.verification.reference import averaged
+from lior_ritz.verification.reference.result import Bars
 
 DEPTH = 20.0
 CIRCLE = "where({X}**2+{Y}**2<1,-20,0)"

@@ -9,10 +9,10 @@ from commands import ritz
 from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.cli import varied
-from lior_ritz.judge import reference
 from lior_ritz.problem.units import Units
 from lior_ritz.sweeps.design import design
 from lior_ritz.sweeps.wants import Want
+from lior_ritz.verification import reference
 
 
 def referee(found, k=2):

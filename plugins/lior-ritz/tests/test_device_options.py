@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lior_ritz import config as configuration
-from lior_ritz.judge import reference
 from lior_ritz.potentials.gaussian import Gaussian
 from lior_ritz.problem import Problem
+from lior_ritz.verification import reference
 
 POINTS = 8 * torch.rand(40, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 4
 

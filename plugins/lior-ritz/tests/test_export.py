@@ -12,9 +12,9 @@ from solved import solve
 from lior.errors import RunError, UsageError
 from lior_ritz.electrons.exchange import exchange
 from lior_ritz.electrons.export import export, load, qobjs, write
-from lior_ritz.judge.gradients import gradients
 from lior_ritz.potentials.gridded import Gridded
 from lior_ritz.problem.units import Units
+from lior_ritz.verification.gradients import gradients
 
 RANDOM = ["training.steps=0", "training.lbfgs_refine.steps=0"]
 TILTED = [*RANDOM, "potential.delta=0.3", "model.hidden_features=96", "solver.K=2", "solver.M=2"]

@@ -12,7 +12,7 @@ from lior.errors import RunError, UsageError
 from lior_ritz.families.comparison import compare, picture
 from lior_ritz.families.family import Family, make, referee
 from lior_ritz.families.shared import Range, rows, unseen
-from lior_ritz.judge import reference
+from lior_ritz.verification import reference
 
 
 @functools.cache

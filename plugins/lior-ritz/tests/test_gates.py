@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.families.family import Range, make
-from lior_ritz.judge import reference
-from lior_ritz.judge.gradients import gradients
 from lior_ritz.potentials.gates import Gates
 from lior_ritz.problem import Problem, devices
 from lior_ritz.problem.units import Units
 from lior_ritz.sweeps.design import design
 from lior_ritz.sweeps.sweep import Axis, plan, run
+from lior_ritz.verification import reference
+from lior_ritz.verification.gradients import gradients
 
 UNITS = Units()
 POINTS = 4 * torch.rand(50, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 2

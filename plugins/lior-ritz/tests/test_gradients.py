@@ -8,9 +8,9 @@ import torch
 
 from lior.errors import UsageError
 from lior_ritz import config as configuration
-from lior_ritz.judge import reference
-from lior_ritz.judge.gradients import gradients
 from lior_ritz.problem import devices
+from lior_ritz.verification import reference
+from lior_ritz.verification.gradients import gradients
 
 RAW = ("potential.param_mode=raw", "potential.c4=0.6262226878928537", "potential.c2y=15.655567197321348")
 # Richardson-extrapolated differences of a separate program, with c4 held where a varies.

@@ -12,13 +12,13 @@ from scipy.optimize import brentq
 
 from lior.errors import LiorError, UsageError
 from lior_ritz import config as configuration
-from lior_ritz.judge.gradients import gradients
-from lior_ritz.judge.reference import solve
-from lior_ritz.judge.reference.measuring import measure
 from lior_ritz.potentials.gaussian import DoubleGaussian, Gaussian
 from lior_ritz.potentials.wells import Harmonic
 from lior_ritz.problem import Problem
 from lior_ritz.problem.terms import Terms
+from lior_ritz.verification.gradients import gradients
+from lior_ritz.verification.reference import solve
+from lior_ritz.verification.reference.measuring import measure
 
 ROUND = ("potential.type=harmonic", "domain.X=6", "domain.Y=6")
 

@@ -12,10 +12,10 @@ from lior_ritz import config as configuration
 from lior_ritz.cli.config import explain
 from lior_ritz.cli.levels import echo_levels
 from lior_ritz.cli.run import run
-from lior_ritz.judge import reference
 from lior_ritz.potentials.wells import HarmonicBarrier
 from lior_ritz.problem import Problem
 from lior_ritz.training.solution import Solution, solve
+from lior_ritz.verification import reference
 
 UNTRAINED = (
     "training.steps=0",

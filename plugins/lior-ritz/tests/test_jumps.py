@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 from lior_ritz import config as configuration
-from lior_ritz.judge import reference
-from lior_ritz.judge.evaluation import basis_values, ritz
 from lior_ritz.network.states import Nodes, alike, form
 from lior_ritz.potentials.expression import Expression
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import Rule, legendre
 from lior_ritz.training.trainer import Trainer
+from lior_ritz.verification import reference
+from lior_ritz.verification.evaluation import basis_values, ritz
 
 DEPTH, HALF = 20.0, 4.0
 

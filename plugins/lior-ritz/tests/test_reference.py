@@ -13,17 +13,17 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from lior.errors import UsageError
-from lior_ritz.judge.reference import solve
-from lior_ritz.judge.reference.lowest import lowest, lowest_of_operator
-from lior_ritz.judge.reference.separable import lowest_sums
-from lior_ritz.judge.reference.sines import ritz
-from lior_ritz.judge.reference.tensors import Operator, blocks, matrix, potential_grid, transform
 from lior_ritz.potentials.biquadratic import Biquadratic
 from lior_ritz.potentials.expression import Expression
 from lior_ritz.potentials.gaussian import DoubleGaussian, Gaussian
 from lior_ritz.potentials.wells import Box, Harmonic, HarmonicBarrier
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import legendre
+from lior_ritz.verification.reference import solve
+from lior_ritz.verification.reference.lowest import lowest, lowest_of_operator
+from lior_ritz.verification.reference.separable import lowest_sums
+from lior_ritz.verification.reference.sines import ritz
+from lior_ritz.verification.reference.tensors import Operator, blocks, matrix, potential_grid, transform
 
 FOUR = (4.0, 4.0)
 OFF_CENTRE = Gaussian(amplitude=-4.0, x0=0.2, y0=-0.1, sigma_x=0.7, sigma_y=1.1)

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from lior_ritz.config import WeightsConfig
-from lior_ritz.judge import reference
-from lior_ritz.judge.evaluation import Evaluator
 from lior_ritz.network.ansatz import Ansatz
 from lior_ritz.network.layers import Shape
 from lior_ritz.network.projection import project
@@ -25,6 +23,8 @@ from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import grid_rule
 from lior_ritz.training.document import condition_penalty
 from lior_ritz.training.objective import Objective
+from lior_ritz.verification import reference
+from lior_ritz.verification.evaluation import Evaluator
 
 DOT = Problem(Biquadratic(), (4.0, 4.0))
 SKEW = Problem(HarmonicBarrier(tilt_x=0.5, shear=0.2), (4.0, 4.0))

@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lior_ritz.judge.reference import solve
-from lior_ritz.judge.spin import coupling, operators, spins
 from lior_ritz.potentials.gaussian import Gaussian
 from lior_ritz.potentials.wells import Harmonic
 from lior_ritz.problem import Problem
 from lior_ritz.problem.terms import Terms
+from lior_ritz.verification.reference import solve
+from lior_ritz.verification.spin import coupling, operators, spins
 
 MAGNETON = 0.057883817982
 """meV/T."""

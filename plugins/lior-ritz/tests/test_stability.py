@@ -9,9 +9,9 @@ from commands import ritz
 from lior.errors import UsageError
 from lior_ritz.electrons.coulomb import hamiltonian, members, one_body
 from lior_ritz.electrons.stability import stability
-from lior_ritz.judge import reference
 from lior_ritz.potentials.expression import Expression
 from lior_ritz.problem import Problem
+from lior_ritz.verification import reference
 
 APART = 7.0
 STEP = "1/(1 + exp({}8*x))"

@@ -10,10 +10,10 @@ from commands import ritz
 from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.cli import varied
-from lior_ritz.judge import reference
 from lior_ritz.sweeps.folder import table
 from lior_ritz.sweeps.pictures import pictures
 from lior_ritz.sweeps.sweep import Axis, plan, run
+from lior_ritz.verification import reference
 
 SMALL = ("solver.K=2",)
 BARRIER = Axis("barrier_meV", (2.0, 2.5, 3.0))

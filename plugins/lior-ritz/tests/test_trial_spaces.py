@@ -10,9 +10,9 @@ from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.families.reduced import Interpolation, ReducedSpace
 from lior_ritz.families.shared import Range, chebyshev, check, rows, unseen
-from lior_ritz.judge import reference
 from lior_ritz.network.projection import project, whiten
 from lior_ritz.problem.quadrature import grid_rule
+from lior_ritz.verification import reference
 
 
 def dot():

@@ -15,7 +15,7 @@ from lior_tables.choice import Explored, Judge, descend, explore, greedy, heirs,
 from lior_tables.members import Member, Setting
 from lior_tables.model import TableModel
 from lior_tables.plan import Options, plan
-from lior_tables.stored import Rows
+from lior_tables.row_store import Rows
 
 
 def _generator() -> torch.Generator:

@@ -23,7 +23,7 @@ from lior_tables.members import Member, Setting
 from lior_tables.model import TableModel
 from lior_tables.plan import Options
 from lior_tables.readouts import Vote
-from lior_tables.stored import Rows
+from lior_tables.row_store import Rows
 
 
 def _table(count: int = 60, outputs: int = 2, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:

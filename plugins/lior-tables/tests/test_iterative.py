@@ -13,7 +13,7 @@ from lior_tables import iterative, readouts
 from lior_tables.iterative import IterativeMember, System, conjugate_gradients
 from lior_tables.members import Member, Setting
 from lior_tables.readouts import Vote
-from lior_tables.stored import Rows
+from lior_tables.row_store import Rows
 
 CANDIDATE = candidate()
 SETTING = Setting(steps=((3.0, 1e-3),) * 2)

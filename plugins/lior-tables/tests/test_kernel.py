@@ -28,7 +28,7 @@ from lior_tables.local import Local
 from lior_tables.members import Candidate, Member, Setting
 from lior_tables.power import Power
 from lior_tables.readouts import Ridge, Vote
-from lior_tables.stored import Rows
+from lior_tables.row_store import Rows
 
 FRAMES = [Agop(), Agop(diagonal=True), Derived(), LowRank(), Rotor()]
 SOURCES = [None, Local(k=2), Constitutive(k=2), Curvature(centres=4)]

@@ -18,8 +18,8 @@ from lior_tables.fitting import fit_members, settle
 from lior_tables.members import Setting
 from lior_tables.model import TableModel
 from lior_tables.plan import Options, plan
+from lior_tables.row_store import Rows
 from lior_tables.solve import factor
-from lior_tables.stored import Rows
 
 
 def _table(count: int = 200, inputs: int = 4, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lior.config.options import option
-from lior.counting import addresses, compiled, drawing, layout, locations, totals, tracing
+from lior.counting import addresses, batch_counting, compiled, layout, locations, sampling, tracing
 from lior.counting.coding import SURE_BINS, Coding
 from lior.counting.cursor import NO_CELLS, Cells, Cursor
-from lior.counting.drawing import Race
 from lior.counting.engine import AHEAD, FROZEN, PRUNE_TO, Engine, Prediction, Schedule, WeightSets
 from lior.counting.fields import REACH
 from lior.counting.journal import Journal, StoredSpan, spans
 from lior.counting.layout import TRAIL, WIDEST, Ints, Learner, Weights
 from lior.counting.packed import Packed
+from lior.counting.sampling import Race
 from lior.errors import UsageError
 from lior.interfaces import CellTable, Evidence, Items, Query, Scorer, State, Trace
 from lior.tensors import all_threads, check
@@ -177,9 +177,9 @@ class Sdm:
         if not self.whole:
             return 0
         if self._until is None:
-            return totals.settle(len(self._journal))
+            return batch_counting.settle(len(self._journal))
         tokens = self._journal.before(self._until)
-        return tokens if tokens <= totals.MOST else 0
+        return tokens if tokens <= batch_counting.MOST else 0
 
     def settle(self) -> None:
         """Count the pending items; with ``counts = totals`` all items from totals, and no later ones.
@@ -208,7 +208,9 @@ class Sdm:
     def _settle(self, spans: Sequence[StoredSpan]) -> None:
         """Let the memory be what the totals of ``spans`` give."""
         segments = [span.segment() for span in spans]
-        store = totals.build(segments, self._engine.plan, self._address_patterns, threads=all_threads())
+        store = batch_counting.build(
+            segments, self._engine.plan, self._address_patterns, threads=all_threads()
+        )
         if self.budget and locations.size(store) > self.budget:
             store = locations.prune(store, int(self.budget * PRUNE_TO), self._settled)
         self._engine.load(store, self._settled)
@@ -293,7 +295,7 @@ class Sdm:
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
         known = alphabet.cpu().numpy()
-        return drawing.draw(self._engine, cursor, known, sets, race, ahead=AHEAD, thread=thread)
+        return sampling.draw(self._engine, cursor, known, sets, race, ahead=AHEAD, thread=thread)
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
         """The places that wrote the counters in favour of the token; see :mod:`lior.counting.tracing`."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydivsufsort import divsufsort
 
 from lior.counting.compiled import entry, inner
-from lior.counting.elementary import array_at, prefetch
+from lior.counting.kernels import array_at, prefetch
 
 BREAK = 0
 """Stands between documents. In a document it ends the contexts before it, and is never predicted."""

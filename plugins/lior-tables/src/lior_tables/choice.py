@@ -23,7 +23,7 @@ from lior.tensors import one_thread
 from lior_tables.kernel import Kernel, Side, matrix
 from lior_tables.members import Candidate, Setting, begun, median_cost, next_metric, sharpen, start
 from lior_tables.readouts import Fit, Readout, mean
-from lior_tables.stored import Rows
+from lior_tables.row_store import Rows
 
 LEARNED, JUDGED = 840, 2000
 """Rows that are learned and those that are judged to choose, at most."""

@@ -13,11 +13,11 @@ from lior.workers import Workers
 from lior_tables.choice import LEARNED, Choice, Explored
 from lior_tables.iterative import STEPS, IterativeMember
 from lior_tables.kernel import matrix
+from lior_tables.local_ensemble import Grove, grow
 from lior_tables.members import Member, Metrics, Setting
 from lior_tables.plan import Options
 from lior_tables.resuming import KeptWork
-from lior_tables.stored import Rows
-from lior_tables.tree import Grove, grow
+from lior_tables.row_store import Rows
 
 LARGE_MEMBERS = 2
 """Members of a model of more rows than are solved at once."""

@@ -22,7 +22,7 @@ from lior.interfaces import State
 from lior_tables import readouts, solve
 from lior_tables.kernel import Kernel, Side, blocks, times
 from lior_tables.members import METRIC_ROWS, Candidate, Member, Setting
-from lior_tables.stored import Rows, draw
+from lior_tables.row_store import Rows, draw
 
 RANK = 1000
 """Rows of the approximation."""

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from lior.geometry import adam
 from lior.interfaces import State
 from lior_tables.kernel import Kernel, Parts
-from lior_tables.stored import Rows
+from lior_tables.row_store import Rows
 
 STEPS = 24
 _RATE = 0.12

@@ -22,7 +22,7 @@ from lior_tables import likelihood, readouts
 from lior_tables.editing import BATCH, Inverse
 from lior_tables.kernel import Kernel, Parts, Side, blocks, matrix, times
 from lior_tables.readouts import Fit, Readout, Ridge
-from lior_tables.stored import Rows, draw
+from lior_tables.row_store import Rows, draw
 
 METRIC_ROWS = 2000
 """Rows on which a metric is learned, at most."""

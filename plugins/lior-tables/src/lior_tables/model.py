@@ -19,10 +19,10 @@ from lior_tables import snapshots
 from lior_tables.choice import choose
 from lior_tables.fitting import Progress, fit_members
 from lior_tables.kernel import blocks
+from lior_tables.local_ensemble import Grove
 from lior_tables.members import Member
 from lior_tables.plan import Options, plan
-from lior_tables.stored import Rows
-from lior_tables.tree import Grove
+from lior_tables.row_store import Rows
 
 EXACT_ROWS = 12_000
 """Above it edits and leave-one-out stay in float32: a float64 inverse then takes 1.2 GB a member."""

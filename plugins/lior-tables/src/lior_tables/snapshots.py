@@ -13,10 +13,10 @@ from lior.tensors import add_prefix, sub
 from lior_tables import readouts
 from lior_tables.iterative import IterativeMember
 from lior_tables.kernel import Parts
+from lior_tables.local_ensemble import Grove, Tree
 from lior_tables.members import Candidate, Member, Setting
 from lior_tables.plan import Options, plugin
-from lior_tables.stored import Rows
-from lior_tables.tree import Grove, Tree
+from lior_tables.row_store import Rows
 
 FORMAT = 1
 

@@ -1,3 +1,3 @@
-"""Cutters: how each kind of text is cut into passages."""
+"""Chunkers: how each kind of text is cut into passages."""
 
 __all__ = ["blocks", "chunker", "page"]

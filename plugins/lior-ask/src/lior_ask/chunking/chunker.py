@@ -1,6 +1,6 @@
 """Chunking: a parsed document as passages (sentences, list items, lines, rows, messages), each with context.
 
-How depends on the kind of the text. All cutters give offsets into the parsed text; line, column and
+How depends on the kind of the text. All chunkers give offsets into the parsed text; line, column and
 text of a passage are derived from these in one place, so that what is quoted stands where it is said to be.
 """
 
@@ -49,7 +49,7 @@ def chunk(
     words = "" if parsed.name else name_words(document if label is None else label)
     title: tuple[str, ...] = (parsed.title[:LONG],) if parsed.title else ()
     found, headings, context = list[Passage](), title, "\n".join((*title, words))
-    parts = number_blocks(_CUTTERS[parsed.kind](page, title), merged=parsed.kind in _MERGED)
+    parts = number_blocks(_CHUNKERS[parsed.kind](page, title), merged=parsed.kind in _MERGED)
     for part, block in parts:
         if len(found) >= most:
             break
@@ -89,7 +89,7 @@ def name_words(name: str) -> str:
     return " ".join(re.findall(r"[^\W\d_]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])|\d+", stem))
 
 
-_CUTTERS: dict[str, Callable[[Page, tuple[str, ...]], Iterator[Part]]] = {
+_CHUNKERS: dict[str, Callable[[Page, tuple[str, ...]], Iterator[Part]]] = {
     "prose": prose,
     "markdown": prose,
     "mail": mail,

@@ -1,4 +1,4 @@
-"""What the cutters share: the lines of a text, sentences, the headings above a line."""
+"""What the chunkers share: the lines of a text, sentences, the headings above a line."""
 
 from __future__ import annotations
 

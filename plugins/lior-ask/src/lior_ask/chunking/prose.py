@@ -43,11 +43,11 @@ _SECTION, _PSEUDO, _TERMS = -9, 90, 100
 
 def prose(page: Page, title: tuple[str, ...], first: int = 0, group: int = 0) -> Iterator[Part]:
     """Paragraphs, lists, definitions, tables and code between fences, below their headings."""
-    return _Cutter(page, Outline(title), group).cut(first)
+    return _Chunker(page, Outline(title), group).cut(first)
 
 
 @attrs.define
-class _Cutter:
+class _Chunker:
     """What is known between the paragraphs of a text."""
 
     page: Page

@@ -1,4 +1,4 @@
-"""The original store: texts of documents as they were given, for machines that do not have the files."""
+"""The document store: texts of documents as they were given, for machines that do not have the files."""
 
 from __future__ import annotations
 

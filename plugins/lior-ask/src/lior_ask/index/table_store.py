@@ -1,4 +1,4 @@
-"""The record store: the tables of documents in a database, each in one piece, and what is told of them."""
+"""The table store: the tables of documents in a database, each in one piece, and what is told of them."""
 
 from __future__ import annotations
 

@@ -10,11 +10,11 @@ import click
 from lior_cli.terminal import echo_table
 
 if TYPE_CHECKING:
-    from lior_ritz.judge.reference import Reference
-    from lior_ritz.judge.spin import Spins
     from lior_ritz.problem.units import Units
     from lior_ritz.training.solution import Solution
     from lior_ritz.training.spaces import Trained
+    from lior_ritz.verification.reference import Reference
+    from lior_ritz.verification.spin import Spins
 
 _DIGITS = 12
 
@@ -24,8 +24,8 @@ def echo_levels(solution: Solution) -> None:
 
     Where the network misses the referee, a warning and the referee's levels come first.
     """
-    from lior_ritz.judge.spin import spins
     from lior_ritz.reports.verdicts import judgement, verdicts
+    from lior_ritz.verification.spin import spins
 
     if solution.missed:
         click.echo(f"WARNING: {judgement(solution)}\n")

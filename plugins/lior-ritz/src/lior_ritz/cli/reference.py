@@ -30,9 +30,9 @@ def reference(
     import_torch()
     from lior_ritz import config as configuration
     from lior_ritz.cli.levels import echo_method, echo_reference, echo_spins
-    from lior_ritz.judge import box
-    from lior_ritz.judge import reference as referee
-    from lior_ritz.judge.spin import spins
+    from lior_ritz.verification import box
+    from lior_ritz.verification import reference as referee
+    from lior_ritz.verification.spin import spins
 
     config = configuration.load(layers, assignments).config
     problem = configuration.problem(config)

@@ -22,8 +22,8 @@ import scipy.sparse
 from lior.errors import UsageError
 from lior_ritz.electrons.coulomb import Array, grid_flags, pair_table, pairs
 from lior_ritz.electrons.interaction import Orbitals
-from lior_ritz.judge.reference.lowest import lowest, lowest_of_operator
 from lior_ritz.problem.units import Units
+from lior_ritz.verification.reference.lowest import lowest, lowest_of_operator
 
 ELECTRONS = range(1, 7)
 LARGEST = 60_000_000

@@ -20,11 +20,11 @@ from lior.errors import MissingPackage, RunError, UsageError
 from lior_ritz.electrons.coulomb import Array, pair_table
 from lior_ritz.electrons.exchange import on_grid, require_plane
 from lior_ritz.electrons.interaction import Orbitals
-from lior_ritz.judge.evaluation import ritz
 from lior_ritz.problem import AXES, Problem, devices
 from lior_ritz.reports.observables import fix_signs
 from lior_ritz.reports.samples import Sampler, Slice
 from lior_ritz.training.solution import Solution
+from lior_ritz.verification.evaluation import ritz
 
 FORMAT = 1
 HBAR = 0.6582119569

@@ -26,10 +26,10 @@ from lior_ritz.electrons.exchange import on_grid, require_plane
 from lior_ritz.electrons.interaction import Orbitals, two_electrons
 from lior_ritz.families.family import Family, make
 from lior_ritz.families.shared import Range, columns, rows, unseen
-from lior_ritz.judge import reference
-from lior_ritz.judge.reference.lowest import lowest
 from lior_ritz.problem.units import Units
 from lior_ritz.reports.field import Field
+from lior_ritz.verification import reference
+from lior_ritz.verification.reference.lowest import lowest
 
 _DEVICES, _STATES = 3, 8
 """Values of each option, and states there, that the functions are made from."""

@@ -25,13 +25,13 @@ from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.families.reduced import SHARP, Interpolation, ReducedSpace, reduced_space, snapshots, span_at
 from lior_ritz.families.shared import Range, Values, chebyshev, check, rows
-from lior_ritz.judge import reference
-from lior_ritz.judge.gradients import first_order, group, near
-from lior_ritz.judge.reference import Reference
 from lior_ritz.network.projection import Whitened
 from lior_ritz.problem import Problem
 from lior_ritz.problem import devices as options
 from lior_ritz.problem.quadrature import Rule
+from lior_ritz.verification import reference
+from lior_ritz.verification.gradients import first_order, group, near
+from lior_ritz.verification.reference import Reference
 
 FORMAT = bundle.Format(program="lior-ritz family", version=2)
 DEVICES = {1: 12, 2: 5, 3: 4, 4: 3}
@@ -89,7 +89,7 @@ class Family:
 
         By the theorem of Hellmann and Feynman, ``∫ ψ_k² ∂V/∂p``: exact for these levels, as the trial space
         does not depend on p. Conventions about degenerate levels are those of
-        :class:`lior_ritz.judge.gradients.Gradients`.
+        :class:`lior_ritz.verification.gradients.Gradients`.
 
         Raises ``UsageError`` when the derivative of V is not finite, or there are several devices.
         """

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from lior_ritz.families.shared import Range, Values, columns, rows, unseen
-from lior_ritz.judge import reference
-from lior_ritz.judge.reference import Reference
-from lior_ritz.judge.reference.measuring import sizes
 from lior_ritz.network.projection import Whitened, whiten
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import Rule, grid_rule
+from lior_ritz.verification import reference
+from lior_ritz.verification.reference import Reference
+from lior_ritz.verification.reference.measuring import sizes
 
 _SNAPSHOTS = 48
 """Potentials that an interpolation is made from."""
@@ -128,7 +128,7 @@ def _interpolation(space: ReducedSpace, ranges: Sequence[Range]) -> Interpolatio
 
 def snapshots(problem: Problem, values: Values, count: int, tolerance: float = SHARP) -> list[Reference]:
     """The ``count + 2`` lowest states at the devices ``values``; errors as of
-    :func:`lior_ritz.judge.reference.solve`."""
+    :func:`lior_ritz.verification.reference.solve`."""
     more = count + _MORE
     return [reference.solve(problem, more, tolerance=tolerance, device=device) for device in rows(values)]
 

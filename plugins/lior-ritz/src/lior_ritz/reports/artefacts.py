@@ -24,7 +24,6 @@ from lior.files import replacing
 from lior.runs import files
 from lior.runs import folder as runfolder
 from lior_ritz.config import RitzConfig
-from lior_ritz.judge.spin import spins
 from lior_ritz.problem import AXES
 from lior_ritz.reports import pictures
 from lior_ritz.reports.observables import nodal_domains
@@ -34,6 +33,7 @@ from lior_ritz.training import assembly
 from lior_ritz.training.solution import Solution
 from lior_ritz.training.spaces import Trained
 from lior_ritz.training.trainer import Trainer
+from lior_ritz.verification.spin import spins
 
 RESULTS, ARRAYS = "results.json", "arrays"
 FORMAT = 2

@@ -17,7 +17,6 @@ from torch import Tensor
 from lior.errors import UsageError, did_you_mean, sentences
 from lior.plots.panels import Curve, HeatMap, LeftOut, LineChart, Panel, Picture
 from lior.plots.scales import spans_decades
-from lior_ritz.judge.reference import Reference
 from lior_ritz.network.states import squared
 from lior_ritz.problem import AXES
 from lior_ritz.reports.field import Field
@@ -25,6 +24,7 @@ from lior_ritz.reports.ladder import Ladder, Step
 from lior_ritz.reports.samples import Sampler, Slice, slices
 from lior_ritz.reports.verdicts import History, focus_range
 from lior_ritz.training.solution import Solution
+from lior_ritz.verification.reference import Reference
 
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=[mµnp]?eV\b|nm\b|E0\b|L0\b|s\b)")
 _ACROSS, _ALONG = 161, 601

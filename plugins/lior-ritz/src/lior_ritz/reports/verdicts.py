@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor
 
-from lior_ritz.judge import box
 from lior_ritz.training.solution import Solution
+from lior_ritz.verification import box
 
 History: TypeAlias = "Sequence[Mapping[str, Any]]"
 """Lines of the metrics."""

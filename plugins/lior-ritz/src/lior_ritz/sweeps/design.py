@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from lior.errors import RunError, UsageError
-from lior_ritz.judge import reference
-from lior_ritz.judge.gradients import gradients
 from lior_ritz.problem import Problem, devices
 from lior_ritz.sweeps.wants import Want
+from lior_ritz.verification import reference
+from lior_ritz.verification.gradients import gradients
 
 TOLERANCE = 1e-7
 """How far a quantity may be off, relatively; of a level, as a share of at least 1 ``E0``."""

@@ -16,14 +16,14 @@ from lior.errors import LiorError, UsageError, did_you_mean, sentences
 from lior.workers import Where, Workers
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
-from lior_ritz.judge import reference
-from lior_ritz.judge.gradients import gradients
-from lior_ritz.judge.reference.measuring import measure
-from lior_ritz.judge.spin import spins
 from lior_ritz.problem import Problem, devices
 from lior_ritz.reports.observables import dipoles, left_weight
 from lior_ritz.sweeps.tracking import Sampled, follow
 from lior_ritz.training.solution import train
+from lior_ritz.verification import reference
+from lior_ritz.verification.gradients import gradients
+from lior_ritz.verification.reference.measuring import measure
+from lior_ritz.verification.spin import spins
 
 FORMAT = 3
 _MOST = 10_000

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from lior_ritz.judge.reference import Reference
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import whole_rule
+from lior_ritz.verification.reference import Reference
 
 _NODES = {1: 96, 2: 24, 3: 12, 4: 8}
 """On each axis, by dimension: overlaps need not be exact."""

@@ -11,7 +11,6 @@ from torch import Generator
 from lior.errors import DeviceError, UsageError
 from lior.tensors import pick_device
 from lior_ritz.config import RitzConfig
-from lior_ritz.judge.evaluation import MOST, Evaluator, first_size
 from lior_ritz.network.ansatz import Ansatz
 from lior_ritz.network.layers import Shape
 from lior_ritz.network.states import Nodes
@@ -20,6 +19,7 @@ from lior_ritz.problem.extent import Extent
 from lior_ritz.problem.quadrature import RANDOM, grid_rule, stretch_for
 from lior_ritz.training.document import random_rule
 from lior_ritz.training.objective import Objective
+from lior_ritz.verification.evaluation import MOST, Evaluator, first_size
 
 _SHARE = 0.75
 """Share of the substituted interval in which the states are: about half of the nodes."""

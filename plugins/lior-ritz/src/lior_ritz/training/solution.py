@@ -13,14 +13,14 @@ from torch import Tensor
 
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
-from lior_ritz.judge import reference
-from lior_ritz.judge.bounds import Bounds, Splitting, bounds, splittings
-from lior_ritz.judge.evaluation import ritz
-from lior_ritz.judge.reference import Reference
 from lior_ritz.problem import Problem
 from lior_ritz.problem.extent import Extent, estimate
 from lior_ritz.training.spaces import Classical, Space, Trained
 from lior_ritz.training.trainer import Trainer
+from lior_ritz.verification import reference
+from lior_ritz.verification.bounds import Bounds, Splitting, bounds, splittings
+from lior_ritz.verification.evaluation import ritz
+from lior_ritz.verification.reference import Reference
 
 _MORE = 2
 """Levels beyond the wanted ones that the referee is asked for."""

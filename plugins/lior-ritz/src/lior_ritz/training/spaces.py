@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError
-from lior_ritz.judge import reference
-from lior_ritz.judge.evaluation import Evaluation, basis_values
-from lior_ritz.judge.reference import Reference
-from lior_ritz.judge.reference.measuring import sizes
 from lior_ritz.network.states import Nodes, alike, form
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import Rule, whole_rule
 from lior_ritz.training.trainer import Trainer
+from lior_ritz.verification import reference
+from lior_ritz.verification.evaluation import Evaluation, basis_values
+from lior_ritz.verification.reference import Reference
+from lior_ritz.verification.reference.measuring import sizes
 
 _MOST = {1: 1000, 2: 200, 3: 48, 4: 20}
 """Most nodes on each axis of a rule for products of states, by dimension."""

@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 
 from lior_ritz.config import RitzConfig
-from lior_ritz.judge.evaluation import Evaluation
 from lior_ritz.network.layers import Params
 from lior_ritz.training.assembly import is_random
+from lior_ritz.verification.evaluation import Evaluation
 
 
 @attrs.frozen(kw_only=True)

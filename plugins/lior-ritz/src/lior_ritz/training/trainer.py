@@ -20,7 +20,6 @@ from torch import Generator, Tensor
 from lior.errors import UsageError
 from lior.tensors import sub
 from lior_ritz.config import RitzConfig
-from lior_ritz.judge.evaluation import Evaluation, first_size, largest_training, refuse_few
 from lior_ritz.network.ansatz import Ansatz
 from lior_ritz.network.layers import Params
 from lior_ritz.network.states import Nodes
@@ -30,6 +29,7 @@ from lior_ritz.training import assembly
 from lior_ritz.training.objective import UNKNOWN, Loss, is_sound
 from lior_ritz.training.optimisers import FirstOrder, QuasiNewton
 from lior_ritz.training.standing import Best, Phase, Progress, phases, score
+from lior_ritz.verification.evaluation import Evaluation, first_size, largest_training, refuse_few
 
 _CEILING = 1e12
 """The loss where it cannot be worked out or is not believed: above every other."""

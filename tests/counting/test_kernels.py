@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from lior.counting import elementary
+from lior.counting import kernels
 
 
 @njit
 def apply(x, logs, exps):
     for i in range(len(x)):
-        elementary.prefetch(x, (i + 7) % len(x))
-        logs[i] = elementary.log(abs(x[i]))
-        exps[i] = elementary.exp(x[i])
+        kernels.prefetch(x, (i + 7) % len(x))
+        logs[i] = kernels.log(abs(x[i]))
+        exps[i] = kernels.exp(x[i])
 
 
 def both(x):

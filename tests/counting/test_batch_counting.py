@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.counting import addresses, layout, locations, totals
+from lior.counting import addresses, batch_counting, layout, locations
 from lior.counting.engine import Segment
 from lior.counting.locations import COUNTER
 from lior.counting.packed import Packed
@@ -72,14 +72,17 @@ def contents(packed: Packed):
 
 
 def counted(texts, parts=1, threads=1):
-    parent = totals.parents(PLAN)
-    return [totals.part(some, PATTERNS, parent, threads) for some in totals.pieces(segments(texts), parts)]
+    parent = batch_counting.parents(PLAN)
+    return [
+        batch_counting.part(some, PATTERNS, parent, threads)
+        for some in batch_counting.pieces(segments(texts), parts)
+    ]
 
 
 def assert_same_rows(first, second):
     assert len(first) == len(second)
     for one, other in zip(first, second, strict=True):
-        for name in totals.Rows._fields:
+        for name in batch_counting.Rows._fields:
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
@@ -89,19 +92,19 @@ def assert_same_store(first, second):
 
 
 def test_the_parent_of_a_nested_context_is_the_next_shorter_one():
-    assert tuple(totals.parents(PLAN)) == PARENTS
+    assert tuple(batch_counting.parents(PLAN)) == PARENTS
     odd = layout.plan(
         ("", "1", "1-4", "1-3"), nested=3, base=1, joint=(), gates=(), cells=1, discounts=(0.7, 0.9, 1.1),
         novel_discounts=(0.7, 0.9, 1.1), recent=0.3, slowest=0.1,
     )  # fmt: skip
     assert tuple(odd.parent) == (-1, 0, 3, 1)
-    assert tuple(totals.parents(odd)) == (-1, 0, 1, 1)
+    assert tuple(batch_counting.parents(odd)) == (-1, 0, 1, 1)
 
 
 @LAW
 @given(texts=documents)
 def test_the_store_is_a_dictionary_of_dictionaries(texts):
-    store = totals.build(segments(texts), PLAN, PATTERNS)
+    store = batch_counting.build(segments(texts), PLAN, PATTERNS)
     assert contents(locations.pack(store)) == oracle(texts)
 
 
@@ -110,17 +113,18 @@ def test_the_store_is_a_dictionary_of_dictionaries(texts):
 def test_parts_in_any_order_and_any_tree_merge_to_the_same_rows(texts, data):
     (whole,) = counted(texts)
     size = sum(map(len, texts))
-    single = [piece for some in totals.pieces(segments(texts), size) for piece in some]
+    single = [piece for some in batch_counting.pieces(segments(texts), size) for piece in some]
     assert len(single) == size, "a piece for each token"
     numbers = data.draw(st.lists(st.integers(0, 3), min_size=size, max_size=size))
     groups = [[p for p, n in zip(single, numbers, strict=True) if n == number] for number in set(numbers)]
     trees = [
-        totals.part(data.draw(st.permutations(group)), PATTERNS, totals.parents(PLAN)) for group in groups
+        batch_counting.part(data.draw(st.permutations(group)), PATTERNS, batch_counting.parents(PLAN))
+        for group in groups
     ]
     while len(trees) > 1:
         chosen = data.draw(st.permutations(range(len(trees))))[: data.draw(st.integers(2, 3))]
         rest = [tree for k, tree in enumerate(trees) if k not in chosen]
-        trees = [*rest, totals.merge([trees[k] for k in chosen])]
+        trees = [*rest, batch_counting.merge([trees[k] for k in chosen])]
     assert_same_rows(trees[0], whole)
 
 
@@ -138,10 +142,10 @@ def many(size=30_000, letters=40):
 def test_a_larger_text_by_any_number_of_threads(parts, threads):
     texts = many()
     whole = counted(texts)[0]
-    assert len(whole[3].keys) > 2 * totals._BUCKET
-    merged = totals.merge(counted(texts, parts, threads), threads)
+    assert len(whole[3].keys) > 2 * batch_counting._BUCKET
+    merged = batch_counting.merge(counted(texts, parts, threads), threads)
     assert_same_rows(merged, whole)
-    stores = (totals.store(rows, PLAN, n) for rows, n in ((merged, threads), (whole, 1)))
+    stores = (batch_counting.store(rows, PLAN, n) for rows, n in ((merged, threads), (whole, 1)))
     assert_same_store(*stores)
 
 
@@ -151,7 +155,7 @@ def test_a_larger_text_is_counted_as_dictionaries_do():
         patterns, nested=2, base=1, joint=(), gates=(), cells=1, discounts=(0.7, 0.9, 1.1),
         novel_discounts=(0.7, 0.9, 1.1), recent=0.3, slowest=0.1,
     )  # fmt: skip
-    store = totals.build(segments(texts), plan, patterns)
+    store = batch_counting.build(segments(texts), plan, patterns)
     assert contents(locations.pack(store)) == oracle(texts, patterns, plan, (-1, 0, 1, 2))
 
 
@@ -164,7 +168,7 @@ def test_numbers_end_where_their_bits_do():
     every = np.arange(65536)
     behind = np.stack([every[:300], np.full(300, 7)], 1).reshape(-1)
     text = np.concatenate([every, behind, np.full(70_000, 7)])
-    packed = locations.pack(totals.build(segments([text]), plan, ("", "1")))
+    packed = locations.pack(batch_counting.build(segments([text]), plan, ("", "1")))
     found = contents(packed)
     assert packed.sizes[0] == 65535
     first = found[int(packed.addresses[0])]
@@ -176,9 +180,9 @@ def test_numbers_end_where_their_bits_do():
 @pytest.mark.slow
 def test_processes_count_the_parts():
     texts = segments(many(4_000))
-    alone = totals.build(texts, PLAN, PATTERNS)
+    alone = batch_counting.build(texts, PLAN, PATTERNS)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        assert_same_store(totals.build(texts, PLAN, PATTERNS, executor=pool, parts=3), alone)
+        assert_same_store(batch_counting.build(texts, PLAN, PATTERNS, executor=pool, parts=3), alone)
 
 
 def test_an_executor_gets_every_part():
@@ -191,17 +195,17 @@ def test_an_executor_gets_every_part():
 
     texts = segments(many(4_000))
     with Noted(2) as pool:
-        store = totals.build(texts, PLAN, PATTERNS, executor=pool, parts=3)
+        store = batch_counting.build(texts, PLAN, PATTERNS, executor=pool, parts=3)
     assert pool.calls == 3
-    assert_same_store(store, totals.build(texts, PLAN, PATTERNS))
+    assert_same_store(store, batch_counting.build(texts, PLAN, PATTERNS))
 
 
 @LAW
-@given(st.integers(0, totals.MOST), st.integers(0, totals.MOST))
+@given(st.integers(0, batch_counting.MOST), st.integers(0, batch_counting.MOST))
 def test_all_but_a_sixteenth_is_settled(tokens, more):
-    settled = totals.settle(tokens)
+    settled = batch_counting.settle(tokens)
     assert 0 <= settled <= tokens
     assert (tokens - settled) * 16 <= tokens
-    assert totals.settle(min(tokens + more, totals.MOST)) >= settled
-    assert totals.settle(settled) == settled
-    assert totals.settle(totals.MOST + 1 + more) == 0
+    assert batch_counting.settle(min(tokens + more, batch_counting.MOST)) >= settled
+    assert batch_counting.settle(settled) == settled
+    assert batch_counting.settle(batch_counting.MOST + 1 + more) == 0

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from lior_ritz.judge.reference.modes import Array, cosines, first_mode, kinetic, nodes_for, scales
 from lior_ritz.problem.quadrature import legendre
+from lior_ritz.verification.reference.modes import Array, cosines, first_mode, kinetic, nodes_for, scales
 
 
 class AxisLevels(NamedTuple):

@@ -7,17 +7,17 @@ import threading
 import numpy as np
 import pytest
 
-from lior.counting import halves, layout, stream
+from lior.counting import layout, pipeline, stream
 from lior.counting.engine import AHEAD, Engine, Prediction, Segment
-from lior.counting.halves import ONE, TWO, Halves
 from lior.counting.layout import Learner, Rates
+from lior.counting.pipeline import ONE, TWO, Halves
 from tests.counting.test_stream import ALPHABET, RATES, STILL, assert_same, both, engine, learned, text
 
 LENGTH = 5600
 
 
 def always(monkeypatch, way):
-    monkeypatch.setattr(halves, "_FIRST", (way,) * 1000)
+    monkeypatch.setattr(pipeline, "_FIRST", (way,) * 1000)
 
 
 def fitted(monkeypatch, way, window=4):
@@ -75,7 +75,7 @@ def test_logits_of_counters_move_three_windows_late_in_a_long_text_only(monkeypa
 
 def test_the_faster_way_is_taken_and_the_other_tried_again(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(halves.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(pipeline.time, "perf_counter", lambda: clock[0])
     it, ways = Halves(), []
     costs = {TWO: 1.0, ONE: 3.0}
     for block in range(60):
@@ -107,7 +107,7 @@ def test_a_block_that_goes_on_does_so_in_the_same_way(monkeypatch):
 def test_blocks_that_two_threads_may_not_have_say_nothing_of_their_pace(monkeypatch):
     """Short documents between long ones: their time would count as that of the latest long one."""
     clock = [0.0]
-    monkeypatch.setattr(halves.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(pipeline.time, "perf_counter", lambda: clock[0])
 
     it = Halves()
     for two, cost in ((True, 5), (False, 99), (False, 99), (True, 5)):

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from lior.counting import addresses, locations
 from lior.counting.addresses import ADDRESS_BITS
 from lior.counting.compiled import entry, inner
-from lior.counting.elementary import prefetch
 from lior.counting.engine import Segment
 from lior.counting.fields import REACH
+from lior.counting.kernels import prefetch
 from lior.counting.layout import Ints, Plan
 from lior.counting.locations import (
     HASH_MULTIPLIER,

@@ -17,12 +17,12 @@ from lior.errors import UsageError
 from lior.testing.tensors import make_generator
 from lior.workers import Workers
 from lior_tables.iterative import IterativeMember
+from lior_tables.local_ensemble import Grove, grow
 from lior_tables.members import Member, Setting
 from lior_tables.model import TableModel
 from lior_tables.plan import Options
 from lior_tables.readouts import Fit, Ridge
-from lior_tables.stored import Rows
-from lior_tables.tree import Grove, grow
+from lior_tables.row_store import Rows
 
 CANDIDATE = candidate()
 SETTING = Setting(steps=((3.0, 1e-3),) * 2)

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lior_ritz.judge.reference.axis import AxisLevels, axis_levels
-from lior_ritz.judge.reference.lowest import lowest, lowest_of_operator
-from lior_ritz.judge.reference.modes import Array, first_mode, kinetic, moments, slopes, values
-from lior_ritz.judge.reference.result import Bars, Evaluate, sample, scale
-from lior_ritz.judge.reference.separable import lowest_sums
-from lior_ritz.judge.reference.tensors import (
+from lior_ritz.problem import Problem
+from lior_ritz.verification.reference.axis import AxisLevels, axis_levels
+from lior_ritz.verification.reference.lowest import lowest, lowest_of_operator
+from lior_ritz.verification.reference.modes import Array, first_mode, kinetic, moments, slopes, values
+from lior_ritz.verification.reference.result import Bars, Evaluate, sample, scale
+from lior_ritz.verification.reference.separable import lowest_sums
+from lior_ritz.verification.reference.tensors import (
     Operator,
     PotentialGrid,
     blocks,
@@ -21,7 +22,6 @@ from lior_ritz.judge.reference.tensors import (
     potential_grid,
     transform,
 )
-from lior_ritz.problem import Problem
 
 LARGEST = 20_000
 """Functions of one symmetry at most."""

@@ -15,11 +15,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior_ritz.judge.reference import Reference
-from lior_ritz.judge.reference.measuring import Measured, measure
 from lior_ritz.problem import Problem
 from lior_ritz.problem.devices import parameters, require_parameters, sensitivity
 from lior_ritz.problem.units import Units
+from lior_ritz.verification.reference import Reference
+from lior_ritz.verification.reference.measuring import Measured, measure
 
 DEGENERATE = 1e-7
 """Levels count as one when they differ by less, as a share of their size, but at least of 1 ``E0``."""

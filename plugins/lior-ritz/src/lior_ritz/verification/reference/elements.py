@@ -19,11 +19,11 @@ import torch
 from numpy.polynomial import legendre as polynomials
 
 from lior.errors import UsageError
-from lior_ritz.judge.reference.lowest import lowest
-from lior_ritz.judge.reference.modes import Array
-from lior_ritz.judge.reference.result import Bars, Evaluate, sample
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import Rule, legendre
+from lior_ritz.verification.reference.lowest import lowest
+from lior_ritz.verification.reference.modes import Array
+from lior_ritz.verification.reference.result import Bars, Evaluate, sample
 
 DEGREES = (6, 8, 10, 13, 17, 22, 28)
 """Degrees that are tried in turn."""

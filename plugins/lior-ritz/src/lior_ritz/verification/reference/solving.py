@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError
-from lior_ritz.judge.reference import averaged, elements, hermitian, separable, sines
-from lior_ritz.judge.reference.result import Evaluate, Reference, sample
-from lior_ritz.judge.reference.separable import Sums
-from lior_ritz.judge.reference.sines import LARGEST, Levels
 from lior_ritz.problem import AXES, Problem
 from lior_ritz.problem.quadrature import Rule
+from lior_ritz.verification.reference import averaged, elements, hermitian, separable, sines
+from lior_ritz.verification.reference.result import Evaluate, Reference, sample
+from lior_ritz.verification.reference.separable import Sums
+from lior_ritz.verification.reference.sines import LARGEST, Levels
 
 _PROBES = 64
 """Random points at which claims about V are put to the test."""

@@ -1,6 +1,6 @@
 """The referee: classical solutions with error bars, which the neural one is compared with."""
 
-from lior_ritz.judge.reference.result import Reference
-from lior_ritz.judge.reference.solving import METHODS, solve
+from lior_ritz.verification.reference.result import Reference
+from lior_ritz.verification.reference.solving import METHODS, solve
 
 __all__ = ["METHODS", "Reference", "solve"]

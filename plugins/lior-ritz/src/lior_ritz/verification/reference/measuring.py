@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from lior_ritz.judge.reference.result import Reference
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import Rule, whole_rule
+from lior_ritz.verification.reference.result import Reference
 
 _NODES, _SPARE = 1.6, 30
 """Nodes on each axis for each of the referee's functions on it, and beyond: a polynomial takes π/2 degrees

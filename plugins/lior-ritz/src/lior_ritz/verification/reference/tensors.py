@@ -8,10 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lior_ritz.judge.reference.modes import Array, cosines, first_mode, kinetic, nodes_for, scales, values
-from lior_ritz.judge.reference.result import sample
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import legendre
+from lior_ritz.verification.reference.modes import (
+    Array,
+    cosines,
+    first_mode,
+    kinetic,
+    nodes_for,
+    scales,
+    values,
+)
+from lior_ritz.verification.reference.result import sample
 
 _CHUNK = 1 << 20
 """Points at which V is evaluated at a time."""

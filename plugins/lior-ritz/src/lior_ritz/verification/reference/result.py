@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError
-from lior_ritz.judge.reference.modes import Array
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import Rule
+from lior_ritz.verification.reference.modes import Array
 
 CAUTION = 3
 """Error bar over the last change. When errors fall as ``N^-p`` and N grows by 12 %, what is left is 0.8 times

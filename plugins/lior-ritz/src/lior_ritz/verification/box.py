@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lior_ritz.judge.reference.result import Reference
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import legendre
+from lior_ritz.verification.reference.result import Reference
 
 SHARE = 0.1
 """By how much of its half-widths the box is made larger."""

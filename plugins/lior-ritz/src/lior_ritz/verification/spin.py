@@ -12,12 +12,12 @@ from typing import Any
 import attrs
 import numpy as np
 
-from lior_ritz.judge import reference
-from lior_ritz.judge.reference import Reference
-from lior_ritz.judge.reference.measuring import measure
-from lior_ritz.judge.reference.modes import Array
 from lior_ritz.problem import Problem
 from lior_ritz.problem.units import BOHR, FLUX, Units
+from lior_ritz.verification import reference
+from lior_ritz.verification.reference import Reference
+from lior_ritz.verification.reference.measuring import measure
+from lior_ritz.verification.reference.modes import Array
 
 ORBITALS = 42
 """Orbitals that spin-orbit coupling is diagonalised in."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from lior_ritz.judge.reference.modes import Array
+from lior_ritz.verification.reference.modes import Array
 
 _DIRECT = 600
 """Up to this size LAPACK's reduction is the faster way."""

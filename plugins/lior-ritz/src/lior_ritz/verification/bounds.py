@@ -8,11 +8,11 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior_ritz.judge.evaluation import Evaluation, basis_values, ritz
-from lior_ritz.judge.reference import Reference
 from lior_ritz.network.ansatz import Ansatz
 from lior_ritz.network.states import alike, form
 from lior_ritz.problem import Problem
+from lior_ritz.verification.evaluation import Evaluation, basis_values, ritz
+from lior_ritz.verification.reference import Reference
 
 _ROUNDING = 1e-13
 """Relative error of the arithmetic, which both bounds are widened by."""

@@ -2,8 +2,8 @@
 
 The functions are products of eigenfunctions of one axis each, of the problem on the lines through the lowest
 point of V with the field's ``b² r²/4`` about the middle of the lowest: elements of high degree with their
-edges on the jumps of V and of the masses (:mod:`lior_ritz.judge.reference.elements`), so that the weak form
-has the jump of the slope by itself. They are real; the field makes the matrix Hermitian, with ``∫ aᵢ/μᵢ
+edges on the jumps of V and of the masses (:mod:`lior_ritz.verification.reference.elements`), so that the weak
+form has the jump of the slope by itself. They are real; the field makes the matrix Hermitian, with ``∫ aᵢ/μᵢ
 (∂ᵢφ_p φ_q - φ_p ∂ᵢφ_q)`` for its imaginary part. The gauge has its origin in that middle, and the states get
 the phase of the one that was asked for (F. London, J. Phys. Radium 8, 397, 1937), so that levels and
 densities do not depend on it. The levels are upper bounds."""
@@ -19,10 +19,10 @@ import scipy.linalg
 import torch
 
 from lior.errors import UsageError
-from lior_ritz.judge.reference.elements import Line, edges, tensor_rule
-from lior_ritz.judge.reference.modes import Array
-from lior_ritz.judge.reference.result import Bars, Evaluate, sample
 from lior_ritz.problem import Problem
+from lior_ritz.verification.reference.elements import Line, edges, tensor_rule
+from lior_ritz.verification.reference.modes import Array
+from lior_ritz.verification.reference.result import Bars, Evaluate, sample
 
 _SIZES = ((8, 60), (10, 100), (13, 170), (17, 280), (22, 460), (28, 760), (36, 1250), (46, 2000))
 """Degrees of the elements, and products of functions of the axes, that are tried in turn: both grow, or what

@@ -17,11 +17,11 @@ import numpy as np
 import scipy.fft
 import torch
 
-from lior_ritz.judge.reference.modes import Array, first_mode
-from lior_ritz.judge.reference.result import Bars, sample, scale
-from lior_ritz.judge.reference.sines import Levels, ritz
-from lior_ritz.judge.reference.tensors import PotentialGrid, blocks
 from lior_ritz.problem import Problem
+from lior_ritz.verification.reference.modes import Array, first_mode
+from lior_ritz.verification.reference.result import Bars, sample, scale
+from lior_ritz.verification.reference.sines import Levels, ritz
+from lior_ritz.verification.reference.tensors import PotentialGrid, blocks
 
 ORDER = 3
 """Levels converge with this power of the largest wave number."""

@@ -24,7 +24,7 @@ from lior.workers import Workers
 from lior_tables import readouts
 from lior_tables.members import METRIC_ROWS, OWN_ROUNDS, Candidate, Member, Setting
 from lior_tables.resuming import KeptWork
-from lior_tables.stored import Rows, draw
+from lior_tables.row_store import Rows, draw
 
 OVERLAP = 0.05
 """Share of the rows of a node on either side of the border that belong to both."""

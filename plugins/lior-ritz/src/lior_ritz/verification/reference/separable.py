@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from lior.errors import UsageError
-from lior_ritz.judge.reference.axis import AxisLevels, axis_levels
-from lior_ritz.judge.reference.modes import Array, moments, slopes, values
-from lior_ritz.judge.reference.result import Bars, Evaluate, sample
 from lior_ritz.problem import Part, Problem
+from lior_ritz.verification.reference.axis import AxisLevels, axis_levels
+from lior_ritz.verification.reference.modes import Array, moments, slopes, values
+from lior_ritz.verification.reference.result import Bars, Evaluate, sample
 
 _START = 32
 """Functions of an axis to begin with."""
