@@ -28,7 +28,7 @@ _click_style = click.style
 def escape_controls(text: str) -> str:
     r"""``text`` with ``\u`` and four digits for each control character.
 
-    >>> escaped("a\x1b[2Jb\x9b\u202e\n")
+    >>> escape_controls("a\x1b[2Jb\x9b\u202e\n")
     'a\\u001b[2Jb\\u009b\\u202e\n'
     """
     return _CONTROLS.sub(escape, text)

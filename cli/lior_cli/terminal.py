@@ -46,7 +46,7 @@ def prompt_bytes(prompt: str) -> bytes:
 def wrap(pieces: Iterable[str], width: int) -> Iterator[str]:
     """The same text word by word, in lines of at most ``width`` columns; a longer word has a line of its own.
 
-    >>> "".join(wrapped(["to be or", " not to be"], 8))
+    >>> "".join(wrap(["to be or", " not to be"], 8))
     'to be or\\nnot to\\nbe'
     """
     column, gap, word = 0, "", ""

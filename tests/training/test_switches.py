@@ -251,8 +251,6 @@ ALTERNATIVES: dict[str, object] = {
     "memory.match.candidates": 1,
     "memory.match.smoothing": 0.3,
     "memory.match.weight": 3.0,
-    "memory.suffix.lengths": [2, 4],
-    "memory.suffix.discounts": [0.4, 0.6, 0.8],
 }
 """A value other than that of the small recipe; of an option, under kind and plugin."""
 
@@ -262,7 +260,6 @@ NOT_LEARNING = {
     "data.valid": "tests/training/test_training.py",
     "data.field": "tests/data/test_corpus.py",
     "data.after_validation": "tests/training/test_taking_in.py",
-    "memory.suffix.archive": "tests/training/test_archiving.py",
     "data.limit": "tests/faults/test_hostile_texts.py",
     "checkpoint.seconds": "tests/faults/test_resume.py",
     "checkpoint.last": "tests/faults/test_resume.py and tests/runs/test_folder.py",

@@ -295,6 +295,16 @@ def test_options_that_cannot_be_are_refused(options, said):
         Suffix(**options)
 
 
+@pytest.mark.parametrize("option", [{"lengths": (2, 4)}, {"discounts": (0.4, 0.6, 0.8)}])
+def test_each_option_changes_what_is_read(option):
+    found = []
+    for memory in (Suffix(), Suffix(**option)):
+        memory.write(Items(text_of(DOCUMENTS[0]), 0, None))
+        memory.commit()
+        found.append(read(memory).log_p)
+    assert found[0].shape != found[1].shape or not torch.equal(*found)
+
+
 def test_tokens_that_are_no_bytes_are_refused():
     with pytest.raises(UsageError, match="tokenizer bytes"):
         Suffix().write(Items(text_of([300, 2]), 0, None))

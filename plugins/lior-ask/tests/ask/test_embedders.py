@@ -101,7 +101,7 @@ def test_eight_bits_are_nearly_the_model_itself(monkeypatch):
     assert (cosines > 0.98).all()
     assert (cosines < 0.9999).all(), "it is computed in another way"
     assert minilm.MiniLm().digest not in digests
-    assert minilm.eight_bits.rewritten(path.read_bytes()).count(b"DynamicQuantizeMatMul") == 36
+    assert minilm.eight_bits.rewrite(path.read_bytes()).count(b"DynamicQuantizeMatMul") == 36
 
 
 def test_another_model_is_refused(tmp_path):

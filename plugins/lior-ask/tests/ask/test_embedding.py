@@ -20,9 +20,9 @@ from lior.errors import DataError, UnknownPlugin
 from lior.interfaces import Passage
 from lior.plugins.discovery import VARIABLES
 from lior_ask import Index
-from lior_ask.api import cache_file
 from lior_ask.cli.sync import _Folders, _Told
 from lior_ask.idle import IdleReader
+from lior_ask.index.cache import cache_file
 from lior_ask.index.embedding import VARIABLE, default_embedder, embedder, reading
 from lior_ask.ranking import word_vectors
 from lior_ask.retrievers.settle import Settle

@@ -24,8 +24,8 @@ from lior.reading.skipping import SkippedFile, SkipReason
 from lior_ask import Index
 from lior_ask import api as indexing
 from lior_ask.answer import selection as answering
-from lior_ask.api import cache_file
 from lior_ask.index import database, sqlite
+from lior_ask.index.cache import cache_file
 
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
 GARDEN = "# Garden\n\nWater the tomatoes in the morning. Cut the roses in March.\n"

@@ -51,7 +51,7 @@ def is_day(word: str) -> bool:
 def count_dates(text: str) -> list[str]:
     """The words of a text that are counted: its tokens, then its dates.
 
-    >>> counted("Rent from 18 Feb 2025")
+    >>> count_dates("Rent from 18 Feb 2025")
     ['rent', 'from', '18', 'feb', '2025', 'd:02-18', 'd:2025-02']
     """
     words = tokens(text)

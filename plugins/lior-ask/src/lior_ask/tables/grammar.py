@@ -93,7 +93,7 @@ class Request:
 def parse(question: Question, today: date) -> Request | None:
     """What a question calculates; ``None`` where it has no word of a calculation.
 
-    >>> found = parsed(Question("How many mails did Marta send in March 2025?"), date(2025, 6, 1))
+    >>> found = parse(Question("How many mails did Marta send in March 2025?"), date(2025, 6, 1))
     >>> found.operation, found.heads, [word.text for word in found.words]
     ('count', ('mails',), ['mails', 'marta', 'send'])
     """

@@ -113,7 +113,7 @@ def assignment(key: str, value: float) -> str:
 def settle(assignments: Iterable[str]) -> tuple[str, ...]:
     """The last assignment of each key, which is the one that counts.
 
-    >>> settled(["a=1", "b=2", "a=3"])
+    >>> settle(["a=1", "b=2", "a=3"])
     ('a=3', 'b=2')
     """
     return tuple({text.partition("=")[0]: text for text in assignments}.values())

@@ -94,7 +94,7 @@ def near(low: float, high: float) -> bool:
 def group(count: int, together: Collection[int]) -> tuple[tuple[int, ...], ...]:
     """The numbers below ``count`` in groups; those in ``together`` are of the group of the one before.
 
-    >>> grouped(4, {2})
+    >>> group(4, {2})
     ((0,), (1, 2), (3,))
     """
     groups: list[list[int]] = [[0]]

@@ -107,7 +107,7 @@ def _name(rows: Sequence[str], estimator: Estimator, task: Task) -> list[int]:
 def number(rows: Sequence[str]) -> list[int]:
     """Ids from numbers and ranges, ends included; each once.
 
-    >>> numbered(["7", "10-12", "11"])
+    >>> number(["7", "10-12", "11"])
     [7, 10, 11, 12]
 
     Raises
