@@ -166,7 +166,9 @@ def test_files_that_cannot_grow_are_named_with_the_cause(texts, tmp_path, size):
     """As on a full disk: at the first file, in a shard, and in its largest; nothing half-written is left."""
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}));"
     program = f"{limit} import sys; from lior_cli.main import main; sys.exit(main())"
-    command = [sys.executable, "-c", program, "archive", "a", str(texts), "--shard", str(SMALL), "--quiet"]
+    # Else it compiles modules to files that end where the limit is.
+    command = [sys.executable, "-B", "-c", program, "archive", "a", str(texts)]
+    command += ["--shard", str(SMALL), "--quiet"]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (told.returncode, told.stdout) == (1, "")
     assert "a: File too large; mend that, and the same command goes on" in told.stderr
