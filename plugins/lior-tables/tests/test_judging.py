@@ -73,7 +73,7 @@ def test_pooling_small_sets_narrows_their_interval() -> None:
     sets = [(draw.random(60) < 0.2, draw.random(60) < 0.3) for _ in range(6)]
     ratios = [judging.ratio([a], [b], classes=True) for a, b in sets]
     drawn = [judging.ratio_draws([a], [b], classes=True, seed=i) for i, (a, b) in enumerate(sets)]
-    pooled = judging.pooled(drawn, [r.value for r in ratios])
+    pooled = judging.pool(drawn, [r.value for r in ratios])
     assert pooled.high / pooled.low < min(r.high / r.low for r in ratios)
     assert pooled.low < pooled.value < pooled.high
 

@@ -33,10 +33,10 @@ def test_categories_of_learned_rows_are_columns_and_new_ones_are_none() -> None:
     test = pd.DataFrame({"a": [2.0], "b": ["z"]})
     table = sets.Table("made", pd.concat([learn, test]), np.arange(4.0), False)
     split = sets.Split(table, 0, learn, test, np.arange(3.0), np.ones(1))
-    coded = sets.encoded(split)
+    coded = sets.encode(split)
     assert coded[0].tolist() == [[1, 1, 0], [2.5, 0, 1], [4, 1, 0]]
     assert coded[1].tolist() == [[2, 0, 0]]
-    standard, _ = sets.encoded(split, standardise=True)
+    standard, _ = sets.encode(split, standardise=True)
     assert np.allclose(standard.mean(0), 0)
     assert np.allclose(standard.std(0), 1)
 

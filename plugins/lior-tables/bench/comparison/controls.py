@@ -23,7 +23,7 @@ from sklearn.ensemble import (
 )
 from sklearn.svm import SVC, SVR
 
-from comparison.sets import Array, Split, encoded
+from comparison.sets import Array, Split, encode
 
 warnings.filterwarnings("ignore", message="X does not have valid feature names")
 Grid = list[dict[str, Any]]
@@ -88,7 +88,7 @@ def catboost(split: Split, trees: int = 500, patience: int = 30) -> tuple[dict[s
     """Depths 6 and 4; where there are categories, as columns of 0 and 1 and by its own treatment."""
     from catboost import CatBoostClassifier, CatBoostRegressor, Pool
 
-    coded = encoded(split)
+    coded = encode(split)
     tables: dict[str, tuple[Any, Any]] = {"coded": coded}
     if split.categories:
         own = [frame.copy() for frame in (split.learn, split.test)]
@@ -155,7 +155,7 @@ def _lightgbm_grid(split: Split) -> Grid:
 
 
 def lightgbm(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
-    learn, test = encoded(split)
+    learn, test = encode(split)
     return _tuned(split, learn, test, _lightgbm_grid(split), _lightgbm_fit(split), "n_estimators")
 
 
@@ -163,7 +163,7 @@ def lightgbm_split_conformal(split: Split) -> tuple[dict[str, Any], dict[str, Ar
     """90 % intervals of one width: tuned on all rows, fitted on three quarters, measured on the rest."""
     if split.classes:
         return {}, {}
-    learn, test = encoded(split)
+    learn, test = encode(split)
     fit = _lightgbm_fit(split)
     about, _ = _tuned(split, learn, test, _lightgbm_grid(split), fit, "n_estimators")
     cut = int(0.75 * len(split.y))
@@ -177,7 +177,7 @@ def lightgbm_split_conformal(split: Split) -> tuple[dict[str, Any], dict[str, Ar
 def xgboost(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
     import xgboost as library
 
-    learn, test = encoded(split)
+    learn, test = encode(split)
     grid: Grid = [{"learning_rate": 0.08, "max_depth": depth} for depth in (3, 6)]
 
     def fit(setting: dict[str, Any], x: Any, y: Array, held: Any) -> tuple[Any, int | None]:
@@ -194,7 +194,7 @@ def xgboost(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 def hist_gradient_boosting(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
-    learn, test = encoded(split)
+    learn, test = encode(split)
     grid: Grid = [
         {"learning_rate": 0.1, "max_leaf_nodes": 15},
         {"learning_rate": 0.05, "max_leaf_nodes": 31},
@@ -208,7 +208,7 @@ def hist_gradient_boosting(split: Split) -> tuple[dict[str, Any], dict[str, Arra
 
 
 def random_forest(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
-    learn, test = encoded(split)
+    learn, test = encode(split)
 
     def fit(setting: dict[str, Any], x: Any, y: Array, held: Any) -> tuple[Any, int | None]:
         kind = RandomForestClassifier if split.classes else RandomForestRegressor
@@ -221,7 +221,7 @@ def svm(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
     """Radial basis functions; probabilities by scikit-learn's own scaling of decision values."""
     from sklearn.calibration import CalibratedClassifierCV
 
-    learn, test = encoded(split, standardise=True)
+    learn, test = encode(split, standardise=True)
     grid: Grid = [{"C": c, "gamma": g / learn.shape[1]} for c in (1, 10, 100) for g in (0.1, 0.4, 1.0)]
     begin = time.process_time()
     cut = int((1 - HELD) * len(split.y))
@@ -245,7 +245,7 @@ def xrfm(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
     """
     from xrfm import xRFM
 
-    learn, test = (torch.tensor(part, dtype=torch.float32) for part in encoded(split, standardise=True))
+    learn, test = (torch.tensor(part, dtype=torch.float32) for part in encode(split, standardise=True))
     y = torch.tensor(split.y, dtype=torch.long if split.classes else torch.float32)
     y = y if split.classes else y[:, None]
     cut = int((1 - HELD) * len(y))

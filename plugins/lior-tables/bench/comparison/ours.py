@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import lior_tables
-from comparison.sets import Array, Split, encoded
+from comparison.sets import Array, Split, encode
 from lior_tables.estimators import GeometricClassifier, GeometricRegressor
 from lior_tables.model import Options, TableModel
 
@@ -54,7 +54,7 @@ def estimator(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
 
 def made_of(options: Options, split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
     """A model with these options on coordinates that all of them share."""
-    learn, test = (torch.from_numpy(part).float() for part in encoded(split, standardise=True))
+    learn, test = (torch.from_numpy(part).float() for part in encode(split, standardise=True))
     y = torch.from_numpy(np.eye(split.classes)[split.y] if split.classes else split.y[:, None]).float()
     begin = time.process_time()
     generator = torch.Generator().manual_seed(split.seed)

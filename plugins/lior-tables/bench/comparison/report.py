@@ -98,7 +98,7 @@ def by_set(ours: Runs, theirs: Runs) -> str:
         )
     if small:
         what = f"{len(small)} sets of fewer than {SMALL} test rows"
-        lines.append([what, "", "", "", "", "", "", judging.pooled(drawn, small), ""])
+        lines.append([what, "", "", "", "", "", "", judging.pool(drawn, small), ""])
     header = [
         "set",
         "target",

@@ -12,7 +12,7 @@ import torch
 
 from comparison.controls import HELD
 from comparison.report import rows
-from comparison.sets import Split, encoded
+from comparison.sets import Split, encode
 from lior_tables.estimators import GeometricClassifier, GeometricRegressor
 from lior_tables.model import Options, TableModel
 
@@ -47,7 +47,7 @@ def beside_catboost(splits: Iterable[Split]) -> str:
 def _catboost(split: Split, depth: int) -> object:
     from catboost import CatBoostClassifier, CatBoostRegressor
 
-    (learn, _), cut = encoded(split), int((1 - HELD) * len(split.y))
+    (learn, _), cut = encode(split), int((1 - HELD) * len(split.y))
     kind = CatBoostClassifier if split.classes else CatBoostRegressor
     options = {"iterations": 500, "learning_rate": 0.06, "thread_count": 1, "random_seed": 0}
     model = kind(depth=depth, **options, verbose=0, allow_writing_files=False)
