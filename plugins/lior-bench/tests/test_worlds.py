@@ -1,0 +1,38 @@
+"""The folders with questions: every answer stands in its file, and each folder has its part."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+PARTS = json.loads((DATA / "parts.json").read_text("utf-8"))
+KINDS = {"direct": 13, "words": 13, "across": 3, "absent": 23}
+
+
+def squeeze(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", sorted(name for part in PARTS.values() for name in part))
+def test_every_answer_stands_in_its_file(name):
+    with zipfile.ZipFile(DATA / "worlds.zip") as archive:
+        mine = [each for each in archive.namelist() if each.startswith(f"{name}/")]
+        texts = {each.removeprefix(f"{name}/"): squeeze(archive.read(each).decode()) for each in mine}
+        questions = [json.loads(line) for line in archive.read(f"{name}.questions.jsonl").splitlines()]
+    assert Counter(each["kind"] for each in questions) == KINDS
+    for each in questions:
+        told = each.get("near", "") if each["kind"] == "absent" else each["answer"]
+        assert not told or squeeze(told) in texts[each["file"]], each["question"]
+        assert each["kind"] == "absent" or squeeze(each["value"]) in squeeze(each["answer"])
+
+
+def test_each_folder_has_one_part():
+    with zipfile.ZipFile(DATA / "worlds.zip") as archive:
+        there = {name.partition("/")[0] for name in archive.namelist() if "/" in name}
+    assert sorted(name for part in PARTS.values() for name in part) == sorted(there)
+    assert {part: len(names) for part, names in PARTS.items()} == {"learn": 40, "choose": 11, "test": 12}
