@@ -24,7 +24,7 @@ from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior.runs.checkpoint import Checkpoint
 from lior.runs.format import read_manifest
-from lior.runs.inspection import angles, effective_rank, metric_form, spectrum, store
+from lior.runs.inspection import angles, effective_rank, metric_form, sample_stored, spectrum
 from lior.tensors import sub
 
 _BINS, _POINTS, _ROWS, _CURVED = 30, 2000, 4096, 200
@@ -259,7 +259,7 @@ def principal(y: Tensor) -> tuple[Tensor, tuple[float, float]]:
 def _store(loaded: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
     if loaded.model.geometry is None:
         raise LeftOut("the run has no geometry")
-    z, tokens = store(loaded, count)
+    z, tokens = sample_stored(loaded, count)
     if not len(z):
         raise LeftOut("the memories hold nothing")
     return z, tokens

@@ -14,7 +14,7 @@ from lior.geometry import metric
 from lior.geometry.conformal import PrincipalPlanes
 from lior.interfaces import CurvedRSource
 from lior.runs.checkpoint import Checkpoint
-from lior.runs.inspection import metric_form, store, store_positions
+from lior.runs.inspection import metric_form, sample_positions, sample_stored
 from lior.tensors import sub
 
 SAMPLE = 512
@@ -83,7 +83,7 @@ def geometry_of(checkpoint: Checkpoint, sample: int = SAMPLE) -> GeometryReport:
     form = metric_form(model)
     if form is None or model.geometry is None:
         raise RunError("the run has no geometry: none of its memories compares contexts")
-    z, _ = store(checkpoint, sample)
+    z, _ = sample_stored(checkpoint, sample)
     if not len(z):
         raise RunError("the memories of the run hold nothing, so that there is nowhere to measure")
     source, z = model.geometry.rsource, z.double()
@@ -136,7 +136,7 @@ def _planes(found: PrincipalPlanes) -> Iterator[Direction]:
 
 def _places(checkpoint: Checkpoint, sample: int, r: Tensor, scalar: Tensor | None) -> Iterator[ContextPlace]:
     corpus, decode = checkpoint.corpus, checkpoint.model.tokenizer.decode
-    positions, order = store_positions(checkpoint, sample), r.argsort(descending=True).tolist()
+    positions, order = sample_positions(checkpoint, sample), r.argsort(descending=True).tolist()
     starts = [corpus.bounds(number)[0] for number in range(len(corpus.names))]
     for row in [*order[:_PLACES], *order[_PLACES:][-_PLACES:]]:
         position = int(positions[row])

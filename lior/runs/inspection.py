@@ -301,7 +301,7 @@ def _invariants(checkpoint: Checkpoint, snapshots: Mapping[str, State]) -> Itera
 def _of_the_costs(checkpoint: Checkpoint) -> Iterator[Invariant]:
     geometry, state = checkpoint.model.geometry, checkpoint.model.state
     assert geometry is not None
-    z, _ = store(checkpoint, 2 * _PAIRS)
+    z, _ = sample_stored(checkpoint, 2 * _PAIRS)
     if not len(z):
         return
     scorer = geometry.scorer(state)
@@ -342,7 +342,7 @@ def spread(total: int, count: int) -> Tensor:
     return ((torch.arange(count) + shift) * (total / count)).long().clamp(max=total - 1)
 
 
-def store(checkpoint: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
+def sample_stored(checkpoint: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
     """Coordinates ``(N, n)`` of up to ``count`` contexts in the memories, and the tokens there ``(N,)``.
 
     The contexts are spread over all of the text that is held. The model must have a geometry.
@@ -350,14 +350,14 @@ def store(checkpoint: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
     model, text = checkpoint.model, checkpoint.corpus
     geometry = model.geometry
     assert geometry is not None
-    positions = store_positions(checkpoint, count)
+    positions = sample_positions(checkpoint, count)
     reach, vocab = geometry.encoder.reach, geometry.vocab
     contexts = gather_contexts(text.tokens, positions, text.depth(positions), reach, vocab)
     return geometry.encoder.encode(sub(model.state, "encoder"), contexts), text.tokens[positions].long()
 
 
-def store_positions(checkpoint: Checkpoint, count: int) -> Tensor:
-    """The positions of the contexts of :func:`store` in the text, int64 ``(N,)``."""
+def sample_positions(checkpoint: Checkpoint, count: int) -> Tensor:
+    """The positions of the contexts of :func:`sample_stored` in the text, int64 ``(N,)``."""
     bounds = torch.tensor(checkpoint.stored_ranges())
     ends = (bounds[:, 1] - bounds[:, 0]).cumsum(0)
     index = spread(int(ends[-1]), count)

@@ -13,7 +13,7 @@ from lior.interfaces import MetricForm
 from lior.model.language_model import Model
 from lior.runs import directory as rundir
 from lior.runs import inspection
-from lior.runs.inspection import MemoryUse, angles, effective_rank, spectrum, spread, store
+from lior.runs.inspection import MemoryUse, angles, effective_rank, sample_stored, spectrum, spread
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_stored_contexts_are_those_of_the_text_that_is_held(loaded):
         n_train=400,
         added=("2026-01-01T00:00:00+00:00",),
     )
-    z, tokens = store(more, 10_000)
+    z, tokens = sample_stored(more, 10_000)
     positions = torch.tensor([*range(400), *range(cut, len(text))])
     assert torch.equal(tokens, text.tokens[positions].long())
     reach = model.geometry.encoder.reach
