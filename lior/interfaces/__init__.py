@@ -45,9 +45,10 @@ from lior.interfaces.memories import (  # noqa: F401
     WholeMemory,
 )
 from lior.interfaces.passages import (  # noqa: F401
+    Candidates,
     Date,
     Forward,
-    Judging,
+    Judge,
     Layout,
     PassageVectors,
     PassageView,

@@ -262,10 +262,6 @@ class PassageView(Protocol):
         """The terms of some keys, in the order of their stems."""
         ...
 
-    def terms_of(self, row: int) -> list[Term]:
-        """The terms of a passage, in the order of their stems."""
-        ...
-
     def running_totals(self) -> tuple[np.ndarray, np.ndarray]:
         """Keys of all terms in the order of their stems, and running totals of the passages with each term,
         int64 ``(T,)`` both."""
@@ -313,10 +309,24 @@ class Ranking:
     """The question as terms of the index, after spelling correction."""
     evidence: Mapping[str, np.ndarray] = attrs.field(factory=dict)
     """What the score was made of, by name, float64 ``(K,)`` each: shown by ``lior ask --explain``."""
-    suits: bool = True
-    """Whether the first passage has what the question asks for, as far as it tells."""
-    kind: float = 0.08
-    """What is added to the score of a passage that has what the question asks for, such as a date."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Candidates:
+    """Passages that may answer a question, in the order of their rows, and what tells of each."""
+
+    rows: np.ndarray
+    """Rows of the index, int64 ``(C,)``, ascending."""
+    blocks: np.ndarray
+    """Block of each, int64 ``(C,)``."""
+    passages: tuple[Passage, ...]
+    """Their texts, each with its context."""
+    features: np.ndarray
+    """What tells of each, float64 ``(C, F)``; the columns are those of ``lior_ask.judging.features``."""
+    folder: np.ndarray
+    """What tells of the question in the folder, float64 ``(G,)``."""
+    level: str
+    """The best evidence that there is: ``words``, ``vectors`` of words, or an ``encoder`` too."""
 
 
 @runtime_checkable
@@ -336,15 +346,22 @@ class Retriever(Protocol):
 
 
 @runtime_checkable
-class Judging(Protocol):
-    """A retriever that tells by itself whether a passage answers."""
+class Judge(Protocol):
+    """Says which candidate answers a question, and how likely it does. Group ``lior.judges``.
 
-    least: ClassVar[float]
-    """Confidence from which on a passage is given as the answer."""
+    It has no state; what it says does not depend on the order of the candidates.
+    """
 
-    def confidence(self, view: PassageView, question: Question, ranking: Ranking) -> float | None:
-        """The probability that the first passage does, in [0, 1]; ``None`` where words alone tell.
+    api_version: ClassVar[int]
 
-        The scores of ``ranking`` include what a passage has of the kind that the question asks for.
-        """
+    def scores(self, question: Question, candidates: Candidates) -> np.ndarray:
+        """How well each candidate answers, float64 ``(C,)``; their exponentials are relative chances."""
+        ...
+
+    def confidence(self, question: Question, candidates: Candidates, scores: np.ndarray) -> float:
+        """The probability that the candidate with the highest score, or its block, answers, in [0, 1]."""
+        ...
+
+    def least(self, candidates: Candidates) -> float:
+        """The confidence from which on it is given as the answer."""
         ...

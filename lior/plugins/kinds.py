@@ -110,6 +110,13 @@ KINDS = {
         api_version=2,
         use="lior ask FOLDER QUESTION --retriever {}",
     ),
+    "judge": Kind(
+        group="lior.judges",
+        interface="lior.interfaces:Judge",
+        help="says which passage answers, and how likely",
+        suite="lior_ask.testing:judge_contract",
+        use="LIOR_JUDGE={} lior ask FOLDER QUESTION",
+    ),
     "listener": Kind(
         group="lior.listeners",
         interface="lior.interfaces:Listener",

@@ -85,6 +85,6 @@ def test_law(kind, name, make, law):
 
 
 def test_every_kind_is_covered():
-    others = {"retriever", "embedder"}  # those of lior-ask, with tests of their own
+    others = {"retriever", "judge", "embedder"}  # those of lior-ask, with tests of their own
     others |= {"listener"}  # one that is installed is on for everybody; tests/cli/test_plugins_new.py has one
     assert {kind for kind, _, _ in DEFAULTS} == set(SUITES) - others, "a kind has no plugin at all"

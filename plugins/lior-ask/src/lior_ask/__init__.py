@@ -7,7 +7,8 @@
 :mod:`~lior_ask.api` connects the parts. Each imports only from those before it: :mod:`~lior_ask.languages`
 knows words; the :mod:`~lior_ask.index` keeps passages, counts, tables and vectors, and
 :mod:`~lior_ask.chunking` makes passages for it; :mod:`~lior_ask.question` says what is asked, a retriever
-ranks passages with :mod:`~lior_ask.ranking`, and :mod:`~lior_ask.answer` decides whether one answers;
+ranks passages with :mod:`~lior_ask.ranking`, :mod:`~lior_ask.judging` says which one answers, and
+:mod:`~lior_ask.answer` quotes it;
 :mod:`~lior_ask.tables` calculates over rows; :mod:`~lior_ask.conversation` understands follow-ups. Nothing
 here imports torch, but ``conversation.run_chat``.
 """

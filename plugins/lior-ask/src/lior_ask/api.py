@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import attrs
 
 from lior.errors import DataError, LiorError, NoFiles, UsageError, did_you_mean, sentences
-from lior.interfaces import Block, Judging, ParsedDocument, Passage, Ranking, Retriever
+from lior.interfaces import Block, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading import isolation
 from lior.reading.files import File, find_changed, read_if_changed
 from lior.reading.finding import SourceFile, as_paths, find_files
@@ -37,6 +37,8 @@ from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.sqlite import SQLite
 from lior_ask.index.table_store import RecordStore
 from lior_ask.index.writing import encode
+from lior_ask.judging import chosen_judge
+from lior_ask.judging.features import FOUND
 from lior_ask.question.filters import Filters, Known, filtered
 from lior_ask.question.question import Question, understood
 from lior_ask.ranking import word_vectors
@@ -456,15 +458,14 @@ class Index:
         if said := talk.reply(message, self, top):
             return said
         asked = message.checked().saying(talk.question_in(message.text), message.follows).checked()
-        judge = self._retriever if isinstance(self._retriever, Judging) else None
 
         def judged(ranking: Ranking) -> Answer:
-            return answering.answer(asked, ranking, self.inverted, top, judge)
+            return answering.answer(asked, ranking, self.inverted, top, chosen_judge())
 
         def work() -> Answer:
             rank = partial(self._retriever.rank, self.inverted, asked)  # it may be another one by now
             known = Known(self.inverted, self._records, self._passages, self.path, self._files)
-            quoted = partial(filtered, known, asked.filters, rank, 4 * top + 10, judged)
+            quoted = partial(filtered, known, asked.filters, rank, max(FOUND, top), judged)
             answer = calculate(asked, known, date.today(), top, quoted)
             return with_gaps(answer, self._files.values(), self.skipped)
 

@@ -11,15 +11,29 @@ import attrs
 import numpy as np
 from hypothesis import strategies as st
 
-from lior.interfaces import Forward, Judging, Layout, Passage, PassageView, Ranking, Retriever, Term, Units
+from lior.interfaces import (
+    Candidates,
+    Forward,
+    Judge,
+    Layout,
+    Passage,
+    PassageView,
+    Ranking,
+    Retriever,
+    Term,
+    Units,
+)
 from lior.testing.strategies import law
 from lior_ask.answer import selection as answering
 from lior_ask.index.inverted import CONTEXT, TEXT, InvertedIndex
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.writing import starts_of
+from lior_ask.judging.features import gather
+from lior_ask.judging.linear import Linear
 from lior_ask.languages.dates import count_dates
 from lior_ask.languages.words import LANGUAGES, LONGEST, SAMPLE, language_of, stem, stop_words
 from lior_ask.question.question import Question
+from lior_ask.retrievers.bm25 import Bm25
 
 T = TypeVar("T")
 
@@ -183,9 +197,6 @@ class MemoryView:
     def terms_by_id(self, ids: Sequence[int]) -> list[Term]:
         return [term for key in sorted(ids) if (term := self.term(self._stems[key]))]
 
-    def terms_of(self, row: int) -> list[Term]:
-        return self.terms_by_id([self._ids[each] for each in self._texts[row]])
-
     def running_totals(self) -> tuple[np.ndarray, np.ndarray]:
         texts = [sum(each in counts for counts in self._texts) for each in self._stems]
         return np.arange(len(self._stems)), np.cumsum(np.array(texts, np.int64))
@@ -295,8 +306,7 @@ def _contract(make: Callable[[], Retriever], view: Callable[[Documents], Passage
         def test_a_question_in_any_language_is_decided(self, texts: list[str], question: str) -> None:
             index, retriever = view(_documents(texts)), make()
             ranking = _rank(retriever, index, question)
-            judge = retriever if isinstance(retriever, Judging) else None
-            decided = answering.answer(Question(question), ranking, index, 3, judge)
+            decided = answering.answer(Question(question), ranking, index, 3, Linear())
             assert 0 <= decided.confidence <= 1
 
         @law(question=st.text(max_size=60), top=st.integers(0, 5))
@@ -398,3 +408,60 @@ def _assert_equal(a: Ranking, b: Ranking) -> None:
     assert (a.method, a.query.words, a.query.missing) == (b.method, b.query.words, b.query.missing)
     for name in ("passages", "scores", "recall"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name), name)
+
+
+def judge_contract(make: Callable[[], Judge]) -> type:
+    """The laws that every :class:`~lior.interfaces.Judge` obeys.
+
+    A judge's author writes ``class TestMine(judge_contract(Mine)): ...``.
+    """
+
+    def candidates(texts: Sequence[str], question: Question) -> Candidates | None:
+        view = MemoryView(_documents(texts))
+        ranking = Bm25().rank(view, question, 40)
+        return gather(question, ranking, view) if len(ranking.passages) else None
+
+    def judged(found: Candidates, question: Question) -> tuple[np.ndarray, float]:
+        judge = make()
+        scores = judge.scores(question, found)
+        return scores, judge.confidence(question, found, scores)
+
+    class JudgeContract:
+        def test_declares_what_the_interface_asks_for(self) -> None:
+            assert isinstance(make(), Judge)
+
+        @law(texts=st.lists(st.sampled_from(TEXTS), min_size=1), question=st.sampled_from(QUESTIONS))
+        def test_each_candidate_has_a_score_and_the_best_a_probability(
+            self, texts: list[str], question: str
+        ) -> None:
+            asked = Question(question)
+            if found := candidates(texts, asked):
+                scores, confidence = judged(found, asked)
+                assert scores.shape == found.rows.shape
+                assert np.isfinite(scores).all()
+                assert 0 <= confidence <= 1
+                assert 0 <= make().least(found) <= 1
+
+        @law(question=st.sampled_from(QUESTIONS), seed=st.integers(0, 9))
+        def test_the_order_of_candidates_does_not_matter(self, question: str, seed: int) -> None:
+            asked = Question(question)
+            if found := candidates(TEXTS, asked):
+                order = np.random.RandomState(seed).permutation(len(found.rows))
+                turned = attrs.evolve(
+                    found,
+                    rows=found.rows[order],
+                    blocks=found.blocks[order],
+                    passages=tuple(found.passages[i] for i in order),
+                    features=found.features[order],
+                )
+                (scores, confidence), (others, other) = judged(found, asked), judged(turned, asked)
+                np.testing.assert_allclose(others, scores[order], rtol=1e-9, atol=1e-9)
+                assert abs(confidence - other) < 1e-9
+
+        def test_equal_candidates_have_equal_scores(self) -> None:
+            asked = Question(QUESTIONS[0])
+            if found := candidates([TEXTS[0]] * 3, asked):
+                scores, _ = judged(found, asked)
+                assert len({*scores.round(9).tolist()}) == len(np.unique(found.features, axis=0))
+
+    return JudgeContract

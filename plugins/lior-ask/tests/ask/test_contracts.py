@@ -17,7 +17,7 @@ EXTRAS = {
 """The package that a plugin needs and a plain installation lacks."""
 CASES = [
     (kind, name, law)
-    for kind in ("retriever", "embedder")
+    for kind in ("retriever", "judge", "embedder")
     for name in registry.names(kind)
     if registry.origin(kind, name).distribution == "lior-ask"
     for law in sorted(dir(suite(kind, lambda: None)()))
@@ -33,4 +33,4 @@ def test_law(kind, name, law):
 
 
 def test_every_kind_is_covered():
-    assert {kind for kind, _, _ in CASES} == {"retriever", "embedder"}
+    assert {kind for kind, _, _ in CASES} == {"retriever", "judge", "embedder"}

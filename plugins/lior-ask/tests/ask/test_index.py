@@ -23,7 +23,6 @@ from lior.reading import files as reading
 from lior.reading.skipping import SkippedFile, SkipReason
 from lior_ask import Index
 from lior_ask import api as indexing
-from lior_ask.answer import selection as answering
 from lior_ask.index import database, sqlite
 from lior_ask.index.cache import cache_file
 
@@ -189,21 +188,6 @@ def test_opened_again_is_the_same_and_reads_nothing(notes, monkeypatch):
     assert (seen, again.notes) == ([], [])
     assert same(first, again)
     assert again.ask("How do I reset the boiler?") == first.ask("How do I reset the boiler?")
-
-
-def test_learning_does_not_calibrate_and_a_question_does_once(notes, monkeypatch):
-    index, times = Index(notes, retriever="settle"), []
-    real = answering._usual_recall
-    monkeypatch.setattr(answering, "_usual_recall", lambda counts: times.append(1) or real(counts))
-    index.learn("told.md", "The ladder is in the shed.\n")
-    assert times == []
-    answer = index.ask("Where is the ladder?")
-    again = Index(notes, retriever="settle")
-    assert again.ask("Where is the ladder?") == answer
-    assert times == [1], "what was computed is kept with the index"
-    again.forget("told.md")
-    assert Index(notes, retriever="settle").ask("When is the boiler serviced?").found
-    assert times == [1, 1], "it is of other counts"
 
 
 def test_only_what_changed_is_read(notes, monkeypatch):

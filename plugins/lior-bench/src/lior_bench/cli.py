@@ -26,6 +26,7 @@ COMMANDS = {
     "questions": ("answers:ask_sets", "Ask sets of questions of our own."),
     "talk": ("answers:talk", "Ask for exact answers, and hold a conversation."),
     "confidence": ("answers:compare_confidence", "Compare stated confidence with truth."),
+    "judge": ("judging:judge", "Learn the judge of `lior ask`, and measure it."),
     "parts": (
         "costs:compare_parts",
         "Measure the effect of each frame, source, product, updater and memory.",

@@ -263,16 +263,6 @@ class InvertedIndex:
 
         return [Term(*row) for row in self.database.cached(select, *values, terms=own)]
 
-    def terms_of(self, row: int) -> list[Term]:
-        """The terms of a passage, in the order of their stems."""
-        layout = self.layout
-        place = int(layout.document_of[row])
-        select = "SELECT passage_terms FROM forward WHERE id = ?"
-        # A document has its key alone, and for ever.
-        [(data,)] = self.database.cached(select, layout.ids[place], terms=lambda rows: ())
-        first, size = int(layout.distinct[layout.starts[place] : row].sum()), int(layout.distinct[row])
-        return self.terms_by_id(np.frombuffer(data, np.int32, size, 4 * first).tolist())
-
     def running_totals(self) -> tuple[np.ndarray, np.ndarray]:
         """Keys of all terms in the order of their stems, and running totals of the passages with each term,
         int64 ``(T,)`` both."""

@@ -111,11 +111,6 @@ def recall(view: PassageView, query: TermQuery) -> np.ndarray:
     return _recall(view, query, pairs)[pairs.of_row]
 
 
-def highest_recall(view: PassageView, query: TermQuery) -> float:
-    """The highest :func:`recall` of a passage."""
-    return float(_recall(view, query, view.derived("pairs", lambda: _pairs(view))).max(initial=0.0))
-
-
 def _recall(view: PassageView, query: TermQuery, pairs: _Pairs) -> np.ndarray:
     layout = view.layout
     in_paragraph = np.zeros(int(layout.paragraph_starts[-1]), bool)

@@ -58,8 +58,6 @@ class Vectors:
     of: Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
     """Words -> vectors, float32 ``(n, width)``, and of how many pieces each is put together, int64
     ``(n,)``: 1 for a known word, 0 for one without a vector."""
-    english: bool = False
-    """Whether they tell little of other languages."""
 
     def misspelt(self, word: str, near: str) -> float:
         """How likely a word that looks like another one is a misspelling of it: 0, 0.6 or 1.
@@ -139,9 +137,7 @@ def wordllama() -> Vectors:
         flat = np.fromiter((i for each in ids for i in each), np.int64)
         return _add_up(table, flat, sizes), sizes
 
-    return Vectors(
-        f"{weights.name} {weights.stat().st_size if weights.exists() else 0}", 256, of, english=True
-    )
+    return Vectors(f"{weights.name} {weights.stat().st_size if weights.exists() else 0}", 256, of)
 
 
 def _add_up(

@@ -8,10 +8,8 @@ import attrs
 import numpy as np
 
 from lior.interfaces import PassageView, Question, Ranking, TermQuery
-from lior_ask.answer.selection import LEAST, lead, logistic, nowhere, recall_above
 from lior_ask.arrays import best
-from lior_ask.languages.words import ENGLISH
-from lior_ask.question.query import analyse, languages_of
+from lior_ask.question.query import analyse
 from lior_ask.question.question import LIGHT
 from lior_ask.ranking import word_vectors
 from lior_ask.ranking.bm25 import recall
@@ -30,14 +28,6 @@ LIGHT_SHARE = 0.5
 """Share of the information of words such as "get" and "take"."""
 CANDIDATES = 120
 """Best passages by words and cosines that are compared word by word."""
-SURE = (1.9, 1.15, 3.3, 1.0, -1.7)
-"""Logarithmic odds that the first passage answers: weights of
-:func:`~lior_ask.answer.selection.recall_above`, of its likeness to the least covered word, of
-:func:`~lior_ask.answer.selection.lead` and of not being of the kind asked for, and a constant. Fitted to 477
-questions of fit_family, fit_office, fit_de and fit_fr of lior_bench.questions; with each set held out, 42 of
-45 answers with 90 % and more were right."""
-NOWHERE = 2.0
-"""What the odds lose where a name or a day of the question is nowhere in the text: the sets have few such."""
 _ALL = 1 + WORDS + NEAR_WORDS
 _LEAST = 0.05
 """Score from which a passage that shares no word with the question is named."""
@@ -61,7 +51,6 @@ class Dense:
     """
 
     api_version: ClassVar[int] = 2
-    least: ClassVar[float] = LEAST
 
     def __attrs_post_init__(self) -> None:
         word_vectors.read()
@@ -84,27 +73,11 @@ class Dense:
             evidence={
                 "vectors of words": found.cosines[allowed],
                 "near words": found.shares[allowed],
+                "least near word": found.least[allowed],
                 "words": found.words[allowed],
             },
             query=found.query,
         )
-
-    def confidence(self, view: PassageView, question: Question, ranking: Ranking) -> float | None:
-        """The probability that the first passage answers.
-
-        ``None`` where the vectors are English and the question is not: its words decide. Of 25 questions that
-        German and French notes do not answer 2 are refused by vectors, 11 by words.
-        """
-        vectors = word_vectors.read()
-        if not question.latin or (vectors.english and question.among(languages_of(view)) != ENGLISH):
-            return None
-        space, row = word_vectors.space(view, vectors), int(ranking.passages[0])
-        alike = word_vectors.likest(space, _ask(space, ranking.query).alike, np.array([row]))
-        heavy = ~_light(ranking.query)
-        least = float((alike[heavy] if heavy.any() else alike)[:, 0].min(initial=1))
-        above, unsuited = recall_above(question, ranking, view), -float(not ranking.suits)
-        odds = float(np.dot(SURE[:4], (above, least, lead(view, ranking), unsuited))) + SURE[4]
-        return logistic(odds - NOWHERE * nowhere(view, question, ranking.query))
 
 
 @attrs.frozen(eq=False)
@@ -121,6 +94,8 @@ class Candidates:
     """Score of ``settle``, float64 ``(C,)`` in [0, 1]."""
     shares: np.ndarray
     """Share of the question that each passage has in near words, float64 ``(C,)`` in [0, 1]."""
+    least: np.ndarray
+    """Likeness of the word of the question that each passage has least of, float64 ``(C,)`` in [0, 1]."""
     scores: np.ndarray
     """Score of ``dense``, float64 ``(C,)``."""
     own: float
@@ -147,13 +122,13 @@ def candidates(view: PassageView, question: Question, others: np.ndarray | None 
     if others is not None:
         rows = np.union1d(rows, _among(others & every, total))
     rows = rows if asked.whole.any() or words.any() else rows[:0]
-    shares = np.minimum(told @ word_vectors.likest(space, asked.worth, rows), 1)
+    likest = word_vectors.likest(space, asked.worth, rows)
+    shares, heavy = np.minimum(told @ likest, 1), told >= 0.5 * told.max(initial=0)
+    least = likest[heavy].min(0, initial=1).astype(np.float64)
     scores = (total[rows] + NEAR_WORDS * shares) / _ALL
     order = np.lexsort((rows, -scores))
-    rows = rows[order]
-    return Candidates(
-        query, asked, rows, cosines[rows], words[rows], shares[order], scores[order], own, method
-    )
+    rows, shares, least, scores = (each[order] for each in (rows, shares, least, scores))
+    return Candidates(query, asked, rows, cosines[rows], words[rows], shares, least, scores, own, method)
 
 
 def _among(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:

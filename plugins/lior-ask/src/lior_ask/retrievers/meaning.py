@@ -11,7 +11,6 @@ import numpy as np
 
 from lior.errors import MissingPackage
 from lior.interfaces import PassageVectors, PassageView, Question, Ranking
-from lior_ask.answer.selection import logistic, nowhere
 from lior_ask.index.embedding import HINT, VARIABLE, default_embedder
 from lior_ask.question.query import repair
 from lior_ask.ranking import word_vectors
@@ -25,16 +24,6 @@ OF_TOPIC = 1.5
 """Weight of the score of ``settle``, as a share of the best one's, where the question describes a topic."""
 TITLE = 0.3
 """What a line that only names something has less."""
-KIND = 0.05
-"""What a passage with what the question asks for, such as a date, has more."""
-SURE = (2.3, 2.2, -3.5)
-"""Logarithmic odds that the first passage answers: weights of its relatedness and of the distance to the next
-block, and a constant."""
-OWN, NOWHERE, OTHER_KIND = 1.2, 1.2, 1.1
-"""What the odds gain where passage and question share words that only the question itself has (a rare word,
-or a day), and lose where a name or a day is nowhere in the text, or the passage is not of the kind asked for.
-These and ``SURE`` were fitted, each set by the others, to the notes among the sets for fitting of
-lior_bench.questions, with 240 questions about other notes: at 90 % and more 24 of 26 were right."""
 
 
 @attrs.frozen(kw_only=True)
@@ -61,7 +50,6 @@ class Meaning:
 
     api_version: ClassVar[int] = 2
     embeds: ClassVar[bool] = True
-    least: ClassVar[float] = 0.12
 
     def __attrs_post_init__(self) -> None:
         word_vectors.read()
@@ -95,6 +83,7 @@ class Meaning:
             "encoder": related,
             "judged": judged,
             "near words": shares,
+            "least near word": found.least[chosen],
             "words": words,
             "vectors of words": found.cosines[chosen],
             "own words": found.own * shares,
@@ -106,19 +95,7 @@ class Meaning:
             method="words and sentence encoder",
             query=found.query,
             evidence={name: values[order] for name, values in evidence.items()},
-            kind=KIND,
         )
-
-    def confidence(self, view: PassageView, question: Question, ranking: Ranking) -> float | None:
-        """The probability that the first passage answers."""
-        if "encoder" not in ranking.evidence:
-            return Dense().confidence(view, question, ranking)
-        block, scores = view.layout.block_of[ranking.passages], ranking.scores
-        others = np.flatnonzero(block != block[0])
-        distance = 2 * min(scores[0] - scores[others[0]], 0.5) if len(others) else 1.0
-        own = OWN * float(ranking.evidence["own words"][0])
-        own -= NOWHERE * nowhere(view, question, ranking.query) + OTHER_KIND * (not ranking.suits)
-        return logistic(SURE[0] * float(ranking.evidence["judged"][0]) + SURE[1] * distance + SURE[2] + own)
 
 
 def _choose(found: Candidates, mine: np.ndarray) -> np.ndarray:

@@ -1,0 +1,124 @@
+"""The judge: which candidate answers a question, and how likely any does, by weights that were learned.
+
+Two logistic models. The score of a candidate is a weighted sum of its features, and the chance that it is the
+one that answers the softmax of the scores among the candidates of a question (conditional logit: D.
+McFadden, 1974). The probability that the best one answers at all is logistic in its score, in how far the
+next block is behind, in its features and in what tells of the question in this folder.
+
+``lior bench judge`` learns both from folders of invented notes, mails, tables and manuals with their
+questions, of which as many have no answer; the weights of what can only speak for a passage are not negative.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+
+from lior.interfaces import Candidates, Question
+from lior_ask.judging.features import FOLDER, NAMES, RETRIEVED
+
+_STANDING = ("block", *RETRIEVED)
+_STANDING_AT = [NAMES.index(name) for name in _STANDING]
+OF_BEST = ("score", "lead", "share", *(f"{name} stands out" for name in _STANDING), *NAMES, *FOLDER)
+"""What the probability depends on: score of the best candidate, how far the next block is below it, its share
+of the softmax, by how many deviations some of its features are above the mean of all candidates, its
+features, and the folder's."""
+
+
+SILENT = 30.0
+"""What a candidate has less that only asks, names, announces or repeats the question: the one rule that is
+not learned, since folders hardly ever have their own question in them."""
+_SILENT_AT = NAMES.index("silent")
+
+
+@attrs.frozen(eq=False)
+class Weights:
+    """A linear function of standardised numbers."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+    weights: np.ndarray
+    constant: float = 0.0
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """``(..., F)`` -> ``(...)``."""
+        found: np.ndarray = (values - self.mean) / self.scale @ self.weights + self.constant
+        return found
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any], names: tuple[str, ...]) -> Weights:
+        """From a part of the file of weights, whose columns have to be ``names``."""
+        if tuple(record["names"]) != names:
+            raise ValueError("the weights are of other features; learn them again: lior bench judge --write")
+        mean, scale, weights = (np.array(record[key], np.float64) for key in ("mean", "scale", "weights"))
+        return cls(mean, scale, weights, float(record["constant"]))
+
+
+@attrs.frozen
+class Model:
+    """Both functions, and the probability from which on an answer is given."""
+
+    weights: Weights
+    answers: Weights
+    least: float
+
+    def score(self, candidates: Candidates) -> np.ndarray:
+        """How well each candidate answers, float64 ``(C,)``."""
+        return score(self.weights, candidates)
+
+
+def score(weights: Weights, candidates: Candidates) -> np.ndarray:
+    """The weighted sum of each candidate's features, less for one that says nothing, float64 ``(C,)``."""
+    found: np.ndarray = weights(candidates.features) - SILENT * candidates.features[:, _SILENT_AT]
+    return found
+
+
+@lru_cache(maxsize=1)
+def models() -> dict[str, Model]:
+    """The learned models by the best evidence that a retriever gives: ``words``, ``vectors``, ``encoder``."""
+    record = json.loads(files("lior_ask.judging").joinpath("weights.json").read_text("utf-8"))
+    return {
+        level: Model(
+            Weights.read(each["score"], NAMES), Weights.read(each["answers"], OF_BEST), float(each["least"])
+        )
+        for level, each in record["models"].items()
+    }
+
+
+def of_best(candidates: Candidates, scores: np.ndarray) -> np.ndarray:
+    """:data:`OF_BEST` of the candidate with the highest score, float64."""
+    best = int(scores.argmax())
+    others = scores[candidates.blocks != candidates.blocks[best]]
+    lead = scores[best] - others.max() if len(others) else 10.0
+    shares = np.exp(scores - scores[best])
+    share = shares[candidates.blocks == candidates.blocks[best]].sum() / shares.sum()
+    some = candidates.features[:, _STANDING_AT]
+    out = (some[best] - some.mean(0)) / np.maximum(some.std(0), 1e-3)
+    parts = [scores[best], min(lead, 10.0), share], out, candidates.features[best], candidates.folder
+    return np.concatenate(parts)
+
+
+@attrs.frozen(kw_only=True)
+class Linear:
+    """Learned weights of the features; see this module."""
+
+    api_version: ClassVar[int] = 1
+
+    def scores(self, question: Question, candidates: Candidates) -> np.ndarray:
+        """How well each candidate answers, float64 ``(C,)``."""
+        return models()[candidates.level].score(candidates)
+
+    def confidence(self, question: Question, candidates: Candidates, scores: np.ndarray) -> float:
+        """The probability that the best candidate or its block answers, in [0.01, 0.99]."""
+        odds = float(models()[candidates.level].answers(of_best(candidates, scores)))
+        return float(np.clip(1 / (1 + np.exp(-odds)), 0.01, 0.99))
+
+    def least(self, candidates: Candidates) -> float:
+        """The confidence from which on an answer is given."""
+        return models()[candidates.level].least

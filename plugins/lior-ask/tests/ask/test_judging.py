@@ -1,0 +1,70 @@
+"""The judge: what it has learned obeys laws that a user relies on."""
+
+import json
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from lior_ask import Index
+from lior_ask.judging import chosen_judge
+from lior_ask.judging.features import NAMES
+from lior_ask.judging.linear import Linear, Weights, models
+
+LEVELS = ("words", "vectors", "encoder")
+
+
+def test_there_is_a_model_for_each_level_of_evidence():
+    assert set(models()) == {*LEVELS}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", ["text", "heading", "block", "words", "near words", "encoder"])
+def test_more_of_the_question_never_makes_a_passage_worse(level, name):
+    weights = models()[level].weights.weights
+    of_it = [at for at, each in enumerate(NAMES) if each.split(", below")[0] == name]
+    assert (weights[of_it] >= 0).all()
+
+
+def test_weights_of_other_features_are_refused():
+    record = json.loads(files("lior_ask.judging").joinpath("weights.json").read_text("utf-8"))
+    score = record["models"]["words"]["score"]
+    with pytest.raises(ValueError, match="lior bench judge --write"):
+        Weights.read(score, (*NAMES[:-1], "another"))
+
+
+def test_another_judge_is_chosen_by_its_name(monkeypatch):
+    assert isinstance(chosen_judge(), Linear)
+    monkeypatch.setenv("LIOR_JUDGE", f"{__name__}:Never")
+    index = Index(retriever="settle")
+    index.learn("boiler.md", "The boiler is serviced in October.")
+    answer = index.ask("When is the boiler serviced?")
+    assert (answer.found, answer.confidence) == (False, 0.25)
+    assert answer.passages[0][0].text == "The boiler is serviced in October."
+
+
+class Never:
+    """A judge that holds no answer for likely."""
+
+    api_version = 1
+
+    def scores(self, question, candidates):
+        return np.arange(len(candidates.rows), dtype=np.float64)
+
+    def confidence(self, question, candidates, scores):
+        return 0.25
+
+    def least(self, candidates):
+        return 0.5
+
+
+def test_of_two_machines_the_one_that_is_named_is_quoted_and_sure():
+    index = Index(retriever="settle")
+    index.learn(
+        "machines.md", "# Machines\n\nThe kiln reaches 1,250 degrees.\n\nThe oven reaches 280 degrees.\n"
+    )
+    index.learn("garden.md", "# Garden\n\nCut the roses in March.\n\nThe ladder is in the shed.\n")
+    answer = index.ask("How many degrees does the oven reach?")
+    assert answer.answer.text == "The oven reaches 280 degrees."
+    assert answer.confidence > 0.5
+    assert index.ask("How many degrees does the sauna reach?").confidence < answer.confidence

@@ -1,0 +1,561 @@
+"""Learn the judge of ``lior ask`` from folders with questions, and compare it with controls.
+
+Each folder is asked its questions, and all questions with an answer once more after their answering
+sentences were taken out of it: controls on the same subject, in the same words, without an answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import html
+import json
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial, partialmethod
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+import numpy as np
+from scipy.optimize import minimize
+
+import lior_ask
+from lior.errors import MissingPackage
+from lior.interfaces import Candidates, Embedder, Passage
+from lior.plugins.registry import registry
+from lior_ask.index.embedding import ENCODERS
+from lior_ask.judging.features import FOUND, NAMES, OWN, gather
+from lior_ask.judging.linear import OF_BEST, SILENT, Model, Weights, of_best, score
+from lior_ask.question.question import understood
+from lior_bench.answers import SURE
+from lior_bench.sets import (
+    FITTING,
+    INSTALLED,
+    REPORTING,
+    Question,
+    folder,
+    is_document,
+    questions,
+    squeeze,
+    write,
+)
+
+DATA = "plugins/lior-bench/data"
+WEIGHTS = "plugins/lior-ask/src/lior_ask/judging/weights.json"
+RETRIEVERS = {"words": "settle", "vectors": "dense", "encoder": "meaning"}
+"""Level of evidence -> the retriever that gives it."""
+WRONG = 0.08
+"""Share of the questions in the words of the text that may be refused: the least confidence is chosen so."""
+_PLAIN = ("direct", "plain")
+"""Kinds of questions in the words of the text."""
+_FOLDS = 5
+_SCRAP, _SCRAPS = 8, 4
+"""Lines of a scrap of a file, and scraps of a file."""
+_ELSEWHERE = 4
+"""Questions of other files, and of other folders, that a file is asked."""
+_FOREIGN, _FOREIGN_FOLDERS = 3, 5
+"""Questions of another folder that a folder is asked, and how many other folders."""
+_CROWD, _CROWDED = 9, 3
+"""Folders of other kinds that are put beside a folder, and every which of its questions is asked of all."""
+_FEWER = 0.3
+"""Weight of a question whose answer was taken out, or that is asked of its file alone."""
+_TAG, _KEY = re.compile(r"<[^<>]*>"), re.compile(r"^[A-Z]{3,}(;[^:]*)?:")
+_RIDGE = {"score": 10.0, "answers": 10.0}
+_RISE = ("text", "heading", "block", "words", "near words", "encoder")
+RISING = frozenset((*_RISE, *(f"{name}, below the best" for name in _RISE)))
+"""More of these never makes a passage worse."""
+_RISING = frozenset({"score", "lead", "share", *RISING})
+
+
+@attrs.frozen(eq=False)
+class Case:
+    """A question asked of a folder, with what tells of its candidates and which of them are right."""
+
+    world: str
+    kind: str
+    text: str
+    answerable: bool
+    candidates: Candidates
+    right: np.ndarray
+    """bool ``(C,)``."""
+    first: int
+    """The candidate that the retriever ranks first; −1 for none."""
+
+    def right_block(self, number: int) -> bool:
+        """Whether a candidate or another one of its block is right."""
+        return bool(self.right[self.candidates.blocks == self.candidates.blocks[number]].any())
+
+
+# --- folders ---
+
+
+def worlds(part: str) -> dict[str, list[Question]]:
+    """The folders of a part (``learn``, ``choose``, ``test``) with their questions."""
+    record = json.loads((folder(DATA) / "parts.json").read_text("utf-8"))
+    found = {}
+    with zipfile.ZipFile(folder(DATA) / "worlds.zip") as archive:
+        for name in record[part]:
+            lines = archive.read(f"{name}.questions.jsonl").decode().splitlines()
+            found[name] = [_question(json.loads(line), name) for line in lines]
+    return found
+
+
+def _question(record: dict[str, Any], world: str) -> Question:
+    answers = (record["answer"], *record.get("also", ())) if record["kind"] != "absent" else ()
+    kind = "unanswerable" if record["kind"] == "absent" else record["kind"]
+    return Question(
+        text=record["question"], kind=kind, words=tuple(answers), language=record["language"], of=world,
+        document=record.get("file", ""),
+    )  # fmt: skip
+
+
+def unpack(name: str, out: Path) -> None:
+    """Write the files of a world or of another set to ``out``."""
+    with zipfile.ZipFile(folder(DATA) / "worlds.zip") as archive:
+        mine = [each for each in archive.namelist() if each.startswith(f"{name}/")]
+        for each in mine:
+            place = out / each.removeprefix(f"{name}/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(archive.read(each))
+    if not mine:
+        write(name, out)
+
+
+def remove(out: Path, sentences: Iterable[str]) -> None:
+    """Take sentences out of the files of a folder, whatever white space is between their words."""
+    patterns = [r"\s+".join(map(re.escape, sentence.split())) for sentence in sentences]
+    found = re.compile("|".join(sorted(patterns, key=len, reverse=True)))
+    for path in (each for each in out.rglob("*") if each.is_file()):
+        text = path.read_bytes().decode("utf-8", "replace")
+        if (left := found.sub("", text)) != text:
+            path.write_text(left, "utf-8")
+
+
+# --- cases ---
+
+
+def cases(
+    name: str,
+    asked: Sequence[Question],
+    retriever: str,
+    foreign: Sequence[Question] = (),
+    crowd: Sequence[str] = (),
+) -> list[Case]:
+    """The questions asked of their folder, of less than it, of more, and of it without their answers.
+
+    Less is a file alone, which is asked about others, too, and scraps of some lines, most of which lack the
+    answer. More is the folder among those of ``crowd``. What is ``foreign`` is asked about other folders, and
+    not answered by this one.
+    """
+    found = list[Case]()
+    answerable = [question for question in asked if question.words]
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary) / "whole"
+        unpack(name, place)
+        index = lior_ask.Index(place, retriever=retriever, cache=False)
+        found += _ask(index, name, asked)
+        found += _ask(index, name, [attrs.evolve(each, kind="foreign", words=()) for each in foreign])
+        for half in (0, 1):
+            less, mine = Path(temporary) / f"less{half}", answerable[half::2]
+            shutil.copytree(place, less)
+            remove(less, [sentence for question in mine for sentence in question.words])
+            index = lior_ask.Index(less, retriever=retriever, cache=False)
+            deleted = [attrs.evolve(each, kind=f"{each.kind}, deleted", words=()) for each in mine]
+            found += _ask(index, name, deleted)
+        for number, file in enumerate(sorted({question.document for question in asked} - {""})):
+            index = lior_ask.Index(place / file, retriever=retriever, cache=False)
+            mine = [attrs.evolve(each, document=Path(file).name) for each in asked if each.document == file]
+            found += _ask(index, name, [attrs.evolve(each, kind=f"{each.kind}, alone") for each in mine])
+            others = _elsewhere(place / file, number, asked, foreign)
+            found += _ask(index, name, others)
+            found += _of_scraps(place / file, name, mine, others, retriever)
+        if crowd:
+            for each in (name, *crowd):
+                unpack(each, Path(temporary) / "crowd" / each)
+            index = lior_ask.Index(Path(temporary) / "crowd", retriever=retriever, cache=False)
+            some = asked[::_CROWDED]
+            found += _ask(index, name, [attrs.evolve(each, kind=f"{each.kind}, crowd") for each in some])
+    return found
+
+
+def _elsewhere(
+    path: Path, number: int, asked: Sequence[Question], foreign: Sequence[Question]
+) -> list[Question]:
+    """Questions of other files and of other folders, which a file alone does not answer."""
+    text = path.read_bytes().decode("utf-8", "replace")
+    others = [each for each in asked if not _within(each, text)]
+    some = [*others[number % 5 :: 5][:_ELSEWHERE], *foreign[number % 3 :: 3][:_ELSEWHERE]]
+    return [attrs.evolve(each, kind="elsewhere, alone", words=()) for each in some]
+
+
+def _of_scraps(
+    path: Path, name: str, asked: Sequence[Question], others: Sequence[Question], retriever: str
+) -> list[Case]:
+    """The questions asked of a few lines of a file: the part with the answer, or another one; and others."""
+    found, lines = list[Case](), path.read_bytes().decode("utf-8", "replace").splitlines(keepends=True)
+    parts = ["".join(lines[at : at + _SCRAP]) for at in range(0, len(lines), _SCRAP)]
+    if path.suffix not in (".md", ".txt"):  # a part of other formats is not of the format
+        return found
+    for number, part in enumerate(parts[:_SCRAPS]):
+        index = lior_ask.Index(retriever=retriever)
+        index.learn(path.name, part)
+        mine = [each for each in asked if _within(each, part)][:2]
+        other = [each for each in asked if not _within(each, part)][number % 3 :: 4][:2]
+        other += others[number % _SCRAPS :: _SCRAPS]
+        if len(index):
+            found += _ask(index, name, [attrs.evolve(each, kind=f"{each.kind}, scrap") for each in mine])
+            absent = [attrs.evolve(each, kind="unanswerable, scrap", words=()) for each in other]
+            found += _ask(index, name, absent)
+    return found
+
+
+def _within(question: Question, text: str) -> bool:
+    return any(squeeze(words) in squeeze(text) for words in question.words)
+
+
+def _ask(index: lior_ask.Index, name: str, asked: Iterable[Question]) -> list[Case]:
+    found, found_by = list[Case](), registry.get("retriever", index.retriever)()
+    for question in asked:
+        message = understood(question.text)
+        ranking = found_by.rank(index.inverted, message, FOUND)
+        if not len(ranking.passages):
+            continue
+        candidates = gather(message, ranking, index.inverted)
+        right = np.array([_holds(question, each) for each in candidates.passages], bool)
+        first = int(np.flatnonzero(candidates.rows == ranking.passages[0])[0])
+        case = Case(name, question.kind, question.text, bool(question.words), candidates, right, first)
+        found.append(case)
+    return found
+
+
+def _holds(question: Question, passage: Passage) -> bool:
+    """Whether a passage is, or has, or is the better part of an answering sentence, whatever its markup."""
+    if question.document and not is_document(passage.document, question.document):
+        return False
+    shown = _words_of(passage.text)
+    return any(
+        words <= shown or (shown <= words and 2 * len(shown) > len(words))
+        for words in map(_words_of, question.words)
+    )
+
+
+def _words_of(text: str) -> set[str]:
+    """The words of a text that may have tags of HTML, a key of a calendar, or what it escapes."""
+    text = _KEY.sub("", html.unescape(_TAG.sub(" ", text)).replace("\\n", " ").replace("\\", ""))
+    return {*re.findall(r"[^\W_]+", text.lower())}
+
+
+# --- learning ---
+
+
+def learn_scores(found: Sequence[Case], ridge: float = _RIDGE["score"]) -> Weights:
+    """Conditional logit with a quadratic penalty; weights of :data:`RISING` are not negative."""
+    some = [case for case in found if case.right.any() and not case.right.all()]
+    sizes = np.array([len(case.right) for case in some])
+    starts, of = np.cumsum(sizes) - sizes, np.repeat(np.arange(len(some)), sizes)
+    right = np.concatenate([case.right for case in some])
+    features = np.concatenate([case.candidates.features for case in some])
+    offset = -SILENT * features[:, NAMES.index("silent")]
+    mean, scale, x = _standardise(features)
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        scores = x @ weights + offset
+        each = np.exp(scores - np.maximum.reduceat(scores, starts)[of])
+        mine = np.where(right, each, 0)
+        total, total_right = np.add.reduceat(each, starts), np.add.reduceat(mine, starts)
+        slope = x.T @ (each / total[of] - mine / total_right[of])
+        value = np.log(total).sum() - np.log(total_right).sum() + ridge * weights @ weights / 2
+        return float(value), slope + ridge * weights
+
+    return Weights(mean, scale, _minimise(loss, NAMES, RISING))
+
+
+def learn_answers(
+    x: np.ndarray, y: np.ndarray, shares: np.ndarray, ridge: float = _RIDGE["answers"]
+) -> Weights:
+    """Logistic regression of whether the best candidate's block answers, ``y``; each counts by its share."""
+    mean, scale, x = _standardise(x)
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        odds = x @ weights[:-1] + weights[-1]
+        p = 1 / (1 + np.exp(-odds))
+        value = shares @ np.logaddexp(0, np.where(y, -odds, odds)) + ridge * weights[:-1] @ weights[:-1] / 2
+        each = shares * (p - y)
+        slope = np.append(x.T @ each + ridge * weights[:-1], each.sum())
+        return float(value), slope
+
+    weights = _minimise(loss, (*OF_BEST, "constant"), _RISING)
+    return Weights(mean, scale, weights[:-1], float(weights[-1]))
+
+
+def _standardise(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    mean, scale = x.mean(0), x.std(0)
+    scale = np.where(scale > 1e-9, scale, 1.0)
+    return mean, scale, (x - mean) / scale
+
+
+def _minimise(
+    loss: Callable[[np.ndarray], tuple[float, np.ndarray]], names: Sequence[str], rising: frozenset[str]
+) -> np.ndarray:
+    least, most = (dict.fromkeys(some, 0.0) for some in (rising, ("silent", "title")))
+    bounds = [(least.get(name), most.get(name)) for name in names]
+    start = np.zeros(len(names))
+    found: np.ndarray = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return found
+
+
+def _of_best(found: Sequence[Case], weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+    rows, right = [], []
+    for case in found:
+        scores = score(weights, case.candidates)
+        rows.append(of_best(case.candidates, scores))
+        right.append(case.right_block(int(scores.argmax())))
+    return np.array(rows), np.array(right)
+
+
+def probabilities(found: Sequence[Case], model: Model) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of each case, and whether its best candidate's block answers."""
+    x, right = _of_best(found, model.weights)
+    return 1 / (1 + np.exp(-model.answers(x))), right
+
+
+def learn(found: Sequence[Case], others: Sequence[Case]) -> Model:
+    """Both functions; the second from scores of folders that the first has not seen.
+
+    The least confidence is chosen on ``others``: :data:`WRONG` of their questions in the words of the text
+    are below it.
+    """
+    names = sorted({case.world for case in found})
+    rows, right, shares = list[np.ndarray](), list[np.ndarray](), list[float]()
+    for number in range(_FOLDS):
+        held = {*names[number::_FOLDS]}
+        if mine := [case for case in found if case.world in held]:
+            features, y = _of_best(mine, learn_scores([case for case in found if case.world not in held]))
+            rows, right = [*rows, features], [*right, y]
+            shares += [_FEWER if "," in case.kind else 1.0 for case in mine]
+    answers = learn_answers(np.concatenate(rows), np.concatenate(right), np.array(shares))
+    model = Model(learn_scores(found), answers, 0.0)
+    sure, _ = probabilities([case for case in others if case.kind in _PLAIN], model)
+    return attrs.evolve(model, least=round(float(np.quantile(sure, WRONG)), 3))
+
+
+def write_weights(models: dict[str, Model], source: str) -> None:
+    """Write the file that lior-ask ships."""
+
+    def record(weights: Weights, names: Sequence[str]) -> dict[str, Any]:
+        columns = {key: getattr(weights, key).tolist() for key in ("mean", "scale", "weights")}
+        rounded = {key: [float(f"{value:.6g}") for value in column] for key, column in columns.items()}
+        return {"names": [*names], **rounded, "constant": float(f"{weights.constant:.6g}")}
+
+    found = {
+        level: {
+            "score": record(each.weights, NAMES),
+            "answers": record(each.answers, OF_BEST),
+            "least": each.least,
+        }
+        for level, each in models.items()
+    }  # fmt: skip
+    made = {"made by": "lior bench judge --write", "from": source, "models": found}
+    (folder("plugins") / WEIGHTS.removeprefix("plugins/")).write_text(json.dumps(made) + "\n")
+
+
+# --- how good it is ---
+
+
+def report(found: Sequence[Case], model: Model) -> dict[str, Any]:
+    """Shares of right answers by kind, refusals, AUC and reliability."""
+    p, right = probabilities(found, model)
+    told: dict[str, Any] = {}
+    for kind in sorted({case.kind for case in found}):
+        at = np.array([case.kind == kind for case in found])
+        mine = [case for case in found if case.kind == kind]
+        told[kind] = {"questions": int(at.sum()), "refused": float((p[at] < model.least).mean())}
+        if mine[0].answerable:
+            told[kind] |= {
+                "first": float(right[at].mean()),
+                "three": float(np.mean([_among_three(case, model) for case in mine])),
+                "sentence": float(np.mean([_first(case, model) for case in mine])),
+                "retriever first": float(np.mean([case.right_block(case.first) for case in mine])),
+                "found": float(np.mean([case.right.any() for case in mine])),
+            }
+    answerable = np.array([case.answerable for case in found])
+    absent = np.array([case.kind == "unanswerable" for case in found])
+    words = np.array([case.kind in ("words", "across", "paraphrased") for case in found])
+    whole = np.array(["," not in case.kind for case in found])
+    sure = (p >= SURE) & (answerable | absent) & whole
+    return told | {
+        "AUC": {"other words": auc(p[words], p[absent]), "all": auc(p[answerable & whole], p[absent])},
+        "sure": {
+            "answers": int(sure.sum()),
+            "right": float(right[sure].mean()) if sure.any() else None,
+            "of direct": float((p[np.array([c.kind in _PLAIN for c in found])] >= SURE).mean()),
+        },
+    }
+
+
+def auc(yes: np.ndarray, no: np.ndarray) -> float:
+    """Probability that one of ``yes`` is above one of ``no``."""
+    return (
+        float(((yes[:, None] > no).mean() + (yes[:, None] >= no).mean()) / 2)
+        if len(yes) and len(no)
+        else np.nan
+    )
+
+
+def _among_three(case: Case, model: Model) -> bool:
+    """Whether any of the three best blocks has a right candidate."""
+    order = np.argsort(-model.score(case.candidates), kind="stable")
+    blocks = [*dict.fromkeys(case.candidates.blocks[order].tolist())][:3]
+    return bool(case.right[np.isin(case.candidates.blocks, blocks)].any())
+
+
+def _first(case: Case, model: Model) -> bool:
+    return bool(case.right[int(model.score(case.candidates).argmax())])
+
+
+# --- the command ---
+
+
+@click.command()
+@click.option("--write", "writes", is_flag=True, help="Write the weights that lior-ask ships.")
+@click.option(
+    "--levels",
+    default=",".join(RETRIEVERS),
+    show_default=True,
+    metavar="NAME,...",
+    help="What the judge sees: words, vectors of words too, or an encoder too.",
+)
+@click.option(
+    "--on",
+    type=click.Choice(("choose", "test")),
+    default="choose",
+    show_default=True,
+    help="Folders that it reports on; on `test`, also the sets for reporting.",
+)
+@click.option("--controls", is_flag=True, help="Compare with boosting and a kernel memory (lior-tables).")
+@click.option("--ablate", is_flag=True, help="Learn without each feature, too, and compare.")
+def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> None:
+    """Learn the judge of `lior ask` from folders with questions, and report on others."""
+    models, digest = {}, hashlib.sha256((folder(DATA) / "worlds.zip").read_bytes()).hexdigest()
+    learned = worlds("learn") | {name: questions(name) for name in FITTING if name not in INSTALLED}
+    reporting = {name: questions(name) for name in REPORTING if name not in INSTALLED}
+    for level in levels.split(","):
+        found, chosen = _gather(learned, level), _gather(worlds("choose"), level)
+        models[level] = learn(found, chosen)
+        asked = chosen if on == "choose" else _gather(worlds("test") | reporting, level)
+        click.echo(f"{level}: {len(found):,} questions, least confidence {models[level].least}")
+        for name, values in report(asked, models[level]).items():
+            click.echo(f"  {name:20} " + "  ".join(f"{key} {_show(value)}" for key, value in values.items()))
+        if controls:
+            for name, value in compare(found, asked, models[level]).items():
+                click.echo(f"  {name:20} AUC {value:.3f}")
+        if ablate:
+            for name, (first, apart) in without(found, chosen, asked).items():
+                click.echo(f"  without {name:25} first {first:.3f}  AUC {apart:.3f}")
+    if writes:
+        write_weights(models, f"worlds.zip {digest[:16]}, {', '.join(each for each in learned)}")
+
+
+def compare(found: Sequence[Case], asked: Sequence[Case], model: Model) -> dict[str, float]:
+    """How well the confidence tells right from wrong answers, beside two learners of the same numbers."""
+    try:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        from lior_tables import GeometricClassifier
+    except ImportError as error:
+        raise click.ClickException(f"--controls needs lior-tables: {error}") from error
+    x, y = _of_best([case for case in found if "," not in case.kind], model.weights)
+    new, right = _of_best([case for case in asked if "," not in case.kind], model.weights)
+    learners = {
+        "gradient boosting": HistGradientBoostingClassifier(max_depth=4, learning_rate=0.05, random_state=0),
+        "kernel memory": GeometricClassifier(random_state=0),
+    }
+    scores = {name: each.fit(x, y).predict_proba(new)[:, 1] for name, each in learners.items()}
+    scores = {"logistic regression": model.answers(new), **scores}
+    return {name: auc(p[right], p[~right]) for name, p in scores.items()}
+
+
+def without(
+    found: Sequence[Case], chosen: Sequence[Case], asked: Sequence[Case]
+) -> dict[str, tuple[float, float]]:
+    """Share of right first answers, and AUC against absent ones, where a feature is always 0."""
+    told = {}
+    for name in ("nothing", *OWN):
+        columns = [at for at, each in enumerate(NAMES) if each.split(",")[0] == name]
+        less, choose, others = ([_blank(case, columns) for case in some] for some in (found, chosen, asked))
+        said = report(others, learn(less, choose))
+        kinds = [each for kind, each in said.items() if "first" in each and "," not in kind]
+        first = np.average([each["first"] for each in kinds], weights=[each["questions"] for each in kinds])
+        told[name] = float(first), said["AUC"]["all"]
+    return told
+
+
+def _blank(case: Case, columns: Sequence[int]) -> Case:
+    features = case.candidates.features.copy()
+    features[:, columns] = 0
+    return attrs.evolve(case, candidates=attrs.evolve(case.candidates, features=features))
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"
+
+
+def _gather(asked: dict[str, list[Question]], level: str) -> list[Case]:
+    """The cases of some folders, two folders side by side."""
+    found, names = list[Case](), [*asked]
+    items = [(name, asked[name], foreign(asked, at), crowd(names, at)) for at, name in enumerate(names)]
+    with ProcessPoolExecutor(2, initializer=_read_once) as pool:
+        for part in pool.map(partial(_cases, level=level), items):
+            found += part
+    return found
+
+
+def _read_once() -> None:
+    """Let the encoders of this process keep what they read: folders share most of their passages."""
+    for name in ENCODERS:
+        with contextlib.suppress(MissingPackage):
+            encoder = type(registry.get("embedder", name)())
+            encoder.embed = partialmethod(_embed, encoder.embed, {})  # type: ignore[method-assign,assignment]
+
+
+def _embed(
+    self: Embedder,
+    embed: Callable[..., np.ndarray],
+    kept: dict[tuple[str, bool], np.ndarray],
+    texts: Sequence[str],
+    *,
+    question: bool = False,
+) -> np.ndarray:
+    if new := [text for text in dict.fromkeys(texts) if (text, question) not in kept]:
+        kept |= {
+            (text, question): row for text, row in zip(new, embed(self, new, question=question), strict=True)
+        }
+    return np.stack([kept[text, question] for text in texts]) if texts else embed(self, texts)
+
+
+def foreign(asked: dict[str, list[Question]], number: int) -> list[Question]:
+    """:data:`_FOREIGN` questions of each of the next folders."""
+    names = [*asked]
+    found = list[Question]()
+    for step in range(1, min(_FOREIGN_FOLDERS, len(names) - 1) + 1):
+        some = [each for each in asked[names[(number + step) % len(names)]] if each.words]
+        found += some[number % 7 :: max(len(some) // _FOREIGN, 1)][:_FOREIGN]
+    return found
+
+
+def crowd(names: Sequence[str], number: int) -> list[str]:
+    """:data:`_CROWD` other folders of other kinds, such as firms beside a household."""
+    kind = names[number].split("-")[0]
+    others = [name for name in (*names[number:], *names[:number]) if name.split("-")[0] != kind]
+    return others[:: max(len(others) // _CROWD, 1)][:_CROWD]
+
+
+def _cases(item: tuple[str, list[Question], list[Question], list[str]], level: str) -> list[Case]:
+    name, asked, others, beside = item
+    return cases(name, asked, RETRIEVERS[level], others, beside)
