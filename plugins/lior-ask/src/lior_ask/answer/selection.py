@@ -171,4 +171,4 @@ def _why(question: Question, ranking: Ranking, view: PassageView) -> str:
     if nowhere:
         listed = " and ".join(map(repr, nowhere[:3]))
         return f"{listed} {'is' if len(nowhere) == 1 else 'are'} nowhere in the text"
-    return "its words are in the text, but not together"
+    return "its words are in the text, but no passage is likely to answer it"
