@@ -37,8 +37,7 @@ from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.sqlite import SQLite
 from lior_ask.index.table_store import RecordStore
 from lior_ask.index.writing import encode
-from lior_ask.judging import chosen_judge
-from lior_ask.judging.features import FOUND
+from lior_ask.judging import FOUND, chosen_judge
 from lior_ask.question.filters import Filters, Known, filtered
 from lior_ask.question.question import Question, understood
 from lior_ask.ranking import word_vectors

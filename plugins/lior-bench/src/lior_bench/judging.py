@@ -85,7 +85,7 @@ class Case:
     right: np.ndarray
     """bool ``(C,)``."""
     first: int
-    """The candidate that the retriever ranks first; −1 for none."""
+    """The candidate that the retriever ranks first."""
 
     def right_block(self, number: int) -> bool:
         """Whether a candidate or another one of its block is right."""

@@ -3,6 +3,7 @@
 import os
 
 from lior.interfaces import Judge
+from lior_ask.judging.features import FOUND
 
 VARIABLE = "LIOR_JUDGE"
 """Environment variable with the name of a plugin of the kind "judge", or ``package.module:Class``."""
@@ -15,4 +16,4 @@ def chosen_judge() -> Judge:
     return registry.get("judge", os.environ.get(VARIABLE) or "linear")()
 
 
-__all__ = ["chosen_judge", "features", "linear"]
+__all__ = ["FOUND", "chosen_judge", "features", "linear"]

@@ -6,7 +6,8 @@ McFadden, 1974). The probability that the best one answers at all is logistic in
 next block is behind, in its features and in what tells of the question in this folder.
 
 ``lior bench judge`` learns both from folders of invented notes, mails, tables and manuals with their
-questions, of which as many have no answer; the weights of what can only speak for a passage are not negative.
+questions, nearly half of which have no answer; the weights of what can only speak for a passage are not
+negative.
 """
 
 from __future__ import annotations
@@ -29,11 +30,9 @@ OF_BEST = ("score", "lead", "share", *(f"{name} stands out" for name in _STANDIN
 """What the probability depends on: score of the best candidate, how far the next block is below it, its share
 of the softmax, by how many deviations some of its features are above the mean of all candidates, its
 features, and the folder's."""
-
-
 SILENT = 30.0
-"""What a candidate has less that only asks, names, announces or repeats the question: the one rule that is
-not learned, since folders hardly ever have their own question in them."""
+"""What a candidate has less that only asks, names, announces or repeats the question: a rule that is not
+learned, since folders hardly ever have their own question in them."""
 _SILENT_AT = NAMES.index("silent")
 
 

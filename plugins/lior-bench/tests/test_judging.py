@@ -1,0 +1,77 @@
+"""What the judge is learned from: folders, questions asked in several ways, and which passages are right."""
+
+import numpy as np
+import pytest
+
+from lior.interfaces import Passage
+from lior_ask.judging.features import NAMES
+from lior_bench import judging
+from lior_bench.sets import Question
+
+PARTS = {"learn": 40, "choose": 11, "test": 12}
+
+
+def question(answer, document="a.html"):
+    return Question(text="How much?", kind="direct", words=(answer,), document=document)
+
+
+def test_no_folder_is_in_two_parts():
+    names = {part: {*judging.worlds(part)} for part in PARTS}
+    assert {part: len(each) for part, each in names.items()} == PARTS
+    assert len(set.union(*names.values())) == sum(PARTS.values())
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown", "right"),
+    [
+        ("<tr><td>Family</td><td>268</td></tr>", "Family | 268", True),
+        ("DESCRIPTION:Tables\\, and the waffle iron", "Sale: Tables, and the waffle iron", True),
+        ("She takes 38 litres.", "She takes 38 litres", True),
+        ("She takes 38 litres.", "She takes 40 litres.", False),
+        ("It is red, and it blinks twice.", "It", False),
+    ],
+)
+def test_an_answer_is_known_whatever_its_markup(answer, shown, right):
+    assert judging._holds(question(answer), Passage(document="a.html", line=1, text=shown)) == right
+    assert not judging._holds(question(answer), Passage(document="b.html", line=1, text=shown))
+
+
+def test_answers_are_taken_out_of_a_folder(tmp_path):
+    (tmp_path / "a.txt").write_text("The boiler is red.\nIt is  old\nand loud. The shed is green.\n")
+    judging.remove(tmp_path, ["It is old and loud."])
+    assert (tmp_path / "a.txt").read_text() == "The boiler is red.\n The shed is green.\n"
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Two folders, asked in all ways by words alone."""
+    asked = dict([*judging.worlds("learn").items()][:2])
+    names = [*asked]
+    return [
+        case
+        for at, name in enumerate(names)
+        for case in judging.cases(
+            name, asked[name], "settle", judging.foreign(asked, at), names[1 - at :][:1]
+        )
+    ]
+
+
+@pytest.mark.slow
+def test_a_question_without_its_answer_has_no_right_passage(found):
+    kinds = {case.kind for case in found}
+    assert {"direct", "direct, deleted", "direct, alone", "elsewhere, alone", "direct, crowd"} <= kinds
+    assert not any(case.right.any() for case in found if case.kind.endswith("deleted"))
+    direct = [case for case in found if case.kind == "direct"]
+    assert np.mean([case.right.any() for case in direct]) > 0.9
+
+
+@pytest.mark.slow
+def test_what_is_learned_beats_the_order_of_the_passages_and_needs_its_features(found):
+    model = judging.learn(found, found)
+    told = judging.report(found, model)
+    assert told["direct"]["first"] > 0.7
+    size = told["direct"]["questions"]
+    assert told["direct"]["refused"] <= np.ceil(judging.WRONG * size) / size
+    assert told["unanswerable"]["refused"] > told["direct"]["refused"]
+    blind = [judging._blank(case, range(len(NAMES))) for case in found]
+    assert judging.report(blind, model)["direct"]["first"] < told["direct"]["first"]
