@@ -229,7 +229,7 @@ class _Flow:
     def add(self, part: Part, fq: Features, fk: Features, scores: Tensor, d_scores: Tensor) -> None:
         """Add the derivatives of ``sum(d_scores * scores)`` of one part; ``scores`` is overwritten."""
         (_, d_fq, d_log_q, _), (_, d_fk, d_log_k, _) = self.ends
-        scores[part.excluded] = 0.0  # their weight is 0, and -inf · 0 would be NaN
+        _fill(scores, part.excluded, 0.0)  # their weight is 0, and -inf · 0 would be NaN
         flow = scores.mul_(d_scores)  # = d(.)/d(log of any factor of S), elementwise
         _accumulate(self.grads, "log_beta", tree_sum(flow))
         d_log_q[part.queries] += flow.sum(1)
@@ -247,9 +247,12 @@ def _rows(part: Part, queries: _Side, items: _Side) -> tuple[Features, Features]
 
 
 def _scores(scorer: Retrieval, queries: Features, items: Features, part: Part) -> Tensor:
-    scores = scorer.scores(queries, items)
-    scores[part.excluded] = -torch.inf
-    return scores
+    return _fill(scorer.scores(queries, items), part.excluded, -torch.inf)
+
+
+def _fill(scores: Tensor, at: tuple[Tensor, Tensor], value: float) -> Tensor:
+    """Set some ``scores``; ``scores[at] = value`` would wait for a GPU, which fetches the number."""
+    return scores.index_put_(at, scores.new_full((), value))
 
 
 class Retrieval:

@@ -21,6 +21,8 @@ from lior_plugins.memories.items import ItemMemory, ItemStore, normalise, raise_
 
 _BLOCK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
 _QUERY_ROWS = 256
+_TILE = 32
+"""Items of one token that are added up together."""
 
 
 @attrs.define(kw_only=True)
@@ -32,29 +34,32 @@ class Exact(ItemMemory):
 
     probes: int = option(0, help="cells of near items that a read visits; 0 = the whole memory", low=0)
 
-    _features: Features | None = attrs.field(default=None, init=False, repr=False, eq=False)
+    _tiles: _Tiles | None = attrs.field(default=None, init=False, repr=False, eq=False)
     _cells: CellIndex | None = attrs.field(default=None, init=False, repr=False, eq=False)
 
     def _changed(self) -> None:
-        self._features = self._cells = None
+        self._tiles = self._cells = None
 
     def _distributions(self, z: Tensor, alphabet: Tensor, store: ItemStore, scorer: Scorer) -> Tensor:
         if self.probes:
             return self._near(z, alphabet, store, scorer)
         with threads(len(z) * store.z.numel()):
-            runs, items = _runs(store.token, alphabet), self._all(store, scorer)
-            rows = [self._whole(part, alphabet, runs, items, scorer) for part in z.split(_QUERY_ROWS)]
+            tiles = self._tiled(store, scorer)
+            column = torch.searchsorted(alphabet, tiles.token).clamp(max=len(alphabet) - 1)
+            column = torch.where(alphabet[column] == tiles.token, column, len(alphabet))
+            rows = [self._whole(part, tiles, column, len(alphabet), scorer) for part in z.split(_QUERY_ROWS)]
         return torch.cat(rows) if rows else z.new_empty(0, len(self.inverse_temperatures), len(alphabet))
 
-    def _all(self, store: ItemStore, scorer: Scorer) -> Features:
-        if self._features is None:
-            self._features = scorer.features(store.z, query=False)
-        return self._features
+    def _tiled(self, store: ItemStore, scorer: Scorer) -> _Tiles:
+        if self._tiles is None:
+            self._tiles = _Tiles.build(store, scorer)
+        return self._tiles
 
     def _weighed(self, z: Tensor, store: ItemStore, scorer: Scorer) -> tuple[Tensor, Tensor]:
         if not self.probes:
-            scores = scorer.scores(scorer.features(z, query=True), self._all(store, scorer))[0]
-            return torch.arange(len(scores), device=z.device), scores
+            tiles = self._tiled(store, scorer)
+            scores = scorer.scores(scorer.features(z, query=True), tiles.items)[0]
+            return torch.arange(len(tiles.place), device=z.device), scores[tiles.place]
         cells = self._indexed(store, scorer)
         visits = [(cells.position[items], scores[0]) for _, _, items, scores in cells.visits(z, self.probes)]
         return torch.cat([items for items, _ in visits]), torch.cat([scores for _, scores in visits])
@@ -68,23 +73,23 @@ class Exact(ItemMemory):
                 self._cells = CellIndex.build(scorer, store.z, numbers, generator=generator)
         return self._cells
 
-    def _whole(
-        self, z: Tensor, alphabet: Tensor, runs: list[_Run], items: Features, scorer: Scorer
-    ) -> Tensor:
-        """Distributions of a few queries from all ``items``."""
+    def _whole(self, z: Tensor, tiles: _Tiles, column: Tensor, alphabet: int, scorer: Scorer) -> Tensor:
+        """Distributions of a few queries from all items; ``column`` of each tile, ``alphabet`` for none."""
         queries = scorer.features(z, query=True)
-        hits = z.new_zeros(len(self.inverse_temperatures), len(z), len(alphabet))
+        hits = z.new_zeros(len(self.inverse_temperatures), len(z), alphabet + 1)
         top = z.new_full((len(z), 1), -torch.inf)
-        sharp = hits.new_tensor(self.inverse_temperatures)[:, None, None]
-        size = max(_BLOCK_ELEMENTS.get(z.device.type, 1 << 20) // max(len(z), 1), 1)
-        for lo in range(0, len(items.f), size):
-            scores = scorer.scores(queries, items.rows(slice(lo, lo + size)))
+        size = _BLOCK_ELEMENTS.get(z.device.type, 1 << 20) // max(len(z), 1)
+        for block in range(0, len(column), max(size // _TILE, 1)):
+            here = slice(block, block + max(size // _TILE, 1))
+            rows = slice(here.start * _TILE, here.stop * _TILE)
+            scores = scorer.scores(queries, tiles.items.rows(rows)).add_(tiles.counts[rows])
             higher = torch.maximum(top, scores.amax(1, keepdim=True))
-            hits *= ((top - higher).exp() ** sharp).nan_to_num_()
+            weights, fallen = scores.sub_(higher).exp_(), (top - higher).exp_().nan_to_num_()
             top = higher
-            weights = scores.sub_(higher).exp_()
-            _add_by_token(hits, weights, runs, lo, self.inverse_temperatures)
-        return normalise(hits).transpose(0, 1)
+            for level, power in enumerate(self.inverse_temperatures):
+                sums = raise_to(weights, power).unflatten(1, (-1, _TILE)).sum(2)
+                hits[level].mul_(raise_to(fallen, power)).index_add_(1, column[here], sums)
+        return normalise(hits[..., :alphabet]).transpose(0, 1)
 
     def _near(self, z: Tensor, alphabet: Tensor, store: ItemStore, scorer: Scorer) -> Tensor:
         """Distributions of queries from the items of the nearest cells."""
@@ -108,36 +113,31 @@ class Exact(ItemMemory):
         return normalise(hits).transpose(0, 1)
 
 
-class _Run(NamedTuple):
-    """Neighbouring items with the same token."""
+class _Tiles(NamedTuple):
+    """All items, every :data:`_TILE` of them with the same token; what is left of a tile counts nothing.
 
-    column: int
-    """Of the token in the alphabet."""
-    begin: int
-    end: int
-
-
-def _runs(tokens: Tensor, alphabet: Tensor) -> list[_Run]:
-    """The runs of the ascending ``tokens`` that are in ``alphabet``; waits for the device once."""
-    present, counts = torch.unique_consecutive(tokens, return_counts=True)
-    column = torch.searchsorted(alphabet, present).clamp(max=len(alphabet) - 1)
-    columns = torch.where(alphabet[column] == present, column, -1)
-    ends = counts.cumsum(0)
-    rows = torch.stack([columns, ends - counts, ends], 1).tolist()
-    return [_Run(*row) for row in rows if row[0] >= 0]
-
-
-def _add_by_token(
-    hits: Tensor, weights: Tensor, runs: list[_Run], first: int, powers: tuple[float, ...]
-) -> None:
-    """Sum ``weights (B, K) ** powers`` over the items of each token into ``hits (len(powers), B, A)``.
-
-    The items are those from ``first`` on. The loop is over tokens, whose items are a slice.
+    Sums over a token are sums over tiles, in one operation for all tokens, and nothing has to be fetched from
+    the device to read.
     """
-    last = first + weights.shape[1]
-    here = [(r.column, max(r.begin, first) - first, min(r.end, last) - first) for r in runs]
-    for level, power in enumerate(powers):
-        sharpened = raise_to(weights, power)
-        for column, begin, end in here:
-            if begin < end:
-                hits[level, :, column] += sharpened[:, begin:end].sum(1)
+
+    items: Features
+    counts: Tensor
+    """Added to a score: 0, or ``-inf`` where no item is, ``(M * _TILE,)``."""
+    token: Tensor
+    """Of each tile, int64 ``(M,)``."""
+    place: Tensor
+    """Of each item, int64 ``(N,)``."""
+
+    @classmethod
+    def build(cls, store: ItemStore, scorer: Scorer) -> _Tiles:
+        """Tiles of a store, whose items are in the order of their tokens; waits for the device."""
+        token, count = torch.unique_consecutive(store.token, return_counts=True)
+        tiles = (count + _TILE - 1) // _TILE
+        ahead = (tiles * _TILE - count).cumsum(0) - (tiles * _TILE - count)
+        place = torch.arange(len(store.token), device=token.device) + ahead.repeat_interleave(count)
+        token = token.repeat_interleave(tiles)
+        item = torch.zeros(len(token) * _TILE, dtype=torch.int64, device=token.device)
+        item[place] = torch.arange(len(place), device=token.device)
+        counts = store.z.new_full((len(item),), -torch.inf)
+        counts[place] = torch.zeros_like(place).to(counts)
+        return cls(scorer.features(store.z[item], query=False), counts, token, place)

@@ -297,6 +297,20 @@ def _weights(source: str, name: str) -> Mapping[str, Tensor]:
 # --- heads ---
 
 
+class _Dropout(nn.Module):
+    """Dropout drawn by the generator of the CPU, so that a seed means the same on every device."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` with a share of it set to 0 in training."""
+        if not self.training or not self.share:
+            return x
+        return x * (torch.rand(x.shape) >= self.share).to(x) / (1 - self.share)
+
+
 class ParametricHead(nn.Module):
     """Features to bounded parameters, the identity at first, and to the doubt of them."""
 
@@ -315,10 +329,10 @@ class ParametricHead(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(channels * config.pool**2, hidden),
             nn.ReLU(),
-            nn.Dropout(config.dropout_p),
+            _Dropout(config.dropout_p),
             nn.Linear(hidden, hidden),
             nn.ReLU(),
-            nn.Dropout(config.dropout_p),
+            _Dropout(config.dropout_p),
         )
         self.last = nn.Linear(hidden, len(bounds) + 1)
         neutral = torch.tensor([_NEUTRAL.get(name, 0.0) for name in config.names])
