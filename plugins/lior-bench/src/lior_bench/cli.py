@@ -27,6 +27,7 @@ COMMANDS = {
     "talk": ("answers:talk", "Ask for exact answers, and hold a conversation."),
     "confidence": ("answers:compare_confidence", "Compare stated confidence with truth."),
     "judge": ("judging:judge", "Learn the judge of `lior ask`, and measure it."),
+    "cross-encoder": ("cross_encoder:learn", "Learn the cross-encoder of `lior ask`."),
     "parts": (
         "costs:compare_parts",
         "Measure the effect of each frame, source, product, updater and memory.",

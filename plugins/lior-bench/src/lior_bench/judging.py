@@ -31,7 +31,8 @@ from lior.interfaces import Candidates, Embedder, Passage
 from lior.plugins.registry import registry
 from lior_ask.index.embedding import ENCODERS
 from lior_ask.judging.features import FOUND, NAMES, OWN, gather
-from lior_ask.judging.linear import OF_BEST, SILENT, Model, Weights, of_best, score
+from lior_ask.judging.linear import COLUMNS, SILENT, Model, Weights, of_best, of_best_names, score
+from lior_ask.judging.linear import models as shipped
 from lior_ask.question.question import understood
 from lior_bench.answers import SURE
 from lior_bench.sets import (
@@ -48,8 +49,8 @@ from lior_bench.sets import (
 
 DATA = "plugins/lior-bench/data"
 WEIGHTS = "plugins/lior-ask/src/lior_ask/judging/weights.json"
-RETRIEVERS = {"words": "settle", "vectors": "dense", "encoder": "meaning"}
-"""Level of evidence -> the retriever that gives it."""
+RETRIEVERS = {"words": "settle", "vectors": "dense", "encoder": "meaning", "read": "meaning"}
+"""Level of evidence -> the retriever that gives it; ``read`` by a cross-encoder, too."""
 WRONG = 0.08
 """Share of the questions in the words of the text that may be refused: the least confidence is chosen so."""
 _PLAIN = ("direct", "plain")
@@ -67,7 +68,7 @@ _FEWER = 0.3
 """Weight of a question whose answer was taken out, or that is asked of its file alone."""
 _TAG, _KEY = re.compile(r"<[^<>]*>"), re.compile(r"^[A-Z]{3,}(;[^:]*)?:")
 _RIDGE = {"score": 10.0, "answers": 10.0}
-_RISE = ("text", "heading", "block", "words", "near words", "encoder")
+_RISE = ("text", "heading", "block", "words", "near words", "encoder", "read")
 RISING = frozenset((*_RISE, *(f"{name}, below the best" for name in _RISE)))
 """More of these never makes a passage worse."""
 _RISING = frozenset({"score", "lead", "share", *RISING})
@@ -273,7 +274,7 @@ def learn_scores(found: Sequence[Case], ridge: float = _RIDGE["score"]) -> Weigh
         value = np.log(total).sum() - np.log(total_right).sum() + ridge * weights @ weights / 2
         return float(value), slope + ridge * weights
 
-    return Weights(mean, scale, _minimise(loss, NAMES, RISING))
+    return Weights(mean, scale, _minimise(loss, COLUMNS[: x.shape[1]], RISING))
 
 
 def learn_answers(
@@ -290,7 +291,8 @@ def learn_answers(
         slope = np.append(x.T @ each + ridge * weights[:-1], each.sum())
         return float(value), slope
 
-    weights = _minimise(loss, (*OF_BEST, "constant"), _RISING)
+    names = next(names for names in map(of_best_names, (NAMES, COLUMNS)) if len(names) == x.shape[1])
+    weights = _minimise(loss, (*names, "constant"), _RISING)
     return Weights(mean, scale, weights[:-1], float(weights[-1]))
 
 
@@ -355,8 +357,8 @@ def write_weights(models: dict[str, Model], source: str) -> None:
 
     found = {
         level: {
-            "score": record(each.weights, NAMES),
-            "answers": record(each.answers, OF_BEST),
+            "score": record(each.weights, names := COLUMNS[: len(each.weights.weights)]),
+            "answers": record(each.answers, of_best_names(names)),
             "least": each.least,
         }
         for level, each in models.items()
@@ -429,7 +431,7 @@ def _first(case: Case, model: Model) -> bool:
     default=",".join(RETRIEVERS),
     show_default=True,
     metavar="NAME,...",
-    help="What the judge sees: words, vectors of words too, or an encoder too.",
+    help="What the judge sees: words, vectors of words too, an encoder too, or a cross-encoder too.",
 )
 @click.option(
     "--on",
@@ -442,13 +444,30 @@ def _first(case: Case, model: Model) -> bool:
 @click.option("--ablate", is_flag=True, help="Learn without each feature, too, and compare.")
 def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> None:
     """Learn the judge of `lior ask` from folders with questions, and report on others."""
-    models, digest = {}, hashlib.sha256((folder(DATA) / "worlds.zip").read_bytes()).hexdigest()
-    learned = worlds("learn") | {name: questions(name) for name in FITTING if name not in INSTALLED}
+    models, digest = (
+        dict[str, Model](),
+        hashlib.sha256((folder(DATA) / "worlds.zip").read_bytes()).hexdigest(),
+    )
+    learned = learned_sets()
     reporting = {name: questions(name) for name in REPORTING if name not in INSTALLED}
+    kept = dict[tuple[str, int], list[Case]]()
+
+    def see(asked: dict[str, list[Question]]) -> list[Case]:
+        key = (RETRIEVERS[level], id(asked))
+        if key not in kept:
+            kept[key] = gather_cases(asked, level)
+        if level != "read":
+            return kept[key]
+        from lior_bench.cross_encoder import read_cases
+
+        return read_cases(kept[key], models.get("encoder") or shipped()["encoder"], learned)
+
+    choosing = worlds("choose")
+    reported = choosing if on == "choose" else worlds("test") | reporting
     for level in levels.split(","):
-        found, chosen = _gather(learned, level), _gather(worlds("choose"), level)
+        found, chosen = see(learned), see(choosing)
         models[level] = learn(found, chosen)
-        asked = chosen if on == "choose" else _gather(worlds("test") | reporting, level)
+        asked = see(reported)
         click.echo(f"{level}: {len(found):,} questions, least confidence {models[level].least}")
         for name, values in report(asked, models[level]).items():
             click.echo(f"  {name:20} " + "  ".join(f"{key} {_show(value)}" for key, value in values.items()))
@@ -506,7 +525,12 @@ def _show(value: float | None) -> str:
     return "-" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
-def _gather(asked: dict[str, list[Question]], level: str) -> list[Case]:
+def learned_sets() -> dict[str, list[Question]]:
+    """The folders that the judge is learned from, with their questions."""
+    return worlds("learn") | {name: questions(name) for name in FITTING if name not in INSTALLED}
+
+
+def gather_cases(asked: dict[str, list[Question]], level: str) -> list[Case]:
     """The cases of some folders, two folders side by side."""
     found, names = list[Case](), [*asked]
     items = [(name, asked[name], foreign(asked, at), crowd(names, at)) for at, name in enumerate(names)]

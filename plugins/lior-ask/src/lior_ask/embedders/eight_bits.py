@@ -10,19 +10,22 @@ with the fields of onnx.proto.
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import attrs
+import numpy as np
 
 Bytes = bytes | memoryview
 _GRAPH, _OPSET = 7, 8
 """Fields of a model."""
 _NODE, _TENSOR = 1, 5
 """Fields of a graph."""
-_DIMENSIONS, _NAME = 1, 8
+_DIMENSIONS, _KIND, _NAME, _VALUES = 1, 2, 8, 9
 """Fields of a tensor."""
+_TYPES = {1: np.float32, 3: np.int8, 7: np.int64}
+"""Of a tensor's numbers."""
 _INPUT, _OUTPUT, _OPERATION, _ATTRIBUTE, _DOMAIN = 1, 2, 4, 5, 7
 """Fields of a node; of a set of operations the first two are domain and version."""
 _OWN = b"com.microsoft"
@@ -46,6 +49,42 @@ def rewrite(model: bytes) -> bytes:
         parts += _message(_GRAPH, [*_graph(value)]) if number == _GRAPH else [raw]
     parts += _message(_OPSET, [*_message(_INPUT, [_OWN]), _varint(_OUTPUT << 3), _varint(1)])
     return b"".join(parts)
+
+
+def tensors(model: bytes) -> dict[str, np.ndarray]:
+    """The float32, int8 and int64 tensors of a model by their names."""
+    found = {}
+    for graph in (value for number, value, _ in _fields(memoryview(model)) if number == _GRAPH):
+        for tensor in (value for number, value, _ in _fields(graph) if number == _TENSOR):
+            fields = [*_fields(tensor)]
+            shape = [_read(raw, 1)[0] for number, _, raw in fields if number == _DIMENSIONS]
+            kind = next(_read(raw, 1)[0] for number, _, raw in fields if number == _KIND)
+            values = next((value for number, value, _ in fields if number == _VALUES), b"")
+            if kind in _TYPES and len(values):
+                found[_name_of(tensor)] = np.frombuffer(values, _TYPES[kind]).reshape(shape)
+    return found
+
+
+def replaced(model: bytes, new: Mapping[str, np.ndarray]) -> bytes:
+    """The model with other numbers in some of its weights, of the same shapes and types."""
+    parts = list[Bytes]()
+    for number, value, raw in _fields(memoryview(model)):
+        parts += _message(number, _with(value, new)) if number == _GRAPH else [raw]
+    return b"".join(parts)
+
+
+def _with(graph: memoryview, new: Mapping[str, np.ndarray]) -> Iterator[Bytes]:
+    for number, value, raw in _fields(graph):
+        name = _name_of(value) if number == _TENSOR else ""
+        if name not in new:
+            yield raw
+            continue
+        kept = [part for field, _, part in _fields(value) if field != _VALUES]
+        yield from _message(number, [*kept, *_message(_VALUES, [new[name].tobytes()])])
+
+
+def _name_of(tensor: memoryview) -> str:
+    return next((str(value, "utf-8") for number, value, _ in _fields(tensor) if number == _NAME), "")
 
 
 @attrs.frozen
@@ -117,9 +156,9 @@ def _node(node: _Node, scaled: dict[str, tuple[_Node, str]]) -> list[Bytes]:
 
 def _as_vector(tensor: memoryview, names: set[str]) -> list[Bytes]:
     """A tensor ``(1, N)`` as ``(N,)``, if it is one of ``names``; nothing for others."""
-    fields = [*_fields(tensor)]
-    if next((str(value, "utf-8") for number, value, _ in fields if number == _NAME), "") not in names:
+    if _name_of(tensor) not in names:
         return []
+    fields = [*_fields(tensor)]
     last = [raw for number, _, raw in fields if number == _DIMENSIONS][1:]
     return _message(_TENSOR, [*last, *(raw for number, _, raw in fields if number != _DIMENSIONS)])
 

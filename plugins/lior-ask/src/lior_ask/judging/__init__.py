@@ -2,6 +2,7 @@
 
 import os
 
+from lior.errors import MissingPackage
 from lior.interfaces import Judge
 from lior_ask.judging.features import FOUND
 
@@ -10,10 +11,15 @@ VARIABLE = "LIOR_JUDGE"
 
 
 def chosen_judge() -> Judge:
-    """The judge that :data:`VARIABLE` names; ``linear`` where it is not set."""
+    """The judge that :data:`VARIABLE` names; ``cross-encoder`` where its packages are, or ``linear``."""
     from lior.plugins.registry import registry
 
-    return registry.get("judge", os.environ.get(VARIABLE) or "linear")()
+    if name := os.environ.get(VARIABLE):
+        return registry.get("judge", name)()
+    try:
+        return registry.get("judge", "cross-encoder")()
+    except MissingPackage:
+        return registry.get("judge", "linear")()
 
 
-__all__ = ["FOUND", "chosen_judge", "features", "linear"]
+__all__ = ["FOUND", "chosen_judge", "cross_encoder", "features", "linear"]

@@ -13,7 +13,7 @@ negative.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, ClassVar
@@ -24,16 +24,23 @@ import numpy as np
 from lior.interfaces import Candidates, Question
 from lior_ask.judging.features import FOLDER, NAMES, RETRIEVED
 
+COLUMNS = (*NAMES, "read")
+"""Features, and the score of a cross-encoder, which is the last column where there is one."""
 _STANDING = ("block", *RETRIEVED)
 _STANDING_AT = [NAMES.index(name) for name in _STANDING]
-OF_BEST = ("score", "lead", "share", *(f"{name} stands out" for name in _STANDING), *NAMES, *FOLDER)
-"""What the probability depends on: score of the best candidate, how far the next block is below it, its share
-of the softmax, by how many deviations some of its features are above the mean of all candidates, its
-features, and the folder's."""
 SILENT = 30.0
 """What a candidate has less that only asks, names, announces or repeats the question: a rule that is not
 learned, since folders hardly ever have their own question in them."""
 _SILENT_AT = NAMES.index("silent")
+
+
+def of_best_names(columns: Sequence[str]) -> tuple[str, ...]:
+    """What the probability depends on, where the features are ``columns``.
+
+    Score of the best candidate, how far the next block is below it, its share of the softmax, by how many
+    deviations some of its features are above the mean of all candidates, its features, and the folder's.
+    """
+    return ("score", "lead", "share", *(f"{name} stands out" for name in _STANDING), *columns, *FOLDER)
 
 
 @attrs.frozen(eq=False)
@@ -80,18 +87,18 @@ def score(weights: Weights, candidates: Candidates) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def models() -> dict[str, Model]:
-    """The learned models by the best evidence that a retriever gives: ``words``, ``vectors``, ``encoder``."""
+    """The learned models by the best evidence: words, vectors, encoder; "read" with a cross-encoder."""
     record = json.loads(files("lior_ask.judging").joinpath("weights.json").read_text("utf-8"))
-    return {
-        level: Model(
-            Weights.read(each["score"], NAMES), Weights.read(each["answers"], OF_BEST), float(each["least"])
-        )
-        for level, each in record["models"].items()
-    }
+    found = {}
+    for level, each in record["models"].items():
+        names = COLUMNS if level == "read" else NAMES
+        weights = Weights.read(each["score"], names), Weights.read(each["answers"], of_best_names(names))
+        found[level] = Model(*weights, float(each["least"]))
+    return found
 
 
 def of_best(candidates: Candidates, scores: np.ndarray) -> np.ndarray:
-    """:data:`OF_BEST` of the candidate with the highest score, float64."""
+    """:func:`of_best_names` of the candidate with the highest score, float64."""
     best = int(scores.argmax())
     others = scores[candidates.blocks != candidates.blocks[best]]
     lead = scores[best] - others.max() if len(others) else 10.0
@@ -111,13 +118,20 @@ class Linear:
 
     def scores(self, question: Question, candidates: Candidates) -> np.ndarray:
         """How well each candidate answers, float64 ``(C,)``."""
-        return models()[candidates.level].score(candidates)
+        return models()[self._level(candidates)].score(self._seen(question, candidates))
 
     def confidence(self, question: Question, candidates: Candidates, scores: np.ndarray) -> float:
         """The probability that the best candidate or its block answers, in [0.01, 0.99]."""
-        odds = float(models()[candidates.level].answers(of_best(candidates, scores)))
+        seen = self._seen(question, candidates)
+        odds = float(models()[self._level(candidates)].answers(of_best(seen, scores)))
         return float(np.clip(1 / (1 + np.exp(-odds)), 0.01, 0.99))
 
     def least(self, candidates: Candidates) -> float:
         """The confidence from which on an answer is given."""
-        return models()[candidates.level].least
+        return models()[self._level(candidates)].least
+
+    def _level(self, candidates: Candidates) -> str:
+        return candidates.level
+
+    def _seen(self, question: Question, candidates: Candidates) -> Candidates:
+        return candidates
