@@ -38,7 +38,9 @@ class Table:
     rows: tuple[tuple[str, ...], ...] = attrs.field(repr=False)
     """Cells as they stand in the file, as many as columns; empty where there is nothing."""
     lines: tuple[int, ...] = attrs.field(repr=False)
-    """Line of the document's text, from 0, at which each row begins."""
+    """Line of the document's text, from 0, at which each row begins, ascending."""
+    until: str = ""
+    """Day, in ISO 8601, up to which all rows are here, where there are more: a series of events goes on."""
 
 
 @attrs.frozen(kw_only=True)

@@ -125,8 +125,9 @@ def _table(record: dict[str, Any]) -> Table:
     columns, rows, lines = _texts(record["columns"]), record["rows"], _numbers(record["lines"])
     if len(lines) != len(rows) or any(len(row) != len(columns) for row in rows):
         raise ValueError("the rows of a table do not fit its columns and lines")
-    kind, name = _texts([record["kind"], record["name"]])
-    return Table(kind=kind, name=name, columns=columns, rows=tuple(map(_texts, rows)), lines=lines)
+    kind, name, until = _texts([record[each] for each in ("kind", "name", "until")])
+    cells = tuple(map(_texts, rows))
+    return Table(kind=kind, name=name, columns=columns, rows=cells, lines=lines, until=until)
 
 
 def _texts(values: Sequence[Any]) -> tuple[str, ...]:

@@ -127,6 +127,64 @@ def test_tables_of_office_documents_have_their_rows():
     assert table_of(one(odt, "a.odt")) == [("a", "b"), ("Ada", "")]
 
 
+DENTIST = ("2024-03-05", "2025-03-04", "2025-09-02")
+"""Of four, the second is left out."""
+
+
+def calendar_of(*events: str) -> ParsedDocument:
+    """A calendar of events, each with its lines separated by spaces."""
+    lines = ("\n".join(["BEGIN:VEVENT", *each.split(), "END:VEVENT", ""]) for each in events)
+    return one(f"BEGIN:VCALENDAR\n{''.join(lines)}END:VCALENDAR\n".encode(), "a.ics")
+
+
+def begins(document: ParsedDocument) -> list[str]:
+    (table,) = document.tables
+    return [row[0] for row in table.rows]
+
+
+WEEKLY = "UID:1 SUMMARY:Pottery DTSTART;TZID=Europe/London:20250507T193000 RRULE:FREQ=WEEKLY;"
+
+
+def test_a_series_takes_place_each_time_but_when_it_is_left_out_or_moved():
+    moved = "UID:1 SUMMARY:Pottery RECURRENCE-ID:20250521T193000 DTSTART:20250522T180000"
+    left_out = " EXDATE:20250514T193000,20250604T193000 RDATE:20250610T100000"
+    document = calendar_of(f"{WEEKLY}UNTIL=20250612T000000Z{left_out}", moved)
+    assert begins(document) == [
+        "2025-05-07 19:30", "2025-05-28 19:30", "2025-06-10 10:00", "2025-06-11 19:30", "2025-05-22 18:00"
+    ]  # fmt: skip
+    assert "except 2025-05-14 19:30, 2025-06-04 19:30" in document.text
+    assert "also 2025-06-10 10:00" in document.text
+    assert begins(calendar_of(f"{WEEKLY}COUNT=3 EXDATE;VALUE=DATE:20250514"))[1:] == ["2025-05-21 19:30"]
+    birthday = "SUMMARY:Ada DTSTART;VALUE=DATE:20240229 DTEND;VALUE=DATE:20240301 RRULE:FREQ=YEARLY;COUNT=2"
+    assert begins(calendar_of(birthday)) == ["2024-02-29", "2028-02-29"]
+    cancelled = f"{WEEKLY}COUNT=3 STATUS:CANCELLED"
+    assert not one(calendar_of(cancelled, birthday).text.encode(), "a.txt").tables
+    assert begins(calendar_of(cancelled, birthday)) == ["2024-02-29", "2028-02-29"]
+
+
+def test_a_series_without_an_end_says_until_when_its_times_are_known():
+    document = calendar_of(WEEKLY.removesuffix(";"), "SUMMARY:Kiln DTSTART;VALUE=DATE:20250901")
+    (table,) = document.tables
+    assert (table.until, len(table.rows)) == ("2027-08-25", 122)
+
+
+@pytest.mark.parametrize(
+    "rule", ["INTERVAL=0", "INTERVAL=-1;COUNT=3", "BYDAY=XX", "BYMONTHDAY=99", "COUNT=x"]
+)
+def test_a_rule_that_leads_nowhere_leaves_the_event(rule):
+    assert begins(calendar_of(WEEKLY + rule)) == ["2025-05-07 19:30"]
+    assert begins(calendar_of(f"SUMMARY:x DTSTART:20250507T193000 RRULE:FREQ=SECONDLY;{rule}")) == [
+        "2025-05-07 19:30"
+    ]
+
+
+def test_another_zone_than_the_usual_one_is_said():
+    call = "SUMMARY:Call DTSTART;TZID=America/New_York:20251109T110000"
+    text = calendar_of(f"{WEEKLY}COUNT=1", f"{WEEKLY}COUNT=1", call).text
+    assert "Call, 2025-11-09 11:00 (America/New_York)" in text
+    assert "London" not in text
+
+
 def test_events_of_a_calendar():
     document = one(SAMPLES["a.ics"], "a.ics")
     assert document.title == "House"
@@ -140,11 +198,11 @@ def test_events_of_a_calendar():
     ]  # fmt: skip
     (table,) = document.tables
     assert (table.kind, table.columns) == ("events", ("begin", "end", "summary", "place"))
-    assert table.rows[:2] == (
-        ("2024-03-05 14:00", "2024-03-05 14:45", "Dentist, Dr Holt", "High Street 5"),
-        ("2024-07-01", "2024-07-14", "Holiday", ""),
+    assert table.rows == (
+        *((f"{day} 14:00", f"{day} 14:45", "Dentist, Dr Holt", "High Street 5") for day in DENTIST),
+        ("2024-01-02 23:00 UTC", "2024-01-03 01:00 UTC", "Call", ""),
     )
-    assert table.lines == (1, 2, 3)
+    assert (table.lines, table.until) == ((1, 1, 1, 3), "")
     with pytest.raises(DataError, match="no event, task or note in it"):
         parse_bytes(b"BEGIN:VCALENDAR\nEND:VCALENDAR\n", "a.ics")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import quopri
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -16,6 +17,7 @@ from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode
 from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.series import expand
 
 _HEAD = re.compile(r'(?:[\w-]+\.)?([\w-]+)((?:;(?:"[^"]*"|[^":;])*)*):(.*)', re.DOTALL)
 _PARAMETER = re.compile(r';([\w-]+)(?:=("[^"]*"|[^;]*))?')
@@ -32,6 +34,8 @@ _UNITS = {
     "MONTHLY": "month", "YEARLY": "year",
 }  # fmt: skip
 _KINDS = {"VEVENT": "event", "VTODO": "task", "VJOURNAL": "note"}
+_MOST = 20_000
+"""Times of the events of a file."""
 _STATES = ("CANCELLED", "TENTATIVE", "COMPLETED")
 
 
@@ -104,7 +108,10 @@ def _properties(text: str) -> Iterator[_Property]:
 
 @attrs.frozen(kw_only=True)
 class Calendar:
-    """Reader of iCalendar: a line for each event, task and note. A recurrence is said, not expanded."""
+    """Reader of iCalendar: a line for each event, task and note; a row for each time that it takes place.
+
+    A series without an end has its times up to two years after the newest date in the file.
+    """
 
     api_version: ClassVar[int] = 1
     suffixes: ClassVar[tuple[str, ...]] = (".ics", ".ical", ".ifb")
@@ -114,51 +121,131 @@ class Calendar:
         text, notes = decode(data, entries=True)
         found, rows, lines = Collected(notes=[*notes]), list[tuple[str, ...]](), list[int]()
         found.put("event, begin, end, place", 1)
+        calendar = _Calendar.of([entry for _, _, entry in _entries(text, (*_KINDS,))])
         entries = (
-            (f"{_KINDS[kind]} in line {first}", (kind, first, entry))
+            (f"{_KINDS[kind]} in line {first}", (kind, first, entry, calendar))
             for kind, first, entry in _entries(text, (*_KINDS,))
         )
-        for kind, at, said, row in read_entries(entries, _event, found.notes):
+        until = ""
+        for kind, at, said, times, last in read_entries(entries, _event, found.notes):
             if not said:
                 continue
             if kind == "VEVENT":
-                rows.append(row)
-                lines.append(len(found.text))
+                rows += times[: max(_MOST - len(rows), 1)]
+                lines += [len(found.text)] * (len(rows) - len(lines))
+                until = min(filter(None, (until, last)), default="")
             found.begin(_KINDS[kind])
             found.put(said, at)
         if len(found.text) < 2:
             raise DataError((*found.notes[len(notes) :], "no event, task or note in it")[0])
         title = next((line.text for line in _properties(text) if line.name == "X-WR-CALNAME"), "")
         columns = ("begin", "end", "summary", "place")
-        table = Table(kind="events", columns=columns, rows=tuple(rows), lines=tuple(lines))
+        table = Table(kind="events", columns=columns, rows=tuple(rows), lines=tuple(lines), until=until)
         return [attrs.evolve(found.document("rows", title), tables=(table,) if rows else ())]
 
 
-def _event(found: tuple[str, int, _Entry]) -> tuple[str, int, str, tuple[str, ...]]:
-    """Kind, line of the file, text and row of an entry."""
-    kind, first, entry = found
+@attrs.frozen
+class _Calendar:
+    """What is told by all entries together."""
+
+    zone: str
+    """The usual one."""
+    until: datetime
+    """Where series without an end are cut."""
+    moved: dict[str, list[datetime]]
+    """UID of a series -> those of its times that an entry of its own takes the place of."""
+
+    @classmethod
+    def of(cls, entries: Sequence[_Entry]) -> _Calendar:
+        """What is told by ``entries``."""
+        names = ("DTSTART", "DTSTAMP", "LAST-MODIFIED")
+        newest = [when for entry in entries for name in names for when in _moments(entry, name)]
+        begins = [line for entry in entries for line in entry.get("DTSTART", ())]
+        zones = Counter(line.parameters["TZID"] for line in begins if line.parameters.get("TZID"))
+        moved = dict[str, list[datetime]]()
+        for entry in entries:
+            moved.setdefault(_first(entry, "UID"), []).extend(_moments(entry, "RECURRENCE-ID"))
+        year = max(newest, default=datetime(1970, 1, 1)).year + 2
+        until = max(newest, default=datetime(1970, 1, 1)).replace(year=min(year, 9999), day=1)
+        return cls(max(zones, key=lambda zone: (zones[zone], zone), default=""), until, moved)
+
+
+def _event(
+    found: tuple[str, int, _Entry, _Calendar],
+) -> tuple[str, int, str, list[tuple[str, ...]], str]:
+    """Kind, line of the file, text and rows of an entry, and the day up to which they are all."""
+    kind, first, entry, calendar = found
     begin, end = _period(entry)
     summary, place = _first(entry, "SUMMARY"), _first(entry, "LOCATION")
     at = entry["SUMMARY"][0].at if "SUMMARY" in entry else first
-    return kind, at, _said(kind, entry, summary, begin, end, place), (begin, end, summary, place)
+    zone = next((line.parameters.get("TZID", "") for line in entry.get("DTSTART", ())), "")
+    said = _said(kind, entry, summary, begin, end, place, zone if zone != calendar.zone else "")
+    times, until = _times(entry, begin, end, calendar)
+    return kind, at, said, [(*each, summary, place) for each in times], until
 
 
-def _said(kind: str, entry: _Entry, summary: str, begin: str, end: str, place: str) -> str:
-    """An entry in one line."""
+def _times(entry: _Entry, begin: str, end: str, calendar: _Calendar) -> tuple[list[tuple[str, str]], str]:
+    """Begin and end of each time that an event takes place, and the day up to which they are all."""
+    if _first(entry, "STATUS").upper() == "CANCELLED":
+        return [], ""
+    start = next(iter(_moments(entry, "DTSTART")), None)
+    if start is None or not ({"RRULE", "RDATE"} & {*entry}):
+        return [(begin, end)], ""
+    moved = [] if "RECURRENCE-ID" in entry else calendar.moved.get(_first(entry, "UID"), [])
+    days = {each.date() for each in _moments(entry, "EXDATE", whole=True)}
+    without = [*_moments(entry, "EXDATE"), *moved]
+    rules = [line.value for line in entry.get("RRULE", ())]
+    series = expand(start, rules, _moments(entry, "RDATE"), without, calendar.until)
+    times = list[tuple[str, str]]()
+    for each in series.begins:
+        if each.date() not in days:
+            times.append(tuple(_shift(text, each - start) for text in (begin, end)))  # type: ignore[arg-type]
+    return times, "" if series.whole else str((series.begins or (start,))[-1].date())
+
+
+def _moments(entry: _Entry, name: str, *, whole: bool | None = None) -> Iterator[datetime]:
+    """The dates and times of a property, of which some have a list; ``whole`` days alone, if it is given."""
+    for line in entry.get(name, ()):
+        for value in line.value.split(","):
+            _, moment, day = _moment(attrs.evolve(line, value=value.strip()))
+            if moment and whole in (None, day):
+                yield moment
+
+
+def _shift(text: str, by: timedelta) -> str:
+    """A date or time as it is shown, later by some days."""
+    match = _MOMENT.match(text.replace(" ", "T", 1))
+    if not match:
+        return text
+    moment = datetime(*(int(each or 0) for each in match.groups()[:5])) + by  # type: ignore[arg-type]
+    return _minute(moment) + text[16:] if match[4] else str(moment.date())
+
+
+def _said(kind: str, entry: _Entry, summary: str, begin: str, end: str, place: str, zone: str) -> str:
+    """An entry in one line; ``zone`` where it is not the usual one."""
     until = end.removeprefix(begin[:11]) if " " in end else end  # the same day is said once
     when = f"{begin} to {until}" if end and end != begin else begin
     people = [each.parameters.get("CN") or each.text for each in entry.get("ATTENDEE", [])]
     parts = [
         {"VTODO": "to do: "}.get(kind, "") + summary,
-        f"due {when}" if kind == "VTODO" and when else when,
+        (f"due {when}" if kind == "VTODO" and when else when) + f" ({zone})" * bool(zone and when),
         f"at {place}" if place else "",
         *(_rule(each.value) for each in entry.get("RRULE", [])),
-        "except " + ", ".join(_moment(each)[0] for each in entry["EXDATE"]) if "EXDATE" in entry else "",
+        *_listed("also", entry, "RDATE"),
+        *_listed("except", entry, "EXDATE"),
         "with " + ", ".join(re.sub("(?i)^mailto:", "", each) for each in people) if people else "",
         status.lower() if (status := _first(entry, "STATUS")) in _STATES else "",
     ]
     description = _first(entry, "DESCRIPTION")
     return ", ".join(filter(None, parts)) + (f": {description}" if description else "")
+
+
+def _listed(word: str, entry: _Entry, name: str) -> list[str]:
+    """The dates and times of a property behind a word; nothing where there are none."""
+    lines = [
+        attrs.evolve(line, value=value) for line in entry.get(name, ()) for value in line.value.split(",")
+    ]
+    return [f"{word} " + ", ".join(_moment(line)[0] for line in lines)] if lines else []
 
 
 def _first(entry: _Entry, name: str) -> str:

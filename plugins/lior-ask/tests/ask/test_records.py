@@ -234,3 +234,41 @@ def test_the_next_event_is_from_today_on():
     index = notes({"a.ics": f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{events}END:VCALENDAR\r\n"})
     assert index.ask("next appointment").result.value == "2999-01-02 09:00"
     assert index.ask("how many appointments?").result.value == "3"
+
+
+POTTERY = """BEGIN:VCALENDAR
+BEGIN:VEVENT
+SUMMARY:Pottery class
+DTSTART:20250507T193000
+RRULE:FREQ=WEEKLY{}
+EXDATE:20250716T193000,20250723T193000
+END:VEVENT
+BEGIN:VEVENT
+SUMMARY:Kiln delivery
+DTSTART;VALUE=DATE:20250620
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+def test_each_time_of_a_series_is_an_event():
+    index = notes({"club.ics": POTTERY.format(";UNTIL=20250827T183000Z")})
+    assert index.ask("How many events are in June 2025?").result.value == "5"
+    july = index.ask("List the events in July 2025").result
+    assert [row.text[:16] for row in july.rows] == [
+        "2025-07-02 19:30",
+        "2025-07-09 19:30",
+        "2025-07-30 19:30",
+    ]
+    assert index.ask("When is the next pottery class after 10 July 2025?").result.value == "2025-07-30 19:30"
+    assert index.ask("What is the next step?").result is None
+
+
+def test_a_series_without_an_end_is_counted_in_a_period_alone():
+    index = notes({"club.ics": POTTERY.format("")})
+    assert index.ask("How many events are in June 2025?").result.value == "5"
+    for question in ("How many events are there?", "How many events are in 2031?"):
+        answer = index.ask(question)
+        assert answer.result is None, question
+        assert not answer.found
+    assert "goes on: ask about a time before 2027-05" in index.ask("How many events are there?").said

@@ -72,6 +72,8 @@ class Head:
     """Of the sheet, or the heading above it."""
     columns: tuple[Column, ...] = attrs.field(repr=False)
     rows: int = 0
+    until: str = ""
+    """Day up to which all rows are known, where there are more."""
 
     def places(self, kind: str) -> list[int]:
         """The numbers of the columns of a type."""
@@ -211,6 +213,7 @@ def _head(table: Table) -> dict[str, object]:
         "kind": table.kind,
         "name": table.name,
         "rows": len(table.rows),
+        "until": table.until,
         "columns": [attrs.asdict(each) for each in columns],
     }
 
@@ -227,6 +230,7 @@ def _pack(table: Table, parsed: ParsedDocument, source: list[str]) -> bytes:
     for number, end, cells in zip(table.lines, ends, table.rows, strict=True):
         shown = source[number : max(min(end, number + most), number + 1)]
         blank = next((n for n, line in enumerate(shown) if n and not line.strip()), len(shown))
+        end = max(end, number + 1)  # several rows may begin at one line
         lines = parsed.lines[number:end] if parsed.lines else range(number + 1, end + 1)
         rows.append((min(lines, default=0), lines[0], "\n".join(shown[:blank]), *cells))
     return zlib.compress(json.dumps(rows).encode(), 1)

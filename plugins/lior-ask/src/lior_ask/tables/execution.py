@@ -226,11 +226,17 @@ def _passages(rows: list[_Used]) -> tuple[Passage, ...]:
         Passage(
             document=used.head.document or used.row.text,
             line=used.row.line,
-            text=used.row.text,
+            text=_dated(used),
             place=", ".join((used.row.cells[0], used.date)) if used.head.kind == "mail" else used.head.name,
         )
         for used in rows
     )
+
+
+def _dated(used: _Used) -> str:
+    """The text of a row, behind its date where it is one of a series."""
+    when = used.row.cells[0] if used.head.kind == "events" else ""
+    return used.row.text if when in used.row.text else f"{when}: {used.row.text}"
 
 
 def _unit(unit: str) -> str:

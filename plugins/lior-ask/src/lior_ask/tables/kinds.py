@@ -227,11 +227,13 @@ def _others(kind: str, request: Request, source: TableSource, question: Question
     tables = [(head, source.rows(head)) for head in heads]
     where = [_anywhere(word, tables) for word in left if not any(names_it(word.text, h) for h in heads)]
     dated = heads[0].dated
+    where += in_period(request, min(heads, key=lambda head: head.until or "9"), dated, source)
     if request.operation == "next":
-        today = request.today.isoformat()
-        where.append(Condition(sql=f"d{dated} >= ?", values=(today,), shown=f"from {today} on", told=False))
+        if not (request.period and request.period.first):
+            today = request.today.isoformat()
+            shown = f"from {today} on"
+            where.append(Condition(sql=f"d{dated} >= ?", values=(today,), shown=shown, told=False))
         request = attrs.evolve(request, operation="oldest")
-    where += in_period(request, heads[0], dated, source)
     return plan_of(request, tables, kind, where, dated=dated)
 
 

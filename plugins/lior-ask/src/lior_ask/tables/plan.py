@@ -113,6 +113,9 @@ def in_period(
     Raises ``Unclear`` where there are no dates, or the year is not clear.
     """
     period = request.period
+    ends = "" if period is None or period.last is None else period.last.isoformat()
+    if head.until and request.operation != "next" and not "" < ends <= head.until:
+        raise Unclear(f"a series of {title(head)} goes on: ask about a time before {head.until}")
     if period is None:
         return []
     if dated is None:

@@ -25,7 +25,7 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
     """
     source = TableSource(known, question.filters)
     if request.operation == "next" and not asks_for("events", request, source):
-        return None
+        return _next_called(request, source, question)
     unclear: Unclear | None = None
     plans = list[Plan]()
     for kind, plan in PLANS:
@@ -52,3 +52,14 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
     if found is None and unclear and not (request.weak and unclear.words):
         raise unclear
     return found
+
+
+def _next_called(request: Request, source: TableSource, question: Question) -> Plan | None:
+    """The plan for the next event of a name, "the next pottery class", if a calendar has one."""
+    if not request.words or not source.kind("events", request.files):
+        return None
+    try:
+        plan = dict(PLANS)["events"]("events", request, source, question)
+    except Unclear:
+        return None
+    return plan
