@@ -12,7 +12,7 @@ import lior_ask
 from lior_ask.embedders.minilm import MiniLm, read_model
 from lior_ask.judging import cross_encoder as product
 from lior_ask.judging.linear import models
-from lior_bench import cross_encoder, judging
+from lior_bench import cross_encoder, judging, reading
 from lior_bench.cross_encoder import CrossEncoder, Group, Pairs, Plan, feed, loss_of, make_pairs, train
 from lior_bench.sets import Question
 
@@ -140,9 +140,9 @@ def test_scores_come_from_the_one_that_has_not_seen_the_folder(monkeypatch):
     asked = Question(text="Is the boiler red?", kind="direct", words=("The boiler is red.",))
     found = [case for name in ("a", "b", "new") for case in judging._ask(index, name, [asked])]
     read = []
-    monkeypatch.setattr(cross_encoder, "ProcessPoolExecutor", _Here)
-    monkeypatch.setattr(cross_encoder, "_read", lambda fold, pairs: read.append(fold) or np.ones(len(pairs)))
-    wide = cross_encoder.read_cases(found, models()["words"], ["b", "a"])
+    monkeypatch.setattr(reading, "ProcessPoolExecutor", _Here)
+    monkeypatch.setattr(reading, "_read", lambda fold, pairs: read.append(fold) or np.ones(len(pairs)))
+    wide = reading.read_cases(found, models()["words"], ["b", "a"])
     assert read == ["0", "1", "all"]
     assert all((case.candidates.features[:, -1] == 1).all() for case in wide)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lior import registry
 from lior_ask import Index
 from lior_ask.embedders import eight_bits
 from lior_ask.embedders.minilm import MiniLm, read_model
@@ -11,7 +12,6 @@ from lior_ask.judging.cross_encoder import ABOVE, ASKED, LOWEST, PIECES, CrossEn
 from lior_ask.judging.features import gather
 from lior_ask.judging.linear import Linear
 from lior_ask.question.question import understood
-from lior_ask.retrievers.meaning import Meaning
 
 NOTES = """# Boiler
 
@@ -83,7 +83,7 @@ def candidates():
     index = Index(retriever="meaning")
     index.learn("house.md", NOTES)
     question = understood("Who repairs the boiler?")
-    ranking = Meaning().rank(index.inverted, question, 40)
+    ranking = registry.get("retriever", "meaning")().rank(index.inverted, question, 40)
     return question, gather(question, ranking, index.inverted)
 
 

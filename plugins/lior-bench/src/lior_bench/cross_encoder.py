@@ -14,30 +14,25 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import attrs
 import click
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
 from lior.tensors import pick_device
 from lior_ask.embedders import eight_bits, minilm
-from lior_ask.judging.cross_encoder import above, join, likeliest, pieces, products, score, session, widen
+from lior_ask.judging.cross_encoder import join, pieces, products
 from lior_ask.judging.features import NAMES
-from lior_ask.judging.linear import Model
+from lior_bench.judging import Case, gather_cases, learned_sets
+from lior_bench.reading import FOLDS, OTHERS, WEIGHTS, Texts, texts_of
 from lior_bench.sets import folder
 
-WEIGHTS = "lior-ask/src/lior_ask/judging/cross_encoder.safetensors"
-OTHERS = "lior-bench/data/cross_encoders.safetensors"
-"""Those that were not learned from a fifth of the folders."""
-FOLDS = 5
 _LOOK = ("near words", "vectors of words", "text")
 _LIKELY = 14
 """Passages of a folder that look most as if they answered, from which wrong ones are drawn."""
@@ -110,10 +105,6 @@ class Pairs:
             return cls(ids, stored["own"].tolist(), groups, stored["folders"].tolist())
 
 
-Texts = tuple[str, str, str]
-"""A question, what stands above a passage, and the passage."""
-
-
 Marked = tuple[int, list[Texts], list[Texts]]
 """A source, pairs that answer, and pairs that do not."""
 
@@ -136,8 +127,8 @@ def make_pairs(found: Iterable[Marked], folders: Sequence[str]) -> Pairs:
 # --- what is read ---
 
 
-def of_cases(found: Iterable[Any], folders: Sequence[str]) -> Iterator[Marked]:
-    """The judge's cases (:class:`lior_bench.judging.Case`) of whole folders and single files."""
+def of_cases(found: Iterable[Case], folders: Sequence[str]) -> Iterator[Marked]:
+    """The judge's cases of whole folders and single files."""
     at = [NAMES.index(name) for name in (*_LOOK, "silent")]
     for case in found:
         of = case.kind.partition(", ")[2]
@@ -150,12 +141,6 @@ def of_cases(found: Iterable[Any], folders: Sequence[str]) -> Iterator[Marked]:
         right = [each for each in order if case.right[each]]
         wrong = [each for each in order[:_LIKELY] if not case.right[each]]
         yield folders.index(case.world), texts_of(case, right), texts_of(case, wrong)
-
-
-def texts_of(case: Any, numbers: Iterable[int]) -> list[Texts]:
-    """The pairs of a case's question with some of its candidates."""
-    some = case.candidates
-    return [(case.text, above(some, each), some.passages[each].text) for each in numbers]
 
 
 def of_encyclopaedias(place: Path) -> Iterator[Marked]:
@@ -379,8 +364,6 @@ def learn(pairs: Path, reading: Path | None, device: str) -> None:
     Six times: from all folders, and from all but each fifth of them. A GPU takes minutes, two cores hours.
     """
     if not pairs.exists():
-        from lior_bench.judging import gather_cases, learned_sets
-
         if reading is None:
             raise click.UsageError(f"{pairs} is not there: give --reading FOLDER, so that it can be made")
         asked = learned_sets()
@@ -395,49 +378,3 @@ def learn(pairs: Path, reading: Path | None, device: str) -> None:
         else:
             others |= {f"{fold}.{name}": value for name, value in weights.items()}
     save_file(others, folder("plugins") / OTHERS)
-
-
-# --- what the judge is learned from ---
-
-
-def read_cases(found: Sequence[Any], first: Model, learned: Iterable[str]) -> list[Any]:
-    """The judge's cases with the scores of a cross-encoder that was not learned from their folder.
-
-    Parameters
-    ----------
-    first
-        The judge without a cross-encoder, which chooses what is read.
-    learned
-        Names of the folders that the cross-encoders were learned from.
-    """
-    fold_of = {name: str(number % FOLDS) for number, name in enumerate(sorted(learned))}
-    numbers = [likeliest(first.score(case.candidates)) for case in found]
-    pairs = [texts_of(case, some) for case, some in zip(found, numbers, strict=True)]
-    folds = [fold_of.get(case.world, "all") for case in found]
-    with ProcessPoolExecutor(2) as pool:
-        scores = pool.map(_read, folds, pairs, chunksize=200)
-        return [
-            attrs.evolve(case, candidates=widen(case.candidates, some, values))
-            for case, some, values in zip(found, numbers, scores, strict=True)
-        ]
-
-
-def _read(fold: str, pairs: list[Texts]) -> np.ndarray:
-    return np.array([_score(fold, pair) for pair in pairs])
-
-
-@lru_cache(maxsize=1 << 18)
-def _score(fold: str, pair: Texts) -> float:
-    model, weights = _opened(fold)
-    return score(model, weights, *join(*pieces(pair)))
-
-
-@cache
-def _opened(fold: str) -> tuple[Any, dict[str, np.ndarray]]:
-    if fold == "all":
-        weights = load_file(folder("plugins") / WEIGHTS)
-    else:
-        others = load_file(folder("plugins") / OTHERS)
-        mine = (name for name in others if name.startswith(f"{fold}."))
-        weights = {name.removeprefix(f"{fold}."): others[name] for name in mine}
-    return session(weights), weights

@@ -35,6 +35,7 @@ from lior_ask.judging.linear import COLUMNS, SILENT, Model, Weights, of_best, of
 from lior_ask.judging.linear import models as shipped
 from lior_ask.question.question import understood
 from lior_bench.answers import SURE
+from lior_bench.reading import read_cases
 from lior_bench.sets import (
     FITTING,
     INSTALLED,
@@ -458,8 +459,6 @@ def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> N
             kept[key] = gather_cases(asked, level)
         if level != "read":
             return kept[key]
-        from lior_bench.cross_encoder import read_cases
-
         return read_cases(kept[key], models.get("encoder") or shipped()["encoder"], learned)
 
     choosing = worlds("choose")

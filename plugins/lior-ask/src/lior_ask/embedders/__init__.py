@@ -1,3 +1,3 @@
 """Embedders: vectors of texts by their meaning."""
 
-__all__ = ["libraries", "minilm"]
+__all__ = ["eight_bits", "libraries", "minilm"]
