@@ -272,3 +272,54 @@ def test_a_series_without_an_end_is_counted_in_a_period_alone():
         assert answer.result is None, question
         assert not answer.found
     assert "goes on: ask about a time before 2027-05" in index.ask("How many events are there?").said
+
+
+STATEMENT = """date;payee;amount
+2025-03-03;City Works;-42.10
+2025-03-12;Grocer;-18.20
+2025-03-28;Salary;1800.00
+2025-04-03;City Works;-42.10
+2025-04-15;Grocer;-55.00
+2025-05-02;Rent;-700.00
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("How much did we spend in March 2025?", "60.30"),
+        ("How much did we pay City Works?", "84.20"),
+        ("How much did we spend in the first quarter?", "60.30"),
+        ("How much was paid in the first half of 2025?", "857.40"),
+        ("What was the largest expense?", "700.00"),
+        ("What was our biggest income?", "1,800.00"),
+        ("How much did we get in March?", "1,800.00"),
+        ("average payment", "171.48"),
+        ("Wie viel haben wir im zweiten Quartal 2025 ausgegeben?", "797.10"),
+        ("Combien avons-nous dépensé au premier trimestre 2025 ?", "60.30"),
+        ("¿Cuánto gastamos en el primer trimestre?", "60.30"),
+    ],
+)
+def test_a_statement_of_an_account_is_added_up_by_its_signs(question, value):
+    result = notes({"bank.csv": STATEMENT}).ask(question).result
+    assert result.value == value
+    assert all(("-" in row.text.split(";")[2]) != ("paid in" in result.about) for row in result.rows)
+
+
+def test_what_is_no_account_has_no_directions():
+    readings = STATEMENT.replace("amount", "change").replace("-", "", 99).replace("2025", "2025-")
+    assert notes({"bank.csv": readings}).ask("How much did we pay City Works?").result is None
+    many = STATEMENT + "2025-05-03;x;1.00\n" * 300
+    assert notes({"bank.csv": many}).ask("How much did we pay City Works?").result.value == "84.20"
+    asked = notes({"bank.csv": STATEMENT, "gifts.md": "We got a clock from Grandma in March.\n"})
+    answer = asked.ask("What did we get from Grandma in March?")
+    assert answer.result is None
+    assert "clock" in answer.passages[0][0].text
+
+
+def test_a_calculation_that_is_refused_shows_the_nearest_passages():
+    asked = notes({"a.csv": "item,cost\nlamp,3.5\npaint,12.0\n", "b.md": "The lamp of the shed is red.\n"})
+    answer = asked.ask("What is the total cost of the lamps in the shed?")
+    assert answer.said
+    assert not answer.found
+    assert answer.passages

@@ -48,15 +48,13 @@ def calculate(
             return _unless_doubtful(request, _note(quoted(), filters))
         result, said = execute(plan, request)
     except Unclear as unclear:
-        if unclear.words:
-            answer = quoted()
-            words = [word.text for word in request.words]
-            if answer.found and answer.answer and _speaks(answer.answer, words):
-                return answer
-        return Answer(
-            question=question.text, found=False, confidence=0.0, answer=None, passages=(), method=METHOD,
-            note="it is not clear what is to be calculated", said=unclear.said,
-        )  # fmt: skip
+        answer = quoted()
+        words = [word.text for word in request.words]
+        if unclear.words and answer.found and answer.answer and _speaks(answer.answer, words):
+            return answer
+        note = "it is not clear what is to be calculated"
+        refused = attrs.evolve(answer, found=False, confidence=0.0, answer=None, block=None, method=METHOD)
+        return attrs.evolve(refused, note=note, said=unclear.said, result=None)
     single = result.rows[0] if len(result.rows) == 1 and result.operation != "count" else None
     return Answer(
         question=question.text,

@@ -74,12 +74,13 @@ def _select(plan: Plan) -> Iterator[_Used]:
         connection.executemany(f"INSERT INTO r VALUES ({marks})", typed)
         values = [value for each in plan.where for value in each.values]
         found = connection.execute(f"SELECT id FROM r WHERE {where} ORDER BY id", values).fetchall()
-    for (number,) in found:
-        head, row = used[number]
+    for (place,) in found:
+        head, row = used[place]
         measure, dated = plan.measure, plan.dated
+        number = None if measure is None else head.columns[measure].number(row.cells[measure])
         yield _Used(
             head, row,
-            None if measure is None else head.columns[measure].number(row.cells[measure]),
+            None if number is None else plan.sign * number,
             "" if dated is None else head.columns[dated].date(row.cells[dated]),
         )  # fmt: skip
 

@@ -65,8 +65,8 @@ class Request:
     """What a question calculates."""
 
     operation: str
-    """As in :class:`~lior.interfaces.Result`; ``which`` for a question that may ask for a list, and ``next``
-    for the first event from ``today`` on."""
+    """As in :class:`~lior.interfaces.Result`; ``which`` for a question that may ask for a list, ``paid``
+    for one that may ask for a sum of an account, and ``next`` for the first event from ``today`` on."""
     today: date
     measure: str = ""
     """A key of :data:`~lior_ask.tables.lexicon.MEASURES`, where the operation tells."""
@@ -87,7 +87,7 @@ class Request:
     @property
     def weak(self) -> bool:
         """Whether it may as well ask for a sentence."""
-        return self.operation == "which"
+        return self.operation in ("which", "paid")
 
 
 def parse(question: Question, today: date) -> Request | None:

@@ -37,6 +37,7 @@ OPERATIONS = (
     *map(_name, _NAMED.split()),
     ("sum", "money", _with("how_much_spent", "spent")),
     ("sum", "money", _with("how_much", "in_total")),
+    ("paid", "money", _with("how_much_spent", "paid")),
     ("count", "", re.compile(rf"\b{either('calculations.count')}")),
     ("sum", "", _words("sum")),
     ("highest", "", _words("most")),
@@ -75,6 +76,8 @@ NAMES = [
 """Words for one thing in the names of tables."""
 LEVELS = {level: _things(level) for level in ("error", "warning", "critical", "fatal", "info", "debug")}
 """Level of the entry of a log -> words for it."""
+OUTGOING, INCOMING = words("columns.outgoing"), words("columns.incoming")
+"""Words for what an account pays out, and for what comes in."""
 TABLES = _things("tables")
 """Words for what holds rows."""
 SENT = words("words.sent")

@@ -52,6 +52,20 @@ _LAST_FEW = re.compile(
     rf"\b(?:{_any('few_in')}\s+)?(?:{_any('few_the')}\s+)?(?P<before>{_LAST})?\s*(?P<n>\d{{1,3}})\s+"
     rf"(?P<after>{_LAST}\s+)?(?:{_UNITS})\b"
 )
+_PARTS = {
+    "quarter_1": (1, 3),
+    "quarter_2": (4, 6),
+    "quarter_3": (7, 9),
+    "quarter_4": (10, 12),
+    "half_1": (1, 6),
+    "half_2": (7, 12),
+}
+"""Key of the forms -> first and last month of a part of a year."""
+_PART = re.compile(
+    rf"\b(?:{_any('in')}\s+)?(?:{_any('before_date')}\s+)*(?:"
+    + "|".join(f"(?P<{key}>{_any(key)})" for key in _PARTS)
+    + rf")(?:\s+{_OF}(?P<year>{_YEAR}))?(?!\w)"
+)
 _RELATIVE = {
     "today": ("day", 0),
     "yesterday": ("day", 1),
@@ -102,6 +116,7 @@ def period_in(text: str, today: date) -> tuple[Period | None, str]:
     for pattern, made in (
         (_RELATIVES, lambda match: _relative(match, today)),
         (_LAST_FEW, lambda match: _few(match, today)),
+        (_PART, _part),
         (_BETWEEN, _between),
         (_SINCE, _since),
         (_SIDE, _side),
@@ -140,6 +155,13 @@ def _few(match: re.Match[str], today: date) -> Period | None:
         return Period(first=today - timedelta(number * (7 if match["week"] else 1)), last=today, shown="")
     year, month = divmod(today.year * 12 + today.month - 1 - number * (12 if match["year"] else 1), 12)
     return Period(first=_safe(year, month + 1, today.day), last=today, shown="")
+
+
+def _part(match: re.Match[str]) -> Period:
+    first, last = next(_PARTS[key] for key in _PARTS if match[key])
+    year = int(match["year"] or _LEAP)
+    begin, end = date(year, first, 1), _end(date(year, last, 1), "month")
+    return Period(first=begin, last=end, yearless=not match["year"], shown="")
 
 
 def _between(match: re.Match[str]) -> Period | None:

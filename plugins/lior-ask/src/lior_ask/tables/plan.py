@@ -56,6 +56,8 @@ class Plan:
     where: tuple[Condition, ...] = ()
     measure: int | None = None
     """Column of the numbers."""
+    sign: int = 1
+    """-1 where what was paid out is meant, which stands below 0."""
     dated: int | None = None
     """Column of the dates by which rows are put in order."""
     subject: int | None = None

@@ -9,7 +9,7 @@ import attrs
 from lior_ask.index.table_schema import Column
 from lior_ask.index.table_store import Head
 from lior_ask.languages.words import tokens
-from lior_ask.tables import lexicon
+from lior_ask.tables import accounts, lexicon
 from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.plan import (
     Condition,
@@ -106,7 +106,15 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     Raises ``Unclear`` with the words that name nothing in it, or what else is unclear.
     """
     left, said = list[Word](), dict[Word, list[int]]()
-    for word in request.words:
+    others = [w for w in request.words if w not in names and not _columns_of(w.text, head.columns)]
+    sign, account = accounts.direction(others), None  # "expenses" may name the table, "paid" a column
+    if sign and request.operation in ("sum", "paid", "mean", "highest", "lowest"):
+        account = accounts.amounts(head, source)
+    if request.operation == "paid":
+        if account is None:
+            return None
+        request = attrs.evolve(request, operation="sum")
+    for word in request.words if account is None else accounts.without_direction(request.words):
         if word in names or lexicon.ROWS.fullmatch(word.text) or lexicon.TABLES.fullmatch(word.text):
             continue
         if found := _columns_of(word.text, head.columns):
@@ -115,7 +123,7 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
             left.append(word)
     mentioned = [n for found in said.values() for n in found]
     where, used, unknown = _values(left, head, source, mentioned)
-    speaks = bool(names or said or where or request.files)
+    speaks = bool(names or said or where or request.files) or account is not None
     spent = request.measure == "money" and request.operation == "sum"
     if not speaks and not (spent and _of_expenses(head)):
         return None
@@ -125,7 +133,10 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     if not operation:
         return None
     measure, needed = None, operation in ("sum", "mean", "highest", "lowest")
-    if needed or request.compared:
+    if account is not None:
+        measure = account
+        where.append(accounts.paid(account, sign))
+    elif needed or request.compared:
         measure = _measure(request, head, said, named=bool(names or request.files))
         if measure is None and needed:
             return None
@@ -151,7 +162,8 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     where += _comparisons(request, head, measure)
     request = attrs.evolve(request, operation=operation)
     plan = plan_of(request, [(head, source.rows(head))], "rows", where, dated=dated)
-    return attrs.evolve(plan, measure=measure, subject=subject, named=len(names) + bool(request.files))
+    plan = attrs.evolve(plan, measure=measure, subject=subject, named=len(names) + bool(request.files))
+    return plan if account is None else attrs.evolve(plan, sign=sign)
 
 
 def _subject(
