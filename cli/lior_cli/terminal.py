@@ -15,6 +15,8 @@ from lior.names import CONTROLS
 from lior_cli.output import escape_controls, unescape
 
 _CONTROLS = re.compile(rf"[\r{CONTROLS}]")
+_MARKS = str.maketrans("", "", "\u061c\u200e\u200f")
+"""Marks of direction, which stand in exports of phones and turn no other text: nothing is shown for them."""
 WIDEST = 100
 """Columns that tables and text take at most."""
 
@@ -30,7 +32,7 @@ def printable(pieces: Iterable[bytes]) -> Iterator[str]:
 def printable_text(text: bytes | str) -> str:
     """Text (UTF-8) with a replacement for each character that could control the terminal."""
     decoded = text if isinstance(text, str) else text.decode("utf-8", "replace")
-    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", decoded)
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", decoded.translate(_MARKS))
 
 
 def columns() -> int:

@@ -415,3 +415,25 @@ def test_without_the_extra_pictures_and_scans_name_it(monkeypatch):
     with pytest.raises(DataError, match=r"no text in 1 page, .* pip install 'lior\[ocr\]'"):
         parse_bytes(picture("x", form="PDF"), "a.pdf")
     assert one(SAMPLES["a.pdf"], "a.pdf").notes == ()  # its blank page has nothing to recognise
+
+
+PHONES = {
+    "android": "1/4/23, 7:02\u202fPM - Ada: The key is here.\n",
+    "spanish": "28/3/2025, 9:29\u00a0p.\u00a0m. - Ada: La llave.\n",
+    "iphone": "\u200e[07.03.26, 21:22:39] \u200eAda: Der Schlüssel.\n",
+}
+
+
+@pytest.mark.parametrize("first", PHONES)
+@pytest.mark.parametrize("second", PHONES)
+def test_two_messages_of_phones_are_a_chat(first, second):
+    document = one((PHONES[first] + PHONES[second].replace("Ada", "Ben")).encode(), "a.txt")
+    assert document.kind == "chat"
+    (table,) = document.tables
+    assert [row[1] for row in table.rows] == ["Ada", "Ben"]
+
+
+def test_two_lines_of_a_log_are_no_chat():
+    log = "[2025-05-03 10:00:00] disk sda: full\n[2025-05-03 10:00:09] disk sdb: retried\n"
+    assert one(log.encode(), "a.txt").kind != "chat"
+    assert one(PHONES["android"].encode(), "a.txt").kind != "chat"

@@ -36,11 +36,13 @@ _CODE_NAMES = {
 
 _LEVELS = {"trace", "debug", "info", "notice", "warn", "warning", "error", "critical", "fatal"}
 _DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
-_TIME = r"\d{1,2}:\d\d(:\d\d)?([.,]\d+)?(\s?[AaPp]\.?[Mm]\.?)?"
+_TIME = r"\d{1,2}:\d\d(:\d\d)?([.,]\d+)?(\s?[AaPp]\.?\s?[Mm]\.?)?"
 _MONTH = r"([A-Za-z]{3} )?[A-Za-z]{3} +\d{1,2} +"
 _STAMP = re.compile(rf"[\[<(]?(({_DATE}[T ,]+|{_MONTH})?{_TIME}|{_DATE}\b|\d{{10,13}}(\.\d+)?\b)")
 """Time stamp with which the lines of logs begin: ISO 8601, syslog, seconds since 1970."""
-_WHEN = rf"\u200e?\[?(?P<when>({_DATE},? +)?{_TIME})\]?(?P<dash> [-\u2013])? *"
+_MARKS = r"[\u200e\u200f]*"
+"""Marks of direction, which phones put before lines and names."""
+_WHEN = rf"{_MARKS}\[?(?P<when>(?P<day>{_DATE},? +)?{_TIME})\]?(?P<dash> [-\u2013])? *{_MARKS}"
 _MESSAGE = re.compile(_WHEN + r"(?P<open><)?(?P<who>[^:<>]{1,40}?)(?(open)>|:) ")
 """First line of a message: ``[date, time] name:``, ``date, time - name:``, ``time <name>``."""
 
@@ -92,12 +94,10 @@ def _messages(lines: list[str]) -> tuple[tuple[int, str], ...]:
     found = [(number, match) for number, line in enumerate(lines) if (match := _MESSAGE.match(line))]
     names = {match["who"] for _, match in found}
     written = sum(1 for line in lines if line.strip())
-    if (
-        _LEVELS & {name.lower() for name in names}
-        or len(found) < 3
-        or 2 * len(found) < written
-        or 3 * len(names) > 2 * len(found)
-    ):
+    days = [match["day"] or "" for _, match in found]
+    phone = all(day and not day[:4].isdigit() for day in days)  # logs begin with a year
+    few = len(found) < 2 if phone else len(found) < 3 or 3 * len(names) > 2 * len(found)
+    if _LEVELS & {name.lower() for name in names} or few or 2 * len(found) < written:
         return ()
     if not all(match["dash"] or match["open"] or "]" in match[0] for _, match in found):
         return ()

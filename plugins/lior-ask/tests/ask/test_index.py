@@ -25,6 +25,7 @@ from lior_ask import Index
 from lior_ask import api as indexing
 from lior_ask.index import database, sqlite
 from lior_ask.index.cache import cache_file
+from lior_plugins.readers import text as text_reader
 
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
 GARDEN = "# Garden\n\nWater the tomatoes in the morning. Cut the roses in March.\n"
@@ -345,6 +346,19 @@ def test_a_changed_byte_of_a_chunker_makes_another_version(tmp_path):
         database.version.cache_clear()
         found.add(database.version(tmp_path))
         assert len(found) == number
+
+
+def test_a_changed_byte_of_a_reader_makes_another_version(tmp_path, monkeypatch):
+    before, package = database.version(), tmp_path / "changed_readers"
+    shutil.copytree(Path(text_reader.__file__).parent, package)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(database, "_READERS", (database._READERS[0], "changed_readers"))
+    database.version.cache_clear()
+    assert database.version() == before
+    (package / "agenda.py").write_bytes((package / "agenda.py").read_bytes()[:-1])
+    database.version.cache_clear()
+    assert database.version() != before
+    database.version.cache_clear()
 
 
 @pytest.mark.parametrize("cause", ["unable to open", "locked"])

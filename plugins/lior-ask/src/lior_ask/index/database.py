@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from threading import RLock
 from typing import Any, ClassVar
@@ -28,20 +29,24 @@ TermsOf = Callable[[list[Any]], Iterable[int] | None]
 """The keys of the terms that rows depend on alone; ``None`` where that is not known."""
 _DECIDE = "chunking", "index", "languages"
 """Packages whose sources decide what stands in an index."""
+_READERS = "lior.reading", "lior_plugins.readers"
+"""Packages whose sources decide what is read of a file."""
 _SOURCES = ".py", ".toml"
 _PACKAGE = Path(__file__).parents[1]
 
 
 @cache
 def version(package: Path = _PACKAGE) -> int:
-    """31 bits of a digest of the sources that decide what stands in an index: half a millisecond.
+    """31 bits of a digest of the sources that decide what stands in an index: a millisecond.
 
-    An index of another version is made anew, so that a changed chunker needs nothing else. The same sources
-    have the same version wherever they are installed.
+    An index of another version is made anew, so that a changed chunker or reader needs nothing else. The same
+    sources have the same version wherever they are installed.
     """
-    digest = sha256()
-    for file in sorted(file for part in _DECIDE for file in (package / part).iterdir()):
-        if file.suffix in _SOURCES:
+    digest, folders = sha256(), [package / part for part in _DECIDE]
+    for spec in map(find_spec, _READERS):
+        folders += map(Path, spec.submodule_search_locations or () if spec else ())
+    for folder in folders:
+        for file in sorted(file for file in folder.iterdir() if file.suffix in _SOURCES):
             digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return int.from_bytes(digest.digest()[:4], "big") >> 1
 
