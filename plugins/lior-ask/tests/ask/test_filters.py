@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import date
 
 import pytest
@@ -91,6 +92,18 @@ def test_a_retriever_that_looks_at_no_filter_gives_the_same(monkeypatch):
     monkeypatch.setattr(type(index._retriever), "rank", lambda self, *given: blind(*given))
     assert index.ask(QUESTION, top=6, filters=filters).passages == own.passages
     assert len(own.passages) == 6
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+def test_a_name_with_an_accent_is_found_in_either_form(tmp_path, form, asked):
+    name, wanted = (unicodedata.normalize(each, "Zoë.md") for each in (form, asked))
+    (tmp_path / name).write_text("The piano is at Mill Lane.\n")
+    (tmp_path / "b.md").write_text("The piano is red.\n")
+    index = Index(tmp_path, retriever="settle", embedder="", cache=False)
+    for path in (wanted, str(tmp_path / wanted)):
+        found = index.ask("Where is the piano?", filters=Filters(path=path)).passages
+        assert {passage.text for passage, _ in found} == {"The piano is at Mill Lane."}
 
 
 def test_calculations_are_of_what_fits():

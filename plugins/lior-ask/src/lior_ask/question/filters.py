@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
@@ -96,6 +97,11 @@ class Filters:
         return not self.sender or named(self.sender, sender)
 
 
+def composed(name: str) -> str:
+    """The name with accents in one character each: file systems give them in one or in two."""
+    return unicodedata.normalize("NFC", name)
+
+
 def named(wanted: str, sender: str) -> bool:
     """Whether a name or address has all words of another, without regard to accents.
 
@@ -167,12 +173,15 @@ class Known:
         return {kind_of(self.abouts[document], document), suffix} - {""}
 
     def _inside(self, document: str, place: str) -> bool:
-        name, given = document.partition("#")[0], place.rstrip("/")
-        for wanted in (given, printable(given)):
-            if wanted in (document, name) or name.startswith(f"{wanted}/") or fnmatchcase(name, wanted):
+        whole, given = composed(document), place.rstrip("/")
+        name = whole.partition("#")[0]
+        for wanted in map(composed, (given, printable(given))):
+            if wanted in (whole, name) or name.startswith(f"{wanted}/") or fnmatchcase(name, wanted):
                 return True
-        file, path = self.path(document), Path(given).expanduser().absolute()
-        return bool(file) and (path == file or path in file.parents)  # type: ignore[union-attr]
+        if (found := self.path(document)) is None:
+            return False
+        file, path = (Path(composed(str(each))) for each in (found, Path(given).expanduser().absolute()))
+        return path == file or path in file.parents
 
     def allowed(self, filters: Filters) -> np.ndarray:
         """The passages that fit, bool ``(N,)``.

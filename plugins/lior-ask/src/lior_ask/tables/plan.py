@@ -11,7 +11,7 @@ import attrs
 from lior_ask.index.table_schema import Column
 from lior_ask.index.table_store import Head, Row, kind_of
 from lior_ask.languages.words import tokens
-from lior_ask.question.filters import Filters, Known, fitting
+from lior_ask.question.filters import Filters, Known, composed, fitting
 from lior_ask.tables import lexicon
 from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.words import alike
@@ -103,8 +103,9 @@ class TableSource:
 
 def _of_files(document: str, files: Sequence[str]) -> bool:
     """Whether a document is one of the files that a question names."""
-    name = document.partition("#")[0].lower()
-    return any(name == file.lower() or name.endswith(f"/{file.lower()}") for file in files)
+    name = composed(document.partition("#")[0].lower())
+    wanted = [composed(file.lower()) for file in files]
+    return any(name == file or name.endswith(f"/{file}") for file in wanted)
 
 
 def in_period(
