@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 import lior_ask
 from lior_ask.embedders.minilm import MiniLm, read_model
@@ -132,6 +133,25 @@ def test_each_fold_is_learned_without_its_folders(file, monkeypatch):
     assert [len(groups) for groups in seen] == [0, 10, 8, 8, 8, 8, 8]
     for fold, groups in enumerate(seen[2:]):
         assert all(group.source % 5 != fold for group in groups)
+
+
+def test_the_command_writes_all_that_the_judge_is_learned_with(pairs, tmp_path, monkeypatch):
+    for name in (cross_encoder.WEIGHTS, cross_encoder.OTHERS):
+        (tmp_path / name).parent.mkdir(parents=True)
+    pairs.save(tmp_path / "pairs.npz")
+    for module in (cross_encoder, reading):
+        monkeypatch.setattr(module, "folder", lambda name: tmp_path)
+    monkeypatch.setattr(cross_encoder, "Plan", lambda: Plan(rank=2, own=1))
+    run = CliRunner().invoke(cross_encoder.learn, ["--pairs", str(tmp_path / "pairs.npz"), "--device", "cpu"])
+    assert run.exit_code == 0, run.output
+    assert run.output.startswith("all: 2 questions, loss ")
+    reading._opened.cache_clear()
+    scores = [reading._score(fold, TEXTS[0][1][0]) for fold in ("all", "3")]
+    reading._opened.cache_clear()
+    reading._score.cache_clear()
+    assert np.isfinite(scores).all()
+    run = CliRunner().invoke(cross_encoder.learn, ["--pairs", str(tmp_path / "none.npz")])
+    assert (run.exit_code, "give --reading FOLDER" in run.output) == (2, True)
 
 
 def test_scores_come_from_the_one_that_has_not_seen_the_folder(monkeypatch):

@@ -287,7 +287,9 @@ def train(
 ) -> float:
     """Read ``groups`` some times; the mean loss of the last tenth of the steps."""
     random = np.random.default_rng(plan.seed)
-    steps = times * len(groups) // plan.batch
+    steps = -(-times * len(groups) // plan.batch)
+    if not steps:
+        return 0.0
     params = [*model.parameters()]
     optimizer = torch.optim.AdamW(params, lr=plan.rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.rate, total_steps=steps + 1, pct_start=0.1)
