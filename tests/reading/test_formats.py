@@ -15,7 +15,7 @@ from lior.reading.parsing import parse_bytes
 from lior.testing.readers import check_document
 from lior_ask.api import Index
 from lior_ask.chunking.chunker import chunk
-from lior_plugins.readers import pictures
+from lior_plugins.readers import agenda, pictures
 from tests.reading.samples import ODS, ODT, SAMPLES, one, picture, sourced, zipped
 
 
@@ -166,6 +166,13 @@ def test_a_series_without_an_end_says_until_when_its_times_are_known():
     document = calendar_of(WEEKLY.removesuffix(";"), "SUMMARY:Kiln DTSTART;VALUE=DATE:20250901")
     (table,) = document.tables
     assert (table.until, len(table.rows)) == ("2027-08-25", 122)
+
+
+def test_times_of_a_calendar_are_so_many_at_most(monkeypatch):
+    monkeypatch.setattr(agenda, "_MOST", 3)
+    (table,) = calendar_of(f"{WEEKLY}COUNT=5", f"{WEEKLY}COUNT=2").tables
+    assert [row[0][:10] for row in table.rows] == ["2025-05-07", "2025-05-14", "2025-05-21", "2025-05-07"]
+    assert table.until == "2025-05-07"
 
 
 @pytest.mark.parametrize(

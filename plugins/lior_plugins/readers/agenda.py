@@ -131,7 +131,9 @@ class Calendar:
             if not said:
                 continue
             if kind == "VEVENT":
-                rows += times[: max(_MOST - len(rows), 1)]
+                kept = times[: max(_MOST - len(rows), 1)]
+                last = kept[-1][0][:10] if len(kept) < len(times) else last
+                rows += kept
                 lines += [len(found.text)] * (len(rows) - len(lines))
                 until = min(filter(None, (until, last)), default="")
             found.begin(_KINDS[kind])
