@@ -104,7 +104,7 @@ class CrossEncoder(Linear):
             return widen(candidates, numbers, np.array([*pool.map(_read, *zip(*texts, strict=True))]))
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 12)
 def _read(question: str, head: str, text: str) -> float:
     with _opening:  # by one thread
         model, weights = _open()
