@@ -317,6 +317,26 @@ def test_what_is_no_account_has_no_directions():
     assert "clock" in answer.passages[0][0].text
 
 
+MAIL = (
+    "From x Mon Mar  3 09:12:00 2025\nFrom: Ada <a@x>\nDate: Mon, 3 Mar 2025 09:12:00 +0100\n"
+    "Subject: Key\n\nHere.\n"
+)
+
+
+def test_words_of_getting_and_paying_leave_other_rows_alone():
+    asked = notes({"in.mbox": MAIL, "bank.csv": STATEMENT, "club.ics": POTTERY.format(";COUNT=9")})
+    result = asked.ask("What mails did we get in March 2025?").result
+    assert (result.operation, result.value) == ("list", "1")
+    for question in (
+        "How much did the mails pay?",
+        "How much did we get for the files?",
+        "what did we get by the messages",
+        "How much do we pay for the events?",
+        "How much did the contacts receive?",
+    ):
+        assert asked.ask(question).result is None, question
+
+
 def test_a_calculation_that_is_refused_shows_the_nearest_passages():
     asked = notes({"a.csv": "item,cost\nlamp,3.5\npaint,12.0\n", "b.md": "The lamp of the shed is red.\n"})
     answer = asked.ask("What is the total cost of the lamps in the shed?")

@@ -37,12 +37,12 @@ OPERATIONS = (
     *map(_name, _NAMED.split()),
     ("sum", "money", _with("how_much_spent", "spent")),
     ("sum", "money", _with("how_much", "in_total")),
-    ("paid", "money", _with("how_much_spent", "paid")),
     ("count", "", re.compile(rf"\b{either('calculations.count')}")),
     ("sum", "", _words("sum")),
     ("highest", "", _words("most")),
     ("list", "", _first("list")),
     ("which", "", _first("which")),
+    ("paid", "money", _with("how_much_spent", "paid")),
 )
 """Operation, what it measures, pattern; the first that matches counts."""
 ASKS = re.compile(rf"\W*{_words('sentence').pattern}(?! {_words('many').pattern})", re.I)

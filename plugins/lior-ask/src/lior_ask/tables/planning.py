@@ -28,7 +28,7 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
         return _next_called(request, source, question)
     unclear: Unclear | None = None
     plans = list[Plan]()
-    for kind, plan in PLANS:
+    for kind, plan in () if request.operation == "paid" else PLANS:  # which only an account tells
         if asks_for(kind, request, source):
             try:
                 plans.append(plan(kind, request, source, question))
@@ -59,7 +59,6 @@ def _next_called(request: Request, source: TableSource, question: Question) -> P
     if not request.words or not source.kind("events", request.files):
         return None
     try:
-        plan = dict(PLANS)["events"]("events", request, source, question)
+        return dict(PLANS)["events"]("events", request, source, question)
     except Unclear:
         return None
-    return plan
