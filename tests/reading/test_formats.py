@@ -162,6 +162,17 @@ def test_a_series_takes_place_each_time_but_when_it_is_left_out_or_moved():
     assert begins(calendar_of(cancelled, birthday)) == ["2024-02-29", "2028-02-29"]
 
 
+def test_times_in_utc_are_those_of_the_zone_of_the_event():
+    left_out = "EXDATE:20250521T183000Z"
+    moved = "UID:1 SUMMARY:Pottery RECURRENCE-ID:20250528T183000Z DTSTART;TZID=Europe/London:20250529T193000"
+    found = begins(calendar_of(f"{WEEKLY}UNTIL=20250604T183000Z {left_out}", moved))
+    assert [each[:10] for each in found] == ["2025-05-07", "2025-05-14", "2025-06-04", "2025-05-29"]
+    unknown = f"{WEEKLY}UNTIL=20250514T193000Z".replace("Europe/London", "Customized/Zone")
+    assert len(begins(calendar_of(unknown))) == 2
+    ends = "UID:1 SUMMARY:Old RECURRENCE-ID:00010101T000000Z DTSTART;TZID=America/New_York:20250529T193000"
+    assert begins(calendar_of(ends)) == ["2025-05-29 19:30"]
+
+
 def test_a_series_without_an_end_says_until_when_its_times_are_known():
     document = calendar_of(WEEKLY.removesuffix(";"), "SUMMARY:Kiln DTSTART;VALUE=DATE:20250901")
     (table,) = document.tables

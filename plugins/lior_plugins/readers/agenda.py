@@ -7,8 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
 import attrs
 
@@ -34,6 +35,7 @@ _UNITS = {
     "MONTHLY": "month", "YEARLY": "year",
 }  # fmt: skip
 _KINDS = {"VEVENT": "event", "VTODO": "task", "VJOURNAL": "note"}
+_UNTIL = re.compile(r"\bUNTIL=(\d{8}T\d{6}Z)", re.I)
 _MOST = 20_000
 """Times of the events of a file."""
 _STATES = ("CANCELLED", "TENTATIVE", "COMPLETED")
@@ -166,7 +168,8 @@ class _Calendar:
         zones = Counter(line.parameters["TZID"] for line in begins if line.parameters.get("TZID"))
         moved = dict[str, list[datetime]]()
         for entry in entries:
-            moved.setdefault(_first(entry, "UID"), []).extend(_moments(entry, "RECURRENCE-ID"))
+            replaced = _moments(entry, "RECURRENCE-ID", zone=_zone(entry))
+            moved.setdefault(_first(entry, "UID"), []).extend(replaced)
         year = max(newest, default=datetime(1970, 1, 1)).year + 2
         until = max(newest, default=datetime(1970, 1, 1)).replace(year=min(year, 9999), day=1)
         return cls(max(zones, key=lambda zone: (zones[zone], zone), default=""), until, moved)
@@ -195,9 +198,10 @@ def _times(entry: _Entry, begin: str, end: str, calendar: _Calendar) -> tuple[li
         return [(begin, end)], ""
     moved = [] if "RECURRENCE-ID" in entry else calendar.moved.get(_first(entry, "UID"), [])
     days = {each.date() for each in _moments(entry, "EXDATE", whole=True)}
-    without = [*_moments(entry, "EXDATE"), *moved]
-    rules = [line.value for line in entry.get("RRULE", ())]
-    series = expand(start, rules, _moments(entry, "RDATE"), without, calendar.until)
+    zone = _zone(entry)
+    without = [*_moments(entry, "EXDATE", zone=zone), *moved]
+    rules = [_UNTIL.sub(lambda end: _in_zone(end, zone), line.value) for line in entry.get("RRULE", ())]
+    series = expand(start, rules, _moments(entry, "RDATE", zone=zone), without, calendar.until)
     times = list[tuple[str, str]]()
     for each in series.begins:
         if each.date() not in days:
@@ -205,13 +209,40 @@ def _times(entry: _Entry, begin: str, end: str, calendar: _Calendar) -> tuple[li
     return times, "" if series.whole else str((series.begins or (start,))[-1].date())
 
 
-def _moments(entry: _Entry, name: str, *, whole: bool | None = None) -> Iterator[datetime]:
-    """The dates and times of a property, of which some have a list; ``whole`` days alone, if it is given."""
+def _zone(entry: _Entry) -> ZoneInfo | None:
+    """The zone in which an entry begins; ``None`` for UTC, no zone, or one that is not known here."""
+    name = next((line.parameters.get("TZID", "") for line in entry.get("DTSTART", ())), "")
+    try:
+        return ZoneInfo(name) if name else None
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        return None
+
+
+def _in_zone(end: re.Match[str], zone: ZoneInfo | None) -> str:
+    """The end of a rule, which is in UTC, as it is in the zone of the event."""
+    _, moment, _ = _moment(_Property(0, "", {}, end[1]))
+    return f"UNTIL={_local(moment, zone):%Y%m%dT%H%M%S}" if moment else end[0]
+
+
+def _local(moment: datetime, zone: ZoneInfo | None) -> datetime:
+    """A time in UTC as it is in a zone."""
+    with suppress(OverflowError):  # before the year 1, after 9999
+        return moment.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None) if zone else moment
+    return moment
+
+
+def _moments(
+    entry: _Entry, name: str, *, whole: bool | None = None, zone: ZoneInfo | None = None
+) -> Iterator[datetime]:
+    """The dates and times of a property, of which some have a list.
+
+    ``whole`` days alone, if it is given; those in UTC as they are in ``zone``.
+    """
     for line in entry.get(name, ()):
         for value in line.value.split(","):
-            _, moment, day = _moment(attrs.evolve(line, value=value.strip()))
+            shown, moment, day = _moment(attrs.evolve(line, value=value.strip()))
             if moment and whole in (None, day):
-                yield moment
+                yield _local(moment, zone) if shown.endswith(" UTC") else moment
 
 
 def _shift(text: str, by: timedelta) -> str:
