@@ -24,6 +24,7 @@ from lior.reading.parsing import document_names, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 from lior_ask.answer import intents as talk
 from lior_ask.answer import selection as answering
+from lior_ask.answer.reported import answer_from_sender
 from lior_ask.answer.selection import Answer
 from lior_ask.chunking.blocks import join, rows_of_block
 from lior_ask.chunking.chunker import chunk
@@ -458,13 +459,15 @@ class Index:
             return said
         asked = message.checked().saying(talk.question_in(message.text), message.follows).checked()
 
-        def judged(ranking: Ranking) -> Answer:
-            return answering.answer(asked, ranking, self.inverted, top, chosen_judge())
-
         def work() -> Answer:
-            rank = partial(self._retriever.rank, self.inverted, asked)  # it may be another one by now
             known = Known(self.inverted, self._records, self._passages, self.path, self._files)
-            quoted = partial(filtered, known, asked.filters, rank, max(FOUND, top), judged)
+
+            def quote(wanted: Question) -> Answer:
+                rank = partial(self._retriever.rank, self.inverted, wanted)  # it may be another one by now
+                judged = partial(answering.answer, wanted, view=self.inverted, top=top, judge=chosen_judge())
+                return filtered(known, wanted.filters, rank, max(FOUND, top), judged)
+
+            quoted = partial(answer_from_sender, asked, known, quote)
             answer = calculate(asked, known, date.today(), top, quoted)
             return with_gaps(answer, self._files.values(), self.skipped)
 

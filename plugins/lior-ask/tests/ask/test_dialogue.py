@@ -188,3 +188,86 @@ def test_calculations_are_carried_on():
     assert not turn.answer.found
     assert turn.answer.said, "it is not answered with a passage"
     assert "Odile" in talk.ask("and who cut the hedge?").answer.answer.text
+
+
+MAILBOX = """From monika@brandt.example Mon Mar 03 09:10:00 2025
+From: Monika Brandt <monika@brandt.example>
+To: Ada Kern <ada@kern.example>
+Subject: Damp corner
+Date: Mon, 03 Mar 2025 09:10:00 +0100
+
+The corner will be opened up by the plasterer on 14 March.
+
+From bente@sund.example Tue Mar 04 10:00:00 2025
+From: Bente Sund <bente@sund.example>
+To: Monika Brandt <monika@brandt.example>
+Subject: Rowing weekend
+Date: Tue, 04 Mar 2025 10:00:00 +0100
+
+The damp corner is not my business, says Ada.
+
+From bente@sund.example Fri Mar 14 18:30:00 2025
+From: Bente Sund <bente@sund.example>
+To: Ada Kern <ada@kern.example>
+Subject: Broken oar
+Date: Fri, 14 Mar 2025 18:30:00 +0100
+
+I ordered a new one at Waterman for 129 euros.
+"""
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory) -> Index:
+    folder = tmp_path_factory.mktemp("letters")
+    (folder / "mails.mbox").write_text(MAILBOX)
+    (folder / "flat.md").write_text("# Flat\n\nOur landlady is Monika Brandt; she lives below us.\n")
+    return Index(folder, cache=False)
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("What did Monika write about the damp corner?", "opened up by the plasterer"),
+        ("what did bente sund say about the oar", "ordered a new one"),
+        ("What did Bente say about the damp corner?", "not my business"),
+        ("Was schreibt Monika über den corner?", "opened up by the plasterer"),
+    ],
+)
+def test_what_somebody_wrote_is_quoted_from_their_messages(letters, question, text):
+    answer = letters.ask(question)
+    assert answer.answer is not None
+    assert text in answer.answer.text
+    assert answer.confidence >= 0.8
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What did Monika write about the oar?",  # Bente did
+        "What did I write to Bente about the oar?",
+        "Who wrote about the oar to Bente?",
+    ],
+)
+def test_messages_of_others_are_not_what_somebody_wrote(letters, question):
+    answer = letters.ask(question)
+    assert not answer.found or answer.confidence < 0.8
+
+
+def test_a_pronoun_is_the_person_of_the_last_answer_and_a_sender(letters):
+    talk = Dialogue(letters.ask)
+    talk.ask("Who is the landlady?")
+    turn = talk.ask("What did she write about the damp corner?")
+    assert turn.answer.answer
+    assert "plasterer" in turn.answer.answer.text
+    assert turn.inherited == ("monika", "brandt")
+    counted = talk.ask("how many mails are there from her?").answer
+    assert counted.result
+    assert counted.result.value == "1"
+
+
+def test_the_last_one_is_the_newest_of_what_was_counted(letters):
+    talk = Dialogue(letters.ask)
+    assert talk.ask("How many mails did Bente send?").answer.result.value == "2"
+    answer = talk.ask("what was the last one about?").answer
+    assert "Broken oar" in answer.said
+    assert answer.confidence <= 0.89

@@ -18,8 +18,9 @@ import attrs
 
 from lior.interfaces import Passage
 from lior_ask.answer.intents import question_in, small_talk, task
+from lior_ask.answer.reported import REPORTED
 from lior_ask.answer.selection import Answer
-from lior_ask.conversation.followups import Message, read
+from lior_ask.conversation.followups import Message, people_in, read
 from lior_ask.conversation.table_followups import calculates, only_operates, whole_questions
 from lior_ask.languages.dates import MARK
 from lior_ask.languages.words import language_of, stem, tokens
@@ -27,6 +28,8 @@ from lior_ask.question.question import Question, named, understood
 
 DEPTH = 12
 """Passages that are found for each question; the first few are shown."""
+_PEOPLE = 3
+"""Names that are tried for a pronoun."""
 _WHOLE = "It is not clear what is to be calculated of that; ask it as a whole question."
 _LIKELY, _PERHAPS, _DOUBTFUL = 0.89, 0.69, 0.49
 """The most that the confidence of a follow-up is, where it may mean another thing."""
@@ -78,6 +81,8 @@ class Dialogue:
         """Content words of the last message that was answered."""
         self._quoted: list[Passage] = []
         """Answers about this subject."""
+        self._people: list[str] = []
+        """What may be names of people in the last message that was answered and in its answer."""
         self._calculated: tuple[str, str] | None = None
         """The last answered question, if it was a calculation, and of what."""
 
@@ -95,6 +100,10 @@ class Dialogue:
                 self.last = turn if turn.passages else self.last
                 return turn
         said = read(question)
+        if named := self._of_person(message, said):
+            self.last = named
+            self._remember(said, named)
+            return named
         goes_on = self._calculated and (said.marked or only_operates(said.own))
         if goes_on and (carried := self._carried_on(message, said)):
             self.last = carried
@@ -111,6 +120,20 @@ class Dialogue:
     def _turn(self, message: str, question: Question, inherited: tuple[str, ...] = ()) -> Turn:
         answer = self._ask(question.saying(question.text, inherited), DEPTH)
         return turn_of(message, attrs.evolve(answer, question=message), inherited)
+
+    def _of_person(self, message: str, said: Message) -> Turn | None:
+        """The answer to a message with a name for its pronoun: what that person wrote, or rows that name
+        them; ``None`` where no name has one."""
+        for whole in said.naming(self._people[:_PEOPLE]):
+            turn = self._turn(message, said.question.saying(whole))
+            name = tuple(word for word in tokens(whole) if word not in tokens(said.text))
+            quoted = turn.answer.answer
+            about = quoted is not None and {*name} <= {*tokens(f"{quoted.text} {quoted.context}")}
+            if turn.answer.found and (turn.answer.result or (about and turn.answer.confidence >= REPORTED)):
+                sure = min(turn.answer.confidence, _LIKELY)
+                answer = attrs.evolve(turn.answer, confidence=sure)
+                return attrs.evolve(turn, inherited=name, answer=answer)
+        return None
 
     def _about_last(self, turn: Turn) -> Turn:
         """A task that names nothing is about what was quoted."""
@@ -129,6 +152,8 @@ class Dialogue:
         self._calculated = (turn.message, result.about) if result else None
         about = [quoted] if quoted else [*result.rows] if result else []
         self._quoted = [*(self._quoted if turn.inherited else ()), *about]
+        told = (f"{passage.text}\n{passage.context}" for passage in about[:1])
+        self._people = people_in(turn.message.partition(" ")[2], *told) or self._people
         if not said.own:
             return
         self._focus = _known(said.own, turn.answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -20,6 +21,10 @@ def _word(*keys: str) -> re.Pattern[str]:
 
 _BEGINS = re.compile(rf"\W*(?:{_any('begins')}|(?={_any('the')} {_any('others')}))\b[\s,:]*", re.I)
 _PRONOUN = _word("pronouns")
+_PERSON = _word("persons")
+"""Pronouns that stand for a person."""
+_TITLE = re.compile(rf"\b{either('calculations.title')}\b\.? ", re.I)
+_NAME = re.compile(r"[^\W\d_a-zß-ÿ]\w+(?:[ -][^\W\d_a-zß-ÿ]\w+)*")
 _NOT_ONE = re.compile(rf"\b{_any('no_pronouns')}\b")
 """Words that look like pronouns and stand for nothing that was said."""
 _VAGUE = words("words.vague")
@@ -98,6 +103,12 @@ class Message:
             return bool(_PLACE[1].search(untimed))
         return self.question.suits(untimed) if self.question.expected else None
 
+    def naming(self, people: Sequence[str]) -> Iterator[str]:
+        """The message with each of ``people`` in place of its pronoun for a person; nothing without one."""
+        if found := _PERSON.search(_NOT_ONE.sub(lambda match: " " * len(match[0]), self.text)):
+            for name in people:
+                yield self.text[: found.start()] + name + self.text[found.end() :]
+
     @property
     def asks_more(self) -> bool:
         """Whether it asks for a kind that is not told in a text, such as a reason in French."""
@@ -107,6 +118,16 @@ class Message:
     def measured(self) -> bool:
         """Whether a number, a price or a time is asked for, which a text has or has not."""
         return any(asked.search(self.text) for asked, _ in _KINDS)
+
+
+def people_in(*texts: str) -> list[str]:
+    """What may be names of people in texts: words with capitals, those of several words first, each once.
+
+    >>> people_in("our landlady is Mrs Monika Brandt", "Damp corner")
+    ['Monika Brandt', 'Damp']
+    """
+    found = [name for text in texts for name in _NAME.findall(_TITLE.sub("", text))]
+    return sorted(dict.fromkeys(found), key=lambda name: " " not in name)
 
 
 def read(question: Question) -> Message:

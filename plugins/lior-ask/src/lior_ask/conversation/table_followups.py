@@ -14,6 +14,8 @@ _PHRASE = re.compile(rf"({_PREPOSITION}) .+", re.I)
 _OPERATION = either("followups.operation")
 _ASKED = re.compile(rf"\b{either('followups.calculates', 'followups.operation')}\b", re.I)
 _THEM = re.compile(rf"\b(?:{either('followups.them_of')} )?{either('followups.them')}\b", re.I)
+_LAST = re.compile(rf"\b{either('followups.last')}\b", re.I)
+"""What asks for the newest of the rows that were counted or listed."""
 
 
 def _is_period(phrase: str) -> bool:
@@ -58,6 +60,8 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
             yield f"{asked[: at.start()]}{plain}{asked[at.end() :]}?"
         else:
             yield f"{asked} {plain}?"
+    elif about and _LAST.search(plain):
+        yield f"what is the newest of {about}?"
     elif operation := re.search(_OPERATION, plain, re.I):
         if re.search(_OPERATION, asked, re.I):
             yield re.sub(_OPERATION, operation[0], asked, count=1, flags=re.I) + "?"

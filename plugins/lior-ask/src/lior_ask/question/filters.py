@@ -167,6 +167,12 @@ class Known:
                 raise UsageError(f"no document of the kind {filters.kind!r}; there are {_some(known)}")
         return found
 
+    def senders(self, filters: Filters) -> set[str]:
+        """Whom messages are from, in the documents that fit, as they write it."""
+        heads = (head for name in self.documents(filters) for head in self.abouts[name].heads)
+        columns = ((head, at) for head in heads if (at := head.place("from")) is not None)
+        return {row.cells[at] for head, at in columns for row in self.store.rows(head)}
+
     def kinds(self, document: str) -> set[str]:
         """The kind of a document, and the ending of its name."""
         suffix = PurePath(document.partition("#")[0]).suffix.lower().lstrip(".")

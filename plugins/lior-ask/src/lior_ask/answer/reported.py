@@ -1,0 +1,92 @@
+"""What somebody wrote: "what did Ada say about the boiler?" is asked of Ada's messages alone.
+
+The judge of sentences finds no answer there, for the whole message is one. What counts is that a message of
+this person has all that the question names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import parseaddr
+from itertools import pairwise
+
+import attrs
+
+from lior.interfaces import Passage
+from lior_ask.answer.selection import Answer
+from lior_ask.judging.features import stems_of
+from lior_ask.languages.lists import words
+from lior_ask.languages.words import tokens
+from lior_ask.question.filters import Known
+from lior_ask.question.question import Question
+
+REPORTED = 0.85
+"""Confidence that a message of the person which has all words of the topic is the one that is asked for."""
+_SAID, _WHO, _WE, _TO = (words(f"words.{key}") for key in ("said", "who", "we", "to"))
+
+
+def answer_from_sender(question: Question, known: Known, quote: Callable[[Question], Answer]) -> Answer:
+    """The answer to a question; where it asks what a person wrote, from the messages of this person.
+
+    Parameters
+    ----------
+    quote
+        Answers a question with a passage.
+    """
+    person = sender_in(question, known)
+    topic = [w for w in question.content if w not in _SAID and w not in person]
+    if not person or not topic:
+        return quote(question)
+    filters = attrs.evolve(question.filters, sender=" ".join(person))
+    found = quote(attrs.evolve(question.saying(" ".join(topic)), filters=filters))
+    wanted = stems_of(" ".join(topic), question.language)
+    for passage, _ in found.passages:
+        message, own = _message(passage, found), {*tokens(f"{passage.context} {passage.text}")}
+        fits = question.expected is None or question.suits(message)
+        if fits and {*person} <= own and wanted <= stems_of(message, question.language):
+            return _quote(question, passage, found)
+    return quote(question)
+
+
+def sender_in(question: Question, known: Known) -> list[str]:
+    """The words of the name of the person whose words a question asks for; empty where it does not."""
+    asked = question.tokens
+    other = not _WE.isdisjoint(asked) or not _WHO.isdisjoint(asked[:1])  # "what did I write to Ada?"
+    if question.filters.sender or other or _SAID.isdisjoint(asked):
+        return []
+    senders = known.senders(question.filters)
+    people = [frozenset(tokens(parseaddr(sender)[0] or sender)) for sender in senders]
+    called = frozenset[str]().union(*people) & {*question.content} - _SAID
+    found = [word for before, word in pairwise(["", *asked]) if word in called and before not in _TO]
+    return [word for word in found if any({found[0], word} <= person for person in people)]
+
+
+def _message(passage: Passage, found: Answer) -> str:
+    """What is known of the message that a passage is of: all passages of it that were found."""
+    same = [each.text for each, _ in found.passages if _place(each) == _place(passage)]
+    block = (
+        found.block.text if found.block and found.answer and _place(found.answer) == _place(passage) else ""
+    )
+    return " ".join([*same, block, passage.context, passage.place])
+
+
+def _place(passage: Passage) -> tuple[str, str, str]:
+    return passage.document, passage.place, passage.context
+
+
+def _quote(question: Question, passage: Passage, found: Answer) -> Answer:
+    """The answer with a passage of the message; the judge's own, where it is of the same one."""
+    kept = found.answer if found.answer and _place(found.answer) == _place(passage) else None
+    first = next(((each, score) for each, score in found.passages if each == passage))
+    others = tuple(pair for pair in found.passages if pair != first)
+    confidence = max(found.confidence, REPORTED)
+    return attrs.evolve(
+        found,
+        question=question.text,
+        found=True,
+        confidence=confidence,
+        answer=kept or passage,
+        block=found.block if kept else None,
+        passages=((passage, confidence), *others),
+        note="",
+    )
