@@ -455,3 +455,23 @@ def test_two_lines_of_a_log_are_no_chat():
     log = "[2025-05-03 10:00:00] disk sda: full\n[2025-05-03 10:00:09] disk sdb: retried\n"
     assert one(log.encode(), "a.txt").kind != "chat"
     assert one(PHONES["android"].encode(), "a.txt").kind != "chat"
+
+
+PREAMBLE = "Konto;DE02 6805\nZeitraum:;01.01.2025 - 31.01.2025\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "rows", "line"),
+    [
+        (f"{PREAMBLE}Tag;Wer;Betrag\n01.01.2025;Bau, West;-1,5\n02.01.2025;Bäcker, Ost;2,5\n", 3, 2, 4),
+        ("# river survey, mg/L\nid,site,value\n1,Weir,2.5\n2,Mill,3.5\n", 3, 2, 2),
+        ("time\tset\tactual\n09:00\t37.0\t37,1\n10:00\t37.0\t37,2\n", 3, 2, 1),
+        ('"Konto";"DE1"\n""\n"Tag";"Wer";"Betrag"\n"01.01.";"A";"1,5"\n"02.01.";"B";"2,5"\n', 3, 2, 3),
+        ("a,b\n1,2\n", 2, 1, 1),
+    ],
+)
+def test_lines_above_the_names_of_the_columns_are_no_rows(text, columns, rows, line):
+    (document,) = parse_bytes(text.encode(), "a.csv")
+    (table,) = document.tables
+    assert (len(table.columns), len(table.rows)) == (columns, rows)
+    assert table.lines[0] == line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -17,7 +18,10 @@ from lior.reading.documents import record_document
 from lior.reading.entries import read_entries
 from lior_plugins.readers.chats import chats
 from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.tables import table
 
+_DEPTH = 3
+"""Objects inside one another whose values are cells."""
 _DIGITS = 4000
 """Of an integer; one of more is a text."""
 
@@ -32,19 +36,34 @@ class Lines:
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """A document for each object with a text, or one of kind "rows"."""
         text, notes = decode(data, entries=True)
-        documents, other = [], []
+        documents, other, records = [], [], dict[int, dict[str, str]]()
         for number, line in enumerate(text.split("\n"), 1):
             record = _parse(line)
+            if isinstance(record, dict):
+                records[number - 1] = dict(_cells(record))
             if isinstance(record, dict) and isinstance(record.get("text"), str):
                 documents.append(record_document(record, number))
             elif line.strip():
                 other.append(number)
         if not documents:
-            return [ParsedDocument(text=text, kind="rows", notes=notes)]
+            columns = [*dict.fromkeys(name for cells in records.values() for name in cells)]
+            rows = [tuple(cells.get(name, "") for name in columns) for cells in records.values()]
+            tables = table([tuple(columns), *rows], [0, *records]) if rows else ()
+            return [ParsedDocument(text=text, kind="rows", notes=notes, tables=tables)]
         if other:
             lines = f"{len(other)} lines left out, without an object with a text, such as line {other[0]}"
             notes = (*notes, lines)
         return [attrs.evolve(documents[0], notes=notes), *documents[1:]]
+
+
+def _cells(record: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Name and text of each value of an object, of those inside it as well: ``method.flow``."""
+    for name, value in record.items():
+        if isinstance(value, dict) and above.count(".") < _DEPTH:
+            yield from _cells(value, f"{above}{name}.")
+        elif isinstance(value, bool | str | int | float):
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            yield above + name, " ".join(text.split())
 
 
 @attrs.frozen(kw_only=True)

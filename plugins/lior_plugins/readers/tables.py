@@ -17,12 +17,12 @@ _LONGEST = 300
 """Characters of a heading; the expression takes quadratic time."""
 
 
-def delimited(lines: Sequence[str], delimiter: str) -> tuple[Table, ...]:
-    """The table whose rows are these lines; none where they have one column or no row."""
+def delimited(lines: Sequence[str], delimiter: str, first: int = 0) -> tuple[Table, ...]:
+    """The table whose rows are these lines from ``first`` on; none where they have one column or no row."""
     quoted = any('"' in line for line in lines)
     rows = csv.reader(lines, delimiter=delimiter) if quoted else (line.split(delimiter) for line in lines)
     cells = [tuple(cell.strip().lstrip("\ufeff") for cell in row) for row in rows]
-    numbers = [number for number, row in enumerate(cells) if any(row)]
+    numbers = [number for number, row in enumerate(cells) if number >= first and any(row)]
     return table([cells[number] for number in numbers], numbers)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
+from bisect import bisect_right
+from collections import Counter
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -111,6 +113,9 @@ def _is_log(lines: list[str]) -> bool:
 
 # --- tables ---
 
+_SEEN = 50
+"""Lines of a table that its layout is told from."""
+
 
 @attrs.frozen(kw_only=True)
 class Rows:
@@ -124,9 +129,9 @@ class Rows:
         """One document of kind "rows"; a row has the number of its first line."""
         text, notes = decode(data)
         source = text.split("\n")
-        delimiter = _delimiter(source[0], PurePath(name.lower()).suffix)
+        first, delimiter = _layout(source)
         if '"' not in text:
-            tables = delimited(source, delimiter)
+            tables = delimited(source, delimiter, first)
             return [ParsedDocument(text=text, kind="rows", notes=notes, tables=tables)]
         try:
             starts = _starts(source, delimiter)
@@ -138,14 +143,31 @@ class Rows:
         return [
             ParsedDocument(
                 text="\n".join(rows), kind="rows", lines=tuple(a + 1 for a in starts), notes=notes,
-                tables=delimited(rows, delimiter),
+                tables=delimited(rows, delimiter, bisect_right(starts, first) - 1),
             )
         ]  # fmt: skip
 
 
-def _delimiter(head: str, suffix: str) -> str:
-    """What stands between the cells of a row."""
-    return max(",;\t|", key=head.count) if suffix == ".csv" else "\t" if suffix != ".psv" else "|"
+def _layout(source: list[str]) -> tuple[int, str]:
+    """The line with the names of the columns, from 0, and what stands between the cells of a row.
+
+    Rows have one number of cells, and what stands above them has another: the bank's lines on the account,
+    comments. Of several delimiters that one counts by which the largest share of rows is of one width.
+    """
+    lines = [number for number in range(len(source)) if source[number].strip()][:_SEEN]
+    best = (0.0, 0, 0, max(",;\t|", key=source[0].count))
+    for delimiter in ",;\t|":
+        rows = csv.reader((source[number] for number in lines), delimiter=delimiter)
+        starts = dict[int, int]()  # first line of the first row of each width
+        counts, begin = Counter[int](), 0
+        for row in rows:
+            starts.setdefault(len(row), lines[begin])
+            counts[len(row)] += 1
+            begin = min(rows.line_num, len(lines) - 1)
+        width, count = counts.most_common(1)[0]
+        if count > 2 and width > 1:
+            best = max(best, (count / counts.total(), width, -starts[width], delimiter))
+    return -best[2], best[3]
 
 
 def _starts(source: list[str], delimiter: str) -> list[int]:
