@@ -117,13 +117,16 @@ class Result:
     """What was calculated from rows of tables, for a question such as "how much did we spend on food?"."""
 
     operation: str
-    """``count``, ``list``, ``sum``, ``mean``, ``highest``, ``lowest``, ``newest`` or ``oldest``."""
+    """``count``, ``list``, ``sum``, ``mean``, ``highest``, ``lowest``, ``newest``, ``oldest``
+    or ``share``; of groups that within each: ``sum`` for "how much per month"."""
     value: str
-    """As it is shown: ``12``, ``1,234.50``, ``2025-03-04``; of a list the number of its rows."""
+    """As it is shown: ``12``, ``1,234.50``, ``2025-03-04``, ``12.50 %``; of a list the number of its rows, of
+    groups their names and values: ``2025-02 31.00, 2025-03 76.70``."""
     about: str
     """Of what, with all conditions, in one line: ``amount in expenses.csv where category is food``."""
     arithmetic: str = ""
-    """``12.30 + 4.20 = 16.50``, the middle left out where there are many; empty where nothing is added."""
+    """``12.30 + 4.20 = 16.50``, the middle left out where there are many; of a share ``4 of 49``, of
+    the highest group the others; empty where nothing is added."""
     rows: tuple[Passage, ...] = ()
     """The rows that were used, with their places, in the order in which they are shown."""
 

@@ -24,7 +24,6 @@ from lior.reading.parsing import document_names, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 from lior_ask.answer import intents as talk
 from lior_ask.answer import selection as answering
-from lior_ask.answer.reported import answer_from_sender
 from lior_ask.answer.selection import Answer
 from lior_ask.chunking.blocks import join, rows_of_block
 from lior_ask.chunking.chunker import chunk
@@ -467,8 +466,7 @@ class Index:
                 judged = partial(answering.answer, wanted, view=self.inverted, top=top, judge=chosen_judge())
                 return filtered(known, wanted.filters, rank, max(FOUND, top), judged)
 
-            quoted = partial(answer_from_sender, asked, known, quote)
-            answer = calculate(asked, known, date.today(), top, quoted)
+            answer = calculate(asked, known, date.today(), top, quote)
             return with_gaps(answer, self._files.values(), self.skipped)
 
         return talk.unlisted(attrs.evolve(self._read(work), question=message.text))

@@ -18,13 +18,13 @@ import attrs
 
 from lior.interfaces import Passage
 from lior_ask.answer.intents import question_in, small_talk, task
-from lior_ask.answer.reported import REPORTED
 from lior_ask.answer.selection import Answer
 from lior_ask.conversation.followups import Message, people_in, read
 from lior_ask.conversation.table_followups import calculates, only_operates, whole_questions
 from lior_ask.languages.dates import MARK
 from lior_ask.languages.words import language_of, stem, tokens
 from lior_ask.question.question import Question, named, understood
+from lior_ask.tables.reported import REPORTED
 
 DEPTH = 12
 """Passages that are found for each question; the first few are shown."""
@@ -148,6 +148,8 @@ class Dialogue:
         if turn.answer.said and result is None:  # a calculation that was refused
             self._calculated = turn.message, ""
         if quoted is None and result is None:
+            if said.own and not turn.answer.said:  # "and in August?" does not go on with what was before it
+                self._calculated = None
             return
         self._calculated = (turn.message, result.about) if result else None
         about = [quoted] if quoted else [*result.rows] if result else []

@@ -127,7 +127,8 @@ def people_in(*texts: str) -> list[str]:
     ['Monika Brandt', 'Damp']
     """
     found = [name for text in texts for name in _NAME.findall(_TITLE.sub("", text))]
-    return sorted(dict.fromkeys(found), key=lambda name: " " not in name)
+    people = [name for name in found if not re.search(rf"\b{_TIMES}\b", name, re.I)]
+    return sorted(dict.fromkeys(people), key=lambda name: " " not in name)
 
 
 def read(question: Question) -> Message:

@@ -38,6 +38,8 @@ _FRONT = re.compile(
     rf"\ufeff?---\n(?:.*\n){{0,40}}?{either('dates.front_matter')}\s*:\s*"
     r"[\"']?(.{1,200}?)[\"']?[^\S\n]{0,80}\n(?:.*\n){0,40}?---\n"
 )
+_DATE_NAME = re.compile(either("things.date"), re.I)
+"""Name of the column that says when a row is of, beside other dates."""
 _WIDEST = 1000
 """Columns of a table, of each of which the type is found out; SQLite takes 2,000."""
 _MATTER = 20_000
@@ -87,6 +89,8 @@ class Head:
     def dated(self) -> int | None:
         """The column that tells when a row is of: the only one with dates, or the beginning of an event."""
         found = self.places("date")
+        named = [n for n in found if _DATE_NAME.fullmatch(self.columns[n].name)]
+        found = named if len(named) == 1 else found
         return found[0] if len(found) == 1 or (found and self.kind == "events") else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lior_ask.index.table_store import Head
+from lior_ask.languages.words import tokens
 from lior_ask.tables import lexicon
 from lior_ask.tables.grammar import Word
 from lior_ask.tables.plan import Condition, TableSource
@@ -23,13 +24,16 @@ def without_direction(words: Sequence[Word]) -> list[Word]:
 
 def amounts(head: Head, source: TableSource) -> int | None:
     """The column of the amounts, if a table is an account: dates, and one column with both signs."""
-    if head.dated is None or not source.of_rows(head):
+    if not (head.places("date") and source.of_rows(head)):
         return None
     found = [
         n for n in head.places("number")
         if not (head.columns[n].key or lexicon.NO_MEASURE.search(head.columns[n].name))
     ]  # fmt: skip
     signed = [n for n in found if _has_signs(head, n, source)]
+    if len(signed) > 1:  # beside the balance
+        money = lexicon.MEASURES["money"]
+        signed = [n for n in signed if not {*tokens(head.columns[n].name)}.isdisjoint(money)]
     return signed[0] if len(signed) == 1 and head.columns[signed[0]].decimal else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 
 import attrs
 
@@ -11,11 +12,13 @@ from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
-from lior_ask.tables.execution import execute
+from lior_ask.tables.execution import execute, execute_share
 from lior_ask.tables.grammar import Request, parse
+from lior_ask.tables.groups import execute_groups
 from lior_ask.tables.lexicon import ASKS
 from lior_ask.tables.plan import Unclear
 from lior_ask.tables.planning import make_plan
+from lior_ask.tables.reported import answer_from_sender
 from lior_ask.tables.words import has_word
 
 CONFIDENCE = 0.95
@@ -27,26 +30,28 @@ METHOD = "calculated from rows"
 
 
 def calculate(
-    question: Question, known: Known, today: date, top: int, quoted: Callable[[], Answer]
+    question: Question, known: Known, today: date, top: int, quote: Callable[[Question], Answer]
 ) -> Answer:
-    """The calculation that a question asks for, or the answer that ``quoted`` gives.
+    """The calculation that a question asks for, or the answer that ``quote`` gives.
 
     Parameters
     ----------
     today
         The day from which "last week" is told.
-    quoted
-        Answers with a passage. A calculation that is refused for words that name nothing gives way to a
-        passage that has all words of the question.
+    quote
+        Answers a question with a passage. A calculation that is refused for words that name nothing gives
+        way to a passage that has all words of the question.
     """
     request, filters = parse(question, today), question.filters
+    quoted = partial(answer_from_sender, question, known, today, quote)
     if request is None:
         return _note(quoted(), filters)
     try:
         plan = make_plan(request, known, question)
         if plan is None:
             return _unless_doubtful(request, _note(quoted(), filters))
-        result, said = execute(plan, request)
+        run = execute_groups if plan.group else execute_share if plan.part else execute
+        result, said = run(plan, request)
     except Unclear as unclear:
         answer = quoted()
         words = [word.text for word in request.words]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -32,7 +33,7 @@ _ORDER = {"newest": "DESC", "oldest": "ASC", "highest": "DESC", "lowest": "ASC"}
 
 
 @attrs.frozen
-class _Used:
+class Used:
     """A row that was used, with its number and date."""
 
     head: Head
@@ -49,8 +50,8 @@ def execute(plan: Plan, request: Request) -> tuple[Result, str]:
     Unclear
         When no row has a number or a date that is needed.
     """
-    rows = [*_select(plan)]
-    about = _about(plan, len(rows) if plan.operation in ("count", "list") else max(plan.few, 1))
+    rows = [*select(plan)]
+    about = describe(plan, len(rows) if plan.operation in ("count", "list") else max(plan.few, 1))
     if plan.operation in ("count", "list"):
         return _count(plan, request, rows, about)
     if plan.operation in ("sum", "mean"):
@@ -58,7 +59,26 @@ def execute(plan: Plan, request: Request) -> tuple[Result, str]:
     return _first(plan, request, rows, about)
 
 
-def _select(plan: Plan) -> Iterator[_Used]:
+def execute_share(plan: Plan, request: Request) -> tuple[Result, str]:
+    """The share of rows, or of their sum, that have what is asked for, and what is said.
+
+    Raises ``Unclear`` where there is no row, or nothing to be added up.
+    """
+    rows, some = [*select(plan)], [*select(attrs.evolve(plan, where=(*plan.where, *plan.part)))]
+    whole, part = Decimal(len(rows)), Decimal(len(some))
+    if plan.measure is not None:
+        whole, part = (sum((u.number for u in us if u.number is not None), Decimal(0)) for us in (rows, some))
+    if not whole:
+        raise Unclear(f"there is no {describe(plan)}")
+    value = f"{show((100 * part / whole).quantize(Decimal('0.01'), ROUND_HALF_EVEN))} %"
+    counted = attrs.evolve(plan, operation="count" if plan.measure is None else "sum")
+    of, having = describe(counted), ", ".join(each.shown for each in plan.part)
+    result = Result(operation="share", value=value, about=f"{of}: those where {having}", rows=passages(some),
+                    arithmetic=f"{show(part)} of {show(whole)}")  # fmt: skip
+    return result, f"{value}, {show(part)} of {show(whole)}: share of {result.about}"
+
+
+def select(plan: Plan) -> Iterator[Used]:
     """The rows of the plan that fulfil its conditions, in the order of their places."""
     used = [(head, row) for head, rows in plan.tables for row in rows]
     where = " AND ".join(each.sql for each in plan.where) or "1"
@@ -78,7 +98,7 @@ def _select(plan: Plan) -> Iterator[_Used]:
         head, row = used[place]
         measure, dated = plan.measure, plan.dated
         number = None if measure is None else head.columns[measure].number(row.cells[measure])
-        yield _Used(
+        yield Used(
             head, row,
             None if number is None else plan.sign * number,
             "" if dated is None else head.columns[dated].date(row.cells[dated]),
@@ -103,10 +123,13 @@ def _inside(folder: str, word: str) -> bool:
     return alike(word, folder.split("/"))
 
 
-def _count(plan: Plan, request: Request, rows: list[_Used], about: str) -> tuple[Result, str]:
-    result = Result(operation=plan.operation, value=f"{len(rows):,}", about=about, rows=_passages(rows))
+def _count(plan: Plan, request: Request, rows: list[Used], about: str) -> tuple[Result, str]:
+    result = Result(operation=plan.operation, value=f"{len(rows):,}", about=about, rows=passages(rows))
     if plan.subject is None:
-        return result, f"{len(rows):,} {about}"
+        apart = [each.apart for each in plan.where if each.apart is not None]
+        cells = Counter(used.row.cells[apart[0]] for used in rows) if len(apart) == 1 else {}
+        each = ", ".join(f"{cell} {count:,}" for cell, count in cells.items())
+        return attrs.evolve(result, arithmetic=each), f"{len(rows):,} {about}" + f": {each}" * bool(each)
     name = plan.columns[plan.subject].name
     values = [*dict.fromkeys(used.row.cells[plan.subject] for used in rows)]
     if plan.operation == "count" and len(values) != len(rows):
@@ -122,7 +145,7 @@ def _count(plan: Plan, request: Request, rows: list[_Used], about: str) -> tuple
     return result, f"{result.value} {result.about}: {shown}" if values else f"0 {about}"
 
 
-def _added(plan: Plan, rows: list[_Used], about: str) -> tuple[Result, str]:
+def _added(plan: Plan, rows: list[Used], about: str) -> tuple[Result, str]:
     assert plan.measure is not None
     column = plan.columns[plan.measure]
     counted = [used for used in rows if used.number is not None]
@@ -130,8 +153,8 @@ def _added(plan: Plan, rows: list[_Used], about: str) -> tuple[Result, str]:
         raise Unclear(f"there is no number to be added up: {about}")
     numbers = [used.number for used in counted if used.number is not None]
     total = sum(numbers, Decimal(0))
-    value, shown = total, _show(total)
-    terms = [_show(number) for number in numbers]
+    value, shown = total, show(total)
+    terms = [show(number) for number in numbers]
     if len(terms) > _SUMMANDS:
         half = _SUMMANDS // 2
         terms = [*terms[:half], "…", *terms[-half:]]
@@ -140,7 +163,7 @@ def _added(plan: Plan, rows: list[_Used], about: str) -> tuple[Result, str]:
         places = max(2, max(-int(number.as_tuple().exponent) for number in numbers))
         value = (total / len(numbers)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
         exact = value * len(numbers) == total
-        shown = _show(value.normalize() if exact and value == value.to_integral() else value)
+        shown = show(value.normalize() if exact and value == value.to_integral() else value)
         arithmetic = f"({arithmetic}) / {len(numbers)} {'=' if exact else '≈'} {shown}"
     else:
         arithmetic = f"{arithmetic} = {shown}" if len(numbers) > 1 else ""
@@ -151,12 +174,12 @@ def _added(plan: Plan, rows: list[_Used], about: str) -> tuple[Result, str]:
         value=shown,
         about=about + without,
         arithmetic=arithmetic,
-        rows=_passages(counted),
+        rows=passages(counted),
     )
-    return result, f"{shown}{_unit(column.unit)}: {plan.operation} of {result.about}"
+    return result, f"{shown}{unit_of(column.unit)}: {plan.operation} of {result.about}"
 
 
-def _first(plan: Plan, request: Request, rows: list[_Used], about: str) -> tuple[Result, str]:
+def _first(plan: Plan, request: Request, rows: list[Used], about: str) -> tuple[Result, str]:
     """Rows with the highest or lowest number, or the newest or oldest date; those that are equal, too."""
     by_date = plan.operation in ("newest", "oldest")
     known = [used for used in rows if (used.date if by_date else used.number is not None)]
@@ -180,15 +203,15 @@ def _first(plan: Plan, request: Request, rows: list[_Used], about: str) -> tuple
     if plan.few:
         last = [used for used, own in zip(known, keys, strict=True) if own == keys[known.index(chosen[-1])]]
         chosen = chosen[: plan.few] if len(last) == 1 else chosen
-    value = str(order[0]) if by_date else _show(order[0])  # type: ignore[arg-type]
-    unit = "" if by_date or plan.measure is None else _unit(plan.columns[plan.measure].unit)
+    value = str(order[0]) if by_date else show(order[0])  # type: ignore[arg-type]
+    unit = "" if by_date or plan.measure is None else unit_of(plan.columns[plan.measure].unit)
     names = [_name(plan, used) for used in chosen]
-    result = Result(operation=plan.operation, value=value, about=about, rows=_passages(chosen))
+    result = Result(operation=plan.operation, value=value, about=about, rows=passages(chosen))
     label = " and ".join(dict.fromkeys(filter(None, names)))
     return result, f"{label}{', ' * bool(label)}{value}{unit}: {plan.operation} {about}"
 
 
-def _name(plan: Plan, used: _Used) -> str:
+def _name(plan: Plan, used: Used) -> str:
     """What a row is called: the subject of a mail, otherwise the text that tells it best from others."""
     head = used.head
     if head.kind == "mail":
@@ -207,7 +230,12 @@ def _different(column: Column) -> float:
     return len(column.values) if column.whole else math.inf
 
 
-def _about(plan: Plan, count: int = 2) -> str:
+def count_noun(plan: Plan) -> str:
+    """The rows that are counted, with all conditions."""
+    return describe(attrs.evolve(plan, operation="count"))
+
+
+def describe(plan: Plan, count: int = 2) -> str:
     """Of what, with all conditions."""
     if plan.measure is not None and plan.operation not in ("count", "list"):
         of = f"{plan.columns[plan.measure].name} in {plan.place}"
@@ -221,7 +249,7 @@ def _about(plan: Plan, count: int = 2) -> str:
     )
 
 
-def _passages(rows: list[_Used]) -> tuple[Passage, ...]:
+def passages(rows: list[Used]) -> tuple[Passage, ...]:
     """The rows as passages."""
     return tuple(
         Passage(
@@ -234,16 +262,16 @@ def _passages(rows: list[_Used]) -> tuple[Passage, ...]:
     )
 
 
-def _dated(used: _Used) -> str:
+def _dated(used: Used) -> str:
     """The text of a row, behind its date where it is one of a series."""
     when = used.row.cells[0] if used.head.kind == "events" else ""
     return used.row.text if when in used.row.text else f"{when}: {used.row.text}"
 
 
-def _unit(unit: str) -> str:
+def unit_of(unit: str) -> str:
     return f" {unit}" if unit else ""
 
 
-def _show(number: Decimal) -> str:
+def show(number: Decimal) -> str:
     """A number with marks between thousands, and no exponent."""
     return f"{number:,f}"

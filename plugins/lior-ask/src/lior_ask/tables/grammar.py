@@ -16,11 +16,12 @@ import attrs
 from lior_ask.index.table_schema import Column
 from lior_ask.languages.lists import any_of, either, languages, of_question
 from lior_ask.languages.lists import words as listed
+from lior_ask.languages.words import tokens
 from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
-from lior_ask.tables.periods import Period, period_in
+from lior_ask.tables.periods import UNIT_FORMS, Period, period_in
 
-Role = Literal["", "from", "to", "about"]
+Role = Literal["", "from", "to", "about", "per", "unit", "except"]
 _FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
 _AMOUNT = (
     r"(?:[€$£]|eur|chf|usd)?\s?(?P<number>\d[\d.,' ]*\d|\d)"
@@ -31,8 +32,20 @@ _COMPARED = [
 ]
 _TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
 _EXTREMES = ("next", "newest", "oldest", "highest", "lowest")
+_PERSONAL = (*_EXTREMES, "most", "least", "groups")
+"""Operations of which "who" names nothing but the kind of the answer."""
+DOUBTFUL = ("who", "most", "least", "share", "groups")
+"""Operations that words of many other questions stand for as well: no calculation where it is not clear."""
+NEVER = 1 << 20
+"""A place behind all words of a question."""
 _PHRASE, _TOPIC = "\x02", "\x03"
-"""Marks of where the operation stood, and of a word such as "about"."""
+_PER = "\x04"
+"""Marks of where the operation stood, and of words such as "about" and "per"."""
+_ASKING = listed("words.stop") | listed("words.function") | listed("words.kinds") | listed("words.vague")
+_GROUPED = re.compile(rf"{lexicon.PER.pattern}|\b{any_of(sorted(listed('words.from')))}\b")
+"""What tells that rows are put together where nothing else says what is calculated."""
+_ASIDE = re.compile(rf"[,;]?\s+{either('periods.and')}\s+.*", re.I)
+"""What may be a second question."""
 _TOKEN = re.compile(r"[^\W_]+(?:[-'.@+&/][^\W_]+)*'?|[^\w\s]")
 _NUMBERS = {word: n for each in languages() for n, word in enumerate(each.lists["words.numbers"], 2)}
 _FEW = re.compile(rf"\b(\d{{1,3}}|{any_of(_NUMBERS)})\s*$|^\s*(\d{{1,3}})\b")
@@ -65,8 +78,9 @@ class Request:
     """What a question calculates."""
 
     operation: str
-    """As in :class:`~lior.interfaces.Result`; ``which`` for a question that may ask for a list, ``paid``
-    for one that may ask for a sum of an account, and ``next`` for the first event from ``today`` on."""
+    """As in :class:`~lior.interfaces.Result`; ``which`` and ``who`` for a question that may ask for a list,
+    ``paid`` for one that may ask for a sum of an account, ``next`` for the first event from ``today`` on,
+    ``most`` and ``least`` for the group of rows with the highest or lowest number or sum."""
     today: date
     measure: str = ""
     """A key of :data:`~lior_ask.tables.lexicon.MEASURES`, where the operation tells."""
@@ -83,11 +97,25 @@ class Request:
     """Whether different values are counted."""
     unsupported: str = ""
     """A word for a calculation of another kind."""
+    than: tuple[str, tuple[str, ...]] = ("", ())
+    """A sign, and words of the column that another one is compared with."""
+    times: bool = False
+    """Whether it asks how often something is told."""
+    past: bool = False
+    """Whether rows are asked for whose day is over, on the last day before the period or today."""
+    who: bool = False
+    """Whether it asks for a person."""
+    unit: str = ""
+    """The unit of time by which rows are put together: ``day``, ``week``, ``month`` or ``year``."""
+    negated: int = NEVER
+    """The place in the question of a word such as "not"; what is named behind it is not so."""
+    auxiliary: int = 0
+    """The place of the last auxiliary verb."""
 
     @property
     def weak(self) -> bool:
         """Whether it may as well ask for a sentence."""
-        return self.operation in ("which", "paid")
+        return self.operation in ("which", "paid", *DOUBTFUL)
 
 
 def parse(question: Question, today: date) -> Request | None:
@@ -101,8 +129,12 @@ def parse(question: Question, today: date) -> Request | None:
     files = tuple(match[0] for match in _FILE.finditer(text))
     for name in files:
         text = text.replace(name, " , ")
+    text, left_out = _left_out(text)
     original, small = text, text.lower()
     period, text = period_in(small, today)
+    second, rest = period_in(text, today)
+    if period and second and second.yearless and not period.yearless and period.first:  # "this year, in May"
+        period, text = second.within(period.first.year), rest
     if period and (at := small.find(period.shown)) >= 0 and len(small) == len(original):
         period = attrs.evolve(period, shown=original[at : at + len(period.shown)])
     compared = list[Compared]()
@@ -113,13 +145,14 @@ def parse(question: Question, today: date) -> Request | None:
             if value is not None:
                 compared.append(Compared(sign=sign, number=value, shown=" ".join(match[0].split())))
                 text = text[: match.start()] + " , " + text[match.end() :]
-    found = _operation(text)
+    than, text = _than(text)
+    found = _operation(text) or (("groups", "", text, 0) if _GROUPED.search(text) else None)
     if found is None:
         return None
     whole, (operation, measure, text, at) = text, found
-    unsupported = lexicon.UNSUPPORTED.search(whole)
+    unsupported, past = lexicon.UNSUPPORTED.search(whole), lexicon.PAST.search(text)
     different = lexicon.DIFFERENT.search(text)
-    text = lexicon.DIFFERENT.sub(" ", text)
+    text = lexicon.PAST.sub(lambda match: " " * len(match[0]), lexicon.DIFFERENT.sub(" ", text))
     before, after = text[:at], text[at:]
     if operation in ("sum", "count"):
         before, after = (lexicon.TOTAL.sub(" ", part) for part in (before, after))
@@ -128,22 +161,72 @@ def parse(question: Question, today: date) -> Request | None:
     if few:
         before = before[: few.start()] if few.group(1) else before
         after = after[few.end() :] if not few.group(1) else after
-    words, heads = _words(before, after, of_question(question.tokens))
-    if operation in _EXTREMES:
-        words = tuple(word for word in words if word.text not in listed("words.who"))
+    read = _words(before, after, of_question(question.tokens))
+    who = listed("words.who")
+    words = [word for word in read.words if operation not in _PERSONAL or word.text not in who]
+    unit, words = _unit(operation, words)
     return Request(
         operation=operation,
         today=today,
         measure=measure,
-        words=words,
-        heads=heads,
+        words=(*words, *left_out),
+        heads=tuple(head for head in read.heads if any(word.text == head for word in words)),
         files=files,
         period=period,
         compared=tuple(compared),
         few=_NUMBERS.get(count) or int(count or 0),
         different=bool(different),
         unsupported=unsupported[0].strip() if unsupported else "",
+        than=than,
+        times=bool(lexicon.TIMES.search(whole)),
+        past=bool(past),
+        who=bool(who & {*question.tokens[:2]}),
+        unit=unit,
+        negated=read.negated,
+        auxiliary=read.auxiliary,
     )
+
+
+def _than(text: str) -> tuple[tuple[str, tuple[str, ...]], str]:
+    """Sign and words of a comparison with another column, and the question without it."""
+    for sign, pattern in lexicon.THAN:
+        if match := pattern.search(text):
+            return (sign, (*tokens(match[match.lastindex or 0]),)), text[: match.start()]
+    return ("", ()), text
+
+
+def _left_out(text: str) -> tuple[str, list[Word]]:
+    """The question without what it leaves out, "apart from the rent", and the words of that; nothing where
+    it leaves out what has no value, which is never counted."""
+    found = list[Word]()
+    while match := lexicon.EXCEPT.search(text.lower()):
+        words = _words("", match[match.lastindex or 0], "")
+        found += [] if words.negated < NEVER else [attrs.evolve(w, role="except") for w in words.words]
+        text = f"{text[: match.start()]} , {text[match.end() :]}"
+    return _without_aside(text), found
+
+
+def _without_aside(text: str) -> str:
+    """The question without a second one that names nothing new: ", and how much was it"."""
+    for match in _ASIDE.finditer(text):
+        before = tokens(text[: match.start()])
+        own = [word for word in tokens(match[0]) if word not in before and word not in _ASKING]
+        if not own and match.start():
+            return text[: match.start()]
+    return text
+
+
+def _unit(operation: str, words: list[Word]) -> tuple[str, list[Word]]:
+    """The unit of time by which rows are put together, and the words, of which that of the unit has its role:
+    "per month", "monthly", "which month … most"."""
+    for place, word in enumerate(words):
+        asked = operation in ("most", "least", "highest", "lowest") and place == 0
+        often = operation in ("mean", "groups")
+        for unit, pattern in lexicon.UNITS.items():
+            one = re.fullmatch(UNIT_FORMS[unit], word.text)
+            if (often and pattern.fullmatch(word.text)) or (one and (word.role == "per" or asked)):
+                return unit, [*words[:place], attrs.evolve(word, role="unit"), *words[place + 1 :]]
+    return "", words
 
 
 def _operation(text: str) -> tuple[str, str, str, int] | None:
@@ -156,29 +239,45 @@ def _operation(text: str) -> tuple[str, str, str, int] | None:
     return None
 
 
-def _words(before: str, after: str, language: str) -> tuple[tuple[Word, ...], tuple[str, ...]]:
-    """The words that must be explained, and those of the first phrase of ``after``."""
+@attrs.define
+class _Read:
+    """Words that must be explained, and what stands between them."""
+
+    words: list[Word] = attrs.field(factory=list)
+    heads: list[str] = attrs.field(factory=list)
+    """The words of the first phrase behind the operation."""
+    negated: int = NEVER
+    auxiliary: int = 0
+
+
+def _words(before: str, after: str, language: str) -> _Read:
+    """The words of the two parts of a question, before and behind its operation."""
     froms, tos, function, articles = (
         listed(f"words.{key}", language) for key in ("from", "to", "function", "articles")
     )
-    found, heads = list[Word](), list[str]()
+    read = _Read()
     role: Role = ""
     open_phrase = False
-    text = before + _PHRASE + lexicon.ABOUT.sub(f" {_TOPIC} ", after)
+    after = lexicon.ABOUT.sub(f" {_TOPIC} ", lexicon.PER.sub(f" {_PER} ", after))
+    text = lexicon.PER.sub(f" {_PER} ", before) + _PHRASE + after
     for number, token in enumerate(_TOKEN.findall(_ELIDED.sub(r"\1 ", text))):
+        if token in lexicon.AUXILIARIES:
+            read.auxiliary = number
         if token == _PHRASE:
             open_phrase, role = True, ""
-        elif token == _TOPIC:
-            open_phrase, role = False, "about"
+        elif token in (_TOPIC, _PER):
+            open_phrase, role = False, "about" if token == _TOPIC else "per"
+        elif token in lexicon.NOT or token.endswith("n't"):
+            read.negated = min(read.negated, number)
         elif token in froms or token in tos:
-            open_phrase = open_phrase and not heads
+            open_phrase = open_phrase and not read.heads
             role = "from" if token in froms else "to"
         elif token in function or not token[0].isalnum():
-            open_phrase = open_phrase and not heads
+            open_phrase = open_phrase and not read.heads
             role = role if token in articles else ""
         else:
             name = token.removesuffix("'s").rstrip("'")
-            found.append(Word(name, number, "from" if token.endswith("'s") and not role else role))
+            read.words.append(Word(name, number, "from" if token.endswith("'s") and not role else role))
             if open_phrase:
-                heads.append(name)
-    return tuple(found), tuple(heads)
+                read.heads.append(name)
+    return read

@@ -50,11 +50,22 @@ def asks_for(kind: str, request: Request, source: TableSource) -> bool:
             "logs",
         }
         said = any(word.text in about for word in request.words) or (bool(request.files) and has)
-        return has and (level or (entries and said and bool(source.kind("log", request.files))))
+        return has and (
+            level or ((entries or request.times) and said and bool(source.kind("log", request.files)))
+        )
     if kind == "files":
         return any(lexicon.FILES.fullmatch(w) or _endings(w, source) for w in words) and not request.files
     pattern = lexicon.EVENTS if kind == "events" else lexicon.CONTACTS
-    return has and any(pattern.fullmatch(word) for word in words)
+    return has and (any(pattern.fullmatch(word) for word in words) or _happens(kind, request, source))
+
+
+def _happens(kind: str, request: Request, source: TableSource) -> bool:
+    """Whether all that is counted are words of events: "how often do we have pottery?"."""
+    words = [word.text for word in request.words if word.text not in lexicon.VERBS]
+    if kind != "events" or request.operation != "count" or not words:
+        return False
+    told = [row.cells[2] for head in source.kind(kind, request.files) for row in source.rows(head)]
+    return any(all(has_word(summary, word) for word in words) for summary in {*told})
 
 
 def _mail(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
@@ -63,10 +74,16 @@ def _mail(kind: str, request: Request, source: TableSource, question: Question) 
     if not heads:
         raise Unclear(f"there are no {noun} in these documents", [noun] * request.weak)
     nouns = (lexicon.MAIL if kind == "mail" else lexicon.CHAT, lexicon.MESSAGES)
-    left = [word for word in request.words if not any(each.fullmatch(word.text) for each in nouns)]
+    left = [
+        word
+        for word in request.words
+        if word.role not in ("per", "unit") and not any(each.fullmatch(word.text) for each in nouns)
+    ]
     sent = [word for word in left if word.text in lexicon.SENT]
     ignored = {*sent, *(word for word in left if word.text in lexicon.VERBS)}
     left = [word for word in left if word not in ignored and not lexicon.TABLES.fullmatch(word.text)]
+    if request.operation in ("newest", "oldest"):  # "what date was the last mail?"
+        left = [word for word in left if not lexicon.DATED.fullmatch(word.text)]
     columns, where = heads[0].columns, list[Condition]()
     names = {each.name: number for number, each in enumerate(columns)}
     topic = names.get("subject", names.get("text", 0))
@@ -143,7 +160,7 @@ def _log(kind: str, request: Request, source: TableSource, question: Question) -
     if not heads:
         raise Unclear("there is no log of this name")
     left, levels = list[Word](), list[str]()
-    for word in request.words:
+    for word in (each for each in request.words if each.role != "unit"):
         if level := _level(word.text):
             levels.append(level)
         elif not (lexicon.ROWS.fullmatch(word.text) or lexicon.TABLES.fullmatch(word.text)):
@@ -152,6 +169,8 @@ def _log(kind: str, request: Request, source: TableSource, question: Question) -
     named_by = [h for h in heads if any(names_it(w.text, h) for w in left if w.role != "about")]
     heads = named_by or heads
     left = [w for w in left if w not in about and not any(names_it(w.text, h) for h in heads)]
+    if request.times:
+        about, left = [*about, *left], []
     if left:
         raise nothing(left, "logs: when an entry was written, its level and its text are known")
     tables = [(head, source.rows(head)) for head in heads]
@@ -223,7 +242,11 @@ def _others(kind: str, request: Request, source: TableSource, question: Question
     )
     if not heads:
         raise Unclear(f"there are no {kind} in these documents")
-    left = [w for w in request.words if not pattern.fullmatch(w.text) and w.text not in lexicon.VERBS]
+    left = [
+        word
+        for word in request.words
+        if word.role != "unit" and not pattern.fullmatch(word.text) and word.text not in lexicon.VERBS
+    ]
     tables = [(head, source.rows(head)) for head in heads]
     where = [_anywhere(word, tables) for word in left if not any(names_it(word.text, h) for h in heads)]
     dated = heads[0].dated

@@ -30,19 +30,22 @@ def _with(key: str, behind: str) -> re.Pattern[str]:
 
 
 def _first(key: str) -> re.Pattern[str]:
-    return re.compile(rf"^\W*{_words(key).pattern}")
+    return re.compile(rf"^\W*(?:{any_of(sorted(words('words.prepositions')))}\s+)?{_words(key).pattern}")
 
 
+_DEGREES = (("least", "", _words("least")), ("most", "", _words("most")))
 OPERATIONS = (
+    ("share", "", _words("share")),
     *map(_name, _NAMED.split()),
+    *_DEGREES,
     ("sum", "money", _with("how_much_spent", "spent")),
     ("sum", "money", _with("how_much", "in_total")),
     ("count", "", re.compile(rf"\b{either('calculations.count')}")),
     ("sum", "", _words("sum")),
-    ("highest", "", _words("most")),
     ("list", "", _first("list")),
     ("which", "", _first("which")),
     ("paid", "money", _with("how_much_spent", "paid")),
+    ("who", "", re.compile(rf"^\W*{any_of(words('words.who'))}\b")),
 )
 """Operation, what it measures, pattern; the first that matches counts."""
 ASKS = re.compile(rf"\W*{_words('sentence').pattern}(?! {_words('many').pattern})", re.I)
@@ -84,16 +87,45 @@ SENT = words("words.sent")
 WE = re.compile(rf"(?i)\b{any_of(sorted(words('words.we')))}\b")
 ABOUT = re.compile(rf"\b{either('calculations.about')}")
 UNSUPPORTED = _words("unsupported")
-"""What would be a calculation of another kind: groups, negations, shares, comparisons of groups."""
+"""What would be a calculation of another kind: differences, comparisons of groups."""
+PER = _words("per")
+"""Words before what rows are put together by."""
+UNITS = {
+    "day": _words("daily"),
+    "week": _words("weekly"),
+    "month": _words("monthly"),
+    "year": _words("yearly"),
+}
+"""Unit of time -> words that rows are put together by it."""
+EXCEPT = re.compile(rf"{_words('except').pattern}([^,;()]*)")
+"""What is left out, with the words before it."""
+TIMES = _words("times")
+"""What asks how often something is told."""
+PAST = _words("past")
+"""What says that a date of a row was before a day."""
+ENDS = re.compile(rf"(?i)\b{either('things.ends')}")
+"""Names of columns with the day up to which something is good."""
+NOT = words("words.not")
+YES, NO = words("words.yes"), words("words.none")
+"""What cells say that something is so, or is not."""
+AUXILIARIES = words("words.auxiliary")
+"""Verbs behind which a question for a share says what rows are counted."""
+PERSONS = words("columns.persons")
+"""Words of the names of columns that say who."""
 COMPARISONS = tuple(
     (sign, either(f"calculations.{key}"))
     for sign, key in ((">=", "at_least"), ("<=", "at_most"), (">", "over"), ("<", "under"))
 )
+THAN = tuple(
+    (sign, re.compile(rf"\b(?:{words_})\s+{_words('own').pattern}\s+([^\W\d][\w ]{{2,40}}?)\W*$"))
+    for sign, words_ in COMPARISONS
+)
+"""Sign and what comparisons with another column look like: "below their minimum quantity"."""
 DIFFERENT = _words("different")
 QUANTITIES = words("columns.quantities")
 """Names of columns whose numbers are added up where they are asked for with "how many"."""
 CURRENCIES = "€ $ £ ¥ EUR USD GBP CHF Fr Fr.".split()  # noqa: SIM905
-VERBS = words("words.verbs")
+VERBS = words("words.verbs") | words("words.says_little") | words("words.vague")
 """Words that may name a column or a value, and need not."""
 FUNCTION = words("words.function")
 """Words that need not be explained by a column or a value."""

@@ -46,7 +46,8 @@ _IN = re.compile(
     rf"(?:\b{_any('in')}\s*)?(?:(?:{_any('before_date')}\s+)?{_any('month_or_year')}\s+(?:{_OF}|d'\s*))?"
     rf"(?<!\w)(?P<a>{_DATE})(?!\w)"
 )
-_UNITS = "|".join(f"(?P<{unit}>{_any(f'{unit}_units')})" for unit in ("day", "week", "month", "year"))
+UNIT_FORMS = {unit: _any(f"{unit}_units") for unit in ("day", "week", "month", "year")}
+_UNITS = "|".join(f"(?P<{unit}>{forms})" for unit, forms in UNIT_FORMS.items())
 _LAST = _any("few_last")
 _LAST_FEW = re.compile(
     rf"\b(?:{_any('few_in')}\s+)?(?:{_any('few_the')}\s+)?(?P<before>{_LAST})?\s*(?P<n>\d{{1,3}})\s+"

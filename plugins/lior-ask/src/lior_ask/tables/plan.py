@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from pathlib import PurePath
 
 import attrs
@@ -14,6 +15,7 @@ from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Filters, Known, composed, fitting
 from lior_ask.tables import lexicon
 from lior_ask.tables.grammar import Request, Word
+from lior_ask.tables.periods import Period
 from lior_ask.tables.words import alike
 
 _PREFIX = 5
@@ -40,6 +42,20 @@ class Condition:
     shown: str
     """``category is food``; of a condition that is not ``told``, ``from Marta`` or ``in March``."""
     told: bool = True
+    place: int = 0
+    """Of its first word in the question."""
+    apart: int | None = None
+    """Column of which several values are named, each of which is counted."""
+
+
+@attrs.frozen(kw_only=True)
+class Group:
+    """What rows are put together by."""
+
+    by: int | str
+    """A column, or a unit of time: ``day``, ``week``, ``month``, ``year``."""
+    over: str = ""
+    """``highest``, ``lowest`` or ``mean`` of the groups; empty where all are listed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +80,9 @@ class Plan:
     """Column whose different values are counted or listed."""
     few: int = 0
     """How many rows are asked for; 0 for all, or for one."""
+    group: Group | None = None
+    part: tuple[Condition, ...] = ()
+    """What those rows have of which the share is asked for."""
     named: int = 0
     """How many words name the table."""
 
@@ -119,7 +138,7 @@ def in_period(
     ends = "" if period is None or period.last is None else period.last.isoformat()
     if head.until and request.operation != "next" and not "" < ends <= head.until:
         raise Unclear(f"a series of {title(head)} goes on: ask about a time before {head.until}")
-    if period is None:
+    if period is None or (head.kind == "rows" and _is_of_year(head, period)):
         return []
     if dated is None:
         raise Unclear(no_dates(head))
@@ -157,6 +176,17 @@ def in_period(
     return [Condition(sql=sql, values=tuple(v for v in (first, last) if v), shown=shown, told=False)]
 
 
+def _is_of_year(head: Head, period: Period) -> bool:
+    """Whether a table is called one of the year that is asked for: "members 2025"."""
+    first, last = period.first, period.last
+    whole = first is not None and last == date(first.year, 12, 31) and (first.month, first.day) == (1, 1)
+    return (
+        whole
+        and not period.yearless
+        and str(first)[:4] in re.findall(r"\d{4}", f"{head.document} {head.name}")
+    )
+
+
 def having(column: int, name: str, word: str) -> Condition:
     return Condition(sql=f"has(c{column}, ?)", values=(word,), shown=f"{name} has {word!r}")
 
@@ -165,7 +195,7 @@ def plan_of(
     request: Request, tables: Sequence[tuple[Head, tuple[Row, ...]]], noun: str, where: Sequence[Condition],
     *, dated: int | None,
 ) -> Plan:  # fmt: skip
-    operation = "list" if request.operation == "which" else request.operation
+    operation = "list" if request.operation in ("which", "who") else request.operation
     if operation in ("sum", "mean", "highest", "lowest") and tables[0][0].kind != "rows":
         raise Unclear(f"{noun} have no numbers to be added up or compared", ["number"])
     if operation in ("newest", "oldest") and dated is None:

@@ -5,9 +5,12 @@ All words of a request must name an operation, a table, a column or a value; not
 
 from __future__ import annotations
 
+import attrs
+
 from lior_ask.question.filters import Known
 from lior_ask.question.question import Question
-from lior_ask.tables.grammar import Request
+from lior_ask.tables.grammar import NEVER, Request
+from lior_ask.tables.groups import group_messages
 from lior_ask.tables.kinds import PLANS, asks_for
 from lior_ask.tables.plan import Plan, TableSource, Unclear
 from lior_ask.tables.rows import plan_of_rows
@@ -31,7 +34,7 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
     for kind, plan in () if request.operation == "paid" else PLANS:  # which only an account tells
         if asks_for(kind, request, source):
             try:
-                plans.append(plan(kind, request, source, question))
+                plans.append(_grouped(plan(kind, request, source, question), request))
             except Unclear as error:
                 unclear = unclear or error
     if len(plans) > 1:
@@ -49,9 +52,17 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
             "compared with a number or by date",
             [request.unsupported],
         )
-    if found is None and unclear and not (request.weak and unclear.words):
+    if found is None and unclear and not request.weak:
         raise unclear
     return found
+
+
+def _grouped(plan: Plan, request: Request) -> Plan:
+    """The plan over mails, messages, entries or events with the groups that a request asks for."""
+    operation, group = group_messages(request, plan.tables[0][0])
+    if request.negated < NEVER or request.operation == "share":
+        raise Unclear("of mails, chats, logs and events neither shares nor what is not so is told", ["not"])
+    return plan if group is None else attrs.evolve(plan, operation=operation, group=group)
 
 
 def _next_called(request: Request, source: TableSource, question: Question) -> Plan | None:

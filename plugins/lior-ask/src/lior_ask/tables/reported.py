@@ -6,7 +6,9 @@ this person has all that the question names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import date, timedelta
 from email.utils import parseaddr
 from itertools import pairwise
 
@@ -15,29 +17,40 @@ import attrs
 from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
 from lior_ask.judging.features import stems_of
-from lior_ask.languages.lists import words
+from lior_ask.languages.lists import either, words
 from lior_ask.languages.words import tokens
 from lior_ask.question.filters import Known
 from lior_ask.question.question import Question
+from lior_ask.tables.periods import period_in
 
 REPORTED = 0.85
 """Confidence that a message of the person which has all words of the topic is the one that is asked for."""
+_TITLE = re.compile(rf"\b{either('calculations.title')}\b\.? ", re.I)
 _SAID, _WHO, _WE, _TO = (words(f"words.{key}") for key in ("said", "who", "we", "to"))
 
 
-def answer_from_sender(question: Question, known: Known, quote: Callable[[Question], Answer]) -> Answer:
+def answer_from_sender(
+    question: Question, known: Known, today: date, quote: Callable[[Question], Answer]
+) -> Answer:
     """The answer to a question; where it asks what a person wrote, from the messages of this person.
 
     Parameters
     ----------
+    today
+        The day from which "last week" is told.
     quote
         Answers a question with a passage.
     """
     person = sender_in(question, known)
-    topic = [w for w in question.content if w not in _SAID and w not in person]
+    period, rest = period_in(_TITLE.sub("", question.text.lower()), today)
+    left = question.saying(rest).content
+    topic = [word for word in left if word not in _SAID and word not in person]
     if not person or not topic:
         return quote(question)
     filters = attrs.evolve(question.filters, sender=" ".join(person))
+    if period and not period.yearless and not (filters.after or filters.before):
+        after, before = period.first, period.last and period.last + timedelta(1)
+        filters = attrs.evolve(filters, after=after, before=before)
     found = quote(attrs.evolve(question.saying(" ".join(topic)), filters=filters))
     wanted = stems_of(" ".join(topic), question.language)
     for passage, _ in found.passages:

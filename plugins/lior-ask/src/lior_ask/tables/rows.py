@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from lior_ask.index.table_schema import Column
 from lior_ask.index.table_store import Head
 from lior_ask.languages.words import tokens
 from lior_ask.tables import accounts, lexicon
-from lior_ask.tables.grammar import Request, Word
+from lior_ask.tables.grammar import DOUBTFUL, Request, Word
+from lior_ask.tables.groups import group_rows
+from lior_ask.tables.linking import Linked, columns_of, link
 from lior_ask.tables.plan import (
     Condition,
     Plan,
@@ -27,10 +28,11 @@ from lior_ask.tables.plan import (
     plan_of,
     title,
 )
-from lior_ask.tables.words import alike, has_word, one_and_many, parts
+from lior_ask.tables.words import alike, one_and_many
 
-_READ = 50_000
-"""Rows of a table with long texts that are searched for a word."""
+_NUMBERS = ("sum", "mean", "highest", "lowest")
+_ADDED = (*_NUMBERS, "paid", "most", "least", "share", "groups")
+"""Operations that may be about the amounts of an account."""
 
 
 def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
@@ -44,6 +46,8 @@ def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
             plan = _of_table(request, head, source, names)
             plans += [plan] if plan else []
         except Unclear as error:
+            if request.operation in DOUBTFUL:
+                continue
             counts = not error.words or _counts_rows(request, head)
             spent = request.measure == "money" and request.operation == "sum" and _of_expenses(head)
             if spent or (names and counts) or (request.files and not request.weak) or not error.words:
@@ -105,78 +109,160 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
 
     Raises ``Unclear`` with the words that name nothing in it, or what else is unclear.
     """
-    left, said = list[Word](), dict[Word, list[int]]()
-    others = [w for w in request.words if w not in names and not _columns_of(w.text, head.columns)]
+    of_columns = {token for column in head.columns for token in tokens(column.name)}
+    others = [w for w in request.words if w not in names and w.text not in of_columns]
     sign, account = accounts.direction(others), None  # "expenses" may name the table, "paid" a column
-    if sign and request.operation in ("sum", "paid", "mean", "highest", "lowest"):
+    if request.measure == "money" and request.operation in ("highest", "lowest"):
+        sign = sign or -1  # "most expensive"
+    if sign and request.operation in _ADDED:
         account = accounts.amounts(head, source)
-    if request.operation == "paid":
-        if account is None:
-            return None
-        request = attrs.evolve(request, operation="sum")
-    for word in request.words if account is None else accounts.without_direction(request.words):
-        if word in names or lexicon.ROWS.fullmatch(word.text) or lexicon.TABLES.fullmatch(word.text):
-            continue
-        if found := _columns_of(word.text, head.columns):
-            said[word] = found
-        else:
-            left.append(word)
-    mentioned = [n for found in said.values() for n in found]
-    where, used, unknown = _values(left, head, source, mentioned)
-    speaks = bool(names or said or where or request.files) or account is not None
+    if request.operation == "paid" and account is None:
+        return None
+    units = [word for word in request.words if word.role == "unit"]
+    if any(columns_of(word.text, head.columns) for word in units):
+        request, units = attrs.evolve(request, unit=""), []  # a column is called "month"
+    given = request.words if account is None else accounts.without_direction(request.words)
+    kinds = [lexicon.ROWS, lexicon.TABLES]
+    if request.past:  # "past its use-by date"
+        kinds += [lexicon.DATED, lexicon.ENDS]
+    words = [
+        word
+        for word in given
+        if word not in units
+        and not any(kind.fullmatch(word.text) for kind in kinds)
+        and (word not in names or _measures(request, word, head))
+    ]
+    linked = link(request, words, head, source)
+    speaks = bool(names or linked.said or linked.where or request.files) or account is not None
     spent = request.measure == "money" and request.operation == "sum"
     if not speaks and not (spent and _of_expenses(head)):
         return None
-    if unknown:
-        raise nothing(unknown, f"the columns of {title(head)} are: {list_columns(head.columns)}")
-    operation, subject = _subject(request, head, source, names, said)
+    if linked.unknown:
+        raise nothing(linked.unknown, f"the columns of {title(head)} are: {list_columns(head.columns)}")
+    part = _part(request, linked)
+    if request.operation == "paid":
+        request = attrs.evolve(request, operation="sum")
+    numbers = {n for word in request.words for n in columns_of(word.text, head.columns)}
+    spends = accounts.direction(request.words) != 0
+    measured = spends or any(head.columns[n].kind == "number" for n in numbers)
+    grouped = group_rows(request, head, linked, account=account is not None, measured=measured)
+    operation, group = grouped or ("", None)
+    subject = None
+    if not grouped:
+        operation, subject = _subject(request, head, source, names, linked)
     if not operation:
         return None
-    measure, needed = None, operation in ("sum", "mean", "highest", "lowest")
+    request = attrs.evolve(request, operation=operation)
+    measure = account
     if account is not None:
-        measure = account
-        where.append(accounts.paid(account, sign))
-    elif needed or request.compared:
-        measure = _measure(request, head, said, named=bool(names or request.files))
-        if measure is None and needed:
+        linked.where.append(accounts.paid(account, sign))
+    elif operation in _NUMBERS or request.compared:
+        measure = _measure(request, head, linked.said, named=bool(names or request.files))
+        if measure is None and operation in _NUMBERS:
             return None
-    dated = _date(head, said)
-    if operation in ("newest", "oldest"):
-        rows = any(lexicon.ROWS.fullmatch(word.text) for word in request.words)
-        if not (names or rows or request.files):
-            return None  # "the last name of Ada"
-        if dated is None:
-            raise Unclear(no_dates(head))
-        if request.measure == "age" and not lexicon.DATED.search(head.columns[dated].name):
-            raise Unclear(f"oldest by {head.columns[dated].name}? ask for the first one, or the earliest")
-    idle = [n for n in mentioned if n not in (measure, dated, subject) and n not in used]
-    if operation in ("count", "list") and idle:
+    dated = _date(request, head, linked.said, source)
+    if dated is None and account is not None:
+        dated = head.places("date")[0]  # the day of booking; that of its value stands behind it
+    if operation in ("newest", "oldest") and not _told_by_date(request, head, dated, names):
+        return None
+    subject = None if group else _named_subject(request, head, linked, (measure, dated, subject))
+    if request.past:
+        where = [*linked.where, _over(request, head, linked)]
+    else:
+        where = [*linked.where, *in_period(request, head, dated, source)]
+    where += [*_comparisons(request, head, measure), *_than(request, head)]
+    plan = plan_of(request, [(head, source.rows(head))], "rows", where, dated=dated)
+    plan = attrs.evolve(
+        plan, measure=measure, subject=subject, named=len(names) + bool(request.files), group=group, part=part
+    )
+    return plan if account is None else attrs.evolve(plan, sign=sign)
+
+
+def _measures(request: Request, word: Word, head: Head) -> bool:
+    """Whether a word of the name of a table is also that of its numbers: "hours" of "staff hours"."""
+    columns = columns_of(word.text, head.columns) if request.operation in _ADDED else []
+    return any(head.columns[n].kind == "number" for n in columns)
+
+
+def _over(request: Request, head: Head, linked: Linked) -> Condition:
+    """The condition that the day of a row is over: "which had expired on 1 October?".
+
+    Raises ``Unclear`` where the table has no column with such a day, or several.
+    """
+    dates = head.places("date")
+    named = [n for n in dates if n in linked.mentioned or lexicon.ENDS.search(head.columns[n].name)]
+    period = request.period
+    if len(named) != 1 or (period and (period.first is None or period.yearless)):
+        raise Unclear(no_dates(head))
+    day = (period.first if period and period.first else request.today).isoformat()
+    sql, shown = f"d{named[0]} != '' AND d{named[0]} < ?", f"{head.columns[named[0]].name} before {day}"
+    return Condition(sql=sql, values=(day,), shown=shown)
+
+
+def _part(request: Request, linked: Linked) -> tuple[Condition, ...]:
+    """What the rows have of which the share is asked for, taken from the conditions of all: what is said
+    behind the last auxiliary verb, otherwise what is said last."""
+    if request.operation != "share":
+        return ()
+    last = max((each.place for each in linked.where), default=0)
+    bound = request.auxiliary if last > request.auxiliary > 0 else last - 1
+    part = tuple(each for each in linked.where if each.place > bound)
+    if not part:
+        raise Unclear("the share of what is not clear; name a value that rows have", ["share"])
+    linked.where = [each for each in linked.where if each.place <= bound]
+    return part
+
+
+def _told_by_date(request: Request, head: Head, dated: int | None, names: Sequence[Word]) -> bool:
+    """Whether the newest or oldest row of a table is meant, and not "the last name of Ada".
+
+    Raises ``Unclear`` where it has no date, or one of another kind.
+    """
+    rows = any(lexicon.ROWS.fullmatch(word.text) for word in request.words)
+    if not (names or rows or request.files):
+        return False
+    if dated is None:
+        raise Unclear(no_dates(head))
+    if request.measure == "age" and not lexicon.DATED.search(head.columns[dated].name):
+        raise Unclear(f"oldest by {head.columns[dated].name}? ask for the first one, or the earliest")
+    return True
+
+
+def _named_subject(
+    request: Request, head: Head, linked: Linked, known: tuple[int | None, int | None, int | None]
+) -> int | None:
+    """The column that says what is counted, listed or the highest.
+
+    Raises ``Unclear`` where a column is named that says nothing of the rows.
+    """
+    measure, _, subject = known
+    explained = {*known, *linked.used}
+    idle = [found[0] for found in linked.said.values() if explained.isdisjoint(found)]
+    if request.operation in ("count", "list") and idle:
         values = ", ".join(head.columns[idle[0]].values[:6])
         raise Unclear(
             f"which {head.columns[idle[0]].name} is meant is not clear" + f": {values}" * bool(values)
         )
-    of_highest = [n for n in mentioned if n != measure and n not in used]
-    if operation in ("highest", "lowest", "newest", "oldest") and len(of_highest) == 1:
-        subject = of_highest[0]
-    where += in_period(request, head, dated, source)
-    where += _comparisons(request, head, measure)
-    request = attrs.evolve(request, operation=operation)
-    plan = plan_of(request, [(head, source.rows(head))], "rows", where, dated=dated)
-    plan = attrs.evolve(plan, measure=measure, subject=subject, named=len(names) + bool(request.files))
-    return plan if account is None else attrs.evolve(plan, sign=sign)
+    of_highest = [n for n in linked.mentioned if n != measure and n not in linked.used]
+    extreme = request.operation in ("highest", "lowest", "newest", "oldest")
+    return of_highest[0] if extreme and len(of_highest) == 1 else subject
 
 
 def _subject(
-    request: Request, head: Head, source: TableSource, names: list[Word], said: dict[Word, list[int]]
+    request: Request, head: Head, source: TableSource, names: list[Word], linked: Linked
 ) -> tuple[str, int | None]:
     """The operation, empty where it is no calculation, and the column whose values are counted or listed."""
+    if request.operation == "who":  # asks for rows that say yes or no: "who has not paid?"
+        return ("list" if linked.answers else "", None)
     if request.operation not in ("count", "list", "which"):
         return request.operation, None
     operation = "list" if request.weak else request.operation
     for text in request.heads:  # the first that is one: "customers returned"
-        columns = next((found for word, found in said.items() if word.text == text), [])
+        columns = next((found for word, found in linked.said.items() if word.text == text), [])
         if lexicon.ROWS.fullmatch(text) or any(word.text == text for word in names):
             return operation, None
+        if len(columns) == 1 and columns[0] in linked.used:
+            return operation, None  # "how many paid cash", of a column "paid by"
         if len(columns) == 1 and head.columns[columns[0]].kind == "text":
             return operation, columns[0]
         if len(columns) == 1 and head.columns[columns[0]].kind == "number" and operation == "count":
@@ -240,80 +326,43 @@ def _comparisons(request: Request, head: Head, column: int | None) -> Iterator[C
         )
 
 
-def _date(head: Head, said: dict[Word, list[int]]) -> int | None:
-    """The column by which a period is told: the one that is named, or the only one."""
+def _than(request: Request, head: Head) -> Iterator[Condition]:
+    """The condition that one column is below or above another: "below their minimum quantity".
+
+    The other one has a word of its name in common, or is the only other column of numbers.
+    """
+    sign, words = request.than
+    if not sign:
+        return
+    numbers, columns = head.places("number"), head.columns
+    named = [n for n in numbers if any(_begins(word, tokens(columns[n].name)) for word in words)]
+    bounds = {n: {*tokens(columns[n].name)} for n in named}
+    others = [n for n in numbers if n not in named and not (columns[n].key)]
+    near = [n for n in others if any({*tokens(columns[n].name)} & bounds[b] for b in named)]
+    fit = near if len(near) == 1 else others
+    if len(named) != 1 or len(fit) != 1:
+        raise Unclear(
+            f"which columns of {title(head)} are compared is not clear: {list_columns(columns)}", [*words]
+        )
+    shown = f"{columns[fit[0]].name} {sign} {columns[named[0]].name}"
+    yield Condition(sql=f"n{fit[0]} {sign} n{named[0]}", shown=shown)
+
+
+def _begins(word: str, names: Sequence[str]) -> bool:
+    """Whether a word is one of a name, or a short form of it: "min" of "minimum"."""
+    return any(alike(word, [name]) or (len(name) > 2 and word.startswith(name)) for name in names)
+
+
+def _date(request: Request, head: Head, said: dict[Word, list[int]], source: TableSource) -> int | None:
+    """The column by which a period is told: the one that is named, the only one, or the first where the same
+    rows are of the period by all."""
     mentioned = {n for found in said.values() for n in found if head.columns[n].kind == "date"}
-    return mentioned.pop() if len(mentioned) == 1 else head.dated
-
-
-def _columns_of(word: str, columns: Sequence[Column]) -> list[int]:
-    """The columns that a word names: a column of that name alone, or those that have the word in theirs."""
-    whole = [
-        n for n, column in enumerate(columns) if alike_all(word, tokens(column.name) or [column.name.lower()])
-    ]
-    return whole or [n for n, column in enumerate(columns) if alike(word, tokens(column.name))]
-
-
-def alike_all(word: str, others: Sequence[str]) -> bool:
-    """Whether a word is the only one of others."""
-    return len(others) == 1 and alike(word, others)
-
-
-def _values(
-    words: Sequence[Word], head: Head, source: TableSource, mentioned: Sequence[int]
-) -> tuple[list[Condition], list[int], list[Word]]:
-    """The conditions that the words make as values of columns, these columns, and the words that are no
-    values; a verb may be none."""
-    cells = {n: _cells(head, n, source) for n in head.places("text")}
-    places = {
-        word: [n for n, known in cells.items() if any(has_word(cell, word.text) for cell in known)]
-        for word in words
+    if len(mentioned) == 1 or head.dated is not None or not request.period or request.period.yearless:
+        return mentioned.pop() if len(mentioned) == 1 else head.dated
+    dates, has = head.places("date"), request.period.has
+    rows = source.known.store.rows(head)
+    told = {
+        tuple(bool(when) and has(when) for row in rows for when in [head.columns[n].date(row.cells[n])])
+        for n in dates
     }
-    words = [word for word in words if places[word] or word.text not in lexicon.VERBS]
-    if unknown := [word for word in words if not places[word]]:
-        return [], [], unknown
-    by_column = dict[int, list[Word]]()
-    for word in words:
-        fit = places[word]
-        if len(fit) > 1:
-            near = [n for n in fit if n in mentioned]
-            exact = [
-                n for n in fit if any(_is_value(c, [w for w in words if n in places[w]]) for c in cells[n])
-            ]
-            fit = near if len(near) == 1 else exact if len(exact) == 1 else fit
-        if len(fit) > 1:
-            shown = " and ".join(head.columns[n].name for n in fit)
-            raise Unclear(f"{word.text!r} is in several columns of {title(head)}: {shown}; say which")
-        by_column.setdefault(fit[0], []).append(word)
-    return [_valued(head, n, by_column[n], cells[n]) for n in by_column], [*by_column], []
-
-
-def _cells(head: Head, column: int, source: TableSource) -> list[str]:
-    """The different cells of a column."""
-    known = head.columns[column]
-    if known.whole or head.rows > _READ:
-        return [*known.values]
-    return [*{row.cells[column] for row in source.known.store.rows(head)}]
-
-
-def _valued(head: Head, column: int, words: Sequence[Word], cells: Sequence[str]) -> Condition:
-    """The condition that a column has these words: cells of nothing else, or else those that contain them."""
-    name = head.columns[column].name
-    exact = [cell for cell in cells if _is_value(cell, words)]
-    fit = exact or [cell for cell in cells if all(has_word(cell, word.text) for word in words)]
-    if not fit:  # "food and fuel"
-        each = [[cell for cell in cells if _is_value(cell, [word])] for word in words]
-        fit = [cell for cells in each for cell in cells] if all(each) else []
-    if not fit:
-        raise Unclear(f"no row of {title(head)} has {' and '.join(repr(w.text) for w in words)} in {name}; "
-                      "ask for one after the other", [w.text for w in words])  # fmt: skip
-    marks = ", ".join("?" * len(fit))
-    shown = f"{name} is {fit[0]}" if len(fit) == 1 else f"{name} has {' '.join(word.text for word in words)}"
-    return Condition(sql=f"c{column} IN ({marks})", values=tuple(fit), shown=shown)
-
-
-def _is_value(cell: str, words: Sequence[Word]) -> bool:
-    """Whether a cell has these words and no others."""
-    wanted = [part for word in words for part in parts(word.text)]
-    own = [token for token in tokens(cell) if token not in lexicon.FUNCTION] or tokens(cell)
-    return bool(own) and all(alike(token, wanted) for token in own) and all(alike(p, own) for p in wanted)
+    return dates[0] if len(told) == 1 and dates else None

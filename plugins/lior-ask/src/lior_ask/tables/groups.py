@@ -1,0 +1,205 @@
+"""Groups: rows put together by a column or a unit of time, "errors per day", "who worked the most hours".
+
+What rows are put together by (:func:`group_rows`, :func:`group_messages`), and the calculation
+(:func:`execute_groups`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
+from email.utils import parseaddr
+
+from lior.interfaces import Result
+from lior_ask.index.table_store import Head
+from lior_ask.languages.words import tokens
+from lior_ask.tables import lexicon
+from lior_ask.tables.execution import Used, count_noun, describe, passages, select, show, unit_of
+from lior_ask.tables.grammar import Request
+from lior_ask.tables.linking import Linked
+from lior_ask.tables.plan import Group, Plan, Unclear, list_columns, title
+
+_LISTED = 12
+"""Groups that are said."""
+_OVER = {"most": "highest", "least": "lowest", "highest": "highest", "lowest": "lowest", "mean": "mean"}
+_LETTERS = {"year": 4, "month": 7, "day": 10}
+"""Unit of time -> letters of a date that it has."""
+
+
+def group_rows(
+    request: Request, head: Head, linked: Linked, *, account: bool, measured: bool
+) -> tuple[str, Group] | None:
+    """The operation within each group of rows of a table, and the groups; ``None`` without groups.
+
+    Parameters
+    ----------
+    account
+        Whether the amounts of an account are added up.
+    measured
+        Whether a column of numbers is meant.
+
+    Raises
+    ------
+    Unclear
+        When a question is about groups, and what rows are put together by is not clear.
+    """
+    degree = request.operation in ("most", "least")
+    key: int | str | None = linked.group if linked.group is not None else request.unit or None
+    if key is None and degree:
+        key = _asked(request, head, linked, account=account)
+    if key is None:
+        if degree or request.operation == "groups":
+            raise Unclear(
+                f"by which column of {title(head)}? They are: {list_columns(head.columns)}", ["most"]
+            )
+        return None
+    numbers = [n for n in linked.mentioned if head.columns[n].kind == "number"]
+    added = measured or request.measure == "money"
+    flows = account or any(_flows(head, n) for n in numbers)
+    if request.operation == "mean" and not (flows and request.unit):
+        return "mean", Group(by=key)  # the mean of a temperature, of each month
+    if request.operation in ("count", "sum"):
+        return request.operation, Group(by=key)
+    return "sum" if added else "count", Group(by=key, over=_OVER.get(request.operation, ""))
+
+
+def _flows(head: Head, column: int) -> bool:
+    """Whether the numbers of a column are added up in a month, such as amounts and hours."""
+    named = {*tokens(head.columns[column].name)}
+    money = head.columns[column].unit in lexicon.CURRENCIES or not named.isdisjoint(lexicon.MEASURES["money"])
+    return money or not named.isdisjoint(lexicon.QUANTITIES)
+
+
+def _asked(request: Request, head: Head, linked: Linked, *, account: bool) -> int | None:
+    """The column of which a value has the most: the one that is named, that of people where "who" asks, of an
+    account that with the fewest different values."""
+    texts = head.places("text")
+    named = [n for n in dict.fromkeys(linked.mentioned) if n in texts and n not in linked.used]
+    if len(named) == 1:
+        return named[0]
+    if request.who:
+        people = [n for n in texts if not {*tokens(head.columns[n].name)}.isdisjoint(lexicon.PERSONS)]
+        return people[0] if len(people) == 1 else None
+    kinds = {n: len(head.columns[n].values) for n in texts if head.columns[n].whole}
+    several = {n: count for n, count in kinds.items() if count > 2}  # the currency has one
+    return min(several, key=lambda n: several[n]) if account and several else None
+
+
+def group_messages(request: Request, head: Head) -> tuple[str, Group | None]:
+    """The operation and the groups of mails, messages, entries or events.
+
+    Raises ``Unclear`` as :func:`group_rows`.
+    """
+    asked = request.operation in _OVER or request.operation == "groups"
+    senders = [word for word in request.words if word.role == "per"]
+    key: int | str | None = request.unit or None
+    if key is None and (senders or (request.who and asked)):
+        key = head.place("from")
+    if key is None:
+        if request.operation in ("most", "least", "groups"):
+            raise Unclear("by what is not clear: by day, week, month or year, or by who sent it", ["most"])
+        return request.operation, None
+    return "count", Group(by=key, over=_OVER.get(request.operation, ""))
+
+
+def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
+    """The result of a plan with groups, and what is said.
+
+    Raises
+    ------
+    Unclear
+        When no row has a number or a date that is needed.
+    """
+    assert plan.group is not None
+    groups = _groups(plan)
+    values = {name: _value(plan, rows) for name, rows in groups.items()}
+    unit = "" if plan.measure is None else unit_of(plan.columns[plan.measure].unit)
+    by = plan.group.by if isinstance(plan.group.by, str) else plan.columns[plan.group.by].name
+    of = describe(plan) if plan.operation != "count" else count_noun(plan)
+    about = f"{plan.operation} of {of} by {by}"
+    every = [used for rows in groups.values() for used in rows]
+    if plan.group.over == "mean":
+        count = _units_between([*groups], str(plan.group.by))
+        total = sum(values.values(), Decimal(0))
+        mean = (total / count).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+        arithmetic = f"{show(total)} / {count} {'=' if mean * count == total else '≈'} {show(mean)}"
+        span = f"over {count} {by}s, {min(groups)} to {max(groups)}"
+        result = Result(
+            operation="mean", value=show(mean), about=f"{of} by {by}, {span}", arithmetic=arithmetic,
+            rows=passages(every),
+        )  # fmt: skip
+        return result, f"{show(mean)}{unit}: mean of {result.about}"
+    dated = isinstance(plan.group.by, str)
+    order = [*values] if dated else sorted(values, key=lambda name: -values[name])
+    if plan.group.over:
+        order.sort(key=lambda name: values[name], reverse=plan.group.over == "highest")
+        best = [name for name in order if values[name] == values[order[0]]]
+        chosen = [used for name in best for used in groups[name]]
+        shown = f"{' and '.join(best)}, {show(values[best[0]])}{unit}: {plan.group.over} {about}"
+        rest = _listed(order[len(best) :], values)
+        value = f"{' and '.join(best)} {show(values[best[0]])}"
+        then = f"then {rest}" if rest else ""
+        result = Result(
+            operation=plan.operation, value=value, about=about, arithmetic=then, rows=passages(chosen)
+        )
+        return result, shown
+    listed = _listed(order, values)
+    result = Result(operation=plan.operation, value=listed, about=about, rows=passages(every))
+    return result, f"{listed}: {about}"
+
+
+def _groups(plan: Plan) -> dict[str, list[Used]]:
+    """The rows of each group, by its name; those of a unit of time in its order."""
+    assert plan.group is not None
+    by, found, names = plan.group.by, dict[str, list[Used]](), dict[str, str]()
+    for used in select(plan):
+        if plan.measure is not None and used.number is None:
+            continue
+        name = _unit(used.date, by) if isinstance(by, str) else _cell(used.row.cells[by])
+        found.setdefault(names.setdefault(name.casefold(), name), []).append(used)
+    if not found or "" in found:
+        raise Unclear("there is no row of that" if not found else "a row has no date", ["most"])
+    return dict(sorted(found.items())) if isinstance(by, str) else found
+
+
+def _cell(cell: str) -> str:
+    """The name of a group: that of a sender without the address; "none" where there is nothing."""
+    name, address = parseaddr(cell) if "@" in cell else (cell, "")
+    return " ".join((name or address).split()) or "none"
+
+
+def _unit(when: str, unit: str) -> str:
+    """The day, week, month or year of a date; empty where it is not known."""
+    if unit == "week" and len(when) >= 10:
+        year, week, _ = date.fromisoformat(when[:10]).isocalendar()
+        return f"{year}-W{week:02}"
+    length = _LETTERS.get(unit, 99)
+    return when[:length].removeprefix("0000-") if len(when) >= length else ""
+
+
+def _value(plan: Plan, rows: Sequence[Used]) -> Decimal:
+    numbers = [used.number for used in rows if used.number is not None]
+    if plan.operation == "count":
+        return Decimal(len(rows))
+    total = sum(numbers, Decimal(0))
+    return total if plan.operation == "sum" else (total / len(numbers)).quantize(Decimal("0.01"))
+
+
+def _units_between(names: Sequence[str], unit: str) -> int:
+    """How many units of time there are from the first to the last, those without a row as well."""
+    first, last = min(names), max(names)
+    if unit == "year":
+        return int(last) - int(first) + 1
+    if unit == "month":
+        return (int(last[:4]) - int(first[:4])) * 12 + int(last[5:7]) - int(first[5:7]) + 1
+    days = [
+        date.fromisocalendar(int(name[:4]), int(name[6:]), 1) if unit == "week" else date.fromisoformat(name)
+        for name in (first, last)
+    ]
+    return (days[1] - days[0]).days // (7 if unit == "week" else 1) + 1
+
+
+def _listed(names: Sequence[str], values: dict[str, Decimal]) -> str:
+    shown = ", ".join(f"{name} {show(values[name])}" for name in names[:_LISTED])
+    return shown + (f" and {len(names) - _LISTED} others" if len(names) > _LISTED else "")

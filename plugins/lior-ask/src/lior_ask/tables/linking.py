@@ -1,0 +1,216 @@
+"""Linking: what the words of a question name in a table: columns, values of cells, what rows are put
+together by, and what is not so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from lior_ask.index.table_schema import Column
+from lior_ask.index.table_store import Head
+from lior_ask.languages.words import tokens
+from lior_ask.tables import lexicon
+from lior_ask.tables.grammar import NEVER, Request, Word
+from lior_ask.tables.plan import Condition, TableSource, Unclear, title
+from lior_ask.tables.words import alike, has_word, parts
+
+_READ = 50_000
+"""Rows of a table with long texts that are searched for a word."""
+_PREFIXES = ("un", "in", "im")
+"""Before a word that says that something is not so: "unpaid", "unbezahlt", "impayé"."""
+
+
+@attrs.define
+class Linked:
+    """What the words of a question name in a table."""
+
+    said: dict[Word, list[int]] = attrs.field(factory=dict)
+    """Word -> the columns that it names."""
+    where: list[Condition] = attrs.field(factory=list)
+    used: list[int] = attrs.field(factory=list)
+    """Columns that conditions are about."""
+    answers: bool = False
+    """Whether a condition is that something is so, or is not."""
+    group: int | None = None
+    """Column that rows are put together by."""
+    unknown: list[Word] = attrs.field(factory=list)
+    """Words that name nothing."""
+
+    @property
+    def mentioned(self) -> list[int]:
+        """The columns that are named."""
+        return [n for found in self.said.values() for n in found]
+
+
+def link(request: Request, words: Sequence[Word], head: Head, source: TableSource) -> Linked:
+    """What words of a question name in a table.
+
+    Raises ``Unclear`` where a value is in several columns, or what is not so is not clear.
+    """
+    linked, left, negated = Linked(), list[Word](), set[Word]()
+    for word in words:
+        found = columns_of(word.text, head.columns)
+        if not found and (inner := _without_prefix(word.text)):
+            found = columns_of(inner, head.columns)
+            negated |= {word} if found else set()
+        if found and word.role != "except":
+            linked.said[word] = found
+        else:
+            left.append(word)
+    linked.group = _group(request, linked)
+    _link_values(linked, left, head, source)
+    if linked.unknown:
+        return linked
+    later = [word for word in linked.said if word.number > request.negated]
+    _link_answers(linked, head, {*negated, *later})
+    if request.negated < NEVER and not negated:
+        _negate(linked, request.negated, head)
+    return linked
+
+
+def _without_prefix(word: str) -> str:
+    return next((word[len(each) :] for each in _PREFIXES if word.startswith(each)), "")
+
+
+def _group(request: Request, linked: Linked) -> int | None:
+    """The column that rows are put together by: "per customer", or "by customer" of sums and numbers."""
+    extreme = request.operation in ("highest", "lowest")  # "which month had the highest cost", of a row each
+    by = [word for word in linked.said if word.role == "per" or (word.role == "unit" and not extreme)]
+    if not by and request.operation in ("sum", "count", "mean", "groups"):
+        by = [word for word in linked.said if word.role == "from"]
+    if not by:
+        return None
+    columns = set.intersection(*({*linked.said[word]} for word in by))
+    if len(columns) != 1:
+        return None
+    for word in by:
+        del linked.said[word]
+    return columns.pop()
+
+
+def _link_values(linked: Linked, words: Sequence[Word], head: Head, source: TableSource) -> None:
+    """Add the conditions that words make as values of columns; a verb may be none."""
+    cells = {n: _cells(head, n, source) for n in head.places("text")}
+    places = {
+        word: [n for n, known in cells.items() if any(has_word(cell, word.text) for cell in known)]
+        for word in words
+    }
+    words = [word for word in words if places[word] or word.text not in lexicon.VERBS]
+    linked.unknown = [word for word in words if not places[word]]
+    by_column = dict[tuple[int, bool], list[Word]]()
+    for word in words if not linked.unknown else ():
+        fit = places[word]
+        if len(fit) > 1:
+            near = [n for n in fit if n in linked.mentioned]
+            others = [w for w in words if (w.role == "except") == (word.role == "except")]
+            exact = [
+                n for n in fit if any(_is_value(c, [w for w in others if n in places[w]]) for c in cells[n])
+            ]
+            fit = near if len(near) == 1 else exact if len(exact) == 1 else fit
+        if len(fit) > 1:
+            shown = " and ".join(head.columns[n].name for n in fit)
+            raise Unclear(f"{word.text!r} is in several columns of {title(head)}: {shown}; say which")
+        by_column.setdefault((fit[0], word.role == "except"), []).append(word)
+    for (column, left_out), own in by_column.items():
+        found = _valued(head, column, own, cells[column])
+        linked.where.append(_not(found) if left_out else found)
+        linked.used.append(column)
+
+
+def _not(condition: Condition) -> Condition:
+    return attrs.evolve(condition, sql=f"NOT ({condition.sql})", shown=f"not {condition.shown}")
+
+
+def _link_answers(linked: Linked, head: Head, negated: set[Word]) -> None:
+    """Add the conditions that columns of yes and no make: "who has paid", of a column "fee paid"."""
+    for word, columns in linked.said.items():
+        fit = [n for n in columns if _answers(head.columns[n])]
+        if len(fit) != 1 or not {*columns}.isdisjoint(linked.used):
+            continue
+        wanted = lexicon.NO if word in negated else lexicon.YES
+        column = head.columns[fit[0]]
+        cells = tuple(cell for cell in column.values if cell.strip().lower() in wanted)
+        marks, shown = ", ".join("?" * len(cells)), f"{column.name} is {cells[0] if cells else 'yes'}"
+        linked.where.append(
+            Condition(sql=f"c{fit[0]} IN ({marks})", values=cells, shown=shown, place=word.number)
+        )
+        linked.used.append(fit[0])
+        linked.answers = True
+
+
+def _answers(column: Column) -> bool:
+    """Whether the cells of a column say yes and no."""
+    cells = {cell.strip().lower() for cell in column.values}
+    return column.kind == "text" and column.whole and len(cells & (lexicon.YES | lexicon.NO)) > 1
+
+
+def _negate(linked: Linked, place: int, head: Head) -> None:
+    """Apply a word such as "not" to what is named behind it: a value, or a column without one."""
+    if any(
+        each.place > place and head.columns[n].kind == "text" and _answers(head.columns[n])
+        for each, n in zip(linked.where, linked.used, strict=True)
+    ):
+        return
+    later = [n for n, each in enumerate(linked.where) if each.place > place]
+    columns = [(word.number, found) for word, found in linked.said.items() if word.number > place]
+    first = min(columns, default=(NEVER, []))
+    if later and linked.where[later[0]].place < first[0]:
+        linked.where[later[0]] = _not(linked.where[later[0]])
+    elif len(first[1]) == 1:
+        column = head.columns[first[1][0]]
+        none = tuple(cell for cell in column.values if cell.strip().lower() in lexicon.NO)
+        marks, shown = ", ".join("?" * len(none)), f"{column.name} is {none[0] if none else 'empty'}"
+        sql = f"c{first[1][0]} IN ({marks})" if none else f"trim(c{first[1][0]}) = ''"
+        linked.where.append(Condition(sql=sql, values=none, shown=shown, place=first[0]))
+        linked.used.append(first[1][0])
+        linked.answers = True
+    else:
+        raise Unclear("what is not so is not clear; name a column or a value", ["not"])
+
+
+def columns_of(word: str, columns: Sequence[Column]) -> list[int]:
+    """The columns that a word names: a column of that name alone, or those that have the word in theirs."""
+    whole = [
+        n for n, column in enumerate(columns) if alike_all(word, tokens(column.name) or [column.name.lower()])
+    ]
+    return whole or [n for n, column in enumerate(columns) if alike(word, tokens(column.name))]
+
+
+def alike_all(word: str, others: Sequence[str]) -> bool:
+    """Whether a word is the only one of others."""
+    return len(others) == 1 and alike(word, others)
+
+
+def _cells(head: Head, column: int, source: TableSource) -> list[str]:
+    """The different cells of a column."""
+    known = head.columns[column]
+    if known.whole or head.rows > _READ:
+        return [*known.values]
+    return [*{row.cells[column] for row in source.known.store.rows(head)}]
+
+
+def _valued(head: Head, column: int, words: Sequence[Word], cells: Sequence[str]) -> Condition:
+    """The condition that a column has these words: cells of nothing else, or else those that contain them."""
+    name = head.columns[column].name
+    exact = [cell for cell in cells if _is_value(cell, words)]
+    fit = exact or [cell for cell in cells if all(has_word(cell, word.text) for word in words)]
+    several = not fit
+    if several:  # "food and fuel"
+        each = [[cell for cell in cells if _is_value(cell, [word])] for word in words]
+        fit = [cell for cells in each for cell in cells] if all(each) else []
+    if not fit:
+        raise Unclear(f"no row of {title(head)} has {' and '.join(repr(w.text) for w in words)} in {name}; "
+                      "ask for one after the other", [w.text for w in words])  # fmt: skip
+    marks = ", ".join("?" * len(fit))
+    shown = f"{name} is {fit[0]}" if len(fit) == 1 else f"{name} has {' '.join(word.text for word in words)}"
+    place = min(word.number for word in words)
+    values, apart = tuple(fit), column if several else None
+    return Condition(sql=f"c{column} IN ({marks})", values=values, shown=shown, place=place, apart=apart)
+
+
+def _is_value(cell: str, words: Sequence[Word]) -> bool:
+    """Whether a cell has these words and no others."""
+    wanted = [part for word in words for part in parts(word.text)]
+    own = [token for token in tokens(cell) if token not in lexicon.FUNCTION] or tokens(cell)
+    return bool(own) and all(alike(token, wanted) for token in own) and all(alike(p, own) for p in wanted)

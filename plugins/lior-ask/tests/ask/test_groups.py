@@ -1,0 +1,157 @@
+"""Groups, shares, and what is not so: questions over tables, logs and calendars with exact answers."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+import lior_ask.api
+from lior_ask.api import Index
+
+TEXTS = {
+    "members 2025.csv": (
+        "name,fee paid,paid by,joined\n"
+        "Ada Kern,yes,transfer,2019-03-01\n"
+        "Bo Lind,no,,2021-05-02\n"
+        "Cy Moss,yes,cash,2020-01-09\n"
+        "Dee Orr,n/a,,2018-02-02\n"
+        "Eli Poe,Yes,transfer,2025-02-01\n"
+        "Fay Roe,no,,2025-04-01\n"
+    ),
+    "account.csv": (
+        "Holder;Rowing club, east\n"
+        "IBAN;DE02\n"
+        "\n"
+        "booked;value;payee;purpose;amount;balance\n"
+        "03.01.2025;04.01.2025;Boat yard;oars;-120,50;879,50\n"
+        "05.01.2025;05.01.2025;Ada Kern;fee;60,00;939,50\n"
+        "11.02.2025;12.02.2025;Boat yard;varnish;-30,00;909,50\n"
+        "20.02.2025;20.02.2025;Town hall;rent;-200,00;709,50\n"
+        "02.04.2025;02.04.2025;Bakery;party;-49,50;660,00\n"
+        "03.04.2025;03.04.2025;Card payouts;bar;40,00;700,00\n"
+        "04.04.2025;04.04.2025;Locksmith;key;-1000,00;-300,00\n"
+    ),
+    "shifts.csv": (
+        "date,name,break_min,hours\n"
+        "2025-07-01,Ines,30,8\n"
+        "2025-07-02,Tomas,15,4.5\n"
+        "2025-07-03,Ines,30,6\n"
+        "2025-08-01,Tomas,30,9\n"
+    ),
+    "stock.csv": (
+        "part,qty,min_qty,price,use by\n"
+        "brake pads,3,6,2.50,2025-09-30\n"
+        "chains,7,5,9.00,2026-01-31\n"
+        "tubes,2,2,4.00,\n"
+        "glue,1,4,3.00,2025-05-31\n"
+    ),
+    "runs.jsonl": (
+        '{"run": "R1", "machine": {"name": "HX-2"}, "status": "ok"}\n'
+        '{"run": "R2", "machine": {"name": "HX-2"}, "status": "failed"}\n'
+        '{"run": "R3", "machine": {"name": "HX-2"}, "status": "aborted"}\n'
+        '{"run": "R4", "machine": {"name": "KL-1"}, "status": "failed"}\n'
+    ),
+    "gate.log": (
+        "2025-07-10 06:00:01 INFO opened\n"
+        "2025-07-10 07:00:01 ERROR lane gate: lock motor jammed\n"
+        "2025-07-11 07:00:01 ERROR lane gate: lock motor jammed\n"
+        "2025-07-11 09:00:00 ERROR no power\n"
+    ),
+    "Lieferanten.csv": ("Lieferant;Ort;Skonto\nMeyer;Ulm;2 %\nSchmidt;Köln;keins\nVoss;Bonn;3 %\n"),
+    "notes.md": ("# Notes\n\nAda is the treasurer. Most boats are red. We spend most on wages, says Bo.\n"),
+}
+CALENDAR = """BEGIN:VCALENDAR
+BEGIN:VEVENT
+SUMMARY:Pottery with Achebe
+DTSTART:20251001T180000
+RRULE:FREQ=WEEKLY;UNTIL=20251126T200000
+EXDATE:20251008T180000
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory) -> Index:
+    folder = tmp_path_factory.mktemp("groups")
+    for name, text in {**TEXTS, "club.ics": CALENDAR}.items():
+        (folder / name).write_text(text)
+    return Index(folder, cache=False, embedder="")
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch):
+    class Day(date):
+        @classmethod
+        def today(cls):
+            return cls(2025, 10, 20)
+
+    monkeypatch.setattr(lior_ask.api, "date", Day)
+
+
+@pytest.mark.parametrize(
+    ("question", "operation", "value"),
+    [
+        ("Who still hasn't paid their 2025 fee?", "list", "2"),
+        ("which members have not paid the fee?", "list", "2"),
+        ("how many members have paid the fee?", "count", "3"),
+        ("how many members are unpaid?", "count", "2"),
+        ("how many members paid by transfer, by cash?", "count", "3"),
+        ("what percentage of members have paid the fee?", "share", "50.00 %"),
+        ("shifts per name", "count", "Ines 2, Tomas 2"),
+        ("how much did we spend?", "sum", "1,400.00"),
+        ("how much did we spend per month?", "sum", "2025-01 120.50, 2025-02 230.00, 2025-04 1,049.50"),
+        ("average spending per month in 2025", "mean", "350.00"),
+        ("what did we spend most on?", "sum", "Locksmith 1,000.00"),
+        ("how much did we spend apart from the rent?", "sum", "1,200.00"),
+        ("which month did we spend the least?", "sum", "2025-01 120.50"),
+        ("what share of the money that came in was card payouts?", "share", "40.00 %"),
+        ("How much did we pay the boat yard altogether this year, in February?", "sum", "30.00"),
+        ("who worked the most hours in July, and how many was it", "sum", "Ines 14"),
+        ("hours by name", "sum", "Ines 14, Tomas 13.5"),
+        ("which parts have fallen below their minimum quantity?", "list", "2"),
+        ("which parts had expired on 1 October 2025?", "list", "2"),
+        ("which stock was past its use-by date on 1 July 2025?", "list", "1"),
+        ("What share of the runs on HX-2 failed?", "share", "33.33 %"),
+        ("Errors per day in the gate log please", "count", "2025-07-10 1, 2025-07-11 2"),
+        ("which day had the most errors?", "count", "2025-07-11 2"),
+        ("How many times did the lock motor jam according to the gate log?", "count", "2"),
+        ("how often does Achebe have pottery in October and November 2025?", "count", "8"),
+        ("Bei welchen Lieferanten bekommen wir kein Skonto?", "list", "1"),
+    ],
+)
+def test_groups_shares_and_what_is_not_so(index, question, operation, value):
+    result = index.ask(question).result
+    assert result is not None
+    assert (result.operation, result.value) == (operation, value)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Who is the treasurer?",
+        "Who built the boats?",
+        "what did Bo say about wages?",
+        "why was the lock jammed?",
+        "which boats are not red?",
+    ],
+)
+def test_other_questions_are_no_calculations(index, question):
+    assert index.ask(question).result is None
+
+
+def test_each_of_several_values_is_told(index):
+    said = index.ask("how many members paid by transfer and by cash?").said
+    assert said.endswith(": transfer 2, cash 1")
+
+
+def test_the_mean_over_months_counts_those_without_a_row(index):
+    result = index.ask("average spending per month in 2025").result
+    assert "over 4 months, 2025-01 to 2025-04" in result.about  # none in March
+    assert result.arithmetic == "1,400.00 / 4 = 350.00"
+
+
+def test_a_year_of_which_there_are_no_rows_is_no_zero(index):
+    answer = index.ask("how much did we spend in 2019?")
+    assert answer.result is None
