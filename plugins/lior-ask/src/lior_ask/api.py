@@ -76,7 +76,7 @@ class Index:
     cache
         Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
     progress
-        Called with the number of files looked at and of all files.
+        Called before each file with the number of those before it and of all; at the end with all twice.
     database
         Where it is instead: the address of a PostgreSQL that many processes share,
         ``postgresql://user@host/database?schema=NAME``, or an open database. What others change is seen by
@@ -214,10 +214,9 @@ class Index:
         with contextlib.ExitStack() as stack:
             account = stack.enter_context(account_of(len(sources)))
             stack.callback(isolation.end_idle)  # a question takes memory, too
-            seen = self._database.meta("generation")
+            pending, seen = False, self._database.meta("generation")
             self._files, self._seen = self._known.read(), seen
             done.leave(self._files.values(), self._sources)
-            pending = False
 
             def begin() -> bool:
                 """Open the transaction at the first change; whether the files are still those of the list."""
@@ -232,14 +231,14 @@ class Index:
             for name in done.forgotten:
                 self._delete(name)
             found = find_changed(sources, self._files)
-            for number, source in enumerate(found, 1 + len(sources) - len(found)):
+            for number, source in enumerate(found, len(sources) - len(found)):
+                self._progress(number, len(sources))
                 if not account.lasts:
                     done.waiting.append(source.name)
                     continue
                 with account.file():
                     known = self._files.get(source.name)
                     file = read_if_changed(source, known, partial(parse_bytes, name=source.path.name))
-                    self._progress(number, len(sources))
                     if file is None or file == known:
                         continue
                     if account.shortened and unfinished(file):
@@ -248,6 +247,7 @@ class Index:
                     if not begin():
                         return None
                     done.add(file, known, replaced=self._renew(file, known))
+        self._progress(len(sources), len(sources))
         self._files = dict(sorted(self._files.items()))  # they were read in another order
         self.skipped = [*skipped, *done.not_yet, *skipped_of(self._files.values())]
         new = self.notes[self._reported :]

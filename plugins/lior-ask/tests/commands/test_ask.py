@@ -312,3 +312,17 @@ def test_small_talk_is_no_question(lior):
     told = lior("ask", "notes", "summarise the garden notes")
     assert "--with URL MODEL" in told.out
     assert "1  Water the tomatoes in the morning." in told.out
+
+
+def test_progress_is_shown_from_the_first_file_with_the_time_left(monkeypatch):
+    from lior_ask.cli import ask
+
+    lines, now = [], iter([0.0, 0.1, 2.0, 4.0, 9.0])
+    monkeypatch.setattr(ask, "redraw", lines.append)
+    monkeypatch.setattr(ask.time, "monotonic", lambda: next(now))
+    reading = ask.Reading()
+    for done in (0, 1, 2, 4):
+        reading(done, 8)
+    reading(8, 8)
+    texts = ("reading file 1 of 8 ", "reading file 3 of 8, 6 s left ", "reading file 5 of 8, 4 s left ", "")
+    assert lines == [*texts]

@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 NOT_FOUND, FAILED = 1, 2
 """Exit codes, as those of grep: 0 where something was found."""
+_EVERY = 0.2
+"""Seconds between two lines of progress, at least."""
 _NAMED = 3
 """Files that were left out by a limit, of which each has a line."""
 _DEEPEST = 1000
@@ -237,7 +240,7 @@ def _open(where: Sequence[str], retriever: str | None, database: str, *, cache: 
         return _share(where, retriever, database)
 
     where, last = _where(where), _last()
-    progress = _progress if sys.stderr.isatty() else None
+    progress = Reading() if sys.stderr.isatty() else None
     run = run_among([Path(path) for path in where])
     if run:
         from lior_ask.runs import open_index
@@ -259,16 +262,29 @@ def _share(where: Sequence[str], retriever: str | None, database: str) -> Index:
 
     if run_among([Path(path) for path in where]):
         raise UsageError("--index is of folders and files; a run has an index of its own")
-    progress = _progress if sys.stderr.isatty() else None
+    progress = Reading() if sys.stderr.isatty() else None
     return Index(*where, retriever=retriever, progress=progress, database=database)
 
 
-def _progress(done: int, files: int) -> None:
-    """Show progress on one line that is written over."""
-    if done == files:
-        redraw("")
-    elif done % 20 == 0:
-        redraw(f"reading file {done:,} of {files:,} ")
+class Reading:
+    """Shows how far the reading of files is, on one line that is written over; called as the index does."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+        self._shown = -_EVERY
+
+    def __call__(self, done: int, files: int) -> None:
+        """Show it, with the seconds left once a file was read, at most five times a second."""
+        now = time.monotonic()
+        first, begun = self._first = self._first or (done, now)
+        if done == files:
+            redraw("")
+        elif now - self._shown >= _EVERY:
+            seconds = (now - begun) / (done - first) * (files - done) if done > first else 0
+            redraw(
+                f"reading file {done + 1:,} of {files:,}" + f", {seconds:,.0f} s left" * (seconds >= 1) + " "
+            )
+            self._shown = now
 
 
 # --- what is printed ---
