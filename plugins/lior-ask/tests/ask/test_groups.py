@@ -155,3 +155,46 @@ def test_the_mean_over_months_counts_those_without_a_row(index):
 def test_a_year_of_which_there_are_no_rows_is_no_zero(index):
     answer = index.ask("how much did we spend in 2019?")
     assert answer.result is None
+
+
+@pytest.fixture(scope="module")
+def trip(tmp_path_factory) -> Index:
+    folder = tmp_path_factory.mktemp("trip")
+    (folder / "trip costs.csv").write_text(
+        "Item,Paid by,Amount\ncaravan,Tobi,480.00\nferry,Lena,212.50\ncaravan insurance,Tobi,65.00\n"
+    )
+    (folder / "statement.csv").write_text(
+        "day;payee;amount\n03.01.2025;City Works;-120,50\n"
+        "28.01.2025;Salary;2100,00\n10.02.2025;Rent;-800,00\n"
+    )
+    (folder / "club.ics").write_text(CALENDAR)
+    return Index(folder, cache=False, embedder="")
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("What did Tobi pay for the caravan?", "480.00"),
+        ("who paid the most?", "Tobi 545.00"),
+        ("how much has each person paid?", "Tobi 545.00, Lena 212.50"),
+        ("how much came in per month?", "2025-01 2,100.00"),
+        ("list expenses over 500", "1"),
+        ("¿cuánto gastamos por mes?", "2025-01 120.50, 2025-02 800.00"),
+        ("Wofür haben wir am meisten ausgegeben?", "Rent 800.00"),
+        ("combien avons-nous dépensé par mois ?", "2025-01 120.50, 2025-02 800.00"),
+        ("is there pottery on 8 October 2025?", "0"),
+        ("is there a pottery on 15 October 2025?", "1"),
+    ],
+)
+def test_who_paid_what_and_whether_there_is_something(trip, question, value):
+    result = trip.ask(question).result
+    assert result is not None
+    assert result.value == value
+
+
+def test_whether_there_is_an_event_is_said(trip):
+    assert trip.ask("is there pottery on 8 October 2025?").said.startswith("no: 0 events on 8 October 2025")
+
+
+def test_differences_are_not_calculated(trip):
+    assert trip.ask("how much more did Tobi pay than Lena?").result is None

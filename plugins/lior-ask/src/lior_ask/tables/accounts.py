@@ -17,6 +17,11 @@ def direction(told: Sequence[Word]) -> int:
     return (not words.isdisjoint(lexicon.INCOMING)) - (not words.isdisjoint(lexicon.OUTGOING))
 
 
+def tells_direction(name: str) -> bool:
+    """Whether the name of a column has such a word: "paid by"."""
+    return not {*tokens(name)}.isdisjoint(lexicon.INCOMING | lexicon.OUTGOING)
+
+
 def without_direction(words: Sequence[Word]) -> list[Word]:
     """The words without those that tell the direction."""
     return [word for word in words if word.text not in (lexicon.INCOMING | lexicon.OUTGOING)]

@@ -129,7 +129,10 @@ def _count(plan: Plan, request: Request, rows: list[Used], about: str) -> tuple[
         apart = [each.apart for each in plan.where if each.apart is not None]
         cells = Counter(used.row.cells[apart[0]] for used in rows) if len(apart) == 1 else {}
         each = ", ".join(f"{cell} {count:,}" for cell, count in cells.items())
-        return attrs.evolve(result, arithmetic=each), f"{len(rows):,} {about}" + f": {each}" * bool(each)
+        said = f"{len(rows):,} {about}" + f": {each}" * bool(each)
+        if request.exists:
+            said = f"{'yes' if rows else 'no'}: {said}"
+        return attrs.evolve(result, arithmetic=each), said
     name = plan.columns[plan.subject].name
     values = [*dict.fromkeys(used.row.cells[plan.subject] for used in rows)]
     if plan.operation == "count" and len(values) != len(rows):

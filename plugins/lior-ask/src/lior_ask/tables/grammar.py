@@ -42,6 +42,7 @@ _PHRASE, _TOPIC = "\x02", "\x03"
 _PER = "\x04"
 """Marks of where the operation stood, and of words such as "about" and "per"."""
 _ASKING = listed("words.stop") | listed("words.function") | listed("words.kinds") | listed("words.vague")
+_UNIT = re.compile("|".join(UNIT_FORMS.values()))
 _GROUPED = re.compile(rf"{lexicon.PER.pattern}|\b{any_of(sorted(listed('words.from')))}\b")
 """What tells that rows are put together where nothing else says what is calculated."""
 _ASIDE = re.compile(rf"[,;]?\s+{either('periods.and')}\s+.*", re.I)
@@ -101,6 +102,8 @@ class Request:
     """A sign, and words of the column that another one is compared with."""
     times: bool = False
     """Whether it asks how often something is told."""
+    exists: bool = False
+    """Whether it asks if there is something: "is there a class on 23 July?"."""
     past: bool = False
     """Whether rows are asked for whose day is over, on the last day before the period or today."""
     who: bool = False
@@ -115,7 +118,7 @@ class Request:
     @property
     def weak(self) -> bool:
         """Whether it may as well ask for a sentence."""
-        return self.operation in ("which", "paid", *DOUBTFUL)
+        return self.exists or self.operation in ("which", "paid", *DOUBTFUL)
 
 
 def parse(question: Question, today: date) -> Request | None:
@@ -166,7 +169,7 @@ def parse(question: Question, today: date) -> Request | None:
     words = [word for word in read.words if operation not in _PERSONAL or word.text not in who]
     unit, words = _unit(operation, words)
     return Request(
-        operation=operation,
+        operation="count" if operation == "exists" else operation,
         today=today,
         measure=measure,
         words=(*words, *left_out),
@@ -179,6 +182,7 @@ def parse(question: Question, today: date) -> Request | None:
         unsupported=unsupported[0].strip() if unsupported else "",
         than=than,
         times=bool(lexicon.TIMES.search(whole)),
+        exists=operation == "exists",
         past=bool(past),
         who=bool(who & {*question.tokens[:2]}),
         unit=unit,
@@ -272,7 +276,7 @@ def _words(before: str, after: str, language: str) -> _Read:
         elif token in froms or token in tos:
             open_phrase = open_phrase and not read.heads
             role = "from" if token in froms else "to"
-        elif token in function or not token[0].isalnum():
+        elif (token in function and not (role == "per" and _UNIT.fullmatch(token))) or not token[0].isalnum():
             open_phrase = open_phrase and not read.heads
             role = role if token in articles else ""
         else:

@@ -17,7 +17,7 @@ from lior_ask.languages.words import tokens
 from lior_ask.tables import lexicon
 from lior_ask.tables.execution import Used, count_noun, describe, passages, select, show, unit_of
 from lior_ask.tables.grammar import Request
-from lior_ask.tables.linking import Linked
+from lior_ask.tables.linking import Linked, column_of_people
 from lior_ask.tables.plan import Group, Plan, Unclear, list_columns, title
 
 _LISTED = 12
@@ -79,8 +79,7 @@ def _asked(request: Request, head: Head, linked: Linked, *, account: bool) -> in
     if len(named) == 1:
         return named[0]
     if request.who:
-        people = [n for n in texts if not {*tokens(head.columns[n].name)}.isdisjoint(lexicon.PERSONS)]
-        return people[0] if len(people) == 1 else None
+        return column_of_people(head)
     kinds = {n: len(head.columns[n].values) for n in texts if head.columns[n].whole}
     several = {n: count for n, count in kinds.items() if count > 2}  # the currency has one
     return min(several, key=lambda n: several[n]) if account and several else None

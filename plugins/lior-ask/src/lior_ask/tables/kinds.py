@@ -62,7 +62,8 @@ def asks_for(kind: str, request: Request, source: TableSource) -> bool:
 def _happens(kind: str, request: Request, source: TableSource) -> bool:
     """Whether all that is counted are words of events: "how often do we have pottery?"."""
     words = [word.text for word in request.words if word.text not in lexicon.VERBS]
-    if kind != "events" or request.operation != "count" or not words:
+    asked = request.operation == "count" and (request.period or not request.exists)
+    if kind != "events" or not asked or not words:
         return False
     told = [row.cells[2] for head in source.kind(kind, request.files) for row in source.rows(head)]
     return any(all(has_word(summary, word) for word in words) for summary in {*told})

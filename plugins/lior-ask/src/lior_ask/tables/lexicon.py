@@ -45,6 +45,7 @@ OPERATIONS = (
     ("list", "", _first("list")),
     ("which", "", _first("which")),
     ("paid", "money", _with("how_much_spent", "paid")),
+    ("exists", "", _first("exists")),
     ("who", "", re.compile(rf"^\W*{any_of(words('words.who'))}\b")),
 )
 """Operation, what it measures, pattern; the first that matches counts."""

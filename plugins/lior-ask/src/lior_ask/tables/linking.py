@@ -59,6 +59,10 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
         else:
             left.append(word)
     linked.group = _group(request, linked)
+    each = [word for word in left if word.role == "per" and word.text in lexicon.PERSONS]
+    if each:  # "each person", of a column "paid by"
+        linked.group = column_of_people(head) if linked.group is None else linked.group
+        left = [word for word in left if word not in each or linked.group is None]
     _link_values(linked, left, head, source)
     if linked.unknown:
         return linked
@@ -67,6 +71,13 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
     if request.negated < NEVER and not negated:
         _negate(linked, request.negated, head)
     return linked
+
+
+def column_of_people(head: Head) -> int | None:
+    """The only column that is called one of people: "name", "paid by"."""
+    texts = head.places("text")
+    people = [n for n in texts if not {*tokens(head.columns[n].name)}.isdisjoint(lexicon.PERSONS)]
+    return people[0] if len(people) == 1 else None
 
 
 def _without_prefix(word: str) -> str:

@@ -31,7 +31,9 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
         return _next_called(request, source, question)
     unclear: Unclear | None = None
     plans = list[Plan]()
-    for kind, plan in () if request.operation == "paid" else PLANS:  # which only an account tells
+    for kind, plan in () if request.operation == "paid" else PLANS:  # which only rows of a table tell
+        if request.exists and kind != "events":
+            continue
         if asks_for(kind, request, source):
             try:
                 plans.append(_grouped(plan(kind, request, source, question), request))
@@ -41,7 +43,7 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
         raise Unclear(f"what is meant is not clear: {' or '.join(plan.noun for plan in plans)}")
     found = plans[0] if plans else None
     try:
-        rows = None if found else plan_of_rows(request, source)
+        rows = None if found or request.exists else plan_of_rows(request, source)
         # "mails from Ngozi", of whom there are none, are no contacts of this name
         found = rows if rows and (rows.named or unclear is None) else found
     except Unclear as error:

@@ -14,6 +14,7 @@ from lior_ask.tables.groups import group_rows
 from lior_ask.tables.linking import Linked, columns_of, link
 from lior_ask.tables.plan import (
     Condition,
+    Group,
     Plan,
     TableSource,
     Unclear,
@@ -109,51 +110,18 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
 
     Raises ``Unclear`` with the words that name nothing in it, or what else is unclear.
     """
-    of_columns = {token for column in head.columns for token in tokens(column.name)}
-    others = [w for w in request.words if w not in names and w.text not in of_columns]
-    sign, account = accounts.direction(others), None  # "expenses" may name the table, "paid" a column
-    if request.measure == "money" and request.operation in ("highest", "lowest"):
-        sign = sign or -1  # "most expensive"
-    if sign and request.operation in _ADDED:
-        account = accounts.amounts(head, source)
-    if request.operation == "paid" and account is None:
-        return None
-    units = [word for word in request.words if word.role == "unit"]
-    if any(columns_of(word.text, head.columns) for word in units):
-        request, units = attrs.evolve(request, unit=""), []  # a column is called "month"
-    given = request.words if account is None else accounts.without_direction(request.words)
-    kinds = [lexicon.ROWS, lexicon.TABLES]
-    if request.past:  # "past its use-by date"
-        kinds += [lexicon.DATED, lexicon.ENDS]
-    words = [
-        word
-        for word in given
-        if word not in units
-        and not any(kind.fullmatch(word.text) for kind in kinds)
-        and (word not in names or _measures(request, word, head))
-    ]
+    sign, account = _account(request, head, source, names)
+    request, words = _words(request, head, names, account)
     linked = link(request, words, head, source)
-    speaks = bool(names or linked.said or linked.where or request.files) or account is not None
-    spent = request.measure == "money" and request.operation == "sum"
-    if not speaks and not (spent and _of_expenses(head)):
+    if not _speaks(request, head, linked, names, account):
         return None
     if linked.unknown:
         raise nothing(linked.unknown, f"the columns of {title(head)} are: {list_columns(head.columns)}")
     part = _part(request, linked)
-    if request.operation == "paid":
-        request = attrs.evolve(request, operation="sum")
-    numbers = {n for word in request.words for n in columns_of(word.text, head.columns)}
-    spends = accounts.direction(request.words) != 0
-    measured = spends or any(head.columns[n].kind == "number" for n in numbers)
-    grouped = group_rows(request, head, linked, account=account is not None, measured=measured)
-    operation, group = grouped or ("", None)
-    subject = None
-    if not grouped:
-        operation, subject = _subject(request, head, source, names, linked)
+    operation, subject, group = _operation(request, head, source, names, linked, account)
     if not operation:
         return None
-    request = attrs.evolve(request, operation=operation)
-    measure = account
+    request, measure = attrs.evolve(request, operation=operation), account
     if account is not None:
         linked.where.append(accounts.paid(account, sign))
     elif operation in _NUMBERS or request.compared:
@@ -166,16 +134,73 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     if operation in ("newest", "oldest") and not _told_by_date(request, head, dated, names):
         return None
     subject = None if group else _named_subject(request, head, linked, (measure, dated, subject))
-    if request.past:
-        where = [*linked.where, _over(request, head, linked)]
-    else:
-        where = [*linked.where, *in_period(request, head, dated, source)]
-    where += [*_comparisons(request, head, measure), *_than(request, head)]
+    period = [_over(request, head, linked)] if request.past else in_period(request, head, dated, source)
+    compared = [*_comparisons(request, head, measure, sign if account is not None else 1)]
+    where = [*linked.where, *period, *compared, *_than(request, head)]
     plan = plan_of(request, [(head, source.rows(head))], "rows", where, dated=dated)
     plan = attrs.evolve(
         plan, measure=measure, subject=subject, named=len(names) + bool(request.files), group=group, part=part
     )
     return plan if account is None else attrs.evolve(plan, sign=sign)
+
+
+def _account(request: Request, head: Head, source: TableSource, names: list[Word]) -> tuple[int, int | None]:
+    """The direction of what is paid, 0 where it is not told, and the column of amounts of an account."""
+    of_columns = {token for column in head.columns for token in tokens(column.name)}
+    others = [w for w in request.words if w not in names and w.text not in of_columns]
+    sign = accounts.direction(others)  # "expenses" may name the table, "paid" a column
+    if request.measure == "money" and request.operation in ("highest", "lowest"):
+        sign = sign or -1  # "most expensive"
+    asked = sign and (request.operation in _ADDED or request.compared)
+    return sign, accounts.amounts(head, source) if asked else None
+
+
+def _words(
+    request: Request, head: Head, names: list[Word], account: int | None
+) -> tuple[Request, list[Word]]:
+    """The words that must name something in a table, and the request without a unit that is a column."""
+    units = [word for word in request.words if word.role == "unit"]
+    if any(columns_of(word.text, head.columns) for word in units):
+        request, units = attrs.evolve(request, unit=""), []  # a column is called "month"
+    kinds = [lexicon.ROWS, lexicon.TABLES]
+    if request.past:  # "past its use-by date"
+        kinds += [lexicon.DATED, lexicon.ENDS]
+    words = [
+        word
+        for word in (request.words if account is None else accounts.without_direction(request.words))
+        if word not in units
+        and (word.role == "per" or not any(kind.fullmatch(word.text) for kind in kinds))
+        and (word not in names or _measures(request, word, head))
+    ]
+    return request, words
+
+
+def _speaks(request: Request, head: Head, linked: Linked, names: list[Word], account: int | None) -> bool:
+    """Whether a question speaks of a table: it names it, a column, a value or what its rows are of."""
+    if account is not None:
+        return True
+    told = linked.used if linked.group is None else [*linked.used, linked.group]
+    if request.operation == "paid":  # "what did Tobi pay for the ferry?", of a column "paid by"
+        return any(accounts.tells_direction(head.columns[n].name) for n in told)
+    spent = request.measure == "money" and request.operation == "sum" and _of_expenses(head)
+    return bool(names or linked.said or told or request.files or spent)
+
+
+def _operation(
+    request: Request, head: Head, source: TableSource, names: list[Word], linked: Linked, account: int | None
+) -> tuple[str, int | None, Group | None]:
+    """The operation, empty where it is no calculation, the column of what is counted, and the groups."""
+    if request.operation == "paid":
+        request = attrs.evolve(request, operation="sum")
+    named = {n for word in request.words for n in columns_of(word.text, head.columns)}
+    spends = accounts.direction(request.words) != 0
+    measured = spends or any(head.columns[n].kind == "number" for n in named)
+    grouped = group_rows(request, head, linked, account=account is not None, measured=measured)
+    if grouped:
+        return grouped[0], None, grouped[1]
+    if account is not None and request.operation in ("count", "list", "which"):
+        return "count" if request.operation == "count" else "list", None, None
+    return *_subject(request, head, source, names, linked), None
 
 
 def _measures(request: Request, word: Word, head: Head) -> bool:
@@ -311,7 +336,7 @@ def _measure(request: Request, head: Head, said: dict[Word, list[int]], *, named
     raise Unclear(f"which column of {title(head)} is meant is not clear: {shown}")
 
 
-def _comparisons(request: Request, head: Head, column: int | None) -> Iterator[Condition]:
+def _comparisons(request: Request, head: Head, column: int | None, direction: int) -> Iterator[Condition]:
     for each in request.compared:
         if column is None:
             raise Unclear(
@@ -320,7 +345,7 @@ def _comparisons(request: Request, head: Head, column: int | None) -> Iterator[C
             )
         name = head.columns[column].name
         yield Condition(
-            sql=f"n{column} {each.sign} ?",
+            sql=f"{direction} * n{column} {each.sign} ?",
             values=(float(each.number),),
             shown=f"{name} {each.sign} {each.number}",
         )
