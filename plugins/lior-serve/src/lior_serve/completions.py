@@ -149,7 +149,7 @@ class _Request:
 
 async def completions(server: RunServer, request: Request, form: CompletionRequest) -> Any:
     """Continue a text with the language model."""
-    check_supported(server, form)
+    check_supported(form)
     job = _Request(server, form)
     if server.model.streams + len(job.choices) > server.limits.streams:
         raise Busy

@@ -212,13 +212,14 @@ SAMPLED_REQUEST = _sample()
 class Part(BaseModel):
     """A part of a message; only text is read."""
 
-    type: Literal["text"]
+    type: Literal["text", "input_text", "output_text"]
     text: str
 
 
 class Message(BaseModel):
     """A message of a conversation."""
 
+    type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[Part] | None = ""
 
@@ -236,6 +237,26 @@ class ChatRequest(OpenAIRequest):
     messages: Annotated[list[Message], Field(min_length=1, max_length=200)]
     n: Literal[1] | None = 1
     stream_options: StreamOptions | None = None
+
+
+class Format(BaseModel):
+    """The form of a text: only as it is."""
+
+    type: Literal["text"] = "text"
+
+
+class TextOptions(BaseModel):
+    """Options of the text of a response."""
+
+    format: Format = Format()
+
+
+class ResponsesRequest(OpenAIRequest):
+    """A message or a conversation; its last message is answered from the documents, by their words."""
+
+    input: str | Annotated[list[Message], Field(min_length=1, max_length=200)]
+    instructions: str | None = None
+    text: TextOptions | None = None
 
 
 class EmbeddingsRequest(OpenAIRequest):
@@ -299,10 +320,14 @@ class Operation:
 
 
 def validation_message(error: ValidationError) -> str:
-    """The first error of a request in one line, without the value."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("list[", "function-")))
-    return f"{where or 'body'}: {first['msg'][:200]}"
+    """The innermost error of a request in one line, without the value.
+
+    Of the forms that a field may have, the innermost is of the one that was meant.
+    """
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    told = max(found, key=lambda each: len(each["loc"]))
+    where = ".".join(str(part) for part in told["loc"] if not str(part).startswith(("list[", "function-")))
+    return f"{where or 'body'}: {told['msg'][:200]}"
 
 
 def openapi(operations: Iterable[Operation], version: str) -> dict[str, Any]:

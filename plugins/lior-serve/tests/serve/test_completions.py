@@ -190,6 +190,68 @@ def test_a_chat_is_answered_from_the_documents_with_citations(client):
     assert parts[-1].choices[0].finish_reason == "stop"
 
 
+CAR = [
+    {"role": "user", "content": "When is the boiler serviced?"},
+    {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+     "content": [{"type": "output_text", "text": "In October.", "annotations": []}]},
+    {"role": "user", "content": [{"type": "input_text", "text": "And the car?"}]},
+]  # fmt: skip
+
+
+def test_a_response_is_answered_as_a_chat(client):
+    found = client.responses.create(model="notes", input=CAR[0]["content"], instructions="Be brief.")
+    assert found.output_text == "The boiler is serviced in October. [1]\n\n[1] house.md:3"
+    assert (found.object, found.status, found.model) == ("response", "completed", "notes")
+    assert (found.output[0].type, found.output[0].role) == ("message", "assistant")
+    [mark] = found.output[0].content[0].annotations
+    assert (mark.type, mark.filename) == ("file_citation", "house.md")
+    assert found.citations == [found.answer["answer"]]
+    assert (found.instructions, found.error, found.usage.input_tokens) == ("Be brief.", None, 37)
+    assert found.usage.total_tokens == 37 + len(found.output_text)
+    assert client.responses.create(model="notes", input=CAR).output_text.startswith("The car is serviced")
+
+
+def test_a_response_is_streamed_in_steps(client):
+    with client.responses.stream(model="notes", input=CAR) as steps:
+        kinds = [(step.type.removeprefix("response."), step.sequence_number) for step in steps]
+        whole = steps.get_final_response()
+    names = [name for name, _ in kinds]
+    assert [number for _, number in kinds] == [*range(len(kinds))]
+    assert names[:4] == ["created", "in_progress", "output_item.added", "content_part.added"]
+    assert set(names[4:-4]) == {"output_text.delta"}
+    assert names[-4:] == ["output_text.done", "content_part.done", "output_item.done", "completed"]
+    assert whole.output_text == client.responses.create(model="notes", input=CAR).output_text
+    raw = client.responses.with_raw_response.create(model="notes", input=CAR, stream=True).http_response
+    assert raw.read().startswith(b"event: response.created\ndata: {")
+    assert b"[DONE]" not in raw.content
+
+
+@pytest.mark.parametrize(("given", "told"), [
+    ({"previous_response_id": "resp_1"}, "previous_response_id is not supported, for no reply is kept"),
+    ({"tools": [{"type": "web_search"}]}, "tools is not supported"),
+    ({"conversation": "conv_1"}, "conversation is not supported"),
+    ({"text": {"format": {"type": "json_object"}}}, "text.format.type"),
+    ({"input": CAR[:2]}, "the last must be of the user"),
+    ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input.0.type"),
+    ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "input_text"),
+])  # fmt: skip
+def test_what_a_response_cannot_have_is_refused(client, given, told):
+    import openai
+
+    with pytest.raises(openai.BadRequestError, match=told):
+        client.responses.create(**{"model": "notes", "input": "When is the launch?"} | given)
+
+
+def test_another_model_is_answered_by_the_one_there_is(client):
+    """Of several folders: by all of them."""
+    asked = "When is the boiler serviced?"
+    chat = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": asked}])
+    assert (chat.model, chat.choices[0].message.content[:10]) == ("notes", "The boiler")
+    assert client.responses.create(model="gpt-5", input=asked).model == "notes"
+    assert client.completions.create(model="text-davinci-003", prompt=START, max_tokens=1).model == "notes"
+    assert client.embeddings.create(model="text-embedding-3-small", input="x").model == "notes"
+
+
 def test_what_the_documents_do_not_speak_of_is_said(client):
     messages = [{"role": "user", "content": "Who painted the Mona Lisa portrait in Florence?"}]
     found = client.chat.completions.create(model="notes", messages=messages)
@@ -200,7 +262,7 @@ def test_refusals_are_in_the_form_of_the_protocol(client):
     import openai
 
     with pytest.raises(openai.NotFoundError, match="no model"):
-        client.completions.create(model="gpt-5", prompt="x")
+        client.models.retrieve("gpt-5")
     with pytest.raises(openai.BadRequestError, match="frequency_penalty is not supported"):
         client.completions.create(model="notes", prompt="x", frequency_penalty=1)
     with pytest.raises(openai.BadRequestError, match="temperature"):

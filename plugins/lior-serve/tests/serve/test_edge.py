@@ -60,7 +60,7 @@ NAMES = st.sampled_from([
 PATHS = st.sampled_from([
     "/", "/documents", "/document", "/docs", "/opensearch.xml", "/static/page.js", "/static/x", "/healthz",
     "/metrics", "/openapi.json", "/api/state", "/api/ask", "/api/show", "/api/confirm", "/api/documents",
-    "/api/document", "/api/nothing", "/v1/models", "/v1/models/x", "/v1/chat/completions",
+    "/api/document", "/api/nothing", "/v1/models", "/v1/models/x", "/v1/chat/completions", "/v1/responses",
     "/v1/embeddings", "/mcp",
     "/mcp/", "//", "/\0", "/é", "*", "",
 ])  # fmt: skip
@@ -69,7 +69,7 @@ FIELDS = st.sampled_from([
     "document", "line",
     "column", "text", "passage", "good", "search", "offset", "count", "name", "model", "messages", "role",
     "content",
-    "input", "encoding_format", "dimensions", "stream", "n", "stream_options", "uri", "arguments",
+    "input", "instructions", "previous_response_id", "encoding_format", "dimensions", "stream", "n", "stream_options", "uri", "arguments",
     "cursor", "_meta",
     "protocolVersion", "capabilities", "clientInfo", "version", "progressToken", "level", "ref", "argument",
 ])  # fmt: skip
