@@ -69,7 +69,8 @@ FIELDS = st.sampled_from([
     "document", "line",
     "column", "text", "passage", "good", "search", "offset", "count", "name", "model", "messages", "role",
     "content",
-    "input", "instructions", "previous_response_id", "encoding_format", "dimensions", "stream", "n", "stream_options", "uri", "arguments",
+    "input", "instructions", "previous_response_id", "encoding_format", "dimensions", "stream", "n",
+    "stream_options", "uri", "arguments",
     "cursor", "_meta",
     "protocolVersion", "capabilities", "clientInfo", "version", "progressToken", "level", "ref", "argument",
 ])  # fmt: skip
