@@ -29,7 +29,7 @@ from lior_ask.answer.serialise import answer_record
 from lior_serve import documents
 from lior_serve.errors import http_error
 from lior_serve.messages import Checked, Messages, Replies
-from lior_serve.schema import AskRequest, LinesRequest, ListRequest, validation_message
+from lior_serve.schema import AskRequest, LinesRequest, ListRequest
 from lior_serve.server import Server
 
 SCHEME = "lior://documents/"
@@ -164,8 +164,6 @@ def tool_errors() -> Iterator[None]:
     """Raise errors as :class:`ToolError`, which an agent reads as the result of its call."""
     try:
         yield
-    except ValidationError as error:
-        raise ToolError(validation_message(error)) from None
     except ToolError:
         raise
     except Exception as error:
@@ -178,7 +176,6 @@ async def _refuse(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> H
         return await call_next(ctx)
     except MCPError:
         raise
-    except ValidationError as error:
-        raise MCPError(INVALID_PARAMS, validation_message(error)) from None
     except Exception as error:
-        raise MCPError(INTERNAL_ERROR, str(http_error(error))) from None
+        code = INVALID_PARAMS if isinstance(error, ValidationError) else INTERNAL_ERROR
+        raise MCPError(code, str(http_error(error))) from None

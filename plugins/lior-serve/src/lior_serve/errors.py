@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
+
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from lior.errors import DataError, EndpointError, IndexUnavailable, LiorError, MissingPackage, UsageError
 
 LOG = logging.getLogger("lior_serve")
+
+
+class Json(Response):
+    """A JSON reply; bytes of file names that are not UTF-8 become U+FFFD."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """The object as JSON in UTF-8."""
+        return json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
 
 
 class HTTPError(Exception):
@@ -30,9 +45,10 @@ class HTTPError(Exception):
         return {"error": {"message": str(self), "type": kind, "param": None, "code": self.code or None}}
 
     @property
-    def headers(self) -> dict[str, str]:
-        """``Retry-After``, where the request may succeed later."""
-        return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
+    def reply(self) -> Response:
+        """The reply, with ``Retry-After`` where the request may succeed later."""
+        later = {"Retry-After": str(self.retry_after)} if self.retry_after else {}
+        return Json(self.body, self.status, headers=later)
 
 
 class Busy(LiorError):
@@ -47,6 +63,12 @@ def http_error(error: Exception) -> HTTPError:
     match error:
         case HTTPError():
             return error
+        case HTTPException(status_code=404):
+            return HTTPError(404, "no such address", code="not_found")
+        case HTTPException():
+            return HTTPError(error.status_code, str(error.detail), code="method")
+        case ValidationError():
+            return HTTPError(400, _innermost(error), code="invalid")
         case Busy():
             return HTTPError(429, str(error), code="busy", retry_after=1)
         case MissingPackage():
@@ -66,3 +88,14 @@ def http_error(error: Exception) -> HTTPError:
             return HTTPError(503, message, retry_after=5)
     LOG.error("a defect: %s", type(error).__name__, exc_info=error)
     return HTTPError(500, "a defect of the server; its log says more", code="internal")
+
+
+def _innermost(error: ValidationError) -> str:
+    """The innermost error of a request in one line, without the value.
+
+    Of the forms that a field may have, the innermost is of the one that was meant.
+    """
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    told = max(found, key=lambda each: len(each["loc"]))
+    where = ".".join(str(part) for part in told["loc"] if not str(part).startswith(("list[", "function-")))
+    return f"{where or 'body'}: {told['msg'][:200]}"

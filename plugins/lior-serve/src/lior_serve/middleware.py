@@ -20,7 +20,6 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lior_serve.errors import HTTPError, http_error
@@ -85,20 +84,21 @@ class Middleware:
                 found = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     found[name] = value
-                found.setdefault("Cache-Control", "no-store")
+                found.setdefault("Cache-Control", "no-cache" if "ETag" in found else "no-store")
             sizes[1] += len(message.get("body", b""))
             await send(message)
 
         self.active += 1
         try:
             self._check(scope, headers)
+            scope["app"] = self  # so that the router raises what it does not know
             await self._app(scope, self._counted(scope, headers, receive, sizes), send_checked)
         except ClientDisconnect:  # it cannot be told anything, and nothing went wrong here
             _LOG.debug("a client went away")
         except (Exception, asyncio.CancelledError) as error:
             refusal = http_error(error) if isinstance(error, Exception) else _STOPPING
             if status == 0:
-                reply = JSONResponse(refusal.body, refusal.status, headers=refusal.headers)
+                reply = refusal.reply
                 if refusal.status == 401:
                     reply.headers["WWW-Authenticate"] = 'Basic realm="lior", charset="UTF-8"'
                 await reply(scope, receive, send_checked)

@@ -5,22 +5,20 @@ Every text of a document goes through :func:`html.escape`.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from mimetypes import guess_type
 from string import Template
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import ValidationError
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from lior.errors import LiorError
 from lior.interfaces import Passage
@@ -30,7 +28,7 @@ from lior_ask.conversation.dialogue import DEPTH
 from lior_ask.question.question import LONGEST_QUESTION
 from lior_serve import documents
 from lior_serve.errors import HTTPError, http_error
-from lior_serve.schema import AskRequest, LinesRequest, ListRequest, validation_message
+from lior_serve.schema import AskRequest, LinesRequest, ListRequest
 from lior_serve.server import Server
 
 _OF_MODELS = re.compile(r"<!-- model -->.*?<!-- /model -->\n", re.DOTALL)
@@ -61,7 +59,7 @@ def routes(server: Server, api: Mapping[str, Any]) -> list[BaseRoute]:
         Route("/document", page.document),
         Route("/docs", page.api),
         Route("/opensearch.xml", page.opensearch),
-        Route("/static/{name}", page.static),
+        Mount("/static", StaticFiles(packages=[("lior_serve", "static")])),
     ]
 
 
@@ -70,11 +68,9 @@ class Page:
 
     def __init__(self, server: Server, api: Mapping[str, Any]) -> None:
         self._server, self._api = server, api
-        folder = files("lior_serve").joinpath("static")
-        html = folder.joinpath("page.html").read_text("utf-8")
+        html = files("lior_serve").joinpath("page.html").read_text("utf-8")
         model: bool = server.source.state()["model"]
         self._frame = Template(html if model else _OF_MODELS.sub("", html))
-        self._files = {each.name: each.read_bytes() for each in folder.iterdir() if each.name[-5:] != ".html"}
 
     def _framed(
         self, pane: str, status: int = 200, filters: Mapping[str, str] = MappingProxyType({}), **parts: str
@@ -103,6 +99,20 @@ class Page:
         }  # fmt: skip
         return HTMLResponse(self._frame.substitute(found | parts), status)
 
+    def _refused(
+        self,
+        pane: str,
+        error: Exception,
+        filters: Mapping[str, str] = MappingProxyType({}),
+        question: str = "",
+    ) -> Response:
+        """The page with what is wrong in one pane."""
+        refusal = http_error(error)
+        part = {"ask": "talk", "documents": "list"}[pane]
+        return self._framed(
+            pane, refusal.status, filters, question=escape(question), **{part: _notice(str(refusal))}
+        )
+
     async def ask(self, request: Request) -> Response:
         """The box for questions, and the answer to the one in the address."""
         question = request.query_params.get("q", "").strip()
@@ -113,13 +123,8 @@ class Page:
         try:
             form = AskRequest.model_validate({"question": question, "top": DEPTH, **filters})
             answer = await self._server.ask(version, form.question, form.top, form.filters)
-        except ValidationError as error:
-            told = _notice(validation_message(error))
-            return self._framed("ask", 400, filters, question=escape(question[:200]), talk=told)
-        except LiorError as error:
-            refusal = http_error(error)
-            told = _notice(str(refusal))
-            return self._framed("ask", refusal.status, filters, question=escape(question), talk=told)
+        except (ValidationError, LiorError) as error:
+            return self._refused("ask", error, filters, question[:LONGEST_QUESTION])
         rows = answer.result.rows if answer.result else ()
         beside = answer.answer or next(iter((*rows, *(passage for passage, _ in answer.passages))), None)
         around = await self._server.in_executor(documents.passage_lines, version, beside) if beside else None
@@ -131,8 +136,8 @@ class Page:
         """The documents."""
         try:
             form = ListRequest.model_validate(dict(request.query_params))
-        except ValidationError:
-            return self._framed("documents", 400, list=_notice("search, offset or count is out of range"))
+        except ValidationError as error:
+            return self._refused("documents", error)
         found = documents.list_documents(await self._server.latest(), form)
         rows = "".join(
             f'<tr><td><a href="{_address(each["name"])}">{escape(each["name"])}</a></td>'
@@ -151,10 +156,8 @@ class Page:
         try:
             form = LinesRequest.model_validate(dict(request.query_params))
             name = self._server.document(version, form.name)
-        except ValidationError:
-            return self._framed("ask", 400, talk=_notice("a name, and lines from 1 on are allowed"))
-        except HTTPError as refusal:
-            return self._framed("ask", refusal.status, talk=_notice(str(refusal)))
+        except (ValidationError, HTTPError) as error:
+            return self._refused("ask", error)
         found = await self._server.in_executor(
             documents.document_lines, version, name, max(form.line - documents.AROUND, 1), form.count
         )
@@ -183,18 +186,6 @@ class Page:
         name, url = self._server.source.name, escape(str(request.base_url).rstrip("/"))
         text = _OPENSEARCH.format(short=escape(name[:_SHORT_NAME]), name=escape(name), url=url)
         return Response(text, media_type="application/opensearchdescription+xml")
-
-    async def static(self, request: Request) -> Response:
-        """A file of the page."""
-        name = request.path_params["name"]
-        if name not in self._files:
-            raise HTTPException(404)
-        data = self._files[name]
-        mark = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
-        headers = {"ETag": mark, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == mark:
-            return Response(status_code=304, headers=headers)
-        return Response(data, media_type=guess_type(name)[0], headers=headers)
 
 
 def _notice(text: str) -> str:

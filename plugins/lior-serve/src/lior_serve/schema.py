@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated, Any, Literal
 
 import attrs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from starlette.requests import Request
 
 from lior.config.options import typed_fields
@@ -305,29 +305,15 @@ class Operation:
     async def parse(self, request: Request) -> Any:
         """The checked form of a request.
 
-        Raises :class:`HTTPError` with the first thing that is wrong.
+        Raises :class:`HTTPError` or pydantic's ``ValidationError``.
         """
         if self.form is None:
             return None
-        try:
-            if self.method != "POST":
-                return self.form.model_validate(dict(request.query_params))
-            if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-                raise HTTPError(415, "the body must be of the type application/json", code="content_type")
-            return self.form.model_validate_json(await request.body())
-        except ValidationError as error:
-            raise HTTPError(400, validation_message(error), code="invalid") from None
-
-
-def validation_message(error: ValidationError) -> str:
-    """The innermost error of a request in one line, without the value.
-
-    Of the forms that a field may have, the innermost is of the one that was meant.
-    """
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    told = max(found, key=lambda each: len(each["loc"]))
-    where = ".".join(str(part) for part in told["loc"] if not str(part).startswith(("list[", "function-")))
-    return f"{where or 'body'}: {told['msg'][:200]}"
+        if self.method != "POST":
+            return self.form.model_validate(dict(request.query_params))
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            raise HTTPError(415, "the body must be of the type application/json", code="content_type")
+        return self.form.model_validate_json(await request.body())
 
 
 def openapi(operations: Iterable[Operation], version: str) -> dict[str, Any]:
