@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from lior.interfaces import Tokenizer
@@ -53,6 +54,15 @@ class Choice:
         return "".join(parts), tokens
 
 
+def place_tokens(tokenizer: Tokenizer, drawn: Iterable[Drawn]) -> tuple[str, list[Placed]]:
+    """The text of tokens that are all there, and the tokens with their places in it."""
+    text, parts, placed = Detokenizer(tokenizer), list[str](), list[Placed]()
+    for each in drawn:
+        placed.append((each, text.position))
+        parts.append(text.add(each.token))
+    return "".join([*parts, text.end()]), placed
+
+
 async def stream_choices(
     model: ModelThread, choices: Sequence[Choice]
 ) -> AsyncIterator[tuple[int, str, list[Placed]]]:
@@ -61,23 +71,31 @@ async def stream_choices(
     Whoever stops listening cancels them.
     """
     loop, there = asyncio.get_running_loop(), asyncio.Event()
-    boxes: list[deque[Drawn | Exception | None]] = [deque() for _ in choices]
+    box: deque[tuple[int, Drawn | Exception | None]] = deque()
+
+    def put(number: int, item: Drawn | Exception | None) -> None:
+        """Called by the model's thread."""
+        box.append((number, item))
+        if not there.is_set() and not loop.is_closed():
+            loop.call_soon_threadsafe(there.set)
+
     try:
-        for choice, box in zip(choices, boxes, strict=True):
-            choice.stream.sink = _sink(box, loop, there)
+        for number, choice in enumerate(choices):
+            choice.stream.sink = partial(put, number)
             model.start(choice.stream)
         open_ = set(range(len(choices)))
         while open_:
             await there.wait()
             there.clear()
-            for number in sorted(open_):
-                items = list(_emptied(boxes[number]))
-                for error in items:
-                    if isinstance(error, Exception):
-                        raise error
-                over = bool(items) and items[-1] is None
-                drawn = [item for item in items if isinstance(item, Drawn)]
-                text, tokens = choices[number].add(drawn, last=over)
+            new: dict[int, list[Drawn | None]] = {}
+            while box:
+                number, item = box.popleft()
+                if isinstance(item, Exception):
+                    raise item
+                new.setdefault(number, []).append(item)
+            for number in sorted(open_ & new.keys()):
+                over = new[number][-1] is None
+                text, tokens = choices[number].add([*filter(None, new[number])], last=over)
                 if over or choices[number].reason:
                     open_.discard(number)
                 if text or tokens:
@@ -87,22 +105,6 @@ async def stream_choices(
     finally:
         for choice in choices:
             choice.stream.cancelled = True
-
-
-def _sink(box: deque[Drawn | Exception | None], loop: asyncio.AbstractEventLoop, there: asyncio.Event) -> Any:
-    """A function for another thread that appends to ``box`` and wakes the event loop."""
-
-    def put(item: Drawn | Exception | None) -> None:
-        box.append(item)
-        if not there.is_set() and not loop.is_closed():
-            loop.call_soon_threadsafe(there.set)
-
-    return put
-
-
-def _emptied(box: deque[Any]) -> Any:
-    while box:
-        yield box.popleft()
 
 
 def logprobs(tokenizer: Tokenizer, drawn: Sequence[tuple[Drawn | None, int]]) -> dict[str, Any]:

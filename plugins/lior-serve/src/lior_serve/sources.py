@@ -83,18 +83,15 @@ class Source(Protocol):
     @property
     def current(self) -> Version:
         """The version that requests begin with."""
-        ...
 
     def refresh(self) -> None:
         """Bring :attr:`current` up to date, before a question is asked; called by a thread for questions."""
-        ...
 
     def confirm(self, question: str, passage: Passage, good: bool) -> bool:
         """Count that a passage answers a question, or no longer; whether that changed anything.
 
         It may wait for a run to be saved. Raises ``UsageError`` as :meth:`lior_ask.api.Index.confirm`.
         """
-        ...
 
     def state(self) -> dict[str, Any]:
         """What is served and what is being done, ready for JSON.
@@ -102,11 +99,9 @@ class Source(Protocol):
         ``collections`` are the folders, with ``name`` and ``documents``, where several are served: a question
         may be asked of one, as the filter ``path``.
         """
-        ...
 
     def close(self, seconds: float) -> bool:
         """Finish what is being written; whether that was done in so many seconds."""
-        ...
 
 
 class EditableSource(Source, Protocol):
@@ -114,15 +109,12 @@ class EditableSource(Source, Protocol):
 
     def learn(self, documents: Sequence[RawDocument], *, replace: bool = False) -> Future[list[Any]]:
         """Learn documents; what is known of each then."""
-        ...
 
     def forget(self, name: str) -> Future[Any]:
         """Forget a document; what was known of it."""
-        ...
 
     def sync(self) -> Future[Any]:
         """Learn what is new in the folders, and forget what is gone."""
-        ...
 
 
 def name_of(paths: Sequence[Path]) -> str:

@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -254,9 +255,5 @@ class JsonLines(logging.Formatter):
 
 def _place(error: BaseException) -> list[str]:
     """The traceback of an error without its message, which may have the text of a user."""
-    found, here = [], error.__traceback__
-    while here is not None:
-        code = here.tb_frame.f_code
-        found.append(f"{code.co_filename}:{here.tb_lineno} {code.co_name}")
-        here = here.tb_next
-    return found[-6:]
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    return [f"{each.filename}:{each.lineno} {each.name}" for each in frames]
