@@ -108,9 +108,16 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def of_folder(folder):
-    """A client of a server of the folder."""
-    with running(folder) as found, found.client as client:
+def serves_folder(folder):
+    """A server of the folder."""
+    with running(folder) as found:
+        yield found
+
+
+@pytest.fixture(scope="package")
+def of_folder(serves_folder):
+    """A client of it."""
+    with serves_folder.client as client:
         yield client
 
 

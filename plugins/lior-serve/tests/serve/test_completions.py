@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 import time
 
 import httpx
@@ -129,25 +128,6 @@ def test_evaluation_harnesses_measure_what_lior_eval_does(http, run):
         records["token_logprobs"][1:], records["top_logprobs"][1:], strict=True))  # fmt: skip
 
 
-def test_streams_together_draw_what_they_draw_alone(live, run):
-    """Contexts of different lengths, one of them longer than the model looks back."""
-    prompts = [START, "", "Note 7: the meeting", "".join(TEXTS.values())[:1500]]
-    found = {}
-
-    def draw(number):
-        with live.client as client:
-            given = {"prompt": prompts[number], "max_tokens": 60, "seed": number}
-            found[number] = client.post("/v1/completions", json=given).json()["choices"][0]["text"]
-
-    threads = [threading.Thread(target=draw, args=(number,)) for number in range(len(prompts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for number, prompt in enumerate(prompts):
-        assert found[number] == run.complete(prompt, 60, seed=number, temperature=1.0), number
-
-
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_leaves_ends_its_completion(live, stream):
     given = {"prompt": START, "max_tokens": 4096, "stream": stream}
@@ -167,14 +147,6 @@ def test_a_client_that_leaves_ends_its_completion(live, stream):
             return
         time.sleep(0.02)
     pytest.fail("the completion went on")
-
-
-def test_a_completion_ends_in_time(trained):
-    from lior_serve.limits import Limits
-
-    with running(trained, limits=Limits(completion_seconds=0.2)) as live, live.client as client:
-        found = post(client, "/v1/completions", prompt=START, max_tokens=4096).json()
-        assert found["usage"]["completion_tokens"] < 4096
 
 
 def test_a_chat_is_answered_from_the_documents_with_citations(client):
@@ -250,12 +222,6 @@ def test_another_model_is_answered_by_the_one_there_is(client):
     assert client.responses.create(model="gpt-5", input=asked).model == "notes"
     assert client.completions.create(model="text-davinci-003", prompt=START, max_tokens=1).model == "notes"
     assert client.embeddings.create(model="text-embedding-3-small", input="x").model == "notes"
-
-
-def test_what_the_documents_do_not_speak_of_is_said(client):
-    messages = [{"role": "user", "content": "Who painted the Mona Lisa portrait in Florence?"}]
-    found = client.chat.completions.create(model="notes", messages=messages)
-    assert found.choices[0].message.content.startswith("Nothing in the documents speaks of it")
 
 
 def test_refusals_are_in_the_form_of_the_protocol(client):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -136,20 +136,19 @@ def test_what_is_drawn_beyond_a_stop_text_is_not_told(live, counted):
     assert used == whole.find(stop) + len(stop)
 
 
+PROMPTS = ["Note", "", "Note 7: the meeting", "".join(TEXTS.values())[:1500]]
+"""Contexts of different lengths, one of them longer than the model looks back."""
+
+
 def test_clients_at_once_get_what_each_gets_alone(live, counted):
-    found = {}
-
     def draw(number):
-        given = {"prompt": "Note", "max_tokens": 150, "seed": number}
-        given |= {"logprobs": 1} if number % 2 else {}
+        given = {"prompt": PROMPTS[number % 4], "max_tokens": 150, "seed": number}
+        given |= {"logprobs": 1} if number % 3 else {}
         with live.client as client:
-            found[number] = client.post("/v1/completions", json=given).json()["choices"][0]
+            return client.post("/v1/completions", json=given).json()["choices"][0]
 
-    threads = [threading.Thread(target=draw, args=(number,)) for number in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for number, choice in found.items():
-        assert choice["text"] == counted.complete("Note", 150, seed=number, temperature=1.0), number
-        assert (choice["logprobs"] is not None) == bool(number % 2)
+    with ThreadPoolExecutor(8) as pool:
+        for number, choice in enumerate(pool.map(draw, range(8))):
+            alone = counted.complete(PROMPTS[number % 4], 150, seed=number, temperature=1.0)
+            assert choice["text"] == alone, number
+            assert (choice["logprobs"] is not None) == bool(number % 3)

@@ -16,6 +16,8 @@ import anyio
 import pytest
 from mcp.client.client import Client
 
+from lior.events import hookimpl
+from lior.plugins import listening
 from lior.reading.watching import _seen
 from lior_ask import Index
 from lior_serve.folder import FolderSource
@@ -47,9 +49,6 @@ def test_the_answer_and_its_lines(of_folder):
     assert found["state"]["model"] is False
     listed = of_folder.get("/api/documents", params={"search": "house"}).json()["documents"]
     assert [(each["name"], each["bytes"]) for each in listed] == [("house.md", len(TEXTS["house.md"]))]
-    messages = [{"role": "user", "content": QUESTION}, {"role": "user", "content": "And the car?"}]
-    reply = of_folder.post("/v1/chat/completions", json={"model": "notes", "messages": messages}).json()
-    assert reply["choices"][0]["message"]["content"].startswith("The car is serviced in May. [1]")
     assert "passages" in of_folder.get("/metrics").text
 
 
@@ -77,7 +76,7 @@ def test_a_chat_says_what_is_no_passage(of_folder):
     assert text.startswith("Nothing in the documents")
 
 
-def test_an_answer_has_one_shape(folder, of_folder, command, monkeypatch, tmp_path):
+def test_an_answer_has_one_shape(folder, serves_folder, of_folder, command, monkeypatch, tmp_path):
     """Of the command, JSON, MCP and chats."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     told = json.loads(command("ask", folder, QUESTION, "--json").out)
@@ -87,13 +86,12 @@ def test_an_answer_has_one_shape(folder, of_folder, command, monkeypatch, tmp_pa
     assert message["answer"].keys() == told.keys()
     assert message["citations"] == [message["answer"]["answer"]] == [told["answer"]]
 
-    async def main(url):
-        async with Client(f"{url}/mcp") as client:
+    async def main():
+        async with Client(f"{serves_folder.url}/mcp") as client:
             found = await client.call_tool("ask", {"question": QUESTION})
             assert found.structured_content == told
 
-    with running(folder) as live:
-        anyio.run(main, live.url)
+    anyio.run(main)
 
 
 def test_a_follow_up_inherits_the_subject_of_its_history(of_folder):
@@ -185,19 +183,6 @@ def test_nothing_that_needs_a_model_is_offered(of_folder):
     page = of_folder.get("/").text
     assert "<mark>" in of_folder.get("/", params={"q": QUESTION}).text
     assert not any(part in page for part in ('id="continue"', 'id="surprise"', 'id="drop"', "model -->"))
-
-
-def test_tools_over_http(folder):
-    async def main(url):
-        async with Client(f"{url}/mcp") as client:
-            assert {tool.name for tool in (await client.list_tools()).tools} == {"ask", "get", "docs"}
-            found = (await client.call_tool("ask", {"question": QUESTION})).structured_content
-            assert found["answer"]["text"] == "The boiler is serviced in October."
-            resources = {each.name: each.uri for each in (await client.list_resources()).resources}
-            assert "room 23" in (await client.read_resource(resources["note 3.txt"])).contents[0].text
-
-    with running(folder) as live:
-        anyio.run(main, live.url)
 
 
 def test_changes_of_files_show_at_the_next_question(copy, source):
@@ -343,3 +328,26 @@ def test_without_torch(tmp_path, args, out):
     finally:
         child.kill()
         child.communicate()
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What a listener was told of documents."""
+    found = []
+
+    class Listens:
+        @hookimpl
+        def lior_documents_changed(self, run, learned, forgotten):
+            found.append((run, [*learned], [*forgotten]))
+
+    monkeypatch.setattr(listening, "installed", lambda: (listening.Guarded(Listens(), "listens"),))
+    return found
+
+
+def test_it_tells_of_files_that_change(told, copy, source):
+    (copy / "b.txt").write_text("The ladder is in the shed.\n")
+    source.refresh()
+    (copy / "b.txt").unlink()
+    source.refresh()
+    source.close(1)
+    assert told == [(None, ["b.txt"], []), (None, [], ["b.txt"])]

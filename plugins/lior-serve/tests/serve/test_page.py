@@ -14,7 +14,7 @@ from lior.interfaces import Passage, Result
 from lior_ask.answer.selection import Answer
 from lior_serve.page import _turn
 from serve.browser import Browser
-from serve.servers import PLAN, running
+from serve.servers import PLAN
 
 # --- without a script ---
 
@@ -259,21 +259,6 @@ def test_surprise_is_coloured(page):
 
 
 @selenium
-def test_the_page_of_a_folder_asks_and_lists(chromium, folder):
-    with running(folder) as live:
-        page = Browser(chromium, live.url)
-        page.faults()
-        page.open()
-        page.ask("When is the launch of the balloon?")
-        page.shows(".lines mark", PLAN.strip())
-        assert page.text(".sources") == ""
-        page.driver.find_element("link text", "Documents").click()
-        page.shows("#list", "house.md")
-        chromium.get("about:blank")
-        assert not page.faults()
-
-
-@selenium
 def test_text_of_documents_is_never_markup(page):
     page.open("/?q=picture+in+the+hall")
     page.shows(".quote", "<img src=x onerror=alert(2)>")
@@ -298,10 +283,7 @@ def test_nothing_comes_from_elsewhere_and_the_first_paint_is_soon(page, editable
 def test_no_fault_of_accessibility(page, scheme, width):
     axe = pytest.importorskip("axe_selenium_python", reason="axe is not installed")
     script = (Path(axe.__file__).parent / "node_modules" / "axe-core" / "axe.min.js").read_text()
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    page.size(width, 900, scheme)
     for path, there in (("/?q=boiler+serviced", ".quote"), ("/?q=quantum+chromodynamics", ".notice"),
                         ("/documents", "#list a"), ("/#continue", "#prompt"), ("/#surprise", "#text"),
                         ("/docs", "#api td")):  # fmt: skip
