@@ -28,7 +28,7 @@ from lior_ask.idle import IdleReader
 from lior_ask.index.context_lines import file_texts
 from lior_ask.question.filters import Filters
 from lior_ask.question.question import Question
-from lior_serve.sources import Version, file_of, name_of
+from lior_serve.sources import Version, confirm_as, file_of, name_of, state_of
 
 INTERVAL = 2.0
 """Seconds for which files are not looked at again where they are not watched."""
@@ -54,8 +54,6 @@ class FolderVersion(Version):
     """The files of folders at the last scan; its index is shared and always the newest."""
 
     _index: Index
-    _lock: threading.RLock
-    """Of the index, which one thread may use at a time."""
     _reader: IdleReader
     _files: dict[str, SourceFile]
     """By the names of the documents."""
@@ -67,7 +65,7 @@ class FolderVersion(Version):
 
     def ask(self, question: str | Question, top: int, filters: Filters | None = None) -> Answer:
         """:meth:`lior_ask.api.Index.ask`, one question after the other."""
-        with self._reader.paused(), self._lock:
+        with self._reader.paused():
             return self._index.ask(question, top, filters)
 
     def text(self, name: str) -> list[bytes]:
@@ -100,10 +98,9 @@ class FolderSource:
     def __init__(self, paths: Sequence[Path], shared: tuple[Index, Index] | None = None) -> None:
         self.name = name_of(paths) or "shared"
         self._labels = labels_of([str(path) for path in paths])
-        self._lock = threading.RLock()
         self._writer, self._index = shared or (index := Index(*paths), index)
-        self._writing = threading.RLock() if shared else self._lock
-        """Of the index for changes, which no question waits for where it is another one."""
+        self._writing = threading.RLock()
+        """Held by who makes changes; the indexes themselves may be used by several threads."""
         self._number = 0
         self._watched, self._closed = False, threading.Event()
         self._next = 0.0
@@ -122,9 +119,7 @@ class FolderSource:
 
     def refresh(self) -> None:
         """Read what is new or changed, unless files are watched, or were looked at a moment ago."""
-        with self._lock:
-            late = not self._watched and time.monotonic() >= self._next
-        if late and self._writer.paths:
+        if self._writer.paths and not self._watched and time.monotonic() >= self._next:
             self._read_some()
 
     def _watch(self) -> None:
@@ -167,10 +162,7 @@ class FolderSource:
     def confirm(self, question: str, passage: Passage, good: bool) -> bool:
         """Count in the index that a passage answers a question, or no longer; no file is changed."""
         with self._reader.paused(), self._writing:
-            changed = self._writer.confirm(question, passage) == good
-            if not changed:  # it was so before
-                self._writer.confirm(question, passage)
-        return changed
+            return confirm_as(good, lambda: self._writer.confirm(question, passage))
 
     def _show(self) -> None:
         """Make a new version of the index as it is now."""
@@ -178,10 +170,10 @@ class FolderSource:
         records = {name: record for name, file in files.items() if (record := _record(file))}
         indexed = {file_of(document, records) for document in self._index.documents}
         self._number += 1
+        shown = tuple(record for name, record in records.items() if name in indexed)
         self._current = FolderVersion(
-            number=self._number, documents=tuple(records[name] for name in records if name in indexed),
-            index=self._index, lock=self._lock, reader=self._reader, files=files,
-        )  # fmt: skip
+            number=self._number, documents=shown, index=self._index, reader=self._reader, files=files
+        )
         self._next = time.monotonic() + INTERVAL
 
     def state(self) -> dict[str, Any]:
@@ -191,19 +183,15 @@ class FolderSource:
             {"name": label, "documents": sum(name.startswith(f"{label}/") for name in names)}
             for label in self._labels
         ]
-        return {
-            "name": self.name, "collections": collections, **self.current.counts(), "model": False,
-            "editable": False, "syncs": False, "working": None, "waiting": 0, "lost": [],
-            "unread": self._reader.left, "confirms": True,
-        }  # fmt: skip
+        return state_of(self, collections=collections, unread=self._reader.left, confirms=True)
 
     def close(self, seconds: float) -> bool:
         """Wait until no file is being read; whether that took at most so many seconds."""
         self._closed.set()
         self._reader.stop()
-        free = self._lock.acquire(timeout=seconds)
+        free = self._writing.acquire(timeout=seconds)
         if free:
-            self._lock.release()
+            self._writing.release()
         return free
 
 

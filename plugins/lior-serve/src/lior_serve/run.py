@@ -34,7 +34,7 @@ from lior.runs.documents import as_in_file
 from lior.runs.folder import LOCK, list_checkpoints
 from lior.runs.run import Run, load
 from lior_ask.api import Index
-from lior_serve.sources import Version
+from lior_serve.sources import Version, confirm_as, state_of
 
 NOTE = "learning.json"
 """File in the run's directory with the names of the documents that are being learned and forgotten."""
@@ -149,10 +149,7 @@ class RunSource:
         """Count in the run that a passage answers a question, or no longer; whether that changed anything."""
 
         def work(run: Run) -> bool:
-            changed = run.confirm(question, passage) == good
-            if not changed:  # it was so before
-                run.confirm(question, passage)
-            return changed
+            return confirm_as(good, lambda: run.confirm(question, passage))
 
         return self._ask(Change("confirm", (), work)).result()
 
@@ -276,11 +273,16 @@ class RunSource:
 
     def state(self) -> dict[str, Any]:
         """What is served and what is being done, ready for JSON."""
-        return {
-            "name": self.name, "collections": [], **self.current.counts(), "model": True,
-            "editable": self.editable, "syncs": bool(self.folders), "working": self.working,
-            "waiting": self._queue.qsize(), "lost": list(self.lost), "confirms": self.editable,
-        }  # fmt: skip
+        return state_of(
+            self,
+            model=True,
+            editable=self.editable,
+            syncs=bool(self.folders),
+            working=self.working,
+            waiting=self._queue.qsize(),
+            lost=list(self.lost),
+            confirms=self.editable,
+        )
 
 
 @contextlib.contextmanager

@@ -28,8 +28,7 @@ class SharedVersion(FolderVersion):
 
     def text(self, name: str) -> list[bytes]:
         """The texts of a document as the index has them: the file may be on another machine."""
-        with self._lock:
-            return self._index.texts(name)
+        return self._index.texts(name)
 
 
 class SharedSource(FolderSource):
@@ -60,10 +59,9 @@ class SharedSource(FolderSource):
     def refresh(self) -> None:
         """Read files of folders that changed, and list what this or another server changed."""
         super().refresh()
-        with self._lock:
-            if self._index.generation != self._seen:
-                self._show()
-                self._reader.look_again()
+        if self._index.generation != self._seen:
+            self._show()
+            self._reader.look_again()
 
     def learn(self, documents: Sequence[RawDocument], *, replace: bool = False) -> Future[list[FileRecord]]:
         """Learn documents, in place of those of the same names; without ``replace`` there are to be none."""
@@ -116,13 +114,12 @@ class SharedSource(FolderSource):
 
     def _show(self) -> None:
         """List the documents as they are now."""
-        with self._lock:
-            self._seen, self._next = self._index.generation, time.monotonic() + INTERVAL
-            self._number += 1
-            self._current = SharedVersion(
-                number=self._number, documents=tuple(map(_record, self._index.listed)), index=self._index,
-                lock=self._lock, reader=self._reader, files={},
-            )  # fmt: skip
+        self._seen, self._next = self._index.generation, time.monotonic() + INTERVAL
+        self._number += 1
+        listed = tuple(map(_record, self._index.listed))
+        self._current = SharedVersion(
+            number=self._number, documents=listed, index=self._index, reader=self._reader, files={}
+        )
 
     def state(self) -> dict[str, Any]:
         """What is served."""

@@ -7,7 +7,7 @@ run, which also has a model and may be edited. Nothing here imports torch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol
@@ -69,9 +69,12 @@ class Version(ABC):
     def counts(self) -> dict[str, Any]:
         """Number, sizes and retriever, ready for JSON."""
         return {
-            "version": self.number, "documents": len(self.documents), "passages": len(self.index),
-            "bytes": sum(document.bytes for document in self.documents), "retriever": self.index.retriever,
-        }  # fmt: skip
+            "version": self.number,
+            "documents": len(self.documents),
+            "passages": len(self.index),
+            "bytes": sum(document.bytes for document in self.documents),
+            "retriever": self.index.retriever,
+        }
 
 
 class Source(Protocol):
@@ -115,6 +118,21 @@ class EditableSource(Source, Protocol):
 
     def sync(self) -> Future[Any]:
         """Learn what is new in the folders, and forget what is gone."""
+
+
+def state_of(source: Source, **more: Any) -> dict[str, Any]:
+    """What is served and what is being done: ``more``, and the rest where no client changes anything."""
+    still = {"collections": [], "model": False, "editable": False, "syncs": False, "working": None}
+    still |= {"waiting": 0, "lost": [], "unread": 0, "confirms": False}
+    return {"name": source.name, **source.current.counts(), **still, **more}
+
+
+def confirm_as(good: bool, confirm: Callable[[], bool]) -> bool:
+    """Let ``confirm``, which says what holds after it, be ``good``; whether that changed anything."""
+    changed = confirm() == good
+    if not changed:  # it was so before
+        confirm()
+    return changed
 
 
 def name_of(paths: Sequence[Path]) -> str:
