@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import threading
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
+from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
@@ -57,37 +56,17 @@ async def _parts(server: Server, turn: Turn, given: Material | None) -> AsyncIte
 
 
 async def _pieces(server: Server, endpoint: Endpoint, given: Material) -> AsyncIterator[str]:
-    """The pieces of a reply, read by a thread of its own: a slow address holds no question up."""
+    """The pieces of a reply, each waited for in a thread: a slow address holds no question up."""
     if not server.replies.acquire(blocking=False):
         raise Busy
-    loop, gone = asyncio.get_running_loop(), threading.Event()
-    queue: asyncio.Queue[str | Exception | None] = asyncio.Queue()
-
-    def put(item: str | Exception | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the server has stopped
-            loop.call_soon_threadsafe(queue.put_nowait, item)
-
-    def work() -> None:
-        try:
-            for piece in endpoint.pieces(given.question, given.passages):
-                if gone.is_set():
-                    return
-                put(piece)
-            put(None)
-        except Exception as error:
-            put(error)
-        finally:
-            server.replies.release()
-
-    threading.Thread(target=work, name="lior-reply", daemon=True).start()
+    pieces = endpoint.pieces(given.question, given.passages)
+    following = partial(run_sync, next, pieces, None, abandon_on_cancel=True, limiter=server.reading)
     try:
-        while (item := await queue.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            if item:
-                yield item
+        while (piece := await following()) is not None:
+            if piece:
+                yield piece
     finally:
-        gone.set()
+        server.replies.release()
 
 
 OPERATIONS = (Operation(method="POST", path="/api/compose", run=compose, form=ComposeRequest),)

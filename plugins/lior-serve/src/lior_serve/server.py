@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
+from anyio import CapacityLimiter
 from starlette.requests import ClientDisconnect, Request
 
 from lior.errors import DataError
@@ -35,6 +36,8 @@ class Server:
         self.metrics = Metrics()
         self.replies = threading.BoundedSemaphore(self.limits.replies)
         """Held by each reply of a language model at another address."""
+        self.reading = CapacityLimiter(self.limits.replies)
+        """Of the threads that wait for such replies, those of clients that left among them."""
         # Of their own, so that a large file being read holds no question up; more only take turns in Python.
         self._questions = ThreadPoolExecutor(2, thread_name_prefix="lior-ask")
         self._others = ThreadPoolExecutor(2, thread_name_prefix="lior-other")
