@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
-from mcp.server.mcpserver.exceptions import ToolError
 from starlette.requests import Request
 
 from lior.names import in_line
@@ -17,29 +16,37 @@ from lior_serve.schema import ForgetRequest, LearnRequest, Operation
 from lior_serve.server import Server
 
 
-async def learn(server: Server, request: Request, form: LearnRequest) -> Any:
-    """Learn the body as a document; its name tells its format."""
+async def _learn(server: Server, form: LearnRequest, texts: Sequence[RawDocument]) -> list[dict[str, Any]]:
+    """Learn what was sent under a name; what is known of each document then."""
     source = server.editable()
     if in_line(form.name) != form.name:
         raise HTTPError(400, "name: only characters that can be printed are allowed", code="invalid")
+    if not any(text.data.strip() for text in texts):
+        raise HTTPError(400, "no text in there", code="invalid")
+    return list(map(attrs.asdict, await server.change(source.learn(texts, replace=form.replace))))
+
+
+async def _forget(server: Server, name: str) -> dict[str, Any]:
+    return attrs.asdict(await server.change(server.editable().forget(name)))
+
+
+async def learn(server: Server, request: Request, form: LearnRequest) -> Any:
+    """Learn the body as a document; its name tells its format."""
+    server.editable()
     if form.name in (await server.latest()).names and not form.replace:
         message = "there is a document of this name; forget it, or say replace=true"
         raise HTTPError(409, message, code="exists")
     data = await request.body()
     texts = await server.in_executor(lambda: documents_in(data, form.name, limit=8 * server.limits.upload))
-    if not any(text.data.strip() for text in texts):
-        raise HTTPError(400, "no text in there", code="invalid")
-    learned = await server.change(source.learn(texts, replace=form.replace))
-    return {"learned": list(map(attrs.asdict, learned)), "version": server.version.number}
+    return {"learned": await _learn(server, form, texts), "version": server.version.number}
 
 
 async def forget(server: Server, request: Request, form: ForgetRequest) -> Any:
     """Forget a document, exactly."""
-    source = server.editable()
+    server.editable()
     if form.name not in (await server.latest()).names:
         raise HTTPError(404, "no document of this name", code="not_found")
-    forgotten = await server.change(source.forget(form.name))
-    return {"forgotten": attrs.asdict(forgotten), "version": server.version.number}
+    return {"forgotten": await _forget(server, form.name), "version": server.version.number}
 
 
 async def sync(server: Server, request: Request, form: None) -> Any:
@@ -70,19 +77,13 @@ class Tools:
         """Learn a text as a document of this name; `replace` takes the place of one that is there."""
         with tool_errors():
             form = LearnRequest(name=name, replace=replace)
-            if in_line(form.name) != form.name or not text.strip():
-                raise ToolError("give a name that can be printed, and a text")
             document = RawDocument(form.name, text.encode("utf-8", "replace"))
-            learned = await self._server.change(
-                self._server.editable().learn([document], replace=form.replace)
-            )
-        return {"learned": list(map(attrs.asdict, learned))}
+            return {"learned": await _learn(self._server, form, [document])}
 
     async def forget(self, name: str) -> dict[str, Any]:
         """Forget a document, exactly: nothing of it stays."""
         with tool_errors():
-            forgotten = await self._server.change(self._server.editable().forget(name))
-        return {"forgotten": attrs.asdict(forgotten)}
+            return {"forgotten": await _forget(self._server, name)}
 
 
 def tools_of(server: Server) -> tuple[Callable[..., Any], ...]:

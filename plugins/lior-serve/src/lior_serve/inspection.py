@@ -13,7 +13,7 @@ from lior.data import corpus
 from lior.errors import DataError
 from lior.interfaces import Passage
 from lior.model import scoring
-from lior.model.provenance import Explained, explain
+from lior.model.provenance import explain
 from lior.reading.documents import RawDocument
 from lior_serve.documents import passage_lines
 from lior_serve.errors import HTTPError
@@ -60,7 +60,16 @@ def _sources(version: RunVersion, prompt: bytes, text: bytes) -> list[dict[str, 
     encode, run = version.tokenizer.encode, version.run
     before, tokens = encode(prompt).tolist(), encode(text).tolist()
     explained = explain(run.model, run.checkpoint.corpus, before, tokens, most=3, words=True)
-    return [_explain(each) for each in explained]
+    return [
+        {
+            "text": each.text.decode("utf-8", "replace"),
+            "probability": each.probability,
+            "sources": [
+                {**attrs.asdict(place), "share": round(each.share(place.weight), 4)} for place in each.sources
+            ],
+        }
+        for each in explained
+    ]
 
 
 def _text_before(version: RunVersion, passage: Passage) -> bytes:
@@ -71,16 +80,6 @@ def _text_before(version: RunVersion, passage: Passage) -> bytes:
         return b""
     text = "\n".join([*lines[:line], lines[line][: passage.column - 1]])
     return text.encode()[-_BEFORE:]
-
-
-def _explain(each: Explained) -> dict[str, Any]:
-    return {
-        "text": each.text.decode("utf-8", "replace"),
-        "probability": each.probability,
-        "sources": [
-            {**attrs.asdict(place), "share": round(each.share(place.weight), 4)} for place in each.sources
-        ],
-    }
 
 
 def _surprisal(version: RunVersion, text: bytes, between: Callable[..., Any]) -> dict[str, Any]:
