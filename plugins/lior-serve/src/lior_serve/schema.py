@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import attrs
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 
 from lior.config.options import typed_fields
@@ -318,37 +319,41 @@ class Operation:
 
 def openapi(operations: Iterable[Operation], version: str) -> dict[str, Any]:
     """The OpenAPI description of the operations."""
-    forms: dict[str, Any] = {}
-    paths: dict[str, dict[str, Any]] = {}
+    operations = tuple(operations)
+    forms = dict.fromkeys(each.form for each in operations if each.form)
+    _, described = models_json_schema(
+        [(form, "validation") for form in forms], ref_template="#/components/schemas/{model}"
+    )
+    schemas, paths = described["$defs"], dict[str, dict[str, Any]]()
     for each in operations:
         entry: dict[str, Any] = {"summary": each.summary, "responses": dict(_RESPONSES)}
-        schema = each.form.model_json_schema(ref_template="#/components/schemas/{model}") if each.form else {}
-        forms |= schema.pop("$defs", {})
-        if each.form and each.method == "POST":
-            forms[each.form.__name__] = schema
-            content = {"schema": {"$ref": f"#/components/schemas/{each.form.__name__}"}}
-            entry["requestBody"] = {"required": True, "content": {"application/json": content}}
-        elif each.form:
-            required = schema.get("required", ())
-            entry["parameters"] = [
-                {"name": name, "in": "query", "required": name in required, "schema": value}
-                for name, value in schema["properties"].items()
-            ]
-        entry.setdefault("parameters", []).extend(
+        entry["parameters"] = [
             {"name": name[1:-1], "in": "path", "required": True, "schema": {"type": "string"}}
             for name in each.path.split("/")
             if name.startswith("{")
-        )
+        ]
+        if each.form and each.method == "POST":
+            named = {"$ref": f"#/components/schemas/{each.form.__name__}"}
+            entry["requestBody"] = _body("application/json", named)
+        elif each.form:
+            schema = schemas[each.form.__name__]
+            entry["parameters"] += [
+                {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": value}
+                for name, value in schema["properties"].items()
+            ]
         if each.upload:
-            binary = {"schema": {"type": "string", "format": "binary"}}
-            entry["requestBody"] = {"required": True, "content": {"application/octet-stream": binary}}
+            entry["requestBody"] = _body("application/octet-stream", {"type": "string", "format": "binary"})
         paths.setdefault(each.path, {})[each.method.lower()] = entry
     return {
         "openapi": "3.1.0",
         "info": {"title": "lior", "version": version},
         "paths": paths,
-        "components": {"schemas": forms},
+        "components": {"schemas": schemas},
     }
+
+
+def _body(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {kind: {"schema": schema}}}
 
 
 _RESPONSES = {
