@@ -28,27 +28,10 @@ class Reply(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def application(server: Server) -> AsyncIterator[Any]:
-    """The application of a server, begun as by uvicorn."""
-    app, begun, ended = build(server), anyio.Event(), anyio.Event()
-    parts = iter(["lifespan.startup"])
-
-    async def receive() -> dict[str, Any]:
-        if part := next(parts, ""):
-            return {"type": part}
-        await ended.wait()
-        return {"type": "lifespan.shutdown"}
-
-    async def send(message: dict[str, Any]) -> None:
-        assert "failed" not in message["type"]
-        begun.set()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(app, {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send)
-        await begun.wait()
-        try:
-            yield app
-        finally:
-            ended.set()
+    """The application of a server, begun and in the end stopped."""
+    app = build(server)
+    async with app._app.lifespan_context(app):
+        yield app
 
 
 async def call(

@@ -15,8 +15,7 @@ import pytest
 import uvicorn
 
 import lior
-from lior_serve.app import build
-from lior_serve.cli.serving import open_server, protocol
+from lior_serve.cli.serving import configure, open_server
 from lior_serve.limits import Limits, Settings
 
 PLAN = "The launch of the great balloon is on the fourth of May.\n"
@@ -65,15 +64,9 @@ class Live:
 @contextlib.contextmanager
 def running(*paths: Path, local=None, **settings):
     """A server of the run or folders at ``paths``."""
-    limits = settings.pop("limits", Limits())
+    limits = settings.pop("limits", Limits(shutdown_timeout=1))
     server = open_server(Settings(paths=paths, limits=limits, **settings))
-    runner = uvicorn.Server(
-        uvicorn.Config(
-            build(server), http=protocol(limits.read_timeout), ws="none", log_config=None, access_log=False,
-            server_header=False, limit_concurrency=limits.connections, timeout_graceful_shutdown=1,
-            loop="asyncio",
-        )
-    )  # fmt: skip
+    runner = uvicorn.Server(configure(server))
     sockets = [socket.create_server(("127.0.0.1", 0)), *([local] if local else [])]
     port = sockets[0].getsockname()[1]
     thread = threading.Thread(target=runner.run, kwargs={"sockets": sockets}, daemon=True)

@@ -97,13 +97,7 @@ def serve(settings: Settings, ready: Callable[[Server, str], object]) -> NoRetur
         server = open_server(settings)
         run = run_among(settings.paths)
         with _local_socket(run) if run else contextlib.nullcontext() as local:
-            config = uvicorn.Config(
-                build(server), http=protocol(settings.limits.read_timeout), ws="none", log_config=None,
-                access_log=False, server_header=False, limit_concurrency=settings.limits.connections,
-                timeout_graceful_shutdown=int(settings.limits.shutdown_timeout), timeout_keep_alive=30,
-                backlog=settings.limits.connections, loop="asyncio",
-            )  # fmt: skip
-            runner = _Runner(config)
+            runner = _Runner(configure(server))
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             sockets = [address, local] if local else [address]
             for each in sockets:  # who is told of the address may connect at once
@@ -117,6 +111,24 @@ def serve(settings: Settings, ready: Callable[[Server, str], object]) -> NoRetur
         logging.getLogger("lior_serve").warning("stopped while documents were learned; they were not")
     sys.stderr.flush()
     os._exit(0)  # without the end of all libraries, which takes a second, and more on a busy machine
+
+
+def configure(server: Server) -> uvicorn.Config:
+    """How uvicorn serves the application of a server."""
+    limits = server.limits
+    return uvicorn.Config(
+        build(server),
+        http=protocol(limits.read_timeout),
+        loop="asyncio",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=limits.connections,
+        limit_concurrency=limits.connections,
+        timeout_graceful_shutdown=int(limits.shutdown_timeout),
+        timeout_keep_alive=30,
+    )
 
 
 def serve_stdio(settings: Settings) -> int:
