@@ -18,6 +18,23 @@ HOST = (b"host", b"localhost")
 JSON = (b"content-type", b"application/json"), (b"accept", b"application/json, text/event-stream")
 
 
+def message(method: str, number: int | str = 1, **params: Any) -> dict[str, Any]:
+    """A request of JSON-RPC, as MCP has them."""
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+
+
+CLIENT = {"name": "x", "version": "1"}
+BEGIN = message("initialize", "begun", protocolVersion="2025-06-18", capabilities={}, clientInfo=CLIENT)
+"""The request with which a client of MCP begins."""
+_KEY = "io.modelcontextprotocol/"
+MODERN = {
+    f"{_KEY}protocolVersion": "2026-07-28",
+    f"{_KEY}clientInfo": CLIENT,
+    f"{_KEY}clientCapabilities": {},
+}
+"""What each request has instead, of a client of the protocol without a handshake."""
+
+
 class Reply(NamedTuple):
     """What an application answered."""
 

@@ -7,6 +7,8 @@ import mcp
 import pytest
 from mcp.client.client import Client
 
+from serve.calling import MODERN, message
+
 
 def told(result):
     return result.structured_content
@@ -81,17 +83,6 @@ def test_no_stream_is_held_open(http):
     """64 of them would be all requests that may be at a time."""
     assert http.get("/mcp", headers={"Accept": "text/event-stream"}, timeout=5).status_code == 405
     kinds = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2026-07-28"}
-    meta = {
-        "protocolVersion": "2026-07-28",
-        "clientInfo": {"name": "x", "version": "1"},
-        "clientCapabilities": {},
-    }
-    meta = {f"io.modelcontextprotocol/{name}": value for name, value in meta.items()}
-    body = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "subscriptions/listen",
-        "params": {"_meta": meta, "notifications": {}},
-    }
+    body = message("subscriptions/listen", _meta=MODERN, notifications={})
     reply = http.post("/mcp", json=body, headers=kinds | {"Mcp-Method": "subscriptions/listen"}, timeout=5)
     assert (reply.status_code, reply.json()["error"]["code"]) == (404, -32601)

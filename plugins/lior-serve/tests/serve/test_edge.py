@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lior_serve.cli.serving import open_server
 from lior_serve.limits import Limits, Settings
 from lior_serve.messages import refusal
-from serve.calling import HOST, JSON, Reply, application, call, talk
+from serve.calling import BEGIN, HOST, JSON, MODERN, Reply, application, call, message, talk
 
 FEW = settings(
     max_examples=4,
@@ -108,19 +108,11 @@ MESSAGE = st.fixed_dictionaries(
     },
 )  # fmt: skip
 SILENT = st.fixed_dictionaries({"jsonrpc": st.just("2.0"), "method": METHODS}, optional={"params": FORMS})
-MODERN = FORMS.map(
-    lambda form: form | {
-        "_meta": {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": {"name": "x", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }
-    }
-)  # fmt: skip
-"""Params with the envelope of the protocol without a handshake."""
+ENVELOPED = FORMS.map(lambda form: form | {"_meta": MODERN})
+"""Params of the protocol without a handshake."""
 REQUEST = st.fixed_dictionaries(
     {"jsonrpc": st.just("2.0"), "id": st.integers() | st.text(max_size=5), "method": METHODS},
-    optional={"params": TOOL | FORMS | MODERN},
+    optional={"params": TOOL | FORMS | ENVELOPED},
 )
 LINES = st.one_of(
     REQUEST.map(json.dumps), SILENT.map(json.dumps), MESSAGE.map(json.dumps),
@@ -217,20 +209,7 @@ def check_lines(server, lines: list[bytes], _: object) -> None:
             assert "\n" not in error["message"]
 
 
-BEGUN = [
-    json.dumps(
-        {
-            "jsonrpc": "2.0",
-            "id": "begun",
-            "method": "initialize",
-            "params": {
-                "protocolVersion": "2025-06-18",
-                "capabilities": {},
-                "clientInfo": {"name": "x", "version": "1"},
-            },
-        }
-    ).encode()
-]
+BEGUN = [json.dumps(BEGIN).encode()]
 
 
 def check_posted(server, lines: list[bytes], _: object) -> None:
@@ -281,8 +260,8 @@ def test_much_of_anything_is_answered(server, caplog, kind, data):
 
 def test_a_line_that_is_too_long_is_refused_and_the_next_one_read(folder):
     server = open_server(Settings(paths=(folder,), limits=Limits(body=1000)))
-    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"_meta": {"x": ""}}}
-    fits = json.dumps(ping | {"params": {"_meta": {"x": "x" * (999 - len(json.dumps(ping)))}}})
+    ping = json.dumps(message("ping", _meta={"x": ""}))
+    fits = ping.replace('""', f'"{"x" * (999 - len(ping))}"')
     try:
         lines = [b"x" * 5000, fits.encode(), b"", b"y" * 999, b"z" * 1001, fits.encode() + b" " * 2]
         replies = [json.loads(line) for line in talk(server, b"\n".join(lines))]
@@ -340,12 +319,7 @@ def test_what_is_no_message_has_a_reply_with_its_number_where_there_is_one(serve
 
 def test_requests_before_the_end_of_the_input_are_answered(server):
     asked = {"name": "ask", "arguments": {"question": "When is the boiler serviced?"}}
-    lines = [
-        {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": asked} for number in range(20)
-    ]
-    replies = [
-        json.loads(line)
-        for line in talk(server, b"\n".join([*BEGUN, *(json.dumps(x).encode() for x in lines)]))
-    ]
+    lines = [json.dumps(message("tools/call", number, **asked)).encode() for number in range(20)]
+    replies = [json.loads(line) for line in talk(server, b"\n".join([*BEGUN, *lines]))]
     answers = {each["id"]: each["result"]["structuredContent"]["answer"]["text"] for each in replies[1:]}
     assert answers == dict.fromkeys(range(20), "The boiler is serviced in October.")

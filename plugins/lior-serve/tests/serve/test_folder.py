@@ -21,6 +21,7 @@ from lior.plugins import listening
 from lior.reading.watching import _seen
 from lior_ask import Index
 from lior_serve.folder import FolderSource
+from serve.calling import BEGIN
 from serve.servers import TEXTS, running
 
 QUESTION = "When is the boiler serviced?"
@@ -310,10 +311,6 @@ sys.exit(code)
 )
 def test_without_torch(tmp_path, args, out):
     (tmp_path / "house.md").write_text(TEXTS["house.md"])
-    initialise = (
-        '{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", '
-        '"capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}}\n'
-    )
     child = subprocess.Popen(
         [sys.executable, "-c", WITHOUT_TORCH, *args, *(["--port", "0"] if args == ("serve", ".") else [])],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
@@ -322,7 +319,9 @@ def test_without_torch(tmp_path, args, out):
         if args == ("serve", "."):
             told = child.stdout.readline()
         else:
-            told = child.communicate(initialise if args[0] == "mcp" else f"{QUESTION}\n", timeout=60)[0]
+            told = child.communicate(f"{json.dumps(BEGIN) if args[0] == 'mcp' else QUESTION}\n", timeout=60)[
+                0
+            ]
             assert child.returncode == 0, told
         assert out in told
     finally:

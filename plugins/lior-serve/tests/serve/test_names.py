@@ -20,7 +20,7 @@ from lior.names import in_line, original, printable
 from lior.reading.finding import find_files
 from lior_serve.cli.serving import open_server
 from lior_serve.limits import Settings
-from serve.calling import HOST, JSON, application, call
+from serve.calling import HOST, JSON, application, call, message
 
 _PIECES = (
     b"\n", b"\r", b"\t", b"\xff", b"caf\xe9", b"\x1b[2J", b"\x9b", b"\xc2\x9b", "\u202e".encode(),
@@ -94,8 +94,7 @@ async def _over_http(app, texts: dict[str, str]) -> None:
         return json.loads(reply.body)
 
     async def tool(name: str, **given) -> dict:
-        told = await posted("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/call",
-                                     "params": {"name": name, "arguments": given}})  # fmt: skip
+        told = await posted("/mcp", message("tools/call", name=name, arguments=given))
         assert "structuredContent" in told["result"], told
         return told["result"]["structuredContent"]
 
@@ -104,15 +103,15 @@ async def _over_http(app, texts: dict[str, str]) -> None:
     assert {each["name"] for each in (await tool("docs", count=1000))["documents"]} == texts.keys()
     page = Page(await got("/documents", count=1000))
     links = {link for link in page.links if link.startswith("/document?")}
-    told = await posted("/mcp", {"jsonrpc": "2.0", "id": "r", "method": "resources/list"})
+    told = await posted("/mcp", message("resources/list"))
     resources = {each["name"]: each["uri"] for each in told["result"]["resources"]}
     for name, text in texts.items():
         assert json.loads(await got("/api/document", name=name))["lines"] == [text]
         assert (await tool("get", document=name))["lines"] == [text]
         assert f"/document?{urlencode({'name': name, 'line': 1})}" in links
         assert text in Page(await got("/document", name=name)).text
-        read = {"jsonrpc": "2.0", "id": 2, "method": "resources/read", "params": {"uri": resources[name]}}
-        assert (await posted("/mcp", read))["result"]["contents"][0]["text"] == text
+        read = await posted("/mcp", message("resources/read", uri=resources[name]))
+        assert read["result"]["contents"][0]["text"] == text
     for name, text in list(texts.items())[:3]:
         number = re.findall(r"\d+", text)[-1]
         asked = {"question": f"What stands in room {number}?"}
