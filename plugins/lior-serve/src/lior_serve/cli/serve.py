@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.errors import DataError, MissingPackage, UsageError, quantity
+from lior.errors import DataError, UsageError, quantity
 from lior_ask.cli.options import endpoint_of, endpoint_option, index_option
 from lior_cli.interrupts import import_torch
 from lior_cli.options import (
@@ -109,8 +108,6 @@ def mcp(where: tuple[Path, ...], allow_edit: bool, database: str, device: str) -
 
 def _prepare(where: Sequence[Path], allow_edit: bool, database: str) -> None:
     """Refuse what cannot be served, and import torch where a run is served."""
-    if missing := [name for name in ("starlette", "uvicorn", "mcp") if find_spec(name) is None]:
-        raise MissingPackage(f"{', '.join(missing)} not installed: pip install lior-serve")
     if not (where or database):
         raise UsageError("nothing to serve; name folders, files or a run: lior serve ~/notes")
     if run_among(where):
