@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from starlette.requests import Request
@@ -14,6 +14,9 @@ from lior_serve.agents import tool_errors
 from lior_serve.errors import HTTPError
 from lior_serve.schema import ForgetRequest, LearnRequest, Operation
 from lior_serve.server import Server
+
+if TYPE_CHECKING:
+    from lior_serve.run_server import RunServer
 
 
 async def _learn(server: Server, form: LearnRequest, texts: Sequence[RawDocument]) -> list[dict[str, Any]]:
@@ -49,13 +52,13 @@ async def forget(server: Server, request: Request, form: ForgetRequest) -> Any:
     return {"forgotten": await _forget(server, form.name), "version": server.version.number}
 
 
-async def sync(server: Server, request: Request, form: None) -> Any:
+async def sync(server: RunServer, request: Request, form: None) -> Any:
     """Learn what is new in the folders that the server was given, and forget what is gone."""
-    source = server.editable()
+    server.editable()
     if not server.settings.folders:
         message = "the server was given no folder; start it with --sync FOLDER"
         raise HTTPError(403, message, code="no_folder")
-    done = await server.change(source.sync())
+    done = await server.change(server.source.sync())
     found = attrs.asdict(done, filter=attrs.filters.include("learned", "changed", "forgotten", "unchanged"))
     return found | {"skipped": len(done.skipped), "version": server.version.number}
 
@@ -63,8 +66,9 @@ async def sync(server: Server, request: Request, form: None) -> Any:
 OPERATIONS = (
     Operation(method="PUT", path="/api/document", run=learn, form=LearnRequest, upload=True),
     Operation(method="DELETE", path="/api/document", run=forget, form=ForgetRequest),
-    Operation(method="POST", path="/api/sync", run=sync),
 )
+SYNC = Operation(method="POST", path="/api/sync", run=sync)
+"""Of a run."""
 
 
 class Tools:

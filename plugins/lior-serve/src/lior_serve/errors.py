@@ -51,11 +51,12 @@ class HTTPError(Exception):
         return Json(self.body, self.status, headers=later)
 
 
-class Busy(LiorError):
+class Busy(HTTPError):
     """The server computes as many completions as its limits allow."""
 
     def __init__(self) -> None:
-        super().__init__("the server computes as many completions as it may; ask again in a moment")
+        message = "the server computes as many completions as it may; ask again in a moment"
+        super().__init__(429, message, code="busy", retry_after=1)
 
 
 def http_error(error: Exception) -> HTTPError:
@@ -69,8 +70,6 @@ def http_error(error: Exception) -> HTTPError:
             return HTTPError(error.status_code, str(error.detail), code="method")
         case ValidationError():
             return HTTPError(400, _innermost(error), code="invalid")
-        case Busy():
-            return HTTPError(429, str(error), code="busy", retry_after=1)
         case MissingPackage():
             return HTTPError(415, "the server lacks the package that reads this format", code="unsupported")
         case EndpointError():

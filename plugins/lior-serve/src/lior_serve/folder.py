@@ -53,20 +53,14 @@ class FileRecord:
 class FolderVersion(Version):
     """The files of folders at the last scan; its index is shared and always the newest."""
 
-    _index: Index
     _reader: IdleReader
     _files: dict[str, SourceFile]
     """By the names of the documents."""
 
-    @property
-    def index(self) -> Index:
-        """The index of the files."""
-        return self._index
-
     def ask(self, question: str | Question, top: int, filters: Filters | None = None) -> Answer:
         """:meth:`lior_ask.api.Index.ask`, one question after the other."""
         with self._reader.paused():
-            return self._index.ask(question, top, filters)
+            return self.index.ask(question, top, filters)
 
     def text(self, name: str) -> list[bytes]:
         """The file's own bytes, or the extracted text of formats without lines, such as PDF."""

@@ -79,8 +79,3 @@ class Settings:
     logged: bool = False
     """Whether each request is logged."""
     limits: Limits = attrs.field(factory=Limits)
-
-    @property
-    def local(self) -> bool:
-        """Whether only programs on this machine can reach it."""
-        return self.host in LOOPBACK

@@ -33,7 +33,6 @@ from lior.runs.checkpoint import Document
 from lior.runs.documents import as_in_file
 from lior.runs.folder import LOCK, list_checkpoints
 from lior.runs.run import Run, load
-from lior_ask.api import Index
 from lior_serve.sources import Version, confirm_as, state_of
 
 NOTE = "learning.json"
@@ -52,11 +51,6 @@ class RunVersion(Version):
     """A run at one moment; it is only read."""
 
     run: Run
-
-    @property
-    def index(self) -> Index:
-        """The index of the documents."""
-        return self.run.index
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -137,13 +131,7 @@ class RunSource:
 
     def sync(self) -> Future[Any]:
         """Learn and forget what changed in the folders that the server was given."""
-
-        def work(run: Run) -> Any:
-            if not self.folders:
-                raise UsageError("the server was given no folder to sync; start it with --sync FOLDER")
-            return run.sync(list(map(str, self.folders)))
-
-        return self._ask(Change("sync", (), work))
+        return self._ask(Change("sync", (), lambda run: run.sync([*map(str, self.folders)])))
 
     def confirm(self, question: str, passage: Passage, good: bool) -> bool:
         """Count in the run that a passage answers a question, or no longer; whether that changed anything."""
@@ -181,7 +169,8 @@ class RunSource:
         run = copy.deepcopy(self._run) if self.editable else self._run
         run.index.warm_up()
         self._number += 1
-        self._current = RunVersion(number=self._number, run=run, documents=tuple(run.documents()))
+        documents = tuple(run.documents())
+        self._current = RunVersion(number=self._number, run=run, index=run.index, documents=documents)
         gc.collect()  # an index refers to itself, so that a former version goes only so
 
     def _write(self) -> None:

@@ -28,7 +28,7 @@ class SharedVersion(FolderVersion):
 
     def text(self, name: str) -> list[bytes]:
         """The texts of a document as the index has them: the file may be on another machine."""
-        return self._index.texts(name)
+        return self.index.texts(name)
 
 
 class SharedSource(FolderSource):
@@ -94,10 +94,6 @@ class SharedSource(FolderSource):
             return record
 
         return self._change(work)
-
-    def sync(self) -> Future[Any]:
-        """Refused: folders are followed by themselves."""
-        raise UsageError("the folders of this server are read as they change; there is nothing to sync")
 
     def _change(self, work: Callable[[], T]) -> Future[T]:
         def locked() -> T:

@@ -30,6 +30,8 @@ class Version(ABC):
 
     number: int
     """From 1 since the server was started."""
+    index: Index
+    """Of the documents."""
     documents: tuple[Any, ...]
     """attrs classes with ``name``, ``bytes`` and ``added``: when it last changed, ISO 8601, or ``None``
     for the text of the training."""
@@ -39,11 +41,6 @@ class Version(ABC):
     @names.default
     def _names(self) -> frozenset[str]:
         return frozenset(document.name for document in self.documents)
-
-    @property
-    @abstractmethod
-    def index(self) -> Index:
-        """The index of the documents."""
 
     def ask(self, question: str | Question, top: int, filters: Filters | None = None) -> Answer:
         """:meth:`lior_ask.api.Index.ask`, from any thread."""
@@ -115,9 +112,6 @@ class EditableSource(Source, Protocol):
 
     def forget(self, name: str) -> Future[Any]:
         """Forget a document; what was known of it."""
-
-    def sync(self) -> Future[Any]:
-        """Learn what is new in the folders, and forget what is gone."""
 
 
 def state_of(source: Source, **more: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from lior_cli.options import run_among
 from lior_serve import editing
 from lior_serve.agents import Agents
 from lior_serve.app import build
-from lior_serve.limits import LEAST_TOKEN, Settings
+from lior_serve.limits import LEAST_TOKEN, LOOPBACK, Settings
 from lior_serve.server import Server
 
 _SAVING = 1.5
@@ -55,7 +55,7 @@ def open_server(settings: Settings) -> Server:
     LiorError
         When it cannot be read, or the settings are not safe.
     """
-    if not settings.local and not settings.token:
+    if settings.host not in LOOPBACK and not settings.token:
         message = f"--host {settings.host}: others can reach it, so it needs a token"
         raise UsageError(f"{message}; put one into LIOR_TOKEN or a file and give --token-file")
     if settings.token and len(settings.token) < LEAST_TOKEN:
@@ -79,7 +79,7 @@ def open_server(settings: Settings) -> Server:
 
     source = RunSource(run, device=settings.device, editable=settings.editable, folders=settings.folders)
     server = RunServer(settings, source)
-    server.operations = (*inspection.OPERATIONS, *editing.OPERATIONS, *completions.OPERATIONS)
+    server.operations = (*inspection.OPERATIONS, *editing.OPERATIONS, editing.SYNC, *completions.OPERATIONS)
     server.tools = editing.tools_of(server)
     return server
 
