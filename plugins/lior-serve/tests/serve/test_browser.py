@@ -16,17 +16,8 @@ from serve.servers import running
 
 QUESTION, FOLLOW_UP = "When is the boiler serviced?", "And the car?"
 WIDTHS = {"phone": (390, 844), "desk": (1280, 800)}
-NAMED = {
-    "button",
-    "link",
-    "searchbox",
-    "textbox",
-    "combobox",
-    "checkbox",
-    "DisclosureTriangle",
-    "region",
-    "Date",
-}
+NAMED = {"button", "link", "searchbox", "textbox", "combobox", "checkbox", "region"}
+NAMED |= {"DisclosureTriangle", "Date"}
 
 
 @pytest.fixture(scope="module")
@@ -149,10 +140,8 @@ def test_a_follow_up_inherits_and_a_reload_shows_it_again(page):
     assert page(shown) == talk
     page.driver.find_element("id", "new").click()
     assert page(shown) == []
-    assert page("return [location.search, JSON.parse(sessionStorage.getItem('talk')).turns.length]") == [
-        "",
-        0,
-    ]
+    kept = "return [location.search, JSON.parse(sessionStorage.getItem('talk')).turns.length]"
+    assert page(kept) == ["", 0]
     page.ask(FOLLOW_UP)  # of nothing
     assert page(shown)[0] == FOLLOW_UP
     assert page("return document.querySelector('.inherited')") is None
@@ -225,14 +214,8 @@ def test_copy_has_the_quote_and_its_place(page, url):
 
 
 def test_what_is_calculated_or_said_is_shown(page):
-    row = {
-        "document": "house.md",
-        "line": 2,
-        "column": 1,
-        "text": "milk,4.20",
-        "context": "",
-        "place": "row 1",
-    }
+    at = {"document": "house.md", "line": 2, "column": 1}
+    row = at | {"text": "milk,4.20", "context": "", "place": "row 1"}
     result = {"operation": "sum", "value": "16.50", "about": "amount", "arithmetic": "12.30 + 4.20 = 16.50",
               "rows": [row, row | {"line": 3}]}  # fmt: skip
     answer = {"found": True, "confidence": 0.99, "likely": "very likely", "answer": None, "block": None,
@@ -244,16 +227,13 @@ def test_what_is_calculated_or_said_is_shown(page):
     page.ask("What did I spend?")
     assert page.text(".saying") == "The sum is <b>16.50</b>. very likely, 99%"
     assert page.text(".arithmetic") == "12.30 + 4.20 = 16.50"
-    assert page("return [...document.querySelectorAll('.others a')].map((a) => a.getAttribute('href'))") == [
-        "/document?name=house.md&line=2",
-        "/document?name=house.md&line=3",
-    ]
+    links = page("return [...document.querySelectorAll('.others a')].map((a) => a.getAttribute('href'))")
+    assert links == [f"/document?name=house.md&line={line}" for line in (2, 3)]
     page.ask("hello")
     assert page.text(".turn:last-child .saying") == "Hello. Ask about your documents."
     assert page("return document.querySelectorAll('.turn:last-child :is(.sure, .tools, .quote)').length") == 0
-    assert json.loads(page("return sessionStorage.getItem('talk')"))["turns"][1]["before"] == [
-        "What did I spend?"
-    ]
+    talk = json.loads(page("return sessionStorage.getItem('talk')"))
+    assert talk["turns"][1]["before"] == ["What did I spend?"]
 
 
 def test_the_words_of_a_model_are_streamed_marked_and_linked(page, folder, server):  # noqa: F811

@@ -69,15 +69,9 @@ def test_choices_and_prompts(client, run):
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("stop", ["fourth", ["zebra", " of", "fourth"], "May.", "h of May"])
 def test_a_stop_text_ends_it_and_is_not_told(client, stop, stream):
-    given = {
-        "model": "notes",
-        "prompt": START,
-        "max_tokens": 60,
-        "temperature": 0,
-        "stop": stop,
-        "stream": stream,
-    }
-    found = client.completions.create(**given)
+    found = client.completions.create(
+        model="notes", prompt=START, max_tokens=60, temperature=0, stop=stop, stream=stream
+    )
     parts = list(found) if stream else [found]
     text = "".join(part.choices[0].text for part in parts)
     whole = PLAN.removeprefix(START)
@@ -229,17 +223,16 @@ def test_refusals_are_in_the_form_of_the_protocol(client):
 
     with pytest.raises(openai.NotFoundError, match="no model"):
         client.models.retrieve("gpt-5")
-    with pytest.raises(openai.BadRequestError, match="frequency_penalty is not supported"):
-        client.completions.create(model="notes", prompt="x", frequency_penalty=1)
-    with pytest.raises(openai.BadRequestError, match="temperature"):
-        client.completions.create(model="notes", prompt="x", temperature=-1)
-    with pytest.raises(openai.BadRequestError, match="tools"):
-        client.chat.completions.create(
-            model="notes", messages=[{"role": "user", "content": "x"}],
-            tools=[{"type": "function", "function": {"name": "f"}}],
-        )  # fmt: skip
-    with pytest.raises(openai.BadRequestError, match="no word to look for"):
-        client.chat.completions.create(model="notes", messages=[{"role": "user", "content": "what is the"}])
+    for told, given in (("frequency_penalty is not supported", {"frequency_penalty": 1}),
+                        ("temperature", {"temperature": -1})):  # fmt: skip
+        with pytest.raises(openai.BadRequestError, match=told):
+            client.completions.create(model="notes", prompt="x", **given)
+    tool = {"type": "function", "function": {"name": "f"}}
+    for told, said, given in (("tools", "x", {"tools": [tool]}), ("no word to look for", "what is the", {})):
+        with pytest.raises(openai.BadRequestError, match=told):
+            client.chat.completions.create(
+                model="notes", messages=[{"role": "user", "content": said}], **given
+            )
 
 
 def test_the_options_of_sampling_are_those_of_the_library(http):
@@ -253,15 +246,8 @@ def test_the_options_of_sampling_are_those_of_the_library(http):
 
 
 def test_fields_that_ask_for_nothing_are_taken(client):
-    client.completions.create(
-        model="lior",
-        prompt="x",
-        max_tokens=1,
-        frequency_penalty=0,
-        presence_penalty=0,
-        logit_bias={},
-        user="me",
-    )
+    nothing = {"frequency_penalty": 0, "presence_penalty": 0, "logit_bias": {}, "user": "me"}
+    client.completions.create(model="lior", prompt="x", max_tokens=1, **nothing)
 
 
 def test_embeddings_where_there_are_vectors(copied, tmp_path, monkeypatch):

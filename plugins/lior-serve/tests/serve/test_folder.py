@@ -133,11 +133,8 @@ def test_what_was_confirmed_answers_the_question_until_it_is_taken_back(copy):
             return client.post("/api/confirm", json=form)
 
         assert confirm(False).json()["changed"] is False
-        assert confirm(True).json() == {
-            "question": "And its overhaul? serviced",
-            "good": True,
-            "changed": True,
-        }
+        told = {"question": "And its overhaul? serviced", "good": True, "changed": True}
+        assert confirm(True).json() == told
         assert confirm(True).json()["changed"] is False
         found = client.post("/api/ask", json={"question": "When is the overhaul?"}).json()
         assert found["answer"]["text"] == passage["text"]
@@ -251,17 +248,9 @@ def test_the_file_system_tells_of_changes(copy, reads):
 
 def test_changes_in_folders_that_are_left_out_are_not_told(tmp_path):
     seen = _seen([tmp_path, tmp_path / ".notes"])
-    names = [
-        "a.md",
-        "deep/b.md",
-        ".bashrc",
-        ".git/index",
-        "deep/node_modules/c.js",
-        ".notes/e.md",
-        ".notes/.x/f",
-    ]
-    left_out = [name for name in names if not seen(None, str(tmp_path / name))]
-    assert left_out == [".git/index", "deep/node_modules/c.js", ".notes/.x/f"]
+    left_out = [".git/index", "deep/node_modules/c.js", ".notes/.x/f"]
+    names = ["a.md", "deep/b.md", ".bashrc", ".notes/e.md", *left_out]
+    assert [name for name in names if not seen(None, str(tmp_path / name))] == left_out
 
 
 def test_a_folder_that_is_away_is_served_as_it_was(copy, source):
