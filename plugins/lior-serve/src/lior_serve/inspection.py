@@ -16,7 +16,6 @@ from lior.model import scoring
 from lior.model.provenance import explain
 from lior.reading.documents import RawDocument
 from lior_serve.documents import passage_lines
-from lior_serve.errors import HTTPError
 from lior_serve.run import RunVersion
 from lior_serve.run_server import RunServer
 from lior_serve.schema import Operation, ScoreRequest, WhyRequest
@@ -44,8 +43,6 @@ async def why(server: RunServer, request: Request, form: WhyRequest) -> Any:
 async def score(server: RunServer, request: Request, form: ScoreRequest) -> Any:
     """The surprisal of a text and of each of its words under the model, in bits."""
     version, text = server.version, form.text.encode("utf-8", "replace")
-    if len(text) > server.limits.score:
-        raise HTTPError(413, f"the text has more than {server.limits.score:,} bytes", code="too_large")
     return await unless_gone(request, server.read(lambda between: _surprisal(version, text, between)))
 
 

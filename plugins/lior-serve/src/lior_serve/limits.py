@@ -30,9 +30,9 @@ class Limits:
     tops: int = 20
     """Likeliest tokens that are listed for each token."""
     score: int = 1 << 18
-    """Bytes of a text that is scored."""
+    """Characters of a text that is scored."""
     words: int = 4096
-    """Bytes of a text whose sources are looked for."""
+    """Characters of a text whose sources are looked for."""
     top: int = 50
     """Passages of an answer."""
     history: int = 8
