@@ -209,7 +209,7 @@ def test_what_a_response_cannot_have_is_refused(client, given, told):
 
 
 def test_another_model_is_answered_by_the_one_there_is(client):
-    """Of several folders: by all of them."""
+    """Of several folders, by all of them: test_folder.py."""
     asked = "When is the boiler serviced?"
     chat = client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": asked}])
     assert (chat.model, chat.choices[0].message.content[:10]) == ("notes", "The boiler")

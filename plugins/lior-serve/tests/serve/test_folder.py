@@ -169,6 +169,9 @@ def test_several_folders_are_collections(folder, tmp_path):
         assert reply["model"] == "mail"
         cited = reply["choices"][0]["message"]["citations"]
         assert {each["document"] for each in cited} == {"mail/boiler.txt"}
+        reply = client.post("/v1/responses", json={"model": "gpt-4o", "input": QUESTION}).json()
+        assert reply["model"] == "notes+mail"
+        assert reply["citations"][0]["document"] == "notes/house.md"
         assert "<option>mail</option></datalist>" in client.get("/").text
 
 
