@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import pytest
 from click.testing import CliRunner
 
 from lior.errors import UsageError
 from lior_ritz import config as configuration
 from lior_ritz.cli.config import explain
+from lior_ritz.cli.evaluate import evaluate
 from lior_ritz.cli.levels import echo_levels
 from lior_ritz.cli.run import run
 from lior_ritz.potentials.wells import HarmonicBarrier
@@ -57,6 +59,15 @@ def test_the_exit_code_says_it_too_and_a_looser_accuracy_allows_it(tmp_path):
     done = CliRunner().invoke(run, ["--out", str(tmp_path / "b"), "--quiet", *options])
     assert done.exit_code == 0, done.output
     assert "MISS" not in done.output
+
+
+def test_levels_that_are_not_within_the_tolerance_are_an_exit_code_of_1(tmp_path, monkeypatch):
+    solved = reference.solve
+    monkeypatch.setattr(reference, "solve", lambda *a: attrs.evolve(solved(*a), converged=False))
+    for command, options in ((run, ["--out", tmp_path / "a", "--quiet"]), (evaluate, [tmp_path / "a"])):
+        done = CliRunner().invoke(command, [*map(str, options)])
+        assert "NOT within the tolerance" in done.output
+        assert done.exit_code == 1
 
 
 def test_a_splitting_lies_between_bounds_that_are_narrower_than_its_levels(capsys):

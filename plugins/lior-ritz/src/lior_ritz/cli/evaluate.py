@@ -72,7 +72,7 @@ def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
         click.echo(json.dumps(report))
     else:
         echo_levels(solution)
-    if solution.missed:
+    if solution.doubtful:
         click.get_current_context().exit(1)
 
 

@@ -91,6 +91,12 @@ class Solution:
         return tuple(bad.nonzero().flatten().tolist())
 
     @property
+    def doubtful(self) -> bool:
+        """Whether a command that prints it ends with 1: a level is :attr:`missed`, or without a network an
+        error bar is not within the referee's tolerance."""
+        return bool(self.missed) or not (self.network or self.referee.converged)
+
+    @property
     def splittings(self) -> tuple[Splitting, ...]:
         """The differences of successive levels, with bounds of their own."""
         net = self.network
