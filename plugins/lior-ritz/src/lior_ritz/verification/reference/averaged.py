@@ -19,7 +19,7 @@ import torch
 
 from lior_ritz.problem import Problem
 from lior_ritz.verification.reference.modes import Array, first_mode
-from lior_ritz.verification.reference.result import Bars, sample, scale
+from lior_ritz.verification.reference.result import Answer, Bars, sample, scale
 from lior_ritz.verification.reference.sines import Levels, ritz
 from lior_ritz.verification.reference.tensors import PotentialGrid, blocks
 
@@ -47,7 +47,7 @@ def applies(problem: Problem) -> bool:
     return problem.dim in DIMENSIONS and problem.curved
 
 
-def average(problem: Problem, k: int, tolerance: float) -> tuple[Levels, Bars]:
+def average(problem: Problem, k: int, tolerance: float) -> Answer:
     """The ``k`` lowest levels, and how far they may be off; the states are those of the largest basis.
 
     Raises ``UsageError`` where V is not a finite number.
@@ -57,7 +57,7 @@ def average(problem: Problem, k: int, tolerance: float) -> tuple[Levels, Bars]:
         found, bars = _extrapolate(problem, means, _cutoff(problem, max(rows, 4 * k)), k, tolerance)
         if bars.good:
             break
-    return found, bars
+    return found.answer(problem, bars)
 
 
 def _extrapolate(

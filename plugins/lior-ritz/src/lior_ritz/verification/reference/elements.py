@@ -23,7 +23,8 @@ from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import Rule, legendre
 from lior_ritz.verification.reference.lowest import lowest
 from lior_ritz.verification.reference.modes import Array
-from lior_ritz.verification.reference.result import Bars, Evaluate, sample
+from lior_ritz.verification.reference.products import evaluator, gather, orient
+from lior_ritz.verification.reference.result import Answer, Bars, sample
 
 DEGREES = (6, 8, 10, 13, 17, 22, 28)
 """Degrees that are tried in turn."""
@@ -126,7 +127,7 @@ def ritz(problem: Problem, places: Sequence[Array], degree: int, k: int) -> Foun
     potential = sample(problem, grid.reshape(-1, problem.dim)).reshape(shape)
     for axis, line in enumerate(lines):
         potential = potential * line.weights.reshape([-1 if a == axis else 1 for a in range(problem.dim)])
-    energies, states = [], []
+    parts, solved = [], []
     for chosen in _sectors(problem, lines):
         tables = [line.table[:, own] for line, own in zip(lines, chosen, strict=True)]
         matrix = _matrix(potential, tables)
@@ -135,19 +136,14 @@ def ritz(problem: Problem, places: Sequence[Array], degree: int, k: int) -> Foun
             kinetic = (kinetic[:, None] + line.kinetic[own]).ravel()
         matrix[np.diag_indices(len(matrix))] += kinetic
         order = np.argsort(kinetic, kind="stable")  # what the iteration on large matrices begins with
-        found, vectors = lowest(matrix[np.ix_(order, order)], k)
-        for energy, vector in zip(found, vectors.T, strict=True):
-            block, whole = np.empty(len(order)), np.zeros([len(line.kinetic) for line in lines])
-            block[order] = vector
-            whole[np.ix_(*chosen)] = block.reshape([len(own) for own in chosen])
-            energies.append(energy)
-            states.append(whole)
-    best = np.argsort(energies, kind="stable")[:k]
+        solved.append(lowest(matrix[np.ix_(order, order)], k))
+        parts.append(np.stack([each.ravel()[order] for each in np.meshgrid(*chosen, indexing="ij")]))
+    energies, states = gather(parts, solved, [len(line.kinetic) for line in lines], k)
     top = sum(float(line.kinetic[-1]) for line in lines)
-    rounding = (
-        8 * np.finfo(float).eps * (math.sqrt(top * max(1.0, abs(energies[best[0]]))) + np.ptp(potential))
-    )
-    return Found(np.array(energies)[best], _orient(np.array(states)[best], lines), lines, rounding)
+    rounding = 8 * np.finfo(float).eps * (math.sqrt(top * max(1.0, abs(energies[0]))) + np.ptp(potential))
+    weighted = [line.weights * np.exp(line.nodes / line.edges[-1]) for line in lines]
+    moments = [line.table.T @ each for line, each in zip(lines, weighted, strict=True)]
+    return Found(energies, orient(states, moments), lines, rounding)
 
 
 def _sectors(problem: Problem, lines: Sequence[Line]) -> list[tuple[Array, ...]]:
@@ -171,15 +167,7 @@ def _matrix(potential: Array, tables: Sequence[Array]) -> Array:
     return np.ascontiguousarray(both.transpose(0, 2, 1, 3)).reshape([math.prod(sizes)] * 2)
 
 
-def _orient(states: Array, lines: Sequence[Line]) -> Array:
-    """The states, of the sign that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive."""
-    overlap = states
-    for line in reversed(lines):
-        overlap = overlap @ (line.table.T @ (line.weights * np.exp(line.nodes / line.edges[-1])))
-    return states * np.where(overlap < 0, -1.0, 1.0).reshape(-1, *[1] * len(lines))
-
-
-def elements(problem: Problem, k: int, tolerance: float) -> tuple[Found, Bars]:
+def elements(problem: Problem, k: int, tolerance: float) -> Answer:
     """The ``k`` lowest levels, and how far they may be off.
 
     Raises ``UsageError`` in more than two dimensions, or where V is not a finite number.
@@ -197,22 +185,8 @@ def elements(problem: Problem, k: int, tolerance: float) -> tuple[Found, Bars]:
         if bars.good or rows * (1.3**problem.dim) > LARGEST:
             break
         smaller = larger
-    return larger, bars
-
-
-def evaluator(found: Found) -> Evaluate:
-    """The states as functions of points."""
-
-    def evaluate(points: Array, by: int | None = None) -> Array:
-        result = found.states
-        for axis in reversed(range(points.shape[1])):
-            x, place = np.unique(points[:, axis], return_inverse=True)
-            table = found.lines[axis].at(x, int(axis == by))[place]
-            last = axis == points.shape[1] - 1
-            result = result @ table.T if last else np.einsum("kmn,nm->kn", result, table)
-        return result
-
-    return evaluate
+    evaluate = evaluator(larger.states, [line.at for line in larger.lines])
+    return Answer(larger.energies, bars, larger.states.shape[1:], evaluate, tensor_rule(larger.lines))
 
 
 def tensor_rule(lines: Sequence[Line]) -> Rule:

@@ -22,7 +22,8 @@ from lior.errors import UsageError
 from lior_ritz.problem import Problem
 from lior_ritz.verification.reference.elements import Line, edges, tensor_rule
 from lior_ritz.verification.reference.modes import Array
-from lior_ritz.verification.reference.result import Bars, Evaluate, sample
+from lior_ritz.verification.reference.products import Functions, evaluator, gather, orient
+from lior_ritz.verification.reference.result import Answer, Bars, sample
 
 _SIZES = ((8, 60), (10, 100), (13, 170), (17, 280), (22, 460), (28, 760), (36, 1250), (46, 2000))
 """Degrees of the elements, and products of functions of the axes, that are tried in turn: both grow, or what
@@ -34,8 +35,6 @@ LARGEST = 2000
 """Products of one symmetry at most."""
 _MIDDLE = 2
 """Functions of an axis whose mean place is the middle that the field turns about."""
-_CHUNK = 1 << 22
-"""Numbers of an intermediate table of :func:`evaluator`."""
 _EVEN = 1e-6
 """How far a function may be from even or odd by rounding."""
 _MORE = 3
@@ -74,7 +73,7 @@ class Found(NamedTuple):
     """Products of one symmetry."""
 
 
-def hermitian(problem: Problem, k: int, tolerance: float) -> tuple[Found, Bars]:
+def hermitian(problem: Problem, k: int, tolerance: float) -> Answer:
     """The ``k`` lowest levels, and how far they may be off.
 
     Raises ``UsageError`` when there are not so many levels in the largest basis.
@@ -90,7 +89,10 @@ def hermitian(problem: Problem, k: int, tolerance: float) -> tuple[Found, Bars]:
         smaller = larger
     if bars is None:
         raise UsageError(f"k = {k}: method 'hermitian' has {len(larger.energies)} levels at most")
-    return larger, bars
+    functions = [_turned(*each) for each in zip(larger.axes, larger.turn, strict=True)]
+    rule = tensor_rule([axis.line for axis in larger.axes])
+    sizes, evaluate = larger.states.shape[1:], evaluator(larger.states, functions)
+    return Answer(larger.energies, bars, sizes, evaluate, rule)
 
 
 def ritz(problem: Problem, degree: int, products: int, k: int) -> Found:
@@ -110,18 +112,15 @@ def ritz(problem: Problem, degree: int, products: int, k: int) -> Found:
         centred = attrs.evolve(problem, terms=attrs.evolve(problem.terms, gauge_origin=place))
     parts = _parts(problem, axes, at)
     matrices, size = _matrices(centred, axes, parts)
-    energies, states = [], []
-    for part, matrix in zip(parts, matrices, strict=True):
-        found = scipy.linalg.eigh(matrix, subset_by_index=[0, min(k, len(matrix)) - 1], check_finite=False)
-        for energy, vector in zip(found[0], found[1].T, strict=True):
-            energies.append(energy)
-            states.append(np.zeros([axis.vectors.shape[1] for axis in axes], dtype=matrix.dtype))
-            states[-1][tuple(part)] = vector
-    best = np.argsort(energies, kind="stable")[:k]
+    solved = [
+        scipy.linalg.eigh(matrix, subset_by_index=[0, min(k, len(matrix)) - 1], check_finite=False)
+        for matrix in matrices
+    ]
+    energies, states = gather(parts, solved, [axis.vectors.shape[1] for axis in axes], k)
+    oriented = orient(states, [_moment(*each) for each in zip(axes, turn, strict=True)])
     largest = max(part.shape[1] for part in parts)
     rounding = 8 * np.finfo(float).eps * size
-    result = Found(np.array(energies)[best], np.array(states)[best], tuple(axes), rounding, turn, largest)
-    return result._replace(states=_orient(result))
+    return Found(energies, oriented, tuple(axes), rounding, turn, largest)
 
 
 def _parts(problem: Problem, axes: Sequence[Axis], at: Array) -> list[Array]:
@@ -207,38 +206,17 @@ def _matrices(problem: Problem, axes: Sequence[Axis], parts: Sequence[Array]) ->
     return [one + more for one, more in zip(found, rest, strict=True)], size
 
 
-def _orient(found: Found) -> Array:
-    """The states, of the phase that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive."""
-    overlap = found.states
-    for axis, turn in reversed(list(zip(found.axes, found.turn, strict=True))):
-        x = axis.line.nodes
-        weights = axis.line.weights * np.exp(x / axis.line.edges[-1])
-        overlap = overlap @ ((weights * np.exp(-1j * turn * x) if turn else weights) @ axis.at(x, 0))
-    size = np.abs(overlap)
-    phases = np.where(size > 0, np.conj(overlap) / np.where(size > 0, size, 1), 1)
-    return np.asarray(found.states * phases.reshape(-1, *[1] * len(found.axes)))
+def _turned(axis: Axis, turn: float) -> Functions:
+    """The functions of an axis with the phase that brings them to the gauge that was asked for."""
+
+    def at(x: Array, order: int) -> Array:
+        values = axis.at(x, 0) if order and turn else 0.0
+        return (axis.at(x, order) - 1j * turn * values) * np.exp(-1j * turn * x)[:, None]
+
+    return at if turn else axis.at
 
 
-def evaluator(found: Found) -> Evaluate:
-    """The states as functions of points."""
-
-    def evaluate(points: Array, by: int | None = None) -> Array:
-        chunk = max(1, _CHUNK // found.states[..., 0].size)
-        return np.hstack(
-            [_at(found, points[i : i + chunk], by) for i in range(0, max(1, len(points)), chunk)]
-        )
-
-    return evaluate
-
-
-def _at(found: Found, points: Array, by: int | None) -> Array:
-    result = found.states
-    for number, (axis, turn) in reversed(list(enumerate(zip(found.axes, found.turn, strict=True)))):
-        x, place = np.unique(points[:, number], return_inverse=True)
-        table = axis.at(x, int(number == by))
-        if turn:
-            values = axis.at(x, 0) if number == by else 0.0
-            table = (table - 1j * turn * values) * np.exp(-1j * turn * x)[:, None]
-        last = number == len(found.axes) - 1
-        result = result @ table[place].T if last else np.einsum("kmn,nm->kn", result, table[place])
-    return result
+def _moment(axis: Axis, turn: float) -> Array:
+    """``∫ φ exp(x/X)`` of the functions with their phases."""
+    x, weights = axis.line.nodes, axis.line.weights
+    return np.asarray((weights * np.exp(x / axis.line.edges[-1])) @ _turned(axis, turn)(x, 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import attrs
@@ -84,6 +84,19 @@ class Bars(NamedTuple):
         if good:  # changes of levels that are not near their limits have nothing in common
             splits = np.minimum(CAUTION * changes + 2 * rounding, splits)
         return cls(errors, splits, good)
+
+
+class Answer(NamedTuple):
+    """What a method finds."""
+
+    energies: Array
+    """``[k]``, ascending."""
+    bars: Bars
+    sizes: Sequence[int]
+    """As :attr:`Reference.sizes`."""
+    evaluate: Evaluate
+    rule: Rule | None = None
+    """As :attr:`Reference.rule`."""
 
 
 def scale(energies: Array, problem: Problem) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from lior.errors import UsageError
 from lior_ritz.problem import Part, Problem
 from lior_ritz.verification.reference.axis import AxisLevels, axis_levels
 from lior_ritz.verification.reference.modes import Array, moments, slopes, values
-from lior_ritz.verification.reference.result import Bars, Evaluate, sample
+from lior_ritz.verification.reference.result import Answer, Bars, Evaluate, sample
 
 _START = 32
 """Functions of an axis to begin with."""
@@ -21,22 +20,12 @@ LARGEST = 1500
 """Functions of an axis at most."""
 
 
-class Sums(NamedTuple):
-    """The lowest sums of levels of the axes."""
-
-    energies: Array
-    """``[k]``, ascending."""
-    numbers: Array
-    """Which level of each axis, ``[k, d]``."""
-    axes: tuple[AxisLevels, ...]
-
-
 def is_separable(problem: Problem) -> bool:
     """Whether this method applies: V is known to be a sum, or there is one dimension."""
     return problem.dim == 1 or problem.parts is not None
 
 
-def separable(problem: Problem, k: int, tolerance: float) -> tuple[Sums, Bars]:
+def separable(problem: Problem, k: int, tolerance: float) -> Answer:
     """The ``k`` lowest levels, and how far they may be off.
 
     Raises ``UsageError`` when V is not known to be a sum.
@@ -51,7 +40,8 @@ def separable(problem: Problem, k: int, tolerance: float) -> tuple[Sums, Bars]:
         before = np.sum([axis.energies[numbers[:, i]] for i, axis in enumerate(solved)], axis=0)
         bars = Bars.of(before, energies, sum(axis.rounding for axis in better), problem, tolerance)
         if bars.good or max(grown) > LARGEST:
-            return Sums(energies, numbers, tuple(better)), bars
+            sizes, evaluate = [len(axis.modes) for axis in better], _evaluator(problem, better, numbers)
+            return Answer(energies, bars, sizes, evaluate)
         counts, solved = grown, better
 
 
@@ -70,18 +60,18 @@ def lowest_sums(levels: Sequence[Array], k: int) -> tuple[Array, Array]:
     return energies, numbers
 
 
-def evaluator(problem: Problem, sums: Sums) -> Evaluate:
-    """The products of the axes' functions."""
+def _evaluator(problem: Problem, axes: Sequence[AxisLevels], numbers: Array) -> Evaluate:
+    """The products of the axes' functions, ``numbers`` of each, ``[k, d]``."""
 
     def evaluate(points: Array, by: int | None = None) -> Array:
-        result = np.ones((len(sums.energies), len(points)))
-        for i, (axis, half) in enumerate(zip(sums.axes, problem.half_widths, strict=True)):
+        result = np.ones((len(numbers), len(points)))
+        for i, (axis, half) in enumerate(zip(axes, problem.half_widths, strict=True)):
             coefficients = axis.coefficients
             signs = np.sign(moments(axis.modes, half, problem.boundary) @ coefficients)
             # On a grid every coordinate comes many times.
             x, place = np.unique(points[:, i], return_inverse=True)
             table = (slopes if i == by else values)(x, half, axis.modes, problem.boundary)
-            result *= (table @ (coefficients * signs)).T[sums.numbers[:, i]][:, place]
+            result *= (table @ (coefficients * signs)).T[numbers[:, i]][:, place]
         return result
 
     return evaluate

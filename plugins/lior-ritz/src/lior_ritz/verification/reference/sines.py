@@ -11,7 +11,8 @@ from lior_ritz.problem import Problem
 from lior_ritz.verification.reference.axis import AxisLevels, axis_levels
 from lior_ritz.verification.reference.lowest import lowest, lowest_of_operator
 from lior_ritz.verification.reference.modes import Array, first_mode, kinetic, moments, slopes, values
-from lior_ritz.verification.reference.result import Bars, Evaluate, sample, scale
+from lior_ritz.verification.reference.products import Functions, evaluator, gather, orient
+from lior_ritz.verification.reference.result import Answer, Bars, sample, scale
 from lior_ritz.verification.reference.separable import lowest_sums
 from lior_ritz.verification.reference.tensors import (
     Operator,
@@ -38,8 +39,6 @@ _BALL = (2.0, math.pi, 4 * math.pi / 3, math.pi**2 / 2)
 """Volume of the unit ball, by dimension."""
 _COUNTED = 500_000
 """More functions than that are not counted one by one."""
-_CHUNK = 1 << 23
-"""Numbers of an intermediate table of :func:`evaluator`."""
 
 
 class Levels(NamedTuple):
@@ -51,6 +50,21 @@ class Levels(NamedTuple):
     """Coefficients, ``[k, N1, N2, ...]``."""
     rounding: float
     """What rounding, or stopping an iteration, may do to the energies."""
+
+    def answer(self, problem: Problem, bars: Bars) -> Answer:
+        """With the states as functions of points."""
+        counts = self.states.shape[1:]
+        axes = [_functions(problem, axis, count) for axis, count in enumerate(counts)]
+        return Answer(self.energies, bars, counts, evaluator(self.states, axes))
+
+
+def _functions(problem: Problem, axis: int, count: int) -> Functions:
+    modes = np.arange(count) + first_mode(problem.boundary)
+
+    def at(x: Array, order: int) -> Array:
+        return (slopes if order else values)(x, problem.half_widths[axis], modes, problem.boundary)
+
+    return at
 
 
 def ritz(
@@ -90,7 +104,11 @@ def ritz(
             if len(modes) > len(block) and wanted[i]:
                 operator = Operator(problem, grid, modes)
                 found[i] = lowest_of_operator(operator, operator.kinetic + mean, block, wanted[i], accuracy)
-    return _gather(problem, counts, k, parts, found, rounding)
+    low = first_mode(problem.boundary)
+    energies, states = gather([(modes - low).T for modes in parts], found, counts, k)
+    places = zip(counts, problem.half_widths, strict=True)
+    oriented = orient(states, [moments(np.arange(n) + low, half, problem.boundary) for n, half in places])
+    return Levels(energies, oriented, rounding)
 
 
 def _wanted(estimates: list[Array], k: int) -> list[int]:
@@ -101,58 +119,7 @@ def _wanted(estimates: list[Array], k: int) -> list[int]:
     return [min(k, int((energies <= highest + margin).sum())) for energies in estimates]
 
 
-def _gather(
-    problem: Problem,
-    counts: tuple[int, ...],
-    k: int,
-    parts: list[Array],
-    found: list[tuple[Array, Array]],
-    rounding: float,
-) -> Levels:
-    """The ``k`` lowest of all symmetries, with coefficients in the full product."""
-    energies = np.concatenate([values for values, _ in found])
-    order = np.argsort(energies, kind="stable")[:k]
-    owner = np.repeat(np.arange(len(found)), [len(values) for values, _ in found])
-    column = np.concatenate([np.arange(len(values)) for values, _ in found])
-    states = np.zeros((len(order), *counts))
-    for state, at in zip(states, order, strict=True):
-        modes, vectors = parts[owner[at]], found[owner[at]][1]
-        state[tuple((modes[: len(vectors)] - first_mode(problem.boundary)).T)] = vectors[:, column[at]]
-    return Levels(energies[order], _orient(problem, states), rounding)
-
-
-def _orient(problem: Problem, states: Array) -> Array:
-    """The states, of the sign that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive."""
-    overlap = states
-    for axis in reversed(range(problem.dim)):
-        modes = np.arange(states.shape[axis + 1]) + first_mode(problem.boundary)
-        overlap = overlap @ moments(modes, problem.half_widths[axis], problem.boundary)
-    return states * np.where(overlap < 0, -1.0, 1.0).reshape(-1, *[1] * problem.dim)
-
-
-def evaluator(problem: Problem, states: Array) -> Evaluate:
-    """The states with the given coefficients, as functions of points."""
-
-    def evaluate(points: Array, by: int | None = None) -> Array:
-        chunk = max(1, _CHUNK // states[0, ..., 0].size // len(states))
-        return np.hstack(
-            [_at(problem, states, points[i : i + chunk], by) for i in range(0, max(1, len(points)), chunk)]
-        )
-
-    return evaluate
-
-
-def _at(problem: Problem, states: Array, points: Array, by: int | None) -> Array:
-    result: Array | None = None
-    for axis in reversed(range(problem.dim)):
-        modes = np.arange(states.shape[axis + 1]) + first_mode(problem.boundary)
-        functions = slopes if axis == by else values
-        table = functions(points[:, axis], problem.half_widths[axis], modes, problem.boundary)
-        result = states @ table.T if result is None else np.einsum("...mn,nm->...n", result, table)
-    return np.asarray(result)
-
-
-def sines(problem: Problem, k: int, tolerance: float, limit: int = LARGEST) -> tuple[Levels, Bars]:
+def sines(problem: Problem, k: int, tolerance: float, limit: int = LARGEST) -> Answer:
     """The ``k`` lowest levels, and how far they may be off.
 
     The basis grows until the levels change by no more than ``tolerance``, relatively, or a symmetry would
@@ -166,7 +133,7 @@ def sines(problem: Problem, k: int, tolerance: float, limit: int = LARGEST) -> t
         larger = ritz(problem, grown, k, accuracy)
         bars = Bars.of(smaller.energies, larger.energies, larger.rounding, problem, tolerance)
         if bars.good or _rows(problem, _grown(problem, grown, larger)) > limit:
-            return larger, bars
+            return larger.answer(problem, bars)
         counts, smaller = grown, larger
 
 

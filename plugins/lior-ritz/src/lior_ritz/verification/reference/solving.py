@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -11,17 +11,22 @@ from torch import Tensor
 
 from lior.errors import UsageError
 from lior_ritz.problem import AXES, Problem
-from lior_ritz.problem.quadrature import Rule
 from lior_ritz.verification.reference import averaged, elements, hermitian, separable, sines
-from lior_ritz.verification.reference.result import Evaluate, Reference, sample
-from lior_ritz.verification.reference.separable import Sums
-from lior_ritz.verification.reference.sines import LARGEST, Levels
+from lior_ritz.verification.reference.result import Answer, Reference, sample
+from lior_ritz.verification.reference.sines import LARGEST
 
 _PROBES = 64
 """Random points at which claims about V are put to the test."""
 _AGREE = 1e-7
 """How far V may be from its mirror image, or from the sum of its parts, relative to its size."""
-METHODS = ("auto", "separable", "sine", "elements", "averaged", "hermitian")
+_SOLVERS: Mapping[str, Callable[..., Answer]] = {
+    "separable": separable.separable,
+    "sine": sines.sines,
+    "elements": elements.elements,
+    "averaged": averaged.average,
+    "hermitian": hermitian.hermitian,
+}
+METHODS = ("auto", *_SOLVERS)
 
 
 def solve(
@@ -66,38 +71,20 @@ def solve(
     problem = problem.varied(device or {})
     _refuse_false_claims(problem)
     method = _choose(problem, method)
-    evaluate: Evaluate
-    found: Sums | Levels | elements.Found | hermitian.Found
-    rule: Rule | None = None
-    if method == "separable":
-        found, bars = separable.separable(problem, k, tolerance)
-        evaluate, sizes = separable.evaluator(problem, found), [len(axis.modes) for axis in found.axes]
-    elif method == "sine":
-        found, bars = sines.sines(problem, k, tolerance, limit)
-        evaluate, sizes = sines.evaluator(problem, found.states), found.states.shape[1:]
-    elif method == "averaged":
-        found, bars = averaged.average(problem, k, tolerance)
-        evaluate, sizes = sines.evaluator(problem, found.states), found.states.shape[1:]
-    elif method == "hermitian":
-        found, bars = hermitian.hermitian(problem, k, tolerance)
-        evaluate, sizes = hermitian.evaluator(found), found.states.shape[1:]
-        rule = elements.tensor_rule([axis.line for axis in found.axes])
-    else:
-        found, bars = elements.elements(problem, k, tolerance)
-        evaluate, sizes = elements.evaluator(found), found.states.shape[1:]
-        rule = elements.tensor_rule(found.lines)
-    levels = (found.energies, bars.errors, bars.splitting_errors)
+    answer = _SOLVERS[method](problem, k, tolerance, **({"limit": limit} if method == "sine" else {}))
+    bars = answer.bars
+    levels = (answer.energies, bars.errors, bars.splitting_errors)
     energies, errors, splits = (torch.from_numpy(np.ascontiguousarray(each)) for each in levels)
     return Reference(
         energies=energies,
         errors=errors,
         splitting_errors=splits,
         method=method,
-        sizes=tuple(sizes),
+        sizes=tuple(answer.sizes),
         converged=bars.good,
         seconds=time.process_time() - start,
-        evaluate=evaluate,
-        rule=rule,
+        evaluate=answer.evaluate,
+        rule=answer.rule,
     )
 
 
