@@ -13,11 +13,35 @@ from torch import Tensor
 from lior.errors import RunError
 from lior.model.language_model import Model
 from lior.runs.checkpoint import Checkpoint
-from lior_field.observables import spectrum
 
 SHARES = (0.9, 0.99, 0.999)
 _SMALLEST = 4
 _BLOCK = 65536
+
+
+class Spectrum(NamedTuple):
+    """Singular values of a matrix, and what they say."""
+
+    values: Tensor
+    """``σ``, largest first."""
+    effective_rank: float
+    """``(Σσ²)²/Σσ⁴``: the number of values, if all were equal."""
+    errors: Tensor
+    """``√(Σ_{i>=r} σ_i² / Σσ²)`` for ``r = 0 .. len(σ)``.
+
+    The relative error of the best matrix of rank ``r``.
+    """
+
+
+def spectrum(matrix: Tensor) -> Spectrum:
+    """The spectrum of ``matrix (m, n)``, real or complex; that of zeros has effective rank 0 and errors 0."""
+    values = torch.linalg.svdvals(matrix)
+    squares = values.double().square()
+    total = squares.sum()
+    if not float(total) > 0:
+        return Spectrum(values, 0.0, squares.new_zeros(len(values) + 1))
+    left = torch.cat([squares.flip(0).cumsum(0).flip(0), squares.new_zeros(1)])
+    return Spectrum(values, float(total**2 / squares.square().sum()), (left / total).sqrt())
 
 
 class TableSpectrum(NamedTuple):

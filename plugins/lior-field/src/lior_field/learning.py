@@ -20,8 +20,7 @@ is least, which conjugate gradients find without a step of time. A nudge ``β`` 
 ``C = ½ Σ √g |T − T*|²`` over the sites observed: an energy of the same form, with the potential ``V + β``
 and the source ``J + β T*`` there. ``[∂F(T_β) − ∂F(T_0)]/β`` tends to the derivative of ``C`` at rest, and the
 mean over ``±β`` is off by ``O(β²)`` (A. Laborieux and others, *Front. Neurosci.* 15 (2021) 633674). What it
-needs is local: ``∂F/∂V = ½ √g |T|²`` and ``∂F/∂ log m = −½ ⟨T, K T⟩``; with memory ``J_t = Σ_j K(j) D_{t−j}``
-is what is remembered of drives ``D``, and ``∂F/∂J = −√g T``.
+needs is local: ``∂F/∂V = ½ √g |T|²`` and ``∂F/∂ log m = −½ ⟨T, K T⟩``.
 
 :class:`Filtered` learns a memory's kernel from what went in and what came out.
 """
@@ -43,7 +42,6 @@ from lior_field.grid import spread
 from lior_field.hamiltonian import Hamiltonian
 from lior_field.memory import FilterPullback, filter_pullback
 
-_KERNEL = ("log_rate", "frequency", "coeff_re", "coeff_im")
 _HAMILTONIAN = ("potential", "log_potential", "log_mass")
 
 
@@ -66,25 +64,18 @@ def numbers(kernel: Kernel) -> State:
     return {"log_rate": rate.log(), "frequency": frequency, **coeff}
 
 
-def kernel_of(params: State, otherwise: Kernel | None = None) -> Kernel | None:
-    """The kernel that ``params`` describe, with numbers of ``otherwise`` where they do not, if there is one.
-
-    Frequencies and imaginary parts that are nowhere are 0.
+def kernel_of(params: State) -> Kernel:
+    """The kernel that ``params`` describe; frequencies and imaginary parts that are not among them are 0.
 
     Raises
     ------
     UsageError
         When rates or coefficients are nowhere.
     """
-    if not set(params) & set(_KERNEL):
-        return otherwise
-    entries = ({} if otherwise is None else numbers(otherwise)) | params
-    if not {"log_rate", "coeff_re"} <= set(entries):
-        raise UsageError(
-            "memory kernel: both log_rate and coeff_re are needed, learned or in the kernel given"
-        )
-    rate, real = entries["log_rate"].double(), entries["coeff_re"].double()
-    frequency, imaginary = entries.get("frequency", 0 * rate), entries.get("coeff_im", 0 * real)
+    if not {"log_rate", "coeff_re"} <= set(params):
+        raise UsageError("memory kernel: both log_rate and coeff_re are needed")
+    rate, real = params["log_rate"].double(), params["coeff_re"].double()
+    frequency, imaginary = params.get("frequency", 0 * rate), params.get("coeff_im", 0 * real)
     poles = torch.polar((-rate.exp()).exp(), frequency.double())
     return Kernel(poles, torch.complex(real, imaginary.double()))
 
@@ -118,7 +109,7 @@ def _fit(what: str, value: Tensor, shape: tuple[int, ...]) -> None:
 class Equilibrium:
     """Fields at rest under ``S`` drives, and what was observed of them. Nothing of the snapshot is changed.
 
-    Learned: mass, potential (one number or one for each site) and, with memory, the numbers of its kernel.
+    Learned: mass, and potential (one number or one for each site).
 
     Raises
     ------
@@ -129,19 +120,13 @@ class Equilibrium:
     hamiltonian: Hamiltonian
     """Holds the numbers that are not learned."""
     snapshot: State
-    """``field``, of the drives' shape, where every phase begins, and with memory ``modes``.
-
-    ``modes (P, 2 · Nx · Ny · ...)``, as in :class:`lior_field.memory.FieldMemory`, are those of the drives
-    that came before; without them there were none.
-    """
+    """``field``, of the drives' shape, where every phase begins."""
     drives: Tensor
-    """Complex ``(Nx, Ny, ..., S)``; with memory in their order in time, the oldest first."""
+    """Complex ``(Nx, Ny, ..., S)``."""
     targets: Tensor
     """``T*``, of the drives' shape; what it holds at sites that are not observed does not matter."""
     sites: Tensor | None = None
     """Which sites are observed, boolean ``(Nx, Ny)``; ``None`` for all."""
-    kernel: Kernel | None = None
-    """The memory of drives, if they act through one and its numbers are not all learned."""
 
     def __attrs_post_init__(self) -> None:
         if self.drives.ndim < 3:
@@ -152,8 +137,7 @@ class Equilibrium:
     def fields(self, params: State, nudge: float = 0.0) -> Tensor:
         """The fields at rest, pulled to the targets by a finite ``nudge``, ``(Nx, Ny, ..., S)``."""
         h, pull = self._hamiltonian(params), nudge * _mask(self.sites)
-        source = self._source(kernel_of(params, self.kernel))
-        source = source + spread(pull.to(source.device), source) * self.targets
+        source = self.drives + spread(pull.to(self.drives.device), self.drives) * self.targets
         return attrs.evolve(h, potential=h.potential + pull).relaxed(source, self.snapshot["field"])
 
     def loss(self, params: State) -> float:
@@ -191,19 +175,13 @@ class Equilibrium:
         still = (volume * (t.conj() * change).real).flatten(2).sum(2)
         moving = h.scale * h.grid.inner(t, h.grid.laplacian(change)).real / count
         slopes = {"potential": still, "log_potential": still * h.potential.to(t.device), "log_mass": moving}
-        found = {n: s.to(params[n]).sum_to_size(params[n].shape) for n, s in slopes.items() if n in params}
-        if (modes := kernel_of(params, self.kernel)) is not None:
-            dm, past = -_channels(volume * change), self.snapshot.get("modes")
-            found |= _kernel_slopes(
-                params, modes.poles, filter_pullback(*modes, _channels(self.drives), dm, past)
-            )
-        return found
+        return {n: s.to(params[n]).sum_to_size(params[n].shape) for n, s in slopes.items() if n in params}
 
     def _hamiltonian(self, params: State) -> Hamiltonian:
-        if unknown := set(params) - {*_HAMILTONIAN, *_KERNEL}:
+        if unknown := set(params) - {*_HAMILTONIAN}:
             raise UsageError(f"a field at rest does not teach {min(unknown)!r}: it teaches {_HAMILTONIAN}")
         own: dict[str, Any] = {}
-        for name in params.keys() & {*_HAMILTONIAN}:
+        for name in params:
             value = params[name].exp() if name.startswith("log_") else params[name]
             own[name.removeprefix("log_")] = value if value.ndim else float(value)
         return attrs.evolve(self.hamiltonian, **own)
@@ -211,18 +189,6 @@ class Equilibrium:
     def _away(self, t: Tensor) -> Tensor:
         """``T − T*`` at the sites observed, elsewhere 0."""
         return spread(_mask(self.sites).to(t.device), t) * (t - self.targets)
-
-    def _source(self, modes: Kernel | None) -> Tensor:
-        if modes is None:
-            return self.drives
-        recalled = filters.scan(*modes, _channels(self.drives), self.snapshot.get("modes"))[0]
-        shape = (-1, *self.drives.shape[:-1], 2)
-        return torch.view_as_complex(recalled.reshape(shape).contiguous()).movedim(0, -1)
-
-
-def _channels(fields: Tensor) -> Tensor:
-    """``(Nx, Ny, ..., S)`` as a sequence of real numbers, ``(S, 2 · Nx · Ny · ...)``."""
-    return torch.view_as_real(fields.movedim(-1, 0).contiguous()).flatten(1)
 
 
 # --- memory -----------------------------------------------------------------
@@ -238,10 +204,6 @@ class Filtered:
     x: Tensor
     observed: Tensor
     """``m*``."""
-    kernel: Kernel | None = None
-    """Holds the numbers that are not learned."""
-    modes: Tensor | None = None
-    """Of the past, complex ``(P, d)``; without them there was none."""
 
     def loss(self, params: State) -> float:
         """Mean over time of ``½ |m − m*|²``."""
@@ -263,10 +225,9 @@ class Filtered:
             return {name: torch.zeros_like(value) for name, value in params.items()}
         kernel, m = self._recalled(params)
         share = len(self.x) * (1 if math.isinf(nudge) else 1 + nudge)
-        found = filter_pullback(*kernel, self.x, (m - self.observed) / share, self.modes)
+        found = filter_pullback(*kernel, self.x, (m - self.observed) / share)
         return _kernel_slopes(params, kernel.poles, found)
 
     def _recalled(self, params: State) -> tuple[Kernel, Tensor]:
-        if (kernel := kernel_of(params, self.kernel)) is None:
-            raise UsageError("nothing to learn: name numbers of the kernel")
-        return kernel, filters.scan(*kernel, self.x, self.modes)[0]
+        kernel = kernel_of(params)
+        return kernel, filters.scan(*kernel, self.x)[0]

@@ -84,10 +84,8 @@ def poles_pullback(poles: Tensor, coeff: Tensor, dk: Tensor) -> Tensor:
 class FilterPullback(NamedTuple):
     """Derivatives of ``sum(dm * m)`` of a filtered sequence ``m = kernel.scan(poles, coeff, x)[0]``."""
 
-    x: Tensor
-    """With respect to the inputs, ``(..., T, d)``."""
     coeff: Tensor
-    """With respect to the coefficients.
+    """With respect to the coefficients ``(P,)``.
 
     Real and imaginary parts are those to the real and imaginary parts.
     """
@@ -95,39 +93,22 @@ class FilterPullback(NamedTuple):
     """With respect to the poles ``(P,)``, in the same form."""
 
 
-def filter_pullback(
-    poles: Tensor, coeff: Tensor, x: Tensor, dm: Tensor, state: Tensor | None = None
-) -> FilterPullback:
-    """The adjoint of the filter.
+def filter_pullback(poles: Tensor, coeff: Tensor, x: Tensor, dm: Tensor) -> FilterPullback:
+    """What the adjoint of a filter that begins at rest gives.
 
-    The derivative to the inputs is the same filter run backwards in time. Those to the kernel's numbers
-    follow from the derivative to its impulse response, ``dK(j) = Σ_t dm_t x_{t−j}``, a correlation.
+    The derivatives follow from that to the impulse response, ``dK(j) = Σ_t dm_t x_{t−j}``, a correlation.
 
     Parameters
     ----------
     poles, coeff
-        Complex ``(P,)``; the coefficients may be ``(P, d)``.
+        Complex ``(P,)``.
     x, dm
-        Inputs, and derivatives to the outputs, real ``(..., T, d)``.
-    state
-        That from which the filter went on, complex ``(..., P, d)``; ``None`` for rest. It is taken as given.
+        Inputs, and derivatives to the outputs, real ``(T, d)``.
     """
-    dx = kernel.scan(poles, coeff, dm.flip(-2))[0].flip(-2)
-    length = x.shape[-2]
-    waves = torch.fft.rfft(x, 2 * length, dim=-2).conj() * torch.fft.rfft(dm, 2 * length, dim=-2)
-    dk = torch.fft.irfft(waves, 2 * length, dim=-2)[..., :length, :].reshape(-1, length, x.shape[-1]).sum(0)
-    dk = dk if coeff.ndim == 2 else dk.sum(1)
-    dcoeff, dpoles = kernel.impulse_pullback(poles, dk), poles_pullback(poles, coeff, dk)
-    if state is not None:  # m_t has the part Re Σ_p c_p λ_p^{t+1} S_p
-        turns = kernel.powers(poles, length + 1).conj()
-        steps = torch.arange(1, length + 1, device=x.device, dtype=x.dtype)[:, None]
-        later = torch.einsum("...td,...pd->tpd", dm.to(state.dtype), state.conj())
-        later = later if coeff.ndim == 2 else later.sum(2)
-        first, slope = ((w[..., None] if coeff.ndim == 2 else w) for w in (turns[1:], steps * turns[:-1]))
-        dcoeff = dcoeff + (first * later).sum(0)
-        through = (slope * later * coeff.conj()).sum(0)
-        dpoles = dpoles + (through.sum(1) if coeff.ndim == 2 else through)
-    return FilterPullback(dx, dcoeff, dpoles)
+    length = len(x)
+    waves = torch.fft.rfft(x, 2 * length, dim=0).conj() * torch.fft.rfft(dm, 2 * length, dim=0)
+    dk = torch.fft.irfft(waves, 2 * length, dim=0)[:length].sum(1)
+    return FilterPullback(kernel.impulse_pullback(poles, dk), poles_pullback(poles, coeff, dk))
 
 
 def product_weights(alpha: float, steps: int, dt: float = 1.0) -> Tensor:

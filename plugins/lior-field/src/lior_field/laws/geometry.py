@@ -114,7 +114,7 @@ def _clifford() -> Law:
             - algebra.norm_squared(b),
         }
         for name, values in faults.items():
-            broken[name].append(max(float(values.abs().max()), 1e-17))
+            broken[name].append(float(values.abs().max()))
         if size > 1:
             off = max(off, float((both - wanted).abs().max()))
         off = max(off, broken["alternate"][-1], broken["norms multiply"][-1])

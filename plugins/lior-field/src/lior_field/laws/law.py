@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import attrs
 import torch
 from torch import Tensor
 
 from lior.plots.panels import Curve, LineChart
+
+_FLOOR = 1e-17
 
 
 class Law(NamedTuple):
@@ -26,7 +29,9 @@ class Law(NamedTuple):
 
 
 def chart(title: str, x: str, y: str, *curves: Curve, log_x: bool = False, log_y: bool = False) -> LineChart:
-    """A panel of curves; numbers on a logarithmic axis are above 0."""
+    """A panel of curves; on a logarithmic axis smaller numbers are drawn as :data:`_FLOOR`."""
+    if log_y:
+        curves = tuple(attrs.evolve(each, y=[max(value, _FLOOR) for value in each.y]) for each in curves)
     return LineChart(title=title, x_label=x, y_label=y, curves=curves, log_x=log_x, log_y=log_y)
 
 
