@@ -14,7 +14,7 @@ from lior_ritz.reports import artefacts
 from lior_ritz.reports.pictures import names
 
 KEYS = (
-    "format run_id program verdict max_relative_error missed units problem levels splittings referee "
+    "format run_id program verdict max_relative_error missed units problem levels splittings reference "
     "training quadrature observables nodal_domains basis plots potential_range arrays grid why_null"
 )
 SHAPES = {

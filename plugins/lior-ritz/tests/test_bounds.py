@@ -15,8 +15,8 @@ def test_levels_that_were_missed_are_not_shut_out(potential, width, seed):
     """With hardly any functions a Ritz value is near some other level, as its residual says."""
     size = (f"potential.type={potential}", f"model.hidden_features={width}", f"training.seed={seed}")
     found = solve(overrides=[*POOR, *size, "solver.K=3", "solver.M=4"])
-    exact = found.referee.energies[:3]
-    noise = found.referee.errors[:3] + 1e-9
+    exact = found.reference.energies[:3]
+    noise = found.reference.errors[:3] + 1e-9
     assert bool((found.bounds.lower <= exact + noise).all())
     assert bool((exact <= found.bounds.upper + noise).all())
 
@@ -31,7 +31,7 @@ def test_states_of_one_parity_alone_do_not_bound_the_others():
             "model.hidden_features=12",
         ]
     )
-    exact = found.referee.energies[:4]
+    exact = found.reference.energies[:4]
     assert float(found.energies[1]) > float(exact[2]) - 1e-9  # the odd levels are missing
     assert bool((found.bounds.lower <= exact + 1e-9).all())
 

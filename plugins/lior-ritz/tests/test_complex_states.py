@@ -40,7 +40,7 @@ def test_a_run_encloses_the_levels_of_fock_and_darwin(run):
     for level, true in zip(results["levels"], exact, strict=True):
         assert level["lower_E0"] <= true <= level["upper_E0"]
         assert level["upper_E0"] - true < 1e-3 * true
-    assert results["referee"]["method"] == "hermitian"
+    assert results["reference"]["method"] == "hermitian"
     assert results["problem"]["terms"]["spin"]["g_effective"] == pytest.approx([-0.44] * 3)
     assert results["problem"]["mirrors"] == []
     assert "of real states" in results["why_null"]["nodal_domains"]
@@ -110,17 +110,17 @@ def test_a_mass_that_jumps_has_no_bound_from_below_and_says_why():
     found = solve({}, overrides=[*DOT, *step, *RANDOM[:-1]])
     assert found.bounds.lower is None
     assert "no jump of the slope where the mass changes" in found.bounds.why
-    assert found.referee.method == "hermitian"
+    assert found.reference.method == "hermitian"
     assert (
         float(found.errors.min())
-        > -float(found.referee.errors.max()) - found.network.evaluation.quadrature_error
+        > -float(found.reference.errors.max()) - found.network.evaluation.quadrature_error
     )
     assert float(found.relative_errors.max()) < 0.02
 
 
 def test_anisotropic_masses_are_bounded_from_both_sides():
     found = solve({}, overrides=[*ROUND, "physics.mass_y=0.19", *RANDOM])
-    exact = found.referee.energies[:3]
+    exact = found.reference.energies[:3]
     assert found.bounds.lower is not None
     assert bool((found.bounds.lower <= exact).all())
     assert bool((found.bounds.upper >= exact).all())

@@ -15,7 +15,7 @@ from lior_ritz.sweeps.wants import Want
 from lior_ritz.verification import reference
 
 
-def referee(found, k=2):
+def levels_of(found, k=2):
     """Levels of a design in meV, by classical methods alone."""
     problem = configuration.problem(configuration.load((), found.assignments, env={}).config)
     return reference.solve(problem, k).energies * problem.units.E0_meV
@@ -70,7 +70,7 @@ def splitting():
 
 
 def test_the_barrier_of_a_wanted_splitting(splitting):
-    energies = referee(splitting)
+    energies = levels_of(splitting)
     assert float(energies[1] - energies[0]) == pytest.approx(0.1, rel=1e-5)
     assert splitting.best.options["barrier_meV"] == pytest.approx(4.68076537, rel=1e-6)
     assert splitting.best.off <= 1e-7
@@ -96,7 +96,7 @@ def test_spacing_across_of_a_wanted_level():
 
 def test_two_options_for_two_quantities():
     found = design({"barrier_meV": (1, 4), "delta": (0.2, 1)}, ["E1-E0=1", "E0=3.03"], tolerance=1e-6)
-    energies = referee(found)
+    energies = levels_of(found)
     assert float(energies[1] - energies[0]) == pytest.approx(1, rel=1e-5)
     assert float(energies[0]) == pytest.approx(3.03, rel=1e-5)
     assert len(found.trials) <= 10

@@ -167,7 +167,6 @@ class TestWithoutRepulsion:
         orbitals = double_dot(k=6, n=40)
         singlet = two_electrons(orbitals, 0.0).singlet
         np.testing.assert_allclose(singlet.occupations[0], [2, 0, 0, 0, 0, 0], atol=1e-12)
-        np.testing.assert_allclose(singlet.density[0], 2 * orbitals.values[0] ** 2, atol=1e-10)
         assert singlet.double_occupation[0] == pytest.approx(0.5, abs=1e-9)
 
     def test_half_plane_between_grid_points(self):
@@ -190,15 +189,8 @@ class TestStates:
             np.testing.assert_allclose((c**2).sum((1, 2)), 1, atol=1e-12)
             np.testing.assert_allclose(sector.occupations.sum(1), 2, atol=1e-12)
             assert (np.diff(sector.occupations) <= 1e-15).all()
+            assert ((sector.double_occupation >= 0) & (sector.double_occupation <= 1)).all()
             assert (sector.occupations < 2 if sign == 1 else sector.occupations <= 1 + 1e-12).all()
-
-    def test_charge_is_conserved(self, tilted):
-        cell = (2 * 4 / 40) * (2 * 3 / 40)
-        for sector in (tilted.singlet, tilted.triplet):
-            np.testing.assert_allclose(sector.density.sum((1, 2)) * cell, 2, atol=1e-8)
-            np.testing.assert_allclose(sector.left, 1 + sector.both_left - sector.both_right, atol=1e-8)
-            assert (sector.both_left >= 0).all()
-            assert (sector.double_occupation <= 1).all()
 
     def test_detuning_moves_charge_to_the_lower_well(self):
         found = [
@@ -260,49 +252,16 @@ class TestCoulomb:
         assert np.linalg.eigvalsh(table)[0] > -1e-13
         assert (pair_number(j, i) == np.arange(len(i))).all()
 
-    def test_memory_only_changes_the_blocks(self):
-        orbitals = double_dot(k=10, n=32)
-        tables = [
-            Coulomb((32, 32), orbitals.hx, orbitals.hy, memory).integrals(orbitals.values)
-            for memory in (1e-9, 1, 100)
-        ]
-        np.testing.assert_allclose(tables[0], tables[2], rtol=0, atol=1e-13)
-        np.testing.assert_allclose(tables[1], tables[2], rtol=0, atol=1e-13)
-
     def test_bad_grids_are_flagged(self):
         assert coulomb.COARSE in two_electrons(double_dot(k=12, n=22), UNITS.repulsion).grid_flags
-        values = taut(n=40, k=3).values[:, :, 16:30]
-        h = np.diag([2.0, 4.0, 4.0])
-        overlap = np.einsum("iyx,jyx->ij", values, values) * 0.325**2
-        cut = Orbitals.from_basis(values, h, overlap, 3, 0.325, 0.325)
+        inside = np.linalg.qr(taut(n=40, k=3).values[:, :, 16:30].reshape(3, -1).T)[0].T / 0.325
+        cut = Orbitals(inside.reshape(3, 40, 14), np.array([2.0, 4.0, 4.0]), 0.325, 0.325)
         assert coulomb.CUT_OFF in two_electrons(cut, 2.0).grid_flags
-
-
-def mixed(orbitals, matrix, h):
-    return np.tensordot(matrix, orbitals.values, 1), matrix @ h @ matrix.T
-
-
-def assert_same(one, other):
-    for each, also in ((one.singlet, other.singlet), (one.triplet, other.triplet)):
-        np.testing.assert_allclose(each.energies, also.energies, rtol=0, atol=1e-9)
-    # the lowest triplet of a round dot is a degenerate level: only its singlet is one state
-    for name in ("density", "left", "both_left", "both_right", "occupations"):
-        left, right = getattr(one.singlet, name)[0], getattr(other.singlet, name)[0]
-        np.testing.assert_allclose(left, right, rtol=0, atol=1e-8, err_msg=name)
 
 
 class TestInvariance:
     orbitals = taut(n=32, k=10)
     plain = two_electrons(orbitals, 2.0)
-
-    @settings(max_examples=10, deadline=None)
-    @given(st.integers(0, 2**31))
-    def test_any_basis_of_the_same_space(self, seed):
-        rng = np.random.default_rng(seed)
-        a = rng.normal(size=(12, 10))  # two more functions than dimensions
-        values, h = mixed(self.orbitals, a, np.diag(self.orbitals.energies))
-        found = Orbitals.from_basis(values, h, a @ a.T, 10, self.orbitals.hx, self.orbitals.hy, -6.5)
-        assert_same(two_electrons(found, 2.0), self.plain)
 
     def test_scaling(self):
         """Lengths times λ, energies over λ², κ over λ: the same physics."""
@@ -325,16 +284,6 @@ class TestRefused:
         ):
             with pytest.raises(UsageError, match=text):
                 attrs.evolve(good, **change)
-
-    def test_basis(self):
-        good = taut(n=32, k=3)
-        h = np.diag(good.energies)
-        twice = np.concatenate([good.values, good.values[:1]])
-        overlap = np.einsum("iyx,jyx->ij", twice, twice) * good.hx * good.hy
-        with pytest.raises(UsageError, match="4 orbitals asked of a basis with 3 independent"):
-            Orbitals.from_basis(twice, np.diag([2.0, 4, 4, 2]), overlap, 4, good.hx, good.hy)
-        with pytest.raises(UsageError, match="shape"):
-            Orbitals.from_basis(good.values, h[:2, :2], None, 2, good.hx, good.hy)
 
     def test_numbers(self):
         good = taut(n=32, k=3)

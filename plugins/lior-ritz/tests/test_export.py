@@ -76,7 +76,7 @@ def test_two_electrons_from_the_arrays_alone(read, dot):
 def test_slopes_are_those_of_hellmann_and_feynman(read, dot):
     arrays, about = read
     assert "potential.delta" in about["arrays"]["slope_delta"]["what"]
-    known = gradients(dot.problem, dot.referee, 2, ["delta"]).derivatives[0] * dot.problem.units.E0_meV
+    known = gradients(dot.problem, dot.reference, 2, ["delta"])[0] * dot.problem.units.E0_meV
     np.testing.assert_allclose(arrays["slope_delta"].diagonal()[:2], known, rtol=0, atol=1e-6)
     # V has δ x in it, so that this slope is the dipole
     ratio = arrays["dipole_x"] / dot.problem.units.L0_nm * dot.problem.units.E0_meV

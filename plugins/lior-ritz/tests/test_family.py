@@ -1,4 +1,4 @@
-"""Families: one trial space for many devices, made of the referee's states at a few."""
+"""Families: one trial space for many devices, made of the reference's states at a few."""
 
 import functools
 
@@ -10,7 +10,7 @@ from test_reference import BARRIERS
 
 from lior.errors import RunError, UsageError
 from lior_ritz.families.comparison import compare, picture
-from lior_ritz.families.family import Family, make, referee
+from lior_ritz.families.family import Family, exact_levels, make
 from lior_ritz.families.shared import Range, rows, unseen
 from lior_ritz.verification import reference
 
@@ -39,15 +39,15 @@ def test_splittings_at_unseen_barriers():
 
 @settings(max_examples=15, deadline=None)
 @given(st.floats(2.0, 6.0))
-def test_no_level_lies_below_the_referees(value):
+def test_no_level_lies_below_the_references(value):
     family = barrier()
     gaps = family.errors({"barrier_meV": value})
-    _, bars = referee(family.problem, {"barrier_meV": torch.tensor([value], dtype=torch.float64)}, 3)
+    _, bars = exact_levels(family.problem, {"barrier_meV": torch.tensor([value], dtype=torch.float64)}, 3)
     assert bool((gaps >= -(bars[0] + 1e-10)).all())
     assert float(gaps.max()) < 1e-4
 
 
-def test_two_options_beside_the_referee():
+def test_two_options_beside_the_reference():
     family = detuned()
     others = unseen(family.ranges, 10, seed=3)
     found = compare(family, others)
@@ -67,7 +67,7 @@ def test_two_options_beside_the_referee():
 
 @pytest.mark.parametrize("value", [2.5, 4.4])
 def test_derivatives_are_those_of_the_levels(value):
-    """Exact for the family's own levels, whose trial space does not move; near to the referee's."""
+    """Exact for the family's own levels, whose trial space does not move; near to the reference's."""
     family, step = barrier(), 1e-3
     found = family.gradients({"barrier_meV": value})["barrier_meV"]
     ends = torch.tensor([value - step, value + step], dtype=torch.float64)

@@ -57,7 +57,7 @@ def test_levels_and_slopes_of_a_harmonic_dot_in_a_uniform_field(left, up):
     found = reference.solve(problem, 4)
     bottom = 1 + 1.2 - lowered(left, -0.2, 1) - lowered(up, 1, 1.44) + 0.5 * up / UNITS.E0_meV
     np.testing.assert_allclose(found.energies[:2], [bottom, bottom + 2], rtol=0, atol=1e-8)
-    slopes = gradients(problem, found, 2, ["left", "up"]).derivatives
+    slopes = gradients(problem, found, 2, ["left", "up"])
     by_left = -2 * lowered(1, -0.2, 1) * left
     by_up = -2 * lowered(1, 1, 1.44) * up + 0.5 / UNITS.E0_meV
     np.testing.assert_allclose(slopes, [[by_left] * 2, [by_up] * 2], rtol=0, atol=1e-7)

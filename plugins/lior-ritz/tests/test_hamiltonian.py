@@ -1,4 +1,4 @@
-"""Magnetic field, masses and band offsets by the referee, against closed forms, matching and differences."""
+"""Magnetic field, masses and band offsets by the reference, against closed forms and differences."""
 
 import math
 
@@ -43,7 +43,7 @@ def fock_darwin(dot, spacing_meV, count):
 
 
 @pytest.mark.parametrize("tesla", [0.3, 2.0, -2.0])
-def test_the_referee_has_the_levels_of_fock_and_darwin(tesla):
+def test_the_reference_has_the_levels_of_fock_and_darwin(tesla):
     dot = in_field(tesla)
     found, b = solve(dot, 6), dot.terms.strength(dot.units)
     free = math.hypot(3 / dot.units.E0_meV, b)
@@ -105,7 +105,7 @@ def test_a_field_raises_the_lowest_level_and_its_sign_changes_none(tesla, x0):
 
 def test_derivatives_by_options_hold_in_a_field():
     dot, step = in_field(1.0, potential=Harmonic(x0=0.2, hbar_omega_meV=3.0)), 1e-4
-    slopes = gradients(dot, solve(dot, 3), 2, ["hbar_omega_meV"]).derivatives[0]
+    slopes = gradients(dot, solve(dot, 3), 2, ["hbar_omega_meV"])[0]
     up, down = (solve(dot, 2, device={"hbar_omega_meV": 3.0 + each}).energies for each in (step, -step))
     assert (slopes - (up - down) / (2 * step)).abs().max() < 1e-6
 

@@ -1,4 +1,4 @@
-"""What is said of a run: the network beside its referee, the splitting between its own bounds."""
+"""What is said of a run: the network beside its reference, the splitting between its own bounds."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def printed(solution, capsys):
     return capsys.readouterr().out
 
 
-def test_a_network_that_misses_its_referee_is_told_so_first(poor, capsys):
+def test_a_network_that_misses_its_reference_is_told_so_first(poor, capsys):
     assert poor.missed
     lines = printed(poor, capsys).splitlines()
-    assert lines[0].startswith("WARNING: levels MISS the referee's, by up to")
-    assert lines[2].index("referee, meV") < lines[2].index("network, meV")
+    assert lines[0].startswith("WARNING: levels MISS the reference's, by up to")
+    assert lines[2].index("reference, meV") < lines[2].index("network, meV")
     first = float(lines[3].split()[1])
-    assert poor.judging_seconds > poor.referee.seconds > 0
-    assert first == pytest.approx(float(poor.referee.energies[0]) * poor.problem.units.E0_meV, rel=1e-6)
+    assert poor.judging_seconds > poor.reference.seconds > 0
+    assert first == pytest.approx(float(poor.reference.energies[0]) * poor.problem.units.E0_meV, rel=1e-6)
 
 
 def test_the_exit_code_says_it_too_and_a_looser_accuracy_allows_it(tmp_path):
@@ -71,18 +71,18 @@ def test_levels_that_are_not_within_the_tolerance_are_an_exit_code_of_1(tmp_path
 
 
 def test_a_splitting_lies_between_bounds_that_are_narrower_than_its_levels(capsys):
-    """Two levels 1.8e-5 apart, known to 1e-3 from the network: the interval is the referee's difference."""
+    """Two levels 1.8e-5 apart, known to 1e-3 from the network: the interval is the reference's difference."""
     dot = {"potential": {"param_mode": "barrier", "barrier_meV": 20.0}}
     found = solve(dot, overrides=(*UNTRAINED, "model.hidden_features=24"))
     first = found.splittings[0]
-    assert first.lower <= first.referee <= first.upper
-    assert first.upper - first.lower < 1e-4 * first.referee
+    assert first.lower <= first.reference <= first.upper
+    assert first.upper - first.lower < 1e-4 * first.reference
     assert first.upper - first.lower < 1e-3 * float((found.bounds.upper - found.bounds.lower)[:2].sum())
-    assert first.missed(1e-3) == (abs(first.value / first.referee - 1) > 1e-3)
+    assert first.missed(1e-3) == (abs(first.value / first.reference - 1) > 1e-3)
     assert "true value" in printed(found, capsys)
 
 
-def test_differences_of_the_referees_levels_have_bars_of_their_own():
+def test_differences_of_the_references_levels_have_bars_of_their_own():
     """Both levels of a tilted, coupled dot move together when the basis grows."""
     problem = Problem(HarmonicBarrier(barrier=40.0, shear=0.1), (4.0, 4.0))
     rough, fine = (reference.solve(problem, 4, tolerance=tolerance) for tolerance in (1e-5, 1e-11))

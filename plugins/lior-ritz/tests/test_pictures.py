@@ -191,26 +191,26 @@ def test_three_dimensions_have_central_planes_of_one_scale():
 # --- levels and matrices ---
 
 
-def test_the_spectrum_is_beside_the_referees():
+def test_the_spectrum_is_beside_the_references():
     [panel] = panels("energy_spectrum")
-    computed, referee = ([step.energy for step in steps] for steps in panel.columns.values())
+    computed, exact = ([step.energy for step in steps] for steps in panel.columns.values())
     solution, _ = solved("dot")
     assert computed == solution.energies_meV.tolist()
-    assert referee == pytest.approx((solution.referee.energies * MEV).tolist())
+    assert exact == pytest.approx((solution.reference.energies * MEV).tolist())
 
 
 def test_levels_that_are_one_are_a_step():
     [panel] = panels("energy_spectrum", "space")
-    steps = panel.columns["referee"]
+    steps = panel.columns["reference"]
     found = [(step.name, step.count, step.more) for step in steps]
     assert found == [("E0", 1, False), ("E1 to E3", 3, False), ("E4", 1, True)]
 
 
-def test_bounds_are_shown_by_their_distance_to_the_referee():
+def test_bounds_are_shown_by_their_distance_to_the_reference():
     solution, _ = solved("dot")
     [panel] = panels("bounds")
     above, below = panel.curves
-    exact = solution.referee.energies[:3]
+    exact = solution.reference.energies[:3]
     assert above.y == pytest.approx(((solution.bounds.upper - exact) * MEV).tolist())
     assert below.y == pytest.approx(((exact - solution.bounds.lower) * MEV).tolist())
     [panel] = panels("bounds", "natural")
@@ -221,14 +221,14 @@ def test_bounds_are_shown_by_their_distance_to_the_referee():
 # --- training ---
 
 
-def test_the_sum_of_energies_is_beside_the_referees():
+def test_the_sum_of_energies_is_beside_the_references():
     solution, history = solved("dot")
     sums, away = panels("training_eigsum")
     x, y = curve(sums, "training nodes")
     assert x.tolist() == list(range(1, 51))
     np.testing.assert_allclose(y, [MEV * line["loss_eigsum"] for line in history])
-    exact = MEV * float(solution.referee.energies[:3].sum())
-    assert sums.levels == {"referee": pytest.approx(exact)}
+    exact = MEV * float(solution.reference.energies[:3].sum())
+    assert sums.levels == {"reference": pytest.approx(exact)}
     np.testing.assert_allclose(curve(away, "training nodes")[1], np.abs(y - exact))
     assert away.log_y
     x, _ = curve(sums, "independent nodes")
@@ -238,7 +238,7 @@ def test_the_sum_of_energies_is_beside_the_referees():
 def test_convergence_is_the_distance_of_each_level():
     solution, history = solved("dot")
     training, independent = panels("convergence")
-    exact = MEV * solution.referee.energies
+    exact = MEV * solution.reference.energies
     x, y = curve(training, "E2")
     assert x.tolist() == list(range(1, 51))
     np.testing.assert_allclose(y, [abs(MEV * line["eigvals"][2] - float(exact[2])) for line in history])
@@ -249,7 +249,7 @@ def test_convergence_is_the_distance_of_each_level():
     assert training.log_y
 
 
-def test_levels_while_training_end_at_the_referees():
+def test_levels_while_training_end_at_the_references():
     [panel] = panels("training_energies")
     for k, exact in enumerate(panel.levels.values()):
         assert curve(panel, f"E{k}")[1][-1] == pytest.approx(exact, abs=1e-4)

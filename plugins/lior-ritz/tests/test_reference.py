@@ -1,4 +1,4 @@
-"""The referee against tables, closed forms, itself by another method, and the laws of the eigenproblem."""
+"""The reference against tables, closed forms, itself by another method, and the laws of the eigenproblem."""
 
 import itertools
 import math

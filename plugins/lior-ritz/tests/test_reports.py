@@ -24,24 +24,24 @@ def test_levels_have_errors_and_bounds(dot):
     unit = dot[0]["units"]["E0_meV"]
     assert unit == 0.6318378293532338
     for k, row in enumerate(dot[0]["levels"]):
-        exact, energy = row["referee_E0"], row["E_E0"]
-        assert (exact, energy) == (float(solution.referee.energies[k]), float(solution.energies[k]))
+        exact, energy = row["reference_E0"], row["E_E0"]
+        assert (exact, energy) == (float(solution.reference.energies[k]), float(solution.energies[k]))
         assert row["error_E0"] == pytest.approx(energy - exact, abs=1e-14)
         assert row["error_meV"] == pytest.approx((energy - exact) * unit, abs=1e-14)
         assert row["relative_error"] == pytest.approx((energy - exact) / exact)
         assert row["lower_E0"] < exact < energy <= row["upper_E0"]
         assert row["E_meV"] == pytest.approx(energy * unit)
-        assert row["referee_within_bounds"]
+        assert row["reference_within_bounds"]
     first = dot[0]["splittings"][0]
-    assert first["lower_E0"] <= first["referee_E0"] <= first["upper_E0"]
+    assert first["lower_E0"] <= first["reference_E0"] <= first["upper_E0"]
     assert dot[0]["quadrature"]["error_E0"] == solution.network.evaluation.quadrature_error
 
 
 def test_a_bound_that_is_broken_is_said(tmp_path):
     solution, history = solved("dot")
-    wrong = attrs.evolve(solution.bounds, upper=solution.referee.energies[:3] - 1e-3)
+    wrong = attrs.evolve(solution.bounds, upper=solution.reference.energies[:3] - 1e-3)
     artefacts.write(attrs.evolve(solution, bounds=wrong), tmp_path, run_id="r", history=history)
-    assert [row["referee_within_bounds"] for row in read(tmp_path)[0]["levels"]] == [False] * 3
+    assert [row["reference_within_bounds"] for row in read(tmp_path)[0]["levels"]] == [False] * 3
 
 
 def test_nodal_domains_and_observables(dot):
@@ -59,7 +59,7 @@ def test_the_quadrature_is_judged_in_words(dot, tmp_path):
     assert [check["step"] for check in report["mismatches"]] == [20, 50], "since the beginning of training"
     assert 0 < report["largest_fault"] < report["fault_tolerance"]
     assert results["verdict"].startswith("quadrature sound: energies on two rules")
-    assert "of the referee's" in results["verdict"]
+    assert "of the reference's" in results["verdict"]
     solution, _ = solved("dot")
     evaluation = attrs.evolve(solution.network.evaluation, quadrature_error=0.25)
     artefacts.write(

@@ -41,11 +41,11 @@ def run(tmp_path_factory):
     return path, done
 
 
-def test_a_run_prints_levels_with_bounds_and_the_referees_verdict(run):
+def test_a_run_prints_levels_with_bounds_and_the_references_verdict(run):
     path, done = run
     assert "E0     3.68" in done.stdout
     assert "splitting E1 - E0: 285" in done.stdout
-    assert "referee" in done.stdout
+    assert "reference" in done.stdout
     assert "adam: 20/20" in done.stderr
     assert json.loads((path / "run_meta.json").read_text())["status"] == "completed"
     assert len(list((path / "checkpoints").iterdir())) == 3
@@ -66,7 +66,7 @@ def test_eval_compare_and_ci_read_a_run(run):
     report = json.loads(ritz("eval", path, "--json", "--nq", 51).stdout)
     assert report["nq"] > 51
     level = report["levels"][0]
-    assert level["lower_E0"] <= level["referee_E0"] <= level["upper_E0"] + 1e-12
+    assert level["lower_E0"] <= level["reference_E0"] <= level["upper_E0"] + 1e-12
     rows = json.loads(ritz("compare", path, path, "--json").stdout)
     assert len(rows) == 2
     assert rows[0]["largest_relative_error"] < 1e-2
@@ -315,7 +315,7 @@ def classical(tmp_path_factory):
     return path
 
 
-def test_the_referees_levels_are_the_default_and_all_commands_read_them(classical, tmp_path):
+def test_the_references_levels_are_the_default_and_all_commands_read_them(classical, tmp_path):
     results = json.loads((classical / "results.json").read_text())
     assert [row["E_E0"] for row in results["levels"]] == pytest.approx(
         [5.8355200710, 6.2867438392, 8.9626804588, 11.3249416240], abs=1e-9
@@ -355,7 +355,7 @@ def test_what_a_document_does_not_state_is_as_by_default(tmp_path):
 def test_a_dry_run_names_a_new_run_and_makes_nothing(tmp_path):
     said = [json.loads(ritz("run", "--dry-run", "--json", cwd=tmp_path).stdout) for _ in range(8)]
     assert len({each["run"] for each in said}) > 1
-    assert said[0]["what"] == "biquadratic_dqd, 4 states by the referee"
+    assert said[0]["what"] == "biquadratic_dqd, 4 states by the reference"
     assert not list(tmp_path.iterdir())
 
 

@@ -80,7 +80,7 @@ def found():
     return run(plan([BARRIER], overrides=SMALL))
 
 
-def test_rows_have_what_the_referee_has(found):
+def test_rows_have_what_the_reference_has(found):
     for row in found.rows:
         dot = found.plan.points[row["index"]].problem
         exact = reference.solve(dot, 2)

@@ -43,8 +43,8 @@ CASES = {
 def test_cases_are_solved_between_their_bounds_and_never_below(name):
     overrides, wanted = CASES[name]
     found = solve(overrides=[*overrides, "training.lbfgs_refine.steps=150"])
-    exact = found.referee.energies[:4]
-    noise = found.referee.errors[:4] + found.network.evaluation.quadrature_error + 1e-11
+    exact = found.reference.energies[:4]
+    noise = found.reference.errors[:4] + found.network.evaluation.quadrature_error + 1e-11
     assert float(found.relative_errors.abs().max()) <= wanted
     assert bool((found.errors >= -noise).all())
     assert found.bounds.lower is not None

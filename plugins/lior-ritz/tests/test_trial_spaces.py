@@ -114,7 +114,7 @@ def test_a_potential_that_is_no_short_sum_is_integrated_for_each_device():
 
 @pytest.mark.parametrize("boundary", ["dirichlet", "natural"])
 @pytest.mark.parametrize("method", ["separable", "sine"])
-def test_the_referees_slopes_are_those_of_its_functions(method, boundary):
+def test_the_references_slopes_are_those_of_its_functions(method, boundary):
     found = reference.solve(attrs.evolve(dot(), boundary=boundary), 3, method)
     points = 6 * torch.rand(20, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 3
     slopes, step = found.slopes(points), 1e-5

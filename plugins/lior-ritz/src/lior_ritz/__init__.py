@@ -1,1 +1,1 @@
-"""A neural Rayleigh-Ritz solver for quantum dots, with a classical referee."""
+"""A neural Rayleigh-Ritz solver for quantum dots, with a classical reference."""

@@ -111,7 +111,7 @@ def _function(name: str, text: str) -> Expression | Gridded | None:
 
 _NETWORKS = ("solver.", "model.", "training.", "domain.eval_nq")
 """How the keys begin that only a network reads,"""
-_REFEREES = ("solver.K", "solver.accuracy", "solver.network")
+_REFERENCES = ("solver.K", "solver.accuracy", "solver.network")
 """but for these."""
 _NODES = {1: 96, 2: 48, 3: 24, 4: 12}
 """Nodes on each axis, by dimension, where nothing is said."""
@@ -170,12 +170,12 @@ class SolverConfig:
     accuracy: float = option(
         1e-3,
         help="relative error of a level above which a run warns and ends with 1: how far a network is "
-        "from the referee, or the referee's own error bar",
+        "from the reference, or the reference's own error bar",
         low=0,
         high=1e6,
     )
     network: bool = option(
-        False, help="train a network, and judge it by the referee; if not, the states are the referee's"
+        False, help="train a network, and judge it by the reference; if not, the states are the reference's"
     )
     head: str = option(
         "solved",
@@ -345,7 +345,7 @@ def is_networks(key: str) -> bool:
     >>> is_networks("solver.head"), is_networks("solver.K")
     (True, False)
     """
-    return key.startswith(_NETWORKS) and key not in _REFEREES
+    return key.startswith(_NETWORKS) and key not in _REFERENCES
 
 
 def load(

@@ -17,7 +17,7 @@ from lior_field.grid import Grid
 from lior_field.hamiltonian import Hamiltonian
 from lior_field.laws.law import Law, chart, noise
 
-REFEREE = 2.180018492583743
+REFERENCE = 2.180018492583743
 """The least level of ``−∇² + x² + y² + 0.3 x y + 0.2 x⁴ + 0.1 y⁴``, to 1.9e-11, by
 
 lior ritz reference --levels 1 --set potential.type=expression --set domain.X=6 --set domain.Y=6 --json
@@ -133,8 +133,8 @@ def _ground() -> Law:
     )
 
 
-def _referee() -> Law:
-    """In units in which ``ħ²/2m`` is 1, as the referee's are."""
+def _reference() -> Law:
+    """In units in which ``ħ²/2m`` is 1, as the reference's are."""
     sides, off = list(range(12, 44, 4)), []
     for side in sides:
         grid = Grid(shape=(side, side), spacing=(10 / side, 10 / side), spectral=True)
@@ -144,7 +144,7 @@ def _referee() -> Law:
         state = system.start(torch.exp(-(x.square() + y.square())).to(torch.complex128))
         for _ in range(8):
             state = system.step(state)
-        off.append(abs(float(system.energy(state)) / REFEREE - 1))
+        off.append(abs(float(system.energy(state)) / REFERENCE - 1))
     curve = Curve(name="energy", x=[float(n) for n in sides], y=off)
     panel = chart(
         "dissipative: ground state beside lior ritz",
@@ -153,7 +153,7 @@ def _referee() -> Law:
         curve,
         log_y=True,
     )
-    return Law("referee", "ground energy beside that of lior ritz, 40 × 40 sites", off[-1], 1e-9, panel)
+    return Law("reference", "ground energy beside that of lior ritz, 40 × 40 sites", off[-1], 1e-9, panel)
 
 
 def _swing() -> Law:
@@ -231,7 +231,7 @@ LAWS: tuple[Callable[[], Law], ...] = (
     _packet,
     _coherent,
     _ground,
-    _referee,
+    _reference,
     _swing,
     _reverse,
     _jacobian,

@@ -11,7 +11,7 @@ COMMANDS = {
     "resume": ("lior_ritz.cli.run:resume", "Go on with a run that was stopped."),
     "eval": ("lior_ritz.cli.evaluate:evaluate", "Evaluate a run anew, on nodes as fine as you like."),
     "reference": ("lior_ritz.cli.reference:reference", "Solve a problem by classical methods."),
-    "compare": ("lior_ritz.cli.compare:compare", "Set runs and the referee side by side."),
+    "compare": ("lior_ritz.cli.compare:compare", "Set runs and the reference side by side."),
     "sweep": ("lior_ritz.cli.sweep:sweep", "Solve for a range of a device parameter."),
     "family": ("lior_ritz.cli.family:family", "Solve all devices of a range at once."),
     "design": ("lior_ritz.cli.design:design", "Find the dot that has wanted levels."),
@@ -31,4 +31,4 @@ COMMANDS = {
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
 def ritz() -> None:
-    """Solve the quantum mechanics of an electron in a dot, with a network and a referee."""
+    """Solve the quantum mechanics of an electron in a dot, with a network and a reference."""

@@ -13,17 +13,17 @@ from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
 from lior_ritz.cli.threads import import_torch
 
-_HEAD = ["run", "problem", "largest error", "splitting", "bounds, meV", "steps", "cpu s", "referee, s"]
+_HEAD = ["run", "problem", "largest error", "splitting", "bounds, meV", "steps", "cpu s", "reference, s"]
 
 
 @click.command()
 @click.argument("paths", metavar="RUN...", nargs=-1, required=True, type=RunPath())
 @json_option
 def compare(paths: tuple[Path, ...], as_json: bool) -> None:
-    """Set runs and the referee side by side.
+    """Set runs and the reference side by side.
 
-    Errors of a network are those of this moment's evaluation against the referee, not what the run reported;
-    where there is none, the error is the referee's own bar.
+    Errors of a network are those of this moment's evaluation against the reference, not what the run
+    reported; where there is none, the error is the reference's own bar.
     """
     import_torch()
     from lior_ritz.runs.folder import headline, open_run
@@ -46,8 +46,8 @@ def compare(paths: tuple[Path, ...], as_json: bool) -> None:
                 "bound_width_meV": width,
                 "steps": net.trainer.progress.step if net else 0,
                 "processor_seconds": solution.seconds,
-                "referee": solution.referee.method,
-                "referee_seconds": solution.referee.seconds,
+                "reference": solution.reference.method,
+                "reference_seconds": solution.reference.seconds,
             }
         )
     if as_json:
@@ -62,7 +62,7 @@ def compare(paths: tuple[Path, ...], as_json: bool) -> None:
             _short(row["bound_width_meV"]),
             str(row["steps"]),
             f"{row['processor_seconds']:.1f}",
-            f"{row['referee_seconds']:.3f}",
+            f"{row['reference_seconds']:.3f}",
         ]
         for row in rows
     ]

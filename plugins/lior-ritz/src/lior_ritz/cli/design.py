@@ -41,7 +41,7 @@ def design(
 ) -> None:
     """Find the dot that has a wanted splitting.
 
-    The referee's levels follow exact derivatives (Hellmann and Feynman), by the method of Gauss and Newton.
+    The reference's levels follow exact derivatives (Hellmann and Feynman), by the method of Gauss and Newton.
     As many options as quantities are needed to have them all:
 
     \b
@@ -61,7 +61,7 @@ def design(
         [want.quantity, want.unit, f"{want.wanted:.10g}", f"{got:.10g}", f"{bar:.1e}"]
         for want, got, bar in zip(found.wants, found.best.values, found.best.bars, strict=True)
     ]
-    echo_table(["quantity", "unit", "wanted", "referee", "error bar"], rows)
+    echo_table(["quantity", "unit", "wanted", "reference", "error bar"], rows)
     click.echo(f"{len(found.trials)} dots, {found.seconds:.2f} processor seconds")
     if not quiet:
         click.echo("Next: lior ritz run " + " ".join(f"--set {shlex.quote(a)}" for a in found.assignments))

@@ -79,15 +79,13 @@ def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
 def _device(path: Path, device: dict[str, float], *, as_json: bool) -> None:
     """Levels of one device of a family, how they answer to its options, and how far they are off."""
     from lior_ritz.families.family import Family
+    from lior_ritz.verification.gradients import listed
 
     family = Family.load(path)
     unit, levels = family.problem.units.E0_meV, family.energies(device)
     energies = (levels * unit).tolist()
     errors = (family.errors(device) / levels.abs().clamp_min(1.0)).tolist()
-    slopes = {
-        name: [None if v != v else v for v in (each * unit).tolist()]
-        for name, each in family.gradients(device).items()
-    }
+    slopes = {name: listed(each * unit) for name, each in family.gradients(device).items()}
     if as_json:
         report = {
             "run": str(path.parent),
@@ -104,6 +102,6 @@ def _device(path: Path, device: dict[str, float], *, as_json: bool) -> None:
     for k, energy in enumerate(energies):
         answers = ["-" if each[k] is None else f"{each[k]:.7g}" for each in slopes.values()]
         rows.append([f"E{k}", f"{energy:.9f}", *answers, f"{errors[k]:+.1e}"])
-    echo_table(["level", "meV", *(f"dE/d{name}" for name in slopes), "to the referee, relative"], rows)
+    echo_table(["level", "meV", *(f"dE/d{name}" for name in slopes), "to the reference, relative"], rows)
     if len(energies) > 1:
         click.echo(f"\nsplitting E1 - E0: {(energies[1] - energies[0]) * 1e3:.6f} µeV")

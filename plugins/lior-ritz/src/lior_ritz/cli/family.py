@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lior_ritz.families.comparison import Comparison
 
 _OTHERS = 20
-"""Devices that the family was not made from, at which it is compared with the referee."""
+"""Devices that the family was not made from, at which it is compared with the reference."""
 
 
 @click.command()
@@ -33,9 +33,9 @@ def family(
 ) -> None:
     """Solve all devices of a range at once.
 
-    The referee's states at a few devices span a space in which every other one is a small eigenproblem:
+    The reference's states at a few devices span a space in which every other one is a small eigenproblem:
     its levels come in less than a millisecond, from above, with exact derivatives. They are compared with the
-    referee at devices that the space was not made from:
+    reference at devices that the space was not made from:
 
     \b
       lior ritz family --vary barrier_meV=0.5:12 --out runs/barrier
@@ -87,7 +87,7 @@ def _report(found: Comparison) -> None:
     shown, unit = ("splitting_ueV", "E1 - E0, µeV") if splits else ("meV", "E0, meV")
     lines = []
     for row in report["devices"]:
-        pair = (row[f"{method}_{shown}"] for method in ("referee", "family"))
+        pair = (row[f"{method}_{shown}"] for method in ("reference", "family"))
         error = row["splitting_error" if splits else "level_error"]
         lines.append(
             [f"{value:.6g}" for value in row["values"].values()]
@@ -95,14 +95,16 @@ def _report(found: Comparison) -> None:
             + ["-" if error is None else f"{error:+.1e}", f"{row['level_error']:.1e}"]
         )
     names = [each["name"] for each in report["ranges"]]
-    echo_table([*names, f"{unit}: referee", "family", "error", "worst level"], lines)
+    echo_table([*names, f"{unit}: reference", "family", "error", "worst level"], lines)
     worst = report["largest_relative_error"]
     split = "" if worst["splitting"] is None else f"splittings within {worst['splitting']:.1e}, "
     click.echo(
         f"\n{report['functions']} functions of {len(report['snapshots'])} devices; {split}levels within "
         f"{worst['level']:.1e}; {report['seconds_before']:.2f} processor seconds before, "
-        f"{report['seconds_a_device'] * 1e3:.2f} ms a device (referee "
-        f"{report['referee_seconds_a_device'] * 1e3:.2f})"
+        f"{report['seconds_a_device'] * 1e3:.2f} ms a device (reference "
+        f"{report['reference_seconds_a_device'] * 1e3:.2f})"
     )
     if not found.variational:
-        click.echo("WARNING: a level lies below the referee's by more than its error; do not use this family")
+        click.echo(
+            "WARNING: a level lies below the reference's by more than its error; do not use this family"
+        )

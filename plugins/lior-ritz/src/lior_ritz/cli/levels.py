@@ -20,21 +20,21 @@ _DIGITS = 12
 
 
 def echo_levels(solution: Solution) -> None:
-    """Print the levels of a solution with bounds, the referee's verdict, splitting and time.
+    """Print the levels of a solution with bounds, the reference's verdict, splitting and time.
 
-    Where the network misses the referee, a warning and the referee's levels come first.
+    Where the network misses the reference, a warning and the reference's levels come first.
     """
     from lior_ritz.reports.verdicts import judgement, verdicts
     from lior_ritz.verification.spin import spins
 
     if solution.missed:
         click.echo(f"WARNING: {judgement(solution)}\n")
-    net, referee, count = solution.network, solution.referee, len(solution.energies)
+    net, reference, count = solution.network, solution.reference, len(solution.energies)
     if net:
         _echo_trained(solution, net)
     else:
-        echo_reference(referee, count, solution.problem.units)
-    if both := spins(solution.problem, referee, count):
+        echo_reference(reference, count, solution.problem.units)
+    if both := spins(solution.problem, reference, count):
         echo_spins(both, solution.problem.units)
     click.echo()
     if solution.splittings:
@@ -43,15 +43,15 @@ def echo_levels(solution: Solution) -> None:
     if net:
         click.echo(
             f"{solution.seconds:.1f} processor seconds of training, {net.trainer.progress.step:,} steps; "
-            f"{solution.judging_seconds:.1f} of evaluation, bounds and referee; "
-            f"referee alone ({referee.method}): {referee.seconds:.3f}"
+            f"{solution.judging_seconds:.1f} of evaluation, bounds and reference; "
+            f"reference alone ({reference.method}): {reference.seconds:.3f}"
         )
     else:
-        click.echo(echo_method(referee))
+        click.echo(echo_method(reference))
 
 
 def echo_reference(found: Reference, count: int, units: Units) -> None:
-    """Print the referee's levels with their error bars."""
+    """Print the reference's levels with their error bars."""
     pairs = list(zip(found.energies.tolist(), found.errors.tolist(), strict=True))[:count]
     rows = [
         [f"E{k}", f"{E * units.E0_meV:.9f}", f"{E:.10f}", f"{bar:.1e}"] for k, (E, bar) in enumerate(pairs)
@@ -60,7 +60,7 @@ def echo_reference(found: Reference, count: int, units: Units) -> None:
 
 
 def echo_method(found: Reference) -> str:
-    """How the referee solved it, in a line."""
+    """How the reference solved it, in a line."""
     said = "" if found.converged else "; NOT within the tolerance"
     return f"{found.method}, {' x '.join(map(str, found.sizes))}, {found.seconds:.3f} processor seconds{said}"
 
@@ -76,13 +76,16 @@ def _echo_trained(solution: Solution, net: Trained) -> None:
         digits = decimals(abs(energy) * 1e-9 if lower is None else upper - lower)
         row = [f"E{k}", f"{energy:.{digits}f}"]
         if missed:
-            exact, bar = float(solution.referee.energies[k]) * unit, float(solution.referee.errors[k]) * unit
+            exact, bar = (
+                float(solution.reference.energies[k]) * unit,
+                float(solution.reference.errors[k]) * unit,
+            )
             row.insert(1, f"{exact:.{decimals(bar)}f}")
         row += ["-" if lower is None else f"{lower:.{digits}f} to {upper:.{digits}f}"]
         row += [f"{float(solution.errors[k]) * unit:+.1e}", f"{float(solution.relative_errors[k]):+.1e}"]
         rows.append(row)
-    head = ["level", *(["referee, meV", "network, meV"] if missed else ["meV"])]
-    echo_table([*head, "true value, meV", "to the referee, meV", "relative"], rows)
+    head = ["level", *(["reference, meV", "network, meV"] if missed else ["meV"])]
+    echo_table([*head, "true value, meV", "to the reference, meV", "relative"], rows)
 
 
 def echo_spins(found: Spins, units: Units) -> None:
@@ -103,13 +106,13 @@ def echo_spins(found: Spins, units: Units) -> None:
 def _splitting(solution: Solution) -> str:
     """The first splitting, between its own bounds."""
     first, ueV = solution.splittings[0], solution.problem.units.E0_meV * 1000
-    value, low, high, exact = (x * ueV for x in (first.value, first.lower, first.upper, first.referee))
+    value, low, high, exact = (x * ueV for x in (first.value, first.lower, first.upper, first.reference))
     digits = max(6, decimals(high - low))
     said = f"splitting E1 - E0: {value:.{digits}f} µeV, true value {low:.{digits}f} to {high:.{digits}f}"
     error = first.relative_error
     if solution.network is None:
         return said + ("" if first.resolved else " (cannot be told from 0)")
-    said += " (cannot be told from 0)" if error is None else f" (referee {exact:.{digits}f}, {error:+.1e})"
+    said += " (cannot be told from 0)" if error is None else f" (reference {exact:.{digits}f}, {error:+.1e})"
     if first.missed(solution.config.solver.accuracy):
         return f"WARNING: the network does not resolve it: {said}"
     return said

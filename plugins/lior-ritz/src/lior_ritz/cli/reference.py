@@ -31,12 +31,12 @@ def reference(
     from lior_ritz import config as configuration
     from lior_ritz.cli.levels import echo_method, echo_reference, echo_spins
     from lior_ritz.verification import box
-    from lior_ritz.verification import reference as referee
+    from lior_ritz.verification.reference import solve
     from lior_ritz.verification.spin import spins
 
     config = configuration.load(layers, assignments).config
     problem = configuration.problem(config)
-    found = referee.solve(problem, levels or config.solver.K, method, tolerance)
+    found = solve(problem, levels or config.solver.K, method, tolerance)
     unit = problem.units.E0_meV
     both = spins(problem, found, levels or config.solver.K)
     moves = box.moves(problem, found)

@@ -55,7 +55,7 @@ class SolverProgress(Progress):
 
 @click.command()
 @config_options
-@click.option("--network", is_flag=True, help="Train a network, and judge it by the referee.")
+@click.option("--network", is_flag=True, help="Train a network, and judge it by the reference.")
 @click.option("--dry-run", is_flag=True, help="Print what would be solved, and into which folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory for the run, new or empty.")
 @_plots_option
@@ -71,16 +71,16 @@ def run(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Solve a problem by the referee; without arguments the default double dot.
+    """Solve a problem by the reference; without arguments the default double dot.
 
     The energies are printed in meV with error bars, and the run directory gets reports and arrays;
     `lior ritz plot`, or --plots, draws its pictures. The exit code is 1 where an error bar is NOT within the
     tolerance of 1e-9, and there is a warning where one is larger than solver.accuracy, relatively.
 
     With --network a neural network is trained as well, which takes seconds: its energies have bounds
-    from both sides and their distance to the referee's, and the directory has its checkpoints. Where it
-    misses the referee by more than its error bar and solver.accuracy, the referee's levels come first, with
-    a warning, and the exit code is 1.
+    from both sides and their distance to the reference's, and the directory has its checkpoints. Where it
+    misses the reference by more than its error bar and solver.accuracy, the reference's levels come first,
+    with a warning, and the exit code is 1.
     """
     import_torch()
     from lior_ritz import config as configuration

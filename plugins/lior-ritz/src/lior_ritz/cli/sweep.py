@@ -33,12 +33,12 @@ _FEW = 4
     "NAME=VALUE,VALUE,... All combinations of several are solved.",
 )
 @config_options
-@click.option("--network", is_flag=True, help="Train a network at each point, beside the referee.")
+@click.option("--network", is_flag=True, help="Train a network at each point, beside the reference.")
 @click.option(
     "--workers",
     metavar="N|ADDRESS",
     help="Who solves the points: so many processes, or the workers of a Dask scheduler (tcp://host:8786). "
-    "Worth their start with --network; the referee needs milliseconds.",
+    "Worth their start with --network; the reference needs milliseconds.",
 )
 @out_option("Directory, new or empty, for sweep.json, sweep.csv and plots.")
 @quiet_option
@@ -53,7 +53,7 @@ def sweep(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Solve for a range of options of the dot or any key of the configuration, by the referee.
+    """Solve for a range of options of the dot or any key of the configuration, by the reference.
 
     With --network a network is trained at each point as well: over nodes, seeds or widths.
 
@@ -85,7 +85,7 @@ def sweep(
     try:
         stop.lior_train_start()
         with progress:
-            progress.lior_train_stage(stage="points", message=f"{len(planned.points):,} by the referee")
+            progress.lior_train_stage(stage="points", message=f"{len(planned.points):,} by the reference")
             found = run(planned, stop=asked, workers=where)
     finally:
         stop.withdraw()

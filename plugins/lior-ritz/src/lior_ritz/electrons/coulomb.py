@@ -38,6 +38,8 @@ CUT_OFF = (
 )
 COARSE = "grid too coarse"
 _EDGE = 1e-5
+_MEMORY = 32e6
+"""Bytes of temporary arrays; more is not faster: these stay in the cache."""
 _NYQUIST = 1e-2
 """Share of the spectrum that may be left at the finest wave the grid has; with 0.006 an exchange energy of a
 double dot is still good to seven digits, as what is cut off is mostly in the highest orbitals."""
@@ -76,9 +78,7 @@ class NotOrthonormal(UsageError):
     """Orbitals whose overlaps on their grid are not those of orthonormal functions."""
 
     def __init__(self, off: float) -> None:
-        super().__init__(
-            f"orbitals not orthonormal on this grid (off by {off:.2g}): refine it, or use from_basis"
-        )
+        super().__init__(f"orbitals not orthonormal on this grid (off by {off:.2g}): refine it")
         self.off = off
         """The largest difference of an overlap."""
 
@@ -88,15 +88,13 @@ class Coulomb:
 
     Raises ``UsageError`` when a spacing is not positive or the grid has fewer than two points along an axis.
 
-    ``shape``: ``(ny, nx)``. ``hx``, ``hy``: spacings of columns and rows, in ``L0``. ``memory_mb``: what the
-    temporary arrays may take, in MB; the integrals themselves come on top. More is not faster: the default
-    stays in the cache.
+    ``shape``: ``(ny, nx)``. ``hx``, ``hy``: spacings of columns and rows, in ``L0``.
     """
 
-    def __init__(self, shape: tuple[int, int], hx: float, hy: float, memory_mb: float = 32) -> None:
+    def __init__(self, shape: tuple[int, int], hx: float, hy: float) -> None:
         if not (hx > 0 and hy > 0 and min(shape) >= 2):
             raise UsageError(f"a grid of {shape[0]} x {shape[1]} points spaced {hy:g} and {hx:g} has no area")
-        self.shape, self.cell, self.memory_mb = shape, hx * hy, memory_mb
+        self.shape, self.cell = shape, hx * hy
         ny, nx = shape
         self._padded = (fft.next_fast_len(2 * ny), fft.next_fast_len(2 * nx, real=True))
         table = _kernel_table(shape, hx, hy)
@@ -126,7 +124,7 @@ class Coulomb:
         flat = orbitals.reshape(len(orbitals), -1)
         # one density: itself, its potential, and two complex arrays of the padded grid on the way
         bytes_each = 16 * flat.shape[1] + 32 * self._padded[0] * (self._padded[1] // 2 + 1)
-        step = max(1, int(self.memory_mb * 1e6 / bytes_each))
+        step = max(1, int(_MEMORY / bytes_each))
         result = np.empty((len(i), len(i)))
         for start in range(0, len(i), step):
             rows = slice(start, start + step)

@@ -12,6 +12,7 @@ from lior_ritz.electrons.coulomb import NotOrthonormal
 from lior_ritz.electrons.interaction import Orbitals, TwoElectrons, two_electrons
 from lior_ritz.problem import Problem
 from lior_ritz.training.solution import Solution
+from lior_ritz.verification.evaluation import ritz
 
 GRIDS = (64, 96, 128, 192)
 """Points on each axis of the repulsion's grid that are tried in turn."""
@@ -27,28 +28,20 @@ def orbitals(solution: Solution, count: int, grid: int | None = None) -> Orbital
     :data:`GRIDS` that will do if not given.
     """
     require_plane(solution.problem)
-    wide = solution.widened(count)
-    overlap, hamiltonian = wide.matrices
-
-    def lowest(values: Tensor, hx: float, hy: float, x_first: float) -> Orbitals:
-        return Orbitals.from_basis(values, hamiltonian, overlap, count, hx, hy, x_first)
-
-    return on_grid(solution.problem, wide.basis, lowest, grid)
+    space = solution.space.widened(count)
+    levels, vectors = ritz(*space.matrices)
+    turn = vectors[:, :count].T
+    return on_grid(solution.problem, lambda at: turn @ space.basis(at), levels[:count], grid)
 
 
 def on_grid(
-    problem: Problem,
-    functions: Callable[[Tensor], Tensor],
-    build: Callable[..., Orbitals],
-    grid: int | None = None,
+    problem: Problem, functions: Callable[[Tensor], Tensor], energies: Tensor, grid: int | None = None
 ) -> Orbitals:
-    """What ``build`` makes of ``functions`` on the first grid that is fine enough, or on that of ``grid``
-    points each way.
+    """Orthonormal functions on the first grid that is fine enough, or on that of ``grid`` points each way.
 
     Raises ``UsageError`` as :func:`orbitals`.
 
-    ``functions``: values ``[B, N]`` at points ``[N, 2]``. ``build``: takes the values ``[B, ny, nx]``, the
-    spacings of columns and rows, and x of the first column.
+    ``functions``: values ``[k, N]`` at points ``[N, 2]``. ``energies``: theirs, ``[k]``, or 0.
     """
     require_plane(problem)
     sizes = GRIDS if grid is None else (grid,)
@@ -58,12 +51,12 @@ def on_grid(
         values = functions(torch.stack([columns.reshape(-1), rows.reshape(-1)], 1)).reshape(-1, size, size)
         hx, hy = (2 * width / size for width in problem.half_widths)
         try:
-            return build(values, hx, hy, -problem.half_widths[0])
+            return Orbitals(values, energies, hx, hy, -problem.half_widths[0])
         except NotOrthonormal as error:
-            off, count = error.off, len(values)
+            off = error.off
     raise UsageError(
-        f"{count} orbitals wave too fast for a grid of {sizes[-1]} points on each axis (overlaps off by "
-        f"{off:.1e}): take fewer orbitals, or a finer grid, such as {3 * sizes[-1] // 2} (--grid)"
+        f"{len(energies)} orbitals wave too fast for a grid of {sizes[-1]} points on each axis (overlaps off "
+        f"by {off:.1e}): take fewer orbitals, or a finer grid, such as {3 * sizes[-1] // 2} (--grid)"
     )
 
 

@@ -19,7 +19,6 @@ import torch
 from lior.errors import MissingPackage, RunError, UsageError
 from lior_ritz.electrons.coulomb import Array, pair_table
 from lior_ritz.electrons.exchange import on_grid, require_plane
-from lior_ritz.electrons.interaction import Orbitals
 from lior_ritz.problem import AXES, Problem, devices
 from lior_ritz.reports.observables import fix_signs
 from lior_ritz.reports.samples import Sampler, Slice
@@ -47,7 +46,7 @@ def export(solution: Solution, count: int) -> tuple[dict[str, Array], dict[str, 
         raise UsageError(f"domain.dim = {problem.dim}: exported are states of 1 to {max(_POINTS)} dimensions")
     sampler = Sampler(solution=solution.widened(count))
     rule, meV, nm = sampler.rule, units.E0_meV, units.L0_nm
-    levels, vectors = ritz(*sampler.solution.matrices)
+    levels, vectors = ritz(*sampler.solution.space.matrices)
     basis = vectors[:, :count].T @ sampler.basis(rule.points)
     turn = vectors[:, :count] * (fix_signs(basis, rule.points) * basis).sum(1).sign()
     psi = turn.T @ sampler.basis(rule.points)
@@ -109,11 +108,9 @@ def _about(problem: Problem, extent: list[float]) -> dict[str, Any]:
 
 def _repulsion(sampler: Sampler, turn: torch.Tensor) -> Array:
     """``(ij|kl)`` of all four, ``[k, k, k, k]`` in ``1/L0``."""
-    count = turn.shape[1]
-    there = on_grid(
-        sampler.problem, lambda at: turn.T @ sampler.basis(at), lambda v, *h: Orbitals(v, np.zeros(count), *h)
-    )
-    table = pair_table(count)
+    nothing = torch.zeros(turn.shape[1])
+    there = on_grid(sampler.problem, lambda at: turn.T @ sampler.basis(at), nothing)
+    table = pair_table(len(nothing))
     packed = there.coulomb().integrals(there.values)
     return packed[table[:, :, None, None], table]
 

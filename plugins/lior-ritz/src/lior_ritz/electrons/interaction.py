@@ -64,8 +64,6 @@ def _row(values: Any) -> Array:
 class Orbitals:
     """Eigenfunctions of one electron on a uniform grid, by rising energy.
 
-    Others come in by :meth:`from_basis`.
-
     Raises ``UsageError`` when shapes disagree, numbers are not finite, energies fall, or the orbitals are not
     orthonormal.
     """
@@ -88,44 +86,11 @@ class Orbitals:
                 f"{k} orbitals and {len(self.energies)} energies; there must be as many, not none"
             )
         if (np.diff(self.energies) < 0).any():
-            raise UsageError("the energies of the orbitals must rise; Orbitals.from_basis sorts them")
+            raise UsageError("the energies of the orbitals must rise")
         flat = self.values.reshape(k, -1)
         off = float(np.abs(flat @ flat.T * (self.hx * self.hy) - np.eye(k)).max())
         if off > _ORTHONORMAL:
             raise NotOrthonormal(off)
-
-    @classmethod
-    def from_basis(
-        cls,
-        values: Any,
-        hamiltonian: Any,
-        overlap: Any,
-        k: int,
-        hx: float,
-        hy: float,
-        x_first: float | None = None,
-    ) -> Orbitals:
-        """The lowest ``k`` Ritz functions of any basis.
-
-        This is how a neural basis of M functions is extended to ``k > M`` orbitals: stack others below it
-        (sines of the box, Hermite functions) and give the matrices of the whole.
-
-        Raises ``UsageError`` when shapes disagree, or fewer than ``k`` functions are linearly independent.
-
-        ``values``: ``[B, ny, nx]``, B >= k. ``hamiltonian``, ``overlap``: ``[B, B]``, symmetric, over any
-        quadrature; h in ``E0``. ``None`` for orthonormal functions. ``k``, ``hx``, ``hy``, ``x_first``: the
-        number of orbitals, and the grid as in the class.
-        """
-        functions, h = _array(values, "basis", 3), _array(hamiltonian, "hamiltonian", 2)
-        size = len(functions)
-        s = np.eye(size) if overlap is None else _array(overlap, "overlap", 2)
-        if h.shape != (size, size) or s.shape != (size, size):
-            raise UsageError(f"{size} functions, but matrices of shape {h.shape} and {s.shape}")
-        energies, vectors = _ritz(h, s)
-        if not 0 < k <= len(energies):
-            raise UsageError(f"{k} orbitals asked of a basis with {len(energies)} independent functions")
-        orbitals = np.tensordot(vectors[:, :k].T, functions, 1)
-        return cls(orbitals, energies[:k], hx, hy, x_first)
 
     def coulomb(self) -> Coulomb:
         """The repulsion on their grid."""
@@ -141,16 +106,6 @@ class Orbitals:
         return weighted @ self.values.reshape(k, -1).T * (self.hx * self.hy)
 
 
-def _ritz(h: Array, s: Array) -> tuple[Array, Array]:
-    """Energies, and coefficients in the columns, of the eigenfunctions; dependent directions are dropped."""
-    scale = 1 / np.sqrt(np.maximum(np.diag(s), 1e-300))
-    weights, directions = scipy.linalg.eigh(s * scale[:, None] * scale)
-    kept = weights > 1e-11 * weights[-1]
-    whiten = scale[:, None] * directions[:, kept] / np.sqrt(weights[kept])
-    energies, vectors = scipy.linalg.eigh(whiten.T @ ((h + h.T) / 2) @ whiten)
-    return energies, whiten @ vectors
-
-
 @attrs.frozen(eq=False)
 class Sector:
     """The lowest ``n`` states of one total spin, by rising energy."""
@@ -160,21 +115,13 @@ class Sector:
     vectors: Array
     """``[n, k, k]``: C of each state, symmetric (singlet) or antisymmetric (triplet), of norm 1; its largest
     element on or below the diagonal, the first of near equals, is positive."""
-    density: Array
-    """``[n, ny, nx]`` in ``L0^-2``: electrons per area, both spins; integrates to 2."""
     left: Array
     """``[n]``: electrons on the left of the dividing line; the right has the rest of 2."""
-    both_left: Array
-    """``[n]``: probability of both electrons on the left, and so on."""
-    both_right: Array
+    double_occupation: Array
+    """``[n]``: probability of both electrons in the same half."""
     occupations: Array
     """``[n, k]``: natural occupation numbers, the eigenvalues of the one-body density matrix, falling; each
     counts both spins, and their sum is 2."""
-
-    @property
-    def double_occupation(self) -> Array:
-        """``[n]``: probability of both electrons in the same half."""
-        return self.both_left + self.both_right
 
     def report(self, units: Units) -> dict[str, Any]:
         """What is to be written as JSON; energies in ``E0`` and meV."""
@@ -310,6 +257,8 @@ def two_electrons(
         ends = [size * (size + symmetry) // 2 for size in tried[:-1]]
         lowest.append(np.array([_lowest(matrix[:end, :end], 1)[0][0] for end in ends] + [energies[0]]))
         sectors.append(_sector(used, energies, coefficients(vectors, k, symmetry)))
+    c = sectors[0].vectors[0]
+    density = np.einsum("kyx,kyx->yx", np.tensordot(2 * c @ c.T, used.values, 1), used.values)
     return TwoElectrons(
         kappa=kappa,
         sizes=tried,
@@ -317,7 +266,7 @@ def two_electrons(
         triplet_by_size=lowest[1],
         singlet=sectors[0],
         triplet=sectors[1],
-        grid_flags=grid_flags(used.values, sectors[0].density[0]),
+        grid_flags=grid_flags(used.values, density),
     )
 
 
@@ -345,10 +294,6 @@ def _lowest(matrix: Array, n: int) -> tuple[Array, Array]:
 def _sector(orbitals: Orbitals, energies: Array, c: Array) -> Sector:
     """The states with what follows from their coefficients."""
     one_body = 2 * c @ c.transpose(0, 2, 1)
-    values = orbitals.values
-    density = np.stack(
-        [np.einsum("kyx,kyx->yx", np.tensordot(gamma, values, 1), values) for gamma in one_body]
-    )
     left = orbitals.left(0.0)
     # the right half is the rest of an orthonormal set's unit matrix
     right = np.eye(len(left)) - left
@@ -356,9 +301,7 @@ def _sector(orbitals: Orbitals, energies: Array, c: Array) -> Sector:
     return Sector(
         energies=energies,
         vectors=c,
-        density=density,
         left=np.einsum("nij,ij->n", one_body, left),
-        both_left=both[0],
-        both_right=both[1],
+        double_occupation=both[0] + both[1],
         occupations=2 * scipy.linalg.svdvals(c) ** 2,
     )

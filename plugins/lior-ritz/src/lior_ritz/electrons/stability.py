@@ -1,6 +1,6 @@
 """Which charges two gates hold: the ground states of no, one and two electrons over two options of the dot.
 
-All devices of the plane are solved in the same few functions: of the states that the referee has at some of
+All devices of the plane are solved in the same few functions: of the states that the reference has at some of
 them (:mod:`lior_ritz.families`), the combinations that these occupy most, so that Coulomb integrals are
 worked out once. Energies are upper bounds, and how far they are from those in orbitals of the device's own is
 measured at devices that the functions were not made from.
@@ -23,7 +23,7 @@ from lior.errors import UsageError
 from lior.plots.panels import Picture
 from lior_ritz.electrons.coulomb import Array, coefficients, hamiltonian, one_body
 from lior_ritz.electrons.exchange import on_grid, require_plane
-from lior_ritz.electrons.interaction import Orbitals, two_electrons
+from lior_ritz.electrons.interaction import two_electrons
 from lior_ritz.families.family import Family, make
 from lior_ritz.families.shared import Range, columns, rows, unseen
 from lior_ritz.problem.units import Units
@@ -34,7 +34,7 @@ from lior_ritz.verification.reference.lowest import lowest
 _DEVICES, _STATES = 3, 8
 """Values of each option, and states there, that the functions are made from."""
 _TOLERANCE = 1e-9
-"""The referee's: less would take splines of files a minute for nothing that the repulsion's error shows."""
+"""The reference's: less would take splines of files a minute for nothing that the repulsion's error shows."""
 _CHECKS, _OWN = 2, 28
 """Devices that are solved in orbitals of their own, and how many orbitals these are."""
 
@@ -167,17 +167,15 @@ class _Plane:
         _, vectors = space.lowest(family.trained, _STATES)
         occupied = torch.einsum("prk,psk->rs", vectors, vectors)
         turn = torch.linalg.eigh(occupied)[1].flip(1)[:, :count]
-        level = np.zeros(turn.shape[1])  # they are no eigenfunctions of any device
-        grid = on_grid(
-            problem, lambda at: turn.T @ family.functions(at), lambda v, *h: Orbitals(v, level, *h)
-        )
+        nothing = torch.zeros(turn.shape[1])  # they are no eigenfunctions of any device
+        grid = on_grid(problem, lambda at: turn.T @ family.functions(at), nothing)
         integrals = grid.coulomb().integrals(grid.values)
         kappa = problem.units.repulsion
         return cls(
             family=family,
             turn=turn,
             left=grid.left(0.0),
-            repulsion={sign: hamiltonian(level, kappa, integrals, sign) for sign in (1, -1)},
+            repulsion={sign: hamiltonian(grid.energies, kappa, integrals, sign) for sign in (1, -1)},
         )
 
     def row(self, values: dict[str, torch.Tensor]) -> tuple[list[float], ...]:
@@ -206,7 +204,7 @@ class _Plane:
         for device, (one, singlet, triplet) in zip(rows(devices), shared, strict=True):
             problem = family.problem.varied(device)
             exact = reference.solve(problem, _OWN)
-            own = on_grid(problem, exact.functions, lambda v, *h, e=exact.energies: Orbitals(v, e, *h))
+            own = on_grid(problem, exact.functions, exact.energies)
             two = two_electrons(own, problem.units.repulsion, sizes=(_OWN,))
             ground = min(two.singlet.energies[0], two.triplet.energies[0])
             gaps.append((one - float(exact.energies[0]), min(singlet, triplet) - float(ground)))

@@ -1,4 +1,4 @@
-"""A family beside the referee, at devices that it was not made from."""
+"""A family beside the reference, at devices that it was not made from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lior.config import resolving
 from lior.plots.panels import Curve, LineChart, Panel, Picture
-from lior_ritz.families.family import FORMAT, Family, referee
+from lior_ritz.families.family import FORMAT, Family, exact_levels
 from lior_ritz.families.reduced import EXACT
 from lior_ritz.families.shared import Values, rows
 
@@ -30,21 +30,21 @@ class Comparison:
     """The devices, ``[T]`` of each option."""
     found: Tensor
     exact: Tensor
-    """The referee's."""
+    """The reference's."""
     bars: Tensor
-    """Of the referee."""
+    """Of the reference."""
     seconds: float
     """Processor seconds of the family for one device, each solved by itself."""
-    referee_seconds: float
+    reference_seconds: float
 
     @property
     def level_errors(self) -> Tensor:
-        """Relative to the referee's levels, but at least to 1 ``E0``; ``[T, K]``."""
+        """Relative to the reference's levels, but at least to 1 ``E0``; ``[T, K]``."""
         return (self.found - self.exact) / self.exact.abs().clamp_min(1.0)
 
     @property
     def splitting_errors(self) -> Tensor:
-        """Of ``E1 - E0``, relative, ``[T]``; NaN where there is none that the referee can tell from 0."""
+        """Of ``E1 - E0``, relative, ``[T]``; NaN where there is none that the reference can tell from 0."""
         if self.exact.shape[1] < 2:
             return torch.full((len(self.exact),), torch.nan, dtype=torch.float64)
         split = self.exact[:, 1] - self.exact[:, 0]
@@ -53,7 +53,7 @@ class Comparison:
 
     @property
     def variational(self) -> bool:
-        """Whether no level lies below the referee's by more than its error and that of the integrals."""
+        """Whether no level lies below the reference's by more than its error and that of the integrals."""
         slack = self.bars + self.family.reproduced + EXACT * self.exact.abs().clamp_min(1.0)
         return bool((self.found >= self.exact - slack).all())
 
@@ -65,7 +65,7 @@ class Comparison:
         table = []
         for index, device in enumerate(rows(self.values)):
             row: dict[str, Any] = {"values": device}
-            for name, levels in (("referee", self.exact[index]), ("family", self.found[index])):
+            for name, levels in (("reference", self.exact[index]), ("family", self.found[index])):
                 row[f"{name}_meV"] = (levels * unit).tolist()
                 row[f"{name}_splitting_ueV"] = (
                     float(levels[1] - levels[0]) * unit * 1e3 if len(levels) > 1 else None
@@ -83,7 +83,7 @@ class Comparison:
             "error_at_snapshots_E0": family.reproduced,
             "seconds_before": family.seconds,
             "seconds_a_device": self.seconds,
-            "referee_seconds_a_device": self.referee_seconds,
+            "reference_seconds_a_device": self.reference_seconds,
             "variational": self.variational,
             "largest_relative_error": {
                 "splitting": max(known, default=None),
@@ -97,7 +97,7 @@ class Comparison:
 def compare(family: Family, values: Values) -> Comparison:
     """Solve the devices ``values``, ``[T]`` of each option, by both; ``UsageError`` outside of the ranges."""
     count, begin = len(next(iter(values.values()))), time.process_time()
-    exact, bars = referee(family.problem, values, family.config.solver.K)
+    exact, bars = exact_levels(family.problem, values, family.config.solver.K)
     apart = time.process_time()
     for i in range(count):
         family.energies({name: each[i : i + 1] for name, each in values.items()})
@@ -107,7 +107,7 @@ def compare(family: Family, values: Values) -> Comparison:
         found=family.energies(values),
         exact=exact,
         bars=bars,
-        referee_seconds=(apart - begin) / count,
+        reference_seconds=(apart - begin) / count,
         seconds=(time.process_time() - apart) / count,
     )
 
@@ -136,6 +136,8 @@ def picture(found: Comparison) -> Picture:
         errors["splitting"] = found.splitting_errors.abs()
     drawn = {name: each.clamp_min(_NOTHING) for name, each in errors.items()}
     dots = curves(found.values[first.name], drawn, dots=True)
-    panels.append(LineChart(title="distance to the referee", y_label="relative error", curves=dots, **style))
+    panels.append(
+        LineChart(title="distance to the reference", y_label="relative error", curves=dots, **style)
+    )
     names = ", ".join(each.name for each in family.ranges)
     return Picture(name="family", title=f"family over {names}", panels=panels)

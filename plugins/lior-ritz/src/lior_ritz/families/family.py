@@ -1,4 +1,4 @@
-"""A family of devices, solved at once: the span of the referee's states at a few of them serves all others.
+"""A family of devices, solved at once: the span of the reference's states at a few of them serves all others.
 
 >>> from lior_ritz.families.family import Range, make
 >>> family = make([Range("barrier_meV", 2.0, 4.0)], overrides=["solver.K=2"], devices=3)
@@ -30,7 +30,7 @@ from lior_ritz.problem import Problem
 from lior_ritz.problem import devices as options
 from lior_ritz.problem.quadrature import Rule
 from lior_ritz.verification import reference
-from lior_ritz.verification.gradients import first_order, group, near
+from lior_ritz.verification.gradients import first_order
 from lior_ritz.verification.reference import Reference
 
 FORMAT = bundle.Format(program="lior-ritz family", version=2)
@@ -52,13 +52,13 @@ class Family:
     """One device of the family, as the configuration has it."""
     ranges: tuple[Range, ...]
     devices: int
-    """Values of each option at which the referee was asked."""
+    """Values of each option at which the reference was asked."""
     space: ReducedSpace
     """What levels are worked out in."""
     reproduced: float
-    """Largest difference to the referee's levels at these, in ``E0``."""
+    """Largest difference to the reference's levels at these, in ``E0``."""
     seconds: float
-    """Processor seconds that it took, those of the referee among them."""
+    """Processor seconds that it took, those of the reference among them."""
     notes: tuple[str, ...] = ()
     """What was set so that the options mean something."""
 
@@ -78,10 +78,10 @@ class Family:
         return self.energies(device).diff()
 
     def errors(self, device: Mapping[str, float | Tensor]) -> Tensor:
-        """Differences to the referee's levels, ``[K]`` or ``[P, K]``; it solves each device anew."""
+        """Differences to the reference's levels, ``[K]`` or ``[P, K]``; it solves each device anew."""
         values, single = check(self.ranges, device)
         found = self.space.lowest(values, self.config.solver.K)[0]
-        gaps = found - referee(self.problem, values, found.shape[1])[0]
+        gaps = found - exact_levels(self.problem, values, found.shape[1])[0]
         return gaps[0] if single else gaps
 
     def gradients(self, device: Mapping[str, float | Tensor]) -> dict[str, Tensor]:
@@ -89,24 +89,19 @@ class Family:
 
         By the theorem of Hellmann and Feynman, ``∫ ψ_k² ∂V/∂p``: exact for these levels, as the trial space
         does not depend on p. Conventions about degenerate levels are those of
-        :class:`lior_ritz.verification.gradients.Gradients`.
+        :func:`lior_ritz.verification.gradients.gradients`.
 
         Raises ``UsageError`` when the derivative of V is not finite, or there are several devices.
         """
         values, count = self._one(device), self.config.solver.K
         levels, vectors = self.space.lowest(values, count + 1)  # one more says whether the last is cut
-        energies, states = levels[0].tolist(), vectors[0]
-        joined = {k for k in range(1, len(energies)) if near(energies[k - 1], energies[k])}
-        groups = group(len(energies), joined)
-        cut = [k for k in groups[-1] if count in groups[-1] and len(groups[-1]) > 1]
+        energies, states = levels[0].tolist(), vectors[0, :, :count]
         problem, found = self.problem.varied(rows(values)[0]), {}
         inner = self.space.interpolation
         points = self.space.rule.points if inner is None else inner.points
         for name in values:
             slope = options.sensitivity(problem, name, points)
-            row = first_order(states.T @ self.space.form(slope[None])[0] @ states, groups)
-            row[cut] = torch.nan
-            found[name] = row[:count]
+            found[name] = first_order(states.T @ self.space.form(slope[None])[0] @ states, energies)
         return found
 
     def functions(self, points: Tensor) -> Tensor:
@@ -165,8 +160,8 @@ def _tensors(part: Any) -> dict[str, Tensor]:
     return {field.name: getattr(part, field.name).contiguous() for field in attrs.fields(type(part))}
 
 
-def referee(problem: Problem, values: Values, count: int) -> tuple[Tensor, Tensor]:
-    """The referee's levels of P devices and their error bars, ``[P, count]`` each."""
+def exact_levels(problem: Problem, values: Values, count: int) -> tuple[Tensor, Tensor]:
+    """The reference's levels of P devices and their error bars, ``[P, count]`` each."""
     found = [reference.solve(problem, count, tolerance=SHARP, device=device) for device in rows(values)]
     return torch.stack([each.energies for each in found]), torch.stack([each.errors for each in found])
 
@@ -184,8 +179,8 @@ def make(
 
     ``ranges``: what is varied, and how far. ``layers``, ``overrides``: as for :func:`lior_ritz.config.load`.
     Where no mode of the potential is chosen, the one is taken in which the options mean something.
-    ``devices``: values of each option at which the referee is asked, in all combinations; 12 of one option, 5
-    of each of two. ``tolerance``: the referee's.
+    ``devices``: values of each option at which the reference is asked, in all combinations; 12 of one option,
+    5 of each of two. ``tolerance``: the reference's.
     """
     begin, overrides = time.process_time(), list(overrides)
     ranges = tuple(attrs.evolve(each, name=options.option(each.name)) for each in ranges)

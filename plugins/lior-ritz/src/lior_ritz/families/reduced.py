@@ -1,4 +1,4 @@
-"""Reduced bases: trial spaces that every device of a family shares, made of the referee's states at a few.
+"""Reduced bases: trial spaces that every device of a family shares, made of the reference's states at a few.
 
 (A. Quarteroni, A. Manzoni and F. Negri, *Reduced Basis Methods for Partial Differential
 Equations*, 2016; for eigenproblems L. Machiels et al., C. R. Acad. Sci. Paris 331, 153, 2000).
@@ -34,7 +34,7 @@ _MORE = 2
 """States of a snapshot beyond those wanted: where levels cross between snapshots, one that is wanted there is
 not among the lowest here."""
 SHARP = 1e-12
-"""Tolerance of the referee, below its usual one: a basis is no better than its snapshots, and spaces for
+"""Tolerance of the reference, below its usual one: a basis is no better than its snapshots, and spaces for
 families are nearer to the truth than that."""
 
 

@@ -18,8 +18,8 @@ from lior_ritz.problem import AXES, Device, Part
 from lior_ritz.problem.units import Units
 
 DEGREE = 5
-"""Of the splines. Four continuous derivatives are worth their nodes: with two the referee's sines converge so
-slowly that it takes forty times as long."""
+"""Of the splines. Four continuous derivatives are worth their nodes: with two the reference's sines converge
+so slowly that it takes forty times as long."""
 _CHUNK = 1 << 15
 """Points at a time, which in three dimensions take 216 coefficients each."""
 _AGREE = 1e-9

@@ -189,5 +189,5 @@ def require_known(device: Iterable[str], known: Iterable[str]) -> None:
 
 def _single(name: str, value: float | Tensor) -> float:
     if isinstance(value, Tensor) and value.numel() != 1:
-        raise UsageError(f"{name}: {value.numel()} values at once; the referee solves one device at a time")
+        raise UsageError(f"{name}: {value.numel()} values at once; the reference solves one device at a time")
     return float(value)

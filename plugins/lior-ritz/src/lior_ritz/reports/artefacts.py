@@ -36,18 +36,18 @@ from lior_ritz.training.trainer import Trainer
 from lior_ritz.verification.spin import spins
 
 RESULTS, ARRAYS = "results.json", "arrays"
-FORMAT = 2
+FORMAT = 3
 Report: TypeAlias = "dict[str, Any]"
 Arrays: TypeAlias = "dict[str, tuple[NDArray[Any], str]]"
 """Name -> the array, and what it is: float64, or complex128 of states in a magnetic field."""
 _NO_LOWER = "residuals bound nothing here"
-_OWN = "the levels are the referee's own; see its bars"
+_OWN = "the levels are the reference's own; see its bars"
 _NO_METRICS = "no metrics of training are at hand"
 _WHY = {
     "levels.lower_E0": _NO_LOWER,
     "levels.lower_meV": _NO_LOWER,
     "levels.residual": _NO_LOWER,
-    "splittings.relative_error": "the referee cannot tell the splitting from 0, or it is the referee's own",
+    "splittings.relative_error": "the reference cannot tell the splitting from 0, or it is its own",
     "training.best_checkpoint": "this run keeps no such checkpoint",
     "training.final_checkpoint": "this run keeps no such checkpoint",
     "training.best": "there was no evaluation during training",
@@ -102,7 +102,7 @@ def write(solution: Solution, folder: Path, *, run_id: str, history: History) ->
 def arrays(sampler: Sampler, grids: list[Slice]) -> Arrays:
     """Everything on the grids, and the matrices."""
     problem, states = sampler.problem, sampler.measured
-    overlap, hamiltonian = sampler.solution.matrices
+    overlap, hamiltonian = sampler.solution.space.matrices
     found: dict[str, tuple[Any, str]] = {}
     for index, grid in enumerate(grids):
         for axis, places in zip(grid.axes, grid.places, strict=True):
@@ -127,8 +127,8 @@ def arrays(sampler: Sampler, grids: list[Slice]) -> Arrays:
 def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: History, folder: Path) -> Report:
     """All that is in the file."""
     solution, problem = sampler.solution, sampler.problem
-    unit, referee = problem.units.E0_meV, solution.referee
-    diagonal = (overlap := solution.matrices[0]).diagonal().real
+    unit, reference = problem.units.E0_meV, solution.reference
+    diagonal = (overlap := solution.space.matrices[0]).diagonal().real
     psi = grids[0].shaped(sampler.states(grids[0].points))
     used = len(grids[0].places[0])
     return {
@@ -145,7 +145,7 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
                 "between": [k, k + 1],
                 "E0": each.value,
                 "meV": each.value * unit,
-                "referee_E0": each.referee,
+                "reference_E0": each.reference,
                 "lower_E0": each.lower,
                 "upper_E0": each.upper,
                 "relative_error": each.relative_error if solution.network else None,
@@ -153,13 +153,13 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
             }
             for k, each in enumerate(solution.splittings)
         ],
-        "referee": {
-            "method": referee.method,
-            "sizes": list(referee.sizes),
-            "converged": referee.converged,
-            "seconds": referee.seconds,
-            "E_E0": referee.energies.tolist(),
-            "bars_E0": referee.errors.tolist(),
+        "reference": {
+            "method": reference.method,
+            "sizes": list(reference.sizes),
+            "converged": reference.converged,
+            "seconds": reference.seconds,
+            "E_E0": reference.energies.tolist(),
+            "bars_E0": reference.errors.tolist(),
         },
         "training": (net := solution.network) and _training(solution, net.trainer, history, folder),
         "quadrature": net and _quadrature(solution.config, net, history),
@@ -181,20 +181,20 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
 
 def levels(solution: Solution) -> list[Report]:
     """What is known of each level, as it is in the results."""
-    unit, bounds, referee = solution.problem.units.E0_meV, solution.bounds, solution.referee
+    unit, bounds, reference = solution.problem.units.E0_meV, solution.bounds, solution.reference
     rows = []
     for k, energy in enumerate(solution.energies.tolist()):
         lower = None if bounds.lower is None else float(bounds.lower[k])
-        upper, exact, bar = float(bounds.upper[k]), float(referee.energies[k]), float(referee.errors[k])
+        upper, exact, bar = float(bounds.upper[k]), float(reference.energies[k]), float(reference.errors[k])
         row: Report = {
             "level": k,
             "relative_error": float(solution.relative_errors[k]),
-            "referee_within_bounds": exact - bar <= upper and (lower is None or exact + bar >= lower),
+            "reference_within_bounds": exact - bar <= upper and (lower is None or exact + bar >= lower),
             "residual": None if bounds.residuals is None else float(bounds.residuals[k]),
         }
         for name, value in (
             ("E", energy),
-            ("referee", exact),
+            ("reference", exact),
             ("bar", bar),
             ("lower", lower),
             ("upper", upper),
@@ -226,12 +226,12 @@ def _problem(solution: Solution) -> Report:
 
 
 def _terms(solution: Solution) -> Report:
-    """What the Hamiltonian has beside ``-∇² + V``, with the levels of both spins in the referee's orbitals;
+    """What the Hamiltonian has beside ``-∇² + V``, with the levels of both spins in the reference's orbitals;
     only what was asked for."""
     physics, problem = solution.config.physics, solution.problem
     names = ("mass", "mass_x", "mass_y", "offset_meV", "rashba_meV_nm", "dresselhaus_meV_nm", "field_tesla")
     found: Report = {name: getattr(physics, name) for name in names if getattr(physics, name)}
-    if spin := spins(problem, solution.referee, len(solution.energies)):
+    if spin := spins(problem, solution.reference, len(solution.energies)):
         found |= {"g": problem.terms.g, "spin": spin.report(problem.units)}
     return found
 

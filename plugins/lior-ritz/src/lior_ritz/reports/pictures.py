@@ -99,9 +99,9 @@ class PictureSource:
 
     @property
     def exact(self) -> list[float]:
-        """The referee's levels of those that have a curve, in meV."""
+        """The reference's levels of those that have a curve, in meV."""
         count = min(len(self.solution.energies), _FEW)
-        return (self.unit * self.solution.referee.energies[:count]).tolist()
+        return (self.unit * self.solution.reference.energies[:count]).tolist()
 
 
 Panels: TypeAlias = "list[Panel]"
@@ -293,28 +293,30 @@ def _along(source: PictureSource, k: int) -> Panels:
 
 
 def _spectrum(source: PictureSource) -> Panels:
-    """The referee's levels with the next ones, and a network's beside them."""
-    referee, unit = source.solution.referee, source.unit
+    """The reference's levels with the next ones, and a network's beside them."""
+    reference, unit = source.solution.reference, source.unit
     columns = {}
     if source.solution.network:
         energies = (unit * source.solution.energies).tolist()
         columns["network"] = [Step(name=f"E{k}", energy=energy) for k, energy in enumerate(energies)]
-    columns["referee"] = [
+    columns["reference"] = [
         Step(
             name=f"E{group[0]}" + (f" to E{group[-1]}" if group[1:] else ""),
-            energy=unit * float(referee.energies[group[0]]),
+            energy=unit * float(reference.energies[group[0]]),
             count=len(group),
-            more=group[-1] + 1 == len(referee.energies),
+            more=group[-1] + 1 == len(reference.energies),
         )
-        for group in degenerate(referee)
+        for group in degenerate(reference)
     ]
-    return [Ladder(title=f"levels (referee: {referee.method})", unit="meV", columns=columns)]
+    return [Ladder(title=f"levels (reference: {reference.method})", unit="meV", columns=columns)]
 
 
-def degenerate(referee: Reference) -> list[list[int]]:
-    """Numbers of the levels that are one, as far as the referee's error bars tell."""
+def degenerate(reference: Reference) -> list[list[int]]:
+    """Numbers of the levels that are one, as far as the reference's error bars tell."""
     found = [[0]]
-    for k, (gap, bar) in enumerate(zip(referee.energies.diff(), referee.splitting_errors, strict=True), 1):
+    for k, (gap, bar) in enumerate(
+        zip(reference.energies.diff(), reference.splitting_errors, strict=True), 1
+    ):
         if gap > bar:
             found.append([])
         found[-1].append(k)
@@ -322,9 +324,9 @@ def degenerate(referee: Reference) -> list[list[int]]:
 
 
 def _bounds(source: PictureSource) -> Panels:
-    """How far the bounds are from the referee's levels."""
+    """How far the bounds are from the reference's levels."""
     known, count = source.solution.bounds, len(source.solution.energies)
-    exact = source.solution.referee.energies[:count]
+    exact = source.solution.reference.energies[:count]
     gaps = {"upper bound above": known.upper - exact}
     if known.lower is not None:
         gaps["lower bound below"] = exact - known.lower
@@ -332,7 +334,9 @@ def _bounds(source: PictureSource) -> Panels:
         Curve(name=name, x=list(range(count)), y=(gap * source.unit).tolist(), dots=True)
         for name, gap in gaps.items()
     ]
-    title = "distance to the referee's levels" + ("; there is no lower bound" if known.lower is None else "")
+    title = "distance to the reference's levels" + (
+        "; there is no lower bound" if known.lower is None else ""
+    )
     return [LineChart(title=title, x_label="number of the level", y_label="meV", curves=curves, log_y=True)]
 
 
@@ -382,34 +386,34 @@ def _charted(name: str, source: PictureSource) -> Panels:
 def _eigsum(source: PictureSource) -> Panels:
     [sums] = _charted("training_eigsum", source)
     assert isinstance(sums, LineChart)
-    exact = float(source.solution.referee.energies[: len(source.solution.energies)].sum()) * source.unit
+    exact = float(source.solution.reference.energies[: len(source.solution.energies)].sum()) * source.unit
     away = [_away(curve, exact) for curve in sums.curves]
     return [
-        attrs.evolve(sums, levels={"referee": exact}),
-        _chart("distance to the referee's", "|ΣE − referee| in meV", away, log_y=True),
+        attrs.evolve(sums, levels={"reference": exact}),
+        _chart("distance to the reference's", "|ΣE − reference| in meV", away, log_y=True),
     ]
 
 
 def _energies(source: PictureSource) -> Panels:
-    """Each level, and the referee's; the beginning is cut off where it is far above."""
+    """Each level, and the reference's; the beginning is cut off where it is far above."""
     exact = source.exact
     curves = [_metric(source, "eigvals", f"E{k}", source.unit, k) for k in range(len(exact))]
     cut = exact[-1] + 1.5 * max(exact[-1] - exact[0], 0.2 * abs(exact[-1]))
     high = cut if max((y for curve in curves for y in curve.y), default=0.0) > cut else None
     levels = {f"E{k}": energy for k, energy in enumerate(exact)}
-    title = "levels on the training nodes, and the referee's (dashed)"
+    title = "levels on the training nodes, and the reference's (dashed)"
     return [_chart(title, "E in meV", curves, levels=levels, high=high)]
 
 
 def _convergence(source: PictureSource) -> Panels:
-    """How far each level is from the referee's, on the training nodes and on independent ones."""
+    """How far each level is from the reference's, on the training nodes and on independent ones."""
     panels: Panels = []
     for key, where in (("eigvals", "the training nodes"), ("eval_energies", "independent nodes")):
         curves = [
             _away(_metric(source, key, f"E{k}", source.unit, k), level)
             for k, level in enumerate(source.exact)
         ]
-        panels.append(_chart(f"on {where}", "|E − referee| in meV", curves, log_x=True, log_y=True))
+        panels.append(_chart(f"on {where}", "|E − reference| in meV", curves, log_x=True, log_y=True))
     return panels
 
 
@@ -458,7 +462,7 @@ _OF_TRAINING = (
     "bounds overlap_S_heatmap training_losses training_eigsum training_conditioning training_step_time "
     "training_energies training_dashboard convergence"
 )
-"""Of a network; a run by the referee has no numbers for them."""
+"""Of a network; a run by the reference has no numbers for them."""
 _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
     "potential_map_full": ("potential in the whole box", partial(_map, focus=False)),
     "potential_map_focus": ("potential where the states are", partial(_map, focus=True)),
@@ -471,7 +475,7 @@ _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
     "bounds": ("bounds of the levels", _bounds),
     "overlap_S_heatmap": (
         "overlap of the basis functions",
-        lambda source: [_matrix("S", source.solution.matrices[0], "⟨φi|φj⟩", "φ")],
+        lambda source: [_matrix("S", source.solution.space.matrices[0], "⟨φi|φj⟩", "φ")],
     ),
     "psi_overlap_minus_identity": ("orthonormality of the states", _orthonormality),
     "training_losses": ("loss while training", partial(_charted, "training_losses")),
@@ -480,6 +484,6 @@ _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
     "training_step_time": ("time of training", partial(_charted, "training_step_time")),
     "training_energies": ("levels while training", _energies),
     "training_dashboard": ("training at a glance", _dashboard),
-    "convergence": ("distance of each level to the referee's", _convergence),
+    "convergence": ("distance of each level to the reference's", _convergence),
 }
 """Name -> what is shown, and what makes the panels."""

@@ -19,9 +19,9 @@ FOCUS = 4.0
 
 
 def verdicts(solution: Solution) -> list[str]:
-    """What there is to say of the levels beside the referee's, and of a network's quadrature and training."""
-    net, referee = solution.network, solution.referee
-    walls = box.warning(solution.problem, referee, len(solution.energies))
+    """What there is to say of the levels beside the reference, and of a network's quadrature and training."""
+    net, reference = solution.network, solution.reference
+    walls = box.warning(solution.problem, reference, len(solution.energies))
     if net is None:
         return [judgement(solution), *([walls] if walls else [])]
     progress, error, nq = net.trainer.progress, net.evaluation.quadrature_error, net.evaluation.nq
@@ -32,9 +32,11 @@ def verdicts(solution: Solution) -> list[str]:
         more = "raise domain.eval_nq or lower model.first_omega_0"
         said = [f"WARNING: quadrature NOT sound: energies {on}, differ by {error:.1e} E0; {more}"]
     said += [judgement(solution), *([walls] if walls else [])]
-    noise = float(referee.errors[: len(solution.energies)].max()) + error
+    noise = float(reference.errors[: len(solution.energies)].max()) + error
     if float(solution.errors.min()) < -noise:
-        said.append("WARNING: a level lies below the referee's by more than both errors; do not use this run")
+        said.append(
+            "WARNING: a level lies below the reference's by more than both errors; do not use this run"
+        )
     if solution.bounds.lower is None:
         said.append(f"no bound from below: {solution.bounds.why}")
     if faults := progress.refinements:
@@ -46,20 +48,19 @@ def verdicts(solution: Solution) -> list[str]:
 
 
 def judgement(solution: Solution) -> str:
-    """What the referee says of the levels."""
-    accuracy, referee = solution.config.solver.accuracy, solution.referee
+    """What the reference says of the levels."""
+    accuracy, reference = solution.config.solver.accuracy, solution.reference
     if solution.network is None:
         bar = float(solution.relative_errors.max())
-        said = f"levels by the referee ({referee.method}), off by no more than {bar:.1e}, relatively"
+        said = f"levels by the reference ({reference.method}), off by no more than {bar:.1e}, relatively"
         more = f"; allowed {accuracy:g}: see its error bars" if solution.missed else ""
-        return said + ("" if referee.converged else "; NOT within its tolerance") + more
+        return said + ("" if reference.converged else "; NOT within its tolerance") + more
     if not solution.missed:
-        return f"levels within {accuracy:g}, relatively, of the referee's"
+        return f"levels within {accuracy:g}, relatively, of the reference's"
     names = ", ".join(f"E{k}" for k in solution.missed)
     worst = float(solution.relative_errors.abs().max())
-    return (
-        f"levels MISS the referee's, by up to {worst:.1e} ({names}; allowed {accuracy:g}): use the referee's"
-    )
+    missed = f"levels MISS the reference's, by up to {worst:.1e} ({names}; allowed {accuracy:g})"
+    return f"{missed}: use the reference's"
 
 
 def focus_range(values: Tensor, barrier: float | None) -> tuple[float, float, float]:

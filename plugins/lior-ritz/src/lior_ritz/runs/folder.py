@@ -166,7 +166,7 @@ def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[
     if not config.solver.network:
         if nq is not None:
             raise UsageError(
-                f"{path}: nq is of a network's states, and those of this run are the referee's; leave it out"
+                f"{path}: nq is of a network's states; those of this run are the reference's; leave it out"
             )
         if _meta(path)["status"] != COMPLETED:
             raise unfinished
@@ -203,7 +203,7 @@ def headline(config: RitzConfig) -> str:
     """A run in one line."""
     solver = config.solver
     if not solver.network:
-        return f"{config.potential.name}, {solver.K} states by the referee"
+        return f"{config.potential.name}, {solver.K} states by the reference"
     return f"{config.potential.name}, {solver.K} states of {solver.M} functions, seed {config.training.seed}"
 
 

@@ -173,7 +173,7 @@ def _solve(
         phases = range(len(trainer.phases))
         stages = [_PhaseStage(trainer=trainer, index=index, progress=loop.progress) for index in phases]
         loop.run(stages, trainer.progress.phase)
-    loop.hook.lior_train_stage(stage="report", message="referee, bounds, reports and arrays")
+    loop.hook.lior_train_stage(stage="report", message="reference, bounds, reports and arrays")
     if trainer:
         solution = finished(trainer, begin + time.process_time())
         with loop.reported():

@@ -1,6 +1,6 @@
 """Inverse design: which dot has the levels that are wanted.
 
-Levels and their exact derivatives by the options of the dot come from the referee. The method is that of
+Levels and their exact derivatives by the options of the dot come from the reference. The method is that of
 Gauss and Newton in a trust region (M. A. Branch, T. F. Coleman and Y. Li, *A subspace, interior, and
 conjugate gradient method for large-scale bound-constrained minimization problems*, SIAM J. Sci. Comput. 21,
 1, 1999), from the dot that there is, and from the ends of the ranges when that leads nowhere."""
@@ -27,7 +27,7 @@ from lior_ritz.verification.gradients import gradients
 TOLERANCE = 1e-7
 """How far a quantity may be off, relatively; of a level, as a share of at least 1 ``E0``."""
 _SHARP = 1e-3
-"""Share of it that the referee may be off, but not below the second number."""
+"""Share of it that the reference may be off, but not below the second number."""
 _LEAST = 1e-12
 _MOST = 40
 """Dots that are tried from one start."""
@@ -49,7 +49,7 @@ class Trial:
     values: tuple[float, ...]
     """The quantities, each in its unit."""
     bars: tuple[float, ...]
-    """How far the referee may be off about these."""
+    """How far the reference may be off about these."""
     residuals: tuple[float, ...]
     """See :meth:`lior_ritz.sweeps.wants.Want.residual`."""
     slopes: tuple[tuple[float, ...], ...]
@@ -199,7 +199,7 @@ class _Search:
         problem, units = self.problem.varied(options), self.problem.units
         count = 1 + max(want.upper for want in self.wants)
         found = reference.solve(problem, count + 1, tolerance=max(_LEAST, _SHARP * self.tolerance))
-        by = gradients(problem, found, count, options).derivatives
+        by = gradients(problem, found, count, options)
         values, bars, residuals, slopes = [], [], [], []
         for want in self.wants:
             value, row = float(want.of(found.energies, units)), want.of(by, units).tolist()

@@ -132,7 +132,7 @@ def _splittings(found: Answers) -> list[Panel]:
 
 
 def _errors(found: Answers) -> list[Panel]:
-    """How far networks are from the referee."""
+    """How far networks are from the reference."""
     panels: list[Panel] = []
     for said, rows, x in _panels(found):
         columns = zip(*(row["network_relative_error"] for row in rows), strict=False)

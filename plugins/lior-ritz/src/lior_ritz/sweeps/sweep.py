@@ -1,4 +1,4 @@
-"""A problem solved again and again by the referee, with options of the dot or numbers of the configuration
+"""A problem solved again and again by the reference, with options of the dot or numbers of the configuration
 varied: levels with error bars and exact derivatives, in milliseconds; with ``solver.network`` also by
 networks that are trained for each point."""
 
@@ -21,7 +21,7 @@ from lior_ritz.reports.observables import dipoles, left_weight
 from lior_ritz.sweeps.tracking import Sampled, follow
 from lior_ritz.training.solution import train
 from lior_ritz.verification import reference
-from lior_ritz.verification.gradients import gradients
+from lior_ritz.verification.gradients import gradients, listed
 from lior_ritz.verification.reference.measuring import measure
 from lior_ritz.verification.spin import spins
 
@@ -236,14 +236,14 @@ def groups(axes: Sequence[Axis], rows: Sequence[Row]) -> list[list[tuple[int, Ro
 
 
 def _answer(point: Point) -> tuple[Row, Sampled]:
-    """What the referee says, and beside it the network where one is trained; energies in meV unless a name
+    """What the reference says, and beside it the network where one is trained; energies in meV unless a name
     says otherwise. Also the states, to follow them."""
     problem, count = point.problem, point.config.solver.K
     unit, found = problem.units.E0_meV, reference.solve(problem, count + 1)
     states = measure(problem, found, count)
     energies, bars = found.energies[:count], found.errors[:count]
     names = [name for name in point.values if "." not in name]
-    by = gradients(problem, found, count, names, states).report()
+    slopes = dict(zip(names, gradients(problem, found, count, names, states) * unit, strict=True))
     psi, weights, points = states.psi, states.rule.weights, states.rule.points
     both = spins(problem, found, count)
     spin = both.report(problem.units) if both else {}
@@ -255,8 +255,8 @@ def _answer(point: Point) -> tuple[Row, Sampled]:
         "relative_error": (bars / energies.abs().clamp_min(1.0)).tolist(),
         "splitting_meV": (energies.diff() * unit).tolist(),
         "splitting_error_meV": (found.splitting_errors[: count - 1] * unit).tolist(),
-        "dE_meV": {name: each["dE_meV"] for name, each in by.items()},
-        "dsplitting_meV": {name: each["dsplitting_meV"] for name, each in by.items()},
+        "dE_meV": {name: listed(row) for name, row in slopes.items()},
+        "dsplitting_meV": {name: listed(row.diff()) for name, row in slopes.items()},
         "dipole_x_01_nm": None if dipole is None else abs(dipole) * problem.units.L0_nm,
         "left_weight": left_weight(psi, weights, points).tolist(),
         "good": found.converged,

@@ -38,7 +38,7 @@ class Sampled:
 
     @classmethod
     def of(cls, problem: Problem, found: Reference, count: int) -> Sampled:
-        """The ``count`` lowest of the referee's; nodes are alike in all boxes."""
+        """The ``count`` lowest of the reference's; nodes are alike in all boxes."""
         rule = whole_rule(problem.half_widths, [_NODES[problem.dim]] * problem.dim)
         psi: Tensor = found.functions(rule.points)[:count] * rule.weights.sqrt()
         return cls(found.energies[:count].numpy(), psi.numpy())

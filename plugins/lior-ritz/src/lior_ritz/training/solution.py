@@ -1,4 +1,4 @@
-"""A solved problem: energies with bounds and the referee's verdict, states at any point."""
+"""A solved problem: energies with bounds and the reference's verdict, states at any point."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from lior_ritz.verification.evaluation import ritz
 from lior_ritz.verification.reference import Reference
 
 _MORE = 2
-"""Levels beyond the wanted ones that the referee is asked for."""
-_NO_RESIDUALS = "the states are the referee's, and no network was trained: bounds are its error bars"
+"""Levels beyond the wanted ones that the reference is asked for."""
+_NO_RESIDUALS = "the states are the reference's, and no network was trained: bounds are its error bars"
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -37,16 +37,16 @@ class Solution:
     space: Space
     """What the states are made of."""
     bounds: Bounds
-    referee: Reference
+    reference: Reference
     """The K lowest levels, and a few more, by a classical method."""
     seconds: float
     """Processor seconds of training; 0 without a network."""
     judging_seconds: float
-    """Of the evaluation, the bounds and the referee."""
+    """Of the evaluation, the bounds and the reference."""
 
     @property
     def network(self) -> Trained | None:
-        """The network and its evaluation; ``None`` where the states are the referee's."""
+        """The network and its evaluation; ``None`` where the states are the reference's."""
         return self.space if isinstance(self.space, Trained) else None
 
     @cached_property
@@ -66,55 +66,50 @@ class Solution:
 
     @property
     def errors(self) -> Tensor:
-        """Differences to the referee's levels, in ``E0``."""
-        return self.energies - self.referee.energies[: len(self.energies)]
+        """Differences to the reference's levels, in ``E0``."""
+        return self.energies - self.reference.energies[: len(self.energies)]
 
     @property
     def _sizes(self) -> Tensor:
         """What errors are relative to: the levels, but at least 1 ``E0``, where levels are near zero."""
-        return self.referee.energies[: len(self.energies)].abs().clamp_min(1.0)
+        return self.reference.energies[: len(self.energies)].abs().clamp_min(1.0)
 
     @property
     def relative_errors(self) -> Tensor:
-        """:attr:`errors` of a network, and the referee's own error bars without one, as shares of the levels,
-        but at least of 1 ``E0``, where levels are near zero."""
-        own = self.errors if self.network else self.referee.errors[: len(self.energies)]
+        """:attr:`errors` of a network, and the reference's own error bars without one, as shares of the
+        levels, but at least of 1 ``E0``, where levels are near zero."""
+        own = self.errors if self.network else self.reference.errors[: len(self.energies)]
         return own / self._sizes
 
     @property
     def missed(self) -> tuple[int, ...]:
-        """Levels that are farther from the referee's than its error bar and ``solver.accuracy`` allow;
+        """Levels that are farther from the reference's than its error bar and ``solver.accuracy`` allow;
         without a network, those whose error bar is larger than this accuracy."""
         allowed = self.config.solver.accuracy * self._sizes
-        bars = self.referee.errors[: len(self.energies)]
+        bars = self.reference.errors[: len(self.energies)]
         bad = self.errors.abs() > allowed + bars if self.network else bars > allowed
         return tuple(bad.nonzero().flatten().tolist())
 
     @property
     def doubtful(self) -> bool:
         """Whether a command that prints it ends with 1: a level is :attr:`missed`, or without a network an
-        error bar is not within the referee's tolerance."""
-        return bool(self.missed) or not (self.network or self.referee.converged)
+        error bar is not within the reference's tolerance."""
+        return bool(self.missed) or not (self.network or self.reference.converged)
 
     @property
     def splittings(self) -> tuple[Splitting, ...]:
         """The differences of successive levels, with bounds of their own."""
         net = self.network
         lower = self.bounds.lower if net and net.evaluation.sound else None
-        return splittings(self.energies, self.bounds.upper, lower, self.referee)
+        return splittings(self.energies, self.bounds.upper, lower, self.reference)
 
     def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
         """The M basis functions at ``points``, ``[N, d]``: values ``[M, N]``, or ``[1 + order·d, M, N]``."""
         return self.space.basis(points, order=order)
 
-    @property
-    def matrices(self) -> tuple[Tensor, Tensor]:
-        """Overlap and Hamiltonian of the basis, ``[M, M]`` float64."""
-        return self.space.matrices
-
     def coefficients(self) -> Tensor:
         """The K states in terms of the basis, ``[M, K]``, with the largest coefficient positive."""
-        vectors = ritz(*self.matrices)[1][:, : len(self.energies)]
+        vectors = ritz(*self.space.matrices)[1][:, : len(self.energies)]
         largest = vectors.abs().argmax(dim=0)
         return vectors * vectors.gather(0, largest[None]).sgn().conj()
 
@@ -130,7 +125,7 @@ class Solution:
 def solve(
     *layers: str | PathLike[str] | Mapping[str, Any] | RitzConfig, overrides: Iterable[str] = ()
 ) -> Solution:
-    """Solve a problem in memory: by the referee, or with ``solver.network`` by training a network.
+    """Solve a problem in memory: by the reference, or with ``solver.network`` by training a network.
 
     Raises ``ConfigError`` with all that is wrong with the configuration.
 
@@ -157,20 +152,20 @@ def train(config: RitzConfig, problem: Problem) -> Solution:
 
 
 def judge(config: RitzConfig) -> Solution:
-    """The solution of the referee alone; raises ``UsageError`` when the problem cannot be solved."""
+    """The solution of the reference alone; raises ``UsageError`` when the problem cannot be solved."""
     begin = time.process_time()
     problem, count = configuration.problem(config), config.solver.K
-    referee = reference.solve(problem, count + _MORE)
-    energies, bars = referee.energies[:count], referee.errors[:count]
+    exact = reference.solve(problem, count + _MORE)
+    energies, bars = exact.energies[:count], exact.errors[:count]
     known = Bounds(
         upper=energies + bars, lower=energies - bars, residuals=None, beyond=None, why=_NO_RESIDUALS
     )
     return Solution(
         config=config,
         problem=problem,
-        space=Classical(problem=problem, referee=referee, count=count),
+        space=Classical(problem=problem, reference=exact, count=count),
         bounds=known,
-        referee=referee,
+        reference=exact,
         seconds=0.0,
         judging_seconds=time.process_time() - begin,
     )
@@ -183,14 +178,14 @@ def finished(trainer: Trainer, seconds: float) -> Solution:
     """
     begin = time.process_time()
     found = trainer.conclude()
-    referee = reference.solve(trainer.problem, len(found.energies) + _MORE)
-    known = bounds(trainer.ansatz, found, referee)
+    exact = reference.solve(trainer.problem, len(found.energies) + _MORE)
+    known = bounds(trainer.ansatz, found, exact)
     return Solution(
         config=trainer.config,
         problem=trainer.problem,
         space=Trained(trainer=trainer, evaluation=found),
         bounds=known,
-        referee=referee,
+        reference=exact,
         seconds=seconds,
         judging_seconds=time.process_time() - begin,
     )

@@ -1,4 +1,4 @@
-"""The functions that a run's states are made of: a trained network's, or the referee's own states."""
+"""The functions that a run's states are made of: a trained network's, or the reference's own states."""
 
 from __future__ import annotations
 
@@ -84,40 +84,40 @@ class Trained:
 
 @attrs.frozen(kw_only=True, slots=False)
 class Classical:
-    """The space of the referee's states, which are their own eigenfunctions."""
+    """The space of the reference's states, which are their own eigenfunctions."""
 
     problem: Problem
-    referee: Reference
+    reference: Reference
     count: int
     """K."""
 
     @property
     def energies(self) -> Tensor:
-        """The referee's."""
-        return self.referee.energies[: self.count]
+        """The reference's."""
+        return self.reference.energies[: self.count]
 
     @property
     def rule(self) -> Rule:
-        """The referee's, with edges on the jumps of V, or a rule that resolves its functions."""
+        """The reference's, with edges on the jumps of V, or a rule that resolves its functions."""
         most = _MOST[self.problem.dim]
-        nodes = [min(most, size) for size in sizes(self.problem, self.referee)]
-        return self.referee.rule or whole_rule(self.problem.half_widths, nodes)
+        nodes = [min(most, size) for size in sizes(self.problem, self.reference)]
+        return self.reference.rule or whole_rule(self.problem.half_widths, nodes)
 
     @property
     def matrices(self) -> tuple[Tensor, Tensor]:
         """1 and the levels."""
-        kind = self.referee.functions(torch.zeros(1, self.problem.dim, dtype=torch.float64)).dtype
-        one = torch.eye(len(self.referee.energies), dtype=kind)
-        return one, one * self.referee.energies
+        kind = self.reference.functions(torch.zeros(1, self.problem.dim, dtype=torch.float64)).dtype
+        one = torch.eye(len(self.reference.energies), dtype=kind)
+        return one, one * self.reference.energies
 
     def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
         """As :meth:`Trained.basis`; ``order`` up to 1."""
-        values = self.referee.functions(points)
-        return torch.cat([values[None], self.referee.slopes(points)]) if order else values
+        values = self.reference.functions(points)
+        return torch.cat([values[None], self.reference.slopes(points)]) if order else values
 
     def widened(self, count: int) -> Classical:
-        """More states of the referee."""
-        return attrs.evolve(self, referee=reference.solve(self.problem, max(count, self.count)))
+        """More states of the reference."""
+        return attrs.evolve(self, reference=reference.solve(self.problem, max(count, self.count)))
 
 
 Space: TypeAlias = Trained | Classical

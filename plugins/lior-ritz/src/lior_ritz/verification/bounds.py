@@ -35,10 +35,10 @@ class Bounds:
     """Why there is no bound from below."""
 
 
-def bounds(ansatz: Ansatz, found: Evaluation, referee: Reference) -> Bounds:
+def bounds(ansatz: Ansatz, found: Evaluation, reference: Reference) -> Bounds:
     """Bounds from the states of an evaluation.
 
-    ``referee``: at least one level more than there are states: where the next begins.
+    ``reference``: at least one level more than there are states: where the next begins.
     """
     problem, count = ansatz.problem, len(found.energies)
     slack = found.quadrature_error + _ROUNDING * found.energies.abs().max()
@@ -52,7 +52,7 @@ def bounds(ansatz: Ansatz, found: Evaluation, referee: Reference) -> Bounds:
         energies = energies[:count]
         gram = residual_gram(basis, vectors[:, :count], energies, found, pairs)
     residuals = gram.diagonal().real.clamp_min(0).sqrt()
-    known = (referee.energies - referee.errors).to(energies)
+    known = (reference.energies - reference.errors).to(energies)
     # A residual alone says that some level is near, not which: of a level that was missed it knows nothing.
     lower = energies - residuals
     lower = torch.where(lower <= known[:count], lower, floor(ansatz, found))
@@ -84,11 +84,11 @@ class Splitting:
 
     value: float
     """The network's."""
-    referee: float
+    reference: float
     lower: float
     upper: float
-    """What the true one lies between: the levels' bounds and the referee's difference with its own error bar,
-    where both agree; else the latter alone."""
+    """What the true one lies between: the levels' bounds and the reference's difference with its own error
+    bar, where both agree; else the latter alone."""
 
     @property
     def resolved(self) -> bool:
@@ -97,8 +97,8 @@ class Splitting:
 
     @property
     def relative_error(self) -> float | None:
-        """Of the value, to the referee's; ``None`` where this cannot be told from 0."""
-        return self.value / self.referee - 1 if self.resolved else None
+        """Of the value, to the reference's; ``None`` where this cannot be told from 0."""
+        return self.value / self.reference - 1 if self.resolved else None
 
     def missed(self, accuracy: float) -> bool:
         """Whether the value is outside of the interval by more than this share of the true one."""
@@ -106,24 +106,24 @@ class Splitting:
 
 
 def splittings(
-    energies: Tensor, upper: Tensor, lower: Tensor | None, referee: Reference
+    energies: Tensor, upper: Tensor, lower: Tensor | None, reference: Reference
 ) -> tuple[Splitting, ...]:
-    """From K levels and their bounds, and the referee's levels; ``lower`` is ``None`` where it is not known.
+    """From K levels, their bounds, and the reference's levels; ``lower`` is ``None`` where it is not known.
 
-    Bounds of both levels alone would lose a splitting that is smaller than they are wide; what the referee's
-    levels have in common of their errors cancels in its differences.
+    Bounds of both levels alone would lose a splitting that is smaller than they are wide; what the
+    reference's levels have in common of their errors cancels in its differences.
     """
     found = []
     for k in range(len(energies) - 1):
-        exact = float(referee.energies[k + 1] - referee.energies[k])
-        bar = float(referee.splitting_errors[k])
+        exact = float(reference.energies[k + 1] - reference.energies[k])
+        bar = float(reference.splitting_errors[k])
         low, high = max(0.0, exact - bar), exact + bar
         if lower is not None:
             least, most = float(lower[k + 1] - upper[k]), float(upper[k + 1] - lower[k])
             if least <= high and low <= most:
                 low, high = max(low, least), min(high, most)
         value = float(energies[k + 1] - energies[k])
-        found.append(Splitting(value=value, referee=exact, lower=low, upper=high))
+        found.append(Splitting(value=value, reference=exact, lower=low, upper=high))
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""The referee: classical solutions with error bars, which the neural one is compared with."""
+"""The reference: classical solutions with error bars, which the neural one is compared with."""
 
 from lior_ritz.verification.reference.result import Reference
 from lior_ritz.verification.reference.solving import METHODS, solve

@@ -1,4 +1,4 @@
-"""The referee's states on a rule that integrates products of them."""
+"""The reference's states on a rule that integrates products of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lior_ritz.problem.quadrature import Rule, whole_rule
 from lior_ritz.verification.reference.result import Reference
 
 _NODES, _SPARE = 1.6, 30
-"""Nodes on each axis for each of the referee's functions on it, and beyond: a polynomial takes π/2 degrees
+"""Nodes on each axis for each of the reference's functions on it, and beyond: a polynomial takes π/2 degrees
 for half a wave of a sine, and what is not resolved would be wrong by as much."""
 _MOST = {1: 800, 2: 240, 3: 56, 4: 20}
 """Most nodes on each axis, by dimension."""

@@ -1,4 +1,4 @@
-"""The functions of the referee: sines of a box for ψ = 0 on its edge, cosines for the natural condition.
+"""The functions of the reference: sines of a box for ψ = 0 on its edge, cosines for the natural condition.
 
 On ``|x| <= X`` they are ``sin(m π (x + X)/2X)/√X`` with ``m >= 1``, or ``cos(...)/√X`` with ``m >= 0``
 where ``m = 0`` has a further ``1/√2``. They are orthonormal, and ``-d²`` is diagonal in them. A product of

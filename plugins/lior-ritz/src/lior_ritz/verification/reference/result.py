@@ -1,4 +1,4 @@
-"""What the referee says."""
+"""What the reference says."""
 
 from __future__ import annotations
 
