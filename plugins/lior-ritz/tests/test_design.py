@@ -49,9 +49,9 @@ def test_malformed_wants_are_refused(text):
 def test_slopes_are_derivatives_of_residuals(text):
     want, units, value = Want.parse(text), Units(), 170.0
     step = 1e-4
-    difference = (want.residual(value + step, units) - want.residual(value - step, units)) / (2 * step)
-    assert want.slope(value, 1.0, units) == pytest.approx(difference, rel=1e-7)
-    assert want.residual(want.wanted, units) == 0
+    difference = (want.off(value + step, units)[0] - want.off(value - step, units)[0]) / (2 * step)
+    assert want.off(value, units)[1] == pytest.approx(difference, rel=1e-7)
+    assert want.off(want.wanted, units)[0] == 0
 
 
 def test_ranges_of_options():

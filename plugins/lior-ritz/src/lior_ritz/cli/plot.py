@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior_cli.options import RunPath
-from lior_cli.pictures import built, folder_for_files, picture_options, present, refuse_without_effect
+from lior_cli.pictures import built, choose, folder_for_files, picture_options, present, refuse_without_effect
 from lior_ritz.cli.threads import import_torch
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ def draw(
     run: Path, solution: Solution, history: list[dict[str, Any]], only: str | None = None
 ) -> tuple[dict[str, Picture], dict[str, str]]:
     """The pictures of a run, and why others were left out."""
-    from lior_ritz.reports.pictures import PictureSource, choose, names_of, picture
+    from lior_ritz.reports.pictures import PictureSource, expand, names, names_of, picture
 
     label = "".join(c if c.isprintable() else "?" for c in run.absolute().name)[:30]
-    names = names_of(solution) if only is None else choose(only, len(solution.energies))
+    count = len(solution.energies)
+    wanted = names_of(solution) if only is None else choose(expand(only, count), names(count))
     source = PictureSource(solution=solution, history=history, label=label)
-    return built(names, lambda name: picture(name, source))
+    return built(wanted, lambda name: picture(name, source))

@@ -44,20 +44,9 @@ _TAIL_POWERS = (0.5, 1.0)
 _LAST_SIZES = 3
 
 
-def _array(values: Any, name: str, ndim: int) -> Array:
-    """Float64 of anything array-like, tensors that require a gradient too; ``UsageError`` if it cannot be."""
-    array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=np.float64)
-    if array.ndim != ndim or not np.isfinite(array).all():
-        raise UsageError(f"{name}: needs {ndim} dimensions and finite numbers, has shape {array.shape}")
-    return array
-
-
-def _stack(values: Any) -> Array:
-    return _array(values, "orbitals", 3)
-
-
-def _row(values: Any) -> Array:
-    return _array(values, "one-electron energies", 1)
+def _array(values: Any) -> Array:
+    """Float64 of anything array-like, tensors too."""
+    return np.asarray(values, dtype=np.float64)
 
 
 @attrs.frozen(eq=False)
@@ -68,9 +57,9 @@ class Orbitals:
     orthonormal.
     """
 
-    values: Array = attrs.field(converter=_stack)
+    values: Array = attrs.field(converter=_array)
     """``[k, ny, nx]`` in ``1/L0``, float64, real; rows are y, columns x."""
-    energies: Array = attrs.field(converter=_row)
+    energies: Array = attrs.field(converter=_array)
     """``[k]`` in ``E0``."""
     hx: float
     """Distance of columns, in ``L0``."""
@@ -81,6 +70,8 @@ class Orbitals:
 
     def __attrs_post_init__(self) -> None:
         k = len(self.values)
+        if self.values.ndim != 3 or not np.isfinite(self.values).all():
+            raise UsageError(f"orbitals: need 3 dimensions and finite numbers, shape {self.values.shape}")
         if self.energies.shape != (k,) or k == 0:
             raise UsageError(
                 f"{k} orbitals and {len(self.energies)} energies; there must be as many, not none"

@@ -19,6 +19,7 @@ from lior.config.resolving import build
 from lior.errors import ConfigError, UsageError
 from lior_ritz.potentials import registry
 from lior_ritz.problem import Device, Part, Potential, require_known
+from lior_ritz.problem.potential import is_curved, join_jumps, join_sides
 from lior_ritz.problem.units import Units
 
 _OWN = ("voltage", "arm")
@@ -153,20 +154,16 @@ class Gates:
 
     def jumps(self, half_widths: Sequence[float]) -> tuple[tuple[float, ...], ...]:
         """Those of the base and of all gates that have a voltage."""
-        known = [each.jumps(half_widths) for each in self._live() if hasattr(each, "jumps")]
-        return tuple(
-            tuple(sorted({x for each in known for x in each[axis]})) for axis in range(len(half_widths))
-        )
+        return join_jumps(self._live(), half_widths)
 
     def sides(self, points: Tensor) -> Tensor:
         """Those of the base and of all gates that have a voltage."""
-        known = [each.sides(points) for each in self._live() if hasattr(each, "sides")]
-        return torch.cat([torch.empty(0, len(points), dtype=torch.bool), *known])
+        return join_sides(self._live(), points)
 
     @property
     def curved(self) -> bool:
         """Whether the base, or a gate that has a voltage, jumps along curves."""
-        return any(getattr(each, "curved", False) for each in self._live())
+        return is_curved(self._live())
 
     def parts(self, units: Units, dim: int) -> tuple[Part, ...] | None:
         """The sums along each axis, where the base and all gates with a voltage are such sums."""

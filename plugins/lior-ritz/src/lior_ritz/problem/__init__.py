@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError, did_you_mean, sentences
-from lior_ritz.problem.potential import Device, Part, Potential
+from lior_ritz.problem.potential import Device, Part, Potential, is_curved, join_jumps, join_sides
 from lior_ritz.problem.terms import Terms
 from lior_ritz.problem.units import Units
 
@@ -89,29 +89,25 @@ class Problem:
     @property
     def images(self) -> frozenset[int]:
         """The axes whose reflection leaves V and the masses as they are."""
-        each = (one.mirrors(self.dim) for one in (self.potential, *self.terms.functions))
-        return frozenset.intersection(*each)
+        return frozenset.intersection(*(one.mirrors(self.dim) for one in self._functions))
 
     @property
     def jumps(self) -> tuple[tuple[float, ...], ...]:
-        """Where V or a mass jumps or has a kink, by axis, as far as they say so: an optional method
-        ``jumps(half_widths)``."""
-        says = [getattr(one, "jumps", None) for one in (self.potential, *self.terms.functions)]
-        each = [say(self.half_widths) for say in says if say]
-        return tuple(tuple(sorted({x for one in each for x in one[axis]})) for axis in range(self.dim))
+        """Where V or a mass jumps or has a kink, by axis, as far as they say so."""
+        return join_jumps(self._functions, self.half_widths)
 
     def sides(self, points: Tensor) -> Tensor:
-        """On which side of the places where V or a mass jumps or has a kink ``points``, ``[N, d]``, are, as
-        far as they say so: an optional method ``sides(points)``; bool ``[S, N]``."""
-        says = [getattr(one, "sides", None) for one in (self.potential, *self.terms.functions)]
-        none = torch.empty(0, len(points), dtype=torch.bool)
-        return torch.cat([none, *(say(points) for say in says if say)])
+        """On which side of these places ``points``, ``[N, d]``, are; bool ``[S, N]``."""
+        return join_sides(self._functions, points)
 
     @property
     def curved(self) -> bool:
-        """Whether V or a mass is known to jump, or to have a kink, along curves: an optional property
-        ``curved``."""
-        return any(getattr(one, "curved", False) for one in (self.potential, *self.terms.functions))
+        """Whether V or a mass is known to jump, or to have a kink, along curves."""
+        return is_curved(self._functions)
+
+    @property
+    def _functions(self) -> tuple[Potential, ...]:
+        return (self.potential, *self.terms.functions)
 
     @property
     def parts(self) -> tuple[Part, ...] | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from lior_ritz.problem.units import Units
@@ -14,6 +15,26 @@ Device: TypeAlias = "Mapping[str, Tensor]"
 ``[P, 1]`` for P devices at once. They may require a gradient."""
 Part: TypeAlias = "Callable[[Tensor], Tensor]"
 """A function of one coordinate, elementwise."""
+
+
+def join_jumps(parts: Iterable[object], half_widths: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+    """Where some functions of the place jump or have a kink, by axis, as far as they say so: an optional
+    method ``jumps(half_widths)``."""
+    each = [part.jumps(half_widths) for part in parts if hasattr(part, "jumps")]
+    axes = range(len(half_widths))
+    return tuple(tuple(sorted({x for jumps in each for x in jumps[axis]})) for axis in axes)
+
+
+def join_sides(parts: Iterable[object], points: Tensor) -> Tensor:
+    """On which side of these places ``points``, ``[N, d]``, are, as far as the functions say so: an optional
+    method ``sides(points)``; bool ``[S, N]``."""
+    none = torch.empty(0, len(points), dtype=torch.bool)
+    return torch.cat([none, *(part.sides(points) for part in parts if hasattr(part, "sides"))])
+
+
+def is_curved(parts: Iterable[object]) -> bool:
+    """Whether one is known to jump, or to have a kink, along curves: an optional property ``curved``."""
+    return any(getattr(part, "curved", False) for part in parts)
 
 
 @runtime_checkable

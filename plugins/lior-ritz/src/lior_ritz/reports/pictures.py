@@ -14,7 +14,6 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.errors import UsageError, did_you_mean, sentences
 from lior.plots.panels import Curve, HeatMap, LeftOut, LineChart, Panel, Picture
 from lior.plots.scales import spans_decades
 from lior_ritz.network.states import squared
@@ -109,10 +108,7 @@ Panels: TypeAlias = "list[Panel]"
 
 def names(states: int = 4) -> tuple[str, ...]:
     """The names of all pictures of a run with so many states."""
-    found: list[str] = []
-    for name in _PICTURES:
-        found += [f"{name}_{k}" for k in range(states)] if name in _OF_STATES else [name]
-    return tuple(found)
+    return tuple(expand(",".join(_PICTURES), states).split(","))
 
 
 def names_of(solution: Solution) -> tuple[str, ...]:
@@ -121,42 +117,17 @@ def names_of(solution: Solution) -> tuple[str, ...]:
     return every if solution.network else tuple(name for name in every if name not in _OF_TRAINING.split())
 
 
-def choose(only: str | None, states: int) -> tuple[str, ...]:
-    """The names in a comma-separated list, for a run with so many states; ``None`` is all.
-
-    ``psi_state`` stands for ``psi_state_0``, ``psi_state_1``, ..., and so do the others of a state.
-
-    Raises ``UsageError`` when there is no picture of a name.
-    """
-    known = names(states)
-    if only is None:
-        return known
+def expand(only: str, states: int) -> str:
+    """A comma-separated list of names; ``psi_state`` stands for ``psi_state_0``, ``psi_state_1``, ..., and so
+    do the others of a state."""
     found: list[str] = []
     for name in (each.strip() for each in only.split(",")):
-        own = [each for each in known if each == name or each.rpartition("_")[0] == name in _OF_STATES]
-        if not own:
-            raise UsageError(_unknown(name, states))
-        found += own
-    return tuple(dict.fromkeys(found))
-
-
-def _unknown(name: str, states: int) -> str:
-    family, _, number = name.rpartition("_")
-    if family in _OF_STATES and number.isdecimal():
-        return f"no picture {name!r}: the states of this run are 0 to {states - 1}"
-    known = names(states)
-    return sentences(f"no picture {name!r}.", did_you_mean(name, known) or f"There are {', '.join(known)}.")
+        found += [f"{name}_{k}" for k in range(states)] if name in _OF_STATES else [name]
+    return ",".join(found)
 
 
 def picture(name: str, source: PictureSource) -> Picture:
-    """One picture.
-
-    Raises ``LeftOut`` when the run has nothing to show there; ``UsageError`` when there is no picture of that
-    name.
-    """
-    count = len(source.solution.energies)
-    if name not in names(count):
-        raise UsageError(_unknown(name, count))
+    """One picture, of those of :func:`names`; ``LeftOut`` when the run has nothing to show there."""
     family, _, number = name.rpartition("_")
     if family in _OF_STATES:
         what, build = _PICTURES[family]

@@ -51,7 +51,7 @@ class Trial:
     bars: tuple[float, ...]
     """How far the reference may be off about these."""
     residuals: tuple[float, ...]
-    """See :meth:`lior_ritz.sweeps.wants.Want.residual`."""
+    """See :meth:`lior_ritz.sweeps.wants.Want.off`."""
     slopes: tuple[tuple[float, ...], ...]
     """Derivatives of the residuals by the options, a row for each residual."""
 
@@ -212,8 +212,9 @@ class _Search:
             bar = found.errors[want.upper] if low is None else found.splitting_errors[low : want.upper].sum()
             values.append(value)
             bars.append(float(bar) * want.scale(units))
-            residuals.append(want.residual(value, units))
-            slopes.append(tuple(want.slope(value, each, units) for each in row))
+            residual, rate = want.off(value, units)
+            residuals.append(residual)
+            slopes.append(tuple(rate * each for each in row))
         trial = Trial(
             options=options,
             values=tuple(values),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import attrs
-import torch
 from torch import Tensor
 
 from lior.errors import UsageError
@@ -71,23 +71,15 @@ class Want:
         value = levels[..., self.upper]
         return (value if self.lower is None else value - levels[..., self.lower]) * self.scale(units)
 
-    def residual(self, value: float, units: Units) -> float:
-        """How far a value is off, relatively.
+    def off(self, value: float, units: Units) -> tuple[float, float]:
+        """How far a value is off, relatively, and the derivative of that by the value.
 
         Of differences it is the logarithm of the ratio: splittings fall exponentially, and are then nearly
-        linear. Levels are measured against at least 1 ``E0``, for they may be zero.
+        linear; one below the 1e-12th part of what is wanted, which two solutions that cross may have, counts
+        as that. Levels are measured against at least 1 ``E0``, for they may be zero.
         """
         if self.lower is None:
-            return (value - self.wanted) / max(abs(self.wanted), self.scale(units))
-        return float(torch.tensor(max(value, _least(self.wanted)) / self.wanted, dtype=torch.float64).log())
-
-    def slope(self, value: float, derivative: float, units: Units) -> float:
-        """The derivative of :meth:`residual`, from that of the value."""
-        if self.lower is None:
-            return derivative / max(abs(self.wanted), self.scale(units))
-        return derivative / max(value, _least(self.wanted))
-
-
-def _least(wanted: float) -> float:
-    """A difference below this, which two solutions that cross may have, counts as this."""
-    return 1e-12 * wanted
+            size = max(abs(self.wanted), self.scale(units))
+            return (value - self.wanted) / size, 1 / size
+        value = max(value, 1e-12 * self.wanted)
+        return math.log(value / self.wanted), 1 / value
