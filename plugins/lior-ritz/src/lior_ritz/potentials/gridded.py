@@ -7,7 +7,6 @@ from typing import ClassVar, NamedTuple
 import attrs
 import numpy as np
 import torch
-from scipy.interpolate import make_interp_spline
 from torch import Tensor
 
 from lior.config.options import option
@@ -69,6 +68,8 @@ class Gridded:
     _coefficients: Tensor = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        from scipy.interpolate import make_interp_spline  # a sixth of the start, for these potentials alone
+
         require_finite(self)
         nodes, values = read_grid(self.path, self.extent, self.axes)
         coefficients, axes = values, []
