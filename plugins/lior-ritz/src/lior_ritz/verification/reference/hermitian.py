@@ -218,5 +218,6 @@ def _turned(axis: Axis, turn: float) -> Functions:
 
 def _moment(axis: Axis, turn: float) -> Array:
     """``∫ φ exp(x/X)`` of the functions with their phases."""
-    x, weights = axis.line.nodes, axis.line.weights
-    return np.asarray((weights * np.exp(x / axis.line.edges[-1])) @ _turned(axis, turn)(x, 0))
+    x = axis.line.nodes
+    weights = axis.line.weights * np.exp(x / axis.line.edges[-1])
+    return np.asarray((weights * np.exp(-1j * turn * x) if turn else weights) @ axis.at(x, 0))

@@ -15,8 +15,8 @@ from lior_ritz.verification.reference.result import Evaluate
 
 Functions: TypeAlias = Callable[[Array, int], Array]
 """The functions of an axis, or their slopes with 1 for 0, at its coordinates ``[N]``: ``[N, n]``."""
-_CHUNK = 1 << 23
-"""Numbers of an intermediate table of :func:`evaluator`."""
+_CHUNK = 1 << 26
+"""Bytes of an intermediate table of :func:`evaluator`."""
 
 
 def gather(
@@ -55,7 +55,7 @@ def evaluator(states: Array, axes: Sequence[Functions]) -> Evaluate:
     """The states with the given coefficients, as functions of points."""
 
     def evaluate(points: Array, by: int | None = None) -> Array:
-        chunk = max(1, _CHUNK // states[..., 0].size)
+        chunk = max(1, _CHUNK // states[..., 0].nbytes)
         pieces = [points[i : i + chunk] for i in range(0, max(1, len(points)), chunk)]
         return np.hstack([_at(states, axes, piece, by) for piece in pieces])
 
