@@ -13,7 +13,17 @@ from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
 from lior_ritz.cli.threads import import_torch
 
-_HEAD = ["run", "problem", "largest error", "splitting", "bounds, meV", "steps", "cpu s", "reference, s"]
+_COLUMNS = {
+    "run": ("run", ""),
+    "what": ("problem", ""),
+    "largest_relative_error": ("largest error", ".1e"),
+    "splitting_relative_error": ("splitting", ".1e"),
+    "bound_width_meV": ("bounds, meV", ".1e"),
+    "steps": ("steps", ""),
+    "processor_seconds": ("cpu s", ".1f"),
+    "reference_seconds": ("reference, s", ".3f"),
+}
+"""Number -> its heading and its format; what is not known is ``-``."""
 
 
 @click.command()
@@ -54,20 +64,7 @@ def compare(paths: tuple[Path, ...], as_json: bool) -> None:
         click.echo(json.dumps(rows))
         return
     lines = [
-        [
-            row["run"],
-            row["what"],
-            f"{row['largest_relative_error']:.1e}",
-            _short(row["splitting_relative_error"]),
-            _short(row["bound_width_meV"]),
-            str(row["steps"]),
-            f"{row['processor_seconds']:.1f}",
-            f"{row['reference_seconds']:.3f}",
-        ]
+        ["-" if row[name] is None else format(row[name], form) for name, (_, form) in _COLUMNS.items()]
         for row in rows
     ]
-    echo_table(_HEAD, lines)
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1e}"
+    echo_table([head for head, _ in _COLUMNS.values()], lines)

@@ -23,6 +23,7 @@ from lior_ritz.reports.ladder import Ladder, Step
 from lior_ritz.reports.samples import Sampler, Slice, slices
 from lior_ritz.reports.verdicts import History, focus_range
 from lior_ritz.training.solution import Solution
+from lior_ritz.verification.gradients import group
 from lior_ritz.verification.reference import Reference
 
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=[mµnp]?eV\b|nm\b|E0\b|L0\b|s\b)")
@@ -284,14 +285,7 @@ def _spectrum(source: PictureSource) -> Panels:
 
 def degenerate(reference: Reference) -> list[list[int]]:
     """Numbers of the levels that are one, as far as the reference's error bars tell."""
-    found = [[0]]
-    for k, (gap, bar) in enumerate(
-        zip(reference.energies.diff(), reference.splitting_errors, strict=True), 1
-    ):
-        if gap > bar:
-            found.append([])
-        found[-1].append(k)
-    return found
+    return group((reference.energies.diff() <= reference.splitting_errors).tolist())
 
 
 def _bounds(source: PictureSource) -> Panels:

@@ -46,13 +46,10 @@ def _flat(row: Row) -> dict[str, Any]:
     for name, value in row.items():
         if name in ("index", "values", "set"):
             continue
-        if isinstance(value, list | dict):
-            lists = (
-                {name: value}
-                if isinstance(value, list)
-                else {f"{name}_by_{by}": v for by, v in value.items()}
-            )
-            flat |= {f"{stem}_{k}": number for stem, each in lists.items() for k, number in enumerate(each)}
-        else:
-            flat[name] = value
+        named = {name: value}
+        if isinstance(value, dict):
+            named = {f"{name}_by_{by}": each for by, each in value.items()}
+        for stem, each in named.items():
+            many = isinstance(each, list)
+            flat |= {f"{stem}_{k}": number for k, number in enumerate(each)} if many else {stem: each}
     return flat

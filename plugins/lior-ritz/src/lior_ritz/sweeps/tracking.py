@@ -6,6 +6,7 @@ others, so that there it goes on as its projection onto the level, and is told a
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import attrs
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import whole_rule
+from lior_ritz.verification.gradients import group
 from lior_ritz.verification.reference import Reference
 
 _NODES = {1: 96, 2: 24, 3: 12, 4: 8}
@@ -45,14 +47,7 @@ class Sampled:
 
     def groups(self) -> list[list[int]]:
         """Numbers of the levels that are one."""
-        found: list[list[int]] = []
-        for k, energy in enumerate(self.energies):
-            near = found and energy - self.energies[found[-1][0]] <= _SAME * max(1.0, abs(energy))
-            if near:
-                found[-1].append(k)
-            else:
-                found.append([k])
-        return found
+        return group(b - a <= _SAME * max(1.0, abs(b)) for a, b in pairwise(self.energies))
 
 
 def follow(points: list[Sampled]) -> list[list[int]]:
@@ -67,20 +62,20 @@ def follow(points: list[Sampled]) -> list[list[int]]:
         shares = np.zeros((len(last), len(point.psi)))
         old, groups = list(last), point.groups()
         for i, name in enumerate(old):
-            for group in groups:
-                inside = point.psi[group].conj() @ last[name]
-                shares[i, group] = np.square(np.abs(inside)).sum()
+            for members in groups:
+                inside = point.psi[members].conj() @ last[name]
+                shares[i, members] = np.square(np.abs(inside)).sum()
         own = [-1] * len(point.psi)
         for i, k in zip(*linear_sum_assignment(-shares), strict=True):
             if shares[i, k] >= _CLEAR:
                 own[k] = old[i]
-        for group in groups:
-            for k in group:
+        for members in groups:
+            for k in members:
                 if own[k] < 0:
                     own[k], number = number, number + 1
                     last[own[k]] = point.psi[k]
                     continue
-                level = point.psi[group]
+                level = point.psi[members]
                 state = (level.conj() @ last[own[k]]) @ level
                 last[own[k]] = state / np.linalg.norm(state)
         last = {name: last[name] for name in own}

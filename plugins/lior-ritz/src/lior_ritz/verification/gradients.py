@@ -9,6 +9,7 @@ E. M. Lifshitz, *Quantum Mechanics*, §39).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -52,22 +53,21 @@ def first_order(elements: Tensor, energies: Sequence[float]) -> Tensor:
     ``energies``: of these levels and, where it is known, of the next.
     """
     row = torch.full((len(elements),), torch.nan, dtype=torch.float64)
-    for level in group(energies):
+    for level in group(b - a <= DEGENERATE * max(1.0, abs(a)) for a, b in pairwise(energies)):
         if level[-1] < len(row):
             block = elements[level][:, level]
             row[level] = torch.linalg.eigvalsh((block + block.mH) / 2)
     return row
 
 
-def group(energies: Sequence[float]) -> list[list[int]]:
-    """The numbers of levels that count as one.
+def group(joined: Iterable[bool]) -> list[list[int]]:
+    """The numbers of levels that count as one, from whether each but the first is one with that before.
 
-    >>> group([1.0, 2.0, 2.0, 3.0])
+    >>> group([False, True, False])
     [[0], [1, 2], [3]]
     """
     groups = [[0]]
-    for k in range(1, len(energies)):
-        same = energies[k] - energies[k - 1] <= DEGENERATE * max(1.0, abs(energies[k - 1]))
+    for k, same in enumerate(joined, 1):
         groups[-1].append(k) if same else groups.append([k])
     return groups
 
