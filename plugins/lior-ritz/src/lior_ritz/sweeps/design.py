@@ -41,7 +41,7 @@ _ALMOST = 1e-4
 Array: TypeAlias = "NDArray[np.float64]"
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(eq=False)
 class Trial:
     """A dot that was tried."""
 
@@ -199,8 +199,7 @@ class _Search:
         problem, units = self.problem.varied(options), self.problem.units
         count = 1 + max(want.upper for want in self.wants)
         found = reference.solve(problem, count + 1, tolerance=max(_LEAST, _SHARP * self.tolerance))
-        by = gradients(problem, found, count, options)
-        values, bars, residuals, slopes = [], [], [], []
+        by, measured = gradients(problem, found, count, options), []
         for want in self.wants:
             value, row = float(want.of(found.energies, units)), want.of(by, units).tolist()
             if not all(map(math.isfinite, row)):
@@ -210,20 +209,10 @@ class _Search:
                 )
             low = want.lower
             bar = found.errors[want.upper] if low is None else found.splitting_errors[low : want.upper].sum()
-            values.append(value)
-            bars.append(float(bar) * want.scale(units))
-            residual, rate = want.off(value, units)
-            residuals.append(residual)
-            slopes.append(tuple(rate * each for each in row))
-        trial = Trial(
-            options=options,
-            values=tuple(values),
-            bars=tuple(bars),
-            residuals=tuple(residuals),
-            slopes=tuple(slopes),
-        )
-        self.trials.append(trial)
-        return trial
+            off, rate = want.off(value, units)
+            measured.append((value, float(bar) * want.scale(units), off, tuple(rate * each for each in row)))
+        self.trials.append(Trial(options, *zip(*measured, strict=True)))
+        return self.trials[-1]
 
     def refuse_unreached(self) -> None:
         """Say what there is instead of what is wanted."""
