@@ -243,10 +243,9 @@ def _training(solution: Solution, trainer: Trainer, history: History, folder: Pa
     first = any(phase.name == "adam" for phase in trainer.phases)
     rates = [line["lr"] for line in history if line.get("phase") == "adam" and line.get("lr") is not None]
     rates += [drop["lr_new"] for drop in drops[-1:] if rates]  # which may be of the last step
-    kept = {
-        name: next((f.relative_to(folder).as_posix() for f in _tensors(folder, f"model_{name}")), None)
-        for name in ("best", "final")
-    }
+    newest = runfolder.list_checkpoints(folder)[:1]
+    files = [file for place in newest for file in place.glob("*.safetensors")]
+    kept = {file.stem: file.relative_to(folder).as_posix() for file in files}
     return {
         "K": config.solver.K,
         "M": config.solver.M,
@@ -257,8 +256,8 @@ def _training(solution: Solution, trainer: Trainer, history: History, folder: Pa
         "dtype": str(assembly.dtype(config)).removeprefix("torch."),
         "best_step": best.step if best else None,
         "best_eigsum_E0": best.evaluation.eigsum if best else None,
-        "best_checkpoint": kept["best"],
-        "final_checkpoint": kept["final"],
+        "best_checkpoint": kept.get("model_best"),
+        "final_checkpoint": kept.get("model_final"),
         "learning_rate": {
             "enabled": schedule.enabled,
             "type": schedule.type,
@@ -268,12 +267,6 @@ def _training(solution: Solution, trainer: Trainer, history: History, folder: Pa
             "drops": drops,
         },
     }
-
-
-def _tensors(folder: Path, name: str) -> list[Path]:
-    """The file of a group of tensors in the newest checkpoint."""
-    places = [place / f"{name}.safetensors" for place in runfolder.list_checkpoints(folder)[:1]]
-    return [place for place in places if place.is_file()]
 
 
 def _quadrature(config: RitzConfig, net: Trained, history: History) -> Report:

@@ -9,7 +9,7 @@ may come first."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -149,7 +149,7 @@ def nodal_domains(grid: Tensor) -> Tensor:
 
 @attrs.frozen(eq=False)
 class States:
-    """States with all that is known of them; what is not given is left out of the reports."""
+    """States with all that is known of them."""
 
     energies: Tensor
     """``[K]`` in ``E0``."""
@@ -159,14 +159,14 @@ class States:
     """``[N]`` in ``L0^d``."""
     points: Tensor
     """``[N, d]`` in ``L0``."""
-    gradients: Tensor | None = None
-    """``[K, N, d]``."""
-    potential: Tensor | None = None
+    potential: Tensor
     """``[N]`` in ``E0``."""
-    forces: Tensor | None = None
+    forces: Tensor
     """``∇V``, ``[N, d]`` in ``E0/L0``."""
-    mirrored: Mapping[int, Tensor] = attrs.field(factory=dict)
-    """Axis -> the states at the mirror images of the points, ``[K, N]``."""
+    mirrored: Sequence[Tensor]
+    """By axis, the states at the mirror images of the points, ``[K, N]``."""
+    gradients: Tensor | None = None
+    """``[K, N, d]``; without them energies and the virial are left out of the report."""
 
     def report(self, units: Units) -> dict[str, Any]:
         """All observables, ready for JSON; names end in their units, lists of states are in their order."""
@@ -194,25 +194,20 @@ class States:
             "spread_nm": _list(spread, units.L0_nm),
             "left_weight": _list(left),
             "right_weight": _list(1 - left),
+            "parity": {AXES[a]: _list(parity(psi, each, weights)) for a, each in enumerate(self.mirrored)},
         } | self._dynamics(units)
 
     def _dynamics(self, units: Units) -> dict[str, Any]:
         """What needs more than the values of the states."""
+        if self.gradients is None:
+            return {}
         psi, weights = self.psi.detach(), self.weights
         found: dict[str, Any] = {}
-        if self.mirrored:
-            found["parity"] = {
-                AXES[axis]: _list(parity(psi, values, weights))
-                for axis, values in sorted(self.mirrored.items())
-            }
-        if self.gradients is not None and self.potential is not None:
-            kinetic, rest = energy_parts(psi, self.gradients, self.potential, weights)
-            for name, part in (("kinetic", kinetic), ("potential", rest)):
-                found |= {f"{name}_E0": _list(part), f"{name}_meV": _list(part, units.E0_meV)}
-        if self.gradients is not None and self.forces is not None:
-            residual = virial_residual(psi, self.gradients, self.forces, weights, self.points)
-            found["virial_residual_E0"] = _list(residual)
-        return found
+        parts = energy_parts(psi, self.gradients, self.potential, weights)
+        for name, part in zip(("kinetic", "potential"), parts, strict=True):
+            found |= {f"{name}_E0": _list(part), f"{name}_meV": _list(part, units.E0_meV)}
+        residual = virial_residual(psi, self.gradients, self.forces, weights, self.points)
+        return found | {"virial_residual_E0": _list(residual)}
 
 
 def _list(values: Tensor, scale: float = 1.0) -> Any:

@@ -135,5 +135,5 @@ class Sampler:
             gradients=jet[1:].permute(1, 2, 0) if plain else None,
             potential=energy.detach(),
             forces=forces,
-            mirrored={axis: self.states(rule.points * turns[axis]) for axis in range(dim)},
+            mirrored=[self.states(rule.points * turn) for turn in turns],
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ def run(
     it returns true, a checkpoint is written and ``Stopped`` raised.
     """
     trainer = Trainer(config, configuration.problem(config)) if config.solver.network else None
-    return _kept(RitzRun.create(out, config), trainer, callbacks, stop)
+    return _solve(RitzRun.create(out, config), trainer, callbacks, stop)
 
 
 def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Solved:
@@ -120,20 +120,14 @@ def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], b
     true.
     """
     kept, trainer, state, spent = RitzRun.reopen(path)
-    return _kept(kept, trainer, callbacks, stop, state, spent)
+    return _solve(kept, trainer, callbacks, stop, state, spent)
 
 
-def _kept(
-    kept: RitzRun,
-    trainer: Trainer | None,
-    callbacks: Iterable[object],
-    stop: Callable[[], bool],
-    state: LoopState = START,
-    spent: float = 0.0,
-) -> Solved:
-    """Solve, and note in the directory how the run ended; ``spent`` processor seconds came before."""
+@contextlib.contextmanager
+def _noted(kept: RitzRun) -> Iterator[None]:
+    """Note in the directory how a run ends that does not come to its end, and let others change it."""
     try:
-        return _solve(kept, trainer, callbacks, stop, state, spent - time.process_time())
+        yield
     except Stopped:
         kept.end("stopped")
         raise
@@ -150,39 +144,41 @@ def _solve(
     trainer: Trainer | None,
     callbacks: Iterable[object],
     stop: Callable[[], bool],
-    state: LoopState,
-    begin: float,
+    state: LoopState = START,
+    spent: float = 0.0,
 ) -> Solved:
-    """Train to the end if there is a network, and write the results; the processor's clock and ``begin`` are
-    the run's."""
-    loop = _Training(
-        kept=kept,
-        trainer=trainer,
-        begin=begin,
-        folder=kept.folder,
-        command="lior ritz resume",
-        telemetry=kept.telemetry(state),
-        callbacks=callbacks,
-        stop=stop,
-        interval=kept.config.training.checkpoint.seconds,
-        clock=Stopwatch(state),
-        step=state.step,
-    )
-    loop.hook.lior_train_start(config=kept.config, run=kept.path)
-    if trainer:
-        phases = range(len(trainer.phases))
-        stages = [_PhaseStage(trainer=trainer, index=index, progress=loop.progress) for index in phases]
-        loop.run(stages, trainer.progress.phase)
-    loop.hook.lior_train_stage(stage="report", message="reference, bounds, reports and arrays")
-    if trainer:
-        solution = finished(trainer, begin + time.process_time())
-        with loop.reported():
-            kept.save(trainer, {"seconds": solution.seconds}, finished=True)
-    else:
-        solution = judge(kept.config)
-    history = list(rundir.metrics(kept.path))
-    summary = artefacts.write(solution, kept.path, run_id=kept.meta["run_id"], history=history)
-    solved = Solved(solution=solution, summary=summary)
-    kept.end(rundir.COMPLETED)
-    loop.hook.lior_train_end(result=solved)
-    return solved
+    """Train to the end if there is a network, and write the results; ``spent`` processor seconds came
+    before."""
+    begin = spent - time.process_time()
+    with _noted(kept):
+        loop = _Training(
+            kept=kept,
+            trainer=trainer,
+            begin=begin,
+            folder=kept.folder,
+            command="lior ritz resume",
+            telemetry=kept.telemetry(state),
+            callbacks=callbacks,
+            stop=stop,
+            interval=kept.config.training.checkpoint.seconds,
+            clock=Stopwatch(state),
+            step=state.step,
+        )
+        loop.hook.lior_train_start(config=kept.config, run=kept.path)
+        if trainer:
+            phases = range(len(trainer.phases))
+            stages = [_PhaseStage(trainer=trainer, index=index, progress=loop.progress) for index in phases]
+            loop.run(stages, trainer.progress.phase)
+        loop.hook.lior_train_stage(stage="report", message="reference, bounds, reports and arrays")
+        if trainer:
+            solution = finished(trainer, begin + time.process_time())
+            with loop.reported():
+                kept.save(trainer, {"seconds": solution.seconds}, finished=True)
+        else:
+            solution = judge(kept.config)
+        history = list(rundir.metrics(kept.path))
+        summary = artefacts.write(solution, kept.path, run_id=kept.meta["run_id"], history=history)
+        solved = Solved(solution=solution, summary=summary)
+        kept.end(rundir.COMPLETED)
+        loop.hook.lior_train_end(result=solved)
+        return solved

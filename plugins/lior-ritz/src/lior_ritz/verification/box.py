@@ -64,22 +64,19 @@ def _wall(problem: Problem, axis: int, sign: float) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(points), torch.from_numpy(weights)
 
 
-def note(problem: Problem, found: Reference, count: int) -> list[tuple[int, float]]:
-    """Those of the lowest ``count`` levels that the box moves by more than :data:`NOTED` of themselves, or of
-    the lowest level of an empty box where that is larger, with how far, in ``E0``."""
+def warning(problem: Problem, found: Reference, count: int) -> str:
+    """A line for a reader about those of the lowest ``count`` levels that the box moves by more than
+    :data:`NOTED` of themselves, or of the lowest level of an empty box where that is larger; empty when there
+    are none."""
     by = moves(problem, found)
     if by is None:
-        return []
+        return ""
     least = sum((np.pi / (2 * half)) ** 2 for half in problem.half_widths)
     limits = NOTED * found.energies.abs().clamp_min(least)
-    return [(int(k), float(by[k])) for k in (by.abs() > limits)[:count].nonzero().flatten()]
-
-
-def warning(problem: Problem, found: Reference, count: int) -> str:
-    """The same as a line for a reader; empty when there is none."""
-    shown = [f"E{k} by about {by * problem.units.E0_meV:+.2g} meV" for k, by in note(problem, found, count)]
-    if not shown:
+    noted = (by.abs() > limits)[:count].nonzero().flatten().tolist()
+    if not noted:
         return ""
+    shown = [f"E{k} by about {float(by[k]) * problem.units.E0_meV:+.2g} meV" for k in noted]
     moved = ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")
     said = f"WARNING: the box is part of the answer: a tenth larger, it would move {moved}"
     return f"{said}; make it larger (domain.X, ...)"
