@@ -16,11 +16,12 @@ from lior.reading.limits import TAKES_ALL, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior_plugins.readers import pictures
 from lior_plugins.readers.collecting import Collected
+from lior_plugins.readers.columns import BEGINS, Box, may_have_columns, read_page
 from lior_plugins.readers.opening import damage, library
 
 _ONE_AT_A_TIME = Lock()
 """PDFium is not safe for threads."""
-_DIVIDED = re.compile(r"([^\W\d_]+)\x02([^\W\d_]+)([^\s\x02]*)[ ]?")
+_DIVIDED = re.compile(r"([^\W\d_]+)\x02([^\W\d_]+)([^\s\x02]*)[ \n]?")
 """A word that PDFium found divided at the end of a line; the line break is gone."""
 _HINT = "to have such pages recognised: pip install 'lior[ocr]'"
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
@@ -56,7 +57,11 @@ class Pdf:
         words = Counter(word for text in pages.values() for word in _WORD.findall(text.lower()))
         for number, text in sorted(pages.items()):
             found.begin(f"page {number}")
-            found.put(_DIVIDED.sub(lambda match: _join(match, words), text).replace("\x02", "-"))
+            text = _DIVIDED.sub(lambda match: _join(match, words), text).replace("\x02", "-")
+            for line in text.split("\n"):
+                if text.startswith(BEGINS) and not line.startswith(BEGINS):
+                    found.wrapped.append(len(found.text))
+                found.put(line.removeprefix(BEGINS))
         if unread:
             some = f"{quantity(len(unread), 'page')} left out, such as page {unread[0]}"
             found.notes.append(f"{some}: PDFium cannot read it")
@@ -75,7 +80,7 @@ def _pages(document: Any, failed: type[Exception]) -> tuple[dict[int, str], list
     for number in range(1, len(document) + 1):
         try:
             with closing(document[number - 1]) as page:
-                text = page.get_textpage().get_text_bounded()
+                text = _text(page)
                 shows = not text.strip() and any(page.get_objects())
         except failed:  # the other pages are kept
             unread.append(number)
@@ -89,6 +94,29 @@ def _pages(document: Any, failed: type[Exception]) -> tuple[dict[int, str], list
         if left < 0:
             raise UnreadableFile(SkipReason.TOO_MUCH_TEXT, f"{limits().characters:,} characters")
     return pages, unread, drawn
+
+
+def _text(page: Any) -> str:
+    """The text of a page, in the order in which it is read."""
+    text, words, bounds = page.get_textpage(), list[Box](), Box(*page.get_bbox())
+    boxes = (Box(*text.get_rect(number)) for number in range(text.count_rects()))
+    if may_have_columns([box for box in boxes if box.within(bounds)]):
+        words = [word for word in _words(text) if word.within(bounds)]
+    return read_page(words) or text.get_text_bounded()
+
+
+def _words(page: Any) -> list[Box]:
+    """The words of a page; of one that is divided, the first part ends with U+0002. None where most do not
+    run from the left to the right."""
+    raw, words, backwards = library("pypdfium2.raw", "PDF"), list[Box](), 0
+    text = "".join(chr(raw.FPDFText_GetUnicode(page, number) or 0x20) for number in range(page.count_chars()))
+    for match in re.finditer(r"[^\s\x02]+\x02?", text):
+        left, bottom, _, top = page.get_charbox(match.start(), loose=True)
+        _, low, right, _ = page.get_charbox(match.end() - 1, loose=True)
+        word = match[0].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        words.append(Box(left, bottom, right, top, word))
+        backwards += right < left or 2 * abs(low - bottom) > top - bottom
+    return words if 2 * backwards < len(words) else []
 
 
 def _recognise(document: Any, drawn: list[int], pages: dict[int, str], notes: list[str]) -> list[int]:
