@@ -22,6 +22,10 @@ FOREIGN = ("node_modules", "site-packages", "venv", "__pycache__")
 """Folders that programs fill."""
 _RUN = {"config.toml", "checkpoints"}
 """What the directory of a run has: it is made from the text around it, and changes with it."""
+_MAILDIR = {"cur", "new", "tmp"}
+"""Folders of a mail folder in which each message is a file; in the last one they are not yet whole."""
+_MAIL_INDEX = ".msf"
+"""What Thunderbird knows of the mail folder that is the file of this name without the ending."""
 _GLOB = frozenset("*?[")
 
 _Cause = tuple[SkipReason, str]
@@ -122,22 +126,28 @@ def walk(folder: Path) -> Iterator[tuple[Path, _Cause | None]]:
     """The files below a folder in the order of their paths, each with the reason to leave it out or ``None``.
 
     A folder that is left out comes once, without what is in it. Links to folders are not followed, so that
-    there are no loops.
+    there are no loops. Of a mail folder the messages are read.
     """
     stack: list[os.DirEntry[str] | Path] = [folder]
+    own = set[str]()
     while stack:
         entry = stack.pop()
         path = Path(entry)
         if isinstance(entry, os.DirEntry) and (cause := _left_out(entry)):
             yield path, cause
+        elif str(path) in own:
+            yield path, (SkipReason.GENERATED, "")
         elif entry.is_dir():
             try:
                 with os.scandir(path) as entries:
                     found = sorted(entries, key=lambda each: each.name, reverse=True)
-                if path != folder and {each.name for each in found} >= _RUN:
+                names = {each.name for each in found}
+                if path != folder and names >= _RUN:
                     yield path, (SkipReason.RUN_DIRECTORY, "")
-                else:
-                    stack += found
+                    continue
+                stack += found
+                if names >= _MAILDIR:
+                    own |= {str(path / each.name) for each in found if each.name == "tmp" or each.is_file()}
             except OSError as error:
                 yield path, (SkipReason.CLOSED_FOLDER, str(error.strerror or error))
         else:
@@ -151,15 +161,19 @@ def absolute(paths: Sequence[str]) -> tuple[str, ...]:
 
 def _left_out(entry: os.DirEntry[str]) -> _Cause | None:
     """The reason for which a file or folder below the one given is not read; ``None`` if it is."""
-    if entry.name.startswith("."):
-        return SkipReason.HIDDEN, ""
     reason = None
     try:
-        if entry.is_dir():
+        if entry.name.startswith("."):
+            folders = (Path(entry, name) for name in _MAILDIR)  # such as Maildir/.Sent
+            mail = not entry.is_symlink() and all(folder.is_dir() for folder in folders)
+            reason = None if mail else SkipReason.HIDDEN
+        elif entry.is_dir():
             if entry.is_symlink():
                 reason = SkipReason.FOLDER_LINK
             elif entry.name in FOREIGN:
                 reason = SkipReason.GENERATED
+        elif entry.name.endswith(_MAIL_INDEX):
+            reason = SkipReason.GENERATED
         elif not entry.is_file():
             reason = SkipReason.BROKEN_LINK if entry.is_symlink() else SkipReason.NOT_REGULAR
     except OSError as error:

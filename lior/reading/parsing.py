@@ -51,12 +51,18 @@ _CONTENT = [
         (rb"BEGIN:VCARD\s", ".vcf"),
         (rb"\s*<(!doctype\s+)?html", ".html"),
         (rb"\s*[.'](.*\n\.)?(TH|Dd)\s", ".man"),
-        (rb"From [^\n]*\d{4}\r?\n[\w-]+:", ".mbox"),
-        (rb"((Received|Return-Path|Message-ID|From|To|Date|Subject|MIME-Version|Delivered-To|X-[\w-]+):"
+        (rb"From ([^\n]*\d{4}[^\n]*|-? *\r?)\n[\w-]+:", ".mbox"),
+        (rb"((Received|Return-Path|Message-ID|From|To|Date|Subject|MIME-Version|Delivered-To|X-[\w-]+|ARC-[\w-]+|"
+         rb"List-[\w-]+|Content-[\w-]+|DKIM-Signature|Authentication-Results|Received-SPF|Sender|Reply-To|Cc|"
+         rb"References|In-Reply-To|User-Agent|Envelope-To):"
          rb"[^\n]*\n([ \t][^\n]*\n)*){3}", ".eml"),
     )
 ]  # fmt: skip
 """Beginning of a file -> suffix of the reader that it gets; the first that matches."""
+
+
+_DELIVERED = re.compile(r"\d{9,10}\.[^.]+\.")
+"""Beginning of the name of a message in a Maildir, which ends with the server: ``1700000000.M1P2.mx.pl``."""
 
 
 def parse_bytes(data: bytes, name: str, *, limit: float | None = None) -> list[ParsedDocument]:
@@ -141,9 +147,10 @@ def choose_reader(data: bytes, name: str) -> Reader:
 def known_suffix(head: bytes, name: str) -> str:
     """A suffix that decides on the reader, of the name or found by content; empty for neither."""
     suffix = PurePath(name).suffix.lower()
-    if suffix in _readers(tuple(registry.names("reader"))):
-        return suffix
-    return next((found for pattern, found in _CONTENT if pattern.match(head)), "")
+    known = suffix if suffix in _readers(tuple(registry.names("reader"))) else ""
+    if known and not _DELIVERED.match(name):
+        return known
+    return next((found for pattern, found in _CONTENT if pattern.match(head)), known)
 
 
 def reader_version(name: str) -> str:

@@ -10,18 +10,22 @@ from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import Message
 from functools import cached_property
-from itertools import accumulate
 from typing import ClassVar
 
 import attrs
 
-from lior.errors import DataError
+from lior.errors import DataError, quantity
 from lior.interfaces import ParsedDocument, Table
 from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
 
-_BEGIN = re.compile(rb"(?:\A|(?<=\n))From [^\n]*\d{4}[^\n]*\n(?=[\w-]+:)")
+_BEGIN = re.compile(rb"(?:\A|(?<=\n))From (?:[^\n]*\d{4}[^\n]*|-? *)\n(?=[\w-]+:)")
+_STATUS = re.compile(rb"^X-Mozilla-Status: ([0-9a-f]{1,4})\s", re.MULTILINE | re.IGNORECASE)
+_DELETED = 0x8
+"""Of the status: Thunderbird keeps the message until the folder is compacted."""
+_SIZE = re.compile(rb"(\d{1,10}) *\r?\n")
+"""First line of a message of Apple Mail: its bytes, which a property list follows."""
 _HEADERS = ("Subject", "From", "To", "Date")
 _COLUMNS = ("From", "To", "Date", "Subject")
 _LONGEST = 10_000
@@ -35,21 +39,17 @@ class Mail:
     """Reader of messages and mailboxes: subject, sender, recipient, date and text; notes name attachments."""
 
     api_version: ClassVar[int] = 1
-    suffixes: ClassVar[tuple[str, ...]] = (".eml", ".mbox", ".mbx")
+    suffixes: ClassVar[tuple[str, ...]] = (".eml", ".emlx", ".mbox", ".mbx")
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """One document of kind "mail" with a place for each message."""
-        data, found = data.replace(b"\r\n", b"\n"), Collected()
+        found = Collected()
         rows, begins = list[tuple[str, ...]](), list[int]()
-        starts = [match.start() for match in _BEGIN.finditer(data)] or [0]
-        sources = [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
-        firsts = accumulate(
-            (source.count(b"\n") for source in sources), initial=1 + data.count(b"\n", 0, starts[0])
-        )
-        entries = (
-            (f"message {number}", (number, source, first))
-            for number, (source, first) in enumerate(zip(sources, firsts, strict=False), 1)
-        )
+        sources = [*_sources(data, name)]
+        kept = [each for each in enumerate(sources, 1) if not _is_deleted(each[1][1])]
+        if deleted := len(sources) - len(kept):
+            found.notes.append(f"{quantity(deleted, 'message')} left out: deleted, and not yet removed")
+        entries = ((f"message {number}", (number, source, first)) for number, (first, source) in kept)
         for number, lines, row, notes in read_entries(entries, _entry, found.notes):
             rows.append(row)
             begins.append(len(found.text))
@@ -58,11 +58,30 @@ class Mail:
                 found.put(line, at)
             found.notes += notes
         if not found.places:
-            raise DataError(f"damaged mail: {found.notes[0]}")
-        document = found.document("mail", found.places[0][1] if len(starts) == 1 else "")
+            raise DataError("damaged mail: " * bool(kept) + found.notes[-1])
+        document = found.document("mail", found.places[0][1] if len(sources) == 1 else "")
         columns = tuple(map(str.lower, _COLUMNS))
         table = Table(kind="mail", columns=columns, rows=tuple(rows), lines=tuple(begins))
         return [attrs.evolve(document, tables=(table,))]
+
+
+def _sources(data: bytes, name: str) -> Iterator[tuple[int, bytes]]:
+    """First line and source of each message."""
+    size = _SIZE.match(data) if name.lower().endswith(".emlx") else None
+    if size:
+        yield 2, data[size.end() : size.end() + int(size[1])].replace(b"\r\n", b"\n")
+        return
+    data = data.replace(b"\r\n", b"\n")
+    starts = [match.start() for match in _BEGIN.finditer(data)] or [0]
+    first = 1 + data.count(b"\n", 0, starts[0])
+    for begin, end in zip(starts, [*starts[1:], len(data)], strict=True):
+        yield first, data[begin:end]
+        first += data.count(b"\n", begin, end)
+
+
+def _is_deleted(source: bytes) -> bool:
+    status = _STATUS.search(source[: source.find(b"\n\n")])
+    return bool(status and int(status[1], 16) & _DELETED)
 
 
 def _entry(
