@@ -30,9 +30,12 @@ _MULTIBYTE = [
     "big5", "big5hkscs", "cp932", "cp949", "cp950", "euc_jis_2004", "euc_jisx0213", "euc_jp", "euc_kr",
     "gb18030", "gb2312", "gbk", "hz", "johab", "shift_jis", "shift_jis_2004", "shift_jisx0213",
 ]  # fmt: skip
+_JAPANESE = [name for name in _MULTIBYTE if name.startswith(("cp932", "euc_j", "shift_j"))]
+_KANA_SHARE = 0.25
+"""Of the characters that are not ASCII; a Japanese text has as many kana, unless it is of names alone."""
 _EBCDIC = ["cp037", "cp1026", "cp1140", "cp273", "cp424", "cp500", "cp875"]
 """Encodings in which ASCII means something else: lines would end where the file has no line feed."""
-_COMMON = ("cp1252", "cp1251", "gb18030", "cp932", "cp949", "big5")
+_COMMON = ("cp1252", "cp1251", "koi8_r", "gb18030", "cp932", "cp949", "big5")
 """What files have most often, where several encodings are as probable: few words tell little."""
 
 
@@ -172,7 +175,11 @@ def _guess(data: bytes) -> tuple[str, str]:
     sample = b"\n".join(re.findall(rb"[^\n]*[\x80-\xff][^\n]*", data[: 1 << 22]))[:_SAMPLE]
     runs = re.findall(rb"[\x80-\xff]+", sample)
     single = len(b"".join(runs)) < 1.5 * len(runs)  # lone bytes between letters: one byte is one character
-    found = list(from_bytes(sample, cp_exclusion=[*_WIDE, *_EBCDIC, *(_MULTIBYTE if single else ())]))
+    japanese, narrow = _kana(sample)
+    if japanese:
+        return japanese, "the most probable encoding"
+    excluded = _MULTIBYTE if single else _JAPANESE if narrow else ()
+    found = list(from_bytes(sample, cp_exclusion=[*_WIDE, *_EBCDIC, *excluded]))
     equal = {
         name
         for each in found
@@ -181,3 +188,16 @@ def _guess(data: bytes) -> tuple[str, str]:
     }
     best = next((name for name in _COMMON if name in equal), found[0].encoding if found else "cp1252")
     return best, "the most probable encoding"
+
+
+def _kana(sample: bytes) -> tuple[str, bool]:
+    """The Japanese encoding in which much of a text is kana, which the bytes of other languages seldom give;
+    and whether in Shift JIS much of it is narrow kana, which bytes of other languages often give."""
+    narrow = False
+    for encoding in ("cp932", "euc_jp"):
+        text = re.sub("[\0-\x7f]", "", sample.decode(encoding, "replace"))
+        share = _KANA_SHARE * len(text)
+        narrow |= len(re.findall("[\uff61-\uff9f]", text)) > share
+        if len(re.findall("[\u3041-\u30fe]", text)) > share and text.count("\ufffd") <= len(text) / 50:
+            return encoding, narrow
+    return "", narrow
