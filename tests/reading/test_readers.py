@@ -184,6 +184,20 @@ def test_cells_of_a_notebook_have_their_lines():
     assert document.text.split("\n")[document.places[1][0]] == "```"
 
 
+def test_prose_of_a_notebook_is_in_one_block_with_the_code_below():
+    def cell(kind, *lines):
+        return {"cell_type": kind, "source": [f"{line}\n" for line in lines]}
+
+    filling = cell("markdown", f"It is {'about pumps ' * 48}. " * 2)
+    cells = [filling, cell("markdown", "A leak is below 1.2 bar.", ""), cell("code", "limit = 1.2")]
+    data = json.dumps({"cells": [*cells, *cells, cell("code", "other = 3")]}, indent=1).encode()
+    found = [(p.text, p.block, p.place) for p in chunk(one(data, "a.ipynb"), "a.ipynb")]
+    blocks = dict.fromkeys(block for text, block, _ in found if text == "A leak is below 1.2 bar.")
+    assert len(blocks) == 2
+    assert [block for text, block, _ in found if text == "limit = 1.2"] == [*blocks]
+    assert [place for text, _, place in found if text == "limit = 1.2"] == ["cell 3", "cell 6"]
+
+
 def test_messages_of_exports():
     telegram = {"name": "Group", "messages": [
         {"id": 1, "date": "2023-01-02T10:00:00", "from": "Anna", "text": "The code is 4711"},

@@ -108,14 +108,19 @@ def _integer(digits: str) -> int | str:
 
 
 def _notebook(cells: list[dict[str, Any]], finder: _Finder) -> ParsedDocument:
-    """Cells in their order, code in fences; outputs are left out."""
-    found = Collected()
+    """Cells in their order, code in fences, right below the prose before it; outputs are left out."""
+    found, prose = Collected(), False
     entries = ((f"cell {number}", (number, cell)) for number, cell in enumerate(cells, 1))
     for number, content, code in read_entries(entries, _cell, found.notes):
         if not content.strip():
             continue
+        if code and prose:
+            del found.text[-1], found.lines[-1]
+        prose = not code
         found.begin(f"cell {number}")
         lines = [(finder.line(line), line.removesuffix("\n")) for line in content.splitlines(keepends=True)]
+        while not lines[-1][1].strip():
+            lines.pop()
         if code:
             lines = [(lines[0][0], "```"), *lines, (finder.at, "```")]
         for at, line in (*lines, (finder.at, "")):

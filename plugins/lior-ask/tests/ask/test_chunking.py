@@ -286,6 +286,16 @@ def test_blocks(text, wanted):
         assert found == wanted
 
 
+def test_code_right_below_a_paragraph_is_in_its_block():
+    """Also where the section is too long for one block; after an empty line it is not."""
+    filling, fence = f"It is {'about pumps ' * 48}. " * 2, "```\nlimit = 1.2\n```\n"
+    for gap in ("", "\n"):
+        text = f"# A\n\n{filling}\n\nA leak is below 1.2 bar.\n{gap}{fence}"
+        last = blocks(text, "markdown")[-1][1]
+        assert last[-1] == "limit = 1.2"
+        assert ("A leak is below 1.2 bar." in last) == (not gap)
+
+
 def test_lines_that_name_what_stands_elsewhere_are_titles():
     found = passages(
         "Contents\n========\n\nBoiler ........ 3\n- [Garden](garden.md)\n\nSee [it](x.md) there.\n"

@@ -139,7 +139,8 @@ class _Chunker:
             if self.outline.open and level <= self.outline.open[-1][0]:
                 yield from self._leave_empty()
             self.outline.leave(level)
-        if not self.listed or not (fenced or ITEM.match(first)):
+        below = fenced and not page.blank(lines[0] - 1)
+        if not below and not (self.listed and (fenced or ITEM.match(first))):
             self.group += 1
         headings = self.outline.headings
         if fenced:
@@ -149,7 +150,8 @@ class _Chunker:
         for count, part in enumerate(parts, 1):
             self.group += count % _LARGEST_GROUP == 0
             yield part if part.group == self.group else attrs.evolve(part, group=self.group)
-        # A list or code belongs to the paragraph that announces it, and to the list before it.
+        # A list or code belongs to the paragraph that announces it, and to the list before it; so does code
+        # that stands right below it.
         self.listed = page.lines[lines[-1]].rstrip().endswith(":") or bool(ITEM.match(first))
         self.empty, self.attached = None, False
         self.literal = page.indent(lines[0]) if _LITERAL.search(page.lines[lines[-1]][-LONG:]) else -1
