@@ -275,6 +275,47 @@ def test_front_matter_names_a_note_and_links_alone_are_titles():
         assert one(other.encode(), "a.md").title == ""
 
 
+@pytest.mark.parametrize(
+    "aliases",
+    [
+        "aliases: [Boiler, 'Kessel, alt']",
+        "aliases:\n  - Boiler\n  - 'Kessel, alt'",
+        'alias = ["Boiler", "Kessel, alt",]',
+        "Aliases: 'Kessel, alt', Boiler",
+    ],
+)
+def test_aliases_name_a_note(aliases):
+    mark, title = ("+++", "title = 'Vaillant'\n") if "=" in aliases else ("---", "title: Vaillant\n")
+    for head in ("", title):
+        text = f"{mark}\n{head}{aliases}\n{mark}\nIt hangs in the cellar.\n"
+        document = one(text.encode(), "a.md")
+        assert sorted(document.title.split(", ")) == ["Boiler", "Kessel", *["Vaillant"] * bool(head), "alt"]
+        assert document.titles == tuple(range(1, text[: text.rindex(mark)].count("\n")))
+    passages = chunk(document, "a.md")
+    assert [p.text for p in passages if not p.title] == ["It hangs in the cellar."]
+    index = Index()
+    index.learn("a.md", text)
+    index.learn("b.md", f"{mark}\ntitle{'=:'[mark == '---']} Bosch\n{mark}\nIt hangs in the kitchen.\n")
+    assert index.ask("Where does the boiler hang?").answer.text == "It hangs in the cellar."
+
+
+def test_the_fact_in_a_callout_is_quoted_and_not_its_title():
+    text = (
+        "> [!warning] Pressure of the heating\n> Never above 2.5 bar, or the valve opens.\n\n"
+        "> [!tip]- Filter\n>\n> Clean it every spring.\n\n> [!info] The plumber is Joe Miller.\n"
+    )
+    document = one(text.encode(), "a.md")
+    assert document.titles == (0, 3)
+    index = Index()
+    index.learn("a.md", text)
+    for question, fact in (
+        ("What is the pressure of the heating?", "Never above 2.5 bar"),
+        ("How often is the filter cleaned?", "every spring"),
+        ("Who is the plumber?", "Joe Miller"),
+    ):
+        assert fact in index.ask(question).answer.text
+
+
 # --- archives ---
 
 

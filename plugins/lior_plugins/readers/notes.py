@@ -1,4 +1,4 @@
-"""Notes in Markdown: what front matter calls them, and lines that only link to other notes."""
+"""Notes in Markdown: what front matter calls them, and lines that only name what stands elsewhere."""
 
 from __future__ import annotations
 
@@ -6,15 +6,34 @@ import re
 
 _MATTER = re.compile(r"(---|\+\+\+)[ \t]*\n(.{0,20000}?)\n(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _TITLE = re.compile(r"^title\s*[:=]\s*(\"[^\"\n]*\"|'[^'\n]*'|[^\n#]*)", re.MULTILINE | re.IGNORECASE)
+_ALIASES = re.compile(
+    r"^alias(?:es)?[ \t]*[:=][ \t]*(\[[^\]]*\]|[^\n]*(?:\n[ \t]*-[ \t][^\n]*)*)", re.MULTILINE | re.IGNORECASE
+)
+"""Other names of a note, as a list between brackets, with a name a line, or between commas."""
+_ALIAS = re.compile(r"\"([^\"\n]+)\"|'([^'\n]+)'|([^\W_][^,\n\[\]]*)")
 _LINK_ALONE = re.compile(r"\s*(?:[-*+] +)?!?\[\[[^\[\]]+\]\]\s*")
+_CALLOUT = re.compile(r"\s*>\s*\[![\w-]+\][+-]?(?:\s.*)?")
+_QUOTED = re.compile(r"\s*>")
 
 
 def titles_of(text: str) -> tuple[str, tuple[int, ...]]:
-    """The title in the front matter (YAML or TOML) that a text begins with, and the lines, from 0, that only
-    name what stands elsewhere: that of the title, and a link or an embedded note of Obsidian alone."""
-    matter = _MATTER.match(text)
-    match = matter and _TITLE.search(text, matter.start(2), matter.end(2))
-    alone = [number for number, line in enumerate(text.split("\n")) if _LINK_ALONE.fullmatch(line)]
-    if not match:
-        return "", tuple(alone)
-    return match[1].strip().strip("\"'"), (text.count("\n", 0, match.start()), *alone)
+    """The title and the aliases in the front matter (YAML or TOML) that a text begins with, and the lines,
+    from 0, that only name what stands elsewhere: theirs, a link or an embedded note of Obsidian alone, and
+    the title of a callout with text below it."""
+    lines = text.split("\n")
+    alone = [number for number, line in enumerate(lines) if _LINK_ALONE.fullmatch(line)]
+    alone += [
+        number
+        for number, line in enumerate(lines[:-1])
+        if _QUOTED.match(lines[number + 1]) and _CALLOUT.fullmatch(line)
+    ]
+    names = list[str]()
+    if matter := _MATTER.match(text):
+        if match := _TITLE.search(text, *matter.span(2)):
+            names.append(match[1].strip().strip("\"'"))
+            alone.append(text.count("\n", 0, match.start()))
+        if match := _ALIASES.search(text, *matter.span(2)):
+            names += (next(filter(None, found)).strip() for found in _ALIAS.findall(match[1]))
+            first = text.count("\n", 0, match.start())
+            alone += range(first, first + match[0].count("\n") + 1)
+    return ", ".join(dict.fromkeys(filter(None, names))), tuple(sorted(alone))

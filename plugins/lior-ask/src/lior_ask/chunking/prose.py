@@ -78,7 +78,7 @@ class _Chunker:
                     end += 1
                 yield from statements(page, range(number, end), self.group, self.outline.headings)
                 number = end
-            elif heading := _heading(page, number, self.levels):
+            elif number not in page.titles and (heading := _heading(page, number, self.levels)):
                 level, text, (first, last) = heading
                 yield from self._enter(level, text, first)
                 number = last + 1
