@@ -6,6 +6,7 @@ import json
 from datetime import date, datetime, time
 from email.message import EmailMessage
 from io import BytesIO
+from struct import pack
 from zipfile import ZipFile
 
 from lior.reading.parsing import parse_bytes
@@ -131,6 +132,24 @@ def workbook() -> bytes:
     buffer = BytesIO()
     book.save(buffer)
     return buffer.getvalue()
+
+
+def old_workbook(rows: list[list[str | tuple[float, int]]]) -> bytes:
+    """An XLS as of Excel 2: texts, and numbers with one of the formats General, a date and percent."""
+
+    def record(kind: int, data: bytes) -> bytes:
+        return pack("<HH", kind, len(data)) + data
+
+    def cell(row: int, column: int, value: str | tuple[float, int]) -> bytes:
+        number, form = (0.0, 0) if isinstance(value, str) else value
+        place = pack("<HHBBB", row, column, 0, form, 0)
+        if isinstance(value, str):
+            return record(4, place + bytes([len(value)]) + value.encode("cp1252"))
+        return record(3, place + pack("<d", number))
+
+    formats = b"".join(record(30, bytes([len(form)]) + form) for form in (b"General", b"d.m.yyyy", b"0%"))
+    cells = b"".join(cell(r, c, value) for r, row in enumerate(rows) for c, value in enumerate(row))
+    return record(9, pack("<HH", 2, 16)) + formats + cells + record(10, b"")
 
 
 ODS = (

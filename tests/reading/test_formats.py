@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -16,7 +17,7 @@ from lior.testing.readers import check_document
 from lior_ask.api import Index
 from lior_ask.chunking.chunker import chunk
 from lior_plugins.readers import agenda, pictures
-from tests.reading.samples import ODS, ODT, SAMPLES, one, picture, sourced, zipped
+from tests.reading.samples import ODS, ODT, SAMPLES, old_workbook, one, picture, sourced, zipped
 
 
 def table_of(document: ParsedDocument) -> list[tuple[str, ...]]:
@@ -243,6 +244,27 @@ def test_contacts():
     )
     with pytest.raises(DataError, match="no contact in it"):
         parse_bytes(b"BEGIN:VCARD\n", "a.vcf")
+
+
+def test_old_workbooks_are_read_by_xlrd():
+    pytest.importorskip("xlrd")
+    rows = [["Date", "Spent", "Share"], [(45352.0, 1), (12.5, 0), (0.19, 2)], ["Größe", (3.0, 0)]]
+    document = one(old_workbook(rows), "a.xls")
+    lines = ["Date | Spent | Share", "2024-03-01 | 12.5 | 19%", "Größe | 3"]
+    assert document.text.split("\n") == lines
+    assert [place for _, place in document.places] == [f"Sheet 1, row {n}" for n in (1, 2, 3)]
+    (table,) = document.tables
+    assert table.columns == ("Date", "Spent", "Share")
+    assert parse_bytes(SAMPLES["a.xlsx"], "a.xls") == parse_bytes(SAMPLES["a.xlsx"], "a.xlsx")
+    for damaged in (b"<html>", old_workbook(rows)[:-20]):
+        with pytest.raises(DataError, match=r"^damaged or protected XLS \(.*\)$"):
+            parse_bytes(damaged, "a.xls")
+
+
+def test_old_workbooks_need_a_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "xlrd", None)
+    with pytest.raises(MissingPackage, match=r"XLS needs a package; .*'lior\[readers\]'"):
+        parse_bytes(old_workbook([["Date"]]), "a.xls")
 
 
 # --- notes ---

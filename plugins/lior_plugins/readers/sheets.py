@@ -1,4 +1,4 @@
-"""Spreadsheets, XLSX and ODS, from their XML: a document and tables for each sheet.
+"""Spreadsheets, XLSX and ODS from their XML, XLS by xlrd: a document and tables for each sheet.
 
 Only cells that are there are read: a cell far down on the right takes no memory.
 """
@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
+from io import StringIO
 from itertools import pairwise
 from math import isfinite
 from pathlib import PurePath
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from xml.etree.ElementTree import Element
 from xml.parsers.expat import ParserCreate
 
@@ -26,7 +27,7 @@ from lior.reading.limits import limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.office import OFFICE, TABLE, TEXT, read_relations, words
-from lior_plugins.readers.opening import Archive, attribute, damage, local, without_namespace
+from lior_plugins.readers.opening import Archive, attribute, damage, library, local, without_namespace
 
 _MOST_COLUMNS = 16384
 """Of a sheet, in all programs."""
@@ -62,14 +63,18 @@ class _Row(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class Xlsx:
-    """Reader of XLSX: rows as cells between bars, numbers in full, dates as ISO 8601."""
+    """Reader of XLSX and XLS: rows as cells between bars, numbers in full, dates as ISO 8601."""
 
     api_version: ClassVar[int] = 1
-    suffixes: ClassVar[tuple[str, ...]] = (".xlsx", ".xlsm")
+    suffixes: ClassVar[tuple[str, ...]] = (".xlsx", ".xlsm", ".xls")
+    packages: ClassVar[tuple[str, ...]] = ("xlrd",)
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """A document of kind "rows" for each sheet, with a place for each row."""
         notes = list[str]()
+        if name.lower().endswith(".xls") and not data.startswith(b"PK"):  # some are XLSX
+            with damage("XLS"):
+                return _documents(_xls(data, notes), name, notes)
         with damage("XLSX"), Archive(data) as archive:
             return _documents(_xlsx(archive, notes), name, notes)
 
@@ -390,6 +395,49 @@ class _Styles:
             whole, part = divmod(round(86400 * value), 3600)
             return time if value < 1 else f"{whole}:{part // 60:02}" + f":{part % 60:02}" * bool(part % 60)
         return moment.strftime("%Y-%m-%d") if value == int(value) else f"{moment:%Y-%m-%d} {time}"
+
+
+# --- XLS: what Excel wrote up to 2003 ---
+
+
+def _xls(data: bytes, notes: list[str]) -> Iterator[str | _Row]:
+    """Name and rows of each sheet."""
+    xlrd = library("xlrd", "XLS")
+    book = xlrd.open_workbook(
+        file_contents=data, formatting_info=True, ragged_rows=True, on_demand=True, logfile=StringIO()
+    )
+    first = datetime(1904, 1, 1) if book.datemode else datetime(1899, 12, 30)
+    for number in range(book.nsheets):
+        sheet = book.sheet_by_index(number)
+        codes = ((str(n), xf.format_key, book.format_map[xf.format_key]) for n, xf in enumerate(book.xf_list))
+        formats = {style: (key, _LITERAL.sub("", code.format_str).lower()) for style, key, code in codes}
+        styles = _Styles(formats, first)
+        yield sheet.name
+        rows = ((row + 1, sheet.row(row)) for row in range(sheet.nrows))
+        entries = ((f"{sheet.name}, row {row}", (xlrd, row, cells, styles)) for row, cells in rows)
+        for each in read_entries(entries, _xls_row, notes):
+            if each.cells:
+                yield each
+        book.unload_sheet(number)
+
+
+def _xls_row(entry: tuple[Any, int, list[Any], _Styles]) -> _Row:
+    """A row as it is shown."""
+    xlrd, number, cells, styles = entry
+    filled, plain = dict[int, str](), True
+    for column, cell in enumerate(cells):
+        if cell.ctype == xlrd.XL_CELL_BOOLEAN:
+            shown = ("FALSE", "TRUE")[cell.value]
+        elif cell.ctype == xlrd.XL_CELL_ERROR:
+            shown = xlrd.error_text_from_code.get(cell.value, "")
+        elif isinstance(cell.value, str):
+            shown = _squeeze(cell.value)
+        else:
+            shown = styles.shown(repr(cell.value), str(cell.xf_index))
+        if shown:
+            filled[column] = shown
+            plain = plain and cell.ctype == xlrd.XL_CELL_TEXT
+    return _Row(number, tuple(filled), tuple(filled.values()), plain)
 
 
 # --- ODS: OpenDocument 1.3, part 3, 9 ---
