@@ -7,6 +7,7 @@ from textwrap import wrap
 
 import pytest
 
+from lior_ask.chunking.chunker import chunk
 from tests.reading.samples import one, pdf
 
 LEFT, RIGHT, TOP, LEADING = 60, 320, 700, 12
@@ -38,12 +39,12 @@ def rows(*columns: list[str]) -> list[str]:
 
 
 def sentences(page: list[str]) -> list[str]:
-    """The paragraphs of a page, each in one line."""
+    """The paragraphs of a page, each in one line, with one space between words."""
     document = one(pdf("".join(page)), "a.pdf")
     found = [""]
     for number, line in enumerate(document.text.split("\n")):
         found[-1:] = [f"{found[-1]} {line}"] if number in document.wrapped else [found[-1], line]
-    return [each for each in found if each]
+    return [" ".join(each.split()) for each in found if each]
 
 
 def test_columns_below_a_title_are_read_one_after_the_other():
@@ -163,6 +164,8 @@ def test_bills_are_read_row_by_row(name):
         page += (put(float(x), 700 - 16 * number, text) for x, text in cells)
         expected.append(" ".join(text for _, text in cells))
     assert sentences(page) == expected
+    passages = chunk(one(pdf("".join(page)), "a.pdf"), "a.pdf")
+    assert [" ".join(passage.text.split()) for passage in passages] == expected
 
 
 def test_cells_of_a_table_that_come_one_by_one_keep_their_order():

@@ -20,6 +20,8 @@ _STRIPS = 200
 """Upright strips of a page, each narrower than the space between columns."""
 _GAP = 0.7
 """Heights of a line; words that are further apart are pieces of their own."""
+_CELL = 1.5
+"""Heights of a line between the cells of a table, at least."""
 _LONG = 8
 """Heights of a line; the lines of a column are longer than labels and amounts."""
 _FEWEST = 3
@@ -98,7 +100,7 @@ def read_page(words: Iterable[Box]) -> str:
     pieces = [piece for number, row in enumerate(rows) for piece in _pieces(row, number)]
     height = median(piece.height for piece in pieces) if pieces else 0
     if not (edges := _edges(pieces, height)):
-        return "\n".join(" ".join(word.text for word in row) for row in rows).replace("\x02\n", "\x02")
+        return "\n".join(map(_row_text, rows)).replace("\x02\n", "\x02")
     page = _Page(pieces, height, edges)
     parts = [*page.parts()]
     turns = sum(page.column[a] != page.column[b] for a, b in pairwise(pieces))
@@ -141,6 +143,14 @@ def _join(boxes: Sequence[Box], sentence: bool = True) -> Box:
     text = " ".join(box.text for box in boxes)
     width = first.first if sentence else -inf
     return Box(first.left, middle.bottom, last.right, middle.top, text, width, first.line)
+
+
+def _row_text(words: Sequence[Box]) -> str:
+    """The words of a row, with several spaces between the cells of a table."""
+    text = words[0].text
+    for before, word in pairwise(words):
+        text += (" " if word.left - before.right < _CELL * word.height else 4 * " ") + word.text
+    return text
 
 
 def _place(piece: Box) -> tuple[int, float]:

@@ -286,6 +286,20 @@ def test_blocks(text, wanted):
         assert found == wanted
 
 
+def test_rows_with_wide_spaces_between_their_cells_stand_alone():
+    """A cell may go on in the line below it."""
+    rows = [
+        "Garden pump with a lever of cast iron    1    1,240.00",
+        "Seal of rubber for pumps of this kind    3",
+    ]
+    text = "\n".join([*rows, "and also for older ones", "Delivery to the garden behind the house    40.00"])
+    assert [p.text for p in passages(text, "prose")] == [
+        rows[0],
+        f"{rows[1]}\nand also for older ones",
+        "Delivery to the garden behind the house    40.00",
+    ]
+
+
 def test_code_right_below_a_paragraph_is_in_its_block():
     """Also where the section is too long for one block; after an empty line it is not."""
     filling, fence = f"It is {'about pumps ' * 48}. " * 2, "```\nlimit = 1.2\n```\n"

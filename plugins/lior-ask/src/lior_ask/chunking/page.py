@@ -112,6 +112,8 @@ _FACT = re.compile(r"[\d:=.!?]")
 """In a short line that can stand alone, as "PIN 4711", unlike "Best" above a name."""
 _LABEL = re.compile(r"\s*[^\W\d_][\w -]{0,30}:\s")
 """A line of its own, such as "Phone: 12 34", however long the line before it."""
+_CELLS = re.compile(r"\S {4,}\S")
+"""In a line that is a row of a table; it does not go on with the row before, however long that is."""
 _ABBREVIATED = re.compile(
     rf"(?:^|[\s(\[\"'“])(?:(?:\w\.)*\w|\d{{1,2}}|{any_of(sorted(listed('words.abbreviations')))})\.$",
     re.IGNORECASE,
@@ -156,7 +158,9 @@ def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
         word = following.split(maxsplit=1)[0]
         full = _NARROWEST <= wide <= _WIDEST and length + 1 + len(word) > wide and not _LABEL.match(following)
         tiny = end - begin < _LEAST and not _FACT.search(text, begin, end)
-        if full or tiny or (word[0].islower() and length >= _NARROWEST):
+        row = _CELLS.search(text, first, last)
+        full = full and not _CELLS.search(text, begin, end)
+        if not row and (full or tiny or (word[0].islower() and length >= _NARROWEST)):
             end = last
         else:
             yield begin, end
