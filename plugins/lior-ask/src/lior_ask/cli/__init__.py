@@ -1,3 +1,3 @@
 """The commands `lior ask`, `lior chat` and `lior sync`."""
 
-__all__ = ["options", "sync", "transport"]
+__all__ = ["ask", "options", "sync", "transport"]

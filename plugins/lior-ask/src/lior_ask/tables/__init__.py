@@ -1,8 +1,9 @@
 """Records: rows of tables, mails, messages and entries of logs, by which questions are calculated exactly.
 
-What a question asks for (``grammar``, ``lexicon``, ``periods``), of which rows and columns (``planning``,
-``plan``, ``tables``, ``kinds``), the calculation in SQL (``execution``), the answer (``calculating``); what
-is kept of documents with the index (``store``), and the types of columns (``columns``).
+What a question asks for (``grammar``, ``lexicon``, ``periods``), what its words name in a table (``linking``),
+of which rows and columns (``planning``, ``plan``, ``rows``, ``kinds``, ``accounts``), the calculation in SQL
+(``execution``), that of groups (``groups``), the answer (``calculating``), and what a person wrote
+(``reported``).
 """
 
-__all__ = ["calculating", "grammar", "periods"]
+__all__ = ["calculating", "grammar", "periods", "reported"]
