@@ -16,6 +16,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from platformdirs import user_cache_path
 
+__all__ = [
+    "_compiled",
+    "_unchanged_environment",
+    "command",
+    "configure",
+    "finished",
+    "install",
+    "lior",
+    "pytest_xdist_make_scheduler",
+    "sample",
+    "short",
+    "small_recipe",
+]
+"""Fixtures and hooks that the tests of other distributions share."""
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores, and so do the processes that they start.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,15 +1,3 @@
-"""The fixtures of the core's tests, which these share."""
+"""The fixtures and hooks of the core's tests."""
 
-from tests.conftest import (  # noqa: F401 (fixtures and hooks)
-    _compiled,
-    _unchanged_environment,
-    command,
-    configure,
-    finished,
-    install,
-    lior,
-    pytest_xdist_make_scheduler,
-    sample,
-    short,
-    small_recipe,
-)
+from tests.conftest import *  # noqa: F403
