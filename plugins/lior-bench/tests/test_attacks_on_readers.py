@@ -6,6 +6,7 @@ import pytest
 
 from lior.interfaces import ParsedDocument
 from lior_bench.attack import files, mutations
+from lior_bench.attack.formats import FORMATS
 
 
 @pytest.mark.parametrize("name", ["overlap.zip", "laughs.docx"])
@@ -21,7 +22,7 @@ def test_what_spoils_an_answer_is_told():
 
 
 def test_mutations_are_read_or_refused_and_repeat(monkeypatch):
-    made = [(f"a.{name}", make()) for name, make in mutations._MADE.items()]
+    made = [(name, make(40)) for name, make in FORMATS.items()]
     assert mutations.mutate(made, 1, 7) == mutations.mutate(made, 1, 7) != mutations.mutate(made, 2, 7)
     monkeypatch.setattr(mutations, "material", lambda: made)
     assert [*mutations.run(1, True, count=40)] == []

@@ -6,7 +6,6 @@ made here, so that it runs anywhere. Number ``n`` of a seed depends on them alon
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import re
 import resource
@@ -23,19 +22,17 @@ from pathlib import Path
 from random import Random
 from zipfile import BadZipFile, ZipFile
 
-from lior_bench.attack.packed import docx, epub, opendocument, pack, pages, pptx, stream, xlsx
-from lior_bench.attack.plain import MAIL
+from lior_bench.attack.formats import FORMATS, pack
 
 COUNT, SAMPLE = 10_000, 300
 """Mutations of a run, and of the sample that CI reads."""
 _CPU, _WALL, _MEMORY = 12.0, 120.0, 700 << 20
 """Seconds of the processor and by the clock (machines are busy), and bytes, that a file may take."""
-_LARGEST, _FILES = 300_000, 8
-"""Bytes of a file that is taken, and files of each format."""
+_LARGEST, _FILES, _UNITS = 300_000, 8, 40
+"""Bytes of a file that is taken, files of each format, and units of a file that is made."""
 _FOUND = ("pdf", "html", "ics", "docx", "odt", "ods", "xlsx", "pptx", "epub")
 _EXTREMES = (b"0", b"-1", b"65536", b"2147483648", b"4294967295", b"9" * 40, b"9" * 5000, b"1e308", b"nan")
 _ODD = (b"\0", b"\x1b[2J", b"\xe2\x80\xae", b"\xff\xfe", b"<", b"&#xD800;", b'"', b"]]>", b"\r", b"\xc2\x85")
-SENTENCES = [f"Pump {n} hums in room {n * 7} since 2024-03-{n:02}, for {n}.50 €." for n in range(1, 29)]
 Material = list[tuple[str, bytes]]
 
 
@@ -176,28 +173,10 @@ _CHANGES: tuple[Callable[[bytes, Random], bytes], ...] = (_flip, _cut, _repeat, 
 
 def material() -> Material:
     """Names and bytes of files, always in the same order: one of each format made here, and those found."""
-    found = [(f"a.{suffix}", make()) for suffix, make in _MADE.items()]
+    found = [(name, make(_UNITS)) for name, make in FORMATS.items()]
     roots = [Path(sysconfig.get_path("purelib")), Path("/usr/share/doc"), *map(Path, sys.path)]
     for suffix in _FOUND:
         paths = {each for root in dict.fromkeys(roots) if root.is_dir() for each in root.rglob(f"*.{suffix}")}
         fitting = sorted(each for each in paths if each.is_file() and 500 < each.stat().st_size < _LARGEST)
         found += [(f"a.{suffix}", each.read_bytes()) for each in fitting[:: len(fitting) // _FILES + 1]]
     return found
-
-
-_MADE = {
-    "docx": lambda: docx("".join(f"<w:p><w:r><w:t>{each}</w:t></w:r></w:p>" for each in SENTENCES)),
-    "xlsx": lambda: xlsx("".join(f"<row><c><v>{n}</v></c></row>" for n, _ in enumerate(SENTENCES))),
-    "pptx": lambda: pptx({f"{n}": f"<s>{each}</s>" for n, each in enumerate(SENTENCES)}, [0, 1, 2], {}),
-    "odt": lambda: opendocument("".join(f"<t:p>{each}</t:p>" for each in SENTENCES)),
-    "epub": lambda: epub({f"{n}": f"<p>{each}</p>" for n, each in enumerate(SENTENCES)}, ["0", "1"]),
-    "pdf": lambda: pages(b"3 0 R", 1, stream(b"BT /F1 12 Tf 72 720 Td (The pump hums.) Tj ET")),
-    "mbox": lambda: "".join(MAIL.format(n) for n in range(20)).encode(),
-    "ics": lambda: "".join(
-        f"BEGIN:VEVENT\nSUMMARY:{each}\nDTSTART:20240102\nRRULE:FREQ=WEEKLY\nEND:VEVENT\n"
-        for each in SENTENCES
-    ).encode(),
-    "json": lambda: json.dumps(
-        [{"user": "Ann", "text": each, "ts": "1710000.0"} for each in SENTENCES]
-    ).encode(),
-}

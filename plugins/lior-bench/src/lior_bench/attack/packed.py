@@ -7,118 +7,17 @@ import gzip
 import lzma
 import struct
 import zlib
-from collections.abc import Mapping
 from functools import partial
-from io import BytesIO
-from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZipFile, ZipInfo
+from zipfile import ZIP_BZIP2, ZIP_LZMA
 
 from lior_bench.attack.cases import case
+from lior_bench.attack.formats import PAGE, docx, epub, opendocument, pack, pages, pptx, stream, xlsx
 
 MIB = 1 << 20
 LAUGHS = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
 LAUGHS = f'<!DOCTYPE x [<!ENTITY a0 "ha">{LAUGHS}]>'
 """Entities that grow tenfold nine times."""
 STOLEN = '<!DOCTYPE x [<!ENTITY a9 SYSTEM "file:///etc/passwd">]>'
-_W = 'xmlns:w="urn:w" xmlns:r="urn:r"'
-_ODF = " ".join(
-    f'xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
-    for short, name in (("o", "office"), ("t", "text"), ("b", "table"))
-)
-
-
-def pack(members: Mapping[str, bytes | str], method: int = ZIP_DEFLATED) -> bytes:
-    """A zip archive of these members, always the same bytes."""
-    buffer = BytesIO()
-    with ZipFile(buffer, "w", method) as archive:
-        for name, data in members.items():
-            archive.writestr(ZipInfo(name), data, method, 6)
-    return buffer.getvalue()
-
-
-def relate(*targets: str) -> str:
-    """A part that refers to these: kind and path each."""
-    links = (
-        f'<Relationship Id="r{n}" Type="urn:x/{kind}" Target="{path}"/>'
-        for n, (kind, _, path) in enumerate(t.partition(" ") for t in targets)
-    )
-    return f"<Relationships>{''.join(links)}</Relationships>"
-
-
-def docx(body: str, before: str = "", members: Mapping[str, bytes | str] | None = None) -> bytes:
-    """A DOCX with that body; ``before`` stands before its first element."""
-    text = f"{before}<w:document {_W}><w:body>{body}</w:body></w:document>"
-    start = {"_rels/.rels": relate("officeDocument word/document.xml")}
-    return pack({**start, "[Content_Types].xml": "<Types/>", "word/document.xml": text, **(members or {})})
-
-
-def opendocument(body: str, kind: str = "text", before: str = "") -> bytes:
-    """An OpenDocument file with that body."""
-    text = f"<o:document-content {_ODF}><o:body><o:{kind}>{body}</o:{kind}></o:body></o:document-content>"
-    return pack({"mimetype": f"application/vnd.oasis.opendocument.{kind}", "content.xml": before + text})
-
-
-def epub(chapters: dict[str, bytes | str], spine: list[str], title: str = "A book") -> bytes:
-    """An EPUB whose chapters are read in the order of the spine."""
-    items = "".join(f'<item id="{name}" href="{name}"/>' for name in dict.fromkeys(spine))
-    order = "".join(f'<itemref idref="{name}"/>' for name in spine)
-    book = f'<p xmlns="urn:o"><title>{title}</title><manifest>{items}</manifest><spine>{order}</spine></p>'
-    start = '<c xmlns="urn:c"><rootfile full-path="b.opf"/></c>'
-    mimetype = {"mimetype": "application/epub+zip"}
-    return pack({**mimetype, "META-INF/container.xml": start, "b.opf": book, **chapters})
-
-
-def xlsx(rows: str, sheets: str = '<sheet name="S" r:id="r0"/>', **members: bytes | str) -> bytes:
-    """A workbook whose sheet has these rows."""
-    book = f'<workbook xmlns="urn:m" xmlns:r="urn:r"><sheets>{sheets}</sheets></workbook>'
-    parts = {
-        "xl/workbook.xml": book,
-        "xl/_rels/workbook.xml.rels": relate("worksheet worksheets/a.xml"),
-        "xl/worksheets/a.xml": f"<worksheet><sheetData>{rows}</sheetData></worksheet>",
-    }
-    return pack({**parts, **members})
-
-
-def pptx(slides: dict[str, str], shown: list[int], links: dict[str, str]) -> bytes:
-    """Slides, the numbers of those that are shown, and what each refers to."""
-    keys = "".join(f'<p:sldId r:id="r{n}"/>' for n in shown)
-    show = f'<p:show xmlns:p="urn:p" xmlns:r="urn:r"><p:sldIdLst>{keys}</p:sldIdLst></p:show>'
-    listed = relate(*(f"slide slides/{name}" for name in slides))
-    parts = {"ppt/presentation.xml": show, "ppt/_rels/presentation.xml.rels": listed}
-    parts |= {f"ppt/slides/{name}": text for name, text in slides.items()}
-    return pack(parts | {f"ppt/slides/_rels/{name}.rels": text for name, text in links.items()})
-
-
-def pdf(*objects: bytes, trailer: bytes = b"") -> bytes:
-    """A PDF of these objects; the first is the catalogue."""
-    parts, offsets, begin = [b"%PDF-1.5\n"], list[int](), 9
-    for number, body in enumerate(objects, 1):
-        offsets.append(begin)
-        parts.append(b"%d 0 obj%sendobj\n" % (number, body))
-        begin += len(parts[-1])
-    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    size = len(objects) + 1
-    table = b"xref\n0 %d\n0000000000 65535 f \n%s" % (size, table)
-    end = b"trailer<</Size %d/Root 1 0 R%s>>\nstartxref\n%d\n%%%%EOF" % (size, trailer, begin)
-    return b"".join((*parts, table, end))
-
-
-def stream(data: bytes, entries: bytes = b"", times: int = 1) -> bytes:
-    """A stream object of PDF, compressed so many times."""
-    for _ in range(times):
-        data = zlib.compress(data, 9)
-    filters = b"/FlateDecode " * times
-    return b"<</Length %d/Filter[%s]%s>>stream\n%s\nendstream" % (len(data), filters, entries, data)
-
-
-_CATALOG = b"<</Type/Catalog/Pages 2 0 R>>"
-_PAGE = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1<</Type/Font/Subtype/Type1"
-_PAGE += b"/BaseFont/Helvetica>>>>/XObject<</I 5 0 R>>>>/Contents 4 0 R>>"
-
-
-def pages(kids: bytes, count: int, content: bytes, *more: bytes) -> bytes:
-    """A PDF whose page tree has these kids; object 3 is a page, 4 is what it shows."""
-    tree = b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, count)
-    return pdf(_CATALOG, tree, _PAGE, content, *more)
 
 
 def png(width: int, height: int, *, frames: int = 0) -> bytes:
@@ -304,7 +203,7 @@ def report() -> bytes:
         b"BT /F1 9 Tf 72 720 Td " + b"(The pump hums, and the boiler is silent.) Tj 0 -9 Td " * 60 + b"ET"
     )
     kids = b" ".join(b"%d 0 R" % number for number in range(5, 1005))
-    return pages(kids, 1000, stream(content), *[_PAGE] * 1000)
+    return pages(kids, 1000, stream(content), *[PAGE] * 1000)
 
 
 # --- pictures ---

@@ -9,26 +9,15 @@ from functools import partial
 from io import BytesIO
 
 from lior_bench.attack.cases import case
+from lior_bench.attack.formats import FORMATS
 
 _MILLION = 1_000_000
 _WORDS = ("the", "boiler", "pressure", "garden", "kettle", "morning", "window", "letter", "summer", "river")
-
-MAIL = (
-    "From ann@example.com Mon Jan  1 10:00:00 2024\nFrom: Ann <ann@example.com>\nTo: bob@example.com\n"
-    "Date: Mon, 1 Jan 2024 10:00:00 +0000\nSubject: the garden, part {0}\n\nDear Bob,\n\n"
-    "the tomatoes of bed {0} want water in the morning, and the roses want none of it.\n\nAnn\n\n"
-)
-"""A message of a mailbox, with its number."""
 
 
 def _times(unit: bytes, count: int, before: bytes = b"", after: bytes = b"") -> bytes:
     """A unit many times."""
     return before + unit * count + after
-
-
-def _counted(form: str, count: int, before: str = "") -> bytes:
-    """A form many times, with the number of each."""
-    return (before + "".join([form.format(number) for number in range(count)])).encode()
 
 
 def _prose(count: int, end: str) -> bytes:
@@ -100,22 +89,22 @@ for _file, (_unit, _count, _before, _after) in _AROUND.items():
 
 # --- ordinary material, much of it ---
 
-_ORDINARY: dict[str, tuple[str, int, str]] = {
-    "unique.txt": ("w{0:x} ", 2_500_000, ""),
-    "chat.txt": ("[1/2/24, 10:00:00] Ann: message {0} on a garden\n", 100_000, "[1/2/24, 9:00] Bob: hi\n"),
-    "server.log": ("2024-01-02 10:00:00,123 ERROR [worker] request {0:x} failed\n", 400_000, ""),
-    "events.ics": (
-        "BEGIN:VEVENT\nSUMMARY:meeting {0}\nDTSTART:20240102T100000Z\nRRULE:FREQ=DAILY\nEND:VEVENT\n",
-        100_000,
-        "",
-    ),
-    "contacts.vcf": ("BEGIN:VCARD\nFN:Ann {0}\nTEL:+44 {0}\nEND:VCARD\n", 100_000, ""),
-    "documents.jsonl": ('{{"_id": "{0}", "text": "A note on the garden, number {0}."}}\n', 50_000, ""),
-    "table.csv": ("{0},a name,2024-01-02,some words of a remark\n", 300_000, "id,name,date,remark\n"),
-    "mail.mbox": (MAIL, 50_000, ""),
+_ORDINARY = {
+    "unique.txt": 150_000,
+    "chat.txt": 25_000,
+    "server.log": 100_000,
+    "contacts.vcf": 100_000,
+    "texts.jsonl": 50_000,
+    "table.csv": 60_000,
+    "mail.mbox": 100_000,
 }
-for _file, (_form, _count, _head) in _ORDINARY.items():
-    case(_file, read=True)(partial(_counted, _form, _count, _head))
+"""Name of a format -> units of the file."""
+for _file, _count in _ORDINARY.items():
+    case(_file, read=True)(partial(FORMATS[_file], _count))
+case("daily.ics", read=True)(
+    lambda: FORMATS["events.ics"](100_000).replace(b"\nEND", b"\nRRULE:FREQ=DAILY\nEND")
+)
+case("export.json")(partial(FORMATS["export.json"], 166_667))
 case("prose.txt", read=True)(partial(_prose, 250_000, ".\n"))
 case("notes.md", read=True, sample=True)(partial(_prose, 10_000, ".\n\n"))
 
@@ -131,24 +120,13 @@ def _text(size: int, seed: int) -> bytes:
 
 
 case("newlines.txt", sample=True)(partial(_times, b"\n", 60 * _MILLION, b"A pump.\n", b"The end.\n"))
+_PHOTO = "PHOTO;ENCODING=b:" + "QUJD" * 30
 case("photos.vcf")(
-    partial(
-        _counted,
-        "BEGIN:VCARD\nFN:Ann {0}\nTEL:+44 {0}\nPHOTO;ENCODING=b:" + "QUJD" * 30 + "\nEND:VCARD\n",
-        150_000,
-    )
+    lambda: "".join(
+        f"BEGIN:VCARD\nFN:Ann {n}\nTEL:+44 {n}\n{_PHOTO}\nEND:VCARD\n" for n in range(150_000)
+    ).encode()
 )
 case("six.txt")(lambda: {f"{number}.txt": _text(20 * _MILLION, number) for number in range(6)})
-
-
-@case("slack.json")
-def slack() -> bytes:
-    """An export of a chat, of a million lines."""
-    sent = (
-        {"user": f"U{n % 50}", "text": f"message {n} on the garden", "ts": f"{n + 1_700_000_000}.0"}
-        for n in range(166_667)
-    )
-    return json.dumps([{"type": "message", **each} for each in sent], indent=1).encode()
 
 
 @case("sixty.png")
