@@ -8,8 +8,8 @@ What lior-tables gave is measured again after its code has changed. Set OMP_NUM_
 
 from __future__ import annotations
 
-import platform
 import sys
+import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +20,8 @@ import torch
 from comparison import controls, drawn, ours, report, sets, speed
 from comparison.sets import Split
 from comparison.store import Store
+from lior_bench.report import provenance
+from lior_bench.runner import machine
 
 PARTS = ("error", "intervals", "irrelevant", "drawn", "ablation", "speed", "fit")
 AGAINST = "catboost"
@@ -52,8 +54,8 @@ class Bench:
             measured = self.store.get(method, settings, name, split.seed)
             if measured is None:
                 click.echo(f"{method}: {name}, seed {split.seed}", err=True)
-                measure = controls.measure if control else ours.measure
-                measured = self.store.add(method, settings, name, split.seed, *measure(method, split))
+                found_now = controls.CONTROLS[method](split) if control else ours.measure(method, split)
+                measured = self.store.add(method, settings, name, split.seed, *found_now)
             found.setdefault(name, []).append((split, measured))
         return found
 
@@ -82,9 +84,9 @@ def main(
     torch.set_num_threads(1)
     bench = Bench(tables, Store(cache))
     names = list(chosen) or sets.names(tables)
-    versions = f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}"
     command = " ".join(["python -m comparison", *sys.argv[1:]])
-    click.echo(f"`{command}`, {len(names)} sets, code {ours.code()}, {versions}")
+    about = f"{time.strftime('%Y-%m-%d')}, {len(names)} sets, code {ours.code()}"
+    click.echo(provenance(command, about, machine()))
     if "error" in parts:
         _error(bench, names, seeds)
     if "intervals" in parts:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import attrs
 import numpy as np
 import torch
 from sklearn.ensemble import (
@@ -29,11 +30,6 @@ warnings.filterwarnings("ignore", message="X does not have valid feature names")
 Grid = list[dict[str, Any]]
 HELD = 0.2
 """Share of the rows to learn on which a setting is chosen."""
-
-
-def measure(name: str, split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
-    """What is to be written of a control on a split: seconds, what was chosen, and its arrays."""
-    return CONTROLS[name](split)
 
 
 def hold_out_error(split: Split, predictions: Array, y: Array) -> float:
@@ -53,94 +49,123 @@ def _predicted(model: Any, x: Any, split: Split) -> Array:
     return full
 
 
+Result = tuple[dict[str, Any], dict[str, Array]]
+"""What is to be written of a control on a split: seconds, what was chosen, and its arrays."""
 Fit = Callable[[dict[str, Any], Any, Array, tuple[Any, Array] | None], tuple[Any, int | None]]
 """(setting, rows, targets, held-out rows to stop early or None) -> model, its best number of trees."""
 
 
-def _tuned(
-    split: Split, learn: Any, test: Any, grid: Grid, fit: Fit, trees: str | None = None
-) -> tuple[dict[str, Any], dict[str, Array]]:
-    begin = time.process_time()
+@attrs.frozen(eq=False)
+class Chosen:
+    """The setting with the least error on the held-out rows, and the model that has it."""
+
+    error: float
+    setting: dict[str, Any]
+    model: Any
+
+
+def _choose(
+    split: Split,
+    learn: Any,
+    grid: Grid,
+    fit: Fit,
+    *,
+    trees: str | None = None,
+    error: Callable[[Any, Any, Array], float] | None = None,
+) -> Chosen:
+    """Try the settings of a grid; ``trees`` is the name of the setting that the best number becomes."""
     cut = int((1 - HELD) * len(split.y))
-    first, rest = learn[:cut], learn[cut:]
-    best: tuple[float, dict[str, Any]] | None = None
+    held = learn[cut:], split.y[cut:]
+    error = error or (lambda model, x, y: hold_out_error(split, _predicted(model, x, split), y))
+    tried = []
     for setting in grid:
-        model, found = fit(setting, first, split.y[:cut], (rest, split.y[cut:]))
-        error = hold_out_error(split, _predicted(model, rest, split), split.y[cut:])
-        if best is None or error < best[0]:
-            more = {trees: max(int(1.1 * found), 10)} if trees and found else {}
-            best = error, {**setting, **more}
-    assert best is not None
-    model, _ = fit(best[1], learn, split.y, None)
-    return _timed(model, test, split, begin, {"chosen": best[1]})
+        model, found = fit(setting, learn[:cut], split.y[:cut], held)
+        more = {trees: max(int(1.1 * found), 10)} if trees and found else {}
+        tried.append(Chosen(error(model, *held), {**setting, **more}, model))
+    return min(tried, key=lambda each: each.error)
 
 
-def _timed(
-    model: Any, test: Any, split: Split, begin: float, more: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Array]]:
+def _tuned(split: Split, grid: Grid, fit: Fit, trees: str | None = None) -> Result:
+    learn, test = encode(split)
+    begin = time.process_time()
+    chosen = _choose(split, learn, grid, fit, trees=trees).setting
+    model, _ = fit(chosen, learn, split.y, None)
+    return _timed(lambda: _predicted(model, test, split), begin, chosen=chosen)
+
+
+def _timed(predict: Callable[[], Array], begin: float, **more: Any) -> Result:
     fitted = time.process_time()
-    predictions = _predicted(model, test, split)
+    predictions = predict()
     seconds = {"fit_seconds": fitted - begin, "predict_seconds": time.process_time() - fitted}
     return {**seconds, **more}, {"predictions": predictions}
 
 
-def catboost(split: Split, trees: int = 500, patience: int = 30) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Depths 6 and 4; where there are categories, as columns of 0 and 1 and by its own treatment."""
-    from catboost import CatBoostClassifier, CatBoostRegressor, Pool
+def _is_big(split: Split) -> bool:
+    """Whether there are so many rows and classes that a booster gets less."""
+    return split.classes * len(split.y) > 9000
 
-    coded = encode(split)
-    tables: dict[str, tuple[Any, Any]] = {"coded": coded}
+
+def make_catboost(split: Split, **options: Any) -> Any:
+    """A model of CatBoost for this kind of target, on one thread."""
+    from catboost import CatBoostClassifier, CatBoostRegressor
+
+    kind = CatBoostClassifier if split.classes else CatBoostRegressor
+    return kind(**options, verbose=0, thread_count=1, random_seed=0, allow_writing_files=False)
+
+
+def catboost(split: Split, trees: int = 500, patience: int = 30) -> Result:
+    """Depths 6 and 4; where there are categories, as columns of 0 and 1 and by its own treatment."""
+    from catboost import Pool
+
+    tables: dict[str, tuple[Any, Any]] = {"coded": encode(split)}
     if split.categories:
         own = [frame.copy() for frame in (split.learn, split.test)]
         for frame in own:
             frame[split.categories] = frame[split.categories].fillna("missing").astype(str)
         tables["own"] = own[0], own[1]
-    big = split.classes * len(split.y) > 9000
+    big = _is_big(split)
     trees = int(0.3 * trees) if big else trees
     grid: Grid = [{"depth": 6, "learning_rate": 0.15 if big else 0.06}]
     grid += [] if big else [{"depth": 4, "learning_rate": 0.06}]
 
     def fit(setting: dict[str, Any], x: Any, y: Array, held: Any) -> tuple[Any, int | None]:
-        kind = CatBoostClassifier if split.classes else CatBoostRegressor
-        names = split.categories if setting["categories"] == "own" else None
         options = {"iterations": trees, **setting}
-        options.pop("categories")
-        model = kind(**options, verbose=0, thread_count=1, random_seed=0, allow_writing_files=False)
+        names = split.categories if options.pop("categories") == "own" else None
+        model = make_catboost(split, **options)
         watched = (
             {"eval_set": Pool(held[0], held[1], names), "early_stopping_rounds": patience} if held else {}
         )
         model.fit(Pool(x, y, names), **watched)
-        return model, model.get_best_iteration() if held else None
+        return model, (model.get_best_iteration() or 1) if held else None
 
     begin = time.process_time()
-    cut = int((1 - HELD) * len(split.y))
-    best: tuple[float, dict[str, Any]] | None = None
-    for categories, (learn, _) in tables.items():
-        for setting in ({**one, "categories": categories} for one in grid):
-            model, found = fit(setting, learn[:cut], split.y[:cut], (learn[cut:], split.y[cut:]))
-            error = hold_out_error(split, _predicted(model, learn[cut:], split), split.y[cut:])
-            if best is None or error < best[0]:
-                best = error, {**setting, "iterations": max(int(1.1 * (found or 0)), 10)}
-    assert best is not None
-    learn, test = tables[best[1]["categories"]]
-    model, _ = fit(best[1], learn, split.y, None)
-    return _timed(model, test, split, begin, {"chosen": best[1]})
+    chosen = min(
+        (
+            _choose(split, learn, [{**one, "categories": name} for one in grid], fit, trees="iterations")
+            for name, (learn, _) in tables.items()
+        ),
+        key=lambda each: each.error,
+    ).setting
+    learn, test = tables[chosen["categories"]]
+    model, _ = fit(chosen, learn, split.y, None)
+    return _timed(lambda: _predicted(model, test, split), begin, chosen=chosen)
+
+
+def catboost_untuned(split: Split) -> Result:
+    """1,000 trees and nothing chosen; columns of numbers only."""
+    begin = time.process_time()
+    model = make_catboost(split, iterations=1000).fit(split.learn, split.y)
+    return _timed(lambda: _predicted(model, split.test, split), begin)
 
 
 def _lightgbm_fit(split: Split) -> Fit:
     import lightgbm
 
+    kind = lightgbm.LGBMClassifier if split.classes else lightgbm.LGBMRegressor
+    fixed = {"min_child_samples": 10, "subsample": 0.8, "subsample_freq": 1, "colsample_bytree": 0.8}
+
     def fit(setting: dict[str, Any], x: Any, y: Array, held: Any) -> tuple[Any, int | None]:
-        kind = lightgbm.LGBMClassifier if split.classes else lightgbm.LGBMRegressor
-        options = {"n_estimators": 400, **setting, "min_child_samples": 10, "subsample": 0.8}
-        options |= {
-            "subsample_freq": 1,
-            "colsample_bytree": 0.8,
-            "random_state": 0,
-            "verbose": -1,
-            "n_jobs": 1,
-        }
-        model = kind(**options)
+        model = kind(**{"n_estimators": 400, **setting}, **fixed, random_state=0, verbose=-1, n_jobs=1)
         stop = [lightgbm.early_stopping(25, verbose=False)]
         watched: dict[str, Any] = {"eval_set": [held], "callbacks": stop} if held else {}
         model.fit(x, y, **watched)
@@ -149,52 +174,42 @@ def _lightgbm_fit(split: Split) -> Fit:
     return fit
 
 
-def _lightgbm_grid(split: Split) -> Grid:
+def lightgbm(split: Split) -> Result:
     grid = [{"learning_rate": 0.05, "num_leaves": leaves} for leaves in (7, 31)]
-    return grid[:1] if split.classes * len(split.y) > 9000 else grid
+    return _tuned(split, grid[:1] if _is_big(split) else grid, _lightgbm_fit(split), "n_estimators")
 
 
-def lightgbm(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
-    learn, test = encode(split)
-    return _tuned(split, learn, test, _lightgbm_grid(split), _lightgbm_fit(split), "n_estimators")
-
-
-def lightgbm_split_conformal(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
+def lightgbm_split_conformal(split: Split) -> Result:
     """90 % intervals of one width: tuned on all rows, fitted on three quarters, measured on the rest."""
     if split.classes:
         return {}, {}
+    about, _ = lightgbm(split)
     learn, test = encode(split)
-    fit = _lightgbm_fit(split)
-    about, _ = _tuned(split, learn, test, _lightgbm_grid(split), fit, "n_estimators")
     cut = int(0.75 * len(split.y))
-    model, _ = fit(about["chosen"], learn[:cut], split.y[:cut], None)
+    model, _ = _lightgbm_fit(split)(about["chosen"], learn[:cut], split.y[:cut], None)
     residuals = np.abs(split.y[cut:] - model.predict(learn[cut:]))
     half = np.quantile(residuals, min(1.0, 0.9 * (1 + 1 / len(residuals))), method="higher")
     centre = model.predict(test)
     return about, {"predictions": centre, "low": centre - half, "high": centre + half}
 
 
-def xgboost(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
+def xgboost(split: Split) -> Result:
     import xgboost as library
 
-    learn, test = encode(split)
     grid: Grid = [{"learning_rate": 0.08, "max_depth": depth} for depth in (3, 6)]
+    kind = library.XGBClassifier if split.classes else library.XGBRegressor
+    fixed = {"subsample": 0.8, "colsample_bytree": 0.8, "tree_method": "hist", "random_state": 0}
 
     def fit(setting: dict[str, Any], x: Any, y: Array, held: Any) -> tuple[Any, int | None]:
-        kind = library.XGBClassifier if split.classes else library.XGBRegressor
-        options = {"n_estimators": 400, **setting, "n_jobs": 1, "subsample": 0.8, "colsample_bytree": 0.8}
-        model = kind(
-            **options, tree_method="hist", random_state=0, **({"early_stopping_rounds": 25} if held else {})
-        )
+        stop = {"early_stopping_rounds": 25} if held else {}
+        model = kind(**{"n_estimators": 400, **setting}, **fixed, **stop, n_jobs=1)
         model.fit(x, y, verbose=False, **({"eval_set": [held]} if held else {}))
         return model, model.best_iteration if held else None
 
-    few = grid[:1] if split.classes * len(split.y) > 9000 else grid
-    return _tuned(split, learn, test, few, fit, "n_estimators")
+    return _tuned(split, grid[:1] if _is_big(split) else grid, fit, "n_estimators")
 
 
-def hist_gradient_boosting(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
-    learn, test = encode(split)
+def hist_gradient_boosting(split: Split) -> Result:
     grid: Grid = [
         {"learning_rate": 0.1, "max_leaf_nodes": 15},
         {"learning_rate": 0.05, "max_leaf_nodes": 31},
@@ -204,41 +219,41 @@ def hist_gradient_boosting(split: Split) -> tuple[dict[str, Any], dict[str, Arra
         kind = HistGradientBoostingClassifier if split.classes else HistGradientBoostingRegressor
         return kind(max_iter=150, early_stopping=True, random_state=0, **setting).fit(x, y), None
 
-    return _tuned(split, learn, test, grid[:1] if split.classes * len(split.y) > 9000 else grid, fit)
+    return _tuned(split, grid[:1] if _is_big(split) else grid, fit)
 
 
-def random_forest(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
-    learn, test = encode(split)
-
+def random_forest(split: Split) -> Result:
     def fit(setting: dict[str, Any], x: Any, y: Array, held: Any) -> tuple[Any, int | None]:
         kind = RandomForestClassifier if split.classes else RandomForestRegressor
         return kind(150, random_state=0, n_jobs=1, **setting).fit(x, y), None
 
-    return _tuned(split, learn, test, [{"max_features": "sqrt"}, {"max_features": 0.5}], fit)
+    return _tuned(split, [{"max_features": "sqrt"}, {"max_features": 0.5}], fit)
 
 
-def svm(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
+def svm(split: Split) -> Result:
     """Radial basis functions; probabilities by scikit-learn's own scaling of decision values."""
     from sklearn.calibration import CalibratedClassifierCV
 
     learn, test = encode(split, standardise=True)
     grid: Grid = [{"C": c, "gamma": g / learn.shape[1]} for c in (1, 10, 100) for g in (0.1, 0.4, 1.0)]
+
+    def fit(setting: dict[str, Any], x: Any, y: Array, held: Any) -> tuple[Any, int | None]:
+        return (SVC if split.classes else SVR)(**setting).fit(x, y), None
+
+    def error(model: Any, x: Any, y: Array) -> float:
+        answers = model.predict(x)
+        return float((answers != y if split.classes else (answers - y) ** 2).mean())
+
     begin = time.process_time()
-    cut = int((1 - HELD) * len(split.y))
-    errors = []
-    for setting in grid:
-        model = (SVC if split.classes else SVR)(**setting).fit(learn[:cut], split.y[:cut])
-        answers = model.predict(learn[cut:])
-        wrong = answers != split.y[cut:] if split.classes else (answers - split.y[cut:]) ** 2
-        errors.append(float(wrong.mean()))
-    chosen = grid[int(np.argmin(errors))]
-    model = SVR(**chosen)
+    chosen = _choose(split, learn, grid, fit, error=error).setting
+    final: Any = SVR(**chosen)
     if split.classes:
-        model = CalibratedClassifierCV(SVC(**chosen), cv=3, ensemble=False)
-    return _timed(model.fit(learn, split.y), test, split, begin, {"chosen": chosen})
+        final = CalibratedClassifierCV(SVC(**chosen), cv=3, ensemble=False)
+    model = final.fit(learn, split.y)
+    return _timed(lambda: _predicted(model, test, split), begin, chosen=chosen)
 
 
-def xrfm(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
+def xrfm(split: Split) -> Result:
     """Recursive feature machines of that package: two kernels, two widths, two ridges, five rounds.
 
     It keeps the held-out rows to choose its round and temperature: the best model is not fitted again.
@@ -246,55 +261,45 @@ def xrfm(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
     from xrfm import xRFM
 
     learn, test = (torch.tensor(part, dtype=torch.float32) for part in encode(split, standardise=True))
-    y = torch.tensor(split.y, dtype=torch.long if split.classes else torch.float32)
-    y = y if split.classes else y[:, None]
-    cut = int((1 - HELD) * len(y))
-    begin = time.process_time()
-    best: tuple[float, dict[str, Any], Any] | None = None
-    for kernel, width, ridge in (
-        (kernel, width, ridge) for kernel in ("l2", "l1") for width in (3.0, 10.0) for ridge in (1e-3, 1e-1)
-    ):
-        setting = {"kernel": kernel, "bandwidth": width, "exponent": 1.0, "diag": kernel == "l1"}
+    grid: Grid = [
+        {"kernel": kernel, "bandwidth": width, "exponent": 1.0, "diag": kernel == "l1", "reg": ridge}
+        for kernel in ("l2", "l1")
+        for width in (3.0, 10.0)
+        for ridge in (1e-3, 1e-1)
+    ]
+
+    def targets(y: Array) -> torch.Tensor:
+        return torch.tensor(y, dtype=torch.long) if split.classes else torch.tensor(y[:, None]).float()
+
+    def fit(setting: dict[str, Any], x: Any, y: Array, held: Any) -> tuple[Any, int | None]:
+        kernel = {name: value for name, value in setting.items() if name != "reg"}
         model = xRFM(
             rfm_params={
-                "model": {**setting, "bandwidth_mode": "constant"},
-                "fit": {"reg": ridge, "iters": 5, "verbose": False, "return_best_params": True},
+                "model": {**kernel, "bandwidth_mode": "constant"},
+                "fit": {"reg": setting["reg"], "iters": 5, "verbose": False, "return_best_params": True},
             },
             device="cpu",
             tuning_metric="brier" if split.classes else "mse",
             random_state=0,
             verbose=False,
         )
-        model.fit(learn[:cut], y[:cut], learn[cut:], y[cut:])
-        held = _xrfm_predicted(model, learn[cut:], split)
-        error = hold_out_error(split, held, split.y[cut:])
-        if best is None or error < best[0]:
-            best = error, {**setting, "reg": ridge}, model
-    assert best is not None
-    fitted = time.process_time()
-    predictions = _xrfm_predicted(best[2], test, split)
-    seconds = {"fit_seconds": fitted - begin, "predict_seconds": time.process_time() - fitted}
-    return {**seconds, "chosen": best[1]}, {"predictions": predictions}
+        model.fit(x, targets(y), held[0], targets(held[1]))
+        return model, None
 
+    def predicted(model: Any, x: torch.Tensor) -> Array:
+        if not split.classes:
+            return np.asarray(model.predict(x), dtype=np.float64).ravel()
+        return np.asarray(model.predict_proba(x), dtype=np.float64).reshape(len(x), -1)
 
-def _xrfm_predicted(model: Any, x: torch.Tensor, split: Split) -> Array:
-    if not split.classes:
-        return np.asarray(model.predict(x), dtype=np.float64).ravel()
-    return np.asarray(model.predict_proba(x), dtype=np.float64).reshape(len(x), -1)
-
-
-def catboost_untuned(split: Split) -> tuple[dict[str, Any], dict[str, Array]]:
-    """1,000 trees and nothing chosen; columns of numbers only."""
-    from catboost import CatBoostRegressor
+    def error(model: Any, x: Any, y: Array) -> float:
+        return hold_out_error(split, predicted(model, x), y)
 
     begin = time.process_time()
-    model = CatBoostRegressor(
-        iterations=1000, verbose=0, thread_count=1, random_seed=0, allow_writing_files=False
-    )
-    return _timed(model.fit(split.learn, split.y), split.test, split, begin, {})
+    best = _choose(split, learn, grid, fit, error=error)
+    return _timed(lambda: predicted(best.model, test), begin, chosen=best.setting)
 
 
-CONTROLS: dict[str, Callable[[Split], tuple[dict[str, Any], dict[str, Array]]]] = {
+CONTROLS: dict[str, Callable[[Split], Result]] = {
     "catboost": catboost,
     "catboost untuned": catboost_untuned,
     "catboost long": partial(catboost, trees=2000, patience=100),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,40 +73,30 @@ def _members(model: TableModel) -> list[list[Any]]:
     ]
 
 
-_ONE: dict[str, Any] = {"members": 1}
-"""A single member, so that a part's effect is its own and not the mean's."""
-_FRAMES = ("derived", "lowrank", "rotor")
-_RSOURCES = ("local", "constitutive", "curvature")
-_PRODUCTS = ("wedge", "tensor", "spinor")
-ABLATIONS: dict[str, dict[str, Any]] = {
-    "ridge": _ONE,
-    "ridge, metric not learned": {**_ONE, "rounds": 0},
-    **{f"ridge, frame {name}": {**_ONE, "frame": name} for name in _FRAMES},
-    **{f"ridge, rsource {name}": {**_ONE, "rsource": name} for name in _RSOURCES},
-    **{f"ridge, product {name}": {**_ONE, "product": name} for name in _PRODUCTS},
-    "vote": {**_ONE, "readout": "vote"},
-    "vote, metric not learned": {**_ONE, "readout": "vote", "rounds": 0},
-    **{
-        f"vote, frame {name}": {**_ONE, "readout": "vote", "frame": name}
-        for name in _FRAMES
-    },
-    **{
-        f"vote, rsource {name}": {**_ONE, "readout": "vote", "rsource": name}
-        for name in _RSOURCES
-    },
-    **{
-        f"vote, rsource {name}, metric not learned": {
-            **_ONE, "readout": "vote", "rsource": name, "rounds": 0,
-        }
-        for name in _RSOURCES
-    },
-    **{
-        f"vote, product {name}": {**_ONE, "readout": "vote", "product": name}
-        for name in _PRODUCTS
-    },
-    "mean of members": {},
-    "mean of members, metric not learned": {"rounds": 0},
-}  # fmt: skip
+_PARTS = {
+    "frame": ("derived", "lowrank", "rotor"),
+    "rsource": ("local", "constitutive", "curvature"),
+    "product": ("wedge", "tensor", "spinor"),
+}
+_STILL = ", metric not learned"
+
+
+def _ablations() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Names and options: each part by itself in a model of one member, and the mean of several."""
+    for readout in ("ridge", "vote"):
+        one: dict[str, Any] = {"members": 1, "readout": readout}
+        yield readout, one
+        yield readout + _STILL, {**one, "rounds": 0}
+        for kind, names in _PARTS.items():
+            for name in names:
+                yield f"{readout}, {kind} {name}", {**one, kind: name}
+                if (readout, kind) == ("vote", "rsource"):
+                    yield f"{readout}, {kind} {name}{_STILL}", {**one, kind: name, "rounds": 0}
+    yield "mean of members", {}
+    yield "mean of members" + _STILL, {"rounds": 0}
+
+
+ABLATIONS = dict(_ablations())
 """Name -> options. Each is compared with the name before the comma, the mean of members with ``ridge``."""
 
 

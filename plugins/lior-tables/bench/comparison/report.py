@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from scipy.stats import rankdata
@@ -11,6 +11,7 @@ from comparison import judging
 from comparison.judging import Estimate
 from comparison.sets import Split
 from comparison.store import Measured
+from lior_bench.tables import markdown
 from lior_tables.judging import calibration_error, log_loss
 
 SMALL = 500
@@ -20,12 +21,6 @@ LIMIT = 1.10
 
 Runs = dict[str, list[tuple[Split, Measured]]]
 """Set -> its seeds."""
-
-
-def rows(header: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
-    """A table."""
-    cells = [list(header), ["---"] * len(header), *lines]
-    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in cells)
 
 
 def losses(runs: list[tuple[Split, Measured]]) -> list[np.ndarray]:
@@ -75,7 +70,9 @@ def headline(ours: Runs, theirs: Runs, name: str) -> str:
             wins = sum(found[n] < 1 for n in names)
             mean = judging.mean_ratio([found[n] for n in names])
             lines.append([kind, len(names), mean, f"{wins} ({wins / len(names):.0%})"])
-    return f"Error ratio to {name}:\n\n" + rows(["target", "sets", "ratio [95 % over sets]", "better"], lines)
+    return f"Error ratio to {name}:\n\n" + markdown(
+        ["target", "sets", "ratio [95 % over sets]", "better"], lines
+    )
 
 
 def by_set(ours: Runs, theirs: Runs) -> str:
@@ -110,7 +107,7 @@ def by_set(ours: Runs, theirs: Runs) -> str:
         "ratio [95 % over rows]",
         f"> {LIMIT}",
     ]
-    return rows(header, lines)
+    return markdown(header, lines)
 
 
 def peers(all_runs: dict[str, Runs], against: str) -> str:
@@ -125,7 +122,7 @@ def peers(all_runs: dict[str, Runs], against: str) -> str:
         estimate: Estimate | str = judging.mean_ratio(list(found.values())) if method != against else "1"
         lines.append([method, estimate, f"{rank:.2f}", *measures(runs)])
     head = ["method", f"error ratio to {against}", f"mean rank of {len(lines)}", *MEASURES]
-    return f"{len(names)} sets.\n\n" + rows(head, lines)
+    return f"{len(names)} sets.\n\n" + markdown(head, lines)
 
 
 MEASURES = ["accuracy", "RMSE / sd", "log loss", "ECE", "fit s (median)"]
@@ -178,7 +175,7 @@ def intervals(methods: dict[str, Runs], scale: str) -> str:
         "worst third of each set, mean",
         "worst set",
     ]
-    return rows(head, lines)
+    return markdown(head, lines)
 
 
 def ablation(all_runs: dict[str, Runs]) -> str:
@@ -195,7 +192,7 @@ def ablation(all_runs: dict[str, Runs]) -> str:
         found = list(ratios(runs, base).values())
         wins = sum(r < 1 for r in found)
         lines.append([name, len(found), judging.mean_ratio(found), wins, *measures(runs)])
-    return rows(["what", "sets", "error ratio [95 % over sets]", "better", *MEASURES], lines)
+    return markdown(["what", "sets", "error ratio [95 % over sets]", "better", *MEASURES], lines)
 
 
 def drawn(ours: Runs, theirs: Runs) -> str:
@@ -215,4 +212,4 @@ def drawn(ours: Runs, theirs: Runs) -> str:
     spread = [f"spread {np.sqrt(each.mean()):.3f}" for each in (own, other)]
     lines.append(["all", "", *spread, judging.mean_ratio(list(ratio)), f"{np.exp(np.log(time).mean()):.2f}"])
     head = ["function", "draws", "error, largest / mean", "catboost's", "ratio", "seconds / two of catboost"]
-    return rows(head, lines)
+    return markdown(head, lines)

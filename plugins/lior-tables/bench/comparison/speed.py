@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from comparison.controls import HELD
-from comparison.report import rows
+from comparison.controls import HELD, make_catboost
 from comparison.sets import Split, encode
+from lior_bench.tables import markdown
 from lior_tables.estimators import GeometricClassifier, GeometricRegressor
 from lior_tables.model import Options, TableModel
 
@@ -21,7 +21,7 @@ def table() -> str:
     """All rows of the table; the processor's seconds."""
     lines = [*_fit_and_predict(2_000, 20), *_fit_and_predict(36_000, 8), *_edit(10_000)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return rows(["what", "measured"], [*lines, ["memory at most, GiB", f"{peak:.1f}"]])
+    return markdown(["what", "measured"], [*lines, ["memory at most, GiB", f"{peak:.1f}"]])
 
 
 def beside_catboost(splits: Iterable[Split]) -> str:
@@ -41,16 +41,12 @@ def beside_catboost(splits: Iterable[Split]) -> str:
     middle = np.exp(np.log(ours / theirs).mean())
     lines.append(["all", "", f"{ours.sum():.1f}", f"{theirs.sum():.1f}", f"{ours.sum() / theirs.sum():.2f}"])
     lines.append(["geometric mean", "", "", "", f"{middle:.2f}"])
-    return rows(["set", "rows", "lior-tables", "two of CatBoost", "ratio"], lines)
+    return markdown(["set", "rows", "lior-tables", "two of CatBoost", "ratio"], lines)
 
 
 def _catboost(split: Split, depth: int) -> object:
-    from catboost import CatBoostClassifier, CatBoostRegressor
-
     (learn, _), cut = encode(split), int((1 - HELD) * len(split.y))
-    kind = CatBoostClassifier if split.classes else CatBoostRegressor
-    options = {"iterations": 500, "learning_rate": 0.06, "thread_count": 1, "random_seed": 0}
-    model = kind(depth=depth, **options, verbose=0, allow_writing_files=False)
+    model = make_catboost(split, depth=depth, iterations=500, learning_rate=0.06)
     held = learn[cut:], split.y[cut:]
     return model.fit(learn[:cut], split.y[:cut], eval_set=held, early_stopping_rounds=30)
 
