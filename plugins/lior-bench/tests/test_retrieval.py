@@ -98,10 +98,6 @@ def test_what_cannot_be_is_one_line(bench):
     assert "the text cannot be read" in done.err
 
 
-def test_a_drawn_text_is_as_long_as_asked(tmp_path):
-    assert prepared("drawn:100", tmp_path / "bench")["passages"] == 100
-
-
 def test_what_starts_children_is_light():
     code = "import sys; from lior_bench import retrieval, runner; sys.exit('numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

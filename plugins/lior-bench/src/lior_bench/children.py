@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -32,6 +32,18 @@ class Unavailable(Unmeasured):
 
 
 @attrs.frozen
+class Ended:
+    """What a command left that ended without an error."""
+
+    output: str
+    """Its standard output."""
+    cpu_seconds: float
+    """Of the command and of the processes that it waited for."""
+    peak_rss_bytes: int
+    """Largest resident memory of the same."""
+
+
+@attrs.frozen
 class Reply:
     """The result of a child process."""
 
@@ -52,9 +64,22 @@ def run(arguments: Sequence[str], *, stdin: int | None = subprocess.DEVNULL) -> 
         When the child fails or prints no JSON object.
     """
     # -P: a file zlib.py in the working directory must not be imported for the module of that name.
-    command = [sys.executable, "-P", *arguments]
+    ended = finish([sys.executable, "-P", *arguments], _environment(), stdin=stdin)
+    return Reply(read_answer(ended.output), ended.peak_rss_bytes)
+
+
+def finish(
+    command: Sequence[str], environment: Mapping[str, str], *, stdin: int | None = subprocess.DEVNULL
+) -> Ended:
+    """Run a command to its end; an interrupt ends it, too.
+
+    Raises
+    ------
+    Unmeasured
+        When it fails.
+    """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, env=_environment())
+        child = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, env=environment)
         try:
             _, status, usage = os.wait4(child.pid, 0)
         except BaseException:
@@ -67,7 +92,7 @@ def run(arguments: Sequence[str], *, stdin: int | None = subprocess.DEVNULL) -> 
     if child.returncode:
         raise Unmeasured(_reason(child.returncode, complaint))
     peak = usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
-    return Reply(_answer(said), peak)
+    return Ended(said, usage.ru_utime + usage.ru_stime, peak)
 
 
 def _environment() -> dict[str, str]:
@@ -75,7 +100,8 @@ def _environment() -> dict[str, str]:
     return {name: v for name, v in os.environ.items() if not name.startswith("LIOR_") or name == ALLOW}
 
 
-def _answer(said: str) -> dict[str, Any]:
+def read_answer(said: str) -> dict[str, Any]:
+    """The JSON object on the last line of what a command said."""
     lines = said.splitlines()
     try:
         answer = json.loads(lines[-1])

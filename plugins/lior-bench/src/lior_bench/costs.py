@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,6 +13,10 @@ from typing import Any
 
 import attrs
 import click
+
+from lior_bench import children
+from lior_bench.children import Unmeasured
+from lior_bench.tables import markdown, markdown_line
 
 RECIPES = ("fast", "default")
 TOKENS = 4000
@@ -39,40 +41,26 @@ class Tree:
     python: str
     folder: Path
     """For its runs and its compiled code."""
-    cores: int = 1
 
-    def _bind(self) -> None:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-self.cores :])
+    def command(self, *arguments: str) -> children.Ended:
+        """Run a command of lior."""
+        return self.finish("-m", "lior_cli.main", *arguments)
 
-    def command(self, *arguments: str) -> tuple[float, str]:
-        """CPU seconds and standard output of a command of lior, on its cores."""
-        return self._run("-m", "lior_cli.main", *arguments)
+    def answer(self, *arguments: str) -> dict[str, Any]:
+        """The JSON object that a command of lior prints."""
+        return children.read_answer(self.command(*arguments, "--quiet", "--json").output)
 
-    def script(self, code: str, *arguments: str) -> str:
-        """Standard output of a program."""
-        return self._run("-c", code, *arguments)[1]
-
-    def _run(self, *arguments: str) -> tuple[float, str]:
+    def finish(self, *arguments: str) -> children.Ended:
+        """Run Python with these arguments."""
         environment = os.environ | {
             "NUMBA_CACHE_DIR": str(self.folder / "compiled"),
-            "OMP_NUM_THREADS": str(self.cores),
+            "OMP_NUM_THREADS": "1",
             "LIOR_ALLOW_PLUGINS": "lior",
         }
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            child = subprocess.Popen(
-                [self.python, "-P", *arguments],
-                stdout=out,
-                stderr=err,
-                env=environment,
-                preexec_fn=self._bind,
-            )
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-            out.seek(0)
-            err.seek(0)
-            if child.returncode:
-                raise click.ClickException(f"{' '.join(arguments)}: {err.read().decode()[-400:]}")
-            return usage.ru_utime + usage.ru_stime, out.read().decode()
+        try:
+            return children.finish([self.python, "-P", *arguments], environment)
+        except Unmeasured as fault:
+            raise click.ClickException(f"{' '.join(arguments)}: {fault}") from fault
 
 
 Measured = tuple[str, float, str]
@@ -88,20 +76,20 @@ def warm(tree: Tree, sample: Path) -> Measured:
             "train", str(sample), "--config", "fast", "--out", f"{tree.folder}/warm{turn}", "--quiet"
         )
         passed.append(time.perf_counter() - begin)
-    tree.script("from lior.counting import compiled; compiled.finish()")
+    tree.finish("-c", "from lior.counting import compiled; compiled.finish()")
     return "first run, s more than the second", passed[0] - passed[1], ".1f"
 
 
 def train(tree: Tree, recipe: str, text: Path) -> list[Measured]:
     """The time of training, the static score, and the bytes of the memory."""
     run = f"{tree.folder}/{recipe}"
-    passed, said = tree.command(
+    ended = tree.command(
         "train", str(text), "--config", recipe, "--holdout", "keep", "--out", run, "--quiet", "--json"
     )
-    stored = float(tree.script(_STORED, run))
-    summary = json.loads(said.splitlines()[-1])
+    stored = float(tree.finish("-c", _STORED, run).output)
+    summary = children.read_answer(ended.output)
     return [
-        ("train, CPU s", passed, ".1f"),
+        ("train, CPU s", ended.cpu_seconds, ".1f"),
         ("train, s", summary["seconds"]["total"], ".1f"),
         ("static, nats/byte", summary["val_nats_per_byte"], ".4f"),
         ("memory, bytes for a byte", stored, ".0f"),
@@ -117,7 +105,7 @@ def score(tree: Tree, recipe: str, size: int) -> list[Measured]:
         ("a tenth of the letters wrong", ("--noise", "0.1")),
         ("edits, 5 %", ("--noise", "0.05", "--noise-kind", "edits")),
     ):
-        answer = json.loads(tree.command("eval", run, *options, "--quiet", "--json")[1].splitlines()[-1])
+        answer = tree.answer("eval", run, *options)
         found.append((f"{name}, nats/byte", answer["nats_per_byte"], ".4f"))
         if "--online" in options:
             found.append(("online, kB/s", answer["bytes_per_second"] / 1e3, ".1f"))
@@ -127,7 +115,7 @@ def score(tree: Tree, recipe: str, size: int) -> list[Measured]:
 def generate(tree: Tree, recipe: str) -> list[Measured]:
     """Bytes that are generated in a second."""
     run = f"{tree.folder}/{recipe}"
-    long, short = (tree.command("generate", run, "--max-tokens", str(n))[0] for n in (TOKENS, 1))
+    long, short = (tree.command("generate", run, "--max-tokens", str(n)).cpu_seconds for n in (TOKENS, 1))
     return [("generation, bytes/s", TOKENS / max(long - short, 1e-9), ",.0f")]
 
 
@@ -138,12 +126,14 @@ def code(tree: Tree, recipe: str, text: Path) -> list[Measured]:
     whole.write_bytes(held)
     begun.write_bytes(held[:1])
     rates = []
-    for verb, options in (
+    for verb, files in (
         ("compress", "{path} -o {path}.lior"),
         ("decompress", "{path}.lior -o {path}.back"),
     ):
         passed = [
-            tree.command(verb, "--run", run, "--force", "--quiet", *options.format(path=path).split())[0]
+            tree.command(
+                verb, "--run", run, "--force", "--quiet", *files.format(path=path).split()
+            ).cpu_seconds
             for path in (whole, begun)
         ]
         rates.append(len(held) / 1e3 / max(passed[0] - passed[1], 1e-9))
@@ -180,42 +170,27 @@ def rows(trees: Sequence[Tree], text: Path, recipes: Sequence[str]) -> Iterator[
 @click.argument("text", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--beside", metavar="PYTHON", help="Python of an environment with another version.")
 @click.option("--recipe", "recipes", multiple=True, default=RECIPES, show_default=True)
-@click.option("--cores", default=1, show_default=True, type=click.IntRange(1), help="That a command may use.")
-@click.option("--bytes", "size", default=0, help="Only the first bytes of TEXT; 0 is all.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a row.")
-def measure_pace(
-    text: Path, beside: str | None, recipes: tuple[str, ...], cores: int, size: int, as_json: bool
-) -> None:
+def measure_pace(text: Path, beside: str | None, recipes: tuple[str, ...]) -> None:
     """Measure speed, bits and memory of the language model.
 
     Each recipe learns the first nine tenths of TEXT and is scored on the rest: static, online and with
     errors. Then it generates, and compresses and decompresses what was held out. With --beside, the Python
     of an environment with another version of lior, both are measured in turn, step by step, and their ratio
-    is shown. Every step is a command in a process of its own; the start of Python and of the model is
-    subtracted where a rate is shown. Nothing is compiled during a measured step.
+    is shown. Every step is a command in a process of its own, on one core; the start of Python and of the
+    model is subtracted where a rate is shown. Nothing is compiled during a measured step.
     """
-
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-1:])  # the commands', too
+    columns = ["before", "now", "ratio"] if beside else ["value"]
+    print(markdown(["recipe", "measured", *columns], ()), end="")
     with tempfile.TemporaryDirectory() as folder:
-        cut = Path(folder) / text.name
-        cut.write_bytes(text.read_bytes()[: size or None])
         pythons = ([beside] if beside else []) + [sys.executable]
-        trees = [Tree(python, Path(folder) / str(number), cores) for number, python in enumerate(pythons)]
-        if not as_json:
-            print("| recipe | measured | " + ("before | now | ratio |" if beside else "value |"))
-            print("|---" * (5 if beside else 3) + "|")
-        for recipe, each in rows(trees, cut, recipes):
-            print(_row(recipe, each, as_json), flush=True)
-
-
-def _row(recipe: str, each: list[Measured], as_json: bool) -> str:
-    values = [value for _, value, _ in each]
-    if as_json:
-        answer: dict[str, Any] = {"recipe": recipe, "measured": each[0][0], "values": values}
-        return json.dumps(answer)
-    cells = [recipe, each[0][0], *(format(value, kind) for _, value, kind in each)]
-    if len(values) == 2:
-        cells.append(f"{values[1] / values[0]:.3f}" if values[0] else "")
-    return "| " + " | ".join(cells) + " |"
+        trees = [Tree(python, Path(folder) / str(number)) for number, python in enumerate(pythons)]
+        for recipe, each in rows(trees, text, recipes):
+            values = [value for _, value, _ in each]
+            cells = [recipe, each[0][0], *(format(value, kind) for _, value, kind in each)]
+            if beside:
+                cells.append(f"{values[1] / values[0]:.3f}" if values[0] else "")
+            print(markdown_line(cells), end="", flush=True)
 
 
 # --- the effect of each part ---
@@ -245,28 +220,21 @@ def compare_parts(texts: Sequence[Path], seeds: int, size: int) -> None:
     Trains every variant on the first bytes of every text, in a process of its own, and prints a table of bits
     per byte, a row as soon as it is known: mean and half of the range over the seeds.
     """
-    print(f"| all else default | {' | '.join(text.name for text in texts)} |")
-    print("|---|" + "---|" * len(texts))
+    print(markdown(["all else default", *(text.name for text in texts)], ()), end="")
     with tempfile.TemporaryDirectory() as folder:
         for name, options in VARIANTS.items():
             row = []
             for text in texts:
                 cut = Path(folder) / text.name
                 cut.write_bytes(text.read_bytes()[:size])
-                arguments = [(*options.split(), "--set", f"seed={seed}") for seed in range(seeds)]
-                bits = [
-                    train_once(cut, "--config", "default", *each)["val_bits_per_byte"] for each in arguments
-                ]
+                bits = [train_once(cut, *options.split(), "--set", f"seed={seed}") for seed in range(seeds)]
                 row.append(f"{statistics.mean(bits):.4f} ± {(max(bits) - min(bits)) / 2:.4f}")
-            print(f"| {name} | {' | '.join(row)} |", flush=True)
+            print(markdown_line([name, *row]), end="", flush=True)
 
 
-def train_once(text: Path, *arguments: str) -> dict[str, Any]:
-    """The numbers that ``lior train TEXT`` prints with these arguments; the run is not kept."""
-    command = [sys.executable, "-m", "lior_cli.main", "train", str(text), *arguments, "--quiet", "--json"]
+def train_once(text: Path, *arguments: str) -> float:
+    """Bits per byte of the held-out text by ``lior train TEXT`` with these arguments; the run is not kept."""
+    command = ["-m", "lior_cli.main", "train", str(text), "--config", "default", *arguments]
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [*command, "--out", f"{folder}/run"], capture_output=True, text=True, check=True
-        )
-    summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return summary
+        done = children.run([*command, "--quiet", "--json", "--out", f"{folder}/run"])
+    return float(done.answer["val_bits_per_byte"])

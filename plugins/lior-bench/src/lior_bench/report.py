@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lior_bench import tables
 from lior_bench.results import Results
 from lior_bench.tables import COLUMNS, cells, missed
 
@@ -37,32 +38,30 @@ def markdown(results: Results, *, picture: str = "") -> str:
         File name of the picture; empty for none.
     """
     about = results.about
-    parts = ["# Comparison\n", _provenance(about)]
+    parts = ["# Comparison\n", provenance(about["command"], about["date"], about["machine"])]
     if not results.complete:
         parts.append("**Interrupted: some systems are missing.**\n")
     if picture:
         parts.append(f"![Bits per byte against seconds]({picture})\n")
     for text in about["texts"]:
         rows = results.of_text(text["name"])
-        headers = ["system", "mode", *COLUMNS]
-        lines = [headers, ["---"] * len(headers), *(cells(row) for row in rows if row.runs)]
         parts += [
             f"## {text['name']}\n",
             f"{text['bytes']:,} bytes, the first {text['train_bytes']:,} to learn and the last "
             f"{text['scored_bytes']:,} to score. SHA-256 `{text['sha256']}`.\n",
-            "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines),
+            tables.markdown(["system", "mode", *COLUMNS], (cells(row) for row in rows if row.runs)),
             "".join(f"- {line}\n" for line in missed(rows)),
         ]
     parts.append(_LEGEND)
     return "\n".join(parts)
 
 
-def _provenance(about: dict[str, Any]) -> str:
-    machine = about["machine"]
+def provenance(command: str, date: str, machine: dict[str, Any]) -> str:
+    """By which command, when and where (:func:`lior_bench.runner.machine`) something was measured."""
     versions = ", ".join(f"{name} {v}" for name, v in machine["versions"].items() if v)
     variables = ", ".join(f"{name}={value}" for name, value in machine["variables"].items())
     return (
-        f"`{about['command']}`, {about['date']}. {machine['cpu']}, {machine['cores']} cores, "
+        f"`{command}`, {date}. {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['platform']}, Python {machine['python']}, {versions}"
         f"{'; ' + variables if variables else ''}.\n"
     )

@@ -214,9 +214,7 @@ def _prepare(path: str, folder: Path) -> dict[str, Any]:
     else:
         from lior_ask.api import Index
 
-        drawn = re.fullmatch(r"drawn:(\d+)", path)
-        made = _sentences(folder, int(drawn[1])) if drawn else None if path else _reference(folder)
-        paths = [str(made or Path(path).expanduser().absolute())]
+        paths = [str(Path(path).expanduser().absolute() if path else _reference(folder))]
         index = Index(*paths, cache=False)
         documents = []
         for name in index.documents:
@@ -238,23 +236,6 @@ def _reference(folder: Path) -> Path:
     for number, document in enumerate(read_embedded()):
         (folder / "text" / f"{number}.txt").write_bytes(document.data)
     return folder / "text"
-
-
-def _sentences(folder: Path, count: int) -> Path:
-    """A file of documents of 40 sentences of 17 drawn words: by Zipf's law, one in 50 a number of its own."""
-    draw = random.Random(0)
-
-    def word() -> str:
-        if draw.random() < 0.02:
-            return str(draw.getrandbits(40))
-        rank = min(int(draw.paretovariate(0.35)), 1 << 18) + draw.randrange(30)
-        return "".join("bcdfghklmnprstvz"[rank >> 4 * n & 15] + "aeio"[rank >> 4 * n & 3] for n in range(5))
-
-    with (folder / "drawn.jsonl").open("w") as out:
-        for number in range(0, count, 40):
-            rows = (" ".join(word() for _ in range(17)) + "." for _ in range(min(40, count - number)))
-            out.write(json.dumps({"_id": str(number), "text": "\n\n".join(rows)}) + "\n")
-    return folder / "drawn.jsonl"
 
 
 def _draw(documents: list[Any]) -> list[str]:
@@ -376,10 +357,9 @@ def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]], l
 
 @click.command()
 @click.argument("paths", nargs=-1)
-@click.option("--drawn", type=click.IntRange(40), help="So many drawn sentences as the text.")
 @click.option("--quiet", is_flag=True, help="Print no progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
-def compare_engines(paths: tuple[str, ...], drawn: int | None, quiet: bool, as_json: bool) -> None:
+def compare_engines(paths: tuple[str, ...], quiet: bool, as_json: bool) -> None:
     """Compare retrievers with bm25s, tantivy and SQLite FTS5.
 
     Each of PATHS is a file or folder to ask: time to index, size, cold start, time of a question, memory. A
@@ -389,8 +369,7 @@ def compare_engines(paths: tuple[str, ...], drawn: int | None, quiet: bool, as_j
     from lior_cli.terminal import echo_table
 
     texts = []
-    asked = [*paths, *([f"drawn:{drawn}"] if drawn else [])]
-    for one in bench(asked, lambda line: None if quiet else click.echo(line, err=True)):
+    for one in bench(paths, lambda line: None if quiet else click.echo(line, err=True)):
         texts.append(one)
         if not as_json:
             headers, rows, notes = table(one["rows"])

@@ -22,33 +22,35 @@ import click
 import httpx
 
 from lior_ask.languages.words import stop_words
+from lior_bench import children
 
 ENDINGS = (".txt", ".md", ".pdf", ".docx", ".eml", ".mbox", ".csv", ".html", ".ipynb", ".json", ".zip", "")
 QUESTIONS = ("What is known of {}?", "Where is {} described?", "How does {} depend on {}?", "{} and {}")
 
 
 @contextlib.contextmanager
-def serving(run: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[str], Path]]:
-    """The address of `lior serve` on a copy of the run, its process, and the copy."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(shutil.copytree(run, Path(folder) / run.name))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lior_cli.main", "serve", str(copy), "--port", "0", *flags],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stderr is not None
-        for line in process.stderr:
-            if " at http://" in line:
-                break
-        else:
-            raise SystemExit("the server did not start")
+def served(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The address of `lior serve` with these arguments, and its process."""
+    command = [sys.executable, "-m", "lior_cli.main", "serve", *arguments, "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
-            yield line.split(" at ")[1].strip().rstrip("/"), process, copy
+            assert process.stderr is not None
+            line = next((each for each in process.stderr if " at http://" in each), "")
+            if not line:
+                raise SystemExit("the server did not start")
+            yield line.split(" at ")[1].strip().rstrip("/"), process
         finally:
             process.terminate()
             process.wait(60)
-            process.stderr.close()
+
+
+@contextlib.contextmanager
+def serving(run: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The same of a copy of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copytree(run, Path(folder) / run.name)
+        with served(str(copy), *flags) as found:
+            yield found
 
 
 def words_of(url: str) -> list[str]:
@@ -131,9 +133,8 @@ async def stream(url: str, clients: int, tokens: int) -> tuple[list[float], floa
 
 def alone(run: Path, tokens: int) -> float:
     """Tokens a second of `lior generate`."""
-    command = [sys.executable, "-m", "lior_cli.main", "generate", str(run), "--prompt", "The ", "--json"]
-    command += ["--max-tokens", str(tokens), "--temperature", "1"]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    command = ["-m", "lior_cli.main", "generate", str(run), "--prompt", "The ", "--json"]
+    found = children.run([*command, "--max-tokens", str(tokens), "--temperature", "1"]).answer
     return float(found["tokens"] / found["seconds"])
 
 
@@ -145,7 +146,7 @@ def cpu(process: subprocess.Popen[str]) -> float:
 
 def speed(run: Path, tokens: int) -> None:
     """Print times of ask and of completions of so many tokens."""
-    with serving(run) as (url, process, _):
+    with serving(run) as (url, process):
         words, state = words_of(url), httpx.get(f"{url}/api/state").json()
         print(
             f"{state['passages']:,} passages, retriever {state['retriever']}, load {os.getloadavg()[0]:.1f}"
@@ -214,7 +215,7 @@ def malformed(
 def fuzz(run: Path, count: int) -> None:
     """Print how requests were answered; exit with 1 if any got 5xx."""
     statuses: Counter[int] = Counter()
-    with serving(run, "--allow-edit") as (url, _, _), httpx.Client(base_url=url, timeout=120) as http:
+    with serving(run, "--allow-edit") as (url, _), httpx.Client(base_url=url, timeout=120) as http:
         paths = http.get("/openapi.json").json()["paths"]
         operations = [(method.upper(), path) for path, entry in paths.items() for method in entry]
         operations += [("GET", path) for path in ("/", "/documents", "/document", "/static/{name}", "/docs")]
@@ -319,7 +320,7 @@ async def mix(url: str, most: int) -> tuple[Counter[str], dict[str, str]]:
 def memory(run: Path, count: int) -> None:
     """Print the memory after a tenth of so many mixed requests and after all; exit with 1 if a tenth more."""
     flags = ("--allow-edit",) if (run / "config.toml").is_file() else ()
-    with serving(run, *flags) as (url, process, _):
+    with serving(run, *flags) as (url, process):
         sizes = []
         for part in (count // 10, count - count // 10):
             told, held = asyncio.run(mix(url, part))

@@ -6,11 +6,8 @@ import asyncio
 import contextlib
 import random
 import secrets
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,32 +15,7 @@ import click
 import httpx
 import numpy as np
 
-from lior_bench.serving import Connection, question, words_of
-
-
-@contextlib.contextmanager
-def servers(address: str, folder: Path, count: int) -> Iterator[list[str]]:
-    """The addresses of `lior serve --index`; the first follows the folder."""
-    processes, found = list[subprocess.Popen[str]](), list[str]()
-    try:
-        for number in range(count):
-            where = [str(folder)] if number == 0 else []
-            command = [sys.executable, "-m", "lior_cli.main", "serve", *where, "--index", address]
-            process = subprocess.Popen(
-                [*command, "--allow-edit", "--port", "0"], stderr=subprocess.PIPE, text=True
-            )
-            processes.append(process)
-            assert process.stderr is not None
-            line = next((each for each in process.stderr if " at http://" in each), "")
-            if not line:
-                raise SystemExit("a server did not start")
-            found.append(line.split(" at ")[1].strip().rstrip("/"))
-        yield found
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(60)
+from lior_bench.serving import Connection, question, served, words_of
 
 
 async def ask(
@@ -134,7 +106,10 @@ def main(
     schema = f"bench_{secrets.token_hex(4)}"
     joint = "&" if "?" in address else "?"
     try:
-        with servers(f"{address}{joint}schema={schema}", folder, count) as urls:
+        index = ["--index", f"{address}{joint}schema={schema}", "--allow-edit"]
+        with contextlib.ExitStack() as stack:  # the first server follows the folder
+            started = [served(*([str(folder)] if n == 0 else []), *index) for n in range(count)]
+            urls = [stack.enter_context(each)[0] for each in started]
             asyncio.run(measure(urls, clients, seconds, every, pause))
     finally:
         import psycopg

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lior_bench.results import ResultRow
 
@@ -55,3 +55,13 @@ def _number(value: float | None, name: str, factor: float = 1.0) -> str:
     if name.endswith("per_byte"):
         return f"{value:.4f}"
     return f"{value * factor:,.0f}" if value * factor >= 100 else f"{value * factor:.3g}"
+
+
+def markdown(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown."""
+    return "".join(map(markdown_line, (headers, ["---"] * len(headers), *rows)))
+
+
+def markdown_line(cells: Sequence[object]) -> str:
+    """A line of it."""
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |\n"
