@@ -8,17 +8,9 @@ from lior_ask.judging.features import NAMES
 from lior_bench import judging
 from lior_bench.sets import Question
 
-PARTS = {"learn": 40, "choose": 11, "test": 12}
-
 
 def question(answer, document="a.html"):
     return Question(text="How much?", kind="direct", words=(answer,), document=document)
-
-
-def test_no_folder_is_in_two_parts():
-    names = {part: {*judging.worlds(part)} for part in PARTS}
-    assert {part: len(each) for part, each in names.items()} == PARTS
-    assert len(set.union(*names.values())) == sum(PARTS.values())
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import json
 import shlex
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from lior_cli.lazy import LazyGroup
 from lior_cli.options import WholeNumber
 
 if TYPE_CHECKING:
@@ -20,29 +20,32 @@ if TYPE_CHECKING:
 QUICK_RECIPES = "fast"
 RECIPES = "fast,default"
 COMMANDS = {
-    "text": ("cli:compare_text", "Compare recipes with other compressors and language models (the default)."),
-    "retrieval": ("retrieval:compare_engines", "Compare retrievers with other search engines."),
-    "judged": ("relevance:rank_judged", "Measure retrievers on Cranfield and CACM."),
-    "questions": ("answers:ask_sets", "Ask sets of questions of our own."),
-    "talk": ("answers:talk", "Ask for exact answers, and hold a conversation."),
-    "confidence": ("answers:compare_confidence", "Compare stated confidence with truth."),
-    "judge": ("judging:judge", "Learn the judge of `lior ask`, and measure it."),
-    "cross-encoder": ("cross_encoder:learn", "Learn the cross-encoder of `lior ask`."),
+    "text": (
+        "lior_bench.cli:compare_text",
+        "Compare recipes with other compressors and language models (the default).",
+    ),
+    "retrieval": ("lior_bench.retrieval:compare_engines", "Compare retrievers with other search engines."),
+    "judged": ("lior_bench.relevance:rank_judged", "Measure retrievers on Cranfield and CACM."),
+    "questions": ("lior_bench.answers:ask_sets", "Ask sets of questions of our own."),
+    "talk": ("lior_bench.answers:talk", "Ask for exact answers, and hold a conversation."),
+    "confidence": ("lior_bench.answers:compare_confidence", "Compare stated confidence with truth."),
+    "judge": ("lior_bench.judging:judge", "Learn the judge of `lior ask`, and measure it."),
+    "cross-encoder": ("lior_bench.cross_encoder:learn", "Learn the cross-encoder of `lior ask`."),
     "parts": (
-        "costs:compare_parts",
+        "lior_bench.costs:compare_parts",
         "Measure the effect of each frame, source, product, updater and memory.",
     ),
-    "pace": ("costs:measure_pace", "Measure speed, bits and memory of the language model."),
-    "sizes": ("sizes:measure_sizes", "Measure what reading a file costs by its size."),
-    "texts": ("texts:write_texts", "Write four texts that are not prose."),
-    "serving": ("serving:main", "Put load on a server."),
-    "sharing": ("sharing:main", "Put load on servers of one index in PostgreSQL."),
-    "attack": ("attack.__main__:main", "Attack lior, and print what should not have happened."),
+    "pace": ("lior_bench.costs:measure_pace", "Measure speed, bits and memory of the language model."),
+    "sizes": ("lior_bench.sizes:measure_sizes", "Measure what reading a file costs by its size."),
+    "texts": ("lior_bench.texts:write_texts", "Write four texts that are not prose."),
+    "serving": ("lior_bench.serving:main", "Put load on a server."),
+    "sharing": ("lior_bench.sharing:main", "Put load on servers of one index in PostgreSQL."),
+    "attack": ("lior_bench.attack.command:main", "Attack lior, and print what should not have happened."),
 }
-"""Command -> where it is, and its line in the help: nothing is imported for that."""
+"""Command -> where it is, and its line in the help."""
 
 
-class Commands(click.Group):
+class Commands(LazyGroup):
     """The commands; what is none of them is a text, or an option, of ``text``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -51,22 +54,8 @@ class Commands(click.Group):
             args = ["text", *args]
         return super().parse_args(ctx, args)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names."""
-        return [*COMMANDS]
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Import a command."""
-        module, _, function = COMMANDS[name][0].partition(":")
-        return getattr(import_module(f"lior_bench.{module}"), function)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-
-@click.group(cls=Commands)
+@click.group(cls=Commands, lazy=COMMANDS)
 def bench() -> None:
     """Compare lior with other systems, and measure it.
 

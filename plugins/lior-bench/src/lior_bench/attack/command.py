@@ -1,10 +1,4 @@
-"""Attack lior, and print what should not have happened.
-
-    lior bench attack [--seed 1] [--sample] [files|mutations|flips|simulation]
-
-Without a name all attacks run; `--sample` is the fixed part that CI runs. The exit code is 1 when anything
-failed. The line of a failure has what repeats it.
-"""
+"""``lior bench attack``."""
 
 from __future__ import annotations
 
@@ -37,7 +31,3 @@ def main(attacks: tuple[str, ...], seed: int, sample: bool, count: int, only: st
             click.echo(fault)
         click.echo(f"{name}: {failed - begin} faults")
     sys.exit(failed > 0)
-
-
-if __name__ == "__main__":
-    main()
