@@ -38,34 +38,70 @@ STEPS = {
     ],
     "a log is left on a full disk": [("learn", "a.txt", 0), ("kill", 0), ("fill", True), ("look",)],
     "a first write fails": [("learn", "a.txt", 0), ("fail", 2, errno.EIO, 0), ("kill", 0), ("look",)],
+    "a text is forgotten": [("learn", "a.txt", 0), ("learn", "b.txt", 1), ("forget", "a.txt")],
 }
-"""What was found once: the steps that were left of it."""
-_FAILURES = """
-import json, sys
-from lior_bench.attack import simulation
-for steps in json.loads(sys.argv[1]):
-    print(repr(simulation.failure(steps, 2 * 10**9)))
-{spoiled}
-for steps in json.loads(sys.argv[1]):
-    print(repr(simulation.failure(steps, 2 * 10**9)))
-"""
+"""What was found once, or is found in a program that is spoiled: the steps that were left of it."""
 
 
-@compiled
-def test_what_was_found_once_and_a_defect_that_is_found(tmp_path):
-    """Time stamps that repeat, and reads and writes that fail. Without the rule for young files one shows."""
-    spoil = "from lior.reading import files\nfiles._YOUNG = 0"
+def simulated(program: str, given: object, tmp_path: Path) -> list[str]:
+    """The texts that a program prints on the fake disk, one a line; it finds what is given as ``given``."""
+    start = "import json, sys\nfrom lior_bench.attack import simulation\ngiven = json.loads(sys.argv[1])\n"
     done = subprocess.run(
-        [sys.executable, "-c", _FAILURES.format(spoiled=spoil), json.dumps([*STEPS.values()])],
+        [sys.executable, "-c", start + program, json.dumps(given)],
         env=os.environ | {"LD_PRELOAD": str(build(tmp_path)), "LIOR_EMBEDDER": ""},
         capture_output=True,
         text=True,
         check=True,
     )
-    found = [ast.literal_eval(line) for line in done.stdout.splitlines()]
+    return [ast.literal_eval(line) for line in done.stdout.splitlines()]
+
+
+_FAILURES = "for steps in given:\n    print(repr(simulation.failure(steps, 2 * 10**9)))\n"
+
+
+_SPOILED = {
+    "a note written twice in one tick": ("from lior.reading import files\nfiles._YOUNG = 0\n", "notes are"),
+    "a text is forgotten": (
+        "from lior_ask.index import sqlite\nconnect = sqlite._connect\ndef loose(place):\n"
+        "    connection = connect(place)\n    connection.execute('PRAGMA secure_delete=OFF')\n"
+        "    return connection\nsqlite._connect = loose\n",
+        "has the text that was forgotten",
+    ),
+}
+"""Steps that fail -> how the program is spoiled, and what is told."""
+
+
+@compiled
+@pytest.mark.parametrize("failing", _SPOILED)
+def test_what_was_found_once_and_a_defect_that_is_found(tmp_path, failing):
+    """Time stamps that repeat, and reads and writes that fail; a spoiled program fails where it should."""
+    spoil, told = _SPOILED[failing]
+    found = simulated(_FAILURES + spoil + _FAILURES, [*STEPS.values()], tmp_path)
     assert found[: len(STEPS)] == [""] * len(STEPS)
-    assert found[len(STEPS)].startswith("notes are")
-    assert found[len(STEPS) + 1 :] == [""] * (len(STEPS) - 1)
+    spoiled = dict(zip(STEPS, found[len(STEPS) :], strict=True))
+    assert told in spoiled.pop(failing)
+    assert {*spoiled.values()} == {""}
+
+
+BEFORE = [("write", "birch.md", 1), ("write", "cedar.md", 2), ("learn", "amber.txt", 3), ("look",)]
+CHANGE = [("write", "birch.md", 4), ("remove", "cedar.md"), ("learn", "dune.txt", 5), ("look",)]
+AFTER = [("gone", "birch.md", 1), ("gone", "cedar.md", 2), ("ask", "birch.md")]
+
+
+@compiled
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "every", [pytest.param(9, id="every ninth"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)]
+)
+def test_an_index_is_changed_through_every_fault(tmp_path, every):
+    """It is right at the next question, and nothing of what has gone is on the disk."""
+    found = simulated(
+        "for each in simulation.fail_everywhere(*given): print(repr(each))",
+        [BEFORE, CHANGE, AFTER, every],
+        tmp_path,
+    )
+    assert len(found) >= 240 // every
+    assert not [*filter(None, found)]
 
 
 def test_what_a_crash_leaves_of_a_file():
@@ -101,11 +137,3 @@ def test_shortest():
     steps = [(name,) for name in "abcdefgh"]
     found = simulation.shortest(steps, lambda some: "fails" * ({("b",), ("g",)} <= {*some}))
     assert found == [("b",), ("g",)]
-
-
-@pytest.mark.slow
-def test_the_sample_of_flipped_bits():
-    command = [sys.executable, "-m", "lior_bench.attack", "flips", "--sample"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout == "flips: 0 faults\n"

@@ -164,6 +164,11 @@ class Disk:
         """Calls that failed so far."""
         return self._control[4]
 
+    @property
+    def left(self) -> int:
+        """Changes until the one that fails; 0 where none is to."""
+        return self._control[1]
+
     def fail_at(self, call: int, action: int) -> None:
         """Let the ``call``-th change from now on fail with an error, or end the process (:data:`CRASH`)."""
         self._control[2], self._control[1] = action, call

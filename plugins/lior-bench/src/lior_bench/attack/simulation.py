@@ -15,6 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -28,6 +29,8 @@ Step = tuple[Any, ...]
 _EPISODE = 25
 """Steps from an empty disk on."""
 _SECOND = 10**9
+_FAR = 1 << 40
+"""A call that no change comes to."""
 
 
 class Wrong(Exception):
@@ -122,6 +125,11 @@ class Episode:
 
     # --- steps ---
 
+    def play(self, steps: Sequence[Step]) -> None:
+        """Do them."""
+        for name, *values in steps:
+            getattr(self, name)(*values)
+
     def write(self, name: str, version: int) -> None:
         """Write a note, with the time stamp that the file system has now."""
         (self.notes / name).write_text(text(name, version))
@@ -200,10 +208,18 @@ class Episode:
     given_kept = True
 
     def _gone(self, old: str, place: Path) -> None:
-        name = old.split()[5].encode() + b" lantern is " + old.split()[-1].encode()
+        if old in (*self.files.values(), *(each for may in self.given.may for each in may.values())):
+            return
         for path in place.rglob("*"):
-            if path.is_file() and name in path.read_bytes():
+            if path.is_file() and old.strip().encode() in path.read_bytes():
                 raise Wrong(f"{path.name} has the text that was forgotten: {old}")
+
+    def gone(self, name: str, version: int) -> None:
+        """Nothing fails any more: when the next process has looked, no file has a text that went."""
+        self.quiet()
+        self.kill(0)
+        self.look()
+        self._gone(text(name, version), self.root / "cache")
 
     def look(self) -> None:
         """Compare all that the index has with the model."""
@@ -321,14 +337,23 @@ def _call(random: Random) -> int:
     return int(2 ** random.uniform(0, 8))
 
 
-def failure(steps: Sequence[Step], tick: int, run: Path | None = None) -> str:
-    """What goes wrong in an episode of these steps; empty where nothing does."""
+@contextmanager
+def begun(tick: int, run: Path | None = None) -> Iterator[Episode]:
+    """An episode that ends with the block."""
     # Readers in a process of their own would not live through a fork.
     with limit_by(OFF), tempfile.TemporaryDirectory(dir=_memory()) as place:
         episode = Episode(Path(place).resolve(), run, tick)
         try:
-            for step in steps:
-                getattr(episode, step[0])(*step[1:])
+            yield episode
+        finally:
+            episode.close()
+
+
+def failure(steps: Sequence[Step], tick: int, run: Path | None = None) -> str:
+    """What goes wrong in an episode of these steps; empty where nothing does."""
+    with begun(tick, run) as episode:
+        try:
+            episode.play(steps)
             episode.quiet()
             episode.kill(0)
             episode.look()
@@ -336,9 +361,22 @@ def failure(steps: Sequence[Step], tick: int, run: Path | None = None) -> str:
                 episode.run_look()
         except Wrong as wrong:
             return str(wrong)
-        finally:
-            episode.close()
     return ""
+
+
+def fail_everywhere(
+    before: Sequence[Step], change: Sequence[Step], after: Sequence[Step], every: int
+) -> Iterator[str]:
+    """Each call of a change fails in each way, or each ``every``-th; what then goes wrong, or nothing."""
+    with begun(_SECOND) as episode:
+        episode.play(before)
+        episode.disk.fail_at(_FAR, errno.EIO)
+        episode.play(change)
+        total = _FAR - episode.disk.left
+    for call in range(1 + (total - 1) % every, total + 1, every):
+        for action in (CRASH, errno.ENOSPC, errno.EIO):
+            steps = [*before, ("fail", call, action, 0), *change, *after]
+            yield f"call {call}, {action}: {fault}" if (fault := failure(steps, _SECOND)) else ""
 
 
 def _memory() -> str | None:
