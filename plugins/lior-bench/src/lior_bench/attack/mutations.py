@@ -6,9 +6,9 @@ made here, so that it runs anywhere. Number ``n`` of a seed depends on them alon
 
 from __future__ import annotations
 
-import multiprocessing
 import re
 import resource
+import signal
 import sys
 import sysconfig
 import tempfile
@@ -17,7 +17,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import BytesIO
-from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from zipfile import BadZipFile, ZipFile
@@ -26,7 +25,7 @@ from lior_bench.attack.formats import FORMATS, pack
 
 COUNT, SAMPLE = 10_000, 300
 """Mutations of a run, and of the sample that CI reads."""
-_CPU, _WALL, _MEMORY = 12.0, 120.0, 700 << 20
+_CPU, _WALL, _MEMORY = 12.0, 120, 700 << 20
 """Seconds of the processor and by the clock (machines are busy), and bytes, that a file may take."""
 _LARGEST, _FILES, _UNITS = 300_000, 8, 40
 """Bytes of a file that is taken, files of each format, and units of a file that is made."""
@@ -39,27 +38,26 @@ Material = list[tuple[str, bytes]]
 def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[str]:
     """A line for each mutation that is not read or refused as it should be."""
     files = [each for each in material() if only in each[0]]
-    first, last = 0, count or (SAMPLE if sample else COUNT)
-    context = multiprocessing.get_context("fork")
-    while first < last:
-        ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(theirs, files, seed, first, last), daemon=True)
-        process.start()
-        theirs.close()
-        while first < last:
-            told = "it hangs"
-            with suppress(EOFError):
-                told = ours.recv() if ours.poll(_WALL) else told
-            if process.exitcode or told == "it hangs":
-                process.kill()
-                process.join()
-                told = f"{told}, or the process ended with {process.exitcode}"
-            first += 1
-            if told:
-                yield _tell(files, seed, first - 1, told)
-                break
-        process.kill()
-        process.join()
+    signal.signal(signal.SIGALRM, _interrupt)
+    for number in range(count or (SAMPLE if sample else COUNT)):
+        name, data = mutate(files, seed, number)
+        before, begin = _peak(), time.process_time()
+        signal.alarm(_WALL)
+        fault = fault_of(data, name)
+        signal.alarm(0)
+        took, memory = time.process_time() - begin, _peak() - before
+        large = f"{took:.1f} s, {memory >> 20} MB" if took > _CPU or memory > _MEMORY else ""
+        if told := fault or large:
+            yield _tell(files, seed, number, told)
+
+
+def _interrupt(*_: object) -> None:
+    raise TimeoutError("it hangs")
+
+
+def _peak() -> int:
+    """The most memory that this process had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
 def _tell(files: Material, seed: int, number: int, fault: str) -> str:
@@ -68,19 +66,6 @@ def _tell(files: Material, seed: int, number: int, fault: str) -> str:
     with tempfile.NamedTemporaryFile(prefix=f"{seed}-{number}-", suffix=name, delete=False) as kept:
         kept.write(data)
     return f"mutation {number} of seed {seed}, {name}: {fault}; kept as {kept.name}"
-
-
-def _work(pipe: Connection, files: Material, seed: int, first: int, last: int) -> None:
-    """Send what is wrong with each mutation, nothing for a good one."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for number in range(first, last):
-        name, data = mutate(files, seed, number)
-        begin = time.process_time()
-        fault = fault_of(data, name)
-        took = time.process_time() - begin
-        memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
-        large = f"{took:.1f} s, {memory >> 20} MB" if took > _CPU or memory > _MEMORY else ""
-        pipe.send(fault or large)
 
 
 def fault_of(data: bytes, name: str) -> str:
