@@ -18,9 +18,8 @@ import numpy as np
 import pandas as pd
 
 from comparison.judging import losses, ratio
+from comparison.sets import Table, table
 from lior_tables import GeometricClassifier, GeometricRegressor
-
-_CLASSES = {"adult", "german"}
 
 
 def made(levels: int, rows: int = 4000) -> tuple[pd.DataFrame, np.ndarray]:
@@ -31,20 +30,18 @@ def made(levels: int, rows: int = 4000) -> tuple[pd.DataFrame, np.ndarray]:
     return pd.DataFrame(x).add_prefix("x").assign(word=[f"w{i}" for i in word]), y
 
 
-def read(name: str) -> tuple[pd.DataFrame, np.ndarray]:
+def read(name: str) -> Table:
     """A set by name."""
     if name.startswith("made"):
-        return made(int(name.removeprefix("made")))
-    here = Path(os.environ.get("LIOR_SHARED_DATA", "../shared/data"))
-    frame = pd.read_csv(here / "tables" / f"{name}.csv.gz")
-    return frame.drop(columns="target"), frame["target"].to_numpy()
+        return Table(name, *made(int(name.removeprefix("made"))), False)
+    return table(name, Path(os.environ.get("LIOR_SHARED_DATA", "../shared/data")) / "tables")
 
 
 def main(seeds: int, most: int) -> None:
     """Print a line for each set."""
     for name in ("adult", "german", "abalone", "made12", "made150"):
-        frame, y = read(name)
-        classes = name in _CLASSES
+        asked = read(name)
+        frame, y, classes = asked.columns, asked.target, asked.classes
         found: dict[str, list[np.ndarray]] = {"one-hot": [], "distance": []}
         for seed in range(seeds):
             order = np.random.RandomState(seed).permutation(len(frame))

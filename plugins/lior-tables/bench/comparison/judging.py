@@ -106,14 +106,6 @@ def mean_ratio(ratios: Sequence[float], draws: int = 10_000, seed: int = 0) -> E
     return Estimate(float(np.exp(logs.mean())), float(low), float(high))
 
 
-def mean_difference(ours: Array, theirs: Array, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Mean of paired differences (B,), ours minus theirs, its interval over rows."""
-    difference = np.asarray(ours, dtype=np.float64) - theirs
-    rows = np.random.default_rng(seed).integers(0, len(difference), (draws, len(difference)))
-    low, high = np.quantile(difference[rows].mean(1), (0.025, 0.975))
-    return Estimate(float(difference.mean()), float(low), float(high))
-
-
 def coverage_by_thirds(low: Array, high: Array, truth: Array, scale: Array) -> tuple[float, Array]:
     """Share of truths inside their intervals, and that of each third of the rows ordered by ``scale`` (3,).
 
