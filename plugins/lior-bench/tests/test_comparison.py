@@ -67,7 +67,7 @@ class Fake:
         } | bits
         self.commands: list[list[str]] = []
 
-    def __call__(self, arguments, *, stdin=None):
+    def __call__(self, arguments):
         words = [str(argument) for argument in arguments]
         self.commands.append(words)
         if "train" in words:
@@ -215,8 +215,8 @@ def test_no_time_to_match_is_no_transformer(compare):
 
 def test_another_split_is_not_compared(compare, work):
     class Other(Fake):
-        def __call__(self, arguments, **options):
-            reply = super().__call__(arguments, **options)
+        def __call__(self, arguments):
+            reply = super().__call__(arguments)
             return children.Reply(reply.answer | {"val_bytes": 5999}, 1) if "train" in arguments else reply
 
     _, found = compare(Other(), "--baselines", "zlib", "--recipes", "fast")

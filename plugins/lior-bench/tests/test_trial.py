@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,20 +15,8 @@ from lior_bench.answers import COLUMNS, counts, judge
 
 QUESTIONS = sets.read_trial()
 ANSWERABLE = [question for question in QUESTIONS if question["answerable"]]
-PARAPHRASED = [question for question in ANSWERABLE if question["paraphrased"]]
 WRONG = Passage(document="other.md", line=1, text="something else")
 DIGEST = "6fe2454c997845a98c31950477819a6f55f805f94087d3f5907bcd7904e391df"
-LITTLE = """
-a an and any apart are at be been by can do does for from get has have how i if in is it me my not of off
-on one or our out should so that the them there these they this to up was we were what when where which
-who why will with would you
-"""
-COMMON = frozenset(LITTLE.split())
-
-
-def words(text: str) -> set[str]:
-    """Content words, each as its first five letters: a crude stem."""
-    return {word[:5] for word in re.findall(r"[a-z0-9]+", text.lower()) if word not in COMMON}
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +24,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trial")
     assert len(sets.collect_trial(out)) == 60
     return out
-
-
-def test_counts() -> None:
-    assert len({question["id"] for question in QUESTIONS}) == 50
-    assert len({question["question"] for question in QUESTIONS}) == 50
-    assert len(ANSWERABLE) == 40
-    assert len(PARAPHRASED) >= 40 / 3
-    assert sum(question["near"] for question in QUESTIONS if not question["answerable"]) == 5
 
 
 def test_nothing_was_edited_since_it_was_written(folder: Path) -> None:
@@ -64,13 +43,6 @@ def test_the_answer_stands_where_it_is_said_to(folder: Path, question: dict) -> 
     assert found
     if question["answer_line"] is not None:
         assert found <= set(question["answer_line"]) <= set(range(1, len(lines) + 1))
-
-
-@pytest.mark.parametrize("question", PARAPHRASED, ids=lambda question: question["id"])
-def test_paraphrases_have_other_words_than_the_answer(folder: Path, question: dict) -> None:
-    lines = (folder / question["answer_document"]).read_text("utf-8").splitlines()
-    answer = next(line for line in lines if question["answer_contains"] in line)
-    assert len(words(question["question"]) & words(answer)) <= 1
 
 
 def test_collecting_twice_gives_the_same(folder: Path, tmp_path: Path) -> None:

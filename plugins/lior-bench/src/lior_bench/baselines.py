@@ -12,7 +12,6 @@ reads, so it is an *online* baseline. Short work is repeated, and the shortest t
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import subprocess
@@ -27,6 +26,7 @@ from typing import Any
 import pyppmd
 import zstandard
 
+from lior_bench import children
 from lior_bench.children import Unavailable
 
 PPMD_MEMORY = (1 << 26, 1 << 30)
@@ -44,11 +44,7 @@ Compress = Callable[[bytes], int]
 def main(name: str, file: str, split: str) -> None:
     """Print the result of baseline ``name``."""
     data = Path(file).read_bytes()
-    try:
-        result: dict[str, Any] = BASELINES[name](data, int(split))
-    except Unavailable as reason:
-        result = {"skipped": str(reason)}
-    print(json.dumps(result))
+    children.tell(lambda: BASELINES[name](data, int(split)))
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:

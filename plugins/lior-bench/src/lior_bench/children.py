@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -53,7 +53,7 @@ class Reply:
     """Largest resident memory of the child and of the processes that it waited for."""
 
 
-def run(arguments: Sequence[str], *, stdin: int | None = subprocess.DEVNULL) -> Reply:
+def run(arguments: Sequence[str]) -> Reply:
     """Run Python with ``arguments`` in a child process and return the JSON that it prints.
 
     Raises
@@ -64,13 +64,11 @@ def run(arguments: Sequence[str], *, stdin: int | None = subprocess.DEVNULL) -> 
         When the child fails or prints no JSON object.
     """
     # -P: a file zlib.py in the working directory must not be imported for the module of that name.
-    ended = finish([sys.executable, "-P", *arguments], _environment(), stdin=stdin)
+    ended = finish([sys.executable, "-P", *arguments], _environment())
     return Reply(read_answer(ended.output), ended.peak_rss_bytes)
 
 
-def finish(
-    command: Sequence[str], environment: Mapping[str, str], *, stdin: int | None = subprocess.DEVNULL
-) -> Ended:
+def finish(command: Sequence[str], environment: Mapping[str, str]) -> Ended:
     """Run a command to its end; an interrupt ends it, too.
 
     Raises
@@ -79,7 +77,7 @@ def finish(
         When it fails.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=err, env=environment)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
         try:
             _, status, usage = os.wait4(child.pid, 0)
         except BaseException:
@@ -93,6 +91,14 @@ def finish(
         raise Unmeasured(_reason(child.returncode, complaint))
     peak = usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
     return Ended(said, usage.ru_utime + usage.ru_stime, peak)
+
+
+def tell(work: Callable[[], dict[str, Any]]) -> None:
+    """Print the result of a child for :func:`run`, or why a system cannot be measured."""
+    try:
+        print(json.dumps(work()))
+    except Unavailable as reason:
+        print(json.dumps({"skipped": str(reason)}))
 
 
 def _environment() -> dict[str, str]:

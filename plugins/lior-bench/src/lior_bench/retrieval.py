@@ -384,9 +384,7 @@ def main(stage: str, name: str, folder: str) -> None:
     """Print the result of a stage as JSON."""
     stages = {"prepare": _prepare, "index": _index, "cold": _cold, "ask": _ask}
     try:
-        print(json.dumps(stages[stage](name, Path(folder))))
-    except Unavailable as reason:
-        print(json.dumps({"skipped": str(reason)}))
+        children.tell(lambda: stages[stage](name, Path(folder)))
     except LiorError as error:  # a retriever that needs what is not there
         if stage == "prepare":
             sys.exit(f"lior: error: {error}")

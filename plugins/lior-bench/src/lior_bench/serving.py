@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -102,20 +102,27 @@ class Connection:
         return first, last
 
 
-async def asked(url: str, words: list[str], clients: int, each: int) -> tuple[list[float], float]:
-    """Seconds of each question, and of all together."""
+async def ask(
+    url: str, words: list[str], number: int, times: list[float], goes_on: Callable[[], bool], pause: float = 0
+) -> None:
+    """One client: the seconds of each of its questions, which was hardly asked before, go to ``times``."""
+    draw = random.Random(number)
+    async with Connection(url) as server:
+        await asyncio.sleep(pause * draw.random())
+        while goes_on():
+            began = time.perf_counter()
+            await server.post("/api/ask", {"question": question(words, draw)})
+            times.append(time.perf_counter() - began)
+            await asyncio.sleep(2 * pause * draw.random())
+
+
+async def asked(url: str, words: list[str], clients: int, count: int) -> tuple[list[float], float]:
+    """Seconds of each of about so many questions, and of all together."""
     times: list[float] = []
-
-    async def client(number: int) -> None:
-        draw = random.Random(number)
-        async with Connection(url) as server:
-            for _ in range(each):
-                began = time.perf_counter()
-                await server.post("/api/ask", {"question": question(words, draw)})
-                times.append(time.perf_counter() - began)
-
     began = time.perf_counter()
-    await asyncio.gather(*map(client, range(clients)))
+    await asyncio.gather(
+        *(ask(url, words, number, times, lambda: len(times) < count) for number in range(clients))
+    )
     return sorted(times), time.perf_counter() - began
 
 
@@ -152,9 +159,9 @@ def speed(run: Path, tokens: int) -> None:
             f"{state['passages']:,} passages, retriever {state['retriever']}, load {os.getloadavg()[0]:.1f}"
         )
         asyncio.run(asked(url, words, 1, 20))
-        for clients, each in ((1, 200), (32, 20)):
+        for clients, count in ((1, 200), (32, 640)):
             before = cpu(process)
-            times, seconds = asyncio.run(asked(url, words, clients, each))
+            times, seconds = asyncio.run(asked(url, words, clients, count))
             core = (cpu(process) - before) / len(times)
             print(
                 f"ask, {clients} clients: median {1e3 * statistics.median(times):.1f} ms, 99th percentile "

@@ -180,9 +180,14 @@ def write(name: str, out: Path, roots: tuple[Path, ...] = ()) -> None:
             texts[f"manuals/{package}.md"] = description(package)
         for number, kind in enumerate(("web", "jobs", "daemon")):
             texts[f"logs/{kind}.log"] = log(number)
+    write_files(texts, out)
+
+
+def write_files(texts: dict[str, str], out: Path) -> None:
+    """Write texts to files below a folder."""
     for place, text in texts.items():
         (out / place).parent.mkdir(parents=True, exist_ok=True)
-        (out / place).write_text(text, "utf-8")
+        (out / place).write_text(text, encoding="utf-8", newline="\n")
 
 
 def log(number: int) -> str:
@@ -289,9 +294,7 @@ def collect_trial(out: Path) -> list[Path]:
     texts = {f"code/{name}.py": (library / f"{name}.py").read_text("utf-8") for name in TRIAL_MODULES}
     texts |= {f"manuals/{file}": description(package) for file, package in TRIAL_MANUALS.items()}
     texts["manuals/numpy-licence.txt"] = licence("numpy")
-    for place, text in texts.items():
-        (out / place).parent.mkdir(exist_ok=True)
-        (out / place).write_text(text, encoding="utf-8", newline="\n")
+    write_files(texts, out)
     return sorted(path for path in out.rglob("*") if path.is_file())
 
 

@@ -15,21 +15,7 @@ import click
 import httpx
 import numpy as np
 
-from lior_bench.serving import Connection, question, served, words_of
-
-
-async def ask(
-    url: str, words: list[str], number: int, until: float, pause: float, times: list[float]
-) -> None:
-    """One client of a server; each of its questions was hardly asked before."""
-    draw = random.Random(number)
-    async with Connection(url) as server:
-        await asyncio.sleep(pause * draw.random())
-        while time.monotonic() < until:
-            began = time.perf_counter()
-            await server.post("/api/ask", {"question": question(words, draw)})
-            times.append(time.perf_counter() - began)
-            await asyncio.sleep(2 * pause * draw.random())
+from lior_bench.serving import ask, served, words_of
 
 
 async def change(urls: list[str], number: int, until: float, every: float, counts: Counter[str]) -> set[str]:
@@ -72,7 +58,10 @@ async def measure(urls: list[str], count: int, seconds: float, every: float, pau
     words, times = words_of(urls[0]), list[float]()
     counts, before = Counter[str](), names(urls[0])
     until = time.monotonic() + seconds
-    clients = [ask(urls[n % len(urls)], words, n, until, pause, times) for n in range(count)]
+    clients = [
+        ask(urls[n % len(urls)], words, n, times, lambda: time.monotonic() < until, pause)
+        for n in range(count)
+    ]
     writers = [change(urls, number, until, every, counts) for number in range(2)]
     _, (one, two) = await asyncio.gather(asyncio.gather(*clients), asyncio.gather(*writers))
     held = before | one | two

@@ -28,7 +28,7 @@ def _prose(count: int, end: str) -> bytes:
 
 # --- one thing many times ---
 
-_REPEATED: dict[str, tuple[bytes, int]] = {
+_TIMES: dict[str, tuple[bytes, int, bytes, bytes] | tuple[bytes, int]] = {
     # Markdown, reStructuredText, AsciiDoc
     "headings.md": (b"# heading\n", _MILLION),
     "bars.md": (b"|", 20 * _MILLION),
@@ -60,13 +60,7 @@ _REPEATED: dict[str, tuple[bytes, int]] = {
     "open.json": (b"[", _MILLION),
     "quotes.csv": (b'"', 30 * _MILLION),
     "rows.csv": (b"1,a\n", 2 * _MILLION),
-}
-
-for _file, (_unit, _count) in _REPEATED.items():
-    _sample = _file in ("decorators.py", "cells.html", "attributes.html")
-    case(_file, sample=_sample)(partial(_times, _unit, _count))
-
-_AROUND: dict[str, tuple[bytes, int, bytes, bytes]] = {
+    # between something else
     "newlines.html": (b"\n", 2 * _MILLION, b"<h1>a", b"</h1>"),
     "cells.md": (b"|a", _MILLION, b"", b"\n" + b"|---" * _MILLION + b"\n" + b"|1" * _MILLION),
     "square.csv": (b"1\n", 50_000, b"a," * 50_000 + b"\n", b""),
@@ -82,9 +76,13 @@ _AROUND: dict[str, tuple[bytes, int, bytes, bytes]] = {
     "depth.eml": (b"Content-Type: message/rfc822\n\n", 20_000, b"", b"Subject: a\n\ntext\n"),
     "halves.json": (b'"\\ud800",\n', _MILLION // 2, b"[", b"1]"),
 }
-for _file, (_unit, _count, _before, _after) in _AROUND.items():
-    _sample = _file in ("newlines.html", "front-date.md", "square.csv")
-    case(_file, sample=_sample)(partial(_times, _unit, _count, _before, _after))
+"""Name of the file -> what is in it, how many times, and what stands before and after."""
+_SAMPLE = {
+    *("decorators.py", "cells.html", "attributes.html"),
+    *("newlines.html", "front-date.md", "square.csv"),
+}
+for _file, _of in _TIMES.items():
+    case(_file, sample=_file in _SAMPLE)(partial(_times, *_of))
 
 
 # --- ordinary material, much of it ---
