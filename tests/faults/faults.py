@@ -10,11 +10,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import shutil
 import signal
+import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors import torch as tensors_io
@@ -110,6 +114,42 @@ def ended(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+LIOR = (sys.executable, "-m", "lior_cli.main")
+
+
+def start_command(args: list[str], cwd: Path, stdout: Any = subprocess.PIPE) -> subprocess.Popen[str]:
+    """Begin a command of lior that signals reach as from a terminal; jobs of a shell may ignore them."""
+
+    def usual() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": stdout, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*LIOR, *args], cwd=cwd, text=True, env=env, preexec_fn=usual, **pipes)
+
+
+def grow_no_more(size: int) -> None:
+    """Let no file of this process grow beyond a size: as on a full disk, a part of a file can be written."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+@contextmanager
+def small_disk(place: Path, size: str) -> Iterator[Callable[[], None]]:
+    """A disk with little space; the call that makes it large. Skips the test where that is not allowed."""
+    if os.geteuid() != 0 or sys.platform != "linux":
+        pytest.skip("only root can mount a small disk")
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        yield lambda: subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
 def fail(number: int) -> Callable[[str], None]:
     """Raise one of the errors that file systems have, each in its turn."""
 
@@ -124,27 +164,37 @@ def kill(_: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def operations(work: Callable[[], None], folder: Path, report: Path) -> int:
+def operations(work: Callable[[], object], folder: Path) -> int:
     """How many operations ``work`` does when nothing fails."""
+    ours, theirs = os.pipe()
 
     def counted() -> None:
         faults = Faults(folder, 0, kill)
         faults.install()
         work()
-        report.write_text(str(faults.count))
+        os.write(theirs, str(faults.count).encode())
 
     assert in_child(counted) == FINISHED
-    return int(report.read_text())
+    os.close(theirs)
+    with os.fdopen(ours) as stream:
+        total = int(stream.read())
+    print(f"{total} operations")
+    return total
 
 
 def through_faults(
-    work: Callable[[Path], object], fresh: Callable[[str], Path], how: str, numbers: Iterable[int]
+    work: Callable[[Path], object], fresh: Callable[[str], Path], how: str, every: int = 1
 ) -> Iterator[tuple[Path, int]]:
-    """Do ``work`` on a fresh run for each number: that operation fails, or the process is killed there.
+    """Do ``work`` on fresh runs: an operation fails, or the process is killed there; some, or ``every`` one.
 
-    Gives each run with the code with which its child ended, and removes it afterwards.
+    Gives each run with the code with which its child ended, and removes it afterwards. To the first nothing
+    happens; the last operation is always among those that fail.
     """
-    for at in numbers:
+    whole = fresh("whole")
+    total = operations(lambda: work(whole), whole)
+    assert total > 15, "operations are heard"
+    yield whole, FINISHED
+    for at in range(1 + (total - 1) % every, total + 1, every):
         run = fresh(str(at))
 
         def broken(run: Path = run, at: int = at) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,11 +19,11 @@ from lior.model.generation import Session
 from lior.runs import directory as rundir
 from lior.training.preparation import MIN_TOKENS, pick_device, train
 from lior_plugins.tokenizers.bytes import Bytes
+from tests.faults.faults import LIOR, grow_no_more, small_disk
 
 TRAIN = (
     "--out", "r", "--quiet", "--memory", "sdm", "--set", "mixer.positions=256", "--set", "geometry.updates=2",
 )  # fmt: skip
-LIOR = (sys.executable, "-m", "lior_cli.main")
 
 
 @pytest.fixture
@@ -251,8 +249,7 @@ def run_out_of_space(folder: Path, sample: Path, recipe: Path, limit: int | None
 
     def shrink() -> None:
         if limit is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            grow_no_more(limit)
 
     args = [*LIOR, "train", str(sample), "--out", str(folder / "full"), "--quiet", "--config", str(recipe)]
     child = subprocess.run(args, capture_output=True, text=True, preexec_fn=shrink, check=False)
@@ -276,32 +273,22 @@ def test_files_that_may_not_grow(tmp_path, sample, small_recipe, refuse):
     check_no_half_model(tmp_path / "full", refuse)
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="only root can mount a small disk")
 @pytest.mark.slow
 def test_a_full_disk(tmp_path, sample, small_recipe, refuse):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        message = run_out_of_space(disk, sample, small_recipe, None)
+    with small_disk(tmp_path / "disk", "4m") as enlarge:
+        message = run_out_of_space(tmp_path / "disk", sample, small_recipe, None)
         check_message(message)
         assert "No space left on device" in message
-        run = disk / "full"
+        run = tmp_path / "disk" / "full"
         assert f"mend that, then `lior train --resume {run}` goes on from the checkpoint before" in message
         assert f"training did not finish; `lior train --resume {run}` goes on" in refuse("eval", run)
-        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        enlarge()
         child = subprocess.run([*LIOR, "train", "--resume", str(run), "--quiet"], check=False)
         assert child.returncode == 0
         whole = [str(sample), "--out", str(tmp_path / "whole"), "--quiet", "--config", str(small_recipe)]
         subprocess.run([*LIOR, "train", *whole], check=True)
         models = [next(r.glob("checkpoints/*/model.safetensors")) for r in (run, tmp_path / "whole")]
         assert models[0].read_bytes() == models[1].read_bytes()
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 # --- streams and signals --------------------------------------------------------

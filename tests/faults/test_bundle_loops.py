@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import signal
 import warnings
@@ -20,7 +19,17 @@ from lior.runs import folder as runfolder
 from lior.runs.bundle import Format
 from lior.runs.folder import RunFolder
 from lior.tensors import one_thread
-from tests.faults.faults import FINISHED, REFUSED, Faults, attempt, in_child, kill, operations, through_faults
+from tests.faults.faults import (
+    FINISHED,
+    REFUSED,
+    Faults,
+    attempt,
+    grow_no_more,
+    in_child,
+    kill,
+    operations,
+    through_faults,
+)
 
 MINE = Format(program="mine", version=1)
 TABLE = {"table": torch.arange(50)}
@@ -100,15 +109,10 @@ def test_the_run_is_the_old_or_the_new_one(tmp_path, work, how):
         saved.write_text(str(2 if work is go_on else -1))
         return shutil.copytree(half, tmp_path / name) if work is go_on else tmp_path / name
 
-    run = fresh("whole")
-    total = operations(lambda: work(run, lambda _: None), run, tmp_path / "count")
-    print(f"{total} operations")
-    assert total > 30
-
     def reported(run: Path) -> None:
         work(run, lambda step: saved.write_text(str(step)))
 
-    for run, code in through_faults(reported, fresh, how, range(1, total + 1)):
+    for run, code in through_faults(reported, fresh, how):
         last, found = int(saved.read_text()), reached(run)
         assert last <= found <= last + (code != FINISHED)
         if found >= 0:
@@ -126,7 +130,7 @@ def test_the_loop_finds_a_program_that_writes_in_place(tmp_path):
         for name in ("solver.safetensors", "manifest.json"):
             (place / name).write_text("{}")
 
-    total = operations(lambda: careless(tmp_path / "whole"), tmp_path / "whole", tmp_path / "count")
+    total = operations(lambda: careless(tmp_path / "whole"), tmp_path / "whole")
     run = tmp_path / "r"
 
     def broken() -> None:
@@ -139,12 +143,12 @@ def test_the_loop_finds_a_program_that_writes_in_place(tmp_path):
 
 
 def test_files_that_may_not_grow(tmp_path):
-    """As on a full disk: a part of a file can be written, and the run goes on once there is space."""
+    """The run goes on once there is space."""
     run = tmp_path / "r"
     begin(run, lambda _: None)
 
     def work() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
+        grow_no_more(512)
         go_on(run, lambda _: None)
 
     assert in_child(work) == REFUSED

@@ -5,12 +5,8 @@ What was forgotten is gone from every file, at the latest when the run is opened
 
 from __future__ import annotations
 
-import os
-import resource
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +17,21 @@ import torch
 import lior
 from lior.errors import RunError
 from lior.reading.documents import RawDocument
-from lior.runs import checkpoint
+from lior.runs import checkpoint, syncing
 from lior.tensors import one_thread
 from lior.training.preparation import train
-from tests.faults.faults import FINISHED, REFUSED, SLICES, Faults, in_child, kill, operations, through_faults
+from tests.faults.faults import (
+    FINISHED,
+    REFUSED,
+    SLICES,
+    Faults,
+    grow_no_more,
+    in_child,
+    kill,
+    operations,
+    small_disk,
+    through_faults,
+)
 
 TINY = (
     "memory.name=sdm,match,exact", "geometry.updates=2", "geometry.batch=8", "geometry.keys=64",
@@ -48,16 +55,21 @@ def forget(path: Path) -> None:
     run.save()
 
 
+def sync(path: Path) -> None:
+    lior.load(path).sync()
+
+
 CASES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "learn": ("trained", learn), "forget": ("trained", forget), "learn again": ("edited", learn),
-    "forget after learning": ("edited", forget),
+    "forget after learning": ("edited", forget), "sync": ("of a folder", sync),
 }  # fmt: skip
 """Which run, and what is done with it."""
+FORGETTING = (forget, sync)
 
 
 @pytest.fixture(scope="module")
 def runs(configure, sample, tmp_path_factory) -> Iterator[dict[str, Path]]:
-    """A trained run, and one that learned a document since."""
+    """A trained run, one that learned a document since, and one whose folder has changed in three files."""
     folder, text = tmp_path_factory.mktemp("runs"), sample.read_bytes()
     sources = [RawDocument("a", text[:900]), RawDocument("secret", SECRET), RawDocument("b", text[900:1800])]
     with one_thread():
@@ -66,7 +78,15 @@ def runs(configure, sample, tmp_path_factory) -> Iterator[dict[str, Path]]:
         run = lior.load(folder / "edited")
         run.learn({"between": text[2000:2500]})
         run.save()
-        yield {name: folder / name for name in ("trained", "edited")}
+        notes = folder / "notes"
+        notes.mkdir()
+        for name, data in (("a", text[:600]), ("b", text[600:1200]), ("secret", SECRET)):
+            (notes / name).write_bytes(data)
+        train(configure(*TINY, "data.holdout=0", f"data.text=['{notes}']"), folder / "of a folder")
+        (notes / "secret").unlink()
+        (notes / "b").write_bytes(text[700:1100])
+        (notes / "c").write_bytes(text[1200:1500])
+        yield {name: folder / name for name in ("trained", "edited", "of a folder")}
 
 
 def contents(path: Path) -> dict[str, Any]:
@@ -97,20 +117,22 @@ def remains(path: Path) -> bool:
 @pytest.mark.slow
 def test_editing_through_every_fault(runs, tmp_path, case, how, every):
     which, edit = CASES[case]
-    old, run = contents(runs[which]), Path(shutil.copytree(runs[which], tmp_path / "whole"))
-    total = operations(lambda: edit(run), run, tmp_path / "count")
-    new = contents(run)
-    print(f"{total} operations")
+    old = contents(runs[which])
 
     def fresh(name: str) -> Path:
         return Path(shutil.copytree(runs[which], tmp_path / name))
 
-    for each, code in through_faults(edit, fresh, how, range(1 + (total - 1) % every, total + 1, every)):
-        check(each, old, new, code, edit is forget)
+    edited = through_faults(edit, fresh, how, every)
+    new = contents(next(edited)[0])
+    for each, code in edited:
+        check(each, old, new, code, edit)
 
 
-def check(run: Path, old: dict[str, Any], new: dict[str, Any], code: int, forgotten: bool) -> None:
+def check(
+    run: Path, old: dict[str, Any], new: dict[str, Any], code: int, edit: Callable[[Path], None]
+) -> None:
     """The run is the old or the new one, the one that the code tells, and it can be edited."""
+    forgotten = edit in FORGETTING
     if forgotten and code == FINISHED:
         assert not remains(run)
     found = contents(run)
@@ -120,6 +142,9 @@ def check(run: Path, old: dict[str, Any], new: dict[str, Any], code: int, forgot
     assert not done or code != REFUSED or forgotten, "what was refused is not there"
     if forgotten:
         assert remains(run) is not done, "opening the run has removed what was left to remove"
+    if edit is sync:
+        check_synced(run, new, done)
+        return
     edited = lior.load(run)
     edited.learn({"further": "text"})
     edited.save()
@@ -127,10 +152,20 @@ def check(run: Path, old: dict[str, Any], new: dict[str, Any], code: int, forgot
     assert not list(run.rglob("*.partial"))
 
 
+def check_synced(run: Path, new: dict[str, Any], done: bool) -> None:
+    """Syncing makes the run new, whatever it is."""
+    assert new["names"] == ("a", "b", "c")
+    assert lior.load(run).sync().changes == (0 if done else 3)
+    assert not list(run.rglob("*.partial"))
+    assert same(contents(run), new)
+    assert not remains(run)
+    assert syncing.scan(run).up_to_date, "the manifest is that of the run"
+
+
 def test_the_loop_finds_a_forgetting_that_is_not_finished(runs, tmp_path, monkeypatch):
     """Were nothing removed when a run is opened, killing the process would show it."""
     old, run = contents(runs["trained"]), Path(shutil.copytree(runs["trained"], tmp_path / "whole"))
-    total = operations(lambda: forget(run), run, tmp_path / "count")
+    total = operations(lambda: forget(run), run)
     new = contents(run)
     run = Path(shutil.copytree(runs["trained"], tmp_path / "r"))
 
@@ -141,9 +176,23 @@ def test_the_loop_finds_a_forgetting_that_is_not_finished(runs, tmp_path, monkey
     assert in_child(work) == -signal.SIGKILL
     monkeypatch.setattr(lior.runs.directory, "_finish_erasure", lambda *_: None)
     with pytest.raises(AssertionError, match="opening the run has removed"):
-        check(run, old, new, -signal.SIGKILL, True)
+        check(run, old, new, -signal.SIGKILL, forget)
     monkeypatch.undo()
-    check(run, old, new, -signal.SIGKILL, True)
+    check(run, old, new, -signal.SIGKILL, forget)
+
+
+def test_the_loop_finds_a_manifest_that_is_not_marked(runs, tmp_path, monkeypatch):
+    """Were the manifest not marked before, what a killed process learned would not be of the folder."""
+    run, work = Path(shutil.copytree(runs["of a folder"], tmp_path / "r")), tmp_path / "notes"
+    shutil.copytree(runs["of a folder"].with_name("notes"), work)
+    lior.load(run).sync(work)
+    (work / "d").write_text("A new one. " * 9)
+    # As if the process were killed here.
+    monkeypatch.setattr(syncing.Changes, "save_manifest", lambda _: None)
+    assert lior.load(run).sync().learned == ("d",)
+    monkeypatch.undo()
+    (work / "d").write_text("Another one. " * 9)
+    assert lior.load(run).sync().changed == ("d",)
 
 
 # --- real faults ---
@@ -155,8 +204,7 @@ def test_files_that_may_not_grow(runs, tmp_path, edit, size):
     before = listing(run)
 
     def work() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        grow_no_more(size)
         with pytest.raises(RunError, match=r"cannot be written: .*File too large.*; it is as it was"):
             edit(run)
 
@@ -169,24 +217,16 @@ def listing(run: Path) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in run.rglob("*") if file.is_file()}
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="only root can mount a small disk")
 @pytest.mark.parametrize("edit", [learn, forget])
 def test_a_full_disk(runs, tmp_path, edit):
     """There is no room for a further version: the run stays as it was, and can be edited when there is."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
     size = sum(len(data) for data in listing(runs["trained"]).values())
-    options = f"size={size * 3 // 2}"
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", disk], check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        run = Path(shutil.copytree(runs["trained"], disk / "r"))
+    with small_disk(tmp_path / "disk", str(size * 3 // 2)) as enlarge:
+        run = Path(shutil.copytree(runs["trained"], tmp_path / "disk" / "r"))
         before = listing(run)
         with pytest.raises(RunError, match=r"No space left on device.*; it is as it was"):
             edit(run)
         assert listing(run) == before
-        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        enlarge()
         edit(run)
         assert remains(run) is (edit is learn)
-    finally:
-        subprocess.run(["umount", disk], check=True)

@@ -1,4 +1,4 @@
-"""Ctrl-C: says what is kept, and is never lost."""
+"""Ctrl-C is never lost. What is kept of a training, and how it goes on, is in test_resume.py."""
 
 from __future__ import annotations
 
@@ -7,56 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from lior.config import load
-
-LIOR = (sys.executable, "-m", "lior_cli.main")
-
-
-def interrupt(args: list[str], cwd: Path, ready, out: Path = Path(os.devnull)) -> tuple[int, str]:
-    """Press Ctrl-C when ``ready()``; returns the exit code and what was said."""
-    with out.open("w") as stdout:
-        child = subprocess.Popen(
-            [*LIOR, *args],
-            cwd=cwd,
-            text=True,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            # A shell starts background jobs with SIGINT ignored, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-    try:
-        end = time.monotonic() + 300
-        while not ready() and child.poll() is None and time.monotonic() < end:
-            time.sleep(0.01)
-        child.send_signal(signal.SIGINT)
-        _, message = child.communicate(timeout=120)
-    finally:
-        child.kill()
-    return child.returncode, message
-
-
-def test_interrupted_training_says_what_is_kept_and_how_to_go_on(tmp_path, sample, small_recipe, configure):
-    run = tmp_path / "r"
-    flags = ["--config", str(small_recipe), "--set", "geometry.updates=1000000"]
-    begun = run / "metrics.jsonl"
-    log = run / "train.log"
-    code, message = interrupt(
-        ["train", str(sample), "--out", "r", "--quiet", *flags],
-        tmp_path,
-        lambda: log.exists() and "geometry" in log.read_text(),
-    )
-    assert code == 130
-    assert message.startswith("lior: error: stopped in stage 'geometry' after ")
-    assert message.endswith("steps; `lior train --resume r` goes on\n")
-    assert "Traceback" not in message
-    assert not begun.exists() or begun.read_text().endswith("\n")
-    kept = load(run / "config.toml", env={}, overrides=["geometry.updates=4"]).config
-    assert kept == configure()
-
+from tests.faults.faults import start_command
 
 SWALLOWS = """
 import os, signal, time
@@ -101,7 +55,10 @@ def test_interrupted_while_importing(tmp_path, ignored, said):
 @pytest.mark.slow
 def test_interrupted_generation(tmp_path, finished):
     said = tmp_path / "said"
-    code, message = interrupt(
-        ["generate", str(finished), "--max-tokens", "1000000"], tmp_path, lambda: said.stat().st_size, said
-    )
-    assert (code, message.strip()) == (130, "lior: interrupted")
+    with said.open("w") as stdout:
+        child = start_command(["generate", str(finished), "--max-tokens", "1000000"], tmp_path, stdout)
+        while not said.stat().st_size and child.poll() is None:
+            time.sleep(0.01)
+        child.send_signal(signal.SIGINT)
+        assert child.communicate(timeout=120)[1].strip() == "lior: interrupted"
+    assert child.returncode == 130

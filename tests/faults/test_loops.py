@@ -17,21 +17,10 @@ import pytest
 from lior.config import TrainConfig
 from lior.errors import LiorError
 from lior.events import hookimpl
-from lior.runs import bundle
 from lior.runs import directory as rundir
 from lior.tensors import one_thread
 from lior.training.preparation import resume, train
-from tests.faults.faults import (
-    FINISHED,
-    REFUSED,
-    SLICES,
-    Faults,
-    attempt,
-    in_child,
-    kill,
-    operations,
-    through_faults,
-)
+from tests.faults.faults import FINISHED, REFUSED, SLICES, attempt, through_faults
 from tests.faults.same_run import assert_same_run
 
 TINY = (
@@ -84,9 +73,6 @@ def check(run: Path, saved: Path, whole: Path) -> None:
 @pytest.mark.parametrize("how", ["error", "kill"])
 @pytest.mark.slow
 def test_training_through_every_fault(config, whole, tmp_path, how, every):
-    total = operations(lambda: train(config, tmp_path / "r"), tmp_path / "r", tmp_path / "count")
-    print(f"{total} operations")
-    assert total > 150
     outcomes = set()
 
     def fresh(name: str) -> Path:
@@ -96,10 +82,10 @@ def test_training_through_every_fault(config, whole, tmp_path, how, every):
     def work(run: Path) -> None:
         train(config, run, callbacks=[Counter(run.with_name("saved"))])
 
-    for run, code in through_faults(work, fresh, how, range(1, total + 1, every)):
+    for run, code in through_faults(work, fresh, how, every):
         outcomes.add(code)
         check(run, run.with_name("saved"), whole)
-    assert outcomes == ({FINISHED, REFUSED} if how == "error" else {-signal.SIGKILL})
+    assert outcomes == {FINISHED, REFUSED if how == "error" else -signal.SIGKILL}
 
 
 @pytest.mark.parametrize("every", SLICES)
@@ -113,31 +99,6 @@ def test_going_on_through_every_fault(config, whole, tmp_path, how, every):
     def fresh(name: str) -> Path:
         return Path(shutil.copytree(tmp_path / "half", tmp_path / name))
 
-    run = fresh("r")
-    total = operations(lambda: resume(run), run, tmp_path / "count")
-    print(f"{total} operations")
     (tmp_path / "saved").touch()  # the half was complete
-    for each, _ in through_faults(resume, fresh, how, range(1, total + 1, every)):
+    for each, _ in through_faults(resume, fresh, how, every):
         check(each, tmp_path / "saved", whole)
-
-
-def test_the_loop_finds_a_program_that_writes_in_place(config, whole, tmp_path, monkeypatch):
-    """Were a checkpoint written under its own name, killing the process would show it."""
-
-    def careless(path: Path, *rest: object, **named: object) -> None:
-        path.mkdir(parents=True)
-        (path / "manifest.json").write_text("{")
-        save(path.with_name("x"), *rest, **named)
-
-    save = bundle.write
-    monkeypatch.setattr(bundle, "write", careless)
-    run, saved = tmp_path / "r", tmp_path / "saved"
-
-    def work() -> None:
-        Faults(run, 58, kill).install()
-        train(config, run, callbacks=[Counter(saved)])
-
-    assert in_child(work) == -signal.SIGKILL
-    monkeypatch.undo()
-    with pytest.raises(AssertionError, match="a checkpoint was complete"):
-        check(run, saved, whole)

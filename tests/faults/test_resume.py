@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,10 +16,8 @@ from lior.errors import RunError, Stopped
 from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
 from lior.training.preparation import resume, train
-from tests.faults.faults import forge
+from tests.faults.faults import forge, start_command
 from tests.faults.same_run import assert_same_run
-
-LIOR = (sys.executable, "-m", "lior_cli.main")
 
 
 class After:
@@ -190,18 +186,6 @@ def test_training_that_stands_nowhere_is_refused(configure, tmp_path):
 # --- signals and kills ---------------------------------------------------------------
 
 
-def start(args: list[str], cwd: Path) -> subprocess.Popen[str]:
-    """A child that signals reach as from a terminal."""
-
-    def usual() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*LIOR, *args], cwd=cwd, text=True, env=env, preexec_fn=usual, **pipes)
-
-
 def training(sample: Path, small_recipe: Path, *more: str) -> list[str]:
     """A command that trains for some seconds."""
     long = ["--set", "geometry.updates=400", "--set", "checkpoint.seconds=0.2"]
@@ -220,7 +204,7 @@ def begun(run: Path, child: subprocess.Popen[str]) -> None:
 @pytest.mark.slow
 def test_a_signal_ends_training_after_its_step(tmp_path, sample, small_recipe, number, code):
     runs = tmp_path / "runs"
-    with start(training(sample, small_recipe, "--out", "runs/a"), tmp_path) as child:
+    with start_command(training(sample, small_recipe, "--out", "runs/a"), tmp_path) as child:
         begun(runs / "a", child)
         child.send_signal(number)
         out, err = child.communicate(timeout=60)
@@ -228,12 +212,13 @@ def test_a_signal_ends_training_after_its_step(tmp_path, sample, small_recipe, n
     assert out == ""
     assert err.endswith("`lior train --resume runs/a` goes on\n")
     assert "stopping after this step" in err
+    assert "lior: error: stopped in stage 'geometry' after " in err
     assert "Traceback" not in err
-    with start(["train", "--resume", "auto", "--json", "--quiet"], tmp_path) as child:
+    with start_command(["train", "--resume", "auto", "--json", "--quiet"], tmp_path) as child:
         out, err = child.communicate(timeout=90)
     assert (child.returncode, err) == (0, "")
     assert json.loads(out)["run"] == "runs/a"
-    with start(training(sample, small_recipe, "--out", "runs/b", "--quiet"), tmp_path) as child:
+    with start_command(training(sample, small_recipe, "--out", "runs/b", "--quiet"), tmp_path) as child:
         child.communicate(timeout=90)
     assert_same_run(runs / "a", runs / "b")
 
@@ -250,7 +235,7 @@ def test_killed_again_and_again(tmp_path, sample, small_recipe):
     run, reached = tmp_path / "r", -1
     command = training(sample, small_recipe, "--out", "r", "--quiet")
     for _ in range(5):
-        with start(command, tmp_path) as child:
+        with start_command(command, tmp_path) as child:
             end = time.monotonic() + 60
             while newest(run) <= reached and child.poll() is None and time.monotonic() < end:
                 time.sleep(0.005)
@@ -261,7 +246,7 @@ def test_killed_again_and_again(tmp_path, sample, small_recipe):
         reached = newest(run)
         command = ["train", "--resume", "r", "--quiet"]
     for args in (command, training(sample, small_recipe, "--out", "whole", "--quiet")):
-        with start(args, tmp_path) as child:
+        with start_command(args, tmp_path) as child:
             child.communicate(timeout=90)
         assert child.returncode == 0
     assert_same_run(tmp_path / "whole", run)
