@@ -51,6 +51,11 @@ def test_slopes_and_directions_find_the_inputs_that_matter() -> None:
     assert vectors[:2, 0].square().sum() > 0.9
 
 
+def test_a_vote_whose_metric_is_not_learned_has_no_teacher() -> None:
+    z, y = _table(60)
+    assert _fit(z, y, members=1, readout="vote", rounds=0).predict(z).isfinite().all()
+
+
 def test_the_same_generator_gives_the_same_model() -> None:
     z, y = _table()
     models = [TableModel.fit(z, y, classes=False, generator=make_generator(3)) for _ in range(2)]

@@ -149,7 +149,6 @@ class _Search:
         self.weights = torch.stack([train.weights for train in self.trains])
         self.at: tuple[int, int] | None = None
         self.known = known
-        known.append(self)
 
     def best(self, states: Sequence[State]) -> _Tried:
         """What does best under these metrics, as far as steps to neighbours find it."""
@@ -158,6 +157,7 @@ class _Search:
         self.costs = self._seen() or _Costs(self.kernels, self.sides, self.asked)
         if self.at is None:
             self.first = self.costs
+            self.known.append(self)
             middle = len(self.bandwidths) // 2
             begin = ((middle, ridge) for ridge in range(0, len(self.ridges), 2))
             self.at = min(begin, key=lambda place: self._try(place).error)
@@ -232,8 +232,9 @@ def explore(
     assert best is not None, "a candidate has at least one setting"
     found, steps, kept = best
     for each in (search, teaching):
-        each.costs = each.first  # which another search may begin with
-        each.costs.forget()
+        if each.at is not None:  # without rounds a teacher has not begun
+            each.costs = each.first  # which another search may begin with
+            each.costs.forget()
     setting = Setting(steps=(*steps, (found.bandwidth, found.ridge)))
     return Explored(candidate, setting, found.error, found.predictions, kept)
 
