@@ -1,8 +1,7 @@
-"""Seconds of one core, memory and error on a table of any size, solved in one of three ways.
+"""Seconds of one core, memory and error on a table of any size, solved at once or by leaves.
 
     OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 20000 8 exact
     OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 36000 8 leaves
-    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 10000 8 iterative
     OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 1000000 20 leaves kept
     python plugins/lior-tables/bench/growth.py 300000 20 leaves --workers 1 --workers 2
 
@@ -47,7 +46,7 @@ def main(rows: int, inputs: int, way: str, folder: str | None = None, workers: s
     clock = time.process_time if workers is None else time.perf_counter
     z, y = draw(rows + TESTED, inputs)
     exact = rows if way == "exact" else min(8000, rows - 1)
-    options = Options(exact_rows=exact, large="iterative" if way == "iterative" else "leaves")
+    options = Options(exact_rows=exact)
     begun = clock()
 
     def say(what: str, share: float) -> None:
@@ -76,7 +75,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("rows", type=int)
     parser.add_argument("inputs", type=int)
-    parser.add_argument("way", choices=("exact", "leaves", "iterative"))
+    parser.add_argument("way", choices=("exact", "leaves"))
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--workers", action="append")
     asked = parser.parse_args()

@@ -16,7 +16,6 @@ from torch.testing import assert_close
 from lior.errors import UsageError
 from lior.testing.tensors import make_generator
 from lior.workers import Workers
-from lior_tables.iterative import IterativeMember
 from lior_tables.local_ensemble import Grove, grow
 from lior_tables.members import Member, Setting
 from lior_tables.model import TableModel
@@ -170,16 +169,19 @@ def test_a_leaf_is_not_emptied() -> None:
     assert len(grove.rows.z) == 600
 
 
-@pytest.mark.parametrize(("large", "kind"), [("leaves", Grove), ("iterative", IterativeMember)])
-def test_a_large_table_is_fitted_as_asked_saved_and_edited(large: str, kind: type) -> None:
+def test_a_large_table_is_fitted_saved_and_edited() -> None:
     rows, seen = _rows(), []
-    options = Options(members=2, rounds=1, exact_rows=300, leaf_rows=200, large=large)
+    options = Options(members=2, rounds=1, exact_rows=300, leaf_rows=200)
     model = TableModel.fit(
-        rows.z, rows.y, rows.weights, classes=False, options=options,
+        rows.z,
+        rows.y,
+        rows.weights,
+        classes=False,
+        options=options,
         on_progress=lambda what, share: seen.append((what, share)),
-    )  # fmt: skip
-    assert all(isinstance(member, kind) for member in model.members)
-    assert any(", 2 of" in what for what, _ in seen) == (large == "leaves")
+    )
+    assert all(isinstance(member, Grove) for member in model.members)
+    assert any(", 2 of" in what for what, _ in seen)
     assert all(0 <= share <= 1 for _, share in seen)
     again = TableModel.restore(*_through_json(model))
     probe = rows.z[:50] + 0.1
@@ -189,8 +191,7 @@ def test_a_large_table_is_fitted_as_asked_saved_and_edited(large: str, kind: typ
     assert wrong < 0.2 * rows.y.var(), "intervals and files need what rows are without themselves"
     again.forget(torch.tensor([7]))
     assert again.rows == 599
-    if large == "leaves":  # iteration leaves out folds, not rows
-        assert_close(again.predict(rows.z[7:8])[0].float(), left_out[7].float(), atol=1e-3, rtol=0)
+    assert_close(again.predict(rows.z[7:8])[0].float(), left_out[7].float(), atol=1e-3, rtol=0)
     third = TableModel.restore(*_through_json(again))
     assert torch.equal(third.predict(probe), again.predict(probe))
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lior.errors import RunError
-from lior_tables import GeometricClassifier, GeometricRegressor, load
+from lior_tables import GeometricClassifier, GeometricRegressor, load, loading, saving
 from lior_tables.loading import open_saved
 from lior_tables.saving import save_edited
 
@@ -48,6 +48,16 @@ def test_a_regressor_comes_back_the_same_and_can_be_edited(tmp_path):
     # The first edits are by the factor where no inverse is at hand, so the last digits may differ.
     np.testing.assert_allclose(again.predict(frame), model.predict(frame), rtol=1e-7, atol=1e-9)
     np.testing.assert_array_equal(again.ledger_.ids, model.ledger_.ids)
+
+
+def test_options_that_are_no_more_are_passed_over():
+    frame, y = rows(20)
+    model = GeometricRegressor(**QUICK).fit(frame, y)
+    manifest, groups = saving._record(model)
+    for options in (manifest["parameters"], manifest["model"]["options"]):
+        options["large"] = "leaves"
+    again = loading._restore(manifest, groups)
+    np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
 
 
 def test_files_are_tensors_and_text_only(tmp_path):

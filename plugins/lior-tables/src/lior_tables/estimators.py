@@ -64,7 +64,6 @@ class _Geometric(BaseEstimator, ABC):
         categorical_features: Sequence[str | int] | None = None,
         members: int = _DEFAULT.members,
         rounds: int = _DEFAULT.rounds,
-        large: str = _DEFAULT.large,
         precision: str = "auto",
         time_limit: float | None = None,
         shape: tuple[int, ...] | None = None,
@@ -79,7 +78,6 @@ class _Geometric(BaseEstimator, ABC):
         self.categorical_features = categorical_features
         self.members = members
         self.rounds = rounds
-        self.large = large
         self.precision = precision
         self.time_limit = time_limit
         self.shape = shape
@@ -214,7 +212,7 @@ class _Geometric(BaseEstimator, ABC):
                 classes=self._classes,
                 options=Options(
                     frame=self.frame, rsource=self.rsource, product=self.product, readout=self.readout,
-                    members=self.members, rounds=self.rounds, large=self.large, precision=precision,
+                    members=self.members, rounds=self.rounds, precision=precision,
                     time_limit=self.time_limit,
                 ),
                 generator=torch.Generator().manual_seed(int(rng.randint(2**31 - 1))),
@@ -399,8 +397,6 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
         Names or indices of columns of numbers that are names, such as codes.
     members, rounds
         Most kinds of kernels that are tried, and most rounds in which a metric is learned.
-    large
-        Beyond 8,000 rows: ``leaves`` of a tree, with a metric each, or one metric and ``iterative`` solving.
     precision
         ``float64``; ``float32``; ``mixed``, which predicts in float32 and edits in float64; or ``auto``,
         which is float64 up to 500 rows and mixed beyond.

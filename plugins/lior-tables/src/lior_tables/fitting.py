@@ -11,7 +11,6 @@ from torch import Generator
 
 from lior.workers import Workers
 from lior_tables.choice import LEARNED, Choice, Explored
-from lior_tables.iterative import STEPS, IterativeMember
 from lior_tables.kernel import matrix
 from lior_tables.local_ensemble import Grove, grow
 from lior_tables.members import Member, Metrics, Setting
@@ -87,7 +86,7 @@ def settle(explored: Explored, tables: Sequence[Rows], generator: Generator) -> 
     if not candidate.readout.solves:
         return setting
     errors = [0.0] * len(_STRONGER)
-    for table in tables[:_TRIED]:
+    for table in tables:
         some = table.take(torch.randperm(len(table.z), generator=generator)[:_TRIED_ROWS].to(table.z.device))
         held = torch.arange(len(some.z), device=some.z.device) % 5 == 0
         rows, judged = some.take(~held), some.take(held)
@@ -103,35 +102,40 @@ def settle(explored: Explored, tables: Sequence[Rows], generator: Generator) -> 
 
 
 def _make(
-    first: Explored, rows: Rows, options: Options, generator: Generator, resume: Path | None,
+    first: Explored,
+    rows: Rows,
+    options: Options,
+    generator: Generator,
+    resume: Path | None,
     workers: Workers | None,
-) -> _Make:  # fmt: skip
+) -> _Make:
     """How a member of such a table is fitted; the members of a large one share the tree of the first."""
-    large = len(rows.z) > options.exact_rows
-    tree = kept = None
-    known: Metrics = {}
-    if large and options.large == "leaves":
+    tree = None
+    if len(rows.z) > options.exact_rows:
         tree = grow(first.candidate, first.setting, rows, options.leaf_rows, generator)
-        kept = None if resume is None else KeptWork(resume)
+    kept = None if resume is None else KeptWork(resume)
+    known: Metrics = {}
 
     def make(explored: Explored, say: Progress) -> Member | Grove:
         candidate, setting = explored.candidate, explored.setting
         what = f"fitting {candidate.name}"
         say(what, 0.0)
-        tables = [rows] if tree is None else [rows.take(chosen) for chosen, _ in tree.route(rows.z)[:_TRIED]]
-        if len(rows.z) > _MANY * LEARNED or large:
-            setting = settle(explored, tables, generator)
-        if not large:
-            return Member.learn_all(candidate, setting, rows, generator, known=known)
         if tree is None:
-            return IterativeMember.learn_metric(
-                candidate, setting, rows, generator,
-                lambda step, off: say(f"{what}, step {step}, residual {off:.1e}", step / STEPS),
-            )  # fmt: skip
+            if len(rows.z) > _MANY * LEARNED:
+                setting = settle(explored, [rows], generator)
+            return Member.learn_all(candidate, setting, rows, generator, known=known)
+        leaves = tree.leaves
+        tables = [rows.take(chosen) for chosen, _ in tree.route(rows.z)[:_TRIED]]
         return Grove.learn_all(
-            candidate, setting, rows, tree, generator, exact=options.precision == "mixed", kept=kept,
-            on_leaf=lambda done: say(f"{what}, {done} of {tree.leaves} leaves", done / tree.leaves),
+            candidate,
+            settle(explored, tables, generator),
+            rows,
+            tree,
+            generator,
+            exact=options.precision == "mixed",
+            kept=kept,
+            on_leaf=lambda done: say(f"{what}, {done} of {leaves} leaves", done / leaves),
             workers=workers,
-        )  # fmt: skip
+        )
 
     return make

@@ -55,7 +55,9 @@ def open_saved(path: Path) -> tuple[Estimator, Task | None, Path]:
 
 def _restore(manifest: Mapping[str, Any], groups: Mapping[str, State]) -> Estimator:
     kinds: tuple[type[Estimator], ...] = (GeometricRegressor, GeometricClassifier)
-    estimator = {kind.__name__: kind for kind in kinds}[manifest["kind"]](**manifest["parameters"])
+    kind = {each.__name__: each for each in kinds}[manifest["kind"]]
+    known = kind().get_params()  # options that are no more are passed over
+    estimator = kind(**{name: value for name, value in manifest["parameters"].items() if name in known})
     estimator.n_features_in_ = manifest["inputs"]
     if manifest["names"] is not None:
         estimator.feature_names_in_ = np.array(manifest["names"], dtype=object)

@@ -8,7 +8,6 @@ metric: ``1/β`` is a multiple of the median cost of two rows, measured anew aft
 from __future__ import annotations
 
 import math
-from typing import Self
 
 import attrs
 import torch
@@ -244,7 +243,7 @@ class Member:
         return {**add_prefix("state", self.state), "values": self.fit.values, "centre": self.fit.centre}
 
     @classmethod
-    def restored(cls, tensors: State, candidate: Candidate, setting: Setting, rows: Rows) -> Self:
+    def restored(cls, tensors: State, candidate: Candidate, setting: Setting, rows: Rows) -> Member:
         """The member of :meth:`tensors`, whose rows were ``rows``.
 
         Raises

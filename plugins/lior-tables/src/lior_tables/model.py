@@ -183,7 +183,7 @@ class TableModel:
         """The members in the precision of edits: float64 unless that is too large or not wanted."""
         stored = self.members[0].rows
         mixed = self.options.precision == "mixed" and stored.z.dtype != torch.float64
-        plain = [member for member in self.members if type(member) is Member]
+        plain = [member for member in self.members if isinstance(member, Member)]
         if not mixed or len(stored.z) > EXACT_ROWS or len(plain) < len(self.members):
             return self.members
         if self._exact is None or len(self._exact[0].rows.z) != len(stored.z):

@@ -11,7 +11,6 @@ from lior.errors import UsageError
 from lior.interfaces import State
 from lior.tensors import add_prefix, sub
 from lior_tables import readouts
-from lior_tables.iterative import IterativeMember
 from lior_tables.kernel import Parts
 from lior_tables.local_ensemble import Grove, Tree
 from lior_tables.members import Candidate, Member, Setting
@@ -42,8 +41,9 @@ def options_as_meta(options: Options) -> dict[str, Any]:
 
 
 def options_from_meta(meta: dict[str, Any]) -> Options:
-    """The inverse of :func:`options_as_meta`."""
-    return Options(**{name: _rebuild(name, value) for name, value in meta.items()})
+    """The inverse of :func:`options_as_meta`; options that are no more are passed over."""
+    known = attrs.fields_dict(Options)
+    return Options(**{name: _rebuild(name, value) for name, value in meta.items() if name in known})
 
 
 def member_as_snapshot(member: Member | Grove) -> tuple[State, dict[str, Any]]:
@@ -86,8 +86,7 @@ def _restore(
     """The inverse of :func:`_tensors`."""
     borders = sub(tensors, "tree")
     if not borders:
-        kind = IterativeMember if "solution" in tensors else Member
-        return kind.restored(tensors, candidate, setting, rows)
+        return Member.restored(tensors, candidate, setting, rows)
     tree = Tree(**borders)
     parts = [sub(tensors, f"leaf{number}") for number in range(tree.leaves)]
     index = [part["index"] for part in parts]
