@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from lior_tables import GeometricClassifier, GeometricRegressor
+from lior_tables.rows import ColumnNote
 
 QUICK = {"members": 1, "rounds": 1, "random_state": 0}
 BOTH = [GeometricRegressor, GeometricClassifier]
@@ -83,6 +84,28 @@ def test_missing_numbers_and_words_are_information():
     model = GeometricRegressor(**QUICK).fit(frame[:80], y[:80])
     assert model.score(frame[80:], y[80:]) > 0.8
     assert np.isfinite(model.predict(frame.assign(a=np.nan))).all()  # missing for the first time
+
+
+@pytest.mark.parametrize(
+    "made", [pd.DataFrame, lambda columns: pd.DataFrame(columns).to_numpy(), pl.DataFrame]
+)
+def test_dates_may_be_texts(made):
+    days = pd.Series(pd.date_range("2020-01-01", periods=80))
+    texts = days.dt.strftime("%Y-%m-%d").to_numpy(dtype=object)
+    model = GeometricRegressor(**QUICK)
+    with pytest.warns(ColumnNote, match="holds dates; they enter as days since 1970"):
+        model.fit(made({"d": texts}), np.arange(80.0))
+    dated = GeometricRegressor(**QUICK).fit(pd.DataFrame({"d": days}), np.arange(80.0))
+    np.testing.assert_array_equal(model.left_out(), dated.left_out())
+    assert model.predict(made({"d": ["2020-02-01"]})) == pytest.approx(31, abs=1)
+
+
+def test_a_class_of_one_row_is_named():
+    frame, y = rows()
+    labels = np.where(y > 1, "high", "low").astype(object)
+    labels[7] = "lonely"
+    with pytest.warns(ColumnNote, match="classes of one row each, .*: 'lonely'$"):
+        GeometricClassifier(**QUICK).fit(frame, labels)
 
 
 def test_several_targets():

@@ -58,6 +58,7 @@ def test_parquet(tmp_path):
         ("ragged.csv", b"a,b\n1,2\n1,2,3\n", "not a table: .*line 3"),
         ("twice.csv.gz", b"a,b\n1,2\n", "not a table|cannot be read"),
         ("bad.parquet", b"no parquet", "not a table|cannot be read"),
+        ("same.csv", b"a,b,a\n1,2,3\n", r"same\.csv: two columns are named 'a'; rename one"),
     ],
 )
 def test_what_is_no_table_is_refused_in_one_line(tmp_path, name, content, said):

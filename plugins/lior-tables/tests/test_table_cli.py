@@ -175,6 +175,22 @@ def test_why_of_a_class(home):
     assert "Did you mean 'no'?" in wrong.stderr
 
 
+def test_why_says_what_is_missing(home, tmp_path):
+    path, *_ = home
+    rows(1, seed=3).assign(size=np.nan).to_csv(path / "gap.csv", index=False)
+    page = tmp_path / "gap.html"
+    done = table("why", "runs/price", "gap.csv", "--html", page, cwd=path)
+    assert "missing" in done.stdout
+    assert page.read_text().count(">missing<") == 1
+
+
+def test_a_target_that_is_there_twice_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("a,x,a\n" + "1,2,3\n" * 30)
+    done = table("fit", "t.csv", "--target", "a", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "lior: error: t.csv: two columns are named 'a'; rename one\n"
+
+
 def test_a_note_comes_once_and_not_for_rows_of_the_model(home):
     path, *_ = home
     rows(5, seed=2).assign(kind="odd").to_csv(path / "odd.csv", index=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -35,13 +36,15 @@ from lior_tables.ledger import Ledger
 from lior_tables.model import Progress, TableModel
 from lior_tables.patches import Patches
 from lior_tables.plan import Options
-from lior_tables.rows import Floats, as_numbers, is_frame, table
+from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, table
 
 _DEFAULT = Options()
 _SLOPES = 1_000
 """Rows at which slopes are taken."""
 _FEW = 500
 """Rows up to which all numbers are float64: it costs nothing there."""
+_NAMED = 5
+"""Classes of one row that are named."""
 
 
 class _Geometric(BaseEstimator, ABC):
@@ -517,6 +520,12 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
                 f"{type(self).__name__} needs samples of at least 2 classes in the data, but the data "
                 f"contains only one class: {self.classes_[there].tolist()[0]}"
             )
+        alone = self.classes_[np.bincount(codes[weights > 0], minlength=len(self.classes_)) == 1].tolist()
+        if alone:
+            more = f" and {len(alone) - _NAMED} more" if len(alone) > _NAMED else ""
+            named = ", ".join(map(repr, alone[:_NAMED])) + more
+            note = f"classes of one row each, of which nothing tells how well they are predicted: {named}"
+            warnings.warn(note, ColumnNote, stacklevel=3)
         found: Floats = np.eye(len(self.classes_))[codes]
         return found
 

@@ -16,12 +16,12 @@ from pandas.api import types
 
 from lior.errors import DataError, MissingPackage, UsageError, did_you_mean, sentences
 from lior_tables import images
+from lior_tables.rows import Column, all_match, with_dates
 
 PARQUET = (".parquet", ".pq")
 _SEPARATORS = ",;\t|"
 _SAMPLE = 1 << 16
 """Characters that the separator is guessed from."""
-_DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?"
 _DECIMAL_COMMA = r"[+-]?\d+(,\d+)?"
 _FEW = 20
 """Most distinct whole numbers of a target that are taken for classes where nothing says which it is."""
@@ -65,17 +65,18 @@ def read(path: Path) -> pd.DataFrame:
     Raises
     ------
     DataError
-        When it is not there, empty or no table.
+        When it is not there, empty or no table, or two columns have one name.
     MissingPackage
         For Parquet without pyarrow.
     """
     try:
         if path.suffix.lower() in PARQUET:
             frame = pd.read_parquet(path)
+            names = frame.columns
         elif str(path) == "-":
-            frame = _csv(io.BytesIO(sys.stdin.buffer.read()), None)
+            frame, names = _csv(io.BytesIO(sys.stdin.buffer.read()), None)
         else:
-            frame = _csv(path, "infer")
+            frame, names = _csv(path, "infer")
     except ImportError as error:
         raise MissingPackage(f"{path}: {NO_PARQUET}") from error
     except OSError as error:
@@ -85,23 +86,27 @@ def read(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: not a table: {cause}") from error
     if frame.empty:
         raise DataError(f"{path}: no rows under the header" if len(frame.columns) else f"{path}: empty")
-    repeated = frame.columns[frame.columns.duplicated()]
+    repeated = names[names.duplicated()]
     if len(repeated):
         raise DataError(f"{path}: two columns are named {repeated[0]!r}; rename one")
-    return frame.rename(columns=str).apply(_date)
+    return frame.rename(columns=str).apply(with_dates)
 
 
-def _csv(source: Any, compression: str | None) -> pd.DataFrame:
+def _csv(source: Any, compression: str | None) -> tuple[pd.DataFrame, pd.Index[str]]:
+    """The rows, and the names of the columns as they stand there; pandas numbers those that are repeated."""
     for encoding in ("utf-8-sig", "latin-1"):
         try:
             with pd.io.common.get_handle(source, "r", encoding=encoding, compression=compression) as opened:
                 text: Any = opened.handle
                 separator = _separator(text.read(_SAMPLE))
                 text.seek(0)
+                head = pd.read_csv(text, sep=separator, header=None, nrows=1, dtype=str)
+                text.seek(0)
                 frame = pd.read_csv(text, sep=separator, low_memory=False)
         except UnicodeDecodeError:
             continue
-        return frame.apply(_with_point) if separator == ";" else frame
+        names = pd.Index(head.iloc[0].dropna())
+        return (frame.apply(_with_point) if separator == ";" else frame), names
     raise AssertionError("every byte is a character of Latin-1")
 
 
@@ -113,22 +118,9 @@ def _separator(head: str) -> str:
         return max(_SEPARATORS, key=line.count)
 
 
-def _with_point(column: pd.Series[Any]) -> pd.Series[Any]:
+def _with_point(column: Column) -> Column:
     """A column of decimal commas as numbers."""
-    return column.str.replace(",", ".").astype(float) if _all_match(column, _DECIMAL_COMMA) else column
-
-
-def _date(column: pd.Series[Any]) -> pd.Series[Any]:
-    """A column of ISO 8601 dates as dates."""
-    if _all_match(column, _DATE):
-        return pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
-    return column
-
-
-def _all_match(column: pd.Series[Any], pattern: str) -> bool:
-    there = column.dropna()
-    text = len(there) and types.infer_dtype(there) == "string"
-    return bool(text and there.str.fullmatch(pattern).all())
+    return column.str.replace(",", ".").astype(float) if all_match(column, _DECIMAL_COMMA) else column
 
 
 # --- what is to be predicted ---
@@ -253,7 +245,7 @@ def _columns(frame: pd.DataFrame, names: Sequence[str], path: Path, what: str) -
     return frame[list(names)]
 
 
-def are_classes(column: pd.Series[Any]) -> bool:
+def are_classes(column: Column) -> bool:
     """Whether values look like classes: words, truth values, or few whole numbers."""
     there = column.dropna()
     if not types.is_numeric_dtype(column) or types.is_bool_dtype(column):

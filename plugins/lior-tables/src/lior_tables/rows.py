@@ -25,6 +25,7 @@ Column: TypeAlias = "pd.Series[Any]"
 
 _NUMBERS = {"empty", "floating", "integer", "mixed-integer-float", "boolean", "decimal"}
 _DATES = {"datetime", "datetime64", "date"}
+_ISO_DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?"
 
 
 class ColumnNote(UserWarning):
@@ -78,7 +79,8 @@ def _from_polars(column: Any) -> Column:
 
 def _column(values: Column, name: str, *, spelled: bool) -> Column:
     """Numbers, dates as numbers, or words; with ``spelled``, words that all spell numbers are numbers."""
-    values, kind = values.reset_index(drop=True), values.dtype
+    values = with_dates(values.reset_index(drop=True))
+    kind = values.dtype
     if types.is_complex_dtype(kind):
         raise ValueError(f"Complex data not supported (column {name!r})")
     if types.is_numeric_dtype(kind):  # and truth values
@@ -105,6 +107,20 @@ def _column(values: Column, name: str, *, spelled: bool) -> Column:
         with contextlib.suppress(ValueError):
             return pd.to_numeric(values).astype(np.float64)
     return _words(values)
+
+
+def with_dates(column: Column) -> Column:
+    """A column of texts that are all ISO 8601 dates, as 2026-11-21, with dates; any other as it is."""
+    if all_match(column, _ISO_DATE):
+        return pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
+    return column
+
+
+def all_match(column: Column, pattern: str) -> bool:
+    """Whether a column holds texts, missing ones apart, that all match a pattern."""
+    there = column.dropna()
+    text = len(there) and types.infer_dtype(there) == "string"
+    return bool(text and there.str.fullmatch(pattern).all())
 
 
 def _days(values: Column, name: str) -> Column:

@@ -192,9 +192,9 @@ def number(value: float) -> str:
 
 
 def shown(value: float | str | None) -> str:
-    """A cell of the user's table; nothing for a missing value."""
+    """A cell of the user's table."""
     if value is None:
-        return ""
+        return "missing"
     return plain(value) if isinstance(value, str) else f"{value:,.6g}"
 
 
