@@ -10,9 +10,8 @@ from typing import Any
 import attrs
 
 from lior.config.options import option
-from lior.config.resolving import Resolved, resolve
+from lior.config.resolving import Labelled, Resolved, resolve
 from lior.errors import UsageError
-from lior_lens.lenses import MODELS, STRONGEST
 from lior_lens.losses import REGULAR, LossConfig
 from lior_lens.network import ModelConfig
 
@@ -39,10 +38,6 @@ class DataConfig:
         0.15, help="share of photographs that installed packages bring, where there are any", low=0, high=1
     )
     folders: tuple[str, ...] = option((), help="folders of photographs without distortion, taken for photos")
-    models: tuple[str, ...] = option(MODELS, help=f"kinds of lenses: {', '.join(MODELS)}")
-    strongest: float = option(
-        STRONGEST, help="largest displacement of a corner, as a share", low=0, high=0.22
-    )
     pairs: str = option(
         "", help="table of pairs, CSV: image_id,input_path,target_path; empty: pictures with known lenses"
     )
@@ -59,9 +54,6 @@ class DataConfig:
     )
 
     def __attrs_post_init__(self) -> None:
-        unknown = [each for each in self.models if each not in MODELS]
-        if unknown or not self.models:
-            raise UsageError(f"models = {list(self.models)}: allowed are {', '.join(MODELS)}")
         if not self.scenes + self.boards + self.photos:
             raise UsageError("scenes, boards and photos are all 0; give one of them a share")
         if self.pairs and self.loader_module:
@@ -79,11 +71,6 @@ class OptimizerConfig:
 
     lr: float = option(1.5e-3, help="largest step size", low=1e-12, high=10)
     weight_decay: float = option(1e-2, help="of the other weights", low=0, high=1)
-    betas: tuple[float, ...] = option((0.9, 0.999), help="decay of the moments, each within 0 and 1")
-
-    def __attrs_post_init__(self) -> None:
-        if len(self.betas) != 2 or not all(0 < beta < 1 for beta in self.betas):
-            raise UsageError(f"betas = {list(self.betas)}: two numbers within 0 and 1")
 
 
 @attrs.frozen(kw_only=True)
@@ -103,16 +90,11 @@ class SchedulerConfig:
 class GuardConfig:
     """What is watched."""
 
-    fail_on_nonfinite_loss: bool = option(True, help="stop at a loss that is not finite; else skip the step")
     param_saturation_warn_threshold: float = option(
         0.5, help="warn when so large a share of a parameter is within 2 % of a bound", low=0, high=1
     )
     residual_warn_share: float = option(
         0.9, help="warn when the longest flow is so large a share of the most there can be", low=0, high=1
-    )
-    inactive_patience: int = option(50, help="steps of a flow without gradient before a warning", low=1)
-    debug_dump_max_images: int = option(
-        0, help="input, prediction and target written at each validation", low=0
     )
 
 
@@ -137,15 +119,7 @@ class TrainConfig:
     )
     max_val_steps: int = option(8, help="batches of a validation", low=1, high=10**6)
     freeze_lens_epochs: int = option(1, help="stage 2: epochs in which only the flow learns", low=0)
-    warp_backend: str = option(
-        "geometry",
-        help="how pictures are corrected; mock shifts them, for tests",
-        choices=("geometry", "person1", "mock"),
-    )
-    device: str = option(
-        "cpu", help="cuda falls back to cpu with a warning", choices=("auto", "cpu", "cuda", "mps")
-    )
-    amp_enabled: bool = option(False, help="compute the network in half precision")
+    device: str = option("cpu", help="cuda falls back to cpu with a warning", choices=("auto", "cpu", "cuda"))
     grad_clip_norm: float = option(1.0, help="largest norm of a gradient; 0 = none", low=0)
     seed: int = option(0, help="of weights, samples and dropout", low=0, high=2**53)
     best_metric_name: str = option(
@@ -192,8 +166,6 @@ class LensConfig:
                 "without known lenses there is no epe: set train.best_metric_name to total or score, "
                 "or add the recipe pairs"
             )
-        if train.warp_backend == "mock" and loss.epe_weight:
-            raise UsageError("train.warp_backend = mock has no geometry: set loss.epe_weight=0")
 
     @property
     def uses_flow(self) -> bool:
@@ -207,7 +179,7 @@ class LensConfig:
 
 
 def load(
-    layers: Iterable[str | PathLike[str] | Mapping[str, Any]] = (),
+    layers: Iterable[str | PathLike[str] | Mapping[str, Any] | Labelled] = (),
     overrides: Iterable[str] = (),
     *,
     env: Mapping[str, str] | None = None,
@@ -215,7 +187,7 @@ def load(
     """Resolve a configuration: defaults, files, recipes, variables, overrides; raises ``ConfigError``."""
     return resolve(
         LensConfig,
-        layers=[each if isinstance(each, Mapping) else str(each) for each in layers],
+        layers=layers,
         overrides=overrides,
         env=env,
         prefix=PREFIX,

@@ -117,8 +117,6 @@ class Stream:
     source: SampleSource
     seed: int
     long_side: int = 256
-    models: tuple[str, ...] = lenses.MODELS
-    strongest: float = lenses.STRONGEST
     worn: bool = True
     """Whether blur, noise and JPEG are added behind the lens."""
 
@@ -127,7 +125,7 @@ class Stream:
         rng = np.random.default_rng([self.seed, index])
         drawn = SHAPES[int(rng.integers(len(SHAPES)))]
         size = sized(shape or drawn, self.long_side)
-        lens = lenses.centre(lenses.draw(rng, models=self.models, strongest=self.strongest))
+        lens = lenses.centre(lenses.draw(rng))
         straight, name = self.source.view(index, size, rng)
         zoom, shift = float(rng.uniform(1.0, 1.25)), rng.uniform(-1, 1, 2).tolist()
         picture, straight = lenses.bend(straight, lens, size, zoom=zoom, shift=(shift[0], shift[1]))

@@ -1,19 +1,18 @@
-"""What comes from outside a run: devices, loaders and scorers of the user's, pictures to look at."""
+"""What comes from outside a run: devices, loaders and scorers of the user's."""
 
 from __future__ import annotations
 
 import importlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
-import numpy as np
 import torch
 from torch import Tensor
 
-from lior.errors import RunError, UsageError
+from lior import tensors
+from lior.errors import DeviceError, RunError, UsageError
 from lior_lens.geometry import Size
 
 if TYPE_CHECKING:
@@ -51,13 +50,11 @@ class Batches(Protocol):
 
 def pick_device(name: str) -> torch.device:
     """The device of that name; where it is missing the processor, with a warning."""
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return torch.device("cuda" if there["cuda"] else "cpu")
-    if not there[name]:
+    try:
+        return tensors.pick_device(name)
+    except DeviceError:
         _LOG.warning("device %s is not available here; the processor is used", name)
         return torch.device("cpu")
-    return torch.device(name)
 
 
 def _function(module: str, name: str, key: str) -> Callable[..., Any]:
@@ -160,14 +157,3 @@ def scorer(config: ProxyConfig) -> Callable[[Tensor, Tensor], dict[str, float]] 
             return {"proxy_error": 1.0}
 
     return score
-
-
-def dump(folder: Path, step: int, batch: Batch, pred: Tensor, config: LensConfig) -> None:
-    """Write input, prediction and target side by side for the first pictures of a batch."""
-    from PIL import Image
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for index in range(min(config.guard.debug_dump_max_images, len(batch.images))):
-        shown = [batch.images[index], pred[index], *([] if batch.targets is None else [batch.targets[index]])]
-        sheet = torch.cat(shown, 2).clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu()
-        Image.fromarray(np.asarray(sheet)).save(folder / f"step-{step:06d}-{index}.png")

@@ -30,12 +30,12 @@ _STEP = 8
 """Pixels between the points where a lens is inverted exactly; 0.01 pixels in between."""
 
 
-def draw(rng: Generator, *, models: tuple[str, ...] = MODELS, strongest: float = STRONGEST) -> Lens:
+def draw(rng: Generator) -> Lens:
     """A monotone lens with the centre's scale 1."""
     if rng.random() < UNBENT:
         return Lens()
-    model = models[int(rng.integers(len(models)))]
-    corner = float(rng.uniform(-strongest, strongest))
+    model = MODELS[int(rng.integers(len(MODELS)))]
+    corner = float(rng.uniform(-STRONGEST, STRONGEST))
     share = np.zeros(7)
     others: dict[str, float] = {}
     if model == "poly3":

@@ -20,6 +20,10 @@ from lior.errors import UsageError
 REGULAR = ("flow_tv_weight", "flow_mag_weight", "flow_curv_weight", "jacobian_weight")
 """Weights that stage 1, without a flow, must leave at 0."""
 _LUMA = (0.299, 0.587, 0.114)
+_ROUNDED = 1e-3
+"""How much the absolute value of differences of colours is rounded off."""
+_SCALES = (1.0, 0.5)
+"""Sizes at which pictures are compared."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,13 +46,6 @@ class LossConfig:
         0.0, help="of places where the map is squeezed below jacobian_margin", low=0
     )
     jacobian_margin: float = option(0.15, help="least determinant that costs nothing", low=0, high=1)
-    use_charbonnier: bool = option(True, help="round off the absolute value of differences of colours")
-    charbonnier_eps: float = option(1e-3, help="how much", low=1e-9, high=1)
-    multiscale_scales: tuple[float, ...] = option((1.0, 0.5), help="sizes at which pictures are compared")
-
-    def __attrs_post_init__(self) -> None:
-        if not self.multiscale_scales or not all(0 < scale <= 1 for scale in self.multiscale_scales):
-            raise UsageError(f"multiscale_scales = {list(self.multiscale_scales)}: sizes above 0 and up to 1")
 
     @property
     def compares_pictures(self) -> bool:
@@ -59,12 +56,9 @@ class LossConfig:
 # --- pictures: [B, 3, H, W] in [0, 1]; mask [B, 1, H, W] is 1 where the correction shows the photograph ---
 
 
-def pixel(pred: Tensor, target: Tensor, *, charbonnier: bool = True, eps: float = 1e-3) -> Tensor:
-    """Mean absolute difference, or ``sqrt(d² + eps²) - eps``, which is smooth at 0."""
-    difference = pred - target
-    if not charbonnier:
-        return difference.abs().mean()
-    return (difference.square() + eps * eps).sqrt().mean() - eps
+def pixel(pred: Tensor, target: Tensor) -> Tensor:
+    """Mean of ``sqrt(d² + eps²) - eps``, an absolute difference that is smooth at 0 (Charbonnier)."""
+    return ((pred - target).square() + _ROUNDED * _ROUNDED).sqrt().mean() - _ROUNDED
 
 
 def ssim(pred: Tensor, target: Tensor, *, window: int = 11) -> Tensor:
@@ -151,12 +145,10 @@ _PICTURES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def multiscale(
-    loss: Callable[..., Tensor], pred: Tensor, target: Tensor, scales: tuple[float, ...]
-) -> Tensor:
+def multiscale(loss: Callable[[Tensor, Tensor], Tensor], pred: Tensor, target: Tensor) -> Tensor:
     """Mean of a loss over sizes of the pictures."""
     total = pred.new_zeros(())
-    for scale in scales:
+    for scale in _SCALES:
         if scale == 1:
             total = total + loss(pred, target)
             continue
@@ -165,7 +157,7 @@ def multiscale(
             functional.interpolate(each, size, mode="bilinear", antialias=True) for each in (pred, target)
         )
         total = total + loss(*both)
-    return total / len(scales)
+    return total / len(_SCALES)
 
 
 # --- flows: [B, 2, rows, columns] in half-diagonals ---
@@ -226,15 +218,7 @@ def composite(config: LossConfig, terms: dict[str, Any]) -> tuple[Tensor, dict[s
     if "pred" in terms:
         for name, loss in _PICTURES.items():
             if getattr(config, f"{name}_weight"):
-                extra: dict[str, Any] = {}
-                if name == "pixel":
-                    extra = {"charbonnier": config.use_charbonnier, "eps": config.charbonnier_eps}
-                values[name] = multiscale(
-                    lambda p, t, loss=loss, extra=extra: loss(p, t, **extra),
-                    terms["pred"],
-                    terms["target"],
-                    config.multiscale_scales,
-                )
+                values[name] = multiscale(loss, terms["pred"], terms["target"])
     flow = terms.get("flow")
     if flow is not None:
         for name, of_flow in (("flow_tv", variation), ("flow_mag", magnitude), ("flow_curv", curvature)):

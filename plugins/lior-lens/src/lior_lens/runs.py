@@ -7,7 +7,6 @@ packages.
     metrics.jsonl      a line a step, and one a validation
     train.log          what happened, in words
     checkpoints/       weights now and at their best, moments, the random generator
-    dumps/             pictures, when guard.debug_dump_max_images asks for them
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ import attrs
 import torch
 from torch import Tensor
 
-from lior.config.resolving import to_toml
+from lior.config.recipes import read
+from lior.config.resolving import Labelled, to_toml
 from lior.errors import RunError, Stopped
 from lior.runs import bundle
 from lior.runs import folder as runfolder
@@ -62,7 +62,6 @@ class _Stage:
     """All steps of a run as one stage of the loop."""
 
     trainer: Trainer
-    folder: RunFolder
     progress: Callable[[str, int, int, dict[str, Any]], None]
     validation: dict[str, float] = attrs.field(factory=dict)
 
@@ -84,8 +83,7 @@ class _Stage:
             return False
         numbers = trainer.step()
         if trainer.due:
-            wanted = trainer.config.guard.debug_dump_max_images
-            self.validation = trainer.validate(self.folder.path / "dumps" if wanted else None)
+            self.validation = trainer.validate()
             numbers |= self.validation
         self.progress(self.name, trainer.progress.step, steps, numbers)
         return True
@@ -219,7 +217,7 @@ def _train(
     )
     try:
         loop.hook.lior_train_start(config=config, run=folder.path)
-        stage = _Stage(trainer=trainer, folder=folder, progress=loop.progress)
+        stage = _Stage(trainer=trainer, progress=loop.progress)
         loop.run([stage])
         if not stage.validation:
             stage.validation = trainer.validate()
@@ -249,11 +247,29 @@ def headline(config: LensConfig) -> str:
 
 def read_config(path: Path) -> LensConfig:
     """The configuration of a run or a package; raises ``RunError`` when it has none."""
+    return configuration.load([layer_of(path)], env={}).config
+
+
+def layer_of(path: Path) -> Labelled:
+    """What the configuration of a run or a package sets; raises ``RunError`` when it has none.
+
+    Keys that are no more are passed over, so that runs of earlier versions are read.
+    """
     if not (path / CONFIG).is_file():
         raise RunError(
             f"{path}: no run and no package of lior-lens (config.toml is missing); `{_COMMAND}` makes a run"
         )
-    return configuration.load([path / CONFIG], env={}).config
+    given = read(path / CONFIG, configuration.CONFIGS)
+    return Labelled(_known(given, attrs.asdict(LensConfig())), f"file {path / CONFIG}")
+
+
+def _known(given: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+    """What of some nested tables has a key."""
+    return {
+        name: _known(value, keys[name]) if isinstance(value, dict) else value
+        for name, value in given.items()
+        if name in keys
+    }
 
 
 def _weights(path: Path) -> tuple[LensConfig, Mapping[str, Tensor]]:

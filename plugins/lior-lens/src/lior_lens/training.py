@@ -67,17 +67,11 @@ class Drawn:
                     "data.photos: no photographs here; install scikit-image, or set data.folders"
                 )
         mixed = data.Mixture(sources=sources)
-        options: dict[str, Any] = {
-            "source": mixed,
-            "long_side": chosen.long_side,
-            "models": chosen.models,
-            "strongest": chosen.strongest,
-        }
-        seed = config.train.seed
+        seed, side = config.train.seed, chosen.long_side
         return cls(
             config=config,
-            stream=data.Stream(seed=seed, **options),
-            judged=data.Stream(seed=seed + _VALIDATION, **options),
+            stream=data.Stream(source=mixed, seed=seed, long_side=side),
+            judged=data.Stream(source=mixed, seed=seed + _VALIDATION, long_side=side),
         )
 
     def train(self, step: int) -> Batch:
@@ -103,10 +97,8 @@ class Progress:
     """Where training stands, ready for JSON."""
 
     step: int = 0
-    skipped: int = 0
     best: float | None = None
     best_step: int = 0
-    inactive: int = 0
 
 
 class Trainer:
@@ -123,8 +115,6 @@ class Trainer:
         self.batches: Batches = batches or _batches(config)
         self.scorer = external.scorer(config.proxy)
         self.optimizer = _optimizer(self.network, config)
-        fp16 = config.train.amp_enabled and self.device.type == "cuda"
-        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=16384.0, enabled=fp16)
         self.progress = Progress()
         self.best: dict[str, Tensor] | None = None
         self.warnings: list[str] = []
@@ -135,8 +125,7 @@ class Trainer:
     def step(self) -> dict[str, float]:
         """Do one step; returns its numbers.
 
-        Raises ``RunError`` when the loss is not finite and ``guard.fail_on_nonfinite_loss`` is set; it names
-        the parts.
+        Raises ``RunError`` when the loss is not finite; it names the parts.
         """
         config, state = self.config, self.progress
         clock = [time.perf_counter()]
@@ -156,14 +145,15 @@ class Trainer:
         numbers |= {"lr": lr, "total": float(total.detach())}
         wrong = [name for name, value in parts.items() if not bool(value.isfinite())]
         if wrong or not bool(total.isfinite()):
-            return self._not_finite(wrong or ["total"], numbers)
+            raise RunError(
+                f"the loss is not finite at step {state.step}: {', '.join(wrong or ['total'])}; lower "
+                "optimizer.lr or train.grad_clip_norm, or look at the pictures of this step"
+            )
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(total).backward()
-        self.scaler.unscale_(self.optimizer)
+        total.backward()
         numbers |= self._gradients()
         before = {name: _flat(group) for name, group in self.network.groups().items()}
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
+        self.optimizer.step()
         for name, parts_of in self.network.groups().items():
             numbers[f"param_delta_{name}"] = float((_flat(parts_of) - before[name]).norm())
         clock.append(time.perf_counter())
@@ -177,26 +167,17 @@ class Trainer:
         """Whether a validation is due."""
         return self.progress.step % self.config.train.steps_per_epoch == 0
 
-    def validate(self, dump: Path | None = None) -> dict[str, float]:
-        """Numbers of a validation; the best network so far is kept.
-
-        Parameters
-        ----------
-        dump
-            A folder for ``guard.debug_dump_max_images`` pictures.
-        """
+    def validate(self) -> dict[str, float]:
+        """Numbers of a validation; the best network so far is kept."""
         self.network.eval()
         sums: dict[str, list[float]] = {}
         with torch.no_grad():
             for index, batch in enumerate(self.batches.validation()):
-                placed = self._placed(batch)
-                _, parts, numbers = self._loss(placed, pictures=bool(self.scorer) and index == 0)
+                _, parts, numbers = self._loss(self._placed(batch), pictures=bool(self.scorer) and index == 0)
                 for name, value in (
                     numbers | {"total": sum(float(v) for k, v in parts.items() if k.endswith("_weighted"))}
                 ).items():
                     sums.setdefault(name, []).append(value)
-                if dump is not None and index == 0:
-                    external.dump(dump, self.progress.step, placed, self._corrected(placed), self.config)
         if not sums:
             raise RunError("the validation has no batch; the loader must give one")
         found = {name: float(np.mean(values)) for name, values in sums.items()}
@@ -229,21 +210,20 @@ class Trainer:
 
     def numbers(self) -> dict[str, Any]:
         """The rest of it, ready for JSON."""
-        return {"progress": attrs.asdict(self.progress), "scaler": self.scaler.state_dict()}
+        return {"progress": attrs.asdict(self.progress)}
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[str, Any]) -> None:
         """Undo :meth:`tensors` and :meth:`numbers`; errors of the types of PyTorch when they do not fit."""
         self.network.load_state_dict(dict(tensors["model"]))
         self.best = dict(tensors["model_best"]) or None
-        self.progress = Progress(**numbers["progress"])
+        known = attrs.fields_dict(Progress)  # numbers that are no more are passed over
+        self.progress = Progress(**{name: v for name, v in numbers["progress"].items() if name in known})
         self.rng = tensors["training"]["rng"]
         moments = sub(dict(tensors["training"]), "moments")
         for name, parameter in self.network.named_parameters():
             mine = sub(moments, name)
             if mine:
                 self.optimizer.state[parameter] = {key: value.clone() for key, value in mine.items()}
-        if numbers["scaler"]:
-            self.scaler.load_state_dict(dict(numbers["scaler"]))
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
         """Take over weights of another run; raises ``RunError`` when the networks differ."""
@@ -266,11 +246,8 @@ class Trainer:
         return Batch(images=images, targets=there(batch.targets), truth=there(batch.truth))
 
     def _predict(self, images: Tensor) -> Prediction:
-        kind = torch.bfloat16 if self.device.type == "cpu" else torch.float16
-        with torch.autocast(self.device.type, kind, enabled=self.config.train.amp_enabled):
-            found: Prediction = self.network(images, residual=self.config.uses_flow)
-        flow = None if found.flow is None else found.flow.float()
-        return Prediction(found.params.float(), found.raw.float(), flow, found.doubt.float())
+        found: Prediction = self.network(images, residual=self.config.uses_flow)
+        return found
 
     def _loss(
         self, batch: Batch, *, pictures: bool = False
@@ -292,7 +269,7 @@ class Trainer:
             terms["map"], found = _mapped(said, size)
         numbers |= found
         if batch.targets is not None and (config.loss.compares_pictures or pictures):
-            pred, inside = correct(batch.images, said, backend=config.train.warp_backend)
+            pred, inside = correct(batch.images, said)
             numbers["oob_ratio"] = 1 - float(inside.mean())
             target = torch.where(inside > 0, batch.targets, pred.detach())
             terms |= {"pred": pred, "target": target}
@@ -316,13 +293,10 @@ class Trainer:
             small = cv2.resize(picture, (size.width, size.height), interpolation=cv2.INTER_AREA)
             shown, whole, wanted = (torch.from_numpy(data.batched([x])) for x in (small, picture, target))
             said = self._predict(shown.to(self.device))
-            pred, _ = correct(whole.to(self.device), said, backend=self.config.train.warp_backend)
+            pred, _ = correct(whole.to(self.device), said)
             for name, value in self.scorer(pred, wanted).items():
                 sums.setdefault(f"fullres_{name}", []).append(value)
         return {name: float(np.mean(values)) for name, values in sums.items()}
-
-    def _corrected(self, batch: Batch) -> Tensor:
-        return correct(batch.images, self._predict(batch.images), backend=self.config.train.warp_backend)[0]
 
     def _diagnostics(self, said: Prediction) -> dict[str, float]:
         """Means and saturation of the parameters; size of the flow."""
@@ -366,16 +340,6 @@ class Trainer:
 
     # --- what is watched ---
 
-    def _not_finite(self, names: Sequence[str], numbers: dict[str, float]) -> dict[str, float]:
-        said = f"the loss is not finite at step {self.progress.step}: {', '.join(names)}"
-        if self.config.guard.fail_on_nonfinite_loss:
-            raise RunError(
-                f"{said}; lower optimizer.lr or train.grad_clip_norm, or look at the pictures of this step"
-            )
-        self.progress.skipped += 1
-        self._warn("nonfinite", f"{said}; the step was skipped")
-        return numbers | {"skipped": 1.0}
-
     def _watch(self, numbers: Mapping[str, float]) -> None:
         guard = self.config.guard
         saturated = {
@@ -397,11 +361,6 @@ class Trainer:
                 f"the flow is {longest:.4f} long, of at most {most:g}: raise model.residual_max_disp or the "
                 "weights of loss.flow_*",
             )
-        if self.config.uses_flow:
-            still = numbers.get("grad_norm_residual_head", 0.0) < 1e-12
-            self.progress.inactive = self.progress.inactive + 1 if still else 0
-            if self.progress.inactive == guard.inactive_patience:
-                self._warn("inactive", f"the flow had no gradient for {guard.inactive_patience} steps")
 
     def _warn(self, kind: str, text: str) -> None:
         """Once an epoch for each kind."""
@@ -473,16 +432,12 @@ def endpoint_errors(said: Prediction, truth: Tensor, size: Size) -> tuple[Tensor
     return error, (torch.stack([x, y], 1) - truth).norm(dim=1).mean((1, 2))
 
 
-def correct(images: Tensor, said: Prediction, *, backend: str = "geometry") -> tuple[Tensor, Tensor]:
+def correct(images: Tensor, said: Prediction) -> tuple[Tensor, Tensor]:
     """Corrected pictures, and where ``[B, 1, H, W]`` they show the photograph (1) and where not (0)."""
     height, width = images.shape[-2:]
     size = Size(width=width, height=height)
     x, y = _grid(size, width, height, images)
-    if backend == "mock":
-        shift = 0.1 * torch.tanh(said.params[:, 5:7])
-        gx, gy = x + shift[:, 0, None, None], y + shift[:, 1, None, None]
-    else:
-        gx, gy = warp(said.params, said.flow, x, y, size.half)
+    gx, gy = warp(said.params, said.flow, x, y, size.half)
     at = torch.stack([gx / size.half[0], gy / size.half[1]], -1)
     found = nn.functional.grid_sample(images, at, mode="bilinear", padding_mode="border", align_corners=False)
     return found, (at.detach().abs().amax(-1, keepdim=True) <= 1).to(images.dtype).permute(0, 3, 1, 2)
@@ -507,12 +462,8 @@ def learning_rate(config: LensConfig, step: int) -> float:
 def _optimizer(network: nn.Module, config: LensConfig) -> torch.optim.AdamW:
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
-    optimizer = config.optimizer
-    return torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": optimizer.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=optimizer.lr,
-        betas=(optimizer.betas[0], optimizer.betas[1]),
-    )
+    groups = [
+        {"params": decayed, "weight_decay": config.optimizer.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.optimizer.lr)

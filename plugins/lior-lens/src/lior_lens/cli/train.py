@@ -93,8 +93,7 @@ def _validate(layers: tuple[str, ...], assignments: tuple[str, ...], run: str | 
     if run in (None, "none"):
         raise UsageError("--validate-only: say which run by --init-from RUN")
     path = Path(str(run))
-    runs.read_config(path)
-    config = configuration.load([path / "config.toml", *layers], assignments).config
+    config = configuration.load([runs.layer_of(path), *layers], assignments).config
     found = runs.begun(config, path).validate()
     if as_json:
         click.echo(json.dumps({"run": str(path), "validation": found}))
