@@ -362,7 +362,7 @@ def test_pictures_as_text_numbers_and_files(home, name, tmp_path):
     path, *_ = home
     done = table("plot", f"runs/{name}", "--out", tmp_path, cwd=path)
     assert done.returncode == 0, done.stderr
-    kinds = {"importances", "directions", "dependence"}
+    kinds = {"importances", "dependence"}
     kinds |= {"residuals", "intervals"} if name == "price" else {"calibration"}
     assert {file.stem for file in tmp_path.iterdir()} == kinds
     numbers = json.loads(table("plot", f"runs/{name}", "--json", "--only", "importances", cwd=path).stdout)

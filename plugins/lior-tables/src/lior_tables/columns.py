@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias
 import attrs
 import numpy as np
 import pandas as pd
+from attrs.converters import optional
 from numpy.typing import NDArray
 
 from lior_tables.rows import Column, ColumnNote, Floats, as_numbers, as_words, is_words
@@ -39,14 +40,14 @@ class Encoding:
     """What one column becomes: raw coordinates, with NaN for what is not known, and their standardisation."""
 
     name: str
-    levels: tuple[str, ...] | None
+    levels: tuple[str, ...] | None = attrs.field(converter=optional(tuple))
     """The words that are told apart; ``None`` for a column of numbers."""
-    places: Floats | None
+    places: Floats | None = attrs.field(converter=optional(np.asarray))
     """Mean of the targets for each level, then for a missing word, ``(levels + 1, targets)``; ``None`` for
     numbers and one-hot coordinates."""
-    mean: Floats
+    mean: Floats = attrs.field(converter=np.asarray)
     """Weighted mean of each raw coordinate over the training rows."""
-    deviation: Floats
+    deviation: Floats = attrs.field(converter=np.asarray)
     """Of each raw coordinate; 0 for a constant one, which is left out."""
 
     def raw(self, column: Column) -> Floats:
@@ -73,21 +74,8 @@ class Encoding:
             used[np.flatnonzero(used)[1]] = False
         return used
 
-    @property
-    def labels(self) -> list[str]:
-        """What each coordinate is."""
-        if self.levels is None:
-            names = [self.name, f"{self.name} (missing)"]
-        elif self.places is None:
-            names = [f"{self.name}={level}" for level in self.levels]
-            names += [f"{self.name} (others)", f"{self.name} (missing)"]
-        else:
-            several = len(self.mean) > 1
-            names = [f"{self.name}{f' ({i})' * several}" for i in range(len(self.mean))]
-        return [name for name, used in zip(names, self.used, strict=True) if used]
-
     def standardised(self, raw: Floats) -> Floats:
-        """Coordinates ``(rows, len(labels))``."""
+        """Coordinates ``(rows, those that are used)``."""
         used = self.used
         with np.errstate(over="ignore"):
             z = (raw[:, used] - self.mean[used]) / self.deviation[used]
@@ -170,15 +158,9 @@ class Columns:
         return _join(found, len(table))
 
     @property
-    def labels(self) -> list[str]:
-        """What each coordinate is; coordinates that only fill up to two have empty names."""
-        names = [label for encoding in self.encodings for label in encoding.labels]
-        return names + [""] * max(2 - len(names), 0)
-
-    @property
     def origins(self) -> NDArray[np.int64]:
         """Which column each coordinate comes from, ``(n,)``; -1 for one that only fills up."""
-        found = [i for i, encoding in enumerate(self.encodings) for _ in encoding.labels]
+        found = [i for i, encoding in enumerate(self.encodings) for _ in range(encoding.used.sum())]
         return np.array(found + [-1] * max(2 - len(found), 0), dtype=np.int64)
 
     def record(self) -> list[dict[str, Any]]:
@@ -191,18 +173,7 @@ class Columns:
     @classmethod
     def of_record(cls, record: Sequence[dict[str, Any]]) -> Columns:
         """The map that :meth:`record` described."""
-        return cls(
-            tuple(
-                Encoding(
-                    each["name"],
-                    None if each["levels"] is None else tuple(each["levels"]),
-                    None if each["places"] is None else np.array(each["places"]),
-                    np.array(each["mean"]),
-                    np.array(each["deviation"]),
-                )
-                for each in record
-            )
-        )
+        return cls(tuple(Encoding(**each) for each in record))
 
 
 # --- the three kinds; each gives the encoding and the coordinates of the training rows ---

@@ -342,7 +342,6 @@ class _Geometric(BaseEstimator, ABC):
             base=self.model_.centre.double().numpy(),
             targets=self._targets(),
             slopes=self.slopes(),
-            labels=tuple(self.columns_.labels),
         )
 
     def _leave_one_out(self) -> Tensor:

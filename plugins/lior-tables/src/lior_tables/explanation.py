@@ -33,9 +33,7 @@ class Explanation:
     targets: tuple[str, ...]
     """Name of each target, or the classes."""
     slopes: Slopes
-    """How predictions change with the inputs: what counts, and along which directions."""
-    labels: tuple[str, ...]
-    """What each coordinate is: an input, or a level of it."""
+    """How predictions change with the inputs: what counts."""
 
     @property
     def importances(self) -> dict[str, float]:
@@ -103,11 +101,3 @@ class Slopes:
         drawn = [self.importances(rng.randint(count, size=count)) for _ in range(draws)]
         low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
         return low, high
-
-    def directions(self) -> tuple[Floats, Floats]:
-        """Directions over the coordinates along which predictions change, as rows ``(n, n)``, the steepest
-        first; and their parts ``(n,)`` in the squared slope, with sum 1 (or 0, where nothing changes)."""
-        flat = self.gradients.reshape(-1, self.gradients.shape[2])
-        values, vectors = np.linalg.eigh(flat.T @ flat)
-        values = values[::-1].clip(0)
-        return vectors.T[::-1], values / (values.sum() or 1.0)

@@ -94,11 +94,6 @@ class Patches:
         return found
 
     @property
-    def labels(self) -> list[str]:
-        """What each coordinate is."""
-        return [f"direction {i}" for i in range(self.directions.shape[1])]
-
-    @property
     def origins(self) -> NDArray[np.int64]:
         """No coordinate belongs to one pixel: -1 for each."""
         return np.full(self.directions.shape[1], -1, dtype=np.int64)

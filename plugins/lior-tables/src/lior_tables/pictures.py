@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lior.plots.panels import Curve, HeatMap, Histogram, LeftOut, LineChart, Panel, Picture
+from lior.plots.panels import Curve, Histogram, LeftOut, LineChart, Panel, Picture
 from lior_tables.intervals import Spread
 from lior_tables.ranges import RangeChart
 from lior_tables.rows import is_words
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from lior_tables.loading import Estimator
     from lior_tables.reading import Task
 
-_INPUTS, _DIRECTIONS, _COORDINATES = 20, 6, 18
-"""Most inputs, directions and coordinates that are shown."""
+_INPUTS = 20
+"""Most inputs that are shown."""
 _POINTS, _SPANS = 2_000, 80
 """Most points of a cloud, and intervals side by side."""
 _CURVES, _ROWS, _STEPS, _LEVELS, _CLASSES = 6, 200, 25, 10, 4
@@ -83,25 +83,6 @@ def _importances(source: FigureSource) -> Built:
         notes=[f"{100 * part:.1f} %" for part in parts[order]],
     )
     return f"which inputs {source.target} depends on{few}", [panel]
-
-
-def _directions(source: FigureSource) -> Built:
-    """The directions along which predictions change most."""
-    slopes = source.estimator.slopes()
-    (vectors, parts), labels = slopes.directions(), source.estimator.columns_.labels
-    count = max(min(_DIRECTIONS, int((parts > 0.005).sum())), 1)
-    weight = parts[:count] @ vectors[:count] ** 2
-    shown = [i for i in np.sort(np.argsort(-weight)[:_COORDINATES]) if labels[i]]
-    largest = np.abs(vectors[:count]).argmax(1)
-    signs = np.sign(vectors[np.arange(count), largest])
-    panel = HeatMap(
-        title="left: part of the squared slope; inputs are standardised",
-        x_label="", unit="component of the direction",
-        rows=[f"{i + 1}: {100 * parts[i]:.0f} %" for i in range(count)],
-        columns=[_short(labels[i]) for i in shown],
-        values=(vectors[:count][:, shown] * signs[:, None]).tolist(),
-    )  # fmt: skip
-    return f"directions along which {source.target} changes most", [panel]
 
 
 # --- how good ---
@@ -269,7 +250,6 @@ def _short(text: str, most: int = 24) -> str:
 
 _BUILDERS: dict[str, Callable[[FigureSource], Built]] = {
     "importances": _importances,
-    "directions": _directions,
     "residuals": _residuals,
     "intervals": _intervals,
     "calibration": _calibration,

@@ -131,7 +131,7 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
         "rows": len(ledger),
         "different_rows": ledger.size,
         "inputs": estimator.n_features_in_,
-        "coordinates": len(estimator.columns_.labels),
+        "coordinates": len(estimator.columns_.origins),
         "targets": list(task.targets),
         "classes": [str(each) for each in getattr(estimator, "classes_", [])],
         "leave_one_out": scores(ledger.y, answers, classes=task.classes),

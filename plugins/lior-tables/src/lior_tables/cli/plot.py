@@ -17,7 +17,7 @@ from lior_cli.pictures import (
 )
 from lior_tables.cli.sharing import opened, run_argument
 
-PICTURES = ("importances", "directions", "residuals", "intervals", "calibration", "dependence")
+PICTURES = ("importances", "residuals", "intervals", "calibration", "dependence")
 
 
 @click.command()
@@ -26,9 +26,9 @@ PICTURES = ("importances", "directions", "residuals", "intervals", "calibration"
 def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, as_json: bool) -> None:
     """Draw pictures of the model RUN.
 
-    Which inputs count, along which directions predictions change, how far they are off and how often
-    intervals and probabilities are right (each training row left out of its own prediction), and what each
-    input does. Each picture is printed as text and written to a file, whose path is printed.
+    Which inputs count, how far predictions are off and how often intervals and probabilities are right (each
+    training row left out of its own prediction), and what each input does. Each picture is printed as text
+    and written to a file, whose path is printed.
     """
     names = choose(only, PICTURES)
     refuse_without_effect(text=text, as_json=as_json)
