@@ -14,7 +14,7 @@ from lior_tables import readouts
 from lior_tables.kernel import Parts
 from lior_tables.local_ensemble import Grove, Tree
 from lior_tables.members import Candidate, Member, Setting
-from lior_tables.plan import Options, plugin
+from lior_tables.plan import Options
 from lior_tables.row_store import Rows
 
 FORMAT = 1
@@ -60,8 +60,8 @@ def member_as_snapshot(member: Member | Grove) -> tuple[State, dict[str, Any]]:
 
 def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows, *, exact: bool) -> Member | Grove:
     """The inverse of :func:`member_as_snapshot`."""
-    parts = {name: plugin(name, _rebuild(name, value)) for name, value in meta["parts"].items()}
-    readout = plugin("readout", _rebuild("readout", meta["readout"]))
+    parts = {name: _rebuild(name, value) for name, value in meta["parts"].items()}
+    readout = _rebuild("readout", meta["readout"])
     # What was tried is not needed any more: nothing is chosen for a member that is there.
     candidate = Candidate(
         name=meta["name"], parts=Parts(**parts), readout=readout, bandwidths=(), ridges=(), rounds=0

@@ -12,16 +12,15 @@ import numpy as np
 
 from lior.errors import DataError, UsageError, did_you_mean, sentences
 from lior_cli.options import WholeNumber
+from lior_cli.systems import json_option, quiet_option
 from lior_cli.terminal import echo_table
 from lior_tables.cli.sharing import (
     PARAMETERS,
     bad_input,
     file_argument,
     import_torch,
-    json_option,
     number,
     plugin_options,
-    quiet_option,
     seed_option,
     task_of,
     task_options,

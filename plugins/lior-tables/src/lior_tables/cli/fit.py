@@ -14,17 +14,16 @@ import click
 from lior.errors import Interrupted
 from lior.files import PARTIAL
 from lior.workers import check
+from lior_cli.systems import json_option, quiet_option
 from lior_cli.terminal import echo_table
 from lior_tables.cli.sharing import (
     PARAMETERS,
     bad_input,
     file_argument,
     import_torch,
-    json_option,
     number,
     percent,
     plugin_options,
-    quiet_option,
     seed_option,
     task_of,
     task_options,
@@ -32,8 +31,8 @@ from lior_tables.cli.sharing import (
 )
 
 if TYPE_CHECKING:
-    from lior_tables.loading import Estimator
     from lior_tables.reading import Task
+    from lior_tables.saving import Estimator
 
 _COUNT = 6
 """Inputs that are named."""
@@ -123,7 +122,7 @@ def _default_out(file: Path, task: Task) -> Path:
 
 def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
     """Numbers for people and programs: what is wrong with leave-one-out predictions, and what counts."""
-    from lior_tables.scores import scores
+    from lior_tables.judging import scores
 
     ledger, model, answers = estimator.ledger_, estimator.model_, estimator.left_out()
     baseline = ledger.weights @ ledger.y / ledger.weights.sum()

@@ -12,13 +12,14 @@ import numpy as np
 from lior.errors import DataError, MissingPackage, UsageError
 from lior.files import replacing
 from lior_cli.options import RealNumber
-from lior_tables.cli.sharing import bad_input, file_argument, json_option, number, opened, run_argument
+from lior_cli.systems import json_option
+from lior_tables.cli.sharing import bad_input, file_argument, number, opened, run_argument
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from lior_tables.loading import Estimator
     from lior_tables.reading import Task
+    from lior_tables.saving import Estimator
 
 
 @click.command()
@@ -89,7 +90,7 @@ def _score(estimator: Estimator, task: Task, frame: DataFrame, compared: Any) ->
     """Scores on the rows whose targets the file has and the model knows; ``None`` if there are none."""
     import pandas as pd
 
-    from lior_tables.scores import scores
+    from lior_tables.judging import scores
 
     if any(name not in frame for name in task.targets):
         return None

@@ -24,15 +24,13 @@ from lior_cli.sources import plain
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from lior_tables.loading import Estimator
     from lior_tables.reading import Task
+    from lior_tables.saving import Estimator
 
 Callback = Callable[..., Any]
 
 run_argument = click.argument("run", type=RunPath())
 file_argument = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
-quiet_option = click.option("--quiet", is_flag=True, help="Print no progress.")
 seed_option = click.option(
     "--seed", type=WholeNumber(min=0, max=2**32 - 1), default=0, show_default=True,
     help="Seed of the splits that choices are made on.",
@@ -124,7 +122,7 @@ def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, 
 def opened(run: Path) -> tuple[Estimator, Path, Task]:
     """A model that a command made, its checkpoint and its task."""
     import_torch()
-    from lior_tables.loading import open_saved
+    from lior_tables.saving import open_saved
 
     estimator, task, place = open_saved(run)
     if task is None:

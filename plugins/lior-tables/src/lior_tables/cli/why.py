@@ -12,12 +12,12 @@ import click
 from lior.errors import UsageError
 from lior_cli import pages
 from lior_cli.options import WholeNumber
+from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
 from lior_tables.cli import page
 from lior_tables.cli.sharing import (
     bad_input,
     file_argument,
-    json_option,
     opened,
     run_argument,
     shorter,
