@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from lior.errors import DataError
+
 PARTIAL = ".partial"
 """Ending of the names of files that are still being written."""
 _UNABLE = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
@@ -44,6 +46,24 @@ def replacing(path: Path, *, part: Path | None = None, private: bool = False) ->
             part.unlink()
         raise
     sync(path.parent)
+
+
+@contextlib.contextmanager
+def writing(path: Path, *, part: Path | None = None, parents: bool = False) -> Iterator[IO[bytes]]:
+    """As :func:`replacing`; raises ``DataError`` in one line where the file cannot be written.
+
+    Parameters
+    ----------
+    parents
+        Whether the folder is made.
+    """
+    try:
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, part=part) as stream:
+            yield stream
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def narrow_rights(folder: Path) -> Path:

@@ -16,7 +16,7 @@ import click
 from lior.config import load
 from lior.config.recipes import list_shipped
 from lior.errors import DataError, UsageError
-from lior.files import PARTIAL, replacing
+from lior.files import PARTIAL, writing
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RecipeName
 
@@ -258,8 +258,5 @@ def _write(out: str, data: bytes) -> None:
         sys.stdout.buffer.flush()
         return
     path = Path(out)
-    try:
-        with replacing(path, part=path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")) as stream:
-            stream.write(data)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
+    with writing(path, part=path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")) as stream:
+        stream.write(data)

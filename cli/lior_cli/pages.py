@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from lior.errors import DataError, UsageError
+from lior.errors import UsageError
 
 _HEAD = """<!doctype html>
 <html lang="en">
@@ -47,12 +47,9 @@ def check(path: Path, command: str) -> None:
 
 def write(path: Path, text: str) -> str:
     """Write the page, all or nothing; returns "wrote" or "replaced"."""
-    from lior.files import replacing
+    from lior.files import writing
 
     done = "replaced" if path.exists() else "wrote"
-    try:
-        with replacing(path) as stream:
-            stream.write(text.encode())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with writing(path) as stream:
+        stream.write(text.encode())
     return done

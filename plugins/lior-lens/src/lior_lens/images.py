@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from lior.errors import DataError, MissingPackage, UsageError
-from lior.files import replacing
+from lior.files import writing
 from lior_lens import metadata, tags
 from lior_lens.geometry import Size
 from lior_lens.metadata import KeptMetadata
@@ -448,24 +448,15 @@ def write(path: Path, photo: Photo, pixels: Pixels, *, quality: int = 95) -> str
     lost = photo.note
     if pixels.dtype == np.uint16 and format_of(path) not in _DEEP:
         pixels, lost = (pixels >> 8).astype(np.uint8), "8 of 16 bits kept"  # type: ignore[operator]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        encoded = _encode(path, photo, pixels, quality)
-        with replacing(path) as stream:
-            stream.write(encoded)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with writing(path, parents=True) as stream:
+        stream.write(_encode(path, photo, pixels, quality))
     return lost
 
 
 def copy(original: Path, path: Path) -> None:
     """Copy a file byte by byte; the whole file or none. Raises ``DataError``."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with original.open("rb") as source, replacing(path) as stream:
-            shutil.copyfileobj(source, stream, 1 << 20)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with writing(path, parents=True) as stream, original.open("rb") as source:
+        shutil.copyfileobj(source, stream, 1 << 20)
 
 
 def _encode(path: Path, photo: Photo, pixels: Pixels, quality: int) -> bytes:

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from lior.errors import DataError
-from lior.files import replacing
+from lior.files import writing
 from lior_lens import data
 from lior_lens.geometry import Size
 
@@ -165,11 +165,8 @@ def write(pairs: Sequence[Pair], out: Path) -> None:
     table.writerow([*COLUMNS, "group", "split"])
     for pair in pairs:
         table.writerow([pair.name, beside(pair.input), beside(pair.target), pair.group, pair.split])
-    try:
-        with replacing(out) as stream:
-            stream.write(text.getvalue().encode())
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
+    with writing(out) as stream:
+        stream.write(text.getvalue().encode())
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from lior.errors import DataError
-from lior.files import replacing
+from lior.files import writing
 from lior_lens.data import image_files
 
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -55,12 +55,9 @@ def write(folder: Path, out: Path) -> int:
     names = [path.relative_to(folder).as_posix() for path in found]
     if not found:
         raise DataError(f"{folder}: no picture in there")
-    try:
-        with replacing(out) as stream, zipfile.ZipFile(stream, "w") as archive:
-            for name, path in sorted(zip(names, found, strict=True)):
-                entry = zipfile.ZipInfo(name, _DATE)
-                entry.external_attr = 0o644 << 16
-                archive.writestr(entry, path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
+    with writing(out) as stream, zipfile.ZipFile(stream, "w") as archive:
+        for name, path in sorted(zip(names, found, strict=True)):
+            entry = zipfile.ZipInfo(name, _DATE)
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, path.read_bytes())
     return len(found)

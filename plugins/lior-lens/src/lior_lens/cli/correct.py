@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lior.errors import UsageError
+from lior.files import writing
 from lior_cli.systems import json_option, quiet_option
 from lior_lens.arcs import LONG_SIDE, find_arcs
 from lior_lens.cli.options import model_option, open_model
@@ -129,12 +130,14 @@ def correct(
 
 def _written(outcomes: list[CorrectionOutcome], page: Path | None, profile: Path | None) -> Iterator[str]:
     """Write what is told of all photographs, and say so line by line."""
-    from lior_lens import correcting, pages, profiles
+    from lior_lens import correcting, profiles
+    from lior_lens.cli.page import page as page_of
 
     if page is not None:
         title = f"{page.stem}: before and after"
-        text = pages.page(outcomes, title=title, summary=correcting.summary(outcomes))
-        _write(page, text)
+        text = page_of(outcomes, title=title, summary=correcting.summary(outcomes))
+        with writing(page, parents=True) as stream:
+            stream.write(text.encode())
         yield f"{page}: before and after, to be opened in a browser"
     if profile is not None:
         # photographs that were judged together share one estimate, which counts once
@@ -158,20 +161,9 @@ def _written(outcomes: list[CorrectionOutcome], page: Path | None, profile: Path
             text, lines = profiles.write_lens(found[0].lens, found[0].size), [found[0].words]
         else:
             text, lines = profiles.database(found)
-        _write(profile, text)
-        yield from (f"{profile}: {line}" for line in lines)
-
-
-def _write(path: Path, text: str) -> None:
-    from lior.errors import DataError
-    from lior.files import replacing
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as stream:
+        with writing(profile, parents=True) as stream:
             stream.write(text.encode())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+        yield from (f"{profile}: {line}" for line in lines)
 
 
 @click.command()

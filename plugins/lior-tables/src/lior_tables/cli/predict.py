@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from lior.errors import DataError, MissingPackage, UsageError
-from lior.files import replacing
+from lior.errors import MissingPackage, UsageError
+from lior.files import writing
 from lior_cli.options import RealNumber
 from lior_cli.systems import json_option
 from lior_tables.cli.sharing import bad_input, file_argument, number, opened, run_argument
@@ -111,13 +111,11 @@ def _write(answers: DataFrame, out: Path | None) -> None:
 
     done = "replaced" if out.exists() else "wrote"
     try:
-        with replacing(out) as stream:
+        with writing(out) as stream:
             if out.suffix.lower() in PARQUET:
                 answers.to_parquet(stream, index=False)
             else:
                 answers.to_csv(stream, index=False)
     except ImportError as error:
         raise MissingPackage(f"{out}: {NO_PARQUET}") from error
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
     click.echo(f"{done} {click.format_filename(out)}: {len(answers):,} rows", err=True)

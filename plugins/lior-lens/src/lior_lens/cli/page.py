@@ -7,39 +7,36 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from lior_cli import pages
 from lior_lens.sheets import Card
 
 if TYPE_CHECKING:
     from lior_lens.correcting import CorrectionOutcome
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 860px; padding: 0 1rem;
-  color: #222; background: #fafafa }}
-figure {{ margin: 2rem 0 }}
-figcaption {{ margin-bottom: .4rem; overflow-wrap: anywhere }}
-.pair {{ position: relative; line-height: 0; --at: 50% }}
-.pair img, .alone {{ width: 100%; height: auto }}
-.pair .after {{ position: absolute; inset: 0; clip-path: inset(0 0 0 var(--at)) }}
-.pair .edges {{ position: absolute; inset: 0; display: none; clip-path: inset(0 calc(100% - var(--at)) 0 0) }}
-.show .edges {{ display: block }}
-.pair::after {{ content: ""; position: absolute; inset: 0 auto 0 var(--at); width: 2px; background: #fff;
-  box-shadow: 0 0 3px #000; pointer-events: none }}
-.pair input {{ position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; z-index: 1;
-  cursor: ew-resize }}
-.pair:focus-within {{ outline: 3px solid #2b6cb0 }}
-.words {{ color: #555; display: block }}
-</style></head>
-<body><h1>{title}</h1>
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 860px; padding: 0 1rem;
+  color: #222; background: #fafafa }
+figure { margin: 2rem 0 }
+figcaption { margin-bottom: .4rem; overflow-wrap: anywhere }
+.pair { position: relative; line-height: 0; --at: 50% }
+.pair img, .alone { width: 100%; height: auto }
+.pair .after { position: absolute; inset: 0; clip-path: inset(0 0 0 var(--at)) }
+.pair .edges { position: absolute; inset: 0; display: none; clip-path: inset(0 calc(100% - var(--at)) 0 0) }
+.show .edges { display: block }
+.pair::after { content: ""; position: absolute; inset: 0 auto 0 var(--at); width: 2px; background: #fff;
+  box-shadow: 0 0 3px #000; pointer-events: none }
+.pair input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; z-index: 1;
+  cursor: ew-resize }
+.pair:focus-within { outline: 3px solid #2b6cb0 }
+.words { color: #555; display: block }
+"""
+_BODY = """<h1>{title}</h1>
 <p>{summary}. Left of the line is the photograph, right of it what it became; drag the line, or use the arrow
 keys.</p>
 <p><label><input type="checkbox" onchange="document.body.classList.toggle('show', this.checked)">
 Edges (green: straight once corrected; red: not) and the grid that becomes straight</label></p>
 {figures}
 {others}
-</body></html>
 """
 _PAIR = """<figure><figcaption><b>{name}</b><span class="words">{words}</span></figcaption>
 <div class="pair" style="max-width: {width}px">
@@ -60,12 +57,13 @@ def page(outcomes: Sequence[CorrectionOutcome], *, title: str, summary: str) -> 
     shown.sort(key=lambda each: each.status != "corrected")
     rest = [each for each in outcomes if each.card is None]
     others = "".join(f"<li>{escape(each.line())}</li>\n" for each in rest)
-    return _PAGE.format(
+    body = _BODY.format(
         title=escape(title),
         summary=escape(summary),
         figures="\n".join(map(_figure, shown)),
         others=f"<h2>Others</h2>\n<ul>\n{others}</ul>" if rest else "",
     )
+    return pages.page("lior lens correct", title=title, style=_STYLE, body=body)
 
 
 def _figure(outcome: CorrectionOutcome) -> str:
