@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -222,16 +222,8 @@ def _apply(judged: Judged, places: Places, options: Options) -> CorrectionOutcom
         "zoom": used.correction.lens.scale,
         "mean_shift_px": estimating.mean_shift(used.correction),
     }
-    return CorrectionOutcome(
-        path=path,
-        out=target,
-        status="corrected",
-        words=f"{said.words}{safety}{note}",
-        estimate=said,
-        size=judged.size,
-        numbers=_numbers(judged) | more,
-        card=sheets.card(photo.upright(), after.upright(), used.correction) if options.cards else None,
-    )
+    card = sheets.card(photo.upright(), after.upright(), used.correction) if options.cards else None
+    return _outcome(judged, target, "corrected", f"{said.words}{safety}{note}", card, more)
 
 
 def _left_alone(judged: Judged, places: Places, options: Options) -> CorrectionOutcome:
@@ -249,19 +241,18 @@ def _left_alone(judged: Judged, places: Places, options: Options) -> CorrectionO
     card = None
     if options.cards:
         card = sheets.card(images.read(path, least=sheets.WIDTH).upright())
-    return CorrectionOutcome(
-        path=path,
-        out=target,
-        status="left alone",
-        words=f"{judged.estimate.words}; {how}",
-        estimate=judged.estimate,
-        size=judged.size,
-        numbers=_numbers(judged),
-        card=card,
-    )
+    return _outcome(judged, target, "left alone", f"{judged.estimate.words}; {how}", card, {})
 
 
-def _numbers(judged: Judged) -> dict[str, Any]:
+def _outcome(
+    judged: Judged,
+    out: Path | None,
+    status: str,
+    words: str,
+    card: sheets.Card | None,
+    more: Mapping[str, Any],
+) -> CorrectionOutcome:
+    """What became of a photograph that was judged, with the numbers of that and ``more``."""
     said = judged.estimate
     numbers: dict[str, Any] = {
         "how": said.how,
@@ -275,7 +266,16 @@ def _numbers(judged: Judged) -> dict[str, Any]:
             "edges": said.verdict.arcs,
             "photographs": said.photographs,
         }
-    return numbers
+    return CorrectionOutcome(
+        path=judged.found.path,
+        out=out,
+        status=status,
+        words=words,
+        estimate=said,
+        size=judged.size,
+        numbers=numbers | more,
+        card=card,
+    )
 
 
 def summary(outcomes: Sequence[CorrectionOutcome]) -> str:

@@ -17,12 +17,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from lior.errors import DataError
-from lior_lens import lenses, scenes
+from lior_lens import images, lenses, scenes
 from lior_lens.geometry import Lens, Size
 
 Picture = NDArray[np.uint8]
 SHAPES = ((4, 3), (3, 2), (16, 9), (1, 1), (3, 4), (2, 3))
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
+
+_LEAST = 0.6
+"""Smallest share of the largest possible cut-out of a photograph."""
+_LONGEST = 1600
+"""Long side of photographs, in pixels, at most."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -77,19 +82,16 @@ class Photos:
     """Cut-outs of photographs that are taken to be straight."""
 
     pictures: Sequence[tuple[str, Picture]]
-    least: float = 0.6
-    """Smallest share of the largest possible cut-out."""
-    mirrored: bool = True
 
     def view(self, index: int, size: Size, rng: Generator) -> tuple[Picture, str]:
         """See :class:`Source`; photographs take turns."""
         name, picture = self.pictures[index % len(self.pictures)]
         height, width = picture.shape[:2]
-        scale = min(width / size.width, height / size.height) * float(rng.uniform(self.least, 1.0))
+        scale = min(width / size.width, height / size.height) * float(rng.uniform(_LEAST, 1.0))
         w, h = round(size.width * scale), round(size.height * scale)
         x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
         cut = picture[y : y + h, x : x + w]
-        if self.mirrored and rng.random() < 0.5:
+        if rng.random() < 0.5:
             cut = cut[:, ::-1]
         fit = 1.25 * size.width / w
         if fit < 1:
@@ -209,9 +211,9 @@ def image_files(path: Path) -> Iterator[Path]:
 
 def read_rgb(path: Path) -> Picture:
     """A file as ``[height, width, 3]`` of uint8, upright, at most 1,600 long; raises ``DataError``."""
-    from lior_lens.images import upright_rgb
-
-    return upright_rgb(path, long_side=1600)
+    picture = images.read(path, least=_LONGEST).upright()
+    fit = _LONGEST / max(picture.shape[:2])
+    return picture if fit >= 1 else cv2.resize(picture, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
 
 
 def photo_source(found: Sequence[tuple[str, Picture]]) -> Photos:

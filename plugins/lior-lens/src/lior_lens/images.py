@@ -397,15 +397,6 @@ def _show(light: NDArray[np.float32]) -> NDArray[np.uint8]:
     return (np.clip(finite / top, 0, 1) ** (1 / 2.2) * 255 + 0.5).astype(np.uint8)
 
 
-def upright_rgb(path: Path, *, long_side: int) -> NDArray[np.uint8]:
-    """A file's picture, upright and made smaller: ``[height, width, 3]`` of uint8; raises as :func:`read`."""
-    picture = read(path, least=long_side).upright()
-    fit = long_side / max(picture.shape[:2])
-    if fit >= 1:
-        return picture
-    return cv2.resize(picture, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)
-
-
 # --- writing ---
 
 

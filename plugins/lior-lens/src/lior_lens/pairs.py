@@ -24,7 +24,7 @@ from PIL import Image
 
 from lior.errors import DataError
 from lior.files import writing
-from lior_lens import data
+from lior_lens import data, tags
 from lior_lens.geometry import Size
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 COLUMNS = ("image_id", "input_path", "target_path")
 SIDES = ("train", "val")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_ORIENTATION, _LYING = 0x0112, 5
+_LYING = 5
 _CACHED = 512
 """Small pictures kept in memory."""
 
@@ -240,7 +240,7 @@ def size_of(path: Path) -> tuple[int, int]:
     """Width and height of a file's upright picture, from its head; raises ``DataError``."""
     try:
         with Image.open(path) as found:
-            turned = found.getexif().get(_ORIENTATION, 1) >= _LYING
+            turned = found.getexif().get(tags.ORIENTATION, 1) >= _LYING
             return (found.height, found.width) if turned else found.size
     except (OSError, ValueError, SyntaxError) as error:
         raise DataError(f"{path}: no picture that can be read") from error

@@ -25,11 +25,13 @@ from lior_lens.lenses import centre
 from lior_lens.lines import strength_of
 
 _EXIF_IFD = 0x8769
+_OF_CAMERA = {"make": 0x010F, "model": 0x0110}
+_OF_PICTURE = {"lens": 0xA434, "focal": 0x920A, "aperture": 0x829D, "focal_35": 0xA405}
+"""What is taken of EXIF, and where it stands in there."""
 _SAME_FOCAL = 0.02
 """Share by which focal lengths may differ, for EXIF rounds them."""
 _DIFFERENT = 3.0
 """Birge's ratio from which photographs are said to differ."""
-_MODEL, _MAKE, _FOCAL, _APERTURE, _LENS, _FOCAL_35 = 0x0110, 0x010F, 0x920A, 0x829D, 0xA434, 0xA405
 
 
 # --- OpenCV ---
@@ -176,14 +178,8 @@ def exif_of(path: Path) -> dict[str, Any]:
             more = exif.get_ifd(_EXIF_IFD)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return {}
-    found = {
-        "make": exif.get(_MAKE),
-        "model": exif.get(_MODEL),
-        "lens": more.get(_LENS),
-        "focal": more.get(_FOCAL),
-        "aperture": more.get(_APERTURE),
-        "focal_35": more.get(_FOCAL_35),
-    }
+    found = {name: exif.get(tag) for name, tag in _OF_CAMERA.items()}
+    found |= {name: more.get(tag) for name, tag in _OF_PICTURE.items()}
     clean: dict[str, Any] = {}
     for name, value in found.items():
         if isinstance(value, str) and value.strip("\0 "):
@@ -338,14 +334,9 @@ class Measured:
 
 
 @attrs.frozen(kw_only=True)
-class Pooled:
+class Pooled(Measured):
     """What photographs of one camera, lens, focal length and shape say together."""
 
-    exif: Mapping[str, Any]
-    lens: Lens
-    spread: float
-    size: Size
-    photographs: int
     birge: float
     """By how much they differ, in units of what their spreads allow; at least 1."""
 

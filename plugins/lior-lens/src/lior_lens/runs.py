@@ -22,7 +22,7 @@ from torch import Tensor
 
 from lior.config.recipes import read
 from lior.config.resolving import Labelled, to_toml
-from lior.errors import RunError, Stopped
+from lior.errors import RunError
 from lior.runs import bundle
 from lior.runs import folder as runfolder
 from lior.runs.folder import CONFIG, RunFolder
@@ -30,7 +30,6 @@ from lior.runs.loop import START, Loop, LoopState, Stopwatch, never
 from lior.runs.telemetry import Telemetry
 from lior_lens import config as configuration
 from lior_lens.config import LensConfig
-from lior_lens.external import Batches
 from lior_lens.network import LensNetwork
 from lior_lens.training import Trainer
 
@@ -97,7 +96,6 @@ def run(
     out: Path,
     *,
     init_from: Path | None = None,
-    batches: Batches | None = None,
     callbacks: Iterable[object] = (),
     stop: Callable[[], bool] = never,
 ) -> Trained:
@@ -107,21 +105,19 @@ def run(
     ----------
     init_from
         A run or package whose network is begun with.
-    batches
-        In place of those that the configuration names.
 
     Raises ``UsageError`` when the configuration asks for what cannot be; ``RunError`` when the directory
     cannot be used, or the loss is not finite; ``Stopped`` when ``stop`` returned true; the checkpoint is
     written.
     """
-    trainer = begun(config, init_from, batches)
+    trainer = begun(config, init_from)
     folder = RunFolder.create(out, {CONFIG: to_toml(config)})
     return _train(trainer, folder, START, callbacks, stop)
 
 
-def begun(config: LensConfig, init_from: Path | None = None, batches: Batches | None = None) -> Trainer:
+def begun(config: LensConfig, init_from: Path | None = None) -> Trainer:
     """A trainer before its first step, with the network of a run; raises as :func:`run`."""
-    trainer = Trainer(config, batches, fresh=init_from is None)
+    trainer = Trainer(config, fresh=init_from is None)
     if init_from is not None:
         before, weights = _weights(init_from)
         if bool(before.model.pretrained_backbone) != bool(config.model.pretrained_backbone):
@@ -133,13 +129,7 @@ def begun(config: LensConfig, init_from: Path | None = None, batches: Batches | 
     return trainer
 
 
-def resume(
-    path: Path,
-    *,
-    batches: Batches | None = None,
-    callbacks: Iterable[object] = (),
-    stop: Callable[[], bool] = never,
-) -> Trained:
+def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Trained:
     """Go on with a run that was stopped; the outcome is that of a run never stopped, to the last bit.
 
     Raises ``RunError`` when there is no run, or it is finished or damaged; ``Stopped`` when ``stop`` returned
@@ -153,10 +143,9 @@ def resume(
         def load(place: Path) -> tuple[Trainer, dict[str, Any]]:
             manifest, tensors = bundle.read(place, format=FORMAT)
             with bundle.misfits_as_run_errors(place, program=_PROGRAM):
-                if manifest["finished"]:
-                    return Trainer(config, batches, fresh=False), manifest
-                trainer = Trainer(config, batches, fresh=False)
-                trainer.restore(tensors, manifest)
+                trainer = Trainer(config, fresh=False)
+                if not manifest["finished"]:
+                    trainer.restore(tensors, manifest)
                 return trainer, manifest
 
         (trainer, manifest), folder.newest = runfolder.newest(path, load)
@@ -233,8 +222,6 @@ def _train(
         )
         loop.hook.lior_train_end(result=result)
         return result
-    except Stopped:
-        raise
     finally:
         folder.close()
 
@@ -288,7 +275,6 @@ class LensModel:
 
     network: LensNetwork
     config: LensConfig
-    name: str
 
     @classmethod
     def open(cls, path: Path | None = None) -> LensModel:
@@ -301,7 +287,7 @@ class LensModel:
             for name, value in network.state_dict().items():
                 kept.setdefault(name, value)  # counters that a package leaves out
             network.load_state_dict(kept)
-        return cls(network=network.eval(), config=config, name=str(place.name))
+        return cls(network=network.eval(), config=config)
 
     @torch.inference_mode()
     def predict(self, image: Tensor) -> Any:
@@ -309,7 +295,7 @@ class LensModel:
         return self.network(image, residual=self.config.uses_flow)
 
 
-def package(run: Path, out: Path, *, half: bool = True, notes: Mapping[str, Any] | None = None) -> int:
+def package(run: Path, out: Path, *, half: bool = True) -> int:
     """Write the best network of a run to a folder that is read like a run, small enough to be shipped.
 
     Returns
@@ -330,7 +316,7 @@ def package(run: Path, out: Path, *, half: bool = True, notes: Mapping[str, Any]
     }
     out.mkdir(parents=True)
     (out / CONFIG).write_text(to_toml(config), encoding="utf-8")
-    manifest = {"stage": config.train.stage, "notes": dict(notes or {})}
+    manifest = {"stage": config.train.stage, "notes": {}}
     bundle.write(out / "package", {"model": kept}, manifest, format=FORMAT)
     return sum(each.stat().st_size for each in out.rglob("*") if each.is_file())
 
