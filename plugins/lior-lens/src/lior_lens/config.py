@@ -41,13 +41,6 @@ class DataConfig:
     pairs: str = option(
         "", help="table of pairs, CSV: image_id,input_path,target_path; empty: pictures with known lenses"
     )
-    validation_share: float = option(
-        0.1,
-        help="share of the pairs that validate, whole shoots; where the table has no split",
-        low=0.001,
-        high=0.9,
-    )
-    split_seed: int = option(0, help="of which shoots validate", low=0, high=2**53)
     loader_module: str = option("", help="module of a loader of your own")
     loader_fn: str = option(
         "build_train_val_loaders", help="its function; called with stage=..., it returns (train, validation)"
@@ -78,23 +71,8 @@ class SchedulerConfig:
     """The step size over all steps of the run."""
 
     name: str = option("onecycle", help="its course", choices=("none", "cosine", "onecycle"))
-    min_lr: float = option(1e-6, help="cosine: least", low=0, high=10)
     pct_start: float = option(
         0.15, help="onecycle: share of the steps in which it rises", low=1e-6, high=0.999999
-    )
-    div_factor: float = option(25.0, help="onecycle: the largest over the first", low=1)
-    final_div_factor: float = option(1e3, help="onecycle: the first over the last", low=1)
-
-
-@attrs.frozen(kw_only=True)
-class GuardConfig:
-    """What is watched."""
-
-    param_saturation_warn_threshold: float = option(
-        0.5, help="warn when so large a share of a parameter is within 2 % of a bound", low=0, high=1
-    )
-    residual_warn_share: float = option(
-        0.9, help="warn when the longest flow is so large a share of the most there can be", low=0, high=1
     )
 
 
@@ -104,7 +82,6 @@ class ProxyConfig:
 
     module: str = option("", help="its module; lior_lens.scoring is the one in here; empty: none")
     function: str = option("proxy", help="its name in there")
-    max_images: int = option(32, help="pictures that it is asked about at each validation", low=1)
     fullres_images: int = option(0, help="with data.pairs: pairs that it sees in full resolution", low=0)
 
 
@@ -140,7 +117,6 @@ class LensConfig:
     train: TrainConfig = attrs.field(factory=TrainConfig)
     optimizer: OptimizerConfig = attrs.field(factory=OptimizerConfig)
     scheduler: SchedulerConfig = attrs.field(factory=SchedulerConfig)
-    guard: GuardConfig = attrs.field(factory=GuardConfig)
     proxy: ProxyConfig = attrs.field(factory=ProxyConfig)
 
     def __attrs_post_init__(self) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lior_lens.config import LensConfig, ProxyConfig
 
 _LOG = logging.getLogger("lior")
+_SCORED = 32
+"""Pictures that a scorer is asked about at each validation."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -147,8 +149,7 @@ def scorer(config: ProxyConfig) -> Callable[[Tensor, Tensor], dict[str, float]] 
     def score(pred: Tensor, target: Tensor) -> dict[str, float]:
         nonlocal failed
         try:
-            count = config.max_images
-            found = function(pred[:count].detach().cpu(), target[:count].detach().cpu())
+            found = function(pred[:_SCORED].detach().cpu(), target[:_SCORED].detach().cpu())
             return {str(name): float(value) for name, value in found.items()}
         except Exception as error:
             if not failed:

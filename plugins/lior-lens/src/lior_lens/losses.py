@@ -22,6 +22,8 @@ REGULAR = ("flow_tv_weight", "flow_mag_weight", "flow_curv_weight", "jacobian_we
 _LUMA = (0.299, 0.587, 0.114)
 _ROUNDED = 1e-3
 """How much the absolute value of differences of colours is rounded off."""
+_MARGIN = 0.15
+"""Least determinant that costs nothing."""
 _SCALES = (1.0, 0.5)
 """Sizes at which pictures are compared."""
 
@@ -42,10 +44,7 @@ class LossConfig:
     flow_tv_weight: float = option(0.0, help="of the flow's total variation", low=0)
     flow_mag_weight: float = option(0.0, help="of the flow's size", low=0)
     flow_curv_weight: float = option(0.0, help="of the flow's second differences", low=0)
-    jacobian_weight: float = option(
-        0.0, help="of places where the map is squeezed below jacobian_margin", low=0
-    )
-    jacobian_margin: float = option(0.15, help="least determinant that costs nothing", low=0, high=1)
+    jacobian_weight: float = option(0.0, help="of places where the map is squeezed", low=0)
 
     @property
     def compares_pictures(self) -> bool:
@@ -178,9 +177,9 @@ def curvature(flow: Tensor) -> Tensor:
     return variation(torch.cat([flow.diff(dim=3)[:, :, :-1], flow.diff(dim=2)[..., :-1]], 0))
 
 
-def squeeze(gx: Tensor, gy: Tensor, *, margin: float, spacing: tuple[float, float]) -> Tensor:
-    """Mean of ``margin - det J`` where positive, of a map ``[B, rows, columns]`` with that spacing."""
-    return (margin - determinant(gx, gy, spacing)).clamp(min=0).mean()
+def squeeze(gx: Tensor, gy: Tensor, *, spacing: tuple[float, float]) -> Tensor:
+    """Mean of ``0.15 - det J`` where positive, of a map ``[B, rows, columns]`` with that spacing."""
+    return (_MARGIN - determinant(gx, gy, spacing)).clamp(min=0).mean()
 
 
 def determinant(gx: Tensor, gy: Tensor, spacing: tuple[float, float]) -> Tensor:
@@ -226,7 +225,7 @@ def composite(config: LossConfig, terms: dict[str, Any]) -> tuple[Tensor, dict[s
                 values[name] = of_flow(flow)
     if "map" in terms and config.jacobian_weight:
         gx, gy, spacing = terms["map"]
-        values["jacobian"] = squeeze(gx, gy, margin=config.jacobian_margin, spacing=spacing)
+        values["jacobian"] = squeeze(gx, gy, spacing=spacing)
     weighted = {
         f"{name}_weighted": getattr(config, f"{name}_weight") * value for name, value in values.items()
     }

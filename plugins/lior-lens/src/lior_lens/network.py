@@ -76,7 +76,6 @@ class ModelConfig:
         "",
         help="file of a ResNet's weights in torchvision's names, or torchvision to fetch them; empty: none",
     )
-    use_coord_channels: bool = option(True, help="show x, y and r to the network")
     use_direction_channels: bool = option(True, help="show the directions of gradients to the network")
     include_aspect: bool = option(False, help="predict the aspect as well")
     pool: int = option(4, help="the parameters' head sees the picture in pool x pool parts", low=1, high=16)
@@ -397,11 +396,11 @@ class LensNetwork(nn.Module):
         """``fresh``: fetch ``pretrained_backbone``; weights that are loaded afterwards need it not."""
         super().__init__()
         self.config = config
-        self.coords = CoordChannels() if config.use_coord_channels else nn.Identity()
+        self.coords = CoordChannels()
         self.directions = DirectionChannels() if config.use_direction_channels else nn.Identity()
         self.backbone = backbone(
             config if fresh else attrs.evolve(config, pretrained_backbone=""),
-            3 + 3 * config.use_coord_channels + 4 * config.use_direction_channels,
+            6 + 4 * config.use_direction_channels,
         )
         self.param_head = ParametricHead(self.backbone.channels[-1], config)
         self.residual_head = ResidualHead(self.backbone.channels, config)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("image_id", "input_path", "target_path")
 SIDES = ("train", "val")
+SHARE = 0.1
+"""Share of the pairs that validate where nothing says which."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LYING = 5
 _CACHED = 512
@@ -185,7 +187,7 @@ class Paired:
         found = read(path)
         if bare := [pair.name for pair in found if pair.target is None]:
             raise DataError(f"{path}: {bare[0]!r} has no target_path; training needs one")
-        found = split(found, share=config.data.validation_share, seed=config.data.split_seed)
+        found = split(found, share=SHARE, seed=0)
         train, judged = ([pair for pair in found if pair.split == side] for side in SIDES)
         count = config.data.batch_size
         batches = [

@@ -36,6 +36,10 @@ _NODES = 33
 """Of the grid on which maps are watched."""
 _NEAR = 0.02
 """A parameter so near to a bound, as a share of its range, is saturated."""
+_SATURATED, _LONG = 0.5, 0.9
+"""Share of a parameter near a bound, and of the longest flow there can be, above which a warning is said."""
+_LEAST_RATE, _RISE, _FALL = 1e-6, 25.0, 1e3
+"""The least step size of cosine; of onecycle the largest over the first, and the first over the last."""
 _VALIDATION = 1 << 32
 """Added to the seed for the samples of validation."""
 
@@ -341,11 +345,10 @@ class Trainer:
     # --- what is watched ---
 
     def _watch(self, numbers: Mapping[str, float]) -> None:
-        guard = self.config.guard
         saturated = {
             name: numbers[f"param_sat_frac_{name}"]
             for name in PARAMETERS
-            if numbers.get(f"param_sat_frac_{name}", 0.0) > guard.param_saturation_warn_threshold
+            if numbers.get(f"param_sat_frac_{name}", 0.0) > _SATURATED
         }
         if saturated:
             said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in saturated.items())
@@ -355,7 +358,7 @@ class Trainer:
             )
         longest = numbers.get("residual_abs_max", 0.0)
         most = self.config.model.residual_max_disp
-        if longest > guard.residual_warn_share * most:
+        if longest > _LONG * most:
             self._warn(
                 "residual",
                 f"the flow is {longest:.4f} long, of at most {most:g}: raise model.residual_max_disp or the "
@@ -449,13 +452,13 @@ def learning_rate(config: LensConfig, step: int) -> float:
     if schedule.name == "none":
         return lr
     if schedule.name == "cosine":
-        least = min(schedule.min_lr, lr)
+        least = min(_LEAST_RATE, lr)
         return least + (lr - least) * (1 + math.cos(math.pi * min(1.0, step / last))) / 2
     rise = schedule.pct_start * last
-    first = lr / schedule.div_factor
+    first = lr / _RISE
     if step < rise:
         return first + (lr - first) * (1 - math.cos(math.pi * step / rise)) / 2
-    end = first / schedule.final_div_factor
+    end = first / _FALL
     return end + (lr - end) * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(last - rise, 1e-9)))) / 2
 
 
