@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -250,7 +250,7 @@ def _outcome(
     status: str,
     words: str,
     card: sheets.Card | None,
-    more: Mapping[str, Any],
+    more: dict[str, Any],
 ) -> CorrectionOutcome:
     """What became of a photograph that was judged, with the numbers of that and ``more``."""
     said = judged.estimate

@@ -6,7 +6,7 @@ Sample ``i`` of a source is a function of the seed and ``i`` alone, so that trai
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -164,14 +164,15 @@ def batched(pictures: Sequence[Picture]) -> NDArray[np.float32]:
 
 HELD_OUT = ("china", "flower", "coffee", "motorcycle_left", "rocket", "page")
 """Photographs of installed packages that are never trained on."""
-_FOR_TRAINING = (
+_NAMES = (
     "astronaut chelsea camera brick grass gravel text coins moon retina ihc clock_motion hubble_deep_field"
 )
+FOR_TRAINING = _NAMES.split()
 """Not motorcycle_right: it shows what the held-out motorcycle_left does."""
 
 
-def packaged(names: Sequence[str]) -> list[tuple[str, Picture]]:
-    """Photographs that scikit-image and scikit-learn bring along, as far as they are installed."""
+def packaged(names: Sequence[str]) -> list[tuple[str, Path]]:
+    """Photographs that scikit-image and scikit-learn bring along, as far as they are installed, by name."""
     found = []
     for name in names:
         for package, folder in (("skimage", "data"), ("sklearn", "datasets/images")):
@@ -180,13 +181,13 @@ def packaged(names: Sequence[str]) -> list[tuple[str, Picture]]:
                 for suffix in (".png", ".jpg"):
                     path = Path(place) / folder / f"{name}{suffix}"
                     if path.is_file():
-                        found.append((name, read_rgb(path)))
+                        found.append((name, path))
     return found
 
 
-def for_training() -> list[tuple[str, Picture]]:
-    """Photographs to train on; none where no package has any."""
-    return packaged(_FOR_TRAINING.split())
+def opened(found: Iterable[tuple[str, Path]]) -> list[tuple[str, Picture]]:
+    """Photographs with their names."""
+    return [(name, read_rgb(path)) for name, path in found]
 
 
 def folder(path: Path) -> list[tuple[str, Picture]]:

@@ -128,16 +128,14 @@ def drawn(
 
 
 def photographs(
-    found: Sequence[Photograph | tuple[str, data.Picture]], *, model: LensModel | None, trust: Trust | None
+    found: Sequence[Photograph], *, model: LensModel | None, trust: Trust | None
 ) -> Iterator[Answer]:
     """Answers to photographs under nine lenses each."""
     controls = _Controls(SEED)
     for each in found:
-        name, picture, kind = (
-            (each.name, data.read_rgb(each.path), each.kind) if isinstance(each, Photograph) else (*each, "")
-        )
-        for sample in bent(picture):
-            yield _answer(attrs.evolve(sample, name=name), controls, model=model, trust=trust, kind=kind)
+        for sample in bent(data.read_rgb(each.path)):
+            named = attrs.evolve(sample, name=each.name)
+            yield _answer(named, controls, model=model, trust=trust, kind=each.kind)
 
 
 class _Controls:

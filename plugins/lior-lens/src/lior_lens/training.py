@@ -63,7 +63,7 @@ class Drawn:
             sources.append((chosen.boards, data.Boards()))
         if chosen.photos:
             found = [each for name in chosen.folders for each in data.folder(Path(name))]
-            found = found or data.for_training()
+            found = found or data.opened(data.packaged(data.FOR_TRAINING))
             if found:
                 sources.append((chosen.photos, data.photo_source(found)))
             elif not sources:

@@ -110,9 +110,7 @@ def cases(
     photographs
         Those of installed packages if none are given.
     """
-    sources: list[tuple[str, data.SampleSource | Path]] = [
-        (each.series, each.path) for each in photographs
-    ] or [(name, data.photo_source([(name, picture)])) for name, picture in data.for_training()]
+    sources = [(each.series, each.path) for each in photographs] or data.packaged(data.FOR_TRAINING)
     drawn = pictures // 4 if sources else pictures
     turns: list[tuple[str, data.SampleSource | Path]] = [
         (f"drawn {i}", data.Boards() if i % 6 == 5 else data.Scenes()) for i in range(drawn)

@@ -31,7 +31,7 @@ def data(out: Path, count: int, long_side: int, kind: str, photos: tuple[str, ..
     chosen: dict[str, source.SampleSource] = {"scenes": source.Scenes(), "boards": source.Boards()}
     if kind == "photos":
         given = [each for name in photos for each in source.folder(Path(name))]
-        chosen["photos"] = source.photo_source(given or source.packaged(source.HELD_OUT))
+        chosen["photos"] = source.photo_source(given or source.opened(source.packaged(source.HELD_OUT)))
     stream = source.Stream(source=chosen[kind], seed=seed, long_side=long_side)
     (out / "bent").mkdir(parents=True, exist_ok=True)
     (out / "straight").mkdir(exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +51,14 @@ def evaluate(
     model, trusted = open_model(model_path), trust.find_shipped()
     asked: dict[str, Iterable[evaluating.Answer]] = {}
     counts: dict[str, int] = {}
-    brought: Sequence[evaluating.Photograph | tuple[str, data.Picture]]
     if photos is None:
         counts = dict.fromkeys(evaluating.sources(), pictures)
         asked = {
             name: evaluating.drawn(source, pictures, model=model, trust=trusted, long_side=long_side)
             for name, source in evaluating.sources().items()
         }
-        brought = data.packaged(data.HELD_OUT)
+        held = data.packaged(data.HELD_OUT)
+        brought = [evaluating.Photograph(path=path, name=name) for name, path in held]
     else:
         brought = evaluating.collection(photos, part)
     if brought:
