@@ -38,7 +38,7 @@ def _rows(count: int = 600, seed: int = 0) -> Rows:
 
 def _grove(rows: Rows) -> Grove:
     tree = grow(CANDIDATE, SETTING, rows, 200, make_generator(1))
-    return Grove.learn_all(CANDIDATE, SETTING, rows, tree, make_generator(2), exact=True)
+    return Grove.learn_all(CANDIDATE, SETTING, rows, tree, make_generator(2))
 
 
 def _refitted(grove: Grove) -> Tensor:
@@ -109,10 +109,10 @@ def test_leaves_share_the_first_rounds_of_the_metric(monkeypatch: pytest.MonkeyP
         return fit(self, *given)
 
     monkeypatch.setattr(Ridge, "fit", counted)
-    grove = Grove.learn_all(CANDIDATE, setting, rows, tree, make_generator(2), exact=True)
+    grove = Grove.learn_all(CANDIDATE, setting, rows, tree, make_generator(2))
     assert len(solved) == 3 + 3 * tree.leaves
     whole = [Member.learn_all(CANDIDATE, setting, leaf.rows, make_generator(3)) for leaf in grove.leaves]
-    apart = Grove(tree, whole, grove.index, rows, exact=True)
+    apart = Grove(tree, whole, grove.index, rows)
     errors = [(fitted.predict(test.z) - test.y).square().mean() for fitted in (grove, apart)]
     assert errors[0] < 1.1 * errors[1]
 

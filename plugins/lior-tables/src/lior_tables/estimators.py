@@ -67,7 +67,6 @@ class _Geometric(BaseEstimator, ABC):
         categorical_features: Sequence[str | int] | None = None,
         members: int = _DEFAULT.members,
         rounds: int = _DEFAULT.rounds,
-        precision: str = "auto",
         time_limit: float | None = None,
         shape: tuple[int, ...] | None = None,
         features: str = "patches",
@@ -81,7 +80,6 @@ class _Geometric(BaseEstimator, ABC):
         self.categorical_features = categorical_features
         self.members = members
         self.rounds = rounds
-        self.precision = precision
         self.time_limit = time_limit
         self.shape = shape
         self.features = features
@@ -204,9 +202,7 @@ class _Geometric(BaseEstimator, ABC):
         self.ledger_, first = Ledger.of(rows, y, weights, rng)
         merged = self.ledger_.slot_weights()
         self.columns_, z = self._fit_columns(rows.iloc[first], merged, y[first], rng)
-        precision = self.precision
-        if precision == "auto":
-            precision = "float64" if len(first) <= _FEW else "mixed"
+        precision = "float64" if len(first) <= _FEW else "mixed"
         with nullcontext() if workers is None else Workers(workers) as given:
             self.model_ = TableModel.fit(
                 torch.from_numpy(z),
@@ -399,9 +395,6 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
         Names or indices of columns of numbers that are names, such as codes.
     members, rounds
         Most kinds of kernels that are tried, and most rounds in which a metric is learned.
-    precision
-        ``float64``; ``float32``; ``mixed``, which predicts in float32 and edits in float64; or ``auto``,
-        which is float64 up to 500 rows and mixed beyond.
     time_limit
         Seconds for choosing and fitting: as many kinds of kernels are tried as fit.
     shape

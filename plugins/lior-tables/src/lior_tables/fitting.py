@@ -132,7 +132,6 @@ def _make(
             rows,
             tree,
             generator,
-            exact=options.precision == "mixed",
             kept=kept,
             on_leaf=lambda done: say(f"{what}, {done} of {leaves} leaves", done / leaves),
             workers=workers,

@@ -138,14 +138,10 @@ class Grove:
         The borders, and a fitted member for each leaf.
     index
         For each leaf the places of its rows among all ``rows``.
-    exact
-        Whether a leaf is taken to float64 before its first edit.
     """
 
-    def __init__(
-        self, tree: Tree, leaves: list[Member], index: list[Tensor], rows: Rows, *, exact: bool
-    ) -> None:
-        self.tree, self.leaves, self.index, self.rows, self.exact = tree, leaves, index, rows, exact
+    def __init__(self, tree: Tree, leaves: list[Member], index: list[Tensor], rows: Rows) -> None:
+        self.tree, self.leaves, self.index, self.rows = tree, leaves, index, rows
         self.candidate, self.setting = leaves[0].candidate, leaves[0].setting
 
     @classmethod
@@ -157,7 +153,6 @@ class Grove:
         tree: Tree,
         generator: Generator,
         *,
-        exact: bool,
         kept: KeptWork | None = None,
         on_leaf: Callable[[int], None] | None = None,
         workers: Workers | None = None,
@@ -200,7 +195,7 @@ class Grove:
             for tensors, chosen in zip(found, index, strict=True)
             if tensors is not None
         ]
-        return cls(tree, leaves, index, rows, exact=exact)
+        return cls(tree, leaves, index, rows)
 
     @property
     def metric(self) -> Tensor:
@@ -297,10 +292,10 @@ class Grove:
         self.rows = rows
 
     def _edited(self, number: int) -> Member:
-        """The leaf in the precision of edits."""
-        if self.exact:
-            self.leaves[number] = self.leaves[number].to(self.leaves[number].rows.to(torch.float64))
-        return self.leaves[number]
+        """The leaf in float64, as it is from its first edit on."""
+        leaf = self.leaves[number]
+        self.leaves[number] = leaf = leaf.to(leaf.rows.to(torch.float64))
+        return leaf
 
 
 def _fit(

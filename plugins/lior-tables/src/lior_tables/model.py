@@ -180,11 +180,11 @@ class TableModel:
         self.members = members
 
     def _editable(self) -> list[Member | Grove]:
-        """The members in the precision of edits: float64 unless that is too large or not wanted."""
+        """The members in the precision of edits: float64 unless that is too large."""
         stored = self.members[0].rows
-        mixed = self.options.precision == "mixed" and stored.z.dtype != torch.float64
         plain = [member for member in self.members if isinstance(member, Member)]
-        if not mixed or len(stored.z) > EXACT_ROWS or len(plain) < len(self.members):
+        exact = stored.z.dtype == torch.float64
+        if exact or len(stored.z) > EXACT_ROWS or len(plain) < len(self.members):
             return self.members
         if self._exact is None or len(self._exact[0].rows.z) != len(stored.z):
             rows = stored.to(torch.float64)
@@ -228,9 +228,7 @@ class TableModel:
         rows, units = Rows(**sub(tensors, "rows")), Units(**sub(tensors, "units"))
         options = snapshots.options_from_meta(meta["options"])
         members = [
-            snapshots.member_from_snapshot(
-                sub(tensors, f"member{index}"), each, rows, exact=options.precision == "mixed"
-            )
+            snapshots.member_from_snapshot(sub(tensors, f"member{index}"), each, rows)
             for index, each in enumerate(meta["members"])
         ]
         return cls(

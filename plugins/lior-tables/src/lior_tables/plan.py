@@ -45,9 +45,7 @@ class Options:
     time_limit: float | None = attrs.field(default=None)
     """Seconds for choosing and fitting; as many candidates are tried as fit. ``None`` for all."""
     precision: str = option(
-        "mixed",
-        help="mixed solves in float32 and edits in float64; float64 does all, float32 takes half the memory",
-        choices=("mixed", "float32", "float64"),
+        "mixed", help="mixed solves in float32 and edits in float64", choices=("mixed", "float64")
     )
 
     @time_limit.validator

@@ -58,7 +58,7 @@ def member_as_snapshot(member: Member | Grove) -> tuple[State, dict[str, Any]]:
     }
 
 
-def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows, *, exact: bool) -> Member | Grove:
+def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows) -> Member | Grove:
     """The inverse of :func:`member_as_snapshot`."""
     parts = {name: _rebuild(name, value) for name, value in meta["parts"].items()}
     readout = _rebuild("readout", meta["readout"])
@@ -67,7 +67,7 @@ def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows, *, ex
         name=meta["name"], parts=Parts(**parts), readout=readout, bandwidths=(), ridges=(), rounds=0
     )
     setting = Setting(steps=tuple((float(bandwidth), float(ridge)) for bandwidth, ridge in meta["steps"]))
-    return _restore(tensors, candidate, setting, rows, exact=exact)
+    return _restore(tensors, candidate, setting, rows)
 
 
 def _tensors(member: Member | Grove) -> State:
@@ -80,9 +80,7 @@ def _tensors(member: Member | Grove) -> State:
     return tensors
 
 
-def _restore(
-    tensors: State, candidate: Candidate, setting: Setting, rows: Rows, *, exact: bool
-) -> Member | Grove:
+def _restore(tensors: State, candidate: Candidate, setting: Setting, rows: Rows) -> Member | Grove:
     """The inverse of :func:`_tensors`."""
     borders = sub(tensors, "tree")
     if not borders:
@@ -94,7 +92,7 @@ def _restore(
         raise UsageError("a leaf of a saved tree has rows that are not there")
     pairs = zip(parts, index, strict=True)
     leaves = [Member.restored(part, candidate, setting, rows.take(here)) for part, here in pairs]
-    return Grove(tree, leaves, index, rows, exact=exact)
+    return Grove(tree, leaves, index, rows)
 
 
 def contiguous(state: State) -> State:
