@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from lior.errors import RunError
-from lior_tables import GeometricClassifier, GeometricRegressor, load, saving
-from lior_tables.saving import open_saved, save_edited
+from lior_tables import GeometricClassifier, GeometricRegressor, load, loading, saving
+from lior_tables.loading import open_saved
+from lior_tables.saving import save_edited
 
 QUICK = {"members": 2, "rounds": 1, "random_state": 0}
 
@@ -55,7 +56,7 @@ def test_options_that_are_no_more_are_passed_over():
     manifest, groups = saving._record(model)
     for options in (manifest["parameters"], manifest["model"]["options"]):
         options["large"] = "leaves"
-    again = saving._restore(manifest, groups)
+    again = loading._restore(manifest, groups)
     np.testing.assert_array_equal(again.predict(frame), model.predict(frame))
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lior_tables.estimators import GeometricClassifier, GeometricRegressor
-    from lior_tables.saving import load
+    from lior_tables.loading import load
 
 __all__ = ["GeometricClassifier", "GeometricRegressor", "load"]
 _MODULES = {
     "GeometricClassifier": "lior_tables.estimators",
     "GeometricRegressor": "lior_tables.estimators",
-    "load": "lior_tables.saving",
+    "load": "lior_tables.loading",
 }
 
 

@@ -17,8 +17,8 @@ from lior_tables.rows import is_words
 
 if TYPE_CHECKING:
     from lior_tables.comparing import ComparisonOutcome
+    from lior_tables.loading import Estimator
     from lior_tables.reading import Task
-    from lior_tables.saving import Estimator
 
 _INPUTS = 20
 """Most inputs that are shown."""

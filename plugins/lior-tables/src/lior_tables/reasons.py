@@ -13,8 +13,8 @@ from lior_tables.estimators import GeometricRegressor
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from lior_tables.loading import Estimator
     from lior_tables.reading import Task
-    from lior_tables.saving import Estimator
 
 _INTERVAL = 0.9
 """Probability of the interval that is named beside a number."""

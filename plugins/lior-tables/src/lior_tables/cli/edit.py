@@ -15,8 +15,8 @@ from lior_cli.systems import json_option
 from lior_tables.cli.sharing import bad_input, file_argument, opened, run_argument
 
 if TYPE_CHECKING:
+    from lior_tables.loading import Estimator
     from lior_tables.reading import Task
-    from lior_tables.saving import Estimator
 
 _MOST = 10_000_000
 

@@ -31,8 +31,8 @@ from lior_tables.cli.sharing import (
 )
 
 if TYPE_CHECKING:
+    from lior_tables.loading import Estimator
     from lior_tables.reading import Task
-    from lior_tables.saving import Estimator
 
 _COUNT = 6
 """Inputs that are named."""

@@ -12,9 +12,9 @@ from lior_tables.cli.sharing import percent, shown
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from lior_tables.loading import Estimator
     from lior_tables.reading import Task
     from lior_tables.reasons import Reason
-    from lior_tables.saving import Estimator
 
 COMMAND = "lior table why"
 _STYLE = """

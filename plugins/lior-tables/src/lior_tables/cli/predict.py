@@ -18,8 +18,8 @@ from lior_tables.cli.sharing import bad_input, file_argument, number, opened, ru
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from lior_tables.loading import Estimator
     from lior_tables.reading import Task
-    from lior_tables.saving import Estimator
 
 
 @click.command()

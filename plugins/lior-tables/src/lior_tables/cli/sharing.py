@@ -24,8 +24,8 @@ from lior_cli.sources import plain
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from lior_tables.loading import Estimator
     from lior_tables.reading import Task
-    from lior_tables.saving import Estimator
 
 Callback = Callable[..., Any]
 
@@ -122,7 +122,7 @@ def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, 
 def opened(run: Path) -> tuple[Estimator, Path, Task]:
     """A model that a command made, its checkpoint and its task."""
     import_torch()
-    from lior_tables.saving import open_saved
+    from lior_tables.loading import open_saved
 
     estimator, task, place = open_saved(run)
     if task is None:
