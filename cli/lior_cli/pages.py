@@ -1,4 +1,4 @@
-"""Pages of HTML that a command writes: one file each, without scripts, recognised by its first lines."""
+"""Pages of HTML that a command writes: one file each that needs no other, recognised by its first lines."""
 
 from __future__ import annotations
 
