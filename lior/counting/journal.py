@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import ClassVar
 
 import attrs
 import numpy as np
@@ -19,9 +20,13 @@ from lior.counting.engine import Segment
 from lior.counting.layout import Ints
 from lior.counting.locations import MAX_VOCAB
 from lior.errors import UsageError
-from lior.interfaces import Items, State
+from lior.interfaces import Items, Scorer, State
+from lior.tensors import Expected, check
 
 _MAX_PLACE = 1 << 40
+
+SNAPSHOT = {"passages": Expected("int64", (None, 4)), "tokens": Expected("int32", (None,))}
+"""Tensors of :meth:`Journal.snapshot`."""
 
 
 @attrs.define
@@ -194,3 +199,71 @@ class Journal:
         text = np.split(tokens.numpy().astype(np.int64), table[:, 3].cumsum(0).tolist())
         rows = zip(table[:, :3].tolist(), text, strict=False)
         return cls([StoredSpan(document, begin, context, part) for (document, begin, context), part in rows])
+
+
+@attrs.define(kw_only=True)
+class JournalMemory:
+    """Common base of memories that are made from the text written to them, in the order of its documents.
+
+    A subclass has ``name`` and ``context``, and makes what it reads from the journal, in :meth:`commit` and
+    :meth:`_renew`.
+    """
+
+    api_version: ClassVar[int] = 1
+    name: ClassVar[str]
+    stores_coordinates: ClassVar[bool] = False
+
+    _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
+    _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
+
+    @property
+    def needs_geometry(self) -> bool:
+        """Whether it uses cells of the geometry."""
+        return False
+
+    @property
+    def context(self) -> int:
+        """Tokens before a position that a read or a write depends on."""
+        raise NotImplementedError
+
+    def _renew(self) -> None:
+        """The journal is another one."""
+        raise NotImplementedError
+
+    def write(self, items: Items) -> None:
+        """Add ``items`` as pending until :meth:`commit`."""
+        self._pending += spans(items, self.context)
+
+    def rollback(self) -> None:
+        """Drop the pending items."""
+        self._pending = []
+
+    def rewrite(self, items: Iterable[Items]) -> None:
+        """Replace all items by ``items``; what was learned stays.
+
+        Raises
+        ------
+        UsageError
+            When some of them are the same; the memory is then left as it was.
+        """
+        self._journal, self._pending = Journal.of(items, self.context), []
+        self._renew()
+
+    def attach(self, scorer: Scorer | None) -> None:
+        """What is read does not depend on the geometry."""
+
+    def snapshot(self) -> State:
+        """The text."""
+        return self._journal.snapshot()
+
+    def restore(self, snapshot: State) -> None:
+        """Become the memory of ``snapshot``.
+
+        Raises
+        ------
+        UsageError
+            When it is none; the memory is left as it was.
+        """
+        check(snapshot, SNAPSHOT, of=f"memory {self.name}")
+        self._journal, self._pending = Journal.restored(snapshot), []
+        self._renew()

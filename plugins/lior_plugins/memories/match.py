@@ -6,7 +6,6 @@ memory quotes: it continues a sentence that was written a single time, and names
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 import attrs
@@ -16,11 +15,10 @@ from torch import Tensor
 
 from lior.config.options import option
 from lior.counting import matching
-from lior.counting.journal import Journal, StoredSpan, spans
+from lior.counting.journal import JournalMemory, StoredSpan
 from lior.counting.matching import BREAK, HashChains, Matches
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Items, Query, Scorer, State, Trace
-from lior.tensors import Expected, check
+from lior.interfaces import Evidence, Query, Trace
 
 _LENGTHS = (1, 8, 10, 12, 16, 20, 24, 32)
 """Lengths of a match at which the next value of the gate begins; 0 is no match."""
@@ -34,13 +32,10 @@ _AGREE = 3
 
 
 @attrs.define(kw_only=True)
-class Match:
+class Match(JournalMemory):
     """The text itself, read at the latest places with the longest match."""
 
-    api_version: ClassVar[int] = 1
     name: ClassVar[str] = "match"
-    needs_geometry: ClassVar[bool] = False
-    stores_coordinates: ClassVar[bool] = False
 
     shortest: int = option(6, help="tokens that a match has at least", low=1, high=64)
     longest: int = option(32, help="tokens that are compared at most", low=1, high=1024)
@@ -49,8 +44,6 @@ class Match:
 
     weight: float = option(1.0, help="weight of a long match before anything is learned", low=0.0, high=10.0)
 
-    _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
-    _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _chains: HashChains | None = attrs.field(default=None, init=False, repr=False, eq=False)
     """``None`` when it must be made anew from the journal."""
 
@@ -77,10 +70,6 @@ class Match:
         return (torch.cat([torch.zeros(1), self.weight * torch.tensor(_TRUST).flatten()])[:, None],)
 
     # --- writing ---
-
-    def write(self, items: Items) -> None:
-        """Add ``items`` as pending until :meth:`commit`."""
-        self._pending += spans(items, self.longest)
 
     def commit(self) -> None:
         """Add the pending items to the text; the index is made anew if they do not come last."""
@@ -110,19 +99,11 @@ class Match:
                 self._append(span, continues=False)
         return self._chains
 
-    def rollback(self) -> None:
-        """Drop the pending items."""
-        self._pending = []
-
-    def rewrite(self, items: Iterable[Items]) -> None:
-        """Replace all items by ``items``."""
-        self._journal = Journal.of(items, self.longest)
-        self._pending, self._chains = [], None
+    def _renew(self) -> None:
+        """The index is made anew at the next read."""
+        self._chains = None
 
     # --- reading ---
-
-    def attach(self, scorer: Scorer | None) -> None:
-        """Matches do not depend on the geometry."""
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """The share of each token among the places with the longest match."""
@@ -166,22 +147,3 @@ class Match:
         found = Matches(np.zeros((rows, self.candidates), np.int64), np.zeros(rows, np.int64))
         matching.find(self._chained(), tokens, depth, positions, self.longest, found)
         return found
-
-    # --- state ---
-
-    def snapshot(self) -> State:
-        """The text."""
-        return self._journal.snapshot()
-
-    def restore(self, snapshot: State) -> None:
-        """Become the memory of ``snapshot``.
-
-        Raises
-        ------
-        UsageError
-            When it is none; the memory is left as it was.
-        """
-        expected = {"passages": Expected("int64", (None, 4)), "tokens": Expected("int32", (None,))}
-        check(snapshot, expected, of="memory match")
-        journal = Journal.restored(snapshot)
-        self._pending, self._journal, self._chains = [], journal, None

@@ -9,7 +9,7 @@ written (:mod:`lior.counting.mixture`). It counts on the CPU; evidence is return
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import attrs
@@ -24,12 +24,12 @@ from lior.counting.coding import SURE_BINS, Coding
 from lior.counting.cursor import NO_CELLS, Cells, Cursor
 from lior.counting.engine import AHEAD, FROZEN, PRUNE_TO, Engine, Prediction, Schedule, WeightSets
 from lior.counting.fields import REACH
-from lior.counting.journal import Journal, StoredSpan, spans
+from lior.counting.journal import Journal, JournalMemory, StoredSpan, spans
 from lior.counting.layout import TRAIL, WIDEST, Ints, Learner, Weights
 from lior.counting.packed import Packed
 from lior.counting.sampling import Race
 from lior.errors import UsageError
-from lior.interfaces import CellTable, Evidence, Items, Query, Scorer, State, Trace
+from lior.interfaces import CellTable, Evidence, Items, Query, State, Trace
 from lior.tensors import all_threads, check
 from lior_plugins.memories.sdm_options import (
     JOINTS,
@@ -44,14 +44,10 @@ from lior_plugins.memories.sdm_options import (
 
 
 @attrs.define(kw_only=True)
-class Sdm:
+class Sdm(JournalMemory):
     """Counters at selected-coordinate addresses, and a mixture of their distributions."""
 
-    api_version: ClassVar[int] = 1
-    stores_coordinates: ClassVar[bool] = False
-    """Cells of the geometry are used in reading and learning, not in writing."""
-    former_options: ClassVar[tuple[str, ...]] = ("path",)
-    """Checkpoints of before name them; they had no effect on the model."""
+    name: ClassVar[str] = "sdm"
 
     orders: tuple[int, ...] = option(ORDERS, help="lengths of the nested contexts, ascending from 0")
     patterns: tuple[str, ...] = option(PATTERNS, help="further address patterns")
@@ -89,12 +85,10 @@ class Sdm:
     static_table_rate: tuple[float, ...] = option((1e-3, 2e-4), help="table_rate on the calibration split")
 
     _engine: Engine = attrs.field(init=False, repr=False, eq=False)
-    _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
     _settled: int = attrs.field(default=0, init=False, repr=False, eq=False)
     """How many tokens, the first of the journal, were counted from totals."""
     _until: tuple[int, int] | None = attrs.field(default=None, init=False, repr=False, eq=False)
     """Document and place where the text of the training ended; None before one did."""
-    _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _learned: dict[str, Weights] = attrs.field(factory=dict, init=False, repr=False, eq=False)
     """Weights by mode, see ``_MODES``."""
 
@@ -153,10 +147,6 @@ class Sdm:
 
     # --- writing ---
 
-    def write(self, items: Items) -> None:
-        """Add ``items`` as pending until :meth:`commit`."""
-        self._pending += spans(items, REACH)
-
     def commit(self) -> None:
         """Count the pending items."""
         pending, self._pending = self._pending, []
@@ -169,7 +159,7 @@ class Sdm:
                     self._engine.write(span.segment())
         finally:
             if rewrite:
-                self._rewrite()
+                self._renew()
 
     @property
     def _to_settle(self) -> int:
@@ -190,9 +180,9 @@ class Sdm:
             self._until = max([self._journal.end, *((each.document, each.end) for each in self._pending)])
         self.commit()
         if self._settled != self._to_settle:
-            self._rewrite()
+            self._renew()
 
-    def _rewrite(self) -> None:
+    def _renew(self) -> None:
         """Count the whole journal again; counters that were there before keep their learned logits."""
         before = self._engine.store
         self._engine.clear()
@@ -215,25 +205,7 @@ class Sdm:
             store = locations.prune(store, int(self.budget * PRUNE_TO), self._settled)
         self._engine.load(store, self._settled)
 
-    def rollback(self) -> None:
-        """Drop the pending items."""
-        self._pending = []
-
-    def rewrite(self, items: Iterable[Items]) -> None:
-        """Replace all items by ``items``; counters that were there before keep their learned logits.
-
-        Raises
-        ------
-        UsageError
-            When some of them are the same; the memory is then left as it was.
-        """
-        self._journal, self._pending = Journal.of(items, REACH), []
-        self._rewrite()
-
     # --- reading and learning ---
-
-    def attach(self, scorer: Scorer | None) -> None:
-        """Counts do not depend on the geometry."""
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """The mixture's distribution."""

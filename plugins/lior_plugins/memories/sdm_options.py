@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lior.counting import addresses, layout
+from lior.counting import addresses, journal, layout
 from lior.counting.layout import GATES, JOINT, Plan, Weights
 from lior.errors import UsageError
 from lior.interfaces import State
@@ -28,9 +28,7 @@ JOINTS = (
 )
 """Groups of patterns whose states for a token are looked up together."""
 
-SNAPSHOT = {
-    "passages": Expected("int64", (None, 4)),
-    "tokens": Expected("int32", (None,)),
+SNAPSHOT = journal.SNAPSHOT | {
     "clock": Expected("int64", ()),
     "addresses": Expected("int64", (None,)),
     "sizes": Expected("int32", (None,)),
@@ -38,7 +36,6 @@ SNAPSHOT = {
 }
 """Tensors of a snapshot besides the learned parameters."""
 
-_ESTIMATION = ("secondary", "secondary_curvature")
 _RATES = ("weight_rate", "token_rate", "table_rate")
 
 
@@ -94,7 +91,7 @@ def settle_in(snapshot: State) -> tuple[int, tuple[int, int] | None]:
 
 
 def weights_in(snapshot: State, plan: Plan) -> dict[str, Weights]:
-    """The weights of a snapshot, by mode; corrections of secondary estimation of an earlier form begin anew.
+    """The weights of a snapshot, by mode.
 
     Raises
     ------
@@ -105,10 +102,8 @@ def weights_in(snapshot: State, plan: Plan) -> dict[str, Weights]:
     found = {}
     for mode in sorted(modes):
         fresh = layout.fresh(plan, snapshot[f"{mode}.bias"].numel())
-        new = _ESTIMATION if f"{mode}.secondary_curvature" not in snapshot else ()
         learned = found[mode] = Weights(
-            **{k: snapshot[f"{mode}.{k}"].cpu().numpy().copy() for k in Weights._fields if k not in new},
-            **{k: getattr(fresh, k) for k in new},
+            *(snapshot[f"{mode}.{k}"].cpu().numpy().copy() for k in Weights._fields)
         )
         for name, own, wanted in zip(Weights._fields, learned, fresh, strict=True):
             if own.shape != wanted.shape or own.dtype != wanted.dtype:

@@ -7,7 +7,6 @@ and what this memory itself was given, which can be learned and forgotten exactl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import pairwise
 from typing import ClassVar
 
@@ -18,10 +17,9 @@ from torch import Tensor
 
 from lior.config.options import option
 from lior.counting import compiled
-from lior.counting.journal import Journal, StoredSpan, spans
+from lior.counting.journal import JournalMemory
 from lior.errors import UsageError
-from lior.interfaces import Evidence, Items, OutsideDocument, Query, Scorer, State, Trace
-from lior.tensors import Expected, check
+from lior.interfaces import Evidence, Items, OutsideDocument, Query, Trace
 from lior_archive import origins, shards, suffixes
 from lior_archive.infinigram import Reader
 from lior_archive.shards import Documents
@@ -34,20 +32,15 @@ _BYTES = "memory suffix: it sorts bytes; choose tokenizer bytes"
 
 
 @attrs.define(kw_only=True)
-class Suffix:
+class Suffix(JournalMemory):
     """Contexts of several lengths, each length an expert."""
 
-    api_version: ClassVar[int] = 1
     name: ClassVar[str] = "suffix"
-    needs_geometry: ClassVar[bool] = False
-    stores_coordinates: ClassVar[bool] = False
 
     lengths: tuple[int, ...] = option((3, 5, 8, 12, 20, 32), help="longest context of each expert, ascending")
     discounts: tuple[float, ...] = option((0.7, 1.0, 1.2), help="discounts of counts 1, 2, 3 and more")
     archive: str = option("", help="folder of an archive (`lior archive`) that is read beside the text")
 
-    _journal: Journal = attrs.field(factory=Journal, init=False, repr=False, eq=False)
-    _pending: list[StoredSpan] = attrs.field(factory=list, init=False, repr=False, eq=False)
     _reader: Reader | None = attrs.field(default=None, init=False, repr=False, eq=False)
     """``None`` when it must be made anew from the journal."""
     _archived: tuple[Shard, ...] = attrs.field(default=(), init=False, repr=False, eq=False)
@@ -89,7 +82,7 @@ class Suffix:
         tokens = items.text.tokens[items.start :]
         if len(tokens) and int(tokens.max()) >= suffixes.TOKENS:
             raise UsageError(_BYTES)
-        self._pending += spans(items, self.context)
+        super().write(items)
 
     def commit(self) -> None:
         """Add the pending items to the text, which is sorted anew at the next read."""
@@ -102,14 +95,9 @@ class Suffix:
         """Start to compile the functions that read a sorted text, unless they are on the disk."""
         compiled.begin("lior_archive")
 
-    def rollback(self) -> None:
-        """Drop the pending items."""
-        self._pending = []
-
-    def rewrite(self, items: Iterable[Items]) -> None:
-        """Replace all items by ``items``."""
-        self._journal = Journal.of(items, self.context)
-        self._pending, self._reader = [], None
+    def _renew(self) -> None:
+        """The text is sorted anew at the next read."""
+        self._reader = None
 
     def _reads(self) -> Reader:
         if self._reader is None:
@@ -127,9 +115,6 @@ class Suffix:
         return suffixes.build(suffixes.laid_out(parts), np.concatenate([np.zeros(0, np.int64), *context]))
 
     # --- reading ---
-
-    def attach(self, scorer: Scorer | None) -> None:
-        """Counts do not depend on the geometry."""
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
         """The distribution after the last tokens, of each length."""
@@ -181,22 +166,3 @@ class Suffix:
         if self._about is None:
             self._about = shards.documents(self.archive, self._archived)
         return self._about
-
-    # --- state ---
-
-    def snapshot(self) -> State:
-        """The text; an archive stays where it is."""
-        return self._journal.snapshot()
-
-    def restore(self, snapshot: State) -> None:
-        """Become the memory of ``snapshot``.
-
-        Raises
-        ------
-        UsageError
-            When it is none; the memory is left as it was.
-        """
-        expected = {"passages": Expected("int64", (None, 4)), "tokens": Expected("int32", (None,))}
-        check(snapshot, expected, of="memory suffix")
-        journal = Journal.restored(snapshot)
-        self._pending, self._journal, self._reader = [], journal, None
