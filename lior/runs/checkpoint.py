@@ -306,12 +306,7 @@ def _component(kind: str, entry: Mapping[str, Any], needed: bool) -> Component:
     """The component of an entry, with its plugin if that is ``needed``; ``RunError`` without that."""
     component = Component(name=entry["name"], options=entry["options"])
     try:
-        if not needed:
-            return component
-        gone = getattr(registry.get(kind, component.name), "former_options", ())
-        kept = {key: value for key, value in component.options.items() if key not in gone}
-        component = attrs.evolve(component, options=kept)
-        return attrs.evolve(component, plugin=build(kind, component))
+        return attrs.evolve(component, plugin=build(kind, component)) if needed else component
     except UnknownPlugin as error:
         owner = f"{entry['distribution']} {entry['version']}"
         raise RunError(

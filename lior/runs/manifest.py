@@ -24,7 +24,7 @@ from lior.runs.bundle import digest
 NAME = "sync.json"
 _FORMAT = 2
 _KEPT = "size", "modified", "sha256", "documents", "reason", "detail", "reader"
-"""What is kept of a file beside its name, in the order of its fields; older manifests lack the last."""
+"""What is kept of a file beside its name, in the order of its fields."""
 
 
 @attrs.frozen

@@ -179,21 +179,6 @@ def test_sdm_alphabets_may_grow_and_hold_large_tokens():
     assert fit(Sdm(**FEW), document(0), alphabet=LETTERS[:1]).shape == (40, 1, 1)
 
 
-def test_sdm_needs_no_coordinates():
-    items = document(0)._replace(z=None)
-    assert torch.equal(
-        read(holding(Sdm(), items), items).log_p, read(holding(Sdm(), document(0)), items).log_p
-    )
-
-
-def test_sdm_refuses_a_rewrite_that_holds_an_item_twice():
-    memory = holding(Sdm(), document(0))
-    before = memory.snapshot()
-    with pytest.raises(UsageError, match="already stored"):
-        memory.rewrite([document(0, 1), document(0, 1)])
-    assert_same(memory.snapshot(), before)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -11,18 +11,14 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from lior.config import Component, with_instances
 from lior.data import corpus
-from lior.errors import RunError
 from lior.model.generation import Session
-from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument, read_documents
 from lior.runs import bundle, checkpoint
 from lior.runs import folder as runfolder
 from lior.runs.checkpoint import Checkpoint
 from lior.runs.format import FORMAT
-from lior.training.preparation import build_model, train
-from lior_plugins.memories.sdm import Sdm
+from lior.training.preparation import train
 
 FILES = {"manifest.json", "model.safetensors", "text.safetensors"}
 COMBINATIONS = [
@@ -99,12 +95,6 @@ def test_another_text_follows_the_documents_of_the_run(save, tmp_path):
     assert set(text.text(0, 5)[0].document.tolist()) == {1}, "number 0 is the run's own"
 
 
-def test_a_run_that_learned_everything_has_no_validation_text(configure, short, tmp_path):
-    train(configure("data.holdout=0", "memory.name=sdm", text=short), tmp_path / "r")
-    with pytest.raises(RunError, match="name a text to score"):
-        checkpoint.load(runfolder.list_checkpoints(tmp_path / "r")[0]).validation()
-
-
 def test_the_manifest_names_components_files_and_documents(save, sample):
     path = save()
     manifest = json.loads((path / "manifest.json").read_text())
@@ -123,16 +113,6 @@ def test_the_manifest_names_components_files_and_documents(save, sample):
         assert entry["bytes"] == (path / name).stat().st_size
 
 
-def test_options_that_a_plugin_no_longer_has_are_left_out(trained, tmp_path, monkeypatch):
-    tensors, manifest = checkpoint.contents(trained)
-    manifest["components"]["memory"][0]["options"]["path"] = "auto"
-    bundle.write(tmp_path / "old", tensors, manifest, format=FORMAT)
-    assert not hasattr(checkpoint.load(tmp_path / "old").model.memories["sdm"], "path")
-    monkeypatch.delattr(Sdm, "former_options")
-    with pytest.raises(RunError, match="path"):
-        checkpoint.load(tmp_path / "old")
-
-
 def test_every_tensor_of_the_model_is_needed(save, trained):
     """Each entry of the file is read back, under the name of its part."""
     model = trained.model
@@ -140,20 +120,3 @@ def test_every_tensor_of_the_model_is_needed(save, trained):
         names = set(tensors.keys())
     assert {name.split(".")[0] for name in names} == {"geometry", "mixer", "memory", "cells", "token_counts"}
     assert len([name for name in names if name.startswith("geometry.")]) == len(model.state)
-
-
-def test_a_model_is_built_from_its_manifest_alone(save, configure, tmp_path):
-    """No option is taken from a default, which may be another one in a later version."""
-    loaded = checkpoint.load(save()).model
-    assert loaded.geometry is not None
-    assert loaded.geometry.encoder.n == 8
-    file = json.loads((tmp_path / "checkpoint" / "manifest.json").read_text())
-    for part in [*file["components"]["encoder"], *file["components"]["memory"]]:
-        plugin = registry.get("encoder" if part["name"] == "lags" else "memory", part["name"])
-        assert part["options"].keys() == {f.name for f in attrs.fields(plugin) if f.init}
-    config = configure()
-    assert config.encoder == Component(name="lags", options={"n": 8, "lags": 4})
-    fresh = build_model(with_instances(config), torch.device("cpu"), torch.Generator().manual_seed(0))
-    assert {k: v.shape for k, v in fresh.state.items() if k.startswith(("encoder", "frame"))} == {
-        k: v.shape for k, v in loaded.state.items() if k.startswith(("encoder", "frame"))
-    }
