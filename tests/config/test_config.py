@@ -20,8 +20,6 @@ def problems(*args, **kwargs) -> list[str]:
 
 # --- layers -----------------------------------------------------------------
 
-LAYERS = ["default", "recipe", "LIOR_GEOMETRY__UPDATES", "--set"]
-
 
 @pytest.mark.parametrize("key", list(keys()), ids=lambda key: key.dotted)
 def test_every_key_can_be_set_in_every_layer(key):
@@ -37,22 +35,6 @@ def test_every_key_can_be_set_in_every_layer(key):
     ):
         assert resolved.config == TrainConfig()
         assert resolved.origins[key.dotted] != "default"
-
-
-def test_options_of_plugins_in_every_layer():
-    resolved = load(
-        {"frame": {"rank": 1, "a": 1}, "memory": {"name": "sdm,exact", "exact": {"capacity": 1}}},
-        env={"LIOR_FRAME__RANK": "2", "LIOR_MEMORY__EXACT__CAPACITY": "20"},
-        overrides=["frame.rank=3", "memory.sdm.b=true"],
-    )
-    assert resolved.config.frame.options == {"rank": 3, "a": 1}
-    assert resolved.config.memory.options == {"exact": {"capacity": 20}, "sdm": {"b": True}}
-    assert resolved.origins["memory.exact.capacity"] == "LIOR_MEMORY__EXACT__CAPACITY"
-
-
-def test_memories_in_order():
-    memory = load({"memory": {"name": "exact, sdm", "sdm": {"a": 1}}}, env={}).config.memory
-    assert memory.components == (Component(name="exact"), Component(name="sdm", options={"a": 1}))
 
 
 def test_documented_variables_of_the_registry_are_no_keys():

@@ -70,10 +70,6 @@ def test_bad_json_is_one_line(file, content, complaint):
     assert "\n" not in str(caught.value)
 
 
-def test_a_key_given_twice_in_different_objects_is_fine(file):
-    assert recipes.read(file("r.json", '{"a": {"b": 1}, "c": {"b": 1}}')) == {"a": {"b": 1}, "c": {"b": 1}}
-
-
 def test_without_a_package_a_name_is_a_path(file, monkeypatch):
     monkeypatch.chdir(file("default", "seed = 9").parent)
     assert recipes.read("default", "") == {"seed": 9}
@@ -83,17 +79,6 @@ def test_without_a_package_a_name_is_a_path(file, monkeypatch):
 
 
 _keys = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
-_values = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | _keys
-_tables = st.dictionaries(_keys, st.recursive(_values, lambda v: st.dictionaries(_keys, v, max_size=3)))
-
-
-@settings(deadline=None)
-@given(_tables)
-def test_json_and_toml_say_the_same(tmp_path_factory, table):
-    folder = tmp_path_factory.mktemp("r")
-    (folder / "r.toml").write_text(tomli_w.dumps(table), newline="")
-    (folder / "r.json").write_text(json.dumps(table), encoding="utf-8")
-    assert recipes.read(folder / "r.json") == recipes.read(folder / "r.toml") == table
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,22 +68,6 @@ def test_each_layer_wins_over_those_before(tmp_path):
     assert (config.solver.K, origins["solver.K"]) == (3, "code")
     assert (config.solver.M, origins["solver.M"]) == (3, "--functions")
     assert (config.seed, origins["seed"]) == (4, "--set")
-
-
-@pytest.mark.parametrize("key", list(components.keys(RunConfig)), ids=lambda key: key.dotted)
-def test_every_key_can_be_set_in_every_layer(key):
-    value = {"mode": "abs", "stop_at": 0.5}.get(key.path[-1], key.default)
-    nested: dict = value if not isinstance(value, tuple) else list(value)
-    for part in reversed(key.path):
-        nested = {part: nested}
-    text = json.dumps(value)
-    for resolved in (
-        get(nested),
-        get(env={resolving.variable(key.path, "TOY_"): text}),
-        get(overrides=[f"{key.dotted}={text}"]),
-    ):
-        assert resolving.values(resolved.config)[key.dotted] == value
-        assert resolved.origins[key.dotted] != "default"
 
 
 def test_keys_of_a_schema():

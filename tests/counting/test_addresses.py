@@ -246,26 +246,6 @@ def test_nothing_before_the_reach_matters(text):
         assert_rows(tokens[cut], depth[cut], REACH, whole, slice(here, here + 1))
 
 
-@LAW
-@given(documents=st.lists(texts, min_size=2, max_size=4))
-def test_documents_do_not_see_each_other(documents):
-    tokens, depth = arrays(*documents)
-    whole, begin = locate(tokens, depth, 0, ALL), 0
-    for document in documents:
-        assert_rows(*arrays(document), 0, whole, slice(begin, begin + len(document)))
-        begin += len(document)
-
-
-@LAW
-@given(text=texts, share=st.floats(0, 1))
-def test_the_future_does_not_matter(text, share):
-    tokens, depth = arrays(text)
-    whole = locate(tokens, depth, 0, ALL)
-    here = int(share * (len(tokens) - 1))
-    tokens[here:] = 97 + (tokens[here:] + 1) % 3
-    assert (locate(tokens, depth, 0, ALL).where[: here + 1] == whole.where[: here + 1]).all()
-
-
 def test_addresses_of_a_text_are_those_of_its_arrays():
     built = corpus.build([RawDocument("a", sample(300)), RawDocument("b", b"more")], Bytes())
     text = built.text(0, len(built))[0]

@@ -164,41 +164,7 @@ def test_reading_leaves_everything(seed):
     assert_same(numbers, kept)
 
 
-@LAW
-@given(seed=seeds(), share=st.floats(0, 1), window=st.sampled_from((1, 8)))
-def test_the_future_does_not_change_the_past(seed, share, window):
-    tokens, at = text(seed), int(share * (LENGTH - 1))
-    other = tokens.copy()
-    other[at:] = text(seed + 1)[at:]
-    one, two = (fit(seed, window, tokens=each)[0][: at + 1] for each in (tokens, other))
-    assert_same(one, two)
-
-
 # --- distributions ---
-
-
-@LAW
-@given(seed=seeds(), window=st.sampled_from((1, 16)))
-def test_rows_are_distributions(seed, window):
-    hot = Rates(weight=1.0, token=0.3, table=0.5, logit=1.0, bias=0.5, secondary=0.5)
-    for rates in (RATES, hot):
-        rows, it, numbers = fit(seed, window, rates=rates)
-        later = read(it, text(seed + 1), numbers)
-        for p in (rows, later):
-            assert (p >= stream.FLOOR / 2).all()
-            assert abs(p.astype(np.float64).sum(1) - 1).max() < 1e-5
-
-
-@LAW
-@given(seed=seeds(), chosen=st.lists(st.integers(0, LENGTH - 1), min_size=1, max_size=5))
-def test_a_row_of_a_batch_is_a_batch_of_one(seed, chosen):
-    _, it, numbers = fit(seed, 4)
-    tokens = text(seed + 1)
-    whole = read(it, tokens, numbers)
-    assert_same(read(it, tokens, numbers, np.array(chosen)), whole[chosen])
-    for at in chosen:
-        alone = read(it, tokens[: at + 1], numbers, np.array([at]))
-        assert_same(alone, whole[[at]])
 
 
 def test_positions_far_apart_are_read_as_they_are():
@@ -334,14 +300,6 @@ def test_a_budget_holds_while_a_text_streams_by(fitted):
     assert locations.size(it.store) > 0.5 * budget
     known = read(it, tokens, numbers, np.array([39_999]), alphabet=alphabet)
     assert np.isfinite(known).all()
-
-
-def test_forgetting_all():
-    _, it, _ = fit(0, 4)
-    it.clear()
-    assert it.clock == 0
-    rows = fit_part(it, segment(text(0)), learned())
-    assert_same(rows, fit(0, 4)[0])
 
 
 # --- schedules ---

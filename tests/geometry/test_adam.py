@@ -72,8 +72,3 @@ def test_finite_finds_one_wrong_number(wrong, place):
     state[place].view(-1)[-1] = wrong
     assert not adam.finite(state)
     assert not adam.finite({}, state)
-
-
-def test_finite_is_true_of_large_numbers_and_of_nothing():
-    assert adam.finite({"x": torch.full((1000,), 3e38), "count": torch.tensor(2**62)})
-    assert adam.finite({})

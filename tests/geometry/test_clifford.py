@@ -9,7 +9,6 @@ import torch
 from torch.testing import assert_close
 
 from lior.testing.strategies import fill
-from lior_plugins.products.spinor import rotor_phases, spinor_dimension
 from tests.geometry import clifford_matrices as clifford
 
 SIZES = pytest.mark.parametrize("n", [2, 3, 5, 8])
@@ -19,10 +18,6 @@ def angles(n, seed=0):
     return fill((n // 2,), "normal", seed, torch.float64)
 
 
-def identity(n):
-    return torch.eye(spinor_dimension(n), dtype=torch.complex128)
-
-
 def turn(theta, n):
     """Rotation by ``theta[k]`` in the plane of axes ``2k, 2k + 1``."""
     q = torch.eye(n, dtype=torch.float64)
@@ -30,17 +25,6 @@ def turn(theta, n):
         c, s = math.cos(angle), math.sin(angle)
         q[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] = torch.tensor([[c, -s], [s, c]])
     return q
-
-
-@SIZES
-def test_generators_anticommute(n):
-    gammas = clifford.gamma_matrices(n)
-    assert gammas.shape == (n, 2 ** math.ceil(n / 2), 2 ** math.ceil(n / 2))
-    for a in range(n):
-        assert_close(gammas[a], gammas[a].mH)
-        for b in range(n):
-            anticommutator = gammas[a] @ gammas[b] + gammas[b] @ gammas[a]
-            assert_close(anticommutator, 2.0 * (a == b) * identity(n), atol=0, rtol=0)
 
 
 @SIZES
@@ -55,9 +39,3 @@ def test_rotor_turns_vectors(n):
     gammas, theta, v = clifford.gamma_matrices(n), angles(n, 3), fill((n,), "normal", 4, torch.float64)
     s = clifford.rotor(theta, n)
     assert_close(s @ clifford.slash(v, gammas) @ s.mH, clifford.slash(turn(theta, n) @ v, gammas))
-
-
-def test_real_dtypes_follow_the_angles():
-    for dtype in (torch.float32, torch.float64):
-        assert rotor_phases(torch.ones(4, dtype=dtype), 8).dtype == dtype
-    assert clifford.gamma_matrices(3, dtype=torch.complex64).dtype == torch.complex64

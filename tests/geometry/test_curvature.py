@@ -29,14 +29,6 @@ def stereographic(sign, radius=1.0):
     return metric_at
 
 
-def curvilinear(x):
-    """Flat space in the coordinates ``x + sin(x_next)/3``."""
-    n = x.shape[-1]
-    shift = torch.eye(n, dtype=x.dtype).roll(1, dims=1)
-    jacobian = torch.eye(n, dtype=x.dtype) + (x.roll(-1, dims=-1).cos() / 3)[..., :, None] * shift
-    return jacobian.mT @ jacobian
-
-
 def all_of(metric_at, x):
     jet = curvature.metric_jet(metric_at, x)
     riemann = curvature.riemann(jet)
@@ -55,13 +47,6 @@ def test_spaces_of_constant_curvature(n, radius, sign):
     g, riemann, scalar = all_of(stereographic(sign, radius), point(n))
     assert_close(scalar.item(), expected, rtol=1e-7, atol=0)
     assert_close(curvature.ricci(riemann, g), g * sign * (n - 1) / radius**2, rtol=1e-7, atol=1e-6)
-
-
-def test_flat_space_in_curved_coordinates():
-    g, riemann, scalar = all_of(curvilinear, point(3))
-    assert not torch.allclose(g, torch.eye(3, dtype=g.dtype), atol=0.1)
-    assert_close(riemann, torch.zeros_like(riemann), rtol=0, atol=1e-8)
-    assert abs(scalar) < 1e-8
 
 
 def log_factor(y, field):

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from lior.geometry import metric, parametrise
-from lior.testing.strategies import EDGES, FINITE_SQUARES, LAW, dimensions, dtypes, fill, rotation, seeds
-from tests.strategies import identity_form, metric_forms, quad
+from lior.geometry import metric
+from lior.testing.strategies import EDGES, LAW, fill, seeds
+from tests.strategies import metric_forms
 
 
 def double(form):
@@ -48,41 +48,6 @@ def test_root_squares_to_the_definition(form):
     root, g = metric.root(form).double(), dense64(form)
     assert root.shape == (form.lam.shape[0] + form.d.shape[0], form.lam.shape[0])
     assert_close(root.mT @ root, g, atol=rounding(form) * g.abs().max().item(), rtol=0)
-
-
-@LAW
-@given(form=metric_forms(), seed=seeds(), edge=st.sampled_from(FINITE_SQUARES))
-def test_quad_is_the_definition_and_never_negative(form, seed, edge):
-    v = vectors(form, seed, edge)
-    value = quad(form, v)
-    expected = ((v.double() @ dense64(form)) * v.double()).sum(-1)
-    assert (value >= 0).all()
-    # Below the least normal number the squares of tiny coordinates vanish.
-    tiny = torch.finfo(form.lam.dtype).tiny
-    assert_close(value.double(), expected, rtol=rounding(form), atol=100 * tiny)
-
-
-@LAW
-@given(n=dimensions(), seed=seeds(), size=st.sampled_from((0.1, 1.0, 3.0)))
-def test_every_state_is_a_positive_definite_metric(n, seed, size):
-    """Signs of the learned numbers do not reach ``λ``, ``Ω²`` and ``D``, whose roots are taken."""
-    state = parametrise.init(n, rank=2, generator=torch.Generator().manual_seed(seed))
-    state = {
-        key: size * fill(p.shape, "normal", seed + i, p.dtype) for i, (key, p) in enumerate(state.items())
-    }
-    form = parametrise.form(state)
-    assert all((field > 0).all() for field in (form.lam, form.omega2, form.d))
-    assert torch.linalg.eigvalsh(dense64(form)).min() > 0
-
-
-@LAW
-@given(n=dimensions(), seed=seeds(), dtype=dtypes())
-def test_quad_is_accurate_along_the_least_axis(n, seed, dtype):
-    q, lam = rotation(n, seed, dtype), torch.full((n,), metric.SCALE_MAX, dtype=dtype)
-    lam[-1] = metric.SCALE_MIN
-    form = identity_form(n, dtype=dtype)._replace(q=q, lam=lam)
-    expected = torch.tensor(metric.SCALE_MIN, dtype=dtype)
-    assert_close(quad(form, q[:, -1]), expected, rtol=rounding(form), atol=0)
 
 
 @LAW

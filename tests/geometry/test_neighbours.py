@@ -73,14 +73,6 @@ def test_neighbours_that_are_not_there_are_minus_one():
     assert sorted(found[1].tolist()) == [-1, *position.tolist()]
 
 
-def test_cells_partition_the_items():
-    index, position = indexed(points(COUNT, 0))
-    assert index.begins[0] == 0
-    assert index.begins[-1] == COUNT
-    assert torch.equal(index.position.sort().values, position)
-    assert len(index.centres) > 20
-
-
 def test_groups_are_of_one_cell_and_uniform_over_the_items():
     index, position = indexed(points(COUNT, 0))
     chosen = index.groups(40 * COUNT, 10, generator=torch.Generator().manual_seed(0))

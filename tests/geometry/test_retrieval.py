@@ -256,14 +256,6 @@ def test_clamped_statistic_is_the_gradient_of_the_dense_formula(frame, side):
     assert_gradients(actual, expected_gradient(dense_loss, geometry, state, batch))
 
 
-@LAW
-@given(seed=seeds())
-def test_clamped_statistic_is_the_gradient_at_random_states(seed):
-    geometry, state, batch = case(seed=seed)
-    expected = expected_gradient(full_loss, geometry, state, batch)
-    assert_gradients(geometry.phases(state, batch, math.inf)[0], expected)
-
-
 def test_float32_agrees_with_float64():
     geometry, state, batch = case()
     exact = geometry.phases(state, batch, math.inf)[0]
@@ -330,18 +322,6 @@ def test_excluded_items_have_no_influence(seed, nudge):
     assert_gradients(statistics[1], statistics[0], 1e-13)
 
 
-@LAW
-@given(seed=seeds(), nudge=st.sampled_from((math.inf, 0.5)))
-def test_queries_do_not_see_each_other(seed, nudge):
-    geometry, state, batch = case(seed=seed)
-    whole = geometry.phases(state, batch, nudge)[0]
-    total = {key: torch.zeros_like(value) for key, value in whole.items()}
-    for row in range(QUERIES):
-        alone = geometry.phases(state, _row(batch, row), nudge)[0]
-        total = {key: value + alone[key] / QUERIES for key, value in total.items()}
-    assert_gradients(total, whole, 1e-12)
-
-
 def _row(batch, row):
     at, columns = batch.parts[0].excluded
     mine = columns[at == row]
@@ -404,14 +384,3 @@ def test_learned_entries_are_those_that_the_plugins_name():
     state = geometry.init(generator=torch.Generator().manual_seed(0))
     expected = {"encoder.table", "frame.log_omega", "rsource.power", "log_beta"}
     assert set(geometry.learned(state)) == expected
-
-
-@pytest.mark.slow
-def test_scores_are_never_positive():
-    for names in COMBINATIONS:
-        geometry, state, batch = case(names)
-        scorer = geometry.scorer(state)
-        zq, zk = coordinates(geometry, state, batch)
-        scores = scorer.scores(scorer.features(zq, query=True), scorer.features(zk, query=False))
-        assert scores.shape == (QUERIES, ITEMS)
-        assert (scores <= 0).all(), names

@@ -70,13 +70,6 @@ def test_directions_are_signs_that_a_seed_determines(seed, dtype):
         assert torch.equal(first[k], again[k]), "the order of the entries does not matter"
 
 
-def test_signs_are_balanced_and_independent():
-    many = {"x": torch.zeros(100_000)}
-    first, second = spsa.signs(many, 1)["x"], spsa.signs(many, 2)["x"]
-    for mean in (first.mean(), second.mean(), (first * second).mean(), (first[1:] * first[:-1]).mean()):
-        assert abs(mean.item()) < 4 / math.sqrt(100_000)
-
-
 @LAW
 @given(seed=seeds())
 def test_move_adds_up_and_leaves_its_input(seed):

@@ -8,7 +8,6 @@ from typing import ClassVar, Protocol
 
 import pytest
 
-import lior
 from lior.errors import BrokenPlugin, IncompatiblePlugin, UnknownPlugin, UsageError
 from lior.plugins.kinds import KINDS as OF_LIOR
 from lior.plugins.kinds import Kind
@@ -33,11 +32,6 @@ class Well:
 
 def foreign(**environ: str) -> Registry:
     return Registry(environ=environ, kinds=KINDS)
-
-
-def test_kinds_are_public():
-    assert lior.Kind is Kind
-    assert lior.Registry is Registry
 
 
 def test_found_by_name_before_import_and_apart_from_lior(install):
@@ -105,15 +99,6 @@ def test_only_its_own_kinds_are_known():
         foreign().names("potentials")
     with pytest.raises(UsageError, match=r"Kinds: potential, encoder\.$"):
         foreign().names("frame")
-
-
-def test_register_and_path(install):
-    registry = foreign()
-    well = type("Well", (), {"api_version": 2, "energy": lambda self, points: points})
-    registry.register("potential", "mine", well)
-    assert registry.get("potential", "mine") is well
-    install("toy-none", "", tk_path=WELL.format(version=2))
-    assert registry.get("potential", "tk_path:Well").__name__ == "Well"
 
 
 @pytest.mark.parametrize("group", ["potentials", ".potentials", "toy.", ""])

@@ -47,10 +47,6 @@ def test_every_broken_law_is_reported():
     assert run_suite("frame", lambda: 11) == [Failure("test_small", "ValueError: too large")]
 
 
-def test_each_suite_is_a_class_of_its_own():
-    assert suite("frame", lambda: 1) is not suite("frame", lambda: 1)
-
-
 def test_what_cannot_be_made_fails_once_and_not_once_a_law():
     def make():
         raise UsageError("install something first")

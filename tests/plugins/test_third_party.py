@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from textwrap import dedent
 
 import pytest
 
-from lior.errors import BrokenPlugin, DuplicatePlugin, IncompatiblePlugin, UnknownPlugin
+from lior.errors import BrokenPlugin, DuplicatePlugin, UnknownPlugin
 from lior.plugins.registry import Registry
 
 GOOD = """
@@ -20,15 +19,6 @@ class Shout:
     def encode(self, data): return data.upper()
     def decode(self, tokens): return bytes(tokens)
 """
-
-
-def test_found_by_name_before_import(install):
-    install("lior-shout", "[lior.tokenizers]\nshout = tp_shout:Shout", tp_shout=GOOD)
-    registry = Registry(environ={})
-    assert "shout" in registry.names("tokenizer")
-    assert registry.origin("tokenizer", "shout").source == "lior-shout 1.2"
-    assert "tp_shout" not in sys.modules
-    assert registry.get("tokenizer", "shout").__name__ == "Shout"
 
 
 @pytest.mark.parametrize(
@@ -48,22 +38,6 @@ def test_broken_names_its_distribution_and_cause(install, source, cause):
         registry.get("frame", "bad")
     assert "uninstall lior-bad" in str(caught.value)
     assert registry.get("frame", "lowrank"), "the others keep working"
-
-
-@pytest.mark.parametrize("target", ["tp_bad", "tp_bad:", "!"])
-def test_malformed_target_is_reported(install, target):
-    install("lior-bad", f"[lior.frames]\nbad = {target}", tp_bad="")
-    with pytest.raises(BrokenPlugin, match=r"lior-bad 1.2 .*is not package.module:Class"):
-        Registry(environ={}).get("frame", "bad")
-
-
-def test_incompatible_names_both_versions_and_the_fix(install):
-    source = GOOD.replace("api_version = 1", "api_version = 7")
-    install("lior-old", "[lior.tokenizers]\nold = tp_old:Shout", tp_old=source)
-    with pytest.raises(
-        IncompatiblePlugin, match=r"lior-old 1\.2 .*version 7.*version 1\. Install a release of lior-old"
-    ):
-        Registry(environ={}).get("tokenizer", "old")
 
 
 def test_collision_names_both_and_the_remedy_works(install):

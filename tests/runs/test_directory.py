@@ -8,22 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from lior.config import TrainConfig, load
-from lior.errors import RunError
-from lior.runs.directory import RunDirectory, open_run
+from lior.config import load
+from lior.runs.directory import RunDirectory
 
 NAMES = ["checkpoints", "config.toml", "lock", "metrics.jsonl", "summary.json", "sync.json", "train.log"]
 
 
 def test_a_finished_run_has_these_files(finished):
     assert sorted(path.name for path in finished.iterdir()) == NAMES
-
-
-def test_the_summary_is_that_of_the_run(finished, sample):
-    summary = json.loads((finished / "summary.json").read_text())
-    assert summary["run"] == str(finished)
-    assert summary["bytes"] == sample.stat().st_size
-    assert summary["components"]["frame"] == "lowrank"
 
 
 def test_every_line_of_the_metrics_has_time_stage_and_step(finished):
@@ -68,33 +60,3 @@ def test_the_configuration_is_complete_and_its_paths_are_absolute(tmp_path, monk
     assert back.seed == 3
     written = (tmp_path / "r" / "config.toml").read_text()
     assert all(f"[{section}]" in written for section in ("geometry", "mixer", "frame", "memory"))
-
-
-def test_an_existing_run_is_not_written_over(finished, tmp_path):
-    before = (finished / "config.toml").read_bytes()
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(RunError, match="not empty; nothing was touched"):
-        RunDirectory.create(tmp_path, TrainConfig())
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-    with pytest.raises(RunError, match="not empty; nothing was touched"):
-        RunDirectory.create(finished, TrainConfig(seed=9))
-    assert (finished / "config.toml").read_bytes() == before
-
-
-def test_a_run_has_one_writer(tmp_path, finished):
-    first = RunDirectory.create(tmp_path / "r", TrainConfig())
-    with pytest.raises(RunError, match=r"another process is changing this run|not empty"):
-        RunDirectory.create(tmp_path / "r", TrainConfig())
-    with pytest.raises(RunError, match="another process is changing this run; wait until it ends"):
-        RunDirectory.resume(tmp_path / "r")
-    first.folder.close()
-    with pytest.raises(RunError, match="the run has no checkpoint"):
-        RunDirectory.resume(tmp_path / "r")
-
-
-def test_a_run_opens_without_its_text(finished, sample, tmp_path):
-    """The text may be gone: the run holds what it needs of it."""
-    loaded = open_run(finished)
-    assert loaded.n_train == 58_800
-    assert loaded.model.experts[0] == "sdm: counts"
-    assert len(loaded.corpus) == sample.stat().st_size

@@ -13,7 +13,6 @@ from itertools import product
 import attrs
 import pytest
 
-import lior
 from lior import registry
 from lior.config import keys
 from lior.training.preparation import train
@@ -94,27 +93,10 @@ def test_each_switch_makes_another_model_with_each_memory(cost):
 
 
 @pytest.mark.slow
-def test_each_switch_makes_another_model_by_the_default_command(sample, tmp_path):
-    """As `lior train TEXT --frame rotor`."""
-    text = tmp_path / "text.txt"
-    text.write_bytes(sample.read_bytes()[:3_000])
-
-    def loss(combination: tuple[str, ...]) -> float:
-        names = dict(zip(SWITCHES, combination, strict=True))
-        return lior.train(text, out=tmp_path / "-".join(combination), **names).summary["val_nats_per_byte"]
-
-    assert not same({each: loss(each) for each in one_changed()})
-
-
-@pytest.mark.slow
 def test_all_combinations_agree_where_it_is_not(cost):
     counts = {"memory.name": "sdm", "memory.sdm.gates": ["longest", "previous"]}
     costs = {c: cost(**chosen(c), **counts) for c in COMBINATIONS}
     assert len(set(costs.values())) == 1
-
-
-def test_memories_differ(cost):
-    assert not same({names: cost(**{"memory.name": names}) for names in ("sdm", "exact", "sdm,exact")})
 
 
 def test_encoders_differ(cost):
@@ -314,8 +296,3 @@ def setting(key: str) -> tuple[dict[str, object], str]:
 
 def test_no_alternative_is_for_a_key_that_is_gone():
     assert not (set(ALTERNATIVES) | set(NOT_LEARNING)) - set(all_keys())
-
-
-def test_the_same_settings_cost_the_same(cost):
-    """Otherwise the tests above could not fail."""
-    assert cost() == cost(again=True)

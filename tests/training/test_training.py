@@ -12,10 +12,8 @@ from torch.testing import assert_close
 
 from lior import events
 from lior.config import load, with_instances
-from lior.config.sampling import Sampling
 from lior.geometry import metric
 from lior.model import evaluation
-from lior.model.generation import generate
 from lior.model.language_model import Model
 from lior.runs import directory as rundir
 from lior.training.preparation import build_model, train
@@ -329,14 +327,6 @@ def test_documents_are_counted_and_kept_apart(configure, tmp_path):
 
 
 # --- library use ------------------------------------------------------------------
-
-
-def test_a_model_in_memory_is_ready_to_use(configure, short):
-    model = train(configure(text=short)).model
-    tokens = list(
-        generate(model, [*b"The "], 5, Sampling(temperature=0), generator=torch.Generator().manual_seed(0))
-    )
-    assert len(model.tokenizer.decode(tokens)) == 5
 
 
 def test_callbacks_hear_the_run_in_order(configure, short, tmp_path):
