@@ -11,7 +11,6 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import lior
@@ -113,18 +112,6 @@ def test_forgetting_a_document_of_the_training_says_what_stays(fine):
     ]
 
 
-def test_what_was_learned_is_quoted_until_it_is_forgotten(fine):
-    def said() -> str:
-        prompt = ("--prompt", "The launch of the great balloon", "--temperature", 0, "--max-tokens", 12)
-        return fine("generate", "r", *prompt)
-
-    before = said()
-    fine("learn", "r", "plan.txt")
-    assert said().endswith("balloon is on the f\n")
-    fine("forget", "r", "plan.txt")
-    assert said() == before
-
-
 def test_json(fine):
     learned = json.loads(fine("learn", "r", "plan.txt", "notes", "--json"))
     assert set(learned) == {"learned", "seconds", "documents", "left"}
@@ -197,17 +184,6 @@ def test_what_is_refused_changes_nothing(command, r, case):
     assert message in refused(command(*args), code)
 
 
-def test_what_is_no_run(command, r, configure, sample):
-    stops = iter([False, False, True])
-    with pytest.raises(lior.errors.Stopped):
-        train(configure("geometry.updates=4"), Path("half"), stop=lambda: next(stops))
-    for name, *rest in (("learn", "plan.txt"), ("forget", "a.txt"), ("docs",)):
-        assert "no such run directory" in refused(command(name, "nowhere", *rest))
-        assert "not a run directory of lior but a file" in refused(command(name, "plan.txt", *rest))
-        assert "config.toml is missing" in refused(command(name, "notes", *rest))
-        assert "training did not finish; `lior train --resume half`" in refused(command(name, "half", *rest))
-
-
 def test_interrupted(command, r, monkeypatch):
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
@@ -235,33 +211,6 @@ def test_a_directory_that_cannot_be_written(command, r, args):
         subprocess.run(["umount", "r"], check=True)
 
 
-# --- what is left on the disk ---
-
-
-def files_with(run: Path, text: str) -> list[str]:
-    """Files that have ``text`` in them, as text or as tokens of two, four or eight bytes."""
-    data = np.frombuffer(text.encode(), np.uint8)
-    needles = [data.astype(kind).tobytes() for kind in ("u1", "<u2", "<i4", "<i8")]
-    found = [path for path in run.rglob("*") if path.is_file()]
-    return sorted(path.name for path in found if any(needle in path.read_bytes() for needle in needles))
-
-
-@pytest.mark.parametrize("trained_with", [True, False])
-def test_no_file_holds_what_was_forgotten(fine, r, trained_with):
-    """Neither an older version nor what a broken-off process left."""
-    name, text = ("secret.txt", SECRET) if trained_with else ("plan.txt", PLAN)
-    if trained_with:
-        assert files_with(r, text) == ["model.safetensors", "text.safetensors"]
-    fine("learn", "r", "plan.txt")
-    fine("learn", "r", "notes")
-    for half in ("step-000000090.partial", "step-000000091.old.partial"):
-        shutil.copytree(max(r.glob("checkpoints/step-*[0-9]")), r / "checkpoints" / half)
-    assert len(files_with(r, text)) >= 4
-    fine("forget", "r", name)
-    assert files_with(r, text) == []
-    assert files_with(r, "This is note one.") == ["model.safetensors", "text.safetensors"]
-
-
 # --- streams ---
 
 
@@ -270,13 +219,3 @@ def test_standard_input(fine, monkeypatch):
     assert fine("learn", "r", "-", "--name", "said").startswith("learned said: 11 bytes, 11 tokens\n")
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Some words.")))
     assert "learned <stdin>: 11 bytes" in fine("learn", "r", "-")
-
-
-@pytest.mark.slow
-def test_nobody_reads_what_is_printed(r):
-    """Closed standard output is in tests/faults/test_bad_input.py."""
-    line = f'"{sys.executable}" -m lior_cli.main forget r a.txt | true'
-    done = subprocess.run(["/bin/bash", "-c", line], capture_output=True, text=True, check=False)
-    assert "Traceback" not in done.stderr
-    assert "error" not in done.stderr
-    assert len(lior.load("r").documents()) == 2, "it is done all the same"

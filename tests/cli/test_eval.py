@@ -73,28 +73,6 @@ def test_bytes_before_the_first_are_read_but_not_counted(evaluate, other, tmp_pa
     assert learned["bits_per_byte"] < 0.7 * evaluate(tail, "--online")["bits_per_byte"]
 
 
-def test_parts_add_up_to_the_whole(evaluate, tmp_path, other):
-    """Static scores are sums over bytes: the head alone and the rest make the whole."""
-    head = tmp_path / "head.txt"
-    head.write_bytes(other.read_bytes()[:1000])
-    parts = [evaluate(head), evaluate(other, "--from-byte", 1000)]
-    whole = evaluate(other)
-    total = sum(part["nats_per_byte"] * part["bytes"] for part in parts)
-    assert total == pytest.approx(whole["nats_per_byte"] * whole["bytes"], rel=1e-6)
-
-
-def test_several_texts_and_a_field_of_json_lines(evaluate, other, tmp_path):
-    records = tmp_path / "r.jsonl"
-    records.write_text('{"body": "one"}\n{"body": "four"}\n')
-    assert evaluate(other, records, "--field", "body")["bytes"] == other.stat().st_size + 7
-
-
-def test_a_document_is_read_as_for_training(evaluate, tmp_path):
-    page = tmp_path / "page.html"
-    page.write_text("<html><head><style>p { color: red }</style></head><body><p>One line.</p></body></html>")
-    assert evaluate(page)["bytes"] < 15, "the text of the page, without its markup"
-
-
 def test_noise_costs_and_is_the_same_for_a_seed(evaluate):
     clean, noisy = evaluate(), evaluate("--noise", "0.2")
     assert noisy["nats_per_byte"] > clean["nats_per_byte"]

@@ -118,12 +118,6 @@ def test_kept_help_is_that_of_the_command(name):
     assert command.get_short_help_str(limit=200).rstrip(".") in COMMANDS[name][1]
 
 
-def test_completion_of_commands_imports_none(monkeypatch):
-    monkeypatch.setattr(cli, "get_command", lambda *_: pytest.fail("imported a command"))
-    found = cli.shell_complete(click.Context(cli), "pl")
-    assert [(item.value, item.help) for item in found] == [(n, COMMANDS[n][1]) for n in ("plot", "plugins")]
-
-
 def test_a_reader_that_leaves_is_no_error():
     """The table is larger than the buffer of a pipe, so that writing fails."""
     code = (

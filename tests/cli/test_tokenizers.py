@@ -15,7 +15,6 @@ from lior.data.split import split
 from lior.errors import DataError
 from lior.reading.documents import RawDocument, read_documents
 from lior.runs import directory as rundir
-from lior.runs import folder as runfolder
 from lior.training.preparation import tokenize, train
 
 FAST = ("--config", "fast", "--quiet", "--json", "--holdout", "0.05", "--set", "mixer.positions=2048")
@@ -60,20 +59,6 @@ def test_a_run_is_scored_and_continued_from_its_directory(lior, sample, tmp_path
     assert len(drawn["text"]) > 40, "a token is more than a byte"
     streamed = lior("generate", "r", "--prompt", prompt, "--max-tokens", "30").stdout
     assert streamed == prompt + drawn["text"] + "\n"
-
-
-def test_the_vocabulary_is_in_the_checkpoint(run):
-    loaded = rundir.open_run(run)
-    tokenizer, text = loaded.model.tokenizer, loaded.corpus
-    assert tokenizer.vocab == 500
-    assert int(text.tokens.max()) > 255
-    assert len(tokenizer.decode(text.tokens.tolist())) == text.bytes == 60_000
-
-
-def test_the_library_reads_the_run(run):
-    found = library.load(run)
-    assert found.score(b"the statement") > 0
-    assert len(found.complete("The statement", 40, seed=1)) > 40
 
 
 def test_bits_are_per_byte_and_not_per_token(run):
@@ -128,14 +113,6 @@ def test_too_few_tokens_to_learn_from_are_refused_although_bytes_are_many(config
     noise = bytes(i * i % 251 for i in range(600))
     with pytest.raises(DataError, match=r"tokens are too few to learn from; give at least 32"):
         tokenize(config, build("tokenizer", config.tokenizer), [RawDocument("a", b"a" * 600 + noise)])
-
-
-def test_training_again_with_the_configuration_of_a_run_gives_the_same_model(command, run):
-    again = command("train", "--config", run / "config.toml", "--out", "again", "--quiet")
-    assert again.code == 0
-    for name in ("model.safetensors", "text.safetensors"):
-        there, here = (runfolder.list_checkpoints(path)[0] / name for path in (run, Path("again")))
-        assert here.read_bytes() == there.read_bytes()
 
 
 @pytest.mark.slow

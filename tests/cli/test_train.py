@@ -181,12 +181,6 @@ def test_layers_reach_the_run_with_flags_on_top(command, short, small_recipe, mo
     assert json.loads(Path("r/summary.json").read_text())["components"]["product"] == "spinor"
 
 
-def test_standard_input_is_a_text(command, short, small, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(short.read_bytes())))
-    assert command("train", "-", "--out", "r", "--quiet", *small) == (0, "", "")
-    assert rundir.open_run(Path("r")).corpus.names == ("<stdin>",)
-
-
 @pytest.mark.parametrize(
     ("memory", "given", "reason", "noted"),
     [

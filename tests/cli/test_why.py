@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import pytest
 
@@ -21,10 +19,6 @@ NOTES = {
     "/home/me/<b>&'.txt": HOSTILE * 2,
     "/home/me/other.txt": "The quick brown fox jumps over the lazy dog, over and over.\n" * 9,
 }
-FAST = [
-    *("--set", "fit.passes=0", "--set", "geometry.updates=4", "--set", "geometry.batch=32"),
-    *("--set", "geometry.keys=256", "--set", "mixer.positions=256", "--holdout", "0.02", "--quiet"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -48,41 +42,6 @@ def why(command, notes):
         return result.out
 
     return run
-
-
-# --- a planted fact ---
-
-
-@pytest.mark.slow
-def test_a_planted_fact_is_completed_and_attributed(lior, tmp_path, sample):
-    work = tmp_path / "work"
-    (work / "texts").mkdir(parents=True)
-    data, size = sample.read_bytes(), 6000
-    for number in range(10):
-        (work / "texts" / f"{number}.txt").write_bytes(data[number * size :][:size])
-    (work / "plan.txt").write_text(f"Notes of the meeting\n\n{FACT}\nBring a coat.\n")
-
-    def run(*args):
-        done = lior(*args)
-        assert (done.returncode, done.stderr) == (0, ""), done.stderr
-        return done.stdout
-
-    run("train", "texts", "--memory", "sdm,match", "--out", "told", *FAST)
-    run("learn", "told", "plan.txt")
-    found = json.loads(run("why", "told", "--prompt", PROMPT, "--next", str(len(REST)), "--json"))
-    assert found["text"] == REST
-    for word in found["words"]:
-        best = word["sources"][0]
-        assert (best["document"], best["line"], best["text"]) == ("plan.txt", 3, word["text"])
-        assert best["column"] == FACT.index(best["before"] + best["text"] + best["after"]) + 1 + len(
-            best["before"]
-        )
-        weights = [source["weight"] for source in word["sources"]]
-        assert sum(weights) + word["elsewhere"] + word["unplaced"] == pytest.approx(
-            word["probability"], abs=1e-6
-        )
-    assert found["documents"][0]["document"] == "plan.txt"
-    assert found["documents"][0]["lines"][0]["line"] == 3
 
 
 # --- the table ---
@@ -149,18 +108,6 @@ def test_colours_are_for_terminals(why, monkeypatch, variables, colors):
     table = out[: out.index("documents")].splitlines()
     if not colors:
         assert max(map(len, table[2:])) <= 70
-
-
-def test_a_prompt_from_standard_input(why, monkeypatch):
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(PROMPT.encode())))
-    assert json.loads(why("--prompt", "-", "--json"))["prompt"] == PROMPT
-
-
-def test_drawn_at_random_the_seed_decides(why):
-    def text(*args):
-        return json.loads(why("--prompt", "The ", "--json", "--temperature", 1, *args))["text"]
-
-    assert text("--seed", 1) == text("--seed", 1) != text("--seed", 2)
 
 
 @pytest.mark.parametrize(

@@ -88,10 +88,6 @@ def test_extreme_temperatures(dtype, temperature):
     assert found == {1} if temperature < 1 else found <= {0, 1, 3}
 
 
-def test_ties_without_heat_go_to_the_first():
-    assert draw(torch.zeros(5), Sampling(temperature=0), generator=generator()) == 0
-
-
 def test_what_is_impossible_is_never_drawn():
     log_p = torch.tensor([-math.inf, 0.0, -math.inf])
     assert set(draws(log_p, Sampling(temperature=100), 50)) == {1}
@@ -104,13 +100,6 @@ def test_what_is_impossible_is_never_drawn():
 def test_sampling_out_of_range(field, value):
     with pytest.raises(UsageError, match=field):
         Sampling(**{field: value})
-
-
-def test_the_distribution_is_not_changed():
-    log_p = log_probs([1.0, 2.0, 3.0])
-    before = log_p.clone()
-    draw(log_p, Sampling(top_k=1, top_p=0.5, temperature=0.5), generator=generator())
-    assert torch.equal(log_p, before)
 
 
 # --- with a model -----------------------------------------------------------------
@@ -195,17 +184,6 @@ def test_tokens_do_not_depend_on_how_many_are_drawn_at_once(counting, most):
     assert found == list(
         generate(counting, [*b"The "], 90, Sampling(temperature=1.0), generator=generator(5))
     )
-
-
-def test_generation_leaves_the_model_alone(model):
-    before = Session(model, [*b"The "]).log_probs()
-    list(generate(model, [], 5, Sampling(), generator=generator()))
-    assert torch.equal(before, Session(model, [*b"The "]).log_probs())
-
-
-def test_a_prompt_of_tokens_the_model_never_saw(model):
-    tokens = list(generate(model, [0, 255, 1, 254], 3, Sampling(temperature=0), generator=generator()))
-    assert len(tokens) == 3
 
 
 # --- the entropy gate and loops --------------------------------------------------------

@@ -185,19 +185,6 @@ def test_one_token_at_a_time_is_the_whole_text_at_once(names, seed):
 
 @each_memory
 @FEW
-@given(seed=seeds(), here=st.integers(0, 90))
-def test_the_future_does_not_matter(names, seed, here):
-    model = trained(names, seed)
-    text = whole(corpus_of(words(seed + 2)[:100]))
-    tokens = text.tokens.clone()
-    tokens[here:] = whole(corpus_of(words(seed + 3)[:100])).tokens[here:]
-    at = torch.arange(here + 1)
-    changed = model.log_probs(text._replace(tokens=tokens), at)
-    assert torch.equal(changed, model.log_probs(text, at))
-
-
-@each_memory
-@FEW
 @given(seed=seeds())
 def test_documents_do_not_see_each_other(names, seed):
     model, last = trained(names, seed), words(seed + 2)[:50]
@@ -206,16 +193,6 @@ def test_documents_do_not_see_each_other(names, seed):
     for before in (b"x", words(seed + 3)):
         behind = model.log_probs(whole(corpus_of(before, last)), at + len(before))
         assert_close(behind, alone, atol=1e-4, rtol=0)
-
-
-@each_memory
-@FEW
-@given(seed=seeds())
-def test_positions_do_not_see_each_other(names, seed):
-    model, text = trained(names, seed), whole(corpus_of(words(seed + 2)))
-    batch = model.log_probs(text, torch.arange(60))
-    for row in (0, 17, 59):
-        assert_close(model.log_probs(text, torch.tensor([row]))[0], batch[row], atol=1e-4, rtol=0)
 
 
 @FEW
