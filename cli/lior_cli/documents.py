@@ -101,12 +101,12 @@ def docs(run: Path, as_json: bool) -> None:
 
 def list_documents(documents: Sequence[Document]) -> None:
     """Print a table of documents."""
-    from lior.runs.editing import show
+    from lior.runs.editing import format_name
 
     if not documents:
         click.echo("the run has no documents")
         return
-    rows = [[show(d.name), f"{d.bytes:,}", _share(d), d.added or "in training"] for d in documents]
+    rows = [[format_name(d.name), f"{d.bytes:,}", _share(d), d.added or "in training"] for d in documents]
     echo_table(["name", "bytes", "held", "learned"], rows)
 
 
@@ -141,9 +141,10 @@ def _part_in(run: Run, forgotten: Sequence[Document]) -> str:
 
 
 def _amount(document: Document) -> str:
-    from lior.runs.editing import show
+    from lior.runs.editing import format_name
 
-    return f"{show(document.name)}: {quantity(document.bytes, 'byte')}, {quantity(document.tokens, 'token')}"
+    size = f"{quantity(document.bytes, 'byte')}, {quantity(document.tokens, 'token')}"
+    return f"{format_name(document.name)}: {size}"
 
 
 def _share(document: Document) -> str:

@@ -18,7 +18,7 @@ from lior.reading.compression import is_compressed, read_all
 from lior.reading.decoding import refuse_binary
 from lior.reading.finding import SourceFile
 from lior.reading.limits import QUESTION, Limits, limits
-from lior.reading.parsing import ABSENT, HEAD, cost, known_suffix, reader_version
+from lior.reading.parsing import ABSENT, HEAD, estimate_cost, known_suffix, reader_version
 from lior.reading.skipping import LIMITED, SkippedFile, SkipReason, UnreadableFile
 
 _YOUNG = 2_000_000_000
@@ -84,7 +84,7 @@ def find_changed(sources: Iterable[SourceFile], known: Mapping[str, File]) -> li
             size = state.st_size
             if file and _is_known(source, file, state):
                 continue
-        found.append((cost(source, size), source))
+        found.append((estimate_cost(source, size), source))
     return [source for _, source in sorted(found, key=lambda pair: pair[0])]
 
 

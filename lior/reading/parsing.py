@@ -91,7 +91,7 @@ def parse_bytes(data: bytes, name: str, *, limit: float | None = None) -> list[P
     return [attrs.evolve(each, notes=(*each.notes, note)) for each in documents]
 
 
-def cost(source: SourceFile, size: int) -> tuple[bool, int]:
+def estimate_cost(source: SourceFile, size: int) -> tuple[bool, int]:
     """How dear a file is to read, by its name and size: those that come first are read first."""
     reader = _readers(tuple(registry.names("reader"))).get(source.path.suffix.lower())
     apart = reader is None or not getattr(reader, "in_process", False)

@@ -55,13 +55,13 @@ def check(documents: Sequence[RawDocument], held: Collection[str]) -> None:
             raise DataError("'': a document needs a name, or it could not be forgotten; give one")
         if document.name in held:
             fault = "there is a document of this name already; forget it, or give another name"
-            raise DataError(f"{show(document.name)}: {fault}")
+            raise DataError(f"{format_name(document.name)}: {fault}")
         if document.name in names:
             raise DataError(
-                f"{show(document.name)}: two documents have one name; give each a name of its own"
+                f"{format_name(document.name)}: two documents have one name; give each a name of its own"
             )
         if not document.data:
-            raise DataError(f"{show(document.name)}: no text in there (0 bytes)")
+            raise DataError(f"{format_name(document.name)}: no text in there (0 bytes)")
         names.add(document.name)
 
 
@@ -118,18 +118,18 @@ def find(checkpoint: Checkpoint, name: str) -> list[int]:
     found = found or [i for i, each in enumerate(names) if any(_ends_with(each, part) for part in wanted)]
     different = sorted({names[i] for i in found})
     if len(different) > 1:
-        some = ", ".join(map(show, different[:3])) + (", ..." if len(different) > 3 else "")
+        some = ", ".join(map(format_name, different[:3])) + (", ..." if len(different) > 3 else "")
         raise DataError(
-            f"{show(name)}: {len(different)} documents have this name ({some}); give more of the path"
+            f"{format_name(name)}: {len(different)} documents have this name ({some}); give more of the path"
         )
     if not found:
         hint = did_you_mean(name, names) or did_you_mean(name, [PurePath(each).name for each in names])
         hint = hint or ("`lior docs` lists them." if names else "It has no documents.")
-        raise DataError(sentences(f"{show(name)}: no document of this name in the run.", hint))
+        raise DataError(sentences(f"{format_name(name)}: no document of this name in the run.", hint))
     return found
 
 
-def show(name: str) -> str:
+def format_name(name: str) -> str:
     """A name for messages and tables, in a line."""
     return in_line(name) or "''"
 

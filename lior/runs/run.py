@@ -114,7 +114,7 @@ class Run:
         """As :meth:`text`, with what their readers found besides."""
         found = texts.of_checkpoint(self.checkpoint, only=name).get(name)
         if found is None:
-            fault = f"{editing.show(name)}: no document of this name in the run."
+            fault = f"{editing.format_name(name)}: no document of this name in the run."
             raise DataError(sentences(fault, did_you_mean(name, self.checkpoint.corpus.names)))
         return found
 
