@@ -109,6 +109,7 @@ def memory_contract(make: Callable[[], MemoryBackend]) -> type:
                 memory.write(pieces[index])
                 if index in commits:
                     memory.commit()
+                    _read(memory, documents[0])  # caches of a read must not outlive what is written later
             memory.commit()
             _assert_same_memory(memory, holding(*documents), _document(seed, 3))
 
