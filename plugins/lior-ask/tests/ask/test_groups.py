@@ -119,6 +119,13 @@ def today(monkeypatch):
         ("How many times did the lock motor jam according to the gate log?", "count", "2"),
         ("how often does Achebe have pottery in October and November 2025?", "count", "8"),
         ("Bei welchen Lieferanten bekommen wir kein Skonto?", "list", "1"),
+        ("how much did Ada Kern get in January, February and March 2025?", "sum", "60.00"),
+        ("wieviel hat Ada Kern 2025 gezahlt", "sum", "60.00"),
+        ("Was haben wir 2025 insgesamt an das Boat Yard überwiesen?", "sum", "150.50"),
+        ("who still owes the fee?", "list", "2"),
+        ("How many hours did Ines work in July 2025?", "sum", "14"),
+        ("Tell me the parts whose expiry date was before 1 October 2025", "list", "2"),
+        ("do we have pottery on Wednesday 8 October 2025?", "count", "0"),
     ],
 )
 def test_groups_shares_and_what_is_not_so(index, question, operation, value):
@@ -150,6 +157,23 @@ def test_the_mean_over_months_counts_those_without_a_row(index):
     result = index.ask("average spending per month in 2025").result
     assert "over 4 months, 2025-01 to 2025-04" in result.about  # none in March
     assert result.arithmetic == "1,400.00 / 4 = 350.00"
+
+
+@pytest.mark.parametrize("months", ["January, April and July", "January and April"])
+def test_months_that_do_not_follow_on_each_other_are_refused(index, months):
+    answer = index.ask(f"how much did we spend in {months} 2025?")
+    assert answer.result is None
+    assert not answer.found
+
+
+def test_levels_of_a_log_are_read_in_other_languages():
+    index = Index(embedder="")
+    text = (
+        "2025-11-03 06:00:01 INFO an\n2025-11-03 07:00:01 FEHLER Druck\n2025-11-03 08:00:01 WARNUNG Druck\n"
+    )
+    index.learn("heizung.log", text)
+    answer = index.ask("Anzahl Fehler-Meldungen der Heizung am 3.11.2025?")
+    assert answer.result.value == "1"
 
 
 def test_a_year_of_which_there_are_no_rows_is_no_zero(index):

@@ -53,12 +53,23 @@ _INSIDE = re.compile(r"\b(?P<date>\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?)")
 _HEAD = 50
 """Lines of a log by which is told where the time stands."""
 _LEVEL = re.compile(
-    r"(?<![-\w/.])(trace|debug|info|notice|warn|warning|err|error|crit|critical|fatal|alert|emerg)\b(?![-.\w])",
+    r"(?<![-\w/.])(trace|debug|info|notice|warn|warning|err|error|crit|critical|fatal|alert|emerg"
+    r"|fehler|warnung|erreur|avertissement|advertencia|aviso)\b(?![-.\w])",
     re.I,
 )
 _REACH = 80
 """Characters of a line of a log that its level is among."""
-LEVELS = {"warn": "warning", "err": "error", "crit": "critical"}
+LEVELS = {
+    "warn": "warning",
+    "err": "error",
+    "crit": "critical",
+    "fehler": "error",
+    "erreur": "error",
+    "warnung": "warning",
+    "avertissement": "warning",
+    "advertencia": "warning",
+    "aviso": "warning",
+}
 """Level as some write it -> level."""
 
 

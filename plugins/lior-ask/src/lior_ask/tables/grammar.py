@@ -32,8 +32,6 @@ _COMPARED = [
 ]
 _TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
 _EXTREMES = ("next", "newest", "oldest", "highest", "lowest")
-_PERSONAL = (*_EXTREMES, "most", "least", "groups")
-"""Operations of which "who" names nothing but the kind of the answer."""
 DOUBTFUL = ("who", "most", "least", "share", "groups")
 """Operations that words of many other questions stand for as well: no calculation where it is not clear."""
 NEVER = 1 << 20
@@ -136,8 +134,8 @@ def parse(question: Question, today: date) -> Request | None:
     original, small = text, text.lower()
     period, text = period_in(small, today)
     second, rest = period_in(text, today)
-    if period and second and second.yearless and not period.yearless and period.first:  # "this year, in May"
-        period, text = second.within(period.first.year), rest
+    if period and second and period.first and second.within(period.first.year).inside(period):
+        period, text, second = second.within(period.first.year), rest, None  # "this year, in May"
     if period and (at := small.find(period.shown)) >= 0 and len(small) == len(original):
         period = attrs.evolve(period, shown=original[at : at + len(period.shown)])
     compared = list[Compared]()
@@ -154,6 +152,7 @@ def parse(question: Question, today: date) -> Request | None:
         return None
     whole, (operation, measure, text, at) = text, found
     unsupported, past = lexicon.UNSUPPORTED.search(whole), lexicon.PAST.search(text)
+    other = unsupported[0].strip() if unsupported else second.shown if second else ""
     different = lexicon.DIFFERENT.search(text)
     text = lexicon.PAST.sub(lambda match: " " * len(match[0]), lexicon.DIFFERENT.sub(" ", text))
     before, after = text[:at], text[at:]
@@ -166,7 +165,7 @@ def parse(question: Question, today: date) -> Request | None:
         after = after[few.end() :] if not few.group(1) else after
     read = _words(before, after, of_question(question.tokens))
     who = listed("words.who")
-    words = [word for word in read.words if operation not in _PERSONAL or word.text not in who]
+    words = [word for word in read.words if word.text not in who]
     unit, words = _unit(operation, words)
     return Request(
         operation="count" if operation == "exists" else operation,
@@ -179,7 +178,7 @@ def parse(question: Question, today: date) -> Request | None:
         compared=tuple(compared),
         few=_NUMBERS.get(count) or int(count or 0),
         different=bool(different),
-        unsupported=unsupported[0].strip() if unsupported else "",
+        unsupported=other,
         than=than,
         times=bool(lexicon.TIMES.search(whole)),
         exists=operation == "exists",
@@ -214,7 +213,8 @@ def _without_aside(text: str) -> str:
     """The question without a second one that names nothing new: ", and how much was it"."""
     for match in _ASIDE.finditer(text):
         before = tokens(text[: match.start()])
-        own = [word for word in tokens(match[0]) if word not in before and word not in _ASKING]
+        known = {*before} | _ASKING
+        own = [w for w in tokens(match[0]) if w not in known and not lexicon.TOTAL.fullmatch(w)]
         if not own and match.start():
             return text[: match.start()]
     return text

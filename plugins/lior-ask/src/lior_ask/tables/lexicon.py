@@ -40,11 +40,11 @@ OPERATIONS = (
     *_DEGREES,
     ("sum", "money", _with("how_much_spent", "spent")),
     ("sum", "money", _with("how_much", "in_total")),
+    ("paid", "money", _with("how_much_spent", "paid")),
     ("count", "", re.compile(rf"\b{either('calculations.count')}")),
     ("sum", "", _words("sum")),
     ("list", "", _first("list")),
     ("which", "", _first("which")),
-    ("paid", "money", _with("how_much_spent", "paid")),
     ("exists", "", _first("exists")),
     ("who", "", re.compile(rf"^\W*{any_of(words('words.who'))}\b")),
 )
@@ -86,7 +86,7 @@ TABLES = _things("tables")
 """Words for what holds rows."""
 SENT = words("words.sent")
 WE = re.compile(rf"(?i)\b{any_of(sorted(words('words.we')))}\b")
-ABOUT = re.compile(rf"\b{either('calculations.about')}")
+ABOUT = re.compile(rf"\b{either('calculations.about')}(?:(?<=')|\b)")
 UNSUPPORTED = _words("unsupported")
 """What would be a calculation of another kind: differences, comparisons of groups."""
 PER = _words("per")

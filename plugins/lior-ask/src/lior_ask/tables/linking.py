@@ -139,7 +139,8 @@ def _link_answers(linked: Linked, head: Head, negated: set[Word]) -> None:
         fit = [n for n in columns if _answers(head.columns[n])]
         if len(fit) != 1 or not {*columns}.isdisjoint(linked.used):
             continue
-        wanted = lexicon.NO if word in negated else lexicon.YES
+        so = negated.isdisjoint(each for each, named in linked.said.items() if fit[0] in named)
+        wanted = lexicon.YES if so else lexicon.NO
         column = head.columns[fit[0]]
         cells = tuple(cell for cell in column.values if cell.strip().lower() in wanted)
         marks, shown = ", ".join("?" * len(cells)), f"{column.name} is {cells[0] if cells else 'yes'}"

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import attrs
 
 from lior_ask.languages.dates import MONTHS
-from lior_ask.languages.lists import either, languages
+from lior_ask.languages.lists import any_of, either, languages
 
 _LEAP = 2000
 """Year in which days without a year are compared; it has a 29 February."""
@@ -27,16 +27,21 @@ def _any(key: str) -> str:
 
 
 _OF = rf"(?:{either('dates.of')}\s+)?"
+_WEEKDAY = any_of(" ".join(name for each in languages() for name in each.lists["dates.weekdays"]).split())
 _DATE = (
-    rf"(?:{_any('before_date')}\s+)*(?:\d{{4}}-\d\d-\d\d|\d{{4}}-\d\d|\d{{1,2}}\.\d{{1,2}}\.(?:\d{{4}}|\d{{2}})?"
+    rf"(?:(?:{_any('before_date')}|{_WEEKDAY},?)\s+)*(?:\d{{4}}-\d\d-\d\d|\d{{4}}-\d\d|\d{{1,2}}\.\d{{1,2}}\.(?:\d{{4}}|\d{{2}})?"
     rf"|\d{{1,2}}/\d{{1,2}}/\d{{4}}"
     rf"|\d{{1,2}}{_ORDINAL}\s+{_OF}(?:{_MONTH})\b\.?(?:,?\s+{_OF}{_YEAR})?"
     rf"|(?:{_MONTH})\b\.?\s+\d{{1,2}}{_ORDINAL}(?!\d)(?:,?\s+{_YEAR})?"
     rf"|(?:{_MONTH})\b\.?(?:,?\s+{_OF}{_YEAR})?|{_YEAR})"
 )
 _BETWEEN = re.compile(
-    rf"\b(?:{_any('start')}\s+)?(?P<a>{_DATE}|(?:{_any('before_date')}\s+)?\d{{1,2}}{_ORDINAL})\s*"
-    rf"(?:{_any('and')}|{_any('to')}|-|–)\s*(?P<b>{_DATE})(?!\w)"
+    rf"\b(?P<start>{_any('start')}\s+)?(?P<a>{_DATE}|(?:{_any('before_date')}\s+)?\d{{1,2}}{_ORDINAL})\s*"
+    rf"(?:(?P<and>{_any('and')})|{_any('to')}|-|–)\s*(?P<b>{_DATE})(?!\w)"
+)
+_MONTHS = re.compile(
+    rf"\b(?:{_any('in')}\s+)?(?P<a>(?:{_MONTH})\b)(?P<others>(?:,\s*(?:{_MONTH})\b)+),?\s+{_any('and')}\s+"
+    rf"(?P<b>(?:{_MONTH})\b(?:\s+{_OF}{_YEAR})?)"
 )
 _SINCE = re.compile(rf"\b(?P<how>{_any('since')})\s+(?P<a>{_DATE})(?P<onwards>\s+{_any('onwards')})?(?!\w)")
 _SIDE = re.compile(
@@ -102,6 +107,12 @@ class Period:
         begins = self.first is None or self.first.day == 1
         return begins and (self.last is None or self.last == _end(self.last, "month"))
 
+    def inside(self, other: Period) -> bool:
+        """Whether all of it is within another period with both ends."""
+        if self.first is None or self.last is None or other.first is None or other.last is None:
+            return False
+        return other.first <= self.first and self.last <= other.last
+
     def has(self, when: str) -> bool:
         """Whether a date, as :func:`~lior_ask.index.table_schema.date_of` gives it, is in it."""
         day = f"{when}-01"[:10]
@@ -118,6 +129,7 @@ def period_in(text: str, today: date) -> tuple[Period | None, str]:
         (_RELATIVES, lambda match: _relative(match, today)),
         (_LAST_FEW, lambda match: _few(match, today)),
         (_PART, _part),
+        (_MONTHS, _months),
         (_BETWEEN, _between),
         (_SINCE, _since),
         (_SIDE, _side),
@@ -181,7 +193,19 @@ def _between(match: re.Match[str]) -> Period | None:
         first = first.within(last.last.year)
     if first.yearless != last.yearless or first.first is None or first.first > last.last:
         return None
+    both = "start" in match.re.groupindex and match["and"] and not match["start"]
+    if both and last.first and (first.last is None or first.last + timedelta(1) != last.first):
+        return None  # "in April and July" is two periods
     return Period(first=first.first, last=last.last, yearless=last.yearless, shown="")
+
+
+def _months(match: re.Match[str]) -> Period | None:
+    """Months one after the other: "in April, May and June 2025"."""
+    found = _between(match)
+    count = 2 + len(re.findall(r"\w+", match["others"]))
+    if found is None or found.first is None or found.last is None:
+        return None
+    return found if found.last.month - found.first.month + 1 == count else None
 
 
 def _since(match: re.Match[str]) -> Period | None:
@@ -210,7 +234,7 @@ _NAMED = re.compile(
 
 def _day(text: str) -> Period | None:
     """The day, month or year of a date; ``None`` where there is no such day."""
-    text = re.sub(rf"^(?:{_any('before_date')}\s+)+", "", text.strip())
+    text = re.sub(rf"^(?:(?:{_any('before_date')}|{_WEEKDAY},?)\s+)+", "", text.strip())
     year = month = day = 0
     if match := re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", text):
         year, month, day = (int(each or 0) for each in match.groups())

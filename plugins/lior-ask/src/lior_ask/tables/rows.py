@@ -9,6 +9,7 @@ import attrs
 from lior_ask.index.table_store import Head
 from lior_ask.languages.words import tokens
 from lior_ask.tables import accounts, lexicon
+from lior_ask.tables.execution import select
 from lior_ask.tables.grammar import DOUBTFUL, Request, Word
 from lior_ask.tables.groups import group_rows
 from lior_ask.tables.linking import Linked, columns_of, link
@@ -71,7 +72,7 @@ def _is_called(request: Request, head: Head) -> bool:
     words = [word.text for word in request.words]
     if request.operation in ("count", "list", "which"):
         names = file_names(head) if request.weak else names_of(head)
-        return any(word in names for word in request.heads or words)
+        return any(one_and_many(word, name) for word in request.heads or words for name in names)
     synonyms = lexicon.NAMES
     same = {each for word in words for line in synonyms if word in line for each in line}
     return any(name in same or any(one_and_many(word, name) for word in words) for name in names_of(head))
@@ -113,6 +114,10 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     sign, account = _account(request, head, source, names)
     request, words = _words(request, head, names, account)
     linked = link(request, words, head, source)
+    if account is not None and linked.where and not linked.unknown:
+        sign = _sign_of_rows(head, source, linked, account) or sign
+    if account is not None and not sign:
+        account = None
     if not _speaks(request, head, linked, names, account):
         return None
     if linked.unknown:
@@ -151,8 +156,18 @@ def _account(request: Request, head: Head, source: TableSource, names: list[Word
     sign = accounts.direction(others)  # "expenses" may name the table, "paid" a column
     if request.measure == "money" and request.operation in ("highest", "lowest"):
         sign = sign or -1  # "most expensive"
-    asked = sign and (request.operation in _ADDED or request.compared)
+    asked = request.operation in _ADDED or (sign and request.compared)
     return sign, accounts.amounts(head, source) if asked else None
+
+
+def _sign_of_rows(head: Head, source: TableSource, linked: Linked, account: int) -> int:
+    """The sign that the amounts of all rows have which are meant: Ada "gets" what is paid out to her."""
+    rows = source.rows(head)
+    plan = Plan(
+        operation="sum", tables=((head, rows),), noun="rows", where=tuple(linked.where), measure=account
+    )
+    signs = {used.number > 0 for used in select(plan) if used.number}
+    return 0 if len(signs) != 1 else 1 if signs.pop() else -1
 
 
 def _words(
@@ -162,8 +177,9 @@ def _words(
     units = [word for word in request.words if word.role == "unit"]
     if any(columns_of(word.text, head.columns) for word in units):
         request, units = attrs.evolve(request, unit=""), []  # a column is called "month"
-    kinds = [lexicon.ROWS, lexicon.TABLES]
-    if request.past:  # "past its use-by date"
+    kinds = [lexicon.ROWS, lexicon.TABLES, lexicon.FILES]
+    ends = any(lexicon.ENDS.search(head.columns[n].name) for n in head.places("date"))
+    if request.past or (request.period and ends):  # "past its use-by date"
         kinds += [lexicon.DATED, lexicon.ENDS]
     words = [
         word
@@ -193,7 +209,7 @@ def _operation(
     if request.operation == "paid":
         request = attrs.evolve(request, operation="sum")
     named = {n for word in request.words for n in columns_of(word.text, head.columns)}
-    spends = accounts.direction(request.words) != 0
+    spends = account is not None or accounts.direction(request.words) != 0
     measured = spends or any(head.columns[n].kind == "number" for n in named)
     grouped = group_rows(request, head, linked, account=account is not None, measured=measured)
     if grouped:
@@ -205,8 +221,15 @@ def _operation(
 
 def _measures(request: Request, word: Word, head: Head) -> bool:
     """Whether a word of the name of a table is also that of its numbers: "hours" of "staff hours"."""
-    columns = columns_of(word.text, head.columns) if request.operation in _ADDED else []
-    return any(head.columns[n].kind == "number" for n in columns)
+    columns = [n for n in columns_of(word.text, head.columns) if head.columns[n].kind == "number"]
+    if request.operation == "count":  # "how many hours", of a table of hours
+        return any(_counts(head, n) for n in columns)
+    return bool(columns) and request.operation in _ADDED
+
+
+def _counts(head: Head, column: int) -> bool:
+    """Whether the numbers of a column say how many: hours, pieces."""
+    return not {*tokens(head.columns[column].name)}.isdisjoint(lexicon.QUANTITIES)
 
 
 def _over(request: Request, head: Head, linked: Linked) -> Condition:
@@ -282,9 +305,12 @@ def _subject(
     if request.operation not in ("count", "list", "which"):
         return request.operation, None
     operation = "list" if request.weak else request.operation
+    if linked.answers:  # "which dogs are not chipped?"
+        return operation, None
     for text in request.heads:  # the first that is one: "customers returned"
         columns = next((found for word, found in linked.said.items() if word.text == text), [])
-        if lexicon.ROWS.fullmatch(text) or any(word.text == text for word in names):
+        counts = len(columns) == 1 and operation == "count" and _counts(head, columns[0])
+        if lexicon.ROWS.fullmatch(text) or (any(word.text == text for word in names) and not counts):
             return operation, None
         if len(columns) == 1 and columns[0] in linked.used:
             return operation, None  # "how many paid cash", of a column "paid by"
@@ -295,8 +321,7 @@ def _subject(
             if column.key or lexicon.NO_MEASURE.search(column.name):
                 return operation, columns[0]
             cells = [cell for row in source.rows(head) if (cell := row.cells[columns[0]])]
-            named = {*tokens(column.name)}.isdisjoint(lexicon.QUANTITIES)
-            if named and len(set(cells)) == len(cells) > 1:
+            if not counts and len(set(cells)) == len(cells) > 1:
                 raise Unclear(
                     f"whether {column.name} says how many is not clear; ask for its sum, or for rows"
                 )

@@ -8,11 +8,19 @@ from functools import lru_cache
 from lior_ask.languages.lists import languages
 from lior_ask.languages.words import stem, tokens
 
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+"""As banks write them."""
+
 
 @lru_cache(1 << 14)
 def stems(word: str) -> frozenset[str]:
-    """The stems of a word in the languages of the grammar."""
-    return frozenset(stem(word, each.name) for each in languages())
+    """The stems of a word in the languages of the grammar, also without umlauts.
+
+    >>> stems("Sanitär".lower()) & stems("sanitaer") != frozenset()
+    True
+    """
+    forms = {word, word.translate(_UMLAUTS)}
+    return frozenset(stem(form, each.name) for form in forms for each in languages())
 
 
 def alike(word: str, others: Sequence[str]) -> bool:
