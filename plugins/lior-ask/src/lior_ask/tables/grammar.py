@@ -131,21 +131,8 @@ def parse(question: Question, today: date) -> Request | None:
     for name in files:
         text = text.replace(name, " , ")
     text, left_out = _left_out(text)
-    original, small = text, text.lower()
-    period, text = period_in(small, today)
-    second, rest = period_in(text, today)
-    if period and second and period.first and second.within(period.first.year).inside(period):
-        period, text, second = second.within(period.first.year), rest, None  # "this year, in May"
-    if period and (at := small.find(period.shown)) >= 0 and len(small) == len(original):
-        period = attrs.evolve(period, shown=original[at : at + len(period.shown)])
-    compared = list[Compared]()
-    for sign, pattern in _COMPARED:
-        for match in pattern.finditer(text):
-            number = Column(name="", decimal="." if re.search(r"\.\d{1,2}$|,\d{3}", match["number"]) else ",")
-            value = number.number(match["number"])
-            if value is not None:
-                compared.append(Compared(sign=sign, number=value, shown=" ".join(match[0].split())))
-                text = text[: match.start()] + " , " + text[match.end() :]
+    period, second, text = _periods(text, today)
+    compared, text = _compared(text)
     than, text = _than(text)
     found = _operation(text) or (("groups", "", text, 0) if _GROUPED.search(text) else None)
     if found is None:
@@ -158,11 +145,7 @@ def parse(question: Question, today: date) -> Request | None:
     before, after = text[:at], text[at:]
     if operation in ("sum", "count"):
         before, after = (lexicon.TOTAL.sub(" ", part) for part in (before, after))
-    few = _FEW.search(before) or _FEW.match(after) if operation in _EXTREMES else None
-    count = next((each for each in few.groups() if each), "") if few else ""
-    if few:
-        before = before[: few.start()] if few.group(1) else before
-        after = after[few.end() :] if not few.group(1) else after
+    few, before, after = _few(before, after) if operation in _EXTREMES else (0, before, after)
     read = _words(before, after, of_question(question.tokens))
     who = listed("words.who")
     words = [word for word in read.words if word.text not in who]
@@ -175,8 +158,8 @@ def parse(question: Question, today: date) -> Request | None:
         heads=tuple(head for head in read.heads if any(word.text == head for word in words)),
         files=files,
         period=period,
-        compared=tuple(compared),
-        few=_NUMBERS.get(count) or int(count or 0),
+        compared=compared,
+        few=few,
         different=bool(different),
         unsupported=other,
         than=than,
@@ -187,6 +170,44 @@ def parse(question: Question, today: date) -> Request | None:
         unit=unit,
         negated=read.negated,
         auxiliary=read.auxiliary,
+    )
+
+
+def _periods(text: str, today: date) -> tuple[Period | None, Period | None, str]:
+    """The period of a question as it writes it, another one that is no part of it, and the question without
+    them, in lower case."""
+    small = text.lower()
+    period, left = period_in(small, today)
+    second, rest = period_in(left, today)
+    if period and second and period.first and second.within(period.first.year).inside(period):
+        period, left, second = second.within(period.first.year), rest, None  # "this year, in May"
+    if period and (at := small.find(period.shown)) >= 0 and len(small) == len(text):
+        period = attrs.evolve(period, shown=text[at : at + len(period.shown)])
+    return period, second, left
+
+
+def _compared(text: str) -> tuple[tuple[Compared, ...], str]:
+    """The comparisons with numbers, and the question without them."""
+    compared = list[Compared]()
+    for sign, pattern in _COMPARED:
+        for match in pattern.finditer(text):
+            number = Column(name="", decimal="." if re.search(r"\.\d{1,2}$|,\d{3}", match["number"]) else ",")
+            value = number.number(match["number"])
+            if value is not None:
+                compared.append(Compared(sign=sign, number=value, shown=" ".join(match[0].split())))
+                text = text[: match.start()] + " , " + text[match.end() :]
+    return tuple(compared), text
+
+
+def _few(before: str, after: str) -> tuple[int, str, str]:
+    """How many rows are asked for, "the last 3 mails", and the parts of the question without that."""
+    found = _FEW.search(before) or _FEW.match(after)
+    if not found:
+        return 0, before, after
+    count = next(each for each in found.groups() if each)
+    number = _NUMBERS.get(count) or int(count)
+    return (
+        (number, before[: found.start()], after) if found.group(1) else (number, before, after[found.end() :])
     )
 
 
