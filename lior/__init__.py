@@ -43,9 +43,18 @@ _EXPORTS = {
 """Public name -> where it lives. A name must not equal a submodule's (it would shadow it)."""
 
 __all__ = [
-    "Kind", "LiorError", "Model", "Passage", "Registry", "Run", "Sampling", "load",
-    "registry", "resume", "train",
-]  # fmt: skip
+    "Kind",
+    "LiorError",
+    "Model",
+    "Passage",
+    "Registry",
+    "Run",
+    "Sampling",
+    "load",
+    "registry",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -48,8 +48,13 @@ JOBS = {
     "built-in plugins": "frames, memories, tokenizers, readers and others",
 }
 NO_CODE = (
-    tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER,
-)  # fmt: skip
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+)
 WIDTH, ROW, BOX, MARGIN = 1000, 86, 56, 20
 
 
@@ -93,8 +98,10 @@ def owner(module: str) -> str | None:
     if top != "lior":
         return PACKAGES.get(top)
     known = {name.partition(".")[2] for layer in CONTRACT for name in layer}
-    return next((name for name, stems in ROOTS.items() if (first or "__init__") in stems),
-                first if first in known else None)  # fmt: skip
+    return next(
+        (name for name, stems in ROOTS.items() if (first or "__init__") in stems),
+        first if first in known else None,
+    )
 
 
 def drawn() -> list[list[str]]:

@@ -53,9 +53,14 @@ def run_page(
                 ["bash", "-euo", "pipefail", "-c"] if block["language"] == "sh" else [sys.executable, "-c"]
             )
             done = subprocess.run(
-                [*shell, block["code"]], cwd=folder, env=around, timeout=timeout, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [*shell, block["code"]],
+                cwd=folder,
+                env=around,
+                timeout=timeout,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
             if done.returncode:
                 raise RuntimeError(f"{block['code']}\n{done.stdout}")
             printed.append((block, done.stdout))

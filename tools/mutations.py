@@ -86,9 +86,13 @@ def variables(copy: Path) -> dict[str, str]:
     tops = [copy, copy / "plugins", copy / "cli", *sorted((copy / "plugins").glob("*/src"))]
     found = {"PYTHONPATH": os.pathsep.join(map(str, tops)), "PYTHONDONTWRITEBYTECODE": "1"}
     asked = subprocess.run(
-        [sys.executable, "-c", _WHERE, *PACKAGES], cwd=copy, env=os.environ | found,
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", _WHERE, *PACKAGES],
+        cwd=copy,
+        env=os.environ | found,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     if strange := [path for path in asked.stdout.splitlines() if not Path(path).is_relative_to(copy)]:
         raise RuntimeError(f"not imported from the copy {copy}: {', '.join(strange)}")
     return found

@@ -28,13 +28,19 @@ if TYPE_CHECKING:
     "--from-byte", type=WholeNumber(min=0), default=0, show_default=True, help="Count from here on."
 )
 @click.option(
-    "--noise", type=RealNumber(0, 1), default=0.0, show_default=True,
+    "--noise",
+    type=RealNumber(0, 1),
+    default=0.0,
+    show_default=True,
     help="Put errors into this share of the text, and count only what they leave alone.",
-)  # fmt: skip
+)
 @click.option(
-    "--noise-kind", type=click.Choice(["letters", "edits", "digits"]), default="letters", show_default=True,
+    "--noise-kind",
+    type=click.Choice(["letters", "edits", "digits"]),
+    default="letters",
+    show_default=True,
     help="Letters replaced, letters inserted and bytes deleted, or digits replaced.",
-)  # fmt: skip
+)
 @click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True, help="Seed of the noise.")
 @click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
 @click.option("--quiet", is_flag=True, help="Print no progress.")
@@ -87,9 +93,14 @@ def evaluate(
         progress.lior_train_stage("evaluate", f"scoring {end - lo:,} tokens{' online' if online else ''}")
         started = time.perf_counter()
         score = evaluation.evaluate(
-            loaded.model, corpus, lo, end, online=online,
-            counted=None if counted is None else counted[lo - begin :], progress=progress.lior_train_step,
-        )  # fmt: skip
+            loaded.model,
+            corpus,
+            lo,
+            end,
+            online=online,
+            counted=None if counted is None else counted[lo - begin :],
+            progress=progress.lior_train_step,
+        )
         seconds = time.perf_counter() - started
     if as_json:
         click.echo(json.dumps(score.summary(seconds)))

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 @field_options(Sampling)
 @seed_option
 @click.option(
-    "--batch", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), metavar="FILE.jsonl",
+    "--batch",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE.jsonl",
     help="Continue many prompts side by side: a line is an object with prompt, and max_tokens, seed, stop or"
     " an option of drawing where they differ. Prints an object for each.",
-)  # fmt: skip
+)
 @click.option("--sources", is_flag=True, help="Name the documents and lines that the text comes from.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the text.")
 @device_option
@@ -102,11 +104,13 @@ def _print_batch(run: Path, batch: Path, given: dict[str, Any], device: str) -> 
     encode, generator = model.tokenizer.encode, torch.Generator
     requests = [
         Request(
-            encode(line["prompt"].encode("utf-8", "surrogateescape")).tolist(), line["max_tokens"],
-            line["sampling"], generator(model.device).manual_seed(line["seed"]),
+            encode(line["prompt"].encode("utf-8", "surrogateescape")).tolist(),
+            line["max_tokens"],
+            line["sampling"],
+            generator(model.device).manual_seed(line["seed"]),
         )
         for line in lines
-    ]  # fmt: skip
+    ]
     for line, tokens in zip(lines, generate_all(model, requests, threads=all_threads()), strict=True):
         text_of, used = Detokenizer(model.tokenizer, line["stop"]), _Noted()
         text = "".join(text_of.pieces(used.noting(tokens)))
@@ -148,9 +152,12 @@ def _line(place: str, line: str, given: dict[str, Any]) -> dict[str, Any]:
         sampling = Sampling(**{name: whole[name] for name in given if name not in ("max_tokens", "seed")})
     except UsageError as error:
         raise DataError(f"{place}: {error}") from None
-    return {"prompt": asked["prompt"], "stop": stop, "sampling": sampling, **{
-        name: whole[name] for name in ("max_tokens", "seed")
-    }}  # fmt: skip
+    return {
+        "prompt": asked["prompt"],
+        "stop": stop,
+        "sampling": sampling,
+        **{name: whole[name] for name in ("max_tokens", "seed")},
+    }
 
 
 class _Noted(list[int]):

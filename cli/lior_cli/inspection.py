@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 @click.argument("run", type=RunPath())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 @click.option(
-    "--geometry", is_flag=True,
+    "--geometry",
+    is_flag=True,
     help="Show where the metric is stretched and curved, and which contexts are there.",
-)  # fmt: skip
+)
 @device_option
 @click.pass_context
 def inspect(ctx: click.Context, run: Path, as_json: bool, geometry: bool, device: str) -> None:
@@ -75,30 +76,63 @@ def _summary(run: Path, found: Inspection) -> dict[str, Any]:
 
 
 def _report(found: Inspection) -> None:
-    _section("components", ["kind", "name", "distribution", "version"],
-             [[c.kind, c.name, c.distribution, c.version] for c in found.components])  # fmt: skip
+    _section(
+        "components",
+        ["kind", "name", "distribution", "version"],
+        [[c.kind, c.name, c.distribution, c.version] for c in found.components],
+    )
     changed = [[c.name, key, json.dumps(value)] for c in found.components for key, value in c.changed.items()]
     if changed:
         _section("options other than the defaults", ["component", "option", "value"], changed)
-    _section("numbers", ["part", "learned", "statistics"],
-             [[n.part, f"{n.learned:,}", f"{n.statistics:,}"] for n in found.numbers])  # fmt: skip
-    _section("memory", ["name", "experts", "items", "size", "fill"],
-             [[m.name, f"{m.experts}", f"{m.items:,} {m.of}", _size(m.bytes), _fill(m)]
-              for m in found.memory])  # fmt: skip
+    _section(
+        "numbers",
+        ["part", "learned", "statistics"],
+        [[n.part, f"{n.learned:,}", f"{n.statistics:,}"] for n in found.numbers],
+    )
+    _section(
+        "memory",
+        ["name", "experts", "items", "size", "fill"],
+        [[m.name, f"{m.experts}", f"{m.items:,} {m.of}", _size(m.bytes), _fill(m)] for m in found.memory],
+    )
     if metric := found.metric:
-        _section("metric", ["dimension", "effective rank", "condition number", "eigenvalues", "beta"],
-                 [[f"{metric.dimension}", f"{metric.effective_rank:.2f}", f"{metric.condition:.4g}",
-                   f"{metric.least:.4g} to {metric.greatest:.4g}", f"{metric.beta:.4g}"]])  # fmt: skip
+        _section(
+            "metric",
+            ["dimension", "effective rank", "condition number", "eigenvalues", "beta"],
+            [
+                [
+                    f"{metric.dimension}",
+                    f"{metric.effective_rank:.2f}",
+                    f"{metric.condition:.4g}",
+                    f"{metric.least:.4g} to {metric.greatest:.4g}",
+                    f"{metric.beta:.4g}",
+                ]
+            ],
+        )
     text = found.text
-    _section("text", ["documents", "bytes", "tokens", "in memory", "token ids in use"],
-             [[f"{text.documents:,}", f"{text.bytes:,}", f"{text.tokens:,}", f"{text.held:,}",
-               f"{text.alphabet:,} of {text.vocabulary:,}"]])  # fmt: skip
+    _section(
+        "text",
+        ["documents", "bytes", "tokens", "in memory", "token ids in use"],
+        [
+            [
+                f"{text.documents:,}",
+                f"{text.bytes:,}",
+                f"{text.tokens:,}",
+                f"{text.held:,}",
+                f"{text.alphabet:,} of {text.vocabulary:,}",
+            ]
+        ],
+    )
     files = {**found.files, "all": sum(found.files.values())}
     _section("files", ["path", "size"], [[name, _size(size)] for name, size in files.items()])
     click.echo(f"Checksums verified on loading: {', '.join(found.verified)}.\n")
-    _section("invariants", ["", "measured", "must be", ""],
-             [[i.name, f"{i.value:.3g}", f"{i.relation} {i.bound:g}", "holds" if i.holds else "BROKEN"]
-              for i in found.invariants])  # fmt: skip
+    _section(
+        "invariants",
+        ["", "measured", "must be", ""],
+        [
+            [i.name, f"{i.value:.3g}", f"{i.relation} {i.bound:g}", "holds" if i.holds else "BROKEN"]
+            for i in found.invariants
+        ],
+    )
 
 
 def _geometry_record(run: Path, found: GeometryReport) -> str:
@@ -122,9 +156,19 @@ def _report_geometry(found: GeometryReport) -> None:
         _section("curved most in the plane", ["curvature", "share", "coordinates"], _directions(found.planes))
     else:
         click.echo("The metric is the same everywhere, and flat; --rsource curvature has one that varies.\n")
-    _section("contexts where R is greatest and least", ["R", "Ricci scalar", "document", "context"],
-             [[f"{p.resilience:.3g}", "0" if p.curvature is None else f"{p.curvature:.3g}", p.document,
-               json.dumps(p.before, ensure_ascii=False)] for p in found.places])  # fmt: skip
+    _section(
+        "contexts where R is greatest and least",
+        ["R", "Ricci scalar", "document", "context"],
+        [
+            [
+                f"{p.resilience:.3g}",
+                "0" if p.curvature is None else f"{p.curvature:.3g}",
+                p.document,
+                json.dumps(p.before, ensure_ascii=False),
+            ]
+            for p in found.places
+        ],
+    )
 
 
 def _directions(found: Sequence[Direction]) -> list[list[str]]:

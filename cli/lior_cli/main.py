@@ -195,9 +195,12 @@ def _set_trust(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks of errors."
 )
 @click.option(
-    FLAG, is_flag=True, expose_value=False, callback=_set_trust,
+    FLAG,
+    is_flag=True,
+    expose_value=False,
+    callback=_set_trust,
     help="Import the classes that a run names as package.module:Class.",
-)  # fmt: skip
+)
 def cli() -> None:
     """Ask your own notes, mail, tables and logs; train models of them without autograd."""
 

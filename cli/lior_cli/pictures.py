@@ -41,22 +41,29 @@ def picture_options(known: Collection[str] = ()) -> Callable[[Callback], Callbac
     only = click.option("--only", metavar="NAME,...", help=f"Pictures: {', '.join(known)}.  [default: all]")
     options = (
         click.option(
-            "--out", type=click.Path(path_type=Path, file_okay=False),
+            "--out",
+            type=click.Path(path_type=Path, file_okay=False),
             help="Folder for the pictures; files of the same names are replaced.  [default: RUN/plots]",
         ),
         *([only] if known else []),
         click.option(
-            "--format", "form", type=click.Choice(list(FORMATS)), default="png", show_default=True,
+            "--format",
+            "form",
+            type=click.Choice(list(FORMATS)),
+            default="png",
+            show_default=True,
             help="Kind of files.",
         ),
         click.option(
             "--text", is_flag=True, help="Print the tables only: write no files, and need no Matplotlib."
         ),
         click.option(
-            "--json", "as_json", is_flag=True,
+            "--json",
+            "as_json",
+            is_flag=True,
             help="Print the numbers of the pictures as one JSON object, and nothing else.",
         ),
-    )  # fmt: skip
+    )
     return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 

@@ -33,16 +33,22 @@ _BLACK = 16
 @click.argument("run", type=RunPath())
 @click.argument("text", metavar="FILE...", nargs=-1, type=TextPath(), required=True)
 @click.option(
-    "--by", type=click.Choice(["line", "word"]), default="line", show_default=True,
+    "--by",
+    type=click.Choice(["line", "word"]),
+    default="line",
+    show_default=True,
     help="Unit of the list, and of the colours.",
-)  # fmt: skip
+)
 @click.option("--sort", is_flag=True, help="List the most surprising first.")
 @click.option("--top", type=WholeNumber(min=1), help="List only the N most surprising.")
 @click.option("--online", is_flag=True, help="Keep learning while reading; RUN is not changed.")
 @click.option(
-    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
     help="Colour the text by surprise; auto: on a terminal, unless NO_COLOR is set.",
-)  # fmt: skip
+)
 @click.option("--field", default="text", show_default=True, help="Key of the text in JSON Lines.")
 @click.option("--quiet", is_flag=True, help="Print no progress and no legend.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each line or word.")
@@ -116,10 +122,16 @@ class _Row(NamedTuple):
         column = {"column": part.column} if words else {}
         new = {} if words else {"new": self.new}
         return {
-            "file": part.document, "line": part.line, **column, "z": self.z, **new,
-            "bits_per_byte": part.bits_per_byte, "bits": part.bits, "bytes": part.end - part.begin,
+            "file": part.document,
+            "line": part.line,
+            **column,
+            "z": self.z,
+            **new,
+            "bits_per_byte": part.bits_per_byte,
+            "bits": part.bits,
+            "bytes": part.end - part.begin,
             "text": self.text.decode("utf-8", "replace"),
-        }  # fmt: skip
+        }
 
     @property
     def text(self) -> bytes:

@@ -87,14 +87,19 @@ def word_record(word: Explained, top: int) -> dict[str, Any]:
         "experts": word.experts,
         "sources": [
             {
-                "document": s.document, "line": s.line, "column": s.column,
-                "before": s.before, "text": s.text, "after": s.after, "weight": s.weight,
+                "document": s.document,
+                "line": s.line,
+                "column": s.column,
+                "before": s.before,
+                "text": s.text,
+                "after": s.after,
+                "weight": s.weight,
             }
             for s in listed
         ],
         "elsewhere": word.elsewhere + sum(place.weight for place in others),
         "unplaced": word.unplaced,
-    }  # fmt: skip
+    }
 
 
 def account_record(account: Account) -> dict[str, Any]:
@@ -108,9 +113,11 @@ def account_record(account: Account) -> dict[str, Any]:
         for behind in account.documents
     ]
     return {
-        "documents": documents, "common": account.common, "unplaced": account.unplaced,
+        "documents": documents,
+        "common": account.common,
+        "unplaced": account.unplaced,
         "experts": account.experts,
-    }  # fmt: skip
+    }
 
 
 # --- tables ---

@@ -82,9 +82,10 @@ def train(
         documents = documents_of(files)
         if recipe is None and recipe_selection.free(resolved):
             resolved, note = recipe_selection.choose(
-                resolved, documents,
+                resolved,
+                documents,
                 lambda name, more: load(name, overrides=[*overrides, *more], components=True),
-            )  # fmt: skip
+            )
             progress.note(note)
         elif not quiet:
             progress.note(recipe_selection.tell(resolved, documents))

@@ -8,8 +8,15 @@ from lior.config import Resolved
 from lior.interfaces import AdaptiveMemory
 
 _GEOMETRY = (
-    "encoder.", "frame.", "rsource.", "product.", "updater.", "geometry.", "mixer.cells", "memory.sdm.cells",
-)  # fmt: skip
+    "encoder.",
+    "frame.",
+    "rsource.",
+    "product.",
+    "updater.",
+    "geometry.",
+    "mixer.cells",
+    "memory.sdm.cells",
+)
 _RESILIENCE = ("rsource.", "geometry.resilience_at")
 
 

@@ -41,22 +41,32 @@ _PROMPT = 60
 @click.argument("run", type=RunPath())
 @click.option("--prompt", default="", help="Text to continue; - reads standard input.")
 @click.option(
-    "--next", "count", type=WholeNumber(min=1), default=40, show_default=True,
+    "--next",
+    "count",
+    type=WholeNumber(min=1),
+    default=40,
+    show_default=True,
     help="Tokens to draw and explain.",
-)  # fmt: skip
+)
 @click.option("--text", help="Explain this continuation of the prompt instead of drawing one.")
 @click.option(
-    "--by", type=click.Choice(["word", "token"]), default="word", show_default=True,
+    "--by",
+    type=click.Choice(["word", "token"]),
+    default="word",
+    show_default=True,
     help="Unit of a line; a place of a word holds the whole word.",
-)  # fmt: skip
+)
 @click.option(
-    "--top", type=WholeNumber(min=1),
+    "--top",
+    type=WholeNumber(min=1),
     help=f"Places of each word.  [default: 1; {_MOST} with --json and --html]",
-)  # fmt: skip
+)
 @click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
     help="Also write a page that shows the places of the word under the pointer.",
-)  # fmt: skip
+)
 @field_options(Sampling)
 @seed_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")

@@ -441,9 +441,14 @@ def _plugins(
 
 
 def _component(
-    name: str, layer: Layer, key: Key, table: Path, chosen: Entry, registry: Registry | None,
+    name: str,
+    layer: Layer,
+    key: Key,
+    table: Path,
+    chosen: Entry,
+    registry: Registry | None,
     problems: list[str],
-) -> Component:  # fmt: skip
+) -> Component:
     """A plugin with its instance, if there is a registry; what is wrong is added to ``problems``.
 
     Text is read as the plugin types the option, and as TOML where that is not known.

@@ -155,11 +155,17 @@ class Coding:
         block = cursor.blank(rows, patterns)
         block.time[:] = engine.clock + np.arange(rows)
         self.arrays = Chunk(
-            block, np.zeros(rows, np.int64), np.zeros((rows, size), np.float32), np.zeros(rows, np.int64),
-            engine.columns(alphabet), others, np.ones(len(others)), unseen,
+            block,
+            np.zeros(rows, np.int64),
+            np.zeros((rows, size), np.float32),
+            np.zeros(rows, np.int64),
+            engine.columns(alphabet),
+            others,
+            np.ones(len(others)),
+            unseen,
             np.zeros(size if size > DENSE else 0),
             np.zeros(size + 1),
-        )  # fmt: skip
+        )
         self.done = 0
         """Positions coded so far."""
         self._buffers = engine.buffers(engine.window, size)
@@ -178,9 +184,16 @@ class Coding:
         before = self.done
         while True:
             self.done = run(
-                self._cursor.route, self._engine.room_for(len(self.arrays.alphabet.tokens) + 1),
-                self._learner, self.arrays, before, end, self._buffers, mixing, words.arrays,
-            )  # fmt: skip
+                self._cursor.route,
+                self._engine.room_for(len(self.arrays.alphabet.tokens) + 1),
+                self._learner,
+                self.arrays,
+                before,
+                end,
+                self._buffers,
+                mixing,
+                words.arrays,
+            )
             fresh = self.done > before and self.arrays.alphabet.column[self.tokens[self.done - 1]] < 0
             if self.done == end or fresh:
                 return fresh or self.done == len(self.arrays.given)

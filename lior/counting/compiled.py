@@ -299,9 +299,13 @@ def _start(package: str = HOME) -> subprocess.Popen[bytes] | None:
         # session of its own: Linux divides time between sessions first, whatever their priorities are.
         # Nothing is written to its standard input: it ends when this process does.
         child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing, process_group=0,
+            command,
+            stdin=subprocess.PIPE,
+            stdout=nothing,
+            stderr=nothing,
+            process_group=0,
             env={**os.environ, "OMP_NUM_THREADS": "1", **_environment},
-        )  # fmt: skip
+        )
     except OSError:  # no interpreter, or too many processes: it is compiled where it is called
         return None
     atexit.register(_end, child, os.getpid())

@@ -126,10 +126,15 @@ class Cursor:
         # No further than from the first token on; what lies before it has no influence.
         none = np.full(_CAPACITY, -1, np.int64)
         self.route = Route(
-            *self._fixed, np.zeros(_CAPACITY, np.int64), depth + np.arange(_CAPACITY),
-            fields.carry(_CAPACITY), np.zeros(self.block.where.shape[1], np.int64),
-            np.zeros(len(self._fixed[2].offset)), none, np.zeros(2, np.int64),
-        )  # fmt: skip
+            *self._fixed,
+            np.zeros(_CAPACITY, np.int64),
+            depth + np.arange(_CAPACITY),
+            fields.carry(_CAPACITY),
+            np.zeros(self.block.where.shape[1], np.int64),
+            np.zeros(len(self._fixed[2].offset)),
+            none,
+            np.zeros(2, np.int64),
+        )
         _feed(self.route, tokens[:0], self.block)
         if len(tokens):
             _feed(self.route, tokens, self.block)
@@ -161,6 +166,11 @@ def blank(rows: int, patterns: int) -> Block:
     """A block of so many positions, to be filled by :func:`locate`; the tokens are -1."""
     ints = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
     return Block(
-        where=ints(rows, patterns), fields=ints(rows, len(FIELDS)), before=ints(rows, 2), cell=ints(rows),
-        trail=ints(rows, TRAIL), tokens=np.full(rows, -1, np.int64), time=ints(rows),
-    )  # fmt: skip
+        where=ints(rows, patterns),
+        fields=ints(rows, len(FIELDS)),
+        before=ints(rows, 2),
+        cell=ints(rows),
+        trail=ints(rows, TRAIL),
+        tokens=np.full(rows, -1, np.int64),
+        time=ints(rows),
+    )

@@ -264,9 +264,19 @@ class Engine:
         """Distributions at the positions of a block; nothing is learned or counted."""
         still = Learner(learned, (FROZEN, FROZEN))
         stream.run(
-            self.memory, still, block, 0, columns, buffers, buffers, out, False, 0, stream.BOTH,
+            self.memory,
+            still,
+            block,
+            0,
+            columns,
+            buffers,
+            buffers,
+            out,
+            False,
+            0,
+            stream.BOTH,
             stream.signs(),
-        )  # fmt: skip
+        )
 
     @property
     def memory(self) -> Memory:

@@ -21,7 +21,7 @@ from lior.counting.layout import (
     ESTIMATION_ROWS,
     NATS_A_BIN,
     TINY,
-)  # fmt: skip
+)
 
 _MASK = ESTIMATION_ROWS - 1
 _CONTEXTS = 2

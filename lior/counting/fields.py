@@ -19,16 +19,60 @@ REACH = 1024
 """Tokens before a position that a field may depend on."""
 
 FIELDS = (
-    "word", "word-1", "word-2", "word-3", "column", "half", "above", "margin", "stop", "marks",
-    "opening", "heading", "suffix", "shape", "after", "after-2", "next", "next-2", "next-3", "length",
-    "bag", "name", "sentence", "closing", "suffix-2",
-)  # fmt: skip
+    "word",
+    "word-1",
+    "word-2",
+    "word-3",
+    "column",
+    "half",
+    "above",
+    "margin",
+    "stop",
+    "marks",
+    "opening",
+    "heading",
+    "suffix",
+    "shape",
+    "after",
+    "after-2",
+    "next",
+    "next-2",
+    "next-3",
+    "length",
+    "bag",
+    "name",
+    "sentence",
+    "closing",
+    "suffix-2",
+)
 """Names of the fields; ``docs/interfaces.md`` describes them. The constants below are their numbers."""
 (
-    WORD, _, _, _, COLUMN, HALF, ABOVE, MARGIN, STOP, MARKS,
-    OPENING, HEADING, SUFFIX, SHAPE, AFTER, _, NEXT, _, _, LENGTH,
-    BAG, NAME, SENTENCE, CLOSING, SUFFIX_2,
-) = range(len(FIELDS))  # fmt: skip
+    WORD,
+    _,
+    _,
+    _,
+    COLUMN,
+    HALF,
+    ABOVE,
+    MARGIN,
+    STOP,
+    MARKS,
+    OPENING,
+    HEADING,
+    SUFFIX,
+    SHAPE,
+    AFTER,
+    _,
+    NEXT,
+    _,
+    _,
+    LENGTH,
+    BAG,
+    NAME,
+    SENTENCE,
+    CLOSING,
+    SUFFIX_2,
+) = range(len(FIELDS))
 
 _WORD = 32
 """Longest word, in letters."""
@@ -43,9 +87,26 @@ _NEVER = -(1 << 40)
 _LF, _SPACE = 10, 32
 
 (
-    _WORD_END, _LINE_BEGIN, _LAST_LINE_BEGIN, _OPENING, _CLOSING, _HEADING, _HEADING_BEGIN, _IN_HEADING,
-    _MARKS, _SHAPE, _SHAPE_AT, _STOP, _STOP_AT, _SUFFIX, _SUFFIX_2, _NAME, _NAME_AT, _SENTENCE, _STATE,
-) = range(19)  # fmt: skip
+    _WORD_END,
+    _LINE_BEGIN,
+    _LAST_LINE_BEGIN,
+    _OPENING,
+    _CLOSING,
+    _HEADING,
+    _HEADING_BEGIN,
+    _IN_HEADING,
+    _MARKS,
+    _SHAPE,
+    _SHAPE_AT,
+    _STOP,
+    _STOP_AT,
+    _SUFFIX,
+    _SUFFIX_2,
+    _NAME,
+    _NAME_AT,
+    _SENTENCE,
+    _STATE,
+) = range(19)
 """Entries of the state that is carried along a text, and their number.
 
 Places end in ``AT``, ``BEGIN`` or ``END``; ``_SENTENCE`` counts the words of the sentence; the others are

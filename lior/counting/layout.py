@@ -205,9 +205,16 @@ class Block(NamedTuple):
 
 
 RECORD = np.dtype(
-    [("column", "u2"), ("count", "u2"), ("recency", "u2"), ("state", "u2"), ("prior", "i2"), ("age", "u1"),
-     ("novel", "u1")]
-)  # fmt: skip
+    [
+        ("column", "u2"),
+        ("count", "u2"),
+        ("recency", "u2"),
+        ("state", "u2"),
+        ("prior", "i2"),
+        ("age", "u1"),
+        ("novel", "u1"),
+    ]
+)
 """What is mixed of a counter: its token's column, occurrences, recency, entry in the table of states, learned
 logit, entry in the table of ages, novel occurrences."""
 
@@ -312,10 +319,18 @@ def plan(
         for place, pattern in enumerate(group):
             bit[row, pattern] = 2 * place
     return Plan(
-        nested, base, parents(patterns), np.array(joint, np.int64).reshape(-1, JOINT), bit,
-        np.array([list(GATES).index(g) for g in gates], np.int64), np.cumsum([0, *sizes]).astype(np.int64),
-        np.array([0.0, *discounts, 0.0, *novel_discounts], np.float32), recent, slowest, TRAIL,
-    )  # fmt: skip
+        nested,
+        base,
+        parents(patterns),
+        np.array(joint, np.int64).reshape(-1, JOINT),
+        bit,
+        np.array([list(GATES).index(g) for g in gates], np.int64),
+        np.cumsum([0, *sizes]).astype(np.int64),
+        np.array([0.0, *discounts, 0.0, *novel_discounts], np.float32),
+        recent,
+        slowest,
+        TRAIL,
+    )
 
 
 def fresh(plan: Plan, vocab: int) -> Weights:
@@ -372,19 +387,40 @@ def buffers(plan: Plan, window: int, alphabet: int) -> Buffers:
     floats = lambda *shape: _apart(shape, np.float32)  # noqa: E731
     record = _apart((rows, records), RECORD)
     return Buffers(
-        window=window, size=ints(rows), tokens=ints(rows, a), target=ints(rows), columns=small(2, vocab),
-        slot=ints(rows, s), present=small(rows, s), tally=ints(rows, 4), totals=ints(s + 3, 2),
-        confidence=small(rows, s), gate=ints(rows, g),
-        estimate=ints(rows, 2), weight_set=ints(rows),
-        near=_apart((s * MAX_VOCAB,), COUNTER), copied=_apart((s + 1,), np.uint32),
-        record=record, words=record.view(np.uint32), begin=_apart((rows, s + 1), np.uint32),
-        rank=small(rows, records), token=small(rows, records), mass=floats(rows, s, 7),
+        window=window,
+        size=ints(rows),
+        tokens=ints(rows, a),
+        target=ints(rows),
+        columns=small(2, vocab),
+        slot=ints(rows, s),
+        present=small(rows, s),
+        tally=ints(rows, 4),
+        totals=ints(s + 3, 2),
+        confidence=small(rows, s),
+        gate=ints(rows, g),
+        estimate=ints(rows, 2),
+        weight_set=ints(rows),
+        near=_apart((s * MAX_VOCAB,), COUNTER),
+        copied=_apart((s + 1,), np.uint32),
+        record=record,
+        words=record.view(np.uint32),
+        begin=_apart((rows, s + 1), np.uint32),
+        rank=small(rows, records),
+        token=small(rows, records),
+        mass=floats(rows, s, 7),
         joint=_apart((rows, j, a), np.uint16),
-        longest=ints(a), dense=floats(2 * s + 2, a), log_p=floats(rows, s, a), logits=floats(a),
-        first=floats(rows, a), bin=small(rows, a), share=floats(rows, a), final=floats(rows, a),
-        gradient=floats(rows, s), sums=floats(3, s),
+        longest=ints(a),
+        dense=floats(2 * s + 2, a),
+        log_p=floats(rows, s, a),
+        logits=floats(a),
+        first=floats(rows, a),
+        bin=small(rows, a),
+        share=floats(rows, a),
+        final=floats(rows, a),
+        gradient=floats(rows, s),
+        sums=floats(3, s),
         confidence_sums=floats(s, 3, CONFIDENCES),
-    )  # fmt: skip
+    )
 
 
 _LINE = 128

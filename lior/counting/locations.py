@@ -29,10 +29,8 @@ SLOT = np.dtype([("low", "u4"), ("high", "u2"), ("size", "u2"), ("at", "u4")])
 Of a location written once ``size`` is the token, and ``at`` the time of the occurrence, with two marks above.
 """
 
-COUNTER = np.dtype(
-    [("token", "u2"), ("count", "u2"), ("recency", "u2"), ("logit", "i2"),
-     ("seen_low", "u2"), ("seen_high", "u1"), ("novel", "u1")]
-)  # fmt: skip
+_COUNTER = "token:u2 count:u2 recency:u2 logit:i2 seen_low:u2 seen_high:u1 novel:u1"
+COUNTER = np.dtype([(name, kind) for name, _, kind in (each.partition(":") for each in _COUNTER.split())])
 """Token, occurrences, recency, learned logit, time of the last occurrence in ticks, novel occurrences.
 
 Recency is an exponentially decaying share of the location's occurrences. Novel occurrences are Kneser and

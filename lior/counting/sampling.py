@@ -77,9 +77,17 @@ def draw(
     place.make_room(len(out))
     place.block.time[:] = engine.clock + ahead
     chunk = Chunk(
-        place.block, _NONE, np.empty((1, size), np.float32), np.empty(1, np.int64), engine.columns(alphabet),
-        race.others, _EVEN, race.unseen, np.empty(size if size > DENSE else 0), np.empty(size + 1),
-    )  # fmt: skip
+        place.block,
+        _NONE,
+        np.empty((1, size), np.float32),
+        np.empty(1, np.int64),
+        engine.columns(alphabet),
+        race.others,
+        _EVEN,
+        race.unseen,
+        np.empty(size if size > DENSE else 0),
+        np.empty(size + 1),
+    )
     still = Learner(learned, (FROZEN, FROZEN))
     _run(place.route, engine.memory, still, chunk, race, engine.buffers(1, size, thread), out)
     return [int(token) for token in out]

@@ -60,9 +60,17 @@ def _beside(call: Callable[..., None], *given: Any) -> int:
 def _training() -> Engine:
     """Call those without which training cannot go on."""
     plan = layout.plan(
-        _PATTERNS, nested=2, base=1, joint=[[0, 1] * (layout.JOINT // 2)], gates=("longest",), cells=1,
-        discounts=(0.7, 0.95, 1.1), novel_discounts=(0.7, 1.0, 1.2), recent=0.35, slowest=0.075,
-    )  # fmt: skip
+        _PATTERNS,
+        nested=2,
+        base=1,
+        joint=[[0, 1] * (layout.JOINT // 2)],
+        gates=("longest",),
+        cells=1,
+        discounts=(0.7, 0.95, 1.1),
+        novel_discounts=(0.7, 1.0, 1.2),
+        recent=0.35,
+        slowest=0.075,
+    )
     learned = layout.fresh(plan, 256)
     segment = Segment(_TOKENS, _DEPTH, 0, cell=np.zeros(4, np.int64))
     engine = Engine(plan, _PATTERNS, window=2, budget=0)

@@ -168,9 +168,12 @@ class Geometry:
             scores = _scores(scorer, fq, fk, part)
             share = len(scores) / len(batch.query_tokens)
             result = phases.phases(
-                _weigh(scores, part), batch.same_token(part), nudge,
-                smoothing=self.smoothing, vocab=self.vocab,
-            )  # fmt: skip
+                _weigh(scores, part),
+                batch.same_token(part),
+                nudge,
+                smoothing=self.smoothing,
+                vocab=self.vocab,
+            )
             losses.append(result.loss * share)
             if nudge:
                 flow.add(part, fq, fk, scores, result.d_scores.mul_(share))

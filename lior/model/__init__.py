@@ -9,6 +9,15 @@ prediction) and :mod:`~lior.model.compression`. :mod:`~lior.model.validation` ch
 """
 
 __all__ = [
-    "baseline", "compression", "detokenizer", "evaluation", "generation", "language_model", "mixer",
-    "online", "provenance", "scoring", "validation",
-]  # fmt: skip
+    "baseline",
+    "compression",
+    "detokenizer",
+    "evaluation",
+    "generation",
+    "language_model",
+    "mixer",
+    "online",
+    "provenance",
+    "scoring",
+    "validation",
+]

@@ -213,9 +213,14 @@ _AHEAD = 32
 
 
 def generate(
-    model: Model, prompt: Sequence[int], count: int, sampling: Sampling, *, generator: Generator,
+    model: Model,
+    prompt: Sequence[int],
+    count: int,
+    sampling: Sampling,
+    *,
+    generator: Generator,
     thread: int = 0,
-) -> Iterator[int]:  # fmt: skip
+) -> Iterator[int]:
     """Yield ``count`` token ids that continue ``prompt``.
 
     Some are drawn ahead: where the caller stops early, the generator has served for them too. Threads with

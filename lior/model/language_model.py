@@ -270,9 +270,13 @@ class Model:
         return mixer.beside(*self._evidence(text, positions, alphabet, given, z))
 
     def _evidence(
-        self, text: Text, positions: Tensor, alphabet: Tensor, given: Mapping[str, Evidence] | None,
+        self,
+        text: Text,
+        positions: Tensor,
+        alphabet: Tensor,
+        given: Mapping[str, Evidence] | None,
         z: Tensor | None,
-    ) -> tuple[list[Evidence], Tensor | None]:  # fmt: skip
+    ) -> tuple[list[Evidence], Tensor | None]:
         """What each memory knows at ``positions``, and the geometric gate."""
         given = given or {}
         needed = "cells" in self.weights or not given.keys() >= self.memories.keys()  # coordinates cost time
@@ -335,9 +339,12 @@ class Model:
 
     @torch.no_grad()
     def log_probs(
-        self, text: Text, positions: Tensor, z: Tensor | None = None,
+        self,
+        text: Text,
+        positions: Tensor,
+        z: Tensor | None = None,
         given: Mapping[str, Evidence] | None = None,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         """Log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1.
 
         ``given`` is the evidence of memories that were read already.
@@ -347,16 +354,23 @@ class Model:
 
     @torch.no_grad()
     def vote(
-        self, text: Text, positions: Tensor, z: Tensor | None = None,
+        self,
+        text: Text,
+        positions: Tensor,
+        z: Tensor | None = None,
         given: Mapping[str, Evidence] | None = None,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         """Log of the unweighted average of the experts for every token id, ``(B, V)``."""
         return self._of_all_tokens(mixer.vote, text, positions, z, given)
 
     def _of_all_tokens(
-        self, predict: Callable[[mixer.Inputs], Tensor], text: Text, positions: Tensor, z: Tensor | None,
+        self,
+        predict: Callable[[mixer.Inputs], Tensor],
+        text: Text,
+        positions: Tensor,
+        z: Tensor | None,
         given: Mapping[str, Evidence] | None,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         """``predict`` gives log-probabilities over the alphabet; the other tokens share the escape."""
         _, alphabet, kept, escape, *_ = self._known()
         with threads(len(positions) * _PRODUCTS):

@@ -184,9 +184,13 @@ class Follower:
         rows = min(self._online.longest, self._size - self._count)
         if self._memory and self._cursor and len(self._alphabet) and rows:
             self._coding = self._memory.coding(
-                self._cursor, self._alphabet, progress=self._online.progress, rows=rows, others=self.unknown,
+                self._cursor,
+                self._alphabet,
+                progress=self._online.progress,
+                rows=rows,
+                others=self.unknown,
                 unseen=self._unseen,
-            )  # fmt: skip
+            )
 
     @torch.no_grad()
     def code(self, words: RangeCoder, given: NDArray[np.int64] | None = None) -> None:

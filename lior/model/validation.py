@@ -21,8 +21,11 @@ from lior.tensors import Expected, check, like, sub
 
 def check_counts(counts: Tensor | None, *, vocab: int) -> None:
     """Check the token counts."""
-    check({} if counts is None else {"token_counts": counts},
-          {"token_counts": Expected("int64", (vocab,))}, of="model")  # fmt: skip
+    check(
+        {} if counts is None else {"token_counts": counts},
+        {"token_counts": Expected("int64", (vocab,))},
+        of="model",
+    )
     if counts is not None and bool((counts < 0).any()):
         raise UsageError("model: token_counts below 0")
 

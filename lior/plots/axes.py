@@ -74,8 +74,9 @@ class LabelColumn:
     axis: Any
     _notes: list[Any] = attrs.field(factory=list)
 
-    def add(self, text: str, value: float, *, at: float = 1.0, column: float = 1.04, point: str = "",
-            **look: Any) -> None:  # fmt: skip
+    def add(
+        self, text: str, value: float, *, at: float = 1.0, column: float = 1.04, point: str = "", **look: Any
+    ) -> None:
         """Add a label for the point (``at``, ``value``). Values come in rising order.
 
         Parameters
@@ -88,13 +89,24 @@ class LabelColumn:
             Further properties of the text.
         """
         note = self.axis.annotate(
-            text, (at, value), xytext=(column, 0.5), xycoords=(point or "axes fraction", "data"),
-            textcoords="axes fraction", va="center", fontsize=_FONT_POINTS, annotation_clip=False, **look,
+            text,
+            (at, value),
+            xytext=(column, 0.5),
+            xycoords=(point or "axes fraction", "data"),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=_FONT_POINTS,
+            annotation_clip=False,
+            **look,
             arrowprops={
-                "arrowstyle": "-", "color": "#777777", "linewidth": 0.6, "shrinkA": 1, "shrinkB": 0,
+                "arrowstyle": "-",
+                "color": "#777777",
+                "linewidth": 0.6,
+                "shrinkA": 1,
+                "shrinkB": 0,
                 "relpos": (0.0, 0.5),
             },
-        )  # fmt: skip
+        )
         self._notes.append(note)
 
     def separate(self) -> None:

@@ -355,9 +355,15 @@ class ScatterPlot(Panel):
         """A marker and a colour for each class."""
         for kind, x, y in self._by_class():
             axis.scatter(
-                x, y, s=14, alpha=0.75, linewidths=0, color=COLOURS[kind % len(COLOURS)],
-                marker=MARKERS[kind % len(MARKERS)], label=f"{self.classes[kind]} ({len(x):,})",
-            )  # fmt: skip
+                x,
+                y,
+                s=14,
+                alpha=0.75,
+                linewidths=0,
+                color=COLOURS[kind % len(COLOURS)],
+                marker=MARKERS[kind % len(MARKERS)],
+                label=f"{self.classes[kind]} ({len(x):,})",
+            )
         axis.set(xlabel=self.x_label, ylabel=self.y_label)
         axis.set_aspect("equal", adjustable="datalim")
         axis.grid(True, alpha=0.3)

@@ -107,9 +107,13 @@ def score(loaded: Checkpoint, count: int, progress: Progress) -> ScoredTokens:
     where = torch.cat(positions).to(corpus.tokens.device)
     tokens = corpus.tokens[where].long()
     return ScoredTokens(
-        place=where - lo, depth=corpus.depth(where), nats=torch.cat(nats), total=hi - lo,
-        bytes=byte_lengths(tokens, loaded.model.tokenizer), kind=classes_of(tokens, loaded.model.tokenizer),
-    )  # fmt: skip
+        place=where - lo,
+        depth=corpus.depth(where),
+        nats=torch.cat(nats),
+        total=hi - lo,
+        bytes=byte_lengths(tokens, loaded.model.tokenizer),
+        kind=classes_of(tokens, loaded.model.tokenizer),
+    )
 
 
 def panels(scored: ScoredTokens) -> Iterator[LineChart | BarChart]:

@@ -52,12 +52,15 @@ _CONTENT = [
         (rb"\s*<(!doctype\s+)?html", ".html"),
         (rb"\s*[.'](.*\n\.)?(TH|Dd)\s", ".man"),
         (rb"From ([^\n]*\d{4}[^\n]*|-? *\r?)\n[\w-]+:", ".mbox"),
-        (rb"((Received|Return-Path|Message-ID|From|To|Date|Subject|MIME-Version|Delivered-To|X-[\w-]+|ARC-[\w-]+|"
-         rb"List-[\w-]+|Content-[\w-]+|DKIM-Signature|Authentication-Results|Received-SPF|Sender|Reply-To|Cc|"
-         rb"References|In-Reply-To|User-Agent|Envelope-To):"
-         rb"[^\n]*\n([ \t][^\n]*\n)*){3}", ".eml"),
+        (
+            rb"((Received|Return-Path|Message-ID|From|To|Date|Subject|MIME-Version|Delivered-To|X-[\w-]+|ARC-[\w-]+|"
+            rb"List-[\w-]+|Content-[\w-]+|DKIM-Signature|Authentication-Results|Received-SPF|Sender|Reply-To|Cc|"
+            rb"References|In-Reply-To|User-Agent|Envelope-To):"
+            rb"[^\n]*\n([ \t][^\n]*\n)*){3}",
+            ".eml",
+        ),
     )
-]  # fmt: skip
+]
 """Beginning of a file -> suffix of the reader that it gets; the first that matches."""
 
 

@@ -113,12 +113,17 @@ def _document(record: dict[str, Any]) -> ParsedDocument:
     names = _texts([place for _, place in places])
     lines = record["lines"]
     return ParsedDocument(
-        text=text, kind=kind, name=name, title=title, notes=tuple(notes),
+        text=text,
+        kind=kind,
+        name=name,
+        title=title,
+        notes=tuple(notes),
         lines=None if lines is None else _numbers(lines, 1),
         places=tuple(zip(_numbers([first for first, _ in places]), names, strict=True)),
-        wrapped=_numbers(record["wrapped"]), titles=_numbers(record["titles"]),
+        wrapped=_numbers(record["wrapped"]),
+        titles=_numbers(record["titles"]),
         tables=tuple(map(_table, record["tables"])),
-    )  # fmt: skip
+    )
 
 
 def _table(record: dict[str, Any]) -> Table:

@@ -39,9 +39,14 @@ def changes(
     last = -_AGAIN
     step = int(1000 * rest)
     found = watch(
-        *{str(root) for root in roots}, watch_filter=_seen([root.absolute() for root in roots]),
-        yield_on_timeout=True, step=step, debounce=int(1000 * longest), rust_timeout=step, stop_event=stop,
-    )  # fmt: skip
+        *{str(root) for root in roots},
+        watch_filter=_seen([root.absolute() for root in roots]),
+        yield_on_timeout=True,
+        step=step,
+        debounce=int(1000 * longest),
+        rust_timeout=step,
+        stop_event=stop,
+    )
     for changed in found:
         if changed or time.monotonic() - last >= _AGAIN:
             yield

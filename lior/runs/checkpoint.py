@@ -219,9 +219,13 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
         split_parts = check_text(arrays, manifest, vocab=model.tokenizer.vocab)
         structures = separate(arrays["structures"].tobytes(), arrays["structure_starts"].tolist())
         documents = Corpus(
-            text["tokens"], text["starts"], tuple(manifest["documents"]), manifest["bytes"],
-            split_parts=split_parts, structures=tuple(structures),
-        )  # fmt: skip
+            text["tokens"],
+            text["starts"],
+            tuple(manifest["documents"]),
+            manifest["bytes"],
+            split_parts=split_parts,
+            structures=tuple(structures),
+        )
         return Checkpoint(
             model=model,
             corpus=documents,

@@ -221,9 +221,12 @@ class Loop(ABC, Generic[S]):
     def state(self, index: int, metrics: int | None = None) -> LoopState:
         """Where the loop stands, in the stage of that index; ``metrics`` as for :meth:`save`."""
         return LoopState(
-            stage=index, step=self.step, elapsed=self.clock.total, seconds=self.clock.seconds,
+            stage=index,
+            step=self.step,
+            elapsed=self.clock.total,
+            seconds=self.clock.seconds,
             metrics=self.position if metrics is None else metrics,
-        )  # fmt: skip
+        )
 
     @contextmanager
     def reported(self) -> Iterator[None]:

@@ -54,6 +54,7 @@ from lior.runs.syncing import Synced
 from lior.tensors import all_threads, pick_device
 
 T = TypeVar("T")
+Work = Callable[[], Checkpoint]
 
 
 @attrs.define(repr=False)
@@ -307,9 +308,12 @@ class Run:
 
     @check_keywords()
     def learn(
-        self, text: str | Path | Sequence[str] | Mapping[str, str | bytes], *, name: str | None = None,
+        self,
+        text: str | Path | Sequence[str] | Mapping[str, str | bytes],
+        *,
+        name: str | None = None,
         field: str = "text",
-    ) -> list[Document]:  # fmt: skip
+    ) -> list[Document]:
         """Learn further documents.
 
         Parameters
@@ -446,9 +450,8 @@ class Run:
         return changes.done, changes.saving()
 
     def _change(
-        self, work: Callable[[], Checkpoint], changes: int, *,
-        drop: Collection[str] = (), put: Sequence[RawDocument] = (),
-    ) -> None:  # fmt: skip
+        self, work: Work, changes: int, *, drop: Collection[str] = (), put: Sequence[RawDocument] = ()
+    ) -> None:
         """Do ``work``, which changes the model; an interruption may leave it between two states.
 
         The index follows if it was opened, or has confirmed questions: it drops names, and puts documents.

@@ -256,12 +256,16 @@ def compare(checkpoint: Checkpoint, found: Scan) -> Changes:
         for name in (*found.read, *found.gone)
     }
     return Changes(
-        found.run, [*done.changed, *gone], [*changed, *learned], moved, done,
+        found.run,
+        [*done.changed, *gone],
+        [*changed, *learned],
+        moved,
+        done,
         before=FileManifest(
             found.paths, found.field, found.old | found.entries | marked, manifest.newest(found.run)
         ),
         after=FileManifest(found.paths, found.field, entries),
-    )  # fmt: skip
+    )
 
 
 def _join(documents: Sequence[RawDocument]) -> RawDocument:

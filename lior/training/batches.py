@@ -77,9 +77,12 @@ class BatchSampler:
             keys = torch.cat([near[near >= 0], sample]).unique()
             parts = tuple(self._parts(queries, keys, sample.unique(), near, items))
         return Batch(
-            self.contexts(queries, self.asked), tokens[queries].long(),
-            self.contexts(keys), tokens[keys].long(), parts,
-        )  # fmt: skip
+            self.contexts(queries, self.asked),
+            tokens[queries].long(),
+            self.contexts(keys),
+            tokens[keys].long(),
+            parts,
+        )
 
     def _parts(
         self, queries: Tensor, keys: Tensor, sample: Tensor, near: Tensor, items: int

@@ -47,9 +47,14 @@ class Training(Loop[Stage]):
         super().__attrs_post_init__()
         limit = self.config.time_limit
         self._job = Job(
-            model=self.model, text=self.text, parts=self.parts, config=self.config, generator=self.generator,
-            progress=self.progress, spent=lambda: self.clock.total / limit if limit else 0.0,
-        )  # fmt: skip
+            model=self.model,
+            text=self.text,
+            parts=self.parts,
+            config=self.config,
+            generator=self.generator,
+            progress=self.progress,
+            spent=lambda: self.clock.total / limit if limit else 0.0,
+        )
         self.stages = plan(self._job)
 
     def begin(self) -> None:
@@ -77,9 +82,12 @@ class Training(Loop[Stage]):
     def _checkpoint(self, score: float | None = None) -> Checkpoint:
         """The model as it is now."""
         return Checkpoint(
-            model=self.model, corpus=self.text, n_train=self.parts.train, components=self.components,
+            model=self.model,
+            corpus=self.text,
+            n_train=self.parts.train,
+            components=self.components,
             score=score,
-        )  # fmt: skip
+        )
 
     def finish(self) -> Run:
         """Score the model and keep it."""

@@ -91,10 +91,17 @@ def train(
         if directory and files and config.data.text:
             directory.save_manifest(files)
         training = Training(
-            model=model, text=text.to(device), parts=parts, config=config, components=components,
-            generator=generator, **_loop_options(config, directory), clock=clock, callbacks=callbacks,
+            model=model,
+            text=text.to(device),
+            parts=parts,
+            config=config,
+            components=components,
+            generator=generator,
+            **_loop_options(config, directory),
+            clock=clock,
+            callbacks=callbacks,
             stop=stop,
-        )  # fmt: skip
+        )
         training.begin()
         training.save(0)  # it holds the text: nothing else is needed to resume
         training.run(training.stages)
@@ -125,10 +132,18 @@ def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[
             parts, loop = Split(*state.numbers["parts"]), LoopState(**state.numbers["loop"])
             begun, options = state.numbers["stage"], _loop_options(directory.config, directory, loop)
         training = Training(
-            model=checkpoint.model, text=checkpoint.corpus, parts=parts, config=directory.config,
-            components=checkpoint.components, generator=generator, **options, clock=Stopwatch(loop),
-            step=loop.step, callbacks=callbacks, stop=stop,
-        )  # fmt: skip
+            model=checkpoint.model,
+            text=checkpoint.corpus,
+            parts=parts,
+            config=directory.config,
+            components=checkpoint.components,
+            generator=generator,
+            **options,
+            clock=Stopwatch(loop),
+            step=loop.step,
+            callbacks=callbacks,
+            stop=stop,
+        )
         training.begin()
         with misfits_as_run_errors(path):
             if not 0 <= loop.stage <= len(training.stages):

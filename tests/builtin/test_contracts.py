@@ -54,7 +54,7 @@ VARIANTS = [
     ("memory", "sdm that has learned", lambda: fitted(Sdm(**FEW))),
     ("updater", "nudged", lambda: Contrastive(nudge=0.1)),
     ("updater", "several directions", lambda: Spsa(directions=3)),
-]  # fmt: skip
+]
 SUITES = [kind for kind in KINDS if KINDS[kind].suite]
 DEFAULTS = [
     (kind, name, lambda kind=kind, name=name: registry.get(kind, name)())

@@ -31,13 +31,25 @@ def contexts(encoder, size=50):
 CHANGES = {
     Lags: {"n": 8, "lags": 5, "decay": 0.5, "scale": 0.1},
     Grams: {
-        "n": 8, "lags": 5, "decay": 0.5, "scale": 0.1, "patterns": ("1-2",), "bits": 5, "gram_scale": 0.3,
+        "n": 8,
+        "lags": 5,
+        "decay": 0.5,
+        "scale": 0.1,
+        "patterns": ("1-2",),
+        "bits": 5,
+        "gram_scale": 0.3,
     },
     Poles: {
-        "n": 8, "reach": 20, "oscillations": 3, "exponentials": 5, "decay": 0.5, "horizon": 500.0,
-        "tail": 0.5, "scale": 0.1,
+        "n": 8,
+        "reach": 20,
+        "oscillations": 3,
+        "exponentials": 5,
+        "decay": 0.5,
+        "horizon": 500.0,
+        "tail": 0.5,
+        "scale": 0.1,
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -134,8 +146,9 @@ def test_poles_is_the_convolution_of_the_embeddings(width):
     poles = torch.complex(state["poles_re"], state["poles_im"])
     coeff = torch.complex(state["coeff_re"], state["coeff_im"])
     ids = torch.randint(VOCAB + 1, (9, width), generator=seeded(1))
-    expected = sum((coeff * (poles**lag)[:, None]).real.sum(0) * state["embedding"][ids[:, lag]]
-                   for lag in range(width))  # fmt: skip
+    expected = sum(
+        (coeff * (poles**lag)[:, None]).real.sum(0) * state["embedding"][ids[:, lag]] for lag in range(width)
+    )
     assert_close(encoder.encode(state, ids), expected, atol=1e-12, rtol=0)
 
 

@@ -79,9 +79,15 @@ THREE, TWO = (1.0, 2.0, 3.0), (0.5, 2.5)
 
 @pytest.mark.parametrize(
     ("elements", "both", "powers"),
-    [(1, True, THREE), (1, False, TWO), (120, True, TWO), (120, False, THREE), (1 << 20, True, THREE),
-     (1 << 20, False, TWO)],
-)  # fmt: skip
+    [
+        (1, True, THREE),
+        (1, False, TWO),
+        (120, True, TWO),
+        (120, False, THREE),
+        (1 << 20, True, THREE),
+        (1 << 20, False, TWO),
+    ],
+)
 def test_exact_is_one_softmax_in_blocks(monkeypatch, elements, both, powers):
     """Blocks of one item, of some and of all, in pairs with the other choices."""
     monkeypatch.setitem(exact._BLOCK_ELEMENTS, "cpu", elements)

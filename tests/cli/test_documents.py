@@ -19,11 +19,20 @@ from lior.training.preparation import train
 from tests.conftest import Outcome
 
 TINY = (
-    "memory.name=sdm,match,exact", "geometry.updates=2", "geometry.batch=8", "geometry.keys=64",
-    "encoder.n=4", "memory.sdm.orders=[0,1,2]", "memory.sdm.patterns=[]", "memory.sdm.joint=[]",
-    "memory.sdm.base_order=1", 'memory.sdm.gates=["longest","cell"]', "mixer.positions=64", "fit.passes=1",
+    "memory.name=sdm,match,exact",
+    "geometry.updates=2",
+    "geometry.batch=8",
+    "geometry.keys=64",
+    "encoder.n=4",
+    "memory.sdm.orders=[0,1,2]",
+    "memory.sdm.patterns=[]",
+    "memory.sdm.joint=[]",
+    "memory.sdm.base_order=1",
+    'memory.sdm.gates=["longest","cell"]',
+    "mixer.positions=64",
+    "fit.passes=1",
     "data.holdout=0.04",
-)  # fmt: skip
+)
 SECRET = "Zanzibar quietly yodels before the junction of forty-two xylophones."
 PLAN = "The launch of the great balloon is on the fourth of May.\n"
 LEFT = "geometry, mixer and weights of memory sdm stay as fitted in training"
@@ -33,8 +42,11 @@ LEFT = "geometry, mixer and weights of memory sdm stay as fitted in training"
 def trained(configure, sample, tmp_path_factory) -> Path:
     """A run of three documents; one of them is secret."""
     text = sample.read_bytes()
-    sources = [RawDocument("text/a.txt", text[:1500]), RawDocument("text/secret.txt", SECRET.encode()),
-               RawDocument("text/b.txt", text[1500:3001])]  # fmt: skip
+    sources = [
+        RawDocument("text/a.txt", text[:1500]),
+        RawDocument("text/secret.txt", SECRET.encode()),
+        RawDocument("text/b.txt", text[1500:3001]),
+    ]
     out = tmp_path_factory.mktemp("runs") / "trained"
     train(configure(*TINY), out, documents=sources)
     return out
@@ -132,8 +144,14 @@ def test_texts_of_all_kinds(fine):
     fine("learn", "r", "notes/one.txt", "--name", "first")
     names = [each["name"] for each in json.loads(fine("docs", "r", "--json"))][3:]
     assert names == [
-        "one.txt", "two.txt", "mail.jsonl#1", "mail.jsonl#2", "plan.txt", "other.jsonl#1", "first",
-    ]  # fmt: skip
+        "one.txt",
+        "two.txt",
+        "mail.jsonl#1",
+        "mail.jsonl#2",
+        "plan.txt",
+        "other.jsonl#1",
+        "first",
+    ]
     fine("forget", "r", "mail.jsonl#2", "first")
 
 

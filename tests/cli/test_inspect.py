@@ -35,10 +35,16 @@ def test_a_sound_run(command, finished):
     assert sections == [
         f"{name}:"
         for name in (
-            "components", "options other than the defaults", "numbers", "memory", "metric", "text", "files",
+            "components",
+            "options other than the defaults",
+            "numbers",
+            "memory",
+            "metric",
+            "text",
+            "files",
             "invariants",
         )
-    ]  # fmt: skip
+    ]
     assert "\nexact  3        256 z" in result.out
     assert "100.0% of 256" in result.out
     assert "\nChecksums verified on loading: model.safetensors, text.safetensors.\n" in result.out
@@ -54,8 +60,13 @@ def test_json_has_the_documented_keys(command, finished):
     assert set(found) == KEYS
     assert found["run"] == str(finished)
     assert {part["kind"] for part in found["components"]} == {
-        "tokenizer", "encoder", "frame", "rsource", "product", "memory",
-    }  # fmt: skip
+        "tokenizer",
+        "encoder",
+        "frame",
+        "rsource",
+        "product",
+        "memory",
+    }
     assert all(part["distribution"] == "lior" and part["version"] for part in found["components"])
     assert found["memory"][1]["fill"] == 1.0
     assert found["metric"]["condition"] >= 1

@@ -119,8 +119,10 @@ def test_spectrum_and_weights_are_those_of_the_model(numbers, finished):
     assert [curve["name"] for curve in panel["curves"]] == ["g", "g without its low-rank part"]
     panels = numbers("weights")
     assert [panel["title"] for panel in panels] == [
-        "gate of memory sdm", "gate of memory exact", "cells of the geometry: columns are mixed by distance",
-    ]  # fmt: skip
+        "gate of memory sdm",
+        "gate of memory exact",
+        "cells of the geometry: columns are mixed by distance",
+    ]
     for panel, table in zip(panels, ("gate0", "gate1", "cells"), strict=True):
         assert panel["values"] == model.weights[table].T.tolist()
         assert panel["rows"] == list(model.experts)

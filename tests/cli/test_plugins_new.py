@@ -47,9 +47,14 @@ def run(path: str, folder: Path, *args: str) -> subprocess.CompletedProcess[str]
     """A module in a child process that sees the packages."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("LIOR_", "PYTEST_"))}
     return subprocess.run(
-        [sys.executable, "-m", *args], cwd=folder, env={**env, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", *args],
+        cwd=folder,
+        env={**env, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
 
 
 @pytest.mark.slow
@@ -108,8 +113,12 @@ def test_json(command, tmp_path):
     done = command("plugins", "new", "myframe", "--kind", "frame", "--out", "a b/c", "--json")
     row = json.loads(done.out)
     assert {name: row[name] for name in ("kind", "name", "distribution", "module", "folder")} == {
-        "kind": "frame", "name": "myframe", "distribution": "myframe", "module": "myframe", "folder": "a b/c",
-    }  # fmt: skip
+        "kind": "frame",
+        "name": "myframe",
+        "distribution": "myframe",
+        "module": "myframe",
+        "folder": "a b/c",
+    }
     assert row["next"][:2] == ["pip install -e 'a b/c[test]'", "pytest 'a b/c'"]
     assert all(Path(file).is_file() for file in row["files"])
 

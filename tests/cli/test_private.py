@@ -23,8 +23,14 @@ def lior(*args, home, **given):
     env = {**os.environ, "XDG_CACHE_HOME": str(home / "cache"), "HOME": str(home), "LIOR_EMBEDDER": ""}
     done = subprocess.run(
         [sys.executable, "-m", "lior_cli.main", *map(str, args)],
-        env=env, capture_output=True, text=True, umask=0o022, cwd=home, check=False, **given,
-    )  # fmt: skip
+        env=env,
+        capture_output=True,
+        text=True,
+        umask=0o022,
+        cwd=home,
+        check=False,
+        **given,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -133,8 +133,9 @@ def test_new_words_are_in_one_line_and_not_in_the_run():
         [ScoredDocument("a.log", data, bits)], [b"A user came at noon.", b"the key of anna, and"]
     )
     assert {line: (part.column, part.end - part.begin, part.bits) for line, part in found.items()} == {
-        1: (12, 8, 72.0), 4: (10, 10, 10.0),
-    }  # fmt: skip
+        1: (12, 8, 72.0),
+        4: (10, 10, 10.0),
+    }
 
 
 def test_tokens_of_several_bytes_share_their_cost(command, log, tmp_path, small_recipe):
@@ -255,8 +256,12 @@ def test_parts_are_a_partition(data):
 def test_words_and_their_columns():
     parts = _document(b"ab  cd\n\n  e f\r\n").words()
     assert [(p.line, p.column, p.end - p.begin) for p in parts] == [
-        (1, 1, 2), (1, 5, 5), (2, 1, 1), (3, 3, 3), (3, 5, 4),
-    ]  # fmt: skip
+        (1, 1, 2),
+        (1, 5, 5),
+        (2, 1, 1),
+        (3, 3, 3),
+        (3, 5, 4),
+    ]
 
 
 def test_means_are_over_characters_or_words():

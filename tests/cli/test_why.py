@@ -137,8 +137,16 @@ def test_what_makes_no_sense_is_one_line(command, notes, args, message):
 def test_json(why):
     found = json.loads(why("--prompt", PROMPT, "--next", 20, "--json"))
     assert set(found) == {
-        "prompt", "text", "by", "words", "documents", "common", "unplaced", "experts", "seconds",
-    }  # fmt: skip
+        "prompt",
+        "text",
+        "by",
+        "words",
+        "documents",
+        "common",
+        "unplaced",
+        "experts",
+        "seconds",
+    }
     assert "".join(word["text"] for word in found["words"]) == found["text"] == REST[:20]
     assert found["by"] == "word"
     for word in found["words"]:

@@ -73,10 +73,18 @@ def test_each_layer_wins_over_those_before(tmp_path):
 def test_keys_of_a_schema():
     by_name = {key.dotted: key for key in components.keys(RunConfig)}
     assert list(by_name) == [
-        "seed", "solver.K", "solver.M", "solver.basis.type", "training.lr", "training.sizes",
-        "training.schedule.patience", "training.schedule.mode", "training.stop_at", "potential.type",
+        "seed",
+        "solver.K",
+        "solver.M",
+        "solver.basis.type",
+        "training.lr",
+        "training.sizes",
+        "training.schedule.patience",
+        "training.schedule.mode",
+        "training.stop_at",
+        "potential.type",
         "report.name",
-    ]  # fmt: skip
+    ]
     mode, basis, report = (by_name[k] for k in ("training.schedule.mode", "solver.basis.type", "report.name"))
     assert (mode.choices, mode.allowed, mode.default) == (("rel", "abs"), "one of rel, abs", "rel")
     assert (basis.kind, basis.default, basis.help, basis.several) == (

@@ -23,8 +23,14 @@ from lior_plugins.tokenizers.bytes import Bytes
 ALL = (
     *(f"1-{m}" if m else "" for m in ORDERS),
     *PATTERNS,
-    "1", "3,1", "word-1", "~1", "255", "1-200", "column word-2",
-)  # fmt: skip
+    "1",
+    "3,1",
+    "word-1",
+    "~1",
+    "255",
+    "1-200",
+    "column word-2",
+)
 
 few = st.sampled_from(
     (b"a", b"B", b"it's", b"the ", b" ", b"\n", b". ", b"7", "é".encode(), b"\n\nHead\n", b"Bob ")
@@ -274,9 +280,28 @@ def test_parsing():
 
 
 WRONG = (
-    "0", "256", "1-256", "3-2", "-3", "3-", "1,,2", "1,", "1-999999999999", "1.5", "1--2", "~", "~0", "~word",
-    "a", "word-", "word-4", "words", "column-1", "1 x", "²",
-)  # fmt: skip
+    "0",
+    "256",
+    "1-256",
+    "3-2",
+    "-3",
+    "3-",
+    "1,,2",
+    "1,",
+    "1-999999999999",
+    "1.5",
+    "1--2",
+    "~",
+    "~0",
+    "~word",
+    "a",
+    "word-",
+    "word-4",
+    "words",
+    "column-1",
+    "1 x",
+    "²",
+)
 
 
 @pytest.mark.parametrize("pattern", WRONG)

@@ -23,9 +23,17 @@ NUMBERS = np.random.default_rng(0)
 
 def engine(window: int) -> Engine:
     plan = layout.plan(
-        PATTERNS, nested=4, base=1, joint=[[0, 1, 2, 3, 4, 5]], gates=("longest", "pair", "always"), cells=1,
-        discounts=(0.7, 0.95, 1.1), novel_discounts=(0.7, 1.0, 1.2), recent=0.35, slowest=0.075,
-    )  # fmt: skip
+        PATTERNS,
+        nested=4,
+        base=1,
+        joint=[[0, 1, 2, 3, 4, 5]],
+        gates=("longest", "pair", "always"),
+        cells=1,
+        discounts=(0.7, 0.95, 1.1),
+        novel_discounts=(0.7, 1.0, 1.2),
+        recent=0.35,
+        slowest=0.075,
+    )
     return Engine(plan, PATTERNS, window=window, budget=0)
 
 
@@ -67,9 +75,11 @@ def coded(text, alphabet, *, window, rows, calls, words=None):
 
 @settings(LAW, max_examples=15)
 @given(
-    seed=st.integers(0, 99), window=st.integers(1, 9), calls=st.sampled_from([1, 64, 200]),
+    seed=st.integers(0, 99),
+    window=st.integers(1, 9),
+    calls=st.sampled_from([1, 64, 200]),
     vocab=st.sampled_from([2, 30, 600]),
-)  # fmt: skip
+)
 def test_windows_are_decoded_as_tokens_and_as_partial_fit(seed, window, calls, vocab):
     """The number of tokens in a call changes nothing, and what was learned is what partial_fit learns."""
     numbers = np.random.default_rng(seed)

@@ -16,9 +16,17 @@ from lior.testing.strategies import LAW
 NESTED, SLOWEST = 3, 0.1
 PATTERNS = ("", "1", "1-2", "3", "1,3")
 PLAN = layout.plan(
-    PATTERNS, nested=NESTED, base=1, joint=(), gates=("longest",), cells=1, discounts=(0.7, 0.9, 1.1),
-    novel_discounts=(0.7, 0.9, 1.1), recent=0.3, slowest=SLOWEST,
-)  # fmt: skip
+    PATTERNS,
+    nested=NESTED,
+    base=1,
+    joint=(),
+    gates=("longest",),
+    cells=1,
+    discounts=(0.7, 0.9, 1.1),
+    novel_discounts=(0.7, 0.9, 1.1),
+    recent=0.3,
+    slowest=SLOWEST,
+)
 PARENTS = (-1, 0, 1, 0, 1)
 FAR = (1 << 47) - 1
 
@@ -43,8 +51,15 @@ def block(events, begin=0):
     tokens = np.array([event[3] for event in events], np.int64)
     none = np.zeros(size, np.int64)
     trail = np.full((size, TRAIL), -1, np.int64)
-    return Block(where, np.zeros((size, 25), np.int64), np.zeros((size, 2), np.int64), none, trail, tokens,
-                   np.arange(begin, begin + size) * 5)  # fmt: skip
+    return Block(
+        where,
+        np.zeros((size, 25), np.int64),
+        np.zeros((size, 2), np.int64),
+        none,
+        trail,
+        tokens,
+        np.arange(begin, begin + size) * 5,
+    )
 
 
 def write(store, events, known=8, begin=0):

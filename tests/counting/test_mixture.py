@@ -24,9 +24,17 @@ NESTED, BASE = 5, 2
 JOINT = ((1, 2, 3, 4, 5, 6), (8, 5, 7, 2, 0, 1))
 GATES = ("longest", "previous", "words", "position", "layout", "pair", "cell", "expected")
 PLAN = layout.plan(
-    PATTERNS, nested=NESTED, base=BASE, joint=JOINT, gates=GATES, cells=3, discounts=(0.7, 0.95, 1.1),
-    novel_discounts=(0.6, 1.0, 1.2), recent=0.3, slowest=0.05,
-)  # fmt: skip
+    PATTERNS,
+    nested=NESTED,
+    base=BASE,
+    joint=JOINT,
+    gates=GATES,
+    cells=3,
+    discounts=(0.7, 0.95, 1.1),
+    novel_discounts=(0.6, 1.0, 1.2),
+    recent=0.3,
+    slowest=0.05,
+)
 ALPHABET = np.array(sorted({*b"abc. \nQ", 200}))
 TEXT = b"abc. Qab abcab\n"
 STILL = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -117,8 +125,9 @@ class Oracle:
         self.counters = {i: [Counter(*map(int, c)) for c in found[i]] for i in self.present}
         self.logits = {
             (i, c.token): torch.tensor(c.logit / 4096, dtype=torch.float64, requires_grad=True)
-            for i in self.present for c in self.counters[i]
-        }  # fmt: skip
+            for i in self.present
+            for c in self.counters[i]
+        }
         self.longest = max(i for i in self.present if i < NESTED)
         self.first = torch.log_softmax(self.z(), 0)
         self.final = torch.log_softmax(self.first.detach() + self.corrections(), 0)

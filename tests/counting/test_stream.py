@@ -17,10 +17,17 @@ from lior.testing.strategies import LAW, seeds
 
 PATTERNS = ("", "1", "1-2", "1-3", "1-4", "word", "2-3", "word-1 word", "above 1")
 PLAN = layout.plan(
-    PATTERNS, nested=5, base=2, joint=((1, 2, 3, 4, 5, 6),), cells=1,
-    gates=("longest", "previous", "words", "position", "layout", "pair"), discounts=(0.7, 0.95, 1.1),
-    novel_discounts=(0.6, 1.0, 1.2), recent=0.3, slowest=0.05,
-)  # fmt: skip
+    PATTERNS,
+    nested=5,
+    base=2,
+    joint=((1, 2, 3, 4, 5, 6),),
+    cells=1,
+    gates=("longest", "previous", "words", "position", "layout", "pair"),
+    discounts=(0.7, 0.95, 1.1),
+    novel_discounts=(0.6, 1.0, 1.2),
+    recent=0.3,
+    slowest=0.05,
+)
 ALPHABET = np.array(sorted({*b"abc. \nQ"}))
 RATES = Rates(weight=0.003, token=0.003, table=0.01, logit=0.02, bias=0.005, secondary=0.005)
 STILL = Rates(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -223,9 +230,17 @@ LARGE = np.arange(700)
 def large(window=4):
     """An engine whose patterns see nothing but lags."""
     plan = layout.plan(
-        LAGS, nested=5, base=2, joint=(), cells=1, gates=("longest", "pair"), discounts=(0.7, 0.95, 1.1),
-        novel_discounts=(0.6, 1.0, 1.2), recent=0.3, slowest=0.05,
-    )  # fmt: skip
+        LAGS,
+        nested=5,
+        base=2,
+        joint=(),
+        cells=1,
+        gates=("longest", "pair"),
+        discounts=(0.7, 0.95, 1.1),
+        novel_discounts=(0.6, 1.0, 1.2),
+        recent=0.3,
+        slowest=0.05,
+    )
     return Engine(plan, LAGS, window=window, budget=0), layout.fresh(plan, 700)
 
 

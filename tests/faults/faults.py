@@ -33,9 +33,14 @@ ERRORS = (errno.ENOSPC, errno.EACCES, errno.EIO)
 FINISHED, REFUSED, DEFECT = 0, 10, 20
 
 _WATCHED = {
-    "os.rename": 2, "os.link": 2, "os.chmod": 2, "os.mkdir": 2,
-    "os.remove": 1, "os.rmdir": 1, "os.truncate": 0,
-}  # fmt: skip
+    "os.rename": 2,
+    "os.link": 2,
+    "os.chmod": 2,
+    "os.mkdir": 2,
+    "os.remove": 1,
+    "os.rmdir": 1,
+    "os.truncate": 0,
+}
 """Event -> which of its arguments is the open folder that the path is in; 0 for none."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
 

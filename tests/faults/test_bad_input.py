@@ -22,8 +22,16 @@ from lior_plugins.tokenizers.bytes import Bytes
 from tests.faults.faults import LIOR, grow_no_more, small_disk
 
 TRAIN = (
-    "--out", "r", "--quiet", "--memory", "sdm", "--set", "mixer.positions=256", "--set", "geometry.updates=2",
-)  # fmt: skip
+    "--out",
+    "r",
+    "--quiet",
+    "--memory",
+    "sdm",
+    "--set",
+    "mixer.positions=256",
+    "--set",
+    "geometry.updates=2",
+)
 
 
 @pytest.fixture

@@ -34,11 +34,20 @@ from tests.faults.faults import (
 )
 
 TINY = (
-    "memory.name=sdm,match,exact", "geometry.updates=2", "geometry.batch=8", "geometry.keys=64",
-    "encoder.n=4", "memory.sdm.orders=[0,1,2]", "memory.sdm.patterns=[]", "memory.sdm.joint=[]",
-    "memory.sdm.base_order=1", 'memory.sdm.gates=["longest","cell"]', "memory.exact.capacity=64",
-    "mixer.positions=64", "fit.passes=1",
-)  # fmt: skip
+    "memory.name=sdm,match,exact",
+    "geometry.updates=2",
+    "geometry.batch=8",
+    "geometry.keys=64",
+    "encoder.n=4",
+    "memory.sdm.orders=[0,1,2]",
+    "memory.sdm.patterns=[]",
+    "memory.sdm.joint=[]",
+    "memory.sdm.base_order=1",
+    'memory.sdm.gates=["longest","cell"]',
+    "memory.exact.capacity=64",
+    "mixer.positions=64",
+    "fit.passes=1",
+)
 SECRET = b"What the raven told at midnight, nobody knows. " * 3
 LATER = "A document that came later, of which there was none before. " * 3
 
@@ -60,9 +69,12 @@ def sync(path: Path) -> None:
 
 
 CASES: dict[str, tuple[str, Callable[[Path], None]]] = {
-    "learn": ("trained", learn), "forget": ("trained", forget), "learn again": ("edited", learn),
-    "forget after learning": ("edited", forget), "sync": ("of a folder", sync),
-}  # fmt: skip
+    "learn": ("trained", learn),
+    "forget": ("trained", forget),
+    "learn again": ("edited", learn),
+    "forget after learning": ("edited", forget),
+    "sync": ("of a folder", sync),
+}
 """Which run, and what is done with it."""
 FORGETTING = (forget, sync)
 

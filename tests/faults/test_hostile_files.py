@@ -214,9 +214,11 @@ def tensor_file(header: dict | bytes, data: bytes = b"", length: int | None = No
 
 
 ONE = {
-    "tokens": tensor("I32", [4], 0, 16), "starts": tensor("I64", [1], 16, 24),
-    "structures": tensor("U8", [0], 24, 24), "structure_starts": tensor("I64", [1], 24, 32),
-}  # fmt: skip
+    "tokens": tensor("I32", [4], 0, 16),
+    "starts": tensor("I64", [1], 16, 24),
+    "structures": tensor("U8", [0], 24, 24),
+    "structure_starts": tensor("I64", [1], 24, 32),
+}
 """One document of four tokens without structure."""
 TEXTS = {
     "empty": b"",
@@ -227,16 +229,21 @@ TEXTS = {
     "offsets below zero": tensor_file(ONE | {"tokens": tensor("I32", [4], -16, 0)}, bytes(32)),
     "offsets twice": tensor_file(ONE | {"starts": tensor("I64", [1], 0, 8)}, bytes(32)),
     "no tensors": tensor_file({}),
-    "no tokens": tensor_file({
-        "tokens": tensor("I32", [0], 0, 0), "starts": tensor("I64", [1], 0, 8),
-        "structures": tensor("U8", [0], 8, 8), "structure_starts": tensor("I64", [1], 8, 16),
-    }, bytes(16)),
+    "no tokens": tensor_file(
+        {
+            "tokens": tensor("I32", [0], 0, 0),
+            "starts": tensor("I64", [1], 0, 8),
+            "structures": tensor("U8", [0], 8, 8),
+            "structure_starts": tensor("I64", [1], 8, 16),
+        },
+        bytes(16),
+    ),
     "another type": tensor_file(ONE | {"tokens": tensor("BF16", [8], 0, 16)}, bytes(32)),
     "a matrix": tensor_file(ONE | {"tokens": tensor("I32", [2, 2], 0, 16)}, bytes(32)),
     "tokens below zero": tensor_file(ONE, struct.pack("<4i2q", 1, -5, 3, 4, 0, 0)),
     "a start far away": tensor_file(ONE, struct.pack("<4i2q", 1, 5, 3, 4, 2**62, 0)),
     "a structure below zero": tensor_file(ONE, struct.pack("<4i2q", 1, 5, 3, 4, 0, -7)),
-}  # fmt: skip
+}
 OPENING = ("ask", "chat", "generate", "eval", "why", "score", "learn", "forget", "docs", "inspect", "plot")
 
 
@@ -315,8 +322,10 @@ def test_reading_a_hostile_run_takes_no_more_memory_than_its_files(run):
     child = subprocess.run(
         [sys.executable, "-m", "lior_cli.main", "eval", str(run)],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert child.returncode == 1
     assert child.stderr.startswith("lior: error: ")
     assert child.stderr.count("\n") == 1

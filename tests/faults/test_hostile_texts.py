@@ -49,8 +49,10 @@ def test_an_archive_that_explodes(tmp_path):
     child = subprocess.run(
         [sys.executable, "-m", "lior_cli.main", "train", str(bomb), "--set", "data.limit=50000000"],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (3 << 30, 3 << 30)),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert child.returncode == 1
     assert "bomb.gz: more text than data.limit allows" in child.stderr
 

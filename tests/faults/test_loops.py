@@ -24,10 +24,19 @@ from tests.faults.faults import FINISHED, REFUSED, SLICES, attempt, through_faul
 from tests.faults.same_run import assert_same_run
 
 TINY = (
-    "geometry.updates=2", "geometry.batch=8", "geometry.keys=64", "checkpoint.seconds=1e-9", "encoder.n=4",
-    "memory.sdm.orders=[0,1,2]", "memory.sdm.patterns=[]", "memory.sdm.joint=[]", "memory.sdm.base_order=1",
-    'memory.sdm.gates=["longest","cell"]', "memory.exact.capacity=64", "mixer.positions=64",
-)  # fmt: skip
+    "geometry.updates=2",
+    "geometry.batch=8",
+    "geometry.keys=64",
+    "checkpoint.seconds=1e-9",
+    "encoder.n=4",
+    "memory.sdm.orders=[0,1,2]",
+    "memory.sdm.patterns=[]",
+    "memory.sdm.joint=[]",
+    "memory.sdm.base_order=1",
+    'memory.sdm.gates=["longest","cell"]',
+    "memory.exact.capacity=64",
+    "mixer.positions=64",
+)
 
 
 class Counter:

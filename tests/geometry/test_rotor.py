@@ -137,9 +137,10 @@ def test_inputs_are_not_changed(function):
     theta, planes = angles(5, 0, torch.float64)
     theta = 2 * theta  # some of them beyond ±π
     inputs = {
-        "matrix": (theta, planes, 5), "pullback": (theta, planes, fill((5, 5), "normal", 1, torch.float64)),
+        "matrix": (theta, planes, 5),
+        "pullback": (theta, planes, fill((5, 5), "normal", 1, torch.float64)),
         "wrap": (theta,),
-    }[function]  # fmt: skip
+    }[function]
     before = [x.clone() for x in inputs if isinstance(x, torch.Tensor)]
     getattr(rotor, function)(*inputs)
     assert all(torch.equal(x, y) for x, y in zip(inputs, before, strict=False) if isinstance(x, torch.Tensor))

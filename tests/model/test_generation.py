@@ -191,10 +191,13 @@ def test_tokens_do_not_depend_on_how_many_are_drawn_at_once(counting, most):
 
 GATES = st.fixed_dictionaries(
     {
-        "cooling": st.floats(0, 1), "recall": st.floats(0.01, 1), "recall_at": st.floats(0, 1),
-        "loop_penalty": st.floats(0.01, 50), "loop_length": st.integers(1, 20),
+        "cooling": st.floats(0, 1),
+        "recall": st.floats(0.01, 1),
+        "recall_at": st.floats(0, 1),
+        "loop_penalty": st.floats(0.01, 50),
+        "loop_length": st.integers(1, 20),
     }
-)  # fmt: skip
+)
 
 
 @given(GATES)

@@ -277,9 +277,14 @@ def test_a_text_written_in_blocks_is_the_text_written_at_once(monkeypatch):
         monkeypatch.setattr(stages, "_WRITE_BLOCK", block)
         model = fresh()
         job = Job(
-            model=model, text=built, parts=Split(len(built), len(built), len(built)),
-            config=TrainConfig(), generator=torch.Generator(), progress=lambda *_: None, spent=lambda: 0.0,
-        )  # fmt: skip
+            model=model,
+            text=built,
+            parts=Split(len(built), len(built), len(built)),
+            config=TrainConfig(),
+            generator=torch.Generator(),
+            progress=lambda *_: None,
+            spent=lambda: 0.0,
+        )
         stage = WriteText(job, 0, len(built), fitted=False)
         stage.begin()
         while stage.advance():

@@ -31,9 +31,23 @@ MEMORIES = {
     "pieces": {"memory": "sdm,match", "tokenizer": "bpe"},
 }
 PIECES = st.sampled_from(
-    ["Baa, baa", " black", " sheep", ",\n", "the", "farmer's", "Le café", "日本", " 34", "\n\n", "zq", "\x00",
-     "é", NOTE[14:30]]
-)  # fmt: skip
+    [
+        "Baa, baa",
+        " black",
+        " sheep",
+        ",\n",
+        "the",
+        "farmer's",
+        "Le café",
+        "日本",
+        " 34",
+        "\n\n",
+        "zq",
+        "\x00",
+        "é",
+        NOTE[14:30],
+    ]
+)
 TEXTS = st.lists(PIECES, max_size=4).map(lambda parts: "".join(parts).encode()) | st.binary(max_size=6)
 FEW = settings(max_examples=12, deadline=None, database=None)
 

@@ -44,7 +44,10 @@ PANELS = {
     "error bars": lines([], curves=[Curve(name="E", x=[1, 2], y=[4, 3], error=[0.3, 9])], error_bars=True),
     "one point": lines([2.0], x_label="x" * 45),
     "three curves": lines(
-        [], log_x=True, log_y=True, levels={"level": 3.0, "other": 900.0},
+        [],
+        log_x=True,
+        log_y=True,
+        levels={"level": 3.0, "other": 900.0},
         curves=[Curve(name=n, x=[1, 10, 4000], y=[1e-3, 5, 1e4], error=[0, 1, 2]) for n in "abc"],
     ),
     "bars": BARS,
@@ -63,13 +66,17 @@ PANELS = {
     ),
     "one cell": HEAT,
     "named heat": HeatMap(
-        title="t", x_label="", unit="weight", rows=["a", "b"], columns=["first", "second" * 5],
+        title="t",
+        x_label="",
+        unit="weight",
+        rows=["a", "b"],
+        columns=["first", "second" * 5],
         values=[[0.5, -1.0], [0.0, 0.25]],
     ),
     "points": ScatterPlot(
         title="t", x_label="x", y_label="y", classes=["a", "b"], x=[0, 0, 1], y=[5, 5, 5], of=[1, 1, 0]
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PANELS)

@@ -40,7 +40,11 @@ def test_an_example_runs(name, tmp_path):
     command = [sys.executable] if name.endswith(".py") else ["sh"]
     done = subprocess.run(
         [*command, f"examples/{name}"],
-        cwd=EXAMPLES.parent, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=EXAMPLES.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert SAYS[name] in done.stdout

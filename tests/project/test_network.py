@@ -142,7 +142,10 @@ def test_what_the_user_has_set_stands(given):
     plain = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
     code = "import lior, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     done = subprocess.run(
-        [sys.executable, "-c", code], env=plain | ({"ORT_DISABLE_TELEMETRY": given} if given else {}),
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        env=plain | ({"ORT_DISABLE_TELEMETRY": given} if given else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == (given or "1")

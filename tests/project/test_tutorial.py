@@ -13,10 +13,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tutorial")]  # one run 
 
 TUTORIAL = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 LESS = {
-    "LIOR_GEOMETRY__UPDATES": "4", "LIOR_GEOMETRY__BATCH": "32", "LIOR_GEOMETRY__KEYS": "256",
-    "LIOR_FIT__PASSES": "0", "LIOR_FIT__NOISE_PASSES": "0", "LIOR_MIXER__POSITIONS": "4096",
-    "OMP_NUM_THREADS": "1", "LIOR_EMBEDDER": "",  # the tutorial installs no sentence encoder
-}  # fmt: skip
+    "LIOR_GEOMETRY__UPDATES": "4",
+    "LIOR_GEOMETRY__BATCH": "32",
+    "LIOR_GEOMETRY__KEYS": "256",
+    "LIOR_FIT__PASSES": "0",
+    "LIOR_FIT__NOISE_PASSES": "0",
+    "LIOR_MIXER__POSITIONS": "4096",
+    "OMP_NUM_THREADS": "1",
+    "LIOR_EMBEDDER": "",  # the tutorial installs no sentence encoder
+}
 """Settings that make the run of the tutorial a matter of seconds; its commands are left as they are."""
 
 

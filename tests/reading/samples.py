@@ -104,10 +104,15 @@ def attached() -> bytes:
     return bytes(message)
 
 
-EPUB = zipped(mimetype="application/epub+zip", **{
-    "META-INF__container.xml": CONTAINER, "O__b.opf": OPF,
-    "O__1 a.xhtml": CHAPTER.format("One", "One", "one"), "O__2.xhtml": CHAPTER.format("Two", "Two", "two"),
-})  # fmt: skip
+EPUB = zipped(
+    mimetype="application/epub+zip",
+    **{
+        "META-INF__container.xml": CONTAINER,
+        "O__b.opf": OPF,
+        "O__1 a.xhtml": CHAPTER.format("One", "One", "one"),
+        "O__2.xhtml": CHAPTER.format("Two", "Two", "two"),
+    },
+)
 
 
 def workbook() -> bytes:

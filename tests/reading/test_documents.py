@@ -34,8 +34,10 @@ def test_files_in_the_order_given_and_standard_input_among_them(tmp_path, monkey
         (tmp_path / name).write_bytes(name.encode())
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"ty\0ped")))
     assert found(tmp_path / "b.txt", "-", tmp_path / "a.txt") == [
-        ("b.txt", b"b.txt"), ("<stdin>", b"ty\0ped"), ("a.txt", b"a.txt"),
-    ]  # fmt: skip
+        ("b.txt", b"b.txt"),
+        ("<stdin>", b"ty\0ped"),
+        ("a.txt", b"a.txt"),
+    ]
     with pytest.raises(DataError, match=r"^-: no text in there \(0 bytes\)"):
         read_documents(["-"])
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"typed")))
@@ -53,9 +55,13 @@ def test_a_folder_is_read_without_what_is_no_text(tmp_path, caplog):
     with caplog.at_level(logging.INFO, "lior"):
         files = read_files([str(tmp_path)])
     assert {file.name: file.reason for file in files} == {
-        "z.txt": None, "sub/a.md": None, "sub/deep/b": None, "image.raw": SkipReason.BINARY,
-        "empty.txt": SkipReason.EMPTY, "damaged.gz": SkipReason.BAD_ARCHIVE,
-    }  # fmt: skip
+        "z.txt": None,
+        "sub/a.md": None,
+        "sub/deep/b": None,
+        "image.raw": SkipReason.BINARY,
+        "empty.txt": SkipReason.EMPTY,
+        "damaged.gz": SkipReason.BAD_ARCHIVE,
+    }
     assert "5 skipped (2 × hidden; 1 × " in caplog.text
 
 
@@ -68,9 +74,11 @@ def test_what_a_file_gives_by_its_format(tmp_path, raw):
         (tmp_path / name).write_bytes(data)
     (tmp_path / "packed.md.gz").write_bytes(gzip.compress(b"packed"))
     parsed = {
-        **contents, "page.html": b"A page\nabout herons.", "latin.txt": latin.decode("latin-1").encode(),
+        **contents,
+        "page.html": b"A page\nabout herons.",
+        "latin.txt": latin.decode("latin-1").encode(),
         "packed.md.gz": b"packed",
-    }  # fmt: skip
+    }
     wanted = {f"{tmp_path}/{name}": data for name, data in (contents | {"packed.md.gz": b"packed"}).items()}
     paths = [tmp_path / name for name in parsed]
     assert dict(found(*paths, raw=raw)) == (wanted if raw else parsed)
@@ -104,12 +112,13 @@ def test_each_line_of_jsonl_is_a_document(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "x.jsonl, line 2: not JSON"), ("[" * 100000, "line 2: not JSON"),
+        ("{", "x.jsonl, line 2: not JSON"),
+        ("[" * 100000, "line 2: not JSON"),
         ("[1]", r"line 2: no text under 'text' \(found: not an object\)"),
         ('{"b": 1, "a": 2}', r"line 2: no text under 'text' \(found: a, b\); name the key with --field"),
         ('{"text": 3}', "line 2: no text under 'text'"),
     ],
-)  # fmt: skip
+)
 def test_faults_of_jsonl_name_the_line(tmp_path, line, message):
     path = tmp_path / "x.jsonl"
     path.write_text('{"text": "fine"}\n' + line)

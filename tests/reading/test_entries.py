@@ -20,9 +20,15 @@ from tests.reading.samples import EPUB, SAMPLES, attached, one, zipped
 from tests.reading.samples import mail as mail_of
 
 DEFECTS = (
-    ValueError("odd"), KeyError("x\n\x1b[2J"), RecursionError(), AssertionError(), DataError("no header"),
-    MissingPackage("PDF needs a package"), UnreadableFile(SkipReason.NO_TEXT), OSError(errno.EINVAL, "x"),
-)  # fmt: skip
+    ValueError("odd"),
+    KeyError("x\n\x1b[2J"),
+    RecursionError(),
+    AssertionError(),
+    DataError("no header"),
+    MissingPackage("PDF needs a package"),
+    UnreadableFile(SkipReason.NO_TEXT),
+    OSError(errno.EINVAL, "x"),
+)
 
 
 def failing(entry):
@@ -56,11 +62,15 @@ def chained(cause: BaseException) -> Exception:
 @pytest.mark.parametrize(
     "error",
     [
-        MemoryError(), chained(MemoryError()), OSError(errno.ENOMEM, "x"), KeyboardInterrupt(), SystemExit(1),
+        MemoryError(),
+        chained(MemoryError()),
+        OSError(errno.ENOMEM, "x"),
+        KeyboardInterrupt(),
+        SystemExit(1),
         *map(UnreadableFile, sorted(LIMITED)),
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_what_ends_the_whole_file_is_raised(error):
     notes = list[str]()
 
@@ -82,16 +92,19 @@ def test_where_the_entries_end_too_early_what_was_read_is_kept():
     notes = list[str]()
     assert [*read_entries(entries(3), failing, notes)] == [0, 1, 2]
     assert [*read_entries(entries(0), failing, notes, whole="sheet A")] == []
-    assert notes == [f"{where} is left out: damaged (ValueError: the end)"
-                     for where in ("what follows row 2", "sheet A")]  # fmt: skip
+    assert notes == [
+        f"{where} is left out: damaged (ValueError: the end)" for where in ("what follows row 2", "sheet A")
+    ]
     with pytest.raises(ValueError, match="the end"):
         list(read_entries(entries(0), failing, notes))
 
 
 # --- readers ---
 
-SLACK = [{"type": "message", "user": name, "ts": f"171000000{n}.01", "text": f"pump {n} hums"}
-         for n, name in enumerate(("anna", "bob", "cora", "dan", "eve"))]  # fmt: skip
+SLACK = [
+    {"type": "message", "user": name, "ts": f"171000000{n}.01", "text": f"pump {n} hums"}
+    for n, name in enumerate(("anna", "bob", "cora", "dan", "eve"))
+]
 
 
 def words(documents: list[ParsedDocument]) -> str:
@@ -202,15 +215,18 @@ def test_a_mail_with_an_odd_charset_is_read(charset):
 
 
 def book(rows: str, other: str = "b") -> bytes:
-    return zipped(**{
-        "xl__workbook.xml": '<workbook xmlns:r="urn:r"><sheets><sheet name="A" r:id="1"/>'
-        '<sheet name="B" r:id="2"/></sheets></workbook>',
-        "xl___rels__workbook.xml.rels": '<R><Relationship Id="1" Target="worksheets/a.xml"/>'
-        f'<Relationship Id="2" Target="worksheets/{other}.xml"/></R>',
-        "xl__sharedStrings.xml": "<sst><si><t>pump</t></si></sst>",
-        "xl__worksheets__a.xml": f'<w><dimension ref="A1:ZZZZ99999999999"/><sheetData>{rows}</sheetData></w>',
-        "xl__worksheets__b.xml": '<w><row><c t="s"><v>0</v></c></row></w>',
-    })  # fmt: skip
+    return zipped(
+        **{
+            "xl__workbook.xml": '<workbook xmlns:r="urn:r"><sheets><sheet name="A" r:id="1"/>'
+            '<sheet name="B" r:id="2"/></sheets></workbook>',
+            "xl___rels__workbook.xml.rels": '<R><Relationship Id="1" Target="worksheets/a.xml"/>'
+            f'<Relationship Id="2" Target="worksheets/{other}.xml"/></R>',
+            "xl__sharedStrings.xml": "<sst><si><t>pump</t></si></sst>",
+            "xl__worksheets__a.xml": '<w><dimension ref="A1:ZZZZ99999999999"/>'
+            f"<sheetData>{rows}</sheetData></w>",
+            "xl__worksheets__b.xml": '<w><row><c t="s"><v>0</v></c></row></w>',
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -218,11 +234,13 @@ def book(rows: str, other: str = "b") -> bytes:
     [
         ('<c t="s"><v>7</v></c>', "", "A, row 2 is left out: there is no shared string 7, of 1"),
         ('<c t="s"><v>-1</v></c>', "", "A, row 2 is left out: there is no shared string -1, of 1"),
-        ('<c><v>1,5</v></c>', "1,5", ""), ("<c><v>nan</v></c>", "nan", ""),
-        (f"<c><v>{'9' * 5000}</v></c>", "9" * 5000, ""), ('<c s="-1"><v>5</v></c>', "5", ""),
+        ("<c><v>1,5</v></c>", "1,5", ""),
+        ("<c><v>nan</v></c>", "nan", ""),
+        (f"<c><v>{'9' * 5000}</v></c>", "9" * 5000, ""),
+        ('<c s="-1"><v>5</v></c>', "5", ""),
         ('<c r="&#0;"><v>5</v></c>', None, "what follows A, row 1 is left out: damaged (ExpatError:"),
     ],
-)  # fmt: skip
+)
 def test_an_odd_row_leaves_the_other_rows_and_sheets(cell, shown, note):
     one_, other = '<row r="1"><c><v>1</v></c></row>', '<row r="3"><c><v>3</v></c></row>'
     first, second = parse_bytes(book(f'{one_}<row r="2">{cell}</row>{other}'), "a.xlsx")
@@ -251,7 +269,13 @@ def test_what_is_damaged_in_a_long_text_leaves_what_stands_before():
 
 def test_the_contact_behind_one_without_end_is_read():
     lines = (
-        "BEGIN:VCARD", "FN:Anna", "NOTE;ENCODING=QUOTED-PRINTABLE:a=", "END:VCARD",
-        "BEGIN:VCARD", "FN:Bob", "PHOTO;ENCODING=b:!!!", "",
-    )  # fmt: skip
+        "BEGIN:VCARD",
+        "FN:Anna",
+        "NOTE;ENCODING=QUOTED-PRINTABLE:a=",
+        "END:VCARD",
+        "BEGIN:VCARD",
+        "FN:Bob",
+        "PHOTO;ENCODING=b:!!!",
+        "",
+    )
     assert one("\n".join(lines).encode(), "a.vcf").text.split("\n")[1:] == ["Anna, a", "Bob"]

@@ -34,12 +34,16 @@ from lior_ask import api as indexing
 from lior_ask.api import Index
 
 SENTENCES = {
-    "cp1252": "Das Café à Paris ist schön, sagt Müller.", "cp1251": "Привет, как дела? Это текст о погоде.",
-    "big5": "如何在電腦中使用既有的程式庫？在資訊科技快速發展的今天。", "utf-8-sig": "Größe “à la carte”",
-    "utf-16": "Größe", "utf-32": "Größe",
+    "cp1252": "Das Café à Paris ist schön, sagt Müller.",
+    "cp1251": "Привет, как дела? Это текст о погоде.",
+    "big5": "如何在電腦中使用既有的程式庫？在資訊科技快速發展的今天。",
+    "utf-8-sig": "Größe “à la carte”",
+    "utf-16": "Größe",
+    "utf-32": "Größe",
     "gb18030": "派森语言是一种功能强大而完善的通用型计算机程序设计语言。",
-    "utf-16-le": "These are words, 16 bits each.\n", "utf-16-be": "Привет, как дела?\n",
-}  # fmt: skip
+    "utf-16-le": "These are words, 16 bits each.\n",
+    "utf-16-be": "Привет, как дела?\n",
+}
 
 
 @given(st.lists(st.text("aé\r\t\f\u2028\u0085 語", max_size=8), max_size=6), st.sampled_from(["\n", "\r\n"]))
@@ -102,10 +106,14 @@ def read_file(path: Path, limit: int = LIMIT) -> list[ParsedDocument]:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "empty"), (b" \n\t", "empty"), (b"a\0b", "null bytes"), (b"\0\1\2\3", "null bytes"),
-        (bytes(range(1, 32)) * 9, "control characters"), (b"long " * 100, "larger than the limit"),
+        (b"", "empty"),
+        (b" \n\t", "empty"),
+        (b"a\0b", "null bytes"),
+        (b"\0\1\2\3", "null bytes"),
+        (bytes(range(1, 32)) * 9, "control characters"),
+        (b"long " * 100, "larger than the limit"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_text_is_refused(data, reason, tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(data)
@@ -141,10 +149,12 @@ def test_the_beginning_of_a_film_is_enough(tmp_path):
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (b"<!DOCTYPE html><p>x</p>", "markdown"), (b"Subject: a\nFrom: b\nDate: c\n\nbody\n", "mail"),
-        (b"From a@b Mon Jan  2 10:00:00 2023\nSubject: x\n\nbody\n", "mail"), (b"Subject: only\n", "prose"),
+        (b"<!DOCTYPE html><p>x</p>", "markdown"),
+        (b"Subject: a\nFrom: b\nDate: c\n\nbody\n", "mail"),
+        (b"From a@b Mon Jan  2 10:00:00 2023\nSubject: x\n\nbody\n", "mail"),
+        (b"Subject: only\n", "prose"),
     ],
-)  # fmt: skip
+)
 def test_content_decides_where_the_suffix_does_not(data, kind):
     for name in ("file", "file.17", "file.unknown"):
         assert parse_bytes(data, name)[0].kind == kind
@@ -180,10 +190,14 @@ def test_folders_have_a_stable_order_and_hide_nothing(tmp_path):
     assert [s.name for s in sources] == ["a/B.txt", "a/z.txt", "b.txt", "c/d/e.txt", "link.txt"]
     assert all(s.path == tmp_path / s.name for s in sources)
     assert {each.name: each.reason for each in skipped} == {
-        ".hidden": SkipReason.HIDDEN, ".profile": SkipReason.HIDDEN, "c/node_modules": SkipReason.GENERATED,
-        "loop": SkipReason.FOLDER_LINK, "gone": SkipReason.BROKEN_LINK, "self": SkipReason.UNREADABLE,
+        ".hidden": SkipReason.HIDDEN,
+        ".profile": SkipReason.HIDDEN,
+        "c/node_modules": SkipReason.GENERATED,
+        "loop": SkipReason.FOLDER_LINK,
+        "gone": SkipReason.BROKEN_LINK,
+        "self": SkipReason.UNREADABLE,
         "pipe": SkipReason.NOT_REGULAR,
-    }  # fmt: skip
+    }
     assert str(skipped[-1]) == "cannot be read: Too many levels of symbolic links"
 
 
@@ -205,12 +219,15 @@ def test_globs_and_the_home_folder_are_expanded(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("missing.txt", "missing.txt: no such file or folder"), ("x" * 5000, "no such file or folder"),
-        ("nul\0", "no such file or folder"), ("a.txt/b", "no such file or folder"),
+        ("missing.txt", "missing.txt: no such file or folder"),
+        ("x" * 5000, "no such file or folder"),
+        ("nul\0", "no such file or folder"),
+        ("a.txt/b", "no such file or folder"),
         ("~nobody-of-this-name/a.txt", r"~nobody-of-this-name/a\.txt: no such file"),
-        ("*.md", "the pattern matches no file"), ("", "a text has no name here"),
+        ("*.md", "the pattern matches no file"),
+        ("", "a text has no name here"),
     ],
-)  # fmt: skip
+)
 def test_paths_that_stand_for_nothing(tmp_path, monkeypatch, path, message):
     (tmp_path / "a.txt").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)

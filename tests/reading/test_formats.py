@@ -59,13 +59,18 @@ def test_sheets_of_a_workbook():
     ("rows", "title", "table"),
     [
         ([["Budget"], [], ["item", "cost"], ["tea", 2]], "Budget", [("item", "cost"), ("tea", "2")]),
-        ([["a note", "x"], ["item", "by", "cost"], ["tea", "Ada", 2]], "a note x",
-         [("item", "by", "cost"), ("tea", "Ada", "2")]),
+        (
+            [["a note", "x"], ["item", "by", "cost"], ["tea", "Ada", 2]],
+            "a note x",
+            [("item", "by", "cost"), ("tea", "Ada", "2")],
+        ),
         ([["name", "town"], ["Ada", "Hull"]], "", [("name", "town"), ("Ada", "Hull")]),
         ([[None] * n + ["x", "y"] for n in range(0, 400, 10)], "", []),  # scattered
-        ([["milk"], ["tea"]], "", []), ([[1, 2], [3, 4]], "", []), ([["name", "town"]], "", []),
+        ([["milk"], ["tea"]], "", []),
+        ([[1, 2], [3, 4]], "", []),
+        ([["name", "town"]], "", []),
     ],
-)  # fmt: skip
+)
 def test_the_head_of_a_sheet_is_found(rows, title, table):
     from openpyxl import Workbook
 
@@ -103,14 +108,18 @@ def test_a_sheet_that_repeats_without_end_is_bounded():
 def test_slides_with_their_notes():
     document = one(SAMPLES["a.pptx"], "a.pptx")
     assert [line for line in document.text.split("\n") if line] == [
-        "# Boiler", "- Pressure 1.5 bar", "- Bleed in autumn",
-        "Say that the key is under the mat.", "pump | 7 W",
-    ]  # fmt: skip
+        "# Boiler",
+        "- Pressure 1.5 bar",
+        "- Bleed in autumn",
+        "Say that the key is under the mat.",
+        "pump | 7 W",
+    ]
     lines = document.text.split("\n")
     assert [(lines[first], place) for first, place in document.places] == [
-        ("# Boiler", "slide 1"), ("Say that the key is under the mat.", "slide 1, notes"),
+        ("# Boiler", "slide 1"),
+        ("Say that the key is under the mat.", "slide 1, notes"),
         ("pump | 7 W", "slide 2"),
-    ]  # fmt: skip
+    ]
 
 
 def test_tables_of_office_documents_have_their_rows():
@@ -151,8 +160,12 @@ def test_a_series_takes_place_each_time_but_when_it_is_left_out_or_moved():
     left_out = " EXDATE:20250514T193000,20250604T193000 RDATE:20250610T100000"
     document = calendar_of(f"{WEEKLY}UNTIL=20250612T000000Z{left_out}", moved)
     assert begins(document) == [
-        "2025-05-07 19:30", "2025-05-28 19:30", "2025-06-10 10:00", "2025-06-11 19:30", "2025-05-22 18:00"
-    ]  # fmt: skip
+        "2025-05-07 19:30",
+        "2025-05-28 19:30",
+        "2025-06-10 10:00",
+        "2025-06-11 19:30",
+        "2025-05-22 18:00",
+    ]
     assert "except 2025-05-14 19:30, 2025-06-04 19:30" in document.text
     assert "also 2025-06-10 10:00" in document.text
     assert begins(calendar_of(f"{WEEKLY}COUNT=3 EXDATE;VALUE=DATE:20250514"))[1:] == ["2025-05-21 19:30"]
@@ -209,12 +222,15 @@ def test_events_of_a_calendar():
     assert document.title == "House"
     assert [place for _, place in document.places] == ["event", "event", "event", "task"]
     assert sourced(document)[1:] == [
-        (11, "Dentist, Dr Holt, 2024-03-05 14:00 to 14:45, at High Street 5, every 6 months on 1 Tuesday, "
-             "4 times, except 2024-09-03 14:00, with Biscuit: the dog: Bring the card and a pen"),
+        (
+            11,
+            "Dentist, Dr Holt, 2024-03-05 14:00 to 14:45, at High Street 5, every 6 months on 1 Tuesday, "
+            "4 times, except 2024-09-03 14:00, with Biscuit: the dog: Bring the card and a pen",
+        ),
         (23, "Holiday, 2024-07-01 to 2024-07-14, cancelled"),
         (29, "Call, 2024-01-02 23:00 UTC to 2024-01-03 01:00 UTC"),
         (34, "to do: Pay the rent, due 2024-04-01"),
-    ]  # fmt: skip
+    ]
     (table,) = document.tables
     assert (table.kind, table.columns) == ("events", ("begin", "end", "summary", "place"))
     assert table.rows == (
@@ -355,18 +371,26 @@ def test_members_of_an_archive_are_documents(tmp_path):
     )
     index = Index(tmp_path)
     assert index.documents == [
-        "a.zip#letter.docx", "a.zip#list.jsonl#d1", "a.zip#notes/boiler.md", "a.zip#pets.csv",
-    ]  # fmt: skip
+        "a.zip#letter.docx",
+        "a.zip#list.jsonl#d1",
+        "a.zip#notes/boiler.md",
+        "a.zip#pets.csv",
+    ]
     answer = index.ask("What is the pressure of the boiler?").answer
     assert (answer.text, answer.document, answer.line, answer.place) == (
-        "The pressure is 1.5 bar.", "a.zip#notes/boiler.md", 3, "notes/boiler.md",
-    )  # fmt: skip
+        "The pressure is 1.5 bar.",
+        "a.zip#notes/boiler.md",
+        3,
+        "notes/boiler.md",
+    )
     assert index.path("a.zip#pets.csv") == tmp_path / "a.zip"
     reasons = [note.partition(" is left out: ") for note in index.notes]
     assert [(name, why[:10]) for name, _, why in reasons] == [
-        ("a.zip: in.zip", "an archive"), ("a.zip: in2.zip.gz", "an archive"), ("a.zip: x.bin", "binary dat"),
+        ("a.zip: in.zip", "an archive"),
+        ("a.zip: in2.zip.gz", "an archive"),
+        ("a.zip: x.bin", "binary dat"),
         ("a.zip: bad.pdf", "damaged or"),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("name", ["a.docx", "a.odt", "a.epub", "a.pptx", "a.xlsx", "a.ods"])

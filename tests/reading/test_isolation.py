@@ -167,9 +167,14 @@ def test_the_command_answers_beside_them_and_leaves_no_process(foes, tmp_path):
     command = [sys.executable, "-m", "lior_cli.main", "ask", str(folder), "Where is the spare key?"]
     environment = os.environ | {"PYTHONPATH": str(foes), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment,
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
         start_new_session=True,
-    )  # fmt: skip
+    )
     output, errors = process.communicate()
     assert KEY.strip() in output
     assert "skipped aborts.foe: its reader crashed: aborted\n" in errors
@@ -207,9 +212,14 @@ worker.ask(b"sleeps", limits.OFF, {"name": "a.foe", "reader": "foe"})
 
 
 DOCUMENT = ParsedDocument(
-    text="a\nb", kind="rows", lines=(1, 4), places=((0, "page 1"),), titles=(1,), notes=("note",),
+    text="a\nb",
+    kind="rows",
+    lines=(1, 4),
+    places=((0, "page 1"),),
+    titles=(1,),
+    notes=("note",),
     tables=(Table(columns=("x", "y"), rows=(("1", ""),), lines=(1,)),),
-)  # fmt: skip
+)
 
 
 def test_the_structure_of_a_strangers_run_has_bounds():

@@ -57,11 +57,13 @@ def test_a_damaged_file_gives_one_line_or_what_is_left(name, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("a.pdf", "damaged or protected PDF"), ("a.docx", "damaged or protected DOCX"),
+        ("a.pdf", "damaged or protected PDF"),
+        ("a.docx", "damaged or protected DOCX"),
         ("a.odt", "damaged or protected ODT"),
-        ("a.epub", "damaged or protected EPUB"), ("a.ipynb", "damaged notebook"),
+        ("a.epub", "damaged or protected EPUB"),
+        ("a.ipynb", "damaged notebook"),
     ],
-)  # fmt: skip
+)
 def test_the_reason_names_the_format(name, reason):
     with pytest.raises(DataError, match=reason):
         parse_bytes(SAMPLES[name][:60], name)
@@ -91,10 +93,19 @@ second <b>line</b>.<br>third
     assert document.title == "The Page"
     assert document.kind == "markdown"
     assert sourced(document) == [
-        (6, "## Water & heat"), (8, "First line"), (9, "second line."), (9, "third"), (10, "- one"),
-        (10, "- two"), (13, "pump | 7 W"), (16, "```"), (17, " a  b"), (18, "# no heading"), (19, "```"),
+        (6, "## Water & heat"),
+        (8, "First line"),
+        (9, "second line."),
+        (9, "third"),
+        (10, "- one"),
+        (10, "- two"),
+        (13, "pump | 7 W"),
+        (16, "```"),
+        (17, " a  b"),
+        (18, "# no heading"),
+        (19, "```"),
         (19, "end"),
-    ]  # fmt: skip
+    ]
 
 
 def test_html_with_tags_that_never_end_takes_linear_time():
@@ -199,11 +210,18 @@ def test_prose_of_a_notebook_is_in_one_block_with_the_code_below():
 
 
 def test_messages_of_exports():
-    telegram = {"name": "Group", "messages": [
-        {"id": 1, "date": "2023-01-02T10:00:00", "from": "Anna", "text": "The code is 4711"},
-        {"id": 2, "date": "2023-01-02T10:01:00", "from": "Bob",
-         "text": ["see ", {"type": "link", "text": "x.org"}]},
-    ]}  # fmt: skip
+    telegram = {
+        "name": "Group",
+        "messages": [
+            {"id": 1, "date": "2023-01-02T10:00:00", "from": "Anna", "text": "The code is 4711"},
+            {
+                "id": 2,
+                "date": "2023-01-02T10:01:00",
+                "from": "Bob",
+                "text": ["see ", {"type": "link", "text": "x.org"}],
+            },
+        ],
+    }
     document = one(json.dumps(telegram, indent=1).encode(), "result.json")
     assert document.kind == "chat"
     assert document.places[1] == (1, "Bob, 2023-01-02T10:01:00")
@@ -219,17 +237,30 @@ def test_messages_of_exports():
     (table,) = first.tables
     assert (table.kind, table.columns, table.lines) == ("chat", ("date", "from", "text"), (0, 1))
     assert table.rows[1] == ("2023-01-02T10:01:00", "Bob", "see x.org")
-    discord = {"channel": {"name": "general"}, "messages": [
-        {"timestamp": "2023-01-02T10:00:00+00:00", "content": "hi\nall",
-         "author": {"name": "anna", "nickname": "Anna"}},
-        {"timestamp": "2023-01-02T10:00:01+00:00", "content": "", "author": {"name": "bob"}},
-    ]}  # fmt: skip
+    discord = {
+        "channel": {"name": "general"},
+        "messages": [
+            {
+                "timestamp": "2023-01-02T10:00:00+00:00",
+                "content": "hi\nall",
+                "author": {"name": "anna", "nickname": "Anna"},
+            },
+            {"timestamp": "2023-01-02T10:00:01+00:00", "content": "", "author": {"name": "bob"}},
+        ],
+    }
     document = one(json.dumps(discord).encode(), "general.json")
     assert (document.text, document.title) == ("Anna: hi\nall", "general")
-    messenger = {"title": "caf\u00c3\u00a9", "messages": [
-        {"sender_name": "Zo\u00c3\u00ab", "timestamp_ms": 1672653600000, "content": "tr\u00c3\u00a8s bien"},
-        {"sender_name": "Bob", "timestamp_ms": 1672653600000, "photos": []},
-    ]}  # fmt: skip
+    messenger = {
+        "title": "caf\u00c3\u00a9",
+        "messages": [
+            {
+                "sender_name": "Zo\u00c3\u00ab",
+                "timestamp_ms": 1672653600000,
+                "content": "tr\u00c3\u00a8s bien",
+            },
+            {"sender_name": "Bob", "timestamp_ms": 1672653600000, "photos": []},
+        ],
+    }
     document = one(json.dumps(messenger, indent=1).encode(), "message_1.json")
     assert (document.text, document.title, document.lines) == ("Zoë: très bien", "café", (7,))
 
@@ -370,14 +401,18 @@ def test_logs_are_told_by_their_lines(text):
 @pytest.mark.parametrize(
     ("name", "text", "kind"),
     [
-        ("a.rst", "Title\n=====\n", "markdown"), ("a.md", "10:00 x\n10:01 y\n10:02 z\n", "markdown"),
-        ("a.rs", "fn main() {}\n", "code"), ("run", "#!/bin/sh\nls\n", "code"),
+        ("a.rst", "Title\n=====\n", "markdown"),
+        ("a.md", "10:00 x\n10:01 y\n10:02 z\n", "markdown"),
+        ("a.rs", "fn main() {}\n", "code"),
+        ("run", "#!/bin/sh\nls\n", "code"),
         ("Makefile", "a: b\n", "code"),
-        ("a.log", "nothing\n", "log"), ("README", "Read me.\n", "prose"), ("a.unknown", "Words.\n", "prose"),
+        ("a.log", "nothing\n", "log"),
+        ("README", "Read me.\n", "prose"),
+        ("a.unknown", "Words.\n", "prose"),
         ("a.txt", "Note: 10:00 is late\nand: more\nthus: x\n", "prose"),
         ("CMakeLists.txt", "set(A 1)\n", "code"),
     ],
-)  # fmt: skip
+)
 def test_kinds(name, text, kind):
     assert one(text.encode(), name).kind == kind
 
@@ -397,11 +432,23 @@ itself.</p><dt>begin<br>start<dd>Starts.<h3>In it</h3></dl><h2>On it\xc2\xb6</h2
 far away</a></ul><p><a href="y">See</a> this.</p>"""
     document = one(page, "a.html")
     assert [line for line in document.text.split("\n") if line] == [
-        "auto::", "    Commits.", "    By", "    itself.", "begin, start::", "    Starts.",
-        "    In it", "## On it", "###### How it?, Why?",
+        "auto::",
+        "    Commits.",
+        "    By",
+        "    itself.",
+        "begin, start::",
+        "    Starts.",
+        "    In it",
+        "## On it",
+        "###### How it?, Why?",
         "So it is.",
-        "name | phone", "--- | ---", "Ada | 12", "- Elsewhere,", "far away", "See this.",
-    ]  # fmt: skip
+        "name | phone",
+        "--- | ---",
+        "Ada | 12",
+        "- Elsewhere,",
+        "far away",
+        "See this.",
+    ]
     lines = document.text.split("\n")
     assert [lines[number] for number in document.wrapped] == ["    itself.", "far away"]
     assert [lines[number] for number in document.titles] == ["    In it", "- Elsewhere,", "far away"]
@@ -446,10 +493,21 @@ def test_manual_pages():
     document = one(PAGE.encode(), "find.1")
     assert (document.title, document.kind) == ("find(1)", "markdown")
     assert [(at, line) for at, line in sourced(document) if line] == [
-        (6, "# NAME"), (7, "find - search for files"), (8, "# THE OPTIONS"), (10, "-n, --name pattern::"),
-        (11, "    Base of file name"), (12, "    matches"), (13, "    it."), (15, "    More “of” it."),
-        (17, "--git::"), (19, "    As in git."), (22, "```"), (23, "x = 1"), (24, "```"), (31, "- one"),
-    ]  # fmt: skip
+        (6, "# NAME"),
+        (7, "find - search for files"),
+        (8, "# THE OPTIONS"),
+        (10, "-n, --name pattern::"),
+        (11, "    Base of file name"),
+        (12, "    matches"),
+        (13, "    it."),
+        (15, "    More “of” it."),
+        (17, "--git::"),
+        (19, "    As in git."),
+        (22, "```"),
+        (23, "x = 1"),
+        (24, "```"),
+        (31, "- one"),
+    ]
     found = chunk(document, "find.1")
     assert [(p.text, p.context.split("\n")[-2]) for p in found if p.line in (11, 15, 19)] == [
         ("Base of file name\n    matches\n    it.", "-n, --name pattern"),
@@ -476,6 +534,18 @@ Write each command to
     document = one(page, "dash.1")
     assert (document.title, document.text.split("\n")) == (
         "dash(1)",
-        ["# NAME", "dash", "a shell", "", "# DESCRIPTION", "dash", "reads.", "", "-x file::",
-         "    Write each command to", "    tty(4).", ""],
-    )  # fmt: skip
+        [
+            "# NAME",
+            "dash",
+            "a shell",
+            "",
+            "# DESCRIPTION",
+            "dash",
+            "reads.",
+            "",
+            "-x file::",
+            "    Write each command to",
+            "    tty(4).",
+            "",
+        ],
+    )

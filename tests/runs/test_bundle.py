@@ -20,9 +20,17 @@ from lior.testing.strategies import LAW
 
 MINE = Format(program="mine", version=2)
 DTYPES = (
-    torch.float64, torch.float32, torch.float16, torch.bfloat16,
-    torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
-)  # fmt: skip
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.bool,
+)
 STATE = {"weight": torch.arange(6.0).reshape(2, 3), "step": torch.tensor(7)}
 FILES = {"manifest.json", "field.safetensors", "optimizer.safetensors"}
 
@@ -119,9 +127,13 @@ def test_entries_come_back_as_json_has_them(tmp_path):
     assert nan != nan
     assert manifest == {
         "format": {"program": "mine", "version": 2},
-        "counts": {"10": 1, "9": 2, "x": 3}, "shape": [2, 3], "energy": 0.1 + 0.2, "none": None,
-        "π": "π", "files": {},
-    }  # fmt: skip
+        "counts": {"10": 1, "9": 2, "x": 3},
+        "shape": [2, 3],
+        "energy": 0.1 + 0.2,
+        "none": None,
+        "π": "π",
+        "files": {},
+    }
 
 
 # --- the folder ---
@@ -298,11 +310,17 @@ def test_a_damaged_manifest_is_refused(path, damage, message):
 @pytest.mark.parametrize(
     "files",
     [
-        None, [], 3, ["field.safetensors"], {"field.safetensors": 3}, {"field.safetensors": {}},
-        {"manifest.json": {}}, {".safetensors": {}},
+        None,
+        [],
+        3,
+        ["field.safetensors"],
+        {"field.safetensors": 3},
+        {"field.safetensors": {}},
+        {"manifest.json": {}},
+        {".safetensors": {}},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_manifests_that_no_program_wrote(path, files):
     """With the right checksum."""
     forge(path, files=files)
@@ -345,9 +363,20 @@ def test_another_version_of_the_format(path):
 
 @pytest.mark.parametrize(
     "format",
-    [None, True, 2, "2", 2.0, {}, {"program": "mine"}, {"program": "mine", "version": True},
-     {"program": "mine", "version": "2"}, {"program": "other", "version": 2}, {"version": 2}],
-)  # fmt: skip
+    [
+        None,
+        True,
+        2,
+        "2",
+        2.0,
+        {},
+        {"program": "mine"},
+        {"program": "mine", "version": True},
+        {"program": "mine", "version": "2"},
+        {"program": "other", "version": 2},
+        {"version": 2},
+    ],
+)
 def test_a_format_of_another_program_or_of_none(path, format):
     forge(path, format=format)
     assert "not a manifest of mine" in refused(path)

@@ -35,10 +35,19 @@ from lior.training.preparation import train
 
 WORDS = "\n".join(text for _, text in sorted(topics.items())).encode()
 TINY = (
-    "geometry.updates=2", "geometry.batch=8", "geometry.keys=64", "encoder.n=4", "mixer.positions=64",
-    "fit.passes=1", "data.holdout=0.2", "memory.sdm.orders=[0,1,2,3]", "memory.sdm.base_order=1",
-    'memory.sdm.patterns=["word"]', "memory.sdm.joint=[]", 'memory.sdm.gates=["longest","cell"]',
-)  # fmt: skip
+    "geometry.updates=2",
+    "geometry.batch=8",
+    "geometry.keys=64",
+    "encoder.n=4",
+    "mixer.positions=64",
+    "fit.passes=1",
+    "data.holdout=0.2",
+    "memory.sdm.orders=[0,1,2,3]",
+    "memory.sdm.base_order=1",
+    'memory.sdm.patterns=["word"]',
+    "memory.sdm.joint=[]",
+    'memory.sdm.gates=["longest","cell"]',
+)
 MEMORIES = ["sdm", "match", "exact", *(["faiss"] if find_spec("faiss") else [])]
 FITTED = ("online.", "static.", "unseen.")
 LOGIT = slice(6, 8)
@@ -50,18 +59,25 @@ def part(number: int, size: int) -> bytes:
 
 
 TRAINED = [
-    RawDocument("a.txt", part(0, 600)), RawDocument("notes/a.txt", part(1, 500)),
-    RawDocument("rows.jsonl:1", part(2, 90)), RawDocument("rows.jsonl:2", part(3, 200)),
-    RawDocument("twice", part(4, 100)), RawDocument("twice", part(5, 120)),
-    RawDocument("across", part(6, 900)), RawDocument("valid/a.txt", part(7, 120)),
+    RawDocument("a.txt", part(0, 600)),
+    RawDocument("notes/a.txt", part(1, 500)),
+    RawDocument("rows.jsonl:1", part(2, 90)),
+    RawDocument("rows.jsonl:2", part(3, 200)),
+    RawDocument("twice", part(4, 100)),
+    RawDocument("twice", part(5, 120)),
+    RawDocument("across", part(6, 900)),
+    RawDocument("valid/a.txt", part(7, 120)),
     RawDocument("valid/b", part(8, 70)),
-]  # fmt: skip
+]
 """What is in ``valid`` is held out whole, and so are the ends of ``a.txt`` and ``across``."""
 LATER = [
-    RawDocument("plan", part(10, 300)), RawDocument("old/plan", part(11, 150)),
-    RawDocument("mail.jsonl:1", part(12, 80)), RawDocument("mail.jsonl:10", part(13, 60)),
-    RawDocument("x", b"x"), RawDocument("b", part(1, 500)),
-]  # fmt: skip
+    RawDocument("plan", part(10, 300)),
+    RawDocument("old/plan", part(11, 150)),
+    RawDocument("mail.jsonl:1", part(12, 80)),
+    RawDocument("mail.jsonl:10", part(13, 60)),
+    RawDocument("x", b"x"),
+    RawDocument("b", part(1, 500)),
+]
 """The last one is the text of a document of the training."""
 
 
@@ -264,10 +280,14 @@ def test_tokens_that_are_no_bytes(configure):
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("a.txt", ["a.txt"]), ("notes/a.txt", ["notes/a.txt"]), ("./notes/a.txt", ["notes/a.txt"]),
-        ("rows.jsonl:2", ["rows.jsonl:2"]), ("b", ["valid/b"]), ("twice", ["twice"]),
+        ("a.txt", ["a.txt"]),
+        ("notes/a.txt", ["notes/a.txt"]),
+        ("./notes/a.txt", ["notes/a.txt"]),
+        ("rows.jsonl:2", ["rows.jsonl:2"]),
+        ("b", ["valid/b"]),
+        ("twice", ["twice"]),
     ],
-)  # fmt: skip
+)
 def test_the_document_of_a_name_or_the_only_one_whose_path_ends_with_it(run, name, found):
     indices = editing.find(run.checkpoint, name)
     names = run.checkpoint.corpus.names
@@ -287,10 +307,13 @@ def test_several_of_one_name_are_forgotten_together(run):
         ("nowhere", "nowhere: no document of this name in the run. `lior docs` lists them."),
         ("acros", "acros: no document of this name in the run. Did you mean 'across'?"),
         ("rows.jsonl", "Did you mean 'rows.jsonl:"),
-        ("xt", "no document of this name"), ("/a.txt", "no document"), ("", "'': no document"),
-        (".", "no document"), ("a\nb\x1b", r"a\u000ab\u001b: no document"),
+        ("xt", "no document of this name"),
+        ("/a.txt", "no document"),
+        ("", "'': no document"),
+        (".", "no document"),
+        ("a\nb\x1b", r"a\u000ab\u001b: no document"),
     ],
-)  # fmt: skip
+)
 def test_names_that_no_document_has(run, name, message):
     with pytest.raises(DataError) as caught:
         run.forget(name)

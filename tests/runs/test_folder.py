@@ -209,8 +209,10 @@ def test_other_files_stay(folder):
     (folder.path / "checkpoints" / "mine").mkdir()
     folder.prune(last=2)
     assert sorted(path.name for path in (folder.path / "checkpoints").iterdir()) == [
-        "mine", "step-000000002", "step-000000003",
-    ]  # fmt: skip
+        "mine",
+        "step-000000002",
+        "step-000000003",
+    ]
 
 
 # --- which counts ---

@@ -111,10 +111,15 @@ def count(run: Path, **options) -> tuple[float, list[str]]:
             state, at = LoopState(**manifest["loop"]), manifest["at"]
             tensor.copy_(groups["x"]["x"])
         loop = Counting(
-            folder=folder, command="mine resume", written=options.pop("write", write), callbacks=[heard],
-            telemetry=Telemetry(run, state.metrics, state.elapsed), clock=Stopwatch(state), step=state.step,
+            folder=folder,
+            command="mine resume",
+            written=options.pop("write", write),
+            callbacks=[heard],
+            telemetry=Telemetry(run, state.metrics, state.elapsed),
+            clock=Stopwatch(state),
+            step=state.step,
             **{"interval": math.inf, **options},
-        )  # fmt: skip
+        )
         stages = [Count(name, tensor, loop) for name in STEPS]
         loop.run(stages, state.stage, None if at is None else lambda stage: setattr(stage, "at", at))
         return float(tensor), heard.events

@@ -106,9 +106,12 @@ def test_the_run_follows_the_folder(home):
     )
     assert done.unchanged == 3
     assert texts(run) == {
-        "b.txt": lines("b, later"), "d.txt": lines("d"), "deep/c.txt": lines("c"), "e.txt": lines("e"),
+        "b.txt": lines("b, later"),
+        "d.txt": lines("d"),
+        "deep/c.txt": lines("c"),
+        "e.txt": lines("e"),
         "rows.jsonl#x": "another row",
-    }  # fmt: skip
+    }
     assert len(list((run / "checkpoints").iterdir())) == 1, "what was forgotten is in no older checkpoint"
     assert sync(run).changes == 0
 

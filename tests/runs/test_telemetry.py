@@ -31,8 +31,13 @@ def test_files_are_where_a_system_has_them(tmp_path):
     hook.lior_train_end(result=SimpleNamespace(summary={"E": [1.0, math.inf]}))
     (record,) = map(strict, (tmp_path / "logs/metrics.jsonl").read_text().splitlines())
     assert record | {"time": 0} == {
-        "time": 0, "stage": "adam", "step": 1, "steps": 9, "eigvals": [1.0, 2.5], "lr": 1,
-    }  # fmt: skip
+        "time": 0,
+        "stage": "adam",
+        "step": 1,
+        "steps": 9,
+        "eigvals": [1.0, 2.5],
+        "lr": 1,
+    }
     start, end = (tmp_path / "logs/words/train.log").read_text().splitlines()
     assert start.endswith(" start, 4 states")
     assert end.endswith(' end: {"E": [1.0, null]}')

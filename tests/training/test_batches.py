@@ -59,9 +59,11 @@ def sums(geometry, state, batch):
     """The sum over items of ``exp(S)`` that a batch estimates, ``(B,)``."""
     found = [
         (scores_of(geometry, state, batch, part) + (0.0 if part.log_weight is None else part.log_weight))
-        .exp().sum(1).double()
+        .exp()
+        .sum(1)
+        .double()
         for part in batch.parts
-    ]  # fmt: skip
+    ]
     return torch.cat(found)
 
 

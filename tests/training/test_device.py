@@ -30,9 +30,20 @@ ROOT = Path(__file__).resolve().parents[2]
 CODE = [ROOT / "lior", ROOT / "plugins", ROOT / "cli"]
 """Not all of the folder: a virtual environment may be in it."""
 FACTORIES = {
-    torch.arange, torch.empty, torch.eye, torch.full, torch.linspace, torch.logspace, torch.ones,
-    torch.rand, torch.randint, torch.randn, torch.randperm, torch.tensor, torch.zeros,
-}  # fmt: skip
+    torch.arange,
+    torch.empty,
+    torch.eye,
+    torch.full,
+    torch.linspace,
+    torch.logspace,
+    torch.ones,
+    torch.rand,
+    torch.randint,
+    torch.randn,
+    torch.randperm,
+    torch.tensor,
+    torch.zeros,
+}
 ON_THE_CPU = {
     "lior/data/corpus.py": "texts are read there and moved as a whole",
     "lior/geometry/kernel.py": "a kernel is designed in float64 once and moved with the state",
@@ -122,9 +133,14 @@ def test_an_update_of_the_metric_waits_once(configure):
     model = build_model(with_instances(config), torch.device("cpu"), generator)
     text, parts = tokenize(config, model.tokenizer, read_documents(config.data.text))
     job = Job(
-        model=model, text=text, parts=parts, config=config, generator=generator,
-        progress=lambda *_: None, spent=lambda: 0.0,
-    )  # fmt: skip
+        model=model,
+        text=text,
+        parts=parts,
+        config=config,
+        generator=generator,
+        progress=lambda *_: None,
+        spent=lambda: 0.0,
+    )
     updater = Contrastive()
     stage = LearnGeometry(job, model.geometry, updater)
     stage.begin()
@@ -143,9 +159,14 @@ def test_fitting_the_mixer_waits_once_a_block_and_not_once_a_batch(configure):
     model = build_model(with_instances(config), torch.device("cpu"), generator)
     text, parts = tokenize(config, model.tokenizer, read_documents(config.data.text))
     job = Job(
-        model=model, text=text, parts=parts, config=config, generator=generator,
-        progress=lambda *_: None, spent=lambda: 0.0,
-    )  # fmt: skip
+        model=model,
+        text=text,
+        parts=parts,
+        config=config,
+        generator=generator,
+        progress=lambda *_: None,
+        spent=lambda: 0.0,
+    )
     for stage in (WriteText(job, 0, parts.memory, False), FitMixer(job)):
         stage.begin()
         with Waits() as watch:

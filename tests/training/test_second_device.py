@@ -19,15 +19,16 @@ RECIPES = {
     "counts without cells": {"memory": {"name": "sdm", "sdm": {"gates": ["longest", "previous"]}}},
     "nearest cells": {"memory": {"name": "exact", "exact": {"probes": 3}}},
     "other parts": {
-        "memory": "sdm,exact", "frame": "rotor", "rsource": "curvature", "product": "spinor",
+        "memory": "sdm,exact",
+        "frame": "rotor",
+        "rsource": "curvature",
+        "product": "spinor",
         "encoder": {"name": "poles", "n": 8, "reach": 8},
     },
     "statistics": {"memory": "exact", "frame": "derived", "product": "wedge", "updater": "spsa"},
     "grams": {"memory": "sdm,exact", "encoder": {"name": "grams", "n": 8, "lags": 4, "patterns": ["1-2"]}},
-}  # fmt: skip
-FEW = {
-    "geometry": {"updates": 4, "batch": 32, "keys": 128}, "mixer": {"positions": 128, "cells": 4},
-}  # fmt: skip
+}
+FEW = {"geometry": {"updates": 4, "batch": 32, "keys": 128}, "mixer": {"positions": 128, "cells": 4}}
 NOTE = "The black sheep had wool, and three bags of it were full.\n"
 
 

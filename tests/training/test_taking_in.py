@@ -101,8 +101,13 @@ def test_a_run_that_was_stopped_while_it_was_scored_takes_in_the_same(
             seen.append(stage)
 
     with pytest.raises(Stopped):
-        train(config, tmp_path / "r", documents=documents, callbacks=[Watch()],
-              stop=lambda: seen[-1:] == ["validate"])  # fmt: skip
+        train(
+            config,
+            tmp_path / "r",
+            documents=documents,
+            callbacks=[Watch()],
+            stop=lambda: seen[-1:] == ["validate"],
+        )
     (place,) = (tmp_path / "r" / "checkpoints").iterdir()
     assert sum(document.held < document.tokens for document in checkpoints.load(place).documents()) > 2
     resume(tmp_path / "r")

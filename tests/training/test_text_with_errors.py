@@ -12,10 +12,14 @@ from lior.training.preparation import tokenize, train
 
 pytestmark = pytest.mark.slow
 SETTINGS = (
-    "memory.name=sdm", "mixer.calibration=0.25", "memory.sdm.orders=[0,1,2,3,4,5,6]",
-    'memory.sdm.patterns=["word","word-1 word","2-4","1,3-5"]', "memory.sdm.base_order=3",
-    "memory.sdm.joint=[]", 'memory.sdm.gates=["longest","words"]',
-)  # fmt: skip
+    "memory.name=sdm",
+    "mixer.calibration=0.25",
+    "memory.sdm.orders=[0,1,2,3,4,5,6]",
+    'memory.sdm.patterns=["word","word-1 word","2-4","1,3-5"]',
+    "memory.sdm.base_order=3",
+    "memory.sdm.joint=[]",
+    'memory.sdm.gates=["longest","words"]',
+)
 
 
 @pytest.fixture(scope="module")

@@ -110,10 +110,13 @@ def test_an_update_ends_within_the_bounds(configure, frame):
     long = ("memory.name=exact", "geometry.updates=1", f"frame.name={frame}", "updater.learning_rate=1e4")
     state = train(configure(*long, "frame.rank=2")).model.state
     bounds = {
-        "frame.log_lam": math.log(metric.SCALE_MAX), "frame.log_omega": math.log(metric.SCALE_MAX) / 2,
-        "frame.raw_d": metric.WEIGHT_MAX, "frame.theta": math.pi, "log_beta": 9.21,
+        "frame.log_lam": math.log(metric.SCALE_MAX),
+        "frame.log_omega": math.log(metric.SCALE_MAX) / 2,
+        "frame.raw_d": metric.WEIGHT_MAX,
+        "frame.theta": math.pi,
+        "log_beta": 9.21,
         "rsource.power": MAX_POWER,
-    }  # fmt: skip
+    }
     largest = {key: state[key].abs().max().item() for key in bounds.keys() & state.keys()}
     assert all(found <= bounds[key] * (1 + 1e-6) for key, found in largest.items()), largest
     assert largest["frame.log_lam"] == pytest.approx(bounds["frame.log_lam"]), "the bound was reached"

@@ -97,12 +97,21 @@ class Package:
         interface = f"{kind.protocol.__module__}.{kind.protocol.__name__}"
         summary = code.removeprefix('"""').partition("\n")[0].removesuffix('"""').replace("``", "`")
         return {
-            **attrs.asdict(self), "module": self.module, "object": self.object, "use": self.use,
-            "version": ".".join(version("lior").split(".")[:2]), "summary": summary,
+            **attrs.asdict(self),
+            "module": self.module,
+            "object": self.object,
+            "use": self.use,
+            "version": ".".join(version("lior").split(".")[:2]),
+            "summary": summary,
             "extra": "[model]" if "torch" in code else "",
-            "group": kind.group, "interface": interface, "suite": suite, "factory": factory,
-            "notes": notes, "test": f"{test}.py", "tests": laws,
-        }  # fmt: skip
+            "group": kind.group,
+            "interface": interface,
+            "suite": suite,
+            "factory": factory,
+            "notes": notes,
+            "test": f"{test}.py",
+            "tests": laws,
+        }
 
 
 def package(name: str, kind: str, taken: frozenset[str] = frozenset()) -> Package:

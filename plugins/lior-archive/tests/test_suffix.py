@@ -65,10 +65,18 @@ def read_from(shards, question, positions, rows=None):
     p = np.empty((len(positions), len(LENGTHS), len(ALPHABET)), np.float32)
     longest, sure = np.zeros((2, len(positions)), np.int64)
     infinigram.read(
-        suffixes.table(shards), tokens, np.arange(len(tokens)), np.array(positions), ALPHABET,
-        np.array(LENGTHS), np.array(DISCOUNTS), infinigram.nothing_kept(len(shards), len(ALPHABET), rows),
-        p, longest, sure,
-    )  # fmt: skip
+        suffixes.table(shards),
+        tokens,
+        np.arange(len(tokens)),
+        np.array(positions),
+        ALPHABET,
+        np.array(LENGTHS),
+        np.array(DISCOUNTS),
+        infinigram.nothing_kept(len(shards), len(ALPHABET), rows),
+        p,
+        longest,
+        sure,
+    )
     return p, longest, sure
 
 
@@ -82,9 +90,11 @@ def test_distributions_are_those_of_all_places_however_the_documents_are_divided
     found = read_from((shard_of(documents),), [*question, 0], [len(question)])
     assert np.allclose(found[0][0], expected(counted(documents, question)), atol=1e-6)
     context = question[len(question) - question[::-1].index(0) :] if 0 in question else question
-    assert found[1][0] == max(k for k in range(LONGEST + 1) if k <= len(context) and (
-        k == 0 or counted(documents, context[len(context) - k :])[k].any()
-    ))  # fmt: skip
+    assert found[1][0] == max(
+        k
+        for k in range(LONGEST + 1)
+        if k <= len(context) and (k == 0 or counted(documents, context[len(context) - k :])[k].any())
+    )
     parts = tuple(shard_of(part) for part in (documents[cut:], documents[:cut]) if part)
     assert same(read_from(parts, [*question, 0], [len(question)]), found)
 

@@ -47,9 +47,14 @@ class Server:
         """Run a program of the server."""
         user = {"user": self.user, "cwd": self.data} if os.geteuid() == 0 else {}
         done = subprocess.run(
-            [str(self.bin / command[0]), *command[1:]], stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, check=False, timeout=60, **user,
-        )  # fmt: skip
+            [str(self.bin / command[0]), *command[1:]],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            **user,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self) -> None:

@@ -42,8 +42,9 @@ def test_pairs_are_what_they_were_after_a_file(pairs, tmp_path):
     again = Pairs.load(tmp_path / "pairs.npz")
     assert (again.ids, again.own, again.folders) == (pairs.ids, pairs.own, pairs.folders)
     assert [(each.source, each.right.tolist(), each.wrong.tolist()) for each in again.groups] == [
-        (0, [0], [1]), (1, [], [2, 3])
-    ]  # fmt: skip
+        (0, [0], [1]),
+        (1, [], [2, 3]),
+    ]
 
 
 def test_it_computes_what_the_product_does(file, pairs):
@@ -103,9 +104,12 @@ def test_of_a_folder_the_likeliest_wrong_passages_are_read():
 def test_questions_about_encyclopaedias_are_read(tmp_path):
     selqa = [{"question": "Q?", "article": "A", "section": "S", "candidates": ["x", "y"], "answers": [1]}]
     qed = {
-        "question_text": "R?", "title_text": "T", "paragraph_text": "One. Two.", "sentence_starts": [0, 5],
+        "question_text": "R?",
+        "title_text": "T",
+        "paragraph_text": "One. Two.",
+        "sentence_starts": [0, 5],
         "original_nq_answers": [[{"string": "Two"}]],
-    }  # fmt: skip
+    }
     asked = [{"question": "V?", "answers": [{"text": "sea"}]}]
     squad = {"data": [{"title": "B", "paragraphs": [{"context": "A sea. No.", "qas": asked}]}]}
     for name, value in (("selqa.dev", selqa), ("selqa.test", []), ("xquad.en", squad), ("xquad.de", squad)):

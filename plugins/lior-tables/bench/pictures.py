@@ -30,8 +30,15 @@ Set = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 _TEXTURES = (
-    "brick.png", "grass.png", "gravel.png", "camera.png", "ihc.png", "retina.jpg", "page.png", "coffee.png",
-)  # fmt: skip
+    "brick.png",
+    "grass.png",
+    "gravel.png",
+    "camera.png",
+    "ihc.png",
+    "retina.jpg",
+    "page.png",
+    "coffee.png",
+)
 
 
 def split(y: np.ndarray, validate: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -33,8 +33,13 @@ def pandas_rows():
 
 
 def polars_rows():
-    days = [datetime.date(2020, 1, 1), datetime.date(2020, 1, 3), None, datetime.date(2021, 1, 1),
-            datetime.date(2022, 1, 1)]  # fmt: skip
+    days = [
+        datetime.date(2020, 1, 1),
+        datetime.date(2020, 1, 3),
+        None,
+        datetime.date(2021, 1, 1),
+        datetime.date(2022, 1, 1),
+    ]
     return pl.DataFrame(
         {
             "size": [1, 2, None, 4, 7],

@@ -10,9 +10,15 @@ from lior_tables.ranges import RangeChart
 
 def test_ranges_can_be_read_and_are_a_table() -> None:
     panel = RangeChart(
-        title="t", x_label="x", names=["a", "b" * 30], values=[1.0, -2.0], low=[0.5, -3.0], high=[4.0, -2.0],
-        notes=["better", ""], level=1.0,
-    )  # fmt: skip
+        title="t",
+        x_label="x",
+        names=["a", "b" * 30],
+        values=[1.0, -2.0],
+        low=[0.5, -3.0],
+        high=[4.0, -2.0],
+        notes=["better", ""],
+        level=1.0,
+    )
     check_readable(draw(Picture(name="p", title="a picture", panels=[panel])))
     table = panel.table()
     assert table.header == ["", "x", "range", ""]

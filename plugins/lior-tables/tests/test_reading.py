@@ -117,7 +117,7 @@ def test_a_task_leaves_its_columns_out_of_the_inputs():
         (lambda: Task.of(FRAME, ["b"], classes=False).answers(FRAME, PATH), "holds 'x', which is no number"),
         (lambda: Task.of(FRAME, ["a"]).rows(FRAME.drop(columns="b"), PATH), "no column 'b', which the model"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_task_is_refused(call, said):
     with pytest.raises((UsageError, DataError), match=said):
         call()

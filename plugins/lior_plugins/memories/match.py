@@ -23,9 +23,15 @@ from lior.interfaces import Evidence, Query, Trace
 _LENGTHS = (1, 8, 10, 12, 16, 20, 24, 32)
 """Lengths of a match at which the next value of the gate begins; 0 is no match."""
 _TRUST = (
-    (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.05, 0.05, 0.05), (0.15, 0.15, 0.05),
-    (0.15, 0.15, 0.0), (0.2, 0.3, 0.0), (0.5, 0.7, 0.1), (1.0, 1.0, 0.3),
-)  # fmt: skip
+    (0.0, 0.0, 0.0),
+    (0.0, 0.0, 0.0),
+    (0.05, 0.05, 0.05),
+    (0.15, 0.15, 0.05),
+    (0.15, 0.15, 0.0),
+    (0.2, 0.3, 0.0),
+    (0.5, 0.7, 0.1),
+    (1.0, 1.0, 0.3),
+)
 """Weight of the expert at these lengths, by agreement, times the option."""
 _AGREE = 3
 """One place, several with the same next token, several with others."""

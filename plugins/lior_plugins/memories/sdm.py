@@ -95,12 +95,17 @@ class Sdm(JournalMemory):
     def __attrs_post_init__(self) -> None:
         check_options(self, self._address_patterns)
         plan = layout.plan(
-            self._address_patterns, nested=len(self.orders), base=self.orders.index(self.base_order),
+            self._address_patterns,
+            nested=len(self.orders),
+            base=self.orders.index(self.base_order),
             joint=[[self._number(part) for part in group.split("|")] for group in self.joint],
-            gates=self.gates, cells=self.cells,
-            discounts=self.discounts, novel_discounts=self.novel_discounts, recent=self.recent,
+            gates=self.gates,
+            cells=self.cells,
+            discounts=self.discounts,
+            novel_discounts=self.novel_discounts,
+            recent=self.recent,
             slowest=self.slowest,
-        )  # fmt: skip
+        )
         self._engine = Engine(
             plan, self._address_patterns, window=self.window, budget=self.budget, threads=all_threads()
         )
@@ -224,9 +229,14 @@ class Sdm(JournalMemory):
         sets = self._weight_sets(mode)
         tokens, depth = query.text.tokens.cpu().numpy(), query.text.depth.cpu().numpy()
         found = self._engine.read(
-            tokens.astype(np.int64), depth.astype(np.int64), query.positions.cpu().numpy(),
-            alphabet.cpu().numpy(), sets, ahead=ahead, cell=self._cells(query.cell),
-        )  # fmt: skip
+            tokens.astype(np.int64),
+            depth.astype(np.int64),
+            query.positions.cpu().numpy(),
+            alphabet.cpu().numpy(),
+            sets,
+            ahead=ahead,
+            cell=self._cells(query.cell),
+        )
         return _evidence([found], alphabet)
 
     def cursor(self, cells: CellTable | None) -> Cursor:
@@ -278,9 +288,16 @@ class Sdm(JournalMemory):
             for part in (query.text.tokens, query.text.depth, query.positions, tokens, alphabet)
         )
         found = tracing.trace(
-            self._engine, text, depth, places, targets, known, sets,
-            [p.segment() for p in self._journal.spans], cell=self._cells(query.cell),
-        )  # fmt: skip
+            self._engine,
+            text,
+            depth,
+            places,
+            targets,
+            known,
+            sets,
+            [p.segment() for p in self._journal.spans],
+            cell=self._cells(query.cell),
+        )
         row, share, stored = (torch.from_numpy(part) for part in (found.row, found.share, found.stored))
         document, offset = self._journal.locate(found.segment, found.at)
         return Trace(row, torch.zeros_like(row), document, offset, share, stored[:, None])

@@ -27,13 +27,23 @@ _DURATION = re.compile(
     r"\+?P(?:(\d{1,4})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,8})M)?(?:(\d{1,9})S)?)?"
 )
 _DAYS = {
-    "MO": "Monday", "TU": "Tuesday", "WE": "Wednesday", "TH": "Thursday", "FR": "Friday", "SA": "Saturday",
+    "MO": "Monday",
+    "TU": "Tuesday",
+    "WE": "Wednesday",
+    "TH": "Thursday",
+    "FR": "Friday",
+    "SA": "Saturday",
     "SU": "Sunday",
-}  # fmt: skip
+}
 _UNITS = {
-    "SECONDLY": "second", "MINUTELY": "minute", "HOURLY": "hour", "DAILY": "day", "WEEKLY": "week",
-    "MONTHLY": "month", "YEARLY": "year",
-}  # fmt: skip
+    "SECONDLY": "second",
+    "MINUTELY": "minute",
+    "HOURLY": "hour",
+    "DAILY": "day",
+    "WEEKLY": "week",
+    "MONTHLY": "month",
+    "YEARLY": "year",
+}
 _KINDS = {"VEVENT": "event", "VTODO": "task", "VJOURNAL": "note"}
 _UNTIL = re.compile(r"\bUNTIL=(\d{8}T\d{6}Z)", re.I)
 _MOST = 20_000

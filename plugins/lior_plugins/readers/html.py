@@ -16,10 +16,30 @@ from lior_plugins.readers.tables import barred
 _UNSEEN = {"script", "style", "nav", "noscript", "template", "svg", "select", "iframe"}
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _BLOCKS = {
-    *_HEADINGS, "p", "div", "section", "article", "main", "header", "footer", "aside", "ul", "ol", "dl",
-    "pre", "table", "blockquote", "form", "figure", "hr", "details", "address", "body", "fieldset",
+    *_HEADINGS,
+    "p",
+    "div",
+    "section",
+    "article",
+    "main",
+    "header",
+    "footer",
+    "aside",
+    "ul",
+    "ol",
+    "dl",
+    "pre",
+    "table",
+    "blockquote",
+    "form",
+    "figure",
+    "hr",
+    "details",
+    "address",
+    "body",
+    "fieldset",
     "figcaption",
-}  # fmt: skip
+}
 _LINES = {*_BLOCKS, "li", "tr", "dt", "dd", "br", "summary", "caption"}
 _VOID = {"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"}
 _MARKS = {"b": "b", "strong": "b", "i": "i", "em": "i", "var": "i"}

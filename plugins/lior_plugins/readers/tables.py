@@ -32,9 +32,10 @@ def table(rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str = "")
     if not rows or len(rows[0]) < 2:
         return ()
     named = not any(re.search(r"\d", cell) for cell in rows[0]) or (
-        len(set(rows[0])) == len(rows[0]) and all(re.search(r"[^\W\d_]", cell) for cell in rows[0])
+        len(set(rows[0])) == len(rows[0])
+        and all(re.search(r"[^\W\d_]", cell) for cell in rows[0])
         and any(re.fullmatch(r"[-+\d.,\s]*\d[\d.,\s]*", cell) for row in rows[1:6] for cell in row)
-    )  # fmt: skip
+    )
     width = len(rows[0]) if named else max(map(len, rows))
     if width * len(rows) > _SPARSE * sum(map(len, rows)) + 1000:  # its empty cells would fill the memory
         return ()

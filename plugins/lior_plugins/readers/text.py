@@ -142,10 +142,13 @@ class Rows:
         rows = [" ".join(source[a:b]) for a, b in zip(starts, ends, strict=True)]
         return [
             ParsedDocument(
-                text="\n".join(rows), kind="rows", lines=tuple(a + 1 for a in starts), notes=notes,
+                text="\n".join(rows),
+                kind="rows",
+                lines=tuple(a + 1 for a in starts),
+                notes=notes,
                 tables=delimited(rows, delimiter, bisect_right(starts, first) - 1),
             )
-        ]  # fmt: skip
+        ]
 
 
 def _layout(source: list[str]) -> tuple[int, str]:

@@ -127,9 +127,7 @@ def build(
     if not 0 < share < 1:
         raise UsageError(f"share = {share}: a number between 0 and 1")
     started, done, made = time.perf_counter(), Summary(), list[Entry]()
-    with (
-        closing(_lock(folder)), _tidy(folder, made), _sampling(sample) as stream, Workers(workers) as team
-    ):  # fmt: skip
+    with closing(_lock(folder)), _tidy(folder, made), _sampling(sample) as stream, Workers(workers) as team:
 
         def tasks() -> Iterator[tuple[Path, Path, str]]:
             for number, batch in enumerate(_batches(paths, field, shard, stream, share, done, progress)):
@@ -179,9 +177,14 @@ def _reasons(skipped: Sequence[SkippedFile]) -> str:
 
 
 def _batches(
-    paths: Sequence[str], field: str, shard: int, stream: IO[bytes] | None, share: float, done: Summary,
+    paths: Sequence[str],
+    field: str,
+    shard: int,
+    stream: IO[bytes] | None,
+    share: float,
+    done: Summary,
     progress: Progress,
-) -> Iterator[_Batch]:  # fmt: skip
+) -> Iterator[_Batch]:
     """The documents of the archive, a shard at a time; those of the sample go to ``stream``."""
     batch, last, number, steps = _Batch(), "", 0, 0
     for document, step, steps in _documents(paths, field, done.skipped):

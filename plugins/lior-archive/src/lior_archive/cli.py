@@ -51,9 +51,16 @@ _FEW = 3
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 @click.option("--quiet", is_flag=True, help="Print no progress.")
 def archive(
-    out: Path, text: tuple[str, ...], workers: str, shard: int, sample: Path | None, share: float, field: str,
-    as_json: bool, quiet: bool,
-) -> None:  # fmt: skip
+    out: Path,
+    text: tuple[str, ...],
+    workers: str,
+    shard: int,
+    sample: Path | None,
+    share: float,
+    field: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Sort TEXT, of any size, to the folder OUT.
 
     TEXT are files, folders, patterns, or addresses such as
@@ -71,9 +78,15 @@ def archive(
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("archive", f"sorting to {out}")
         done = building.build(
-            text, out, field=field, shard=shard, workers=team, sample=sample, share=share,
+            text,
+            out,
+            field=field,
+            shard=shard,
+            workers=team,
+            sample=sample,
+            share=share,
             progress=progress.lior_train_step,
-        )  # fmt: skip
+        )
     for each in done.skipped[:_FEW]:
         click.echo(f"skipped {each.name}: {each}", err=True)
     if len(done.skipped) > _FEW:

@@ -157,9 +157,18 @@ class Reader:
             except IndexError:
                 kept = nothing_kept(len(self.shards), len(alphabet))
             read(
-                self._table, tokens, depth, positions[part], alphabet, np.array(self.lengths),
-                np.array(self.discounts, np.float64), kept, p[part], longest[part], sure[part],
-            )  # fmt: skip
+                self._table,
+                tokens,
+                depth,
+                positions[part],
+                alphabet,
+                np.array(self.lengths),
+                np.array(self.discounts, np.float64),
+                kept,
+                p[part],
+                longest[part],
+                sure[part],
+            )
             available.append(kept)
 
         if size >= rows:
@@ -187,11 +196,19 @@ def read(table, tokens, depth, positions, columns, lengths, discounts, kept, out
     """
     count, size, most = len(table.sizes), len(columns), lengths[-1] + 1
     found = _Found(
-        np.zeros((2, count, most), np.int64), np.zeros((2, count, most), np.int64),
-        np.zeros((2, most), np.int64), np.empty(most, np.int64), np.empty(most, np.uint8),
-        np.zeros(size, np.uint32), np.empty(size, np.int64), np.empty((most, size), np.uint32),
-        np.empty(most, np.int64), np.empty(most, np.int64), np.empty((4, TOKENS), np.uint32), np.empty(size),
-    )  # fmt: skip
+        np.zeros((2, count, most), np.int64),
+        np.zeros((2, count, most), np.int64),
+        np.zeros((2, most), np.int64),
+        np.empty(most, np.int64),
+        np.empty(most, np.uint8),
+        np.zeros(size, np.uint32),
+        np.empty(size, np.int64),
+        np.empty((most, size), np.uint32),
+        np.empty(most, np.int64),
+        np.empty(most, np.int64),
+        np.empty((4, TOKENS), np.uint32),
+        np.empty(size),
+    )
     column = np.full(TOKENS, -1, np.int64)
     for j in range(size):
         if columns[j] != BREAK:

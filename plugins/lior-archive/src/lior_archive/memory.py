@@ -135,9 +135,15 @@ class Suffix(JournalMemory):
         """
         text, depth = (part.cpu().numpy().astype(np.int64) for part in query.text[:2])
         found = origins.trace(
-            self._reads().shards, text, depth, query.positions.cpu().numpy(), tokens.cpu().numpy(),
-            alphabet.cpu().numpy(), self.lengths, self.discounts,
-        )  # fmt: skip
+            self._reads().shards,
+            text,
+            depth,
+            query.positions.cpu().numpy(),
+            tokens.cpu().numpy(),
+            alphabet.cpu().numpy(),
+            self.lengths,
+            self.discounts,
+        )
         document, offset = np.zeros((2, len(found.row)), np.int64)
         for s in np.unique(found.shard).tolist():
             here = found.shard == s

@@ -37,10 +37,15 @@ class Origins(NamedTuple):
 
 
 def trace(
-    shards: Sequence[Shard], tokens: NDArray[np.int64], depth: NDArray[np.int64],
-    positions: NDArray[np.int64], predicted: NDArray[np.int64], alphabet: NDArray[np.int64],
-    lengths: Sequence[int], discounts: Sequence[float],
-) -> Origins:  # fmt: skip
+    shards: Sequence[Shard],
+    tokens: NDArray[np.int64],
+    depth: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    alphabet: NDArray[np.int64],
+    lengths: Sequence[int],
+    discounts: Sequence[float],
+) -> Origins:
     """The places behind the probabilities of ``predicted (B,)``, tokens of the alphabet.
 
     The other parameters are those of :class:`~lior_archive.infinigram.Reader` and its ``read``.
@@ -104,9 +109,13 @@ def _parts(
 
 
 def _list_suffixes(
-    shard: Shard, lo: NDArray[np.int64], hi: NDArray[np.int64], counts: NDArray[np.int64],
-    sizes: NDArray[np.int64], token: int,
-) -> NDArray[np.int64]:  # fmt: skip
+    shard: Shard,
+    lo: NDArray[np.int64],
+    hi: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    token: int,
+) -> NDArray[np.int64]:
     """The suffixes that a token follows, of the shortest context after which it has few places."""
     few = ((counts > 0) & (counts <= MOST) & (sizes <= _WIDEST)).nonzero()[0]
     if not len(few):

@@ -78,10 +78,13 @@ class Changes:
             few = f"{quantity(len(self.waiting), 'file')} not read yet, such as {self.waiting[0]}"
             lines = [f"{few}: the files before took the time; the next question goes on"]
         return Update(
-            learned=tuple(self.learned), changed=tuple(self.changed), forgotten=tuple(self.forgotten),
-            notes=(*notes, *self._noted), limited=(*lines, *self.limited),
+            learned=tuple(self.learned),
+            changed=tuple(self.changed),
+            forgotten=tuple(self.forgotten),
+            notes=(*notes, *self._noted),
+            limited=(*lines, *self.limited),
             waiting=tuple(self.waiting),
-        )  # fmt: skip
+        )
 
 
 class FileStore:

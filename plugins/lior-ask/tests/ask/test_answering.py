@@ -173,7 +173,7 @@ will autoincrement.</p></blockquote>
         ("find.txt", MANUAL, "What does -name pattern do?", "Base of file name matches shell pattern."),
         ("faq.html", FAQ, "How do I create an AUTOINCREMENT field?", "PRIMARY KEY\nwill autoincrement."),
     ],
-)  # fmt: skip
+)
 def test_the_block_that_answers(name, text, question, quoted):
     """What matches is a heading, a term or a table of contents; what answers stands below it."""
     index = Index(retriever="settle")

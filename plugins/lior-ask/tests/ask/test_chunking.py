@@ -19,19 +19,52 @@ from lior_ask.chunking.page import LONGEST, units
 
 PIECES = st.sampled_from(
     [
-        "# Head", "Head\n====", "* item", "1. item", "| a | b |\n|---|---|\n| c | d |",
+        "# Head",
+        "Head\n====",
+        "* item",
+        "1. item",
+        "| a | b |\n|---|---|\n| c | d |",
         "```\nx = 1\n```",
-        "", "From: a@b", "Subject: it", "", "A sentence. Another one! And", "def f(a,\n      b):",
-        "class A:", "Best",
-        "wrapped text that goes on for a while until the width", "    return a + b", "# a comment about it",
-        '    """Says it.\n\n    More of it.\n    """', "2024-01-02 10:11:12 ERROR it broke", "  at line 5",
-        "a,b,c", "Straße. Über alles.", "東京です。次の文。", "x" * 1500, "word " * 300, "\t", "\x0c",
-        "e.g. this. J. Smith came on 3. May.", "[data]", "-x, --xyz", "  -v     Says more of",
-        "         what it does.", "os.open(path)", "   Opens it. Then returns.", "term::", "\tdefines it",
-        "+", ".. option:: -q", "It does::",
-        "- [a link](x)", "Contents ..... 3", "**Bold line**", "a | b", "--- | ---",
+        "",
+        "From: a@b",
+        "Subject: it",
+        "",
+        "A sentence. Another one! And",
+        "def f(a,\n      b):",
+        "class A:",
+        "Best",
+        "wrapped text that goes on for a while until the width",
+        "    return a + b",
+        "# a comment about it",
+        '    """Says it.\n\n    More of it.\n    """',
+        "2024-01-02 10:11:12 ERROR it broke",
+        "  at line 5",
+        "a,b,c",
+        "Straße. Über alles.",
+        "東京です。次の文。",
+        "x" * 1500,
+        "word " * 300,
+        "\t",
+        "\x0c",
+        "e.g. this. J. Smith came on 3. May.",
+        "[data]",
+        "-x, --xyz",
+        "  -v     Says more of",
+        "         what it does.",
+        "os.open(path)",
+        "   Opens it. Then returns.",
+        "term::",
+        "\tdefines it",
+        "+",
+        ".. option:: -q",
+        "It does::",
+        "- [a link](x)",
+        "Contents ..... 3",
+        "**Bold line**",
+        "a | b",
+        "--- | ---",
     ]
-)  # fmt: skip
+)
 TEXTS = st.one_of(st.lists(PIECES, max_size=25).map("\n".join), st.text(max_size=200))
 
 
@@ -209,9 +242,13 @@ x = load(1)
 def test_code_knows_its_definitions():
     found = passages(CODE, "code")
     assert [p.text for p in found] == [
-        "# how to load", "def load(path,\n         mode):", '"""Read it.', 'Then close it."""',
-        "data = open(path)\n    return data", "x = load(1)",
-    ]  # fmt: skip
+        "# how to load",
+        "def load(path,\n         mode):",
+        '"""Read it.',
+        'Then close it."""',
+        "data = open(path)\n    return data",
+        "x = load(1)",
+    ]
     assert [p.context.split("\n")[0] for p in found][2:] == ["load"] * 3 + ["house boiler"]
     assert [p.group == found[0].group for p in found] == [True] * 5 + [False]
 
@@ -243,24 +280,37 @@ def blocks(text: str, kind: str = "prose") -> list[tuple[str, list[str]]]:
        These options are the same everywhere.
 """,
             [
-                ("-warn, -nowarn",
-                 ["Turn messages on or off.", "The default corresponds to -nowarn otherwise."]),
+                (
+                    "-warn, -nowarn",
+                    ["Turn messages on or off.", "The default corresponds to -nowarn otherwise."],
+                ),
                 ("-d", ["-d A synonym for -depth, for compatibility."]),
-                ("-mount", ["-mount Don't descend directories on other filesystems.",
-                            "An alternate name for -xdev."]),
+                (
+                    "-mount",
+                    [
+                        "-mount Don't descend directories on other filesystems.",
+                        "An alternate name for -xdev.",
+                    ],
+                ),
                 ("", ["These options are the same everywhere."]),
             ],
         ),
         (  # AsciiDoc
             "-a::\n--all::\n\tStage all files.\n+\nNot new ones.\n\n-q::\n\tSay less.\n\nOther text.\n",
-            [("-a, --all", ["Stage all files.", "Not new ones."]), ("-q", ["Say less."]),
-             ("", ["Other text."])],
+            [
+                ("-a, --all", ["Stage all files.", "Not new ones."]),
+                ("-q", ["Say less."]),
+                ("", ["Other text."]),
+            ],
         ),
         (  # the help of a program
             "options:\n  -h, --help     show this message\n  --sort-keys    sort the output\n"
             "                 by its keys\n",
-            [("", ["options:"]), ("-h, --help", ["-h, --help show this message"]),
-             ("--sort-keys", ["--sort-keys sort the output by its keys"])],
+            [
+                ("", ["options:"]),
+                ("-h, --help", ["-h, --help show this message"]),
+                ("--sort-keys", ["--sort-keys sort the output by its keys"]),
+            ],
         ),
         (  # reStructuredText
             ".. function:: f(a)\n              g(a)\n\n   Gives a.\n\n"
@@ -277,7 +327,7 @@ def blocks(text: str, kind: str = "prose") -> list[tuple[str, list[str]]]:
         ),
         ("x " * 500 + ".\n\n" + "y " * 500 + ".\n", None),
     ],
-)  # fmt: skip
+)
 def test_blocks(text, wanted):
     found = blocks(text)
     if wanted is None:  # paragraphs that are too long for one block
@@ -315,8 +365,10 @@ def test_lines_that_name_what_stands_elsewhere_are_titles():
         "Contents\n========\n\nBoiler ........ 3\n- [Garden](garden.md)\n\nSee [it](x.md) there.\n"
     )
     assert [(p.text, p.title) for p in found] == [
-        ("Boiler ........ 3", True), ("- [Garden](garden.md)", True), ("See [it](x.md) there.", False)
-    ]  # fmt: skip
+        ("Boiler ........ 3", True),
+        ("- [Garden](garden.md)", True),
+        ("See [it](x.md) there.", False),
+    ]
     contents = "1. One\n    1.1. Boiler\n2. Two\n    2.1. Garden\n\n1.1. Boiler\n\nIt is red.\n"
     found = passages(contents)
     assert [p.title for p in found] == [True] * 4 + [False]
@@ -328,8 +380,10 @@ def test_lines_that_name_what_stands_elsewhere_are_titles():
 def test_sections_of_a_configuration_are_headings():
     found = passages("[server]\nport = 80\n\n[data.base]\n# in seconds\ntimeout = 30\n", "code")
     assert [(p.text, p.context.split("\n")[0]) for p in found] == [
-        ("port = 80", "server"), ("# in seconds", "data.base"), ("timeout = 30", "data.base")
-    ]  # fmt: skip
+        ("port = 80", "server"),
+        ("# in seconds", "data.base"),
+        ("timeout = 30", "data.base"),
+    ]
 
 
 def test_a_word_alone_goes_with_the_next_line():

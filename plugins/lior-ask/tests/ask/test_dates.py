@@ -16,10 +16,21 @@ from lior_ask.languages.words import LANGUAGES, stem, tokens
 
 LAW = settings(max_examples=100, deadline=None, database=None)
 FORMS = (
-    "{y}-{m:02}-{d:02}", "{y}/{m}/{d}", "{d:02}.{m:02}.{y}", "{d}.{m}.{y}", "{d}-{m:02}-{y}", "{d}/{m}/{y}",
-    "{m}/{d}/{y}", "{d} {name} {y}", "{d}. {name} {y}", "the {d}th of {name}, {y}", "{name} {d}, {y}",
-    "{y} {m:02} {d:02}", "{d}/{name}/{y}", "{y}-{m:02}-{d:02}T10:30:00",
-)  # fmt: skip
+    "{y}-{m:02}-{d:02}",
+    "{y}/{m}/{d}",
+    "{d:02}.{m:02}.{y}",
+    "{d}.{m}.{y}",
+    "{d}-{m:02}-{y}",
+    "{d}/{m}/{y}",
+    "{m}/{d}/{y}",
+    "{d} {name} {y}",
+    "{d}. {name} {y}",
+    "the {d}th of {name}, {y}",
+    "{name} {d}, {y}",
+    "{y} {m:02} {d:02}",
+    "{d}/{name}/{y}",
+    "{y}-{m:02}-{d:02}T10:30:00",
+)
 NAMES = [
     "January",
     "Februar",

@@ -34,18 +34,25 @@ TEXTS = {
 }
 QUESTION = "When does the boat leave the harbour?"
 FILTERS = {
-    "Ines": (Filters(sender="Ines"), {("mail/in.mbox", n) for n in (*range(1, 8), *range(15, 22))}
-             | {("chat.txt", n) for n in (1, 3, 4)}),
-    "after April": (Filters(after="April 2025"), {("mail/in.mbox", n) for n in range(15, 22)}
-                    | {("trips.csv", 3), ("engine.log", 2), ("engine.log", 3)}
-                    | {("chat.txt", n) for n in (1, 2, 3, 4)}),
-    "before": (Filters(before="2025-03-04"), {("mail/in.mbox", n) for n in range(1, 8)}
-               | {("notes/boat.md", n) for n in range(1, 9)}),
+    "Ines": (
+        Filters(sender="Ines"),
+        {("mail/in.mbox", n) for n in (*range(1, 8), *range(15, 22))} | {("chat.txt", n) for n in (1, 3, 4)},
+    ),
+    "after April": (
+        Filters(after="April 2025"),
+        {("mail/in.mbox", n) for n in range(15, 22)}
+        | {("trips.csv", 3), ("engine.log", 2), ("engine.log", 3)}
+        | {("chat.txt", n) for n in (1, 2, 3, 4)},
+    ),
+    "before": (
+        Filters(before="2025-03-04"),
+        {("mail/in.mbox", n) for n in range(1, 8)} | {("notes/boat.md", n) for n in range(1, 9)},
+    ),
     "kind": (Filters(kind="log"), {("engine.log", n) for n in (1, 2, 3)}),
     "ending": (Filters(kind=".CSV"), {("trips.csv", n) for n in (1, 2, 3)}),
     "folder": (Filters(path="notes/"), {("notes/boat.md", n) for n in range(1, 9)}),
     "pattern": (Filters(path="*.log", after="2025-06-05"), {("engine.log", 3)}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("retriever", [name for name in registry.names("retriever") if name != "meaning"])
@@ -119,8 +126,12 @@ def test_calculations_are_of_what_fits():
 
 def test_days_and_what_is_refused():
     assert [day(text) for text in ("", "2025", "March 2025", "3. Mai 2025", "2025-02-03")] == [
-        None, date(2025, 1, 1), date(2025, 3, 1), date(2025, 5, 3), date(2025, 2, 3),
-    ]  # fmt: skip
+        None,
+        date(2025, 1, 1),
+        date(2025, 3, 1),
+        date(2025, 5, 3),
+        date(2025, 2, 3),
+    ]
     for text in ("soon", "3 May", "3/4/2025", "2025-02-31"):
         with pytest.raises(UsageError, match="is no date with a year; write it as"):
             Filters(after=text)

@@ -25,9 +25,13 @@ TEXTS = {
     "plan.txt": "".join(f"Meeting {n} is in room {n + 20} on day {n}.\n" for n in range(40)),
 }
 QUESTIONS = (
-    "When is the boiler serviced?", "When are the tomatos watered?", "Wie groß ist der Garten?",
-    "How many seats does the library have?", "Where is meeting 7?", "Who painted the ceiling?",
-)  # fmt: skip
+    "When is the boiler serviced?",
+    "When are the tomatos watered?",
+    "Wie groß ist der Garten?",
+    "How many seats does the library have?",
+    "Where is meeting 7?",
+    "Who painted the ceiling?",
+)
 _schemas = count()
 
 
@@ -245,8 +249,10 @@ def test_a_server_that_is_restarted_is_found_again(tmp_path):
 def test_an_address_that_is_none_is_one_line(address, line):
     done = subprocess.run(
         [sys.executable, "-m", "lior_cli.main", "ask", "--index", address, "Where is the key?"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert line in done.stderr
@@ -271,8 +277,11 @@ def test_the_command_line_asks_what_others_learned(address, tmp_path):
     def ask(*words):
         return subprocess.run(
             [sys.executable, "-m", "lior_cli.main", "ask", "--index", address, *words],
-            capture_output=True, text=True, check=False, cwd=tmp_path,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+        )
 
     first = ask("--context", "2", "When is the boiler serviced?")
     assert first.returncode == 0, first.stderr

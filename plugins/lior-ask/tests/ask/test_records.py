@@ -67,8 +67,9 @@ ROWS = st.lists(
         st.dates(date(2024, 1, 1), date(2025, 12, 31)),
         st.decimals(Decimal("-99999"), Decimal("99999"), places=2),
     ),
-    min_size=1, max_size=12,
-)  # fmt: skip
+    min_size=1,
+    max_size=12,
+)
 
 
 @settings(max_examples=25, deadline=None)
@@ -156,11 +157,16 @@ def test_numbers_are_read_as_they_are_written(numbers, style):
 @pytest.mark.parametrize(
     ("cells", "kind"),
     [
-        (["1.234", "2"], "number"), (["3 kg", "200 g"], "text"),
-        (["0049", "12"], "text"), (["A1", "B2"], "text"), (["may I", "x"], "text"),
-        (["2025-01-02", ""], "date"), (["March", "April"], "date"), (["3/4/2025"], "date"),
+        (["1.234", "2"], "number"),
+        (["3 kg", "200 g"], "text"),
+        (["0049", "12"], "text"),
+        (["A1", "B2"], "text"),
+        (["may I", "x"], "text"),
+        (["2025-01-02", ""], "date"),
+        (["March", "April"], "date"),
+        (["3/4/2025"], "date"),
     ],
-)  # fmt: skip
+)
 def test_types_of_columns(cells, kind):
     assert column("x", cells).kind == kind
 
@@ -175,31 +181,44 @@ def test_what_may_be_read_in_two_ways_is_not_read():
 def test_dates_are_read_as_they_are_written(day):
     months = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember"
     for text in (
-        day.isoformat(), f"{day:%d.%m.%Y}", f"{day:%-d.%-m.%y}", f"{day:%a, %d %b %Y}",
-        f"{day:%B} {day.day}, {day.year}", f"{day.day}. {months.split()[day.month - 1]} {day.year}",
-    ):  # fmt: skip
+        day.isoformat(),
+        f"{day:%d.%m.%Y}",
+        f"{day:%-d.%-m.%y}",
+        f"{day:%a, %d %b %Y}",
+        f"{day:%B} {day.day}, {day.year}",
+        f"{day.day}. {months.split()[day.month - 1]} {day.year}",
+    ):
         assert date_of(text) == day.isoformat(), text
 
 
 @pytest.mark.parametrize(
     ("text", "first", "last"),
     [
-        ("in march 2025", "2025-03-01", "2025-03-31"), ("im februar 2024", "2024-02-01", "2024-02-29"),
-        ("en août 2025", "2025-08-01", "2025-08-31"), ("in 2024", "2024-01-01", "2024-12-31"),
-        ("since 3 may 2025", "2025-05-03", "None"), ("seit dem 3. mai 2025", "2025-05-03", "None"),
-        ("depuis mars 2025", "2025-03-01", "None"), ("before 3 may 2025", "None", "2025-05-02"),
-        ("vor dem 3.5.2025", "None", "2025-05-02"), ("avant le 3 mai 2025", "None", "2025-05-02"),
-        ("after 3 may 2025", "2025-05-04", "None"), ("nach märz 2025", "2025-04-01", "None"),
+        ("in march 2025", "2025-03-01", "2025-03-31"),
+        ("im februar 2024", "2024-02-01", "2024-02-29"),
+        ("en août 2025", "2025-08-01", "2025-08-31"),
+        ("in 2024", "2024-01-01", "2024-12-31"),
+        ("since 3 may 2025", "2025-05-03", "None"),
+        ("seit dem 3. mai 2025", "2025-05-03", "None"),
+        ("depuis mars 2025", "2025-03-01", "None"),
+        ("before 3 may 2025", "None", "2025-05-02"),
+        ("vor dem 3.5.2025", "None", "2025-05-02"),
+        ("avant le 3 mai 2025", "None", "2025-05-02"),
+        ("after 3 may 2025", "2025-05-04", "None"),
+        ("nach märz 2025", "2025-04-01", "None"),
         ("between 1 march and 15 april 2025", "2025-03-01", "2025-04-15"),
         ("zwischen dem 3. und 7. mai 2025", "2025-05-03", "2025-05-07"),
         ("du 3 au 7 mai 2025", "2025-05-03", "2025-05-07"),
         ("from march to may 2025", "2025-03-01", "2025-05-31"),
-        ("last week", "2025-11-10", "2025-11-16"), ("letzte woche", "2025-11-10", "2025-11-16"),
-        ("la semaine dernière", "2025-11-10", "2025-11-16"), ("letzten monat", "2025-10-01", "2025-10-31"),
-        ("l'an dernier", "2024-01-01", "2024-12-31"), ("yesterday", "2025-11-18", "2025-11-18"),
+        ("last week", "2025-11-10", "2025-11-16"),
+        ("letzte woche", "2025-11-10", "2025-11-16"),
+        ("la semaine dernière", "2025-11-10", "2025-11-16"),
+        ("letzten monat", "2025-10-01", "2025-10-31"),
+        ("l'an dernier", "2024-01-01", "2024-12-31"),
+        ("yesterday", "2025-11-18", "2025-11-18"),
         ("in the last 30 days", "2025-10-20", "2025-11-19"),
     ],
-)  # fmt: skip
+)
 def test_periods(text, first, last):
     found, rest = period_in(f"mails {text} from marta", TODAY)
     assert (str(found.first), str(found.last), found.yearless) == (first, last, False)
@@ -221,9 +240,12 @@ def test_entries_of_logs(line):
         {"b.log": f"{text}\n  File a.py, error in line 3\n" * (not line.startswith("backup")) or text}
     )
     for question, count in (
-        ("how many errors?", 2), ("how many errors on 3 May 2025?", 1), ("how many warnings in b.log", 1),
-        ("how many entries are in b.log", 4), ("how many entries are in b.log since 4 May", 2),
-    ):  # fmt: skip
+        ("how many errors?", 2),
+        ("how many errors on 3 May 2025?", 1),
+        ("how many warnings in b.log", 1),
+        ("how many entries are in b.log", 4),
+        ("how many entries are in b.log since 4 May", 2),
+    ):
         assert index.ask(question).result.value == str(count), question
 
 

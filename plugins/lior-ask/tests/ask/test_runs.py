@@ -75,10 +75,17 @@ MAILS = b"".join(
     )
 )
 ASKED = (
-    "Where are the winter tyres?", "Who brings spare fuses?", "What did Anna note?", "What is x in the cell?",
-    "What is the pressure of the boiler?", "When is the cabin booked?", "What is on the third page?",
-    "In which row are 42 crates?", "How many mails are from Ada?", "Is there a zeppelin?",
-)  # fmt: skip
+    "Where are the winter tyres?",
+    "Who brings spare fuses?",
+    "What did Anna note?",
+    "What is x in the cell?",
+    "What is the pressure of the boiler?",
+    "When is the cabin booked?",
+    "What is on the third page?",
+    "In which row are 42 crates?",
+    "How many mails are from Ada?",
+    "Is there a zeppelin?",
+)
 
 
 def equal(run: lior.Run, folder: Path, *asked: str) -> bool:
@@ -293,8 +300,9 @@ def test_the_ends_of_documents_that_stand_apart_are_joined():
     texts = [b"The tent ", b"The boat is blue.", b"is green."]
     found = documents.by_name(["a", "b", "a"], texts.__getitem__, [b"1", b"", b""], split_parts=[(2, 0)])
     assert found == {
-        "a": [RawDocument("a", b"The tent is green.", b"1")], "b": [RawDocument("b", b"The boat is blue.")],
-    }  # fmt: skip
+        "a": [RawDocument("a", b"The tent is green.", b"1")],
+        "b": [RawDocument("b", b"The boat is blue.")],
+    }
 
 
 def test_a_run_without_text_says_so(configure, tmp_path):
@@ -311,8 +319,10 @@ def test_asking_a_run_needs_no_torch(path):
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-c", code, "ask", str(path), "When is the boiler serviced?"],
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("> The boiler is serviced in October.\n")
 

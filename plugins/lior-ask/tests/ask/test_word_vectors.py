@@ -46,7 +46,7 @@ def indexed(texts=TEXTS):
         ("The doctor cured the illness.", "The painter left early.", "Which physician treats the disease?"),
         ("The car needs petrol.", "The cat needs milk.", "What fuel does the automobile take?"),
     ],
-)  # fmt: skip
+)
 def test_other_words_of_the_same_meaning_are_found(text, other, question):
     for texts in ((text, other), (other, text)):
         ranking = dense().rank(indexed(texts), Question(question), 2)

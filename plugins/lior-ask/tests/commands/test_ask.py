@@ -77,8 +77,13 @@ def test_json_has_this_shape(lior):
     assert 0.5 <= confidence <= 1
     assert record.pop("likely") == in_words(confidence)
     assert score > 0
-    passage = {"document": "boiler.md", "line": 4, "column": 1, "place": "",
-               "text": "To reset it, hold the red button for five seconds."}  # fmt: skip
+    passage = {
+        "document": "boiler.md",
+        "line": 4,
+        "column": 1,
+        "place": "",
+        "text": "To reset it, hold the red button for five seconds.",
+    }
     assert record["answer"].pop("context") == record["passages"][0].pop("context")
     assert all(isinstance(part, float) for part in record["passages"][0].pop("evidence").values())
     assert set(record.pop("words")) == {"reset", "boiler"}
@@ -88,9 +93,15 @@ def test_json_has_this_shape(lior):
     assert (block["document"], block["line"], block["end_line"]) == ("boiler.md", 3, 4)
     assert block["text"].startswith("Boiler\nIt is serviced in October.")
     assert record == {
-        "question": RESET, "found": True, "answer": passage, "passages": [passage], "missing": [], "note": "",
-        "said": "", "result": None,
-    }  # fmt: skip
+        "question": RESET,
+        "found": True,
+        "answer": passage,
+        "passages": [passage],
+        "missing": [],
+        "note": "",
+        "said": "",
+        "result": None,
+    }
     told = lior("ask", "notes", "--json", "Who is Zaphod?")
     assert (told.code, json.loads(told.out)["answer"], json.loads(told.out)["found"]) == (1, None, False)
 

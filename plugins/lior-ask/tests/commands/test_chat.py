@@ -56,8 +56,10 @@ def work(quoting, tmp_path):
 def environment(work):
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("LIOR_")},
-        "OMP_NUM_THREADS": "1", "XDG_STATE_HOME": str(work / "state"), "TERM": "dumb",
-    }  # fmt: skip
+        "OMP_NUM_THREADS": "1",
+        "XDG_STATE_HOME": str(work / "state"),
+        "TERM": "dumb",
+    }
 
 
 @pytest.fixture
@@ -76,8 +78,13 @@ def say(work, command, monkeypatch):
 
 
 def test_a_message_is_asked_and_the_answer_has_its_line(say):
-    done = say("/learn fact.txt", "Where hangs the key of the observatory?", "/why", "/forget fact.txt",
-               "Where hangs the key of the observatory?")  # fmt: skip
+    done = say(
+        "/learn fact.txt",
+        "Where hangs the key of the observatory?",
+        "/why",
+        "/forget fact.txt",
+        "Where hangs the key of the observatory?",
+    )
     assert done.code == 0, done.err
     lines = done.out.splitlines()
     assert lines[0] == FACT
@@ -192,8 +199,11 @@ def test_good_confirms_a_passage_of_a_folder_and_takes_it_back(say, work, monkey
 
 def test_an_endpoint_words_the_answer_and_its_citations_are_checked(say, server):  # noqa: F811
     server.says('It hangs "behind the blue clock" [1], or "in the shed" [9].')
-    done = say("/learn fact.txt", "Where hangs the key of the observatory?",
-               arguments=("run", "--with", server.url, "small"))  # fmt: skip
+    done = say(
+        "/learn fact.txt",
+        "Where hangs the key of the observatory?",
+        arguments=("run", "--with", server.url, "small"),
+    )
     assert done.code == 0, done.err
     lines = done.out.splitlines()
     assert " ".join(lines[:-1]) == (
@@ -207,8 +217,11 @@ def test_an_endpoint_words_the_answer_and_its_citations_are_checked(say, server)
 
 def test_where_the_endpoint_fails_the_passage_is_quoted(say, server):  # noqa: F811
     server.status = 503
-    done = say("/learn fact.txt", "Where hangs the key of the observatory?",
-               arguments=("run", "--with", server.url, "small"))  # fmt: skip
+    done = say(
+        "/learn fact.txt",
+        "Where hangs the key of the observatory?",
+        arguments=("run", "--with", server.url, "small"),
+    )
     assert done.code == 1
     assert "refused with 503" in done.err
     assert done.out.startswith(FACT)
@@ -226,10 +239,16 @@ def test_a_pipe_gets_replies_alone(say):
 
 def test_a_fact_is_learned_quoted_explained_and_forgotten(say, work):
     done = say(
-        "/learn fact.txt", "/set temperature 0", "/go The key of the observatory hangs", "/why", "/docs",
-        "/forget fact.txt", "/reset", "/go The key of the observatory hangs",
+        "/learn fact.txt",
+        "/set temperature 0",
+        "/go The key of the observatory hangs",
+        "/why",
+        "/docs",
+        "/forget fact.txt",
+        "/reset",
+        "/go The key of the observatory hangs",
         arguments=("run", "--stop", "."),
-    )  # fmt: skip
+    )
     assert done.code == 0, done.err
     quoted, *_, last = done.out.splitlines()
     assert quoted == " behind the blue clock in the kitchen."
@@ -335,10 +354,15 @@ class Terminal:
 
         self._screen, inside = pty.openpty()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "lior_cli.main", "chat", *arguments], stdin=inside, stdout=inside,
-            stderr=inside, cwd=work, env=environment(work), start_new_session=True,
+            [sys.executable, "-m", "lior_cli.main", "chat", *arguments],
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+            cwd=work,
+            env=environment(work),
+            start_new_session=True,
             preexec_fn=take_the_terminal,
-        )  # fmt: skip
+        )
         os.close(inside)
         self.shown = ""
 

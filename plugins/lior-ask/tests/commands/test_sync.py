@@ -45,13 +45,19 @@ def test_what_is_printed(command, notes):
     tried = command("sync", "r", "--dry-run")
     assert (tried.code, tried.err) == (0, "")
     assert tried.out.splitlines()[:3] == [
-        "would be learned: d.txt", "would be changed: a.txt", "would be forgotten: b.txt",
-    ]  # fmt: skip
+        "would be learned: d.txt",
+        "would be changed: a.txt",
+        "would be forgotten: b.txt",
+    ]
     assert tried.out.splitlines()[3].startswith("dry run: learned 1, changed 1, forgotten 1, unchanged 1, sk")
     done = json.loads(command("sync", "r", "--json").out)
     assert {key: done[key] for key in ("learned", "changed", "forgotten", "unchanged", "dry_run")} == {
-        "learned": ["d.txt"], "changed": ["a.txt"], "forgotten": ["b.txt"], "unchanged": 1, "dry_run": False,
-    }  # fmt: skip
+        "learned": ["d.txt"],
+        "changed": ["a.txt"],
+        "forgotten": ["b.txt"],
+        "unchanged": 1,
+        "dry_run": False,
+    }
     assert done["skipped"] == [{"name": "x.bin", "reason": "binary data (it has null bytes)"}]
     assert [each.name for each in lior.load("r").documents()] == ["c.txt", "a.txt", "d.txt"]
     assert "skipped x.bin: binary data" in command("sync", "r", "--verbose").err
@@ -144,8 +150,10 @@ def test_watching_follows_changes_until_it_is_ended(notes, monkeypatch, tmp_path
     (notes / "d.txt").write_text("Before.\n")
     child = subprocess.Popen(
         [sys.executable, "-m", "lior_cli.main", "sync", what, "--watch", "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert child.stdout is not None
     assert json.loads(child.stdout.readline())["learned"] == ["d.txt"]
     (notes / "e.txt").write_text("New.\n")

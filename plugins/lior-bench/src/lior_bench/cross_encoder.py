@@ -87,9 +87,14 @@ class Pairs:
         sizes = np.array([(each.source, len(each.right), len(each.wrong)) for each in self.groups])
         numbers = np.concatenate([part for each in self.groups for part in (each.right, each.wrong)])
         np.savez_compressed(
-            path, flat=flat, ends=ends, own=np.array(self.own, np.uint8), sizes=sizes,
-            numbers=numbers.astype(np.int32), folders=np.array(self.folders),
-        )  # fmt: skip
+            path,
+            flat=flat,
+            ends=ends,
+            own=np.array(self.own, np.uint8),
+            sizes=sizes,
+            numbers=numbers.astype(np.int32),
+            folders=np.array(self.folders),
+        )
 
     @classmethod
     def load(cls, path: Path) -> Pairs:

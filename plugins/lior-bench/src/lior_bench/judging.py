@@ -112,9 +112,13 @@ def _question(record: dict[str, Any], world: str) -> Question:
     answers = (record["answer"], *record.get("also", ())) if record["kind"] != "absent" else ()
     kind = "unanswerable" if record["kind"] == "absent" else record["kind"]
     return Question(
-        text=record["question"], kind=kind, words=tuple(answers), language=record["language"], of=world,
+        text=record["question"],
+        kind=kind,
+        words=tuple(answers),
+        language=record["language"],
+        of=world,
         document=record.get("file", ""),
-    )  # fmt: skip
+    )
 
 
 def unpack(name: str, out: Path) -> None:
@@ -363,7 +367,7 @@ def write_weights(models: dict[str, Model], source: str) -> None:
             "least": each.least,
         }
         for level, each in models.items()
-    }  # fmt: skip
+    }
     made = {"made by": "lior bench judge --write", "from": source, "models": found}
     (folder("plugins") / WEIGHTS.removeprefix("plugins/")).write_text(json.dumps(made) + "\n")
 

@@ -50,10 +50,13 @@ class Agents(MCPServer[Any]):
         if collections := server.source.state()["collections"]:
             about += f" Folders, as `path`: {', '.join(each['name'] for each in collections)}."
         super().__init__(
-            "lior", instructions=about, version=installed("lior"), log_level="CRITICAL",
+            "lior",
+            instructions=about,
+            version=installed("lior"),
+            log_level="CRITICAL",
             middleware=[_refuse],
             subscriptions=False,  # nothing is told without being asked: no stream is held open
-        )  # fmt: skip
+        )
         logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it logs what is asked
         self._server = server
         for tool in (self.ask, self.get, self.docs):
@@ -65,9 +68,11 @@ class Agents(MCPServer[Any]):
         """The address ``/mcp``; host and origin are checked by the middleware."""
         security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         app = self.streamable_http_app(
-            stateless_http=True, json_response=True, transport_security=security,
+            stateless_http=True,
+            json_response=True,
+            transport_security=security,
             max_request_body_size=self._server.limits.body,
-        )  # fmt: skip
+        )
         # Nothing is told without being asked, so there is no stream to be opened by GET and held for ever.
         return [
             Route(each.path, Checked(each.endpoint), methods=["POST"])
@@ -142,10 +147,14 @@ class Agents(MCPServer[Any]):
         """The documents."""
         found = (await self._server.latest()).documents[:_LISTED]
         return [
-            Resource(uri=SCHEME + quote(each.name, safe=""), name=each.name, size=each.bytes,
-                     mime_type="text/plain")
+            Resource(
+                uri=SCHEME + quote(each.name, safe=""),
+                name=each.name,
+                size=each.bytes,
+                mime_type="text/plain",
+            )
             for each in found
-        ]  # fmt: skip
+        ]
 
     async def read_resource(self, uri: Any, context: Any = None) -> Iterable[ReadResourceContents]:
         """The text of a document."""

@@ -84,5 +84,9 @@ def passage_lines(version: Version, passage: Passage, around: int = AROUND) -> d
     if found.column and found.end_column:
         mark |= {"column": found.column, "end_column": found.end_column}
     return {
-        "name": name, "first": found.first, "lines": list(found.lines), "total": found.total, "mark": mark
-    }  # fmt: skip
+        "name": name,
+        "first": found.first,
+        "lines": list(found.lines),
+        "total": found.total,
+        "mark": mark,
+    }

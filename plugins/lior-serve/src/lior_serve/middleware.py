@@ -181,9 +181,14 @@ class Middleware:
         self._server.metrics.count(route, method, status or 499, seconds)
         if self._settings.logged:
             fields = {
-                "message": "request", "route": route, "method": method, "status": status or 499,
-                "ms": round(seconds * 1000, 1), "read": sizes[0], "written": sizes[1],
-            }  # fmt: skip
+                "message": "request",
+                "route": route,
+                "method": method,
+                "status": status or 499,
+                "ms": round(seconds * 1000, 1),
+                "read": sizes[0],
+                "written": sizes[1],
+            }
             _LOG.info("request", extra={"fields": fields})
 
 

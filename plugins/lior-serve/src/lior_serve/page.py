@@ -78,7 +78,8 @@ class Page:
         """The whole page with one pane open; texts in ``parts`` are HTML."""
         state = self._server.state()
         found = {
-            "run": escape(state["name"]), "pane": pane,
+            "run": escape(state["name"]),
+            "pane": pane,
             "begun": "begun" if parts.get("talk") or parts.get("beside") else "",
             **dict.fromkeys(("question", "talk", "beside", "list", "api", *_FILTERS), ""),
             "filtering": "".join(f" · {escape(each)}" for each in filters.values()),
@@ -88,15 +89,18 @@ class Page:
                 f"<option>{escape(each['name'])}</option>" for each in state["collections"]
             ),
             "documents": f"{state['documents']:,}",
-            "passages": f"{state['passages']:,}", "editable": "yes" if state["editable"] else "no",
+            "passages": f"{state['passages']:,}",
+            "editable": "yes" if state["editable"] else "no",
             "confirms": "yes" if state["confirms"] else "no",
-            "longest_question": str(LONGEST_QUESTION), "longest_name": str(self._server.limits.name),
+            "longest_question": str(LONGEST_QUESTION),
+            "longest_name": str(self._server.limits.name),
             "most_tokens": str(self._server.limits.tokens),
-            "model": "yes" if state["model"] else "no", "dated": "Learned" if state["model"] else "Changed",
+            "model": "yes" if state["model"] else "no",
+            "dated": "Learned" if state["model"] else "Changed",
             "lost": "".join(f"<li>{escape(each)}</li>" for each in state["lost"]),
             **{f"open_{name}": "" if name == pane else "hidden" for name in ("ask", "documents", "api")},
             **{f"at_{name}": 'aria-current="page"' if name == pane else "" for name in ("ask", "documents")},
-        }  # fmt: skip
+        }
         return HTMLResponse(self._frame.substitute(found | parts), status)
 
     def _refused(

@@ -39,9 +39,10 @@ class RunServer(Server):
     def gauges(self) -> dict[str, float]:
         """Values of this moment, for the metrics."""
         return super().gauges() | {
-            "streams_active": self.model.streams, "tokens_drawn_total": self.model.tokens,
+            "streams_active": self.model.streams,
+            "tokens_drawn_total": self.model.tokens,
             "changes_waiting": self.source.state()["waiting"],
-        }  # fmt: skip
+        }
 
     def close(self, seconds: float) -> bool:
         """End streams and finish what is being learned; whether that was done in so many seconds."""

@@ -90,8 +90,10 @@ class Server:
         """Values of this moment, for the metrics."""
         version = self.version
         return {
-            "version": version.number, "documents": len(version.documents), "passages": len(version.index),
-        }  # fmt: skip
+            "version": version.number,
+            "documents": len(version.documents),
+            "passages": len(version.index),
+        }
 
     def close(self, seconds: float) -> bool:
         """Finish what is being written; whether that was done in so many seconds."""

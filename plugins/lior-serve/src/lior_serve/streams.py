@@ -55,9 +55,16 @@ class Stream:
     """
 
     def __init__(
-        self, version: RunVersion, prompt: Sequence[int], count: int, *, sampling: Sampling, seed: int,
-        tops: int | None, until: float,
-    ) -> None:  # fmt: skip
+        self,
+        version: RunVersion,
+        prompt: Sequence[int],
+        count: int,
+        *,
+        sampling: Sampling,
+        seed: int,
+        tops: int | None,
+        until: float,
+    ) -> None:
         self.version, self.left, self.sampling = version, count, sampling
         self.sink: Callable[[Drawn | Exception | None], object] = lambda item: None
         """Called by the model's thread with each token, at the end with ``None``, or with what went wrong."""

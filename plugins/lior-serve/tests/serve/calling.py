@@ -61,10 +61,20 @@ async def call(
 ) -> Reply:
     """One request, from a client of this machine."""
     scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
-        "path": path, "raw_path": path.encode(), "query_string": query, "root_path": "", "state": {},
-        "headers": [*headers], "client": ("127.0.0.1", 5000), "server": ("127.0.0.1", 8765),
-    }  # fmt: skip
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query,
+        "root_path": "",
+        "state": {},
+        "headers": [*headers],
+        "client": ("127.0.0.1", 5000),
+        "server": ("127.0.0.1", 8765),
+    }
     found: list[Any] = [0, {}, b""]
     parts = [{"type": "http.request", "body": body, "more_body": False}]
     done = anyio.Event()

@@ -41,9 +41,13 @@ def trained(tmp_path_factory):
     """A run that quotes what it read once. Copy it to change it."""
     out = tmp_path_factory.mktemp("served") / "notes"
     lior.train(
-        documents=TEXTS, out=out, memory="sdm,match", fit={"passes": 0}, geometry={"updates": 4},
+        documents=TEXTS,
+        out=out,
+        memory="sdm,match",
+        fit={"passes": 0},
+        geometry={"updates": 4},
         data={"holdout": 0.05},
-    )  # fmt: skip
+    )
     return out
 
 

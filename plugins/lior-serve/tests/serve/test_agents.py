@@ -44,10 +44,14 @@ def test_refusals_are_results_that_an_agent_can_read(live):
     async def main():
         async with Client(f"{live.url}/mcp") as client:
             for name, given in (
-                ("ask", {"question": "what is the"}), ("ask", {"question": "boiler", "top": 0}),
-                ("get", {"document": "/etc/passwd"}), ("get", {"document": "house.md", "line": 0}),
-                ("learn", {"name": "x", "text": "y"}), ("forget", {"name": "house.md"}), ("ask", {}),
-            ):  # fmt: skip
+                ("ask", {"question": "what is the"}),
+                ("ask", {"question": "boiler", "top": 0}),
+                ("get", {"document": "/etc/passwd"}),
+                ("get", {"document": "house.md", "line": 0}),
+                ("learn", {"name": "x", "text": "y"}),
+                ("forget", {"name": "house.md"}),
+                ("ask", {}),
+            ):
                 try:
                     result = await client.call_tool(name, given)
                 except mcp.MCPError:

@@ -96,10 +96,15 @@ def test_who_has_no_token_is_refused(trained):
 # --- changing what is only to be read ---
 
 
-@pytest.mark.parametrize(("method", "path"), [
-    ("PUT", "/api/document?name=new.txt"), ("DELETE", "/api/document?name=plan.txt"), ("POST", "/api/sync"),
-    ("POST", "/api/confirm"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/api/document?name=new.txt"),
+        ("DELETE", "/api/document?name=plan.txt"),
+        ("POST", "/api/sync"),
+        ("POST", "/api/confirm"),
+    ],
+)
 def test_nothing_is_changed_without_leave(http, live, method, path):
     body = {"json": CONFIRM} if path == "/api/confirm" else {"content": b"text"}
     reply = http.request(method, path, **body)
@@ -147,32 +152,55 @@ def test_a_body_that_is_too_large_is_refused(trained):
         assert client.post("/api/score", json={"text": "x" * 3000}).status_code == 413
         chunks = (b"x" * 500 for _ in range(20))
         assert client.put("/api/document?name=x", content=chunks).status_code in (403, 413)
-        assert client.post("/api/ask", content=(b" " * 500 for _ in range(9)),
-                           headers={"Content-Type": "application/json"}).status_code == 413  # fmt: skip
+        assert (
+            client.post(
+                "/api/ask",
+                content=(b" " * 500 for _ in range(9)),
+                headers={"Content-Type": "application/json"},
+            ).status_code
+            == 413
+        )
         assert client.post("/mcp", content=b"x" * 3000).status_code == 413
         assert ask(client).status_code == 200
 
 
 TOO_MUCH = [
-    ("/api/ask", {"question": "x" * 10_001}), ("/api/ask", {**ASK, "top": 51}),
+    ("/api/ask", {"question": "x" * 10_001}),
+    ("/api/ask", {**ASK, "top": 51}),
     ("/api/ask", {**ASK, "top": 0}),
-    ("/v1/completions", {"prompt": "a", "max_tokens": 4097}), ("/v1/completions", {"prompt": "a", "n": 17}),
-    ("/v1/completions", {"prompt": ["a"] * 17}), ("/v1/completions", {"prompt": "a", "logprobs": 21}),
-    ("/v1/completions", {"prompt": [10**9]}), ("/v1/completions", {"prompt": [-1]}),
-    ("/api/why", {"text": "x" * 4097}), ("/v1/chat/completions", {"messages": []}),
+    ("/v1/completions", {"prompt": "a", "max_tokens": 4097}),
+    ("/v1/completions", {"prompt": "a", "n": 17}),
+    ("/v1/completions", {"prompt": ["a"] * 17}),
+    ("/v1/completions", {"prompt": "a", "logprobs": 21}),
+    ("/v1/completions", {"prompt": [10**9]}),
+    ("/v1/completions", {"prompt": [-1]}),
+    ("/api/why", {"text": "x" * 4097}),
+    ("/v1/chat/completions", {"messages": []}),
     ("/v1/completions", {"prompt": "a", "temperature": float("nan")}),
-]  # fmt: skip
+]
 NO_QUESTION = [
-    b"", b"{", b"[]", b"null", b'"x"', b"[" * 100_000, b'{"question": "\\ud800"}', b'{"question": 1e999}',
-    b'{"question": "a", "question": 5}', b"\xff\xfe", b'{"question": NaN}',
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'"x"',
+    b"[" * 100_000,
+    b'{"question": "\\ud800"}',
+    b'{"question": 1e999}',
+    b'{"question": "a", "question": 5}',
+    b"\xff\xfe",
+    b'{"question": NaN}',
     b'{"question": "a", "path": "/etc/passwd"}',
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("path", "body"), [
-    *((path, json.dumps(given).encode()) for path, given in TOO_MUCH),
-    *(("/api/ask", body) for body in NO_QUESTION),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        *((path, json.dumps(given).encode()) for path, given in TOO_MUCH),
+        *(("/api/ask", body) for body in NO_QUESTION),
+    ],
+)
 def test_what_is_too_much_or_no_question_is_refused_before_it_is_done(http, path, body):
     reply = http.post(path, content=body, headers={"Content-Type": "application/json"})
     assert reply.status_code == 400
@@ -197,10 +225,14 @@ def test_an_archive_that_unpacks_without_end_is_refused(copied):
 HALF = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 
 
-@pytest.mark.parametrize(("begin", "told"), [
-    (b"", b""), (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ", b""),
-    (b"POST /api/ask HTTP/1.1\r\n" + HALF, b"HTTP/1.1 408"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("begin", "told"),
+    [
+        (b"", b""),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ", b""),
+        (b"POST /api/ask HTTP/1.1\r\n" + HALF, b"HTTP/1.1 408"),
+    ],
+)
 def test_a_head_or_body_that_never_ends_is_not_waited_for(trained, begin, told):
     """A connection without a whole head is closed, without an answer."""
     with (
@@ -211,10 +243,15 @@ def test_a_head_or_body_that_never_ends_is_not_waited_for(trained, begin, told):
         assert client.recv(12) == told
 
 
-@pytest.mark.parametrize(("limit", "given", "status"), [
-    ({"prompt": 100}, {"prompt": "x" * 101}, 413), ({"streams": 2}, {"prompt": "a", "n": 3}, 429),
-    ({"requests": 0}, {"prompt": "a"}, 503), ({"completion_seconds": 0.2}, {"prompt": "a"}, 200),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("limit", "given", "status"),
+    [
+        ({"prompt": 100}, {"prompt": "x" * 101}, 413),
+        ({"streams": 2}, {"prompt": "a", "n": 3}, 429),
+        ({"requests": 0}, {"prompt": "a"}, 503),
+        ({"completion_seconds": 0.2}, {"prompt": "a"}, 200),
+    ],
+)
 def test_limits_of_completions(trained, limit, given, status):
     with running(trained, limits=Limits(**limit)) as live, live.client as client:
         reply = client.post("/v1/completions", json=given | {"max_tokens": 4096})
@@ -230,10 +267,17 @@ def test_limits_of_completions(trained, limit, given, status):
 
 def test_answers_name_no_path_and_no_code(http, trained):
     for reply in (
-        http.get("/api/nothing"), http.get("/static/x"), http.post("/api/ask", json={"question": "the"}),
-        http.get("/v1/models/x"), http.request("TRACE", "/"), http.get("/api/ask"), http.get("/api/state"),
-        http.get("/metrics"), http.get("/docs"), http.post("/api/score", json={"text": ""}),
-    ):  # fmt: skip
+        http.get("/api/nothing"),
+        http.get("/static/x"),
+        http.post("/api/ask", json={"question": "the"}),
+        http.get("/v1/models/x"),
+        http.request("TRACE", "/"),
+        http.get("/api/ask"),
+        http.get("/api/state"),
+        http.get("/metrics"),
+        http.get("/docs"),
+        http.post("/api/score", json={"text": ""}),
+    ):
         assert str(trained.parent) not in reply.text
         assert "Traceback" not in reply.text
         assert ".py" not in reply.text.replace("page.py", "")
@@ -248,8 +292,12 @@ def test_a_defect_is_told_without_its_message(trained, monkeypatch):
 
 
 def test_documents_are_never_markup(http):
-    for path in ("/?q=picture+hall", "/document?name=evil.md", "/documents?search=evil",
-                 "/?q=%3Cscript%3Ealert(3)%3C/script%3E+hall"):  # fmt: skip
+    for path in (
+        "/?q=picture+hall",
+        "/document?name=evil.md",
+        "/documents?search=evil",
+        "/?q=%3Cscript%3Ealert(3)%3C/script%3E+hall",
+    ):
         text = http.get(path).text
         assert "<img src=x" not in text
         assert not re.search(r"<script(?! src=\"/static/)", text)
@@ -311,10 +359,12 @@ def test_a_client_that_goes_away_is_no_defect(editable, caplog, how):
     logging.getLogger("lior_serve").propagate = True
     long = json.dumps({"prompt": "The ", "max_tokens": 4000, "stream": True}).encode()
     sent = {
-        "/api/ask": json.dumps(ASK).encode(), "/v1/completions": long, "/mcp": b'{"jsonrpc": "2.0"}',
+        "/api/ask": json.dumps(ASK).encode(),
+        "/v1/completions": long,
+        "/mcp": b'{"jsonrpc": "2.0"}',
         "/v1/chat/completions": b'{"messages": [{"role": "user", "content": "balloon"}], "stream": true}',
         "/api/document?name=x.txt": b"half of it",
-    }  # fmt: skip
+    }
     with caplog.at_level(logging.INFO), editable.client as client:
         for path, body in sent.items():
             for missing in (100, 0):

@@ -71,9 +71,12 @@ def test_answer_and_box_fit_the_screen(page, width, scheme):
     assert page(small, least) == []
     colors = {}
     for confidence in (0.99, 0.8, 0.51, 0.3, 0.1):
-        found = page("""const span = document.querySelector('.sure'), style = getComputedStyle(span);
+        found = page(
+            """const span = document.querySelector('.sure'), style = getComputedStyle(span);
             span.dataset.likely = arguments[0];
-            return [style.color, style.backgroundColor]""", in_words(confidence))  # fmt: skip
+            return [style.color, style.backgroundColor]""",
+            in_words(confidence),
+        )
         lights = sorted(map(luminance, found))
         assert (lights[1] + 0.05) / (lights[0] + 0.05) >= 4.5, found
         colors[found[0]] = confidence
@@ -131,8 +134,13 @@ def test_a_follow_up_inherits_and_a_reload_shows_it_again(page):
     page.ask(QUESTION)
     page.ask(FOLLOW_UP)
     shown = "return [...document.querySelectorAll('.asked, .inherited, .said')].map((e) => e.textContent)"
-    talk = [QUESTION, "The boiler is serviced in October.", FOLLOW_UP, "with boiler, serviced from before",
-            "The car is serviced in May."]  # fmt: skip
+    talk = [
+        QUESTION,
+        "The boiler is serviced in October.",
+        FOLLOW_UP,
+        "with boiler, serviced from before",
+        "The car is serviced in May.",
+    ]
     assert page(shown) == talk
     page.shows(".lines mark", "The car is serviced in May.")
     page.driver.refresh()
@@ -216,14 +224,30 @@ def test_copy_has_the_quote_and_its_place(page, url):
 def test_what_is_calculated_or_said_is_shown(page):
     at = {"document": "house.md", "line": 2, "column": 1}
     row = at | {"text": "milk,4.20", "context": "", "place": "row 1"}
-    result = {"operation": "sum", "value": "16.50", "about": "amount", "arithmetic": "12.30 + 4.20 = 16.50",
-              "rows": [row, row | {"line": 3}]}  # fmt: skip
-    answer = {"found": True, "confidence": 0.99, "likely": "very likely", "answer": None, "block": None,
-              "passages": [], "note": "", "said": "The sum is <b>16.50</b>.", "result": result}  # fmt: skip
-    page("""window.answers = arguments[0]; const real = window.fetch;
+    result = {
+        "operation": "sum",
+        "value": "16.50",
+        "about": "amount",
+        "arithmetic": "12.30 + 4.20 = 16.50",
+        "rows": [row, row | {"line": 3}],
+    }
+    answer = {
+        "found": True,
+        "confidence": 0.99,
+        "likely": "very likely",
+        "answer": None,
+        "block": None,
+        "passages": [],
+        "note": "",
+        "said": "The sum is <b>16.50</b>.",
+        "result": result,
+    }
+    page(
+        """window.answers = arguments[0]; const real = window.fetch;
         window.fetch = (path, given) => path === '/api/ask'
           ? Promise.resolve(new Response(JSON.stringify(answers.shift()))) : real(path, given)""",
-         [answer, answer | {"said": "Hello. Ask about your documents.", "result": None}])  # fmt: skip
+        [answer, answer | {"said": "Hello. Ask about your documents.", "result": None}],
+    )
     page.ask("What did I spend?")
     assert page.text(".saying") == "The sum is <b>16.50</b>. very likely, 99%"
     assert page.text(".arithmetic") == "12.30 + 4.20 = 16.50"

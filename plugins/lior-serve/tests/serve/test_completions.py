@@ -49,9 +49,11 @@ def test_a_completion_is_that_of_lior_generate(client, run):
 
 def test_a_stream_is_the_completion_in_pieces(client, run):
     options = {"include_usage": True}
-    parts = list(client.completions.create(
-        model="notes", prompt=START, max_tokens=300, seed=5, stream=True, stream_options=options
-    ))  # fmt: skip
+    parts = list(
+        client.completions.create(
+            model="notes", prompt=START, max_tokens=300, seed=5, stream=True, stream_options=options
+        )
+    )
     text = "".join(part.choices[0].text for part in parts if part.choices)
     assert text == run.complete(START, 300, seed=5, temperature=1.0)
     assert len(parts) > 3
@@ -111,15 +113,24 @@ def test_evaluation_harnesses_measure_what_lior_eval_does(http, run):
     text = "".join(TEXTS.values())[:3000] + " And a word of its own: zymurgy."
     tokens = post(http, "/tokenize", prompt=text, add_special_tokens=False).json()["tokens"]
     assert post(http, "/detokenize", tokens=tokens).json()["prompt"] == text
-    given = {"model": "notes", "prompt": [begin[:1] + tokens], "temperature": 0, "max_tokens": 1,
-             "logprobs": 1, "seed": 1234, "echo": True}  # fmt: skip
+    given = {
+        "model": "notes",
+        "prompt": [begin[:1] + tokens],
+        "temperature": 0,
+        "max_tokens": 1,
+        "logprobs": 1,
+        "seed": 1234,
+        "echo": True,
+    }
     (choice,) = http.post("/v1/completions", json=given).json()["choices"]
     records = choice["logprobs"]
     nats = -sum(records["token_logprobs"][1:-1])
     assert len(records["token_logprobs"]) == len(tokens) + 2
     assert nats / math.log(2) / len(text.encode()) == pytest.approx(run.score(text), rel=1e-6)
-    assert all(max(top.values()) >= p - 1e-9 for p, top in zip(
-        records["token_logprobs"][1:], records["top_logprobs"][1:], strict=True))  # fmt: skip
+    assert all(
+        max(top.values()) >= p - 1e-9
+        for p, top in zip(records["token_logprobs"][1:], records["top_logprobs"][1:], strict=True)
+    )
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -158,10 +169,15 @@ def test_a_chat_is_answered_from_the_documents_with_citations(client):
 
 CAR = [
     {"role": "user", "content": "When is the boiler serviced?"},
-    {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
-     "content": [{"type": "output_text", "text": "In October.", "annotations": []}]},
+    {
+        "type": "message",
+        "id": "msg_1",
+        "role": "assistant",
+        "status": "completed",
+        "content": [{"type": "output_text", "text": "In October.", "annotations": []}],
+    },
     {"role": "user", "content": [{"type": "input_text", "text": "And the car?"}]},
-]  # fmt: skip
+]
 
 
 def test_a_response_is_answered_as_a_chat(client):
@@ -192,15 +208,18 @@ def test_a_response_is_streamed_in_steps(client):
     assert b"[DONE]" not in raw.content
 
 
-@pytest.mark.parametrize(("given", "told"), [
-    ({"previous_response_id": "resp_1"}, "previous_response_id is not supported, for no reply is kept"),
-    ({"tools": [{"type": "web_search"}]}, "tools is not supported"),
-    ({"conversation": "conv_1"}, "conversation is not supported"),
-    ({"text": {"format": {"type": "json_object"}}}, "text.format.type"),
-    ({"input": CAR[:2]}, "the last must be of the user"),
-    ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input.0.type"),
-    ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "input_text"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_id is not supported, for no reply is kept"),
+        ({"tools": [{"type": "web_search"}]}, "tools is not supported"),
+        ({"conversation": "conv_1"}, "conversation is not supported"),
+        ({"text": {"format": {"type": "json_object"}}}, "text.format.type"),
+        ({"input": CAR[:2]}, "the last must be of the user"),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input.0.type"),
+        ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "input_text"),
+    ],
+)
 def test_what_a_response_cannot_have_is_refused(client, given, told):
     import openai
 
@@ -223,8 +242,10 @@ def test_refusals_are_in_the_form_of_the_protocol(client):
 
     with pytest.raises(openai.NotFoundError, match="no model"):
         client.models.retrieve("gpt-5")
-    for told, given in (("frequency_penalty is not supported", {"frequency_penalty": 1}),
-                        ("temperature", {"temperature": -1})):  # fmt: skip
+    for told, given in (
+        ("frequency_penalty is not supported", {"frequency_penalty": 1}),
+        ("temperature", {"temperature": -1}),
+    ):
         with pytest.raises(openai.BadRequestError, match=told):
             client.completions.create(model="notes", prompt="x", **given)
     tool = {"type": "function", "function": {"name": "f"}}

@@ -38,9 +38,14 @@ def stream(run, count=100, *, tops=None, seconds=60.0, **sampling):
     Version.run = run
     sampling = {"temperature": 1.0} | sampling
     made = streams.Stream(
-        Version, [*b"Note"], count, sampling=Sampling(**sampling), seed=SEED, tops=tops,
+        Version,
+        [*b"Note"],
+        count,
+        sampling=Sampling(**sampling),
+        seed=SEED,
+        tops=tops,
         until=time.monotonic() + seconds,
-    )  # fmt: skip
+    )
     got = []
     made.sink = got.append
     return made, got

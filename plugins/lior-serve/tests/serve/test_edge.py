@@ -41,46 +41,194 @@ def server(folder):
 
 # --- what is drawn ---
 
-PARTS = st.sampled_from([
-    b"localhost", b"127.0.0.1", b"[::1]", b"[", b"]", b":", b"80", b"@", b"x", b"//", b"/", b"http://",
-    b"https://",
-    b"null", b"\xff", b"\xc3\xa9", b"%00", b"%", b",", b";", b"=", b"q=", b"application/json",
-    b"text/event-stream",
-    b"*/*", b"Bearer ", b"Basic ", b"bWU6eA==", b"2025-06-18", b"2026-07-28", b"-1", b"1e9", b"9" * 30,
-    b"bytes=0-",
-    b'"', b"\t", b" ", b"same-origin", b"navigate", b"document", b"tools/call", b"ask", b"close", b"upgrade",
-])  # fmt: skip
+PARTS = st.sampled_from(
+    [
+        b"localhost",
+        b"127.0.0.1",
+        b"[::1]",
+        b"[",
+        b"]",
+        b":",
+        b"80",
+        b"@",
+        b"x",
+        b"//",
+        b"/",
+        b"http://",
+        b"https://",
+        b"null",
+        b"\xff",
+        b"\xc3\xa9",
+        b"%00",
+        b"%",
+        b",",
+        b";",
+        b"=",
+        b"q=",
+        b"application/json",
+        b"text/event-stream",
+        b"*/*",
+        b"Bearer ",
+        b"Basic ",
+        b"bWU6eA==",
+        b"2025-06-18",
+        b"2026-07-28",
+        b"-1",
+        b"1e9",
+        b"9" * 30,
+        b"bytes=0-",
+        b'"',
+        b"\t",
+        b" ",
+        b"same-origin",
+        b"navigate",
+        b"document",
+        b"tools/call",
+        b"ask",
+        b"close",
+        b"upgrade",
+    ]
+)
 VALUES = st.lists(PARTS | st.binary(max_size=4), max_size=5).map(b"".join)
-NAMES = st.sampled_from([
-    b"host", b"origin", b"accept", b"content-type", b"content-length", b"authorization", b"sec-fetch-site",
-    b"sec-fetch-mode", b"sec-fetch-dest", b"cookie", b"if-none-match", b"range", b"mcp-protocol-version",
-    b"mcp-session-id", b"mcp-method", b"mcp-name", b"last-event-id", b"x-forwarded-for", b"forwarded", b"te",
-    b"transfer-encoding", b"expect", b"connection", b"upgrade", b"accept-encoding", b"referer", b"user-agent",
-])  # fmt: skip
-PATHS = st.sampled_from([
-    "/", "/documents", "/document", "/docs", "/opensearch.xml", "/static/page.js", "/static/x", "/healthz",
-    "/metrics", "/openapi.json", "/api/state", "/api/ask", "/api/show", "/api/confirm", "/api/documents",
-    "/api/document", "/api/nothing", "/v1/models", "/v1/models/x", "/v1/chat/completions", "/v1/responses",
-    "/v1/embeddings", "/mcp",
-    "/mcp/", "//", "/\0", "/é", "*", "",
-])  # fmt: skip
-FIELDS = st.sampled_from([
-    "question", "history", "top", "lines", "state", "sender", "after", "before", "kind", "path",
-    "document", "line",
-    "column", "text", "passage", "good", "search", "offset", "count", "name", "model", "messages", "role",
-    "content",
-    "input", "instructions", "previous_response_id", "encoding_format", "dimensions", "stream", "n",
-    "stream_options", "uri", "arguments",
-    "cursor", "_meta",
-    "protocolVersion", "capabilities", "clientInfo", "version", "progressToken", "level", "ref", "argument",
-])  # fmt: skip
+NAMES = st.sampled_from(
+    [
+        b"host",
+        b"origin",
+        b"accept",
+        b"content-type",
+        b"content-length",
+        b"authorization",
+        b"sec-fetch-site",
+        b"sec-fetch-mode",
+        b"sec-fetch-dest",
+        b"cookie",
+        b"if-none-match",
+        b"range",
+        b"mcp-protocol-version",
+        b"mcp-session-id",
+        b"mcp-method",
+        b"mcp-name",
+        b"last-event-id",
+        b"x-forwarded-for",
+        b"forwarded",
+        b"te",
+        b"transfer-encoding",
+        b"expect",
+        b"connection",
+        b"upgrade",
+        b"accept-encoding",
+        b"referer",
+        b"user-agent",
+    ]
+)
+PATHS = st.sampled_from(
+    [
+        "/",
+        "/documents",
+        "/document",
+        "/docs",
+        "/opensearch.xml",
+        "/static/page.js",
+        "/static/x",
+        "/healthz",
+        "/metrics",
+        "/openapi.json",
+        "/api/state",
+        "/api/ask",
+        "/api/show",
+        "/api/confirm",
+        "/api/documents",
+        "/api/document",
+        "/api/nothing",
+        "/v1/models",
+        "/v1/models/x",
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/embeddings",
+        "/mcp",
+        "/mcp/",
+        "//",
+        "/\0",
+        "/é",
+        "*",
+        "",
+    ]
+)
+FIELDS = st.sampled_from(
+    [
+        "question",
+        "history",
+        "top",
+        "lines",
+        "state",
+        "sender",
+        "after",
+        "before",
+        "kind",
+        "path",
+        "document",
+        "line",
+        "column",
+        "text",
+        "passage",
+        "good",
+        "search",
+        "offset",
+        "count",
+        "name",
+        "model",
+        "messages",
+        "role",
+        "content",
+        "input",
+        "instructions",
+        "previous_response_id",
+        "encoding_format",
+        "dimensions",
+        "stream",
+        "n",
+        "stream_options",
+        "uri",
+        "arguments",
+        "cursor",
+        "_meta",
+        "protocolVersion",
+        "capabilities",
+        "clientInfo",
+        "version",
+        "progressToken",
+        "level",
+        "ref",
+        "argument",
+    ]
+)
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.integers(-3, 60), st.floats(), st.text(max_size=8),
-    st.sampled_from(["When is the boiler serviced?", "house.md", "lior://documents/house.md", "lior://",
-    "\ud800",
-                     "2025-13-40", "2025-03-01", "user", "notes", "ask", "get", "docs", "x" * 600, "\0",
-                     "2025-06-18"]),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-3, 60),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(
+        [
+            "When is the boiler serviced?",
+            "house.md",
+            "lior://documents/house.md",
+            "lior://",
+            "\ud800",
+            "2025-13-40",
+            "2025-03-01",
+            "user",
+            "notes",
+            "ask",
+            "get",
+            "docs",
+            "x" * 600,
+            "\0",
+            "2025-06-18",
+        ]
+    ),
+)
 VALUE = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4),
@@ -91,22 +239,44 @@ ASKED = st.one_of(
     st.just({"question": "When is the boiler serviced?"}),
     FORMS.map(lambda form: {"question": "When is the boiler serviced?"} | form),
 )
-METHODS = st.sampled_from([
-    "initialize", "ping", "tools/list", "tools/call", "resources/list", "resources/read", "prompts/list",
-    "prompts/get", "resources/templates/list", "completion/complete", "logging/setLevel", "server/discover",
-    "resources/subscribe", "resources/unsubscribe", "subscriptions/listen", "notifications/initialized",
-    "notifications/progress", "rpc.discover", "", "\0",
-])  # fmt: skip
+METHODS = st.sampled_from(
+    [
+        "initialize",
+        "ping",
+        "tools/list",
+        "tools/call",
+        "resources/list",
+        "resources/read",
+        "prompts/list",
+        "prompts/get",
+        "resources/templates/list",
+        "completion/complete",
+        "logging/setLevel",
+        "server/discover",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "subscriptions/listen",
+        "notifications/initialized",
+        "notifications/progress",
+        "rpc.discover",
+        "",
+        "\0",
+    ]
+)
 TOOL = st.fixed_dictionaries(
     {"name": st.sampled_from(["ask", "get", "docs", "no"]), "arguments": ASKED | FORMS}
 )
 MESSAGE = st.fixed_dictionaries(
-    {}, optional={
-        "jsonrpc": st.sampled_from(["2.0", "2.0", "2.0", "1.0", 2, None]), "id": st.integers(0,
-        9**9) | SCALARS,
-        "method": METHODS | SCALARS, "params": TOOL | FORMS | VALUE, "result": VALUE, "error": VALUE,
+    {},
+    optional={
+        "jsonrpc": st.sampled_from(["2.0", "2.0", "2.0", "1.0", 2, None]),
+        "id": st.integers(0, 9**9) | SCALARS,
+        "method": METHODS | SCALARS,
+        "params": TOOL | FORMS | VALUE,
+        "result": VALUE,
+        "error": VALUE,
     },
-)  # fmt: skip
+)
 SILENT = st.fixed_dictionaries({"jsonrpc": st.just("2.0"), "method": METHODS}, optional={"params": FORMS})
 ENVELOPED = FORMS.map(lambda form: form | {"_meta": MODERN})
 """Params of the protocol without a handshake."""
@@ -115,22 +285,34 @@ REQUEST = st.fixed_dictionaries(
     optional={"params": TOOL | FORMS | ENVELOPED},
 )
 LINES = st.one_of(
-    REQUEST.map(json.dumps), SILENT.map(json.dumps), MESSAGE.map(json.dumps),
+    REQUEST.map(json.dumps),
+    SILENT.map(json.dumps),
+    MESSAGE.map(json.dumps),
     st.lists(MESSAGE, max_size=2).map(json.dumps),
-    VALUE.map(json.dumps), st.text(max_size=20), REQUEST.map(lambda m: json.dumps(m)[:-3]),
-    st.sampled_from(["[" * 10_000, '{"a":' * 10_000, "9" * 5_000,
-    '{"jsonrpc":"2.0","id":%s,"method":"ping"}' % ("9" * 5000)]),
-).map(lambda text: text.encode("utf-8", "surrogatepass").replace(b"\n", b" "))  # fmt: skip
+    VALUE.map(json.dumps),
+    st.text(max_size=20),
+    REQUEST.map(lambda m: json.dumps(m)[:-3]),
+    st.sampled_from(
+        [
+            "[" * 10_000,
+            '{"a":' * 10_000,
+            "9" * 5_000,
+            '{"jsonrpc":"2.0","id":%s,"method":"ping"}' % ("9" * 5000),
+        ]
+    ),
+).map(lambda text: text.encode("utf-8", "surrogatepass").replace(b"\n", b" "))
 
 
 # --- headers ---
 
 REQUESTS = st.tuples(
-    st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE", "X\0"]), PATHS,
+    st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE", "X\0"]),
+    PATHS,
     st.lists(st.tuples(FIELDS.map(str.encode), VALUES).map(b"=".join), max_size=3).map(b"&".join) | VALUES,
-    st.lists(st.tuples(NAMES, VALUES), max_size=4), st.booleans(),
+    st.lists(st.tuples(NAMES, VALUES), max_size=4),
+    st.booleans(),
     ASKED.map(json.dumps) | LINES.map(bytes.decode),
-)  # fmt: skip
+)
 
 
 async def _asked(app, drawn) -> Reply:
@@ -297,8 +479,11 @@ def test_a_line_of_100_megabytes_takes_no_memory(folder):
 
 def test_what_is_no_message_has_a_reply_with_its_number_where_there_is_one(server):
     told = {
-        b"[" * 10_000: (None, -32700), b"\xff": (None, -32700), b'{"jsonrpc":"2.0","id":1': (None, -32700),
-        b"[]": (None, -32600), b'{"id":2,"method":"ping"}': (2, -32600),
+        b"[" * 10_000: (None, -32700),
+        b"\xff": (None, -32700),
+        b'{"jsonrpc":"2.0","id":1': (None, -32700),
+        b"[]": (None, -32600),
+        b'{"id":2,"method":"ping"}': (2, -32600),
         b'{"jsonrpc":"2.0","id":"3"}': ("3", -32600),
         b'{"jsonrpc":"2.0","id":null,"method":"ping"}': (None, -32600),
         b'{"jsonrpc":"2.0","id":4,"method":5,"result":{}}': (4, -32600),
@@ -307,7 +492,7 @@ def test_what_is_no_message_has_a_reply_with_its_number_where_there_is_one(serve
         b'{"jsonrpc":"2.0","id":6,"method":"initialize","params":{}}': (6, -32602),
         b'{"jsonrpc":"2.0","id":7,"method":"prompts/get","params":{"name":"x"}}': (7, -32602),
         b'{"jsonrpc":"2.0","id":8,"method":"nothing"}': (8, -32601),
-    }  # fmt: skip
+    }
     replies = [json.loads(line) for line in talk(server, b"\n".join([*BEGUN, b"", b" ", *told]))]
     assert Counter((each["id"], each.get("error", {}).get("code")) for each in replies) == Counter(
         [*told.values(), ("begun", None)]

@@ -152,8 +152,9 @@ def test_several_folders_are_collections(folder, tmp_path):
     (tmp_path / "mail" / "boiler.txt").write_text("The boiler is serviced by Mr. Olsen, said Ada.\n")
     with running(folder, tmp_path / "mail") as live, live.client as client:
         assert client.get("/api/state").json()["collections"] == [
-            {"name": "notes", "documents": len(TEXTS)}, {"name": "mail", "documents": 1},
-        ]  # fmt: skip
+            {"name": "notes", "documents": len(TEXTS)},
+            {"name": "mail", "documents": 1},
+        ]
 
         def asked(**fields):
             found = client.post("/api/ask", json={"question": "Who services the boiler?", **fields}).json()
@@ -263,12 +264,22 @@ def test_a_folder_that_is_away_is_served_as_it_was(copy, source):
     assert source.close(5)
 
 
-@pytest.mark.parametrize(("name", "data", "shown"), [
-    ("old.txt", "Le café ouvre à huit heures.\n".encode("latin-1"), "Le café ouvre"),
-    ("page.html", b"<html>\n<body>\n<p>Doors open at nine.</p>\n</body>\n</html>\n", "<p>Doors open at nine"),
-    ("mail.mbox", b"From a@b Thu Jan  1 00:00:00 2026\nSubject: Keys\nFrom: a@b\n\nThe key hangs there.\n",
-     "The key hangs there."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "data", "shown"),
+    [
+        ("old.txt", "Le café ouvre à huit heures.\n".encode("latin-1"), "Le café ouvre"),
+        (
+            "page.html",
+            b"<html>\n<body>\n<p>Doors open at nine.</p>\n</body>\n</html>\n",
+            "<p>Doors open at nine",
+        ),
+        (
+            "mail.mbox",
+            b"From a@b Thu Jan  1 00:00:00 2026\nSubject: Keys\nFrom: a@b\n\nThe key hangs there.\n",
+            "The key hangs there.",
+        ),
+    ],
+)
 def test_lines_are_those_of_the_file(copy, name, data, shown):
     """As an editor shows them at the line that an answer names."""
     (copy / name).write_bytes(data)
@@ -305,8 +316,12 @@ def test_without_torch(tmp_path, args, out):
     (tmp_path / "house.md").write_text(TEXTS["house.md"])
     child = subprocess.Popen(
         [sys.executable, "-c", WITHOUT_TORCH, *args, *(["--port", "0"] if args == ("serve", ".") else [])],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=tmp_path,
+    )
     try:
         if args == ("serve", "."):
             told = child.stdout.readline()

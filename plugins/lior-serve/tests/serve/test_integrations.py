@@ -67,8 +67,10 @@ def test_llm(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("LLM_USER_PATH", str(tmp_path))
     pm.register(Plugin(), name="echo of this test")
     try:
-        for question, said in ((QUESTION, "house.md:3\nHouse\nhouse\nThe boiler is serviced in October."),
-                               (ABSENT, "has nothing about: Who painted the zeppelin?")):  # fmt: skip
+        for question, said in (
+            (QUESTION, "house.md:3\nHouse\nhouse\nThe boiler is serviced in October."),
+            (ABSENT, "has nothing about: Who painted the zeppelin?"),
+        ):
             done = CliRunner().invoke(cli, ["-m", "echo", "-f", f"lior:{folder}", question])
             assert said in done.output
         done = CliRunner().invoke(cli, ["-m", "echo", "-f", f"lior:{folder}"], input="")

@@ -23,11 +23,36 @@ from lior_serve.limits import Settings
 from serve.calling import HOST, JSON, application, call, message
 
 _PIECES = (
-    b"\n", b"\r", b"\t", b"\xff", b"caf\xe9", b"\x1b[2J", b"\x9b", b"\xc2\x9b", "\u202e".encode(),
-    b"\xed\xa0\x80", "\u2028".encode(), b"\\", b"\\u0041", b"\\udce9", b"\\u005c", b"%E9", b"%", b"<b>&amp;",
-    b'"', b"'", b"#", b"?",
-    b"*", b"[a]", b" ", b"..", "é\u200d😀".encode(), b"\x01", b"\x7f",
-)  # fmt: skip
+    b"\n",
+    b"\r",
+    b"\t",
+    b"\xff",
+    b"caf\xe9",
+    b"\x1b[2J",
+    b"\x9b",
+    b"\xc2\x9b",
+    "\u202e".encode(),
+    b"\xed\xa0\x80",
+    "\u2028".encode(),
+    b"\\",
+    b"\\u0041",
+    b"\\udce9",
+    b"\\u005c",
+    b"%E9",
+    b"%",
+    b"<b>&amp;",
+    b'"',
+    b"'",
+    b"#",
+    b"?",
+    b"*",
+    b"[a]",
+    b" ",
+    b"..",
+    "é\u200d😀".encode(),
+    b"\x01",
+    b"\x7f",
+)
 NAMES = st.lists(
     st.one_of(st.sampled_from(_PIECES), st.binary(min_size=1, max_size=4)), min_size=1, max_size=6
 ).map(lambda parts: b"n" + b"".join(parts).replace(b"/", b"").replace(b"\0", b"")[:80] + b".txt")

@@ -284,9 +284,14 @@ def test_no_fault_of_accessibility(page, scheme, width):
     axe = pytest.importorskip("axe_selenium_python", reason="axe is not installed")
     script = (Path(axe.__file__).parent / "node_modules" / "axe-core" / "axe.min.js").read_text()
     page.size(width, 900, scheme)
-    for path, there in (("/?q=boiler+serviced", ".quote"), ("/?q=quantum+chromodynamics", ".notice"),
-                        ("/documents", "#list a"), ("/#continue", "#prompt"), ("/#surprise", "#text"),
-                        ("/docs", "#api td")):  # fmt: skip
+    for path, there in (
+        ("/?q=boiler+serviced", ".quote"),
+        ("/?q=quantum+chromodynamics", ".notice"),
+        ("/documents", "#list a"),
+        ("/#continue", "#prompt"),
+        ("/#surprise", "#text"),
+        ("/docs", "#api td"),
+    ):
         page.open(path)
         page.until("return document.querySelector(arguments[0])", there)
         if "boiler" in path:

@@ -67,8 +67,10 @@ def test_the_server_is_asked_without_numpy(trained, runtime):
     with _local_socket(trained) as local, running(trained, local=local):
         found = subprocess.run(
             [sys.executable, "-c", code, "ask", str(trained), "When is the boiler serviced?"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert found.returncode == 0, found.stderr
     assert "October" in found.stdout
 
@@ -130,8 +132,10 @@ def started(run, *flags):
     """`lior serve` as a process, and its address."""
     process = subprocess.Popen(
         [sys.executable, "-m", "lior_cli.main", "serve", str(run), "--port", "0", *flags],
-        stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **COMPILED},
-    )  # fmt: skip
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **COMPILED},
+    )
     told = []
     try:
         for line in process.stderr:
@@ -155,9 +159,11 @@ def test_sigterm_ends_it_in_five_seconds_and_loses_nothing(copied, runtime):
         httpx.Client(base_url=url, timeout=30) as client,
     ):
         assert learn(client, "key.txt").status_code == 200
-        with client.stream("POST", "/v1/completions", json={
-            "prompt": PLAN, "max_tokens": 4096, "stream": True, "temperature": 3
-        }) as reply:  # fmt: skip
+        with client.stream(
+            "POST",
+            "/v1/completions",
+            json={"prompt": PLAN, "max_tokens": 4096, "stream": True, "temperature": 3},
+        ) as reply:
             next(reply.iter_bytes())
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)
@@ -200,8 +206,10 @@ def test_lior_ask_takes_a_fifth_of_a_second(trained, runtime):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             found = subprocess.run(
                 [sys.executable, "-m", "lior_cli.main", "ask", str(trained), "When is the boiler serviced?"],
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
             assert "October" in found.stdout

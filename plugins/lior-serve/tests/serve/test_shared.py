@@ -27,9 +27,11 @@ def ask(server, question, **more):
 def test_what_one_server_learns_and_forgets_all_answer_from(database):
     address = f"{database.address}?schema=both"
     with (
-        running(index=address, editable=True) as one, running(index=address, editable=True) as two,
-        one.client as first, two.client as second,
-    ):  # fmt: skip
+        running(index=address, editable=True) as one,
+        running(index=address, editable=True) as two,
+        one.client as first,
+        two.client as second,
+    ):
         put = first.put("/api/document", params={"name": "plan.txt"}, content=PLAN)
         assert put.status_code == 200, put.text
         [learned] = put.json()["learned"]
@@ -55,9 +57,11 @@ def test_what_one_server_learns_and_forgets_all_answer_from(database):
 def test_a_folder_is_served_by_those_who_have_it_not(database, folder):
     address = f"{database.address}?schema=folder"
     with (
-        running(folder, index=address) as one, running(index=address, editable=True) as two,
-        one.client as first, two.client as second,
-    ):  # fmt: skip
+        running(folder, index=address) as one,
+        running(index=address, editable=True) as two,
+        one.client as first,
+        two.client as second,
+    ):
         names = [each["name"] for each in second.get("/api/documents").json()["documents"]]
         assert names == sorted(TEXTS)
         found = ask(two, LAUNCH, lines=True)

@@ -42,9 +42,13 @@ def test_every_change_is_there(copied, rounds):
             file = copied.parent / f"{who}-{number}.txt"
             file.write_text(text(file.name, number))
             done = subprocess.run(
-                [sys.executable, "-m", "lior_cli.main", "learn", str(copied), file.name], cwd=copied.parent,
-                capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
-            )  # fmt: skip
+                [sys.executable, "-m", "lior_cli.main", "learn", str(copied), file.name],
+                cwd=copied.parent,
+                capture_output=True,
+                text=True,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                check=False,
+            )
             told(file.name, file.read_text(), done.returncode == 0, done.stderr)
 
     def told(name, new, acknowledged, said):
@@ -64,10 +68,11 @@ def test_every_change_is_there(copied, rounds):
             failed.append(error)
 
     with (
-        running(copied, editable=True) as one, running(copied, editable=True) as two,
+        running(copied, editable=True) as one,
+        running(copied, editable=True) as two,
         httpx.Client(base_url=one.url, timeout=120) as first,
         httpx.Client(base_url=two.url, timeout=120) as second,
-    ):  # fmt: skip
+    ):
         work = [(server, "a", first), (server, "b", second), (command, "c"), (command, "d")]
         threads = [threading.Thread(target=caught, args=each) for each in work]
         for thread in threads:

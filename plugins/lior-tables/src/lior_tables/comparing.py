@@ -116,18 +116,24 @@ def compare(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             scores = cross_validate(
-                system(classes, words, seed), prepared if number else frame, y, cv=splits, scoring=scoring,
+                system(classes, words, seed),
+                prepared if number else frame,
+                y,
+                cv=splits,
+                scoring=scoring,
                 error_score="raise",
-            )  # fmt: skip
+            )
         errors = 1 - scores["test_error"] if classes else -scores["test_error"]
         first = errors if first is None else first
         found.append(
             ComparisonOutcome(
-                name=name, errors=tuple(errors.tolist()), seconds=float(scores["fit_time"].mean()),
+                name=name,
+                errors=tuple(errors.tolist()),
+                seconds=float(scores["fit_time"].mean()),
                 log_losses=tuple((-scores["test_log_loss"]).tolist()) if classes else (),
                 **_ratio(errors, first, 1 / (folds - 1)),
             )
-        )  # fmt: skip
+        )
     return found
 
 

@@ -210,15 +210,20 @@ class _Geometric(BaseEstimator, ABC):
                 torch.from_numpy(merged) if (merged != 1).any() else None,
                 classes=self._classes,
                 options=Options(
-                    frame=self.frame, rsource=self.rsource, product=self.product, readout=self.readout,
-                    members=self.members, rounds=self.rounds, precision=precision,
+                    frame=self.frame,
+                    rsource=self.rsource,
+                    product=self.product,
+                    readout=self.readout,
+                    members=self.members,
+                    rounds=self.rounds,
+                    precision=precision,
                     time_limit=self.time_limit,
                 ),
                 generator=torch.Generator().manual_seed(int(rng.randint(2**31 - 1))),
                 on_progress=on_progress,
                 resume=resume,
                 workers=given,
-            )  # fmt: skip
+            )
         self._changed()
 
     def _fit_columns(
@@ -468,9 +473,11 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
             first = ledger.representatives()
             residuals = torch.from_numpy(ledger.y[first]) - self._leave_one_out()
             self._spread = Spread.fit(
-                self._mapped(self._coordinates(ledger.table.iloc[first])), residuals,
-                torch.from_numpy(ledger.slot_weights()), torch.Generator().manual_seed(0),
-            )  # fmt: skip
+                self._mapped(self._coordinates(ledger.table.iloc[first])),
+                residuals,
+                torch.from_numpy(ledger.slot_weights()),
+                torch.Generator().manual_seed(0),
+            )
         return self._spread
 
     def _mapped(self, z: Tensor) -> Tensor:

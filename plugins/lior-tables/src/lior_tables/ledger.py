@@ -129,9 +129,13 @@ class Ledger:
         slots = np.where(places < 0, -1, self.size + places)
         ids = np.arange(self.next_id, self.next_id + len(table), dtype=np.int64)
         grown = Ledger(
-            join(self.table, table), np.concatenate([self.y, y]), np.concatenate([self.weights, weights]),
-            np.concatenate([self.ids, ids]), np.concatenate([self.slots, slots]), self.next_id + len(table),
-        )  # fmt: skip
+            join(self.table, table),
+            np.concatenate([self.y, y]),
+            np.concatenate([self.weights, weights]),
+            np.concatenate([self.ids, ids]),
+            np.concatenate([self.slots, slots]),
+            self.next_id + len(table),
+        )
         return grown, len(self) + first
 
     # --- on disk ---

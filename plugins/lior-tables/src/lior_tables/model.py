@@ -91,17 +91,31 @@ class TableModel:
         rows = _rows(z, y, weights, units).to(dtype)
         limit = options.time_limit
         chosen = choose(
-            plan(options, rows.z.shape[1]), rows, classes=classes, generator=generator, time_limit=limit,
+            plan(options, rows.z.shape[1]),
+            rows,
+            classes=classes,
+            generator=generator,
+            time_limit=limit,
             on_progress=on_progress,
-        )  # fmt: skip
+        )
         members, shares = fit_members(
-            chosen, rows, options, generator, deadline=None if limit is None else begun + limit,
-            on_progress=on_progress, resume=resume, workers=workers,
-        )  # fmt: skip
+            chosen,
+            rows,
+            options,
+            generator,
+            deadline=None if limit is None else begun + limit,
+            on_progress=on_progress,
+            resume=resume,
+            workers=workers,
+        )
         return cls(
-            options=options, members=members, member_weights=shares, units=units, classes=classes,
+            options=options,
+            members=members,
+            member_weights=shares,
+            units=units,
+            classes=classes,
             tau=chosen.tau,
-        )  # fmt: skip
+        )
 
     @property
     def rows(self) -> int:
@@ -232,9 +246,13 @@ class TableModel:
             for index, each in enumerate(meta["members"])
         ]
         return cls(
-            options=options, members=members, member_weights=list(meta["weights"]), units=units,
-            classes=meta["classes"], tau=meta["tau"],
-        )  # fmt: skip
+            options=options,
+            members=members,
+            member_weights=list(meta["weights"]),
+            units=units,
+            classes=meta["classes"],
+            tau=meta["tau"],
+        )
 
     # --- what was learned ---
 

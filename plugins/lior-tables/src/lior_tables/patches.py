@@ -75,9 +75,14 @@ class Patches:
         threshold = {"patches": _THRESHOLD, "derivatives": 0.0, "pixels": -1.0}[kind]
         empty = torch.zeros(0)
         raw = cls(
-            shape=size, threshold=threshold, unit=unit, filters=filters, shift=shift, mean=empty,
+            shape=size,
+            threshold=threshold,
+            unit=unit,
+            filters=filters,
+            shift=shift,
+            mean=empty,
             directions=empty,
-        )  # fmt: skip
+        )
         pooled = raw._pooled(fields).double()
         mean, deviation = pooled.mean(0), pooled.std(0, correction=0)
         used = deviation > 1e-6 * deviation.max().clamp_min(1e-12)
@@ -108,9 +113,10 @@ class Patches:
         """The map of a snapshot."""
         height, width, components = state["shape"].tolist()
         return cls(
-            shape=(height, width, components), threshold=float(state["threshold"]),
+            shape=(height, width, components),
+            threshold=float(state["threshold"]),
             **{name: state[name] for name in _TENSORS},
-        )  # fmt: skip
+        )
 
     def _pooled(self, fields: Tensor) -> Tensor:
         """Responses ``(N, D)`` of fields ``(N, C, H, W)``, by place."""

@@ -99,23 +99,30 @@ def _residuals(source: FigureSource) -> Built:
     ends = [float(min(predicted.min(), truth.min())), float(max(predicted.max(), truth.max()))]
     panels: list[Panel] = [
         LineChart(
-            title="target and prediction", x_label=f"{source.target}, predicted", y_label=source.target,
+            title="target and prediction",
+            x_label=f"{source.target}, predicted",
+            y_label=source.target,
             curves=[
                 Curve(name="rows", x=predicted.tolist(), y=truth.tolist(), dots=True),
                 Curve(name="as it should be", x=ends, y=ends),
             ],
         ),
         LineChart(
-            title="what is left over", x_label=f"{source.target}, predicted", y_label="target − prediction",
+            title="what is left over",
+            x_label=f"{source.target}, predicted",
+            y_label="target − prediction",
             curves=[Curve(name="rows", x=predicted.tolist(), y=off.tolist(), dots=True)],
             levels={"no error": 0.0},
         ),
         Histogram(
-            title=f"standard deviation {off.std():.4g}", x_label="target − prediction",
-            y_label="rows", edges=edges.tolist(), counts=np.histogram(off, edges)[0].tolist(),
+            title=f"standard deviation {off.std():.4g}",
+            x_label="target − prediction",
+            y_label="rows",
+            edges=edges.tolist(),
+            counts=np.histogram(off, edges)[0].tolist(),
             levels={"mean": float(off.mean())},
         ),
-    ]  # fmt: skip
+    ]
     return f"{source.target}, each row predicted without it", panels
 
 
@@ -134,12 +141,13 @@ def _intervals(source: FigureSource) -> Built:
     ends = [_PROBABILITIES[0], _PROBABILITIES[-1]]
     panels: list[Panel] = [
         LineChart(
-            title="by the width of the interval", x_label="probability of the interval",
+            title="by the width of the interval",
+            x_label="probability of the interval",
             y_label="share of targets inside",
             curves=[*curves, Curve(name="as they should", x=ends, y=ends)],
         ),
         _spans(source, spread),
-    ]  # fmt: skip
+    ]
     return f"intervals of {source.target}, each row left out", panels
 
 
@@ -159,9 +167,12 @@ def _spans(source: FigureSource, spread: Spread) -> Panel:
     ]
     return LineChart(
         title=f"{len(some)} rows with intervals of 90 %, of which {100 * inside.mean():.0f} % hold",
-        x_label="rows, by their prediction", y_label=source.target,
-        curves=curves, error_bars=True, error_name="and interval",
-    )  # fmt: skip
+        x_label="rows, by their prediction",
+        y_label=source.target,
+        curves=curves,
+        error_bars=True,
+        error_name="and interval",
+    )
 
 
 def _calibration(source: FigureSource) -> Built:
@@ -179,20 +190,28 @@ def _calibration(source: FigureSource) -> Built:
     panels: list[Panel] = [
         LineChart(
             title="rows by the probability of the class that is predicted",
-            x_label="probability", y_label="share that is right",
+            x_label="probability",
+            y_label="share that is right",
             curves=[
-                Curve(name="rows left out", x=[float(sure[part].mean()) for part in parts], y=share.tolist(),
-                      error=error.tolist()),
+                Curve(
+                    name="rows left out",
+                    x=[float(sure[part].mean()) for part in parts],
+                    y=share.tolist(),
+                    error=error.tolist(),
+                ),
                 Curve(name="as it should be", x=[least, 1.0], y=[least, 1.0]),
             ],
             error_bars=True,
         ),
         Histogram(
-            title="how sure it is", x_label="probability of the class that is predicted", y_label="rows",
-            edges=edges.tolist(), counts=np.histogram(sure, edges)[0].tolist(),
+            title="how sure it is",
+            x_label="probability of the class that is predicted",
+            y_label="rows",
+            edges=edges.tolist(),
+            counts=np.histogram(sure, edges)[0].tolist(),
             levels={"mean": float(sure.mean()), "right": float(right.mean())},
         ),
-    ]  # fmt: skip
+    ]
     return f"probabilities of {source.target}, each row predicted without it", panels
 
 
@@ -230,17 +249,24 @@ def _effect(source: FigureSource, name: str, part: float) -> Panel:
     if is_words(column):
         low, high = (mean - spread)[:, 0].tolist(), (mean + spread)[:, 0].tolist()
         return RangeChart(
-            title=title, x_label=f"{what} ± spread over rows", names=[_short(str(place)) for place in places],
-            values=mean[:, 0].tolist(), low=low, high=high, notes=[""] * len(places),
-        )  # fmt: skip
+            title=title,
+            x_label=f"{what} ± spread over rows",
+            names=[_short(str(place)) for place in places],
+            values=mean[:, 0].tolist(),
+            low=low,
+            high=high,
+            notes=[""] * len(places),
+        )
     return LineChart(
-        title=title, x_label=name, y_label=what,
+        title=title,
+        x_label=name,
+        y_label=what,
         curves=[
             Curve(name=label, x=places, y=mean[:, i].tolist(), error=spread[:, i].tolist())
             for i, label in enumerate(names)
         ],
         error_name="± spread over rows",
-    )  # fmt: skip
+    )
 
 
 def _short(text: str, most: int = 24) -> str:

@@ -42,9 +42,13 @@ class RangeChart(Panel):
             axis.plot([low, high], [place] * 2, color=axes.COLOURS[1], linewidth=4, solid_capstyle="butt")
             axis.plot([value], [place], "o", color=axes.COLOURS[0])
             axis.annotate(
-                note, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8,
+                note,
+                (1.01, place),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                fontsize=8,
                 annotation_clip=False,
-            )  # fmt: skip
+            )
         axes.name_rows(axis, self.names, self.x_label)
         return None
 

@@ -231,9 +231,15 @@ def unlisted(answer: Answer) -> Answer:
 def _said(message: str, language: str, kind: str, passages: Sequence[tuple[Passage, float]]) -> Answer:
     line = _forms()[language]["lines"][kind]
     return Answer(
-        question=message, found=False, confidence=0.0, answer=None, passages=tuple(passages),
-        evidence=({},) * len(passages), method="", said=line,
-    )  # fmt: skip
+        question=message,
+        found=False,
+        confidence=0.0,
+        answer=None,
+        passages=tuple(passages),
+        evidence=({},) * len(passages),
+        method="",
+        said=line,
+    )
 
 
 def about(wanted: Task, index: Documents, top: int) -> list[tuple[Passage, float]]:

@@ -73,18 +73,21 @@ def _errors_exit_with_2(run: Callable[..., int]) -> Callable[..., int]:
 @click.argument("words", metavar="[WHERE]... QUESTION", nargs=-1, type=TextPath())
 @click.option("--top", type=WholeNumber(min=1), default=3, show_default=True, help="Most passages.")
 @click.option(
-    "--retriever", type=PluginName("retriever"),
+    "--retriever",
+    type=PluginName("retriever"),
     help="What ranks passages: if not given, meaning or dense where what they need is installed, or settle.",
-)  # fmt: skip
+)
 @click.option("--from", "sender", metavar="NAME", default="", help="Only messages from NAME.")
 @click.option(
     "--after", metavar="DATE", default="", help="Only what is dated DATE or later: 2025-03-01, March 2025."
 )
 @click.option("--before", metavar="DATE", default="", help="Only what is dated before DATE.")
 @click.option(
-    "--kind", metavar="KIND", default="",
+    "--kind",
+    metavar="KIND",
+    default="",
     help="Only mail, chat, log, table, calendar, contacts, code, note, or files ending in KIND, as pdf.",
-)  # fmt: skip
+)
 @click.option("--in", "path", metavar="PATH", default="", help="Only a folder, a document or a pattern.")
 @click.option(
     "--context", "context", type=WholeNumber(0, 1000), metavar="N", help="Show N lines around the quoted one."
@@ -92,9 +95,11 @@ def _errors_exit_with_2(run: Callable[..., int]) -> Callable[..., int]:
 @click.option("--open", "opened", type=WholeNumber(min=1), metavar="N", help="Open passage N in $EDITOR.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.option(
-    "--batch", type=click.Path(path_type=Path, dir_okay=False, exists=True), metavar="QUERIES.jsonl",
+    "--batch",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="QUERIES.jsonl",
     help="Rank documents for each line with _id and text; every argument is a WHERE.",
-)  # fmt: skip
+)
 @click.option(
     "--trec", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT", help="Run file of --batch."
 )

@@ -153,9 +153,13 @@ class _Folders:
             for name in ("learned", "changed", "forgotten", "notes")
         )
         return Synced(
-            learned, changed, forgotten, unchanged=self._index.files - len(learned) - len(changed),
-            skipped=tuple(self._index.skipped), notes=notes,
-        )  # fmt: skip
+            learned,
+            changed,
+            forgotten,
+            unchanged=self._index.files - len(learned) - len(changed),
+            skipped=tuple(self._index.skipped),
+            notes=notes,
+        )
 
 
 # --- watching ---

@@ -290,10 +290,15 @@ def _nothing(turn: Turn, own: Sequence[str], names: Sequence[str]) -> Turn:
     """The turn without an answer."""
     what = " and ".join(map(repr, [*own, *names][:3]))
     answer = attrs.evolve(
-        turn.answer, found=False, confidence=min(turn.answer.confidence, 0.1), answer=None, block=None,
-        said="", result=None,
+        turn.answer,
+        found=False,
+        confidence=min(turn.answer.confidence, 0.1),
+        answer=None,
+        block=None,
+        said="",
+        result=None,
         note=turn.answer.note or f"no passage answers it that is about {what}",
-    )  # fmt: skip
+    )
     return attrs.evolve(turn, answer=answer)
 
 

@@ -19,14 +19,18 @@ Read = Callable[[str, bool], np.ndarray]
 """The vector of a text, and whether that is a question."""
 _PAIRS = (
     (
-        "Who looks after the heating?", "When do the children have no lessons?", "How do I undo a change?",
+        "Who looks after the heating?",
+        "When do the children have no lessons?",
+        "How do I undo a change?",
         "What did the new bicycle cost?",
     ),
     (
-        "The boiler is serviced by Mr. Hollis every October.", "The school is closed from 14 to 25 April.",
-        "git revert records a commit that takes back an earlier one.", "Paid 640 euros for the red racer.",
+        "The boiler is serviced by Mr. Hollis every October.",
+        "The school is closed from 14 to 25 April.",
+        "git revert records a commit that takes back an earlier one.",
+        "Paid 640 euros for the red racer.",
     ),
-)  # fmt: skip
+)
 """Questions, and passages that answer them in other words."""
 _using = Lock()
 """One thread uses a model at a time."""

@@ -45,9 +45,14 @@ def around(texts: Sequence[bytes], passage: Passage, count: int) -> Lines:
         end_column = (column if len(wanted) == 1 else 1) + len(wanted[-1])
     first = max(passage.line - count, 1)
     return Lines(
-        first=first, lines=tuple(lines[first - 1 : last + count]), total=len(lines), line=passage.line,
-        end_line=last, column=column, end_column=end_column,
-    )  # fmt: skip
+        first=first,
+        lines=tuple(lines[first - 1 : last + count]),
+        total=len(lines),
+        line=passage.line,
+        end_line=last,
+        column=column,
+        end_column=end_column,
+    )
 
 
 def file_texts(path: Path, parsed: Sequence[ParsedDocument] = ()) -> list[bytes]:

@@ -25,11 +25,15 @@ _TYPES: dict[str, dict[str, Kind]] = {
     "chat": {"date": "date", "from": "text", "text": "text"},
     "log": {"date": "date", "level": "text", "text": "text"},
     "contacts": {
-        "name": "text", "phone": "text", "mail": "text", "birthday": "date", "organisation": "text",
+        "name": "text",
+        "phone": "text",
+        "mail": "text",
+        "birthday": "date",
+        "organisation": "text",
         "address": "text",
     },
     "events": {"begin": "date", "end": "date", "summary": "text", "place": "text"},
-}  # fmt: skip
+}
 """Kind of table -> types of the columns that are known."""
 _LOG = tuple(Column(name=name, kind=kind) for name, kind in _TYPES["log"].items())
 _SHOWN = {"rows": 1, "mail": 1}

@@ -88,9 +88,11 @@ class Filters:
         if not (self.after or self.before):
             return True
         known = f"{when}-01"[:10] if when and not when.startswith("0000") else ""
-        return bool(known) and (self.after is None or known >= str(self.after)) and (
-            self.before is None or known < str(self.before)
-        )  # fmt: skip
+        return (
+            bool(known)
+            and (self.after is None or known >= str(self.after))
+            and (self.before is None or known < str(self.before))
+        )
 
     def sent(self, sender: str) -> bool:
         """Whether a name or address fits."""
@@ -256,10 +258,13 @@ def filtered(
         evidence = {name: values[kept] for name, values in ranking.evidence.items()}
         return answer(
             attrs.evolve(
-                ranking, passages=ranking.passages[kept], scores=ranking.scores[kept],
-                recall=ranking.recall[kept], evidence=evidence,
+                ranking,
+                passages=ranking.passages[kept],
+                scores=ranking.scores[kept],
+                recall=ranking.recall[kept],
+                evidence=evidence,
             )
-        )  # fmt: skip
+        )
     finally:
         index.allowed = None
 

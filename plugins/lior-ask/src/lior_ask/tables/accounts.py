@@ -32,9 +32,10 @@ def amounts(head: Head, source: TableSource) -> int | None:
     if not (head.places("date") and source.of_rows(head)):
         return None
     found = [
-        n for n in head.places("number")
+        n
+        for n in head.places("number")
         if not (head.columns[n].key or lexicon.NO_MEASURE.search(head.columns[n].name))
-    ]  # fmt: skip
+    ]
     signed = [n for n in found if _has_signs(head, n, source)]
     if len(signed) > 1:  # beside the balance
         money = lexicon.MEASURES["money"]

@@ -25,10 +25,14 @@ _SUMMANDS = 8
 _LISTED = 12
 """Different values that are said."""
 _ONE = {
-    "mails": "mail", "messages of the chat": "message of the chat", "rows": "row", "entries": "entry",
-    "files": "file", "events": "event",
+    "mails": "mail",
+    "messages of the chat": "message of the chat",
+    "rows": "row",
+    "entries": "entry",
+    "files": "file",
+    "events": "event",
     "contacts": "contact",
-}  # fmt: skip
+}
 _ORDER = {"newest": "DESC", "oldest": "ASC", "highest": "DESC", "lowest": "ASC"}
 
 
@@ -73,8 +77,13 @@ def execute_share(plan: Plan, request: Request) -> tuple[Result, str]:
     value = f"{show((100 * part / whole).quantize(Decimal('0.01'), ROUND_HALF_EVEN))} %"
     counted = attrs.evolve(plan, operation="count" if plan.measure is None else "sum")
     of, having = describe(counted), ", ".join(each.shown for each in plan.part)
-    result = Result(operation="share", value=value, about=f"{of}: those where {having}", rows=passages(some),
-                    arithmetic=f"{show(part)} of {show(whole)}")  # fmt: skip
+    result = Result(
+        operation="share",
+        value=value,
+        about=f"{of}: those where {having}",
+        rows=passages(some),
+        arithmetic=f"{show(part)} of {show(whole)}",
+    )
     return result, f"{value}, {show(part)} of {show(whole)}: share of {result.about}"
 
 
@@ -99,10 +108,11 @@ def select(plan: Plan) -> Iterator[Used]:
         measure, dated = plan.measure, plan.dated
         number = None if measure is None else head.columns[measure].number(row.cells[measure])
         yield Used(
-            head, row,
+            head,
+            row,
             None if number is None else plan.sign * number,
             "" if dated is None else head.columns[dated].date(row.cells[dated]),
-        )  # fmt: skip
+        )
 
 
 def _typed(head: Head, row: Row, wanted: Sequence[tuple[str, int]]) -> Iterator[str | float | None]:

@@ -125,9 +125,12 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
         arithmetic = f"{show(total)} / {count} {'=' if mean * count == total else '≈'} {show(mean)}"
         span = f"over {count} {by}s, {min(groups)} to {max(groups)}"
         result = Result(
-            operation="mean", value=show(mean), about=f"{of} by {by}, {span}", arithmetic=arithmetic,
+            operation="mean",
+            value=show(mean),
+            about=f"{of} by {by}, {span}",
+            arithmetic=arithmetic,
             rows=passages(every),
-        )  # fmt: skip
+        )
         return result, f"{show(mean)}{unit}: mean of {result.about}"
     dated = isinstance(plan.group.by, str)
     order = [*values] if dated else sorted(values, key=lambda name: -values[name])

@@ -181,8 +181,9 @@ def _log(kind: str, request: Request, source: TableSource, question: Question) -
         has = 2 * sum(known) >= len(known)  # a few may have such a word by chance
         where.append(
             Condition(sql="c1 = ?", values=(level,), shown=f"level is {level}")
-            if has else having(2, "text", level)
-        )  # fmt: skip
+            if has
+            else having(2, "text", level)
+        )
     if len(levels) > 1:
         raise Unclear(f"ask for one level at a time: {' or '.join(levels)}")
     where += in_period(request, heads[0], 0, source, [row for _, rows in tables for row in rows])
@@ -202,8 +203,11 @@ def _endings(word: str, source: TableSource) -> set[str]:
 def _files(kind: str, request: Request, source: TableSource, question: Question) -> Plan:
     """Files of the folders, with their endings and the days at which they were changed."""
     columns = (
-        Column(name="name"), Column(name="ending"), Column(name="date", kind="date"), Column(name="folder"),
-    )  # fmt: skip
+        Column(name="name"),
+        Column(name="ending"),
+        Column(name="date", kind="date"),
+        Column(name="folder"),
+    )
     fit, known = set(source.documents), source.known
     rows = list[Row]()
     for number, (name, file) in enumerate(known.files.items()):
@@ -265,17 +269,22 @@ def _anywhere(word: Word, tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> Con
     """The condition that the only column which has a word has it."""
     columns = tables[0][0].columns
     has = [
-        number for number, column in enumerate(columns)
+        number
+        for number, column in enumerate(columns)
         if column.kind == "text"
         and any(has_word(row.cells[number], word.text) for _, rows in tables for row in rows)
-    ]  # fmt: skip
+    ]
     if len(has) != 1:
         raise nothing([word], f"the columns are: {list_columns(columns)}", [columns[n].name for n in has])
     return having(has[0], columns[has[0]].name, word.text)
 
 
 PLANS = (
-    ("mail", _mail), ("chat", _mail), ("log", _log), ("files", _files), ("events", _others),
+    ("mail", _mail),
+    ("chat", _mail),
+    ("log", _log),
+    ("files", _files),
+    ("events", _others),
     ("contacts", _others),
-)  # fmt: skip
+)
 """Kind of rows -> what makes a plan over them."""

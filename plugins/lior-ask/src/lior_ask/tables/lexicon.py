@@ -69,9 +69,14 @@ PICTURE_ENDINGS = ("jpg", "jpeg", "png", "gif", "webp", "heic", "tif", "tiff", "
 ENDINGS = "pdf csv docx odt xlsx pptx epub html json txt md eml mbox ics vcf zip"
 """Endings of files that need not be there to be asked for."""
 FORMATS = {
-    "markdown": "md", "word": "docx", "excel": "xlsx", "powerpoint": "pptx", "text": "txt", "python": "py",
+    "markdown": "md",
+    "word": "docx",
+    "excel": "xlsx",
+    "powerpoint": "pptx",
+    "text": "txt",
+    "python": "py",
     "calendar": "ics",
-}  # fmt: skip
+}
 """Names of formats -> endings."""
 NAMES = [
     [word for each in languages() for word in each.lists[f"columns.{thing}"]]

@@ -212,8 +212,11 @@ def _valued(head: Head, column: int, words: Sequence[Word], cells: Sequence[str]
         each = [[cell for cell in cells if _is_value(cell, [word])] for word in words]
         fit = [cell for cells in each for cell in cells] if all(each) else []
     if not fit:
-        raise Unclear(f"no row of {title(head)} has {' and '.join(repr(w.text) for w in words)} in {name}; "
-                      "ask for one after the other", [w.text for w in words])  # fmt: skip
+        raise Unclear(
+            f"no row of {title(head)} has {' and '.join(repr(w.text) for w in words)} in {name}; "
+            "ask for one after the other",
+            [w.text for w in words],
+        )
     marks = ", ".join("?" * len(fit))
     shown = f"{name} is {fit[0]}" if len(fit) == 1 else f"{name} has {' '.join(word.text for word in words)}"
     place = min(word.number for word in words)

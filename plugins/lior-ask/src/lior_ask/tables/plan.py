@@ -192,9 +192,13 @@ def having(column: int, name: str, word: str) -> Condition:
 
 
 def plan_of(
-    request: Request, tables: Sequence[tuple[Head, tuple[Row, ...]]], noun: str, where: Sequence[Condition],
-    *, dated: int | None,
-) -> Plan:  # fmt: skip
+    request: Request,
+    tables: Sequence[tuple[Head, tuple[Row, ...]]],
+    noun: str,
+    where: Sequence[Condition],
+    *,
+    dated: int | None,
+) -> Plan:
     operation = "list" if request.operation in ("which", "who") else request.operation
     if operation in ("sum", "mean", "highest", "lowest") and tables[0][0].kind != "rows":
         raise Unclear(f"{noun} have no numbers to be added up or compared", ["number"])

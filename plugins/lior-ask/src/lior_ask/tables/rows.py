@@ -344,10 +344,11 @@ def _measure(request: Request, head: Head, said: dict[Word, list[int]], *, named
     ]
     wanted = lexicon.MEASURES.get(request.measure or "money", ())
     fit = list(dict.fromkeys(n for found in said.values() for n in found if n in numbers)) or [
-        n for n in numbers
+        n
+        for n in numbers
         if any(part in wanted for part in columns[n].name.lower().replace("_", " ").split())
         or (request.measure in ("", "money") and columns[n].unit in lexicon.CURRENCIES)
-    ]  # fmt: skip
+    ]
     told = any(n in fit for found in said.values() for n in found)
     if not request.measure and not told and (len(numbers) == 1 or request.operation in ("highest", "lowest")):
         fit = numbers  # "the largest order" may be that of the highest price, or of the most pieces

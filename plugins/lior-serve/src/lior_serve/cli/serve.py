@@ -61,10 +61,18 @@ _EDIT = click.option(
 @limits_option
 @device_option
 def serve(
-    where: tuple[Path, ...], host: str, port: int, allow_edit: bool, folders: tuple[Path, ...],
-    hosts: tuple[str, ...], token_file: Path | None, logged: bool, database: str,
-    endpoint: tuple[str, str] | None, device: str,
-) -> int:  # fmt: skip
+    where: tuple[Path, ...],
+    host: str,
+    port: int,
+    allow_edit: bool,
+    folders: tuple[Path, ...],
+    hosts: tuple[str, ...],
+    token_file: Path | None,
+    logged: bool,
+    database: str,
+    endpoint: tuple[str, str] | None,
+    device: str,
+) -> int:
     """Serve folders or a run: a page, OpenAI's protocol, MCP and JSON.
 
     WHERE is folders, files and patterns, which are read again when they change, or a run, whose model also
@@ -81,10 +89,18 @@ def serve(
     from lior_serve.limits import Settings
 
     settings = Settings(
-        paths=where, host=host, port=port, hosts=hosts, token=_token(token_file), editable=allow_edit,
-        folders=tuple(folder.absolute() for folder in folders), device=device, logged=logged,
-        endpoint=endpoint_of(endpoint), index=database,
-    )  # fmt: skip
+        paths=where,
+        host=host,
+        port=port,
+        hosts=hosts,
+        token=_token(token_file),
+        editable=allow_edit,
+        folders=tuple(folder.absolute() for folder in folders),
+        device=device,
+        logged=logged,
+        endpoint=endpoint_of(endpoint),
+        index=database,
+    )
     served(settings, _announce)
 
 

@@ -37,24 +37,37 @@ if TYPE_CHECKING:
 @click.option("--folds", type=WholeNumber(min=2), default=5, show_default=True, help="Parts of a split.")
 @click.option("--repeats", type=WholeNumber(min=1), default=2, show_default=True, help="Splits.")
 @click.option(
-    "--rows", "most", type=WholeNumber(min=20), default=5000, show_default=True,
+    "--rows",
+    "most",
+    type=WholeNumber(min=20),
+    default=5000,
+    show_default=True,
     help="Rows that are drawn from a larger file.",
-)  # fmt: skip
+)
 @click.option(
     "--against", metavar="NAME,...", help="Systems to compare with.  [default: all that are installed]"
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False),
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the picture; a file of the same name is replaced.  [default: none is drawn]",
-)  # fmt: skip
+)
 @plugin_options
 @seed_option
 @json_option
 @quiet_option
 def compare(
-    file: Path, folds: int, repeats: int, most: int, against: str | None, out: Path | None, seed: int,
-    as_json: bool, quiet: bool, **given: Any,
-) -> None:  # fmt: skip
+    file: Path,
+    folds: int,
+    repeats: int,
+    most: int,
+    against: str | None,
+    out: Path | None,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
     """Compare with other methods on FILE: who predicts rows best that nobody has seen?
 
     All methods fit the same rows and predict the same others, in repeated cross-validation. The others are
@@ -87,9 +100,8 @@ def compare(
     x = task.rows(frame, file).drop(columns=task.pictures or [])  # pixels alone say something
     with bad_input(file), told(quiet or as_json) as progress:
         outcomes = comparing.compare(
-            systems, x, y, classes=task.classes, folds=folds, repeats=repeats, seed=seed,
-            on_progress=progress,
-        )  # fmt: skip
+            systems, x, y, classes=task.classes, folds=folds, repeats=repeats, seed=seed, on_progress=progress
+        )
     picture = None
     if out:
         times = f", {repeats} times" if repeats > 1 else ""
@@ -140,10 +152,14 @@ def _show(outcomes: list[ComparisonOutcome], classes: bool) -> None:
     for each in sorted(outcomes, key=lambda each: float(np.mean(each.errors))):
         mean = float(np.mean(each.errors))
         stands = [f"{each.ratio:.2f}", f"{each.low:.2f} to {each.high:.2f}", each.verdict]
-        table.append([
-            each.name, f"{100 * mean:.1f} %" if classes else number(mean),
-            f"{np.mean(each.log_losses):.3f}" if classes else "",
-            *(stands if each is not outcomes[0] else ["", "", ""]), f"{each.seconds:.2f}",
-        ])  # fmt: skip
+        table.append(
+            [
+                each.name,
+                f"{100 * mean:.1f} %" if classes else number(mean),
+                f"{np.mean(each.log_losses):.3f}" if classes else "",
+                *(stands if each is not outcomes[0] else ["", "", ""]),
+                f"{each.seconds:.2f}",
+            ]
+        )
     shown = [i for i in range(len(head)) if classes or head[i] != "log loss"]
     echo_table([head[i] for i in shown], [[row[i] for i in shown] for row in table])

@@ -56,9 +56,12 @@ def learn(run: Path, file: Path, as_json: bool) -> None:
 @run_argument
 @click.argument("rows", nargs=-1, required=True, metavar="ROW...")
 @click.option(
-    "--metric", type=click.Choice(["keep", "refit"]), default="keep", show_default=True,
+    "--metric",
+    type=click.Choice(["keep", "refit"]),
+    default="keep",
+    show_default=True,
     help="Whether the metric and all choices are made anew without the rows, which takes as long as fitting.",
-)  # fmt: skip
+)
 @json_option
 def forget(run: Path, rows: tuple[str, ...], metric: str, as_json: bool) -> None:
     """Take rows out of the model RUN, exactly.

@@ -42,25 +42,30 @@ _COUNT = 6
 @file_argument
 @task_options
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False),
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the model, which must not exist.  [default: runs/FILE-TARGET-TIME]",
-)  # fmt: skip
+)
 @plugin_options
 @click.option(
-    "--features", type=click.Choice(["patches", "derivatives", "pixels"]), default="patches",
-    show_default=True, help="What pictures are compared by; derivatives need lior-field.",
-)  # fmt: skip
+    "--features",
+    type=click.Choice(["patches", "derivatives", "pixels"]),
+    default="patches",
+    show_default=True,
+    help="What pictures are compared by; derivatives need lior-field.",
+)
 @click.option(
-    "--workers", metavar="N|ADDRESS",
+    "--workers",
+    metavar="N|ADDRESS",
     help="Who fits the parts of a table of more than 8,000 rows: so many processes, or the workers of a Dask"
     " scheduler (tcp://host:8786).  [default: this process]",
-)  # fmt: skip
+)
 @seed_option
 @json_option
 @quiet_option
 def fit(
     file: Path, out: Path | None, workers: str | None, seed: int, as_json: bool, quiet: bool, **given: Any
-) -> None:  # fmt: skip
+) -> None:
     """Learn to predict a column of FILE from its other columns.
 
     FILE is CSV or Parquet, or a folder of pictures and arrays (.npy, .npz), of which the column `folder` is
@@ -97,9 +102,12 @@ def fit(
     try:
         with bad_input(file), told(quiet or as_json) as progress:
             estimator.fit(
-                task.rows(frame, file), task.answers(frame, file), on_progress=progress, resume=kept,
+                task.rows(frame, file),
+                task.answers(frame, file),
+                on_progress=progress,
+                resume=kept,
                 workers=where,
-            )  # fmt: skip
+            )
     except KeyboardInterrupt:
         goes_on = f"the same command with --out {path} goes on" if kept.exists() else "nothing was written"
         raise Interrupted(f"interrupted; {goes_on}") from None

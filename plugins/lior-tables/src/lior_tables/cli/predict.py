@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 @run_argument
 @file_argument
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
     help="CSV or Parquet file for the predictions.  [default: standard output, as CSV]",
-)  # fmt: skip
+)
 @click.option(
-    "--interval", type=RealNumber(min=0, max=1, min_open=True, max_open=True), metavar="PROBABILITY",
+    "--interval",
+    type=RealNumber(min=0, max=1, min_open=True, max_open=True),
+    metavar="PROBABILITY",
     help="Add intervals that hold the target with this probability, such as 0.9.",
-)  # fmt: skip
+)
 @json_option
 def predict(run: Path, file: Path, out: Path | None, interval: float | None, as_json: bool) -> None:
     """Predict the rows of FILE with the model RUN.

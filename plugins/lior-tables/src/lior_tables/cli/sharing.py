@@ -32,68 +32,97 @@ Callback = Callable[..., Any]
 run_argument = click.argument("run", type=RunPath())
 file_argument = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 seed_option = click.option(
-    "--seed", type=WholeNumber(min=0, max=2**32 - 1), default=0, show_default=True,
+    "--seed",
+    type=WholeNumber(min=0, max=2**32 - 1),
+    default=0,
+    show_default=True,
     help="Seed of the splits that choices are made on.",
-)  # fmt: skip
+)
 _TASK = (
     click.option(
-        "--target", "targets", multiple=True, required=True, metavar="COLUMN",
+        "--target",
+        "targets",
+        multiple=True,
+        required=True,
+        metavar="COLUMN",
         help="Column to predict. May be repeated for several numbers.",
     ),
     click.option("--drop", multiple=True, metavar="COLUMN", help="Column to leave out. May be repeated."),
     click.option(
-        "--category", "words", multiple=True, metavar="COLUMN",
+        "--category",
+        "words",
+        multiple=True,
+        metavar="COLUMN",
         help="Column of numbers that are names, such as codes. May be repeated.",
     ),
     click.option(
-        "--classify/--regress", "classes", default=None,
+        "--classify/--regress",
+        "classes",
+        default=None,
         help="Predict a class, or a number.  [default: as the target looks]",
     ),
+    click.option("--skip-missing", is_flag=True, help="Leave out rows whose target is missing."),
     click.option(
-        "--skip-missing", is_flag=True, help="Leave out rows whose target is missing."
-    ),
-    click.option(
-        "--pictures", metavar="COLUMN", default="",
+        "--pictures",
+        metavar="COLUMN",
+        default="",
         help="Column that names files of pictures or arrays, beside FILE.  [default: FILE is a table]",
     ),
     click.option(
-        "--size", type=WholeNumber(min=2), default=32, show_default=True,
+        "--size",
+        type=WholeNumber(min=2),
+        default=32,
+        show_default=True,
         help="Pixels along an axis that larger pictures are made smaller to.",
     ),
-)  # fmt: skip
+)
 _PLUGINS = (
     click.option("--frame", type=PluginName("frame"), default="agop", show_default=True, help="Metric."),
     click.option(
-        "--rsource", type=PluginName("rsource"),
+        "--rsource",
+        type=PluginName("rsource"),
         help="Resilience: a local scale of the cost.  [default: none]",
     ),
     click.option(
-        "--product", type=PluginName("product"), default="power", show_default=True,
+        "--product",
+        type=PluginName("product"),
+        default="power",
+        show_default=True,
         help="Cost of a distance.",
     ),
     click.option(
-        "--readout", metavar="[ridge|vote]", default="ridge", show_default=True,
+        "--readout",
+        metavar="[ridge|vote]",
+        default="ridge",
+        show_default=True,
         help="How rows answer: ridge solves and is more accurate, vote is a mean of the nearest.",
     ),
     click.option(
-        "--categories", type=click.Choice(["auto", "one-hot", "distance"]), default="auto", show_default=True,
+        "--categories",
+        type=click.Choice(["auto", "one-hot", "distance"]),
+        default="auto",
+        show_default=True,
         help="Words as a coordinate each, or as the mean of the targets of their rows.",
     ),
     click.option(
-        "--members", type=WholeNumber(min=1), default=6, show_default=True,
+        "--members",
+        type=WholeNumber(min=1),
+        default=6,
+        show_default=True,
         help="Kinds of kernels that are tried, at most.",
     ),
     click.option(
-        "--rounds", type=WholeNumber(min=0), default=5, show_default=True,
+        "--rounds",
+        type=WholeNumber(min=0),
+        default=5,
+        show_default=True,
         help="Rounds of learning the metric, at most.",
     ),
     click.option(
         "--time-limit", type=RealNumber(min=0, min_open=True), metavar="SECONDS", help="Time for fitting."
     ),
-)  # fmt: skip
-PARAMETERS = (
-    "frame", "rsource", "product", "readout", "categories", "members", "rounds", "time_limit",
-)  # fmt: skip
+)
+PARAMETERS = ("frame", "rsource", "product", "readout", "categories", "members", "rounds", "time_limit")
 """Options that are parameters of an estimator."""
 
 

@@ -41,13 +41,16 @@ _COLUMNS = 5
     "--top", type=WholeNumber(min=1), default=8, show_default=True, help="Training rows that are shown."
 )
 @click.option(
-    "--of", metavar="NAME",
+    "--of",
+    metavar="NAME",
     help="Class or target to explain.  [default: the likeliest class, the first target]",
-)  # fmt: skip
+)
 @click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
     help="Also write a page with all inputs of these rows.",
-)  # fmt: skip
+)
 @json_option
 def why(run: Path, file: Path, at: int, top: int, of: str | None, html: Path | None, as_json: bool) -> None:
     """Show the training rows behind the prediction of a row of FILE.
