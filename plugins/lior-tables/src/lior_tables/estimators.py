@@ -33,6 +33,7 @@ from lior_tables.columns import Categories, Columns
 from lior_tables.explanation import Explanation, Slopes
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
+from lior_tables.levels import LevelErrors, rare_words
 from lior_tables.model import Progress, TableModel
 from lior_tables.patches import Patches
 from lior_tables.plan import Options
@@ -237,6 +238,7 @@ class _Geometric(BaseEstimator, ABC):
     def _changed(self) -> None:
         """Drop what was worked out from other rows."""
         self._spread: Spread | None = None
+        self._levels: dict[str, LevelErrors] = {}
         self._slopes: Slopes | None = None
         self._without: Tensor | None = None
 
@@ -452,6 +454,9 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
     def predict_interval(self, X: Any, alpha: float = 0.1) -> tuple[Floats, Floats]:
         """Intervals that hold the target with probability ``1 - alpha``.
 
+        A word that was rare or never seen makes them wider, by how far whole levels of its column are off
+        when their word is hidden.
+
         Returns
         -------
         tuple
@@ -461,10 +466,30 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
         check_is_fitted(self)
         if not 0 < alpha < 1:
             raise ValueError(f"alpha={alpha}: the probability of a miss is between 0 and 1")
-        z = self._coordinates(self.rows(X))
+        rows = self.rows(X)
+        z = self._coordinates(rows)
         values = self._answers(self.model_.predict(z))
-        half = self.spread().half_widths(self._mapped(z), alpha)
+        squares = np.square(self.spread().half_widths(self._mapped(z), alpha))
+        for each in self._level_errors(rows):
+            squares += np.square(each.half_widths(rows, alpha, self._noise()))
+        half = np.sqrt(squares)
         return self._shaped(values - half), self._shaped(values + half)
+
+    def _noise(self) -> Floats:
+        """Mean square of the leave-one-out residuals ``(targets,)``."""
+        noise: Floats = self.spread().sizes.square().mean(0).numpy()
+        return noise
+
+    def _level_errors(self, rows: pd.DataFrame) -> list[LevelErrors]:
+        """Of each column in which one of ``rows`` has a word that is rare or new; made once for each."""
+        table = self.ledger_.table.iloc[self.ledger_.representatives()]
+        y = self.ledger_.y[self.ledger_.representatives()]
+        found = []
+        for name in rare_words(table, rows):
+            if name not in self._levels:
+                self._levels[name] = LevelErrors.fit(table, name, y, self.answers)
+            found.append(self._levels[name])
+        return found
 
     def spread(self) -> Spread:
         """How far predictions are off, from the leave-one-out residuals; made once."""
