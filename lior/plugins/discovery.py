@@ -123,7 +123,8 @@ def _claims(distribution: Distribution, groups: Mapping[str, str]) -> Iterator[O
     if not any(f"[{group}" in text for group in kinds):
         return
     metadata = distribution.metadata  # parsed at every access
-    name, version = metadata["Name"], metadata["Version"]
+    # Of what is missing, some finders of metadata say None and others raise.
+    name, version = ((metadata.get_all(key) or [""])[0] for key in ("Name", "Version"))
     if not name or not version:
         raise ValueError("its METADATA has no Name or no Version")
     for entry in distribution.entry_points:
