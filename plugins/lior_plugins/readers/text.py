@@ -167,7 +167,7 @@ def _layout(source: list[str]) -> tuple[int, str]:
             starts.setdefault(len(row), lines[begin])
             counts[len(row)] += 1
             begin = min(rows.line_num, len(lines) - 1)
-        width, count = counts.most_common(1)[0]
+        width, count = next(iter(counts.most_common(1)), (0, 0))
         if count > 2 and width > 1:
             best = max(best, (count / counts.total(), width, -starts[width], delimiter))
     return -best[2], best[3]

@@ -40,11 +40,12 @@ OPERATIONS = (
     *_DEGREES,
     ("sum", "money", _with("how_much_spent", "spent")),
     ("sum", "money", _with("how_much", "in_total")),
-    ("paid", "money", _with("how_much_spent", "paid")),
+    ("paid", "money", _with("how_much", "paid")),
     ("count", "", re.compile(rf"\b{either('calculations.count')}")),
     ("sum", "", _words("sum")),
     ("list", "", _first("list")),
     ("which", "", _first("which")),
+    ("paid", "money", _with("how_much_spent", "paid")),
     ("exists", "", _first("exists")),
     ("who", "", re.compile(rf"^\W*{any_of(words('words.who'))}\b")),
 )

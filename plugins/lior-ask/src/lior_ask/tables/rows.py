@@ -114,7 +114,8 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     sign, account = _account(request, head, source, names)
     request, words = _words(request, head, names, account)
     linked = link(request, words, head, source)
-    if account is not None and linked.where and not linked.unknown:
+    told = sign or (not names and request.operation not in ("highest", "lowest"))
+    if account is not None and told and linked.where and not linked.unknown:
         sign = _sign_of_rows(head, source, linked, account) or sign
     if account is not None and not sign:
         account = None
@@ -177,7 +178,7 @@ def _words(
     units = [word for word in request.words if word.role == "unit"]
     if any(columns_of(word.text, head.columns) for word in units):
         request, units = attrs.evolve(request, unit=""), []  # a column is called "month"
-    kinds = [lexicon.ROWS, lexicon.TABLES, lexicon.FILES]
+    kinds = [lexicon.ROWS, lexicon.TABLES]
     ends = any(lexicon.ENDS.search(head.columns[n].name) for n in head.places("date"))
     if request.past or (request.period and ends):  # "past its use-by date"
         kinds += [lexicon.DATED, lexicon.ENDS]
