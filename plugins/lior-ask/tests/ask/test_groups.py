@@ -222,3 +222,25 @@ def test_whether_there_is_an_event_is_said(trip):
 
 def test_differences_are_not_calculated(trip):
     assert trip.ask("how much more did Tobi pay than Lena?").result is None
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("How much did we pay City Works?", "238.50"),
+        ("how much did City Works get?", "238.50"),
+        ("how much came in in January 2025?", "2,100.00"),
+        ("what did we spend most on?", "Rent 800.00"),
+        ("largest expense", "800.00"),
+        ("what share of our spending was rent?", "77.03 %"),
+    ],
+)
+def test_what_was_paid_out_and_in_may_stand_in_two_columns(question, value):
+    index = Index(embedder="")
+    index.learn(
+        "statement.csv",
+        "Date,Description,Paid out,Paid in,Balance\n2025-01-03,City Works,120.50,,879.50\n"
+        "2025-01-28,Salary,,2100.00,2979.50\n2025-02-05,City Works,118.00,,2861.50\n"
+        "2025-02-10,Rent,800.00,,2061.50\n",
+    )
+    assert index.ask(question).result.value == value

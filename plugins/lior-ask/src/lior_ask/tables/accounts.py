@@ -1,10 +1,13 @@
-"""Statements of accounts: tables whose amounts have signs, of what was paid out and of what came in."""
+"""Statements of accounts: tables of what was paid out and of what came in, by a sign or in two columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lior_ask.index.table_store import Head
+import attrs
+
+from lior_ask.index.table_schema import Column
+from lior_ask.index.table_store import Head, Row
 from lior_ask.languages.words import tokens
 from lior_ask.tables import lexicon
 from lior_ask.tables.grammar import Word
@@ -27,29 +30,59 @@ def without_direction(words: Sequence[Word]) -> list[Word]:
     return [word for word in words if word.text not in (lexicon.INCOMING | lexicon.OUTGOING)]
 
 
-def amounts(head: Head, source: TableSource) -> int | None:
-    """The column of the amounts, if a table is an account: dates, and one column with both signs."""
+@attrs.frozen(kw_only=True)
+class Account:
+    """The columns of the amounts of an account: one with both signs, or one of what went out and one of what
+    came in."""
+
+    out: int
+    into: int
+
+    def column(self, sign: int) -> int:
+        """The column of what was paid out, for -1, or of what came in."""
+        return self.out if sign < 0 else self.into
+
+    def factor(self, sign: int) -> int:
+        """What the numbers of :meth:`column` are multiplied by, to be positive."""
+        return sign if self.out == self.into else 1
+
+    def paid(self, sign: int) -> Condition:
+        """The condition that a row is of a direction."""
+        test = f"n{self.column(sign)} * {self.factor(sign)} > 0"
+        return Condition(sql=test, shown="paid out" if sign < 0 else "paid in", told=False)
+
+    def signs(self, rows: Sequence[Row], columns: Sequence[Column]) -> set[int]:
+        """The directions of rows."""
+        found = set[int]()
+        for sign in (-1, 1):
+            place, factor = self.column(sign), self.factor(sign)
+            numbers = (columns[place].number(row.cells[place]) for row in rows)
+            found |= {sign} if any(number and number * factor > 0 for number in numbers) else set()
+        return found
+
+
+def account_of(head: Head, source: TableSource) -> Account | None:
+    """The amounts of a table, if it is an account: it has dates, and amounts of both directions."""
     if not (head.places("date") and source.of_rows(head)):
         return None
     found = [
         n
         for n in head.places("number")
-        if not (head.columns[n].key or lexicon.NO_MEASURE.search(head.columns[n].name))
+        if head.columns[n].decimal
+        and not (head.columns[n].key or lexicon.NO_MEASURE.search(head.columns[n].name))
     ]
+    names = {n: {*tokens(head.columns[n].name)} for n in found}
+    out = [n for n in found if names[n] & lexicon.DEBIT and not names[n] & lexicon.CREDIT]
+    into = [n for n in found if names[n] & lexicon.CREDIT and not names[n] & lexicon.DEBIT]
+    if len(out) == len(into) == 1:
+        return Account(out=out[0], into=into[0])
     signed = [n for n in found if _has_signs(head, n, source)]
     if len(signed) > 1:  # beside the balance
-        money = lexicon.MEASURES["money"]
-        signed = [n for n in signed if not {*tokens(head.columns[n].name)}.isdisjoint(money)]
-    return signed[0] if len(signed) == 1 and head.columns[signed[0]].decimal else None
+        signed = [n for n in signed if not names[n].isdisjoint(lexicon.MEASURES["money"])]
+    return Account(out=signed[0], into=signed[0]) if len(signed) == 1 else None
 
 
 def _has_signs(head: Head, column: int, source: TableSource) -> bool:
     numbers = [head.columns[column].number(row.cells[column]) for row in source.known.store.rows(head)]
     known = [number for number in numbers if number]
     return any(number < 0 for number in known) and any(number > 0 for number in known)
-
-
-def paid(column: int, sign: int) -> Condition:
-    """The condition that a row is of a direction."""
-    shown = "paid out" if sign < 0 else "paid in"
-    return Condition(sql=f"n{column} {'<' if sign < 0 else '>'} 0", shown=shown, told=False)

@@ -88,6 +88,8 @@ LEVELS = {level: _things(level) for level in ("error", "warning", "critical", "f
 """Level of the entry of a log -> words for it."""
 OUTGOING, INCOMING = words("columns.outgoing"), words("columns.incoming")
 """Words for what an account pays out, and for what comes in."""
+DEBIT, CREDIT = words("columns.debit"), words("columns.credit")
+"""Words of the names of columns of what went out, and of what came in."""
 TABLES = _things("tables")
 """Words for what holds rows."""
 SENT = words("words.sent")

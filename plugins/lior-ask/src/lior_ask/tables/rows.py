@@ -9,6 +9,7 @@ import attrs
 from lior_ask.index.table_store import Head
 from lior_ask.languages.words import tokens
 from lior_ask.tables import accounts, lexicon
+from lior_ask.tables.accounts import Account
 from lior_ask.tables.execution import select
 from lior_ask.tables.grammar import DOUBTFUL, Request, Word
 from lior_ask.tables.groups import group_rows
@@ -127,9 +128,10 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     operation, subject, group = _operation(request, head, source, names, linked, account)
     if not operation:
         return None
-    request, measure = attrs.evolve(request, operation=operation), account
+    request, measure, factor = attrs.evolve(request, operation=operation), None, 1
     if account is not None:
-        linked.where.append(accounts.paid(account, sign))
+        measure, factor = account.column(sign), account.factor(sign)
+        linked.where.append(account.paid(sign))
     elif operation in _NUMBERS or request.compared:
         measure = _measure(request, head, linked.said, named=bool(names or request.files))
         if measure is None and operation in _NUMBERS:
@@ -141,16 +143,18 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
         return None
     subject = None if group else _named_subject(request, head, linked, (measure, dated, subject))
     period = [_over(request, head, linked)] if request.past else in_period(request, head, dated, source)
-    compared = [*_comparisons(request, head, measure, sign if account is not None else 1)]
+    compared = [*_comparisons(request, head, measure, factor)]
     where = [*linked.where, *period, *compared, *_than(request, head)]
     plan = plan_of(request, [(head, source.rows(head))], "rows", where, dated=dated)
     plan = attrs.evolve(
         plan, measure=measure, subject=subject, named=len(names) + bool(request.files), group=group, part=part
     )
-    return plan if account is None else attrs.evolve(plan, sign=sign)
+    return attrs.evolve(plan, sign=factor)
 
 
-def _account(request: Request, head: Head, source: TableSource, names: list[Word]) -> tuple[int, int | None]:
+def _account(
+    request: Request, head: Head, source: TableSource, names: list[Word]
+) -> tuple[int, Account | None]:
     """The direction of what is paid, 0 where it is not told, and the column of amounts of an account."""
     of_columns = {token for column in head.columns for token in tokens(column.name)}
     others = [w for w in request.words if w not in names and w.text not in of_columns]
@@ -158,21 +162,19 @@ def _account(request: Request, head: Head, source: TableSource, names: list[Word
     if request.measure == "money" and request.operation in ("highest", "lowest"):
         sign = sign or -1  # "most expensive"
     asked = request.operation in _ADDED or (sign and request.compared)
-    return sign, accounts.amounts(head, source) if asked else None
+    return sign, accounts.account_of(head, source) if asked else None
 
 
-def _sign_of_rows(head: Head, source: TableSource, linked: Linked, account: int) -> int:
+def _sign_of_rows(head: Head, source: TableSource, linked: Linked, account: Account) -> int:
     """The sign that the amounts of all rows have which are meant: Ada "gets" what is paid out to her."""
     rows = source.rows(head)
-    plan = Plan(
-        operation="sum", tables=((head, rows),), noun="rows", where=tuple(linked.where), measure=account
-    )
-    signs = {used.number > 0 for used in select(plan) if used.number}
-    return 0 if len(signs) != 1 else 1 if signs.pop() else -1
+    plan = Plan(operation="list", tables=((head, rows),), noun="rows", where=tuple(linked.where))
+    signs = account.signs([used.row for used in select(plan)], head.columns)
+    return signs.pop() if len(signs) == 1 else 0
 
 
 def _words(
-    request: Request, head: Head, names: list[Word], account: int | None
+    request: Request, head: Head, names: list[Word], account: Account | None
 ) -> tuple[Request, list[Word]]:
     """The words that must name something in a table, and the request without a unit that is a column."""
     units = [word for word in request.words if word.role == "unit"]
@@ -192,7 +194,7 @@ def _words(
     return request, words
 
 
-def _speaks(request: Request, head: Head, linked: Linked, names: list[Word], account: int | None) -> bool:
+def _speaks(request: Request, head: Head, linked: Linked, names: list[Word], account: Account | None) -> bool:
     """Whether a question speaks of a table: it names it, a column, a value or what its rows are of."""
     if account is not None:
         return True
@@ -204,7 +206,12 @@ def _speaks(request: Request, head: Head, linked: Linked, names: list[Word], acc
 
 
 def _operation(
-    request: Request, head: Head, source: TableSource, names: list[Word], linked: Linked, account: int | None
+    request: Request,
+    head: Head,
+    source: TableSource,
+    names: list[Word],
+    linked: Linked,
+    account: Account | None,
 ) -> tuple[str, int | None, Group | None]:
     """The operation, empty where it is no calculation, the column of what is counted, and the groups."""
     if request.operation == "paid":
