@@ -6,6 +6,7 @@ import csv
 import re
 from bisect import bisect_right
 from collections import Counter
+from contextlib import suppress
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -163,10 +164,11 @@ def _layout(source: list[str]) -> tuple[int, str]:
         rows = csv.reader((source[number] for number in lines), delimiter=delimiter)
         starts = dict[int, int]()  # first line of the first row of each width
         counts, begin = Counter[int](), 0
-        for row in rows:
-            starts.setdefault(len(row), lines[begin])
-            counts[len(row)] += 1
-            begin = min(rows.line_num, len(lines) - 1)
+        with suppress(csv.Error):  # a line break inside a line, or a cell that is too long
+            for row in rows:
+                starts.setdefault(len(row), lines[begin])
+                counts[len(row)] += 1
+                begin = min(rows.line_num, len(lines) - 1)
         width, count = next(iter(counts.most_common(1)), (0, 0))
         if count > 2 and width > 1:
             best = max(best, (count / counts.total(), width, -starts[width], delimiter))
