@@ -28,6 +28,7 @@ COMMANDS = {
     "judged": ("lior_bench.relevance:rank_judged", "Measure retrievers on Cranfield and CACM."),
     "questions": ("lior_bench.answers:ask_sets", "Ask sets of questions of our own."),
     "talk": ("lior_bench.answers:talk", "Ask for exact answers, and hold a conversation."),
+    "strangers": ("lior_bench.strangers:strangers", "Ask for exact answers on folders of strangers."),
     "confidence": ("lior_bench.answers:compare_confidence", "Compare stated confidence with truth."),
     "judge": ("lior_bench.judging:judge", "Learn the judge of `lior ask`, and measure it."),
     "cross-encoder": ("lior_bench.cross_encoder:learn", "Learn the cross-encoder of `lior ask`."),
