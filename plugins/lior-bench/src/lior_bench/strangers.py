@@ -29,6 +29,7 @@ DATA = "plugins/lior-bench/data"
 SETS = {
     "first": ("household", "club", "firm", "lab"),
     "second": ("choir", "landlord", "clinic"),
+    "third": ("freelance", "school", "famille"),
 }
 """Name -> folders of questions; the conversation is about the first folder."""
 SURE = 0.6

@@ -12,6 +12,7 @@ from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
 from lior_ask.question.filters import Filters, Known
 from lior_ask.question.question import Question
+from lior_ask.tables import grammar
 from lior_ask.tables.execution import execute, execute_share
 from lior_ask.tables.grammar import Request, parse
 from lior_ask.tables.groups import execute_groups
@@ -55,7 +56,8 @@ def calculate(
     except Unclear as unclear:
         answer = quoted()
         words = [word.text for word in request.words]
-        if unclear.words and answer.found and answer.answer and _speaks(answer.answer, words):
+        speaks = unclear.words and answer.found and answer.answer and _speaks(answer.answer, words)
+        if speaks or request.operation in grammar.DOUBTFUL:
             return answer
         note = "it is not clear what is to be calculated"
         refused = attrs.evolve(answer, found=False, confidence=0.0, answer=None, block=None, method=METHOD)

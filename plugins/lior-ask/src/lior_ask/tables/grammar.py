@@ -130,6 +130,9 @@ def parse(question: Question, today: date) -> Request | None:
     files = tuple(match[0] for match in _FILE.finditer(text))
     for name in files:
         text = text.replace(name, " , ")
+    text = re.sub(r"(?<![\d ]) ?%|(?<=[^\d] )%", " percent ", text)
+    for pattern, not_paid in lexicon.OWING:
+        text = pattern.sub(not_paid, text)
     text, left_out = _left_out(text)
     period, second, text = _periods(text, today)
     compared, text = _compared(text)
@@ -259,8 +262,10 @@ def _operation(text: str) -> tuple[str, str, str, int] | None:
     for operation, measure, pattern in lexicon.OPERATIONS:
         match = pattern.search(text)
         if match and not (operation == "list" and lexicon.ASKS.match(text, match.end())):
-            at = match.start()
-            return operation, measure, f"{text[:at]}  {text[match.end() :]}", at + 1
+            at, rest = match.start(), text[match.end() :]
+            if operation == "share":  # "the share of …, in percent"
+                rest = pattern.sub(" ", rest)
+            return operation, measure, f"{text[:at]}  {rest}", at + 1
     return None
 
 

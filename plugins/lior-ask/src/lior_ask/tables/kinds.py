@@ -84,7 +84,8 @@ def _mail(kind: str, request: Request, source: TableSource, question: Question) 
     ignored = {*sent, *(word for word in left if word.text in lexicon.VERBS)}
     left = [word for word in left if word not in ignored and not lexicon.TABLES.fullmatch(word.text)]
     if request.operation in ("newest", "oldest"):  # "what date was the last mail?"
-        left = [word for word in left if not lexicon.DATED.fullmatch(word.text)]
+        told = (lexicon.DATED, lexicon.SUBJECT)
+        left = [word for word in left if not any(each.fullmatch(word.text) for each in told)]
     columns, where = heads[0].columns, list[Condition]()
     names = {each.name: number for number, each in enumerate(columns)}
     topic = names.get("subject", names.get("text", 0))

@@ -46,6 +46,7 @@ OPERATIONS = (
     ("list", "", _first("list")),
     ("which", "", _first("which")),
     ("paid", "money", _with("how_much_spent", "paid")),
+    ("paid", "money", _first("how_much")),
     ("exists", "", _first("exists")),
     ("who", "", re.compile(rf"^\W*{any_of(words('words.who'))}\b")),
 )
@@ -108,6 +109,13 @@ UNITS = {
 """Unit of time -> words that rows are put together by it."""
 EXCEPT = re.compile(rf"{_words('except').pattern}([^,;()]*)")
 """What is left out, with the words before it."""
+OWING = tuple(
+    (re.compile(rf"\b{any_of(each.lists['calculations.owing'])}\b"), each.lists["calculations.not_paid"][0])
+    for each in languages()
+    if each.lists["calculations.owing"]
+)
+"""What says that something is not paid, and that in other words."""
+SUBJECT = _things("subject")
 TIMES = _words("times")
 """What asks how often something is told."""
 PAST = _words("past")

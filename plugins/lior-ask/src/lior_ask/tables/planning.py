@@ -27,8 +27,11 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
         When a filter names no document.
     """
     source = TableSource(known, question.filters)
+    from_on = request.period is not None and request.period.first and request.period.last is None
     if request.operation == "next" and not asks_for("events", request, source):
         return _next_called(request, source, question)
+    if request.operation == "oldest" and from_on and (found := _next_called(request, source, question)):
+        return found  # "the first stall after 13 June"
     unclear: Unclear | None = None
     plans = list[Plan]()
     for kind, plan in () if request.operation == "paid" else PLANS:  # which only rows of a table tell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -56,6 +57,6 @@ def has_word(cell: str, word: str) -> bool:
     (True, True, False)
     """
     if len(word) == 1:
-        return cell.strip().lower() == word
+        return word in re.findall(r"\w+", cell.lower())
     own = tokens(cell) or [cell.lower()]
     return all(alike(part, own) for part in parts(word))
