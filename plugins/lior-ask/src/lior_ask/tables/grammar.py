@@ -104,6 +104,8 @@ class Request:
     """Whether it asks if there is something: "is there a class on 23 July?"."""
     past: bool = False
     """Whether rows are asked for whose day is over, on the last day before the period or today."""
+    we: bool = False
+    """Whether it asks for what "we" or "I" do."""
     who: bool = False
     """Whether it asks for a person."""
     unit: str = ""
@@ -169,6 +171,7 @@ def parse(question: Question, today: date) -> Request | None:
         times=bool(lexicon.TIMES.search(whole)),
         exists=operation == "exists",
         past=bool(past),
+        we=not listed("words.we").isdisjoint(question.tokens),
         who=bool(who & {*question.tokens[:2]}),
         unit=unit,
         negated=read.negated,

@@ -159,6 +159,8 @@ def _account(
     of_columns = {token for column in head.columns for token in tokens(column.name)}
     others = [w for w in request.words if w not in names and w.text not in of_columns]
     sign = accounts.direction(others)  # "expenses" may name the table, "paid" a column
+    if request.who and not request.we:  # "who got most of my money?" is paid by us
+        sign = -sign
     if request.measure == "money" and request.operation in ("highest", "lowest"):
         sign = sign or -1  # "most expensive"
     asked = request.operation in _ADDED or (sign and request.compared)
@@ -180,7 +182,7 @@ def _words(
     units = [word for word in request.words if word.role == "unit"]
     if any(columns_of(word.text, head.columns) for word in units):
         request, units = attrs.evolve(request, unit=""), []  # a column is called "month"
-    kinds = [lexicon.ROWS, lexicon.TABLES]
+    kinds = [lexicon.ROWS, lexicon.TABLES, *([lexicon.FILES] if names else [])]
     ends = any(lexicon.ENDS.search(head.columns[n].name) for n in head.places("date"))
     if request.past or (request.period and ends):  # "past its use-by date"
         kinds += [lexicon.DATED, lexicon.ENDS]
@@ -199,8 +201,8 @@ def _speaks(request: Request, head: Head, linked: Linked, names: list[Word], acc
     if account is not None:
         return True
     told = linked.used if linked.group is None else [*linked.used, linked.group]
-    if request.operation == "paid":  # "what did Tobi pay for the ferry?", of a column "paid by"
-        return any(accounts.tells_direction(head.columns[n].name) for n in told)
+    if request.operation == "paid":  # "what did Tobi pay for the ferry?", of a table with a column "paid by"
+        return bool(told) and any(accounts.tells_direction(column.name) for column in head.columns)
     spent = request.measure == "money" and request.operation == "sum" and _of_expenses(head)
     return bool(names or linked.said or told or request.files or spent)
 
