@@ -251,3 +251,64 @@ def test_what_was_paid_out_and_in_may_stand_in_two_columns(question, value):
         "2025-02-10,Rent,800.00,,2061.50\n",
     )
     assert index.ask(question).result.value == value
+
+
+SHOP = {
+    "members 2025.csv": (
+        "name,paid,coming,joined\nAda Kern,yes,no,2019-03-01\nBo Lind,no,yes,2025-05-02\n"
+        "Cy Moss,no,no,2020-01-09\nDee Orr,yes,yes,2025-02-02\n"
+    ),
+    "goods.csv": "item,category,price\nmug,clay,9\nbowl,clay,14\nlid,tin,3\n",
+    "budget.csv": "day,amount\n3.1.,100\n7.1.,50\n9.3.,30\n",
+    "mails.mbox": (
+        "From ada@x.org Mon Mar 03 09:10:00 2025\nFrom: Ada Kern <ada@x.org>\nSubject: Kiln\n"
+        "Date: Mon, 03 Mar 2025 09:10:00 +0100\n\nHot.\n\n"
+        "From bo@x.org Tue Mar 04 10:00:00 2025\nFrom: Bo Lind <bo@x.org>\nSubject: Glaze\n"
+        "Date: Tue, 04 Mar 2025 10:00:00 +0100\n\nBlue.\n\n"
+        "From bo@x.org Fri Mar 14 18:30:00 2025\nFrom: Bo Lind <bo@x.org>\nSubject: Lids\n"
+        "Date: Fri, 14 Mar 2025 18:30:00 +0100\n\nTin.\n"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Index:
+    folder = tmp_path_factory.mktemp("shop")
+    for name, text in SHOP.items():
+        (folder / name).write_text(text)
+    return Index(folder, cache=False, embedder="")
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("how many members joined in 2025?", "2"),  # not all, though the table is called one of 2025
+        ("how many members have not paid and are coming?", "1"),  # "not" is of the first alone
+        ("which members have not paid?", "2"),
+        ("average amount per month", "60.00"),  # of 3 months, in a table without years
+        ("amount per month", "01 150, 03 30"),
+        ("average mails per person", "1.50"),
+        ("mails per sender", "Bo Lind 2, Ada Kern 1"),
+    ],
+)
+def test_all_that_a_question_says_counts(shop, question, value):
+    result = shop.ask(question).result
+    assert result is not None
+    assert result.value == value
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "how many mails apart from those of Bo?",
+        "how many mails per folder?",
+        "how many mails are below their limit?",
+        "how many members except those not paid?",
+        "how many members are not unpaid?",
+        "highest price per category",
+        "average price per category per month",
+        "what percentage of mails are from Bo?",
+    ],
+)
+def test_what_cannot_be_told_is_not_left_away(shop, question):
+    assert shop.ask(question).result is None

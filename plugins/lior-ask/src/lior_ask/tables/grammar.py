@@ -34,8 +34,6 @@ _TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
 _EXTREMES = ("next", "newest", "oldest", "highest", "lowest")
 DOUBTFUL = ("who", "most", "least", "share", "groups")
 """Operations that words of many other questions stand for as well: no calculation where it is not clear."""
-NEVER = 1 << 20
-"""A place behind all words of a question."""
 _PHRASE, _TOPIC = "\x02", "\x03"
 _PER = "\x04"
 """Marks of where the operation stood, and of words such as "about" and "per"."""
@@ -110,8 +108,8 @@ class Request:
     """Whether it asks for a person."""
     unit: str = ""
     """The unit of time by which rows are put together: ``day``, ``week``, ``month`` or ``year``."""
-    negated: int = NEVER
-    """The place in the question of a word such as "not"; what is named behind it is not so."""
+    negations: tuple[int, ...] = ()
+    """The places in the question of words such as "not"; what is named next behind each is not so."""
     auxiliary: int = 0
     """The place of the last auxiliary verb."""
 
@@ -174,7 +172,7 @@ def parse(question: Question, today: date) -> Request | None:
         we=not listed("words.we").isdisjoint(question.tokens),
         who=bool(who & {*question.tokens[:2]}),
         unit=unit,
-        negated=read.negated,
+        negations=tuple(read.negations),
         auxiliary=read.auxiliary,
     )
 
@@ -227,11 +225,14 @@ def _than(text: str) -> tuple[tuple[str, tuple[str, ...]], str]:
 
 def _left_out(text: str) -> tuple[str, list[Word]]:
     """The question without what it leaves out, "apart from the rent", and the words of that; nothing where
-    it leaves out what has no value, which is never counted."""
+    it leaves out rows without a value, which are never counted."""
     found = list[Word]()
     while match := lexicon.EXCEPT.search(text.lower()):
         words = _words("", match[match.lastindex or 0], "")
-        found += [] if words.negated < NEVER else [attrs.evolve(w, role="except") for w in words.words]
+        lacking = bool(words.negations) and any(lexicon.VALUES.fullmatch(w.text) for w in words.words)
+        if words.negations and not lacking:
+            break  # what is not so is left out: "except those not paid"
+        found += [] if lacking else [attrs.evolve(word, role="except") for word in words.words]
         text = f"{text[: match.start()]} , {text[match.end() :]}"
     return _without_aside(text), found
 
@@ -255,7 +256,8 @@ def _unit(operation: str, words: list[Word]) -> tuple[str, list[Word]]:
         often = operation in ("mean", "groups")
         for unit, pattern in lexicon.UNITS.items():
             one = re.fullmatch(UNIT_FORMS[unit], word.text)
-            if (often and pattern.fullmatch(word.text)) or (one and (word.role == "per" or asked)):
+            per = word.role == "per" and operation not in ("highest", "lowest")
+            if (often and pattern.fullmatch(word.text)) or (one and (per or asked)):
                 return unit, [*words[:place], attrs.evolve(word, role="unit"), *words[place + 1 :]]
     return "", words
 
@@ -279,7 +281,7 @@ class _Read:
     words: list[Word] = attrs.field(factory=list)
     heads: list[str] = attrs.field(factory=list)
     """The words of the first phrase behind the operation."""
-    negated: int = NEVER
+    negations: list[int] = attrs.field(factory=list)
     auxiliary: int = 0
 
 
@@ -301,7 +303,7 @@ def _words(before: str, after: str, language: str) -> _Read:
         elif token in (_TOPIC, _PER):
             open_phrase, role = False, "about" if token == _TOPIC else "per"
         elif token in lexicon.NOT or token.endswith("n't"):
-            read.negated = min(read.negated, number)
+            read.negations.append(number)
         elif token in froms or token in tos:
             open_phrase = open_phrase and not read.heads
             role = "from" if token in froms else "to"

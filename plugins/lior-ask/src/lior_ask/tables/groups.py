@@ -45,6 +45,8 @@ def group_rows(
         When a question is about groups, and what rows are put together by is not clear.
     """
     degree = request.operation in ("most", "least")
+    if linked.group is not None and (request.unit or request.operation in ("highest", "lowest")):
+        raise Unclear("rows are put together by one thing, and counted, added up or averaged in it", ["per"])
     key: int | str | None = linked.group if linked.group is not None else request.unit or None
     if key is None and degree:
         key = _asked(request, head, linked, account=account)
@@ -92,6 +94,10 @@ def group_messages(request: Request, head: Head) -> tuple[str, Group | None]:
     """
     asked = request.operation in _OVER or request.operation == "groups"
     senders = [word for word in request.words if word.role == "per"]
+    if others := [word.text for word in senders if word.text not in lexicon.PERSONS]:
+        raise Unclear(
+            f"by {others[0]!r}? Messages are put together by day, week, month, year or person", others
+        )
     key: int | str | None = request.unit or None
     if key is None and (senders or (request.who and asked)):
         key = head.place("from")
@@ -119,11 +125,12 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
     about = f"{plan.operation} of {of} by {by}"
     every = [used for rows in groups.values() for used in rows]
     if plan.group.over == "mean":
-        count = _units_between([*groups], str(plan.group.by))
+        dated = isinstance(plan.group.by, str)
+        count = _units_between([*groups], str(plan.group.by)) if dated else len(groups)
         total = sum(values.values(), Decimal(0))
         mean = (total / count).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
         arithmetic = f"{show(total)} / {count} {'=' if mean * count == total else '≈'} {show(mean)}"
-        span = f"over {count} {by}s, {min(groups)} to {max(groups)}"
+        span = f"over {count}" + (f" {by}s, {min(groups)} to {max(groups)}" if dated else "")
         result = Result(
             operation="mean",
             value=show(mean),
@@ -137,10 +144,11 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
     if plan.group.over:
         order.sort(key=lambda name: values[name], reverse=plan.group.over == "highest")
         best = [name for name in order if values[name] == values[order[0]]]
-        chosen = [used for name in best for used in groups[name]]
-        shown = f"{' and '.join(best)}, {show(values[best[0]])}{unit}: {plan.group.over} {about}"
+        chosen, called = [used for name in best for used in groups[name]], " and ".join(best)
+        called = called.replace("0000-", "")
+        shown = f"{called}, {show(values[best[0]])}{unit}: {plan.group.over} {about}"
         rest = _listed(order[len(best) :], values)
-        value = f"{' and '.join(best)} {show(values[best[0]])}"
+        value = f"{called} {show(values[best[0]])}"
         then = f"then {rest}" if rest else ""
         result = Result(
             operation=plan.operation, value=value, about=about, arithmetic=then, rows=passages(chosen)
@@ -173,11 +181,13 @@ def _cell(cell: str) -> str:
 
 def _unit(when: str, unit: str) -> str:
     """The day, week, month or year of a date; empty where it is not known."""
-    if unit == "week" and len(when) >= 10:
+    if unit == "week":
+        if len(when) < 10 or when.startswith("0000"):
+            return ""
         year, week, _ = date.fromisoformat(when[:10]).isocalendar()
         return f"{year}-W{week:02}"
-    length = _LETTERS.get(unit, 99)
-    return when[:length].removeprefix("0000-") if len(when) >= length else ""
+    length = _LETTERS[unit]
+    return when[:length] if len(when) >= length else ""
 
 
 def _value(plan: Plan, rows: Sequence[Used]) -> Decimal:
@@ -190,7 +200,7 @@ def _value(plan: Plan, rows: Sequence[Used]) -> Decimal:
 
 def _units_between(names: Sequence[str], unit: str) -> int:
     """How many units of time there are from the first to the last, those without a row as well."""
-    first, last = min(names), max(names)
+    first, last = (name.replace("0000", "2000", 1) for name in (min(names), max(names)))
     if unit == "year":
         return int(last) - int(first) + 1
     if unit == "month":
@@ -203,5 +213,5 @@ def _units_between(names: Sequence[str], unit: str) -> int:
 
 
 def _listed(names: Sequence[str], values: dict[str, Decimal]) -> str:
-    shown = ", ".join(f"{name} {show(values[name])}" for name in names[:_LISTED])
+    shown = ", ".join(f"{name.removeprefix('0000-')} {show(values[name])}" for name in names[:_LISTED])
     return shown + (f" and {len(names) - _LISTED} others" if len(names) > _LISTED else "")

@@ -122,6 +122,8 @@ PAST = _words("past")
 """What says that a date of a row was before a day."""
 ENDS = re.compile(rf"(?i)\b{either('things.ends')}")
 """Names of columns with the day up to which something is good."""
+VALUES = _things("values")
+"""Words for what rows lack that are left out of any sum or mean."""
 NOT = words("words.not")
 YES, NO = words("words.yes"), words("words.none")
 """What cells say that something is so, or is not."""

@@ -11,7 +11,7 @@ from lior_ask.index.table_schema import Column
 from lior_ask.index.table_store import Head
 from lior_ask.languages.words import tokens
 from lior_ask.tables import lexicon
-from lior_ask.tables.grammar import NEVER, Request, Word
+from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.plan import Condition, TableSource, Unclear, title
 from lior_ask.tables.words import alike, has_word, parts
 
@@ -66,10 +66,13 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
     _link_values(linked, left, head, source)
     if linked.unknown:
         return linked
-    later = [word for word in linked.said if word.number > request.negated]
-    _link_answers(linked, head, {*negated, *later})
-    if request.negated < NEVER and not negated:
-        _negate(linked, request.negated, head)
+    if request.negations and negated:
+        raise Unclear("what is not so is not clear: it is said twice", ["not"])
+    for place in request.negations:
+        negated |= {*[word for word in linked.said if word.number > place][:1]}
+    _link_answers(linked, head, negated)
+    if request.negations:
+        _negate(linked, request.negations[0], head)
     return linked
 
 
@@ -166,8 +169,8 @@ def _negate(linked: Linked, place: int, head: Head) -> None:
         return
     later = [n for n, each in enumerate(linked.where) if each.place > place]
     columns = [(word.number, found) for word, found in linked.said.items() if word.number > place]
-    first = min(columns, default=(NEVER, []))
-    if later and linked.where[later[0]].place < first[0]:
+    first = min(columns, default=(0, []))
+    if later and (not columns or linked.where[later[0]].place < first[0]):
         linked.where[later[0]] = _not(linked.where[later[0]])
     elif len(first[1]) == 1:
         column = head.columns[first[1][0]]

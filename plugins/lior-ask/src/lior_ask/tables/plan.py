@@ -138,7 +138,7 @@ def in_period(
     ends = "" if period is None or period.last is None else period.last.isoformat()
     if head.until and request.operation != "next" and not "" < ends <= head.until:
         raise Unclear(f"a series of {title(head)} goes on: ask about a time before {head.until}")
-    if period is None or (head.kind == "rows" and _is_of_year(head, period)):
+    if period is None:
         return []
     if dated is None:
         raise Unclear(no_dates(head))
@@ -176,15 +176,19 @@ def in_period(
     return [Condition(sql=sql, values=tuple(v for v in (first, last) if v), shown=shown, told=False)]
 
 
-def _is_of_year(head: Head, period: Period) -> bool:
-    """Whether a table is called one of the year that is asked for: "members 2025"."""
+def is_of_year(head: Head, period: Period, dated: int | None) -> bool:
+    """Whether a table is called one of the year that is asked for, "members 2025", and its dates tell another
+    thing, such as when they joined."""
     first, last = period.first, period.last
-    whole = first is not None and last == date(first.year, 12, 31) and (first.month, first.day) == (1, 1)
-    return (
-        whole
-        and not period.yearless
-        and str(first)[:4] in re.findall(r"\d{4}", f"{head.document} {head.name}")
-    )
+    if (
+        not (first and last)
+        or period.yearless
+        or (first, last) != (date(first.year, 1, 1), date(first.year, 12, 31))
+    ):
+        return False
+    if dated is not None and lexicon.DATED.search(head.columns[dated].name):
+        return False
+    return str(first.year) in re.findall(r"\d{4}", f"{head.document} {head.name}")
 
 
 def having(column: int, name: str, word: str) -> Condition:

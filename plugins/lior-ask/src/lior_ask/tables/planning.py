@@ -9,7 +9,7 @@ import attrs
 
 from lior_ask.question.filters import Known
 from lior_ask.question.question import Question
-from lior_ask.tables.grammar import NEVER, Request
+from lior_ask.tables.grammar import Request
 from lior_ask.tables.groups import group_messages
 from lior_ask.tables.kinds import PLANS, asks_for
 from lior_ask.tables.plan import Plan, TableSource, Unclear
@@ -34,12 +34,14 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
         return found  # "the first stall after 13 June"
     unclear: Unclear | None = None
     plans = list[Plan]()
+    grouped = request.unit or any(word.role == "per" for word in request.words)
+    counted = attrs.evolve(request, operation="count") if request.operation == "mean" and grouped else request
     for kind, plan in () if request.operation == "paid" else PLANS:  # which only rows of a table tell
         if request.exists and kind != "events":
             continue
         if asks_for(kind, request, source):
             try:
-                plans.append(_grouped(plan(kind, request, source, question), request))
+                plans.append(_grouped(plan(kind, counted, source, question), request))
             except Unclear as error:
                 unclear = unclear or error
     if len(plans) > 1:
@@ -65,7 +67,8 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
 def _grouped(plan: Plan, request: Request) -> Plan:
     """The plan over mails, messages, entries or events with the groups that a request asks for."""
     operation, group = group_messages(request, plan.tables[0][0])
-    if request.negated < NEVER or request.operation == "share":
+    left_out = any(word.role == "except" for word in request.words)
+    if left_out or request.past or request.than[0] or request.negations or request.operation == "share":
         raise Unclear("of mails, chats, logs and events neither shares nor what is not so is told", ["not"])
     return plan if group is None else attrs.evolve(plan, operation=operation, group=group)
 

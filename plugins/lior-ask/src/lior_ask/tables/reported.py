@@ -41,11 +41,12 @@ def answer_from_sender(
     quote
         Answers a question with a passage.
     """
-    person = sender_in(question, known)
+    if not (person := sender_in(question, known)):
+        return quote(question)
     period, rest = period_in(_TITLE.sub("", question.text.lower()), today)
     left = question.saying(rest).content
     topic = [word for word in left if word not in _SAID and word not in person]
-    if not person or not topic:
+    if not topic:
         return quote(question)
     filters = attrs.evolve(question.filters, sender=" ".join(person))
     if period and not period.yearless and not (filters.after or filters.before):

@@ -22,6 +22,7 @@ from lior_ask.tables.plan import (
     Unclear,
     file_names,
     in_period,
+    is_of_year,
     list_columns,
     listed,
     names_it,
@@ -142,7 +143,14 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     if operation in ("newest", "oldest") and not _told_by_date(request, head, dated, names):
         return None
     subject = None if group else _named_subject(request, head, linked, (measure, dated, subject))
-    period = [_over(request, head, linked)] if request.past else in_period(request, head, dated, source)
+    explained = [found for found in linked.said.values() if {*found}.isdisjoint(linked.used)]
+    by_date = account is not None or any(dated in found for found in explained)
+    if request.past:
+        period = [_over(request, head, linked)]
+    elif not by_date and request.period and is_of_year(head, request.period, dated):
+        period = []
+    else:
+        period = in_period(request, head, dated, source)
     compared = [*_comparisons(request, head, measure, factor)]
     where = [*linked.where, *period, *compared, *_than(request, head)]
     plan = plan_of(request, [(head, source.rows(head))], "rows", where, dated=dated)
