@@ -17,22 +17,9 @@ import lior
 from lior.reading.documents import RawDocument
 from lior.training.preparation import train
 from tests.conftest import Outcome
+from tests.tiny import TINY
 
-TINY = (
-    "memory.name=sdm,match,exact",
-    "geometry.updates=2",
-    "geometry.batch=8",
-    "geometry.keys=64",
-    "encoder.n=4",
-    "memory.sdm.orders=[0,1,2]",
-    "memory.sdm.patterns=[]",
-    "memory.sdm.joint=[]",
-    "memory.sdm.base_order=1",
-    'memory.sdm.gates=["longest","cell"]',
-    "mixer.positions=64",
-    "fit.passes=1",
-    "data.holdout=0.04",
-)
+SETTINGS = (*TINY, "memory.name=sdm,match,exact", "fit.passes=1", "data.holdout=0.04")
 SECRET = "Zanzibar quietly yodels before the junction of forty-two xylophones."
 PLAN = "The launch of the great balloon is on the fourth of May.\n"
 LEFT = "geometry, mixer and weights of memory sdm stay as fitted in training"
@@ -48,7 +35,7 @@ def trained(configure, sample, tmp_path_factory) -> Path:
         RawDocument("text/b.txt", text[1500:3001]),
     ]
     out = tmp_path_factory.mktemp("runs") / "trained"
-    train(configure(*TINY), out, documents=sources)
+    train(configure(*SETTINGS), out, documents=sources)
     return out
 
 

@@ -11,26 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.counting import addresses, batch_counting, layout, locations
+from lior.counting import addresses, batch_counting, locations
 from lior.counting.engine import Segment
 from lior.counting.locations import COUNTER
 from lior.counting.packed import Packed
 from lior.testing.strategies import LAW
+from tests.counting.plans import small_plan
 
 NESTED = 4
 PATTERNS = ("", "1", "1-2", "1-4", "word", "word-1 word", "1,3", "column 1")
-PLAN = layout.plan(
-    PATTERNS,
-    nested=NESTED,
-    base=1,
-    joint=(),
-    gates=("longest",),
-    cells=1,
-    discounts=(0.7, 0.9, 1.1),
-    novel_discounts=(0.7, 0.9, 1.1),
-    recent=0.3,
-    slowest=0.1,
-)
+PLAN = small_plan(PATTERNS, NESTED, gates=("longest",))
 PARENTS = (-1, 0, 1, 2, 0, 4, 1, 1)
 
 documents = st.lists(st.lists(st.sampled_from(b"ab .\n"), min_size=1, max_size=60), max_size=4)
@@ -101,18 +91,7 @@ def assert_same_store(first, second):
 
 def test_the_parent_of_a_nested_context_is_the_next_shorter_one():
     assert tuple(batch_counting.parents(PLAN)) == PARENTS
-    odd = layout.plan(
-        ("", "1", "1-4", "1-3"),
-        nested=3,
-        base=1,
-        joint=(),
-        gates=(),
-        cells=1,
-        discounts=(0.7, 0.9, 1.1),
-        novel_discounts=(0.7, 0.9, 1.1),
-        recent=0.3,
-        slowest=0.1,
-    )
+    odd = small_plan(("", "1", "1-4", "1-3"), 3)
     assert tuple(odd.parent) == (-1, 0, 3, 1)
     assert tuple(batch_counting.parents(odd)) == (-1, 0, 1, 1)
 
@@ -167,36 +146,14 @@ def test_a_larger_text_by_any_number_of_threads(parts, threads):
 
 def test_a_larger_text_is_counted_as_dictionaries_do():
     texts, patterns = many(12_000), ("", "1", "1-2", "1-3")
-    plan = layout.plan(
-        patterns,
-        nested=2,
-        base=1,
-        joint=(),
-        gates=(),
-        cells=1,
-        discounts=(0.7, 0.9, 1.1),
-        novel_discounts=(0.7, 0.9, 1.1),
-        recent=0.3,
-        slowest=0.1,
-    )
+    plan = small_plan(patterns, 2)
     store = batch_counting.build(segments(texts), plan, patterns)
     assert contents(locations.pack(store)) == oracle(texts, patterns, plan, (-1, 0, 1, 2))
 
 
 def test_numbers_end_where_their_bits_do():
     """Counts beyond 65535, more than 255 novel ones, the largest token, more tokens than a location holds."""
-    plan = layout.plan(
-        ("", "1"),
-        nested=2,
-        base=1,
-        joint=(),
-        gates=(),
-        cells=1,
-        discounts=(0.7, 0.9, 1.1),
-        novel_discounts=(0.7, 0.9, 1.1),
-        recent=0.3,
-        slowest=0.1,
-    )
+    plan = small_plan(("", "1"), 2)
     every = np.arange(65536)
     behind = np.stack([every[:300], np.full(300, 7)], 1).reshape(-1)
     text = np.concatenate([every, behind, np.full(70_000, 7)])

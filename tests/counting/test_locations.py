@@ -7,26 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lior.counting import layout, locations, stream
+from lior.counting import locations, stream
 from lior.counting.layout import TRAIL, Block, Memory
 from lior.counting.locations import COUNTER, SLOT, Store
 from lior.counting.packed import Packed
 from lior.testing.strategies import LAW
+from tests.counting.plans import small_plan
 
 NESTED, SLOWEST = 3, 0.1
 PATTERNS = ("", "1", "1-2", "3", "1,3")
-PLAN = layout.plan(
-    PATTERNS,
-    nested=NESTED,
-    base=1,
-    joint=(),
-    gates=("longest",),
-    cells=1,
-    discounts=(0.7, 0.9, 1.1),
-    novel_discounts=(0.7, 0.9, 1.1),
-    recent=0.3,
-    slowest=SLOWEST,
-)
+PLAN = small_plan(PATTERNS, NESTED, gates=("longest",), slowest=SLOWEST)
 PARENTS = (-1, 0, 1, 0, 1)
 FAR = (1 << 47) - 1
 

@@ -32,22 +32,9 @@ from tests.faults.faults import (
     small_disk,
     through_faults,
 )
+from tests.tiny import TINY
 
-TINY = (
-    "memory.name=sdm,match,exact",
-    "geometry.updates=2",
-    "geometry.batch=8",
-    "geometry.keys=64",
-    "encoder.n=4",
-    "memory.sdm.orders=[0,1,2]",
-    "memory.sdm.patterns=[]",
-    "memory.sdm.joint=[]",
-    "memory.sdm.base_order=1",
-    'memory.sdm.gates=["longest","cell"]',
-    "memory.exact.capacity=64",
-    "mixer.positions=64",
-    "fit.passes=1",
-)
+SETTINGS = (*TINY, "memory.name=sdm,match,exact", "memory.exact.capacity=64", "fit.passes=1")
 SECRET = b"What the raven told at midnight, nobody knows. " * 3
 LATER = "A document that came later, of which there was none before. " * 3
 
@@ -85,7 +72,7 @@ def runs(configure, sample, tmp_path_factory) -> Iterator[dict[str, Path]]:
     folder, text = tmp_path_factory.mktemp("runs"), sample.read_bytes()
     sources = [RawDocument("a", text[:900]), RawDocument("secret", SECRET), RawDocument("b", text[900:1800])]
     with one_thread():
-        train(configure(*TINY), folder / "trained", documents=sources)
+        train(configure(*SETTINGS), folder / "trained", documents=sources)
         shutil.copytree(folder / "trained", folder / "edited")
         run = lior.load(folder / "edited")
         run.learn({"between": text[2000:2500]})
@@ -94,7 +81,7 @@ def runs(configure, sample, tmp_path_factory) -> Iterator[dict[str, Path]]:
         notes.mkdir()
         for name, data in (("a", text[:600]), ("b", text[600:1200]), ("secret", SECRET)):
             (notes / name).write_bytes(data)
-        train(configure(*TINY, "data.holdout=0", f"data.text=['{notes}']"), folder / "of a folder")
+        train(configure(*SETTINGS, "data.holdout=0", f"data.text=['{notes}']"), folder / "of a folder")
         (notes / "secret").unlink()
         (notes / "b").write_bytes(text[700:1100])
         (notes / "c").write_bytes(text[1200:1500])

@@ -22,21 +22,9 @@ from lior.tensors import one_thread
 from lior.training.preparation import resume, train
 from tests.faults.faults import FINISHED, REFUSED, SLICES, attempt, through_faults
 from tests.faults.same_run import assert_same_run
+from tests.tiny import TINY
 
-TINY = (
-    "geometry.updates=2",
-    "geometry.batch=8",
-    "geometry.keys=64",
-    "checkpoint.seconds=1e-9",
-    "encoder.n=4",
-    "memory.sdm.orders=[0,1,2]",
-    "memory.sdm.patterns=[]",
-    "memory.sdm.joint=[]",
-    "memory.sdm.base_order=1",
-    'memory.sdm.gates=["longest","cell"]',
-    "memory.exact.capacity=64",
-    "mixer.positions=64",
-)
+SETTINGS = (*TINY, "checkpoint.seconds=1e-9", "memory.exact.capacity=64")
 
 
 class Counter:
@@ -57,7 +45,7 @@ def config(configure, sample, tmp_path_factory) -> Iterator[TrainConfig]:
     text = tmp_path_factory.mktemp("text") / "short.txt"
     text.write_bytes(sample.read_bytes()[:4000])
     with one_thread():
-        yield configure(*TINY, text=text)
+        yield configure(*SETTINGS, text=text)
 
 
 @pytest.fixture(scope="module")
