@@ -73,7 +73,7 @@ def generate(
     loaded = rundir.open_run(run, device=pick_device(device))
     model = loaded.model
     data = prompt_bytes(prompt)
-    generator = torch.Generator(model.device).manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     started = time.perf_counter()
     context, drawn = model.tokenizer.encode(data).tolist(), _Noted()
     tokens = drawn.noting(draw_tokens(model, context, max_tokens, how, generator=generator))
@@ -101,13 +101,13 @@ def _print_batch(run: Path, batch: Path, given: dict[str, Any], device: str) -> 
 
     lines = [_line(number, line, given) for number, line in _lines(batch)]
     model = rundir.open_run(run, device=pick_device(device)).model
-    encode, generator = model.tokenizer.encode, torch.Generator
+    encode = model.tokenizer.encode
     requests = [
         Request(
             encode(line["prompt"].encode("utf-8", "surrogateescape")).tolist(),
             line["max_tokens"],
             line["sampling"],
-            generator(model.device).manual_seed(line["seed"]),
+            torch.Generator().manual_seed(line["seed"]),
         )
         for line in lines
     ]

@@ -165,7 +165,7 @@ def _explain(
     tokenizer = run.model.tokenizer
     context = tokenizer.encode(prompt).tolist()
     if text is None:
-        generator = torch.Generator(run.model.device).manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         tokens = list(generate(run.model, context, count, how, generator=generator))
     else:
         tokens = tokenizer.encode(text.encode("utf-8", "surrogateescape")).tolist()

@@ -94,7 +94,7 @@ class Session:
         return tokens
 
     def log_probs(self) -> Tensor:
-        """Log-probabilities of the next token, ``(V,)``."""
+        """Log-probabilities of the next token, ``(V,)``, on the CPU."""
         return self.together([self])[0]
 
     def log_probs_with(self, sampling: Sampling, log_p: Tensor | None = None) -> Tensor:
@@ -106,7 +106,7 @@ class Session:
         unsure = uncertainty(log_p, len(self.model.alphabet)) if sampling.recall or sampling.cooling else 0.0
         if sampling.recall:
             share = sampling.recall / (1 + math.exp(-_STEEPNESS * (unsure - sampling.recall_at)))
-            vote = self.model.vote(*_read([self]))[0]
+            vote = self.model.vote(*_read([self]))[0].to(log_p)
             log_p = torch.logaddexp(log_p + math.log1p(-share), vote + math.log(share))
         if sampling.loop_penalty:
             log_p = torch.log_softmax(log_p - loop_costs(self.recent, sampling, len(log_p)).to(log_p), 0)
@@ -116,8 +116,12 @@ class Session:
 
     @staticmethod
     def together(sessions: Sequence[Session]) -> Tensor:
-        """:meth:`log_probs` of several contexts of one model, ``(B, V)``, in one reading of its memories."""
-        return sessions[0].model.log_probs(*_read(sessions))
+        """:meth:`log_probs` of several contexts of one model, ``(B, V)``, in one reading of its memories.
+
+        They come to the CPU in one transfer: tokens are drawn there, from the same random numbers whatever
+        the device of the model is.
+        """
+        return sessions[0].model.log_probs(*_read(sessions)).cpu()
 
 
 def _read(sessions: Sequence[Session]) -> tuple[Text, Tensor, Tensor | None, dict[str, Evidence]]:
@@ -171,7 +175,7 @@ def loop_costs(recent: Sequence[int], sampling: Sampling, vocab: int) -> Tensor:
 
 
 def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
-    """Draw a token id from ``log_p (V,)``."""
+    """Draw a token id from ``log_p (V,)``, on the device of the generator."""
     if sampling.temperature == 0:
         return int(log_p.argmax())
     below_top = log_p.double() - log_p.max()  # with the smallest temperature the top is then 0 and not nan
@@ -244,9 +248,11 @@ class Request:
 
 
 def generate_all(model: Model, requests: Sequence[Request], *, threads: int) -> list[list[int]]:
-    """The tokens of each request, which are those of :func:`generate`.
+    """The tokens of each request: those of :func:`generate`, where reading several contexts at once does not
+    round their probabilities to others.
 
-    Threads divide the requests that are drawn in compiled calls, which run side by side.
+    Threads divide the requests that are drawn in compiled calls; the others are read together, a token of
+    each in one step.
     """
     found: list[list[int]] = [[] for _ in requests]
 
@@ -264,5 +270,11 @@ def generate_all(model: Model, requests: Sequence[Request], *, threads: int) -> 
     rest = sorted({*range(len(requests))} - {*apart})
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         list(pool.map(draw_some, (apart[thread::threads] for thread in range(threads)), range(threads)))
-    draw_some(rest, 0)
+    going = [(Session(model, requests[number].prompt), requests[number], found[number]) for number in rest]
+    while going := [each for each in going if len(each[2]) < each[1].count]:
+        rows = Session.together([session for session, _, _ in going])
+        for (session, asked, tokens), row in zip(going, rows, strict=True):
+            log_p = session.log_probs_with(asked.sampling, row)
+            tokens.append(draw(log_p, asked.sampling, generator=asked.generator))
+            session.feed(tokens[-1:])
     return found

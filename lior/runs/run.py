@@ -235,7 +235,7 @@ class Run:
         encode, how = self.model.tokenizer.encode, Sampling(**sampling)
         _check_count(tokens)
         requests = [
-            Request(encode(each).tolist(), tokens, how, torch.Generator(self.model.device).manual_seed(seed))
+            Request(encode(each).tolist(), tokens, how, torch.Generator().manual_seed(seed))
             for each in prompts
         ]
         found = generate_all(self.model, requests, threads=all_threads())
@@ -248,7 +248,7 @@ class Run:
         """As :meth:`complete`, piece by piece as the tokens are drawn; a piece has whole characters."""
         _check_count(tokens)
         model, how = self.model, Sampling(**sampling)
-        generator = torch.Generator(model.device).manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         context = model.tokenizer.encode(_text("prompt", prompt)).tolist()
         drawn = generate(model, context, tokens, how, generator=generator)
         return filter(None, Detokenizer(model.tokenizer).pieces(drawn))

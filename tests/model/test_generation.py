@@ -172,8 +172,16 @@ def test_each_of_many_is_what_it_would_be_alone(counting, counts, threads):
 
 
 def test_many_of_a_model_that_draws_step_by_step(model):
-    found = generate_all(model, [Request([], 5, Sampling(), generator(1))] * 1, threads=2)
-    assert found == [list(generate(model, [], 5, Sampling(), generator=generator(1)))]
+    prompts, counts = ([], [*b"The "], [*b"Of the nine "]), (5, 3, 7)
+    requests = [
+        Request(prompt, count, Sampling(), generator(count))
+        for prompt, count in zip(prompts, counts, strict=True)
+    ]
+    found = generate_all(model, requests, threads=2)
+    assert found == [
+        list(generate(model, each.prompt, each.count, Sampling(), generator=generator(each.count)))
+        for each in requests
+    ]
 
 
 @pytest.mark.parametrize("most", [1, 7, 32])

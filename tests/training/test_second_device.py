@@ -40,7 +40,7 @@ def life(folder, device, recipe, text):
     said = [out.score(NOTE), run.score(NOTE), run.complete("The ", 12, seed=3)]
     said += [run.complete("The ", 12, seed=3, temperature=0.7, top_k=9, loop_penalty=1.0, recall=0.3)]
     both = Session.together([Session(run.model, [*b"Baa, "]), Session(run.model, [*b"Yes"])])
-    said += [both.device.type == device, both.tolist()]
+    said += [both.device.type == "cpu", both.tolist()]
     run.learn({"note": NOTE})
     said += [run.score(NOTE), str(run.sources("bags ", "of"))]
     run.forget("note")

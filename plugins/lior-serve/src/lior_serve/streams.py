@@ -72,7 +72,7 @@ class Stream:
         self.cancelled = False
         self._prompt = prompt
         self._session: Session | None = None
-        self._generator = Generator(version.run.model.device).manual_seed(seed)
+        self._generator = Generator().manual_seed(seed)
 
     @property
     def session(self) -> Session:

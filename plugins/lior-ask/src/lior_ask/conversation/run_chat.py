@@ -74,7 +74,7 @@ class Chat:
         """Begin anew: no question before, an empty context and the draws of the seed."""
         self.talk.reset()
         self._clear()
-        self._generator = Generator(self.run.model.device).manual_seed(self.seed)
+        self._generator = Generator().manual_seed(self.seed)
 
     def _clear(self) -> None:
         self._said, self._reply = [], 0
