@@ -107,14 +107,15 @@ def _words(contexts: Tensor) -> tuple[Tensor, Tensor]:
     """Hashes of the word so far and of the word before it, int64 ``(B,)`` each; 0 for none."""
     folded = _fold(contexts)
     letter = ((folded >= 97) & (folded <= 122)) | (folded == _APOSTROPHE) | ((folded > 127) & (folded < 256))
-    # 0 in the word so far, 1 in the gap before it, 2 in the word before that, 3 beyond
-    gap = (~letter).cumsum(1) > 0
-    last = letter & gap
-    beyond = (last.cumsum(1) > 0) & ~letter
-    hashes = []
-    for inside in (~gap, last & (beyond.cumsum(1) == 0)):
-        h = torch.zeros_like(contexts[:, 0])
-        for lag in range(contexts.shape[1]):
-            h = torch.where(inside[:, lag], addresses.mix(h, folded[:, lag] + 1), h)
-        hashes.append(h)
-    return hashes[0], hashes[1]
+    first = last = torch.zeros_like(contexts[:, 0])
+    # One step for each lag: on a GPU a sum along so short rows takes longer than all of these.
+    so_far = torch.ones_like(letter[:, 0])
+    begun, over = ~so_far, ~so_far
+    for token, here in zip((folded + 1).unbind(1), letter.unbind(1), strict=True):
+        so_far = so_far & here
+        over = over | (begun & ~here)
+        before = here & ~so_far & ~over
+        begun = begun | before
+        first = torch.where(so_far, addresses.mix(first, token), first)
+        last = torch.where(before, addresses.mix(last, token), last)
+    return first, last
