@@ -26,10 +26,12 @@ import torch
 from torch import Generator, Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+import lior
 from lior import registry
 from lior.geometry import adam
 from lior.geometry.retrieval import Batch, Geometry, Part, Retrieval
 from lior.interfaces import Items, Query, Text
+from lior.model.generation import Session
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.memories.exact import Exact
 
@@ -184,19 +186,54 @@ def compare_retrieval(place: Place) -> list[Row]:
 
 def compare_training(place: Place) -> list[Row]:
     """Bits per byte of retrieval over the whole memory, trained on each device: random numbers differ."""
-    text = (ROOT / "docs/decisions.md").read_text("utf-8")[: place.size(20_000, 3_000)]
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")[: place.size(20_000, 3_000)]
 
     def train(device: str) -> float:
-        memory = {"memory.exact.probes": 0, "geometry.updates": place.size(30, 2)}
-        sets = [f"{key}={value}" for key, value in {**memory, "device": device}.items()]
         with tempfile.TemporaryDirectory() as folder:
             (source := Path(folder) / "text.md").write_text(text, "utf-8")
-            command = [sys.executable, "-m", "lior_cli.main", "train", str(source), "--config", "retrieval"]
-            command += ["--json", "--quiet", "--out", f"{folder}/run", *(f"--set={each}" for each in sets)]
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-        return float(json.loads(done.stdout.splitlines()[-1])["val_bits_per_byte"])
+            sets = f"--set=geometry.updates={place.size(30, 2)}", f"--set=device={device}"
+            said = _run(folder, "train", str(source), "--config", "whole", "--quiet", *sets)
+        return float(said["val_bits_per_byte"])
 
-    return [compare("retrieval: bits per byte after training", place, 0.05, train)]
+    return [compare("whole memory: bits per byte after training", place, 0.05, train)]
+
+
+def compare_generation(place: Place) -> list[Row]:
+    """Probabilities of what follows many prompts; the seconds are those of continuing them together."""
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")[: place.size(20_000, 3_000)]
+    prompts = [text[at : at + 40] for at in range(0, 40 * place.size(64, 3), 40)]
+    few: dict[str, Any] = {"geometry": {"updates": 2}, "mixer": {"positions": 2048}, "device": "cpu"}
+    with tempfile.TemporaryDirectory() as folder:
+        lior.train(documents={"text": text}, recipe="whole", out=f"{folder}/run", **few)
+        runs = {device: lior.load(f"{folder}/run", device=device) for device in ("cpu", place.device)}
+
+    def generate(device: str) -> Tensor:
+        run = runs[device]
+        run.complete(prompts, place.size(64, 4), seed=1)
+        return Session.together([Session(run.model, [*each.encode()]) for each in prompts]).exp()
+
+    return [compare(f"generation of {len(prompts)} prompts together", place, 1e-3, generate)]
+
+
+def compare_ritz(place: Place) -> list[Row]:
+    """Energies that a network finds, trained on each device in float64."""
+
+    def solve(device: str) -> list[float]:
+        with tempfile.TemporaryDirectory() as folder:
+            sets = [f"--set=training.device={device}", f"--set=training.steps={place.size(60, 2)}"]
+            sets += ["--set=training.optimizer=adam"] * place.tiny
+            said = _run(folder, "ritz", "run", "--network", *sets)
+        return [level["E_E0"] for level in said["levels"]]
+
+    return [compare("lior-ritz: energies of a network", place, 1e-6, solve)]
+
+
+def _run(folder: str, *arguments: str) -> dict[str, Any]:
+    """What a command prints as JSON."""
+    command = [sys.executable, "-m", "lior_cli.main", *arguments, "--json", "--out", f"{folder}/run"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    found: dict[str, Any] = json.loads((done.stdout.splitlines() or ["{}"])[-1])
+    return found
 
 
 def find_waits(place: Place) -> list[Row]:
@@ -252,9 +289,11 @@ STEPS: dict[str, tuple[Step, int]] = {
     "facts": (tell_facts, 60),
     "metric": (compare_metric, 240),
     "retrieval": (compare_retrieval, 120),
-    "training": (compare_training, 400),
+    "training": (compare_training, 300),
+    "generation": (compare_generation, 200),
     "waits": (find_waits, 60),
     "lens": (compare_lens, 240),
+    "ritz": (compare_ritz, 240),
 }
 """Each with the seconds that it may take; together less than 30 minutes."""
 

@@ -18,6 +18,7 @@ from lior.config.components import Component, Components, Key, plugin_option, re
 from lior.config.components import keys as keys_of
 from lior.config.options import option
 from lior.config.resolving import Labelled, Override, Resolved
+from lior.errors import UsageError
 from lior.plugins.discovery import VARIABLES
 from lior.plugins.kinds import KINDS
 from lior.plugins.registry import registry
@@ -58,7 +59,11 @@ class GeometryConfig:
         low=0,
     )
     batch: int = option(256, help="queries in an update", low=1)
-    keys: int = option(8192, help="memory items that a query is compared with in an update", low=1)
+    keys: int = option(
+        8192,
+        help="memory items that a query is compared with in an update; 0 = the whole memory, for a GPU",
+        low=0,
+    )
     near: int = option(
         0, help="nearest items of each query that every update includes; 0 = a uniform sample only", low=0
     )
@@ -76,6 +81,13 @@ class GeometryConfig:
     resilience_at: str = option(
         "query", help="point whose resilience scales a cost", choices=("query", "item", "both")
     )
+
+    def __attrs_post_init__(self) -> None:
+        if self.near and not self.keys:
+            raise UsageError(
+                f"near = {self.near} with keys = 0: the whole memory has the nearest items already; set near "
+                "to 0, or keys to a number of items"
+            )
 
 
 @attrs.frozen(kw_only=True)

@@ -5,6 +5,7 @@ and a uniform sample of the other items, each with the weight of the items that 
 the items of a batch then estimates the sum over the memory without bias (importance sampling; R. Neal, 2001);
 from a plain sample of ``K`` of ``N`` items the metric learns a width that suits a memory of ``K`` items. The
 queries of a batch come in groups of neighbours, which share nearest items and so leave room for more queries.
+With ``geometry.keys = 0`` the items are the whole memory, each once, which a GPU compares at once.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _LEAST_SAMPLE = 0.25
 """Least share of the uniform sample in the items of a batch."""
 _ENCODE_BLOCK = 65536
 _SAMPLE_BLOCK = 4096
+_PART_ELEMENTS = {"cpu": 1 << 24, "cuda": 1 << 28}
+"""Most scores that are in memory at once where queries are compared with the whole memory."""
 
 
 @attrs.frozen
@@ -55,8 +58,10 @@ class BatchSampler:
             yield self.contexts(part), tokens[part].long()
 
     def sample(self, items: int, generator: Generator) -> Tensor:
-        """The uniform sample among the items of a batch, from ``0 .. items - 1``."""
+        """The uniform sample among the items of a batch, from ``0 .. items - 1``; all of them for no keys."""
         near, keys = self.config.near * self.config.group, self.config.keys
+        if not keys:
+            return torch.arange(items, device=self.corpus.tokens.device)
         count = max(keys - near, math.ceil(keys * _LEAST_SAMPLE)) if near else keys
         return self.positions(0, items, min(count, items), generator)
 
@@ -72,7 +77,11 @@ class BatchSampler:
         parts: tuple[Part, ...]
         if near is None:
             keys = sample.sort().values
-            parts = (Part(slice(0, len(queries)), slice(0, len(keys)), self._excluded(queries, keys)),)
+            size = max(_PART_ELEMENTS.get(keys.device.type, 1 << 24) // len(keys), 1)
+            parts = tuple(
+                Part(slice(begin, begin + len(some)), slice(0, len(keys)), self._excluded(some, keys))
+                for begin, some in zip(range(0, len(queries), size), queries.split(size), strict=True)
+            )
         else:
             keys = torch.cat([near[near >= 0], sample]).unique()
             parts = tuple(self._parts(queries, keys, sample.unique(), near, items))

@@ -107,6 +107,8 @@ _WARM_UP = 20
 _LEAST_SCALE = 0.02
 _GEOMETRY_TIME = 0.5
 _CELL_SAMPLE = 16384
+_OBSERVED = 16384
+"""Positions that frame and resilience source observe where updates see the whole memory."""
 _SAMPLE = 1 << 25
 """Numbers, one for each token id and position, that an encoder may observe."""
 
@@ -174,7 +176,7 @@ class LearnGeometry:
         if self._over:
             return False
         config = self.job.config.geometry
-        with threads(config.batch * config.keys * self.geometry.encoder.n):
+        with threads(config.batch * (config.keys or self.job.parts.memory) * self.geometry.encoder.n):
             self._update()
         return True
 
@@ -221,7 +223,8 @@ class LearnGeometry:
     def _observed(self, state: State) -> State:
         """``state`` after frame and resilience source have observed a uniform sample of the memory."""
         memory, sampler = self.job.parts.memory, self._batches.sampler
-        sample = sampler.positions(0, memory, min(sampler.config.keys, memory), self.job.generator)
+        count = min(sampler.config.keys or _OBSERVED, memory)
+        sample = sampler.positions(0, memory, count, self.job.generator)
         return self.geometry.observe(state, sampler.contexts(sample), total=memory)
 
     def end(self) -> None:

@@ -11,8 +11,10 @@ from torch.testing import assert_close
 
 from lior.config import GeometryConfig
 from lior.data.corpus import build
+from lior.errors import UsageError
 from lior.geometry.retrieval import Geometry
 from lior.reading.documents import RawDocument
+from lior.training import batches as batches_module
 from lior.training.batches import BatchSampler, BatchStream
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.frames.lowrank import LowRank
@@ -88,6 +90,22 @@ def test_a_batch_estimates_the_sum_over_the_memory(corpus, geometry):
     error = 5 * estimate.std(0) / len(draws) ** 0.5
     assert ((estimate.mean(0) - whole).abs() < error).all(), (estimate.mean(0), whole, error)
     assert (error < 0.1 * whole).all(), "precise enough to notice a missing weight"
+
+
+def test_no_number_of_keys_is_the_whole_memory(corpus, geometry, monkeypatch):
+    """Every item once, whatever is drawn, and in parts of the queries the derivatives are those of one."""
+    sampler, state = sampler_of(corpus, keys=0, near=0), geometry.init(generator=generator(1))
+    state = {name: each.double() for name, each in state.items()}
+    sample, queries = sampler.sample(MEMORY, generator(3)), torch.arange(100, 180, 10)
+    assert torch.equal(sample, torch.arange(MEMORY))
+    whole = sampler.batch(queries, sample, MEMORY)
+    monkeypatch.setitem(batches_module._PART_ELEMENTS, "cpu", 3 * MEMORY)
+    parted = sampler.batch(queries, sample, MEMORY)
+    assert [len(batch.parts) for batch in (whole, parted)] == [1, 3]
+    found = [geometry.phases(state, batch, float("inf")) for batch in (whole, parted)]
+    assert_close(found[0], found[1], rtol=1e-12, atol=1e-14)
+    with pytest.raises(UsageError, match="near = 5 with keys = 0"):
+        attrs.evolve(CONFIG, keys=0)
 
 
 def test_near_items_are_in_the_batch_once_and_count_for_themselves(corpus):
