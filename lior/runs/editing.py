@@ -3,7 +3,7 @@
 Learning writes to the memories. After forgetting, the memories hold exactly what they would hold had they
 never seen the document: contents that depend on the order of writing are computed again from the stored text.
 Parameters fitted in training (geometry, mixer, weights of adaptive memories) stay as they are; see
-``docs/decisions.md``.
+``docs/decisions/forgetting.md``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ def import_torch() -> None:
 
     A step is some hundred operations on small matrices. Threads that sleep between them take twice as long as
     one, and threads that spin take five times as long as one when the machine has other work
-    (docs/decisions.md). ``OMP_NUM_THREADS`` asks for more, for networks of another size.
+    (docs/decisions/ritz-network.md). ``OMP_NUM_THREADS`` asks for more, for networks of another size.
     """
     interrupts.import_torch()
     if "OMP_NUM_THREADS" not in os.environ:
