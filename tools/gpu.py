@@ -60,7 +60,7 @@ class Row:
 
     what: str
     verdict: str
-    """``equal``, ``DIFFERENT``, ``FAILED``, ``not run`` or ``told``."""
+    """``equal``, ``DIFFERENT``, ``FAILED``, ``not run`` or ``fact``."""
     note: str = ""
     numbers: tuple[float, ...] = ()
     """Largest difference and what is allowed, as parts of the CPU's largest number; seconds of both."""
@@ -100,10 +100,10 @@ def measure(work: Callable[[str], object], place: Place) -> tuple[object, float]
 
 def tell_facts(place: Place) -> list[Row]:
     """Versions, driver and device."""
-    rows = [Row("torch, its CUDA", "told", f"{torch.__version__}, {torch.version.cuda}")]
+    rows = [Row("torch, its CUDA", "fact", f"{torch.__version__}, {torch.version.cuda}")]
     if place.device == "cuda":
         command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-        rows.append(Row("device, driver", "told", subprocess.check_output(command, text=True).strip()))
+        rows.append(Row("device, driver", "fact", subprocess.check_output(command, text=True).strip()))
     return rows
 
 
@@ -256,7 +256,7 @@ def find_waits(place: Place) -> list[Row]:
 def _watch(what: str, place: Place, window: Callable[[], object]) -> Row:
     window()  # what is made once may wait
     if place.device != "cuda":
-        return Row(what, "told", "a CPU does not wait")
+        return Row(what, "fact", "a CPU does not wait")
     torch.cuda.set_sync_debug_mode("error")
     try:
         window()
@@ -312,12 +312,17 @@ def run_step(name: str, place: Place) -> list[Row]:
         return [Row(name, "FAILED", last)]
 
 
+_LEGEND = """Geometry, retrieval, the mixer and lior-lens
+compute on the GPU; counting stays on the CPU. Each row compares the GPU with the CPU of the same machine,
+or states a fact. A difference is a share of the largest number that the CPU computed; `equal` means that it
+is at most what is allowed. `does not wait`: the program goes on while the GPU computes."""
+
+
 def write_page(rows: list[Row], place: Place) -> str:
     """The document."""
     what = "a rehearsal on the CPU: nothing ran on a GPU" if place.tiny else "`python -m tools.gpu`"
     day = datetime.now(UTC).date()
-    told = "with the CPU of the machine; differences are parts of the CPU's largest number"
-    lines = [f"# On a GPU\n\n{day}, {what}. Each row compares the device {told}.\n"]
+    lines = [f"# On a GPU\n\n{day}, {what}. {_LEGEND}\n"]
     lines += ["| what | verdict | difference | allowed | CPU ms | device ms | note |", "|---" * 7 + "|"]
     for row in rows:
         numbers = [f"{number:.3g}" for number in row.numbers] or [""] * 4
@@ -344,7 +349,7 @@ def main() -> int:
     print(text := write_page(rows, place), end="")
     if not given.rehearse:
         (ROOT / "docs/gpu.md").write_text(text, encoding="utf-8")
-    return int(any(row.verdict not in ("equal", "told") for row in rows))
+    return int(any(row.verdict not in ("equal", "fact") for row in rows))
 
 
 if __name__ == "__main__":
