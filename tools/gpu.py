@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import attrs
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.utils._pytree import tree_leaves, tree_map
@@ -77,7 +78,8 @@ def difference(expected: object, found: object) -> float:
     """The largest difference of all tensors and numbers, each as a part of the largest expected in it."""
     worst = 0.0
     for pair in zip(tree_leaves(expected), tree_leaves(found), strict=True):
-        a, b = (torch.as_tensor(x).detach().cpu() for x in pair)
+        # NumPy keeps all digits of a Python number.
+        a, b = (torch.as_tensor(x if isinstance(x, Tensor) else np.asarray(x)).detach().cpu() for x in pair)
         a, b = (x.to(torch.complex128 if x.is_complex() else torch.float64) for x in (a, b))
         apart = (a - b).abs()
         if a.shape != b.shape or not bool(apart.isfinite().all()):

@@ -32,6 +32,7 @@ def test_differences_are_found():
     one = torch.tensor([1.0, -4.0])
     assert gpu.difference([one, 2], [one, 2]) == 0
     assert gpu.difference([one, 2], [one, 3]) == 0.5
+    assert 0 < gpu.difference([1.0], [1.0 + 1e-12]) < 1e-11
     assert gpu.difference(one, one + torch.tensor([0.0, 1.0])) == 0.25
     assert gpu.difference(one, one * float("nan")) == float("inf")
     found = iter([0.0, 1.0, 0.0, 2.0])
