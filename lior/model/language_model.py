@@ -156,6 +156,30 @@ class Model:
             gate += len(memory.gate_sizes(self.tokenizer.vocab))
             expert += len(memory.experts)
 
+    @property
+    def _gates(self) -> int:
+        """How many hard gates the memories have."""
+        return sum(len(memory.gate_sizes(self.tokenizer.vocab)) for memory in self.memories.values())
+
+    def add_memory(self, name: str, memory: SelfWeightedMemory) -> None:
+        """Ask one more memory, which has one expert and one gate, weighed by what it trusts itself.
+
+        Nothing that was fitted changes, and :meth:`drop_memory` undoes it to the last bit.
+        """
+        (table,) = memory.trust(self.tokenizer.vocab)
+        self.weights = mixer.widen(self.weights, self._gates, table)
+        memory.attach(self._scorer)
+        self.memories = {**self.memories, name: memory}
+
+    def drop_memory(self, name: str) -> None:
+        """Take away the memory that was added last."""
+        self.weights = self.weights_before()
+        self.memories = {each: memory for each, memory in self.memories.items() if each != name}
+
+    def weights_before(self) -> State:
+        """The weights without the memory that was added last."""
+        return mixer.narrow(self.weights, self._gates - 1)
+
     # --- memory ---
 
     @torch.no_grad()
@@ -236,11 +260,15 @@ class Model:
         self._pending_counts = torch.zeros_like(self.token_counts)
 
     @torch.no_grad()
-    def rewrite(self, pieces: Iterable[tuple[Text, int]]) -> None:
-        """Let the memories hold exactly ``text[start:]`` of every piece; learned parameters stay."""
+    def rewrite(self, pieces: Iterable[tuple[Text, int]], since: Mapping[str, int] | None = None) -> None:
+        """Let the memories hold exactly ``text[start:]`` of every piece; learned parameters stay.
+
+        ``since``: the first document that a memory holds, by name; the others hold all.
+        """
         items = [self._written(text, start, self.memories.values()) for text, start in pieces]
-        for memory in self.memories.values():
-            memory.rewrite(items)
+        for name, memory in self.memories.items():
+            first = (since or {}).get(name, 0)
+            memory.rewrite([each for each in items if int(each.text.document[each.start]) >= first])
         counts = (self._count(each.text.tokens[each.start :]) for each in items)
         self.token_counts = sum(counts, torch.zeros_like(self.token_counts))
         self._pending_counts = torch.zeros_like(self.token_counts)

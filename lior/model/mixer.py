@@ -83,6 +83,26 @@ def init(
     return params
 
 
+def widen(params: State, gates: int, table: Tensor) -> State:
+    """Weights with one more expert, which has those of ``table (n, 1)`` by a gate of its own.
+
+    ``gates`` is the number of gates that there are. :func:`narrow` undoes it to the last bit.
+    """
+    wide = {name: torch.cat([each, torch.zeros_like(each[:, :1])], 1) for name, each in params.items()}
+    any_table = next(iter(wide.values()))
+    own = any_table.new_zeros(len(table), any_table.shape[1])
+    if not gates and "gate0" in params:  # weights without a gate hold in every row of the first one
+        own += wide["gate0"]
+    own[:, -1:] += table.to(own)
+    return wide | {f"gate{gates}": own}
+
+
+def narrow(params: State, gates: int) -> State:
+    """Weights without the last expert and its gate, the one behind ``gates`` others."""
+    kept = {name: each[:, :-1].clone() for name, each in params.items() if name != f"gate{gates}"}
+    return kept or {"gate0": params["gate0"][:1, :-1].clone()}
+
+
 def weights(params: State, inputs: Inputs) -> Tensor:
     """``W`` at each position, ``(B, E)``."""
     rows = [params[f"gate{i}"].index_select(0, gate) for i, gate in enumerate(inputs.gates)]

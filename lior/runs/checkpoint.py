@@ -71,6 +71,8 @@ class Checkpoint:
     """Kind -> the plugins of this kind; all but "memory" have one."""
     added: tuple[str, ...] = ()
     """When each of the last documents was learned after training; the memories hold these as well."""
+    quoting: bool = False
+    """Whether the last memory was added for the documents that were learned later; it holds these alone."""
     training: TrainingState | None = None
     """State from which training can be resumed; ``None`` when it is over."""
     score: float | None = None
@@ -87,14 +89,18 @@ class Checkpoint:
 
     def is_of_training(self, other: Checkpoint) -> bool:
         """Whether both are of one training: the parameters that it fitted are equal, which editing leaves."""
-        mine, theirs = (
-            add_prefix("tokenizer", model.tokenizer.snapshot())
-            | add_prefix("geometry", model.state)
-            | add_prefix("mixer", model.weights)
-            for model in (self.model, other.model)
-        )
-        same = describe(self.components) == describe(other.components) and mine.keys() == theirs.keys()
+        (mine, parts), (theirs, others) = self._of_training(), other._of_training()
+        same = parts == others and mine.keys() == theirs.keys()
         return same and all(mine[name].equal(theirs[name].to(mine[name].device)) for name in mine)
+
+    def _of_training(self) -> tuple[State, dict[str, list[dict[str, Any]]]]:
+        """The parameters that training fitted, and the components that it had."""
+        model, parts = self.model, describe(self.components)
+        weights = model.weights
+        if self.quoting:
+            weights, parts["memory"] = model.weights_before(), parts["memory"][:-1]
+        fitted = {"tokenizer": model.tokenizer.snapshot(), "geometry": model.state, "mixer": weights}
+        return {k: v for part, state in fitted.items() for k, v in add_prefix(part, state).items()}, parts
 
     @property
     def end_of_training(self) -> int:
@@ -111,6 +117,12 @@ class Checkpoint:
         for lo, hi in self.stored_ranges():
             for begin in range(lo, hi, size):
                 yield self.corpus.text(begin, min(begin + size, hi), context=self.model.context)
+
+    def rewrite(self, size: int = 65536) -> None:
+        """Let the memories of the model hold exactly the text of the checkpoint, in pieces of ``size``."""
+        later = len(self.corpus.names) - len(self.added)
+        since = {[*self.model.memories][-1]: later} if self.quoting else {}
+        self.model.rewrite(self.pieces(size), since)
 
     @property
     def fitted(self) -> tuple[str, ...]:
@@ -186,6 +198,7 @@ def contents(checkpoint: Checkpoint) -> tuple[dict[str, State], dict[str, Any]]:
         "bytes": corpus.bytes,
         "n_train": checkpoint.n_train,
         "added": list(checkpoint.added),
+        "quoting": checkpoint.quoting,
         "pending_erasure": checkpoint.pending_erasure,
         "score": checkpoint.score,
         "training": training and training.numbers,
@@ -232,6 +245,7 @@ def load(path: Path, *, device: torch.device | str = "cpu") -> Checkpoint:
             n_train=manifest["n_train"],
             components=components,
             added=tuple(manifest["added"]),
+            quoting=manifest.get("quoting") is True,
             training=None if numbers is None else TrainingState(tensors=found[TRAINING], numbers=numbers),
             score=manifest["score"],
             pending_erasure=manifest["pending_erasure"] is True,

@@ -11,17 +11,26 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
+from typing import Any
 
 import attrs
 import torch
 
+from lior.config import Component
 from lior.data import corpus
 from lior.errors import DataError, did_you_mean, sentences
+from lior.interfaces import SelfWeightedMemory
 from lior.names import in_line, printable
+from lior.plugins.registry import registry
 from lior.reading.documents import RawDocument
 from lior.runs.checkpoint import Checkpoint
 
 _BLOCK = 65536
+_QUOTES = "match"
+"""The memory that repeats."""
+_TRUST = 1.25
+"""Its weight, that of a memory of all text is 1: what was learned on purpose is meant to be said again. After
+40 kB were learned beside 60, other text costs at most .006 bits per byte more for it, and mostly less."""
 
 
 @torch.no_grad()
@@ -34,6 +43,7 @@ def learn(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoin
         When a document is empty or has no name, or its name is there already; nothing is changed then.
     """
     check(documents, checkpoint.corpus.names)
+    checkpoint, found = _quoting(checkpoint), checkpoint
     model, before = checkpoint.model, len(checkpoint.corpus)
     text = checkpoint.corpus.and_then(corpus.build(documents, model.tokenizer))
     try:
@@ -41,10 +51,34 @@ def learn(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Checkpoin
             model.write(*text.text(begin, min(begin + _BLOCK, len(text)), context=model.context))
     except BaseException:
         model.rollback()
+        if checkpoint is not found:
+            _unquoting(checkpoint)
         raise
     model.commit()
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return attrs.evolve(checkpoint, corpus=text, added=(*checkpoint.added, *(now for _ in documents)))
+
+
+def _quoting(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with a memory that repeats what was learned once, which counts alone do not.
+
+    It holds only documents that were learned after training, so that nothing else becomes slower to learn.
+    """
+    model = checkpoint.model
+    if _QUOTES in model.memories or not model.weights:
+        return checkpoint
+    kind: Any = registry.get("memory", _QUOTES)
+    memory: SelfWeightedMemory = kind(weight=_TRUST)
+    model.add_memory(_QUOTES, memory)
+    memories = [*checkpoint.components["memory"], Component(name=_QUOTES, plugin=memory)]
+    return attrs.evolve(checkpoint, quoting=True, components={**checkpoint.components, "memory": memories})
+
+
+def _unquoting(checkpoint: Checkpoint) -> Checkpoint:
+    """Undo :func:`_quoting`: the model is what it was before, to the last bit."""
+    checkpoint.model.drop_memory(_QUOTES)
+    memories = checkpoint.components["memory"][:-1]
+    return attrs.evolve(checkpoint, quoting=False, components={**checkpoint.components, "memory": memories})
 
 
 def check(documents: Sequence[RawDocument], held: Collection[str]) -> None:
@@ -75,8 +109,11 @@ def forget(checkpoint: Checkpoint, indices: Collection[int]) -> Checkpoint:
     for index in sorted(set(indices), reverse=True):
         kept = _without(kept, index, documents[index].bytes)
     # Later documents get new numbers, which the memories hold, even when nothing of the document was held.
-    if any(document.held for document in documents[min(indices, default=len(documents)) :]):
-        checkpoint.model.rewrite(kept.pieces(_BLOCK))
+    later = any(document.held for document in documents[min(indices, default=len(documents)) :])
+    if kept.quoting and not kept.added:
+        kept = _unquoting(kept)
+    if later:
+        kept.rewrite(_BLOCK)
     return kept
 
 

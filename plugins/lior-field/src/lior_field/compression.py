@@ -16,7 +16,6 @@ from lior.runs.checkpoint import Checkpoint
 
 SHARES = (0.9, 0.99, 0.999)
 _SMALLEST = 4
-_BLOCK = 65536
 
 
 class Spectrum(NamedTuple):
@@ -107,5 +106,5 @@ def truncate(run: Checkpoint, rank: int) -> float:
             u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
             state[name] = ((u[:, :rank] * s[:rank]) @ vh[:rank]).reshape(state[name].shape)
     run.model.set_geometry(state)
-    run.model.rewrite(run.pieces(_BLOCK))
+    run.rewrite()
     return after / before if before else 1.0
