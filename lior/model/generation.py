@@ -20,6 +20,7 @@ from torch import Generator, Tensor
 from lior.config.sampling import Sampling
 from lior.interfaces import Evidence, Text
 from lior.model.language_model import DocumentCoordinates, Model
+from lior.tensors import threads
 
 RECENT = 1000
 """Tokens at the end of the context in which a repetition counts as a loop."""
@@ -146,7 +147,8 @@ def _read(sessions: Sequence[Session]) -> tuple[Text, Tensor, Tensor | None, dic
 
 def uncertainty(log_p: Tensor, alphabet: int) -> float:
     """Entropy of ``log_p (V,)`` as a share of the largest over ``alphabet`` tokens, in [0, 1]."""
-    entropy = float(-(log_p.double().exp() * log_p.double().clamp(min=-1e6)).sum())
+    with threads(len(log_p)):
+        entropy = float(-(log_p.double().exp() * log_p.double().clamp(min=-1e6)).sum())
     return min(max(entropy / math.log(alphabet), 0.0), 1.0) if alphabet > 1 else 0.0
 
 
@@ -178,18 +180,20 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
     """Draw a token id from ``log_p (V,)``, on the device of the generator."""
     if sampling.temperature == 0:
         return int(log_p.argmax())
-    below_top = log_p.double() - log_p.max()  # with the smallest temperature the top is then 0 and not nan
-    if not sampling.top_k and sampling.top_p == 1:
-        noise = torch.empty_like(below_top).exponential_(1, generator=generator)
-        return int((torch.exp(below_top / sampling.temperature) / noise).argmax())
-    ordered, index = torch.sort(below_top / sampling.temperature, descending=True, stable=True)
-    p = torch.softmax(ordered, 0)
-    if sampling.top_k:
-        p[sampling.top_k :] = 0
-    if sampling.top_p < 1:
-        p[1:][p.cumsum(0)[:-1] >= sampling.top_p] = 0  # the likeliest always stays
-    # What torch.multinomial does for one draw, without its checks: the arrival that comes first.
-    return int(index[(p / torch.empty_like(p).exponential_(1, generator=generator)).argmax()])
+    with threads(len(log_p)):
+        # With the smallest temperature the top is then 0 and not nan.
+        below_top = log_p.double() - log_p.max()
+        if not sampling.top_k and sampling.top_p == 1:
+            noise = torch.empty_like(below_top).exponential_(1, generator=generator)
+            return int((torch.exp(below_top / sampling.temperature) / noise).argmax())
+        ordered, index = torch.sort(below_top / sampling.temperature, descending=True, stable=True)
+        p = torch.softmax(ordered, 0)
+        if sampling.top_k:
+            p[sampling.top_k :] = 0
+        if sampling.top_p < 1:
+            p[1:][p.cumsum(0)[:-1] >= sampling.top_p] = 0  # the likeliest always stays
+        # What torch.multinomial does for one draw, without its checks: the arrival that comes first.
+        return int(index[(p / torch.empty_like(p).exponential_(1, generator=generator)).argmax()])
 
 
 def is_plain(sampling: Sampling) -> bool:

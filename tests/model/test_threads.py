@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lior.config.sampling import Sampling
+from lior.model import generation
 from lior.runs.directory import open_run
 from lior.tensors import all_threads, one_thread, threads
 
@@ -60,3 +62,17 @@ def test_a_token_is_predicted_with_one_thread(finished, monkeypatch):
     run.model.score(text, torch.tensor([start]))
     assert set(seen) == {1}
     assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(top_k=3)])
+def test_a_token_is_drawn_with_one_thread(sampling, monkeypatch):
+    """A few hundred exponentials that two threads share wait for both, on a busy machine for 20 ms."""
+    seen = []
+
+    def watched(function):
+        return lambda *args: (seen.append(torch.get_num_threads()), function(*args))[1]
+
+    for name in ("exp", "softmax"):
+        monkeypatch.setattr(torch, name, watched(getattr(torch, name)))
+    generation.draw(torch.zeros(256).log_softmax(0), sampling, generator=torch.Generator().manual_seed(0))
+    assert set(seen) == {1}
