@@ -19,6 +19,17 @@ PROMPT, NEWS = (
 )
 FEW = {"geometry": {"updates": 2, "batch": 8, "keys": 64}, "mixer": {"positions": 512, "cells": 4}}
 
+SMALL = {
+    "name": "sdm",
+    "sdm": {
+        "orders": [0, 1, 2, 3],
+        "base_order": 1,
+        "patterns": ["word"],
+        "joint": [],
+        "gates": ["longest", "cell"],
+    },
+}
+
 
 def probability(run):
     """Of what was learned, behind its beginning."""
@@ -39,12 +50,11 @@ def is_equal(one, other):
 @pytest.fixture(
     scope="module",
     params=[
-        {"recipe": "fast"},
-        {"memory": "sdm", **FEW},
-        {"memory": "exact", **FEW},
-        {"recipe": "fast", "memory": "sdm,match"},
+        pytest.param({"memory": SMALL, **FEW}, id="gated by cells"),
+        pytest.param({"recipe": "fast"}, id="fast", marks=pytest.mark.slow),
+        pytest.param({"memory": "exact", **FEW}, id="items", marks=pytest.mark.slow),
+        pytest.param({"recipe": "fast", "memory": "sdm,match"}, id="with its own", marks=pytest.mark.slow),
     ],
-    ids=["fast", "gated by cells", "items", "with its own match"],
 )
 def place(request, tmp_path_factory):
     """The directory of a run that was trained on a few pages."""
