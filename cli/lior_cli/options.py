@@ -262,7 +262,8 @@ def schema_options(function: Callback) -> Callback:
 
 
 def _option(key: Key) -> Callable[[Callback], Callback]:
-    shown = "" if key.kind else f"; {key.allowed}"
+    plain = key.kind or key.choices or key.allowed == "text"  # nothing to add to what the name shows
+    shown = "" if plain else f"; {key.allowed}"
     default = f"  [default: {key.default}]" if key.default != "" else ""
     shown += f"; or keep, short for {flag(_key(_KEPT))} keep" if key.dotted == "data.holdout" else ""
     return click.option(
@@ -331,14 +332,15 @@ def field_options(cls: type) -> Callable[[Callback], Callback]:
 
     def decorate(function: Callback) -> Callback:
         for name, typed in reversed(typed_fields(cls).items()):
-            number = WholeNumber() if typed.hint is int else RealNumber()
+            kind = WholeNumber if typed.hint is int else RealNumber
+            number = kind(min=typed.field.metadata["low"], max=typed.field.metadata["high"])
             number.allowed = typed.allowed
             function = click.option(
                 "--" + name.replace("_", "-"),
                 type=number,
                 default=typed.field.default,
                 show_default=True,
-                help=_sentence(f"{typed.field.metadata['help']}; {typed.allowed}"),
+                help=_sentence(typed.field.metadata["help"]),
             )(function)
         return function
 

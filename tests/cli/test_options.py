@@ -38,7 +38,7 @@ def test_help_shows_meaning_range_default_and_installed_names():
     text = " ".join(run("--help").output.split())
     for key in flagged_keys():
         assert key.help[1:] in text
-        assert key.kind or key.allowed in text
+        assert key.kind or (f"[{'|'.join(key.choices)}]" if key.choices else key.allowed) in text
     assert "[default: 0.1]" in text
     assert f"[{'|'.join(registry.names('frame'))}]" in text
     assert f"[{'|'.join(registry.names('memory'))}],..." in text
