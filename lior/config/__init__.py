@@ -18,6 +18,7 @@ from lior.config.resolving import (
 from lior.config.schema import (
     PREFIX,
     GeometryConfig,
+    MixerConfig,
     TrainConfig,
     build,
     headline,
@@ -32,6 +33,7 @@ __all__ = [
     "Components",
     "GeometryConfig",
     "Key",
+    "MixerConfig",
     "Override",
     "Resolved",
     "TrainConfig",

@@ -42,6 +42,7 @@ from lior.interfaces.memories import (  # noqa: F401
     Text,
     Trace,
     TraceableMemory,
+    TrialMemory,
     WholeMemory,
 )
 from lior.interfaces.passages import (  # noqa: F401

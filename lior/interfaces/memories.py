@@ -199,6 +199,17 @@ class AdaptiveMemory(MemoryBackend, Protocol):
         """
 
 
+@runtime_checkable
+class TrialMemory(AdaptiveMemory, Protocol):
+    """An adaptive memory that can be fitted on trial, to measure what it gains."""
+
+    def trial(self, *, geometry: bool) -> TrialMemory:
+        """A memory of the same items whose learned numbers are copies, to be read and fitted, not written to.
+
+        Without ``geometry`` it begins with the mean of what all cells have learned; its items have none.
+        """
+
+
 class CellTable(NamedTuple):
     """Scores of the ``J`` cells of a geometry as sums over the last tokens; the nearest has the largest."""
 

@@ -11,14 +11,11 @@ import torch
 from torch import Tensor
 
 from lior.data.corpus import Corpus, byte_lengths
-from lior.model import mixer
 from lior.model.language_model import Model
 from lior.model.mixer import rows_at_once
 from lior.model.online import Online
 
 _BLOCK = 8192
-_SHUFFLED = 8192
-"""Positions of the sample on which the geometry is taken away."""
 
 
 @attrs.frozen
@@ -110,30 +107,3 @@ def evaluate(
         per_token = {"nats_per_token": score.nats / max(score.tokens, 1)}
         progress(stage, end - lo, hi - lo, per_token | {"bits_per_byte": score.bits_per_byte})
     return score
-
-
-@torch.no_grad()
-def geometry_bits(model: Model, corpus: Corpus, lo: int, hi: int) -> float | None:
-    """What the geometry saves, in bits per byte: how much more the text costs with it taken away.
-
-    The first 8,192 of the positions ``lo .. hi - 1`` are scored as they are and with their coordinates and
-    cells in random order (permutation importance; L. Breiman, 2001). A model that was trained without a
-    geometry loses less, for its other parts then learn more. ``None`` without a geometry or a position.
-    """
-    hi = min(hi, lo + rows_at_once(_SHUFFLED, len(model.alphabet)))
-    alphabet, size = model.alphabet, int(byte_lengths(corpus.tokens[lo:hi], model.tokenizer).sum())
-    if model.geometry is None or not size or not len(alphabet):
-        return None
-    text, start = corpus.text(lo, hi, context=model.context)
-    positions = torch.arange(start, len(text.tokens), device=text.tokens.device)
-    targets = mixer.columns(alphabet, text.tokens[positions])
-    query = model.query(text, positions)
-    draw = torch.Generator(positions.device).manual_seed(0)
-    order = torch.randperm(hi - lo, generator=draw, device=positions.device)
-    z, cell = (None if part is None else part[order] for part in (query.z, query.cell))
-    nats: list[float] = []
-    for each in (query, query._replace(z=z, cell=cell)):
-        evidence = {name: memory.read(each, alphabet) for name, memory in model.memories.items()}
-        inputs = model.inputs(text, positions, alphabet, evidence, each.z)
-        nats.append(-float(model.score_inputs(inputs, targets, alphabet).double().sum()))
-    return (nats[1] - nats[0]) / size / math.log(2)

@@ -139,22 +139,28 @@ class Model:
         self._table = None
         self.cells = cell_centres(z, self._scorer.root, count, generator=generator)
 
-    def reset_mixer(self) -> None:
-        """Set the mixer to an average of the adaptive memories, or else of all experts."""
-        sizes = tuple(n for m in self.memories.values() for n in m.gate_sizes(self.tokenizer.vocab))
-        names = [name for name, m in self.memories.items() for _ in m.experts]
-        # With a single expert there is nothing to weigh by place.
-        cells = 0 if self.cells is None or len(names) == 1 else len(self.cells)
+    def first_weights(self, memories: Mapping[str, MemoryBackend], cells: int) -> State:
+        """A mixer of ``memories``: an average of the adaptive ones, or else of all their experts."""
+        vocab = self.tokenizer.vocab
+        sizes = tuple(n for m in memories.values() for n in m.gate_sizes(vocab))
+        names = [name for name, m in memories.items() for _ in m.experts]
         strong = [i for i, name in enumerate(names) if name in self.adaptive]
-        self.weights = mixer.init(len(names), sizes, cells, device=self.device, strong=strong)
+        # With a single expert there is nothing to weigh by place.
+        cells = 0 if len(names) == 1 else cells
+        weights = mixer.init(len(names), sizes, cells, device=self.device, strong=strong)
         gate = expert = 0
-        for memory in self.memories.values():
+        for memory in memories.values():
             if isinstance(memory, SelfWeightedMemory):
                 own = slice(expert, expert + len(memory.experts))
-                for number, table in enumerate(memory.trust(self.tokenizer.vocab), gate):
-                    self.weights[f"gate{number}"][:, own] += table.to(self.device)
-            gate += len(memory.gate_sizes(self.tokenizer.vocab))
+                for number, table in enumerate(memory.trust(vocab), gate):
+                    weights[f"gate{number}"][:, own] += table.to(self.device)
+            gate += len(memory.gate_sizes(vocab))
             expert += len(memory.experts)
+        return weights
+
+    def reset_mixer(self) -> None:
+        """Set the mixer to its first weights."""
+        self.weights = self.first_weights(self.memories, 0 if self.cells is None else len(self.cells))
 
     @property
     def _gates(self) -> int:
@@ -313,11 +319,11 @@ class Model:
             _check(name, m, given.get(name) or m.read(query, alphabet), len(positions), len(alphabet))
             for name, m in self.memories.items()
         ]
-        return evidence, self._cell_weights(query.z)
+        return evidence, self.cell_weights(query.z) if "cells" in self.weights else None
 
-    def _cell_weights(self, z: Tensor | None) -> Tensor | None:
+    def cell_weights(self, z: Tensor | None) -> Tensor | None:
         """The geometric gate ``(B, J)``: a softmax of the scores of the centres for each query."""
-        if self.cells is None or z is None or self._scorer is None or "cells" not in self.weights:
+        if self.cells is None or z is None or self._scorer is None:
             return None
         queries = self._scorer.features(z, query=True)
         return torch.softmax(self._scorer.scores(queries, self._scorer.fixed(self.cells)), 1)

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 from torch import Generator
 
-from lior.config import Component, TrainConfig
+from lior.config import Component, TrainConfig, build
 from lior.data.corpus import Corpus
 from lior.geometry.retrieval import PARTS
 from lior.interfaces import PreparedMemory
@@ -23,7 +23,17 @@ from lior.runs.format import read_manifest
 from lior.runs.loop import Loop, LoopState
 from lior.runs.run import Run
 from lior.tensors import add_prefix
-from lior.training.stages import Job, Split, Stage, StageState, WriteText, plan
+from lior.training.control import WeighGeometry, can_weigh
+from lior.training.stages import (
+    FitMemories,
+    FitMixer,
+    Job,
+    LearnGeometry,
+    Split,
+    Stage,
+    StageState,
+    WriteText,
+)
 
 _STAGES = ("memory", "geometry", "mixer", "validate")
 
@@ -40,6 +50,8 @@ class Training(Loop[Stage]):
     """Those of the model, as in a :class:`~lior.runs.checkpoint.Checkpoint`."""
     generator: Generator
     directory: RunDirectory | None
+    found: dict[str, float] = attrs.field(factory=dict)
+    """What stages measured so far."""
     stages: list[Stage] = attrs.field(init=False)
     _job: Job = attrs.field(init=False)
 
@@ -54,6 +66,7 @@ class Training(Loop[Stage]):
             generator=self.generator,
             progress=self.progress,
             spent=lambda: self.clock.total / limit if limit else 0.0,
+            found=self.found,
         )
         self.stages = plan(self._job)
 
@@ -75,6 +88,7 @@ class Training(Loop[Stage]):
                 "loop": attrs.asdict(state),
                 "stage": None if stage is None else own.numbers,
                 "parts": attrs.astuple(self.parts),
+                "found": self.found,
             },
         )
         self.directory.save(state.step, attrs.evolve(self._checkpoint(), training=training))
@@ -111,11 +125,10 @@ class Training(Loop[Stage]):
             score = evaluation.evaluate(
                 model, self.text, parts.train, parts.end, stage="validate", progress=progress
             )
-            saved = evaluation.geometry_bits(model, self.text, parts.train, parts.end)
             reference = wanted.result() if wanted else measure()
         self.step += 1
         self._learn_held_out()
-        summary = self._summary(score, reference) | {"geometry_bits_per_byte": saved}
+        summary = self._summary(score, reference)
         run = self._kept(self._checkpoint(summary["val_nats_per_byte"]), summary)
         self.hook.lior_train_end(result=run)
         return run
@@ -167,8 +180,35 @@ class Training(Loop[Stage]):
             "val_bits_per_byte": score.bits_per_byte if score.bytes else None,
             "val_learned": bool(score.bytes) and self.parts.train == self.parts.end,
             "baseline": reference.bits(score.tokens / score.bytes) if score.bytes else None,
+            "geometry_bits_per_byte": self.found.get("geometry"),
+            "geometry_error": self.found.get("geometry_error"),
             "seconds": seconds | {"total": self.clock.total},
             "peak_rss_bytes": peak_bytes(),
             "device": str(model.device),
             "components": used,
         }
+
+
+def plan(job: Job) -> list[Stage]:
+    """The stages of ``job``: metric, text, mixer on the calibration split, then that split as text.
+
+    What the geometry is worth is measured before the mixer is fitted, while no memory knows that split.
+
+    Adaptive memories read the text ``fit.passes`` times, the last time without the calibration split, which
+    they read after the mixer has been fitted on it.
+    """
+    model, parts, config = job.model, job.parts, job.config
+    passes = config.fit.passes if model.adaptive else 0
+    stages: list[Stage] = []
+    if model.geometry:
+        stages.append(LearnGeometry(job, model.geometry, build("updater", config.updater)))
+    for number in range(passes):
+        end = parts.train if number + 1 < passes else parts.memory
+        stages.append(FitMemories(job, 0, end, number, passes))
+    stages.append(WriteText(job, 0, parts.memory, passes > 0))
+    if can_weigh(model):
+        stages.append(WeighGeometry(job))
+    stages.append(FitMixer(job))
+    if passes:
+        stages.append(FitMemories(job, parts.memory, parts.train, passes - 1, passes))
+    return [*stages, WriteText(job, parts.memory, parts.train, passes > 0)]

@@ -130,6 +130,7 @@ def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[
         with misfits_as_run_errors(path):
             generator.set_state(state.tensors["generator"].cpu())
             parts, loop = Split(*state.numbers["parts"]), LoopState(**state.numbers["loop"])
+            found = {str(key): float(value) for key, value in state.numbers.get("found", {}).items()}
             begun, options = state.numbers["stage"], _loop_options(directory.config, directory, loop)
         training = Training(
             model=checkpoint.model,
@@ -141,6 +142,7 @@ def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[
             **options,
             clock=Stopwatch(loop),
             step=loop.step,
+            found=found,
             callbacks=callbacks,
             stop=stop,
         )

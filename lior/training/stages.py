@@ -1,6 +1,6 @@
 """The stages of training: the metric, the text, the mixer.
 
-:func:`plan` puts them in their order; :mod:`lior.training.loop` runs them one after the other.
+:mod:`lior.training.loop` puts them in their order and runs them one after the other.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import attrs
 import torch
 from torch import Generator, Tensor
 
-from lior.config import TrainConfig, build
+from lior.config import MixerConfig, TrainConfig
 from lior.data import noise
 from lior.data.corpus import Corpus
 from lior.errors import PluginError
@@ -52,6 +53,8 @@ class Job:
     """Called after every step with (stage, step, steps, metrics)."""
     spent: Callable[[], float]
     """Share of the time limit of the run that is used up."""
+    found: dict[str, float] = attrs.field(factory=dict)
+    """What stages measured, for the summary of the run; checkpoints keep it."""
     alphabet: Tensor = attrs.field(init=False)
     """Tokens of the training text, ascending; computed once, because a GPU must be waited for."""
 
@@ -76,26 +79,6 @@ class Stage(LoopStage, Protocol):
 
     def restore(self, state: StageState) -> None:
         """Continue where a stage of an equal job was interrupted."""
-
-
-def plan(job: Job) -> list[Stage]:
-    """The stages of ``job``: metric, text, mixer on the calibration split, then that split as text.
-
-    Adaptive memories read the text ``fit.passes`` times, the last time without the calibration split, which
-    they read after the mixer has been fitted on it.
-    """
-    model, parts, config = job.model, job.parts, job.config
-    passes = config.fit.passes if model.adaptive else 0
-    stages: list[Stage] = []
-    if model.geometry:
-        stages.append(LearnGeometry(job, model.geometry, build("updater", config.updater)))
-    for number in range(passes):
-        end = parts.train if number + 1 < passes else parts.memory
-        stages.append(FitMemories(job, 0, end, number, passes))
-    stages += [WriteText(job, 0, parts.memory, passes > 0), FitMixer(job)]
-    if passes:
-        stages.append(FitMemories(job, parts.memory, parts.train, passes - 1, passes))
-    return [*stages, WriteText(job, parts.memory, parts.train, passes > 0)]
 
 
 # --- the metric -------------------------------------------------------------
@@ -495,15 +478,8 @@ class FitMixer:
         """Updates on one block, a ``share`` of all, after ``done`` of them; their mean loss in nats."""
         model, config = self.job.model, self.job.config.mixer
         inputs, targets = self._examples(items, evidence)
-        batches = list(self._batches(len(targets)))
-        total = torch.zeros((), dtype=torch.float64, device=targets.device)
-        for number, rows in enumerate(batches):
-            rate = config.learning_rate * (1 - done - share * number / len(batches))
-            model.weights, self._adam, log_p = mixer.update(
-                model.weights, self._adam, inputs.rows(rows), targets[rows], rate
-            )
-            total -= log_p.mean()
-        loss = float(total) / max(len(batches), 1)
+        fit = model.weights, self._adam, inputs, targets
+        model.weights, self._adam, loss = learn(config, self.job.generator, *fit, done, share)
         if not math.isfinite(loss):
             raise self._fault(inputs.log_p)
         return loss
@@ -524,11 +500,6 @@ class FitMixer:
         given = {name: each.rows(chosen) for name, each in evidence.items()}
         inputs = job.model.inputs(text, chosen + start, job.alphabet, given)
         return inputs, columns(job.alphabet, text.tokens[chosen + start])
-
-    def _batches(self, count: int) -> Iterator[Tensor]:
-        config, random = self.job.config.mixer, self.job.generator
-        for _ in range(config.passes):
-            yield from torch.randperm(count, generator=random, device=random.device).split(config.batch)
 
     def _fault(self, log_p: Tensor) -> PluginError:
         """An error that names memories whose evidence is not a number; ``log_p (B, E, A)`` of all experts."""
@@ -553,3 +524,31 @@ class FitMixer:
         with _rewound(self.job.generator, tensors["origin"]):
             self._open(numbers["number"])
         self._at, self._adam = numbers["at"], sub(tensors, "adam")
+
+
+def learn(
+    config: MixerConfig,
+    generator: Generator,
+    weights: State,
+    moments: State,
+    inputs: mixer.Inputs,
+    targets: Tensor,
+    done: float,
+    share: float,
+) -> tuple[State, State, float]:
+    """Updates of a mixer on a block, a ``share`` of all that it learns, after ``done`` of it.
+
+    Returns
+    -------
+    tuple[State, State, float]
+        The next weights and moments of Adam, and the mean loss in nats.
+    """
+    count = len(targets)
+    shuffle = partial(torch.randperm, count, generator=generator, device=generator.device)
+    batches = [rows for _ in range(config.passes) for rows in shuffle().split(config.batch)]
+    total = torch.zeros((), dtype=torch.float64, device=targets.device)
+    for number, rows in enumerate(batches):
+        rate = config.learning_rate * (1 - done - share * number / len(batches))
+        weights, moments, log_p = mixer.update(weights, moments, inputs.rows(rows), targets[rows], rate)
+        total -= log_p.mean()
+    return weights, moments, float(total) / max(len(batches), 1)

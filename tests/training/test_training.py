@@ -16,6 +16,7 @@ from lior.geometry import metric
 from lior.model import evaluation
 from lior.model.language_model import Model
 from lior.runs import directory as rundir
+from lior.training import loop
 from lior.training.preparation import build_model, train
 from lior_plugins.rsources.constitutive import MAX_POWER
 
@@ -343,3 +344,32 @@ def test_callbacks_hear_the_run_in_order(configure, short, tmp_path):
     text, begin, end = loaded.validation()
     score = evaluation.evaluate(loaded.model, text, begin, end)
     assert score.bits_per_byte == result.summary["val_bits_per_byte"]
+
+
+def test_what_the_geometry_is_worth_is_what_a_mixture_without_it_loses(configure):
+    """Retrieval of coordinates of the last tokens helps one pattern; where all is counted it helps less."""
+    poor = (
+        "memory.sdm.orders=[0]",
+        "memory.sdm.base_order=0",
+        "memory.sdm.patterns=[]",
+        "memory.sdm.joint=[]",
+    )
+    gates = 'memory.sdm.gates=["always"]'
+    few, many = (train(configure(gates, *given)).summary for given in ((*poor, "memory.name=sdm,exact"), ()))
+    assert few["geometry_bits_per_byte"] > max(5 * few["geometry_error"], many["geometry_bits_per_byte"])
+    assert 0 < many["geometry_error"] < few["geometry_error"]
+
+
+@pytest.mark.parametrize(("memory", "gates"), [("exact", None), ("sdm", ["always"])])
+def test_nothing_is_said_of_a_geometry_alone_or_of_none(configure, memory, gates):
+    given = [f"memory.name={memory}"] + ([f"memory.sdm.gates={gates}"] if gates else [])
+    summary = train(configure(*given)).summary
+    assert summary["geometry_bits_per_byte"] is summary["geometry_error"] is None
+
+
+def test_the_comparison_changes_nothing_of_the_model(configure, monkeypatch):
+    states = []
+    for _ in range(2):
+        states.append(train(configure()).model.weights)
+        monkeypatch.setattr(loop, "can_weigh", lambda model: False)
+    assert all(torch.equal(*pair) for pair in zip(*(state.values() for state in states), strict=True))

@@ -8,6 +8,7 @@ written (:mod:`lior.counting.mixture`). It counts on the CPU; evidence is return
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from typing import ClassVar
@@ -331,6 +332,18 @@ class Sdm(JournalMemory):
                 self._engine.partial_fit(segment, alphabet.cpu().numpy(), sets, rates, write=write, long=long)
             )
         return _evidence(found, alphabet)
+
+    def trial(self, *, geometry: bool) -> Sdm:
+        """A memory of the same counters, with copies of what was learned."""
+        other = copy.copy(self)
+        other._engine = copy.copy(self._engine)
+        other._learned = {mode: _copy(learned) for mode, learned in self._learned.items()}
+        if not geometry and "cell" in self.gates:
+            first, end = self._engine.plan.gate_begin[self.gates.index("cell") :][:2]
+            for learned in other._learned.values():
+                for table in (learned.gate_weight[first:end], learned.gate_square[first:end]):
+                    table[:] = table.mean(0)
+        return other
 
     def _weight_sets(self, mode: str) -> WeightSets:
         """The two weight sets of a mode; new ones begin as copies of those of the mode before."""
