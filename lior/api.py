@@ -18,7 +18,7 @@ from typing import Any
 
 import attrs
 
-from lior.config import Override, TrainConfig, flatten, load
+from lior.config import Override, TrainConfig, flatten, load_chosen
 from lior.config.options import check_keywords
 from lior.errors import UsageError
 from lior.reading.documents import RawDocument, as_bytes
@@ -48,7 +48,8 @@ def train(
     out
         Run directory, new or empty; without it the model stays in memory.
     recipe
-        Name of a shipped recipe or path of a TOML file.
+        Name of a shipped recipe or path of a TOML file. Without it: the defaults, and ``geometry`` where
+        ``settings`` name a part of the geometry and no memory.
     callbacks
         Objects with hooks of :mod:`lior.events`.
     settings
@@ -73,7 +74,7 @@ def train(
     overrides = [Override(path, value, "code") for path, value in flatten(settings)]
     if paths := as_paths("text", text):
         overrides.append(Override("data.text", paths, "code"))
-    config = load(recipe, overrides=overrides, components=True).config
+    config = load_chosen(recipe, overrides).config
     read = None
     if documents is not None:
         read = [RawDocument(name, as_bytes(value)) for name, value in documents.items()]

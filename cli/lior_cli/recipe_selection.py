@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from lior.config import Override, Resolved, TrainConfig
+from lior.config import GEOMETRY, Override, Resolved, TrainConfig
 
 if TYPE_CHECKING:
     from lior.reading.documents import RawDocument
@@ -73,7 +73,10 @@ def tell(resolved: Resolved[TrainConfig], documents: Sequence[RawDocument]) -> s
     from lior.training.estimate import estimate
 
     size = sum(len(document.data) for document in documents)
-    return f"about {duration(estimate(resolved.config, documents))} for {_bytes(size)}"
+    took = f"about {duration(estimate(resolved.config, documents))} for {_bytes(size)}"
+    if resolved.origins["memory.name"] == f"recipe {GEOMETRY}":
+        return f"recipe {GEOMETRY}, in which what was chosen acts: {took}; --config default leaves it out"
+    return took
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lior.config import Override, Resolved, TrainConfig, load
+from lior.config import Override, Resolved, TrainConfig, load, load_chosen
 from lior.errors import UsageError
 from lior_cli import recipe_selection, unused_settings
 from lior_cli.interrupts import Stop, drive, import_torch
@@ -74,7 +74,7 @@ def train(
     else:
         if text:
             overrides = [*overrides, Override("data.text", list(text), "TEXT")]
-        resolved = load(recipe, overrides=overrides, components=True)
+        resolved = load_chosen(recipe, overrides)
         if not resolved.config.data.text:
             progress.note("no TEXT given: reading the Python language reference that comes with Python")
         for note in unused_settings.notes(resolved):

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lior.config import Resolved
+from lior.config import GEOMETRY_KEYS, Resolved
 from lior.interfaces import AdaptiveMemory
 
-_GEOMETRY = (
-    "encoder.",
-    "frame.",
-    "rsource.",
-    "product.",
-    "updater.",
-    "geometry.",
-    "mixer.cells",
-    "memory.sdm.cells",
-)
 _RESILIENCE = ("rsource.", "geometry.resilience_at")
 
 
@@ -26,7 +16,7 @@ def notes(resolved: Resolved) -> Iterator[str]:
     names = ", ".join(config.memory.names)
     memories = [part.plugin for part in config.memory.components]
     if not any(memory.needs_geometry for memory in memories):
-        yield from _note(resolved, f"memory {names} has no geometry", _GEOMETRY)
+        yield from _note(resolved, f"memory {names} has no geometry", GEOMETRY_KEYS)
     else:
         if not config.geometry.near:
             yield from _note(resolved, "geometry.near is 0", ("geometry.group", "geometry.refresh"))

@@ -16,6 +16,8 @@ from lior.config.resolving import (
     variable,
 )
 from lior.config.schema import (
+    GEOMETRY,
+    GEOMETRY_KEYS,
     PREFIX,
     GeometryConfig,
     MixerConfig,
@@ -24,10 +26,13 @@ from lior.config.schema import (
     headline,
     keys,
     load,
+    load_chosen,
     with_instances,
 )
 
 __all__ = [
+    "GEOMETRY",
+    "GEOMETRY_KEYS",
     "PREFIX",
     "Component",
     "Components",
@@ -43,6 +48,7 @@ __all__ = [
     "headline",
     "keys",
     "load",
+    "load_chosen",
     "options",
     "recipes",
     "resolving",

@@ -160,6 +160,17 @@ class TrainConfig:
     checkpoint: CheckpointConfig = attrs.field(factory=CheckpointConfig)
 
 
+GEOMETRY = "geometry"
+"""The recipe in which all parts of the geometry act on predictions."""
+
+GEOMETRY_KEYS = (
+    *(f"{kind}." for kind in ("encoder", "frame", "rsource", "product", "updater", "geometry")),
+    "mixer.cells",
+    "memory.sdm.cells",
+)
+"""Beginnings of the keys that count only where a memory uses the geometry."""
+
+
 def keys() -> Iterator[Key]:
     """Every key of the schema except the options of plugins, in the order of a recipe."""
     return keys_of(TrainConfig)
@@ -201,6 +212,21 @@ def load(
         recipes=recipes.PACKAGE,
         registry=registry if components else None,
     )
+
+
+def load_chosen(recipe: str | None = None, overrides: Iterable[str | Override] = ()) -> Resolved[TrainConfig]:
+    """The configuration of a training that somebody asks for, with its plugins; otherwise as :func:`load`.
+
+    Who names a part of the geometry, and neither a recipe nor a memory, gets the recipe :data:`GEOMETRY`: the
+    default memory has no use for it.
+    """
+    overrides = list(overrides)
+    resolved = load(recipe, overrides=overrides, components=True)
+    given = [key for key, origin in resolved.origins.items() if origin != "default" and recipe is None]
+    chosen = any(key.startswith(GEOMETRY_KEYS) for key in given)
+    if chosen and not any(key.startswith("memory.") for key in given):
+        return load(GEOMETRY, overrides=overrides, components=True)
+    return resolved
 
 
 def build(kind: str, component: Component) -> Any:

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from lior.config import PREFIX, Component, TrainConfig, keys, load, to_toml, variable
+from lior.config import PREFIX, Component, TrainConfig, keys, load, load_chosen, to_toml, variable
 from lior.config.options import typed_fields
 from lior.errors import ConfigError
 from lior.plugins.registry import registry
@@ -50,6 +50,29 @@ def test_every_option_of_a_plugin_can_be_set_by_a_variable(kind):
             chosen = {variable((kind,), PREFIX): name, variable(words, PREFIX): "3"}
             found = getattr(load(env=chosen).config, kind).options
             assert (found[name] if kind == "memory" else found) == {option: 3}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "given", "memories"),
+    [
+        (None, [], ["sdm"]),
+        (None, ["seed=1", "fit.passes=2"], ["sdm"]),
+        (None, ["frame.name=rotor"], ["sdm", "exact"]),
+        (None, ["frame.rank=2", "memory_budget=99"], ["sdm", "exact"]),
+        (None, ["geometry.updates=0"], ["sdm", "exact"]),
+        (None, ["rsource.name=curvature", "memory.name=exact"], ["exact"]),
+        ("default", ["frame.name=rotor"], ["sdm"]),
+        ("retrieval", ["frame.name=rotor"], ["exact"]),
+    ],
+)
+def test_who_names_a_part_of_the_geometry_gets_a_memory_in_which_it_acts(
+    recipe, given, memories, monkeypatch
+):
+    assert load_chosen(recipe, given).config.memory.names == memories
+    if recipe is None and given:
+        key, _, value = given[0].partition("=")
+        monkeypatch.setenv(variable(tuple(key.split(".")), PREFIX), value)
+        assert load_chosen(None, given[1:]).config.memory.names == memories
 
 
 # --- faults -----------------------------------------------------------------
