@@ -54,8 +54,8 @@ class Sdm(JournalMemory):
     patterns: tuple[str, ...] = option(PATTERNS, help="further address patterns")
     joint: tuple[str, ...] = option(JOINTS, help="groups of six patterns whose states are looked up together")
     gates: tuple[str, ...] = option(
-        ("longest", "previous", "words", "position", "layout", "pair", "expected", "cell"),
-        help="what selects the mixture's weights",
+        ("longest", "previous", "words", "position", "layout", "pair", "expected", "always"),
+        help="what selects the mixture's weights; cell is that of the geometry",
     )
     cells: int = option(64, help="values of the gate cell; a geometry with more cells shares them", low=1)
     base_order: int = option(3, help="nested context under the further patterns", low=0)
