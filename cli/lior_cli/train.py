@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -29,6 +30,14 @@ _APART = 3
 """Standard errors by which two mixtures differ that can be told apart."""
 _LOOK, _WORDS, _LONGEST = 20_000, 3, 40
 """Tokens in which a line for the suggested prompt is looked for; its words and characters, at most."""
+
+
+class _Start(NamedTuple):
+    """What passed before a training, in seconds."""
+
+    seconds: float = 0.0
+    compiling: float = 0.0
+    """Of these, until functions were compiled."""
 
 
 @click.command()
@@ -62,7 +71,9 @@ def train(
     each line of a .jsonl file is a document. Without TEXT the model learns the
     Python language reference, which comes with Python.
     """
+    began = time.perf_counter()
     import_torch(quiet=quiet, verbose=verbose, compiling=True)
+    from lior.counting import compiled
     from lior.reading.documents import documents_of, read_files
     from lior_cli.progress import Progress
 
@@ -70,6 +81,7 @@ def train(
     if resume is not None:
         if text or out or recipe or overrides:
             raise UsageError("--resume goes on as the run began: give no text, --out or settings with it")
+        start = _Start(time.perf_counter() - began, compiled.waited())
         run = _go_on(resume, progress)
     else:
         if text:
@@ -91,13 +103,14 @@ def train(
             progress.note(note)
         elif not quiet:
             progress.note(recipe_selection.tell(resolved, documents))
+        start = _Start(time.perf_counter() - began, compiled.waited())
         run = _begin(resolved, files, out or _default_out(resolved), progress)
     summary = run.summary
     assert summary is not None
     if as_json:
         click.echo(json.dumps(summary))
     elif not quiet:
-        _report(summary, prompt(run))
+        _report(summary, prompt(run), start)
 
 
 def _begin(resolved: Resolved[TrainConfig], files: list[File], out: Path, progress: Progress) -> Run:
@@ -147,7 +160,20 @@ def _worth(saved: float, error: float) -> str:
     return f"The mixture fitted without the geometry is {'worse' if saved > 0 else 'better'} by {measured}."
 
 
-def _report(summary: dict[str, Any], prompt: str) -> None:
+def _times(seconds: Mapping[str, float], start: _Start) -> Iterator[str]:
+    """The time of the command, and its parts where others than training took a second."""
+    yield f"{start.seconds + seconds['total']:.1f} s"
+    compiling = start.compiling + seconds["compiling"]
+    parts = {
+        "training": seconds["total"] - seconds["compiling"],
+        "waiting until loops were compiled, once": compiling,
+        "reading the text and estimating the time": start.seconds - start.compiling,
+    }
+    if sum(parts.values()) - parts["training"] >= 1:
+        yield ", ".join(f"{part:.1f} s {name}" for name, part in parts.items() if part >= 0.05)
+
+
+def _report(summary: dict[str, Any], prompt: str, start: _Start) -> None:
     baseline, seconds, bits = summary["baseline"], summary["seconds"], summary["val_bits_per_byte"]
     if baseline:
         share = 100 * (bits / baseline["order4"] - 1)
@@ -173,7 +199,10 @@ def _report(summary: dict[str, Any], prompt: str) -> None:
             click.echo("The 4-gram predicts better: give more text, or another recipe (`lior config list`).")
     else:
         click.echo("no text was held out, so the model was not scored")
-    click.echo(f"{seconds['total']:.1f} s, {summary['peak_rss_bytes'] / 2**20:,.0f} MiB, {summary['device']}")
+    total, *parts = _times(seconds, start)
+    click.echo(f"{total}, {summary['peak_rss_bytes'] / 2**20:,.0f} MiB, {summary['device']}")
+    for line in parts:
+        click.echo(f"  {line}")
     run = shlex.quote(summary["run"])
     start = f" --prompt {shlex.quote(prompt)}" if prompt else ""
     hints = [f"generate {run}{start}", f"chat {run}", f"why {run}{start}"]

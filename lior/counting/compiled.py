@@ -242,10 +242,11 @@ class _Cache(FunctionCache):
             child = begin(self._package)
             _say()
             running = child is not None
-            while found is None and running:
-                time.sleep(_POLL)
-                running = child is not None and child.poll() is None
-                found = self._load(sig, target_context)  # also when it has just ended
+            with _waiting:
+                while found is None and running:
+                    time.sleep(_POLL)
+                    running = child is not None and child.poll() is None
+                    found = self._load(sig, target_context)  # also when it has just ended
         return found
 
     def _load(self, sig: Any, target_context: Any) -> Any:
@@ -282,13 +283,30 @@ def begin(package: str = HOME) -> subprocess.Popen[bytes] | None:
         return _children.get(package)
 
 
-def finish() -> None:
-    """Wait until everything is compiled, and tell the user if that takes a while."""
-    begin()
-    for child in filter(None, list(_children.values())):
-        if child.poll() is None:
-            _say()
-        child.wait()
+class _Waiting:
+    """How long one or more threads have waited for compiled functions; a context manager for each wait."""
+
+    def __init__(self) -> None:
+        self._lock, self._count = threading.Lock(), 0
+        self._since = self.seconds = 0.0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._since = self._since if self._count else time.perf_counter()
+            self._count += 1
+
+    def __exit__(self, *fault: object) -> None:
+        with self._lock:
+            self._count -= 1
+            self.seconds += 0.0 if self._count else time.perf_counter() - self._since
+
+
+_waiting = _Waiting()
+
+
+def waited() -> float:
+    """Seconds for which this process has waited for functions that another one compiled."""
+    return _waiting.seconds
 
 
 def _start(package: str = HOME) -> subprocess.Popen[bytes] | None:

@@ -181,7 +181,7 @@ class Engine:
                 whole = self.block(tokens[:end], depth[:end], begin, self.clock + ahead)
                 block = select(whole, chosen, positions - begin, cell)
                 found = Prediction.empty(len(chosen), len(alphabet))
-                self._read(learned, block, columns, scratch[number], found)
+                self.read_block(learned, block, columns, scratch[number], found)
                 out.p[chosen], out.weight_set[chosen] = found
 
         if threads == 1:
@@ -215,7 +215,7 @@ class Engine:
             block.time[:] = self.clock + ahead
             if cell is not None:
                 block.cell[:] = cell
-            self._read(learned, block, self.columns(alphabet), self.buffers(1, len(alphabet)), found)
+            self.read_block(learned, block, self.columns(alphabet), self.buffers(1, len(alphabet)), found)
         return found
 
     def partial_fit(
@@ -258,7 +258,7 @@ class Engine:
                 self.advance(hi - lo)
         return out
 
-    def _read(
+    def read_block(
         self, learned: WeightSets, block: Block, columns: Alphabet, buffers: Buffers, out: Prediction
     ) -> None:
         """Distributions at the positions of a block; nothing is learned or counted."""

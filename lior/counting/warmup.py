@@ -16,7 +16,8 @@ from lior.counting import batch_counting, layout, locations, matching, sampling,
 from lior.counting.coder import RangeCoder
 from lior.counting.coding import Coding
 from lior.counting.compiled import compiling
-from lior.counting.engine import Engine, Segment
+from lior.counting.engine import Engine, Prediction, Segment
+from lior.counting.fields import FIELDS
 from lior.counting.layout import Rates
 
 _PATTERNS = ("", "1")
@@ -29,20 +30,29 @@ _LOW = 10
 def compile_all() -> None:
     """Compile and keep all functions; of several processes one compiles, and the others wait.
 
-    Drawing takes long: a process of its own compiles it, so that two cores are busy until the end.
+    The loop that reads and the one that draws take long: beside each a process of its own compiles others, so
+    that two cores are busy. Training needs the first pair.
     """
     with compiling() as missing:
         if missing:
-            engine = _training()
-            child = _beside(_drawing, engine)
+            engine = _engine()
+            child = _beside(_counting, engine)
+            _reading(engine)
+            _await(child)
+            engine.write(Segment(_TOKENS, _DEPTH, 0))
             os.nice(_LOW)  # the rest is not urgent: training needs the cores
+            child = _beside(_drawing, engine)
             _others(engine)
-            if child and os.waitpid(child, 0)[1]:
-                raise RuntimeError("a process that compiles failed")
+            _await(child)
+
+
+def _await(child: int) -> None:
+    if child and os.waitpid(child, 0)[1]:
+        raise RuntimeError("a process that compiles failed")
 
 
 def _beside(call: Callable[..., None], *given: Any) -> int:
-    """Call a function in a copy of this process, where no other needs the core; the copy, 0 for none."""
+    """Call a function in a copy of this process; the copy, 0 for none."""
     if sys.platform != "linux":  # elsewhere system libraries do not bear copies
         call(*given)
         return 0
@@ -50,15 +60,13 @@ def _beside(call: Callable[..., None], *given: Any) -> int:
         return child
     status = 1
     try:
-        os.nice(_LOW)
         call(*given)
         status = 0
     finally:
         os._exit(status)
 
 
-def _training() -> Engine:
-    """Call those without which training cannot go on."""
+def _engine() -> Engine:
     plan = layout.plan(
         _PATTERNS,
         nested=2,
@@ -71,15 +79,25 @@ def _training() -> Engine:
         recent=0.35,
         slowest=0.075,
     )
-    learned = layout.fresh(plan, 256)
-    segment = Segment(_TOKENS, _DEPTH, 0, cell=np.zeros(4, np.int64))
-    engine = Engine(plan, _PATTERNS, window=2, budget=0)
-    engine.partial_fit(segment, _ALPHABET, (learned, learned), (_RATES, _RATES), write=True)
+    return Engine(plan, _PATTERNS, window=2, budget=0)
+
+
+def _reading(engine: Engine) -> None:
+    """Call the loop that reads, of a block that none of the other functions made."""
+    learned, rows = layout.fresh(engine.plan, 256), np.zeros((4, 2), np.int64)
+    fields, trail = np.zeros((4, len(FIELDS)), np.int64), np.full((4, layout.TRAIL), -1)
+    block = layout.Block(rows, fields, rows.copy(), np.zeros(4, np.int64), trail, _TOKENS, np.arange(4))
+    alphabet, out = engine.columns(_ALPHABET), Prediction.empty(4, len(_ALPHABET))
+    engine.read_block((learned, learned), block, alphabet, engine.buffers(1, len(_ALPHABET)), out)
+
+
+def _counting(engine: Engine) -> None:
+    """Call the others without which training cannot go on."""
+    segment = Segment(_TOKENS, _DEPTH, 0)
     engine.write(segment)
     locations.reserve(engine.store, 1 << 13, 1 << 13)
     engine.load(locations.unpack(engine.packed()), engine.clock)
-    batch_counting.build([segment], plan, _PATTERNS, parts=2)
-    return engine
+    batch_counting.build([segment], engine.plan, _PATTERNS, parts=2)
 
 
 def _others(engine: Engine) -> None:

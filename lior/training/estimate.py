@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from lior.config import TrainConfig, without_instances
-from lior.counting import compiled
 from lior.errors import Stopped
 from lior.events import hookimpl
 from lior.reading.documents import RawDocument
@@ -39,13 +38,12 @@ def estimate(config: TrainConfig, documents: Sequence[RawDocument]) -> float:
     LiorError
         As :func:`~lior.training.preparation.train`.
     """
-    compiled.finish()  # it is not of this training alone, and is told apart
     data = attrs.evolve(config.data, valid="", after_validation="learn")
     config = attrs.evolve(without_instances(config), data=data)
     config = attrs.evolve(config, geometry=attrs.evolve(config.geometry, patience=0))
     given = sample(documents, SAMPLE)
     without = attrs.evolve(config, geometry=attrs.evolve(config.geometry, updates=0))
-    train(without, documents=sample(documents, _WARM))
+    train(without, documents=sample(documents, _WARM))  # waits for what the recipe needs of compiled code
     summary = train(without, documents=given).summary
     assert summary is not None
     spent: Mapping[str, float] = summary["seconds"]

@@ -11,6 +11,7 @@ import attrs
 from torch import Generator
 
 from lior.config import Component, TrainConfig, build
+from lior.counting import compiled
 from lior.data.corpus import Corpus
 from lior.geometry.retrieval import PARTS
 from lior.interfaces import PreparedMemory
@@ -54,6 +55,8 @@ class Training(Loop[Stage]):
     """What stages measured so far."""
     stages: list[Stage] = attrs.field(init=False)
     _job: Job = attrs.field(init=False)
+    _waited: float = attrs.field(factory=compiled.waited, init=False)
+    """Seconds that the process had waited for compiled code before this training."""
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
@@ -171,6 +174,7 @@ class Training(Loop[Stage]):
         for kind in (*PARTS, "updater"):
             used[kind] = getattr(config, kind).name if model.geometry else None
         seconds = dict.fromkeys(_STAGES, 0.0) | self.clock.seconds
+        seconds |= {"compiling": compiled.waited() - self._waited, "total": self.clock.total}
         return {
             "run": str(self.directory.path) if self.directory else None,
             "bytes": self.text.bytes,
@@ -182,7 +186,7 @@ class Training(Loop[Stage]):
             "baseline": reference.bits(score.tokens / score.bytes) if score.bytes else None,
             "geometry_bits_per_byte": self.found.get("geometry"),
             "geometry_error": self.found.get("geometry_error"),
-            "seconds": seconds | {"total": self.clock.total},
+            "seconds": seconds,
             "peak_rss_bytes": peak_bytes(),
             "device": str(model.device),
             "components": used,

@@ -74,7 +74,7 @@ def test_the_odd_line_is_first(said):
 
 
 def test_pictures_and_a_plugin_were_made(said):
-    assert "plots/spectrum.png" in after(said, "lior plot")
+    assert "plots/curves.png" in after(said, "lior plot")
     assert "Wrote lior-myframe/pyproject.toml" in after(said, "lior plugins new")
 
 
