@@ -6,7 +6,7 @@ python examples/learn_and_forget.py
 import lior
 
 notes = {f"note {i}": f"Note {i}: the meeting is in room {i}.\n" * 9 for i in range(20)}
-run = lior.train(documents=notes, memory="sdm,match", geometry={"updates": 8})
+run = lior.train(documents=notes, memory="sdm,match")
 prompt = "The launch of the great balloon"
 before = run.complete(prompt, 25, temperature=0)
 

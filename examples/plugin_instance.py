@@ -13,7 +13,7 @@ run = lior.train(
     documents=notes,
     frame=Rotor(layers=4),
     rsource="curvature",
-    memory=[Sdm(cells=16), Exact(capacity=1024)],
+    memory=[Sdm(), Exact(capacity=1024)],
     geometry={"updates": 20},
 )
 print(run.model.geometry.frame)

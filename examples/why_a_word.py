@@ -7,7 +7,7 @@ import lior
 
 notes = {f"note {i}": f"Note {i}: the meeting is in room {i}.\n" * 9 for i in range(20)}
 notes["plan"] = "The launch of the great balloon is on the fourth of May.\n"
-run = lior.train(documents=notes, memory="sdm,match", geometry={"updates": 8})
+run = lior.train(documents=notes, memory="sdm,match")
 for word in run.sources("The launch of the great", " balloon is on the fourth"):
     if word.blank:
         continue

@@ -2,7 +2,7 @@
 
 >>> import lior
 >>> notes = {f"note {i}": f"Note {i}: the meeting is in room {i}.\\n" * 9 for i in range(9)}
->>> run = lior.train(documents=notes, memory="sdm", geometry={"updates": 8}, seed=1)
+>>> run = lior.train(documents=notes, memory="sdm", seed=1)
 >>> bits = run.summary["val_bits_per_byte"]
 >>> bits < run.summary["baseline"]["unigram"]
 True
