@@ -21,6 +21,8 @@ from lior.model.language_model import Model
 from lior.training.stages import Job, StageState, learn
 
 _BLOCK = 4096
+_TIME = 0.6
+"""Share of the time limit after which nothing is compared."""
 _SAMPLE = 32768
 """Most tokens that are read: about three seconds."""
 
@@ -86,9 +88,9 @@ class WeighGeometry:
         """Nothing is prepared."""
 
     def advance(self) -> bool:
-        """All of it is one step; without a text there is none."""
+        """All of it is one step; without a text, or once the time is used up, there is none."""
         job, (begin, end) = self.job, self._range
-        if self._done or begin == end:
+        if self._done or begin == end or job.spent() > _TIME:
             return False
         # Generators of their own: the training goes on as without this.
         mixtures = [
