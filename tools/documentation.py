@@ -13,7 +13,7 @@ from griffe import Extension, Object
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-PAGES = ("*.md", "examples/README.md", "docs/**/*.md", "plugins/*/README.md", "plugins/*/docs/**/*.md")
+PAGES = ("*.md", "examples/README.md", "docs/**/*.md", "plugins/*/README.md", "plugins/*/d*/**/*.md")
 PICTURES = ("docs/**/*.svg", "docs/**/*.png", "plugins/*/docs/**/*.png", "LICENSE")
 API = {
     "lior": ("lior", ["lior.api", "lior.training.preparation"]),
