@@ -24,7 +24,7 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def file() -> bytes:
+def file() -> memoryview:
     return read_model(MiniLm().place)
 
 
@@ -33,7 +33,7 @@ def pairs() -> Pairs:
     return make_pairs(TEXTS, ["a", "b"])
 
 
-def make(file: bytes, rank: int = 4) -> CrossEncoder:
+def make(file: memoryview, rank: int = 4) -> CrossEncoder:
     return CrossEncoder(file, rank, torch.Generator().manual_seed(0))
 
 

@@ -26,7 +26,7 @@ Cut the roses in March. The ladder is in the shed.
 
 
 @pytest.fixture(scope="module")
-def model() -> bytes:
+def model() -> memoryview:
     return read_model(MiniLm().place)
 
 
@@ -40,10 +40,22 @@ def unchanged(model) -> dict[str, np.ndarray]:
     return weights
 
 
-def test_a_model_is_written_as_it_was_read(model):
+def test_large_weights_are_given_apart_and_not_copied(model):
     stored = eight_bits.tensors(model)
-    assert len(cross_encoder.products(stored)) == 36
-    assert eight_bits.replaced(model, {name: stored[name] for name in [*stored][:5]}) == model
+    products = cross_encoder.products(stored)
+    assert len(products) == 36
+    new = {
+        f"{products[0]}_q": -stored[f"{products[0]}_q"],
+        f"{products[0]}_scale": stored[f"{products[0]}_scale"] * 2,
+    }
+    graph, large = eight_bits.split(model, new)
+    assert len(graph) < len(model) / 50
+    assert large[f"{products[0]}_q"] is new[f"{products[0]}_q"]
+    assert all(np.shares_memory(large[f"{name}_q"], stored[f"{name}_q"]) for name in products[1:])
+    small = eight_bits.tensors(graph)
+    assert small.keys() == stored.keys() - large.keys()
+    assert (small[f"{products[0]}_scale"] == new[f"{products[0]}_scale"]).all()
+    assert (small[f"{products[1]}_scale"] == stored[f"{products[1]}_scale"]).all()
 
 
 def test_without_changes_it_is_the_sentence_encoder(unchanged):

