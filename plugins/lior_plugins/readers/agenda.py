@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
@@ -19,6 +18,9 @@ from lior.reading.decoding import decode
 from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.series import expand
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _HEAD = re.compile(r'(?:[\w-]+\.)?([\w-]+)((?:;(?:"[^"]*"|[^":;])*)*):(.*)', re.DOTALL)
 _PARAMETER = re.compile(r';([\w-]+)(?:=("[^"]*"|[^;]*))?')
@@ -221,6 +223,8 @@ def _times(entry: _Entry, begin: str, end: str, calendar: _Calendar) -> tuple[li
 
 def _zone(entry: _Entry) -> ZoneInfo | None:
     """The zone in which an entry begins; ``None`` for UTC, no zone, or one that is not known here."""
+    from zoneinfo import ZoneInfo  # every question asks readers for their versions
+
     name = next((line.parameters.get("TZID", "") for line in entry.get("DTSTART", ())), "")
     try:
         return ZoneInfo(name) if name else None

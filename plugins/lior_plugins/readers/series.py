@@ -9,7 +9,6 @@ from datetime import datetime
 from itertools import islice
 
 import attrs
-from dateutil.rrule import rruleset, rrulestr
 
 MOST = 4000
 """Times of a series that are told apart; a daily one has as many in eleven years."""
@@ -46,6 +45,8 @@ def expand(
     until
         Where a series without an end is cut.
     """
+    from dateutil.rrule import rruleset, rrulestr  # every question asks readers for their versions
+
     found = rruleset()
     found.rdate(begin)
     rules = [rule for rule in rules if _RULE.match(rule)]

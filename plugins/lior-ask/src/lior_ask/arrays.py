@@ -23,6 +23,11 @@ def best(scores: np.ndarray, top: int) -> np.ndarray:
     return chosen[np.argsort(-scores[chosen], kind="stable")][: max(top, 0)]
 
 
+def unique(values: np.ndarray) -> np.ndarray:
+    """Each of the values once, ascending; without places numpy would first load its masked arrays."""
+    return np.unique(values, return_index=True)[0]
+
+
 def slices(starts: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``starts[i]`` to ``starts[i + 1] − 1`` for each ``i`` of ``chosen``, and the place of that ``i``."""
     sizes = starts[chosen + 1] - starts[chosen]

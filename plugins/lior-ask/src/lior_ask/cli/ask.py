@@ -215,11 +215,11 @@ def _serve(
     where: Sequence[str], question: str, top: int, filters: Mapping[str, str]
 ) -> tuple[Index, Answer] | None:
     """The answer of a running server of the run; ``None`` without one. Nothing heavy is imported."""
-    from lior_ask.cli import remote
-
     where = _where(where)
     if len(where) != 1 or not is_run(run := Path(where[0])):
         return None
+    from lior_ask.cli import remote
+
     found = remote.ask(run, question, top, filters)
     if found is not None:
         with contextlib.suppress(OSError):  # then it is not known the next time

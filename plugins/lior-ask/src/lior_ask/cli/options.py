@@ -38,6 +38,8 @@ def index_option(function: Callback) -> Callback:
 
 def endpoint_of(given: tuple[str, str] | None) -> Endpoint | None:
     """The model of ``--with``, which is not yet asked."""
+    if not given:
+        return None
     from lior_ask.conversation.endpoint import Endpoint
 
-    return Endpoint(*given) if given else None
+    return Endpoint(*given)

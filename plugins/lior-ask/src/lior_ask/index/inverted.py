@@ -27,6 +27,7 @@ import numpy as np
 
 from lior.errors import UsageError
 from lior.interfaces import Forward, Layout, Passage, PassageVectors, Term, Units
+from lior_ask.arrays import unique
 from lior_ask.index import writing
 from lior_ask.index.database import Database, intact
 from lior_ask.index.passage_store import PassageStore
@@ -221,7 +222,7 @@ class InvertedIndex:
         new_block = np.diff(block >> 1, prepend=-1) != 0
         new_block[starts[:-1][sizes > 0]] = True
         slots = np.arange(starts[-1]) + (np.array(first, np.int64) - starts[:-1])[document_of]
-        blocks = np.unique(slots // BLOCK)
+        blocks = unique(slots // BLOCK)
         row_of = np.full((len(blocks), BLOCK), -1)
         row_of[np.searchsorted(blocks, slots // BLOCK), slots % BLOCK] = np.arange(len(slots))
         layout = Layout(

@@ -8,6 +8,7 @@ question is a sum over the words.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -20,7 +21,7 @@ import numpy as np
 
 from lior.errors import DataError, MissingPackage
 from lior.interfaces import Forward, PassageView, TermQuery
-from lior_ask.arrays import blocks, idf_of, slices, sums
+from lior_ask.arrays import blocks, idf_of, slices, sums, unique
 from lior_ask.languages.dates import MARK
 from lior_ask.question.spelling import differences
 
@@ -118,11 +119,10 @@ def wordllama() -> Vectors:
 
     @lru_cache(maxsize=1)
     def opened() -> tuple[Any, np.ndarray]:
-        from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
         try:
-            return Tokenizer.from_file(str(pieces)), load_file(weights)["embedding.weight"]
+            return Tokenizer.from_file(str(pieces)), _mapped(weights, "embedding.weight")
         except Exception as error:  # tokenizers raises no narrower class
             raise DataError(f"{root}: no vectors of wordllama 0.4 ({error}). Install it again.") from error
 
@@ -138,6 +138,20 @@ def wordllama() -> Vectors:
         return _add_up(table, flat, sizes), sizes
 
     return Vectors(f"{weights.name} {weights.stat().st_size if weights.exists() else 0}", 256, of)
+
+
+def _mapped(path: Path, name: str) -> np.ndarray:
+    """A float16 tensor of a file of safetensors; what of it is used is read.
+
+    See https://huggingface.co/docs/safetensors for the format.
+    """
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))[name]
+    if header["dtype"] != "F16":
+        raise ValueError(f"{name} is of type {header['dtype']}, not F16")
+    begin = 8 + size + header["data_offsets"][0]
+    return np.asarray(np.memmap(path, np.float16, "r", begin, tuple(header["shape"])))
 
 
 def _add_up(
@@ -366,7 +380,7 @@ def _compare(space: VectorSpace, query: TermQuery, rows: np.ndarray, likeness: n
     alike[owners, places] = likeness[mine]
     np.minimum(alike, 1, out=alike)
     worth, own = alike.copy(), np.zeros(len(rows))
-    for row in np.unique(owners):
+    for row in unique(owners):
         near = np.flatnonzero(alike[row] >= _FAINT)
         near = near[np.argsort(-alike[row, near], kind="stable")]
         told = idf_of(np.minimum(np.cumsum(space.df[near]), len(view)), len(view))

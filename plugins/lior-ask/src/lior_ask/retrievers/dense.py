@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from lior.interfaces import PassageView, Question, Ranking, TermQuery
-from lior_ask.arrays import best
+from lior_ask.arrays import best, unique
 from lior_ask.question.query import analyse
 from lior_ask.question.question import LIGHT
 from lior_ask.ranking import word_vectors
@@ -118,9 +118,9 @@ def candidates(view: PassageView, question: Question, others: np.ndarray | None 
     own = float(told @ asked.own)
     total = cosines + (WORDS + EXACT * own) * words + _likelier(view)
     every = np.ones(len(view), bool) if view.allowed is None else view.allowed
-    rows = np.union1d(_among(every, total), _among(every, words))
-    if others is not None:
-        rows = np.union1d(rows, _among(others & every, total))
+    few = [_among(every, total), _among(every, words)]
+    few += [_among(others & every, total)] if others is not None else []
+    rows = unique(np.concatenate(few))
     rows = rows if asked.whole.any() or words.any() else rows[:0]
     likest = word_vectors.likest(space, asked.worth, rows)
     shares, heavy = np.minimum(told @ likest, 1), told >= 0.5 * told.max(initial=0)
