@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import snowballstemmer
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from lior_ask.arrays import best
 from lior_ask.index.inverted import InvertedIndex
+from lior_ask.languages import lists
 from lior_ask.languages.words import LANGUAGES, language_of, stem, stop_words, tokens
 from lior_ask.question.query import analyse
 from lior_ask.question.question import Question
@@ -143,3 +146,16 @@ def test_each_text_is_understood_in_its_language():
     assert not analyse(both, Question("Wurden die Kessel zurückgesetzt?")).missing
     assert not analyse(both, Question("who resets the boilers?")).missing
     assert all(word not in analyse(both, Question("der die das und")).words for word in stop_words("german"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_stems_are_the_same_with_and_without_pystemmer(language):
+    """A kept index has stems of one of them, and may be asked with the other."""
+    fast = pytest.importorskip("Stemmer", reason="comes with the extra lior-ask[meaning]").Stemmer(language)
+    module = import_module(f"snowballstemmer.{language}_stemmer")
+    plain = getattr(module, f"{language.title()}Stemmer")()
+    words = {word for each in lists.languages() for name in each.lists for word in each.lists[name]}
+    words |= {
+        f"{word}{ending}" for word in stop_words(language) for ending in ("ing", "ungen", "ement", "ados")
+    }
+    assert [word for word in sorted(words) if fast.stemWord(word) != plain.stemWord(word)] == []

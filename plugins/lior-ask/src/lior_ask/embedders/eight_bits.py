@@ -76,7 +76,7 @@ def split(
 
     ``new`` are other numbers of some of its tensors, of the same shapes and types.
     """
-    numbers, parts = tensors(model) | new, list[Bytes]()
+    numbers, parts = {**tensors(model), **new}, list[Bytes]()
     large = {name: each for name, each in numbers.items() if each.nbytes >= _LARGE}
     for number, value, raw in _fields(memoryview(model)):
         parts += _message(_GRAPH, _apart(value, new, large)) if number == _GRAPH else [raw]
