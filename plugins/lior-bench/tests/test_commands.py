@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
+from lior_bench import costs
 from lior_bench.cli import COMMANDS, bench
 
 
@@ -19,3 +20,17 @@ def test_a_command_says_what_it_does_as_the_list_does(name):
 def test_the_list_imports_no_command():
     told = CliRunner().invoke(bench, ["--help"])
     assert all(f"  {name} " in told.output for name in COMMANDS)
+
+
+@pytest.mark.parametrize("most", [0.0, 1e9])
+def test_a_later_question_is_compared_with_what_is_asked(tmp_path, monkeypatch, most):
+    (tmp_path / "notes.md").write_text("Ada wrote the letter of number 0.")
+    monkeypatch.setattr(costs, "ASKED", {"memory, MB": most})
+    told = CliRunner().invoke(bench, ["later", str(tmp_path), "--times", "1"])
+    assert told.exit_code == (most == 0), told.output
+    assert [line.split(" | ")[0] for line in told.stdout.splitlines()[2:]] == [
+        "| CPU, s",
+        "| clock, s",
+        "| memory, MB",
+    ]
+    assert told.stdout.splitlines()[-1].endswith(f"| ≤ {most:g} |")

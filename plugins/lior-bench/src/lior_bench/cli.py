@@ -37,6 +37,7 @@ COMMANDS = {
         "Measure the effect of each frame, source, product, updater and memory.",
     ),
     "pace": ("lior_bench.costs:measure_pace", "Measure speed, bits and memory of the language model."),
+    "later": ("lior_bench.costs:measure_later", "Measure a later question to a folder."),
     "sizes": ("lior_bench.sizes:measure_sizes", "Measure what reading a file costs by its size."),
     "texts": ("lior_bench.texts:write_texts", "Write four texts that are not prose."),
     "serving": ("lior_bench.serving:main", "Put load on a server."),

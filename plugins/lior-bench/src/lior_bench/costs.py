@@ -1,4 +1,4 @@
-"""What the language model takes and gives: its pace beside another version, and the effect of each part."""
+"""What the language model takes and gives, beside another version and by parts; what a question takes."""
 
 from __future__ import annotations
 
@@ -197,6 +197,58 @@ def measure_pace(text: Path, beside: str | None, recipes: tuple[str, ...]) -> No
             if beside:
                 cells.append(f"{values[1] / values[0]:.3f}" if values[0] else "")
             print(markdown_line(cells), end="", flush=True)
+
+
+# --- a later question ---
+
+ASKED = {"CPU, s": 0.6, "memory, MB": 250.0}
+"""Most that a later question is asked to take."""
+_ASK = "from lior_cli.main import main; main()"  # as the command, but for its exit code
+
+
+def ask_later(python: str, cache: Path, question: str, *where: str) -> dict[str, float]:
+    """What a question to a folder takes as a process of its own; without ``where`` that of the last time.
+
+    Raises ``Unmeasured`` when the process fails.
+    """
+    dropped = ("LIOR_", "OPENBLAS_") if python == sys.executable else ("LIOR_", "OPENBLAS_", "PYTHONPATH")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    begin = time.perf_counter()
+    command = [python, "-P", "-c", _ASK, "ask", *where, question]
+    ended = children.finish(command, kept | {"XDG_CACHE_HOME": str(cache)})
+    seconds = time.perf_counter() - begin
+    if not ended.output:
+        raise Unmeasured(f"{python}: nothing was answered")
+    return {"CPU, s": ended.cpu_seconds, "clock, s": seconds, "memory, MB": ended.peak_rss_bytes / 1e6}
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--beside", metavar="PYTHON", help="Python of an environment with another version.")
+@click.option("--times", default=10, show_default=True)
+def measure_later(folder: Path, beside: str | None, times: int) -> None:
+    """Measure a later question to FOLDER as a process of its own.
+
+    The index is made first; then new questions are asked, with --beside of both versions in turn. Medians and
+    the least are shown. The exit code is 1 where the least is above what is asked.
+    """
+    pythons = {"before": beside, "now": sys.executable} if beside else {"now": sys.executable}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in pythons}
+    with tempfile.TemporaryDirectory() as place:
+        for turn in range(-1, times):
+            for name, python in pythons.items():
+                where = (str(folder.absolute()),) if turn < 0 else ()
+                question = f"Who wrote the letter of number {turn}?"
+                found[name].append(ask_later(str(python), Path(place) / name, question, *where))
+    print(markdown(["a later question", *pythons, "least", "asked"], ()), end="")
+    missed = False
+    for key in found["now"][0]:
+        values = {name: [each[key] for each in told[1:]] for name, told in found.items()}
+        least, most = min(values["now"]), ASKED.get(key)
+        missed |= most is not None and least > most
+        cells = [key, *(f"{statistics.median(each):.3g}" for each in values.values()), f"{least:.3g}"]
+        print(markdown_line([*cells, "" if most is None else f"≤ {most:g}"]), end="")
+    sys.exit(missed)
 
 
 # --- the effect of each part ---
