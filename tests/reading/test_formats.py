@@ -513,6 +513,18 @@ def test_pictures_have_bounds(monkeypatch):
         parse_bytes(picture("x"), "large.png")
 
 
+@pytest.mark.parametrize("name", ["a.heic", "a.jpg"])
+def test_photographs_in_heic_are_read_under_any_name(name, monkeypatch):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    monkeypatch.setattr(pictures, "can_recognise", lambda: True)
+    monkeypatch.setattr(pictures, "recognise", lambda picture: [f"{picture.shape}"])
+    data = picture("x", form="HEIF")
+    assert one(data, name).text == "(90, 640, 3)"
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(MissingPackage, match=r"pip install 'lior\[heic\]'"):
+        parse_bytes(data, name)
+
+
 def test_without_the_extra_pictures_and_scans_name_it(monkeypatch):
     monkeypatch.setattr(pictures, "can_recognise", lambda: False)
     with pytest.raises(MissingPackage, match=r"pip install 'lior\[ocr\]'"):

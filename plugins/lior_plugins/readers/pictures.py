@@ -48,8 +48,11 @@ class Pictures:
     """Reader of pictures of text: scans, photographs and screenshots."""
 
     api_version: ClassVar[int] = 1
-    suffixes: ClassVar[tuple[str, ...]] = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
-    packages: ClassVar[tuple[str, ...]] = PACKAGES
+    suffixes: ClassVar[tuple[str, ...]] = (
+        *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp"),
+        *(".heic", ".heif"),
+    )
+    packages: ClassVar[tuple[str, ...]] = (*PACKAGES, "pillow-heif")
     slow: ClassVar[bool] = True
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
@@ -57,6 +60,8 @@ class Pictures:
         if not can_recognise():
             raise MissingPackage("a picture; its text is recognised with: pip install 'lior[ocr]'")
         image, found = library("PIL.Image", "a picture", "ocr"), Collected()
+        if data[4:8] == b"ftyp":  # HEIC, also under another name
+            library("pillow_heif", "a photograph in HEIC", "heic").register_heif_opener()
         try:
             opened = image.open(BytesIO(data))
         except image.UnidentifiedImageError:  # its message has the address of the object
