@@ -13,7 +13,14 @@ from griffe import Extension, Object
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-PAGES = ("*.md", "examples/README.md", "docs/**/*.md", "plugins/*/README.md", "plugins/*/d*/**/*.md")
+PAGES = (
+    "*.md",
+    "examples/README.md",
+    "docs/**/*.md",
+    "plugins/*/README.md",
+    "plugins/*/data/README.md",
+    "plugins/*/docs/**/*.md",
+)
 PICTURES = ("docs/**/*.svg", "docs/**/*.png", "plugins/*/docs/**/*.png", "LICENSE")
 API = {
     "lior": ("lior", ["lior.api", "lior.training.preparation"]),
