@@ -204,7 +204,7 @@ def _report(summary: dict[str, Any], prompt: str, start: _Start) -> None:
     for line in parts:
         click.echo(f"  {line}")
     run = shlex.quote(summary["run"])
-    start = f" --prompt {shlex.quote(prompt)}" if prompt else ""
-    hints = [f"generate {run}{start}", f"chat {run}", f"why {run}{start}"]
+    asked = f" --prompt {shlex.quote(prompt)}" if prompt else ""
+    hints = [f"generate {run}{asked}", f"chat {run}", f"why {run}{asked}"]
     hints += [f"eval {run} --online"] if baseline and not summary["val_learned"] else []
     click.echo("\n".join(f"{'Next:' if i == 0 else '':5} lior {hint}" for i, hint in enumerate(hints)))

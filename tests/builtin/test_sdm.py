@@ -214,6 +214,27 @@ def test_a_snapshot_of_other_settings_is_refused_and_changes_nothing():
     assert_same(memory.snapshot(), before)
 
 
+def test_a_trial_learns_by_itself_and_without_the_geometry_all_cells_begin_alike():
+    memory, alphabet = Sdm(**FEW, gates=("longest", "cell"), cells=3), LETTERS.unique()
+    items = document(5, 0, 100)
+    items = items._replace(cell=torch.arange(len(items.text.tokens) - items.start) % 3)
+    memory.partial_fit(items, alphabet, progress=0.5, write=True)
+    before = {name: value.clone() for name, value in memory.snapshot().items()}
+    trials = {geometry: memory.trial(geometry=geometry) for geometry in (True, False)}
+    rows = {geometry: trial.snapshot()["online.gate_weight"][-3:] for geometry, trial in trials.items()}
+    assert torch.equal(rows[True], before["online.gate_weight"][-3:])
+    assert not torch.equal(rows[True][0], rows[True][1])
+    assert_close(rows[False], rows[True].mean(0).expand(3, -1))
+    said = {
+        geometry: trial.partial_fit(
+            items if geometry else items._replace(cell=None), alphabet, progress=0.5, write=False
+        )
+        for geometry, trial in trials.items()
+    }
+    assert not torch.equal(said[True].log_p, said[False].log_p)
+    assert_same(memory.snapshot(), before)
+
+
 def test_what_is_only_written_needs_no_coordinates(configure, monkeypatch):
     """Its cells are the geometry's, yet a document is learned and forgotten without computing any."""
     small = (

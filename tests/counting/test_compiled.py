@@ -290,3 +290,15 @@ def test_the_command_shows_and_empties_the_folder(root, command, tmp_path, monke
     assert command("cache").out.splitlines()[-1] == f"{root}: compiled code of 0 versions, 0.0 MiB"
     assert not root.exists()
     assert command("cache", "clear").code == 0
+
+
+def test_the_time_that_several_threads_wait_counts_once(monkeypatch):
+    times = iter([10.0, 17.0, 20.0, 21.5])
+    monkeypatch.setattr(compiled.time, "perf_counter", lambda: next(times))
+    waiting = compiled._Waiting()
+    with waiting, waiting:
+        pass
+    assert waiting.seconds == 7.0
+    with waiting:
+        pass
+    assert waiting.seconds == 8.5
