@@ -335,7 +335,7 @@ def test_documents_are_counted_and_kept_apart(configure, tmp_path):
 def test_callbacks_hear_the_run_in_order(configure, short, tmp_path):
     recorder = Recorder()
     result = train(configure(text=short), tmp_path / "r", callbacks=[recorder])
-    stages = ["geometry", "memory", "memory", "mixer", "memory", "memory", "validate"]
+    stages = ["geometry", "memory", "memory", "mixer", "mixer", "memory", "memory", "validate"]
     assert recorder.told == ["start", "saved", *stages, "saved", "end"]
     assert len(recorder.losses["geometry"]) == 4
     assert len(recorder.losses["mixer"]) == 1
