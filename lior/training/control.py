@@ -113,8 +113,9 @@ class WeighGeometry:
             after = min(at + size, end)
             done, share = (at - begin) / (end - begin), (after - at) / (end - begin)
             text, start = job.text.text(at, after, context=model.context)
-            items, places = model.items(text, start), torch.arange(start, len(text.tokens))
-            query = Query(text, places.to(model.device), items.z, items.cell)
+            items = model.items(text, start)
+            places = torch.arange(start, len(text.tokens), device=model.device)
+            query = Query(text, places, items.z, items.cell)
             given = {name: memory.read(query, job.alphabet) for name, memory in still.items()}
             yield [each.read(items, given, done, share) for each in mixtures]
             job.progress(self.name, after - begin, end - begin, {})
