@@ -153,11 +153,11 @@ def prompt(run: Run) -> str:
 
 def _worth(saved: float, error: float) -> str:
     """A line on the mixture that was fitted without the geometry: it costs ``saved`` bits per byte more."""
-    measured = f"{abs(saved):.4f} ± {error:.4f} bits per byte, measured on the calibration split"
+    more = "more" if saved > 0 else "less"
+    said = f"Without the geometry the mixture costs {abs(saved):.4f} ± {error:.4f} bits per byte {more}"
     if abs(saved) <= _APART * error:
-        chance = "which may be chance: `--config default` leaves the geometry out and takes less time"
-        return f"The mixture fitted without the geometry differs by {measured}, {chance}."
-    return f"The mixture fitted without the geometry is {'worse' if saved > 0 else 'better'} by {measured}."
+        said += ", which may be chance: `--config default` leaves it out and takes less time"
+    return f"{said} (measured on the calibration split)."
 
 
 def _times(seconds: Mapping[str, float], start: _Start) -> Iterator[str]:
