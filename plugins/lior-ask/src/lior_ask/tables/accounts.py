@@ -83,6 +83,6 @@ def account_of(head: Head, source: TableSource) -> Account | None:
 
 
 def _has_signs(head: Head, column: int, source: TableSource) -> bool:
-    numbers = [head.columns[column].number(row.cells[column]) for row in source.known.store.rows(head)]
+    numbers = [head.columns[column].number(row.cells[column]) for row in source.every(head)]
     known = [number for number in numbers if number]
     return any(number < 0 for number in known) and any(number > 0 for number in known)

@@ -14,6 +14,7 @@ from typing import Literal
 import attrs
 
 from lior_ask.index.table_schema import Column
+from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.lists import any_of, either, languages, of_question
 from lior_ask.languages.lists import words as listed
 from lior_ask.languages.words import tokens
@@ -34,16 +35,20 @@ _TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
 _EXTREMES = ("next", "newest", "oldest", "highest", "lowest")
 DOUBTFUL = ("who", "most", "least", "share", "groups")
 """Operations that words of many other questions stand for as well: no calculation where it is not clear."""
+VIEWED = ("used", "worth", "net", "lasts")
+"""Operations that only a view of a table has (:mod:`lior_ask.tables.views`)."""
 _PHRASE, _TOPIC = "\x02", "\x03"
-_PER = "\x04"
-"""Marks of where the operation stood, and of words such as "about" and "per"."""
+_PER, _LETTER = "\x04", "\x05"
+"""Marks of where the operation stood, of words such as "about" and "per", and of a letter that is a name."""
 _ASKING = listed("words.stop") | listed("words.function") | listed("words.kinds") | listed("words.vague")
 _UNIT = re.compile("|".join(UNIT_FORMS.values()))
 _GROUPED = re.compile(rf"{lexicon.PER.pattern}|\b{any_of(sorted(listed('words.from')))}\b")
 """What tells that rows are put together where nothing else says what is calculated."""
 _ASIDE = re.compile(rf"[,;]?\s+{either('periods.and')}\s+.*", re.I)
 """What may be a second question."""
-_TOKEN = re.compile(r"[^\W_]+(?:[-'.@+&/][^\W_]+)*'?|[^\w\s]")
+_NAMED = re.compile(r"(?<=\w )([A-HJ-Z])(?![\w'.-])")
+"""A letter that is a name, "shed A", and no article."""
+_TOKEN = re.compile(rf"{_LETTER}?[^\W_]+(?:[-'.@+&/][^\W_]+)*'?|[^\w\s]")
 _NUMBERS = {word: n for each in languages() for n, word in enumerate(each.lists["words.numbers"], 2)}
 _FEW = re.compile(rf"\b(\d{{1,3}}|{any_of(_NUMBERS)})\s*$|^\s*(\d{{1,3}})\b")
 _ELIDED = re.compile(rf"\b({either('calculations.elided')})'", re.I)
@@ -102,6 +107,8 @@ class Request:
     """Whether it asks if there is something: "is there a class on 23 July?"."""
     past: bool = False
     """Whether rows are asked for whose day is over, on the last day before the period or today."""
+    added: bool = False
+    """Whether numbers of a view are added up, also where no word names them."""
     we: bool = False
     """Whether it asks for what "we" or "I" do."""
     who: bool = False
@@ -116,7 +123,7 @@ class Request:
     @property
     def weak(self) -> bool:
         """Whether it may as well ask for a sentence."""
-        return self.exists or self.operation in ("which", "paid", *DOUBTFUL)
+        return self.exists or self.operation in ("which", "paid", *VIEWED, *DOUBTFUL)
 
 
 def parse(question: Question, today: date) -> Request | None:
@@ -130,6 +137,7 @@ def parse(question: Question, today: date) -> Request | None:
     files = tuple(match[0] for match in _FILE.finditer(text))
     for name in files:
         text = text.replace(name, " , ")
+    text = _NAMED.sub(rf"{_LETTER}\1", text)
     text = re.sub(r"(?<![\d ]) ?%|(?<=[^\d] )%", " percent ", text)
     for pattern, not_paid in lexicon.OWING:
         text = pattern.sub(not_paid, text)
@@ -229,7 +237,9 @@ def _left_out(text: str) -> tuple[str, list[Word]]:
     found = list[Word]()
     while match := lexicon.EXCEPT.search(text.lower()):
         words = _words("", match[match.lastindex or 0], "")
-        lacking = bool(words.negations) and any(lexicon.VALUES.fullmatch(w.text) for w in words.words)
+        idle = lexicon.VERBS - lexicon.OUTGOING  # "what never arrived"
+        values = any(lexicon.VALUES.fullmatch(w.text) for w in words.words)
+        lacking = bool(words.negations) and (values or all(w.text in idle for w in words.words))
         if words.negations and not lacking:
             break  # what is not so is left out: "except those not paid"
         found += [] if lacking else [attrs.evolve(word, role="except") for word in words.words]
@@ -241,7 +251,7 @@ def _without_aside(text: str) -> str:
     """The question without a second one that names nothing new: ", and how much was it"."""
     for match in _ASIDE.finditer(text):
         before = tokens(text[: match.start()])
-        known = {*before} | _ASKING
+        known = {*before} | (_ASKING - MONTHS.keys())  # "in April and May"
         own = [w for w in tokens(match[0]) if w not in known and not lexicon.TOTAL.fullmatch(w)]
         if not own and match.start():
             return text[: match.start()]
@@ -307,11 +317,15 @@ def _words(before: str, after: str, language: str) -> _Read:
         elif token in froms or token in tos:
             open_phrase = open_phrase and not read.heads
             role = "from" if token in froms else "to"
-        elif (token in function and not (role == "per" and _UNIT.fullmatch(token))) or not token[0].isalnum():
+        elif (token in function and not (role == "per" and _UNIT.fullmatch(token))) or not token[
+            -1
+        ].isalnum():
             open_phrase = open_phrase and not read.heads
             role = role if token in articles else ""
         else:
-            name = token.removesuffix("'s").rstrip("'")
+            name = token.removeprefix(_LETTER).removesuffix("'s").rstrip("'")
+            if name in function and token.endswith("'s"):  # "what's"
+                continue
             read.words.append(Word(name, number, "from" if token.endswith("'s") and not role else role))
             if open_phrase:
                 read.heads.append(name)

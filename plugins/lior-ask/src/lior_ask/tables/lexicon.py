@@ -36,6 +36,7 @@ def _first(key: str) -> re.Pattern[str]:
 _DEGREES = (("least", "", _words("least")), ("most", "", _words("most")))
 OPERATIONS = (
     ("share", "", _words("share")),
+    ("net", "money", _words("net")),
     *map(_name, _NAMED.split()),
     *_DEGREES,
     ("sum", "money", _with("how_much_spent", "spent")),
@@ -48,6 +49,9 @@ OPERATIONS = (
     ("paid", "money", _with("how_much_spent", "paid")),
     ("paid", "money", _first("how_much")),
     ("exists", "", _first("exists")),
+    ("lasts", "", _first("long")),
+    ("worth", "money", _words("worth")),
+    ("used", "", _words("use")),
     ("who", "", re.compile(rf"^\W*{any_of(words('words.who'))}\b")),
 )
 """Operation, what it measures, pattern; the first that matches counts."""
@@ -141,6 +145,13 @@ THAN = tuple(
 )
 """Sign and what comparisons with another column look like: "below their minimum quantity"."""
 DIFFERENT = _words("different")
+USED = words("words.used")
+"""Words for what a meter counts."""
+BETWEEN, TIMES_WORDS = words("words.between"), words("words.times")
+"""Words of the days between two dates, and of a quantity times its price."""
+DAYS = _things("days")
+PRICES, EACH, COUNTS = (words(f"columns.{key}") for key in ("prices", "each", "counts"))
+"""Words of the names of columns of prices, of those of one piece, and of how many there are."""
 QUANTITIES = words("columns.quantities")
 """Names of columns whose numbers are added up where they are asked for with "how many"."""
 CURRENCIES = "€ $ £ ¥ EUR USD GBP CHF Fr Fr.".split()  # noqa: SIM905

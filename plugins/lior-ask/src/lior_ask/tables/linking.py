@@ -202,7 +202,7 @@ def _cells(head: Head, column: int, source: TableSource) -> list[str]:
     known = head.columns[column]
     if known.whole or head.rows > _READ:
         return [*known.values]
-    return [*{row.cells[column] for row in source.known.store.rows(head)}]
+    return [*{row.cells[column] for row in source.every(head)}]
 
 
 def _valued(head: Head, column: int, words: Sequence[Word], cells: Sequence[str]) -> Condition:

@@ -36,8 +36,8 @@ _DATE = (
     rf"|(?:{_MONTH})\b\.?(?:,?\s+{_OF}{_YEAR})?|{_YEAR})"
 )
 _BETWEEN = re.compile(
-    rf"\b(?P<start>{_any('start')}\s+)?(?P<a>{_DATE}|(?:{_any('before_date')}\s+)?\d{{1,2}}{_ORDINAL})\s*"
-    rf"(?:(?P<and>{_any('and')})|{_any('to')}|-|–)\s*(?P<b>{_DATE})(?!\w)"
+    rf"\b(?P<start>{_any('start')}\s+)?(?P<end_a>{_any('end')}\s+)?(?P<a>{_DATE}|(?:{_any('before_date')}\s+)?\d{{1,2}}{_ORDINAL})\s*"
+    rf"(?:(?P<and>{_any('and')})|{_any('to')}|-|–)\s*(?:{_any('end')}\s+)?(?P<b>{_DATE})(?!\w)"
 )
 _MONTHS = re.compile(
     rf"\b(?:{_any('in')}\s+)?(?P<a>(?:{_MONTH})\b)(?P<others>(?:,\s*(?:{_MONTH})\b)+),?\s+{_any('and')}\s+"
@@ -191,6 +191,8 @@ def _between(match: re.Match[str]) -> Period | None:
         return None
     if first.yearless and not last.yearless:
         first = first.within(last.last.year)
+    if match.groupdict().get("end_a"):  # "between the end of March and …"
+        first = attrs.evolve(first, first=first.last)
     if first.yearless != last.yearless or first.first is None or first.first > last.last:
         return None
     both = "start" in match.re.groupindex and match["and"] and not match["start"]

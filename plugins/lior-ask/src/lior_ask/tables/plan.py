@@ -18,6 +18,8 @@ from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.periods import Period
 from lior_ask.tables.words import alike
 
+_VIEW = -(1 << 62)
+"""Key of the first view; those of logs are negative, too."""
 _PREFIX = 5
 """Letters of a word that the name of a table may go on from: "Fahrten" of "Fahrtenbuch"."""
 
@@ -99,6 +101,7 @@ class TableSource:
         self.known, self.filters = known, filters
         self.documents = known.documents(filters)
         abouts = known.abouts
+        self._made = dict[int, Sequence[Row]]()
         self.heads = [head for name in self.documents for head in abouts[name].heads]
 
     def kind(self, kind: str, files: Sequence[str] = ()) -> list[Head]:
@@ -109,9 +112,20 @@ class TableSource:
         """Whether the document of a table has nothing but tables."""
         return kind_of(self.known.abouts[head.document], head.document) == "table"
 
+    def every(self, head: Head) -> Sequence[Row]:
+        """All rows of a table, or of a view."""
+        return self._made[head.key] if head.key in self._made else self.known.store.rows(head)
+
+    def made(self, head: Head, columns: Sequence[Column], rows: Sequence[Row], name: str) -> Head:
+        """The view of a table with these columns and rows; ``name`` says what it is beside the table."""
+        key = _VIEW - len(self._made)
+        self._made[key] = rows
+        label = ", ".join(filter(None, (head.name, name)))
+        return attrs.evolve(head, key=key, columns=tuple(columns), rows=len(rows), name=label)
+
     def rows(self, head: Head) -> tuple[Row, ...]:
         """The rows of a table that fit."""
-        rows, filters = self.known.store.rows(head), self.filters
+        rows, filters = self.every(head), self.filters
         if not (filters.sender or filters.after or filters.before):
             return tuple(rows)
         if head.dated is not None:
@@ -145,9 +159,7 @@ def in_period(
     column, shown = head.columns[dated], period.shown
     if rows is None:
         heads = [head] if head.kind == "rows" else source.kind(head.kind)
-        rows = (
-            [row for each in heads for row in source.known.store.rows(each)] if head.kind != "files" else []
-        )
+        rows = [row for each in heads for row in source.every(each)] if head.kind != "files" else []
     known = [when for row in rows if (when := column.date(row.cells[dated]))]
     if rows and not known:
         raise Unclear(f"the dates of {column.name} in {title(head)} can be read in two ways")

@@ -9,7 +9,7 @@ import attrs
 
 from lior_ask.question.filters import Known
 from lior_ask.question.question import Question
-from lior_ask.tables.grammar import Request
+from lior_ask.tables.grammar import VIEWED, Request
 from lior_ask.tables.groups import group_messages
 from lior_ask.tables.kinds import PLANS, asks_for
 from lior_ask.tables.plan import Plan, TableSource, Unclear
@@ -36,7 +36,9 @@ def make_plan(request: Request, known: Known, question: Question) -> Plan | None
     plans = list[Plan]()
     grouped = request.unit or any(word.role == "per" for word in request.words)
     counted = attrs.evolve(request, operation="count") if request.operation == "mean" and grouped else request
-    for kind, plan in () if request.operation == "paid" else PLANS:  # which only rows of a table tell
+    for kind, plan in (
+        () if request.operation in ("paid", *VIEWED) else PLANS
+    ):  # which only rows of a table tell
         if request.exists and kind != "events":
             continue
         if asks_for(kind, request, source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -11,7 +12,7 @@ from lior_ask.languages.words import tokens
 from lior_ask.tables import accounts, lexicon
 from lior_ask.tables.accounts import Account
 from lior_ask.tables.execution import select
-from lior_ask.tables.grammar import DOUBTFUL, Request, Word
+from lior_ask.tables.grammar import DOUBTFUL, VIEWED, Request, Word
 from lior_ask.tables.groups import group_rows
 from lior_ask.tables.linking import Linked, columns_of, link
 from lior_ask.tables.plan import (
@@ -32,6 +33,7 @@ from lior_ask.tables.plan import (
     plan_of,
     title,
 )
+from lior_ask.tables.views import viewed
 from lior_ask.tables.words import alike, one_and_many
 
 _NUMBERS = ("sum", "mean", "highest", "lowest")
@@ -44,10 +46,10 @@ def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
     plans, unclear = list[Plan](), list[tuple[int, Unclear]]()
     for head in source.kind("rows", request.files):
         names = [word for word in request.words if names_it(word.text, head)]
-        if not (source.of_rows(head) or request.files or _is_called(request, head)):
-            continue
         try:
-            plan = _of_table(request, head, source, names)
+            asked, view = viewed(request, head, source)
+            called = source.of_rows(head) or request.files or view != head or _is_called(request, head)
+            plan = _of_table(asked, view, source, names) if called else None
             plans += [plan] if plan else []
         except Unclear as error:
             if request.operation in DOUBTFUL:
@@ -113,6 +115,8 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
 
     Raises ``Unclear`` with the words that name nothing in it, or what else is unclear.
     """
+    if request.operation in VIEWED:
+        return None
     sign, account = _account(request, head, source, names)
     request, words = _words(request, head, names, account)
     linked = link(request, words, head, source)
@@ -199,7 +203,7 @@ def _words(
         for word in (request.words if account is None else accounts.without_direction(request.words))
         if word not in units
         and (word.role == "per" or not any(kind.fullmatch(word.text) for kind in kinds))
-        and (word not in names or _measures(request, word, head))
+        and (word not in names or _measures(request, word, head) or _groups(request, word, head))
     ]
     return request, words
 
@@ -228,7 +232,7 @@ def _operation(
         request = attrs.evolve(request, operation="sum")
     named = {n for word in request.words for n in columns_of(word.text, head.columns)}
     spends = account is not None or accounts.direction(request.words) != 0
-    measured = spends or any(head.columns[n].kind == "number" for n in named)
+    measured = spends or request.added or any(head.columns[n].kind == "number" for n in named)
     grouped = group_rows(request, head, linked, account=account is not None, measured=measured)
     if grouped:
         return grouped[0], None, grouped[1]
@@ -243,6 +247,12 @@ def _measures(request: Request, word: Word, head: Head) -> bool:
     if request.operation == "count":  # "how many hours", of a table of hours
         return any(_counts(head, n) for n in columns)
     return bool(columns) and request.operation in _ADDED
+
+
+def _groups(request: Request, word: Word, head: Head) -> bool:
+    """Whether a word of the name of a table is also that of what has the most: "tap" of "taps.csv"."""
+    columns = columns_of(word.text, head.columns) if request.operation in ("most", "least") else []
+    return any(head.columns[n].kind == "text" for n in columns)
 
 
 def _counts(head: Head, column: int) -> bool:
@@ -361,13 +371,13 @@ def _measure(request: Request, head: Head, said: dict[Word, list[int]], *, named
         n for n in head.places("number") if not (columns[n].key or lexicon.NO_MEASURE.search(columns[n].name))
     ]
     wanted = lexicon.MEASURES.get(request.measure or "money", ())
-    fit = list(dict.fromkeys(n for found in said.values() for n in found if n in numbers)) or [
+    told = Counter(n for found in said.values() for n in found if n in numbers)
+    fit = [n for n, count in told.items() if count == max(told.values())] or [
         n
         for n in numbers
         if any(part in wanted for part in columns[n].name.lower().replace("_", " ").split())
         or (request.measure in ("", "money") and columns[n].unit in lexicon.CURRENCIES)
     ]
-    told = any(n in fit for found in said.values() for n in found)
     if not request.measure and not told and (len(numbers) == 1 or request.operation in ("highest", "lowest")):
         fit = numbers  # "the largest order" may be that of the highest price, or of the most pieces
     if len(fit) == 1:
@@ -429,7 +439,7 @@ def _date(request: Request, head: Head, said: dict[Word, list[int]], source: Tab
     if len(mentioned) == 1 or head.dated is not None or not request.period or request.period.yearless:
         return mentioned.pop() if len(mentioned) == 1 else head.dated
     dates, has = head.places("date"), request.period.has
-    rows = source.known.store.rows(head)
+    rows = source.every(head)
     told = {
         tuple(bool(when) and has(when) for row in rows for when in [head.columns[n].date(row.cells[n])])
         for n in dates

@@ -1,0 +1,106 @@
+"""Numbers that rows do not have and questions ask for: what was used, products, days, and what is left."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+import lior_ask.api
+from lior_ask.api import Index
+
+TEXTS = {
+    "cellar.md": (
+        "# Cellar\n\nThe meters hang behind the door.\n\n"
+        "| Date | Power kWh | Gas m³ | read by |\n|---|---:|---:|---|\n"
+        "| 31.12.2024 | 18 204 | 5512.4 | Tom |\n| 31.01.2025 | 18 497 | 5688.1 | Tom |\n"
+        "| 28.02.2025 | 18 741 | 5839.7 | Ann |\n| 31.03.2025 | 19 002 | 5941.2 | Tom |\n"
+    ),
+    "flats.csv": (
+        "Ablesung;Wohnung;Kaltwasser m³;Warmwasser m³\n"
+        "01.01.2025;links;412,3;188,1\n01.01.2025;rechts;655,9;301,4\n"
+        "01.07.2025;links;428,6;195,5\n01.07.2025;rechts;696,8;320,2\n"
+    ),
+    "taps.csv": "date,tap1_m3,tap2_m3\n2025-03-31,10,20\n2025-04-30,14.5,30\n2025-05-31,20,31\n",
+    "shed.csv": (
+        "tool,qty,price each,place,bought\nspade,7,24.50,shed A,2019\nfork,5,26.00,shed A,2020\n"
+        "mower,1,415.00,shed B,2021\n"
+    ),
+    "door.csv": (
+        "evening,adults,children,adult price,child price\n2025-03-27,38,6,12,6\n2025-03-28,41,9,12,6.50\n"
+    ),
+    "orders.csv": (
+        "number,dealer,ordered,delivered,value\nP1,Hart,2025-01-10,2025-01-14,100\n"
+        "P2,Hart,2025-02-01,2025-02-11,80\nP3,Lange,2025-02-01,2025-02-02,50\nP4,Hart,2025-03-01,,70\n"
+    ),
+    "cash.csv": (
+        "Date;What;Out;In\n03.01.2025;paint;120,50;\n28.01.2025;tickets;;2100,00\n10.02.2025;hall;800,00;\n"
+    ),
+    "staff.csv": "name,day,hours March,hours April\nInes,Monday,4,9\nTomas,Friday,7,6.5\n",
+}
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory) -> Index:
+    folder = tmp_path_factory.mktemp("views")
+    for name, text in TEXTS.items():
+        (folder / name).write_text(text)
+    return Index(folder, cache=False, embedder="")
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch):
+    class Day(date):
+        @classmethod
+        def today(cls):
+            return cls(2025, 10, 20)
+
+    monkeypatch.setattr(lior_ask.api, "date", Day)
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("how much power did we use in January?", "293"),
+        ("What's the average power use per month from January to March, in kWh?", "266.00"),
+        ("how much gas was used from January to March 2025?", "428.8"),
+        ("in which month did we use the most gas?", "2025-01 175.7"),
+        ("Wie viel Kaltwasser wurde links im ersten Halbjahr 2025 verbraucht?", "16.3"),
+        ("In welcher Wohnung wurde am meisten Kaltwasser verbraucht?", "rechts 40.9"),
+        ("Which tap used the most between the end of March and the end of May?", "tap2 11"),
+        ("What is everything in shed A worth?", "301.50"),
+        ("how much are the spades worth?", "171.50"),
+        ("add up quantity times price for shed B", "415.00"),
+        ("how much did we take at the door on 28 March?", "550.50"),
+        ("how many days passed between ordering and delivery of P2?", "10"),
+        ("On average, how many days pass between ordering and delivery at Hart?", "7"),
+        ("longest time between ordering and delivery", "10"),
+        ("how long did P1 take?", "4"),
+        ("income minus expenses in 2025", "1,179.50"),
+        ("who worked the most hours in April?", "Ines 9"),
+        ("how many hours did the staff work in March and April?", "26.5"),
+    ],
+)
+def test_what_rows_do_not_have_is_calculated(index, question, value):
+    result = index.ask(question).result
+    assert result is not None
+    assert result.value == value
+
+
+def test_the_readings_are_named(index):
+    said = index.ask("how much gas was used in February 2025?").said
+    assert "cellar.md (Cellar, differences of readings, 2024-12-31 to 2025-03-31) in February 2025" in said
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "how much gas was used in the first week of January 2025?",
+        "how much gas did we use on 7 February 2025?",  # no reading begins or ends it
+        "how long is the shed?",
+        "is it worth buying a mower?",
+        "where is the meter used?",
+    ],
+)
+def test_what_no_view_has_is_not_calculated(index, question):
+    assert index.ask(question).result is None
