@@ -101,7 +101,11 @@ def today(monkeypatch):
         ("what percentage of members have paid the fee?", "share", "50.00 %"),
         ("shifts per name", "count", "Ines 2, Tomas 2"),
         ("how much did we spend?", "sum", "1,400.00"),
-        ("how much did we spend per month?", "sum", "2025-01 120.50, 2025-02 230.00, 2025-04 1,049.50"),
+        (
+            "how much did we spend per month?",
+            "sum",
+            "2025-01 120.50, 2025-02 230.00, 2025-03 0, 2025-04 1,049.50",
+        ),
         ("average spending per month in 2025", "mean", "350.00"),
         ("what did we spend most on?", "sum", "Locksmith 1,000.00"),
         ("how much did we spend apart from the rent?", "sum", "1,200.00"),
@@ -153,6 +157,28 @@ def test_groups_shares_and_what_is_not_so(index, question, operation, value):
 )
 def test_other_questions_are_no_calculations(index, question):
     assert index.ask(question).result is None
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        (
+            "how much did we pay the Boat yard in April 2025?",
+            "0: sum of amount in account.csv paid out in April 2025 where payee is Boat yard, which has no such",
+        ),
+        (
+            "which month did we not spend anything?",
+            "2025-03: months without rows of account.csv paid out",
+        ),
+        ("in which month did we pay the Boat yard nothing?", "2025-03, 2025-04: months without"),
+    ],
+)
+def test_a_month_without_a_row_is_said(index, question, said):
+    assert index.ask(question).said.startswith(said)
+
+
+def test_a_month_that_a_table_ends_before_is_no_zero(index):
+    assert index.ask("how much did we pay the Boat yard in June 2025?").result is None
 
 
 def test_each_of_several_values_is_told(index):
@@ -286,7 +312,7 @@ def shop(tmp_path_factory) -> Index:
         ("how many members have not paid and are coming?", "1"),  # "not" is of the first alone
         ("which members have not paid?", "2"),
         ("average amount per month", "60.00"),  # of 3 months, in a table without years
-        ("amount per month", "01 150, 03 30"),
+        ("amount per month", "01 150, 02 0, 03 30"),
         ("average mails per person", "1.50"),
         ("mails per sender", "Bo Lind 2, Ada Kern 1"),
     ],

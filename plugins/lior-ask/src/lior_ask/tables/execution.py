@@ -162,7 +162,8 @@ def _added(plan: Plan, rows: list[Used], about: str) -> tuple[Result, str]:
     assert plan.measure is not None
     column = plan.columns[plan.measure]
     counted = [used for used in rows if used.number is not None]
-    if not counted:
+    none = plan.operation == "sum" and not rows and all(each.covered is not False for each in plan.where)
+    if not counted and not none:
         raise Unclear(f"there is no number to be added up: {about}")
     numbers = [used.number for used in counted if used.number is not None]
     total = sum(numbers, Decimal(0))
@@ -189,7 +190,8 @@ def _added(plan: Plan, rows: list[Used], about: str) -> tuple[Result, str]:
         arithmetic=arithmetic,
         rows=passages(counted),
     )
-    return result, f"{shown}{unit_of(column.unit)}: {plan.operation} of {result.about}"
+    said = f"{shown}{unit_of(column.unit)}: {plan.operation} of {result.about}"
+    return result, said + ", which has no such row" * none
 
 
 def _first(plan: Plan, request: Request, rows: list[Used], about: str) -> tuple[Result, str]:

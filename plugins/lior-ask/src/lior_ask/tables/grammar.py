@@ -33,7 +33,7 @@ _COMPARED = [
 ]
 _TITLE = re.compile(rf"(?<=\s){either('calculations.title')}\b\.?\s", re.I)
 _EXTREMES = ("next", "newest", "oldest", "highest", "lowest")
-DOUBTFUL = ("who", "most", "least", "share", "groups")
+DOUBTFUL = ("who", "most", "least", "share", "groups", "lacking")
 """Operations that words of many other questions stand for as well: no calculation where it is not clear."""
 VIEWED = ("used", "worth", "net", "lasts")
 """Operations that only a view of a table has (:mod:`lior_ask.tables.views`)."""
@@ -82,7 +82,8 @@ class Request:
     operation: str
     """As in :class:`~lior.interfaces.Result`; ``which`` and ``who`` for a question that may ask for a list,
     ``paid`` for one that may ask for a sum of an account, ``next`` for the first event from ``today`` on,
-    ``most`` and ``least`` for the group of rows with the highest or lowest number or sum."""
+    ``most`` and ``least`` for the group of rows with the highest or lowest number or sum, ``lacking`` for
+    units of time without a row."""
     today: date
     measure: str = ""
     """A key of :data:`~lior_ask.tables.lexicon.MEASURES`, where the operation tells."""
@@ -161,8 +162,9 @@ def parse(question: Question, today: date) -> Request | None:
     who = listed("words.who")
     words = [word for word in read.words if word.text not in who]
     unit, words = _unit(operation, words)
+    lacking = bool(operation == "which" and unit and read.negations)
     return Request(
-        operation="count" if operation == "exists" else operation,
+        operation="count" if operation == "exists" else "lacking" if lacking else operation,
         today=today,
         measure=measure,
         words=(*words, *left_out),
@@ -180,7 +182,7 @@ def parse(question: Question, today: date) -> Request | None:
         we=not listed("words.we").isdisjoint(question.tokens),
         who=bool(who & {*question.tokens[:2]}),
         unit=unit,
-        negations=tuple(read.negations),
+        negations=() if lacking else tuple(read.negations),
         auxiliary=read.auxiliary,
     )
 
@@ -262,7 +264,7 @@ def _unit(operation: str, words: list[Word]) -> tuple[str, list[Word]]:
     """The unit of time by which rows are put together, and the words, of which that of the unit has its role:
     "per month", "monthly", "which month … most"."""
     for place, word in enumerate(words):
-        asked = operation in ("most", "least", "highest", "lowest") and place == 0
+        asked = operation in ("most", "least", "highest", "lowest", "which") and place == 0
         often = operation in ("mean", "groups")
         for unit, pattern in lexicon.UNITS.items():
             one = re.fullmatch(UNIT_FORMS[unit], word.text)

@@ -7,9 +7,11 @@ What rows are put together by (:func:`group_rows`, :func:`group_messages`), and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from email.utils import parseaddr
+
+import attrs
 
 from lior.interfaces import Result
 from lior_ask.index.table_store import Head
@@ -22,7 +24,14 @@ from lior_ask.tables.plan import Group, Plan, Unclear, list_columns, title
 
 _LISTED = 12
 """Groups that are said."""
-_OVER = {"most": "highest", "least": "lowest", "highest": "highest", "lowest": "lowest", "mean": "mean"}
+_OVER = {
+    "lacking": "none",
+    "most": "highest",
+    "least": "lowest",
+    "highest": "highest",
+    "lowest": "lowest",
+    "mean": "mean",
+}
 _LETTERS = {"year": 4, "month": 7, "day": 10}
 """Unit of time -> letters of a date that it has."""
 
@@ -63,6 +72,8 @@ def group_rows(
         return "mean", Group(by=key)  # the mean of a temperature, of each month
     if request.operation in ("count", "sum"):
         return request.operation, Group(by=key)
+    if request.operation == "lacking":
+        return "count", Group(by=key, over="none")
     return "sum" if added else "count", Group(by=key, over=_OVER.get(request.operation, ""))
 
 
@@ -102,7 +113,7 @@ def group_messages(request: Request, head: Head) -> tuple[str, Group | None]:
     if key is None and (senders or (request.who and asked)):
         key = head.place("from")
     if key is None:
-        if request.operation in ("most", "least", "groups"):
+        if request.operation in ("most", "least", "groups", "lacking"):
             raise Unclear("by what is not clear: by day, week, month or year, or by who sent it", ["most"])
         return request.operation, None
     return "count", Group(by=key, over=_OVER.get(request.operation, ""))
@@ -126,7 +137,7 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
     every = [used for rows in groups.values() for used in rows]
     if plan.group.over == "mean":
         dated = isinstance(plan.group.by, str)
-        count = _units_between([*groups], str(plan.group.by)) if dated else len(groups)
+        count = len(_units([*groups], str(plan.group.by)) if dated else groups)
         total = sum(values.values(), Decimal(0))
         mean = (total / count).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
         arithmetic = f"{show(total)} / {count} {'=' if mean * count == total else '≈'} {show(mean)}"
@@ -139,8 +150,13 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
             rows=passages(every),
         )
         return result, f"{show(mean)}{unit}: mean of {result.about}"
+    if plan.group.over == "none":
+        return _lacking(plan, groups, of)
     dated = isinstance(plan.group.by, str)
     order = [*values] if dated else sorted(values, key=lambda name: -values[name])
+    if plan.group.by in ("week", "month", "year") and plan.operation != "mean" and not plan.group.over:
+        order = _units(order, plan.group.by)
+        values = {name: values.get(name, Decimal(0)) for name in order}
     if plan.group.over:
         order.sort(key=lambda name: values[name], reverse=plan.group.over == "highest")
         best = [name for name in order if values[name] == values[order[0]]]
@@ -157,6 +173,25 @@ def execute_groups(plan: Plan, request: Request) -> tuple[Result, str]:
     listed = _listed(order, values)
     result = Result(operation=plan.operation, value=listed, about=about, rows=passages(every))
     return result, f"{listed}: {about}"
+
+
+def _lacking(plan: Plan, groups: dict[str, list[Used]], of: str) -> tuple[Result, str]:
+    """The units of time without a row, of the period or else from the first row of the table to the last.
+
+    Raises ``Unclear`` where the table has no rows of the whole period.
+    """
+    assert plan.group is not None
+    assert isinstance(plan.group.by, str)
+    by, periods = plan.group.by, [each for each in plan.where if each.covered is not None]
+    if not all(each.covered for each in periods):
+        raise Unclear(f"{plan.place} has no rows of all of the time {periods[0].shown}", ["lacking"])
+    ends = [_unit(str(value), by) for each in periods for value in each.values]
+    none = [
+        unit for unit in _units(ends or [*_groups(attrs.evolve(plan, where=()))], by) if unit not in groups
+    ]
+    about, used = f"{by}s without {of}", [each for rows in groups.values() for each in rows]
+    result = Result(operation="list", value=f"{len(none):,}", about=about, rows=passages(used))
+    return result, f"{', '.join(none[:_LISTED]).replace('0000-', '') or 'none'}: {about}"
 
 
 def _groups(plan: Plan) -> dict[str, list[Used]]:
@@ -198,18 +233,17 @@ def _value(plan: Plan, rows: Sequence[Used]) -> Decimal:
     return total if plan.operation == "sum" else (total / len(numbers)).quantize(Decimal("0.01"))
 
 
-def _units_between(names: Sequence[str], unit: str) -> int:
-    """How many units of time there are from the first to the last, those without a row as well."""
-    first, last = (name.replace("0000", "2000", 1) for name in (min(names), max(names)))
-    if unit == "year":
-        return int(last) - int(first) + 1
-    if unit == "month":
-        return (int(last[:4]) - int(first[:4])) * 12 + int(last[5:7]) - int(first[5:7]) + 1
-    days = [
-        date.fromisocalendar(int(name[:4]), int(name[6:]), 1) if unit == "week" else date.fromisoformat(name)
-        for name in (first, last)
-    ]
-    return (days[1] - days[0]).days // (7 if unit == "week" else 1) + 1
+def _units(names: Sequence[str], unit: str) -> list[str]:
+    """All units of time from the first to the last, those without a row as well."""
+    begin, end = min(names), max(names)
+    ends = [f"{name}-01-01"[:10].replace("0000", "2000", 1) for name in (begin, end)]
+    if unit == "week":
+        first, last = (date.fromisocalendar(int(name[:4]), int(name[6:]), 1) for name in (begin, end))
+    else:
+        first, last = map(date.fromisoformat, ends)
+    days = (first + timedelta(each) for each in range((last - first).days + 1))
+    found = dict.fromkeys(_unit(day.isoformat(), unit) for day in days)
+    return [name.replace("2000", "0000", 1) if begin.startswith("0000") else name for name in found]
 
 
 def _listed(names: Sequence[str], values: dict[str, Decimal]) -> str:

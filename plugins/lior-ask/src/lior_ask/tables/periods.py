@@ -47,11 +47,12 @@ _SINCE = re.compile(rf"\b(?P<how>{_any('since')})\s+(?P<a>{_DATE})(?P<onwards>\s
 _SIDE = re.compile(
     rf"\b(?:(?P<before>{_any('before')})|(?P<until>{_any('until')})|{_any('after')})\s+(?P<a>{_DATE})(?!\w)"
 )
+UNIT_FORMS = {unit: _any(f"{unit}_units") for unit in ("day", "week", "month", "year")}
 _IN = re.compile(
-    rf"(?:\b{_any('in')}\s*)?(?:(?:{_any('before_date')}\s+)?{_any('month_or_year')}\s+(?:{_OF}|d'\s*))?"
+    rf"(?:\b{_any('in')}\s*)?(?:(?:{_any('before_date')}\s+)?(?!{UNIT_FORMS['month']}\s+{_YEAR})"
+    rf"{_any('month_or_year')}\s+(?:{_OF}|d'\s*))?"
     rf"(?<!\w)(?P<a>{_DATE})(?!\w)"
 )
-UNIT_FORMS = {unit: _any(f"{unit}_units") for unit in ("day", "week", "month", "year")}
 _UNITS = "|".join(f"(?P<{unit}>{forms})" for unit, forms in UNIT_FORMS.items())
 _LAST = _any("few_last")
 _LAST_FEW = re.compile(

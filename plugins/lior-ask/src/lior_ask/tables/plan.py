@@ -46,6 +46,8 @@ class Condition:
     told: bool = True
     place: int = 0
     """Of its first word in the question."""
+    covered: bool | None = None
+    """Of a period, whether the table has rows from its beginning to its end, so that none is a 0."""
     apart: int | None = None
     """Column of which several values are named, each of which is counted."""
 
@@ -57,7 +59,7 @@ class Group:
     by: int | str
     """A column, or a unit of time: ``day``, ``week``, ``month``, ``year``."""
     over: str = ""
-    """``highest``, ``lowest`` or ``mean`` of the groups; empty where all are listed."""
+    """``highest``, ``lowest`` or ``mean`` of the groups, ``none`` for those without a row; empty for all."""
 
 
 @attrs.frozen(kw_only=True)
@@ -185,7 +187,14 @@ def in_period(
         first, last = (day and day.isoformat() for day in (period.first, period.last))
     tests = ["d{0} != ''", "d{0} >= ?" if first else "", "substr(d{0}, 1, 10) <= ?" if last else ""]
     sql = " AND ".join(test.format(dated) for test in tests if test)
-    return [Condition(sql=sql, values=tuple(v for v in (first, last) if v), shown=shown, told=False)]
+    values, covered = tuple(v for v in (first, last) if v), _covers(known, period)
+    return [Condition(sql=sql, values=values, shown=shown, told=False, covered=covered)]
+
+
+def _covers(known: Sequence[str], period: Period) -> bool:
+    """Whether a period is from the month of the first of some dates to that of the last."""
+    begin, end = ("" if day is None else f"{day:%Y-%m}" for day in (period.first, period.last))
+    return bool(known) and min(known)[:7] <= begin and end <= max(known)[:7] and "" not in (begin, end)
 
 
 def is_of_year(head: Head, period: Period, dated: int | None) -> bool:

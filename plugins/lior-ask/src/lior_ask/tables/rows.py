@@ -37,7 +37,7 @@ from lior_ask.tables.views import viewed
 from lior_ask.tables.words import alike, one_and_many
 
 _NUMBERS = ("sum", "mean", "highest", "lowest")
-_ADDED = (*_NUMBERS, "paid", "most", "least", "share", "groups")
+_ADDED = (*_NUMBERS, "paid", "most", "least", "share", "groups", "lacking")
 """Operations that may be about the amounts of an account."""
 
 
@@ -125,7 +125,8 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
         sign = _sign_of_rows(head, source, linked, account) or sign
     if account is not None and not sign:
         account = None
-    if not _speaks(request, head, linked, names, account):
+    other = request.operation == "lacking" and account is None and accounts.direction(request.words)
+    if other or not _speaks(request, head, linked, names, account):
         return None
     if linked.unknown:
         raise nothing(linked.unknown, f"the columns of {title(head)} are: {list_columns(head.columns)}")

@@ -115,12 +115,15 @@ def _never_falls(head: Head, rows: Sequence[Row], column: int) -> bool:
 
 
 def _check_read(period: Period, days: Sequence[date], head: Head) -> None:
-    """Raise ``Unclear`` where a period begins or ends between two readings."""
+    """Raise ``Unclear`` where a period begins or ends between two readings, or at one and the same."""
     years = range(days[0].year, days[-1].year + 1) if period.yearless else [None]
     spans = [period if year is None else period.within(year) for year in years]
     for each in spans:
         ends = [end for end in (each.first and each.first - timedelta(1), each.last) if end]
-        if all(end < days[0] or end > days[-1] or any(abs(end - d) <= _NEAR for d in days) for end in ends):
+        nearest = [min(days, key=lambda day, end=end: abs(end - day)) for end in ends]  # type: ignore[misc]
+        pairs = zip(ends, nearest, strict=True)
+        fits = all(not days[0] <= end <= days[-1] or abs(end - day) <= _NEAR for end, day in pairs)
+        if fits and (len(ends) < 2 or nearest[0] < nearest[1]):
             return
     raise Unclear(f"{title(head)} was not read at the beginning and the end of {period.shown}")
 
