@@ -319,9 +319,9 @@ def _words(before: str, after: str, language: str) -> _Read:
         elif token in froms or token in tos:
             open_phrase = open_phrase and not read.heads
             role = "from" if token in froms else "to"
-        elif (token in function and not (role == "per" and _UNIT.fullmatch(token))) or not token[
-            -1
-        ].isalnum():
+        elif not token.lstrip(_LETTER)[:1].isalnum() or (
+            token in function and not (role == "per" and _UNIT.fullmatch(token))
+        ):
             open_phrase = open_phrase and not read.heads
             role = role if token in articles else ""
         else:
