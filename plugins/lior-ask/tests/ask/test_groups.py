@@ -138,6 +138,7 @@ def today(monkeypatch):
         ("combien au Boat Yard en 2025 ?", "sum", "150.50"),
         ("first pottery after 2 October 2025", "oldest", "2025-10-15 18:00"),
         ("il y a pottery le 8 octobre 2025 ?", "count", "0"),
+        ("is there a pottery on 8 October?", "count", "0"),
     ],
 )
 def test_groups_shares_and_what_is_not_so(index, question, operation, value):
@@ -291,7 +292,12 @@ SHOP = {
         "name,paid,coming,joined\nAda Kern,yes,no,2019-03-01\nBo Lind,no,yes,2025-05-02\n"
         "Cy Moss,no,no,2020-01-09\nDee Orr,yes,yes,2025-02-02\n"
     ),
-    "goods.csv": "item,category,price\nmug,clay,9\nbowl,clay,14\nlid,tin,3\n",
+    "goods.csv": "item,category,price,sold on\nmug,clay,9,2025-03-01\nbowl,clay,14,\nlid,tin,3,2025-04-01\n",
+    "games.csv": "volunteer,points\nOle,4\nIda,6\nIda,3\n",
+    "fair.csv": (
+        "day,text,kind,sum\n2025-05-01,tickets of the fair,tickets,60\n2025-05-02,bar at the fair,bar,30\n"
+        "2025-05-03,bar goods,bar,-12\n2025-05-04,tickets for the train,travel,-8\n"
+    ),
     "budget.csv": "day,amount\n3.1.,100\n7.1.,50\n9.3.,30\n",
     "mails.mbox": (
         "From ada@x.org Mon Mar 03 09:10:00 2025\nFrom: Ada Kern <ada@x.org>\nSubject: Kiln\n"
@@ -321,6 +327,10 @@ def shop(tmp_path_factory) -> Index:
         ("average amount per month", "60.00"),  # of 3 months, in a table without years
         ("amount per month", "01 150, 02 0, 03 30"),
         ("average mails per person", "1.50"),
+        ("how many goods were sold?", "2"),  # of a column with the days of it
+        ("which goods have not been sold?", "1"),
+        ("who has the most points?", "Ida 9"),  # of a first column "player"
+        ("what did the fair bring in, tickets and bar together?", "90"),  # values of one column
         ("mails per sender", "Bo Lind 2, Ada Kern 1"),
     ],
 )

@@ -138,7 +138,8 @@ def _count(plan: Plan, request: Request, rows: list[Used], about: str) -> tuple[
     if plan.subject is None:
         apart = [each.apart for each in plan.where if each.apart is not None]
         cells = Counter(used.row.cells[apart[0]] for used in rows) if len(apart) == 1 else {}
-        each = ", ".join(f"{cell} {count:,}" for cell, count in cells.items())
+        told = request.operation == "count" and 1 < len(cells) <= _LISTED
+        each = ", ".join(f"{cell} {count:,}" for cell, count in cells.items()) * told
         said = f"{len(rows):,} {about}" + f": {each}" * bool(each)
         if request.exists:
             said = f"{'yes' if rows else 'no'}: {said}"

@@ -161,7 +161,7 @@ def parse(question: Question, today: date) -> Request | None:
     read = _words(before, after, of_question(question.tokens))
     who = listed("words.who")
     words = [word for word in read.words if word.text not in who]
-    unit, words = _unit(operation, words)
+    unit, words = _unit("lacking" if operation == "which" and read.negations else operation, words)
     lacking = bool(operation == "which" and unit and read.negations)
     return Request(
         operation="count" if operation == "exists" else "lacking" if lacking else operation,
@@ -264,7 +264,7 @@ def _unit(operation: str, words: list[Word]) -> tuple[str, list[Word]]:
     """The unit of time by which rows are put together, and the words, of which that of the unit has its role:
     "per month", "monthly", "which month … most"."""
     for place, word in enumerate(words):
-        asked = operation in ("most", "least", "highest", "lowest", "which") and place == 0
+        asked = operation in ("most", "least", "highest", "lowest", "lacking") and place == 0
         often = operation in ("mean", "groups")
         for unit, pattern in lexicon.UNITS.items():
             one = re.fullmatch(UNIT_FORMS[unit], word.text)
@@ -320,7 +320,7 @@ def _words(before: str, after: str, language: str) -> _Read:
             open_phrase = open_phrase and not read.heads
             role = "from" if token in froms else "to"
         elif not token.lstrip(_LETTER)[:1].isalnum() or (
-            token in function and not (role == "per" and _UNIT.fullmatch(token))
+            function.issuperset(token.split("-")) and not (role == "per" and _UNIT.fullmatch(token))
         ):
             open_phrase = open_phrase and not read.heads
             role = role if token in articles else ""

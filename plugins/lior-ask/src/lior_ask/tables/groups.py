@@ -91,8 +91,9 @@ def _asked(request: Request, head: Head, linked: Linked, *, account: bool) -> in
     named = [n for n in dict.fromkeys(linked.mentioned) if n in texts and n not in linked.used]
     if len(named) == 1:
         return named[0]
-    if request.who:
-        return column_of_people(head)
+    if request.who:  # or what a row is of: "who has the most hours", of a column "volunteer"
+        people = column_of_people(head)
+        return 0 if people is None and head.columns[0].kind == "text" else people
     kinds = {n: len(head.columns[n].values) for n in texts if head.columns[n].whole}
     several = {n: count for n, count in kinds.items() if count > 2}  # the currency has one
     return min(several, key=lambda n: several[n]) if account and several else None
@@ -183,7 +184,7 @@ def _lacking(plan: Plan, groups: dict[str, list[Used]], of: str) -> tuple[Result
     assert plan.group is not None
     assert isinstance(plan.group.by, str)
     by, periods = plan.group.by, [each for each in plan.where if each.covered is not None]
-    if not all(each.covered for each in periods):
+    if not all(each.covered and len(str(each.values[0])) == len("2025-01-01") for each in periods):
         raise Unclear(f"{plan.place} has no rows of all of the time {periods[0].shown}", ["lacking"])
     ends = [_unit(str(value), by) for each in periods for value in each.values]
     none = [

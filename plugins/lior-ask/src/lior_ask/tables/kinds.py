@@ -254,7 +254,7 @@ def _others(kind: str, request: Request, source: TableSource, question: Question
         if word.role != "unit" and not pattern.fullmatch(word.text) and word.text not in lexicon.VERBS
     ]
     tables = [(head, source.rows(head)) for head in heads]
-    where = [_anywhere(word, tables) for word in left if not any(names_it(word.text, h) for h in heads)]
+    where = [_anywhere(word, tables) for word in left if not _only_names(word, heads, tables)]
     dated = heads[0].dated
     where += in_period(request, min(heads, key=lambda head: head.until or "9"), dated, source)
     if request.operation == "next":
@@ -264,6 +264,12 @@ def _others(kind: str, request: Request, source: TableSource, question: Question
             where.append(Condition(sql=f"d{dated} >= ?", values=(today,), shown=shown, told=False))
         request = attrs.evolve(request, operation="oldest")
     return plan_of(request, tables, kind, where, dated=dated)
+
+
+def _only_names(word: Word, heads: Sequence[Head], tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> bool:
+    """Whether a word is of the name of a calendar, and in none of its events."""
+    told = (cell for _, rows in tables for row in rows for cell in row.cells)
+    return any(names_it(word.text, head) for head in heads) and not any(has_word(c, word.text) for c in told)
 
 
 def _anywhere(word: Word, tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> Condition:
@@ -277,7 +283,7 @@ def _anywhere(word: Word, tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> Con
     ]
     if len(has) != 1:
         raise nothing([word], f"the columns are: {list_columns(columns)}", [columns[n].name for n in has])
-    return having(has[0], columns[has[0]].name, word.text)
+    return attrs.evolve(having(has[0], columns[has[0]].name, word.text), apart=has[0])
 
 
 PLANS = (

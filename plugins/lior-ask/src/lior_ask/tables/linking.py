@@ -17,6 +17,8 @@ from lior_ask.tables.words import alike, has_word, parts
 
 _READ = 50_000
 """Rows of a table with long texts that are searched for a word."""
+_ROWS = ("count", "list", "share")
+"""Operations over rows that have something."""
 _PREFIXES = ("un", "in", "im")
 """Before a word that says that something is not so: "unpaid", "unbezahlt", "impayé"."""
 
@@ -71,13 +73,15 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
     for place in request.negations:
         negated |= {*[word for word in linked.said if word.number > place][:1]}
     _link_answers(linked, head, negated)
+    if request.operation in _ROWS:
+        _link_given(linked, head, source, negated)
     if request.negations:
         _negate(linked, request.negations[0], head)
     return linked
 
 
 def column_of_people(head: Head) -> int | None:
-    """The only column that is called one of people: "name", "paid by"."""
+    """The only column that is called one of people: "name", "paid by"; ``None`` where there is none."""
     texts = head.places("text")
     people = [n for n in texts if not {*tokens(head.columns[n].name)}.isdisjoint(lexicon.PERSONS)]
     return people[0] if len(people) == 1 else None
@@ -118,8 +122,10 @@ def _link_values(linked: Linked, words: Sequence[Word], head: Head, source: Tabl
         if len(fit) > 1:
             near = [n for n in fit if n in linked.mentioned]
             others = [w for w in words if (w.role == "except") == (word.role == "except")]
-            exact = [
-                n for n in fit if any(_is_value(c, [w for w in others if n in places[w]]) for c in cells[n])
+            has = {n: [w for w in others if n in places[w]] for n in fit}
+            exact = [n for n in fit if any(_is_value(c, has[n]) for c in cells[n])]
+            exact = [n for n in exact if len(has[n]) == max(len(has[m]) for m in exact)] or [
+                n for n in fit if any(_is_value(c, [word]) for c in cells[n])
             ]
             fit = near if len(near) == 1 else exact if len(exact) == 1 else fit
         if len(fit) > 1:
@@ -152,6 +158,24 @@ def _link_answers(linked: Linked, head: Head, negated: set[Word]) -> None:
         )
         linked.used.append(fit[0])
         linked.answers = True
+
+
+def _link_given(linked: Linked, head: Head, source: TableSource, negated: set[Word]) -> None:
+    """Add the condition that a row has a date which others lack: "how many were adopted", of a column with
+    the days of it."""
+    for word, columns in linked.said.items():
+        if (
+            len(columns) != 1
+            or head.columns[n := columns[0]].kind != "date"
+            or word in negated
+            or n in linked.used
+        ):
+            continue
+        if any(not row.cells[n].strip() for row in source.every(head)):
+            shown = f"{head.columns[n].name} is given"
+            linked.where.append(Condition(sql=f"trim(c{n}) != ''", shown=shown, place=word.number))
+            linked.used.append(n)
+            linked.answers = True
 
 
 def _answers(column: Column) -> bool:

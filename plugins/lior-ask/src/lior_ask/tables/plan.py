@@ -179,6 +179,8 @@ def in_period(
         if period.yearless:
             some = {year for year in years if any(period.within(year).has(when) for when in known)}
             years = some if some and period.first and period.last else years
+            if len(years) > 1 and not some and period.first and period.last:
+                return [_in_no_year(period, known, dated)]
             if len(years) != 1:
                 listed = " or ".join(map(str, sorted(years)[:5]))
                 raise Unclear(f"{shown}: of which year{', ' * bool(years)}{listed}?")
@@ -187,8 +189,17 @@ def in_period(
         first, last = (day and day.isoformat() for day in (period.first, period.last))
     tests = ["d{0} != ''", "d{0} >= ?" if first else "", "substr(d{0}, 1, 10) <= ?" if last else ""]
     sql = " AND ".join(test.format(dated) for test in tests if test)
-    values, covered = tuple(v for v in (first, last) if v), _covers(known, period)
+    values = tuple(v for v in (first, last) if v)
+    covered = len(known) == len(rows) and _covers(known, period)
     return [Condition(sql=sql, values=values, shown=shown, told=False, covered=covered)]
+
+
+def _in_no_year(period: Period, known: Sequence[str], dated: int) -> Condition:
+    """The condition of a period without a year that no date of any year is in."""
+    ends = tuple(f"{day:%m-%d}" for day in (period.first, period.last) if day)
+    covered = any(_covers(known, period.within(year)) for year in {int(when[:4]) for when in known})
+    sql, shown = f"substr(d{dated}, 6, 5) BETWEEN ? AND ?", f"{period.shown} (of any year)"
+    return Condition(sql=sql, values=ends, shown=shown, told=False, covered=covered)
 
 
 def _covers(known: Sequence[str], period: Period) -> bool:

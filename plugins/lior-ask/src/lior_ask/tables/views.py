@@ -140,7 +140,8 @@ def _below_each_other(request: Request, head: Head, source: TableSource) -> tupl
         if len(places) < 2 or len({head.columns[n].decimal for n in places}) > 1:
             continue
         asked = any(alike(word.text, tokens(thing)) for word in request.words)
-        if kind == "month" and head.dated is None:
+        counted = request.operation != "count" or asked
+        if kind == "month" and head.dated is None and request.operation in _ADDED and counted:
             name, made = "month", [f"0000-{known[n][2]:02}" for n in places]
         elif kind == "number" and asked and request.operation in ("most", "least"):
             name, made = thing, [tokens(head.columns[n].name)[0] for n in places]

@@ -11,6 +11,8 @@ from lior_ask.languages.words import stem, tokens
 
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 """As banks write them."""
+_BARE = str.maketrans("äöü", "aou")
+"""As in the singular."""
 
 
 @lru_cache(1 << 14)
@@ -21,7 +23,8 @@ def stems(word: str) -> frozenset[str]:
     True
     """
     forms = {word, word.translate(_UMLAUTS)}
-    return frozenset(stem(form, each.name) for form in forms for each in languages())
+    plural = stem(word.translate(_BARE), "german")  # "Vorräte"
+    return frozenset({plural, *(stem(form, each.name) for form in forms for each in languages())})
 
 
 def alike(word: str, others: Sequence[str]) -> bool:
