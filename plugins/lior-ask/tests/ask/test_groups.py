@@ -355,3 +355,64 @@ def test_all_that_a_question_says_counts(shop, question, value):
 )
 def test_what_cannot_be_told_is_not_left_away(shop, question):
     assert shop.ask(question).result is None
+
+
+HOME = {
+    "statement.csv": (
+        "Tag;Empfänger;Zweck;Betrag\n03.01.2025;Frau Fehr;Miete;-800,00\n28.01.2025;Werk;Gehalt;2100,00\n"
+        "05.02.2025;Markt;Essen;-50,00\n09.02.2025;Markt;Essen;-30,00\n10.02.2025;Frau Fehr;Miete;-820,00\n"
+    ),
+    "WhatsApp Chat mit Haus.txt": (
+        "24.05.25 09:12 - Leo: hi\n24.05.25 09:13 - Ann: hallo\n25.05.25 10:00 - Leo: tablet?\n"
+    ),
+    "rent.md": "# Rent\n\nSince February the rent we pay is 820 a month.\n",
+    "rota.md": (
+        "# Rota of the stall\n\n| day | first |\n|---|---|\n| 2025-01-01 | Ole |\n| 2025-01-02 | Ole |\n\n"
+        "Only Ida has keys.\n"
+    ),
+    "cal.ics": CALENDAR.replace("Pottery with Achebe", "Klavier Leo").replace(
+        "END:VCALENDAR",
+        "BEGIN:VEVENT\nSUMMARY:Leo birthday\nDTSTART:20151014\nRRULE:FREQ=YEARLY\nEND:VEVENT\nEND:VCALENDAR",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Index:
+    folder = tmp_path_factory.mktemp("home")
+    for name, text in HOME.items():
+        (folder / name).write_text(text)
+    return Index(folder, cache=False, embedder="")
+
+
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("apart from the rent, what did we spend most on?", "Markt 80.00"),  # written in another language
+        ("combien de loyer avons-nous payé en 2025 ?", "1,620.00"),
+        ("how many times did we go to Markt?", "2"),
+        ("how many messages did Leo write in the family chat?", "2"),
+        ("how many piano lessons does Leo have from October to November?", "8"),  # not his birthdays
+        ("when does Leo next have piano after 1 November?", "2025-11-05 18:00"),
+    ],
+)
+def test_words_that_are_not_those_of_the_files(home, question, value):
+    result = home.ask(question).result
+    assert result is not None
+    assert result.value == value
+
+
+def test_a_price_of_today_is_no_sum(home):
+    answer = home.ask("how much rent do we pay?")
+    assert answer.result is None
+    assert "820" in answer.answer.text
+
+
+def test_a_passage_instead_of_a_calculation_is_doubtful(home, monkeypatch):
+    monkeypatch.setattr("lior_ask.judging.linear.Linear.confidence", lambda *_: 0.9)
+    assert home.ask("who has the most often keys of the stall?").confidence == 0.5
+    assert home.ask("who has keys of the stall?").confidence == 0.9
+
+
+def test_what_is_not_so_twice_is_refused(shop):
+    assert shop.ask("how many members, not those who never paid?").result is None

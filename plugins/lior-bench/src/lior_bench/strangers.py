@@ -75,7 +75,8 @@ def _without_marks(text: str) -> str:
 def _has(part: str, text: str) -> bool:
     """Whether a text has one of the forms of a part, numbers and words as a whole."""
     forms = (_without_marks(plain(form)) for form in part.split("|"))
-    return any(re.search(rf"(?<![\w.]){re.escape(form.strip())}(?!\d|\.\d)", text) for form in forms)
+    behind = r"(?!\d|\.\d*[1-9])"  # 1,184.00 has 1,184
+    return any(re.search(rf"(?<![\w.]){re.escape(form.strip())}{behind}", text) for form in forms)
 
 
 def _asked(name: str, place: Path) -> Iterator[tuple[dict[str, Any], Answer | None]]:

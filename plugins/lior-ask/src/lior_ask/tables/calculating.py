@@ -17,7 +17,7 @@ from lior_ask.tables.execution import execute, execute_share
 from lior_ask.tables.grammar import Request, parse
 from lior_ask.tables.groups import execute_groups
 from lior_ask.tables.lexicon import ASKS
-from lior_ask.tables.plan import Unclear
+from lior_ask.tables.plan import TableSource, Unclear, names_it
 from lior_ask.tables.planning import make_plan
 from lior_ask.tables.reported import answer_from_sender
 from lior_ask.tables.words import has_word
@@ -27,6 +27,8 @@ CONFIDENCE = 0.95
 wrote this had seen were first asked, one calculation was wrong."""
 DOUBTFUL = 0.5
 """Confidence below which a passage is no answer to a question for a sum, a mean or a list."""
+_SENTENCES = ("who", "which", "paid", "next", "newest", "oldest", *grammar.VIEWED)
+"""Operations whose words most often ask for a sentence."""
 METHOD = "calculated from rows"
 
 
@@ -50,7 +52,7 @@ def calculate(
     try:
         plan = make_plan(request, known, question)
         if plan is None:
-            return _unless_doubtful(request, _note(quoted(), filters))
+            return _unless_doubtful(request, _of_table(request, _note(quoted(), filters), known, filters))
         run = execute_groups if plan.group else execute_share if plan.part else execute
         result, said = run(plan, request)
     except Unclear as unclear:
@@ -58,7 +60,7 @@ def calculate(
         words = [word.text for word in request.words]
         speaks = unclear.words and answer.found and answer.answer and _speaks(answer.answer, words)
         if speaks or request.operation in grammar.DOUBTFUL:
-            return answer
+            return _of_table(request, answer, known, filters)
         note = "it is not clear what is to be calculated"
         refused = attrs.evolve(answer, found=False, confidence=0.0, answer=None, block=None, method=METHOD)
         return attrs.evolve(refused, note=note, said=unclear.said, result=None)
@@ -88,6 +90,18 @@ def _unless_doubtful(request: Request, answer: Answer) -> Answer:
     about = " and ".join(map(repr, words)) or "that"
     said = f"that takes a calculation over {about}, and no table here has it"
     return attrs.evolve(answer, found=False, confidence=0.0, answer=None, block=None, said=said, note=said)
+
+
+def _of_table(request: Request, answer: Answer, known: Known, filters: Filters) -> Answer:
+    """The answer, doubtful where a table is named that it is not calculated from, and the passage lacks a
+    word of the question: most such passages are no answer."""
+    words = [word.text for word in request.words]
+    sentence = request.operation in _SENTENCES and not request.negations
+    if sentence or answer.confidence <= DOUBTFUL or not answer.answer or _speaks(answer.answer, words):
+        return answer
+    heads = TableSource(known, filters).kind("rows")
+    named = any(names_it(word.text, head) for word in request.words for head in heads)
+    return attrs.evolve(answer, confidence=DOUBTFUL) if named else answer
 
 
 def _note(answer: Answer, filters: Filters) -> Answer:

@@ -150,6 +150,8 @@ def parse(question: Question, today: date) -> Request | None:
     if found is None:
         return None
     whole, (operation, measure, text, at) = text, found
+    if operation == "paid" and period is None and lexicon.NOW.search(whole):
+        return None
     unsupported, past = lexicon.UNSUPPORTED.search(whole), lexicon.PAST.search(text)
     other = unsupported[0].strip() if unsupported else second.shown if second else ""
     different = lexicon.DIFFERENT.search(text)

@@ -91,6 +91,9 @@ def _mail(kind: str, request: Request, source: TableSource, question: Question) 
     topic = names.get("subject", names.get("text", 0))
     tables = [(head, source.rows(head)) for head in heads]
     senders = {row.cells[names["from"]] for _, rows in tables for row in rows}
+    if len(heads) == 1:  # "the family chat"
+        called = {w.number - 1 for w in request.words if lexicon.CHAT.fullmatch(w.text)}
+        left = [word for word in left if word.number not in called or _one([word], senders)]
     files = [w for w in left if w.role != "about" and any(names_it(w.text, head) for head in heads)]
     files = [word for word in files if not _one([word], senders)]  # of "mails from Lena" in lena.mbox
     left = [word for word in left if word not in files]
@@ -254,9 +257,11 @@ def _others(kind: str, request: Request, source: TableSource, question: Question
         if word.role != "unit" and not pattern.fullmatch(word.text) and word.text not in lexicon.VERBS
     ]
     tables = [(head, source.rows(head)) for head in heads]
-    where = [_anywhere(word, tables) for word in left if not _only_names(word, heads, tables)]
+    left = [word for word in left if not _only_names(word, heads, tables)]
+    where = [_anywhere(word, tables) for word in left]
     dated = heads[0].dated
-    where += in_period(request, min(heads, key=lambda head: head.until or "9"), dated, source)
+    told = [row for _, rows in tables for row in rows if all(_tells(row, word) for word in left)]
+    where += in_period(request, min(heads, key=lambda head: head.until or "9"), dated, source, told or None)
     if request.operation == "next":
         if not (request.period and request.period.first):
             today = request.today.isoformat()
@@ -268,8 +273,13 @@ def _others(kind: str, request: Request, source: TableSource, question: Question
 
 def _only_names(word: Word, heads: Sequence[Head], tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> bool:
     """Whether a word is of the name of a calendar, and in none of its events."""
-    told = (cell for _, rows in tables for row in rows for cell in row.cells)
-    return any(names_it(word.text, head) for head in heads) and not any(has_word(c, word.text) for c in told)
+    told = any(_tells(row, word) for _, rows in tables for row in rows)
+    return not told and any(names_it(word.text, head) for head in heads)
+
+
+def _tells(row: Row, word: Word) -> bool:
+    """Whether a row has a word."""
+    return any(has_word(cell, word.text) for cell in row.cells)
 
 
 def _anywhere(word: Word, tables: Sequence[tuple[Head, tuple[Row, ...]]]) -> Condition:

@@ -122,6 +122,8 @@ OWING = tuple(
 SUBJECT = _things("subject")
 TIMES = _words("times")
 """What asks how often something is told."""
+NOW = _words("now")
+"""What tells that a price of today is asked for, and no sum of what was paid."""
 PAST = _words("past")
 """What says that a date of a row was before a day."""
 ENDS = re.compile(rf"(?i)\b{either('things.ends')}")

@@ -71,7 +71,10 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
     if request.negations and negated:
         raise Unclear("what is not so is not clear: it is said twice", ["not"])
     for place in request.negations:
-        negated |= {*[word for word in linked.said if word.number > place][:1]}
+        next_named = {*[word for word in linked.said if word.number > place][:1]}
+        if next_named & negated:  # "not the ones never vaccinated"
+            raise Unclear("what is not so is not clear: it is said twice", ["not"])
+        negated |= next_named
     _link_answers(linked, head, negated)
     if request.operation in _ROWS:
         _link_given(linked, head, source, negated)

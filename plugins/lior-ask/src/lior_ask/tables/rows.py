@@ -176,7 +176,7 @@ def _account(
         sign = -sign
     if request.measure == "money" and request.operation in ("highest", "lowest"):
         sign = sign or -1  # "most expensive"
-    asked = request.operation in _ADDED or (sign and request.compared)
+    asked = request.operation in _ADDED or request.times or (sign and request.compared)
     return sign, accounts.account_of(head, source) if asked else None
 
 
@@ -314,7 +314,8 @@ def _named_subject(
     """
     measure, _, subject = known
     explained = {*known, *linked.used}
-    idle = [found[0] for found in linked.said.values() if explained.isdisjoint(found)]
+    listed = {*request.heads} if linked.answers else set()  # "which children have not paid?"
+    idle = [n[0] for w, n in linked.said.items() if explained.isdisjoint(n) and w.text not in listed]
     if request.operation in ("count", "list") and idle:
         values = ", ".join(head.columns[idle[0]].values[:6])
         raise Unclear(

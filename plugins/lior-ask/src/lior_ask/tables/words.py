@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from lior_ask.languages.lists import languages
 from lior_ask.languages.words import stem, tokens
@@ -15,14 +15,25 @@ _BARE = str.maketrans("äöü", "aou")
 """As in the singular."""
 
 
+@cache
+def _others() -> dict[str, set[str]]:
+    """Word of everyday things -> what they are called in all languages: "rent", "Miete", "loyer"."""
+    found = dict[str, set[str]]()
+    for entries in zip(*(each.lists["words.everyday"] for each in languages()), strict=True):
+        names = {name for entry in entries for name in entry.split("/")}
+        for name in names:
+            found.setdefault(name, set()).update(names)
+    return found
+
+
 @lru_cache(1 << 14)
 def stems(word: str) -> frozenset[str]:
-    """The stems of a word in the languages of the grammar, also without umlauts.
+    """The stems of a word and of what it is in the other languages of the grammar, also without umlauts.
 
     >>> stems("Sanitär".lower()) & stems("sanitaer") != frozenset()
     True
     """
-    forms = {word, word.translate(_UMLAUTS)}
+    forms = {word, word.translate(_UMLAUTS)} | _others().get(word, set())
     plural = stem(word.translate(_BARE), "german")  # "Vorräte"
     return frozenset({plural, *(stem(form, each.name) for form in forms for each in languages())})
 
