@@ -19,7 +19,7 @@ _BARE = str.maketrans("äöü", "aou")
 def _others() -> dict[str, set[str]]:
     """Word of everyday things -> what they are called in all languages: "rent", "Miete", "loyer"."""
     found = dict[str, set[str]]()
-    for entries in zip(*(each.lists["words.everyday"] for each in languages()), strict=True):
+    for entries in zip(*(each.lists["columns.everyday"] for each in languages()), strict=True):
         names = {name for entry in entries for name in entry.split("/")}
         for name in names:
             found.setdefault(name, set()).update(names)
