@@ -120,6 +120,7 @@ def today(monkeypatch):
         ("which parts had expired on 1 October 2025?", "list", "2"),
         ("which stock was past its use-by date on 1 July 2025?", "list", "1"),
         ("What share of the runs on HX-2 failed?", "share", "33.33 %"),
+        ("how often was the lock jammed?", "count", "2"),  # in a log that is not named
         ("Errors per day in the gate log please", "count", "2025-07-10 1, 2025-07-11 2"),
         ("which day had the most errors?", "count", "2025-07-11 2"),
         ("How many times did the lock motor jam according to the gate log?", "count", "2"),
@@ -272,6 +273,7 @@ def test_differences_are_not_calculated(trip):
         ("how much did City Works get?", "238.50"),
         ("how much came in in January 2025?", "2,100.00"),
         ("what did we spend most on?", "Rent 800.00"),
+        ("who got most of our money?", "Rent 800.00"),
         ("largest expense", "800.00"),
         ("what share of our spending was rent?", "77.03 %"),
     ],
@@ -280,7 +282,7 @@ def test_what_was_paid_out_and_in_may_stand_in_two_columns(question, value):
     index = Index(embedder="")
     index.learn(
         "statement.csv",
-        "Date,Description,Paid out,Paid in,Balance\n2025-01-03,City Works,120.50,,879.50\n"
+        "Date,Payee,Paid out,Paid in,Balance\n2025-01-03,City Works,120.50,,879.50\n"
         "2025-01-28,Salary,,2100.00,2979.50\n2025-02-05,City Works,118.00,,2861.50\n"
         "2025-02-10,Rent,800.00,,2061.50\n",
     )
@@ -293,6 +295,8 @@ SHOP = {
         "Cy Moss,no,no,2020-01-09\nDee Orr,yes,yes,2025-02-02\n"
     ),
     "goods.csv": "item,category,price,sold on\nmug,clay,9,2025-03-01\nbowl,clay,14,\nlid,tin,3,2025-04-01\n",
+    "weather.csv": "day,temperature,schneehoehe_cm\n2025-03-01,21,0\n2025-03-02,25,60\n2025-03-03,4,20\n",
+    "larder.csv": "thing,use by\njam,2025-09-01\nrice,2026-01-01\n",
     "games.csv": "volunteer,points\nOle,4\nIda,6\nIda,3\n",
     "fair.csv": (
         "day,text,kind,sum\n2025-05-01,tickets of the fair,tickets,60\n2025-05-02,bar at the fair,bar,30\n"
@@ -327,6 +331,10 @@ def shop(tmp_path_factory) -> Index:
         ("average amount per month", "60.00"),  # of 3 months, in a table without years
         ("amount per month", "01 150, 02 0, 03 30"),
         ("average mails per person", "1.50"),
+        ("on how many days was the temperature above 20 in March?", "2"),
+        ("An wie vielen Tagen lag mehr als 50 cm Schnee?", "1"),
+        ("what has expired?", "1"),
+        ("lowest takings of the fair", "30"),
         ("how many goods were sold?", "2"),  # of a column with the days of it
         ("which goods have not been sold?", "1"),
         ("who has the most points?", "Ida 9"),  # of a first column "player"

@@ -44,6 +44,8 @@ _ASKING = listed("words.stop") | listed("words.function") | listed("words.kinds"
 _UNIT = re.compile("|".join(UNIT_FORMS.values()))
 _GROUPED = re.compile(rf"{lexicon.PER.pattern}|\b{any_of(sorted(listed('words.from')))}\b")
 """What tells that rows are put together where nothing else says what is calculated."""
+_BY_ITSELF = (("which", lexicon.PAST), ("groups", _GROUPED))
+"""Operation and what tells it where nothing else does: "what has expired?"."""
 _ASIDE = re.compile(rf"[,;]?\s+{either('periods.and')}\s+.*", re.I)
 """What may be a second question."""
 _NAMED = re.compile(r"(?<=\w )([A-HJ-Z])(?![\w'.-])")
@@ -146,7 +148,9 @@ def parse(question: Question, today: date) -> Request | None:
     period, second, text = _periods(text, today)
     compared, text = _compared(text)
     than, text = _than(text)
-    found = _operation(text) or (("groups", "", text, 0) if _GROUPED.search(text) else None)
+    found = _operation(text) or next(
+        ((name, "", text, 0) for name, told in _BY_ITSELF if told.search(text)), None
+    )
     if found is None:
         return None
     whole, (operation, measure, text, at) = text, found

@@ -16,7 +16,7 @@ import attrs
 from lior.interfaces import Result
 from lior_ask.index.table_store import Head
 from lior_ask.languages.words import tokens
-from lior_ask.tables import lexicon
+from lior_ask.tables import accounts, lexicon
 from lior_ask.tables.execution import Used, count_noun, describe, passages, select, show, unit_of
 from lior_ask.tables.grammar import Request
 from lior_ask.tables.linking import Linked, column_of_people
@@ -91,6 +91,8 @@ def _asked(request: Request, head: Head, linked: Linked, *, account: bool) -> in
     named = [n for n in dict.fromkeys(linked.mentioned) if n in texts and n not in linked.used]
     if len(named) == 1:
         return named[0]
+    if request.who and account and accounts.direction(request.words) > 0:  # "who got most of our money?"
+        return column_of_people(head, lexicon.PAYEES)
     if request.who:  # or what a row is of: "who has the most hours", of a column "volunteer"
         people = column_of_people(head)
         return 0 if people is None and head.columns[0].kind == "text" else people

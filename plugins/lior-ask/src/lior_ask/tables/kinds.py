@@ -51,7 +51,9 @@ def asks_for(kind: str, request: Request, source: TableSource) -> bool:
         }
         said = any(word.text in about for word in request.words) or (bool(request.files) and has)
         return has and (
-            level or ((entries or request.times) and said and bool(source.kind("log", request.files)))
+            level
+            or _happens(kind, request, source)
+            or ((entries or request.times) and said and bool(source.kind("log", request.files)))
         )
     if kind == "files":
         return any(lexicon.FILES.fullmatch(w) or _endings(w, source) for w in words) and not request.files
@@ -60,10 +62,12 @@ def asks_for(kind: str, request: Request, source: TableSource) -> bool:
 
 
 def _happens(kind: str, request: Request, source: TableSource) -> bool:
-    """Whether all that is counted are words of events: "how often do we have pottery?"."""
+    """Whether all that is counted are words of an event or an entry: "how often do we have pottery?"."""
     words = [word.text for word in request.words if word.text not in lexicon.VERBS]
     asked = request.operation == "count" and (request.period or not request.exists)
-    if kind != "events" or not asked or not words:
+    if kind == "log":  # "how often was the pump blocked?"
+        asked = request.times and len(words) > 1
+    if kind not in ("events", "log") or not asked or not words:
         return False
     told = [row.cells[2] for head in source.kind(kind, request.files) for row in source.rows(head)]
     return any(all(has_word(summary, word) for word in words) for summary in {*told})

@@ -97,6 +97,8 @@ DEBIT, CREDIT = words("columns.debit"), words("columns.credit")
 """Words of the names of columns of what went out, and of what came in."""
 TABLES = _things("tables")
 """Words for what holds rows."""
+ACCOUNT = _things("account")
+"""Words for a statement of an account."""
 SENT = words("words.sent")
 WE = re.compile(rf"(?i)\b{any_of(sorted(words('words.we')))}\b")
 ABOUT = re.compile(rf"\b{either('calculations.about')}(?:(?<=')|\b)")
@@ -135,6 +137,8 @@ YES, NO = words("words.yes"), words("words.none")
 """What cells say that something is so, or is not."""
 AUXILIARIES = words("words.auxiliary")
 """Verbs behind which a question for a share says what rows are counted."""
+PAYEES = words("columns.payees")
+"""Words of the names of columns of an account that say who was paid."""
 PERSONS = words("columns.persons")
 """Words of the names of columns that say who."""
 COMPARISONS = tuple(

@@ -3,7 +3,7 @@ together by, and what is not so."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import attrs
 
@@ -83,10 +83,10 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
     return linked
 
 
-def column_of_people(head: Head) -> int | None:
+def column_of_people(head: Head, names: Set[str] = lexicon.PERSONS) -> int | None:
     """The only column that is called one of people: "name", "paid by"; ``None`` where there is none."""
     texts = head.places("text")
-    people = [n for n in texts if not {*tokens(head.columns[n].name)}.isdisjoint(lexicon.PERSONS)]
+    people = [n for n in texts if not {*tokens(head.columns[n].name)}.isdisjoint(names)]
     return people[0] if len(people) == 1 else None
 
 
@@ -216,7 +216,13 @@ def columns_of(word: str, columns: Sequence[Column]) -> list[int]:
     whole = [
         n for n, column in enumerate(columns) if alike_all(word, tokens(column.name) or [column.name.lower()])
     ]
-    return whole or [n for n, column in enumerate(columns) if alike(word, tokens(column.name))]
+    some = [n for n, column in enumerate(columns) if alike(word, tokens(column.name))]
+    return whole or some or [n for n, column in enumerate(columns) if _begins(word, tokens(column.name))]
+
+
+def _begins(word: str, names: Sequence[str]) -> bool:
+    """Whether one of names is put together of a word and another: "Schneehöhe"."""
+    return len(word) > 5 and any(name.startswith(word) and len(name) > len(word) + 2 for name in names)
 
 
 def alike_all(word: str, others: Sequence[str]) -> bool:

@@ -118,7 +118,7 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     if request.operation in VIEWED:
         return None
     sign, account = _account(request, head, source, names)
-    request, words = _words(request, head, names, account)
+    request, words = _words(request, head, source, names, account)
     linked = link(request, words, head, source)
     told = sign or (not names and request.operation not in ("highest", "lowest"))
     if account is not None and told and linked.where and not linked.unknown:
@@ -159,9 +159,9 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     compared = [*_comparisons(request, head, measure, factor)]
     where = [*linked.where, *period, *compared, *_than(request, head)]
     plan = plan_of(request, [(head, source.rows(head))], "rows", where, dated=dated)
-    plan = attrs.evolve(
-        plan, measure=measure, subject=subject, named=len(names) + bool(request.files), group=group, part=part
-    )
+    called = account is not None and any(lexicon.ACCOUNT.fullmatch(word.text) for word in request.words)
+    count = len(names) + bool(request.files) + called
+    plan = attrs.evolve(plan, measure=measure, subject=subject, named=count, group=group, part=part)
     return attrs.evolve(plan, sign=factor)
 
 
@@ -189,15 +189,16 @@ def _sign_of_rows(head: Head, source: TableSource, linked: Linked, account: Acco
 
 
 def _words(
-    request: Request, head: Head, names: list[Word], account: Account | None
+    request: Request, head: Head, source: TableSource, names: list[Word], account: Account | None
 ) -> tuple[Request, list[Word]]:
     """The words that must name something in a table, and the request without a unit that is a column."""
     units = [word for word in request.words if word.role == "unit"]
     if any(columns_of(word.text, head.columns) for word in units):
         request, units = attrs.evolve(request, unit=""), []  # a column is called "month"
     kinds = [lexicon.ROWS, lexicon.TABLES, *([lexicon.FILES] if names else [])]
-    ends = any(lexicon.ENDS.search(head.columns[n].name) for n in head.places("date"))
-    if request.past or (request.period and ends):  # "past its use-by date"
+    if request.operation == "count" and request.compared and _is_daily(head, source):
+        kinds.append(lexicon.DAYS)  # "on how many days was it above 30?"
+    if request.past or (request.period and _ends(head)):  # "past its use-by date"
         kinds += [lexicon.DATED, lexicon.ENDS]
     words = [
         word
@@ -209,6 +210,14 @@ def _words(
     return request, words
 
 
+def _is_daily(head: Head, source: TableSource) -> bool:
+    """Whether a table has one row for each of its days."""
+    if head.dated is None:
+        return False
+    days = [head.columns[head.dated].date(row.cells[head.dated])[:10] for row in source.every(head)]
+    return all(len(day) == 10 for day in days) and len({*days}) == len(days)
+
+
 def _speaks(request: Request, head: Head, linked: Linked, names: list[Word], account: Account | None) -> bool:
     """Whether a question speaks of a table: it names it, a column, a value or what its rows are of."""
     if account is not None:
@@ -217,7 +226,8 @@ def _speaks(request: Request, head: Head, linked: Linked, names: list[Word], acc
     if request.operation == "paid":  # "what did Tobi pay for the ferry?", of a table with a column "paid by"
         return bool(told) and any(accounts.tells_direction(column.name) for column in head.columns)
     spent = request.measure == "money" and request.operation == "sum" and _of_expenses(head)
-    return bool(names or linked.said or told or request.files or spent)
+    expired = _has_expired(request) and len(_ends(head)) == 1
+    return bool(names or linked.said or told or request.files or spent or expired)
 
 
 def _operation(
@@ -261,13 +271,23 @@ def _counts(head: Head, column: int) -> bool:
     return not {*tokens(head.columns[column].name)}.isdisjoint(lexicon.QUANTITIES)
 
 
+def _has_expired(request: Request) -> bool:
+    """Whether a question names nothing else: "what has expired?"."""
+    return request.past and all(word.text in lexicon.VERBS for word in request.words)
+
+
+def _ends(head: Head) -> list[int]:
+    """The columns with the day up to which something is good."""
+    return [n for n in head.places("date") if lexicon.ENDS.search(head.columns[n].name)]
+
+
 def _over(request: Request, head: Head, linked: Linked) -> Condition:
     """The condition that the day of a row is over: "which had expired on 1 October?".
 
     Raises ``Unclear`` where the table has no column with such a day, or several.
     """
     dates = head.places("date")
-    named = [n for n in dates if n in linked.mentioned or lexicon.ENDS.search(head.columns[n].name)]
+    named = [n for n in dates if n in linked.mentioned or n in _ends(head)]
     period = request.period
     if len(named) != 1 or (period and (period.first is None or period.yearless)):
         raise Unclear(no_dates(head))
@@ -335,7 +355,8 @@ def _subject(
     if request.operation not in ("count", "list", "which"):
         return request.operation, None
     operation = "list" if request.weak else request.operation
-    if linked.answers:  # "which dogs are not chipped?"
+    days = request.compared and any(lexicon.DAYS.fullmatch(text) for text in request.heads[:1])
+    if linked.answers or days or _has_expired(request):  # "which dogs are not chipped?"
         return operation, None
     for text in request.heads:  # the first that is one: "customers returned"
         columns = next((found for word, found in linked.said.items() if word.text == text), [])

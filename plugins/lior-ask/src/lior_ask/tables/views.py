@@ -190,7 +190,7 @@ def _products(request: Request, head: Head, source: TableSource) -> tuple[Reques
     if not pairs or amounts or not ((money and each) or (told and (money or request.operation == "sum"))):
         return request, head
     named = [w for w in request.words if {*columns_of(w.text, columns)} & used or w.text in lexicon.COUNTS]
-    request = attrs.evolve(_without(request, [*told, *named]), operation=_added(request))
+    request = attrs.evolve(_without(request, [*told, *named]), operation=_added(request), measure="")
 
     def total(row: Row) -> Decimal | None:
         known = [[columns[n].number(row.cells[n]) for n in pair] for pair in pairs]
