@@ -289,6 +289,16 @@ def test_what_was_paid_out_and_in_may_stand_in_two_columns(question, value):
     assert index.ask(question).result.value == value
 
 
+def test_a_word_of_getting_may_be_of_a_value():
+    index = Index(embedder="")
+    index.learn(
+        "till.csv",
+        "day,payee,purpose,amount\n2025-05-01,Card terminal,Card takings,90\n"
+        "2025-05-02,Card terminal,fee,-3\n2025-05-03,Hall,rent,-20\n",
+    )
+    assert index.ask("what were the card takings in total?").result.value == "90"
+
+
 SHOP = {
     "members 2025.csv": (
         "name,paid,coming,joined\nAda Kern,yes,no,2019-03-01\nBo Lind,no,yes,2025-05-02\n"

@@ -19,6 +19,7 @@ _READ = 50_000
 """Rows of a table with long texts that are searched for a word."""
 _ROWS = ("count", "list", "share")
 """Operations over rows that have something."""
+_DIRECTED = lexicon.INCOMING | lexicon.OUTGOING
 _PREFIXES = ("un", "in", "im")
 """Before a word that says that something is not so: "unpaid", "unbezahlt", "impayé"."""
 
@@ -65,7 +66,8 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
     if each:  # "each person", of a column "paid by"
         linked.group = column_of_people(head) if linked.group is None else linked.group
         left = [word for word in left if word not in each or linked.group is None]
-    _link_values(linked, left, head, source)
+    aside = [word for word in request.words if word not in words and word.text in _DIRECTED]
+    _link_values(linked, left, aside, head, source)
     if linked.unknown:
         return linked
     if request.negations and negated:
@@ -110,8 +112,13 @@ def _group(request: Request, linked: Linked) -> int | None:
     return columns.pop()
 
 
-def _link_values(linked: Linked, words: Sequence[Word], head: Head, source: TableSource) -> None:
-    """Add the conditions that words make as values of columns; a verb may be none."""
+def _link_values(
+    linked: Linked, words: Sequence[Word], aside: list[Word], head: Head, source: TableSource
+) -> None:
+    """Add the conditions that words make as values of columns; a verb may be none.
+
+    ``aside`` are words of paying and getting, which may belong to a value: "card takings".
+    """
     cells = {n: _cells(head, n, source) for n in head.places("text")}
     places = {
         word: [n for n, known in cells.items() if any(has_word(cell, word.text) for cell in known)]
@@ -126,7 +133,9 @@ def _link_values(linked: Linked, words: Sequence[Word], head: Head, source: Tabl
             near = [n for n in fit if n in linked.mentioned]
             others = [w for w in words if (w.role == "except") == (word.role == "except")]
             has = {n: [w for w in others if n in places[w]] for n in fit}
-            exact = [n for n in fit if any(_is_value(c, has[n]) for c in cells[n])]
+            exact = [
+                n for n in fit if any(_is_value(c, has[n]) or _is_value(c, has[n] + aside) for c in cells[n])
+            ]
             exact = [n for n in exact if len(has[n]) == max(len(has[m]) for m in exact)] or [
                 n for n in fit if any(_is_value(c, [word]) for c in cells[n])
             ]
