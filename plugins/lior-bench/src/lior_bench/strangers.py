@@ -30,6 +30,7 @@ SETS = {
     "first": ("household", "club", "firm", "lab"),
     "second": ("choir", "landlord", "clinic"),
     "third": ("freelance", "school", "famille"),
+    "fourth": ("theatre", "station", "refuge"),
 }
 """Name -> folders of questions; the conversation is about the first folder."""
 SURE = 0.6
