@@ -36,6 +36,7 @@ TEXTS = {
     "cash.csv": (
         "Date;What;Out;In\n03.01.2025;paint;120,50;\n28.01.2025;tickets;;2100,00\n10.02.2025;hall;800,00;\n"
     ),
+    "water basin.csv": "read,m3\n2025-01-31,5\n2025-02-28,8\n2025-03-31,10\n",
     "staff.csv": "name,day,hours March,hours April\nInes,Monday,4,9\nTomas,Friday,7,6.5\n",
 }
 
@@ -79,6 +80,8 @@ def today(monkeypatch):
         ("income minus expenses in 2025", "1,179.50"),
         ("who worked the most hours in April?", "Ines 9"),
         ("how many hours did the staff work in March and April?", "26.5"),
+        ("average water use of the basin per month", "2.50"),
+        ("which tool brought in the most money?", "mower 415.00"),
     ],
 )
 def test_what_rows_do_not_have_is_calculated(index, question, value):
@@ -100,6 +103,8 @@ def test_the_readings_are_named(index):
         "how long is the shed?",
         "is it worth buying a mower?",
         "where is the meter used?",
+        "which tools do we still have?",
+        "how many tools are still there?",
     ],
 )
 def test_what_no_view_has_is_not_calculated(index, question):

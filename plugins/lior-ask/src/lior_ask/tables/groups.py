@@ -67,7 +67,7 @@ def group_rows(
         return None
     numbers = [n for n in linked.mentioned if head.columns[n].kind == "number"]
     added = measured or request.measure == "money"
-    flows = account or any(_flows(head, n) for n in numbers)
+    flows = account or request.added or any(_flows(head, n) for n in numbers)
     if request.operation == "mean" and not (flows and request.unit):
         return "mean", Group(by=key)  # the mean of a temperature, of each month
     if request.operation in ("count", "sum"):

@@ -29,6 +29,8 @@ from lior_ask.tables.words import alike
 
 _NEAR = timedelta(days=3)
 """How far from the beginning or the end of a period a meter may be read."""
+_TOTALS = ("sum", "most", "least")
+"""Operations for which a price is multiplied where a question says so."""
 _LEFT = "less"
 """Word of the name of a column with what is left of an account, by which it is found."""
 _ADDED = ("sum", "paid", "count", "mean", "highest", "lowest", "most", "least", "groups", *VIEWED)
@@ -187,10 +189,13 @@ def _products(request: Request, head: Head, source: TableSource) -> tuple[Reques
     told = [word for word in request.words if word.text in lexicon.TIMES_WORDS]
     money = request.measure == "money" and request.operation in ("sum", "paid", "worth")
     each = any(_of_one(columns[count].name, columns[price].name) for count, price in pairs)
-    if not pairs or amounts or not ((money and each) or (told and (money or request.operation == "sum"))):
+    if not pairs or amounts or not ((money and each) or (told and (money or request.operation in _TOTALS))):
         return request, head
-    named = [w for w in request.words if {*columns_of(w.text, columns)} & used or w.text in lexicon.COUNTS]
-    request = attrs.evolve(_without(request, [*told, *named]), operation=_added(request), measure="")
+    idle = lexicon.COUNTS | lexicon.INCOMING | lexicon.OUTGOING
+    named = [w for w in request.words if {*columns_of(w.text, columns)} & used or w.text in idle]
+    request = attrs.evolve(
+        _without(request, [*told, *named]), operation=_added(request), measure="", added=True
+    )
 
     def total(row: Row) -> Decimal | None:
         known = [[columns[n].number(row.cells[n]) for n in pair] for pair in pairs]
