@@ -112,6 +112,8 @@ class Request:
     """Whether rows are asked for whose day is over, on the last day before the period or today."""
     added: bool = False
     """Whether numbers of a view are added up, also where no word names them."""
+    still: bool = False
+    """Whether it asks for what is so "still": which rows are not any more, most tables do not tell."""
     we: bool = False
     """Whether it asks for what "we" or "I" do."""
     who: bool = False
@@ -156,7 +158,6 @@ def parse(question: Question, today: date) -> Request | None:
     whole, (operation, measure, text, at) = text, found
     if operation == "paid" and period is None and lexicon.NOW.search(whole):
         return None
-    still = not listed("words.still").isdisjoint(question.tokens)
     unsupported, past = lexicon.UNSUPPORTED.search(whole), lexicon.PAST.search(text)
     other = unsupported[0].strip() if unsupported else second.shown if second else ""
     different = lexicon.DIFFERENT.search(text)
@@ -166,10 +167,6 @@ def parse(question: Question, today: date) -> Request | None:
         before, after = (lexicon.TOTAL.sub(" ", part) for part in (before, after))
     few, before, after = _few(before, after) if operation in _EXTREMES else (0, before, after)
     read = _words(before, after, of_question(question.tokens))
-    if still and not read.negations and operation in ("which", "count", "list"):
-        if operation == "which":
-            return None  # what has gone since is told by no value: "which books do we still have?"
-        other = other or "still"
     who = listed("words.who")
     words = [word for word in read.words if word.text not in who]
     unit, words = _unit("lacking" if operation == "which" and read.negations else operation, words)
@@ -190,6 +187,7 @@ def parse(question: Question, today: date) -> Request | None:
         times=bool(lexicon.TIMES.search(whole)),
         exists=operation == "exists",
         past=bool(past),
+        still=not listed("words.still").isdisjoint(question.tokens),
         we=not listed("words.we").isdisjoint(question.tokens),
         who=bool(who & {*question.tokens[:2]}),
         unit=unit,

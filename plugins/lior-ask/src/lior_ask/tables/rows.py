@@ -130,6 +130,8 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
         return None
     if linked.unknown:
         raise nothing(linked.unknown, f"the columns of {title(head)} are: {list_columns(head.columns)}")
+    if request.still and not linked.answers and request.operation in ("which", "count", "list"):
+        return None  # "which books do we still have?"
     part = _part(request, linked)
     operation, subject, group = _operation(request, head, source, names, linked, account)
     if not operation:
