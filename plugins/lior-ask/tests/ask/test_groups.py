@@ -432,5 +432,15 @@ def test_a_passage_instead_of_a_calculation_is_doubtful(home, monkeypatch):
     assert home.ask("who has keys of the stall?").confidence == 0.9
 
 
+def test_a_temperature_below_0_is_no_account():
+    index = Index(embedder="")
+    index.learn("weather.csv", "day,temperature,rain\n2025-03-01,-4,2\n2025-04-01,7,0\n2025-04-02,-1,3\n")
+    assert index.ask("which month did we spend the most?").result is None
+
+
+def test_what_no_entry_of_a_log_has_is_not_counted(index):
+    assert index.ask("how many times did the lift jam according to the gate log?").result is None
+
+
 def test_what_is_not_so_twice_is_refused(shop):
     assert shop.ask("how many members, not those who never paid?").result is None

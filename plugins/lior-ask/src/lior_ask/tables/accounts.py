@@ -13,6 +13,9 @@ from lior_ask.tables import lexicon
 from lior_ask.tables.grammar import Word
 from lior_ask.tables.plan import Condition, TableSource
 
+_NO_MONEY = frozenset[str]().union(*(names for thing, names in lexicon.MEASURES.items() if thing != "money"))
+"""Words of the names of columns of what is measured, such as a temperature, which falls below 0, too."""
+
 
 def direction(told: Sequence[Word]) -> int:
     """-1 for what is paid out, 1 for what comes in, 0 where no word says so, or both are named."""
@@ -76,7 +79,7 @@ def account_of(head: Head, source: TableSource) -> Account | None:
     into = [n for n in found if names[n] & lexicon.CREDIT and not names[n] & lexicon.DEBIT]
     if len(out) == len(into) == 1:
         return Account(out=out[0], into=into[0])
-    signed = [n for n in found if _has_signs(head, n, source)]
+    signed = [n for n in found if names[n].isdisjoint(_NO_MONEY) and _has_signs(head, n, source)]
     if len(signed) > 1:  # beside the balance
         signed = [n for n in signed if not names[n].isdisjoint(lexicon.MEASURES["money"])]
     return Account(out=signed[0], into=signed[0]) if len(signed) == 1 else None

@@ -180,6 +180,8 @@ def _log(kind: str, request: Request, source: TableSource, question: Question) -
     left = [w for w in left if w not in about and not any(names_it(w.text, h) for h in heads)]
     if request.times:
         about, left = [*about, *left], []
+        told = [row for head in heads for row in source.rows(head)]
+        left = [word for word in about if not any(has_word(row.cells[2], word.text) for row in told)]
     if left:
         raise nothing(left, "logs: when an entry was written, its level and its text are known")
     tables = [(head, source.rows(head)) for head in heads]
