@@ -150,14 +150,10 @@ def parse(question: Question, today: date) -> Request | None:
     period, second, text = _periods(text, today)
     compared, text = _compared(text)
     than, text = _than(text)
-    found = _operation(text) or next(
-        ((name, "", text, 0) for name, told in _BY_ITSELF if told.search(text)), None
-    )
-    if found is None:
+    whole, found = text, _operation(text)
+    if found is None or (found[0] == "paid" and period is None and lexicon.NOW.search(whole)):
         return None
-    whole, (operation, measure, text, at) = text, found
-    if operation == "paid" and period is None and lexicon.NOW.search(whole):
-        return None
+    operation, measure, text, at = found
     unsupported, past = lexicon.UNSUPPORTED.search(whole), lexicon.PAST.search(text)
     other = unsupported[0].strip() if unsupported else second.shown if second else ""
     different = lexicon.DIFFERENT.search(text)
@@ -292,7 +288,7 @@ def _operation(text: str) -> tuple[str, str, str, int] | None:
             if operation == "share":  # "the share of …, in percent"
                 rest = pattern.sub(" ", rest)
             return operation, measure, f"{text[:at]}  {rest}", at + 1
-    return None
+    return next(((name, "", text, 0) for name, told in _BY_ITSELF if told.search(text)), None)
 
 
 @attrs.define
