@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lior_tables import choice
-from lior_tables.choice import Explored, Judge, descend, explore, greedy, heirs, splits, temperature
+from lior_tables.choice import Explored, Judge, descend, explore, greedy, heirs, splits
 from lior_tables.members import Member, Setting
 from lior_tables.model import TableModel
 from lior_tables.plan import Options, plan
@@ -71,23 +71,6 @@ def test_the_greedy_mean_takes_what_helps() -> None:
     assert weights[:2].min() > 0.3
     assert weights[2] == 0
     assert judge.error(mixed) < 0.7 * members[0].error
-
-
-def test_temperature_recovers_the_sharpness_of_drawn_classes() -> None:
-    f = torch.randn(20_000, 3, generator=_generator())
-    labels = torch.multinomial((4.0 * f).softmax(1), 1, generator=_generator())[:, 0]
-    judge = Judge(y=torch.eye(3)[labels], weights=torch.ones(len(f)), classes=True)
-    assert temperature(f, judge) == pytest.approx(4.0, rel=0.15)
-
-
-def test_few_rows_that_are_all_right_are_no_certainty() -> None:
-    few, many = (
-        temperature(f, Judge(y=f, weights=torch.ones(len(f)), classes=True))
-        for f in (torch.eye(3).repeat(count, 1) for count in (20, 2000))
-    )
-    right = 1 / (1 + 2 * math.exp(-few))
-    assert 0.98 < right < 0.999  # of 60 rows that were seen to be right
-    assert few < many
 
 
 def test_a_ridge_without_a_source_teaches_a_vote() -> None:

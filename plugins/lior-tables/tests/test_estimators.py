@@ -108,6 +108,16 @@ def test_a_class_of_one_row_is_named():
         GeometricClassifier(**QUICK).fit(frame, labels)
 
 
+def test_rare_classes_are_found_as_often_as_common_ones_where_that_is_asked_for():
+    rng = np.random.RandomState(0)
+    y = np.repeat(["none", "much"], [270, 30])
+    x = pd.DataFrame({"x": rng.normal(size=300) + 1.5 * (y == "much")})
+    model = GeometricClassifier(random_state=0, members=1).fit(x, y)
+    usual, balanced = (np.mean(model.predict(x, balanced=each)[y == "much"] == "much") for each in (0, 1))
+    assert usual < 0.5
+    assert balanced > 0.6
+
+
 def test_several_targets():
     frame, y = rows()
     both = np.stack([y, -10 * y], 1)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comparison import judging
-from lior_tables.judging import calibration_error, log_loss
+from lior_tables.judging import balanced_accuracy, calibration_error, log_loss
 
 
 def test_losses_and_errors_of_a_few_rows() -> None:
@@ -32,6 +32,11 @@ def test_calibration_error_of_two_bins() -> None:
     truth = np.array([0, 0, 0, 1, 0])
     assert calibration_error(probabilities, truth) == pytest.approx((4 * 0.1 + 0.55) / 5)
     assert calibration_error(np.array([[1.0, 0.0]]), np.array([0])) == 0
+
+
+def test_balanced_accuracy_counts_each_class_that_is_there_once() -> None:
+    assert balanced_accuracy(np.array([0, 0, 0, 2]), np.array([0, 0, 0, 2])) == 1
+    assert balanced_accuracy(np.array([0, 0, 0, 0]), np.array([0, 0, 0, 2])) == 0.5
 
 
 @settings(max_examples=20, deadline=None)

@@ -45,6 +45,23 @@ def test_dates_are_dates_and_other_texts_are_not(tmp_path):
     assert frame["code"].tolist() == ["2026-1", "x"]
 
 
+def test_none_is_a_value_where_it_is_the_commonest_word(tmp_path):
+    path = tmp_path / "none.csv"
+    path.write_text("damage;size;cost\nNone;None;None\nNone;big;1,5\nminor;big;2\n;;None\nNone;big;3\n")
+    frame = read(path)
+    assert frame["damage"].fillna("gap").tolist() == ["None", "None", "minor", "gap", "None"]
+    assert frame["size"].isna().tolist() == [True, False, False, True, False]
+    assert frame["cost"].isna().sum() == 2
+    assert Task.of(frame, ["damage"]).none == ("damage",)
+
+
+def test_none_is_a_value_in_a_file_for_a_model_that_has_it(tmp_path):
+    (tmp_path / "one.csv").write_text("damage,size\nNone,None\n")
+    frame = read(tmp_path / "one.csv", ("damage", "gone"))
+    assert frame["damage"].tolist() == ["None"]
+    assert frame["size"].isna().all()
+
+
 def test_parquet(tmp_path):
     pd.DataFrame({"a": [1.5, None], "b": ["x", None]}).to_parquet(tmp_path / "t.parquet")
     assert read(tmp_path / "t.parquet")["a"].isna().tolist() == [False, True]

@@ -115,6 +115,9 @@ def test_predictions_of_classes_have_probabilities(home):
     found = json.loads(done.stdout)
     assert found["score"]["right"] > 0.8
     assert all(row["P(no)"] + row["P(yes)"] == pytest.approx(1) for row in found["predictions"])
+    done = table("predict", "runs/big", "b.csv", "--json", "--balanced", cwd=path)
+    assert "right, mean of the classes" in json.loads(done.stdout)["score"]
+    assert table("predict", "runs/price", "b.csv", "--balanced", cwd=path).returncode == 2
 
 
 def test_predictions_go_to_a_file(home):

@@ -20,6 +20,7 @@ from torch import Generator, Tensor
 
 from lior.interfaces import AttentionProduct, State
 from lior.tensors import one_thread
+from lior_tables.calibration import Calibration
 from lior_tables.kernel import Kernel, Side, matrix
 from lior_tables.members import Candidate, Setting, begun, median_cost, next_metric, sharpen, start
 from lior_tables.readouts import Fit, Readout, mean
@@ -35,7 +36,6 @@ GAIN = 0.005
 """Share of its error by which a round helps, at least, if there is to be another."""
 GREEDY = 12
 """Members that the mean is made of, repetitions included."""
-_TEMPERATURES = torch.logspace(-0.3, 1.8, 43).tolist()
 
 
 class Split(NamedTuple):
@@ -316,32 +316,14 @@ def greedy(explored: Sequence[Explored], judge: Judge) -> tuple[Tensor, Tensor]:
     return counts / GREEDY, total / GREEDY
 
 
-def temperature(predictions: Tensor, judge: Judge) -> float:
-    """The factor ``τ`` of ``softmax(τ f)`` that makes held-out classes most likely.
-
-    They and one row more, whose class may be any: where all that is held out is right, as few rows often are
-    after a choice among many members, nothing else would keep ``τ`` from its largest.
-    """
-    hit = judge.y.argmax(1)[:, None]
-    count = len(predictions)
-    best, chosen = torch.inf, 1.0
-    for tau in _TEMPERATURES:
-        log_p = (tau * predictions).log_softmax(1)
-        seen = log_p.gather(1, hit) + log_p.mean(1, keepdim=True) / count
-        loss = -float(mean(seen, judge.weights))
-        if loss < best:
-            best, chosen = loss, tau
-    return chosen
-
-
 class Choice(NamedTuple):
     """The members to fit."""
 
     explored: list[Explored]
     weights: Tensor
     """Share of each member in the mean, positive, ``(members,)`` float64."""
-    tau: float
-    """Of the probabilities; 1 for regression."""
+    calibration: Calibration | None
+    """Of the probabilities; ``None`` for numbers."""
 
 
 @one_thread()
@@ -380,5 +362,5 @@ def choose(
     try_all(heirs(best, plan), best)
     weights, predictions = greedy(explored, judge)
     kept = [index for index, weight in enumerate(weights.tolist()) if weight > 0]
-    tau = temperature(predictions, judge) if classes else 1.0
-    return Choice([explored[i] for i in kept], weights[kept], tau)
+    calibration = Calibration.fit(predictions, judge.y, judge.weights) if classes else None
+    return Choice([explored[i] for i in kept], weights[kept], calibration)

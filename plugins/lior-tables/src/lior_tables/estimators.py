@@ -514,8 +514,8 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
 class GeometricClassifier(ClassifierMixin, _Geometric):
     """Classes from rows, by kernel ridge regression of their indicators in a learned metric.
 
-    Parameters, columns and editing are those of :class:`GeometricRegressor`. Probabilities are the softmax of
-    the values, at a temperature that is chosen on held-out training rows.
+    Parameters, columns and editing are those of :class:`GeometricRegressor`. Probabilities are a
+    power of the values, which is fitted on held-out training rows (:mod:`lior_tables.calibration`).
 
     Attributes
     ----------
@@ -576,10 +576,20 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
         check_is_fitted(self)
         return self.answers(self.rows(X))
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The likeliest class of each row."""
-        likeliest = self.predict_proba(X).argmax(1)
-        found: NDArray[Any] = self.classes_[likeliest]
+    def predict(self, X: Any, *, balanced: bool = False) -> NDArray[Any]:
+        """The likeliest class of each row; see :meth:`pick` for ``balanced``."""
+        found: NDArray[Any] = self.classes_[self.pick(self.predict_proba(X), balanced=balanced)]
+        return found
+
+    def pick(self, probabilities: Floats, *, balanced: bool = False) -> NDArray[np.int64]:
+        """The place of the likeliest class in each row of ``probabilities (rows, classes)``.
+
+        With ``balanced`` it is the class whose probability is the largest multiple of its share of the
+        training rows: more rows are wrong, but rare classes are found as often as common ones.
+        """
+        share = self.ledger_.weights @ self.ledger_.y if balanced else np.ones(probabilities.shape[1])
+        times = np.divide(1, share, out=np.zeros_like(share), where=share > 0)  # 0 where all were forgotten
+        found: NDArray[np.int64] = (probabilities * times).argmax(1)
         return found
 
 

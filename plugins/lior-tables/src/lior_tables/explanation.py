@@ -14,12 +14,12 @@ from lior_tables.rows import Floats
 class Explanation:
     """Exact shares of the training rows in some predictions.
 
-    ``base + shares.sum(1)`` are the predictions: numbers, or for classes the values whose softmax (with the
-    model's temperature) are the probabilities. The share of a row is its weight times what its target differs
-    from the base (B. W. Silverman, *Spline smoothing: the equivalent variable kernel method*, Annals of
-    Statistics 12, 1984). A ridge prediction ``Σ α_i k(x, x_i)`` has coefficients of both signs that cancel,
-    by a factor of a hundred where rows are close to one another; the same number as a weighted mean of
-    targets has not.
+    ``base + shares.sum(1)`` are the predictions: numbers, or for classes the values that
+    :class:`lior_tables.calibration.Calibration` makes the probabilities of. The share of a row is its weight
+    times what its target differs from the base (B. W. Silverman, *Spline smoothing: the equivalent variable
+    kernel method*, Annals of Statistics 12, 1984). A ridge prediction ``Σ α_i k(x, x_i)`` has coefficients
+    of both signs that cancel, by a factor of a hundred where rows are close to one another; the same number
+    as a weighted mean of targets has not.
     """
 
     rows: pd.DataFrame

@@ -24,7 +24,15 @@ def calibration_error(probabilities: Floats, truth: NDArray[np.int64], bins: int
     return float(gaps[weights > 0].sum() / len(truth))
 
 
-def scores(y: Floats, answers: Floats, *, classes: bool) -> dict[str, float]:
+def balanced_accuracy(picked: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
+    """The share of right rows of each class that is there, and of these the mean."""
+    there, of = np.unique(truth, return_inverse=True)
+    return float((np.bincount(of, picked == truth) / np.bincount(of, minlength=len(there))).mean())
+
+
+def scores(
+    y: Floats, answers: Floats, *, classes: bool, picked: NDArray[np.int64] | None = None
+) -> dict[str, float]:
     """Name -> score of predictions ``answers (rows, targets)`` of ``y (rows, targets)``.
 
     Parameters
@@ -32,11 +40,14 @@ def scores(y: Floats, answers: Floats, *, classes: bool) -> dict[str, float]:
     classes
         Whether ``y`` is one-hot and the answers are probabilities. For numbers the scores are means over the
         targets.
+    picked
+        Places of the classes that are predicted ``(rows,)``; the likeliest if not given.
     """
     if classes:
-        truth = y.argmax(1)
+        truth, picked = y.argmax(1), answers.argmax(1) if picked is None else picked
         return {
-            "right": float((answers.argmax(1) == truth).mean()),
+            "right": float((picked == truth).mean()),
+            "right, mean of the classes": balanced_accuracy(picked, truth),
             "log loss": log_loss(answers, truth),
             "calibration error": calibration_error(answers, truth),
         }

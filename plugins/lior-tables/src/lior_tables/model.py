@@ -16,6 +16,7 @@ from lior.interfaces import State
 from lior.tensors import add_prefix, sub
 from lior.workers import Workers
 from lior_tables import snapshots
+from lior_tables.calibration import Calibration
 from lior_tables.choice import choose
 from lior_tables.fitting import Progress, fit_members
 from lior_tables.kernel import blocks
@@ -50,7 +51,8 @@ class TableModel:
     member_weights: list[float]
     units: Units
     classes: bool
-    tau: float
+    calibration: Calibration | None
+    """Of the probabilities; ``None`` for numbers."""
     _exact: list[Member | Grove] | None = attrs.field(default=None, init=False)
 
     @classmethod
@@ -114,7 +116,7 @@ class TableModel:
             member_weights=shares,
             units=units,
             classes=classes,
-            tau=chosen.tau,
+            calibration=chosen.calibration,
         )
 
     @property
@@ -133,14 +135,14 @@ class TableModel:
         return self._mean([member.predict(z) for member in self.members])
 
     def probabilities(self, z: Tensor) -> Tensor:
-        """Probabilities of the classes, ``softmax(τ f)``, ``(B, C)``."""
+        """Probabilities of the classes, ``(B, C)``."""
         return self.to_probabilities(self.predict(z))
 
     def to_probabilities(self, predictions: Tensor) -> Tensor:
         """Probabilities from predictions ``(B, C)``, for instance those of :meth:`leave_one_out`."""
-        if not self.classes:
+        if self.calibration is None:
             raise UsageError("probabilities: the model was fitted to numbers; use classes")
-        return (self.tau * predictions).softmax(1)
+        return self.calibration.probabilities(predictions)
 
     def leave_one_out(self) -> Tensor:
         """What the model would predict for each stored row without it, metric fixed, ``(N, C)``."""
@@ -220,7 +222,7 @@ class TableModel:
             "format": snapshots.FORMAT,
             "options": snapshots.options_as_meta(self.options),
             "classes": self.classes,
-            "tau": self.tau,
+            "calibration": self.calibration and attrs.asdict(self.calibration),
             "weights": self.member_weights,
             "members": described,
         }
@@ -236,9 +238,8 @@ class TableModel:
             When the snapshot is of another format, or its parts do not fit.
         """
         if meta.get("format") != snapshots.FORMAT:
-            raise UsageError(
-                f"a model of format {meta.get('format')!r}: this lior-tables reads {snapshots.FORMAT}"
-            )
+            known, given = snapshots.FORMAT, meta.get("format")
+            raise UsageError(f"a model of format {given!r}: this lior-tables reads {known}; fit it again")
         rows, units = Rows(**sub(tensors, "rows")), Units(**sub(tensors, "units"))
         options = snapshots.options_from_meta(meta["options"])
         members = [
@@ -251,7 +252,7 @@ class TableModel:
             member_weights=list(meta["weights"]),
             units=units,
             classes=meta["classes"],
-            tau=meta["tau"],
+            calibration=meta["calibration"] and Calibration(**meta["calibration"]),
         )
 
     # --- what was learned ---

@@ -23,6 +23,7 @@ _SEPARATORS = ",;\t|"
 _SAMPLE = 1 << 16
 """Characters that the separator is guessed from."""
 _DECIMAL_COMMA = r"[+-]?\d+(,\d+)?"
+_NONE = "None"
 _FEW = 20
 """Most distinct whole numbers of a target that are taken for classes where nothing says which it is."""
 
@@ -47,7 +48,7 @@ def opened(path: Path, task: Task | None = None, *, pictures: str = "", size: in
     """
     if task is not None:
         if not task.pictures:
-            return read(path)
+            return read(path, task.none)
         column, shape = task.pictures, tuple(task.shape)
     else:
         column, shape = pictures, ()
@@ -56,11 +57,17 @@ def opened(path: Path, task: Task | None = None, *, pictures: str = "", size: in
     return images.read(path, column, listed=read(path), shape=shape, size=size) if column else read(path)
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path, none: Sequence[str] | None = None) -> pd.DataFrame:
     """The rows of a file; ``-`` is CSV from standard input.
 
     The separator (comma, semicolon, tab or bar) is found; with semicolons numbers may have decimal commas.
-    Dates as in ``2026-11-21`` become dates.
+    Dates as in ``2026-11-21`` become dates. In CSV the word ``None`` is a gap, but for the columns in
+    ``attrs["none"]``, where it is a value.
+
+    Parameters
+    ----------
+    none
+        These columns; if not given, those of words of which it is the commonest.
 
     Raises
     ------
@@ -74,9 +81,9 @@ def read(path: Path) -> pd.DataFrame:
             frame = pd.read_parquet(path)
             names = frame.columns
         elif str(path) == "-":
-            frame, names = _csv(io.BytesIO(sys.stdin.buffer.read()), None)
+            frame, names = _csv(io.BytesIO(sys.stdin.buffer.read()), None, none)
         else:
-            frame, names = _csv(path, "infer")
+            frame, names = _csv(path, "infer", none)
     except ImportError as error:
         raise MissingPackage(f"{path}: {NO_PARQUET}") from error
     except OSError as error:
@@ -92,7 +99,9 @@ def read(path: Path) -> pd.DataFrame:
     return frame.rename(columns=str).apply(with_dates)
 
 
-def _csv(source: Any, compression: str | None) -> tuple[pd.DataFrame, pd.Index[str]]:
+def _csv(
+    source: Any, compression: str | None, none: Sequence[str] | None
+) -> tuple[pd.DataFrame, pd.Index[str]]:
     """The rows, and the names of the columns as they stand there; pandas numbers those that are repeated."""
     for encoding in ("utf-8-sig", "latin-1"):
         try:
@@ -103,11 +112,33 @@ def _csv(source: Any, compression: str | None) -> tuple[pd.DataFrame, pd.Index[s
                 head = pd.read_csv(text, sep=separator, header=None, nrows=1, dtype=str)
                 text.seek(0)
                 frame = pd.read_csv(text, sep=separator, low_memory=False)
+                frame = frame.apply(_with_point) if separator == ";" else frame
+                if none or (none is None and any(_has_gaps(column) for _, column in frame.items())):
+                    text.seek(0)
+                    spelled = pd.read_csv(text, sep=separator, dtype=str, keep_default_na=False)
+                    _keep_none(frame, spelled == _NONE, none)
         except UnicodeDecodeError:
             continue
         names = pd.Index(head.iloc[0].dropna())
-        return (frame.apply(_with_point) if separator == ";" else frame), names
+        return frame, names
     raise AssertionError("every byte is a character of Latin-1")
+
+
+def _has_gaps(column: Column) -> bool:
+    """Whether a column has words and gaps."""
+    return column.hasnans and all_match(column, "(?s).*")
+
+
+def _keep_none(frame: pd.DataFrame, said: pd.DataFrame, none: Sequence[str] | None) -> None:
+    """Put the word where it is a value; ``said`` is where it stands."""
+    kept = none
+    if kept is None:
+        words = [name for name, column in frame.items() if _has_gaps(column)]
+        kept = [name for name in words if said[name].sum() >= frame[name].value_counts().iloc[0]]
+    kept = [name for name in kept if name in frame]
+    for name in kept:
+        frame[name] = frame[name].astype(object).where(~said[name], _NONE)
+    frame.attrs["none"] = kept
 
 
 def _separator(head: str) -> str:
@@ -141,6 +172,8 @@ class Task:
     """The column that names the files of pictures; empty for a table."""
     shape: tuple[int, ...] = attrs.field(default=(), converter=tuple)
     """Height, width and components of the pictures."""
+    none: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    """Columns in which the word ``None`` is a value."""
 
     @classmethod
     def of(
@@ -195,7 +228,14 @@ class Task:
                 f"the target {targets[0]!r} has {different:,} different values in {len(frame):,} rows; "
                 "these are no classes that could be learned; choose another --target"
             )
-        return cls(targets=targets, inputs=inputs, classes=classes, pictures=pictures, shape=shape)
+        return cls(
+            targets=targets,
+            inputs=inputs,
+            classes=classes,
+            pictures=pictures,
+            shape=shape,
+            none=frame.attrs.get("none", ()),
+        )
 
     def rows(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:
         """The columns to predict from; ``DataError`` when one is missing."""

@@ -35,7 +35,7 @@ class Reason:
     interval: tuple[float, float] | None
     """Of a number, where there are rows enough to say."""
     value: float
-    """Base and shares together: the prediction, or the value whose softmax is the probability."""
+    """Base and shares together: the prediction, or the value that the probability is made of."""
     base: float
     asked: dict[str, Any]
     """The inputs of the row that is predicted, those that count most first; ``None`` where there is none."""

@@ -17,7 +17,7 @@ from lior_tables.members import Candidate, Member, Setting
 from lior_tables.plan import Options
 from lior_tables.row_store import Rows
 
-FORMAT = 1
+FORMAT = 2
 
 
 def _describe(value: Any) -> Any:

@@ -37,8 +37,16 @@ if TYPE_CHECKING:
     metavar="PROBABILITY",
     help="Add intervals that hold the target with this probability, such as 0.9.",
 )
+@click.option(
+    "--balanced",
+    is_flag=True,
+    help="Predict the class that is likelier than its share of the training rows by the largest factor: finds"
+    " rare classes, and is wrong more often.",
+)
 @json_option
-def predict(run: Path, file: Path, out: Path | None, interval: float | None, as_json: bool) -> None:
+def predict(
+    run: Path, file: Path, out: Path | None, interval: float | None, balanced: bool, as_json: bool
+) -> None:
     """Predict the rows of FILE with the model RUN.
 
     FILE has the columns that the model was fitted with, in any order; others are ignored. If the target is
@@ -48,14 +56,16 @@ def predict(run: Path, file: Path, out: Path | None, interval: float | None, as_
     estimator, _, task = opened(run)
     if interval is not None and task.classes:
         raise UsageError("--interval is for numbers; the probabilities of the classes are printed anyway")
+    if balanced and not task.classes:
+        raise UsageError("--balanced is for classes; this model predicts numbers")
     if as_json and out:
         raise UsageError("--json prints one object and nothing else; leave out --out")
     from lior_tables.reading import opened as opened_table
 
     frame = opened_table(file, task)
     with bad_input(file):
-        answers, compared = _answers(estimator, task, task.rows(frame, file), interval)
-    score = _score(estimator, task, frame, compared)
+        answers, compared = _answers(estimator, task, task.rows(frame, file), interval, balanced)
+    score = _score(estimator, task, frame, compared, balanced)
     if as_json:
         rows = json.loads(answers.to_json(orient="records"))
         click.echo(json.dumps({"predictions": rows, "score": score}))
@@ -67,7 +77,7 @@ def predict(run: Path, file: Path, out: Path | None, interval: float | None, as_
 
 
 def _answers(
-    estimator: Estimator, task: Task, rows: DataFrame, interval: float | None
+    estimator: Estimator, task: Task, rows: DataFrame, interval: float | None, balanced: bool
 ) -> tuple[DataFrame, Any]:
     """The table of predictions, and what is compared with targets, ``(rows, targets)``."""
     import pandas as pd
@@ -79,7 +89,8 @@ def _answers(
     if task.pictures:
         found[task.pictures] = rows[task.pictures].to_numpy()
     if not isinstance(estimator, GeometricRegressor):
-        found[f"{task.targets[0]} predicted"] = estimator.classes_[compared.argmax(1)]
+        picked = estimator.pick(compared, balanced=balanced)
+        found[f"{task.targets[0]} predicted"] = estimator.classes_[picked]
         found |= {f"P({label})": compared[:, i] for i, label in enumerate(estimator.classes_)}
         return pd.DataFrame(found), compared
     found |= {f"{name} predicted": compared[:, i] for i, name in enumerate(task.targets)}
@@ -90,21 +101,26 @@ def _answers(
     return pd.DataFrame(found), compared
 
 
-def _score(estimator: Estimator, task: Task, frame: DataFrame, compared: Any) -> dict[str, float] | None:
+def _score(
+    estimator: Estimator, task: Task, frame: DataFrame, compared: Any, balanced: bool
+) -> dict[str, float] | None:
     """Scores on the rows whose targets the file has and the model knows; ``None`` if there are none."""
     import pandas as pd
 
+    from lior_tables.estimators import GeometricClassifier
     from lior_tables.judging import scores
 
     if any(name not in frame for name in task.targets):
         return None
-    if task.classes:
+    picked = None
+    if isinstance(estimator, GeometricClassifier):
         y = estimator.encoded(frame[task.targets[0]])
         known = y.sum(1) > 0
+        picked = estimator.pick(compared[known], balanced=balanced)
     else:
         y = frame[list(task.targets)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
         known = np.isfinite(y).all(1)
-    return scores(y[known], compared[known], classes=task.classes) if known.any() else None
+    return scores(y[known], compared[known], classes=task.classes, picked=picked) if known.any() else None
 
 
 def _write(answers: DataFrame, out: Path | None) -> None:

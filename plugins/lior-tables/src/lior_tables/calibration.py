@@ -1,0 +1,66 @@
+"""Probabilities of classes from the values of a model, by a map that is fitted on rows it has not seen.
+
+A value is the least-squares estimate of the probability of a class: about right, but not positive, and too
+near the mean where a kernel is wide. The map is a power of what is above 0, with a floor::
+
+    p_c ∝ (max(f_c, 0) + ε)^γ
+
+With a large floor it is the softmax at a temperature; with a small one and ``γ = 1`` it leaves the values as
+they are, so that classes which are out of the question get next to nothing, however many they are. The class
+of the largest value stays the likeliest.
+"""
+
+from __future__ import annotations
+
+import attrs
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+_FLOORS = (0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 3.0)
+_LARGEST = 200.0
+"""Of powers."""
+
+
+@attrs.frozen(kw_only=True)
+class Calibration:
+    """The map from values to probabilities."""
+
+    floor: float
+    """``ε``."""
+    power: float
+    """``γ``."""
+
+    @classmethod
+    def fit(cls, values: Tensor, y: Tensor, weights: Tensor) -> Calibration:
+        """The map under which the classes of rows that were held out are most likely.
+
+        They and one row more, whose class may be any: where all that is held out is right, as few rows often
+        are after a choice among many members, nothing else would keep the power from its largest.
+
+        Parameters
+        ----------
+        values
+            Of rows that the model has not seen, ``(rows, classes)``.
+        y
+            Their classes, one-hot ``(rows, classes)``.
+        weights
+            Positive, ``(rows,)``.
+        """
+        hit = y.argmax(1, keepdim=True)
+        part = (weights / weights.sum()).double()
+        tried = []
+        for floor in _FLOORS:
+            scores = (values.double().clamp_min(0) + floor).log()
+
+            def loss(power: float, scores: Tensor = scores) -> float:
+                log_p = (power * scores).log_softmax(1)
+                return -float(part @ (log_p.gather(1, hit)[:, 0] + log_p.mean(1) / len(hit)))
+
+            found = minimize_scalar(loss, bounds=(0.0, _LARGEST), method="bounded")  # it is convex
+            tried.append((float(found.fun), floor, float(found.x)))
+        _, floor, power = min(tried)
+        return cls(floor=floor, power=power)
+
+    def probabilities(self, values: Tensor) -> Tensor:
+        """Probabilities ``(rows, classes)`` of ``values (rows, classes)``."""
+        return (self.power * (values.clamp_min(0) + self.floor).log()).softmax(1)
