@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lior_tables import GeometricRegressor
+from lior_tables import GeometricClassifier, GeometricRegressor
+from lior_tables.judging import log_loss
 from lior_tables.levels import LevelErrors
 
 pytestmark = pytest.mark.filterwarnings("ignore:column")
@@ -50,8 +51,31 @@ def test_an_interval_between_two_cities_has_both():
 
 
 def test_the_width_of_a_rare_level_falls_with_its_rows():
-    errors = LevelErrors("city", {"a": 1, "b": 3, "c": 90}, np.array([4.0]))
+    errors = LevelErrors("city", {"a": 1, "b": 3, "c": 90}, np.array([4.0]), np.array([1.0]))
     rows = pd.DataFrame({"city": pd.Categorical(["new", "a", "b", "c", None])})
-    widths = errors.half_widths(rows, 0.1, np.array([1.0]))[:, 0]
+    widths = errors.half_widths(rows, 0.1)[:, 0]
     assert widths[0] > widths[1] > widths[2] > widths[3] == 0
     assert widths[4] == widths[0]  # a missing word that no row lacked is as unknown as a new one
+
+
+def test_probabilities_in_a_city_that_was_never_seen_are_nearer_to_the_shares_of_the_classes():
+    rng = np.random.RandomState(0)
+    city, x = rng.randint(0, 9, 360), rng.uniform(-1, 1, 360)
+    chance = 1 / (1 + np.exp(-rng.normal(0, 2, 9)[city] - 2 * x))
+    y, table = rng.rand(360) < chance, pd.DataFrame({"city": [f"c{k}" for k in city], "x": x})
+    usual, nearer = [], []
+    for gone in range(9):
+        known = city != gone
+        model = GeometricClassifier(random_state=0, members=1).fit(table[known], y[known])
+        hidden, truth = table[~known], y[~known].astype(int)
+        nearer.append(log_loss(model.predict_proba(hidden), truth))
+        values = model.model_.predict(model._coordinates(model.rows(hidden)))
+        usual.append(log_loss(model._answers(values), truth))
+    assert np.mean(nearer) < np.mean(usual) - 0.01
+
+
+def test_probabilities_of_known_cities_are_as_before():
+    table, y, _ = cities(0)
+    model = GeometricClassifier(random_state=0, members=1).fit(table, y > 30)
+    values = model.model_.predict(model._coordinates(model.rows(table)))
+    assert np.array_equal(model.predict_proba(table), model._answers(values))

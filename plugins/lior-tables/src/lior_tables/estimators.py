@@ -44,6 +44,7 @@ _SLOPES = 1_000
 """Rows at which slopes are taken."""
 _FEW = 500
 """Rows up to which all numbers are float64: it costs nothing there."""
+Places = NDArray[np.int64]
 _NAMED = 5
 """Classes of one row that are named."""
 
@@ -155,6 +156,23 @@ class _Geometric(BaseEstimator, ABC):
     def answers(self, rows: pd.DataFrame) -> Floats:
         """Predictions or probabilities ``(rows, targets)`` of :meth:`rows`."""
         return self._answers(self.model_.predict(self._coordinates(rows)))
+
+    def _level_errors(self, rows: pd.DataFrame) -> list[LevelErrors]:
+        """Of each column in which one of ``rows`` has a word that is rare or new; made once for each."""
+        first = self.ledger_.representatives()
+        table, y = self.ledger_.table.iloc[first], self.ledger_.y[first]
+
+        def predict(table: pd.DataFrame, parts: list[tuple[Places, Places]]) -> Floats:
+            """What :meth:`TableModel.predict_without` does, of rows that are changed."""
+            given = [(torch.from_numpy(known), torch.from_numpy(asked)) for known, asked in parts]
+            return self.model_.predict_without(given, self._coordinates(table)).double().cpu().numpy()
+
+        found = []
+        for name in rare_words(table, rows):
+            if name not in self._levels:
+                self._levels[name] = LevelErrors.fit(table, name, y, predict, classes=self._classes)
+            found.append(self._levels[name])
+        return found
 
     # --- fitting and editing ---
 
@@ -471,25 +489,9 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
         values = self._answers(self.model_.predict(z))
         squares = np.square(self.spread().half_widths(self._mapped(z), alpha))
         for each in self._level_errors(rows):
-            squares += np.square(each.half_widths(rows, alpha, self._noise()))
+            squares += np.square(each.half_widths(rows, alpha))
         half = np.sqrt(squares)
         return self._shaped(values - half), self._shaped(values + half)
-
-    def _noise(self) -> Floats:
-        """Mean square of the leave-one-out residuals ``(targets,)``."""
-        noise: Floats = self.spread().sizes.square().mean(0).numpy()
-        return noise
-
-    def _level_errors(self, rows: pd.DataFrame) -> list[LevelErrors]:
-        """Of each column in which one of ``rows`` has a word that is rare or new; made once for each."""
-        table = self.ledger_.table.iloc[self.ledger_.representatives()]
-        y = self.ledger_.y[self.ledger_.representatives()]
-        found = []
-        for name in rare_words(table, rows):
-            if name not in self._levels:
-                self._levels[name] = LevelErrors.fit(table, name, y, self.answers)
-            found.append(self._levels[name])
-        return found
 
     def spread(self) -> Spread:
         """How far predictions are off, from the leave-one-out residuals; made once."""
@@ -571,8 +573,19 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
     def _answers(self, values: Tensor) -> Floats:
         return self.model_.to_probabilities(values).double().numpy()
 
+    def answers(self, rows: pd.DataFrame) -> Floats:
+        values = self.model_.predict(self._coordinates(rows))
+        found = self._answers(values)
+        for each in self._level_errors(rows):
+            found = each.mixed(rows, found, values)
+        return found
+
     def predict_proba(self, X: Any) -> Floats:
-        """Probabilities ``(rows, classes)`` in the order of ``classes_``."""
+        """Probabilities ``(rows, classes)`` in the order of ``classes_``.
+
+        Where a row has a word that was rare or never seen they are nearer to the shares of the classes, as
+        far as rows of whole levels of its column are harder to predict when their level is hidden.
+        """
         check_is_fitted(self)
         return self.answers(self.rows(X))
 

@@ -1,12 +1,11 @@
 """Words that were rare or never seen: how far whole levels of a column are off when their word is hidden.
 
 The mean target of each city may lie far from that of all, and rows of a city that was never seen are then off
-together. Each level ``k`` of ``K`` is predicted as an unknown word; the mean error ``m_k`` of its rows is
-that of a level which a part ``1/K`` of the model knows, so that of one it does not know is
-``m_k K / (K - 1)``. Its mean square is the variance of a level (a random effect; S. R. Searle, G. Casella,
+together. The rows of each level are predicted as those of an unknown word, by the model solved without them.
+The mean square of their mean errors is the variance of a level (a random effect; S. R. Searle, G. Casella,
 C. E. McCulloch, *Variance Components*, 1992), with as many degrees of freedom as there are levels. Of a
 level with few rows, what is left of it is the part ``s² / (s² + n v)`` for ``n`` rows, the variance ``v`` of
-levels and ``s²`` of errors.
+levels and ``s²`` of errors. For classes these predictions have a calibration of their own.
 """
 
 from __future__ import annotations
@@ -17,15 +16,23 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 import pandas as pd
+import torch
+from numpy.typing import NDArray
 from scipy.special import stdtrit
+from torch import Tensor
 
-from lior_tables.rows import ColumnNote, Floats, as_words, is_words
+from lior_tables.calibration import Calibration
+from lior_tables.rows import Column, ColumnNote, Floats, as_words, is_words
 
-_ROWS = 4_000
+_ROWS = 2_000
 """Rows that the variances of levels are told from, at most."""
+_PARTS = 5
+"""Parts into which the levels are divided, at most; each is left out once."""
 _FEW = 5
 """Rows of a level from which it counts as known."""
-_UNKNOWN = "\0unknown"
+_UNKNOWN, _MISSING = "\0unknown", "\0missing"
+
+_Predict = Callable[[pd.DataFrame, list[tuple[NDArray[np.int64], NDArray[np.int64]]]], Floats]
 
 
 def rare_words(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
@@ -48,12 +55,16 @@ class LevelErrors:
     """Level -> rows that the model has."""
     variance: Floats
     """Of the mean error of a level ``(targets,)``."""
+    noise: Floats
+    """Mean square of the errors about the mean of their level ``(targets,)``."""
+    calibration: Calibration | None = None
+    """Of the values of rows whose level is not known; ``None`` for numbers."""
 
     @classmethod
     def fit(
-        cls, table: pd.DataFrame, column: str, y: Floats, predict: Callable[[pd.DataFrame], Floats]
+        cls, table: pd.DataFrame, column: str, y: Floats, predict: _Predict, *, classes: bool
     ) -> LevelErrors:
-        """Hide each level of a column in turn.
+        """Leave out the rows of each level, with some others, and predict them with their word hidden.
 
         Parameters
         ----------
@@ -62,35 +73,56 @@ class LevelErrors:
         y
             Their targets ``(rows, targets)``.
         predict
-            Predictions of such rows, ``(rows, targets)``.
+            Values ``(rows, targets)`` of such rows, from places of the rows that are known, and of those that
+            are then predicted.
         """
-        words = as_words(table[column]).astype(object)
+        words = _spelled(table[column])
         counts = words.value_counts()
         some = np.random.RandomState(0).permutation(len(table))[:_ROWS]
-        hidden = table.iloc[some].copy()
-        hidden[column] = pd.Categorical([_UNKNOWN] * len(some))
+        level, names = pd.factorize(words.iloc[some])
+        hidden = table.copy()
+        hidden[column] = pd.Categorical([_UNKNOWN] * len(table))
+        own = {str(word): int(rows) for word, rows in counts.items()}
+        if len(names) < 2:
+            nothing = np.zeros(y.shape[1])
+            return cls(column, own, nothing, nothing)
+        part = level % _PARTS
+        parts = [(some[part != k], some[part == k]) for k in range(part.max() + 1)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ColumnNote)
-            errors = pd.DataFrame(y[some] - predict(hidden))
-        means = errors.groupby(words.iloc[some].to_numpy()).mean().to_numpy()
-        count = len(means)
-        variance = np.zeros(y.shape[1])
-        if count > 1:
-            variance = np.square(means * count / (count - 1)).mean(0)
-        return cls(column, {str(word): int(rows) for word, rows in counts.items()}, variance)
+            values = predict(hidden, parts)[some]
+        errors = pd.DataFrame(y[some] - values)
+        means = errors.groupby(level)
+        noise = np.square(errors - means.transform("mean")).mean().to_numpy()
+        calibration = None
+        if classes:
+            ones = torch.ones(len(some), dtype=torch.float64)
+            calibration = Calibration.fit(torch.from_numpy(values), torch.from_numpy(y[some]), ones)
+        return cls(column, own, np.square(means.mean()).mean().to_numpy(), noise, calibration)
 
-    def half_widths(self, table: pd.DataFrame, alpha: float, noise: Floats) -> Floats:
-        """Half the width that the level of each row adds, ``(rows, targets)``; 0 where it is known.
+    def left(self, table: pd.DataFrame) -> Floats:
+        """The part of the variance of a level that is left, ``(rows, targets)``: 1 for one that is new."""
+        rows = np.array([self.counts.get(word, 0) for word in _spelled(table[self.column])])[:, None]
+        left = np.where(rows < _FEW, self.noise / np.maximum(self.noise + rows * self.variance, 1e-300), 0.0)
+        found: Floats = np.where(rows == 0, 1.0, left)
+        return found
 
-        Parameters
-        ----------
-        noise
-            Mean square of the leave-one-out residuals ``(targets,)``.
-        """
-        words = as_words(table[self.column]).astype(object)
-        rows = np.array([self.counts.get(str(word), 0) for word in words])[:, None]
-        left = np.where(rows < _FEW, noise / np.maximum(noise + rows * self.variance, 1e-300), 0.0)
-        left = np.where(rows == 0, 1.0, left)
+    def half_widths(self, table: pd.DataFrame, alpha: float) -> Floats:
+        """Half the width that the level of each row adds, ``(rows, targets)``; 0 where it is known."""
         reach = stdtrit(max(len(self.counts), 1), 1 - alpha / 2)
-        widths: Floats = reach * np.sqrt(self.variance * left)
+        widths: Floats = reach * np.sqrt(self.variance * self.left(table))
         return widths
+
+    def mixed(self, table: pd.DataFrame, probabilities: Floats, values: Tensor) -> Floats:
+        """Probabilities ``(rows, classes)``, those of an unknown level as far as the level is one."""
+        if self.calibration is None:
+            return probabilities
+        share = self.left(table).mean(1, keepdims=True)
+        unknown = self.calibration.probabilities(values.double()).cpu().numpy()
+        found: Floats = (1 - share) * probabilities + share * unknown
+        return found
+
+
+def _spelled(column: Column) -> Column:
+    """The words of a column, missing ones too."""
+    return as_words(column).astype(object).fillna(_MISSING)

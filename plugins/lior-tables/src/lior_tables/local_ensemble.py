@@ -232,6 +232,19 @@ class Grove:
             total.index_add_(0, index, g[:, None] * leaf.leave_one_out().to(total))
         return total
 
+    def solved_on(self, rows: Rows) -> Grove:
+        """The same borders, metrics and settings, with the values that other rows have.
+
+        A leaf in which none of them lies has them all.
+        """
+        everywhere = torch.arange(len(rows.z), device=rows.z.device)
+        index = [chosen if len(chosen) else everywhere for chosen, _ in self.tree.route(rows.z)]
+        leaves = [
+            leaf.solved_on(rows.take(chosen).to(leaf.rows.z))
+            for leaf, chosen in zip(self.leaves, index, strict=True)
+        ]
+        return Grove(self.tree, leaves, index, rows)
+
     def slopes(self, chosen: Tensor) -> Tensor:
         """Gradients ``(G, C, n)`` at stored rows, without their own share: ``Σ (g ∇f + f ∇g)``."""
         z = self.rows.z[chosen]

@@ -238,6 +238,11 @@ class Member:
         fit = _solve(candidate, kernel, kernel.side(rows.z), rows, ridge)
         return cls(candidate, state, setting, rows, fit)
 
+    def solved_on(self, rows: Rows) -> Member:
+        """The same metric and setting, with the values that other rows have."""
+        fit = _solve(self.candidate, self.kernel, self.kernel.side(rows.z), rows, self.setting.ridge)
+        return Member(self.candidate, self.state, self.setting, rows, fit)
+
     def tensors(self) -> State:
         """Values, centre and state, without the rows; :meth:`restored` takes them."""
         return {**add_prefix("state", self.state), "values": self.fit.values, "centre": self.fit.centre}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,6 +147,24 @@ class TableModel:
     def leave_one_out(self) -> Tensor:
         """What the model would predict for each stored row without it, metric fixed, ``(N, C)``."""
         return self._mean([member.leave_one_out() for member in self._editable()])
+
+    def predict_without(self, parts: Sequence[tuple[Tensor, Tensor]], z: Tensor) -> Tensor:
+        """What the model would predict at ``z`` if it knew some of its rows only, metric fixed, ``(N, C)``.
+
+        Parameters
+        ----------
+        parts
+            Places of the rows that are known, and of those of ``z`` that are then predicted, int64. Rows that
+            no part predicts are NaN.
+        z
+            Coordinates ``(N, n)``, one for each stored row: its own, or what else it might have been.
+        """
+        z, rows = self._coordinates(z), self.members[0].rows
+        found = torch.full_like(rows.y, torch.nan)
+        for known, asked in parts:
+            members = [member.solved_on(rows.take(known)) for member in self.members]
+            found[asked] = self._mean([member.predict(z[asked]) for member in members]).to(found)
+        return found
 
     # --- editing ---
 
