@@ -2,407 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from contextlib import nullcontext
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
-import attrs
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
-from sklearn.utils import check_random_state
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_array,
-    check_consistent_length,
     check_is_fitted,
     column_or_1d,
-    validate_data,
 )
 from torch import Tensor
 
-from lior.workers import Where, Workers
-from lior_tables.columns import Categories, Columns
-from lior_tables.explanation import Explanation, Slopes
+from lior_tables.base import Geometric
 from lior_tables.intervals import Spread
-from lior_tables.ledger import Ledger
-from lior_tables.levels import LevelErrors, rare_words
-from lior_tables.model import Progress, TableModel
-from lior_tables.patches import Patches
-from lior_tables.plan import Options
-from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, table
+from lior_tables.rows import ColumnNote, Floats
 
-_DEFAULT = Options()
-_SLOPES = 1_000
-"""Rows at which slopes are taken."""
-_FEW = 500
-"""Rows up to which all numbers are float64: it costs nothing there."""
-Places = NDArray[np.int64]
 _NAMED = 5
 """Classes of one row that are named."""
 
 
-class _Geometric(BaseEstimator, ABC):
-    """What both estimators share."""
-
-    _classes: bool
-    ledger_: Ledger
-    columns_: Columns | Patches
-    model_: TableModel
-    n_features_in_: int
-
-    def __init__(
-        self,
-        *,
-        frame: str = "agop",
-        rsource: str | None = None,
-        product: str = "power",
-        readout: str = "ridge",
-        categories: Categories = "auto",
-        categorical_features: Sequence[str | int] | None = None,
-        members: int = _DEFAULT.members,
-        rounds: int = _DEFAULT.rounds,
-        time_limit: float | None = None,
-        shape: tuple[int, ...] | None = None,
-        features: str = "patches",
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.frame = frame
-        self.rsource = rsource
-        self.product = product
-        self.readout = readout
-        self.categories = categories
-        self.categorical_features = categorical_features
-        self.members = members
-        self.rounds = rounds
-        self.time_limit = time_limit
-        self.shape = shape
-        self.features = features
-        self.random_state = random_state
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
-
-    # --- rows and targets ---
-
-    @abstractmethod
-    def encoded(self, y: Any) -> Floats:
-        """Targets as the model has them, ``(rows, targets)``; classes are one-hot, unknown ones all 0."""
-
-    def _begin(self, y: Any, weights: Floats) -> Floats:
-        """Take in what targets there are, and encode them."""
-        return self.encoded(y)
-
-    @abstractmethod
-    def _refuse_other(self, y: Any, values: Floats) -> None:
-        """``ValueError`` for targets that the model has not."""
-
-    @abstractmethod
-    def _targets(self) -> tuple[str, ...]:
-        """Names of the targets."""
-
-    def _answers(self, values: Tensor) -> Floats:
-        """What the user is told, from the model's values, ``(rows, targets)``."""
-        return values.double().numpy()
-
-    def _names(self) -> list[str]:
-        """Names of the columns, ``x0``, ``x1``, ... where they have none."""
-        names = getattr(self, "feature_names_in_", None)
-        return [f"x{i}" for i in range(self.n_features_in_)] if names is None else list(map(str, names))
-
-    def _words(self) -> list[str]:
-        """Names of the columns that ``categorical_features`` declares."""
-        names, found = self._names(), list(self.categorical_features or ())
-        for each in found:
-            if isinstance(each, str) and each not in names:
-                raise ValueError(f"categorical_features: no column {each!r}; there are {', '.join(names)}")
-            if not isinstance(each, str) and not 0 <= each < len(names):
-                raise ValueError(f"categorical_features: no column {each}; there are 0 to {len(names) - 1}")
-        return [each if isinstance(each, str) else names[each] for each in found]
-
-    def rows(self, X: Any, *, reset: bool = False) -> pd.DataFrame:
-        """``X`` as the model sees it before it is made coordinates, after scikit-learn's checks."""
-        if not is_frame(X):
-            kind = getattr(np.asarray(X) if isinstance(X, list | tuple) else X, "dtype", None)
-            words = kind is not None and kind.kind in "OUS"
-            X = check_array(
-                X, dtype=None if words else np.float64, ensure_all_finite=False if words else "allow-nan"
-            )
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        if len(X) < 1 or not self.n_features_in_:
-            X = check_array(np.empty(np.shape(X)))  # scikit-learn says what is missing
-        return table(X, self._names())
-
-    def _coordinates(self, rows: pd.DataFrame) -> Tensor:
-        columns = self.columns_
-        given = columns.encode(self.pixels(rows)) if isinstance(columns, Patches) else columns.encode(rows)
-        return torch.from_numpy(given)
-
-    def pixels(self, rows: pd.DataFrame) -> Floats:
-        """The pictures in :meth:`rows`, ``(rows, H·W·C)``: its last columns; others name them."""
-        width = rows.shape[1]
-        first = width - min(math.prod(self.shape or ()), width)
-        return np.column_stack([as_numbers(rows.iloc[:, i]) for i in range(first, width)])
-
-    def answers(self, rows: pd.DataFrame) -> Floats:
-        """Predictions or probabilities ``(rows, targets)`` of :meth:`rows`."""
-        return self._answers(self.model_.predict(self._coordinates(rows)))
-
-    def _level_errors(self, rows: pd.DataFrame) -> list[LevelErrors]:
-        """Of each column in which one of ``rows`` has a word that is rare or new; made once for each."""
-        first = self.ledger_.representatives()
-        table, y = self.ledger_.table.iloc[first], self.ledger_.y[first]
-
-        def predict(table: pd.DataFrame, parts: list[tuple[Places, Places]]) -> Floats:
-            """What :meth:`TableModel.predict_without` does, of rows that are changed."""
-            given = [(torch.from_numpy(known), torch.from_numpy(asked)) for known, asked in parts]
-            return self.model_.predict_without(given, self._coordinates(table)).double().cpu().numpy()
-
-        found = []
-        for name in rare_words(table, rows):
-            if name not in self._levels:
-                self._levels[name] = LevelErrors.fit(table, name, y, predict, classes=self._classes)
-            found.append(self._levels[name])
-        return found
-
-    # --- fitting and editing ---
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: ArrayLike | None = None,
-        *,
-        on_progress: Progress | None = None,
-        resume: Path | None = None,
-        workers: Where | None = None,
-    ) -> Self:
-        """Learn from rows ``X`` and their targets.
-
-        Parameters
-        ----------
-        y
-            Numbers ``(rows,)`` or ``(rows, targets)``, or classes ``(rows,)``.
-        on_progress
-            Called with what is being done and the share of it that is done.
-        resume
-            Folder that keeps the parts of a large table as they are fitted: the same fit goes on from there.
-        workers
-            They fit the parts of a large table: a number of processes, the address of a Dask scheduler, or an
-            executor, as :class:`lior.workers.Workers` takes them.
-        """
-        rows = self.rows(X, reset=True)
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        check_consistent_length(X, y)
-        weights = _weights(sample_weight, X)
-        self._fit(rows, self._begin(y, weights), weights, on_progress, resume, workers)
-        return self
-
-    def _fit(
-        self,
-        rows: pd.DataFrame,
-        y: Floats,
-        weights: Floats,
-        on_progress: Progress | None = None,
-        resume: Path | None = None,
-        workers: Where | None = None,
-    ) -> None:
-        rng = check_random_state(self.random_state)
-        self.ledger_, first = Ledger.of(rows, y, weights, rng)
-        merged = self.ledger_.slot_weights()
-        self.columns_, z = self._fit_columns(rows.iloc[first], merged, y[first], rng)
-        precision = "float64" if len(first) <= _FEW else "mixed"
-        with nullcontext() if workers is None else Workers(workers) as given:
-            self.model_ = TableModel.fit(
-                torch.from_numpy(z),
-                torch.from_numpy(y[first]),
-                torch.from_numpy(merged) if (merged != 1).any() else None,
-                classes=self._classes,
-                options=Options(
-                    frame=self.frame,
-                    rsource=self.rsource,
-                    product=self.product,
-                    readout=self.readout,
-                    members=self.members,
-                    rounds=self.rounds,
-                    precision=precision,
-                    time_limit=self.time_limit,
-                ),
-                generator=torch.Generator().manual_seed(int(rng.randint(2**31 - 1))),
-                on_progress=on_progress,
-                resume=resume,
-                workers=given,
-            )
-        self._changed()
-
-    def _fit_columns(
-        self, rows: pd.DataFrame, weights: Floats, y: Floats, rng: np.random.RandomState
-    ) -> tuple[Columns | Patches, Floats]:
-        if self.shape is None:
-            return Columns.fit(rows, weights, y, categories=self.categories, words=self._words(), rng=rng)
-        generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
-        return Patches.fit(self.pixels(rows), tuple(self.shape), self.features, generator)
-
-    def _changed(self) -> None:
-        """Drop what was worked out from other rows."""
-        self._spread: Spread | None = None
-        self._levels: dict[str, LevelErrors] = {}
-        self._slopes: Slopes | None = None
-        self._without: Tensor | None = None
-
-    def _learn_places(self, ledger: Ledger, places: NDArray[np.int64]) -> None:
-        """Give the model these rows of a ledger, which are its last places."""
-        if len(places):
-            self.model_.learn(
-                self._coordinates(ledger.table.iloc[places]),
-                torch.from_numpy(ledger.y[places]),
-                torch.from_numpy(ledger.slot_weights()[-len(places) :]),
-            )
-
-    def learn(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
-        """Take in rows at once, as if the model had been solved with them; metric and choices stay.
-
-        Returns
-        -------
-        ndarray
-            The ids of the rows, for :meth:`forget`.
-
-        Raises
-        ------
-        ValueError
-            For a new class, or another number of targets.
-        """
-        check_is_fitted(self)
-        rows, values = self.rows(X), self.encoded(y)
-        check_consistent_length(X, values)
-        self._refuse_other(y, values)
-        before = len(self.ledger_)
-        grown, new = self.ledger_.extended(rows, values, _weights(sample_weight, X))
-        self._learn_places(grown, new)
-        self.ledger_ = grown
-        self._changed()
-        return grown.ids[before:]
-
-    def forget(self, rows: Sequence[int], *, metric: Literal["keep", "refit"] = "keep") -> Self:
-        """Take rows out, exactly: afterwards the model predicts as if it had been solved without them.
-
-        Parameters
-        ----------
-        rows
-            Their ids: 0, 1, ... in the order of fitting, then of learning.
-        metric
-            With ``keep`` the metric, the scales of the inputs and the choice of members stay as they were
-            fitted, with these rows among the others. ``refit`` fits all of it anew without them, which takes
-            as long as fitting; nothing of them remains.
-
-        Raises
-        ------
-        ValueError
-            When a row is not there or is named twice, or fewer than two rows would be left.
-        """
-        check_is_fitted(self)
-        if metric not in ("keep", "refit"):
-            raise ValueError(f"metric={metric!r}: only 'keep' and 'refit' are known")
-        shrunk, gone, again = self.ledger_.without(self.ledger_.places(rows))
-        if shrunk.size < 2:
-            raise ValueError("fewer than two rows would be left; fit a new model instead")
-        if metric == "refit":
-            self._fit(shrunk.table, shrunk.y, shrunk.weights)
-            self.ledger_ = attrs.evolve(self.ledger_, ids=shrunk.ids, next_id=shrunk.next_id)
-            return self
-        if len(gone):
-            self.model_.forget(torch.from_numpy(gone))
-        self._learn_places(shrunk, again)
-        self.ledger_ = shrunk
-        self._changed()
-        return self
-
-    # --- looking ---
-
-    @property
-    def n_rows_(self) -> int:
-        """Rows that the model holds."""
-        return len(self.ledger_)
-
-    @property
-    def feature_importances_(self) -> Floats:
-        """Part of each input in the squared slope of the predictions, ``(n_features_in_,)``, with sum 1."""
-        return self.slopes().importances()
-
-    def slopes(self) -> Slopes:
-        """How predictions change with each input, at up to 1,000 training rows; made once."""
-        check_is_fitted(self)
-        if self._slopes is None:
-            gradients = self.model_.slopes(_SLOPES).numpy()
-            self._slopes = Slopes(gradients, self.columns_.origins, tuple(self._names()))
-        return self._slopes
-
-    def explain(self, X: Any) -> Explanation:
-        """The training rows that predictions are the sum of, with their exact shares, and the inputs that
-        count; the weights take ``len(X) · n_rows_`` numbers.
-
-        Beyond 8,000 rows all is float32: shares sum to the prediction within about 1e-3 of its spread.
-        """
-        check_is_fitted(self)
-        z = self._coordinates(self.rows(X))
-        ledger, first = self.ledger_, self.ledger_.representatives()
-        return Explanation(
-            rows=ledger.table.iloc[first].set_axis(ledger.ids[first]),
-            weights=torch.cat([part for _, part in self.model_.influence(z)]).double().cpu().numpy(),
-            answers=ledger.y[first],
-            base=self.model_.centre.double().numpy(),
-            targets=self._targets(),
-            slopes=self.slopes(),
-        )
-
-    def _leave_one_out(self) -> Tensor:
-        """The model's values of its rows without them, float64; made once."""
-        if self._without is None:
-            self._without = self.model_.leave_one_out().double()
-        return self._without
-
-    def left_out(self) -> Floats:
-        """What each training row's prediction is without it and its equals, ``(rows, targets)``, by id.
-
-        Numbers, or probabilities of the classes. Rows of weight 0 are predicted as any other row.
-        """
-        check_is_fitted(self)
-        ledger = self.ledger_
-        found: Floats = self._answers(self._leave_one_out())[ledger.slots]
-        apart = ledger.slots < 0
-        if apart.any():
-            found[apart] = self.answers(ledger.table[apart])
-        return found
-
-    # --- on disk ---
-
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to a new folder, as tensors and JSON; :func:`lior_tables.load` reads it.
-
-        The folder holds the training rows, which are part of the model.
-
-        Raises
-        ------
-        lior.errors.RunError
-            When the folder exists and is not empty, or cannot be written.
-        """
-        from lior_tables.saving import save
-
-        check_is_fitted(self)
-        save(self, Path(path))
-
-
-class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
+class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
     """Numbers from rows, by kernel ridge regression in a metric that is learned without backpropagation.
 
     Columns may be numbers, words, truth values and dates, with missing values; frames of pandas and polars
@@ -513,7 +137,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, _Geometric):
         return (z.double() @ vectors) * values.clamp_min(0).sqrt()
 
 
-class GeometricClassifier(ClassifierMixin, _Geometric):
+class GeometricClassifier(ClassifierMixin, Geometric):
     """Classes from rows, by kernel ridge regression of their indicators in a learned metric.
 
     Parameters, columns and editing are those of :class:`GeometricRegressor`. Probabilities are a
@@ -604,8 +228,3 @@ class GeometricClassifier(ClassifierMixin, _Geometric):
         times = np.divide(1, share, out=np.zeros_like(share), where=share > 0)  # 0 where all were forgotten
         found: NDArray[np.int64] = (probabilities * times).argmax(1)
         return found
-
-
-def _weights(sample_weight: ArrayLike | None, X: Any) -> Floats:
-    found: Floats = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    return found
