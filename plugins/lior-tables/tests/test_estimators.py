@@ -100,6 +100,16 @@ def test_dates_may_be_texts(made):
     assert model.predict(made({"d": ["2020-02-01"]})) == pytest.approx(31, abs=1)
 
 
+def test_a_weekday_counts_where_held_out_rows_say_so():
+    rng = np.random.RandomState(0)
+    days = pd.Timestamp("2016-01-01") + pd.to_timedelta(rng.randint(0, 3650, 400), "D")
+    y = np.where(days.day_of_week >= 5, 3.0, 0.0) + rng.normal(0, 0.3, 400)
+    x = pd.DataFrame({"day": days.strftime("%Y-%m-%d")})
+    with pytest.warns(ColumnNote, match="column 'day' holds dates; they enter as .*weekday"):
+        model = GeometricRegressor(random_state=0, members=1).fit(x[:300], y[:300])
+    assert model.score(x[300:], y[300:]) > 0.8
+
+
 def test_a_class_of_one_row_is_named():
     frame, y = rows()
     labels = np.where(y > 1, "high", "low").astype(object)

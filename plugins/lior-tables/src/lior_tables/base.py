@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -26,17 +27,20 @@ from sklearn.utils.validation import (
 from torch import Tensor
 
 from lior.workers import Where, Workers
-from lior_tables.columns import Categories, Columns
+from lior_tables.blocks import Blocks
+from lior_tables.columns import DATES, Categories, Columns, Dates
 from lior_tables.explanation import Explanation, Slopes
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
 from lior_tables.levels import LevelErrors, rare_words
-from lior_tables.model import Progress, TableModel
+from lior_tables.model import Progress, TableModel, try_coordinates
 from lior_tables.patches import Patches
 from lior_tables.plan import Options
-from lior_tables.rows import Floats, as_numbers, is_frame, table
+from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, table
 
 _DEFAULT = Options()
+_BLOCK_PARTS = 5
+"""Parts of rows in blocks, whose rows are predicted from others."""
 _SLOPES = 1_000
 """Rows at which slopes are taken."""
 _FEW = 500
@@ -67,6 +71,8 @@ class Geometric(BaseEstimator, ABC):
         time_limit: float | None = None,
         shape: tuple[int, ...] | None = None,
         features: str = "patches",
+        time: str | int | None = None,
+        group: str | int | None = None,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.frame = frame
@@ -80,6 +86,8 @@ class Geometric(BaseEstimator, ABC):
         self.time_limit = time_limit
         self.shape = shape
         self.features = features
+        self.time = time
+        self.group = group
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
@@ -114,15 +122,25 @@ class Geometric(BaseEstimator, ABC):
         names = getattr(self, "feature_names_in_", None)
         return [f"x{i}" for i in range(self.n_features_in_)] if names is None else list(map(str, names))
 
-    def _words(self) -> list[str]:
-        """Names of the columns that ``categorical_features`` declares."""
-        names, found = self._names(), list(self.categorical_features or ())
+    def _named(self, parameter: str) -> list[str]:
+        """Names of the columns that a parameter declares, by their names or places."""
+        names, given = self._names(), getattr(self, parameter)
+        found = [given] if isinstance(given, str | int) else list(given or ())
         for each in found:
             if isinstance(each, str) and each not in names:
-                raise ValueError(f"categorical_features: no column {each!r}; there are {', '.join(names)}")
+                raise ValueError(f"{parameter}: no column {each!r}; there are {', '.join(names)}")
             if not isinstance(each, str) and not 0 <= each < len(names):
-                raise ValueError(f"categorical_features: no column {each}; there are 0 to {len(names) - 1}")
+                raise ValueError(f"{parameter}: no column {each}; there are 0 to {len(names) - 1}")
         return [each if isinstance(each, str) else names[each] for each in found]
+
+    def _blocks(self, rows: pd.DataFrame) -> Blocks | None:
+        """What ``time`` or ``group`` says of which rows belong together."""
+        time, group = self._named("time"), self._named("group")
+        if time and group:
+            raise ValueError("time and group: give one of them")
+        for name in (*time, *group):
+            return Blocks.of(rows[name], ordered=bool(time))
+        return None
 
     def rows(self, X: Any, *, reset: bool = False) -> pd.DataFrame:
         """``X`` as the model sees it before it is made coordinates, after scikit-learn's checks."""
@@ -163,7 +181,8 @@ class Geometric(BaseEstimator, ABC):
             return self.model_.predict_without(given, self._coordinates(table)).double().cpu().numpy()
 
         found = []
-        for name in rare_words(table, rows):
+        groups = self._named("group")
+        for name in rare_words(table.drop(columns=groups), rows.drop(columns=groups)):
             if name not in self._levels:
                 self._levels[name] = LevelErrors.fit(table, name, y, predict, classes=self._classes)
             found.append(self._levels[name])
@@ -215,24 +234,17 @@ class Geometric(BaseEstimator, ABC):
         rng = check_random_state(self.random_state)
         self.ledger_, first = Ledger.of(rows, y, weights, rng)
         merged = self.ledger_.slot_weights()
-        self.columns_, z = self._fit_columns(rows.iloc[first], merged, y[first], rng)
-        precision = "float64" if len(first) <= _FEW else "mixed"
+        blocks = self._blocks(rows.iloc[first])
+        options = self._options(len(first))
+        self.columns_, z = self._fit_columns(rows.iloc[first], merged, y[first], rng, options, blocks)
         with nullcontext() if workers is None else Workers(workers) as given:
             self.model_ = TableModel.fit(
                 torch.from_numpy(z),
                 torch.from_numpy(y[first]),
                 torch.from_numpy(merged) if (merged != 1).any() else None,
                 classes=self._classes,
-                options=Options(
-                    frame=self.frame,
-                    rsource=self.rsource,
-                    product=self.product,
-                    readout=self.readout,
-                    members=self.members,
-                    rounds=self.rounds,
-                    precision=precision,
-                    time_limit=self.time_limit,
-                ),
+                options=options,
+                blocks=blocks,
                 generator=torch.Generator().manual_seed(int(rng.randint(2**31 - 1))),
                 on_progress=on_progress,
                 resume=resume,
@@ -240,13 +252,55 @@ class Geometric(BaseEstimator, ABC):
             )
         self._changed()
 
+    def _options(self, rows: int) -> Options:
+        names = ("frame", "rsource", "product", "readout", "members", "rounds", "time_limit")
+        precision = "float64" if rows <= _FEW else "mixed"
+        return Options(**{name: getattr(self, name) for name in names}, precision=precision)
+
     def _fit_columns(
-        self, rows: pd.DataFrame, weights: Floats, y: Floats, rng: np.random.RandomState
+        self,
+        rows: pd.DataFrame,
+        weights: Floats,
+        y: Floats,
+        rng: np.random.RandomState,
+        options: Options,
+        blocks: Blocks | None,
     ) -> tuple[Columns | Patches, Floats]:
-        if self.shape is None:
-            return Columns.fit(rows, weights, y, categories=self.categories, words=self._words(), rng=rng)
-        generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
-        return Patches.fit(self.pixels(rows), tuple(self.shape), self.features, generator)
+        """The map to coordinates; of dates the one that predicts held-out rows best."""
+        if self.shape is not None:
+            generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
+            return Patches.fit(self.pixels(rows), tuple(self.shape), self.features, generator)
+        words, silent = self._named("categorical_features"), self._named("group")
+        known = rows.attrs.get("dates")  # a frame that was stored or joined does not have it
+        if known is None:
+            known = [each.name for each in getattr(self.columns_, "encodings", ()) if each.dates]
+        days = [name for name in known if name not in (*words, *silent)]
+
+        def fitted(kind: Dates, rng: np.random.RandomState) -> tuple[Columns, Floats]:
+            return Columns.fit(
+                rows,
+                weights,
+                y,
+                categories=self.categories,
+                words=words,
+                silent=silent,
+                dates=dict.fromkeys(days, kind),
+                rng=rng,
+            )
+
+        if not days:
+            return fitted("days", rng)
+
+        def error(kind: Dates) -> float:
+            z = torch.from_numpy(fitted(kind, np.random.RandomState(0))[1])
+            given = torch.from_numpy(y), torch.from_numpy(weights)
+            return try_coordinates(z, *given, classes=self._classes, options=options, blocks=blocks)
+
+        best = min(DATES, key=error)
+        for name in days:
+            note = f"column {name!r} holds dates; they enter as {DATES[best]}"
+            warnings.warn(note, ColumnNote, stacklevel=4)
+        return fitted(best, rng)
 
     def _changed(self) -> None:
         """Drop what was worked out from other rows."""
@@ -361,15 +415,38 @@ class Geometric(BaseEstimator, ABC):
         )
 
     def _leave_one_out(self) -> Tensor:
-        """The model's values of its rows without them, float64; made once."""
+        """The model's values of its rows without them, float64; made once.
+
+        With ``group`` without all rows of their groups, with ``time`` without those that are not earlier, and
+        NaN for the earliest.
+        """
         if self._without is None:
-            self._without = self.model_.leave_one_out().double()
+            rows = self.ledger_.table.iloc[self.ledger_.representatives()]
+            blocks = self._blocks(rows)
+            if blocks is None:
+                self._without = self.model_.leave_one_out().double()
+            else:
+                parts = blocks.parts(_BLOCK_PARTS, torch.Generator().manual_seed(0))
+                self._without = self.model_.predict_without(parts, self._coordinates(rows)).double()
         return self._without
+
+    def drift(self) -> float:
+        """Error of rows that are later, or of other groups, than those learned, over that of rows among them.
+
+        Of the same rows, as root mean square of the values; ``nan`` without ``time`` or ``group``.
+        """
+        if self.time is None and self.group is None:
+            return math.nan
+        y = torch.from_numpy(self.ledger_.y[self.ledger_.representatives()])
+        new, among = self._leave_one_out() - y, self.model_.leave_one_out().double() - y
+        there = new.isfinite().all(1)
+        return float((new[there].square().sum() / among[there].square().sum().clamp_min(1e-300)).sqrt())
 
     def left_out(self) -> Floats:
         """What each training row's prediction is without it and its equals, ``(rows, targets)``, by id.
 
-        Numbers, or probabilities of the classes. Rows of weight 0 are predicted as any other row.
+        Numbers, or probabilities of the classes. Rows of weight 0 are predicted as any other row. With
+        ``group`` none of the group was learned, with ``time`` earlier rows only: the earliest are NaN.
         """
         check_is_fitted(self)
         ledger = self.ledger_

@@ -20,6 +20,7 @@ from torch import Generator, Tensor
 
 from lior.interfaces import AttentionProduct, State
 from lior.tensors import one_thread
+from lior_tables.blocks import Blocks
 from lior_tables.calibration import Calibration
 from lior_tables.kernel import Kernel, Side, matrix
 from lior_tables.members import Candidate, Setting, begun, median_cost, next_metric, sharpen, start
@@ -30,6 +31,8 @@ LEARNED, JUDGED = 840, 2000
 """Rows that are learned and those that are judged to choose, at most."""
 REPEATS = 2
 """Times that folds are drawn for tables of less than 500 rows."""
+BLOCK_FOLDS = 3
+"""Splits of rows in blocks."""
 MEANS = (0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.11, 0.15, 0.22, 0.3, 0.45, 0.6)
 """Bandwidths of readouts that do not solve, in median costs: a mean has to be of few rows."""
 GAIN = 0.005
@@ -304,6 +307,42 @@ def splits(y: Tensor, *, classes: bool, generator: Generator) -> list[Split]:
     return found
 
 
+def block_splits(blocks: Blocks, generator: Generator) -> list[Split]:
+    """Up to three splits of rows in blocks; all learn equally many rows."""
+    parts = [
+        (known[torch.randperm(len(known), generator=generator)], asked)
+        for known, asked in blocks.parts(BLOCK_FOLDS, generator)
+    ]
+    fewest = min(LEARNED, *(len(known) for known, _ in parts))
+    most = JUDGED // len(parts)
+    return [
+        Split(
+            known[:fewest].sort().values,
+            asked[torch.randperm(len(asked), generator=generator)[:most]].sort().values,
+        )
+        for known, asked in parts
+    ]
+
+
+def held_out_error(
+    candidate: Candidate, rows: Rows, *, classes: bool, blocks: Blocks | None, generator: Generator
+) -> float:
+    """The error of a candidate on rows that are held out of these: what the choice of members looks at."""
+    parts, judge = _judged(rows, classes, blocks, generator)
+    return explore(candidate, rows, parts, judge, generator, []).error
+
+
+def _judged(
+    rows: Rows, classes: bool, blocks: Blocks | None, generator: Generator
+) -> tuple[list[Split], Judge]:
+    if blocks is None:
+        parts = splits(rows.y, classes=classes, generator=generator)
+    else:
+        parts = block_splits(blocks, generator)
+    held = torch.cat([part.held for part in parts])
+    return parts, Judge(y=rows.y[held], weights=rows.weights[held], classes=classes)
+
+
 def greedy(explored: Sequence[Explored], judge: Judge) -> tuple[Tensor, Tensor]:
     """Weights ``(members,)`` of the mean, float64, and its held-out predictions ``(V, C)``."""
     counts = torch.zeros(len(explored), dtype=torch.float64)
@@ -333,6 +372,7 @@ def choose(
     *,
     classes: bool,
     generator: Generator,
+    blocks: Blocks | None = None,
     time_limit: float | None = None,
     on_progress: Callable[[str, float], None] | None = None,
 ) -> Choice:
@@ -341,9 +381,7 @@ def choose(
     Half of ``time_limit`` (seconds) is for choosing; the other half is left for fitting what was chosen.
     """
     started = time.monotonic()
-    parts = splits(rows.y, classes=classes, generator=generator)
-    held = torch.cat([part.held for part in parts])
-    judge = Judge(y=rows.y[held], weights=rows.weights[held], classes=classes)
+    parts, judge = _judged(rows, classes, blocks, generator)
     explored: list[Explored] = []
     most = len(plan) + len({candidate.parts.product for candidate in plan}) - 1
 

@@ -1,9 +1,10 @@
 """From rows to coordinates: what each column becomes, learned from the training rows alone.
 
-A number is one coordinate, and a second says where numbers are missing. A word becomes one coordinate for
-each of its levels (one-hot), or, where there are many words, the smoothed mean of the targets over the rows
-that have it, so that words are near one another that lead to similar targets (D. Micci-Barreca, *A
-preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has no part in the
+A number is one coordinate, and a second says where numbers are missing. A date is days since 1970, or its
+place on the circle of each period, or both, whichever predicts held-out rows best. A word becomes one
+coordinate for each of its levels (one-hot), or, where there are many words, the smoothed mean of the targets
+over the rows that have it, so that words are near one another that lead to similar targets (D. Micci-Barreca,
+*A preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has no part in the
 mean that it is given. All coordinates are standardised, and constant ones left out; what is not known is put
 at the mean; and all is clipped at ±8, so that one wild value cannot outweigh all other columns. Which
 coordinates matter, and how far apart two words are in the end, is for the metric.
@@ -12,7 +13,7 @@ coordinates matter, and how far apart two words are in the end, is for the metri
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -25,6 +26,14 @@ from lior_tables.rows import Column, ColumnNote, Floats, as_numbers, as_words, i
 
 Categories: TypeAlias = Literal["auto", "one-hot", "distance"]
 
+Dates: TypeAlias = Literal["days", "all", "periods"]
+"""Days since 1970, their place in each period (time of year, weekday, time of day), or both."""
+DATES: dict[Dates, str] = {
+    "days": "days since 1970",
+    "all": "days since 1970, time of year, weekday and time of day",
+    "periods": "time of year, weekday and time of day",
+}
+"""Each in words."""
 CLIP = 8.0
 """Standard deviations at which a coordinate is cut off."""
 LEVELS = 60
@@ -49,13 +58,16 @@ class Encoding:
     """Weighted mean of each raw coordinate over the training rows."""
     deviation: Floats = attrs.field(converter=np.asarray)
     """Of each raw coordinate; 0 for a constant one, which is left out."""
+    dates: Dates | None = None
+    """Which coordinates days since 1970 have; ``None`` for other numbers."""
 
     def raw(self, column: Column) -> Floats:
-        """The number and whether it is missing; or for each level, others and missing whether it is so; or
-        means. A word that was never seen is NaN in all."""
+        """The number and whether it is missing, and of days their place in each period; or for each level,
+        others and missing whether it is so; or means. A word that was never seen is NaN in all."""
         if self.levels is None:
             values = as_numbers(column)
-            return np.stack([values, np.isnan(values)], 1)
+            periods = _periods(values) if self.dates in ("all", "periods") else []
+            return np.stack([values, np.isnan(values), *periods], 1)
         codes = _codes(column, self.levels)
         if self.places is not None:
             known = np.where(codes < 0, -1, codes)  # missing is the last
@@ -97,6 +109,8 @@ class Columns:
         *,
         categories: Categories = "auto",
         words: Collection[str] = (),
+        silent: Collection[str] = (),
+        dates: Mapping[str, Dates] | None = None,
         rng: np.random.RandomState,
     ) -> tuple[Columns, Floats]:
         """Learn the map, and apply it to the training rows.
@@ -112,6 +126,10 @@ class Columns:
             learns the distance from one-hot coordinates as well or better (``bench/categories.py``).
         words
             Names of columns of numbers whose values are names, such as codes.
+        silent
+            Names of columns that have no coordinates.
+        dates
+            Which coordinates columns of dates have.
 
         Returns
         -------
@@ -126,8 +144,12 @@ class Columns:
         parts = rng.permutation(len(table)) % _PARTS
         fitted = []
         for name, column in table.items():
+            if name in silent:
+                encoding = Encoding(name, (), None, np.ones(2), np.zeros(2))
+                fitted.append((encoding, encoding.standardised(encoding.raw(column))))
+                continue
             if not is_words(column) and name not in words:
-                fitted.append(_numbers(name, column, weights))
+                fitted.append(_numbers(name, column, weights, (dates or {}).get(name)))
                 continue
             counts = pd.Series(weights).groupby(as_words(column).array, observed=True).sum()
             _refuse_text(name, len(counts), int(column.notna().sum()))
@@ -179,8 +201,14 @@ class Columns:
 # --- the three kinds; each gives the encoding and the coordinates of the training rows ---
 
 
-def _numbers(name: str, column: Column, weights: Floats) -> tuple[Encoding, Floats]:
-    return _fit(Encoding(name, None, None, np.empty(0), np.empty(0)), column, weights)
+def _numbers(name: str, column: Column, weights: Floats, dates: Dates | None) -> tuple[Encoding, Floats]:
+    return _fit(Encoding(name, None, None, np.empty(0), np.empty(0), dates), column, weights)
+
+
+def _periods(days: Floats) -> list[Floats]:
+    """Cosine and sine of the time of year, the day of the week and the time of day."""
+    turns = [days / 365.2425, np.floor(days) / 7, days % 1]
+    return [wave(2 * np.pi * turn) for turn in turns for wave in (np.cos, np.sin)]
 
 
 def _hot(name: str, column: Column, counts: Column, weights: Floats) -> tuple[Encoding, Floats]:
@@ -196,6 +224,8 @@ def _hot(name: str, column: Column, counts: Column, weights: Floats) -> tuple[En
 def _fit(encoding: Encoding, column: Column, weights: Floats) -> tuple[Encoding, Floats]:
     raw = encoding.raw(column)
     mean, deviation = _moments(raw, weights)
+    if encoding.dates == "periods":
+        deviation[0] = 0.0
     encoding = attrs.evolve(encoding, mean=mean, deviation=deviation)
     return encoding, encoding.standardised(raw)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import attrs
 import numpy as np
 import pandas as pd
 import torch
@@ -51,6 +52,10 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
         axis running fastest; columns before them, such as a file's name, are kept and say nothing.
     features
         Of pictures: responses of ``patches`` drawn from them, of ``derivatives``, or ``pixels``.
+    time, group
+        A column, by its name or place: later rows will come, or other groups. Choices are then made, and
+        intervals and :meth:`left_out` told, on rows that are later than all that were learned, or of groups
+        that were not. Groups are no input, moments are.
     random_state
         Seed of the split that choices are made on.
 
@@ -103,7 +108,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
         -------
         tuple
             Lower and upper ends, each of the shape of :meth:`predict`. They are infinite where there are too
-            few training rows to say anything, fewer than ``1 / alpha - 1``.
+            few training rows to say anything, fewer than ``1 / alpha - 1``; with ``group``, too few groups.
         """
         check_is_fitted(self)
         if not 0 < alpha < 1:
@@ -123,12 +128,17 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
             ledger = self.ledger_
             first = ledger.representatives()
             residuals = torch.from_numpy(ledger.y[first]) - self._leave_one_out()
-            self._spread = Spread.fit(
-                self._mapped(self._coordinates(ledger.table.iloc[first])),
-                residuals,
-                torch.from_numpy(ledger.slot_weights()),
+            there = residuals.isfinite().all(1)
+            blocks = self._blocks(ledger.table.iloc[first])
+            groups = None if blocks is None or blocks.ordered else int(blocks.codes.max()) + 1
+            found = Spread.fit(
+                self._mapped(self._coordinates(ledger.table.iloc[first]))[there],
+                residuals[there],
+                torch.from_numpy(ledger.slot_weights())[there],
                 torch.Generator().manual_seed(0),
+                groups,
             )
+            self._spread = attrs.evolve(found, places=there.nonzero()[:, 0][found.places])
         return self._spread
 
     def _mapped(self, z: Tensor) -> Tensor:

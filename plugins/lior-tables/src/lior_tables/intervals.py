@@ -44,9 +44,18 @@ class Spread:
     """Residual over scale, ``(N, targets)``."""
     places: Tensor
     """Which rows of the model these are, int64 ``(N,)``."""
+    count: Tensor
+    """Rows or groups whose residuals are independent, a scalar."""
 
     @classmethod
-    def fit(cls, points: Tensor, residuals: Tensor, weights: Tensor, generator: torch.Generator) -> Spread:
+    def fit(
+        cls,
+        points: Tensor,
+        residuals: Tensor,
+        weights: Tensor,
+        generator: torch.Generator,
+        groups: int | None = None,
+    ) -> Spread:
         """Choose the inverse temperature of each target, and keep the ratios.
 
         It is chosen by the likelihood of the residuals under exponential distributions of these means, each
@@ -60,6 +69,8 @@ class Spread:
             Target minus leave-one-out prediction, ``(N, targets)``.
         weights
             Positive, ``(N,)``.
+        groups
+            How many there are, if the rows of a group are off together and others will come.
         """
         places = torch.arange(len(points))
         if len(points) > _MOST:
@@ -78,7 +89,7 @@ class Spread:
             better = loss < best
             best, betas = torch.where(better, loss, best), torch.where(better, beta / middle, betas)
             scales = torch.where(better, scale, scales)
-        return cls(points, sizes, weights, betas, sizes / scales, places)
+        return cls(points, sizes, weights, betas, sizes / scales, places, torch.tensor(groups or len(points)))
 
     def scale(self, points: Tensor) -> Tensor:
         """The mean size of residuals near ``points (B, m)``, ``(B, targets)``."""
@@ -94,10 +105,10 @@ class Spread:
     def quantile(self, alpha: float) -> Tensor:
         """The ratio that a share ``1 - alpha`` of rows does not exceed, ``(targets,)``.
 
-        Infinite where there are too few rows to say: the ``⌈(N + 1)(1 - alpha)⌉``-th of N.
+        Infinite where there are too few rows or groups to say: the ``⌈(N + 1)(1 - alpha)⌉``-th of N.
         """
         total = self.weights.sum()
-        level = (1 - alpha) * (1 + 1 / len(self.weights)) * total
+        level = (1 - alpha) * (1 + 1 / int(self.count)) * total
         found = []
         for column in self.ratios.T:
             ordered, order = column.sort()

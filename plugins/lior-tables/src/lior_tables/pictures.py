@@ -93,6 +93,7 @@ def _residuals(source: FigureSource) -> Built:
     if source.task.classes:
         raise LeftOut("classes have no residuals; calibration shows what is wrong")
     at = source.drawn(_POINTS)
+    at = at[np.isfinite(source.estimator.left_out()[at, 0])]  # with time, the earliest are not predicted
     predicted, truth = source.estimator.left_out()[at, 0], source.estimator.ledger_.y[at, 0]
     off = truth - predicted
     edges = np.histogram_bin_edges(off, bins=min(40, max(10, len(off) // 8)))
@@ -180,6 +181,8 @@ def _calibration(source: FigureSource) -> Built:
     if not source.task.classes:
         raise LeftOut("numbers have intervals in place of probabilities")
     probabilities, truth = source.estimator.left_out(), source.estimator.ledger_.y.argmax(1)
+    there = np.isfinite(probabilities).all(1)  # with time, the earliest rows are not predicted
+    probabilities, truth = probabilities[there], truth[there]
     sure, right = probabilities.max(1), probabilities.argmax(1) == truth
     parts = np.array_split(np.argsort(sure, kind="stable"), max(1, min(_BINS, len(sure) // _FEW)))
     share = np.array([right[part].mean() for part in parts])

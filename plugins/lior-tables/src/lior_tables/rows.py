@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import numbers
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -25,6 +24,8 @@ Column: TypeAlias = "pd.Series[Any]"
 
 _NUMBERS = {"empty", "floating", "integer", "mixed-integer-float", "boolean", "decimal"}
 _DATES = {"datetime", "datetime64", "date"}
+DAYS = "days since 1970"
+"""Name of the attribute of a column that was made of dates."""
 _ISO_DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?"
 
 
@@ -44,6 +45,8 @@ def _is_polars(x: object) -> bool:
 
 def table(x: Any, names: Sequence[str]) -> pd.DataFrame:
     """One form for a frame, or for an array or list of rows that has as many columns as ``names``.
+
+    Dates are days since 1970; ``attrs["dates"]`` names their columns.
 
     Raises
     ------
@@ -66,8 +69,9 @@ def table(x: Any, names: Sequence[str]) -> pd.DataFrame:
             raise ValueError(
                 f"Input X contains infinity or a value too large for dtype('float64') (column {name!r})."
             )
-    found = pd.DataFrame(dict(enumerate(columns)), index=range(len(x)))
-    return found.set_axis(list(names), axis=1)
+    found = pd.DataFrame(dict(enumerate(columns)), index=range(len(x))).set_axis(list(names), axis=1)
+    found.attrs["dates"] = [name for name, column in zip(names, columns, strict=True) if DAYS in column.attrs]
+    return found
 
 
 def _from_polars(column: Any) -> Column:
@@ -93,7 +97,7 @@ def _column(values: Column, name: str, *, spelled: bool) -> Column:
     ):
         return pd.Series(values.array.astype(object)).map(float, na_action="ignore").astype(np.float64)
     if what == "M" or what in _DATES:
-        return _days(values, name)
+        return _days(values)
     if not types.is_string_dtype(kind) and not types.is_object_dtype(kind):
         raise TypeError(
             f"column {name!r} has the type {kind}, which is neither number, word nor date; convert or drop it"
@@ -123,11 +127,11 @@ def all_match(column: Column, pattern: str) -> bool:
     return bool(text and there.str.fullmatch(pattern).all())
 
 
-def _days(values: Column, name: str) -> Column:
-    note = f"column {name!r} holds dates; they enter as days since 1970"
-    warnings.warn(note, ColumnNote, stacklevel=2)
+def _days(values: Column) -> Column:
     days = pd.to_datetime(values, utc=True) - pd.Timestamp(0, tz="UTC")
-    return (days / pd.Timedelta(days=1)).astype(np.float64)
+    found = (days / pd.Timedelta(days=1)).astype(np.float64)
+    found.attrs[DAYS] = True
+    return found
 
 
 def _words(values: Column) -> Column:

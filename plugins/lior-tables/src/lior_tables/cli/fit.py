@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 
 _COUNT = 6
 """Inputs that are named."""
+_PREDICTED = {
+    None: "each row predicted without it",
+    "time": "later rows, from earlier ones",
+    "group": "each group, from others",
+}
+"""What the scores are of."""
 
 
 @click.command()
@@ -53,6 +59,17 @@ _COUNT = 6
     default="patches",
     show_default=True,
     help="What pictures are compared by; derivatives need lior-field.",
+)
+@click.option(
+    "--time",
+    metavar="COLUMN",
+    help="Later rows will come: choices, intervals and scores are of rows later than those learned.",
+)
+@click.option(
+    "--group",
+    metavar="COLUMN",
+    help="Other groups will come: choices, intervals and scores are of groups that were not learned. The"
+    " column is no input.",
 )
 @click.option(
     "--workers",
@@ -90,6 +107,8 @@ def fit(
         categorical_features=list(given["words"]) or None,
         shape=task.shape or None,
         features=given["features"],
+        time=given["time"],
+        group=given["group"],
         random_state=seed,
     )
     if workers is not None and len(frame) <= Options().exact_rows:
@@ -130,10 +149,14 @@ def _default_out(file: Path, task: Task) -> Path:
 
 def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
     """Numbers for people and programs: what is wrong with leave-one-out predictions, and what counts."""
+    import numpy as np
+
     from lior_tables.judging import scores
 
     ledger, model, answers = estimator.ledger_, estimator.model_, estimator.left_out()
     baseline = ledger.weights @ ledger.y / ledger.weights.sum()
+    there = np.isfinite(answers).all(1)
+    y, answers, drift = ledger.y[there], answers[there], estimator.drift()
     return {
         "rows": len(ledger),
         "different_rows": ledger.size,
@@ -141,8 +164,10 @@ def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
         "coordinates": len(estimator.columns_.origins),
         "targets": list(task.targets),
         "classes": [str(each) for each in getattr(estimator, "classes_", [])],
-        "leave_one_out": scores(ledger.y, answers, classes=task.classes),
-        "baseline": scores(ledger.y, baseline + 0 * answers, classes=task.classes),
+        "leave_one_out": scores(y, answers, classes=task.classes),
+        "baseline": scores(y, baseline + 0 * answers, classes=task.classes),
+        "new": "time" if estimator.time else "group" if estimator.group else None,
+        "drift": None if np.isnan(drift) else drift,
         "importances": {} if task.pictures else estimator.slopes().by_name(),
         "members": [
             {"kernel": member.candidate.name, "share": share, "steps": member.setting.steps}
@@ -164,9 +189,12 @@ def _report(summary: dict[str, Any], task: Task) -> None:
     )
     ours, mean = summary["leave_one_out"], summary["baseline"]
     echo_table(
-        ["each row predicted without it", "model", "commonest" if task.classes else "mean"],
+        [_PREDICTED[summary["new"]], "model", "commonest" if task.classes else "mean"],
         [[name, number(ours[name]), number(mean[name])] for name in ours],
     )
+    if summary["drift"] is not None:
+        who = "later than those learned" if summary["new"] == "time" else "of groups that were not learned"
+        click.echo(f"\ndrift: rows {who} have {summary['drift']:.2f} times the error of rows among them")
     first = list(summary["importances"].items())[:_COUNT]
     named = ", ".join(f"{name} {percent(share)}" for name, share in first if share >= 0.005)
     counts = "" if task.pictures else f"what counts: {named or 'nothing'}\n"
