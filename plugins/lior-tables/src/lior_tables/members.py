@@ -29,8 +29,6 @@ OWN_ROUNDS = 2
 """Rounds of a member that begins with the metric of more rows."""
 GRADIENT_ROWS = 1000
 """Rows at which gradients are taken."""
-KEPT_ROWS = 12_000
-"""Up to so many rows the inverse made for leave-one-out is kept for edits."""
 REFINE_EVERY = 500
 """Edits after which rounding errors are removed."""
 REFINED_ROWS = 2000
@@ -313,7 +311,7 @@ class Member:
         # (G. Wahba, *Spline Models*, 1990, section 4.2).
         had = self._inverse
         inverse = self.inverse()
-        self._inverse = had if len(y) > KEPT_ROWS else inverse
+        self._inverse = had  # those of all leaves of a large table would take gigabytes
         solution, total = inverse.solution.to(y), weights.sum()
         centres = (readouts.mean(y, weights) * total - weights[:, None] * y) / (total - weights)[:, None]
         residuals = (solution[:, :-1] - solution[:, -1:] * centres) / inverse.diagonal.to(y)[:, None]

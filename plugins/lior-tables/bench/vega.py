@@ -1,0 +1,164 @@
+"""Real tables with dates and groups: later rows, and groups that were not learned; beside CatBoost.
+
+    npm pack vega-datasets@2.8.1 && tar xzf vega-datasets-2.8.1.tgz
+    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/vega.py package/data --plain --catboost
+
+The last quarter of the rows by time, or a quarter of the groups (drawn with the seed), is predicted from the
+others: ``weather`` and its maximal temperature (``temps``) by date or by month, damage in ``birds`` by date
+or state, ratings of ``movies`` by date or distributor. With ``--plain`` also without ``time`` and ``group``.
+CatBoost has each date as days, month, day of the year and weekday, categories of its own, and depth 4 or 6
+and up to 500 trees chosen on a fifth of the rows to learn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lior_tables import GeometricClassifier, GeometricRegressor
+from lior_tables.judging import log_loss
+
+PARTS = [
+    f"{name}.{how}"
+    for name in ("weather", "birds", "temps", "movies")
+    for how in ("time.0", "group.0", *(["group.1"] if name in ("weather", "temps") else []))
+]
+Frame = pd.DataFrame
+
+
+def weather(folder: Path) -> tuple[Frame, Any, str, str]:
+    """Inputs, target, and the columns of time and of groups."""
+    frame = pd.read_csv(folder / "seattle-weather.csv").assign(month=lambda each: each["date"].str[:7])
+    return frame.drop(columns="weather"), frame["weather"].to_numpy(), "date", "month"
+
+
+def temps(folder: Path) -> tuple[Frame, Any, str, str]:
+    """The maximal temperature from the date, rain and wind."""
+    frame, _, time, group = weather(folder)
+    return frame[["date", "wind", "precipitation", "month"]], frame["temp_max"].to_numpy(), time, group
+
+
+def birds(folder: Path) -> tuple[Frame, Any, str, str]:
+    """Damage by birds; costs, which follow from it, are left out, and the one row of class B."""
+    frame = pd.read_csv(folder / "birdstrikes.csv", keep_default_na=False)
+    frame = frame[frame["Effect Amount of damage"] != "B"].reset_index(drop=True)
+    frame["Speed IAS in knots"] = pd.to_numeric(frame["Speed IAS in knots"], errors="coerce")
+    y = frame.pop("Effect Amount of damage").to_numpy()
+    return frame.drop(columns=["Cost Other", "Cost Repair", "Cost Total $"]), y, "Flight Date", "Origin State"
+
+
+def movies(folder: Path) -> tuple[Frame, Any, str, str]:
+    """Ratings; titles and directors, nearly all different, are left out."""
+    frame = pd.read_json(folder / "movies.json")
+    dates = pd.to_datetime(frame["Release Date"], errors="coerce", format="mixed")
+    kept = frame["IMDB Rating"].notna() & (dates < "2011")
+    frame, dates = frame[kept].reset_index(drop=True), dates[kept]
+    y = frame["IMDB Rating"].to_numpy(float)
+    frame["Release Date"] = dates.dt.strftime("%Y-%m-%d").to_numpy()
+    frame["Distributor"] = frame["Distributor"].fillna("none")
+    return frame.drop(columns=["Title", "IMDB Rating", "Director"]), y, "Release Date", "Distributor"
+
+
+def split(frame: Frame, by: str, how: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn and rows to predict."""
+    if how == "time":
+        order = np.argsort(pd.to_datetime(frame[by]).to_numpy(), kind="stable")
+        return order[: int(0.75 * len(order))], order[int(0.75 * len(order)) :]
+    drawn = np.random.RandomState(seed).permutation(np.unique(frame[by].astype(str)))
+    held = frame[by].isin(drawn[: len(drawn) // 4]).to_numpy()
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def catboost(learn: Frame, y: np.ndarray, test: Frame) -> tuple[Any, Any]:
+    """Predictions, or probabilities with their classes."""
+    from catboost import CatBoostClassifier, CatBoostRegressor, Pool
+
+    def prepared(frame: Frame) -> tuple[Frame, list[str]]:
+        frame, words = frame.copy(), []
+        for name in list(frame):
+            if pd.api.types.is_numeric_dtype(frame[name]):
+                continue
+            days = pd.to_datetime(frame[name], format="ISO8601", errors="coerce")
+            if days.notna().all():
+                frame[f"{name} days"] = (days - pd.Timestamp(0)).dt.days
+                frame[f"{name} month"], frame[f"{name} of year"] = days.dt.month, days.dt.dayofyear
+                frame[f"{name} weekday"] = days.dt.day_of_week
+                frame = frame.drop(columns=name)
+            else:
+                frame[name] = frame[name].fillna("missing").astype(str)
+                words.append(name)
+        return frame, words
+
+    def model(**options: Any) -> Any:
+        kind = CatBoostRegressor if y.dtype.kind == "f" else CatBoostClassifier
+        fixed = {"learning_rate": 0.06, "verbose": 0, "thread_count": 1, "random_seed": 0}
+        return kind(**fixed, allow_writing_files=False, **options)
+
+    table, words = prepared(learn)
+    order = np.random.RandomState(0).permutation(len(table))
+    first, held = (Pool(table.iloc[at], y[at], words) for at in np.split(order, [int(0.8 * len(order))]))
+    tried = []
+    for depth in (6, 4):
+        one = model(depth=depth, iterations=500).fit(first, eval_set=held, early_stopping_rounds=30)
+        best = max(int(1.1 * (one.get_best_iteration() or 1)), 10)
+        tried.append((next(iter(one.get_best_score()["validation"].values())), depth, best))
+    _, depth, trees = min(tried)
+    found = model(depth=depth, iterations=trees).fit(Pool(table, y, words))
+    rows = prepared(test)[0]
+    return (found.predict(rows), None) if y.dtype.kind == "f" else (found.predict_proba(rows), found.classes_)
+
+
+def judged(said: np.ndarray, classes: Any, truth: np.ndarray, spread: float) -> str:
+    """Log loss and share right of the rows whose class was learned, or error in deviations of the target."""
+    if classes is None:
+        return f"error {np.sqrt(np.mean((said - truth) ** 2)) / spread:.4f}"
+    known = np.isin(truth, classes)
+    at = np.searchsorted(classes, truth[known])
+    return f"log loss {log_loss(said[known], at):.4f}, right {(said[known].argmax(1) == at).mean():.4f}"
+
+
+def main(folder: Path, parts: list[str], plain: bool, control: bool) -> None:
+    """Print a line for each part and method."""
+    for part in parts:
+        name, how, seed = part.split(".")
+        frame, y, time, group = globals()[name](folder)
+        known, asked = split(frame, time if how == "time" else group, how, int(seed))
+        truth = y[asked]
+        numbers, spread = y.dtype.kind == "f", 1.0
+        if numbers:
+            spread = y[known].std()
+        given = [{how: time if how == "time" else group}, *([{}] if plain else [])]
+        for options in given:
+            named = frame if "group" in options else frame.drop(columns="month", errors="ignore")
+            learn, test = named.iloc[known], named.iloc[asked]
+            kind = GeometricRegressor if numbers else GeometricClassifier
+            model = kind(random_state=0, **options).fit(learn, y[known])
+            said = model.predict(test) if numbers else model.predict_proba(test)
+            line = judged(said, None if numbers else model.classes_, truth, spread)
+            if numbers:
+                low, high = model.predict_interval(test)
+                held, wide = np.mean((low <= truth) & (truth <= high)), np.mean(high - low) / spread
+                line += f", intervals hold {held:.3f}, width {wide:.2f}"
+            print(f"{part:16} {options or 'plain'}: {line}, drift {model.drift():.2f}", flush=True)
+        if control:
+            named = frame.drop(columns="month", errors="ignore")
+            said, classes = catboost(named.iloc[known], y[known], named.iloc[asked])
+            print(f"{part:16} CatBoost: {judged(said, classes, truth, spread)}", flush=True)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--part", action="append", choices=PARTS)
+    parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--catboost", action="store_true")
+    given = parser.parse_args()
+    main(given.folder, given.part or PARTS, given.plain, given.catboost)
