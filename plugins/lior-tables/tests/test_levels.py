@@ -74,6 +74,17 @@ def test_probabilities_in_a_city_that_was_never_seen_are_nearer_to_the_shares_of
     assert np.mean(nearer) < np.mean(usual) - 0.01
 
 
+def test_the_name_of_a_picture_is_no_level():
+    rng = np.random.RandomState(0)
+    table = pd.DataFrame(rng.uniform(0, 1, (40, 16)))
+    table.insert(0, "file", [f"{i}.png" for i in range(40)])
+    table.columns = table.columns.map(str)
+    y = table["3"] > table["12"]
+    model = GeometricClassifier(shape=(4, 4, 1), features="pixels", members=1, rounds=1, random_state=0)
+    model.fit(table[:30], y[:30])
+    assert not model._level_errors(model.rows(table[30:]))
+
+
 def test_probabilities_of_known_cities_are_as_before():
     table, y, _ = cities(0)
     model = GeometricClassifier(random_state=0, members=1).fit(table, y > 30)

@@ -181,8 +181,9 @@ class Geometric(BaseEstimator, ABC):
             return self.model_.predict_without(given, self._coordinates(table)).double().cpu().numpy()
 
         found = []
-        groups = self._named("group")
-        for name in rare_words(table.drop(columns=groups), rows.drop(columns=groups)):
+        encodings = self.columns_.encodings if isinstance(self.columns_, Columns) else ()
+        names = [each.name for each in encodings if each.levels is not None and each.used.any()]
+        for name in rare_words(table[names], rows[names]):
             if name not in self._levels:
                 self._levels[name] = LevelErrors.fit(table, name, y, predict, classes=self._classes)
             found.append(self._levels[name])
