@@ -41,6 +41,8 @@ from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, table
 _DEFAULT = Options()
 _BLOCK_PARTS = 5
 """Parts of rows in blocks, whose rows are predicted from others."""
+_HELP = 1.03
+"""By which factor periods have to make the held-out error less: smaller ones are chance."""
 _SLOPES = 1_000
 """Rows at which slopes are taken."""
 _FEW = 500
@@ -297,7 +299,8 @@ class Geometric(BaseEstimator, ABC):
             given = torch.from_numpy(y), torch.from_numpy(weights)
             return try_coordinates(z, *given, classes=self._classes, options=options, blocks=blocks)
 
-        best = min(DATES, key=error)
+        errors: dict[Dates, float] = {kind: error(kind) for kind in DATES}
+        best = min(errors, key=lambda kind: errors[kind] / (_HELP if kind == "days" else 1.0))
         for name in days:
             note = f"column {name!r} holds dates; they enter as {DATES[best]}"
             warnings.warn(note, ColumnNote, stacklevel=4)

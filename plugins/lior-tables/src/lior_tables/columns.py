@@ -1,7 +1,7 @@
 """From rows to coordinates: what each column becomes, learned from the training rows alone.
 
 A number is one coordinate, and a second says where numbers are missing. A date is days since 1970, or its
-place on the circle of each period, or both, whichever predicts held-out rows best. A word becomes one
+place on the circle of each period, or both, where that predicts held-out rows better. A word becomes one
 coordinate for each of its levels (one-hot), or, where there are many words, the smoothed mean of the targets
 over the rows that have it, so that words are near one another that lead to similar targets (D. Micci-Barreca,
 *A preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has no part in the

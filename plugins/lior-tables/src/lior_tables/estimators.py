@@ -225,7 +225,8 @@ class GeometricClassifier(ClassifierMixin, Geometric):
 
     def predict(self, X: Any, *, balanced: bool = False) -> NDArray[Any]:
         """The likeliest class of each row; see :meth:`pick` for ``balanced``."""
-        found: NDArray[Any] = self.classes_[self.pick(self.predict_proba(X), balanced=balanced)]
+        picked = self.pick(self.predict_proba(X), balanced=balanced)
+        found: NDArray[Any] = self.classes_[picked]
         return found
 
     def pick(self, probabilities: Floats, *, balanced: bool = False) -> NDArray[np.int64]:
