@@ -10,6 +10,8 @@ import torch
 from lior_tables import GeometricRegressor
 from lior_tables.blocks import Blocks
 from lior_tables.choice import block_splits
+from lior_tables.model import TableModel
+from lior_tables.plan import Options
 
 pytestmark = pytest.mark.filterwarnings("ignore:column")
 
@@ -104,6 +106,19 @@ def test_a_model_with_dates_and_time_is_saved_and_fitted_again(tmp_path) -> None
     again = load(tmp_path / "run")
     assert np.array_equal(again.predict(table), model.predict(table))
     assert again.forget([3], metric="refit").columns_.encodings[0].dates == model.columns_.encodings[0].dates
+
+
+@pytest.mark.parametrize("exact", [400, 100])
+def test_rows_are_left_out_as_if_they_were_forgotten(exact) -> None:
+    z = torch.randn(240, 3, generator=_generator(), dtype=torch.float64)
+    y = torch.sin(2 * z[:, :1]) + z[:, 1:2] * z[:, 2:]
+    options = Options(members=1, rounds=1, precision="float64", exact_rows=exact, leaf_rows=100)
+    model = TableModel.fit(z, y, classes=False, options=options)
+    gone, known = torch.arange(30), torch.arange(30, 240)
+    found = model.predict_without([(known, gone)], z)
+    assert found[known].isnan().all()
+    model.forget(gone)
+    torch.testing.assert_close(found[gone], model.predict(z[gone]), atol=1e-8, rtol=0)
 
 
 def test_time_and_group_are_not_both_given() -> None:
