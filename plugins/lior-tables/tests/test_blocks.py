@@ -91,6 +91,7 @@ def test_groups_are_no_input_and_their_intervals_hold_in_new_ones() -> None:
         low, high = model.predict_interval(table[~known])
         held.append(np.mean((low <= y[~known]) & (y[~known] <= high)))
     assert np.mean(held) > 0.85
+    assert int(model.spread().count) == 20  # groups, not rows
     assert model.feature_importances_[1] == 0
     assert np.isfinite(model.left_out()).all()
     other = table[~known].assign(who="p0")

@@ -110,12 +110,15 @@ def test_a_weekday_counts_where_held_out_rows_say_so():
     assert model.score(x[300:], y[300:]) > 0.8
 
 
-def test_dates_that_say_nothing_of_periods_stay_days():
-    rng = np.random.RandomState(0)
-    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(200), "D")
-    x = pd.DataFrame({"day": days, "x": rng.normal(size=200)})
-    model = GeometricRegressor(random_state=0, members=1).fit(x, x["x"] + rng.normal(0, 0.5, 200))
-    assert model.columns_.encodings[0].dates == "days"
+@pytest.mark.parametrize(("error", "chosen"), [(0.98, "days"), (0.9, "all")])
+def test_dates_stay_days_where_periods_help_by_chance(error, chosen, monkeypatch):
+    from lior_tables import base
+
+    errors = iter([1.0, error, error])
+    monkeypatch.setattr(base, "try_coordinates", lambda *_, **options: next(errors))
+    x = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=80)})
+    model = GeometricRegressor(**QUICK).fit(x, np.arange(80.0))
+    assert model.columns_.encodings[0].dates == chosen
 
 
 def test_a_class_of_one_row_is_named():
