@@ -270,5 +270,7 @@ def test_what_only_shapes_the_metric_is_named_and_what_the_geometry_saves_is_tol
     ]
     summary = json.loads(Path("r/summary.json").read_text())
     saved, error = summary["geometry_bits_per_byte"], summary["geometry_error"]
-    assert f" costs {abs(saved):.4f} ± {error:.4f} bits per byte {'more' if saved > 0 else 'less'}" in alone.out
+    assert (
+        f" costs {abs(saved):.4f} ± {error:.4f} bits per byte {'more' if saved > 0 else 'less'}" in alone.out
+    )
     assert "note:" not in command("train", *given, "--out", "e").err, "memory exact reads resilience"
