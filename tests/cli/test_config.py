@@ -34,7 +34,7 @@ def test_show_origins(command, monkeypatch):
     result = command("config", "show", "tiny", "--origins", "--set", "seed=3")
     head, *rows = (re.split(" {2,}", line) for line in result.out.splitlines())
     assert head == ["key", "from", "value"]
-    assert [row[0] for row in rows] == list(values(TrainConfig()))
+    assert [row[0] for row in rows] == list(values(load("tiny", env={}).config))
     shown = {key: row for key, *row in rows}
     assert shown["seed"] == ["--set", "3"]
     assert shown["device"] == ["LIOR_DEVICE", "cpu"]

@@ -120,7 +120,7 @@ def test_colours_are_for_terminals(why, monkeypatch, variables, colors):
         (("--seed", 1), "--seed changes nothing at temperature 0"),
         (("--top-k", 1), "--top-k changes nothing at temperature 0"),
         (("--next", 0), "--next: '0'"),
-        (("--temperature", -1), "temperature = -1.0"),
+        (("--temperature", -1), "--temperature: '-1' is not a number from 0 to 100"),
         (("--html", "no/page.html"), "there is no folder no"),
     ],
 )

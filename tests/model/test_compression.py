@@ -180,4 +180,4 @@ def test_another_model_is_refused(short, finished, tmp_path):
 
 def test_a_recipe_with_a_geometry_is_refused():
     with pytest.raises(UsageError, match="train a run and give it with --run"):
-        recipe_coder("default")
+        recipe_coder("tiny")
