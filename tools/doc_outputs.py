@@ -38,14 +38,15 @@ def run_page(
         When a block fails: the block and its output.
     """
     printed: list[tuple[re.Match[str], str]] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        script = folder / "bin" / "lior"
-        script.parent.mkdir()
-        script.write_text(f'#!/bin/sh\nexec {sys.executable} -m lior_cli.main "$@"\n')
-        script.chmod(0o755)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        scripts = folder / "bin"
+        scripts.mkdir()
+        for name, module in (("lior", "-m lior_cli.main "), ("python3", "")):
+            (scripts / name).write_text(f'#!/bin/sh\nexec {sys.executable} {module}"$@"\n')
+            (scripts / name).chmod(0o755)
         around = {key: value for key, value in os.environ.items() if not key.startswith("LIOR_")}
-        around |= {"PATH": f"{script.parent}{os.pathsep}{around['PATH']}", **(env or {})}
+        around |= {"PATH": f"{scripts}{os.pathsep}{around['PATH']}", **(env or {})}
         for block in BLOCK.finditer(page):
             if block["code"].startswith(">>>"):
                 continue  # a doctest has its outputs inside
