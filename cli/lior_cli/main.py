@@ -246,7 +246,9 @@ def _note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -
 
 
 def _hasten(args: Sequence[str]) -> None:
-    """Let questions to folders be computed by one thread, and less often look for garbage.
+    """Let questions to folders be computed by one thread, and one question look for garbage less often.
+
+    Processes that go on for long keep Python's own pace: a chat with a larger one did not hear Ctrl-C.
 
     numpy reads how many threads it may use when it is imported. For products of some thousand rows several
     are slower where others compute, too: four servers on two cores answered 50 questions a second so, and 148
@@ -256,7 +258,8 @@ def _hasten(args: Sequence[str]) -> None:
     if not (asked or served) or any(Path(each, "config.toml").is_file() for each in args):
         return
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    gc.set_threshold(_OBJECTS)
+    if args[0] == "ask":
+        gc.set_threshold(_OBJECTS)
     if served:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
