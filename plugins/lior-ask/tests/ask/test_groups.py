@@ -6,7 +6,6 @@ from datetime import date
 
 import pytest
 
-import lior_ask.api
 from lior_ask.api import Index
 from lior_ask.question.question import Question
 from lior_ask.tables.grammar import parse
@@ -74,22 +73,15 @@ END:VCALENDAR
 """
 
 
+pytestmark = pytest.mark.usefixtures("in_october")
+
+
 @pytest.fixture(scope="module")
 def index(tmp_path_factory) -> Index:
     folder = tmp_path_factory.mktemp("groups")
     for name, text in {**TEXTS, "club.ics": CALENDAR}.items():
         (folder / name).write_text(text)
     return Index(folder, cache=False, embedder="")
-
-
-@pytest.fixture(autouse=True)
-def today(monkeypatch):
-    class Day(date):
-        @classmethod
-        def today(cls):
-            return cls(2025, 10, 20)
-
-    monkeypatch.setattr(lior_ask.api, "date", Day)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import pytest
 
-import lior_ask.api
 from lior_ask.api import Index
 
 TEXTS = {
@@ -41,22 +38,15 @@ TEXTS = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("in_october")
+
+
 @pytest.fixture(scope="module")
 def index(tmp_path_factory) -> Index:
     folder = tmp_path_factory.mktemp("views")
     for name, text in TEXTS.items():
         (folder / name).write_text(text)
     return Index(folder, cache=False, embedder="")
-
-
-@pytest.fixture(autouse=True)
-def today(monkeypatch):
-    class Day(date):
-        @classmethod
-        def today(cls):
-            return cls(2025, 10, 20)
-
-    monkeypatch.setattr(lior_ask.api, "date", Day)
 
 
 @pytest.mark.parametrize(

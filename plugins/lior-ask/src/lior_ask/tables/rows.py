@@ -33,7 +33,7 @@ from lior_ask.tables.plan import (
     plan_of,
     title,
 )
-from lior_ask.tables.views import viewed
+from lior_ask.tables.views import choose_view
 from lior_ask.tables.words import alike, one_and_many
 
 _NUMBERS = ("sum", "mean", "highest", "lowest")
@@ -47,7 +47,7 @@ def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
     for head in source.kind("rows", request.files):
         names = [word for word in request.words if names_it(word.text, head)]
         try:
-            asked, view = viewed(request, head, source)
+            asked, view = choose_view(request, head, source)
             called = source.of_rows(head) or request.files or view != head or _is_called(request, head)
             plan = _of_table(asked, view, source, names) if called else None
             plans += [plan] if plan else []

@@ -36,7 +36,7 @@ _LEFT = "less"
 _ADDED = ("sum", "paid", "count", "mean", "highest", "lowest", "most", "least", "groups", *VIEWED)
 
 
-def viewed(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
+def choose_view(request: Request, head: Head, source: TableSource) -> tuple[Request, Head]:
     """The request and the view of a table that it asks for, or both as they are.
 
     Raises ``Unclear`` where no meter was read at the beginning or the end of the period.
