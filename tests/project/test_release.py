@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -126,11 +127,10 @@ def test_the_container_is_built_from_what_is_copied_into_it(tmp_path):
     ignored = {
         line for line in Path(f"{DOCKERFILE}.dockerignore").read_text().splitlines() if line[0] not in "#*"
     }
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in listed.splitlines():
-        if name.partition("/")[0] not in ignored and (ROOT / name).exists():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tmp_path / name)
+    for place in ROOT.iterdir():
+        if not any(fnmatch(place.name, pattern) for pattern in ignored):
+            copy = shutil.copytree if place.is_dir() else shutil.copy
+            copy(place, tmp_path / place.name)
     places = re.findall(r"(?<=\")(\.[\w/-]*)(?=\[)| (\./\S+)$", DOCKERFILE.read_text(), re.M)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "dist"]
     subprocess.run([*command, *(each or other for each, other in places)], cwd=tmp_path, check=True)
