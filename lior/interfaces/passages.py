@@ -195,6 +195,10 @@ class PassageVectors(Protocol):
         """Cosine of a question with passages, float32 ``(n,)``."""
         ...
 
+    def lacking(self, rows: np.ndarray) -> int:
+        """How many of some passages are not read yet; equal texts count once."""
+        ...
+
     def documents(self, numbers: np.ndarray) -> np.ndarray:
         """Unit vectors of the beginnings of documents, by their numbers, float32 ``(n, width)``."""
         ...

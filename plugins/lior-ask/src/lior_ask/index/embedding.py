@@ -75,12 +75,8 @@ def embedder(name: str) -> Embedder:
     """
     from lior.plugins.registry import registry
 
-    name = name.partition("+")[0]
-    plugin, _, model = name.partition(":")
-    if model and plugin in registry.names("embedder"):
-        made: Callable[..., Embedder] = registry.get("embedder", plugin)
-        return made(model=model)
-    return registry.get("embedder", name)()
+    made: Embedder = registry.make("embedder", name.partition("+")[0])
+    return made
 
 
 def default_embedder() -> str:
@@ -219,12 +215,19 @@ class VectorStore:
         found: np.ndarray = mine[layout.languages][layout.document_of]
         return found
 
-    def unread(self) -> np.ndarray:
-        """Rows of passages that are not read, one of each text, int64, ascending."""
+    def lacking(self, rows: np.ndarray) -> int:
+        """How many of some passages are not read; equal texts count once."""
+        return len({*self._keys[rows].tolist()} - {*self._read_keys().tolist()})
+
+    def _read_keys(self) -> np.ndarray:
         select = "SELECT text FROM vectors WHERE embedder = ?"
         kept = [key for (key,) in self._database.rows(select, self._number)]
+        return np.array([*kept, *self._new], np.int64)
+
+    def unread(self) -> np.ndarray:
+        """Rows of passages that are not read, one of each text, int64, ascending."""
         keys, rows = np.unique(self._keys, return_index=True)
-        rows = np.sort(rows[~np.isin(keys, np.array([*kept, *self._new], np.int64))])
+        rows = np.sort(rows[~np.isin(keys, self._read_keys())])
         mine = ~self._first.judges(None) if self._first else self.judges(None)
         return rows[mine[rows]]
 

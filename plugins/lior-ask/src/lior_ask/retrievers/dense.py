@@ -103,10 +103,16 @@ class Candidates:
     method: str
 
 
-def candidates(view: PassageView, question: Question, others: np.ndarray | None = None) -> Candidates:
+def candidates(
+    view: PassageView,
+    question: Question,
+    others: np.ndarray | None = None,
+    nearest: np.ndarray | None = None,
+) -> Candidates:
     """At most twice ``CANDIDATES`` passages: a word that the vectors misjudge finds its passages, too.
 
-    As many more are among ``others``, bool ``(N,)``, if it is given. An index with so few has all.
+    As many more are among ``others``, bool ``(N,)``, if it is given. An index with so few has all. Those
+    that are known to be ``nearest``, int64, are in any case.
     """
     vectors = word_vectors.read()
     space, query = word_vectors.space(view, vectors), analyse(view, question, vectors.misspelt)
@@ -122,6 +128,7 @@ def candidates(view: PassageView, question: Question, others: np.ndarray | None 
     few += [_among(others & every, total)] if others is not None else []
     rows = unique(np.concatenate(few))
     rows = rows if asked.whole.any() or words.any() else rows[:0]
+    rows = rows if nearest is None else unique(np.concatenate([rows, nearest]))
     likest = word_vectors.likest(space, asked.worth, rows)
     shares, heavy = np.minimum(told @ likest, 1), told >= 0.5 * told.max(initial=0)
     least = likest[heavy].min(0, initial=1).astype(np.float64)

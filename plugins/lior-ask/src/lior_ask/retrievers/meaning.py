@@ -17,9 +17,14 @@ from lior_ask.ranking import word_vectors
 from lior_ask.retrievers.dense import Candidates, Dense, candidates
 from lior_ask.retrievers.settle import TOPIC, documents
 
-CANDIDATES, OTHERS, BY_WORDS = 80, 50, 20
-"""Passages that the first encoder reads for a question, and the second one, which is slower; and the best by
-words alone, which are read in any case."""
+CANDIDATES, BY_WORDS = 80, 20
+"""Passages that each encoder reads for a question, and the best by words, which are read in any case."""
+NEAREST = 40
+"""Passages nearest to the question by the encoder alone, where it has read all."""
+LISTED = 20
+"""Where more passages are asked for, as a judge does, half of them are the best by the encoder alone."""
+FEW, MOST = 400, 10_000
+"""Passages that are read at once so that it has, and the most that it compares."""
 OF_TOPIC = 1.5
 """Weight of the score of ``settle``, as a share of the best one's, where the question describes a topic."""
 TITLE = 0.3
@@ -31,8 +36,12 @@ class Meaning:
     """The relatedness of question and passage by a sentence encoder, and the question's near words.
 
     Words and vectors of words find 100 candidates (:class:`~lior_ask.retrievers.dense.Dense`). The
-    encoder reads those, and what it read is kept in the index: the ranking is the same whatever was read
-    before. The score is the mean of ``(cosine − unrelated)/(related − unrelated)``, with the usual cosines of
+    encoder reads those, and what it read is kept in the index. Where it has read all passages, or lacks at
+    most :data:`FEW`, which it reads then, those nearest to the question are candidates, too, whatever words
+    they have. An index of more than :data:`MOST` passages is not compared with as a whole. The ranking does
+    not depend on what else was read before.
+
+    The score is the mean of ``(cosine − unrelated)/(related − unrelated)``, with the usual cosines of
     the encoder, and of the share of the question that the passage has in near words. This share stands in for
     the encoder, too, as far as only the question's own words tell: rare ones and dates. Where a second one is
     installed, it judges the pairs of question and passage in whose languages the first was not trained.
@@ -66,8 +75,9 @@ class Meaning:
             second = vectors.companion if 2 * mine.sum() < len(mine) else None
             return documents(view, question, top, second or vectors)
         asked = vectors.question(question.text) if mine.any() else None
-        found = candidates(view, question, None if mine.all() else ~mine)
-        chosen = _choose(found, mine[found.rows])
+        nearest = _find_nearest(view, vectors, question.text, mine, asked)
+        found = candidates(view, question, None if mine.all() else ~mine, nearest)
+        chosen = _choose(found, mine[found.rows]) if nearest is None else np.arange(len(found.rows))
         rows, words = found.rows[chosen], found.words[chosen]
         related = _relate(vectors, question.text, rows, mine[rows], asked)
         spelled, sure = repair(question.text, found.query)
@@ -78,7 +88,10 @@ class Meaning:
         scores = (judged + shares - TITLE * view.layout.title[rows]) / 2
         if len(found.query.word_idf) >= TOPIC:
             scores += OF_TOPIC / 2 * words / max(words.max(initial=0), 1e-9)
-        order = np.lexsort((rows, -scores))[: max(top, 0)]
+        order = np.lexsort((rows, -scores))
+        if nearest is not None and top > LISTED:
+            order = order[_merge(_ranks(rows, scores), _ranks(rows, related), top)[order]]
+        order = order[: max(top, 0)]
         evidence = {
             "encoder": related,
             "judged": judged,
@@ -98,14 +111,46 @@ class Meaning:
         )
 
 
+def _find_nearest(
+    view: PassageView,
+    vectors: PassageVectors,
+    text: str,
+    mine: np.ndarray,
+    asked: Future[np.ndarray] | None,
+) -> np.ndarray | None:
+    """The :data:`NEAREST` passages of all, int64; ``None`` where too many are not read."""
+    rows = np.arange(len(view)) if view.allowed is None else np.flatnonzero(view.allowed)
+    if not 0 < len(rows) <= MOST:
+        return None
+    lacking = [
+        store.lacking(rows[judged])
+        for store, judged in ((vectors, mine[rows]), (vectors.companion, ~mine[rows]))
+        if store is not None and judged.any()
+    ]
+    if sum(lacking) > FEW:
+        return None
+    return rows[_ranks(rows, _relate(vectors, text, rows, mine[rows], asked)) < NEAREST]
+
+
+def _ranks(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """How many passages are better than each, int64 ``(C,)``; of equal ones the first is."""
+    found = np.empty(len(rows), np.int64)
+    found[np.lexsort((rows, -scores))] = np.arange(len(rows))
+    return found
+
+
+def _merge(one: np.ndarray, other: np.ndarray, top: int) -> np.ndarray:
+    """Which passages are the ``top`` best by either of two ranks, bool ``(C,)``."""
+    found = np.zeros(len(one), bool)
+    found[np.lexsort((one, np.minimum(one, other)))[: max(top, 0)]] = True
+    return found
+
+
 def _choose(found: Candidates, mine: np.ndarray) -> np.ndarray:
     """Numbers of the candidates that are read, ascending: ``mine`` by the first encoder, bool ``(C,)``."""
-    own = np.cumsum(mine) <= CANDIDATES
-    other = np.cumsum(~mine) <= OTHERS
-    rank = np.empty(len(mine), np.int64)
-    rank[np.argsort(-found.words, kind="stable")] = np.arange(len(mine))
-    by_words = (rank < BY_WORDS) & (found.words > 0)
-    return np.flatnonzero(by_words | np.where(mine, own, other))
+    among = np.where(mine, np.cumsum(mine), np.cumsum(~mine)) <= CANDIDATES
+    by_words = (_ranks(np.arange(len(mine)), found.words) < BY_WORDS) & (found.words > 0)
+    return np.flatnonzero(by_words | among)
 
 
 def _relate(
