@@ -24,6 +24,7 @@ from lior.errors import (
     MissingPackage,
     UnknownPlugin,
     UntrustedPlugin,
+    UsageError,
     did_you_mean,
     needs_model,
     sentences,
@@ -203,6 +204,19 @@ class Registry:
             plugin = _load(origin)
         _check(plugin, origin, self._kinds[kind])
         return plugin
+
+    def make(self, kind: str, name: str) -> Any:
+        """The plugin as its defaults make it; of ``NAME:MODEL``, with its option ``model``.
+
+        Raises what :meth:`get` does, and ``UsageError`` for a model of a plugin that has no such option.
+        """
+        plugin, _, model = name.partition(":")
+        if not model or plugin not in self.names(kind):
+            return self.get(kind, name)()
+        made = self.get(kind, plugin)
+        if "model" not in {field.name for field in getattr(made, "__attrs_attrs__", ())}:
+            raise UsageError(f"{name!r}: the {kind} {plugin} takes no model; {plugin} alone is allowed.")
+        return made(model=model)
 
     def _trusts(self, kind: str, target: str) -> bool:
         """Whether a file may name the class: it is installed, here already, or allowed by the user."""

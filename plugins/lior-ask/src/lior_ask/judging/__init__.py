@@ -7,19 +7,22 @@ from lior.interfaces import Judge
 from lior_ask.judging.features import FOUND
 
 VARIABLE = "LIOR_JUDGE"
-"""Environment variable with the name of a plugin of the kind "judge", or ``package.module:Class``."""
+"""Environment variable with the name of a judge, ``NAME:MODEL``, or ``package.module:Class``."""
 
 
 def chosen_judge() -> Judge:
     """The judge that :data:`VARIABLE` names; ``cross-encoder`` where its packages are, or ``linear``."""
     from lior.plugins.registry import registry
 
+    found: Judge
     if name := os.environ.get(VARIABLE):
-        return registry.get("judge", name)()
+        found = registry.make("judge", name)
+        return found
     try:
-        return registry.get("judge", "cross-encoder")()
+        found = registry.make("judge", "cross-encoder")
     except MissingPackage:
-        return registry.get("judge", "linear")()
+        found = registry.make("judge", "linear")
+    return found
 
 
 __all__ = ["FOUND", "chosen_judge", "cross_encoder", "features", "linear"]
