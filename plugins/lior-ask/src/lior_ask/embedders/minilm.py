@@ -11,14 +11,13 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import attrs
@@ -139,11 +138,11 @@ def read_model(place: Path) -> memoryview:
     return memoryview(data)
 
 
-def open_model(place: Path, new: Mapping[str, np.ndarray] = MappingProxyType({})) -> Any:
-    """The model by ONNX Runtime in one thread, some of its weights ``new``; errors as :func:`read_model`."""
+def open_model(place: Path) -> Any:
+    """The model by ONNX Runtime in one thread; errors as :func:`read_model`."""
     import onnxruntime
 
-    graph, weights = eight_bits.split(read_model(place), new)
+    graph, weights = eight_bits.split(read_model(place))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     given = {name: onnxruntime.OrtValue.ortvalue_from_numpy(each) for name, each in weights.items()}

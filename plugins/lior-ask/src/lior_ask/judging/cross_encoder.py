@@ -1,8 +1,8 @@
-"""A cross-encoder: all-MiniLM-L6-v2 with learned low-rank changes, which reads a question with a passage.
+"""A cross-encoder: multilingual-e5-small, changed by learning, which reads a question with a passage.
 
-The sentence encoder that the extra ``meaning`` installs is read once more, with a matrix of rank
-:math:`r` added to each of its products (E. Hu et al., *LoRA*, 2021) and a linear function of its last
-layer (R. Nogueira and K. Cho, *Passage Re-ranking with BERT*, 2019). Only the changes ship;
+The sentence encoder that the extra ``multilingual`` installs is read once more, with a matrix of rank
+:math:`r` added to each of its products (E. Hu et al., *LoRA*, 2021) and a linear function of the mean of its
+last layer (R. Nogueira and K. Cho, *Passage Re-ranking with BERT*, 2019). Only the changes ship;
 ``lior bench cross-encoder`` learns them.
 """
 
@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -20,23 +22,23 @@ import attrs
 import numpy as np
 from safetensors.numpy import load
 
+from lior.config.options import option
+from lior.errors import DataError, MissingPackage
 from lior.interfaces import Candidates, Question
-from lior_ask.embedders import eight_bits, minilm
-from lior_ask.embedders.minilm import CLS, SEP, pieces
+from lior_ask.embedders import e5, four_bits
+from lior_ask.embedders.four_bits import BEGIN, END
 from lior_ask.judging.linear import Linear, models
 
 READ = 6
 """Candidates of a question that are read."""
-PIECES, ASKED, ABOVE = 96, 32, 24
+PIECES, ASKED, ABOVE = 92, 40, 24
 """Most word pieces of a pair, of the question in it, and of what stands above the passage."""
 LOWEST = -8.0
 """The score of a passage that is not read; what is read has at least this."""
-_POINT = 1012
-"""The word piece that ends a sentence."""
-_CHARACTERS = 160
+_CHARACTERS = 120
 """Of what stands above a passage, those nearest to it."""
-_KINDS = "inner.embeddings.token_type_embeddings.weight"
-"""The vectors of the parts of a pair, float32 ``(2, 384)``."""
+_PIECES_OF, _MOST = "tokenizer.json", 512
+"""Beside another model: how it divides texts, and of how many pieces a pair has at most."""
 _THREADS = 2
 _opening = Lock()
 
@@ -48,11 +50,12 @@ def above(candidates: Candidates, number: int) -> str:
     return f"{context} {candidates.passages[number - 1].text if beside else ''}"[-_CHARACTERS:]
 
 
-def join(asked: list[int], head: list[int], text: list[int]) -> tuple[list[int], int]:
-    """The word pieces of a pair, and how many of them are the question's."""
-    asked, head = asked[:ASKED], [*head[-ABOVE:], _POINT] if head else []
-    text = text[: PIECES - len(asked) - len(head) - 3]
-    return [CLS, *asked, SEP, *head, *text, SEP], len(asked) + 2
+def join(model: four_bits.Model, question: str, head: str, text: str) -> list[int]:
+    """The word pieces of a question, of what stands above a passage, and of the passage."""
+    asked = model.pieces(f"query: {question}")[:ASKED]
+    beside = model.pieces(head)[:ABOVE] if head else []
+    own = model.pieces(text)[: PIECES - len(asked) - len(beside) - 4]
+    return [BEGIN, *asked, END, *beside, END, *own, END]
 
 
 def likeliest(scores: np.ndarray) -> np.ndarray:
@@ -74,11 +77,25 @@ class CrossEncoder(Linear):
     Raises
     ------
     MissingPackage
-        From the constructor, without the packages of the extra ``meaning``.
+        From the constructor, without the packages of the extra ``multilingual``, or of ``meaning`` for
+        another model.
+    DataError
+        From the constructor, where there is no such model.
     """
 
+    model: str = option("", help="path of another cross-encoder in ONNX, with its tokenizer.json beside it")
+
     def __attrs_post_init__(self) -> None:
-        minilm.MiniLm()
+        if not self.model:
+            e5.E5()
+            return
+        if missing := [name for name in ("onnxruntime", "tokenizers") if find_spec(name) is None]:
+            raise MissingPackage(f"{self.model} needs {', '.join(missing)}: pip install 'lior-ask[meaning]'")
+        for path in (Path(self.model).expanduser(), Path(self.model).expanduser().with_name(_PIECES_OF)):
+            if not path.is_file():
+                raise DataError(
+                    f"{path}: no such file; a cross-encoder is MODEL.onnx with {_PIECES_OF} beside."
+                )
 
     def _level(self, candidates: Candidates) -> str:
         return "read" if candidates.level == "encoder" else candidates.level
@@ -88,50 +105,63 @@ class CrossEncoder(Linear):
             return candidates
         numbers = likeliest(models()["encoder"].score(candidates))
         texts = [(question.text, above(candidates, at), candidates.passages[at].text) for at in numbers]
+        read = partial(_read, self.model)
         with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-            return widen(candidates, numbers, np.array([*pool.map(_read, *zip(*texts, strict=True))]))
+            return widen(candidates, numbers, np.array([*pool.map(read, *zip(*texts, strict=True))]))
 
 
 @lru_cache(maxsize=1 << 12)
-def _read(question: str, head: str, text: str) -> float:
+def _read(model: str, question: str, head: str, text: str) -> float:
     with _opening:  # by one thread
-        model, weights = _open()
-    return score(model, weights, *join(*pieces([question, head, text])))
+        session, beside = _open_other(Path(model).expanduser()) if model else _open()
+    return (score_other if model else score)(session, beside, question, head, text)
 
 
-def score(model: Any, weights: Mapping[str, np.ndarray], ids: list[int], own: int) -> float:
+def score(session: Any, weights: Mapping[str, np.ndarray], question: str, head: str, text: str) -> float:
     """The score of a pair by a model with changed products."""
-    row = np.array([ids], np.int64)
-    kinds = (np.arange(len(ids)) >= own).astype(np.int64)[None]
-    feed = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": kinds}
-    last = model.run(None, feed)[0][0]
-    return float(np.concatenate([last[0], last.mean(0)]) @ weights["head"] + weights["constant"][0])
+    model = e5.open_file()
+    mean = session.run(None, {"x": model.embedded(join(model, question, head, text))})[0][0].mean(0)
+    return float(mean @ weights["head"] / np.linalg.norm(mean) + weights["constant"][0])
+
+
+def score_other(session: Any, tokenizer: Any, question: str, head: str, text: str) -> float:
+    """The output of another cross-encoder for a pair, as log odds: one number, or no and yes.
+
+    Raises
+    ------
+    DataError
+        When the model computes something else.
+    """
+    found = tokenizer.encode(question, f"{head} {text}".strip())
+    given = {"input_ids": found.ids, "attention_mask": found.attention_mask, "token_type_ids": found.type_ids}
+    names = [each.name for each in session.get_inputs()]
+    if unknown := [name for name in names if name not in given]:
+        raise DataError(f"the cross-encoder asks for {', '.join(unknown)}; known are {', '.join(given)}.")
+    out = session.run(None, {name: np.array([given[name]], np.int64) for name in names})[0].reshape(-1)
+    if len(out) > 2:
+        raise DataError(f"the cross-encoder gives {len(out)} numbers for a pair; one or two are expected.")
+    return float(out[-1] - out[0] if len(out) == 2 else out[0])
+
+
+@lru_cache(maxsize=1)
+def _open_other(path: Path) -> tuple[Any, Any]:
+    import onnxruntime
+    from tokenizers import Tokenizer
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        tokenizer = Tokenizer.from_file(str(path.with_name(_PIECES_OF)))
+    except Exception as error:  # both raise what they like
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise DataError(f"{path}: the cross-encoder cannot be opened ({cause}).") from error
+    tokenizer.enable_truncation(_MOST)
+    return session, tokenizer
 
 
 @lru_cache(maxsize=1)
 def _open() -> tuple[Any, dict[str, np.ndarray]]:
-    weights = load(files("lior_ask.judging").joinpath("cross_encoder.safetensors").read_bytes())
-    return session(weights), weights
-
-
-def session(weights: Mapping[str, np.ndarray]) -> Any:
-    """MiniLM by ONNX Runtime, changed by ``weights``."""
-    place = minilm.MiniLm().place
-    return minilm.open_model(place, changed(eight_bits.tensors(minilm.read_model(place)), weights))
-
-
-def changed(tensors: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tensors of MiniLM that differ: the products of :func:`products`, in eight bits again, and more."""
-    new = {_KINDS: weights["kinds"].astype(np.float32)}
-    for name in products(tensors):
-        full = weights[f"{name}.a"].astype(np.float32) @ weights[f"{name}.b"].astype(np.float32)
-        full += tensors[f"{name}_q"] * tensors[f"{name}_scale"]
-        scale = np.abs(full).max(0, keepdims=True) / 127
-        full /= scale  # in place: new memory takes longer than all this
-        new |= {f"{name}_q": np.rint(full, out=full).astype(np.int8), f"{name}_scale": scale}
-    return new
-
-
-def products(tensors: Mapping[str, np.ndarray]) -> list[str]:
-    """The weights of the products of the six layers: query, key, value, output, and two of the network."""
-    return [name[:-2] for name in tensors if name.startswith("val_") and name.endswith("_q")]
+    data = files("lior_ask.judging").joinpath("cross_encoder.safetensors").read_bytes()
+    weights = {name: value.astype(np.float32) for name, value in load(data).items()}
+    return four_bits.open_session(e5.open_file(), weights), weights

@@ -46,7 +46,7 @@ def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidate
     Where the index allows some passages only, there are no others.
     """
     rows = _with_neighbours(view, ranking.passages)
-    passages = _read(view, rows)
+    passages = read_rows(view, rows)
     places = _places(question, ranking, view, rows, passages)
     silent = places[:, PLACES.index("silent")] > 0
     announced = np.append(False, silent[:-1] & (np.diff(rows) == 1))
@@ -81,7 +81,7 @@ def _allowed(view: PassageView, row: int) -> bool:
     return view.allowed is None or bool(view.allowed[row])
 
 
-def _read(view: PassageView, rows: np.ndarray) -> list[Passage]:
+def read_rows(view: PassageView, rows: np.ndarray) -> list[Passage]:
     """The passages, read in runs of adjacent rows of a document."""
     document = view.layout.document_of
     found = list[Passage]()

