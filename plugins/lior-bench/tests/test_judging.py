@@ -24,8 +24,8 @@ def question(answer, document="a.html"):
     ],
 )
 def test_an_answer_is_known_whatever_its_markup(answer, shown, right):
-    assert judging._holds(question(answer), Passage(document="a.html", line=1, text=shown)) == right
-    assert not judging._holds(question(answer), Passage(document="b.html", line=1, text=shown))
+    assert judging.holds(question(answer), Passage(document="a.html", line=1, text=shown)) == right
+    assert not judging.holds(question(answer), Passage(document="b.html", line=1, text=shown))
 
 
 def test_answers_are_taken_out_of_a_folder(tmp_path):
