@@ -153,18 +153,19 @@ def _runs(text: str, lines: Sequence[Span]) -> Iterator[Span]:
     wide = max(end - begin for begin, end in lines)
     begin, end = lines[0]
     length = end - begin
+    cells = _CELLS.search(text, begin, end)  # of the first line of a run; a row is never joined to one
     for first, last in lines[1:]:
         following = text[first:last]
         word = following.split(maxsplit=1)[0]
         full = _NARROWEST <= wide <= _WIDEST and length + 1 + len(word) > wide and not _LABEL.match(following)
         tiny = end - begin < _LEAST and not _FACT.search(text, begin, end)
         row = _CELLS.search(text, first, last)
-        full = full and not _CELLS.search(text, begin, end)
+        full = full and not cells
         if not row and (full or tiny or (word[0].islower() and length >= _NARROWEST)):
             end = last
         else:
             yield begin, end
-            begin, end = first, last
+            begin, end, cells = first, last, row
         length = last - first
     yield begin, end
 
