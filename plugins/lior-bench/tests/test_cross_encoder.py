@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from lior_ask.embedders import e5, four_bits
 from lior_ask.judging import cross_encoder as product
-from lior_bench import cross_encoder, judging, reading
+from lior_bench import cross_encoder, judging
 from lior_bench.cross_encoder import CrossEncoder, Group, Plan, draw, feed, loss_of, train
 from lior_bench.sets import Question
 
@@ -128,8 +128,7 @@ def test_a_folder_gives_its_answers_and_what_looks_like_them(monkeypatch):
 
 def test_the_command_writes_what_the_judge_reads(tmp_path, monkeypatch):
     (tmp_path / cross_encoder.WEIGHTS).parent.mkdir(parents=True)
-    for module in (cross_encoder, reading):
-        monkeypatch.setattr(module, "folder", lambda name: tmp_path)
+    monkeypatch.setattr(cross_encoder, "folder", lambda name: tmp_path)
     monkeypatch.setattr(cross_encoder, "Plan", lambda: Plan(rank=2))
     monkeypatch.setattr(cross_encoder, "worlds", lambda part, near: {part: []})
     monkeypatch.setattr(cross_encoder, "of_folder", lambda name, asked: GROUPS)
@@ -137,12 +136,12 @@ def test_the_command_writes_what_the_judge_reads(tmp_path, monkeypatch):
     command = ["--reading", str(tmp_path), "--device", "cpu"]
     run = CliRunner().invoke(cross_encoder.learn, command, catch_exceptions=False)
     assert run.output.startswith("4 questions, loss ")
-    assert load_file(tmp_path / cross_encoder.WEIGHTS)["l11.fo.a"].shape == (1536, 2)
-    reading._opened.cache_clear()
-    score = reading._score(("Who mends it?", *GROUPS[0].right[0]))
-    reading._opened.cache_clear()
-    reading._score.cache_clear()
-    assert np.isfinite(score)
+    weights = {
+        name: each.astype(np.float32) for name, each in load_file(tmp_path / cross_encoder.WEIGHTS).items()
+    }
+    assert weights["l11.fo.a"].shape == (1536, 2)
+    session = four_bits.open_session(e5.open_file(), weights)
+    assert np.isfinite(product.score(session, weights, "Who mends it?", *GROUPS[0].right[0]))
 
 
 def test_the_nearest_sentence_is_known_where_nothing_answers():

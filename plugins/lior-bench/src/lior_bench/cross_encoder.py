@@ -36,9 +36,9 @@ from lior_ask.index.embedding import reading
 from lior_ask.judging.cross_encoder import above, join
 from lior_ask.judging.features import read_rows
 from lior_bench.judging import holds, unpack, worlds
-from lior_bench.reading import WEIGHTS
 from lior_bench.sets import Question, folder
 
+WEIGHTS = "lior-ask/src/lior_ask/judging/cross_encoder.safetensors"
 _LIKELY, _OTHERS = 12, 4
 """Wrong passages of a folder that look most as if they answered, and others, which are kept of a question."""
 _OVERLAP, _NEAREST = 0.6, 2.0

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import attrs
 import numpy as np
-from safetensors.numpy import load_file
 
-from lior_ask.embedders import e5, four_bits
-from lior_ask.judging.cross_encoder import above, likeliest, score, widen
+from lior_ask.judging.cross_encoder import above, likeliest, open_own, score, widen
 from lior_ask.judging.linear import Model
-from lior_bench.sets import folder
 
-WEIGHTS = "lior-ask/src/lior_ask/judging/cross_encoder.safetensors"
 Texts = tuple[str, str, str]
 """A question, what stands above a passage, and the passage."""
 
@@ -47,12 +43,5 @@ def _read(pairs: list[Texts]) -> np.ndarray:
 
 @lru_cache(maxsize=1 << 18)
 def _score(pair: Texts) -> float:
-    session, weights = _opened()
+    session, weights = open_own()
     return score(session, weights, *pair)
-
-
-@cache
-def _opened() -> tuple[Any, dict[str, np.ndarray]]:
-    stored = load_file(folder("plugins") / WEIGHTS)
-    weights = {name: value.astype(np.float32) for name, value in stored.items()}
-    return four_bits.open_session(e5.open_file(), weights), weights

@@ -113,7 +113,7 @@ class CrossEncoder(Linear):
 @lru_cache(maxsize=1 << 12)
 def _read(model: str, question: str, head: str, text: str) -> float:
     with _opening:  # by one thread
-        session, beside = _open_other(Path(model).expanduser()) if model else _open()
+        session, beside = _open_other(Path(model).expanduser()) if model else open_own()
     return (score_other if model else score)(session, beside, question, head, text)
 
 
@@ -161,7 +161,8 @@ def _open_other(path: Path) -> tuple[Any, Any]:
 
 
 @lru_cache(maxsize=1)
-def _open() -> tuple[Any, dict[str, np.ndarray]]:
+def open_own() -> tuple[Any, dict[str, np.ndarray]]:
+    """The session and the weights of the cross-encoder that ships."""
     data = files("lior_ask.judging").joinpath("cross_encoder.safetensors").read_bytes()
     weights = {name: value.astype(np.float32) for name, value in load(data).items()}
     return four_bits.open_session(e5.open_file(), weights), weights
