@@ -234,7 +234,9 @@ def _run(folder: str, *arguments: str) -> dict[str, Any]:
     """What a command prints as JSON."""
     command = [sys.executable, "-m", "lior_cli.main", *arguments, "--json", "--out", f"{folder}/run"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    found: dict[str, Any] = json.loads((done.stdout.splitlines() or ["{}"])[-1])
+    if done.returncode:
+        raise RuntimeError((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
