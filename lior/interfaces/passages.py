@@ -176,16 +176,7 @@ class PassageVectors(Protocol):
     """Vectors of the passages of a view, by an embedder."""
 
     @property
-    def companion(self) -> PassageVectors | None:
-        """Those by a second embedder, for the languages that the first was not made for."""
-        ...
-
-    @property
     def embedder(self) -> Embedder: ...
-
-    def judges(self, question: Question | None) -> np.ndarray:
-        """Which passages it compares with a question, bool ``(N,)``; the companion does the rest."""
-        ...
 
     def question(self, text: str) -> Future[np.ndarray]:
         """The unit vector of a question, float32 ``(width,)``, read by another thread."""

@@ -175,8 +175,6 @@ class Embedder(Protocol):
     """Numbers of a vector."""
     digest: str
     """Of the model and of how texts are prepared, one line: equal digests give equal vectors on a machine."""
-    languages: tuple[str, ...]
-    """ISO 639-1 codes of the languages that it was made for: ``("en",)``; empty for many."""
     unrelated: float
     """Usual cosine of a question with a passage that does not answer it, in [-1, 1)."""
     related: float

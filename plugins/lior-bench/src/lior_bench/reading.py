@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 import numpy as np
 
-from lior_ask.judging.cross_encoder import above, likeliest, open_own, score, widen
+from lior_ask.embedders import e5
+from lior_ask.judging.cross_encoder import above, likeliest, widen
 from lior_ask.judging.linear import Model
 
 Texts = tuple[str, str, str]
@@ -43,5 +44,4 @@ def _read(pairs: list[Texts]) -> np.ndarray:
 
 @lru_cache(maxsize=1 << 18)
 def _score(pair: Texts) -> float:
-    session, weights = open_own()
-    return score(session, weights, *pair)
+    return e5.score(*pair)

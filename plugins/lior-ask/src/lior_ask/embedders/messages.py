@@ -1,4 +1,4 @@
-"""Messages of ONNX: fields, nodes and attributes, read and written.
+"""Messages of ONNX: fields, nodes and attributes, as they are written.
 
 As in https://protobuf.dev/programming-guides/encoding, with the fields of onnx.proto.
 """
@@ -6,7 +6,7 @@ As in https://protobuf.dev/programming-guides/encoding, with the fields of onnx.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import attrs
 
@@ -30,18 +30,6 @@ class Node:
     outputs: list[str]
     attributes: list[Bytes] = attrs.Factory(list)
 
-    @classmethod
-    def read(cls, data: memoryview) -> Node:
-        """A node of a graph."""
-        found: dict[int, list[str]] = {_INPUT: [], _OUTPUT: [], _OPERATION: [""]}
-        attributes = list[Bytes]()
-        for number, value, raw in fields(data):
-            if number in found:
-                found[number].append(str(value, "utf-8"))
-            elif number == _ATTRIBUTE:
-                attributes.append(raw)
-        return cls(found[_OPERATION][-1], found[_INPUT], found[_OUTPUT], attributes)
-
     def written(self, domain: bytes = b"") -> list[Bytes]:
         """The node as a field of a graph."""
         names = [(_INPUT, name) for name in self.inputs] + [(_OUTPUT, name) for name in self.outputs]
@@ -57,33 +45,6 @@ def attribute(name: str, value: float) -> bytes:
     else:
         own = [_varint(_FLOAT << 3 | 5), struct.pack("<f", value), *integer(_KIND, 1)]
     return b"".join(message(_ATTRIBUTE, [*message(1, [name.encode()]), *own]))
-
-
-def fields(data: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
-    """Number, value and all bytes of each field; a number is no value."""
-    place = 0
-    while place < len(data):
-        begin = place
-        key, place = read_number(data, place)
-        start = place
-        if key & 7 == 0:
-            _, place = read_number(data, place)
-        elif key & 7 == 2:
-            size, start = read_number(data, place)
-            place = start + size
-        else:
-            place += 4 if key & 7 == 5 else 8
-        yield key >> 3, data[start:place], data[begin:place]
-
-
-def read_number(data: memoryview, place: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and where the next one begins."""
-    value = shift = 0
-    while True:
-        value |= (data[place] & 127) << shift
-        place, shift = place + 1, shift + 7
-        if data[place - 1] < 128:
-            return value, place
 
 
 def _varint(value: int) -> bytes:

@@ -23,7 +23,6 @@ class Static:
     """
 
     api_version: ClassVar[int] = 1
-    languages: ClassVar[tuple[str, ...]] = ("en",)
     unrelated: ClassVar[float] = 0.2
     related: ClassVar[float] = 0.6
 

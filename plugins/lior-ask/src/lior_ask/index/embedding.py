@@ -17,16 +17,15 @@ from typing import Any
 import numpy as np
 
 from lior.errors import MissingPackage
-from lior.interfaces import Embedder, Passage, Question
+from lior.interfaces import Embedder, Passage
 from lior_ask.index.database import intact
 from lior_ask.index.inverted import InvertedIndex
-from lior_ask.languages.words import CODES, ENGLISH, LANGUAGES
 
 HINT = "pip install 'lior-ask[meaning]'"
 VARIABLE = "LIOR_EMBEDDER"
-"""Environment variable with the embedders where none is given; empty for none."""
-ENCODERS = "minilm", "e5"
-"""The sentence encoders that are used where they are installed: one for English, one for all languages."""
+"""Environment variable with the embedder where none is given; empty for none."""
+ENCODER = "e5"
+"""The sentence encoder that is used where its packages are installed."""
 WORDS = "static"
 """The embedder for embeddings where there is no sentence encoder."""
 CONFIRMED = 0.9
@@ -70,26 +69,22 @@ def beginning(passages: Iterable[Passage]) -> str:
 def embedder(name: str) -> Embedder:
     """The embedder ``NAME``, or ``NAME:MODEL`` with a model, or ``package.module:Class``.
 
-    Of several, ``NAME+NAME``, the first. Raises ``UnknownPlugin`` when there is none, ``MissingPackage`` when
-    it needs a package.
+    Raises ``UnknownPlugin`` when there is none, ``MissingPackage`` when it needs a package.
     """
     from lior.plugins.registry import registry
 
-    made: Embedder = registry.make("embedder", name.partition("+")[0])
+    made: Embedder = registry.make("embedder", name)
     return made
 
 
 def default_embedder() -> str:
-    """What ``LIOR_EMBEDDER`` says, or the sentence encoders that are installed; empty for none."""
-    given = os.environ.get(VARIABLE)
-    return "+".join(filter(_there, ENCODERS)) if given is None else given
-
-
-def _there(name: str) -> bool:
+    """What ``LIOR_EMBEDDER`` says, or the sentence encoder, if it is installed; empty for none."""
+    if (given := os.environ.get(VARIABLE)) is not None:
+        return given
     try:
-        return bool(embedder(name))
+        return ENCODER if embedder(ENCODER) else ""
     except MissingPackage:
-        return False
+        return ""
 
 
 class VectorStore:
@@ -102,21 +97,11 @@ class VectorStore:
     passage
         The passage at a row of the index.
     name
-        Of the embedder, for :func:`embedder`; an empty one reads nothing. With ``NAME+NAME`` the second
-        judges the languages that the first was not made for.
+        Of the embedder, for :func:`embedder`; an empty one reads nothing.
     """
 
-    def __init__(
-        self,
-        index: InvertedIndex,
-        passage: Callable[[int], Passage],
-        name: str,
-        _first: VectorStore | None = None,
-    ) -> None:
-        self.name, _, rest = name.partition("+")
-        self._first = _first
-        self.companion = VectorStore(index, passage, rest, self) if rest else None
-        """Vectors by the second embedder."""
+    def __init__(self, index: InvertedIndex, passage: Callable[[int], Passage], name: str) -> None:
+        self.name = name
         self._index, self._database, self._passage = index, index.database, passage
         self._new: dict[int, bytes] = {}
         """What was read and is not yet kept, by the key of the text."""
@@ -200,21 +185,6 @@ class VectorStore:
             found.setdefault(places[name][text], []).append(question)
         return found
 
-    def judges(self, question: Question | None) -> np.ndarray:
-        """Which passages this embedder compares with a question, bool ``(N,)``; the second does the others.
-
-        It was made for the languages of both, or there is no other one.
-        """
-        if self.companion is None:
-            return np.ones(len(self._index), bool)
-        mine = np.isin(LANGUAGES, [CODES.get(code, "") for code in self.embedder.languages])
-        latin, language = (question.latin, question.language) if question else (True, ENGLISH)
-        if not latin or not mine[LANGUAGES.index(language)]:
-            return np.zeros(len(self._index), bool)
-        layout = self._index.layout
-        found: np.ndarray = mine[layout.languages][layout.document_of]
-        return found
-
     def lacking(self, rows: np.ndarray) -> int:
         """How many of some passages are not read; equal texts count once."""
         return len({*self._keys[rows].tolist()} - {*self._read_keys().tolist()})
@@ -227,9 +197,7 @@ class VectorStore:
     def unread(self) -> np.ndarray:
         """Rows of passages that are not read, one of each text, int64, ascending."""
         keys, rows = np.unique(self._keys, return_index=True)
-        rows = np.sort(rows[~np.isin(keys, self._read_keys())])
-        mine = ~self._first.judges(None) if self._first else self.judges(None)
-        return rows[mine[rows]]
+        return np.sort(rows[~np.isin(keys, self._read_keys())])
 
     def texts(self, rows: np.ndarray, state: object) -> list[str]:
         """What is to be read of passages; nothing where the index is another than it was in ``state``."""
@@ -241,7 +209,7 @@ class VectorStore:
         self._new |= zip(_keys([text]), _pack(self.embedder.embed([text])), strict=True)
 
     def read_ahead(self, read: Callable[[Callable[[], Any]], Any], go_on: Callable[[int], bool]) -> None:
-        """Read the passages that are not read, until ``go_on`` says no; then those of the second embedder.
+        """Read the passages that are not read, until ``go_on`` says no.
 
         ``read`` calls a function on the content of one moment, and keeps what was read before. ``go_on`` is
         called before each passage and at the end with the number of those that are left.
@@ -258,10 +226,7 @@ class VectorStore:
             if not texts and first >= len(rows):
                 break
             first = first + len(texts) if texts else 0  # from the beginning where the index was changed
-        if self.companion:
-            self.companion.read_ahead(read, go_on)
-        else:
-            go_on(0)
+        go_on(0)
 
     # --- what is kept ---
 
@@ -272,8 +237,6 @@ class VectorStore:
             for kept, written in ((self._new, new), (self._asked, asked)):
                 for key in written:
                     kept.pop(key, None)
-        if self.companion:
-            self.companion.keep()
 
     def _write(self, new: dict[int, bytes], asked: dict[int, bytes]) -> None:
         # Another process may have forgotten a text meanwhile.
@@ -347,10 +310,9 @@ class VectorStore:
             return
         left = b"".join(keys for (keys,) in self._database.rows("SELECT keys FROM readings"))
         gone = np.setdiff1d(np.array([*self._gone], np.int64), np.frombuffer(left, np.int64)).tolist()
-        for store in filter(None, (self, self.companion)):
-            store._asked = {}
-            for key in gone:
-                store._new.pop(key, None)
+        self._asked = {}
+        for key in gone:
+            self._new.pop(key, None)
         self._database.run(_GONE, [(key,) for key in gone])
         self._database.rows("DELETE FROM asked")  # a question may say what the text said
         self._gone = set()

@@ -1,18 +1,10 @@
-"""A cross-encoder: multilingual-e5-small, changed by learning, which reads a question with a passage.
-
-The sentence encoder that the extra ``multilingual`` installs is read once more, with a matrix of rank
-:math:`r` added to each of its products (E. Hu et al., *LoRA*, 2021) and a linear function of the mean of its
-last layer (R. Nogueira and K. Cho, *Passage Re-ranking with BERT*, 2019). Only the changes ship;
-``lior bench cross-encoder`` learns them.
-"""
+"""A cross-encoder reads the likeliest candidates with the question: the encoder, or a user's model."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -20,19 +12,15 @@ from typing import Any
 
 import attrs
 import numpy as np
-from safetensors.numpy import load
 
 from lior.config.options import option
 from lior.errors import DataError, MissingPackage
 from lior.interfaces import Candidates, Question
-from lior_ask.embedders import e5, four_bits
-from lior_ask.embedders.four_bits import BEGIN, END
+from lior_ask.embedders import e5
 from lior_ask.judging.linear import Linear, models
 
 READ = 6
 """Candidates of a question that are read."""
-PIECES, ASKED, ABOVE = 92, 40, 24
-"""Most word pieces of a pair, of the question in it, and of what stands above the passage."""
 LOWEST = -8.0
 """The score of a passage that is not read; what is read has at least this."""
 _CHARACTERS = 120
@@ -48,14 +36,6 @@ def above(candidates: Candidates, number: int) -> str:
     rows, blocks, context = candidates.rows, candidates.blocks, candidates.passages[number].context
     beside = number and rows[number - 1] + 1 == rows[number] and blocks[number - 1] == blocks[number]
     return f"{context} {candidates.passages[number - 1].text if beside else ''}"[-_CHARACTERS:]
-
-
-def join(model: four_bits.Model, question: str, head: str, text: str) -> list[int]:
-    """The word pieces of a question, of what stands above a passage, and of the passage."""
-    asked = model.pieces(f"query: {question}")[:ASKED]
-    beside = model.pieces(head)[:ABOVE] if head else []
-    own = model.pieces(text)[: PIECES - len(asked) - len(beside) - 4]
-    return [BEGIN, *asked, END, *beside, END, *own, END]
 
 
 def likeliest(scores: np.ndarray) -> np.ndarray:
@@ -77,8 +57,7 @@ class CrossEncoder(Linear):
     Raises
     ------
     MissingPackage
-        From the constructor, without the packages of the extra ``multilingual``, or of ``meaning`` for
-        another model.
+        From the constructor, without the packages of the extra ``meaning``.
     DataError
         From the constructor, where there is no such model.
     """
@@ -112,16 +91,11 @@ class CrossEncoder(Linear):
 
 @lru_cache(maxsize=1 << 12)
 def _read(model: str, question: str, head: str, text: str) -> float:
+    if not model:
+        return e5.score(question, head, text)
     with _opening:  # by one thread
-        session, beside = _open_other(Path(model).expanduser()) if model else open_own()
-    return (score_other if model else score)(session, beside, question, head, text)
-
-
-def score(session: Any, weights: Mapping[str, np.ndarray], question: str, head: str, text: str) -> float:
-    """The score of a pair by a model with changed products."""
-    model = e5.open_file()
-    mean = session.run(None, {"x": model.embedded(join(model, question, head, text))})[0][0].mean(0)
-    return float(mean @ weights["head"] / np.linalg.norm(mean) + weights["constant"][0])
+        session, tokenizer = _open_other(Path(model).expanduser())
+    return score_other(session, tokenizer, question, head, text)
 
 
 def score_other(session: Any, tokenizer: Any, question: str, head: str, text: str) -> float:
@@ -158,11 +132,3 @@ def _open_other(path: Path) -> tuple[Any, Any]:
         raise DataError(f"{path}: the cross-encoder cannot be opened ({cause}).") from error
     tokenizer.enable_truncation(_MOST)
     return session, tokenizer
-
-
-@lru_cache(maxsize=1)
-def open_own() -> tuple[Any, dict[str, np.ndarray]]:
-    """The session and the weights of the cross-encoder that ships."""
-    data = files("lior_ask.judging").joinpath("cross_encoder.safetensors").read_bytes()
-    weights = {name: value.astype(np.float32) for name, value in load(data).items()}
-    return four_bits.open_session(e5.open_file(), weights), weights

@@ -33,13 +33,11 @@ _EVIDENCE = 0.05
 """Share of stop words from which a text counts as of their language."""
 
 _ALL = sorted(
-    [(each.number, each.name, each.code) for each in languages()]
-    + [(int(each["number"]), name, each["code"]) for name, each in others().items()]
+    [(each.number, each.name) for each in languages()]
+    + [(int(each["number"]), name) for name, each in others().items()]
 )
-LANGUAGES = tuple(name for _, name, _ in _ALL)
+LANGUAGES = tuple(name for _, name in _ALL)
 """Languages, by the names of their Snowball stemmers and in the order of their numbers in a kept index."""
-CODES = {code: name for _, name, code in _ALL}
-"""ISO 639-1 code -> language."""
 
 
 def asking_words(language: str) -> frozenset[str]:

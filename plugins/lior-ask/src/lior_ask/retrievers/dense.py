@@ -103,16 +103,10 @@ class Candidates:
     method: str
 
 
-def candidates(
-    view: PassageView,
-    question: Question,
-    others: np.ndarray | None = None,
-    nearest: np.ndarray | None = None,
-) -> Candidates:
+def candidates(view: PassageView, question: Question, nearest: np.ndarray | None = None) -> Candidates:
     """At most twice ``CANDIDATES`` passages: a word that the vectors misjudge finds its passages, too.
 
-    As many more are among ``others``, bool ``(N,)``, if it is given. An index with so few has all. Those
-    that are known to be ``nearest``, int64, are in any case.
+    An index with so few has all. Those that are known to be ``nearest``, int64, are in any case.
     """
     vectors = word_vectors.read()
     space, query = word_vectors.space(view, vectors), analyse(view, question, vectors.misspelt)
@@ -125,7 +119,6 @@ def candidates(
     total = cosines + (WORDS + EXACT * own) * words + _likelier(view)
     every = np.ones(len(view), bool) if view.allowed is None else view.allowed
     few = [_among(every, total), _among(every, words)]
-    few += [_among(others & every, total)] if others is not None else []
     rows = unique(np.concatenate(few))
     rows = rows if asked.whole.any() or words.any() else rows[:0]
     rows = rows if nearest is None else unique(np.concatenate([rows, nearest]))

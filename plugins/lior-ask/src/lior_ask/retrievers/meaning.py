@@ -18,7 +18,7 @@ from lior_ask.retrievers.dense import Candidates, Dense, candidates
 from lior_ask.retrievers.settle import TOPIC, documents
 
 CANDIDATES, BY_WORDS = 80, 20
-"""Passages that each encoder reads for a question, and the best by words, which are read in any case."""
+"""Passages that the encoder reads for a question, and the best by words, which are read in any case."""
 NEAREST = 40
 """Passages nearest to the question by the encoder alone, where it has read all."""
 LISTED = 20
@@ -43,8 +43,7 @@ class Meaning:
 
     The score is the mean of ``(cosine − unrelated)/(related − unrelated)``, with the usual cosines of
     the encoder, and of the share of the question that the passage has in near words. This share stands in for
-    the encoder, too, as far as only the question's own words tell: rare ones and dates. Where a second one is
-    installed, it judges the pairs of question and passage in whose languages the first was not trained.
+    the encoder, too, as far as only the question's own words tell: rare ones and dates.
 
     For a topic, a question of at least 7 words, the score of ``settle`` counts, too. Documents are ranked by
     :func:`~lior_ask.retrievers.settle.documents`.
@@ -70,19 +69,17 @@ class Meaning:
         vectors = (view.finer or view).vectors
         if vectors is None:
             return Dense().rank(view, question, top)
-        mine = vectors.judges(question)
         if view.finer is not None:
-            second = vectors.companion if 2 * mine.sum() < len(mine) else None
-            return documents(view, question, top, second or vectors)
-        asked = vectors.question(question.text) if mine.any() else None
-        nearest = _find_nearest(view, vectors, question.text, mine, asked)
-        found = candidates(view, question, None if mine.all() else ~mine, nearest)
-        chosen = _choose(found, mine[found.rows]) if nearest is None else np.arange(len(found.rows))
+            return documents(view, question, top, vectors)
+        asked = vectors.question(question.text)
+        nearest = _find_nearest(view, vectors, asked)
+        found = candidates(view, question, nearest)
+        chosen = _choose(found) if nearest is None else np.arange(len(found.rows))
         rows, words = found.rows[chosen], found.words[chosen]
-        related = _relate(vectors, question.text, rows, mine[rows], asked)
+        related = _relate(vectors, rows, asked)
         spelled, sure = repair(question.text, found.query)
         if spelled != question.text:
-            related += sure * (_relate(vectors, spelled, rows, mine[rows], None) - related)
+            related += sure * (_relate(vectors, rows, vectors.question(spelled)) - related)
         shares = found.shares[chosen]
         judged = (1 - found.own) * related + found.own * shares
         scores = (judged + shares - TITLE * view.layout.title[rows]) / 2
@@ -111,25 +108,14 @@ class Meaning:
         )
 
 
-def _find_nearest(
-    view: PassageView,
-    vectors: PassageVectors,
-    text: str,
-    mine: np.ndarray,
-    asked: Future[np.ndarray] | None,
-) -> np.ndarray | None:
+def _find_nearest(view: PassageView, vectors: PassageVectors, asked: Future[np.ndarray]) -> np.ndarray | None:
     """The :data:`NEAREST` passages of all, int64; ``None`` where too many are not read."""
     rows = np.arange(len(view)) if view.allowed is None else np.flatnonzero(view.allowed)
     if not 0 < len(rows) <= MOST:
         return None
-    lacking = [
-        store.lacking(rows[judged])
-        for store, judged in ((vectors, mine[rows]), (vectors.companion, ~mine[rows]))
-        if store is not None and judged.any()
-    ]
-    if sum(lacking) > FEW:
+    if vectors.lacking(rows) > FEW:
         return None
-    return rows[_ranks(rows, _relate(vectors, text, rows, mine[rows], asked)) < NEAREST]
+    return rows[_ranks(rows, _relate(vectors, rows, asked)) < NEAREST]
 
 
 def _ranks(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -146,21 +132,15 @@ def _merge(one: np.ndarray, other: np.ndarray, top: int) -> np.ndarray:
     return found
 
 
-def _choose(found: Candidates, mine: np.ndarray) -> np.ndarray:
-    """Numbers of the candidates that are read, ascending: ``mine`` by the first encoder, bool ``(C,)``."""
-    among = np.where(mine, np.cumsum(mine), np.cumsum(~mine)) <= CANDIDATES
-    by_words = (_ranks(np.arange(len(mine)), found.words) < BY_WORDS) & (found.words > 0)
-    return np.flatnonzero(by_words | among)
+def _choose(found: Candidates) -> np.ndarray:
+    """Numbers of the candidates that are read, ascending."""
+    numbers = np.arange(len(found.rows))
+    by_words = (_ranks(numbers, found.words) < BY_WORDS) & (found.words > 0)
+    return np.flatnonzero(by_words | (numbers < CANDIDATES))
 
 
-def _relate(
-    vectors: PassageVectors, text: str, rows: np.ndarray, mine: np.ndarray, asked: Future[np.ndarray] | None
-) -> np.ndarray:
+def _relate(vectors: PassageVectors, rows: np.ndarray, asked: Future[np.ndarray]) -> np.ndarray:
     """Relatedness of a question to passages, 0 where they are unrelated and 1 where one answers, float64."""
-    out = np.zeros(len(rows))
-    for store, judged in ((vectors, mine), (vectors.companion, ~mine)):
-        if store is not None and judged.any():
-            vector = (asked if store is vectors and asked else store.question(text)).result()
-            low, high = store.embedder.unrelated, store.embedder.related
-            out[judged] = (store.cosines(rows[judged], vector) - low) / (high - low)
-    return out
+    low, high = vectors.embedder.unrelated, vectors.embedder.related
+    found: np.ndarray = vectors.cosines(rows, asked.result()).astype(np.float64)
+    return (found - low) / (high - low)
