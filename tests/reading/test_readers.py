@@ -323,7 +323,16 @@ def test_one_damaged_message_does_not_hide_the_others():
     box = begin + bytes(mail("A")) + b"\n" + begin + b"X:\n\nno subject\n" + begin + bytes(mail("B"))
     assert [place for _, place in one(box, "a.mbox").places] == ["A", "message 2", "B"]
     with pytest.raises(DataError, match="damaged mail: message 1 is left out: no header"):
-        parse_bytes(b"\n\nno header here", "a.eml")
+        parse_bytes(b"\n\nno header here", "a.mbox")
+
+
+def test_a_mail_that_somebody_typed_is_read_as_text():
+    typed = "De : Élodie\nObjet : Clôture\n\nLa pouliche a sauté la clôture.\n"
+    document = one(typed.encode(), "a.eml")
+    assert "La pouliche a sauté la clôture." in document.text.split("\n")
+    assert document.notes == ("no header: read as text",)
+    with pytest.raises(DataError):
+        parse_bytes(b"\0\1\2\3" * 300, "a.eml")
 
 
 def test_pages_of_a_pdf_are_places():

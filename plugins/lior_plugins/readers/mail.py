@@ -19,6 +19,7 @@ from lior.interfaces import ParsedDocument, Table
 from lior.reading.entries import read_entries
 from lior_plugins.readers.collecting import Collected
 from lior_plugins.readers.html import visible
+from lior_plugins.readers.text import PlainText
 
 _BEGIN = re.compile(rb"(?:\A|(?<=\n))From (?:[^\n]*\d{4}[^\n]*|-? *)\n(?=[\w-]+:)")
 _STATUS = re.compile(rb"^X-Mozilla-Status: ([0-9a-f]{1,4})\s", re.MULTILINE | re.IGNORECASE)
@@ -57,6 +58,9 @@ class Mail:
             for at, line in lines:
                 found.put(line, at)
             found.notes += notes
+        if not found.places and kept and name.lower().endswith(".eml") and not _keys(data):
+            plain = PlainText().read(data, name)  # somebody typed it, with headers in a language of people
+            return [attrs.evolve(each, notes=(*each.notes, "no header: read as text")) for each in plain]
         if not found.places:
             raise DataError("damaged mail: " * bool(kept) + found.notes[-1])
         document = found.document("mail", found.places[0][1] if len(sources) == 1 else "")
@@ -89,15 +93,20 @@ def _entry(
 ) -> tuple[int, list[tuple[int, str]], tuple[str, ...], list[str]]:
     """Number, lines with their lines of the file, row and notes of a message."""
     number, source, first = entry
-    message = message_from_bytes(source)
-    if not message.keys():
+    if not _keys(source):
         raise DataError("no header")
+    message = message_from_bytes(source)
     headers, notes, last = _headers(message), list[str](), source.count(b"\n")
     lines = _message(message, headers, source.decode("ascii", "surrogateescape").split("\n"), notes)
     # a part whose text was not found may seem to go on too far
     placed = [(first + min(at, last), line) for at, line in (*lines, (0, ""))]
     notes += _left_out(message, headers["Subject"])
     return number, placed, tuple(headers[each] for each in _COLUMNS), notes
+
+
+def _keys(source: bytes) -> list[str]:
+    """The names of a message's headers."""
+    return message_from_bytes(source.partition(b"\n\n")[0]).keys()
 
 
 def _message(
