@@ -69,7 +69,7 @@ def test_rounding_does_not_see_the_noise_and_a_small_change_moves_some_weights()
 
 
 def test_it_learns_which_passage_answers(model):
-    train(model, GROUPS * 16, Plan(batch=2, epochs=2, deleted=0.0))
+    train(model, GROUPS * 6, Plan(batch=2, epochs=2, rate=1e-3, deleted=0.0))
     pairs = [
         e5.frame_pair(group.question, READ.heads[at], READ.texts[at])
         for group, numbers in zip(GROUPS, ([0, 1], [2, 1]), strict=True)
