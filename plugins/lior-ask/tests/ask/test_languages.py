@@ -356,3 +356,20 @@ def test_no_word_of_another_language_is_in_the_code():
                     *re.findall(r"[^\W_]+", node.value)
                 }
     assert not {name: words for name, words in found.items() if words}
+
+
+def test_a_refusal_says_that_the_question_is_in_another_language():
+    index = Index(retriever="settle")
+    for number, text in enumerate(
+        (
+            "La llave está en casa del pastor.",
+            "El pozo no se bebe, es para regar.",
+            "La escopeta del abuelo se entrega a la Guardia Civil.",
+            "El guarda no tiene las llaves de la casa.",
+        )
+    ):
+        index.learn(f"{number}.md", text)
+    index.learn("gastos.csv", "fecha,importe\n2024-01-03,12.50\n2024-02-03,9.10\n")
+    note = index.ask("Where do I have to transfer the money?").note
+    assert note == "the question seems to be English, and the text is Spanish"
+    assert "nowhere in the text" in index.ask("¿Dónde está la bicicleta?").note

@@ -16,6 +16,8 @@ from lior_ask.languages.words import asking_words
 from lior_ask.question.query import languages_of
 from lior_ask.question.question import LIGHT
 
+_SPOKEN = 0.25
+"""Share of the documents from which on their language is one of the text: a table seems to be of any."""
 _OTHER_KIND = 0.49
 """Highest confidence where nothing in the block is of the kind asked for, such as a person or an amount."""
 _SUBJECT, _LONGEST = 0.2, 400
@@ -164,7 +166,7 @@ def _missing(question: Question, ranking: Ranking) -> tuple[str, ...]:
 
 
 def _why(question: Question, ranking: Ranking, view: PassageView) -> str:
-    own, known = question.language, languages_of(view)
+    own, known = question.language, languages_of(view, _SPOKEN)
     nowhere = _missing(question, ranking)
     if nowhere and own not in known:
         return f"the question seems to be {own.title()}, and the text is {' and '.join(known[:3]).title()}"

@@ -105,10 +105,14 @@ def _words_of(view: PassageView, question: Question) -> list[str]:
     return [*(question.tokens if text == question.text else tokens(text)), *days]
 
 
-def languages_of(view: PassageView) -> list[str]:
-    """The languages of the documents, the commonest first; English where there is none."""
+def languages_of(view: PassageView, least: float = 0.0) -> list[str]:
+    """The languages of the documents, the commonest first; English where there is none.
+
+    Only those of a share of the documents that is at least ``least``.
+    """
     present = np.bincount(view.layout.languages, minlength=len(LANGUAGES))
-    return [LANGUAGES[i] for i in np.argsort(-present, kind="stable") if present[i]] or [ENGLISH]
+    enough = (present > 0) & (present >= least * present.sum())
+    return [LANGUAGES[i] for i in np.argsort(-present, kind="stable") if enough[i]] or [ENGLISH]
 
 
 def _terms_of(view: PassageView, word: str, languages: Sequence[str]) -> list[Term]:
