@@ -274,7 +274,7 @@ def test_a_new_process_answers_at_once_without_torch(lior, tmp_path):
     )
     after = os.times()
     assert told.stdout.endswith("0 False\n")
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 3
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 2
 
 
 def test_what_is_missing_is_said_once(lior, monkeypatch):

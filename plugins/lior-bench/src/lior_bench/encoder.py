@@ -217,10 +217,13 @@ def order_passages(
         if answered and not right.any():
             continue
         mine = {*_WORD.findall(question.text.lower())}
-        shared = [sum(math.log1p(len(counts) / counts[word]) for word in mine & each) for each in read.words]
+        shared = [
+            sum(math.log1p(len(read.words) / counts[word]) for word in mine & each) for each in read.words
+        ]
         likely = (row - row.mean()) / (row.std() + 1e-6) + _OVERLAP * np.array(shared) / max(*shared, 1e-9)
         order = np.argsort(-(likely + _NEAREST * (near & ~right)), kind="stable").tolist()
-        wrong = [at for at in order if not np.isin(read.blocks[at], read.blocks[right])]
+        beside = np.isin(read.blocks, read.blocks[right])
+        wrong = [at for at in order if not beside[at]]
         yield Group(read, pieces, [at for at in order if right[at]], wrong)
 
 
@@ -356,7 +359,9 @@ def train(model: Encoder, groups: Sequence[Group], plan: Plan) -> float:
     warm = max(int(0.06 * steps), 1)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda step: min((step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * max(step - warm, 0) / steps)),
+        lambda step: min(
+            (step + 1) / warm, 0.5 + 0.5 * math.cos(math.pi * max(step - warm, 0) / max(steps - warm, 1))
+        ),
     )
     for step in range(steps):
         some = [groups[at] for at in order[step * plan.batch : (step + 1) * plan.batch]]
