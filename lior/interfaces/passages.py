@@ -54,11 +54,6 @@ class Question(Protocol):
         ...
 
     @property
-    def latin(self) -> bool:
-        """Whether most of its words are of Latin letters."""
-        ...
-
-    @property
     def names(self) -> Collection[str]:
         """Words with a capital inside it, in lower case."""
         ...
@@ -110,9 +105,6 @@ class TermQuery:
     missing word, which it does not cover."""
     word_idf: np.ndarray
     """idf of each word of the question, float64 ``(W,)``; of a missing word that of a term no passage has."""
-    meant: np.ndarray
-    """How likely each word of the question means its terms, float64 ``(W,)`` in [0, 1]: 1 for a word of the
-    text, 0 for a missing one."""
     words: tuple[str, ...]
     """Words of the text that it was understood as."""
     missing: tuple[str, ...]
@@ -121,11 +113,6 @@ class TermQuery:
     """The words of the question, ``W``."""
     taken: tuple[str, ...] = ()
     """The word of the text that each of them was taken for, ``W``; empty for a missing one."""
-
-    def select(self, chosen: np.ndarray) -> TermQuery:
-        """With the terms ``chosen`` only, bool ``(K,)``."""
-        parts = {name: getattr(self, name)[chosen] for name in ("terms", "weights", "idf", "owners")}
-        return attrs.evolve(self, **parts)
 
 
 @attrs.frozen(eq=False)
@@ -253,13 +240,8 @@ class PassageView(Protocol):
         """The term of a stem; ``None`` where nothing has it."""
         ...
 
-    def terms_by_id(self, ids: Sequence[int]) -> list[Term]:
-        """The terms of some keys, in the order of their stems."""
-        ...
-
-    def running_totals(self) -> tuple[np.ndarray, np.ndarray]:
-        """Keys of all terms in the order of their stems, and running totals of the passages with each term,
-        int64 ``(T,)`` both."""
+    def terms(self) -> list[Term]:
+        """All terms, in the order of their stems."""
         ...
 
     def stems(self, word: str) -> list[str]:
@@ -321,7 +303,7 @@ class Candidates:
     folder: np.ndarray
     """What tells of the question in the folder, float64 ``(G,)``."""
     level: str
-    """The best evidence that there is: ``words``, ``vectors`` of words, or an ``encoder`` too."""
+    """The best evidence that there is: ``words``, or an ``encoder`` too."""
 
 
 @runtime_checkable

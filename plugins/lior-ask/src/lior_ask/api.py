@@ -40,13 +40,12 @@ from lior_ask.index.writing import encode
 from lior_ask.judging import FOUND, chosen_judge
 from lior_ask.question.filters import Filters, Known, filtered
 from lior_ask.question.question import Question, understood
-from lior_ask.ranking import word_vectors
 from lior_ask.tables.calculating import calculate
 from lior_ask.updates import Changes, FileStore, Update, cuts, skipped_of, unfinished, with_gaps
 
 T = TypeVar("T")
-RETRIEVERS = "meaning", "dense", "settle"
-"""Names of the retriever where none is given: with an encoder, with vectors of words, without either."""
+RETRIEVERS = "meaning", "settle"
+"""Names of the retriever where none is given: with a sentence encoder, without one."""
 _PART = f"only its first {{:,}} passages can be found; {TAKES_ALL}"
 _WORDS = f"only words among the first {{:,}} different ones can be found; {TAKES_ALL}"
 _Questions = dict[str, dict[str, list[str]]]
@@ -66,13 +65,11 @@ class Index:
         Folders, files and glob patterns. None: an index in memory for :meth:`learn`.
     retriever
         Name of a plugin of the kind "retriever", or ``package.module:Class``. None: "meaning" where an
-        embedder and vectors of words are installed, by the extra ``lior-ask[meaning]``; "dense" where only
-        the vectors of the extra ``lior-ask[vectors]`` are installed, otherwise "settle".
+        embedder is installed, by the extra ``lior-ask[meaning]``, otherwise "settle".
     embedder
         What reads passages for a retriever that compares meanings: the name of a plugin of the kind
-        "embedder", ``NAME:MODEL``, or ``package.module:Class``; ``NAME+NAME`` where a second one judges the
-        languages that the first was not made for; empty: nothing does. None: what the variable
-        ``LIOR_EMBEDDER`` says, or else the sentence encoders that are installed.
+        "embedder", ``NAME:MODEL``, or ``package.module:Class``; empty: nothing does. None: what the variable
+        ``LIOR_EMBEDDER`` says, or else the sentence encoder that is installed.
     cache
         Whether it is kept in the user's cache. A damaged one is made anew, with a note in :attr:`notes`.
     progress
@@ -595,6 +592,4 @@ class Index:
 
 def default_retriever() -> str:
     """The retriever where none is given."""
-    if not word_vectors.installed():
-        return RETRIEVERS[2]
     return RETRIEVERS[0 if default_embedder() else 1]

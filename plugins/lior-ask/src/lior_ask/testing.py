@@ -194,12 +194,8 @@ class MemoryView:
         text, context = (sum(stem in counts for counts in units) for units in (texts, contexts))
         return Term(self._ids[stem], stem, text, context, 0)
 
-    def terms_by_id(self, ids: Sequence[int]) -> list[Term]:
-        return [term for key in sorted(ids) if (term := self.term(self._stems[key]))]
-
-    def running_totals(self) -> tuple[np.ndarray, np.ndarray]:
-        texts = [sum(each in counts for counts in self._texts) for each in self._stems]
-        return np.arange(len(self._stems)), np.cumsum(np.array(texts, np.int64))
+    def terms(self) -> list[Term]:
+        return [term for stem in self._stems if (term := self.term(stem))]
 
     def stems(self, word: str) -> list[str]:
         return [stem for each, stem in self._words if each == word]
@@ -365,7 +361,7 @@ def content(index: PassageView) -> dict[str, Any]:
     """All that an index holds, in an order that only its documents decide: equal content is equal."""
     layout = attrs.asdict(index.layout, filter=attrs.filters.exclude("ids"))
     found: dict[str, Any] = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in layout.items()}
-    terms = {each.id: each for each in index.terms_by_id(index.running_totals()[0].tolist())}
+    terms = {each.id: each for each in index.terms()}
     for of in ("", "passage_", "context_"):
         forward = index.forward(of)
         found[f"{of}starts"], found[f"{of}counts"] = forward.starts.tolist(), forward.counts.tolist()

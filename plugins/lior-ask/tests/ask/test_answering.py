@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from lior_ask import Answer, Index
 from lior_ask.question.question import Question
-from lior_ask.ranking import word_vectors
 
 HOUSE = """# House
 
@@ -86,16 +85,6 @@ APART = "Does Marta walk along the hedge with Lindqvist and the radiators?"
 
 def test_words_that_are_in_different_places_are_hardly_an_answer(house):
     assert house.ask(APART).confidence < 0.4
-
-
-def test_words_that_are_in_different_places_are_hardly_an_answer_by_meaning():
-    if not word_vectors.installed():
-        pytest.skip("no vectors of words are installed")
-    index = Index(retriever="dense")
-    index.learn("house.md", HOUSE)
-    for number in range(40):
-        index.learn(f"diary-{number}.md", diary(number))
-    assert index.ask(APART).confidence < 0.4
 
 
 @settings(max_examples=25, deadline=None)

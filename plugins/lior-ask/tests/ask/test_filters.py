@@ -11,7 +11,6 @@ from lior.errors import UsageError
 from lior.plugins.registry import registry
 from lior_ask.api import Index
 from lior_ask.question.filters import Filters, day
-from lior_ask.ranking import word_vectors
 
 MAIL = "".join(
     f"From x Mon Mar  3 09:12:00 2025\nFrom: {who} <{who.lower()}@pots.example>\n"
@@ -58,8 +57,6 @@ FILTERS = {
 @pytest.mark.parametrize("retriever", [name for name in registry.names("retriever") if name != "meaning"])
 @pytest.mark.parametrize("name", FILTERS)
 def test_only_what_fits_and_the_best_of_it(retriever, name):
-    if retriever == "dense" and not word_vectors.installed():
-        pytest.skip("vectors of words are not installed")
     index = Index(retriever=retriever, embedder="")
     for document, text in TEXTS.items():
         index.learn(document, text)

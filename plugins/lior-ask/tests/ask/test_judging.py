@@ -11,7 +11,7 @@ from lior_ask.judging import chosen_judge
 from lior_ask.judging.features import NAMES
 from lior_ask.judging.linear import Linear, Weights, models
 
-LEVELS = ("words", "vectors", "encoder", "read")
+LEVELS = ("words", "encoder", "read")
 
 
 def test_there_is_a_model_for_each_level_of_evidence():
@@ -19,7 +19,7 @@ def test_there_is_a_model_for_each_level_of_evidence():
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("name", ["text", "heading", "block", "words", "near words", "encoder"])
+@pytest.mark.parametrize("name", ["text", "heading", "block", "words", "bags", "encoder"])
 def test_more_of_the_question_never_makes_a_passage_worse(level, name):
     weights = models()[level].weights.weights
     of_it = [at for at, each in enumerate(NAMES) if each.split(", below")[0] == name]

@@ -71,11 +71,9 @@ def test_by_words_alone():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{"retriever": "dense", "embedder": ""}, {}])
-def test_by_meaning(options):
-    pytest.importorskip("wordllama")
-    if not options and not default_embedder():
+def test_by_meaning():
+    if not default_embedder():
         pytest.skip("no sentence encoder is installed")
-    found, told = counted(**options)
+    found, told = counted()
     assert found["sure and wrong"] == 0, told
     assert found["right"] >= 85, told

@@ -32,6 +32,7 @@ COMMANDS = {
     "confidence": ("lior_bench.answers:compare_confidence", "Compare stated confidence with truth."),
     "judge": ("lior_bench.judging:judge", "Learn the judge of `lior ask`, and measure it."),
     "encoder": ("lior_bench.encoder:learn", "Learn the encoder of `lior ask`."),
+    "bags": ("lior_bench.bags:learn", "Learn the bags of word pieces of `lior ask`."),
     "parts": (
         "lior_bench.costs:compare_parts",
         "Measure the effect of each frame, source, product, updater and memory.",

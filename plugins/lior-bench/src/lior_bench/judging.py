@@ -50,7 +50,7 @@ from lior_bench.sets import (
 
 DATA = "plugins/lior-bench/data"
 WEIGHTS = "plugins/lior-ask/src/lior_ask/judging/weights.json"
-RETRIEVERS = {"words": "settle", "vectors": "dense", "encoder": "meaning", "read": "meaning"}
+RETRIEVERS = {"words": "settle", "encoder": "meaning", "read": "meaning"}
 """Level of evidence -> the retriever that gives it; ``read`` by a cross-encoder, too."""
 WRONG = 0.08
 """Share of the questions in the words of the text that may be refused: the least confidence is chosen so."""
@@ -71,7 +71,7 @@ _FEWER = 0.3
 """Weight of a question whose answer was taken out, or that is asked of its file alone."""
 _TAG, _KEY = re.compile(r"<[^<>]*>"), re.compile(r"^[A-Z]{3,}(;[^:]*)?:")
 _RIDGE = {"score": 10.0, "answers": 10.0}
-_RISE = ("text", "heading", "block", "words", "near words", "encoder", "read")
+_RISE = ("text", "heading", "block", "words", "bags", "encoder", "read")
 RISING = frozenset((*_RISE, *(f"{name}, below the best" for name in _RISE)))
 """More of these never makes a passage worse."""
 _RISING = frozenset({"score", "lead", "share", *RISING})
@@ -318,7 +318,7 @@ def _standardise(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _minimise(
     loss: Callable[[np.ndarray], tuple[float, np.ndarray]], names: Sequence[str], rising: frozenset[str]
 ) -> np.ndarray:
-    least, most = (dict.fromkeys(some, 0.0) for some in (rising, ("silent", "title")))
+    least, most = (dict.fromkeys(some, 0.0) for some in (rising, ("silent",)))
     bounds = [(least.get(name), most.get(name)) for name in names]
     start = np.zeros(len(names))
     found: np.ndarray = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
@@ -448,7 +448,7 @@ def _first(case: Case, model: Model) -> bool:
     default=",".join(RETRIEVERS),
     show_default=True,
     metavar="NAME,...",
-    help="What the judge sees: words, vectors of words too, an encoder too, or a cross-encoder too.",
+    help="What the judge sees: words, an encoder too, or a cross-encoder too.",
 )
 @click.option(
     "--on",

@@ -18,10 +18,9 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from lior.errors import MissingPackage
 from lior_ask.answer.serialise import answer_record, passage_record
 from lior_ask.conversation.dialogue import Turn
-from lior_ask.index.embedding import HINT, WORDS, embedder
+from lior_ask.index.embedding import HINT, embedder
 from lior_ask.languages.words import tokens as words_of
 from lior_ask.question.filters import Filters
 from lior_serve.documents import converse
@@ -281,13 +280,12 @@ def _reply(turn: Turn) -> tuple[str, list[dict[str, Any]]]:
 
 
 async def embeddings(server: Server, request: Request, form: EmbeddingsRequest) -> Any:
-    """Unit vectors of texts by the embedder of the index, or sums of word vectors where there is none."""
+    """Unit vectors of texts by the embedder of the index."""
     check_supported(form)
-    try:
-        source = embedder(server.version.index.embedder or WORDS)
-    except MissingPackage:
-        message = f"embeddings need a package: {HINT} and start again"
-        raise HTTPError(501, message, code="not_implemented") from None
+    if not (name := server.version.index.embedder):
+        message = f"embeddings need a sentence encoder: {HINT} and start again"
+        raise HTTPError(501, message, code="not_implemented")
+    source = embedder(name)
     texts = [form.input] if isinstance(form.input, str) else form.input
     vectors = await server.in_executor(source.embed, texts)
     if form.dimensions not in (None, vectors.shape[1]):

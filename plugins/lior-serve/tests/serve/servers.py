@@ -29,9 +29,8 @@ TEXTS = {
 
 @pytest.fixture(scope="package", autouse=True)
 def _words_alone():
-    """The retriever without vectors, whose calibration takes no time; as where they are not installed."""
+    """The retriever without an encoder; as where it is not installed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lior_ask.ranking.word_vectors.installed", lambda: False)
         patch.setenv("LIOR_EMBEDDER", "")
         yield
 

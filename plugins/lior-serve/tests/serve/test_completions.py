@@ -13,7 +13,6 @@ import lior
 from lior.config.options import typed_fields
 from lior.config.sampling import Sampling
 from lior.model.generation import Session
-from lior_ask.ranking import word_vectors
 from serve.servers import PLAN, TEXTS, running
 
 START = "The launch of the great balloon"
@@ -271,22 +270,15 @@ def test_fields_that_ask_for_nothing_are_taken(client):
     client.completions.create(model="lior", prompt="x", max_tokens=1, **nothing)
 
 
-def test_embeddings_where_there_are_vectors(copied, tmp_path, monkeypatch):
-    path = tmp_path / "vectors.txt"
-    path.write_text("boiler 1 0 0\noven 0.9 0.1 0\nballoon 0 1 0\n")
-    monkeypatch.setenv("LIOR_VECTORS", str(path))
-    monkeypatch.setenv("LIOR_EMBEDDER", "static")
-    with running(copied) as live, live.client as client:
-        reply = post(client, "/v1/embeddings", input=["boiler", "oven", "balloon", ""]).json()
-        boiler, oven, balloon, empty = (each["embedding"] for each in reply["data"])
-        monkeypatch.delenv("LIOR_VECTORS")
-        monkeypatch.setattr("lior_ask.ranking.word_vectors.find_spec", lambda name: None)
-        word_vectors.wordllama.cache_clear()
+def test_embeddings_where_there_is_an_encoder(copied, live, monkeypatch):
+    with live.client as client:
         assert post(client, "/v1/embeddings", input="x").status_code == 501
-        word_vectors.wordllama.cache_clear()
-    assert sum(a * b for a, b in zip(boiler, oven, strict=True)) > 0.9
-    assert sum(a * b for a, b in zip(boiler, balloon, strict=True)) < 0.1
-    assert empty == [0, 0, 0]
+    monkeypatch.setenv("LIOR_EMBEDDER", "e5")
+    with running(copied) as other, other.client as client:
+        reply = post(client, "/v1/embeddings", input=["boiler", "heating", "balloon", ""]).json()
+    boiler, heating, balloon, _ = (each["embedding"] for each in reply["data"])
+    near, far = (sum(a * b for a, b in zip(boiler, each, strict=True)) for each in (heating, balloon))
+    assert near > far
 
 
 def test_a_failing_stream_says_so(live, monkeypatch):

@@ -109,7 +109,7 @@ def _order(candidates: Candidates, scores: np.ndarray, top: int) -> list[int]:
     What only stands beside a passage that was found is no other answer, but may be the best one.
     """
     order = np.argsort(-scores, kind="stable")
-    beside = candidates.features[order, NAMES.index("unread")] > 0
+    beside = candidates.features[order, NAMES.index("beside")] > 0
     beside[0] = False
     found = dict[str, int]()
     for each in order[~beside].tolist():

@@ -75,7 +75,7 @@ def _errors_exit_with_2(run: Callable[..., int]) -> Callable[..., int]:
 @click.option(
     "--retriever",
     type=PluginName("retriever"),
-    help="What ranks passages: if not given, meaning or dense where what they need is installed, or settle.",
+    help="What ranks passages: if not given, meaning where a sentence encoder is installed, or settle.",
 )
 @click.option("--from", "sender", metavar="NAME", default="", help="Only messages from NAME.")
 @click.option(

@@ -10,11 +10,12 @@ file has the layers as they were learned further, in the same form.
 from __future__ import annotations
 
 import mmap
+import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,6 +38,8 @@ _FLOAT, _BYTE = 1, 2
 _PRIME = np.uint64(1099511628211)
 _SPACE = "\u2581"
 """Stands for a space in pieces."""
+_KEPT = 1 << 15
+"""Words whose pieces are kept."""
 _UNKNOWN = 10.0
 """By how much a character that is no piece is less likely than the least likely piece."""
 
@@ -87,8 +90,12 @@ class Model:
 
     def embedded(self, pieces: list[int]) -> np.ndarray:
         """The graph's input: the vectors of pieces and of their places, float32 ``(1, n, width)``."""
+        return (self.vectors(pieces) + self._positions[: len(pieces)])[None]
+
+    def vectors(self, pieces: Sequence[int] | np.ndarray) -> np.ndarray:
+        """The vectors of pieces, float32 ``(n, width)``."""
         blocks = self.blocks("emb.word").reshape(-1, self.width // _BLOCK, _BYTES)[pieces]
-        return (unpack(blocks).reshape(len(pieces), -1) + self._positions[: len(pieces)])[None]
+        return unpack(blocks).reshape(len(pieces), self.width)
 
     @cached_property
     def _positions(self) -> np.ndarray:
@@ -99,50 +106,86 @@ class Model:
 
     def pieces(self, text: str) -> list[int]:
         """The pieces of a text, by the most likely division (T. Kudo, *Subword Regularization*, 2018)."""
-        found = "".join(self.instead.get(ord(letter), letter) for letter in text)
-        while "  " in found:
-            found = found.replace("  ", " ")
-        found = (found if found.startswith(" ") else f" {found}").replace(" ", _SPACE)
-        letters = np.frombuffer(found.encode("utf-8", "replace"), np.uint8)
-        starts = [*np.flatnonzero((letters & 0xC0) != 0x80).tolist(), len(letters)]
-        following = dict(pairwise(starts))
-        best = dict.fromkeys(starts, (-np.inf, 0, 0))
-        best[0] = (0.0, 0, 0)
-        known, least = self._known(letters), float(self.scores.min()) - _UNKNOWN
-        for at in starts[:-1]:
-            score = best[at][0]
-            ways = [*known.get(at, ()), (following[at], least, self.unknown)]
-            for end, worth, piece in ways:
-                if score + worth > best[end][0]:
-                    best[end] = (score + worth, at, piece)
-        back, at = list[int](), len(letters)
-        while at > 0:
-            _, at, piece = best[at]
-            back.append(piece)
-        return back[::-1]
+        return self.divide([text])[0]
 
-    def _known(self, letters: np.ndarray) -> dict[int, list[tuple[int, float, int]]]:
-        """From each byte: the end, score and number of the pieces that begin there."""
-        codes, order, longest = self._codes
-        hashes = np.zeros(len(letters), np.uint64)
-        every, ends = list[np.ndarray](), list[np.ndarray]()
-        for length in range(1, min(longest, len(letters)) + 1):
-            count = len(letters) - length + 1
-            hashes = hashes[:count] * _PRIME + letters[length - 1 :] + np.uint64(1)
-            every.append(hashes)
-            ends.append(np.arange(count) + length)
-        if not every:
-            return {}
-        looked = np.concatenate(every)
-        at = np.minimum(np.searchsorted(codes, looked), len(codes) - 1)
-        hit = np.flatnonzero(codes[at] == looked)
-        begin = np.concatenate([np.arange(len(each)) for each in every])[hit].tolist()
-        end, pieces = np.concatenate(ends)[hit].tolist(), order[at[hit]].tolist()
-        found: dict[int, list[tuple[int, float, int]]] = {}
-        for first, last, piece in zip(begin, end, pieces, strict=True):
-            if piece != self.unknown:
-                found.setdefault(first, []).append((last, float(self.scores[piece]), piece))
+    def divide(self, texts: Sequence[str]) -> list[list[int]]:
+        """The pieces of each of some texts. No piece has a space inside: each word is divided once."""
+        words = [self._words(text) for text in texts]
+        known = {word: self._divided.get(word) for each in words for word in each}
+        new = sorted((word for word, pieces in known.items() if pieces is None), key=len)
+        for _, some in groupby(new, lambda word: len(word).bit_length()):  # of about one length
+            alike = [*some]
+            known |= zip(alike, self._divide(alike), strict=True)
+        if len(self._divided) > _KEPT:
+            self._divided.clear()
+        self._divided.update((word, known[word]) for word in new)
+        return [[piece for word in each for piece in known[word] or ()] for each in words]
+
+    @cached_property
+    def _divided(self) -> dict[bytes, list[int] | None]:
+        """The pieces of words that were divided before."""
+        return {}
+
+    def _words(self, text: str) -> list[bytes]:
+        """The words of a text, each with the mark of a space in front."""
+        found = "".join(self.instead.get(ord(letter), letter) for letter in text)
+        found = re.sub(" +", " ", found if found.startswith(" ") else f" {found}").replace(" ", _SPACE)
+        return [word.encode("utf-8", "replace") for word in re.findall(f"{_SPACE}[^{_SPACE}]*", found)]
+
+    def _divide(self, words: list[bytes]) -> list[list[int]]:
+        """The likeliest division of each word: the best way to each byte goes on from one before it."""
+        sizes = np.array([len(word) for word in words])
+        letters = np.zeros((len(words), int(sizes.max())), np.uint8)
+        letters[np.arange(letters.shape[1]) < sizes[:, None]] = np.frombuffer(b"".join(words), np.uint8)
+        ways = self._ways(letters, sizes)
+        best = np.full((len(words), letters.shape[1] + 1), -np.inf)
+        best[:, 0] = 0
+        back = np.zeros((2, *best.shape), np.int64)
+        starts = np.flatnonzero(np.diff(ways[0], prepend=-1))
+        for first, last in pairwise([*starts.tolist(), len(ways[0])]):
+            end, begin, word, piece, worth = (each[first:last] for each in ways)
+            scores = best[word, begin] + worth
+            order = np.lexsort((-begin, scores))  # of one word the last counts
+            word = word[order]
+            best[word, end[0]] = scores[order]
+            back[0, word, end[0]], back[1, word, end[0]] = begin[order], piece[order]
+        found = list[list[int]]()
+        for number, at in enumerate(sizes.tolist()):
+            pieces = list[int]()
+            while at > 0:
+                pieces.append(int(back[1, number, at]))
+                at = int(back[0, number, at])
+            found.append(pieces[::-1])
         return found
+
+    def _ways(self, letters: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Which pieces words have: end, beginning, word, piece and score of each, by their ends.
+
+        A letter of no piece is the unknown one.
+        """
+        codes, order, longest = self._codes
+        hashes = np.zeros(letters.shape, np.uint64)
+        found = list[tuple[np.ndarray, ...]]()
+        for length in range(1, min(longest, letters.shape[1]) + 1):
+            count = letters.shape[1] - length + 1
+            hashes = hashes[:, :count] * _PRIME + letters[:, length - 1 :] + np.uint64(1)
+            word, begin = np.nonzero(np.arange(count) + length <= sizes[:, None])
+            code = hashes[word, begin]
+            at = np.minimum(np.searchsorted(codes, code), len(codes) - 1)
+            hit = (codes[at] == code) & (order[at] != self.unknown)
+            piece = order[at[hit]]
+            found.append(
+                (begin[hit] + length, begin[hit], word[hit], piece, self.scores[piece].astype(float))
+            )
+        starts = (letters & 0xC0) != 0x80
+        word, begin = np.nonzero(starts & (np.arange(letters.shape[1]) < sizes[:, None]))
+        end = np.append(begin[1:], 0)
+        end[np.flatnonzero(np.diff(word, append=-1))] = sizes[np.unique(word, return_index=True)[0]]
+        least = np.full(len(word), float(self.scores.min()) - _UNKNOWN)
+        found.append((end, begin, word, np.full(len(word), self.unknown), least))
+        ends, begins, words, pieces, scores = map(np.concatenate, zip(*found, strict=True))
+        by = np.argsort(ends, kind="stable")
+        return ends[by], begins[by], words[by], pieces[by], scores[by]
 
     @cached_property
     def _codes(self) -> tuple[np.ndarray, np.ndarray, int]:

@@ -26,8 +26,6 @@ VARIABLE = "LIOR_EMBEDDER"
 """Environment variable with the embedder where none is given; empty for none."""
 ENCODER = "e5"
 """The sentence encoder that is used where its packages are installed."""
-WORDS = "static"
-"""The embedder for embeddings where there is no sentence encoder."""
 CONFIRMED = 0.9
 """Factor of the cosine with a confirmed question: two questions are alike by being questions, too."""
 _BEGINNING = 1000

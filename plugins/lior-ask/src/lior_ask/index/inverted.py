@@ -250,11 +250,10 @@ class InvertedIndex:
         found = self._terms("stem = ?", stem)
         return found[0] if found else None
 
-    def terms_by_id(self, ids: Sequence[int]) -> list[Term]:
-        """The terms of some keys, in the order of their stems."""
-        if not ids:
-            return []
-        return self._terms(f"id IN ({', '.join('?' * len(ids))}) ORDER BY stem", *ids)
+    def terms(self) -> list[Term]:
+        """All terms, in the order of their stems."""
+        self.flush()
+        return self._terms("1 = 1 ORDER BY stem")
 
     def _terms(self, where: str, *values: object) -> list[Term]:
         select = f"SELECT id, stem, text, context, confirmed FROM terms WHERE {where}"
@@ -263,13 +262,6 @@ class InvertedIndex:
             return [row[0] for row in rows] or None  # a stem that no term has may have one after any change
 
         return [Term(*row) for row in self.database.cached(select, *values, terms=own)]
-
-    def running_totals(self) -> tuple[np.ndarray, np.ndarray]:
-        """Keys of all terms in the order of their stems, and running totals of the passages with each term,
-        int64 ``(T,)`` both."""
-        self.flush()
-        ids, text = self._columns("id", "text", ordered="terms ORDER BY stem")
-        return _numbers(ids), np.cumsum(_numbers(text))
 
     def _columns(self, *names: str, ordered: str) -> list[str]:
         """The values of columns of a table, a line each."""

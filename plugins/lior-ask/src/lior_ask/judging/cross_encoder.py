@@ -69,7 +69,8 @@ class CrossEncoder(Linear):
             e5.E5()
             return
         if missing := [name for name in ("onnxruntime", "tokenizers") if find_spec(name) is None]:
-            raise MissingPackage(f"{self.model} needs {', '.join(missing)}: pip install 'lior-ask[meaning]'")
+            names = " ".join(missing)
+            raise MissingPackage(f"{self.model} needs {names}: pip install {names}")
         for path in (Path(self.model).expanduser(), Path(self.model).expanduser().with_name(_PIECES_OF)):
             if not path.is_file():
                 raise DataError(

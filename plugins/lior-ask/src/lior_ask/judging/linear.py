@@ -89,7 +89,7 @@ def score(weights: Weights, candidates: Candidates) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def models() -> dict[str, Model]:
-    """The learned models by the best evidence: words, vectors, encoder; "read" with a cross-encoder."""
+    """The learned models by the best evidence: words, encoder; "read" with a cross-encoder."""
     record = json.loads(files("lior_ask.judging").joinpath("weights.json").read_text("utf-8"))
     found = {}
     for level, each in record["models"].items():

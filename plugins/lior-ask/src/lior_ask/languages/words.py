@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
@@ -67,11 +67,6 @@ def tokens(text: str) -> list[str]:
     if not re.search(_IS_CJK, text):
         return found
     return list(chain.from_iterable(_pairs(word) if re.match(_IS_CJK, word) else (word,) for word in found))
-
-
-def latin(words: Sequence[str]) -> bool:
-    """Whether most words are of Latin letters."""
-    return 2 * sum(word[0] < "\u0250" for word in words) >= len(words)
 
 
 def _pairs(run: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,21 +20,16 @@ MOST_CORRECTIONS = 48
 """Unknown words of a question that are corrected, the first ones; each is compared with all words."""
 
 
-def analyse(
-    view: PassageView, question: Question, misspelt: Callable[[str, str], float] | None = None
-) -> TermQuery:
+def analyse(view: PassageView, question: Question) -> TermQuery:
     """``question`` as terms of ``view``: its language, its stems, unknown words by their spelling.
 
-    A word that the text lacks and the nearest one in it -> how likely the first is ``misspelt``, in [0, 1]; 1
-    if not given, and 0 for a word that is not corrected. A word with a digit never is: another number is
-    another thing.
+    A word with a digit is not corrected: another number is another thing.
     """
     found, languages = _words_of(view, question), languages_of(view)
     own = question.among(languages)
     counted = Counter(word[:LONGEST] for word in found if word not in stop_words(own))
     parts: list[tuple[Term, float, float, int]] = []
     word_idf: list[float] = []
-    meant: list[float] = []
     taken: list[str] = []
     names: list[str] = []
     missing: list[str] = []
@@ -44,12 +39,8 @@ def analyse(
         terms = [term for term in every if term.text or term.context]
         near = [(word, term, 1 / len(terms)) for term in terms]
         known = bool(near)
-        sure = 1.0
         if not near and len(word) > 2 and corrected < MOST_CORRECTIONS and not any(map(str.isdigit, word)):
             near, known = corrections(view, word)
-            if known and misspelt is not None:
-                sure = misspelt(word, near[0][0])
-                near, known = (near, True) if sure else ([], False)
             corrected += 1
         if every and not terms:  # only said in confirmed questions; it may be a misspelling all the same
             near = [(word, term, 1 / len(every)) for term in every] + (near if known else [])
@@ -62,7 +53,6 @@ def analyse(
         parts += [
             (t, count * weight, each, len(word_idf) if known else -1) for (_, t, weight), each in shared
         ]
-        meant.append(sure if known else 0.0)
         taken.append(near[0][0] if known else "")
         names += [name for name, _, _ in near if name not in names] if known else []
         word_idf.append(float(np.dot(idfs, [w for _, _, w in near])) if known else idf(view, None))
@@ -74,7 +64,6 @@ def analyse(
         idf=np.array([each for _, _, each, _ in parts], np.float64),
         owners=np.array([owner for *_, owner in parts], np.int64),
         word_idf=np.array(word_idf, np.float64),
-        meant=np.array(meant, np.float64),
         words=tuple(names),
         missing=tuple(missing),
         asked=tuple(counted),
@@ -82,15 +71,12 @@ def analyse(
     )
 
 
-def repair(question: str, query: TermQuery) -> tuple[str, float]:
-    """A question with what misspelt words were taken for, and how likely it is meant, in (0, 1]."""
-    sure = 1.0
-    for word, taken, meant in zip(query.asked, query.taken, query.meant.tolist(), strict=True):
+def repair(question: str, query: TermQuery) -> str:
+    """A question with what misspelt words were taken for."""
+    for word, taken in zip(query.asked, query.taken, strict=True):
         if taken and taken != word:
-            again = re.sub(rf"\b{re.escape(word)}\b", taken, question, flags=re.IGNORECASE)
-            sure = sure if again == question else min(sure, meant)
-            question = again
-    return question, sure
+            question = re.sub(rf"\b{re.escape(word)}\b", taken, question, flags=re.IGNORECASE)
+    return question
 
 
 def _words_of(view: PassageView, question: Question) -> list[str]:

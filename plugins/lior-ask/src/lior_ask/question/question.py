@@ -12,7 +12,7 @@ from lior.errors import UsageError
 from lior.interfaces import Date
 from lior_ask.languages.dates import dates
 from lior_ask.languages.lists import words
-from lior_ask.languages.words import asking_words, language_of, latin, tokens
+from lior_ask.languages.words import asking_words, language_of, tokens
 from lior_ask.question.answer_type import expected
 from lior_ask.question.filters import Filters
 
@@ -62,11 +62,6 @@ class Question:
     def language(self) -> str:
         """Its language: one stop word is evidence enough."""
         return language_of(self.tokens, least=1)
-
-    @cached_property
-    def latin(self) -> bool:
-        """Whether most of its words are of Latin letters."""
-        return latin(self.tokens)
 
     @cached_property
     def dates(self) -> list[Date]:

@@ -1,3 +1,3 @@
 """What retrievers share: BM25 by levels, feedback by topics, vectors of words."""
 
-__all__ = ["bm25", "feedback", "word_vectors"]
+__all__ = ["bm25", "feedback"]

@@ -1,4 +1,4 @@
-"""A sentence encoder reads the best passages by words and by vectors of words."""
+"""A sentence encoder compares the question with all passages, or with the best by words."""
 
 from __future__ import annotations
 
@@ -11,101 +11,89 @@ import numpy as np
 
 from lior.errors import MissingPackage
 from lior.interfaces import PassageVectors, PassageView, Question, Ranking
+from lior_ask.arrays import best, unique
+from lior_ask.embedders import bags
 from lior_ask.index.embedding import HINT, VARIABLE, default_embedder
-from lior_ask.question.query import repair
-from lior_ask.ranking import word_vectors
-from lior_ask.retrievers.dense import Candidates, Dense, candidates
-from lior_ask.retrievers.settle import TOPIC, documents
+from lior_ask.question.query import analyse, repair
+from lior_ask.ranking.bm25 import recall
+from lior_ask.retrievers.settle import Settle, documents, score
 
-CANDIDATES, BY_WORDS = 80, 20
-"""Passages that the encoder reads for a question, and the best by words, which are read in any case."""
-NEAREST = 40
-"""Passages nearest to the question by the encoder alone, where it has read all."""
+BY_WORDS, NEAREST = 40, 40
+"""Passages that are compared: the best by words, and the nearest of all where the encoder has read all."""
+BY_BAGS = 120
+"""Those nearest by their bags of word pieces, where it has not."""
 LISTED = 20
 """Where more passages are asked for, as a judge does, half of them are the best by the encoder alone."""
 FEW, MOST = 400, 10_000
 """Passages that are read at once so that it has, and the most that it compares."""
-OF_TOPIC = 1.5
-"""Weight of the score of ``settle``, as a share of the best one's, where the question describes a topic."""
 TITLE = 0.3
 """What a line that only names something has less."""
 
 
 @attrs.frozen(kw_only=True)
 class Meaning:
-    """The relatedness of question and passage by a sentence encoder, and the question's near words.
+    """The relatedness of question and passage by a sentence encoder, and the share of the question's words.
 
-    Words and vectors of words find 100 candidates (:class:`~lior_ask.retrievers.dense.Dense`). The
-    encoder reads those, and what it read is kept in the index. Where it has read all passages, or lacks at
-    most :data:`FEW`, which it reads then, those nearest to the question are candidates, too, whatever words
-    they have. An index of more than :data:`MOST` passages is not compared with as a whole. The ranking does
-    not depend on what else was read before.
+    Candidates are the best passages by ``settle``, and those nearest to the question, whatever words they
+    have: by the encoder, where it has read all passages or lacks at most :data:`FEW`, which it reads then;
+    else, and in an index of more than :data:`MOST` passages, by bags of word pieces
+    (:mod:`lior_ask.embedders.bags`). The encoder reads the candidates, and what it read is kept in the index.
+    The ranking does not depend on what else was read before.
 
     The score is the mean of ``(cosine − unrelated)/(related − unrelated)``, with the usual cosines of
-    the encoder, and of the share of the question that the passage has in near words. This share stands in for
-    the encoder, too, as far as only the question's own words tell: rare ones and dates.
-
-    For a topic, a question of at least 7 words, the score of ``settle`` counts, too. Documents are ranked by
+    the encoder, and of the share of the question's words that the passage has. Documents are ranked by
     :func:`~lior_ask.retrievers.settle.documents`.
 
-    An index without an embedder is ranked by :class:`~lior_ask.retrievers.dense.Dense`.
+    An index without an embedder is ranked by :class:`~lior_ask.retrievers.settle.Settle`.
 
     Raises
     ------
     MissingPackage
-        From the constructor, when there are no word vectors or no encoder.
+        From the constructor, when there is no encoder.
     """
 
     api_version: ClassVar[int] = 2
     embeds: ClassVar[bool] = True
 
     def __attrs_post_init__(self) -> None:
-        word_vectors.read()
         if not default_embedder() and os.environ.get(VARIABLE) is None:
-            raise MissingPackage(f"the retriever meaning needs a sentence encoder: {HINT}, or use dense.")
+            raise MissingPackage(f"the retriever meaning needs a sentence encoder: {HINT}, or use settle.")
 
     def rank(self, view: PassageView, question: Question, top: int) -> Ranking:
         """The ``top`` best passages; some may share no word with the question."""
         vectors = (view.finer or view).vectors
         if vectors is None:
-            return Dense().rank(view, question, top)
+            return Settle().rank(view, question, top)
         if view.finer is not None:
             return documents(view, question, top, vectors)
-        asked = vectors.question(question.text)
+        asked, query = vectors.question(question.text), analyse(view, question)
+        by_words, _ = score(view, question, query)
         nearest = _find_nearest(view, vectors, asked)
-        found = candidates(view, question, nearest)
-        chosen = _choose(found) if nearest is None else np.arange(len(found.rows))
-        rows, words = found.rows[chosen], found.words[chosen]
+        others = _best(view, bags.cosines(view, question), BY_BAGS, 0) if nearest is None else nearest
+        rows = unique(np.concatenate([_best(view, by_words, BY_WORDS, 0), others]))
+        words, shares = by_words[rows], recall(view, query)[rows]
         related = _relate(vectors, rows, asked)
-        spelled, sure = repair(question.text, found.query)
-        if spelled != question.text:
-            related += sure * (_relate(vectors, rows, vectors.question(spelled)) - related)
-        shares = found.shares[chosen]
-        judged = (1 - found.own) * related + found.own * shares
-        scores = (judged + shares - TITLE * view.layout.title[rows]) / 2
-        if len(found.query.word_idf) >= TOPIC:
-            scores += OF_TOPIC / 2 * words / max(words.max(initial=0), 1e-9)
+        if (spelled := repair(question.text, query)) != question.text:
+            related = np.maximum(related, _relate(vectors, rows, vectors.question(spelled)))
+        scores = (related + shares - TITLE * view.layout.title[rows]) / 2
         order = np.lexsort((rows, -scores))
-        if nearest is not None and top > LISTED:
+        if top > LISTED:
             order = order[_merge(_ranks(rows, scores), _ranks(rows, related), top)[order]]
         order = order[: max(top, 0)]
-        evidence = {
-            "encoder": related,
-            "judged": judged,
-            "near words": shares,
-            "least near word": found.least[chosen],
-            "words": words,
-            "vectors of words": found.cosines[chosen],
-            "own words": found.own * shares,
-        }
         return Ranking(
             passages=rows[order],
             scores=scores[order],
             recall=shares[order],
             method="words and sentence encoder",
-            query=found.query,
-            evidence={name: values[order] for name, values in evidence.items()},
+            query=query,
+            evidence={"encoder": related[order], "words": words[order]},
         )
+
+
+def _best(view: PassageView, scores: np.ndarray, count: int, above: float) -> np.ndarray:
+    """The best allowed passages with scores above a bound, int64."""
+    allowed = scores > above if view.allowed is None else (scores > above) & view.allowed
+    return best(np.where(allowed, scores, -np.inf), min(count, int(allowed.sum())))
 
 
 def _find_nearest(view: PassageView, vectors: PassageVectors, asked: Future[np.ndarray]) -> np.ndarray | None:
@@ -130,13 +118,6 @@ def _merge(one: np.ndarray, other: np.ndarray, top: int) -> np.ndarray:
     found = np.zeros(len(one), bool)
     found[np.lexsort((one, np.minimum(one, other)))[: max(top, 0)]] = True
     return found
-
-
-def _choose(found: Candidates) -> np.ndarray:
-    """Numbers of the candidates that are read, ascending."""
-    numbers = np.arange(len(found.rows))
-    by_words = (_ranks(numbers, found.words) < BY_WORDS) & (found.words > 0)
-    return np.flatnonzero(by_words | (numbers < CANDIDATES))
 
 
 def _relate(vectors: PassageVectors, rows: np.ndarray, asked: Future[np.ndarray]) -> np.ndarray:

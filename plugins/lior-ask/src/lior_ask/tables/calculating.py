@@ -84,7 +84,7 @@ def _unless_doubtful(request: Request, answer: Answer) -> Answer:
     "How many", "next" and "most" are words of questions for a sentence, too: these are not refused.
     """
     words = [word.text for word in request.words]
-    sure = answer.confidence >= DOUBTFUL or not answer.answer or _speaks(answer.answer, words)
+    sure = answer.answer and (answer.confidence >= DOUBTFUL or _speaks(answer.answer, words))
     if sure or request.operation not in ("sum", "mean", "list") or ASKS.match(answer.question):
         return answer
     about = " and ".join(map(repr, words)) or "that"
