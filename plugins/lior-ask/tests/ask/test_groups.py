@@ -424,6 +424,15 @@ def test_a_passage_instead_of_a_calculation_is_doubtful(home, monkeypatch):
     assert home.ask("who has keys of the stall?").confidence == 0.9
 
 
+def test_a_row_that_is_quoted_where_a_sum_is_asked_for_is_doubtful(monkeypatch):
+    monkeypatch.setattr("lior_ask.judging.linear.Linear.confidence", lambda *_: 0.9)
+    index = Index(retriever="settle", embedder="")
+    rows = "2025-11-28,Ticket income autumn play,1466.00\n2025-11-30,Hall for the autumn play,220.00\n"
+    index.learn("book.csv", f"date,text,amount\n{rows}")
+    answer = index.ask("How many tickets did we sell for the autumn play in all?")
+    assert (answer.answer.line, answer.confidence) == (2, 0.5)
+
+
 def test_a_temperature_below_0_is_no_account():
     index = Index(embedder="")
     index.learn("weather.csv", "day,temperature,rain\n2025-03-01,-4,2\n2025-04-01,7,0\n2025-04-02,-1,3\n")

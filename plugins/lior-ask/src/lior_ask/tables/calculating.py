@@ -93,15 +93,16 @@ def _unless_doubtful(request: Request, answer: Answer) -> Answer:
 
 
 def _of_table(request: Request, answer: Answer, known: Known, filters: Filters) -> Answer:
-    """The answer, doubtful where a table is named that it is not calculated from, and the passage lacks a
-    word of the question: most such passages are no answer."""
+    """The answer, doubtful where a table is named that it is not calculated from, or one of its rows is
+    quoted, and the passage lacks a word of the question: most such passages are no answer."""
     words = [word.text for word in request.words]
     sentence = request.operation in _SENTENCES and not request.negations
     if sentence or answer.confidence <= DOUBTFUL or not answer.answer or _speaks(answer.answer, words):
         return answer
     heads = TableSource(known, filters).kind("rows")
     named = any(names_it(word.text, head) for word in request.words for head in heads)
-    return attrs.evolve(answer, confidence=DOUBTFUL) if named else answer
+    row = any(answer.answer.document == head.document for head in heads)
+    return attrs.evolve(answer, confidence=DOUBTFUL) if named or row else answer
 
 
 def _note(answer: Answer, filters: Filters) -> Answer:
