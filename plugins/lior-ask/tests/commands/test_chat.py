@@ -89,7 +89,7 @@ def test_a_message_is_asked_and_the_answer_has_its_line(say):
     lines = done.out.splitlines()
     assert lines[0] == FACT
     assert re.match(r"fact.txt:2 .*\((very )?likely, \d+%\)", lines[1])
-    assert re.search(r"^ranked by +(settle|dense|meaning): ", done.out, re.MULTILINE)
+    assert re.search(r"^ranked by +(settle|meaning): ", done.out, re.MULTILINE)
     assert re.search(r"^1  \d\.\d+  fact.txt:2  .*observatory", done.out, re.MULTILINE)
     assert "Nothing in the documents speaks of it: " in done.out
     assert done.out.index("Nothing in the documents") < done.out.index("The nearest:")
@@ -98,7 +98,7 @@ def test_a_message_is_asked_and_the_answer_has_its_line(say):
 
 def test_more_shows_the_next_passages(say):
     done = say("What does the break statement terminate?", "/more", "more", "/more", "/more", "/more")
-    numbers = [int(n) for n in re.findall(r"^(\d+)  \S", done.out, re.MULTILINE)]
+    numbers = [int(n) for n in re.findall(r"^(\d+)  +\S", done.out, re.MULTILINE)]
     assert numbers == list(range(2, len(numbers) + 2))
     assert len(numbers) > 6
     assert "there are no further passages" in done.err
@@ -180,7 +180,7 @@ def test_good_confirms_a_passage_of_a_folder_and_takes_it_back(say, work, monkey
     monkeypatch.setenv("XDG_CACHE_HOME", str(work / "cache"))
     (work / "notes").mkdir()
     (work / "notes" / "key.md").write_text(f"{FACT}\n\nNothing opens the shed but kindness.\n")
-    question = "How high is the conservatory of the royal palace, and who opens it?"
+    question = "How high is the conservatory of the royal palace in Vienna 1873, and who opens it?"
     monkeypatch.setenv("LIOR_EMBEDDER", "")  # which knows it as a kind of shed
     early = say("/good", question, "/good 9", "/good x", arguments=("notes",))
     assert "there is none; ask something first" in early.err
@@ -189,8 +189,8 @@ def test_good_confirms_a_passage_of_a_folder_and_takes_it_back(say, work, monkey
     assert done.code == 0, done.err
     assert f"notes/key.md:3 counts as an answer to {question!r}; /good 1 again takes that back" in done.err
     assert f"notes/key.md:3 no longer counts as an answer to {question!r}" in done.err
-    assert "'conservatory' and 'royal' are nowhere in the text" in done.out.split("kindness")[0]
-    assert "conservatory" not in done.out.split("kindness")[1], "it counts as known"
+    assert "'royal' and 'palace' are nowhere in the text" in done.out.split("kindness")[0]
+    assert "palace" not in done.out.split("kindness")[1], "it counts as known"
     kept = say("Which statement is used for conditional execution?", "/good")
     assert "counts as an answer to" in kept.err, "in a run, too"
     again = say("Which statement is used for conditional execution?", "/good")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import threading
@@ -31,7 +32,7 @@ TEXTS = {
 def _words_alone():
     """The retriever without an encoder; as where it is not installed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIOR_EMBEDDER", "")
+        patch.setattr("lior_ask.api.default_embedder", lambda: os.environ.get("LIOR_EMBEDDER", ""))
         yield
 
 
