@@ -24,7 +24,7 @@ FOUND, AROUND = 40, 8
 _LIGHT_SHARE = 0.3
 """Share of the information of a word that says little, such as "get" and "take"."""
 WORDS = ("text", "before", "heading", "block", "all in block", "name", "date", "number", "lacking")
-PLACES = ("kind", "silent", "length", "beside")
+PLACES = ("kind", "silent", "first", "length", "beside")
 """``kind``: it has what is asked for; ``beside``: it only stands in a block with a passage that was found."""
 RETRIEVED = ("words", "encoder")
 """Evidence of retrievers, which counts where the ranking has it."""
@@ -48,13 +48,16 @@ def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidate
     passages = read_rows(view, rows)
     silent = _silent(question, ranking, view, rows, passages)
     announced = np.append(False, silent[:-1] & (np.diff(rows) == 1))
+    first = np.diff(view.layout.block_of[rows], prepend=-1) != 0
     kinds = [question.suits(passage.text) for passage in passages]
     lengths = [min(len(passage.text), 400) / 100 for passage in passages]
     words = _words(view, question, ranking.query, rows, announced)
     read = "encoder" in ranking.evidence
     near = bags.cosines(view, question)[rows] if read else np.zeros(len(rows))
     beside = ~np.isin(rows, ranking.passages)
-    found = np.column_stack([words, kinds, silent, lengths, beside, _retrieved(ranking, view, rows), near])
+    found = np.column_stack(
+        [words, kinds, silent, first, lengths, beside, _retrieved(ranking, view, rows), near]
+    )
     compared = found[:, _COMPARED_AT]
     found = np.concatenate([found, compared - compared.max(0, keepdims=True)], axis=1)
     return Candidates(
