@@ -2,12 +2,14 @@
 
 A piece has the vector ``softplus(⟨x, u⟩ + c) · W x``, where ``x`` is that of ``e5``, less the mean of all
 pieces. ``W``, ``u`` and ``c`` are learned by ``lior bench bags`` from questions with what answers them
-(contrastive learning). A text is the sum of its pieces, in the order of no words: reading one takes a
-thousandth of the time of the encoder, and finds three quarters of what is said in other words.
+(contrastive learning). A text is the sum of its pieces, whatever their order: 7,306 passages take .3 s, the
+encoder two minutes. Of 58 questions about them in other words, the block that answers is among the 160 best
+by words and bags for 43, among the 40 best by words for 19.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -32,17 +34,21 @@ def installed() -> bool:
     return find_spec(four_bits.PACKAGE) is not None
 
 
-def cosines(view: PassageView, question: Question) -> np.ndarray:
-    """Cosine of a question with each passage below its headings, float32 ``(N,)``; 0 without the package."""
+def cosines(view: PassageView, question: Question, rows: np.ndarray | None = None) -> np.ndarray:
+    """Cosine of a question with passages below their headings, float32 ``(n,)``; 0 without the package.
+
+    Of all passages where ``rows``, int64 ``(n,)``, are not given.
+    """
     if not installed():
-        return np.zeros(len(view), np.float32)
+        return np.zeros(len(view) if rows is None else len(rows), np.float32)
     space = view.kept(f"bags {_learned()[0]}", lambda: {"bags": _pack(_of_passages(view))})["bags"]
+    space = space if rows is None else space[rows]
     asked = _sums(pieces_of(question.tokens)).sum(0)
     asked /= max(float(np.linalg.norm(asked)), 1e-9)
     out = np.empty(len(space), np.float32)
     for first in range(0, len(space), _BLOCK):
-        rows = space[first : first + _BLOCK].astype(np.float32)
-        out[first : first + _BLOCK] = rows @ asked / np.maximum(np.linalg.norm(rows, axis=1), 1)
+        part = space[first : first + _BLOCK].astype(np.float32)
+        out[first : first + _BLOCK] = part @ asked / np.maximum(np.linalg.norm(part, axis=1), 1)
     return out
 
 
@@ -75,11 +81,11 @@ def _sums(pieces: list[list[int]]) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _learned() -> tuple[str, dict[str, np.ndarray]]:
-    """What tells these weights from others, and the weights, float32."""
+    """A hash of the file, and the weights, float32."""
     data = files("lior_ask.embedders").joinpath(WEIGHTS).read_bytes()
     weights = load(data)
-    told = f"{float(weights['map'].astype(np.float64).sum()):.6f}"
-    return told, {name: each.astype(np.float32) for name, each in weights.items()}
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    return digest, {name: each.astype(np.float32) for name, each in weights.items()}
 
 
 def _of_passages(view: PassageView) -> np.ndarray:

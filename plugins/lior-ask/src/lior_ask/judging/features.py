@@ -53,7 +53,7 @@ def gather(question: Question, ranking: Ranking, view: PassageView) -> Candidate
     lengths = [min(len(passage.text), 400) / 100 for passage in passages]
     words = _words(view, question, ranking.query, rows, announced)
     read = "encoder" in ranking.evidence
-    near = bags.cosines(view, question)[rows] if read else np.zeros(len(rows))
+    near = bags.cosines(view, question, rows) if read else np.zeros(len(rows))
     beside = ~np.isin(rows, ranking.passages)
     found = np.column_stack(
         [words, kinds, silent, first, lengths, beside, _retrieved(ranking, view, rows), near]
