@@ -180,7 +180,7 @@ def test_good_confirms_a_passage_of_a_folder_and_takes_it_back(say, work, monkey
     monkeypatch.setenv("XDG_CACHE_HOME", str(work / "cache"))
     (work / "notes").mkdir()
     (work / "notes" / "key.md").write_text(f"{FACT}\n\nNothing opens the shed but kindness.\n")
-    question = "How high is the conservatory of the royal palace in Vienna 1873, and who opens it?"
+    question = "How high is the conservatory of the royal palace, and who opens it?"
     monkeypatch.setenv("LIOR_EMBEDDER", "")  # which knows it as a kind of shed
     early = say("/good", question, "/good 9", "/good x", arguments=("notes",))
     assert "there is none; ask something first" in early.err

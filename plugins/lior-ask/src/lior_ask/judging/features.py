@@ -35,7 +35,7 @@ _COMPARED = ("text", "block", *RETRIEVED, *NEAR)
 """What also counts by how far it is below the best candidate."""
 _COMPARED_AT = [OWN.index(name) for name in _COMPARED]
 NAMES = (*OWN, *(f"{name}, below the best" for name in _COMPARED))
-FOLDER = ("missing", "missing names", "question", "passages", "retrieved")
+FOLDER = ("missing", "missing names", "question", "kind asked", "passages", "retrieved")
 """What tells of the question in the folder, whatever the passage."""
 
 
@@ -189,7 +189,7 @@ def _retrieved(ranking: Ranking, view: PassageView, rows: np.ndarray) -> np.ndar
 
 
 def _folder(question: Question, ranking: Ranking, view: PassageView) -> np.ndarray:
-    """:data:`FOLDER`, float64 ``(5,)``."""
+    """:data:`FOLDER`, float64 ``(6,)``."""
     query = ranking.query
     total = max(float(query.word_idf.sum()), 1e-9)
     lacking = np.array([word in query.missing for word in query.asked], bool)
@@ -200,6 +200,7 @@ def _folder(question: Question, ranking: Ranking, view: PassageView) -> np.ndarr
             float(query.word_idf[lacking].sum()) / total if len(lacking) else 0.0,
             float((lacking & names).any() and not german),
             np.log1p(len(query.word_idf)),
+            float(question.expected is not None),
             np.log1p(len(view)),
             min(len(ranking.passages), FOUND) / FOUND,
         ]
