@@ -34,6 +34,7 @@ __all__ = [
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores, and so do the processes that they start.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("LIOR_READ_AHEAD", "0")  # nothing goes on after a test
 os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # as the command line does, so that both give the same bits
 _CACHE = "lior-tests-"
 
@@ -168,6 +169,7 @@ def lior(tmp_path: Path) -> Lior:
     def run(*args: str, path: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
         env = {name: value for name, value in os.environ.items() if not name.startswith("LIOR_")}
         env.setdefault("OMP_NUM_THREADS", "1")
+        env["LIOR_READ_AHEAD"] = "0"  # nothing goes on after a test
         if path is not None:
             env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(path), env.get("PYTHONPATH", "")]))
         work = tmp_path / "work"

@@ -46,7 +46,7 @@ def run_page(
             (scripts / name).write_text(f'#!/bin/sh\nexec {sys.executable} {module}"$@"\n')
             (scripts / name).chmod(0o755)
         around = {key: value for key, value in os.environ.items() if not key.startswith("LIOR_")}
-        around |= {"PATH": f"{scripts}{os.pathsep}{around['PATH']}", **(env or {})}
+        around |= {"PATH": f"{scripts}{os.pathsep}{around['PATH']}", "LIOR_READ_AHEAD": "0", **(env or {})}
         for block in BLOCK.finditer(page):
             if block["code"].startswith(">>>"):
                 continue  # a doctest has its outputs inside

@@ -1,4 +1,8 @@
-"""Idle reading: an embedder reads, between questions, the passages that no question has needed yet."""
+"""Idle reading: an embedder reads, between questions, the passages that no question has needed yet.
+
+By a thread, where a process goes on (:class:`IdleReader`), or by a process of its own, where it ends
+(:func:`read_on`), which ``python -m lior_ask.idle PATH...`` is.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,25 @@ import atexit
 import contextlib
 import logging
 import os
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from lior.errors import LiorError
+from lior.runs.files import lock, locked
 from lior_ask.api import Index
+from lior_ask.index.cache import folder
+from lior_ask.retrievers.meaning import MOST
 
+VARIABLE = "LIOR_READ_AHEAD"
+"""Environment variable; ``0`` where no process is to read on."""
 _LOWEST = 19
 """Priority of the thread, as with ``nice``."""
+_LONGEST = 600
+"""Seconds that a process reads on; the next question begins another one."""
 _LOG = logging.getLogger("lior_ask")
 
 
@@ -88,3 +103,58 @@ class IdleReader:
         self._progress(left)
         self._free.wait()
         return not self._stopped
+
+
+# --- a process that reads on ---
+
+
+def read_on(index: Index) -> bool:
+    """Let a process of its own read what waits, at the lowest priority; whether there is one now.
+
+    There is one at a time, whatever the number of indexes. The encoder reads indexes of at most
+    :data:`~lior_ask.retrievers.meaning.MOST` passages, since it compares no more.
+    """
+    if os.environ.get(VARIABLE) == "0" or not (index.opened.waiting or _lacks_vectors(index)):
+        return False
+    if not locked(_lock()):
+        _started.append(
+            subprocess.Popen(
+                [sys.executable, "-P", "-m", __name__, *index.paths],
+                cwd=folder(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        )
+    return True
+
+
+_started: list[subprocess.Popen[bytes]] = []
+"""Nobody waits for them."""
+
+
+def _lock() -> Path:
+    return folder() / "reading-on.lock"
+
+
+def _lacks_vectors(index: Index) -> bool:
+    left = list[int]()
+    if index.reads_ahead and len(index) <= MOST:
+        index.read_ahead(lambda number: left.append(number) or False)  # type: ignore[func-returns-value]
+    return any(left)
+
+
+def _read_all(paths: Sequence[str]) -> None:
+    until = time.monotonic() + _LONGEST
+    with contextlib.suppress(LiorError), lock(_lock()):
+        index = Index(*paths)
+        while index.update().waiting and time.monotonic() < until:
+            pass
+        if index.reads_ahead and len(index) <= MOST:
+            index.read_ahead(lambda left: time.monotonic() < until)
+
+
+if __name__ == "__main__":
+    os.nice(_LOWEST)
+    _read_all(sys.argv[1:])

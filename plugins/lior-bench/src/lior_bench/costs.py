@@ -62,6 +62,7 @@ class Tree:
             "NUMBA_CACHE_DIR": str(self.folder / "compiled"),
             "OMP_NUM_THREADS": "1",
             "LIOR_ALLOW_PLUGINS": "lior",
+            "LIOR_READ_AHEAD": "0",
         }
         try:
             return children.finish([self.python, "-P", *arguments], environment)
@@ -215,7 +216,7 @@ def ask_later(python: str, cache: Path, question: str, *where: str) -> dict[str,
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     begin = time.perf_counter()
     command = [python, "-P", "-c", _ASK, "ask", *where, question]
-    ended = children.finish(command, kept | {"XDG_CACHE_HOME": str(cache)})
+    ended = children.finish(command, kept | {"XDG_CACHE_HOME": str(cache), "LIOR_READ_AHEAD": "0"})
     seconds = time.perf_counter() - begin
     if not ended.output:
         raise Unmeasured(f"{python}: nothing was answered")

@@ -167,11 +167,13 @@ def ask(
     if opened:
         return _edit(index, passages, opened)
     lines = _around(index, where, answer.answer, context, shared=bool(database))
+    reads_on = not (asked or no_cache or database) and bool(index.paths) and _read_on(index)
     if as_json:
         extra = {} if context is None else {"lines": lines and attrs.asdict(lines)}
         click.echo(json.dumps(answer_record(answer) | extra, ensure_ascii=False))
     else:
-        _show(index, answer, passages, lines, explain=explain, verbose=verbose)
+        _show(index, answer, passages, lines, explain=explain)
+        _report(index, answer, verbose=verbose, reads_on=reads_on)
         if not (answer.found or retriever or no_cache or asked):
             _hint()
     return 0 if answer.found else NOT_FOUND
@@ -302,23 +304,22 @@ def _show(
     lines: Lines | None,
     *,
     explain: bool,
-    verbose: bool,
 ) -> None:
     """Print an answer and what the user wants to know of it."""
     echo_answer(index, answer, passages, lines=lines)
     if explain:
         click.echo()
         echo_reasons(index, answer, passages)
-    _report(index, answer, verbose=verbose)
 
 
-def _report(index: Index, answer: Answer, *, verbose: bool) -> None:
+def _report(index: Index, answer: Answer, *, verbose: bool, reads_on: bool) -> None:
     """Print on standard error what was read and how it was ranked."""
     skipped = len(index.skipped)
     told = f"{quantity(index.files, 'file')}, {quantity(len(index), 'passage')}"
     told += f", {skipped:,} skipped" if skipped else ""
+    told += "; the rest is read in the background" if reads_on else ""
     if not verbose:
-        if skipped or index.notes:
+        if skipped or index.notes or reads_on:
             click.echo(style(f"\n{told}; --verbose tells more", dim=True), err=True)
         return
     click.echo(f"\n{told}; ranked by {index.retriever}: {answer.method}", err=True)
@@ -349,6 +350,13 @@ def _hint() -> None:
     click.echo(f"hint: {HINT} finds answers in other words than the question's (told once)", err=True)
     with contextlib.suppress(OSError):  # then it is told again
         told.touch(0o600)
+
+
+def _read_on(index: Index) -> bool:
+    """Whether a process of its own reads what this question did not need."""
+    from lior_ask.idle import read_on
+
+    return read_on(index)
 
 
 def _around(

@@ -90,6 +90,8 @@ def chat(
 def _ask_folders(folders: Sequence[Path], model: Any, *, live: bool) -> int:
     from lior_ask.api import Index
     from lior_ask.cli.conversation import Conversation
+    from lior_ask.idle import read_on
 
     index = Index(*folders)
+    read_on(index)
     return Conversation(lambda: index, None, endpoint=model, live=live, refresh=index.update).run()

@@ -72,6 +72,8 @@ def sync(
     started = time.perf_counter()
     done = target.update(dry_run=True) if isinstance(target, _Run) and dry_run else target.update()
     _print(done, time.perf_counter() - started, as_json=as_json, verbose=verbose, dry_run=dry_run)
+    if isinstance(target, _Folders) and target.read_on() and not as_json:
+        click.echo("passages are read in the background", err=True)
 
 
 # --- what is synced ---
@@ -121,6 +123,13 @@ class _Folders:
 
         assert self._index
         self._reader = IdleReader(self._index, progress)
+
+    def read_on(self) -> bool:
+        """Whether a process of its own reads passages; after the first update."""
+        from lior_ask.idle import read_on
+
+        assert self._index
+        return read_on(self._index)
 
     def stop_reading(self) -> None:
         """Keep what was read."""
