@@ -11,7 +11,7 @@ from lior_cli.systems import Texts, json_option
 from lior_ritz.cli.options import config_options
 from lior_ritz.cli.threads import import_torch
 
-_METHODS = ["auto", "separable", "sine", "elements", "averaged", "hermitian"]
+_METHODS = ["auto", "separable", "sine", "elements", "enriched", "averaged", "hermitian"]
 
 
 @click.command()
@@ -30,7 +30,7 @@ def reference(
     import_torch()
     from lior_ritz import config as configuration
     from lior_ritz.cli.levels import echo_method, echo_reference, echo_spins
-    from lior_ritz.verification import box
+    from lior_ritz.verification import box, shells
     from lior_ritz.verification.reference import solve
     from lior_ritz.verification.spin import spins
 
@@ -39,7 +39,7 @@ def reference(
     found = solve(problem, levels or config.solver.K, method, tolerance)
     unit = problem.units.E0_meV
     both = spins(problem, found, levels or config.solver.K)
-    moves = box.moves(problem, found)
+    moves, shell = box.moves(problem, found), shells.remark_for(problem, found)
     pairs = list(zip(found.energies.tolist(), found.errors.tolist(), strict=True))
     if as_json:
         report = {
@@ -52,6 +52,7 @@ def reference(
             "E_meV": [energy * unit for energy, _ in pairs],
             "error_dimless": [error for _, error in pairs],
             "box_moves_meV": None if moves is None else (moves * unit).tolist(),
+            "shell": shell or None,
             "spin": both and both.report(problem.units),
         }
         click.echo(json.dumps(report))
@@ -60,6 +61,8 @@ def reference(
         if both:
             echo_spins(both, problem.units)
         click.echo(f"\n{echo_method(found)}")
+        if shell:
+            click.echo(shell)
         if walls := box.warning(problem, found, len(pairs)):
             click.echo(walls)
     if not found.converged:

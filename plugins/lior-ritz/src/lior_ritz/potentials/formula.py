@@ -190,6 +190,11 @@ def names_in(node: ast.expr) -> frozenset[str]:
     return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in functions)
 
 
+def jumps(node: ast.expr) -> bool:
+    """Whether a tree has a ``where``, by which it may jump."""
+    return any(isinstance(each, ast.Compare) for each in ast.walk(node))
+
+
 def switches(node: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
     """Pairs of trees: where one becomes greater than the other, a formula jumps or has a kink."""
     for each in ast.walk(node):

@@ -19,7 +19,7 @@ from lior.config.resolving import build
 from lior.errors import ConfigError, UsageError
 from lior_ritz.potentials import registry
 from lior_ritz.problem import Device, Part, Potential, require_known
-from lior_ritz.problem.potential import is_curved, join_jumps, join_sides
+from lior_ritz.problem.potential import is_curved, join_heights, join_jumps
 from lior_ritz.problem.units import Units
 
 _OWN = ("voltage", "arm")
@@ -156,9 +156,9 @@ class Gates:
         """Those of the base and of all gates that have a voltage."""
         return join_jumps(self._live(), half_widths)
 
-    def sides(self, points: Tensor) -> Tensor:
+    def heights(self, points: Tensor) -> Tensor:
         """Those of the base and of all gates that have a voltage."""
-        return join_sides(self._live(), points)
+        return join_heights(self._live(), points)
 
     @property
     def curved(self) -> bool:

@@ -86,13 +86,15 @@ class Written:
                 found[axis] += changes(self._part(AXES[axis], [difference], Units()), half_widths[axis])
         return tuple(tuple(sorted(set(each))) for each in found)
 
-    def sides(self, points: Tensor) -> Tensor:
-        """On which side of each test in the formula ``points``, ``[N, d]``, are: bool ``[S, N]``."""
+    def heights(self, points: Tensor) -> Tensor:
+        """How far ``points``, ``[N, d]``, are above each test in the formula, in the test's own measure, or 1
+        and -1 where a test jumps itself: ``[S, N]``."""
         values = {**dict(zip(AXES, points.unbind(1), strict=False)), **_scalars(self.numbers(Units(), {}))}
-        found = [torch.empty(0, len(points), dtype=torch.bool)]
+        found = [torch.empty(0, len(points), dtype=torch.float64)]
         for low, high in formula.switches(self.tree):
-            side = formula.evaluate(low, values) > formula.evaluate(high, values)
-            found.append(side.expand(1, len(points)))
+            difference = ast.BinOp(low, ast.Sub(), high)
+            height = formula.evaluate(difference, values)
+            found.append((height.sign() if formula.jumps(difference) else height).expand(1, len(points)))
         return torch.cat(found)
 
     @property

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lior.errors import UsageError, did_you_mean, sentences
-from lior_ritz.problem.potential import Device, Part, Potential, is_curved, join_jumps, join_sides
+from lior_ritz.problem.potential import Device, Part, Potential, is_curved, join_heights, join_jumps
 from lior_ritz.problem.terms import Terms
 from lior_ritz.problem.units import Units
 
@@ -96,9 +96,10 @@ class Problem:
         """Where V or a mass jumps or has a kink, by axis, as far as they say so."""
         return join_jumps(self._functions, self.half_widths)
 
-    def sides(self, points: Tensor) -> Tensor:
-        """On which side of these places ``points``, ``[N, d]``, are; bool ``[S, N]``."""
-        return join_sides(self._functions, points)
+    def heights(self, points: Tensor) -> Tensor:
+        """How far above each of these places ``points``, ``[N, d]``, are, below 0 on the other side, in any
+        smooth measure, or 1 and -1; ``[S, N]``."""
+        return join_heights(self._functions, points)
 
     @property
     def curved(self) -> bool:

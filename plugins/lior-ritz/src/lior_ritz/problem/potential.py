@@ -25,11 +25,11 @@ def join_jumps(parts: Iterable[object], half_widths: Sequence[float]) -> tuple[t
     return tuple(tuple(sorted({x for jumps in each for x in jumps[axis]})) for axis in axes)
 
 
-def join_sides(parts: Iterable[object], points: Tensor) -> Tensor:
-    """On which side of these places ``points``, ``[N, d]``, are, as far as the functions say so: an optional
-    method ``sides(points)``; bool ``[S, N]``."""
-    none = torch.empty(0, len(points), dtype=torch.bool)
-    return torch.cat([none, *(part.sides(points) for part in parts if hasattr(part, "sides"))])
+def join_heights(parts: Iterable[object], points: Tensor) -> Tensor:
+    """How far above each of these places ``points``, ``[N, d]``, are, below 0 on the other side, as far as
+    the functions say so: an optional method ``heights(points)``; ``[S, N]``. Any smooth measure will do."""
+    none = torch.empty(0, len(points), dtype=torch.float64)
+    return torch.cat([none, *(part.heights(points) for part in parts if hasattr(part, "heights"))])
 
 
 def is_curved(parts: Iterable[object]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from lior_ritz.training.solution import Solution
-from lior_ritz.verification import box
+from lior_ritz.verification import box, shells
 
 History: TypeAlias = "Sequence[Mapping[str, Any]]"
 """Lines of the metrics."""
@@ -21,9 +21,11 @@ FOCUS = 4.0
 def verdicts(solution: Solution) -> list[str]:
     """What there is to say of the levels beside the reference, and of a network's quadrature and training."""
     net, reference = solution.network, solution.reference
-    walls = box.warning(solution.problem, reference, len(solution.energies))
+    count = len(solution.energies)
+    notes = (box.warning(solution.problem, reference, count), shells.remark(reference, count))
+    said_of_levels = [judgement(solution), *filter(None, notes)]
     if net is None:
-        return [judgement(solution), *([walls] if walls else [])]
+        return said_of_levels
     progress, error, nq = net.trainer.progress, net.evaluation.quadrature_error, net.evaluation.nq
     on = f"on two rules that training has not seen, with up to {nq} nodes on each axis"
     if net.evaluation.sound:
@@ -31,8 +33,8 @@ def verdicts(solution: Solution) -> list[str]:
     else:
         more = "raise domain.eval_nq or lower model.first_omega_0"
         said = [f"WARNING: quadrature NOT sound: energies {on}, differ by {error:.1e} E0; {more}"]
-    said += [judgement(solution), *([walls] if walls else [])]
-    noise = float(reference.errors[: len(solution.energies)].max()) + error
+    said += said_of_levels
+    noise = float(reference.errors[:count].max()) + error
     if float(solution.errors.min()) < -noise:
         said.append(
             "WARNING: a level lies below the reference's by more than both errors; do not use this run"

@@ -54,7 +54,7 @@ def average(problem: Problem, k: int, tolerance: float) -> Answer:
     """
     means = averages(problem)
     for rows in _ROWS:
-        found, bars = _extrapolate(problem, means, _cutoff(problem, max(rows, 4 * k)), k, tolerance)
+        found, bars = _extrapolate(problem, means, cutoff_for(problem, max(rows, 4 * k)), k, tolerance)
         if bars.good:
             break
     return found.answer(problem, bars)
@@ -80,24 +80,24 @@ def _limit(smaller: Array, larger: Array) -> Array:
 
 
 def _levels(problem: Problem, means: Array, cutoff: float, k: int, accuracy: float) -> Levels:
-    counts = _counts(problem, cutoff)
+    counts = counts_of(problem, cutoff)
     return ritz(problem, counts, k, accuracy, cutoff=cutoff, grid=grid_of(problem, means, counts))
 
 
-def _counts(problem: Problem, cutoff: float) -> tuple[int, ...]:
+def counts_of(problem: Problem, cutoff: float) -> tuple[int, ...]:
     """Functions of each axis up to a wave number, in 1/``L0``."""
     natural = 1 - first_mode(problem.boundary)
     return tuple(int(cutoff * 2 * half / math.pi) + natural for half in problem.half_widths)
 
 
-def _cutoff(problem: Problem, rows: int) -> float:
+def cutoff_for(problem: Problem, rows: int) -> float:
     """The wave number up to which the largest symmetry has about so many functions."""
     low, high = math.pi / (2 * min(problem.half_widths)), 1e4
     for _ in range(40):
         middle = math.sqrt(low * high)
         # a bound of the number of functions first: that of very many is not counted
-        most = math.prod(_counts(problem, middle)) / 2 ** len(problem.mirrors)
-        full = most > 3 * rows or max(map(len, blocks(problem, _counts(problem, middle), middle))) > rows
+        most = math.prod(counts_of(problem, middle)) / 2 ** len(problem.mirrors)
+        full = most > 3 * rows or max(map(len, blocks(problem, counts_of(problem, middle), middle))) > rows
         low, high = (low, middle) if full else (middle, high)
     return low
 
@@ -146,7 +146,7 @@ def _mean(problem: Problem, middles: Array, offsets: Array) -> Array:
 def _cut(problem: Problem, middles: Array, corners: Array) -> Array:
     """Whether the corners of a cell lie on different sides of a jump."""
     points = torch.from_numpy((middles[:, None] + corners).reshape(-1, problem.dim))
-    sides = problem.sides(points).numpy().reshape(-1, len(middles), len(corners))
+    sides = (problem.heights(points).numpy() > 0).reshape(-1, len(middles), len(corners))
     cut: Array = (sides != sides[..., :1]).any((0, 2))
     return cut
 

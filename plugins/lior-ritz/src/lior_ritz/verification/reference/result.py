@@ -35,7 +35,7 @@ class Reference:
     """How far each difference of successive levels may be off, ``[k - 1]``: where all levels are within the
     tolerance, what two have in common of their errors cancels; else the sum of both."""
     method: str
-    """``separable``, ``sine``, ``elements``, ``averaged`` or ``hermitian``."""
+    """``separable``, ``sine``, ``elements``, ``enriched``, ``averaged`` or ``hermitian``."""
     sizes: tuple[int, ...]
     """Basis functions along each axis of the largest calculation."""
     converged: bool

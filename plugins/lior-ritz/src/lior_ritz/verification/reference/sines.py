@@ -54,11 +54,11 @@ class Levels(NamedTuple):
     def answer(self, problem: Problem, bars: Bars) -> Answer:
         """With the states as functions of points."""
         counts = self.states.shape[1:]
-        axes = [_functions(problem, axis, count) for axis, count in enumerate(counts)]
+        axes = [functions_of(problem, axis, count) for axis, count in enumerate(counts)]
         return Answer(self.energies, bars, counts, evaluator(self.states, axes))
 
 
-def _functions(problem: Problem, axis: int, count: int) -> Functions:
+def functions_of(problem: Problem, axis: int, count: int) -> Functions:
     modes = np.arange(count) + first_mode(problem.boundary)
 
     def at(x: Array, order: int) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,18 +12,21 @@ from torch import Tensor
 
 from lior.errors import UsageError
 from lior_ritz.problem import AXES, Problem
-from lior_ritz.verification.reference import averaged, elements, hermitian, separable, sines
-from lior_ritz.verification.reference.result import Answer, Reference, sample
+from lior_ritz.verification.reference import averaged, elements, enriched, hermitian, separable, sines
+from lior_ritz.verification.reference.result import Answer, Reference, sample, scale
 from lior_ritz.verification.reference.sines import LARGEST
 
 _PROBES = 64
 """Random points at which claims about V are put to the test."""
 _AGREE = 1e-7
 """How far V may be from its mirror image, or from the sum of its parts, relative to its size."""
-_SOLVERS: Mapping[str, Callable[..., Answer]] = {
+_ENOUGH = 1e-5
+"""Relative error bars along curves with which averages are not tried as well."""
+_SOLVERS: Mapping[str, Callable[..., Any]] = {
     "separable": separable.separable,
     "sine": sines.sines,
     "elements": elements.elements,
+    "enriched": enriched.enriched,
     "averaged": averaged.average,
     "hermitian": hermitian.hermitian,
 }
@@ -49,10 +53,12 @@ def solve(
         Number of levels, at least 1.
     method
         ``separable`` (one dimension at a time), ``sine`` (Rayleigh-Ritz in any dimension), ``elements``
-        (Rayleigh-Ritz with polynomials between the jumps of V, in one and two), ``averaged`` (the limit of
-        three sizes of sines, in two and three, where V jumps along curves), ``hermitian`` (with a magnetic
-        field and masses, in one and two), or ``auto``: the Hermitian where there is a field or a mass,
-        averages or elements where V is known to jump along curves or axes, else the first that applies.
+        (Rayleigh-Ritz with polynomials between the jumps of V, in one and two), ``enriched`` (sines and
+        functions with the jump of a state's curvature, in two, where V jumps along curves), ``averaged``
+        (the limit of three sizes of sines, in two and three, there too), ``hermitian`` (with a magnetic
+        field and masses, in one and two), or ``auto``: the Hermitian where there is a field or a mass, the
+        better of enriched and averaged, or elements, where V is known to jump along curves or axes, else
+        the first that applies.
     tolerance
         Relative to ``|E|``, or to the lowest level of the empty box where that is larger. Both Ritz methods
         enlarge their basis until they are within it; see :attr:`Reference.converged`.
@@ -70,8 +76,7 @@ def solve(
     start = time.process_time()
     problem = problem.varied(device or {})
     _refuse_false_claims(problem)
-    method = _choose(problem, method)
-    answer = _SOLVERS[method](problem, k, tolerance, **({"limit": limit} if method == "sine" else {}))
+    method, answer = _answer(problem, k, tolerance, method, limit)
     bars = answer.bars
     levels = (answer.energies, bars.errors, bars.splitting_errors)
     energies, errors, splits = (torch.from_numpy(np.ascontiguousarray(each)) for each in levels)
@@ -88,6 +93,25 @@ def solve(
     )
 
 
+def _answer(problem: Problem, k: int, tolerance: float, asked: str, limit: int) -> tuple[str, Answer]:
+    """By the method asked for, or the one that ``auto`` stands for: along curves the better of two."""
+    method = _choose(problem, asked)
+    answer = _SOLVERS[method](problem, k, tolerance, **({"limit": limit} if method == "sine" else {}))
+    if method != "enriched":
+        return method, answer
+    if answer is None and asked != "auto":
+        raise UsageError(
+            "method 'enriched' is for curves with a side of less than half the box; use averaged"
+        )
+    if asked == "auto" and not (
+        answer and (answer.bars.errors <= _ENOUGH * scale(answer.energies, problem)).all()
+    ):
+        other = averaged.average(problem, k, tolerance)
+        if answer is None or other.bars.errors.max() < answer.bars.errors.max():
+            return "averaged", other
+    return method, answer
+
+
 def _choose(problem: Problem, method: str) -> str:
     """The method that ``auto`` stands for, or the one given; ``UsageError`` when it does not apply."""
     if method == "auto":
@@ -95,13 +119,15 @@ def _choose(problem: Problem, method: str) -> str:
         if problem.dim <= 2 and any(problem.jumps):
             method = "elements"
         if averaged.applies(problem):
-            method = "averaged"
+            method = "enriched" if problem.dim in enriched.DIMENSIONS else "averaged"
         if not problem.terms.plain:
             method = "hermitian"
     if method == "hermitian" and problem.dim > 2:
         raise UsageError(f"method 'hermitian' is of 1 and 2 dimensions, not {problem.dim}; use sine")
     if method == "averaged" and problem.dim not in averaged.DIMENSIONS:
         raise UsageError(f"method 'averaged' is of 2 and 3 dimensions, not {problem.dim}; use sine")
+    if method == "enriched" and problem.dim not in enriched.DIMENSIONS:
+        raise UsageError(f"method 'enriched' is of 2 dimensions, not {problem.dim}; use averaged or sine")
     if method != "hermitian":
         problem.require_plain(f"method {method!r}")
     return method
