@@ -26,4 +26,7 @@ END
 lior ritz stability --config "$made/gates.toml" --vary left=0:160:65 --vary right=0:160:65 --level 1 \
     --out "$made/honeycomb" > "$made/said"
 cp "$made/honeycomb/plots/stability.png" "$docs/"
+lior ritz sweep --vary physics.field_tesla=-6:6:49 --set potential.type=harmonic --set domain.X=5 --set domain.Y=5 \
+    --set solver.K=6 --out "$made/fan" > "$made/said"
+cp "$made/fan/plots/sweep-levels.png" "$docs/fock_darwin.png"
 rm -r "$made"

@@ -4,8 +4,10 @@ import csv
 import io
 import json
 
+import numpy as np
 import pytest
 from commands import ritz
+from matplotlib import pyplot
 
 from lior.errors import UsageError
 from lior_ritz import config as configuration
@@ -13,6 +15,7 @@ from lior_ritz.cli import varied
 from lior_ritz.sweeps.folder import table
 from lior_ritz.sweeps.pictures import pictures
 from lior_ritz.sweeps.sweep import Axis, plan, run
+from lior_ritz.sweeps.tracking import Sampled, follow
 from lior_ritz.verification import reference
 
 SMALL = ("solver.K=2",)
@@ -202,3 +205,18 @@ def test_both_spins_of_a_state_have_a_curve():
     assert up.y[0] == down.y[0]
     assert down.y[1] - up.y[1] == pytest.approx(10 * 0.0578838 * 2, rel=1e-5)
     assert levels.panels[0].x_label == "magnetic field (T)"
+    axis = pyplot.figure().subplots()
+    levels.panels[0].draw(axis)
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["spin down", "spin up"]
+    assert axis.get_legend().get_window_extent().x0 >= axis.get_window_extent().x1
+    assert len({line.get_color() for line in axis.get_lines()}) == 2
+    pyplot.close("all")
+
+
+def test_a_state_that_leaves_the_lowest_levels_has_its_number_when_it_is_back():
+    states = np.eye(3)
+
+    def point(*chosen):
+        return Sampled(np.arange(len(chosen), dtype=float), states[list(chosen)])
+
+    assert follow([point(0, 1), point(0, 2), point(2, 1), point(1, 0)]) == [[0, 1], [0, 2], [2, 1], [1, 0]]

@@ -28,6 +28,7 @@ from lior_ritz.families.family import Family, make
 from lior_ritz.families.shared import Range, columns, rows, unseen
 from lior_ritz.problem.units import Units
 from lior_ritz.reports.field import Field
+from lior_ritz.reports.labels import label
 from lior_ritz.verification import reference
 from lior_ritz.verification.reference.lowest import lowest
 
@@ -213,7 +214,7 @@ class _Plane:
 
 def picture(found: Stability) -> Picture:
     """The charges on both sides over the plane."""
-    x, y = found.names
+    x, y = (label(name, found.names) for name in found.names)
     panels = [
         Field(
             title=f"electrons {side} of x = 0",

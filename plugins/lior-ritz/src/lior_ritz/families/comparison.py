@@ -14,6 +14,7 @@ from lior.plots.panels import Curve, LineChart, Panel, Picture
 from lior_ritz.families.family import FORMAT, Family, exact_levels
 from lior_ritz.families.reduced import EXACT
 from lior_ritz.families.shared import Values, rows
+from lior_ritz.reports.labels import label
 
 _DRAWN, _FEW = 81, 6
 """Places along a curve, and levels in a picture."""
@@ -121,7 +122,7 @@ def picture(found: Comparison) -> Picture:
     levels = family.energies({first.name: along, **fixed}) * family.problem.units.E0_meV
     where = "".join(f", {name} = {value:.4g}" for name, value in fixed.items())
 
-    style: dict[str, Any] = {"x_label": first.name}
+    style: dict[str, Any] = {"x_label": label(first.name)}
 
     def curves(x: Tensor, of: dict[str, Tensor], *, dots: bool = False) -> list[Curve]:
         return [Curve(name=name, x=x.tolist(), y=y.tolist(), dots=dots) for name, y in of.items()]
@@ -132,12 +133,12 @@ def picture(found: Comparison) -> Picture:
     style["log_y"] = True
     if levels.shape[1] > 1:
         split = curves(along, {"E1 - E0": (levels[:, 1] - levels[:, 0]) * 1e3})
-        panels.append(LineChart(title=f"splitting{where}", y_label="µeV", curves=split, **style))
+        panels.append(LineChart(title=f"splitting{where}", y_label="E1 - E0 in µeV", curves=split, **style))
         errors["splitting"] = found.splitting_errors.abs()
     drawn = {name: each.clamp_min(_NOTHING) for name, each in errors.items()}
     dots = curves(found.values[first.name], drawn, dots=True)
     panels.append(
         LineChart(title="distance to the reference", y_label="relative error", curves=dots, **style)
     )
-    names = ", ".join(each.name for each in family.ranges)
+    names = ", ".join(label(each.name).partition(" (")[0] for each in family.ranges)
     return Picture(name="family", title=f"family over {names}", panels=panels)

@@ -5,6 +5,7 @@ Lengths are in nm and energies in meV.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
@@ -308,7 +309,9 @@ def _bounds(source: PictureSource) -> Panels:
 def _orthonormality(source: PictureSource) -> Panels:
     states = source.sampler.measured
     overlap = (states.psi.conj() * states.weights) @ states.psi.T - torch.eye(len(states.psi))
-    return [_matrix("overlap of the states, minus 1", overlap, "⟨ψi|ψj⟩ − δij", "ψ")]
+    power = math.floor(math.log10(float(overlap.abs().max()) or 1.0))  # else all of it would read 0.000000
+    unit = f"(⟨ψi|ψj⟩ − δij) / 1e{power}"
+    return [_matrix("overlap of the states, minus 1", overlap / 10.0**power, unit, "ψ")]
 
 
 def _matrix(title: str, values: Tensor, unit: str, of: str) -> HeatMap:

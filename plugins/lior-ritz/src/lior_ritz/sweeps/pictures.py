@@ -5,41 +5,48 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
-from lior.plots.panels import Curve, LineChart, Panel, Picture
+import attrs
+
+from lior.plots.axes import CURVE_COLOURS
+from lior.plots.panels import Curve, Finish, LineChart, Panel, Picture
+from lior_ritz.reports.labels import label
 from lior_ritz.sweeps.sweep import Answers, Axis, Row, groups
 
-_FEW, _PANELS = 12, 6
-"""Curves in a panel; panels of a picture, one for each combination of the values not along its axis."""
-_LABELS = {
-    "physics.field_tesla": "magnetic field (T)",
-    "physics.m_eff": "effective mass (electron masses)",
-    "physics.L0_nm": "length unit (nm)",
-    "physics.rashba_meV_nm": "Rashba coupling (meV nm)",
-    "physics.dresselhaus_meV_nm": "Dresselhaus coupling (meV nm)",
-    "physics.g": "g-factor",
-    "domain.X": "half-width of the box along x (L0)",
-    "domain.Y": "half-width of the box along y (L0)",
-    "delta": "detuning (E0/L0)",
-    "a": "half the distance of the wells (L0)",
-    "domain.nq": "nodes on each axis",
-    "model.hidden_features": "width of the network",
-    "training.seed": "seed",
-}
-"""What is varied -> what it is; others are called by their name, with the unit that it ends in."""
-_UNITS = {"_meV": "meV", "_nm": "nm", "_tesla": "T", "_mV": "mV"}
+_MOST, _FEW, _PANELS = 60, 12, 6
+"""Curves in a panel; named ones; panels, one for each combination of the values not along the axis."""
 
 
-def label(axis: Axis, found: Answers) -> str:
-    """What an axis shows, with its unit."""
-    if axis.name in _LABELS:
-        return _LABELS[axis.name]
-    if axis.name in (getattr(found.plan.points[0].problem.potential, "gates", None) or {}):
-        return f"voltage of gate {axis.name} (mV)"
-    for ending, unit in _UNITS.items():
-        if axis.name.endswith(ending):
-            return f"{axis.name.removesuffix(ending).replace('_', ' ')} ({unit})"
-    return axis.name
+@attrs.frozen(kw_only=True)
+class Fan(LineChart):
+    """Many curves, some of which begin and end inside: with the legend beside the axes."""
+
+    def _missing(self) -> str:
+        return ""
+
+    def inches(self) -> tuple[float, float]:
+        """Room for the legend."""
+        width, height = super().inches()
+        return width + 1.2, height
+
+    def draw(self, axis: Any) -> Finish:
+        """Curves, coloured by spin where there are two, and a legend right of the axes."""
+        finish = super().draw(axis)
+        named = {line.get_label(): line for line in axis.get_lines()}
+        if any("spin" in name for name in named):
+            for name, line in named.items():
+                line.set(color=CURVE_COLOURS["spin up" in name], linestyle="-", marker="")
+            named = {name.partition(", ")[2]: line for name, line in named.items()}
+        if axis.get_legend():
+            first = dict(list(named.items())[:_FEW])
+            style = {"fontsize": 8, "frameon": False, "loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
+            axis.legend(first.values(), first.keys(), **style)
+        return finish
+
+
+def _label(axis: Axis, found: Answers) -> str:
+    return label(axis.name, getattr(found.plan.points[0].problem.potential, "gates", None) or ())
 
 
 def pictures(found: Answers) -> list[Picture]:
@@ -48,7 +55,7 @@ def pictures(found: Answers) -> list[Picture]:
     if len(found.rows) < 2 or any(isinstance(value, str) for value in along.values):
         return []
     made = {"levels": _levels(found), "splittings": _splittings(found)}
-    over = label(along, found).partition(" (")[0]
+    over = _label(along, found).partition(" (")[0]
     if "network_steps" in found.rows[0]:
         made["errors"] = _errors(found)
     return [
@@ -73,11 +80,11 @@ def _said(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
-def _chart(found: Answers, title: str, unit: str, curves: list[Curve], *, log: bool) -> LineChart:
+def _chart(found: Answers, title: str, unit: str, curves: list[Curve], *, log: bool) -> Fan:
     along = found.plan.axes[0]
-    return LineChart(
+    return Fan(
         title=title,
-        x_label=label(along, found),
+        x_label=_label(along, found),
         y_label=unit,
         log_y=log,
         curves=curves,
@@ -88,14 +95,14 @@ def _chart(found: Answers, title: str, unit: str, curves: list[Curve], *, log: b
 def _levels(found: Answers) -> list[Panel]:
     """A curve for each state, or two where spins are told apart."""
     return [
-        _chart(found, said or "levels", "E in meV", _spins(rows, x) or _states(rows, x), log=False)
+        _chart(found, said, "E in meV", _spins(rows, x) or _states(rows, x), log=False)
         for said, rows, x in _panels(found)
     ]
 
 
 def _states(rows: Sequence[Row], x: Sequence[float]) -> list[Curve]:
     """Of a state that is not among the levels of a point its curve is interrupted there."""
-    names = sorted({name for row in rows for name in row["curve"]})[:_FEW]
+    names = sorted({name for row in rows for name in row["curve"]})[:_MOST]
     energies = [dict(zip(row["curve"], row["E_meV"], strict=True)) for row in rows]
     return [Curve(name=f"state {k}", x=x, y=[each.get(k, math.nan) for each in energies]) for k in names]
 
@@ -112,7 +119,7 @@ def _spins(rows: Sequence[Row], x: Sequence[float]) -> list[Curve]:
             energies = energies or row["E_meV"]  # nothing tells them apart there
             for name, energy in zip(row["curve"], energies, strict=False):
                 found.setdefault((name, spin), [math.nan] * len(rows))[i] = energy
-    chosen = sorted(found)[:_FEW]
+    chosen = sorted(found)[:_MOST]
     return [Curve(name=f"state {name}, spin {spin}", x=x, y=found[name, spin]) for name, spin in chosen]
 
 
@@ -127,7 +134,7 @@ def _splittings(found: Answers) -> list[Panel]:
             Curve(name=f"E{k + 1} - E{k}", x=x, y=[y if y > 0 else math.nan for y in column])
             for k, column in enumerate(columns)
         ]
-        panels.append(_chart(found, said or "splittings", "meV", curves[:_FEW], log=True))
+        panels.append(_chart(found, said, "splitting in meV", curves[:_FEW], log=True))
     return panels
 
 
@@ -137,7 +144,7 @@ def _errors(found: Answers) -> list[Panel]:
     for said, rows, x in _panels(found):
         columns = zip(*(row["network_relative_error"] for row in rows), strict=False)
         curves = [Curve(name=f"E{k}", x=x, y=list(map(abs, column))) for k, column in enumerate(columns)]
-        panels.append(_chart(found, said or "networks", "relative error", curves[:_FEW], log=True))
+        panels.append(_chart(found, said, "relative error", curves[:_FEW], log=True))
     return panels
 
 

@@ -207,7 +207,7 @@ def run(
     for group in groups(plan.axes, found.rows):
         chosen = [k for k, _ in group]
         for k, curves in zip(chosen, follow([sampled[k] for k in chosen]), strict=True):
-            found.rows[k]["curve"] = curves
+            found.rows[k]["curve"] = curves[: len(found.rows[k]["E_meV"])]
     return found
 
 
@@ -263,7 +263,7 @@ def _answer(point: Point) -> tuple[Row, Sampled]:
     } | {f"spin_{name}": value for name, value in spin.items()}
     if point.config.solver.network:
         row |= _train(point)
-    return row, Sampled.of(problem, found, count)
+    return row, Sampled.of(problem, found, count + 1)  # one more, so that fewer states are lost
 
 
 def _train(point: Point) -> Row:

@@ -53,7 +53,8 @@ class Sampled:
 def follow(points: list[Sampled]) -> list[list[int]]:
     """For each point the number of the curve that each of its levels is of.
 
-    The first point's are numbered by their energy; what comes anew gets the next number.
+    The first point's are numbered by their energy; what comes anew gets the next number. A state that left
+    the levels that are kept is remembered, so that it has its number when it is back.
     """
     curves: list[list[int]] = []
     last: dict[int, Array] = {}
@@ -78,6 +79,5 @@ def follow(points: list[Sampled]) -> list[list[int]]:
                 level = point.psi[members]
                 state = (level.conj() @ last[own[k]]) @ level
                 last[own[k]] = state / np.linalg.norm(state)
-        last = {name: last[name] for name in own}
         curves.append(own)
     return curves
