@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from functools import reduce
+from pathlib import Path
+
 import attrs
 import numpy as np
 import pytest
@@ -35,6 +39,15 @@ def dot(tmp_path_factory):
 
 
 # --- the contract ---
+
+
+def test_the_keys_on_the_page_of_names_are_there(dot):
+    page = Path(__file__).parent.parent.joinpath("docs/names.md").read_text(encoding="utf-8")
+    rows = [row.split("|") for row in page.splitlines() if "`results.json`" in row and row.startswith("|")]
+    keys = [key for *_, last, _ in rows for key in re.findall(r"`([\w.]+)`", last)]
+    assert len(keys) > 15
+    for key in keys:
+        reduce(lambda table, name: table[name], key.split("."), dot[0])
 
 
 def test_exactly_these_files_with_exactly_these_keys(dot):
