@@ -27,8 +27,8 @@ from lior_ritz.electrons.interaction import two_electrons
 from lior_ritz.families.family import Family, make
 from lior_ritz.families.shared import Range, columns, rows, unseen
 from lior_ritz.problem.units import Units
+from lior_ritz.reports.charts import label
 from lior_ritz.reports.field import Field
-from lior_ritz.reports.labels import label
 from lior_ritz.verification import reference
 from lior_ritz.verification.reference.lowest import lowest
 

@@ -14,7 +14,7 @@ from lior.plots.panels import Curve, LineChart, Panel, Picture
 from lior_ritz.families.family import FORMAT, Family, exact_levels
 from lior_ritz.families.reduced import EXACT
 from lior_ritz.families.shared import Values, rows
-from lior_ritz.reports.labels import label
+from lior_ritz.reports.charts import label
 
 _DRAWN, _FEW = 81, 6
 """Places along a curve, and levels in a picture."""

@@ -19,6 +19,7 @@ from lior.plots.panels import Curve, HeatMap, LeftOut, LineChart, Panel, Picture
 from lior.plots.scales import spans_decades
 from lior_ritz.network.states import squared
 from lior_ritz.problem import AXES
+from lior_ritz.reports.charts import Beside
 from lior_ritz.reports.field import Field
 from lior_ritz.reports.ladder import Ladder, Step
 from lior_ritz.reports.samples import Sampler, Slice, slices
@@ -336,7 +337,7 @@ def _metric(
 
 
 def _chart(title: str, label: str, curves: Sequence[Curve], **style: Any) -> LineChart:
-    return LineChart(title=title, x_label=_STEP, y_label=label, curves=list(curves), **style)
+    return Beside(title=title, x_label=_STEP, y_label=label, curves=list(curves), **style)
 
 
 def _charted(name: str, source: PictureSource) -> Panels:

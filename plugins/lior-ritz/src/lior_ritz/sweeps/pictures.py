@@ -7,41 +7,29 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import attrs
-
 from lior.plots.axes import CURVE_COLOURS
-from lior.plots.panels import Curve, Finish, LineChart, Panel, Picture
-from lior_ritz.reports.labels import label
+from lior.plots.panels import Curve, Finish, Panel, Picture
+from lior_ritz.reports.charts import Beside, label
 from lior_ritz.sweeps.sweep import Answers, Axis, Row, groups
 
 _MOST, _FEW, _PANELS = 60, 12, 6
-"""Curves in a panel; named ones; panels, one for each combination of the values not along the axis."""
+"""States in a panel; curves of another; panels, one for each combination of the values not along the axis."""
 
 
-@attrs.frozen(kw_only=True)
-class Fan(LineChart):
-    """Many curves, some of which begin and end inside: with the legend beside the axes."""
+class Fan(Beside):
+    """Curves some of which begin and end inside; coloured by spin where there are two."""
 
     def _missing(self) -> str:
         return ""
 
-    def inches(self) -> tuple[float, float]:
-        """Room for the legend."""
-        width, height = super().inches()
-        return width + 1.2, height
-
     def draw(self, axis: Any) -> Finish:
-        """Curves, coloured by spin where there are two, and a legend right of the axes."""
+        """Curves, and a legend right of the axes."""
         finish = super().draw(axis)
         named = {line.get_label(): line for line in axis.get_lines()}
         if any("spin" in name for name in named):
             for name, line in named.items():
                 line.set(color=CURVE_COLOURS["spin up" in name], linestyle="-", marker="")
-            named = {name.partition(", ")[2]: line for name, line in named.items()}
-        if axis.get_legend():
-            first = dict(list(named.items())[:_FEW])
-            style = {"fontsize": 8, "frameon": False, "loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
-            axis.legend(first.values(), first.keys(), **style)
+            self.name_curves(axis, {name.partition(", ")[2]: line for name, line in named.items()})
         return finish
 
 
