@@ -42,14 +42,14 @@ _NOTHING = 1e-8
 """Of functions that are the same on the curve's side up to this share, one is left out."""
 _SMOOTH = 1e-14
 """The same for the square of what sines leave of a function: below it is rounding."""
-_ROUNDING = 30
+_ROUNDING = 100
 """What rounding does, over the precision of the largest energy: more than to sines, whose remainders are not
 divided by."""
 _SLOW = 0.25
 """How far a step's change may be over that of the last before the convergence is called slow."""
 _TABLE = 1 << 23
 """Largest table of bumps at points, in numbers."""
-_CHUNK = 1 << 22
+_CHUNK = 1 << 20
 """Elements of a table of sines at a time."""
 
 
@@ -190,12 +190,16 @@ def whole(problem: Problem, points: Array, weights: Array) -> tuple[Array, Array
 
 
 def _spectrum(problem: Problem, points: Array, weighted: Array, counts: tuple[int, ...]) -> Array:
-    tables = [
-        cosines(x / half, 2 * n + 1) for x, half, n in zip(points.T, problem.half_widths, counts, strict=True)
-    ]
-    for axis in problem.mirrors:
-        tables[axis][:, 1::2] = 0
-    return np.asarray((tables[0] * (weighted / (4 * np.prod(problem.half_widths)))[:, None]).T @ tables[1])
+    """Cosine coefficients of V, as of :func:`tensors.transform`, from V times the weights at points."""
+    kept = [np.arange(2 * n + 1) % (1 + (axis in problem.mirrors)) == 0 for axis, n in enumerate(counts)]
+    total = np.zeros([2 * n + 1 for n in counts])
+    for few in np.array_split(np.arange(len(points)), 1 + len(points) * max(counts) // _CHUNK):
+        x, y = (
+            cosines(points[few, axis] / half, len(own)) * own
+            for axis, (half, own) in enumerate(zip(problem.half_widths, kept, strict=True))
+        )
+        total += (x * weighted[few, None]).T @ y
+    return total / (4 * np.prod(problem.half_widths))
 
 
 class Sector(NamedTuple):
