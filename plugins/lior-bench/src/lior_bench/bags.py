@@ -27,8 +27,8 @@ from lior.interfaces import Forward
 from lior_ask.embedders import bags, e5
 from lior_ask.judging.features import read_rows
 from lior_ask.question.question import understood
-from lior_bench.judging import holds, unpack, worlds
 from lior_bench.sets import Question, folder
+from lior_bench.worlds import holds, unpack, worlds
 
 WEIGHTS = f"lior-ask/src/lior_ask/embedders/{bags.WEIGHTS}"
 

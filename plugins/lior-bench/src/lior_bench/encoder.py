@@ -50,8 +50,8 @@ from lior_ask.embedders import e5, four_bits
 from lior_ask.index.embedding import reading
 from lior_ask.judging.cross_encoder import above
 from lior_ask.judging.features import read_rows
-from lior_bench.judging import holds, unpack, worlds
 from lior_bench.sets import Question, folder
+from lior_bench.worlds import holds, unpack, worlds
 
 WEIGHTS = f"lior-ask/src/lior_ask/embedders/{e5.WEIGHTS}"
 _LIKELY = 20

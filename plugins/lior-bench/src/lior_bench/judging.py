@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import html
 import json
-import re
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial, partialmethod
@@ -27,7 +24,7 @@ from scipy.optimize import minimize
 
 import lior_ask
 from lior.errors import MissingPackage
-from lior.interfaces import Candidates, Embedder, Passage
+from lior.interfaces import Candidates, Embedder
 from lior.plugins.registry import registry
 from lior_ask.index.embedding import ENCODER
 from lior_ask.judging.features import FOUND, NAMES, OWN, gather
@@ -42,13 +39,11 @@ from lior_bench.sets import (
     REPORTING,
     Question,
     folder,
-    is_document,
     questions,
     squeeze,
-    write,
 )
+from lior_bench.worlds import DATA, holds, remove, unpack, worlds
 
-DATA = "plugins/lior-bench/data"
 WEIGHTS = "plugins/lior-ask/src/lior_ask/judging/weights.json"
 RETRIEVERS = {"words": "settle", "encoder": "meaning", "read": "meaning"}
 """Level of evidence -> the retriever that gives it; ``read`` by a cross-encoder, too."""
@@ -68,8 +63,7 @@ _FOREIGN, _FOREIGN_FOLDERS = 3, 5
 _CROWD, _CROWDED = 9, 3
 """Folders of other kinds that are put beside a folder, and every which of its questions is asked of all."""
 _FEWER = 0.3
-"""Weight of a question whose answer was taken out, or that is asked of its file alone."""
-_TAG, _KEY = re.compile(r"<[^<>]*>"), re.compile(r"^[A-Z]{3,}(;[^:]*)?:")
+"""Weight of a question about another folder, without its answer, or asked of less or more than its folder."""
 _RIDGE = {"score": 10.0, "answers": 10.0}
 _RISE = ("text", "heading", "block", "words", "bags", "encoder", "read")
 RISING = frozenset((*_RISE, *(f"{name}, below the best" for name in _RISE)))
@@ -96,61 +90,6 @@ class Case:
         return bool(self.right[self.candidates.blocks == self.candidates.blocks[number]].any())
 
 
-# --- folders ---
-
-
-def worlds(part: str, *, near: bool = False) -> dict[str, list[Question]]:
-    """The folders of a part (``read``, ``learn``, ``choose``, ``test``, ``fresh``, ``late``), with questions.
-
-    With ``near``, the sentence that is nearest to answering stands in the words of those without an answer.
-    """
-    record = json.loads((folder(DATA) / "parts.json").read_text("utf-8"))
-    found = {}
-    with zipfile.ZipFile(folder(DATA) / "worlds.zip") as archive:
-        for name in record[part]:
-            lines = archive.read(f"{name}.questions.jsonl").decode().splitlines()
-            found[name] = [_question(json.loads(line), name, near) for line in lines]
-    return found
-
-
-def _question(record: dict[str, Any], world: str, near: bool) -> Question:
-    if record["kind"] == "absent":
-        answers = (record["near"],) if near else ()
-    else:
-        answers = (record["answer"], *record.get("also", ()))
-    kind = "unanswerable" if record["kind"] == "absent" else record["kind"]
-    return Question(
-        text=record["question"],
-        kind=kind,
-        words=tuple(answers),
-        language=record["language"],
-        of=world,
-        document=record.get("file", ""),
-    )
-
-
-def unpack(name: str, out: Path) -> None:
-    """Write the files of a world or of another set to ``out``."""
-    with zipfile.ZipFile(folder(DATA) / "worlds.zip") as archive:
-        mine = [each for each in archive.namelist() if each.startswith(f"{name}/")]
-        for each in mine:
-            place = out / each.removeprefix(f"{name}/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(archive.read(each))
-    if not mine:
-        write(name, out)
-
-
-def remove(out: Path, sentences: Iterable[str]) -> None:
-    """Take sentences out of the files of a folder, whatever white space is between their words."""
-    patterns = [r"\s+".join(map(re.escape, sentence.split())) for sentence in sentences]
-    found = re.compile("|".join(sorted(patterns, key=len, reverse=True)))
-    for path in (each for each in out.rglob("*") if each.is_file()):
-        text = path.read_bytes().decode("utf-8", "replace")
-        if (left := found.sub("", text)) != text:
-            path.write_text(left, "utf-8")
-
-
 # --- cases ---
 
 
@@ -160,8 +99,10 @@ def cases(
     retriever: str,
     foreign: Sequence[Question] = (),
     crowd: Sequence[str] = (),
+    *,
+    whole: bool = False,
 ) -> list[Case]:
-    """The questions asked of their folder, of less than it, of more, and of it without their answers.
+    """The questions asked of their folder, and unless ``whole`` of less, of more, and without the answers.
 
     Less is a file alone, which is asked about others, too, and scraps of some lines, most of which lack the
     answer. More is the folder among those of ``crowd``. What is ``foreign`` is asked about other folders, and
@@ -174,6 +115,8 @@ def cases(
         unpack(name, place)
         index = lior_ask.Index(place, retriever=retriever, cache=False)
         found += _ask(index, name, asked)
+        if whole:
+            return found
         found += _ask(index, name, [attrs.evolve(each, kind="foreign", words=()) for each in foreign])
         for half in (0, 1):
             less, mine = Path(temporary) / f"less{half}", answerable[half::2]
@@ -248,23 +191,6 @@ def _ask(index: lior_ask.Index, name: str, asked: Iterable[Question]) -> list[Ca
     return found
 
 
-def holds(question: Question, passage: Passage) -> bool:
-    """Whether a passage is, or has, or is the better part of an answering sentence, whatever its markup."""
-    if question.document and not is_document(passage.document, question.document):
-        return False
-    shown = _words_of(passage.text)
-    return any(
-        words <= shown or (shown <= words and 2 * len(shown) > len(words))
-        for words in map(_words_of, question.words)
-    )
-
-
-def _words_of(text: str) -> set[str]:
-    """The words of a text that may have tags of HTML, a key of a calendar, or what it escapes."""
-    text = _KEY.sub("", html.unescape(_TAG.sub(" ", text)).replace("\\n", " ").replace("\\", ""))
-    return {*re.findall(r"[^\W_]+", text.lower())}
-
-
 # --- learning ---
 
 
@@ -337,29 +263,31 @@ def _of_best(found: Sequence[Case], weights: Weights) -> tuple[np.ndarray, np.nd
 def probabilities(found: Sequence[Case], model: Model) -> tuple[np.ndarray, np.ndarray]:
     """The confidence of each case, and whether its best candidate's block answers."""
     x, right = _of_best(found, model.weights)
-    return np.minimum(1 / (1 + np.exp(-model.answers(x))), model.most), right
+    return model.confidence(x), right
 
 
 def learn(found: Sequence[Case], others: Sequence[Case]) -> Model:
     """Both functions; the second from scores of folders that the first has not seen.
 
-    The least confidence is chosen on ``others``: :data:`WRONG` of their questions in the words of the text
-    are below it. The most is the share of their answers of 90 % and more that are right.
+    Of the questions in the words of the text, of these folders and of ``others``, :data:`WRONG` are below the
+    least confidence. The most is the share of their answers of 90 % and more that are right.
     """
-    names = sorted({case.world for case in found})
-    rows, right, shares = list[np.ndarray](), list[np.ndarray](), list[float]()
+    names, mine = sorted({case.world for case in found}), list[Case]()
+    rows, right = list[np.ndarray](), list[np.ndarray]()
     for number in range(_FOLDS):
         held = {*names[number::_FOLDS]}
-        if mine := [case for case in found if case.world in held]:
-            features, y = _of_best(mine, learn_scores([case for case in found if case.world not in held]))
-            rows, right = [*rows, features], [*right, y]
-            shares += [_FEWER if "," in case.kind else 1.0 for case in mine]
+        if some := [case for case in found if case.world in held]:
+            features, y = _of_best(some, learn_scores([case for case in found if case.world not in held]))
+            rows, right, mine = [*rows, features], [*right, y], [*mine, *some]
+    shares = [_FEWER if "," in case.kind or case.kind == "foreign" else 1.0 for case in mine]
     answers = learn_answers(np.concatenate(rows), np.concatenate(right), np.array(shares))
     model = Model(learn_scores(found), answers, 0.0)
-    sure, _ = probabilities([case for case in others if case.kind in _PLAIN], model)
-    told, true = probabilities([case for case in others if "," not in case.kind], model)
-    most = min(true[told >= SURE].mean(), model.most) if (told >= SURE).sum() >= _ENOUGH else model.most
-    least = np.quantile(sure, WRONG)
+    features, y = _of_best(others, model.weights)
+    told, true = model.confidence(np.concatenate([*rows, features])), np.concatenate([*right, y])
+    plain = np.array([case.kind in _PLAIN for case in (*mine, *others)])
+    sure = np.array(["," not in case.kind for case in (*mine, *others)]) & (told >= SURE)
+    most = min(true[sure].mean(), model.most) if sure.sum() >= _ENOUGH else model.most
+    least = np.quantile(told[plain], WRONG)
     return attrs.evolve(model, least=round(float(least), 3), most=round(float(most), 3))
 
 
@@ -452,35 +380,32 @@ def _first(case: Case, model: Model) -> bool:
 )
 @click.option(
     "--on",
-    type=click.Choice(("choose", "test", "fresh", "late")),
+    type=click.Choice(("choose", "last", "old")),
     default="choose",
     show_default=True,
-    help="Folders that it reports on; on `test`, also the sets for reporting.",
+    help="Folders that it reports on: the choosing, the last, or the sets for reporting.",
 )
 @click.option("--controls", is_flag=True, help="Compare with boosting and a kernel memory (lior-tables).")
 @click.option("--ablate", is_flag=True, help="Learn without each feature, too, and compare.")
 def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> None:
     """Learn the judge of `lior ask` from folders with questions, and report on others."""
-    models, digest = (
-        dict[str, Model](),
-        hashlib.sha256((folder(DATA) / "worlds.zip").read_bytes()).hexdigest(),
-    )
-    learned = learned_sets()
+    models = dict[str, Model]()
+    digest = hashlib.sha256((folder(DATA) / "worlds.zip").read_bytes()).hexdigest()
+    learned, more, choosing = learned_sets(), worlds("more"), worlds("choose")
     reporting = {name: questions(name) for name in REPORTING if name not in INSTALLED}
+    reported = {"choose": choosing, "old": reporting}.get(on) or worlds(on)
     kept = dict[tuple[str, int], list[Case]]()
 
     def see(asked: dict[str, list[Question]]) -> list[Case]:
         key = (RETRIEVERS[level], id(asked))
         if key not in kept:
-            kept[key] = gather_cases(asked, level)
+            kept[key] = gather_cases(asked, level, whole=asked is not learned)
         if level != "read":
             return kept[key]
         return read_cases(kept[key], models.get("encoder") or shipped()["encoder"])
 
-    choosing = worlds("choose")
-    reported = choosing if on == "choose" else worlds(on) | (reporting if on == "test" else {})
     for level in levels.split(","):
-        found, chosen = see(learned), see(choosing)
+        found, chosen = [*see(learned), *see(more)], see(choosing)
         models[level] = learn(found, chosen)
         asked = see(reported)
         click.echo(f"{level}: {len(found):,} questions, least confidence {models[level].least}")
@@ -493,7 +418,7 @@ def judge(writes: bool, levels: str, on: str, controls: bool, ablate: bool) -> N
             for name, (first, apart) in without(found, chosen, asked).items():
                 click.echo(f"  without {name:25} first {first:.3f}  AUC {apart:.3f}")
     if writes:
-        write_weights(shipped() | models, f"worlds.zip {digest[:16]}, {', '.join(each for each in learned)}")
+        write_weights(shipped() | models, f"worlds.zip {digest[:16]}, {', '.join([*learned, *more])}")
 
 
 def compare(found: Sequence[Case], asked: Sequence[Case], model: Model) -> dict[str, float]:
@@ -541,16 +466,16 @@ def _show(value: float | None) -> str:
 
 
 def learned_sets() -> dict[str, list[Question]]:
-    """The folders that the judge is learned from, with their questions."""
+    """The folders that the judge is learned from in all ways, with their questions."""
     return worlds("learn") | {name: questions(name) for name in FITTING if name not in INSTALLED}
 
 
-def gather_cases(asked: dict[str, list[Question]], level: str) -> list[Case]:
-    """The cases of some folders, two folders side by side."""
+def gather_cases(asked: dict[str, list[Question]], level: str, *, whole: bool = False) -> list[Case]:
+    """The :func:`cases` of some folders, two folders side by side."""
     found, names = list[Case](), [*asked]
     items = [(name, asked[name], foreign(asked, at), crowd(names, at)) for at, name in enumerate(names)]
     with ProcessPoolExecutor(2, initializer=_read_once) as pool:
-        for part in pool.map(partial(_cases, level=level), items):
+        for part in pool.map(partial(_cases, level=level, whole=whole), items):
             found += part
     return found
 
@@ -594,6 +519,8 @@ def crowd(names: Sequence[str], number: int) -> list[str]:
     return others[:: max(len(others) // _CROWD, 1)][:_CROWD]
 
 
-def _cases(item: tuple[str, list[Question], list[Question], list[str]], level: str) -> list[Case]:
+def _cases(
+    item: tuple[str, list[Question], list[Question], list[str]], level: str, *, whole: bool
+) -> list[Case]:
     name, asked, others, beside = item
-    return cases(name, asked, RETRIEVERS[level], others, beside)
+    return cases(name, asked, RETRIEVERS[level], others, beside, whole=whole)

@@ -80,6 +80,11 @@ class Model:
         """How well each candidate answers, float64 ``(C,)``."""
         return score(self.weights, candidates)
 
+    def confidence(self, values: np.ndarray) -> np.ndarray:
+        """The probability that the best candidate or its block answers, from :func:`of_best`."""
+        found: np.ndarray = np.minimum(1 / (1 + np.exp(-self.answers(values))), self.most)
+        return found
+
 
 def score(weights: Weights, candidates: Candidates) -> np.ndarray:
     """The weighted sum of each candidate's features, less for one that says nothing, float64 ``(C,)``."""
@@ -126,8 +131,7 @@ class Linear:
         """The probability that the best candidate or its block answers, at least 0.01."""
         seen = self._seen(question, candidates)
         model = models()[self._level(candidates)]
-        odds = float(model.answers(of_best(seen, scores)))
-        return float(np.clip(1 / (1 + np.exp(-odds)), 0.01, model.most))
+        return max(float(model.confidence(of_best(seen, scores))), 0.01)
 
     def least(self, candidates: Candidates) -> float:
         """The confidence from which on an answer is given."""
