@@ -153,8 +153,7 @@ def ask(
         index, answer = asked
     else:
         index = _open(where, retriever, database, cache=not no_cache)
-        if not verbose:
-            _name_limited(index.opened.limited)
+        _name_limited(() if verbose else index.opened.limited)
         if batch and trec:
             return _batch(index, batch, trec)
         most = max(top, opened or 0, 8 if model else 0)
@@ -167,7 +166,7 @@ def ask(
     if opened:
         return _edit(index, passages, opened)
     lines = _around(index, where, answer.answer, context, shared=bool(database))
-    reads_on = not (asked or no_cache or database) and bool(index.paths) and _read_on(index)
+    reads_on = not (asked or no_cache or database) and _read_on(index)
     if as_json:
         extra = {} if context is None else {"lines": lines and attrs.asdict(lines)}
         click.echo(json.dumps(answer_record(answer) | extra, ensure_ascii=False))
@@ -356,7 +355,7 @@ def _read_on(index: Index) -> bool:
     """Whether a process of its own reads what this question did not need."""
     from lior_ask.idle import read_on
 
-    return read_on(index)
+    return bool(index.paths) and read_on(index)
 
 
 def _around(
