@@ -433,6 +433,14 @@ def test_a_row_that_is_quoted_where_a_sum_is_asked_for_is_doubtful(monkeypatch):
     assert (answer.answer.line, answer.confidence) == (2, 0.5)
 
 
+def test_a_row_that_is_quoted_where_columns_are_compared_is_doubtful(monkeypatch):
+    monkeypatch.setattr("lior_ask.judging.linear.Linear.confidence", lambda *_: 0.9)
+    index = Index(retriever="settle", embedder="")
+    index.learn("music.csv", "piece,copies,minimum\nRequiem,12,26\nCarols,28,26\n")
+    answer = index.ask("What pieces do we have too few copies of, i.e. under the minimum?")
+    assert (answer.answer.document, answer.confidence) == ("music.csv", 0.5)
+
+
 def test_a_temperature_below_0_is_no_account():
     index = Index(embedder="")
     index.learn("weather.csv", "day,temperature,rain\n2025-03-01,-4,2\n2025-04-01,7,0\n2025-04-02,-1,3\n")

@@ -96,7 +96,8 @@ def _of_table(request: Request, answer: Answer, known: Known, filters: Filters) 
     """The answer, doubtful where a table is named that it is not calculated from, or one of its rows is
     quoted, and the passage lacks a word of the question: most such passages are no answer."""
     words = [word.text for word in request.words]
-    sentence = request.operation in _SENTENCES and not request.negations
+    compares = request.negations or request.compared or request.than[0]
+    sentence = request.operation in _SENTENCES and not compares
     if sentence or answer.confidence <= DOUBTFUL or not answer.answer or _speaks(answer.answer, words):
         return answer
     heads = TableSource(known, filters).kind("rows")
