@@ -20,7 +20,7 @@ from pathlib import Path
 from lior.errors import LiorError
 from lior.runs.files import lock, locked
 from lior_ask.api import Index
-from lior_ask.index.cache import folder
+from lior_ask.index.cache import cache_file, folder
 from lior_ask.retrievers.meaning import MOST
 
 VARIABLE = "LIOR_READ_AHEAD"
@@ -111,22 +111,24 @@ class IdleReader:
 def read_on(index: Index) -> bool:
     """Let a process of its own read what waits, at the lowest priority; whether there is one now.
 
-    There is one at a time, whatever the number of indexes. The encoder reads indexes of at most
-    :data:`~lior_ask.retrievers.meaning.MOST` passages, since it compares no more.
+    There is one at a time, whatever the number of indexes, and none where the index is not kept on the disk.
+    The encoder reads indexes of at most :data:`~lior_ask.retrievers.meaning.MOST` passages, since it compares
+    no more.
     """
-    if os.environ.get(VARIABLE) == "0" or not (index.opened.waiting or _lacks_vectors(index)):
+    if os.environ.get(VARIABLE) == "0" or not cache_file(index.paths).exists():
+        return False
+    if not (index.opened.waiting or _lacks_vectors(index)):
         return False
     if not locked(_lock()):
-        _started.append(
-            subprocess.Popen(
-                [sys.executable, "-P", "-m", __name__, *index.paths],
-                cwd=folder(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
+        command = [sys.executable, "-P", "-m", __name__, *index.paths]
+        nothing = subprocess.DEVNULL
+        try:
+            child = subprocess.Popen(
+                command, cwd=folder(), stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
             )
-        )
+        except OSError:  # the system has no room for one
+            return False
+        _started.append(child)
     return True
 
 

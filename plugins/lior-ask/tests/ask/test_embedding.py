@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -376,6 +377,14 @@ def test_another_process_reads_what_is_left_one_at_a_time(notes, monkeypatch):
     monkeypatch.setattr(idle, "MOST", 2)
     (notes / "z.md").write_text("Something new.\n")
     assert not idle.read_on(Index(notes)), "of so many none is compared with all"
+
+
+def test_no_process_reads_on_where_none_can(notes, monkeypatch):
+    monkeypatch.setenv(VARIABLE, FAKE)
+    monkeypatch.delenv(idle.VARIABLE)
+    assert not idle.read_on(Index(notes, cache=False)), "nothing of it is kept"
+    monkeypatch.setattr(idle.subprocess, "Popen", Mock(side_effect=OSError))
+    assert not idle.read_on(Index(notes)), "the system has no room for a process"
 
 
 @pytest.mark.slow
