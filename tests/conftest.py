@@ -205,6 +205,7 @@ def command(
     monkeypatch.chdir(work)
     for name in [name for name in os.environ if name.startswith("LIOR_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("LIOR_READ_AHEAD", "0")  # nothing goes on after a test
 
     def run(*args: object) -> Outcome:
         from lior_cli.main import main

@@ -21,7 +21,7 @@ VARIABLES = {
     f"package.module:Class lets a run name this class, as {FLAG} lets it name any",
     "LIOR_EMBEDDER": "what reads passages for questions: NAME or NAME:MODEL; empty for nothing",
     "LIOR_JUDGE": "what decides which passage answers: NAME of a judge, NAME:MODEL, or package.module:Class",
-    "LIOR_READ_AHEAD": "0: `lior ask`, `chat` and `sync` leave no process that reads on in the background",
+    "LIOR_READ_AHEAD": "0: no process reads on after `lior ask`, `chat` and `sync`; 1 (or not set): one does",
 }
 """Environment variables that set no key of a configuration, with their meaning."""
 

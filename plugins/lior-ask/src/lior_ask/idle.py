@@ -24,7 +24,7 @@ from lior_ask.index.cache import cache_file, folder
 from lior_ask.retrievers.meaning import MOST
 
 VARIABLE = "LIOR_READ_AHEAD"
-"""Environment variable; ``0`` where no process is to read on."""
+"""Environment variable; a process reads on where it is ``1`` or not set."""
 _LOWEST = 19
 """Priority of the thread, as with ``nice``."""
 _LONGEST = 600
@@ -115,7 +115,7 @@ def read_on(index: Index) -> bool:
     The encoder reads indexes of at most :data:`~lior_ask.retrievers.meaning.MOST` passages, since it compares
     no more.
     """
-    if os.environ.get(VARIABLE) == "0" or not cache_file(index.paths).exists():
+    if os.environ.get(VARIABLE, "1") != "1" or not cache_file(index.paths).exists():
         return False
     if not (index.opened.waiting or _lacks_vectors(index)):
         return False

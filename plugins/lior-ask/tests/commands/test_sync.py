@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -165,3 +166,25 @@ def test_watching_follows_changes_until_it_is_ended(notes, monkeypatch, tmp_path
     assert (child.returncode, out, "Traceback" in err) == (0, "", False)
     if what == "r":
         assert {each.name for each in lior.load("r").documents()} == {"b.txt", "c.txt", "d.txt", "e.txt"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("ask", "notes", "When is the boiler serviced?"), "the rest is read in the background"),
+        (("ask", "notes", "When is the boiler serviced?", "--json"), ""),
+        (("sync", "notes"), "passages are read in the background"),
+        (("chat", "notes"), ""),
+    ],
+)
+def test_a_process_reads_on_after_a_command(command, monkeypatch, arguments, said):
+    folder = Path("notes")
+    folder.mkdir()
+    (folder / "boiler.md").write_text("The boiler is serviced in October.\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    asked = []
+    monkeypatch.setattr("lior_ask.idle.read_on", lambda index: not asked.append(index.paths))
+    done = command(*arguments)
+    assert asked == [(str(folder.absolute()),)]
+    assert said in done.err
+    assert bool(said) == ("background" in done.err)
