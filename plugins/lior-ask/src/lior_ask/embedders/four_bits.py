@@ -35,7 +35,10 @@ _BLOCK, _BYTES = 32, 18
 """Numbers of a block, and its bytes."""
 _FLOAT, _BYTE = 1, 2
 """Kinds of numbers of a tensor in a graph."""
-_PRIME = np.uint64(1099511628211)
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+"""Of a hash: odd, so that nothing is lost, with ones and zeros mixed (2^64 by the golden ratio)."""
+_FIRST = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
+"""What leaves some of eight bytes."""
 _SPACE = "\u2581"
 """Stands for a space in pieces."""
 _KEPT = 1 << 15
@@ -164,13 +167,11 @@ class Model:
         A letter of no piece is the unknown one.
         """
         codes, order, longest = self._codes
-        hashes = np.zeros(letters.shape, np.uint64)
         found = list[tuple[np.ndarray, ...]]()
         for length in range(1, min(longest, letters.shape[1]) + 1):
             count = letters.shape[1] - length + 1
-            hashes = hashes[:, :count] * _PRIME + letters[:, length - 1 :] + np.uint64(1)
             word, begin = np.nonzero(np.arange(count) + length <= sizes[:, None])
-            code = hashes[word, begin]
+            code = _hash(letters, word * letters.shape[1] + begin, np.full(len(word), length))
             at = np.minimum(np.searchsorted(codes, code), len(codes) - 1)
             hit = (codes[at] == code) & (order[at] != self.unknown)
             piece = order[at[hit]]
@@ -190,14 +191,22 @@ class Model:
     @cached_property
     def _codes(self) -> tuple[np.ndarray, np.ndarray, int]:
         """Hashes of all pieces, ascending, their numbers, and the length of the longest in bytes."""
-        starts, lengths = self.ends[:-1], np.diff(self.ends)
-        codes = np.zeros(len(lengths), np.uint64)
-        order = np.argsort(-lengths, kind="stable")
-        for place in range(int(lengths.max())):
-            order = order[: int((lengths > place).sum())]
-            codes[order] = codes[order] * _PRIME + self.letters[starts[order] + place] + np.uint64(1)
-        sort = np.argsort(codes, kind="stable")
-        return codes[sort], sort, int(lengths.max())
+        lengths = np.diff(self.ends)
+        codes = _hash(self.letters, self.ends[:-1], lengths)
+        order = np.argsort(codes)
+        return codes[order], order, int(lengths.max())
+
+
+def _hash(letters: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """A number of each of some stretches of bytes, uint64 ``(n,)``; eight bytes at a time."""
+    padded = np.append(letters, np.zeros(8, np.uint8))
+    eights = np.ndarray(len(padded) - 7, "<u8", padded, strides=(1,))
+    codes, some = lengths.astype(np.uint64), np.arange(len(starts))
+    for place in range(0, int(lengths.max(initial=0)), 8):
+        some = some[lengths[some] > place]
+        left = _FIRST[np.minimum(lengths[some] - place, 8)]
+        codes[some] = codes[some] * _FACTOR + (eights[starts[some] + place] & left)
+    return codes
 
 
 def unpack(blocks: np.ndarray) -> np.ndarray:
