@@ -193,7 +193,7 @@ def _sampling(text: str | None, values: dict[str, Any]) -> Sampling:
     idle = {"count", "seed", *values} if text is not None else set()
     reason = "is of text that is drawn, and --text gives it; leave one of them out"
     if text is None and how.temperature == 0:
-        idle = {"seed", "top_k", "top_p", "cooling"} & {"seed", *values}
+        idle = {"seed", "top_k", "top_p", "min_p", "cooling"} & {"seed", *values}
         reason = "changes nothing at temperature 0, where the likeliest is taken; add --temperature 0.8"
     for name in sorted(idle):
         if given(name):

@@ -20,6 +20,9 @@ class Sampling:
     top_p: float = option(
         1.0, help="draw among the likeliest tokens of this total probability", low=0, high=1
     )
+    min_p: float = option(
+        0.05, help="draw among tokens with this share of the probability of the likeliest", low=0, high=1
+    )
     cooling: float = option(
         0.0, help="share by which the temperature falls where the model is least sure", low=0, high=1
     )

@@ -1,7 +1,9 @@
 """Drawing tokens in one compiled call, which reads the memory as it is.
 
 It weighs the distribution of the memory as the outer mixer does (:mod:`lior.counting.coding`), and draws by a
-race: the token with the largest ``p^β / e`` wins, where the ``e`` are exponentially distributed.
+race: the token with the largest ``p^β / e`` wins, where the ``e`` are exponentially distributed. Tokens that
+are much less likely than the likeliest do not take part (min-p: M. Nguyen et al., *Turning Up the Heat*,
+2024).
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ class Race(NamedTuple):
     """Exponentially distributed numbers, ``(T, V)`` for ``T`` tokens."""
     beta: float
     """Inverse temperature."""
+    least: float
+    """Share of the probability of the likeliest token that a token has at least."""
     mixing: Floats
     """Exponents of the outer mixer, one for each of :attr:`Chunk.sure`."""
     others: Ints
@@ -53,16 +57,21 @@ def _one(memory, learner, chunk, race, noise, buffers):
     stream.read(memory, learner.sets, block, 0, chunk.alphabet, buffers, 0)
     stream._spread(chunk.alphabet, buffers, 0, chunk.unigram, chunk.log_p[0])
     size = weigh(chunk, 0, buffers.weight_set[0], race.mixing)
-    most, token = -1.0, 0
+    chances, most, token = chunk.chances, -1.0, 0
+    rest = chances[len(tokens)] / len(others) if size > len(tokens) else 0.0
+    likeliest = rest
     for s in range(len(tokens)):
-        score = chunk.chances[s] ** race.beta / noise[tokens[s]]
-        if score > most:
+        likeliest = max(likeliest, chances[s])
+    least = race.least * likeliest
+    for s in range(len(tokens)):
+        score = chances[s] ** race.beta / noise[tokens[s]]
+        if score > most and chances[s] >= least:
             most, token = score, tokens[s]
-    if size > len(tokens):
-        each = (chunk.chances[len(tokens)] / len(others)) ** race.beta
+    if size > len(tokens) and rest >= least:
         for s in range(len(others)):
-            if each / noise[others[s]] > most:
-                most, token = each / noise[others[s]], others[s]
+            score = rest**race.beta / noise[others[s]]
+            if score > most:
+                most, token = score, others[s]
     return token
 
 

@@ -127,5 +127,5 @@ def _drawing(engine: Engine) -> None:
     learned = layout.fresh(engine.plan, 256)
     cursor = engine.cursor()
     engine.read_at([cursor], _ALPHABET, (learned, learned), ahead=0)
-    race = sampling.Race(np.ones((1, 256)), 1.0, np.ones(16, np.float32), np.array([3]), 0.1)
+    race = sampling.Race(np.ones((1, 256)), 1.0, 0.0, np.ones(16, np.float32), np.array([3]), 0.1)
     sampling.draw(engine, cursor, _ALPHABET, (learned, learned), race, ahead=0, thread=0)

@@ -177,6 +177,13 @@ class PassageVectors(Protocol):
         """How many of some passages are not read yet; equal texts count once."""
         ...
 
+    def beginnings(self, question: np.ndarray) -> np.ndarray | None:
+        """Cosine of a question with the beginning of each document, float32 ``(D,)``.
+
+        ``None`` where some are not read yet, and in an index that is read as a whole.
+        """
+        ...
+
     def documents(self, numbers: np.ndarray) -> np.ndarray:
         """Unit vectors of the beginnings of documents, by their numbers, float32 ``(n, width)``."""
         ...

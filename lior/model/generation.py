@@ -81,15 +81,15 @@ class Session:
         """Whether one memory and its cursor are enough to draw, so that :meth:`draw` does."""
         return self._coder is not None
 
-    def draw(self, beta: float, generator: Generator, count: int = 1) -> list[int] | None:
-        """Draw the next ``count`` tokens at the inverse temperature ``beta`` and feed them, in one call.
+    def draw(self, sampling: Sampling, generator: Generator, count: int = 1) -> list[int] | None:
+        """Draw the next ``count`` tokens and feed them, in one call.
 
         ``None``, and nothing fed, where that cannot be. How many are drawn at once does not change them.
         """
-        if self._coder is None:
+        if self._coder is None or not is_plain(sampling):
             return None
         cursor = next(iter(self._cursors.values()))
-        tokens = self.model.draw(self._coder, cursor, beta, generator, count=count, thread=self._thread)
+        tokens = self.model.draw(self._coder, cursor, sampling, generator, count=count, thread=self._thread)
         if tokens is not None:
             self._grow(tokens)
         return tokens
@@ -183,6 +183,8 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
     with threads(len(log_p)):
         # With the smallest temperature the top is then 0 and not nan.
         below_top = log_p.double() - log_p.max()
+        if sampling.min_p:  # of the model's own distribution: M. Nguyen et al., Turning Up the Heat, 2024
+            below_top[below_top < math.log(sampling.min_p)] = -math.inf
         if not sampling.top_k and sampling.top_p == 1:
             noise = torch.empty_like(below_top).exponential_(1, generator=generator)
             return int((torch.exp(below_top / sampling.temperature) / noise).argmax())
@@ -197,8 +199,9 @@ def draw(log_p: Tensor, sampling: Sampling, *, generator: Generator) -> int:
 
 
 def is_plain(sampling: Sampling) -> bool:
-    """Whether tokens are drawn from the distribution at a temperature, and by nothing else."""
-    return bool(sampling.temperature) and attrs.evolve(sampling, temperature=1.0) == Sampling(temperature=1.0)
+    """Whether a temperature and ``min_p`` are all that changes how tokens are drawn."""
+    plain = Sampling(temperature=1.0)
+    return bool(sampling.temperature) and attrs.evolve(sampling, temperature=1.0, min_p=plain.min_p) == plain
 
 
 def proceed(session: Session, sampling: Sampling, *, generator: Generator) -> Iterator[int]:
@@ -209,7 +212,7 @@ def proceed(session: Session, sampling: Sampling, *, generator: Generator) -> It
 
 def _draw(session: Session, sampling: Sampling, generator: Generator, most: int) -> list[int]:
     """The next tokens of a session, at most so many; they have been fed to it."""
-    if is_plain(sampling) and (tokens := session.draw(1 / sampling.temperature, generator, most)) is not None:
+    if (tokens := session.draw(sampling, generator, most)) is not None:
         return tokens
     token = draw(session.log_probs_with(sampling), sampling, generator=generator)
     session.feed([token])

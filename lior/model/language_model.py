@@ -12,6 +12,7 @@ import attrs
 import torch
 from torch import Generator, Tensor
 
+from lior.config.sampling import Sampling
 from lior.counting.kneser_ney import unseen_share
 from lior.counting.sampling import Race
 from lior.data.corpus import gather_contexts
@@ -356,11 +357,19 @@ class Model:
         }
 
     def draw(
-        self, memory: CodingMemory, cursor: Any, beta: float, generator: Generator, *, count: int, thread: int
+        self,
+        memory: CodingMemory,
+        cursor: Any,
+        sampling: Sampling,
+        generator: Generator,
+        *,
+        count: int,
+        thread: int,
     ) -> list[int] | None:
         """Draw the next ``count`` tokens behind ``cursor``, which moves on, in one compiled call.
 
-        ``memory`` is :attr:`coder`, ``beta`` the inverse temperature. ``None`` while nothing is known.
+        ``memory`` is :attr:`coder`; ``temperature`` and ``min_p`` of ``sampling`` count. ``None`` while
+        nothing is known.
         """
         known = self._known()
         if not len(known.tokens):
@@ -368,7 +377,7 @@ class Model:
         fresh = torch.empty(count, self.tokenizer.vocab, dtype=torch.float64, device=generator.device)
         drawn = fresh.exponential_(1, generator=generator), self.weights["gate0"][:, 0], known.others
         noise, mixing, others = (part.cpu().numpy() for part in drawn)
-        race = Race(noise, beta, mixing, others, known.unseen)
+        race = Race(noise, 1 / sampling.temperature, sampling.min_p, mixing, others, known.unseen)
         return memory.draw(cursor, known.tokens, race, thread)
 
     @torch.no_grad()

@@ -64,6 +64,16 @@ def test_top_p_keeps_the_smallest_set_that_is_likely_enough(values, dtype, share
     assert set(draws(log_p, Sampling(top_p=share, temperature=1), 40)) <= kept
 
 
+@given(weights, dtypes, st.floats(0.01, 1), st.sampled_from([0.5, 3.0]))
+@settings(max_examples=30, deadline=None)
+def test_min_p_keeps_what_is_nearly_as_likely_as_the_likeliest(values, dtype, share, temperature):
+    log_p = log_probs(values, dtype)
+    kept = set(
+        torch.nonzero(log_p.double() >= log_p.double().max() + math.log(share) - 1e-6).ravel().tolist()
+    )
+    assert set(draws(log_p, Sampling(min_p=share, temperature=temperature), 40)) <= kept
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_frequencies_are_those_of_the_boltzmann_distribution(temperature):
     """Within four standard deviations, for a fixed seed."""
@@ -145,17 +155,18 @@ def counting(configure):
     return train(configure("memory.name=sdm")).model
 
 
+@pytest.mark.parametrize("least", [0.0, 0.05])
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
-def test_a_compiled_draw_is_a_draw_of_what_is_predicted(counting, sample, temperature):
+def test_a_compiled_draw_is_a_draw_of_what_is_predicted(counting, sample, temperature, least):
     """Also behind more tokens than a cursor holds, and of tokens never seen, which heat makes likely."""
-    sampling, prompt = Sampling(temperature=temperature), [*sample.read_bytes()[:5000]]
-    assert Session(counting, prompt).draw(1.0, generator()) is not None
+    sampling, prompt = Sampling(temperature=temperature, min_p=least), [*sample.read_bytes()[:5000]]
+    assert Session(counting, prompt).draw(sampling, generator()) is not None
     found = list(generate(counting, prompt, 300, sampling, generator=generator(3)))
     session, source = Session(counting, prompt), generator(3)
     for token in found:
         assert token == draw(session.log_probs(), sampling, generator=source)
         session.feed([token])
-    assert any(not counting.token_counts[token] for token in found) == (temperature == 3)
+    assert any(not counting.token_counts[token] for token in found) == (temperature == 3 and not least)
 
 
 @settings(max_examples=8, deadline=None)
@@ -188,7 +199,7 @@ def test_many_of_a_model_that_draws_step_by_step(model):
 def test_tokens_do_not_depend_on_how_many_are_drawn_at_once(counting, most):
     session, source, found = Session(counting, [*b"The "]), generator(5), []
     while len(found) < 90:
-        found += session.draw(1.0, source, min(most, 90 - len(found)))
+        found += session.draw(Sampling(temperature=1), source, min(most, 90 - len(found)))
     assert found == list(
         generate(counting, [*b"The "], 90, Sampling(temperature=1.0), generator=generator(5))
     )

@@ -186,12 +186,11 @@ class CompletionRequest(OpenAIRequest):
         Raises ``UsageError`` when an option has no effect beside the others.
         """
         given = {name: getattr(self, name, None) for name in typed_fields(Sampling)}
-        defaults = {"temperature": _TEMPERATURE}
-        return Sampling(**defaults | {name: value for name, value in given.items() if value is not None})
+        return Sampling(**_DEFAULTS | {name: value for name, value in given.items() if value is not None})
 
 
-_TEMPERATURE = 1.0
-"""The default of OpenAI's protocol."""
+_DEFAULTS = {"temperature": 1.0, "min_p": 0.0}
+"""Of OpenAI's protocol: the model's distribution as it is."""
 
 
 def _sample() -> type[CompletionRequest]:
@@ -199,7 +198,7 @@ def _sample() -> type[CompletionRequest]:
     fields: dict[str, Any] = {}
     for name, typed in typed_fields(Sampling).items():
         found = typed.field.metadata
-        default = _TEMPERATURE if name == "temperature" else typed.field.default
+        default = _DEFAULTS.get(name, typed.field.default)
         limits = Field(default, ge=found["low"], le=found["high"], description=found["help"])
         fields[name] = (typed.hint | None, limits)
     base, doc = CompletionRequest, CompletionRequest.__doc__

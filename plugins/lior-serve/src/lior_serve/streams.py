@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 
 from lior.config.sampling import Sampling
 from lior.interfaces import Text
-from lior.model.generation import Session, draw, is_plain
+from lior.model.generation import Session, draw
 from lior_serve.errors import Busy
 from lior_serve.run import RunVersion
 
@@ -97,10 +97,9 @@ class Stream:
 
     def take_ahead(self, most: int) -> int:
         """Draw up to ``most`` tokens in one call and pass them to the sink; 0 where :meth:`take` must."""
-        if self.tops is not None or not is_plain(self.sampling):
+        if self.tops is not None:
             return 0
-        beta, count = 1 / self.sampling.temperature, min(most, self.left)
-        tokens = self.session.draw(beta, self._generator, count) or []
+        tokens = self.session.draw(self.sampling, self._generator, min(most, self.left)) or []
         self.left -= len(tokens)
         for token in tokens:
             self.sink(Drawn(token, 0.0, []))

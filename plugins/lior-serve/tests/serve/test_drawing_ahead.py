@@ -131,7 +131,7 @@ def test_an_error_ends_its_stream_alone(counted, model):
 
 
 def test_what_is_drawn_beyond_a_stop_text_is_not_told(live, counted):
-    whole = counted.complete("Note", 90, seed=SEED, temperature=1.0)
+    whole = counted.complete("Note", 90, seed=SEED, temperature=1.0, min_p=0)
     stop = whole[20:24]
     given = {"prompt": "Note", "max_tokens": 90, "seed": SEED, "stop": stop}
     with live.client as client:
@@ -154,6 +154,6 @@ def test_clients_at_once_get_what_each_gets_alone(live, counted):
 
     with ThreadPoolExecutor(8) as pool:
         for number, choice in enumerate(pool.map(draw, range(8))):
-            alone = counted.complete(PROMPTS[number % 4], 150, seed=number, temperature=1.0)
+            alone = counted.complete(PROMPTS[number % 4], 150, seed=number, temperature=1.0, min_p=0)
             assert choice["text"] == alone, number
             assert (choice["logprobs"] is not None) == bool(number % 3)
