@@ -10,11 +10,13 @@ by words and bags for 43, among the 40 best by words for 19.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from importlib.util import find_spec
+from typing import Literal
 
+import attrs
 import numpy as np
 from safetensors.numpy import load
 
@@ -41,7 +43,7 @@ def cosines(view: PassageView, question: Question, rows: np.ndarray | None = Non
     """
     if not installed():
         return np.zeros(len(view) if rows is None else len(rows), np.float32)
-    space = view.kept(f"bags {_learned()[0]}", lambda: {"bags": _pack(_of_passages(view))})["bags"]
+    space = view.kept(f"bags {_learned()[0]}", lambda: {"bags": _of_passages(view)})["bags"]
     space = space if rows is None else space[rows]
     asked = _sums(pieces_of(question.tokens)).sum(0)
     asked /= max(float(np.linalg.norm(asked)), 1e-9)
@@ -76,7 +78,7 @@ def _sums(pieces: list[list[int]]) -> np.ndarray:
     x = e5.open_file().vectors(used) - weights["mean"]
     rows = np.logaddexp(0, x @ weights["weight"] + weights["constant"])[:, None] * (x @ weights["map"])
     starts = np.cumsum([0, *map(len, pieces)])
-    return _add_up(Forward(starts, place, np.ones(len(place), np.uint16)), rows)
+    return _join(_add_up(Forward(starts, place, np.ones(len(place), np.uint16)), rows))
 
 
 @lru_cache(maxsize=1)
@@ -89,26 +91,34 @@ def _learned() -> tuple[str, dict[str, np.ndarray]]:
 
 
 def _of_passages(view: PassageView) -> np.ndarray:
-    """The sum of the vectors of the words of each passage and of its headings, float32 ``(N, n)``."""
+    """The sum of the vectors of the words of each passage and of its headings, int8 ``(N, n)``."""
     pieces, keys = terms_of(view)
-    rows = _sums(pieces)
-    terms = np.zeros((int(keys.max(initial=0)) + 1, rows.shape[1]), np.float32)
-    terms[keys] = rows
-    headings = _add_up(view.forward("context_"), terms)
-    found: np.ndarray = _add_up(view.forward("passage_"), terms) + headings[view.layout.context_of]
-    return found
+    terms, place = _sums(pieces), np.zeros(int(keys.max(initial=0)) + 1, np.int64)
+    place[keys] = np.arange(len(keys))
+
+    def added(name: Literal["passage_", "context_"]) -> Iterator[tuple[slice, np.ndarray]]:
+        entries = view.forward(name)
+        return _add_up(attrs.evolve(entries, terms=place[entries.terms]), terms)
+
+    headings, at = _join(added("context_")), view.layout.context_of
+    return _join((units, _pack(sums + headings[at[units]])) for units, sums in added("passage_"))
 
 
-def _add_up(entries: Forward, terms: np.ndarray) -> np.ndarray:
-    """The sum of the rows of ``terms`` that each unit has, by their counts, float32 ``(U, n)``."""
+def _join(parts: Iterable[tuple[slice, np.ndarray]]) -> np.ndarray:
+    return np.concatenate([part for _, part in parts])
+
+
+def _add_up(entries: Forward, terms: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Units, some at a time, and the sum of the rows of ``terms`` that each has, by their counts, float32."""
     sizes = np.diff(entries.starts)
-    found = np.zeros((len(sizes), terms.shape[1]), np.float32)
+    yield slice(0, 0), np.zeros((0, terms.shape[1]), np.float32)  # where there are none
     for units, part in blocks(entries, _BLOCK):
-        some = np.flatnonzero(sizes[units]) + units.start
+        found = np.zeros((units.stop - units.start, terms.shape[1]), np.float32)
+        some = np.flatnonzero(sizes[units])
         if len(some):
             rows = terms[entries.terms[part]] * entries.counts[part][:, None].astype(np.float32)
-            found[some] = np.add.reduceat(rows, entries.starts[some] - part.start)
-    return found
+            found[some] = np.add.reduceat(rows, entries.starts[some + units.start] - part.start)
+        yield units, found
 
 
 def _pack(rows: np.ndarray) -> np.ndarray:
