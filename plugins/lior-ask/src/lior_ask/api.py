@@ -473,14 +473,16 @@ class Index:
         """Whether the retriever compares vectors of passages, and there is an embedder."""
         return bool(self.embedder) and getattr(self._retriever, "embeds", False)
 
-    def read_ahead(self, go_on: Callable[[int], bool]) -> None:
+    def read_ahead(self, go_on: Callable[[int], bool], *, briefly: bool = False) -> None:
         """Read the passages that the embedder has not read, until ``go_on`` says no.
+
+        Of more than 10,000 it reads the beginnings of their documents first, and ``briefly`` only these.
 
         ``go_on`` is called before each passage and at the end with the number of those that are left. Other
         threads may ask meanwhile, and change the index.
         """
         if self._database.chosen():  # else another process reads for all
-            self._vectors.read_ahead(self._read, go_on)
+            self._vectors.read_ahead(self._read, go_on, briefly=briefly)
             self._safely(lambda: self._vectors.keep())
 
     def warm_up(self) -> None:

@@ -21,7 +21,6 @@ from lior.errors import LiorError
 from lior.runs.files import lock, locked
 from lior_ask.api import Index
 from lior_ask.index.cache import cache_file, folder
-from lior_ask.retrievers.meaning import MOST
 
 VARIABLE = "LIOR_READ_AHEAD"
 """Environment variable; a process reads on where it is ``1`` or not set."""
@@ -112,8 +111,7 @@ def read_on(index: Index) -> bool:
     """Let a process of its own read what waits, at the lowest priority; whether there is one now.
 
     There is one at a time, whatever the number of indexes, and none where the index is not kept on the disk.
-    The encoder reads indexes of at most :data:`~lior_ask.retrievers.meaning.MOST` passages, since it compares
-    no more.
+    Of a large index (:data:`~lior_ask.index.embedding.LARGE`) the encoder reads the beginnings of documents.
     """
     if os.environ.get(VARIABLE, "1") != "1" or not cache_file(index.paths).exists():
         return False
@@ -142,8 +140,9 @@ def _lock() -> Path:
 
 def _lacks_vectors(index: Index) -> bool:
     left = list[int]()
-    if index.reads_ahead and len(index) <= MOST:
-        index.read_ahead(lambda number: left.append(number) or False)  # type: ignore[func-returns-value]
+    if index.reads_ahead:
+        tell = lambda number: left.append(number) or False  # type: ignore[func-returns-value]  # noqa: E731
+        index.read_ahead(tell, briefly=True)
     return any(left)
 
 
@@ -153,8 +152,8 @@ def _read_all(paths: Sequence[str]) -> None:
         index = Index(*paths)
         while index.update().waiting and time.monotonic() < until:
             pass
-        if index.reads_ahead and len(index) <= MOST:
-            index.read_ahead(lambda left: time.monotonic() < until)
+        if index.reads_ahead:
+            index.read_ahead(lambda left: time.monotonic() < until, briefly=True)
 
 
 if __name__ == "__main__":

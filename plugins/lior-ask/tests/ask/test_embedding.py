@@ -25,6 +25,7 @@ from lior.runs.files import lock, locked
 from lior_ask import Index, idle
 from lior_ask.cli.sync import _Folders, _Told
 from lior_ask.idle import IdleReader
+from lior_ask.index import embedding
 from lior_ask.index.cache import cache_file
 from lior_ask.index.embedding import VARIABLE, default_embedder, embedder, reading
 from lior_ask.question.question import understood
@@ -154,19 +155,57 @@ class Meaningful(Fake):
         return np.eye(WIDTH, dtype=np.float32)[np.array(loud, int)]
 
 
-@pytest.mark.parametrize(("few", "most", "ahead"), [(400, 99, 0), (0, 99, 0), (0, 99, 1), (400, 3, 1)])
-def test_the_nearest_passages_are_found_where_all_are_read(notes, monkeypatch, few, most, ahead):
+@pytest.mark.parametrize(("few", "large", "ahead"), [(400, 99, 0), (0, 99, 0), (0, 99, 1), (0, 3, 1)])
+def test_the_nearest_passages_are_found_where_all_are_read(notes, monkeypatch, few, large, ahead):
     monkeypatch.setattr("lior_ask.retrievers.meaning.FEW", few)
-    monkeypatch.setattr("lior_ask.retrievers.meaning.MOST", most)
+    monkeypatch.setattr(embedding, "LARGE", large)
     monkeypatch.setattr("lior_ask.retrievers.meaning.BY_BAGS", 0)
     monkeypatch.setattr("lior_ask.retrievers.meaning.BY_WORDS", 0)
     index = Index(notes, retriever="meaning", embedder=f"{__name__}:Meaningful")
     if ahead:
         index.read_ahead(lambda left: True)
     ranking = Meaning().rank(index.inverted, understood("What makes noise?"), 2)
-    found = most > 3 and (few > 0 or ahead)
+    found = few > 0 or ahead
     assert [index.passage(row).text for row in ranking.passages[:1]] == ["It hums loudly at night."] * found
-    assert len({*Fake.read}) == (3 if ahead or found else 0)
+    assert len({*Fake.read}) == (3 if found else 0) + 2 * (large == 3), "the beginnings of two documents, too"
+
+
+def test_the_vectors_of_a_large_index_lie_together_until_it_changes(notes, monkeypatch):
+    index, rows = opened(notes), np.arange(4)
+    question = index.inverted.vectors.question("Where is it?").result()
+    expected = index.inverted.vectors.cosines(rows, question)
+    index.inverted.vectors.keep()
+    monkeypatch.setattr(embedding, "LARGE", 2)
+    large = opened(notes)
+    assert large.inverted.vectors.lacking(rows) == 0
+    assert np.allclose(large.inverted.vectors.cosines(rows, question), expected, atol=1e-6)
+    with monkeypatch.context() as patched:
+        patched.setattr(embedding.VectorStore, "_vectors", Mock(side_effect=AssertionError("one by one")))
+        again = opened(notes)
+        assert np.allclose(again.inverted.vectors.cosines(rows, question), expected, atol=1e-6)
+    (notes / "y.md").write_text("The roses are red.\n\nSomething new.\n")
+    assert opened(notes).inverted.vectors.lacking(np.arange(len(opened(notes)))) == 1
+
+
+def test_a_document_is_found_by_its_beginning_in_a_large_index(tmp_path, monkeypatch):
+    """Only its title tells what it is about."""
+    for name, title in (("a", "The noise"), ("b", "The roses")):
+        (tmp_path / f"{name}.md").write_text(f"# {title}\n\n" + "Turn the screw.\n\nWait an hour.\n")
+    monkeypatch.setattr("lior_ask.retrievers.meaning.FEW", 0)
+    monkeypatch.setattr("lior_ask.retrievers.meaning.BY_WORDS", 0)
+    monkeypatch.setattr("lior_ask.retrievers.meaning.BY_BAGS", 2)
+    monkeypatch.setattr("lior_ask.retrievers.meaning.bags.cosines", lambda view, _: np.zeros(len(view)))
+    monkeypatch.setattr(embedding, "LARGE", 3)
+    index = Index(tmp_path, retriever="meaning", embedder=f"{__name__}:Meaningful")
+
+    def found() -> set[str]:
+        ranking = Meaning().rank(index.inverted, understood("What hums?"), 9)
+        return {index.passage(row).document for row in ranking.passages}
+
+    assert not found(), "the beginnings are not read"
+    index.read_ahead(lambda left: True, briefly=True)
+    assert len({*Fake.read}) == 2
+    assert found() == {"a.md"}
 
 
 def test_a_question_is_kept_too(notes):
@@ -187,17 +226,20 @@ def test_another_embedder_has_vectors_of_its_own(notes, monkeypatch):
     assert kept(notes) == 6
 
 
-def test_nothing_of_a_forgotten_text_stays_on_the_disk(notes, tmp_path):
+@pytest.mark.parametrize("large", [99, 2])
+def test_nothing_of_a_forgotten_text_stays_on_the_disk(notes, tmp_path, monkeypatch, large):
     def traces(vector: np.ndarray) -> int:
         data = np.rint(vector * 127 / abs(vector).max()).astype(np.int8).tobytes()
         return sum(data in file.read_bytes() for file in (tmp_path / "cache").rglob("*") if file.is_file())
 
+    monkeypatch.setattr(embedding, "LARGE", large)
     index = opened(notes)
     boiler, _, roses, _ = read(index)
     [whole, _] = index.inverted.vectors.documents(np.arange(2))
     question = index.inverted.vectors.question("Where is it?").result()
     index.inverted.vectors.keep()
     assert traces(boiler) == traces(roses) == traces(question) == traces(whole) == 1
+    assert opened(notes).inverted.vectors.lacking(np.arange(4)) == 0
     (notes / "y.md").write_text("The roses are red.\n")
     opened(notes)
     assert traces(roses), "one of two is left"
@@ -374,9 +416,13 @@ def test_another_process_reads_what_is_left_one_at_a_time(notes, monkeypatch):
     assert kept(notes) == len(Fake.read) == 3
     assert not idle.read_on(index), "nothing is left"
     assert len(Child.begun) == 1
-    monkeypatch.setattr(idle, "MOST", 2)
-    (notes / "z.md").write_text("Something new.\n")
-    assert not idle.read_on(Index(notes)), "of so many none is compared with all"
+    monkeypatch.setattr(embedding, "LARGE", 2)
+    (notes / "z.md").write_text("Something new.\n\nAnother line.\n")
+    Fake.read.clear()
+    assert idle.read_on(Index(notes))
+    assert "Something new.\nAnother line." in Fake.read
+    assert len(Fake.read) == 3, "of so many passages, the beginnings of their documents"
+    assert not idle.read_on(Index(notes))
 
 
 def test_no_process_reads_on_where_none_can(notes, monkeypatch):

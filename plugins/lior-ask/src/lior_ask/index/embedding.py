@@ -28,12 +28,16 @@ ENCODER = "e5"
 """The sentence encoder that is used where its packages are installed."""
 CONFIRMED = 0.9
 """Factor of the cosine with a confirmed question: two questions are alike by being questions, too."""
+LARGE = 10_000
+"""Passages of an index from which on the beginnings of its documents are read, too, and before them."""
 _BEGINNING = 1000
 """Characters of a document that are read."""
 _VALUES = 500
 """Values in one statement."""
 _TOGETHER = 32
 """Passages that are kept together when they are read ahead."""
+_BLOCK = 1 << 11
+"""Vectors that are multiplied at a time."""
 _ASKED = 500
 """Questions whose vectors are kept."""
 _GONE = "DELETE FROM vectors WHERE embedder IN (SELECT id FROM embedders) AND text = ?"
@@ -117,16 +121,18 @@ class VectorStore:
 
     def vectors(self, rows: np.ndarray) -> np.ndarray:
         """Unit vectors of passages, float32 ``(n, width)``; those that are not kept are read now."""
-        return self._vectors(self._keys[rows], rows, lambda row: reading(self._passage(row)))
+        return self._vectors(self._keys[rows], rows, self._text)
 
     def documents(self, numbers: np.ndarray) -> np.ndarray:
         """Unit vectors of the beginnings of documents, by their numbers; as for :meth:`vectors`."""
+        return self._vectors(self._keys_of_documents[numbers], numbers, self._beginning)
+
+    def _text(self, row: int) -> str:
+        return reading(self._passage(row))
+
+    def _beginning(self, number: int) -> str:
         starts = self._index.layout.starts
-
-        def text(number: int) -> str:
-            return beginning(map(self._passage, range(starts[number], starts[number + 1])))
-
-        return self._vectors(self._keys_of_documents[numbers], numbers, text)
+        return beginning(map(self._passage, range(starts[number], starts[number + 1])))
 
     def _vectors(self, of: np.ndarray, numbers: np.ndarray, text: Callable[[int], str]) -> np.ndarray:
         """Vectors of texts, by their keys; ``text`` gives that of a number."""
@@ -162,7 +168,7 @@ class VectorStore:
         A question that a passage was confirmed to answer is a further vector of it, and counts nine tenths:
         the higher cosine is taken.
         """
-        found: np.ndarray = self.vectors(rows) @ question
+        found = self._products(rows, question)
         confirmed = self._index.derived("confirmed questions", self._all_confirmed)
         asked = [(place, each) for place, row in enumerate(rows.tolist()) for each in confirmed.get(row, ())]
         keys = _keys(each for _, each in asked)
@@ -170,6 +176,51 @@ class VectorStore:
         for (place, each), key in zip(asked, keys, strict=True):
             found[place] = max(found[place], CONFIRMED * (self._question(each, key, kept) @ question))
         return found
+
+    def beginnings(self, question: np.ndarray) -> np.ndarray | None:
+        """Cosine of a question with the beginning of each document of a large index, float32 ``(D,)``.
+
+        ``None`` where some are not read, and in a small index.
+        """
+        if len(self._index) <= LARGE or len(self._unread_documents()):
+            return None
+        found: np.ndarray = self.documents(np.arange(len(self._keys_of_documents))) @ question
+        return found
+
+    def _products(self, rows: np.ndarray, question: np.ndarray) -> np.ndarray:
+        every = self._together() if len(rows) > LARGE else {}
+        if not every:
+            return self.vectors(rows) @ question
+        found = np.empty(len(rows), np.float32)
+        for first in range(0, len(rows), _BLOCK):
+            part = rows[first : first + _BLOCK]
+            products = every["vectors"][part].astype(np.float32) @ question
+            found[first : first + _BLOCK] = products / every["lengths"][part]
+        return found
+
+    def _together(self) -> dict[str, np.ndarray]:
+        """The vectors of all passages in one array, where all are read; kept until the next change."""
+        name = f"vectors of {self.embedder.digest}"
+        found = self._index.derived(("together", name), dict[str, np.ndarray])
+        if not found:
+            arrays = self._database.kept(name)
+            if arrays is None and not len(self.unread()):
+                arrays = self._join()
+                self._database.keep(name, arrays)
+            found |= arrays or {}
+        return found
+
+    def _join(self) -> dict[str, np.ndarray]:
+        """All vectors, int8 ``(N, width)``, and their lengths, float32 ``(N,)``."""
+        keys, width = self._keys, self.embedder.width
+        vectors, lengths = np.empty((len(keys), width), np.int8), np.empty(len(keys), np.float32)
+        for first in range(0, len(keys), _BLOCK):
+            some = keys[first : first + _BLOCK].tolist()
+            kept = self._kept("vectors", some)
+            part = np.frombuffer(b"".join(kept[key] for key in some), np.int8).reshape(-1, width)
+            vectors[first : first + _BLOCK] = part
+            lengths[first : first + _BLOCK] = np.linalg.norm(part.astype(np.float32), axis=1)
+        return {"vectors": vectors, "lengths": np.maximum(lengths, np.float32(1))}
 
     def _all_confirmed(self) -> dict[int, list[str]]:
         """Row of a passage -> the questions that it was confirmed to answer."""
@@ -185,6 +236,8 @@ class VectorStore:
 
     def lacking(self, rows: np.ndarray) -> int:
         """How many of some passages are not read; equal texts count once."""
+        if len(rows) > LARGE and self._together():
+            return 0
         return len({*self._keys[rows].tolist()} - {*self._read_keys().tolist()})
 
     def _read_keys(self) -> np.ndarray:
@@ -194,34 +247,52 @@ class VectorStore:
 
     def unread(self) -> np.ndarray:
         """Rows of passages that are not read, one of each text, int64, ascending."""
-        keys, rows = np.unique(self._keys, return_index=True)
-        return np.sort(rows[~np.isin(keys, self._read_keys())])
+        return self._unread(self._keys)
 
-    def texts(self, rows: np.ndarray, state: object) -> list[str]:
-        """What is to be read of passages; nothing where the index is another than it was in ``state``."""
-        same = self._database.state() == state
-        return [reading(self._passage(row)) for row in rows.tolist()] if same else []
+    def _unread_documents(self) -> np.ndarray:
+        return self._unread(self._keys_of_documents)
+
+    def _unread(self, every: np.ndarray) -> np.ndarray:
+        keys, numbers = np.unique(every, return_index=True)
+        return np.sort(numbers[~np.isin(keys, self._read_keys())])
+
+    def _waiting(self, briefly: bool) -> list[Callable[[], str]]:
+        """What gives the texts that are to be read ahead."""
+        documents, rows = list[int](), list[int]()
+        if large := len(self._index) > LARGE:
+            documents = self._unread_documents().tolist()
+        if not (large and briefly):
+            rows = self.unread().tolist()
+        found = [partial(self._beginning, number) for number in documents]
+        return [*found, *(partial(self._text, row) for row in rows)]
+
+    def texts(self, waiting: Sequence[Callable[[], str]], state: object) -> list[str]:
+        """What is to be read; nothing where the index is another than it was in ``state``."""
+        return [text() for text in waiting] if self._database.state() == state else []
 
     def read(self, text: str) -> None:
         """Read a text, from any thread."""
         self._new |= zip(_keys([text]), _pack(self.embedder.embed([text])), strict=True)
 
-    def read_ahead(self, read: Callable[[Callable[[], Any]], Any], go_on: Callable[[int], bool]) -> None:
+    def read_ahead(
+        self, read: Callable[[Callable[[], Any]], Any], go_on: Callable[[int], bool], *, briefly: bool
+    ) -> None:
         """Read the passages that are not read, until ``go_on`` says no.
 
-        ``read`` calls a function on the content of one moment, and keeps what was read before. ``go_on`` is
-        called before each passage and at the end with the number of those that are left.
+        In a large index the beginnings of documents come first, and ``briefly`` means only these. ``read``
+        calls a function on the content of one moment, and keeps what was read before. ``go_on`` is called
+        before each text and at the end with the number of those that are left.
         """
-        first, rows, state = 0, np.empty(0, np.int64), None
+        first, waiting, state = 0, list[Callable[[], str]](), None
         while True:
             if first == 0:
-                state, rows = read(lambda: (self._database.state(), self.unread()))
-            texts = read(partial(self.texts, rows[first : first + _TOGETHER], state))
+                state, waiting = read(lambda: (self._database.state(), self._waiting(briefly)))
+            texts = read(partial(self.texts, waiting[first : first + _TOGETHER], state))
             for number, text in enumerate(texts, first):
-                if not go_on(len(rows) - number):
+                if not go_on(len(waiting) - number):
                     return
                 self.read(text)
-            if not texts and first >= len(rows):
+            if not texts and first >= len(waiting):
                 break
             first = first + len(texts) if texts else 0  # from the beginning where the index was changed
         go_on(0)

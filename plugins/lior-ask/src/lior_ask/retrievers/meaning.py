@@ -24,8 +24,8 @@ BY_BAGS = 120
 """Those nearest by their bags of word pieces, where it has not."""
 LISTED = 20
 """Where more passages are asked for, as a judge does, half of them are the best by the encoder alone."""
-FEW, MOST = 400, 10_000
-"""Passages that are read at once so that it has, and the most that it compares."""
+FEW = 400
+"""Passages that are read at once so that it has."""
 TITLE = 0.3
 """What a line that only names something has less."""
 
@@ -36,9 +36,9 @@ class Meaning:
 
     Candidates are the best passages by ``settle``, and those nearest to the question, whatever words they
     have: by the encoder, where it has read all passages or lacks at most :data:`FEW`, which it reads then;
-    else, and in an index of more than :data:`MOST` passages, by bags of word pieces
-    (:mod:`lior_ask.embedders.bags`). The encoder reads the candidates, and what it read is kept in the index.
-    The ranking does not depend on what else was read before.
+    else by bags of word pieces (:mod:`lior_ask.embedders.bags`), and in a large index whose documents'
+    beginnings it has read, by these, too. The encoder reads the candidates, and what it read is kept in the
+    index. The ranking does not depend on what else was read before.
 
     The score is the mean of ``(cosine − unrelated)/(related − unrelated)``, with the usual cosines of
     the encoder, and of the share of the question's words that the passage has. Documents are ranked by
@@ -69,7 +69,7 @@ class Meaning:
         asked, query = vectors.question(question.text), analyse(view, question)
         by_words, _ = score(view, question, query)
         nearest = _find_nearest(view, vectors, asked)
-        others = _best(view, bags.cosines(view, question), BY_BAGS, 0) if nearest is None else nearest
+        others = _nearest_by_bags(view, vectors, question, asked) if nearest is None else nearest
         rows = unique(np.concatenate([_best(view, by_words, BY_WORDS, 0), others]))
         words, shares = by_words[rows], recall(view, query)[rows]
         related = _relate(vectors, rows, asked)
@@ -99,11 +99,19 @@ def _best(view: PassageView, scores: np.ndarray, count: int, above: float) -> np
 def _find_nearest(view: PassageView, vectors: PassageVectors, asked: Future[np.ndarray]) -> np.ndarray | None:
     """The :data:`NEAREST` passages of all, int64; ``None`` where too many are not read."""
     rows = np.arange(len(view)) if view.allowed is None else np.flatnonzero(view.allowed)
-    if not 0 < len(rows) <= MOST:
-        return None
-    if vectors.lacking(rows) > FEW:
+    if not len(rows) or vectors.lacking(rows) > FEW:
         return None
     return rows[_ranks(rows, _relate(vectors, rows, asked)) < NEAREST]
+
+
+def _nearest_by_bags(
+    view: PassageView, vectors: PassageVectors, question: Question, asked: Future[np.ndarray]
+) -> np.ndarray:
+    """The :data:`BY_BAGS` passages nearest by bags, and by the beginnings of their documents, int64."""
+    near, documents = bags.cosines(view, question), vectors.beginnings(asked.result())
+    if documents is not None:
+        near = near + documents[view.layout.document_of]
+    return _best(view, near, BY_BAGS, 0)
 
 
 def _ranks(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
