@@ -170,7 +170,8 @@ class VectorStore:
         """
         found = self._products(rows, question)
         confirmed = self._index.derived("confirmed questions", self._all_confirmed)
-        asked = [(place, each) for place, row in enumerate(rows.tolist()) for each in confirmed.get(row, ())]
+        some = np.flatnonzero(np.isin(rows, [*confirmed])).tolist() if confirmed else []
+        asked = [(place, each) for place in some for each in confirmed[int(rows[place])]]
         keys = _keys(each for _, each in asked)
         kept = self._kept("asked", keys)
         for (place, each), key in zip(asked, keys, strict=True):
