@@ -27,6 +27,8 @@ from lior.testing.tensors import assert_same, cast, clones, gradients
 from lior.training.batches import BatchProbe
 from lior_plugins.encoders.lags import Lags
 from lior_plugins.frames.derived import Derived
+from lior_plugins.memories.exact import Exact, _Tiles
+from lior_plugins.memories.items import ItemStore
 from lior_plugins.products.tensor import TensorProduct
 from lior_plugins.rsources.constitutive import Constitutive
 from lior_plugins.updaters.contrastive import Contrastive
@@ -384,3 +386,51 @@ def test_learned_entries_are_those_that_the_plugins_name():
     state = geometry.init(generator=torch.Generator().manual_seed(0))
     expected = {"encoder.table", "frame.log_omega", "rsource.power", "log_beta"}
     assert set(geometry.learned(state)) == expected
+
+
+# --- without a device ---
+
+
+SOME_FAST = [
+    names if number % 8 == 0 else pytest.param(names, marks=pytest.mark.slow)
+    for number, names in enumerate(COMBINATIONS)
+]
+
+
+def moved_to_meta(value):
+    """A tensor, or the tensors of a tuple or a state, that have a shape and no values."""
+    if isinstance(value, torch.Tensor):
+        return value.to("meta")
+    if isinstance(value, dict):
+        return {name: moved_to_meta(each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        parts = map(moved_to_meta, value)
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return value
+
+
+@pytest.mark.parametrize("names", SOME_FAST)
+def test_an_update_waits_for_no_value_and_leaves_nothing_on_the_cpu(names):
+    """On the device "meta", which stands for any other: no constant of the CPU, no shape by values."""
+    geometry, state, batch = case(names)
+    there, far = moved_to_meta(state), moved_to_meta(batch)
+    statistic, loss = geometry.phases(there, far, math.inf)
+    assert loss.device.type == geometry.loss(there, far).device.type == "meta"
+    assert {k: v.shape for k, v in statistic.items()} == {
+        k: v.shape for k, v in geometry.learned(state).items()
+    }
+    assert {v.device.type for v in statistic.values()} <= {"meta"}
+    after = geometry.project(there | statistic)
+    assert {v.device.type for v in after.values()} == {"meta"}
+
+
+@pytest.mark.parametrize("names", SOME_FAST)
+def test_the_whole_memory_is_read_without_waiting_for_a_value(names):
+    geometry, state, batch = case(names)
+    z = geometry.encoder.encode(sub(state, "encoder"), batch.item_contexts)
+    tokens, order = batch.item_tokens.sort()
+    memory = Exact(inverse_temperatures=(1.0, 2.0))
+    tiles = _Tiles.build(ItemStore(z[order], tokens, order, order), geometry.scorer(state))
+    there, column = geometry.scorer(moved_to_meta(state)), torch.zeros(len(tiles.token), dtype=torch.int64)
+    read = memory._whole(z[:QUERIES].to("meta"), moved_to_meta(tiles), column.to("meta"), VOCAB, there)
+    assert (read.shape, read.device.type) == ((QUERIES, 2, VOCAB), "meta")
