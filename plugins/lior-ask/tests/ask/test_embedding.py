@@ -292,7 +292,7 @@ def test_a_file_that_cannot_be_written_still_answers(notes, monkeypatch):
     assert file.exists()
 
 
-def test_damaged_vectors_are_read_again(notes):
+def test_damaged_vectors_are_read_again(notes, monkeypatch):
     first = read(opened(notes))
     with closing(sqlite3.connect(cache_file((str(notes),)))) as database:
         database.execute("UPDATE vectors SET data = x'00'")
@@ -301,6 +301,12 @@ def test_damaged_vectors_are_read_again(notes):
     Fake.read.clear()
     read(opened(notes))
     assert not Fake.read, "and kept"
+    with closing(sqlite3.connect(cache_file((str(notes),)))) as database:
+        database.execute("UPDATE vectors SET data = x'00'")
+        database.commit()
+    monkeypatch.setattr(embedding, "LARGE", 2)
+    index, rows = opened(notes), np.arange(4)
+    assert np.allclose(index.inverted.vectors.cosines(rows, first[0]), first @ first[0], atol=1e-6)
 
 
 def test_embedders_by_name():

@@ -135,6 +135,9 @@ class VectorStore:
         return beginning(map(self._passage, range(starts[number], starts[number + 1])))
 
     def _vectors(self, of: np.ndarray, numbers: np.ndarray, text: Callable[[int], str]) -> np.ndarray:
+        return _unpack(self._packed(of, numbers, text), self.embedder.width)
+
+    def _packed(self, of: np.ndarray, numbers: np.ndarray, text: Callable[[int], str]) -> list[bytes]:
         """Vectors of texts, by their keys; ``text`` gives that of a number."""
         keys = of.tolist()
         found = self._kept("vectors", keys)
@@ -142,7 +145,7 @@ class VectorStore:
         if unread:
             new = self.embedder.embed([text(each) for each in unread.values()])
             self._new |= zip(unread, _pack(new), strict=True)
-        return _unpack([found.get(key) or self._new[key] for key in keys], self.embedder.width)
+        return [found.get(key) or self._new[key] for key in keys]
 
     def question(self, question: str) -> Future[np.ndarray]:
         """The unit vector of a question, float32 ``(width,)``.
@@ -189,7 +192,9 @@ class VectorStore:
         return found
 
     def _products(self, rows: np.ndarray, question: np.ndarray) -> np.ndarray:
-        every = self._together() if len(rows) > LARGE else {}
+        every = {}
+        if len(rows) > LARGE:
+            every = self._together() or ({} if len(self.unread()) else self._join())
         if not every:
             return self.vectors(rows) @ question
         found = np.empty(len(rows), np.float32)
@@ -200,28 +205,28 @@ class VectorStore:
         return found
 
     def _together(self) -> dict[str, np.ndarray]:
-        """The vectors of all passages in one array, where all are read; kept until the next change."""
-        name = f"vectors of {self.embedder.digest}"
-        found = self._index.derived(("together", name), dict[str, np.ndarray])
+        """The vectors of all passages in one array as :meth:`_join` kept it; empty where it did not yet."""
+        found = self._index.derived(self._name, dict[str, np.ndarray])
         if not found:
-            arrays = self._database.kept(name)
-            if arrays is None and not len(self.unread()):
-                arrays = self._join()
-                self._database.keep(name, arrays)
-            found |= arrays or {}
+            found |= self._database.kept(self._name) or {}
         return found
 
+    @property
+    def _name(self) -> str:
+        return f"vectors of {self.embedder.digest}"
+
     def _join(self) -> dict[str, np.ndarray]:
-        """All vectors, int8 ``(N, width)``, and their lengths, float32 ``(N,)``."""
-        keys, width = self._keys, self.embedder.width
-        vectors, lengths = np.empty((len(keys), width), np.int8), np.empty(len(keys), np.float32)
-        for first in range(0, len(keys), _BLOCK):
-            some = keys[first : first + _BLOCK].tolist()
-            kept = self._kept("vectors", some)
-            part = np.frombuffer(b"".join(kept[key] for key in some), np.int8).reshape(-1, width)
-            vectors[first : first + _BLOCK] = part
-            lengths[first : first + _BLOCK] = np.linalg.norm(part.astype(np.float32), axis=1)
-        return {"vectors": vectors, "lengths": np.maximum(lengths, np.float32(1))}
+        """Vectors, int8 ``(N, width)``, and their lengths, float32 ``(N,)``; kept until the next change."""
+        width, size = self.embedder.width, len(self._index)
+        vectors, lengths = np.empty((size, width), np.int8), np.empty(size, np.float32)
+        for rows in np.split(np.arange(size), range(_BLOCK, size, _BLOCK)):
+            packed = b"".join(self._packed(self._keys[rows], rows, self._text))
+            vectors[rows] = np.frombuffer(packed, np.int8).reshape(-1, width)
+            lengths[rows] = np.linalg.norm(vectors[rows].astype(np.float32), axis=1)
+        arrays = {"vectors": vectors, "lengths": np.maximum(lengths, np.float32(1))}
+        self._database.keep(self._name, arrays)
+        self._index.derived(self._name, dict[str, np.ndarray]).update(arrays)
+        return arrays
 
     def _all_confirmed(self) -> dict[int, list[str]]:
         """Row of a passage -> the questions that it was confirmed to answer."""
