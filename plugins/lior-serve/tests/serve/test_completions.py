@@ -41,7 +41,7 @@ def test_the_model_is_the_run(client):
 
 def test_a_completion_is_that_of_lior_generate(client, run):
     found = client.completions.create(model="notes", prompt=START, max_tokens=25, seed=3, temperature=0.7)
-    assert found.choices[0].text == run.complete(START, 25, seed=3, temperature=0.7)
+    assert found.choices[0].text == run.complete(START, 25, seed=3, temperature=0.7, min_p=0)
     assert found.choices[0].finish_reason == "length"
     assert (found.usage.prompt_tokens, found.usage.completion_tokens) == (len(START), 25)
 
@@ -54,7 +54,7 @@ def test_a_stream_is_the_completion_in_pieces(client, run):
         )
     )
     text = "".join(part.choices[0].text for part in parts if part.choices)
-    assert text == run.complete(START, 300, seed=5, temperature=1.0)
+    assert text == run.complete(START, 300, seed=5, temperature=1.0, min_p=0)
     assert len(parts) > 3
     assert parts[-1].usage.completion_tokens == 300
     assert [p.choices[0].finish_reason for p in parts if p.choices][-1] == "length"
@@ -63,7 +63,9 @@ def test_a_stream_is_the_completion_in_pieces(client, run):
 def test_choices_and_prompts(client, run):
     found = client.completions.create(model="notes", prompt=[START, "Note 3"], n=2, max_tokens=9, seed=1)
     assert [choice.index for choice in found.choices] == [0, 1, 2, 3]
-    expected = [run.complete(p, 9, seed=s, temperature=1.0) for p in (START, "Note 3") for s in (1, 2)]
+    expected = [
+        run.complete(p, 9, seed=s, temperature=1.0, min_p=0) for p in (START, "Note 3") for s in (1, 2)
+    ]
     assert [choice.text for choice in found.choices] == expected
 
 
