@@ -377,7 +377,8 @@ class Model:
         fresh = torch.empty(count, self.tokenizer.vocab, dtype=torch.float64, device=generator.device)
         drawn = fresh.exponential_(1, generator=generator), self.weights["gate0"][:, 0], known.others
         noise, mixing, others = (part.cpu().numpy() for part in drawn)
-        race = Race(noise, 1 / sampling.temperature, sampling.min_p, mixing, others, known.unseen)
+        least = float(sampling.min_p)  # compiled code is of one type
+        race = Race(noise, 1 / sampling.temperature, least, mixing, others, known.unseen)
         return memory.draw(cursor, known.tokens, race, thread)
 
     @torch.no_grad()
