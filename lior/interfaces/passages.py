@@ -180,7 +180,7 @@ class PassageVectors(Protocol):
     def beginnings(self, question: np.ndarray) -> np.ndarray | None:
         """Cosine of a question with the beginning of each document, float32 ``(D,)``.
 
-        ``None`` where some are not read yet, and in an index that is read as a whole.
+        ``None`` where some are not read yet, and in a small index.
         """
         ...
 

@@ -409,7 +409,7 @@ def moved_to_meta(value):
     return value
 
 
-@pytest.mark.parametrize("names", SOME_FAST)
+@pytest.mark.parametrize("names", SOME_FAST, ids="-".join)
 def test_an_update_waits_for_no_value_and_leaves_nothing_on_the_cpu(names):
     """On the device "meta", which stands for any other: no constant of the CPU, no shape by values."""
     geometry, state, batch = case(names)
@@ -424,7 +424,7 @@ def test_an_update_waits_for_no_value_and_leaves_nothing_on_the_cpu(names):
     assert {v.device.type for v in after.values()} == {"meta"}
 
 
-@pytest.mark.parametrize("names", SOME_FAST)
+@pytest.mark.parametrize("names", SOME_FAST, ids="-".join)
 def test_the_whole_memory_is_read_without_waiting_for_a_value(names):
     geometry, state, batch = case(names)
     z = geometry.encoder.encode(sub(state, "encoder"), batch.item_contexts)

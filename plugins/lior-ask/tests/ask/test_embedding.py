@@ -184,7 +184,14 @@ def test_the_vectors_of_a_large_index_lie_together_until_it_changes(notes, monke
         again = opened(notes)
         assert np.allclose(again.inverted.vectors.cosines(rows, question), expected, atol=1e-6)
     (notes / "y.md").write_text("The roses are red.\n\nSomething new.\n")
-    assert opened(notes).inverted.vectors.lacking(np.arange(len(opened(notes)))) == 1
+    changed = opened(notes)
+    rows = np.arange(len(changed))
+    assert changed.inverted.vectors.lacking(rows) == 1
+    Fake.read.clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(embedding.VectorStore, "_vectors", Mock(side_effect=AssertionError("one by one")))
+        assert len(changed.inverted.vectors.cosines(rows, question)) == len(rows)
+    assert len(Fake.read) == 1, "the new passage"
 
 
 def test_a_document_is_found_by_its_beginning_in_a_large_index(tmp_path, monkeypatch):

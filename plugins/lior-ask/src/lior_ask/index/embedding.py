@@ -194,7 +194,8 @@ class VectorStore:
     def _products(self, rows: np.ndarray, question: np.ndarray) -> np.ndarray:
         every = {}
         if len(rows) > LARGE:
-            every = self._together() or ({} if len(self.unread()) else self._join())
+            # Joining reads what is not read; that is done only of what was asked for.
+            every = self._together() or (self._join() if np.isin(self.unread(), rows).all() else {})
         if not every:
             return self.vectors(rows) @ question
         found = np.empty(len(rows), np.float32)

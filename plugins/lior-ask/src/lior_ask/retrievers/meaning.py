@@ -38,7 +38,7 @@ class Meaning:
     have: by the encoder, where it has read all passages or lacks at most :data:`FEW`, which it reads then;
     else by bags of word pieces (:mod:`lior_ask.embedders.bags`), and in a large index whose documents'
     beginnings it has read, by these, too. The encoder reads the candidates, and what it read is kept in the
-    index. The ranking does not depend on what else was read before.
+    index. What else was read before changes nothing.
 
     The score is the mean of ``(cosine − unrelated)/(related − unrelated)``, with the usual cosines of
     the encoder, and of the share of the question's words that the passage has. Documents are ranked by
