@@ -53,3 +53,10 @@ def test_no_class_is_ruled_out() -> None:
     values = _values()
     found = _fit(values, _draw(values / values.sum(1, keepdim=True)))
     assert found.probabilities(torch.tensor([[1.5, -0.3, -0.2]])).min() > 1e-5
+
+
+def test_one_block_of_three_does_not_decide() -> None:
+    values = _values(3_000) / _values(3_000).sum(1, keepdim=True)
+    truth = torch.cat([(30.0 * values[:1000]).softmax(1), values[1000:]])
+    given = values, _EYE[_draw(truth)], torch.ones(3_000)
+    assert Calibration.fit(*given, [1000] * 3).floor < Calibration.fit(*given).floor

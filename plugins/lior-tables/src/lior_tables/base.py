@@ -28,12 +28,12 @@ from torch import Tensor
 
 from lior.workers import Where, Workers
 from lior_tables.blocks import Blocks
-from lior_tables.columns import DATES, Categories, Columns, Dates
+from lior_tables.columns import Categories, Columns
 from lior_tables.explanation import Explanation, Slopes
 from lior_tables.intervals import Spread
 from lior_tables.ledger import Ledger
 from lior_tables.levels import LevelErrors, rare_words
-from lior_tables.model import Progress, TableModel, try_coordinates
+from lior_tables.model import Progress, TableModel
 from lior_tables.patches import Patches
 from lior_tables.plan import Options
 from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, table
@@ -41,8 +41,6 @@ from lior_tables.rows import ColumnNote, Floats, as_numbers, is_frame, table
 _DEFAULT = Options()
 _BLOCK_PARTS = 5
 """Parts of rows in blocks, whose rows are predicted from others."""
-_HELP = 1.03
-"""By which factor periods have to make the held-out error less: smaller ones are chance."""
 _SLOPES = 1_000
 """Rows at which slopes are taken."""
 _FEW = 500
@@ -239,7 +237,7 @@ class Geometric(BaseEstimator, ABC):
         merged = self.ledger_.slot_weights()
         blocks = self._blocks(rows.iloc[first])
         options = self._options(len(first))
-        self.columns_, z = self._fit_columns(rows.iloc[first], merged, y[first], rng, options, blocks)
+        self.columns_, z = self._fit_columns(rows.iloc[first], merged, y[first], rng)
         with nullcontext() if workers is None else Workers(workers) as given:
             self.model_ = TableModel.fit(
                 torch.from_numpy(z),
@@ -266,10 +264,8 @@ class Geometric(BaseEstimator, ABC):
         weights: Floats,
         y: Floats,
         rng: np.random.RandomState,
-        options: Options,
-        blocks: Blocks | None,
     ) -> tuple[Columns | Patches, Floats]:
-        """The map to coordinates; of dates the one that predicts held-out rows best."""
+        """The map to coordinates, and those of ``rows``."""
         if self.shape is not None:
             generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
             return Patches.fit(self.pixels(rows), tuple(self.shape), self.features, generator)
@@ -278,33 +274,19 @@ class Geometric(BaseEstimator, ABC):
         if known is None:
             known = [each.name for each in getattr(self.columns_, "encodings", ()) if each.dates]
         days = [name for name in known if name not in (*words, *silent)]
-
-        def fitted(kind: Dates, rng: np.random.RandomState) -> tuple[Columns, Floats]:
-            return Columns.fit(
-                rows,
-                weights,
-                y,
-                categories=self.categories,
-                words=words,
-                silent=silent,
-                dates=dict.fromkeys(days, kind),
-                rng=rng,
-            )
-
-        if not days:
-            return fitted("days", rng)
-
-        def error(kind: Dates) -> float:
-            z = torch.from_numpy(fitted(kind, np.random.RandomState(0))[1])
-            given = torch.from_numpy(y), torch.from_numpy(weights)
-            return try_coordinates(z, *given, classes=self._classes, options=options, blocks=blocks)
-
-        errors: dict[Dates, float] = {kind: error(kind) for kind in DATES}
-        best = min(errors, key=lambda kind: errors[kind] / (_HELP if kind == "days" else 1.0))
         for name in days:
-            note = f"column {name!r} holds dates; they enter as {DATES[best]}"
+            note = f"column {name!r} holds dates; they enter as days, time of year, weekday and time of day"
             warnings.warn(note, ColumnNote, stacklevel=4)
-        return fitted(best, rng)
+        return Columns.fit(
+            rows,
+            weights,
+            y,
+            categories=self.categories,
+            words=words,
+            silent=silent,
+            dates=days,
+            rng=rng,
+        )
 
     def _changed(self) -> None:
         """Drop what was worked out from other rows."""

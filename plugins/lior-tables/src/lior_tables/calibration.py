@@ -12,7 +12,10 @@ of the largest value stays the likeliest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
+import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
@@ -31,7 +34,7 @@ class Calibration:
     """``γ``."""
 
     @classmethod
-    def fit(cls, values: Tensor, y: Tensor, weights: Tensor) -> Calibration:
+    def fit(cls, values: Tensor, y: Tensor, weights: Tensor, blocks: Sequence[int] = ()) -> Calibration:
         """The map under which the classes of rows that were held out are most likely.
 
         They and one row more, whose class may be any: where all that is held out is right, as few rows often
@@ -45,10 +48,14 @@ class Calibration:
             Their classes, one-hot ``(rows, classes)``.
         weights
             Positive, ``(rows,)``.
+        blocks
+            How many of the rows, one after the other, are of one time or of groups that were left out
+            together. What the rows of a block have in common, those to come need not have; so the smallest
+            floor is taken whose loss is within a standard error over the blocks of the least.
         """
         hit = y.argmax(1, keepdim=True)
         part = (weights / weights.sum()).double()
-        tried = []
+        tried, losses = [], []
         for floor in _FLOORS:
             scores = (values.double().clamp_min(0) + floor).log()
 
@@ -58,7 +65,13 @@ class Calibration:
 
             found = minimize_scalar(loss, bounds=(0.0, _LARGEST), method="bounded")  # it is convex
             tried.append((float(found.fun), floor, float(found.x)))
-        _, floor, power = min(tried)
+            losses.append(-(found.x * scores).log_softmax(1).gather(1, hit)[:, 0] * part * len(part))
+        best = tried.index(min(tried))
+        if len(blocks) > 1:
+            parts = torch.stack(losses).split(list(blocks), dim=1)
+            worse = torch.stack([(each - each[best]).mean(1) for each in parts], 1)  # (floors, blocks)
+            best = int((worse.mean(1) <= worse.std(1) / len(parts) ** 0.5).nonzero()[0])
+        _, floor, power = tried[best]
         return cls(floor=floor, power=power)
 
     def probabilities(self, values: Tensor) -> Tensor:

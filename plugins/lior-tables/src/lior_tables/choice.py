@@ -324,25 +324,6 @@ def block_splits(blocks: Blocks, generator: Generator) -> list[Split]:
     ]
 
 
-def held_out_error(
-    candidate: Candidate, rows: Rows, *, classes: bool, blocks: Blocks | None, generator: Generator
-) -> float:
-    """The error of a candidate on rows that are held out of these: what the choice of members looks at."""
-    parts, judge = _judged(rows, classes, blocks, generator)
-    return explore(candidate, rows, parts, judge, generator, []).error
-
-
-def _judged(
-    rows: Rows, classes: bool, blocks: Blocks | None, generator: Generator
-) -> tuple[list[Split], Judge]:
-    if blocks is None:
-        parts = splits(rows.y, classes=classes, generator=generator)
-    else:
-        parts = block_splits(blocks, generator)
-    held = torch.cat([part.held for part in parts])
-    return parts, Judge(y=rows.y[held], weights=rows.weights[held], classes=classes)
-
-
 def greedy(explored: Sequence[Explored], judge: Judge) -> tuple[Tensor, Tensor]:
     """Weights ``(members,)`` of the mean, float64, and its held-out predictions ``(V, C)``."""
     counts = torch.zeros(len(explored), dtype=torch.float64)
@@ -381,7 +362,12 @@ def choose(
     Half of ``time_limit`` (seconds) is for choosing; the other half is left for fitting what was chosen.
     """
     started = time.monotonic()
-    parts, judge = _judged(rows, classes, blocks, generator)
+    if blocks is None:
+        parts = splits(rows.y, classes=classes, generator=generator)
+    else:
+        parts = block_splits(blocks, generator)
+    held = torch.cat([part.held for part in parts])
+    judge = Judge(y=rows.y[held], weights=rows.weights[held], classes=classes)
     explored: list[Explored] = []
     most = len(plan) + len({candidate.parts.product for candidate in plan}) - 1
 
@@ -400,5 +386,6 @@ def choose(
     try_all(heirs(best, plan), best)
     weights, predictions = greedy(explored, judge)
     kept = [index for index, weight in enumerate(weights.tolist()) if weight > 0]
-    calibration = Calibration.fit(predictions, judge.y, judge.weights) if classes else None
+    alike = () if blocks is None else [len(part.held) for part in parts]
+    calibration = Calibration.fit(predictions, judge.y, judge.weights, alike) if classes else None
     return Choice([explored[i] for i in kept], weights[kept], calibration)

@@ -1,7 +1,7 @@
 """From rows to coordinates: what each column becomes, learned from the training rows alone.
 
-A number is one coordinate, and a second says where numbers are missing. A date is days since 1970, or its
-place on the circle of each period, or both, where that predicts held-out rows better. A word becomes one
+A number is one coordinate, and a second says where numbers are missing. A date is days since 1970 and its
+place on the circle of each period: of the year, of the week and of the day. A word becomes one
 coordinate for each of its levels (one-hot), or, where there are many words, the smoothed mean of the targets
 over the rows that have it, so that words are near one another that lead to similar targets (D. Micci-Barreca,
 *A preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has no part in the
@@ -13,7 +13,7 @@ coordinates matter, and how far apart two words are in the end, is for the metri
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -25,15 +25,6 @@ from numpy.typing import NDArray
 from lior_tables.rows import Column, ColumnNote, Floats, as_numbers, as_words, is_words
 
 Categories: TypeAlias = Literal["auto", "one-hot", "distance"]
-
-Dates: TypeAlias = Literal["days", "all", "periods"]
-"""Days since 1970, their place in each period (time of year, weekday, time of day), or both."""
-DATES: dict[Dates, str] = {
-    "days": "days since 1970",
-    "all": "days since 1970, time of year, weekday and time of day",
-    "periods": "time of year, weekday and time of day",
-}
-"""Each in words."""
 CLIP = 8.0
 """Standard deviations at which a coordinate is cut off."""
 LEVELS = 60
@@ -58,15 +49,15 @@ class Encoding:
     """Weighted mean of each raw coordinate over the training rows."""
     deviation: Floats = attrs.field(converter=np.asarray)
     """Of each raw coordinate; 0 for a constant one, which is left out."""
-    dates: Dates | None = None
-    """Which coordinates days since 1970 have; ``None`` for other numbers."""
+    dates: bool = False
+    """Whether the numbers are days since 1970."""
 
     def raw(self, column: Column) -> Floats:
         """The number and whether it is missing, and of days their place in each period; or for each level,
         others and missing whether it is so; or means. A word that was never seen is NaN in all."""
         if self.levels is None:
             values = as_numbers(column)
-            periods = _periods(values) if self.dates in ("all", "periods") else []
+            periods = _periods(values) if self.dates else []
             return np.stack([values, np.isnan(values), *periods], 1)
         codes = _codes(column, self.levels)
         if self.places is not None:
@@ -110,7 +101,7 @@ class Columns:
         categories: Categories = "auto",
         words: Collection[str] = (),
         silent: Collection[str] = (),
-        dates: Mapping[str, Dates] | None = None,
+        dates: Collection[str] = (),
         rng: np.random.RandomState,
     ) -> tuple[Columns, Floats]:
         """Learn the map, and apply it to the training rows.
@@ -129,7 +120,7 @@ class Columns:
         silent
             Names of columns that have no coordinates.
         dates
-            Which coordinates columns of dates have.
+            Names of columns of numbers that are days since 1970.
 
         Returns
         -------
@@ -149,7 +140,7 @@ class Columns:
                 fitted.append((encoding, encoding.standardised(encoding.raw(column))))
                 continue
             if not is_words(column) and name not in words:
-                fitted.append(_numbers(name, column, weights, (dates or {}).get(name)))
+                fitted.append(_numbers(name, column, weights, name in dates))
                 continue
             counts = pd.Series(weights).groupby(as_words(column).array, observed=True).sum()
             _refuse_text(name, len(counts), int(column.notna().sum()))
@@ -201,7 +192,7 @@ class Columns:
 # --- the three kinds; each gives the encoding and the coordinates of the training rows ---
 
 
-def _numbers(name: str, column: Column, weights: Floats, dates: Dates | None) -> tuple[Encoding, Floats]:
+def _numbers(name: str, column: Column, weights: Floats, dates: bool) -> tuple[Encoding, Floats]:
     return _fit(Encoding(name, None, None, np.empty(0), np.empty(0), dates), column, weights)
 
 
@@ -224,8 +215,6 @@ def _hot(name: str, column: Column, counts: Column, weights: Floats) -> tuple[En
 def _fit(encoding: Encoding, column: Column, weights: Floats) -> tuple[Encoding, Floats]:
     raw = encoding.raw(column)
     mean, deviation = _moments(raw, weights)
-    if encoding.dates == "periods":
-        deviation[0] = 0.0
     encoding = attrs.evolve(encoding, mean=mean, deviation=deviation)
     return encoding, encoding.standardised(raw)
 

@@ -18,7 +18,7 @@ from lior.workers import Workers
 from lior_tables import snapshots
 from lior_tables.blocks import Blocks
 from lior_tables.calibration import Calibration
-from lior_tables.choice import choose, held_out_error
+from lior_tables.choice import choose
 from lior_tables.fitting import Progress, fit_members
 from lior_tables.kernel import blocks
 from lior_tables.local_ensemble import Grove
@@ -332,17 +332,6 @@ class TableModel:
         if z.ndim != 2 or z.shape[1] != stored.shape[1]:
             raise UsageError(f"z has shape {tuple(z.shape)}: the model was fitted to (N, {stored.shape[1]})")
         return z
-
-
-def try_coordinates(
-    z: Tensor, y: Tensor, weights: Tensor | None, *, classes: bool, options: Options, blocks: Blocks | None
-) -> float:
-    """How wrong held-out rows are predicted from these coordinates, by the first candidate of a plan."""
-    generator = torch.Generator().manual_seed(0)
-    units = Units(_unit(y, classes), _ones(weights, y).mean())
-    rows = _rows(z, y, weights, units).to(torch.float32)
-    first = plan(options, z.shape[1])[0]
-    return held_out_error(first, rows, classes=classes, blocks=blocks, generator=generator)
 
 
 def pad(z: Tensor) -> Tensor:
