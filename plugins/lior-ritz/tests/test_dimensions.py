@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-import torch
 from solved import solve
 
 from lior.errors import UsageError
@@ -23,7 +23,7 @@ def test_a_double_well_on_a_line():
             "training.lbfgs_refine.steps=60",
         ]
     )
-    assert float(found.relative_errors.abs().max()) < 1e-7
+    assert float(abs(found.relative_errors).max()) < 1e-7
     assert float(found.errors.min()) > -1e-9
 
 
@@ -55,7 +55,7 @@ def test_a_grid_in_three_dimensions_is_better_than_as_many_random_nodes():
     grid = solve(overrides=base)
     random = solve(overrides=[*base, "training.sampling_mode=sobol", "training.mc_points=4096"])
     assert assembly.sampling_mode(grid.config) == "gauss_legendre"
-    assert 10 * float(grid.relative_errors.abs().max()) < float(random.relative_errors.abs().max())
+    assert 10 * float(abs(grid.relative_errors).max()) < float(abs(random.relative_errors).max())
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,12 @@ def test_a_natural_boundary_is_solved_too_and_has_no_lower_bound():
         overrides=["domain.boundary=natural", "potential.type=gaussian", "training.lbfgs_refine.steps=150"]
     )
     assert found.bounds.lower is None
-    assert float(found.relative_errors.abs().max()) < 1e-5
+    assert float(abs(found.relative_errors).max()) < 1e-5
     assert found.energies.tolist() == pytest.approx(
         [-2.4865125, -0.15826731, -0.15826731, 0.08085194], abs=2e-5
     )
     assert bool((found.errors > -1e-8).all())
-    assert isinstance(found.energies, torch.Tensor)
+    assert isinstance(found.energies, np.ndarray)
 
 
 @pytest.mark.parametrize(("dim", "axis"), [(1, "Y"), (2, "Z"), (3, "W")])

@@ -111,7 +111,7 @@ def test_sweep_design_and_family_vary_voltages_by_name_and_by_key():
     found = design({"left": (0.0, 6.0)}, [f"E0_meV={wanted}"], device)
     assert found.assignments[0].startswith(key)
     again = configuration.problem(configuration.load([device], found.assignments).config)
-    assert float(reference.solve(again, 1).energies) * again.units.E0_meV == pytest.approx(wanted, rel=1e-6)
+    assert reference.solve(again, 1).energies[0] * again.units.E0_meV == pytest.approx(wanted, rel=1e-6)
     family = make([Range(key, 2.8, 3.0)], device, devices=3)
     assert float(family.energies({"left": 2.8})[0]) == pytest.approx(rows[1]["E_E0"][0], abs=1e-9)
 

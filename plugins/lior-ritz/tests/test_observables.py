@@ -6,7 +6,6 @@ import math
 import attrs
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.polynomial.hermite import hermval
@@ -43,38 +42,34 @@ def slope(n, a, x):
     return math.sqrt(a) * (lower - math.sqrt((n + 1) / 2) * wave(n + 1, a, x))
 
 
-def tensor(values):
-    return torch.tensor(np.array(values))
-
-
 def oscillator(mode="gauss_legendre", nodes=60, shift=0.0):
     """The lowest six states with all there is to know of them."""
     rule = grid_rule(mode, (nodes, nodes), (6.0, 5.0))
-    x, y = rule.points.numpy().T
+    x, y = rule.points.T
     x = x - shift
     return States(
-        energies=tensor([e for e, _, _ in LEVELS]),
-        psi=tensor([wave(i, A, x) * wave(j, B, y) for i, j in NUMBERS]),
+        energies=np.array([e for e, _, _ in LEVELS]),
+        psi=np.array([wave(i, A, x) * wave(j, B, y) for i, j in NUMBERS]),
         weights=rule.weights,
         points=rule.points,
-        gradients=tensor(
+        gradients=np.array(
             [
                 np.stack([slope(i, A, x) * wave(j, B, y), wave(i, A, x) * slope(j, B, y)], 1)
                 for i, j in NUMBERS
             ]
         ),
-        potential=tensor(A**2 * x**2 + B**2 * y**2),
-        forces=tensor(np.stack([2 * A**2 * x, 2 * B**2 * y], 1)),
+        potential=A**2 * x**2 + B**2 * y**2,
+        forces=np.stack([2 * A**2 * x, 2 * B**2 * y], 1),
         mirrored=[
-            tensor([wave(i, A, -x) * wave(j, B, y) for i, j in NUMBERS]),
-            tensor([wave(i, A, x) * wave(j, B, -y) for i, j in NUMBERS]),
+            np.array([wave(i, A, -x) * wave(j, B, y) for i, j in NUMBERS]),
+            np.array([wave(i, A, x) * wave(j, B, -y) for i, j in NUMBERS]),
         ],
     )
 
 
 def on_grid(n=61, signs=1):
-    x, y = torch.linspace(-6, 6, n, dtype=torch.float64), torch.linspace(-5, 5, n + 4, dtype=torch.float64)
-    grid = tensor([wave(j, B, y.numpy())[:, None] * wave(i, A, x.numpy()) for i, j in NUMBERS])
+    x, y = np.linspace(-6, 6, n), np.linspace(-5, 5, n + 4)
+    grid = np.array([wave(j, B, y)[:, None] * wave(i, A, x) for i, j in NUMBERS])
     return grid * signs, x, y
 
 
@@ -84,13 +79,13 @@ def states():
 
 
 def close(found, expected, tolerance=1e-10):
-    torch.testing.assert_close(found, torch.as_tensor(expected, dtype=found.dtype), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
 
 
 class TestOscillator:
     def test_dipoles(self, states):
         found = dipoles(states.psi, states.weights, states.points)
-        expected = torch.zeros_like(found)
+        expected = np.zeros_like(found)
         for p, (i, j) in enumerate(NUMBERS):
             for q, (k, m) in enumerate(NUMBERS):
                 if j == m and abs(i - k) == 1:
@@ -101,13 +96,13 @@ class TestOscillator:
 
     def test_oscillator_strengths_sum_to_one(self, states):
         found = oscillator_strengths(states.energies, dipoles(states.psi, states.weights, states.points))
-        close(found, -found.transpose(1, 2))
+        close(found, -found.transpose(0, 2, 1))
         close(found[:, 0].sum(1), [1.0, 1.0])
         assert found[0, 0, NUMBERS.index((1, 0))].item() == pytest.approx(1)
 
     def test_centre_and_spread(self, states):
         centre, spread = centre_and_spread(states.psi, states.weights, states.points)
-        close(centre, torch.zeros(6, 2))
+        close(centre, np.zeros((6, 2)))
         close(
             spread, [[math.sqrt((2 * i + 1) / (2 * A)), math.sqrt((2 * j + 1) / (2 * B))] for i, j in NUMBERS]
         )
@@ -153,10 +148,10 @@ class TestSigns:
         """Whatever the signs, the order of the points, and small errors."""
         states = oscillator(nodes=24)
         fixed = fix_signs(states.psi, states.points)
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(states.points), generator=generator)
-        noise = 1e-6 * torch.randn(states.psi.shape, generator=generator).double()
-        other = (states.psi + noise) * torch.tensor(flips).double()[:, None]
+        generator = np.random.default_rng(seed)
+        order = generator.permutation(len(states.points))
+        noise = 1e-6 * generator.standard_normal(states.psi.shape)
+        other = (states.psi + noise) * np.array(flips)[:, None]
         close(fix_signs(other[:, order], states.points[order]), fixed[:, order], 1e-4)
         close(fix_signs(other), fix_signs(states.psi), 1e-4)
 
@@ -165,9 +160,9 @@ class TestSigns:
         fixed = fix_signs(grid)
         for state in fixed:
             large = state.reshape(-1)
-            assert large[(large.abs() >= 0.5 * large.abs().max()).nonzero()[0]] > 0
+            assert large[(abs(large) >= 0.5 * abs(large).max()).argmax()] > 0
         assert fixed.shape == grid.shape
-        close(fix_signs(torch.zeros(1, len(x))), torch.zeros(1, len(x)))
+        close(fix_signs(np.zeros((1, len(x)))), np.zeros((1, len(x))))
 
 
 class TestReports:
@@ -189,7 +184,7 @@ class TestReports:
         }
 
     def test_unknown_numbers_are_none(self, states):
-        energies = states.energies.clone()
+        energies = states.energies.copy()
         energies[-1] = math.nan
         report = attrs.evolve(states, energies=energies).report(UNITS)
         assert report["E_E0"][-1] is None
@@ -197,8 +192,8 @@ class TestReports:
 
     def test_one_dimension_and_one_state(self):
         rule = grid_rule("gauss_legendre", (50,), (6.0,))
-        psi = tensor([wave(0, A, rule.points[:, 0].numpy())])
-        none = torch.zeros_like(rule.points)
-        report = States(tensor([A]), psi, rule.weights, rule.points, none[:, 0], none, [psi]).report(UNITS)
+        psi = np.array([wave(0, A, rule.points[:, 0])])
+        none = np.zeros_like(rule.points)
+        report = States(np.array([A]), psi, rule.weights, rule.points, none[:, 0], none, [psi]).report(UNITS)
         assert report["splitting_E0"] == []
         assert list(report["dipole_L0"]) == ["x"]

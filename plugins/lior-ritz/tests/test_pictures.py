@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from solved import solved
 
 from lior.plots.panels import LeftOut, LineChart
@@ -157,8 +156,8 @@ def test_a_slice_is_of_the_wave_and_its_density():
     _, square = curve(density, "|ψ2|²")
     np.testing.assert_allclose(psi**2, square)
     solution, _ = solved("dot")
-    at = torch.tensor([[float(x[100]) / NM, 0.0]], dtype=torch.float64)
-    assert abs(psi[100]) == pytest.approx(abs(float(solution.states(at)[2])) / NM)
+    at = np.array([[float(x[100]) / NM, 0.0]])
+    assert abs(psi[100]) == pytest.approx(abs(float(solution.states(at)[2, 0])) / NM)
     assert (wave.y_label, density.y_label) == ("ψ in 1/nm", "|ψ|² in 1/nm²")
 
 

@@ -17,6 +17,7 @@ from lior_ritz.potentials.gridded import Gridded
 from lior_ritz.potentials.grids import AssumedAxes
 from lior_ritz.potentials.wells import Box, Harmonic, HarmonicBarrier
 from lior_ritz.problem import AXES, Potential, Problem
+from lior_ritz.problem.arrays import STEP, slopes
 from lior_ritz.problem.units import Units
 from lior_ritz.reports.samples import Slice
 
@@ -52,11 +53,18 @@ def true_mirrors(potential, dim):
 @pytest.mark.parametrize("potential", ALL, ids=lambda p: type(p).__name__)
 def test_interface(potential):
     assert isinstance(potential, Potential)
-    assert potential.api_version == 1
+    assert potential.api_version == 2
     for dim in potential.dims:
         value = energies(potential, dim)
         assert value.shape == (40,)
         assert value.dtype == torch.float64
+        energy_at = lambda points: potential.energy(points, UNITS, {})  # noqa: E731
+        np.testing.assert_allclose(energy_at(POINTS[:, :dim].numpy()), value)
+        at = POINTS[:, :dim].clone().requires_grad_()
+        if (energy := energy_at(at)).requires_grad:  # that of a box does not depend on the place
+            [gradient] = torch.autograd.grad(energy.sum(), at)
+            found = slopes(energy_at, POINTS[:, :dim].numpy())
+            np.testing.assert_allclose(found, gradient, rtol=1e-11, atol=1e-12)
         assert potential.mirrors(dim) == true_mirrors(potential, dim)
         if parts := potential.parts(UNITS, dim):
             assert len(parts) == dim
@@ -95,6 +103,8 @@ def test_varied_options(potential):
         step = 1e-6
         ends = [float(energies(potential, **{name: value + s}).sum()) for s in (step, -step)]
         assert float(slope) == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5, abs=1e-6)
+        by_step = potential.energy(POINTS[:, :dim].numpy(), UNITS, {name: value + 1j * STEP}).imag / STEP
+        assert float(slope) == pytest.approx(by_step.sum())
     assert tried >= 1
 
 
@@ -323,7 +333,7 @@ def test_what_a_run_writes_of_its_potential_is_read_as_it_is(tmp_path):
     """A centre at (0.523, -0.375) stays there, with and without ``axes``, which has to be said for others."""
     well = Gaussian(amplitude=-40.0, x0=0.523, y0=-0.375, sigma_y=0.5)
     grid = Slice.central(Problem(well, (2.0, 2.0)), (0, 1), 64)
-    values = grid.shaped(well.energy(grid.points, UNITS, {})).numpy()
+    values = grid.shaped(well.energy(grid.points, UNITS, {}))
     path, extent = str(tmp_path / "potential_grid.npy"), (-2.0, 2.0, -2.0, 2.0)
     np.save(path, values)
     with pytest.warns(AssumedAxes, match=r"taken to be \[y, x\].*axes = \"yx\", or \"xy\""):

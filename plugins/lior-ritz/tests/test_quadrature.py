@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from lior_ritz.problem.quadrature import RANDOM, grid_rule, stretch_for
-from lior_ritz.training.document import random_rule
+from lior_ritz.training.assembly import random_rule
 
 BOX = (2.0, 3.0)
 
@@ -19,7 +20,7 @@ BOX = (2.0, 3.0)
 def rule(mode, *, folded=frozenset(), stretch=None, seed=0):
     if mode in RANDOM:
         return random_rule(mode, (12, 9), 500, 0.35, BOX, Generator().manual_seed(seed), folded)
-    return grid_rule(mode, (12, 9), BOX, folded, stretch)
+    return grid_rule(mode, (12, 9), BOX, folded, stretch).to("cpu", torch.float64)
 
 
 @pytest.mark.parametrize("mode", ["gauss_legendre", "fixed_grid", "jittered_grid", "monte_carlo", "sobol"])
@@ -48,7 +49,7 @@ def test_the_uniform_grid_is_exact_for_linear_functions_and_counts_edges_half():
     x, y = found.points.T
     assert float(found.weights @ (2 + 3 * x - y)) == pytest.approx(48)
     corner = (x == -2) & (y == -3)
-    assert float(found.weights[corner]) == pytest.approx(float(found.weights.max()) / 4)
+    assert found.weights[corner] == pytest.approx(found.weights.max() / 4)
 
 
 @pytest.mark.parametrize("mode", ["gauss_legendre", "fixed_grid"])
@@ -60,7 +61,7 @@ def test_folding_leaves_even_integrands_alone(mode, n):
 
     def even(points):
         x, y = points.T
-        return torch.exp(-(x**2)) * (1 + y**4)
+        return np.exp(-(x**2)) * (1 + y**4)
 
     assert float(folded.weights @ even(folded.points)) == pytest.approx(
         float(whole.weights @ even(whole.points))
@@ -71,12 +72,10 @@ def test_folding_leaves_even_integrands_alone(mode, n):
 def test_stretching_puts_the_share_of_nodes_where_it_is_wanted(reach, share):
     s = stretch_for(reach, 4.0, share)
     found = grid_rule("gauss_legendre", (200,), (4.0,), stretch=[s])
-    inside = float((found.points.abs() <= reach).double().mean())
+    inside = float((abs(found.points) <= reach).mean())
     assert inside >= 2 / math.pi * math.asin(share) - 0.02
     x = found.points[:, 0]
-    assert float(found.weights @ torch.exp(-x * x)) == pytest.approx(
-        math.sqrt(math.pi) * math.erf(4), rel=1e-7
-    )
+    assert float(found.weights @ np.exp(-x * x)) == pytest.approx(math.sqrt(math.pi) * math.erf(4), rel=1e-7)
 
 
 @pytest.mark.parametrize("mode", ["jittered_grid", "monte_carlo", "sobol"])

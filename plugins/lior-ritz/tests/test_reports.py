@@ -7,7 +7,6 @@ import math
 import attrs
 import numpy as np
 import pytest
-import torch
 from solved import read, solved, written
 
 from lior_ritz.reports import artefacts
@@ -170,7 +169,7 @@ def test_three_dimensions_give_central_planes(tmp_path):
     solution, _ = solved("space")
     sampler = Sampler(solution=solution)
     i, j = 20, 41  # of z and x in the plane y = 0
-    point = torch.tensor([[arrays["grid_x"][j], 0.0, arrays["grid_z"][i]]], dtype=torch.float64)
+    point = np.array([[arrays["grid_x"][j], 0.0, arrays["grid_z"][i]]])
     want = sampler.states(point)[:, 0]
     np.testing.assert_allclose(arrays["psi_grid_xz"][:, i, j], want, atol=1e-12)
     assert results["nodal_domains"] is None

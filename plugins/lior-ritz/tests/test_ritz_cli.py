@@ -304,6 +304,31 @@ def test_help_answers_without_torch():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
+FREE_OF_TORCH = [
+    "run --out {folder}/dot",
+    "reference --levels 2 --set potential.type=gaussian",
+    "sweep --vary barrier_meV=1,2",
+    "design --vary barrier_meV --want splitting_meV=0.1",
+    "eval {folder}/dot",
+    "compare {folder}/dot",
+    "ci {folder}/dot",
+    "export {folder}/dot --out {folder}/matrices",
+    "plot {folder}/dot --only energy_spectrum",
+    "config show",
+]
+
+
+def test_commands_without_a_network_import_no_torch(tmp_path):
+    code = (
+        "import sys; from lior_cli.main import main\n"
+        f"for line in {FREE_OF_TORCH}:\n"
+        f"    code = main(['ritz', *line.format(folder={str(tmp_path)!r}).split()])\n"
+        "    if code or 'torch' in sys.modules:\n"
+        "        sys.exit(f'{line}: code {code}, torch imported: {\"torch\" in sys.modules}')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
 # --- without a network ---
 
 

@@ -115,6 +115,8 @@ _REFERENCES = ("solver.K", "solver.accuracy", "solver.network")
 """but for these."""
 _NODES = {1: 96, 2: 48, 3: 24, 4: 12}
 """Nodes on each axis, by dimension, where nothing is said."""
+_BUILT_IN = 2
+"""Most mirrored axes that `auto` builds in: every axis doubles the work on a node."""
 
 
 @attrs.frozen(kw_only=True)
@@ -396,3 +398,23 @@ def problem(config: RitzConfig) -> Problem:
     )
     found.require_finite()
     return found
+
+
+def mirror(config: RitzConfig, problem: Problem) -> tuple[int, ...]:
+    """The axes of built-in parity.
+
+    Raises ``UsageError`` when the configuration asks for a symmetry that the potential does not have.
+    """
+    wanted, true = config.solver.wanted_parity, sorted(problem.mirrors)
+    if wanted == "none":
+        return ()
+    if wanted == "auto":
+        return tuple(true[:_BUILT_IN]) if config.solver.head == "solved" else ()
+    axes = tuple(AXES.index(name) for name in wanted)
+    if missing := [AXES[axis] for axis in axes if axis not in true]:
+        has = f"it has {', '.join(AXES[axis] for axis in true)}" if true else "it has none"
+        raise UsageError(
+            f"solver.parity = {wanted!r}: the potential is no mirror image of itself in "
+            f"{' and '.join(missing)}; {has}; take parity auto or none"
+        )
+    return axes

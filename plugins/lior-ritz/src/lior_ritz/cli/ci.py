@@ -12,7 +12,7 @@ import click
 from lior_cli.options import RunPath, WholeNumber
 from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
-from lior_ritz.cli.threads import import_torch
+from lior_ritz.cli.threads import import_torch_for
 
 if TYPE_CHECKING:
     from lior_ritz.electrons.determinants import Electrons
@@ -49,7 +49,7 @@ def ci(path: Path, electrons: int, orbitals: int | None, grid: int | None, as_js
     J is shown for ever more orbitals; two give the wrong sign in most dots. Of one, and of three to six
     electrons, the levels of all spins are worked out in all determinants.
     """
-    import_torch()
+    import_torch_for(path)
     from lior_ritz.electrons import determinants
     from lior_ritz.electrons.exchange import exchange
     from lior_ritz.electrons.exchange import orbitals as orbitals_of

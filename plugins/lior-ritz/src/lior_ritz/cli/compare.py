@@ -11,7 +11,7 @@ import click
 from lior_cli.options import RunPath
 from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
-from lior_ritz.cli.threads import import_torch
+from lior_ritz.cli.threads import import_torch_for
 
 _COLUMNS = {
     "run": ("run", ""),
@@ -35,7 +35,7 @@ def compare(paths: tuple[Path, ...], as_json: bool) -> None:
     Errors of a network are those of this moment's evaluation against the reference, not what the run
     reported; where there is none, the error is the reference's own bar.
     """
-    import_torch()
+    import_torch_for(*paths)
     from lior_ritz.runs.folder import headline, open_run
 
     rows: list[dict[str, Any]] = []
@@ -51,7 +51,7 @@ def compare(paths: tuple[Path, ...], as_json: bool) -> None:
                 "run": str(path),
                 "what": headline(solution.config),
                 "E_meV": solution.energies_meV.tolist(),
-                "largest_relative_error": float(solution.relative_errors.abs().max()),
+                "largest_relative_error": float(abs(solution.relative_errors).max()),
                 "splitting_relative_error": split,
                 "bound_width_meV": width,
                 "steps": net.trainer.progress.step if net else 0,

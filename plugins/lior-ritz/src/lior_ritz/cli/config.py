@@ -48,10 +48,9 @@ def config() -> None:
 def show(layers: Texts, assignments: Texts, origins: bool, changed: bool, as_json: bool) -> None:
     """Check files, variables and --set, and print what they resolve to, as TOML."""
     from lior_ritz import config as configuration
-    from lior_ritz.training import assembly
 
     resolved = configuration.load(layers, assignments)
-    assembly.mirror(resolved.config, configuration.problem(resolved.config))
+    configuration.mirror(resolved.config, configuration.problem(resolved.config))
     echo_resolved(resolved, origins=origins, changed=changed, as_json=as_json)
 
 

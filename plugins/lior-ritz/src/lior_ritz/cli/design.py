@@ -12,7 +12,6 @@ from lior_cli.systems import Texts, json_option, quiet_option
 from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, vary_option
-from lior_ritz.cli.threads import import_torch
 
 _WANT = (
     "A level (E2), a difference (E2-E0) or the splitting (E1-E0), with the unit _meV, _ueV or _E0 behind it, "
@@ -48,7 +47,6 @@ def design(
       lior ritz design --vary barrier_meV --want splitting_meV=0.1
       lior ritz design --vary barrier_meV=1:4,delta=0:1 --want E1-E0=1 --want E0=3.03
     """
-    import_torch()
     from lior_ritz.sweeps.design import design as search
 
     found = search(varied.ranges(",".join(axes)), wants, *layers, overrides=assignments, tolerance=tolerance)

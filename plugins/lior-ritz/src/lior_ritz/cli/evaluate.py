@@ -12,7 +12,7 @@ from lior_cli.options import RunPath, WholeNumber
 from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
 from lior_ritz.cli import varied
-from lior_ritz.cli.threads import import_torch
+from lior_ritz.cli.threads import import_torch, import_torch_for
 
 _AT = "--at"
 
@@ -41,7 +41,6 @@ def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool)
     \b
       lior ritz eval runs/barrier --at barrier_meV=3.3
     """
-    import_torch()
     from lior_ritz.runs.folder import FAMILY
 
     if (path / FAMILY).is_dir():
@@ -55,6 +54,7 @@ def evaluate(path: Path, nq: int | None, places: tuple[str, ...], as_json: bool)
 
 
 def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
+    import_torch_for(path)
     from lior_ritz.cli.levels import echo_levels
     from lior_ritz.reports.artefacts import levels
     from lior_ritz.runs.folder import open_run
@@ -78,6 +78,7 @@ def _run(path: Path, nq: int | None, *, as_json: bool) -> None:
 
 def _device(path: Path, device: dict[str, float], *, as_json: bool) -> None:
     """Levels of one device of a family, how they answer to its options, and how far they are off."""
+    import_torch()
     from lior_ritz.families.family import Family
     from lior_ritz.verification.gradients import listed
 
@@ -85,7 +86,7 @@ def _device(path: Path, device: dict[str, float], *, as_json: bool) -> None:
     unit, levels = family.problem.units.E0_meV, family.energies(device)
     energies = (levels * unit).tolist()
     errors = (family.errors(device) / levels.abs().clamp_min(1.0)).tolist()
-    slopes = {name: listed(each * unit) for name, each in family.gradients(device).items()}
+    slopes = {name: listed((each * unit).numpy()) for name, each in family.gradients(device).items()}
     if as_json:
         report = {
             "run": str(path.parent),

@@ -12,7 +12,7 @@ from lior_cli.options import RunPath, WholeNumber
 from lior_cli.systems import json_option
 from lior_cli.terminal import echo_table
 from lior_ritz.cli.options import out_option
-from lior_ritz.cli.threads import import_torch
+from lior_ritz.cli.threads import import_torch_for
 
 
 @click.command()
@@ -27,7 +27,7 @@ def export(run: Path, out: Path, orbitals: int, qutip: bool, as_json: bool) -> N
     All are in the lowest states of the run's trial space, in meV and nm; export.json says of each array what
     its indices are. In Python, lior_ritz.electrons.export.load reads them; qobjs makes operators of QuTiP.
     """
-    import_torch()
+    import_torch_for(run)
     from lior.runs.folder import RunFolder
     from lior_ritz.electrons import export as exporting
     from lior_ritz.runs.folder import open_run

@@ -12,7 +12,7 @@ from lior_cli.terminal import echo_table
 if TYPE_CHECKING:
     from lior_ritz.problem.units import Units
     from lior_ritz.training.solution import Solution
-    from lior_ritz.training.spaces import Trained
+    from lior_ritz.training.trained import Trained
     from lior_ritz.verification.reference import Reference
     from lior_ritz.verification.spin import Spins
 

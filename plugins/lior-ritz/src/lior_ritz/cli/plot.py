@@ -9,7 +9,7 @@ import click
 
 from lior_cli.options import RunPath
 from lior_cli.pictures import built, choose, folder_for_files, picture_options, present, refuse_without_effect
-from lior_ritz.cli.threads import import_torch
+from lior_ritz.cli.threads import import_torch_for
 
 if TYPE_CHECKING:
     from lior.plots.panels import Picture
@@ -29,7 +29,7 @@ def plot(run: Path, out: Path | None, only: str | None, form: str, text: bool, a
     numbers of the pictures are printed.
     """
     refuse_without_effect(text=text, as_json=as_json)
-    import_torch()
+    import_torch_for(run)
     from lior_ritz.runs.folder import open_run
 
     folder = folder_for_files(run, out, text=text, as_json=as_json)

@@ -9,7 +9,6 @@ import click
 from lior_cli.options import RealNumber, WholeNumber
 from lior_cli.systems import Texts, json_option
 from lior_ritz.cli.options import config_options
-from lior_ritz.cli.threads import import_torch
 
 _METHODS = ["auto", "separable", "sine", "elements", "enriched", "averaged", "hermitian"]
 
@@ -27,7 +26,6 @@ def reference(
 
     The exit code is 1 where an error bar is not within the tolerance.
     """
-    import_torch()
     from lior_ritz import config as configuration
     from lior_ritz.cli.levels import echo_method, echo_reference, echo_spins
     from lior_ritz.verification import box, shells

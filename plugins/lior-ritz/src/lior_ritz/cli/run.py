@@ -19,7 +19,7 @@ from lior_cli.options import RunPath
 from lior_cli.progress import Progress
 from lior_cli.systems import Texts, json_option, quiet_option
 from lior_ritz.cli.options import config_options
-from lior_ritz.cli.threads import import_torch
+from lior_ritz.cli.threads import import_torch, import_torch_for
 
 if TYPE_CHECKING:
     from lior.config.resolving import Resolved
@@ -82,9 +82,7 @@ def run(
     misses the reference by more than its error bar and solver.accuracy, the reference's levels come first,
     with a warning, and the exit code is 1.
     """
-    import_torch()
     from lior_ritz import config as configuration
-    from lior_ritz.runs import session
 
     asked = [f"{_NETWORK}=true"] if network else []
     resolved = configuration.load(layers, [*assignments, *asked])
@@ -99,6 +97,10 @@ def run(
     if dry_run:
         _echo_plan(resolved, out, as_json=as_json)
         return
+    if config.solver.network:
+        import_torch()
+    from lior_ritz.runs import session
+
     _drive(lambda heard: session.run(config, out, **heard), out, plots=plots, quiet=quiet, as_json=as_json)
 
 
@@ -151,7 +153,7 @@ def resume(path: Path, plots: bool, quiet: bool, as_json: bool) -> None:
 
     What comes out is what would have come out without the stop, to the last bit.
     """
-    import_torch()
+    import_torch_for(path)
     from lior_ritz.runs import session
 
     _drive(lambda heard: session.resume(path, **heard), path, plots=plots, quiet=quiet, as_json=as_json)

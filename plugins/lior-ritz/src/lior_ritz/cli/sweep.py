@@ -63,7 +63,6 @@ def sweep(
       lior ritz sweep --network --workers 2 --vary training.seed=1,2,3 --vary model.hidden_features=8,16,32
     """
     where = None if workers is None else check(workers)
-    import_torch()
     from lior.runs.folder import RunFolder
     from lior_ritz.sweeps.folder import write
     from lior_ritz.sweeps.pictures import pictures
@@ -71,6 +70,8 @@ def sweep(
 
     given = [*assignments, *(["solver.network=true"] if network else [])]
     planned = plan([Axis(*varied.any_axis(text)) for text in axes], *layers, overrides=given)
+    if planned.base.solver.network:
+        import_torch()
     if planned.notes and not quiet:
         click.echo(f"note: the same dot, given by {', '.join(planned.notes)}", err=True)
     if out:

@@ -1,9 +1,11 @@
-"""How many processor cores the commands use."""
+"""When torch is imported, and how many processor cores it uses."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+from lior.runs.folder import list_checkpoints
 from lior_cli import interrupts
 
 
@@ -19,3 +21,9 @@ def import_torch() -> None:
         import torch
 
         torch.set_num_threads(1)
+
+
+def import_torch_for(*runs: Path) -> None:
+    """The same, where one of these runs has a network; the reference does without torch."""
+    if any(map(list_checkpoints, runs)):
+        import_torch()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
-from torch import Tensor
+import numpy as np
+import scipy.linalg
 
 from lior.errors import UsageError
 from lior_ritz.electrons.coulomb import NotOrthonormal
 from lior_ritz.electrons.interaction import Orbitals, TwoElectrons, two_electrons
 from lior_ritz.problem import Problem
+from lior_ritz.problem.arrays import Array
 from lior_ritz.training.solution import Solution
-from lior_ritz.verification.evaluation import ritz
 
 GRIDS = (64, 96, 128, 192)
 """Points on each axis of the repulsion's grid that are tried in turn."""
@@ -29,13 +29,14 @@ def orbitals(solution: Solution, count: int, grid: int | None = None) -> Orbital
     """
     require_plane(solution.problem)
     space = solution.space.widened(count)
-    levels, vectors = ritz(*space.matrices)
+    overlap, hamiltonian = space.matrices
+    levels, vectors = scipy.linalg.eigh(hamiltonian, overlap)
     turn = vectors[:, :count].T
     return on_grid(solution.problem, lambda at: turn @ space.basis(at), levels[:count], grid)
 
 
 def on_grid(
-    problem: Problem, functions: Callable[[Tensor], Tensor], energies: Tensor, grid: int | None = None
+    problem: Problem, functions: Callable[[Array], Array], energies: Array, grid: int | None = None
 ) -> Orbitals:
     """Orthonormal functions on the first grid that is fine enough, or on that of ``grid`` points each way.
 
@@ -46,9 +47,9 @@ def on_grid(
     require_plane(problem)
     sizes = GRIDS if grid is None else (grid,)
     for size in sizes:
-        x, y = (torch.arange(size, dtype=torch.float64) * (2 * w / size) - w for w in problem.half_widths)
-        rows, columns = torch.meshgrid(y, x, indexing="ij")
-        values = functions(torch.stack([columns.reshape(-1), rows.reshape(-1)], 1)).reshape(-1, size, size)
+        x, y = (np.arange(size) * (2 * w / size) - w for w in problem.half_widths)
+        rows, columns = np.meshgrid(y, x, indexing="ij")
+        values = functions(np.stack([columns.ravel(), rows.ravel()], 1)).reshape(-1, size, size)
         hx, hy = (2 * width / size for width in problem.half_widths)
         try:
             return Orbitals(values, energies, hx, hy, -problem.half_widths[0])

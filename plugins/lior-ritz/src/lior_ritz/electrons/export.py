@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 import numpy as np
-import torch
+import scipy.linalg
 
 from lior.errors import MissingPackage, RunError, UsageError
 from lior_ritz.electrons.coulomb import Array, pair_table
@@ -23,7 +23,6 @@ from lior_ritz.problem import AXES, Problem, devices
 from lior_ritz.reports.observables import fix_signs
 from lior_ritz.reports.samples import Sampler, Slice
 from lior_ritz.training.solution import Solution
-from lior_ritz.verification.evaluation import ritz
 
 FORMAT = 1
 HBAR = 0.6582119569
@@ -46,9 +45,10 @@ def export(solution: Solution, count: int) -> tuple[dict[str, Array], dict[str, 
         raise UsageError(f"domain.dim = {problem.dim}: exported are states of 1 to {max(_POINTS)} dimensions")
     sampler = Sampler(solution=solution.widened(count))
     rule, meV, nm = sampler.rule, units.E0_meV, units.L0_nm
-    levels, vectors = ritz(*sampler.solution.space.matrices)
+    overlap, hamiltonian = sampler.solution.space.matrices
+    levels, vectors = scipy.linalg.eigh(hamiltonian, overlap)
     basis = vectors[:, :count].T @ sampler.basis(rule.points)
-    turn = vectors[:, :count] * (fix_signs(basis, rule.points) * basis).sum(1).sign()
+    turn = vectors[:, :count] * np.sign((fix_signs(basis, rule.points) * basis).sum(1))
     psi = turn.T @ sampler.basis(rule.points)
     weighted = psi * rule.weights
     names = AXES[: problem.dim]
@@ -56,7 +56,7 @@ def export(solution: Solution, count: int) -> tuple[dict[str, Array], dict[str, 
     index = ", ".join(names[::-1])
     found: dict[str, tuple[Any, str, str, str]] = {
         "energies": (levels[:count] * meV, "[i]", "meV", "levels, from above"),
-        "H": (torch.diag(levels[:count]) * meV, "[i, j]", "meV", "one electron's Hamiltonian"),
+        "H": (np.diag(levels[:count]) * meV, "[i, j]", "meV", "one electron's Hamiltonian"),
         "orbitals": (
             whole.shaped(turn.T @ sampler.basis(whole.points)) * nm ** (-problem.dim / 2),
             f"[i, {index}]",
@@ -106,9 +106,9 @@ def _about(problem: Problem, extent: list[float]) -> dict[str, Any]:
     }
 
 
-def _repulsion(sampler: Sampler, turn: torch.Tensor) -> Array:
+def _repulsion(sampler: Sampler, turn: Array) -> Array:
     """``(ij|kl)`` of all four, ``[k, k, k, k]`` in ``1/L0``."""
-    nothing = torch.zeros(turn.shape[1])
+    nothing = np.zeros(turn.shape[1])
     there = on_grid(sampler.problem, lambda at: turn.T @ sampler.basis(at), nothing)
     table = pair_table(len(nothing))
     packed = there.coulomb().integrals(there.values)

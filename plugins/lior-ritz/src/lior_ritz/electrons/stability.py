@@ -168,8 +168,8 @@ class _Plane:
         _, vectors = space.lowest(family.trained, _STATES)
         occupied = torch.einsum("prk,psk->rs", vectors, vectors)
         turn = torch.linalg.eigh(occupied)[1].flip(1)[:, :count]
-        nothing = torch.zeros(turn.shape[1])  # they are no eigenfunctions of any device
-        grid = on_grid(problem, lambda at: turn.T @ family.functions(at), nothing)
+        nothing = np.zeros(turn.shape[1])  # they are no eigenfunctions of any device
+        grid = on_grid(problem, lambda at: turn.T.numpy() @ family.functions(at), nothing)
         integrals = grid.coulomb().integrals(grid.values)
         kappa = problem.units.repulsion
         return cls(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,6 +29,7 @@ from lior_ritz.families.shared import Range, Values, chebyshev, check, rows
 from lior_ritz.network.projection import Whitened
 from lior_ritz.problem import Problem
 from lior_ritz.problem import devices as options
+from lior_ritz.problem.arrays import Array
 from lior_ritz.problem.quadrature import Rule
 from lior_ritz.verification import reference
 from lior_ritz.verification.gradients import first_order
@@ -100,13 +102,14 @@ class Family:
         inner = self.space.interpolation
         points = self.space.rule.points if inner is None else inner.points
         for name in values:
-            slope = options.sensitivity(problem, name, points)
-            found[name] = first_order(states.T @ self.space.form(slope[None])[0] @ states, energies)
+            slope = torch.from_numpy(options.sensitivity(problem, name, points.numpy()))
+            elements = states.T @ self.space.form(slope[None])[0] @ states
+            found[name] = torch.from_numpy(first_order(elements.numpy(), energies))
         return found
 
-    def functions(self, points: Tensor) -> Tensor:
+    def functions(self, points: Array) -> Array:
         """The orthonormal functions of the space at ``points``, ``[N, d]``; ``[rank, N]``."""
-        return (span_at(self._snapshots, points.to(torch.float64))[0] @ self.space.span.basis).T
+        return np.asarray((span_at(self._snapshots, points)[0] @ self.space.span.basis).T)
 
     @cached_property
     def _snapshots(self) -> list[Reference]:
@@ -163,7 +166,9 @@ def _tensors(part: Any) -> dict[str, Tensor]:
 def exact_levels(problem: Problem, values: Values, count: int) -> tuple[Tensor, Tensor]:
     """The reference's levels of P devices and their error bars, ``[P, count]`` each."""
     found = [reference.solve(problem, count, tolerance=SHARP, device=device) for device in rows(values)]
-    return torch.stack([each.energies for each in found]), torch.stack([each.errors for each in found])
+    pairs = [[each.energies for each in found], [each.errors for each in found]]
+    energies, errors = torch.from_numpy(np.array(pairs))
+    return energies, errors
 
 
 def make(
@@ -196,7 +201,7 @@ def make(
     problem.require_plain("a family")
     solved = snapshots(problem, values, config.solver.K, tolerance)
     space = reduced_space(problem, ranges, solved)
-    exact = torch.stack([each.energies[: config.solver.K] for each in solved])
+    exact = torch.from_numpy(np.stack([each.energies[: config.solver.K] for each in solved]))
     family = Family(
         config=config,
         problem=problem,

@@ -17,6 +17,7 @@ from torch import Tensor
 from lior_ritz.families.shared import Range, Values, columns, rows, unseen
 from lior_ritz.network.projection import Whitened, whiten
 from lior_ritz.problem import Problem
+from lior_ritz.problem.arrays import Array
 from lior_ritz.problem.quadrature import Rule, grid_rule
 from lior_ritz.verification import reference
 from lior_ritz.verification.reference import Reference
@@ -93,7 +94,7 @@ class ReducedSpace:
     def potential(self, values: Mapping[str, float | Tensor]) -> Tensor:
         """What :meth:`form` needs of V: its values at a few points or at the nodes."""
         points = self.rule.points if self.interpolation is None else self.interpolation.points
-        return self.problem.energy(points, values)  # type: ignore[arg-type]
+        return self.problem.energy(points, values)
 
     def form(self, potential: Tensor) -> Tensor:
         """V in the functions, ``[P, rank, rank]``, from :meth:`potential`, ``[P, ...]``."""
@@ -133,10 +134,10 @@ def snapshots(problem: Problem, values: Values, count: int, tolerance: float = S
     return [reference.solve(problem, more, tolerance=tolerance, device=device) for device in rows(values)]
 
 
-def span_at(found: Sequence[Reference], points: Tensor) -> Tensor:
+def span_at(found: Sequence[Reference], points: Array) -> Tensor:
     """All their states with slopes, ``[1 + d, N, F]``."""
-    jets = [torch.cat([each.functions(points)[None], each.slopes(points)]) for each in found]
-    return torch.cat(jets, 1).mT
+    jets = [np.concatenate([each.functions(points)[None], each.slopes(points)]) for each in found]
+    return torch.from_numpy(np.concatenate(jets, 1)).mT
 
 
 def reduced_space(problem: Problem, ranges: Sequence[Range], found: Sequence[Reference]) -> ReducedSpace:
@@ -145,4 +146,5 @@ def reduced_space(problem: Problem, ranges: Sequence[Range], found: Sequence[Ref
     own = [each.rule for each in found if each.rule is not None]
     rule = max(own, key=lambda each: len(each.weights), default=None)
     rule = rule or grid_rule("gauss_legendre", sizes(problem, *found), problem.half_widths)
-    return ReducedSpace.of(problem, rule, whiten(span_at(found, rule.points), rule.weights), ranges)
+    span, rule = span_at(found, rule.points), rule.to(torch.device("cpu"), torch.float64)
+    return ReducedSpace.of(problem, rule, whiten(span, rule.weights), ranges)

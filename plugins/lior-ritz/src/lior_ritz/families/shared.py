@@ -60,7 +60,7 @@ def chebyshev(ranges: Sequence[Range], count: int) -> Values:
 
 def unseen(ranges: Sequence[Range], count: int, seed: int) -> Values:
     """``count`` devices spread over the ranges, with those of one option in rising order: scrambled Sobol
-    points (:func:`lior_ritz.training.document.random_rule`)."""
+    points (:func:`lior_ritz.training.assembly.random_rule`)."""
     drawn = torch.quasirandom.SobolEngine(len(ranges), scramble=True, seed=seed).draw(
         count, dtype=torch.float64
     )

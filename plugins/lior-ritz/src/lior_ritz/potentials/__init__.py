@@ -10,7 +10,11 @@ from lior import Kind, Registry
 from lior.config.options import TypedField, typed_fields
 
 registry = Registry(
-    kinds={"potential": Kind(group="lior_ritz.potentials", interface="lior_ritz.problem:Potential")}
+    kinds={
+        "potential": Kind(
+            group="lior_ritz.potentials", interface="lior_ritz.problem:Potential", api_version=2
+        )
+    }
 )
 """Finds potentials by name."""
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import attrs
-from torch import Tensor
 
 from lior.config.options import option
 from lior.errors import UsageError
 from lior_ritz.potentials._checks import words
 from lior_ritz.problem import Device, Part
+from lior_ritz.problem.arrays import Numbers
 from lior_ritz.problem.units import Units
 
 _DEFAULTS: Mapping[str, Mapping[str, float | None]] = {
@@ -37,7 +37,7 @@ class Biquadratic:
     Raises ``UsageError`` when an option that the mode needs is missing, or one contradicts the others.
     """
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
     dims: ClassVar[tuple[int, ...]] = (2,)
     device: ClassVar[tuple[str, ...]] = words("a delta c4 c2y hbar_omega_x_meV hbar_omega_y_meV barrier_meV")
 
@@ -68,7 +68,7 @@ class Biquadratic:
         }
 
     def coefficients(self, units: Units, device: Device) -> tuple[Any, Any]:
-        """``c4`` and ``c2y``, floats or tensors.
+        """``c4`` and ``c2y``, numbers or tensors.
 
         Raises ``UsageError`` when ``device`` varies an option that the mode does not use.
         """
@@ -92,11 +92,11 @@ class Biquadratic:
             return c4, given["c2y"]
         return c4, (given["hbar_omega_y_meV"] / (2 * units.E0_meV)) ** 2
 
-    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
+    def energy(self, points: Numbers, units: Units, device: Device) -> Numbers:
         """V in ``E0``, ``[N]`` or ``[P, N]``."""
         c4, c2y = self.coefficients(units, device)
         a, delta = device.get("a", self.a), device.get("delta", self.delta)
-        x, y = points.unbind(1)
+        x, y = points.T
         return c4 * (x * x - a * a) ** 2 + c2y * y * y + delta * x
 
     def mirrors(self, dim: int) -> frozenset[int]:

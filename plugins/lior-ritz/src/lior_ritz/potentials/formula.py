@@ -1,4 +1,4 @@
-"""Formulas in text, as torch operations: parsed by ``ast``, checked against a list, never run as Python.
+"""Formulas in text, of arrays or tensors: parsed by ``ast``, checked against a list, never run as Python.
 
 Only what the tables below name is understood, and a formula is of bounded length and depth, so that one from
 a stranger's recipe can do no more than make a function of the coordinates.
@@ -7,23 +7,24 @@ a stranger's recipe can do no more than make a function of the coordinates.
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from lior.errors import UsageError, did_you_mean, sentences
+from lior_ritz.problem.arrays import Numbers, namespace
 
 LONGEST = 2000
 """Characters of a formula."""
 DEEPEST = 150
 """Levels of nesting."""
 
-Values: TypeAlias = "Mapping[str, Tensor]"
+Values: TypeAlias = "Mapping[str, Numbers]"
 
 BINARY: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -38,20 +39,12 @@ COMPARISONS: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-FUNCTIONS: Mapping[str, tuple[int, Callable[..., Tensor]]] = {
-    "exp": (1, torch.exp),
-    "log": (1, torch.log),
-    "sqrt": (1, torch.sqrt),
-    "sin": (1, torch.sin),
-    "cos": (1, torch.cos),
-    "tan": (1, torch.tan),
-    "tanh": (1, torch.tanh),
-    "abs": (1, torch.abs),
-    "minimum": (2, torch.minimum),
-    "maximum": (2, torch.maximum),
-    "where": (3, torch.where),
+FUNCTIONS: Mapping[str, int] = {
+    **dict.fromkeys(("exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "abs"), 1),
+    **dict.fromkeys(("minimum", "maximum"), 2),
+    "where": 3,
 }
-"""Name -> number of arguments, and the operation."""
+"""Name, which is that of NumPy and torch, -> number of arguments."""
 CONSTANTS: Mapping[str, float] = {"pi": math.pi}
 
 
@@ -106,7 +99,7 @@ class _Check:
     def _call(self, node: ast.Call, name: str, depth: int) -> None:
         if name not in FUNCTIONS:
             raise self._unknown(node, "function", name, tuple(FUNCTIONS))
-        count, first = FUNCTIONS[name][0], node.args[:1]
+        count, first = FUNCTIONS[name], node.args[:1]
         if len(node.args) != count:
             raise self._refusal(
                 node, f"{name} takes {count} argument{'s' * (count > 1)}, not {len(node.args)}"
@@ -145,13 +138,15 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def evaluate(node: ast.expr, values: Values) -> Tensor:
+@np.errstate(all="ignore")
+def evaluate(node: ast.expr, values: Values) -> Numbers:
     """The value of a checked tree; the shapes of ``values`` broadcast, and a constant is a scalar."""
+    xp = namespace(*values.values())
     match node:
         case ast.Constant():
-            return torch.tensor(float(node.value), dtype=torch.float64)  # type: ignore[arg-type]
+            return xp.asarray(float(node.value), dtype=xp.float64)  # type: ignore[arg-type]
         case ast.Name(id=name):
-            return values[name] if name in values else torch.tensor(CONSTANTS[name], dtype=torch.float64)
+            return values[name] if name in values else xp.asarray(CONSTANTS[name], dtype=xp.float64)
         case ast.UnaryOp():
             value = evaluate(node.operand, values)
             return -value if isinstance(node.op, ast.USub) else value
@@ -159,21 +154,27 @@ def evaluate(node: ast.expr, values: Values) -> Tensor:
             # A plain number keeps integer powers exact and their derivatives finite at 0.
             return evaluate(node.left, values) ** exponent
         case ast.BinOp():
-            return BINARY[type(node.op)](evaluate(node.left, values), evaluate(node.right, values))
+            left, right = evaluate(node.left, values), evaluate(node.right, values)
+            if isinstance(node.op, ast.Pow) and xp is np and np.iscomplexobj(right):
+                left = np.where(left.real < 0, np.nan, left)  # no such power has a derivative by its exponent
+            return BINARY[type(node.op)](left, right)
         case ast.Call(func=ast.Name(id="where"), args=[ast.Compare() as condition, then, otherwise]):
-            return torch.where(_holds(condition, values), evaluate(then, values), evaluate(otherwise, values))
+            return xp.where(_holds(condition, values), evaluate(then, values), evaluate(otherwise, values))
+        case ast.Call(func=ast.Name(id="abs"), args=[argument]):
+            value = evaluate(argument, values)
+            return value * xp.sign(value.real)  # of a complex number, which a derivative is taken with, too
         case ast.Call(func=ast.Name(id=name)):
-            return FUNCTIONS[name][1](*(evaluate(argument, values) for argument in node.args))
+            return getattr(xp, name)(*(evaluate(argument, values) for argument in node.args))
         case _:
             raise AssertionError(f"unchecked tree: {ast.dump(node)}")
 
 
-def _holds(node: ast.Compare, values: Values) -> Tensor:
-    sides = [evaluate(side, values) for side in (node.left, *node.comparators)]
-    result = torch.ones((), dtype=torch.bool)
-    for op, left, right in zip(node.ops, sides, sides[1:], strict=False):
-        result = result & COMPARISONS[type(op)](left, right)
-    return result
+def _holds(node: ast.Compare, values: Values) -> Numbers:
+    sides = [evaluate(side, values).real for side in (node.left, *node.comparators)]
+    tests = [
+        COMPARISONS[type(op)](*pair) for op, pair in zip(node.ops, itertools.pairwise(sides), strict=True)
+    ]
+    return functools.reduce(operator.and_, tests)
 
 
 def number(node: ast.expr) -> float | None:

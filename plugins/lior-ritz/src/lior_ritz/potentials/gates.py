@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import attrs
-import torch
-from torch import Tensor
 
 from lior.config.components import Component
 from lior.config.options import conform
@@ -19,6 +17,7 @@ from lior.config.resolving import build
 from lior.errors import ConfigError, UsageError
 from lior_ritz.potentials import registry
 from lior_ritz.problem import Device, Part, Potential, require_known
+from lior_ritz.problem.arrays import Array, Numbers
 from lior_ritz.problem.potential import is_curved, join_heights, join_jumps
 from lior_ritz.problem.units import Units
 
@@ -76,7 +75,7 @@ class Gates:
     (('left', 'hbar_omega_meV'), [1], ('gates', 'left', 'voltage'))
     """
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
 
     base: Mapping[str, Any] = attrs.field(
         factory=lambda: {"type": "box"},
@@ -130,11 +129,11 @@ class Gates:
             return "gates", name, "voltage"
         return ("base", name) if name in self.base else ("base", "parameters", name)
 
-    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
+    def energy(self, points: Numbers, units: Units, device: Device) -> Numbers:
         """V in ``E0``, ``[N]`` or ``[P, N]``."""
         require_known(device, self.device)
         rest = {name: value for name, value in device.items() if name not in self._shapes}
-        total: Tensor = self._base.energy(points, units, rest)
+        total = self._base.energy(points, units, rest)
         for name, shape in self._shapes.items():
             volts, arm = device.get(name, self.gates[name]["voltage"]), self.gates[name]["arm"]
             total = total + volts * (arm / units.E0_meV) * shape.energy(points, units, {})
@@ -156,7 +155,7 @@ class Gates:
         """Those of the base and of all gates that have a voltage."""
         return join_jumps(self._live(), half_widths)
 
-    def heights(self, points: Tensor) -> Tensor:
+    def heights(self, points: Array) -> Array:
         """Those of the base and of all gates that have a voltage."""
         return join_heights(self._live(), points)
 
@@ -173,7 +172,7 @@ class Gates:
             return None
 
         def along(axis: int) -> Part:
-            return lambda x: sum((f * parts[axis](x) for f, parts in pairs), torch.zeros_like(x))
+            return lambda x: sum((f * parts[axis](x) for f, parts in pairs))
 
         return tuple(map(along, range(dim)))
 

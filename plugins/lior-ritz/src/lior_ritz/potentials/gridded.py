@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import attrs
 import numpy as np
-import torch
-from torch import Tensor
 
 from lior.config.options import option
 from lior.errors import UsageError
 from lior_ritz.potentials._checks import lookup, require_finite
 from lior_ritz.potentials.grids import Array, read_grid
 from lior_ritz.problem import AXES, Device, Part
+from lior_ritz.problem.arrays import Numbers, namespace
 from lior_ritz.problem.units import Units
+
+Indices: TypeAlias = "np.ndarray[Any, np.dtype[np.intp]]"
 
 DEGREE = 5
 """Of the splines. Four continuous derivatives are worth their nodes: with two the reference's sines converge
@@ -31,7 +32,7 @@ class _Axis(NamedTuple):
     """Nodes of one axis and the knots of its splines, in the file's unit of length."""
 
     nodes: Array
-    knots: Tensor
+    knots: Array
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +50,7 @@ class Gridded:
     numbers; and from :meth:`energy` when a point is outside.
     """
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
     device: ClassVar[tuple[str, ...]] = ("scale", "offset")
 
     path: str = option("", help="file with the values: .npy, .csv or .txt")
@@ -65,7 +66,7 @@ class Gridded:
     offset: float = option(0.0, help="energy added to the values, in E0")
     _axes: tuple[_Axis, ...] = attrs.field(init=False, eq=False, repr=False)
     _values: Array = attrs.field(init=False, eq=False, repr=False)
-    _coefficients: Tensor = attrs.field(init=False, eq=False, repr=False)
+    _coefficients: Array = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         from scipy.interpolate import make_interp_spline  # a sixth of the start, for these potentials alone
@@ -80,27 +81,32 @@ class Gridded:
                 )
             spline = make_interp_spline(points, coefficients, k=DEGREE, axis=number)
             coefficients = np.moveaxis(spline.c, 0, number)
-            axes.append(_Axis(points, torch.from_numpy(spline.t.copy())))
+            axes.append(_Axis(points, spline.t))
         object.__setattr__(self, "_axes", tuple(axes))
         object.__setattr__(self, "_values", values)
-        object.__setattr__(self, "_coefficients", torch.from_numpy(np.ascontiguousarray(coefficients)))
+        object.__setattr__(self, "_coefficients", np.ascontiguousarray(coefficients))
 
     @property
     def dims(self) -> tuple[int, ...]:
         """As many as the grid has."""
         return (len(self._axes),)
 
-    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
+    def energy(self, points: Numbers, units: Units, device: Device) -> Numbers:
         """V in ``E0``, ``[N]`` or ``[P, N]``."""
         of = lookup(self, device)
-        value = torch.cat([self._values_at(each / self._length(units)) for each in points.split(_CHUNK)])
+        xp = namespace(points)
+        at = points if xp is np else points.cpu().double().numpy()
+        pieces = [at[i : i + _CHUNK] for i in range(0, max(1, len(at)), _CHUNK)]
+        value: Numbers = np.concatenate([self._values_at(each / self._length(units)) for each in pieces])
+        if xp is not np:
+            value = xp.asarray(value).to(points)
         return of("scale") * (value * self._energy(units)) + of("offset")
 
-    def _values_at(self, points: Tensor) -> Tensor:
+    def _values_at(self, points: Array) -> Array:
         """The spline at points in the file's unit of length, ``[N]``."""
-        found = [self._basis(number, x) for number, x in enumerate(points.unbind(1))]
+        found = [self._basis(number, x) for number, x in enumerate(points.T)]
         at, weights = map(list, zip(*found, strict=True))
-        return _contract(self._coefficients.to(points), at, weights)
+        return _contract(self._coefficients, at, weights)
 
     def mirrors(self, dim: int) -> frozenset[int]:
         """The axes along which nodes and values are their own mirror image."""
@@ -139,32 +145,31 @@ class Gridded:
     def _energy(self, units: Units) -> float:
         return 1 / units.E0_meV if self.energy_unit == "meV" else 1.0
 
-    def _basis(self, number: int, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _basis(self, number: int, x: Array) -> tuple[Indices, Array]:
         """Index of the first of the B-splines at each ``x``, ``[N]``, and their values,
         ``[N, DEGREE + 1]``."""
         nodes, knots = self._axes[number]
         low, high = float(nodes[0]), float(nodes[-1])
         slack = _EDGE * (high - low)
-        if x.numel() and (float(x.detach().min()) < low - slack or float(x.detach().max()) > high + slack):
+        if x.size and (x.real.min() < low - slack or x.real.max() > high + slack):
             raise UsageError(
                 f"domain: the box is larger than the grid of {self.path!r}, which goes from {low:g} to "
                 f"{high:g} {self.length_unit} along {AXES[number]}; make the box smaller"
             )
-        inside = x.clamp(low, high)
-        knots = knots.to(x)
-        interval = torch.searchsorted(knots, inside.detach().contiguous(), right=True) - 1
-        interval = interval.clamp(DEGREE, len(knots) - DEGREE - 2)
+        inside = x + (np.clip(x.real, low, high) - x.real)  # an imaginary part stays
+        interval = np.searchsorted(knots, inside.real, side="right") - 1
+        interval = np.clip(interval, DEGREE, len(knots) - DEGREE - 2)
         return interval - DEGREE, _splines(knots, interval, inside)
 
 
-def _splines(knots: Tensor, interval: Tensor, x: Tensor) -> Tensor:
+def _splines(knots: Array, interval: Indices, x: Array) -> Array:
     """The ``DEGREE + 1`` B-splines that are not 0 at ``x``, ``[N, DEGREE + 1]``.
 
     The recursion of C. de Boor, *A Practical Guide to Splines*, 1978, chapter X, algorithm BSPLVB.
     """
-    values = [torch.ones_like(x)]
+    values = [np.ones_like(x)]
     for degree in range(1, DEGREE + 1):
-        raised, carried = [], torch.zeros_like(x)
+        raised, carried = [], np.zeros_like(x)
         for i, value in enumerate(values):
             right = knots[interval + i + 1]
             left = knots[interval + i + 1 - degree]
@@ -172,17 +177,17 @@ def _splines(knots: Tensor, interval: Tensor, x: Tensor) -> Tensor:
             raised.append(carried + (right - x) * share)
             carried = (x - left) * share
         values = [*raised, carried]
-    return torch.stack(values, 1)
+    return np.stack(values, 1)
 
 
-def _contract(coefficients: Tensor, at: list[Tensor], weights: list[Tensor]) -> Tensor:
+def _contract(coefficients: Array, at: list[Indices], weights: list[Array]) -> Array:
     """Sum of the products of B-splines, ``[N]``."""
-    dim, reach = len(at), torch.arange(DEGREE + 1, device=coefficients.device)
+    dim, reach = len(at), np.arange(DEGREE + 1)
     places = [
         first.reshape(-1, *[1] * dim) + reach.reshape(-1, *[1] * (dim - 1 - axis))
         for axis, first in enumerate(at)
     ]
     block = coefficients[tuple(places)]
     for factors in reversed(weights):
-        block = (block * factors.reshape(len(block), *[1] * (block.dim() - 2), -1)).sum(-1)
+        block = (block * factors.reshape(len(block), *[1] * (block.ndim - 2), -1)).sum(-1)
     return block

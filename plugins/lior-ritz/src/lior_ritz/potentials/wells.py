@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import attrs
-import torch
-from torch import Tensor
 
 from lior.config.options import option
 from lior.errors import UsageError
 from lior_ritz.potentials._checks import given, lookup, require_finite, words
 from lior_ritz.potentials.written import Written, tree_of
 from lior_ritz.problem import AXES, Device, Part
+from lior_ritz.problem.arrays import Numbers
 from lior_ritz.problem.units import Units
 
 _NARROWEST = 1e-6
@@ -34,7 +33,7 @@ class Harmonic:
     Raises ``UsageError`` when an axis is given twice, or an option is negative or no finite number.
     """
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
     device: ClassVar[tuple[str, ...]] = words(
         "hbar_omega_meV offset hbar_omega_x_meV hbar_omega_y_meV hbar_omega_z_meV hbar_omega_w_meV beta_x "
         "beta_y beta_z beta_w x0 y0 z0 w0"
@@ -73,7 +72,7 @@ class Harmonic:
         return tuple(range(least, len(AXES) + 1))
 
     def curvatures(self, units: Units, dim: int, device: Device) -> list[Any]:
-        """βᵢ in ``E0/L0²``, one for each axis, floats or tensors.
+        """βᵢ in ``E0/L0²``, one for each axis, numbers or tensors.
 
         Raises ``UsageError`` when ``device`` varies an option of an axis that is not there, or that the axis
         does not use.
@@ -88,14 +87,13 @@ class Harmonic:
             raise UsageError(f"{name} says nothing here; vary one of {', '.join(sorted(used))}")
         return result
 
-    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
+    def energy(self, points: Numbers, units: Units, device: Device) -> Numbers:
         """V in ``E0``, ``[N]`` or ``[P, N]``."""
         of = lookup(self, device)
-        total = torch.zeros_like(points[:, 0]) + of("offset")
-        for axis, x, beta in zip(
-            AXES, points.unbind(1), self.curvatures(units, points.shape[1], device), strict=False
-        ):
-            total = total + beta * (x - of(f"{axis}0")).square()
+        total = of("offset")
+        betas = self.curvatures(units, points.shape[1], device)
+        for axis, x, beta in zip(AXES, points.T, betas, strict=False):
+            total = total + beta * (x - of(f"{axis}0")) ** 2
         return total
 
     def mirrors(self, dim: int) -> frozenset[int]:
@@ -215,4 +213,4 @@ class Box(Written):
 
 
 def _parabola(beta: float, center: float, offset: float) -> Part:
-    return lambda x: beta * (x - center).square() + offset
+    return lambda x: beta * (x - center) ** 2 + offset

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
-import torch
-from torch import Tensor
+import numpy as np
 
 from lior_ritz.potentials import formula
 from lior_ritz.potentials._checks import lookup, require_finite
 from lior_ritz.potentials.symmetry import is_mirror_image, is_zero
 from lior_ritz.problem import AXES, Device, Part
+from lior_ritz.problem.arrays import Array, Numbers, namespace
 from lior_ritz.problem.units import Units
 
 _VARIABLES = frozenset(AXES)
@@ -26,19 +26,19 @@ def tree_of(text: str, names: Sequence[str]) -> ast.expr:
     return formula.parse(text, (*AXES, *names))
 
 
-def changes(function: Callable[[Tensor], Tensor], half: float) -> list[float]:
+def changes(function: Callable[[Array], Array], half: float) -> list[float]:
     """Where a function of one coordinate changes sign within ``|x| < half``: sampled, and then halved."""
-    x = torch.linspace(-half, half, _SAMPLES, dtype=torch.float64)
+    x = np.linspace(-half, half, _SAMPLES)
     sides = function(x) > 0
     found = []
-    for i in (sides[1:] != sides[:-1]).nonzero().flatten().tolist():
+    for i in np.flatnonzero(sides[1:] != sides[:-1]):
         low, high = float(x[i]), float(x[i + 1])
         for _ in range(60):
-            middle = torch.tensor([(low + high) / 2], dtype=torch.float64)
-            if bool(function(middle)[0] > 0) == bool(sides[i]):
-                low = float(middle)
+            middle = (low + high) / 2
+            if (function(np.array([middle]))[0] > 0) == sides[i]:
+                low = middle
             else:
-                high = float(middle)
+                high = middle
         found.append(float(f"{(low + high) / 2:.14g}"))
     return found
 
@@ -51,7 +51,7 @@ class Written:
     where the formula is a sum of terms of one coordinate each.
     """
 
-    api_version: ClassVar[int] = 1
+    api_version: ClassVar[int] = 2
     tree: ClassVar[ast.expr]
     """Of the formula."""
 
@@ -59,15 +59,14 @@ class Written:
         require_finite(self)
 
     def numbers(self, units: Units, device: Device) -> Mapping[str, Any]:
-        """What the names in the formula are, floats or tensors; ``UsageError`` when ``device`` has others."""
+        """What the names in the formula are; ``UsageError`` when ``device`` has others."""
         of = lookup(self, device)
         return {name: of(name) for name in formula.names_in(self.tree) - _VARIABLES - set(formula.CONSTANTS)}
 
-    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
+    def energy(self, points: Numbers, units: Units, device: Device) -> Numbers:
         """V in ``E0``, ``[N]`` or ``[P, N]``."""
-        axes = dict(zip(AXES, points.unbind(1), strict=False))
-        values = formula.evaluate(self.tree, {**axes, **_scalars(self.numbers(units, device))})
-        return values + torch.zeros_like(points[:, 0])
+        values = formula.evaluate(self.tree, _values(points, self.numbers(units, device)))
+        return values + namespace(points).zeros_like(points[:, 0])
 
     def mirrors(self, dim: int) -> frozenset[int]:
         """The axes along which the formula, with its numbers as they are, is proved to be symmetric."""
@@ -86,16 +85,17 @@ class Written:
                 found[axis] += changes(self._part(AXES[axis], [difference], Units()), half_widths[axis])
         return tuple(tuple(sorted(set(each))) for each in found)
 
-    def heights(self, points: Tensor) -> Tensor:
+    def heights(self, points: Array) -> Array:
         """How far ``points``, ``[N, d]``, are above each test in the formula, in the test's own measure, or 1
         and -1 where a test jumps itself: ``[S, N]``."""
-        values = {**dict(zip(AXES, points.unbind(1), strict=False)), **_scalars(self.numbers(Units(), {}))}
-        found = [torch.empty(0, len(points), dtype=torch.float64)]
+        values = _values(points, self.numbers(Units(), {}))
+        found = [np.empty((0, len(points)))]
         for low, high in formula.switches(self.tree):
             difference = ast.BinOp(low, ast.Sub(), high)
             height = formula.evaluate(difference, values)
-            found.append((height.sign() if formula.jumps(difference) else height).expand(1, len(points)))
-        return torch.cat(found)
+            height = np.sign(height.real) if formula.jumps(difference) else height
+            found.append(np.broadcast_to(height, (1, len(points))))
+        return np.concatenate(found)
 
     @property
     def curved(self) -> bool:
@@ -117,13 +117,20 @@ class Written:
         return tuple(self._part(axis, found, units) for axis, found in zip(AXES, sums, strict=False))
 
     def _part(self, axis: str, found: list[ast.expr], units: Units) -> Part:
-        scalars = _scalars(self.numbers(units, {}))
+        numbers = self.numbers(units, {})
 
-        def part(x: Tensor) -> Tensor:
-            return sum((formula.evaluate(term, {axis: x, **scalars}) for term in found), torch.zeros_like(x))
+        def part(x: Numbers) -> Numbers:
+            values = {axis: x, **_scalars(numbers, x)}
+            return sum((formula.evaluate(term, values) for term in found), namespace(x).zeros_like(x))
 
         return part
 
 
-def _scalars(numbers: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {name: torch.as_tensor(value, dtype=torch.float64) for name, value in numbers.items()}
+def _values(points: Numbers, numbers: Mapping[str, Any]) -> dict[str, Numbers]:
+    return {**dict(zip(AXES, points.T, strict=False)), **_scalars(numbers, points)}
+
+
+def _scalars(numbers: Mapping[str, Any], points: Numbers) -> dict[str, Numbers]:
+    xp = namespace(points)
+    zero = xp.zeros((), dtype=xp.float64)  # Python's numbers would raise where 0 is divided by
+    return {name: value + zero for name, value in numbers.items()}

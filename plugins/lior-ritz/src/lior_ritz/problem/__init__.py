@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
-import torch
-from torch import Tensor
+import numpy as np
 
 from lior.errors import UsageError, did_you_mean, sentences
+from lior_ritz.problem.arrays import Array, Numbers
 from lior_ritz.problem.potential import Device, Part, Potential, is_curved, join_heights, join_jumps
 from lior_ritz.problem.terms import Terms
 from lior_ritz.problem.units import Units
@@ -47,8 +47,8 @@ class Problem:
                 )
         self.terms.check(self.dim)
         self.potential.report(self.units)
-        corners = torch.tensor([self.half_widths, [-x for x in self.half_widths]], dtype=torch.float64)
-        if not bool(self.energy(corners).isfinite().all()):
+        corners = np.array([self.half_widths, [-x for x in self.half_widths]])
+        if not np.isfinite(self.energy(corners)).all():
             raise UsageError(
                 "domain: the potential is not finite at a corner of the box; make the box smaller"
             )
@@ -56,12 +56,12 @@ class Problem:
     def require_finite(self) -> None:
         """Refuse a V that is not finite on a coarse grid with the middle of the box; ``UsageError``."""
         size = (401, 81, 21, 9)[self.dim - 1]
-        unit = torch.arange(1 - size, size, 2, dtype=torch.float64) / (size - 1)  # 0 is the middle, exactly
+        unit = np.arange(1 - size, size, 2) / (size - 1)  # 0 is the middle, exactly
         lines = [x * unit for x in self.half_widths]
-        points = torch.stack([grid.reshape(-1) for grid in torch.meshgrid(*lines, indexing="ij")], 1)
-        bad = (~self.energy(points).isfinite()).nonzero()
+        points = np.stack([grid.ravel() for grid in np.meshgrid(*lines, indexing="ij")], 1)
+        bad = np.flatnonzero(~np.isfinite(self.energy(points)))
         if len(bad):
-            where = ", ".join(f"{x:.4g}" for x in points[bad[0, 0]].tolist())
+            where = ", ".join(f"{x:.4g}" for x in points[bad[0]])
             raise UsageError(
                 f"the potential is not finite at ({where}), inside the box; it has to be: soften the pole, "
                 "as in 1/sqrt(x**2 + 0.01), or move it out of the box"
@@ -96,7 +96,7 @@ class Problem:
         """Where V or a mass jumps or has a kink, by axis, as far as they say so."""
         return join_jumps(self._functions, self.half_widths)
 
-    def heights(self, points: Tensor) -> Tensor:
+    def heights(self, points: Array) -> Array:
         """How far above each of these places ``points``, ``[N, d]``, are, below 0 on the other side, in any
         smooth measure, or 1 and -1; ``[S, N]``."""
         return join_heights(self._functions, points)
@@ -122,7 +122,7 @@ class Problem:
     def _both(self, own: Part, offset: Part) -> Part:
         return lambda x: own(x) + offset(x) / self.units.E0_meV
 
-    def energy(self, points: Tensor, device: Device | None = None) -> Tensor:
+    def energy(self, points: Numbers, device: Device | None = None) -> Numbers:
         """V in ``E0`` at ``points``, ``[N, d]``, with the band offset; ``[N]``, or ``[P, N]`` with P
         devices."""
         own = self.potential.energy(points, self.units, device or {})
@@ -130,15 +130,15 @@ class Problem:
             return own
         return own + self.terms.offset.energy(points, self.units, {}) / self.units.E0_meV
 
-    def inverse_mass(self, points: Tensor) -> Tensor:
+    def inverse_mass(self, points: Numbers) -> Numbers:
         """``1/μ`` of each axis at ``points``, ``[N, d]``; ``[N, d]``."""
         return self.terms.inverse_mass(points, self.units)
 
-    def vector(self, points: Tensor) -> Tensor:
+    def vector(self, points: Numbers) -> Numbers:
         """The vector potential at ``points``, ``[N, 2]`` in ``L0``; ``[N, 2]`` in ``ħ/(e L0)``."""
         return self.terms.vector(points, self.units)
 
-    def varied(self, values: Mapping[str, float | Tensor]) -> Problem:
+    def varied(self, values: Mapping[str, Numbers]) -> Problem:
         """The problem with options of the potential replaced; its symmetries are those of the new values.
 
         Raises ``UsageError`` when a name cannot be varied, or a value is no single number or out of range.
@@ -184,7 +184,8 @@ def require_known(device: Iterable[str], known: Iterable[str]) -> None:
             )
 
 
-def _single(name: str, value: float | Tensor) -> float:
-    if isinstance(value, Tensor) and value.numel() != 1:
-        raise UsageError(f"{name}: {value.numel()} values at once; the reference solves one device at a time")
-    return float(value)
+def _single(name: str, value: Numbers) -> float:
+    found = np.asarray(value, dtype=float)
+    if found.size != 1:
+        raise UsageError(f"{name}: {found.size} values at once; the reference solves one device at a time")
+    return float(found.item())

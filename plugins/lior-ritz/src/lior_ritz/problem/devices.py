@@ -8,13 +8,13 @@ from itertools import combinations
 from typing import Any
 
 import attrs
-import torch
-from torch import Tensor
+import numpy as np
 
 from lior.errors import UsageError, did_you_mean, sentences
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.problem import Problem, place
+from lior_ritz.problem.arrays import STEP, Array
 
 _KEY = re.compile(r"(?:potential\.)?gates\.(\w+)\.voltage|potential\.(?:parameters\.|base\.)*(\w+)")
 _PROBES = 64
@@ -38,10 +38,10 @@ def parameters(problem: Problem) -> dict[str, float]:
         if value is None:
             continue
         try:
-            there = problem.energy(points, {name: torch.tensor(value, dtype=torch.float64)})
+            there = problem.energy(points, {name: value})
         except UsageError:
             continue
-        if bool((there - here).abs().max() <= _SAME * here.abs().max().clamp_min(1.0)):
+        if _is_same(there, here):
             found[name] = value
     return found
 
@@ -58,30 +58,22 @@ def require_parameters(problem: Problem, names: Iterable[str]) -> None:
         if name in problem.potential.device:
             # The potential knows best why; where it would take the option, its value is the trouble.
             value = _value(problem, name)
-            problem.energy(_probes(problem), {name: torch.tensor(1.0 if value is None else value)})
+            problem.energy(_probes(problem), {name: 1.0 if value is None else value})
             raise UsageError(f"{name}: not given, and its value does not follow from other options; give it")
         allowed = f"Allowed: {', '.join(used)}." if used else "This potential has none."
         hint = did_you_mean(name, problem.potential.device)
         raise UsageError(sentences(f"no option {name!r} of the potential can be varied.", hint, allowed))
 
 
-def sensitivity(problem: Problem, name: str, points: Tensor) -> Tensor:
+def sensitivity(problem: Problem, name: str, points: Array) -> Array:
     """``∂V/∂p`` at ``points``, ``[N, d]``, of the option ``name``; ``[N]`` in ``E0`` per unit of the option.
 
     Raises ``UsageError`` when the option cannot be varied, or the derivative is not finite somewhere.
     """
     require_parameters(problem, [name])
-    value = torch.tensor(_value(problem, name), dtype=torch.float64, requires_grad=True)
-    with torch.enable_grad():
-        energy = problem.energy(points, {name: value})
-        if not energy.requires_grad:
-            return torch.zeros_like(points[:, 0])
-        # Backward mode twice gives a derivative by one number at all points: the first gradient is linear in
-        # the weights, and its derivative by them is what is wanted.
-        weights = torch.ones_like(energy, requires_grad=True)
-        [slope] = torch.autograd.grad(energy, value, weights, create_graph=True)
-        [found] = torch.autograd.grad(slope, weights)
-    if not bool(found.isfinite().all()):
+    value: Any = _value(problem, name)
+    found = problem.energy(points, {name: value + 1j * STEP}).imag / STEP
+    if not np.isfinite(found).all():
         raise UsageError(f"{name}: the derivative of the potential is not finite everywhere in the box")
     return found
 
@@ -154,9 +146,11 @@ def _same_dot(problem: Problem, changes: Mapping[str, Any], wanted: Iterable[str
     except UsageError:
         return False
     here = problem.energy(points)
-    gap = (other.energy(points) - here).abs().max()
-    same = bool(gap <= _SAME * here.abs().max().clamp_min(1.0))
-    return same and {*wanted} <= parameters(other).keys()
+    return _is_same(other.energy(points), here) and {*wanted} <= parameters(other).keys()
+
+
+def _is_same(there: Array, here: Array) -> bool:
+    return bool(np.abs(there - here).max() <= _SAME * max(1.0, np.abs(here).max()))
 
 
 def open_device(
@@ -205,8 +199,6 @@ def _value(problem: Problem, name: str) -> float | None:
     return None if follows is None else float(f"{follows:.12g}")  # 3 and not 2.9999999999999996
 
 
-def _probes(problem: Problem) -> Tensor:
+def _probes(problem: Problem) -> Array:
     """A few points in the box, always the same."""
-    generator = torch.Generator().manual_seed(0)
-    unit = 2 * torch.rand(_PROBES, problem.dim, generator=generator, dtype=torch.float64) - 1
-    return unit * torch.tensor(problem.half_widths, dtype=torch.float64)
+    return np.random.default_rng(0).uniform(-1, 1, (_PROBES, problem.dim)) * problem.half_widths

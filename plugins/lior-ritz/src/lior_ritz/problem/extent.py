@@ -10,7 +10,6 @@ from itertools import product
 
 import attrs
 import numpy as np
-import torch
 
 from lior_ritz.problem import Problem
 
@@ -51,14 +50,14 @@ def estimate(problem: Problem, count: int) -> Extent:
 def _profiles(problem: Problem) -> list[tuple[np.ndarray, np.ndarray]]:
     """Coordinates, and the least potential over the other coordinates, for each axis."""
     n = _SAMPLES[problem.dim]
-    axes = [torch.linspace(-width, width, n, dtype=torch.float64) for width in problem.half_widths]
-    points = torch.stack([grid.reshape(-1) for grid in torch.meshgrid(*axes, indexing="ij")], 1)
-    turning = (problem.terms.strength(problem.units) / 2) ** 2 * points.square().sum(1)
+    axes = [np.linspace(-width, width, n) for width in problem.half_widths]
+    points = np.stack([grid.ravel() for grid in np.meshgrid(*axes, indexing="ij")], 1)
+    turning = (problem.terms.strength(problem.units) / 2) ** 2 * np.square(points).sum(1)
     energy = (problem.energy(points) + turning).reshape((n,) * problem.dim)
     found = []
     for axis in range(problem.dim):
-        others = [other for other in range(problem.dim) if other != axis]
-        found.append((axes[axis].numpy(), (energy.amin(others) if others else energy).numpy()))
+        others = tuple(other for other in range(problem.dim) if other != axis)
+        found.append((axes[axis], energy.min(others)))
     return found
 
 

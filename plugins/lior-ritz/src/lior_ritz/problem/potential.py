@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Protocol, TypeAlias, runtime_checkable
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from lior_ritz.problem.arrays import Array, Numbers
 from lior_ritz.problem.units import Units
 
-Device: TypeAlias = "Mapping[str, Tensor]"
-"""Options of a potential that are varied: name -> value in the option's own unit, a scalar or of shape
-``[P, 1]`` for P devices at once. They may require a gradient."""
-Part: TypeAlias = "Callable[[Tensor], Tensor]"
+Device: TypeAlias = "Mapping[str, Numbers]"
+"""Options of a potential that are varied: name -> value in the option's own unit, a number, or of shape
+``[P, 1]`` for P devices at once. It may be complex, or a tensor that requires a gradient."""
+Part: TypeAlias = "Callable[[Numbers], Numbers]"
 """A function of one coordinate, elementwise."""
 
 
@@ -25,11 +25,11 @@ def join_jumps(parts: Iterable[object], half_widths: Sequence[float]) -> tuple[t
     return tuple(tuple(sorted({x for jumps in each for x in jumps[axis]})) for axis in axes)
 
 
-def join_heights(parts: Iterable[object], points: Tensor) -> Tensor:
+def join_heights(parts: Iterable[object], points: Array) -> Array:
     """How far above each of these places ``points``, ``[N, d]``, are, below 0 on the other side, as far as
     the functions say so: an optional method ``heights(points)``; ``[S, N]``. Any smooth measure will do."""
-    none = torch.empty(0, len(points), dtype=torch.float64)
-    return torch.cat([none, *(part.heights(points) for part in parts if hasattr(part, "heights"))])
+    none = np.empty((0, len(points)))
+    return np.concatenate([none, *(part.heights(points) for part in parts if hasattr(part, "heights"))])
 
 
 def is_curved(parts: Iterable[object]) -> bool:
@@ -39,7 +39,13 @@ def is_curved(parts: Iterable[object]) -> bool:
 
 @runtime_checkable
 class Potential(Protocol):
-    """A potential: an attrs class whose fields are its options, of the group ``lior_ritz.potentials``."""
+    """A potential: an attrs class whose fields are its options, of the group ``lior_ritz.potentials``.
+
+    The reference asks it with arrays of NumPy, and a network with tensors of torch. Both have the operators,
+    and :func:`lior_ritz.problem.arrays.namespace` of the points has ``exp``, ``sqrt``, ``where``, ... for
+    them. Derivatives are taken with complex arrays: tests of the place have to be of ``points.real``. Version
+    1 knew tensors alone.
+    """
 
     api_version: ClassVar[int]
 
@@ -55,7 +61,7 @@ class Potential(Protocol):
         ``place(name)`` says: the keys that lead to it, such as ``("gates", "left", "voltage")``.
         """
 
-    def energy(self, points: Tensor, units: Units, device: Device) -> Tensor:
+    def energy(self, points: Numbers, units: Units, device: Device) -> Numbers:
         """V in ``E0`` at ``points``, ``[N, d]`` in ``L0``; ``[N]``, or ``[P, N]`` with P devices."""
 
     def mirrors(self, dim: int) -> frozenset[int]:

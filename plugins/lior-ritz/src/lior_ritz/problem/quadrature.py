@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
-import torch
 from scipy.special import roots_legendre
-from torch import Tensor
+
+from lior_ritz.problem.arrays import Numbers
+
+if TYPE_CHECKING:
+    import torch
 
 GRIDS = ("gauss_legendre", "fixed_grid", "jittered_grid")
 RANDOM = ("jittered_grid", "monte_carlo", "sobol")
@@ -21,14 +25,16 @@ MODES = (*GRIDS, "monte_carlo", "sobol")
 class Rule:
     """Nodes and weights; ``Σ weights·f(nodes)`` stands for the integral over the whole box."""
 
-    points: Tensor
+    points: Numbers
     """``[N, d]``, in the half of the box with ``xᵢ >= 0`` for each folded axis."""
-    weights: Tensor
+    weights: Numbers
     """``[N]``; they sum to the volume of the whole box."""
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Rule:
-        """The same on another device, in another precision."""
-        return Rule(self.points.to(device, dtype), self.weights.to(device, dtype))
+        """The same as tensors on a device, in a precision."""
+        import torch
+
+        return Rule(*(torch.as_tensor(each).to(device, dtype) for each in (self.points, self.weights)))
 
 
 def grid_rule(
@@ -80,12 +86,11 @@ def whole_rule(
 
 def _product(axes: Sequence[tuple[np.ndarray, np.ndarray]]) -> Rule:
     """The rule over all axes from nodes and weights of each."""
-    nodes = torch.meshgrid(*(torch.from_numpy(x) for x, _ in axes), indexing="ij")
-    weights = torch.meshgrid(*(torch.from_numpy(w) for _, w in axes), indexing="ij")
-    product = weights[0]
-    for each in weights[1:]:
-        product = product * each
-    return Rule(torch.stack([x.reshape(-1) for x in nodes], 1), product.reshape(-1).clone())
+    nodes = np.meshgrid(*(x for x, _ in axes), indexing="ij")
+    product = axes[0][1]
+    for _, weights in axes[1:]:
+        product = np.multiply.outer(product, weights)
+    return Rule(np.stack([x.ravel() for x in nodes], 1), product.ravel())
 
 
 @lru_cache(64)

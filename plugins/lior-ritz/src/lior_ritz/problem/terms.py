@@ -11,10 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-import torch
-from torch import Tensor
 
 from lior.errors import UsageError
+from lior_ritz.problem.arrays import Numbers, namespace
 from lior_ritz.problem.units import FLUX, Units
 
 if TYPE_CHECKING:
@@ -79,27 +78,29 @@ class Terms:
                 f"physics.mass: of domain.dim = 1 or 2, not {dim}; leave it out, and set physics.m_eff"
             )
 
-    def vector(self, points: Tensor, units: Units) -> Tensor:
+    def vector(self, points: Numbers, units: Units) -> Numbers:
         """a at ``points``, ``[N, 2]``; ``[N, 2]``."""
         x0, y0 = self.gauge_origin
-        turned = torch.stack([y0 - points[:, 1], points[:, 0] - x0], 1)
+        turned = namespace(points).stack([y0 - points[:, 1], points[:, 0] - x0], 1)
         return turned * (self.strength(units) / 2)
 
-    def inverse_mass(self, points: Tensor, units: Units) -> Tensor:
+    def inverse_mass(self, points: Numbers, units: Units) -> Numbers:
         """``1/μ`` at ``points``, ``[N, d]``; ``[N, d]``.
 
         Raises ``UsageError`` where a mass is no positive number.
         """
-        found = torch.ones_like(points)
+        xp = namespace(points)
+        found = xp.ones_like(points)
         for axis, mass in enumerate(self.masses):
             if mass is None:
                 continue
             values = mass.energy(points, units, {})
-            bad = (~((values > 0) & values.isfinite())).nonzero()
-            if len(bad):
-                where = ", ".join(f"{x:.4g}" for x in points[bad[0, 0]].tolist())
+            good = (values > 0) & xp.isfinite(values)
+            if not good.all():
+                bad = good.tolist().index(False)
+                where = ", ".join(f"{x:.4g}" for x in points[bad].tolist())
                 raise UsageError(
-                    f"physics.mass is {float(values[bad[0, 0]]):.4g} at ({where}); allowed is a positive "
+                    f"physics.mass is {float(values[bad]):.4g} at ({where}); allowed is a positive "
                     "number of electron masses everywhere in the box"
                 )
             found[:, axis] = units.m_eff / values

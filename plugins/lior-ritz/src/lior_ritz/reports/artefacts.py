@@ -12,11 +12,10 @@ import math
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lior.errors import RunError
@@ -29,11 +28,12 @@ from lior_ritz.reports import pictures
 from lior_ritz.reports.observables import nodal_domains
 from lior_ritz.reports.samples import Sampler, Slice, grid_size, slices
 from lior_ritz.reports.verdicts import FOCUS, History, focus_range, verdicts
-from lior_ritz.training import assembly
 from lior_ritz.training.solution import Solution
-from lior_ritz.training.spaces import Trained
-from lior_ritz.training.trainer import Trainer
 from lior_ritz.verification.spin import spins
+
+if TYPE_CHECKING:
+    from lior_ritz.training.trained import Trained
+    from lior_ritz.training.trainer import Trainer
 
 RESULTS, ARRAYS = "results.json", "arrays"
 FORMAT = 3
@@ -119,7 +119,7 @@ def arrays(sampler: Sampler, grids: list[Slice]) -> Arrays:
     found["hamiltonian_H"] = (hamiltonian, "integrals grad phi_i . grad phi_j + V phi_i phi_j, in E0")
     found["psi_overlap"] = ((states.psi.conj() * states.weights) @ states.psi.T, "integrals psi_i* psi_j")
     return {
-        name: (np.ascontiguousarray(array.numpy(), dtype=np.result_type(array.numpy(), np.float64)), what)
+        name: (np.ascontiguousarray(array, dtype=np.result_type(array, np.float64)), what)
         for name, (array, what) in found.items()
     }
 
@@ -135,7 +135,7 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
         "format": FORMAT,
         "program": f"lior-ritz {version('lior-ritz')}",
         "verdict": "; ".join(verdicts(solution)),
-        "max_relative_error": float(solution.relative_errors.abs().max()),
+        "max_relative_error": float(np.abs(solution.relative_errors).max()),
         "missed": list(solution.missed),
         "units": {"E0_meV": unit} | attrs.asdict(problem.units),
         "problem": _problem(solution),
@@ -165,9 +165,9 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
         "quadrature": net and _quadrature(solution.config, net, history),
         "observables": sampler.measured.report(problem.units)
         | {"rule": f"Gauss-Legendre, {len(sampler.rule.points):,} nodes"},
-        "nodal_domains": nodal_domains(psi).tolist() if problem.dim <= 2 and not psi.is_complex() else None,
+        "nodal_domains": nodal_domains(psi).tolist() if problem.dim <= 2 and np.isrealobj(psi) else None,
         "basis": {
-            "S_max_abs_offdiag": float((overlap - diagonal.diag()).abs().max()),
+            "S_max_abs_offdiag": float(np.abs(overlap - np.diag(diagonal)).max()),
             "S_min_diag": float(diagonal.min()),
             "S_max_diag": float(diagonal.max()),
         },
@@ -238,6 +238,8 @@ def _terms(solution: Solution) -> Report:
 
 def _training(solution: Solution, trainer: Trainer, history: History, folder: Path) -> Report:
     """What was done, how long it took, what was best and where it is kept."""
+    from lior_ritz.training import assembly
+
     config = solution.config
     best, drops, schedule = trainer.best, trainer.progress.drops, config.training.lr_schedule
     first = any(phase.name == "adam" for phase in trainer.phases)
@@ -271,6 +273,8 @@ def _training(solution: Solution, trainer: Trainer, history: History, folder: Pa
 
 def _quadrature(config: RitzConfig, net: Trained, history: History) -> Report:
     """The nodes of training, and how they were judged."""
+    from lior_ritz.training import assembly
+
     progress, found = net.trainer.progress, net.evaluation
     seen = [line["quadrature_fault"] for line in history if line.get("quadrature_fault") is not None]
     points = [line["num_points"] for line in history if "num_points" in line]
@@ -297,7 +301,7 @@ def _quadrature(config: RitzConfig, net: Trained, history: History) -> Report:
 
 def _range(sampler: Sampler, grids: list[Slice]) -> Report:
     """Where pictures of the potential begin and end, in ``E0``, on the grid of the arrays."""
-    values = torch.cat([sampler.potential(each.points) for each in grids])
+    values = np.concatenate([sampler.potential(each.points) for each in grids])
     barrier = sampler.problem.potential.report(sampler.problem.units).get("barrier_dimless")
     low, high, focus = focus_range(values, barrier)
     return {"vmin": low, "vmax_full": high, "vmax_focus": focus, "focus_scale": FOCUS, "barrier": barrier}

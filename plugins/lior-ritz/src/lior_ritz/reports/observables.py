@@ -2,9 +2,8 @@
 
 States are given by values at the points of a quadrature rule over the *whole* box (not a folded one, which
 has only one half): ``psi [K, N]``, real or complex and orthonormal under ``weights [N]`` at ``points [N,
-d]``, in the units of :mod:`lior_ritz.problem.units`. Functions that take these are differentiable in all of
-them. What needs neighbours (nodes, peaks) takes a grid instead, ``[K, n₀, .., n_last]``, in which any axis
-may come first."""
+d]``, in the units of :mod:`lior_ritz.problem.units`. What needs neighbours (nodes, peaks) takes a grid
+instead, ``[K, n₀, .., n_last]``, in which any axis may come first."""
 
 from __future__ import annotations
 
@@ -14,14 +13,12 @@ from typing import Any
 
 import attrs
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import sici
-from torch import Tensor
 
-from lior_ritz.network.states import squared
 from lior_ritz.problem import AXES
+from lior_ritz.problem.arrays import Array
 from lior_ritz.problem.units import Units
 
 _CLEAR = 0.5
@@ -31,66 +28,69 @@ _NOTHING = 1e-3
 """Values below this, relative to the largest, have no sign: far out they are the error of the solver."""
 
 
-def fix_signs(psi: Tensor, points: Tensor | None = None) -> Tensor:
+def fix_signs(psi: Array, points: Array | None = None) -> Array:
     """The states with a reproducible sign, ``[K, N]`` (or ``[K, ...]`` without points).
 
     The first value that exceeds half of the largest becomes positive: first by x, then y, and so on if
     ``points [N, d]`` are given, so that the order of the points does not matter; else as they come. Within a
     degenerate level not only signs are arbitrary, and this fixes nothing more.
     """
-    flat = psi.detach().reshape(len(psi), -1)
+    flat = psi.reshape(len(psi), -1)
     if points is not None:
-        keys = points.detach().cpu().numpy().T[::-1]  # lexsort: the last key counts first
-        flat = flat[:, torch.from_numpy(np.lexsort(keys)).to(flat.device)]
-    size = flat.abs()
-    first = (size >= _CLEAR * size.amax(1, keepdim=True)).int().argmax(1)
-    signs = flat.gather(1, first[:, None]).sgn().conj()
-    signs = torch.where(signs == 0, torch.ones_like(signs), signs)
-    return psi * signs.reshape(-1, *[1] * (psi.dim() - 1))
+        flat = flat[:, np.lexsort(points.T[::-1])]  # the last key counts first
+    size = np.abs(flat)
+    first = (size >= _CLEAR * size.max(1, keepdims=True)).argmax(1)[:, None]
+    value, size = (np.take_along_axis(each, first, 1) for each in (flat, size))
+    signs = np.where(size > 0, value.conj() / np.where(size > 0, size, 1), 1)
+    return np.asarray(psi * signs.reshape(-1, *[1] * (psi.ndim - 1)))
 
 
-def dipoles(psi: Tensor, weights: Tensor, points: Tensor) -> Tensor:
+def squared(psi: Array) -> Array:
+    """``|ψ|²``, real."""
+    return np.square(psi.real) + np.square(psi.imag)
+
+
+def dipoles(psi: Array, weights: Array, points: Array) -> Array:
     """Transition dipole matrices ``<i|x_a|j>``, ``[d, K, K]`` in ``L0``, symmetric; of complex states, which
     have no phase, the absolute values beside the diagonal."""
     weighted = psi.conj() * weights
-    if not psi.is_complex():
-        return torch.einsum("in,na,jn->aij", weighted, points, psi)
-    found = torch.einsum("in,na,jn->aij", weighted, points.to(psi), psi)
-    own = torch.eye(len(psi), dtype=torch.bool, device=psi.device)
-    return torch.where(own, found.real, found.abs())
+    found = np.stack([(weighted * x) @ psi.T for x in points.T])
+    if not np.iscomplexobj(psi):
+        return found
+    return np.where(np.eye(len(psi), dtype=bool), found.real, np.abs(found))
 
 
-def oscillator_strengths(energies: Tensor, dipole: Tensor) -> Tensor:
+def oscillator_strengths(energies: Array, dipole: Array) -> Array:
     """``f_ij = (2 m*/ħ²)(E_j - E_i)|<i|x_a|j>|²``, ``[d, K, K]``, antisymmetric, for each direction of light.
 
     In these units ``2 m*/ħ² = 1/(E0 L0²)``. Over all final states j each row sums to 1 (Thomas, Reiche and
     Kuhn; H. A. Bethe and E. E. Salpeter, *Quantum Mechanics of One- and Two-Electron Atoms*, section 61).
     """
-    return (energies[None, :] - energies[:, None]) * dipole.square()
+    return (energies[None, :] - energies[:, None]) * np.square(dipole)
 
 
-def probabilities(psi: Tensor, weights: Tensor) -> Tensor:
+def probabilities(psi: Array, weights: Array) -> Array:
     """``weights ψ²`` divided by its sum, ``[K, N]``."""
     mass = squared(psi) * weights
-    return mass / mass.sum(1, keepdim=True)
+    return np.asarray(mass / mass.sum(1, keepdims=True))
 
 
-def centre_and_spread(psi: Tensor, weights: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+def centre_and_spread(psi: Array, weights: Array, points: Array) -> tuple[Array, Array]:
     """Mean and standard deviation of each coordinate, ``[K, d]`` each, in ``L0``."""
     mass = probabilities(psi, weights)
     centre = mass @ points
-    return centre, torch.einsum("kn,kna->ka", mass, (points - centre[:, None]).square()).sqrt()
+    return centre, np.sqrt(np.einsum("kn,kna->ka", mass, np.square(points - centre[:, None])))
 
 
-def left_weight(psi: Tensor, weights: Tensor, points: Tensor) -> Tensor:
+def left_weight(psi: Array, weights: Array, points: Array) -> Array:
     """Probability of ``x < 0``, ``[K]``; points on the line count half.
 
     Each point counts as a whole, so this is accurate to first order in the spacing, and to second where the
     line goes through points or midway between them. On a uniform grid :func:`left_share` does better.
     """
     x = points[:, 0]
-    x = torch.where(x.abs() < 1e-9 * x.abs().max(), 0.0, x)  # grids miss 0 by rounding
-    return probabilities(psi, weights) @ ((1 - x.sign()) / 2)
+    x = np.where(np.abs(x) < 1e-9 * np.abs(x).max(), 0.0, x)  # grids miss 0 by rounding
+    return probabilities(psi, weights) @ ((1 - np.sign(x)) / 2)
 
 
 def left_share(x: NDArray[np.float64], divide: float) -> NDArray[np.float64]:
@@ -103,26 +103,24 @@ def left_share(x: NDArray[np.float64], divide: float) -> NDArray[np.float64]:
     return 0.5 + sici(np.pi * (divide - x) / (x[1] - x[0]))[0] / np.pi
 
 
-def parity(psi: Tensor, mirrored: Tensor, weights: Tensor) -> Tensor:
+def parity(psi: Array, mirrored: Array, weights: Array) -> Array:
     """``<ψ|P|ψ>/<ψ|ψ>``, ``[K]``: 1 for even states, -1 for odd ones.
 
     ``mirrored [K, N]`` are the states at the mirror images of the points.
     """
-    return ((psi.conj() * mirrored).real @ weights) / (squared(psi) @ weights)
+    return np.asarray(((psi.conj() * mirrored).real @ weights) / (squared(psi) @ weights))
 
 
-def energy_parts(psi: Tensor, gradients: Tensor, potential: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def energy_parts(psi: Array, gradients: Array, potential: Array, weights: Array) -> tuple[Array, Array]:
     """Kinetic energy ``∫|∇ψ|²`` and potential energy ``∫Vψ²``, over ``∫ψ²``; ``[K]`` each, in ``E0``.
 
     ``gradients [K, N, d]`` in ``1/L0`` (relative to ψ), ``potential [N]`` in ``E0``.
     """
-    norm = psi.square() @ weights
-    return (gradients.square().sum(2) @ weights) / norm, ((psi.square() * potential) @ weights) / norm
+    norm = np.square(psi) @ weights
+    return (np.square(gradients).sum(2) @ weights) / norm, ((np.square(psi) * potential) @ weights) / norm
 
 
-def virial_residual(
-    psi: Tensor, gradients: Tensor, forces: Tensor, weights: Tensor, points: Tensor
-) -> Tensor:
+def virial_residual(psi: Array, gradients: Array, forces: Array, weights: Array, points: Array) -> Array:
     """``2<T> - <r·∇V>``, ``[K]`` in ``E0``: 0 for an eigenstate that vanishes on the edge of the box with its
     slope (V. Fock, Z. Phys. 63, 855, 1930); a hard wall that is touched adds its pressure.
 
@@ -130,10 +128,10 @@ def virial_residual(
     """
     pull = (points * forces).sum(1)
     kinetic, rest = energy_parts(psi, gradients, pull, weights)
-    return 2 * kinetic - rest
+    return np.asarray(2 * kinetic - rest)
 
 
-def nodal_domains(grid: Tensor) -> Tensor:
+def nodal_domains(grid: Array) -> Array:
     """In how many connected regions ψ keeps its sign, ``[K]`` int64, from ``grid [K, n₀, ..]``.
 
     Neighbours are those along an axis. At most k for the k-th state, counted from 1 (R. Courant and
@@ -141,50 +139,50 @@ def nodal_domains(grid: Tensor) -> Tensor:
     belong to none.
     """
     counts = []
-    for state in grid.detach().cpu().numpy():
+    for state in grid:
         floor = _NOTHING * np.abs(state).max()
         counts.append(sum(ndimage.label(sign * state > floor)[1] for sign in (1, -1)))
-    return torch.tensor(counts)
+    return np.array(counts)
 
 
 @attrs.frozen(eq=False)
 class States:
     """States with all that is known of them."""
 
-    energies: Tensor
+    energies: Array
     """``[K]`` in ``E0``."""
-    psi: Tensor
+    psi: Array
     """``[K, N]`` in ``L0^-d/2``."""
-    weights: Tensor
+    weights: Array
     """``[N]`` in ``L0^d``."""
-    points: Tensor
+    points: Array
     """``[N, d]`` in ``L0``."""
-    potential: Tensor
+    potential: Array
     """``[N]`` in ``E0``."""
-    forces: Tensor
+    forces: Array
     """``∇V``, ``[N, d]`` in ``E0/L0``."""
-    mirrored: Sequence[Tensor]
+    mirrored: Sequence[Array]
     """By axis, the states at the mirror images of the points, ``[K, N]``."""
-    gradients: Tensor | None = None
+    gradients: Array | None = None
     """``[K, N, d]``; without them energies and the virial are left out of the report."""
 
     def report(self, units: Units) -> dict[str, Any]:
         """All observables, ready for JSON; names end in their units, lists of states are in their order."""
-        psi, weights, points = self.psi.detach(), self.weights, self.points
+        psi, weights, points = self.psi, self.weights, self.points
         dim = points.shape[1]
         dipole = dipoles(psi, weights, points)
-        strengths = oscillator_strengths(self.energies.detach(), dipole)
+        strengths = oscillator_strengths(self.energies, dipole)
         overlap = (psi.conj() * weights) @ psi.T
         centre, spread = centre_and_spread(psi, weights, points)
         left = left_weight(psi, weights, points)
-        split = self.energies.detach().diff()
-        off = overlap - torch.eye(len(psi), dtype=overlap.dtype, device=overlap.device)
+        split = np.diff(self.energies)
+        off = overlap - np.eye(len(psi))
         return {
             "E_E0": _list(self.energies),
             "E_meV": _list(self.energies, units.E0_meV),
             "splitting_E0": _list(split),
             "splitting_ueV": _list(split, 1e3 * units.E0_meV),
-            "orthonormality_max_error": float(off.abs().max()),
+            "orthonormality_max_error": float(np.abs(off).max()),
             "dipole_L0": {AXES[a]: _list(dipole[a]) for a in range(dim)},
             "dipole_nm": {AXES[a]: _list(dipole[a], units.L0_nm) for a in range(dim)},
             "oscillator_strength": {AXES[a]: _list(strengths[a]) for a in range(dim)},
@@ -201,7 +199,7 @@ class States:
         """What needs more than the values of the states."""
         if self.gradients is None:
             return {}
-        psi, weights = self.psi.detach(), self.weights
+        psi, weights = self.psi, self.weights
         found: dict[str, Any] = {}
         parts = energy_parts(psi, self.gradients, self.potential, weights)
         for name, part in zip(("kinetic", "potential"), parts, strict=True):
@@ -210,9 +208,9 @@ class States:
         return found | {"virial_residual_E0": _list(residual)}
 
 
-def _list(values: Tensor, scale: float = 1.0) -> Any:
+def _list(values: Array, scale: float = 1.0) -> Any:
     """Nested lists of floats; a number that is not finite becomes ``None``, which JSON knows."""
-    return _finite((values.detach().double() * scale).tolist())
+    return _finite((values * scale).tolist())
 
 
 def _finite(value: Any) -> Any:

@@ -12,16 +12,16 @@ from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import attrs
-import torch
-from torch import Tensor
+import numpy as np
 
 from lior.plots.panels import Curve, HeatMap, LeftOut, LineChart, Panel, Picture
 from lior.plots.scales import spans_decades
-from lior_ritz.network.states import squared
 from lior_ritz.problem import AXES
+from lior_ritz.problem.arrays import Array
 from lior_ritz.reports.charts import Beside
 from lior_ritz.reports.field import Field
 from lior_ritz.reports.ladder import Ladder, Step
+from lior_ritz.reports.observables import squared
 from lior_ritz.reports.samples import Sampler, Slice, slices
 from lior_ritz.reports.verdicts import History, focus_range
 from lior_ritz.training.solution import Solution
@@ -68,21 +68,21 @@ class PictureSource:
         return slices(small, _ALONG if problem.dim == 1 else _ACROSS)
 
     @cached_property
-    def states(self) -> list[Tensor]:
+    def states(self) -> list[Array]:
         """Values on :attr:`near`, ``[K, ...]`` each, in ``nm^-d/2``."""
         return [each.shaped(self.psi(each)) for each in self.near]
 
-    def psi(self, where: Slice) -> Tensor:
+    def psi(self, where: Slice) -> Array:
         """The states on a slice, ``[K, N]`` in ``nm^-d/2``."""
         return self.nm ** (-self.dim / 2) * self.sampler.states(where.points)
 
-    def potential(self, where: Slice) -> Tensor:
+    def potential(self, where: Slice) -> Array:
         """V on a slice, in meV."""
         return self.unit * where.shaped(self.sampler.potential(where.points))
 
     def most(self, k: int) -> float:
         """The greatest value of a state."""
-        return max(float(values[k].abs().max()) for values in self.states)
+        return max(float(np.abs(values[k]).max()) for values in self.states)
 
     @property
     def dim(self) -> int:
@@ -159,7 +159,7 @@ def unbroken(title: str) -> str:
 # --- potential and states ---
 
 
-def _plane(source: PictureSource, plane: Slice, values: Tensor, what: str, unit: str, **style: Any) -> Panel:
+def _plane(source: PictureSource, plane: Slice, values: Array, what: str, unit: str, **style: Any) -> Panel:
     """A field, or a curve in one dimension."""
     x = (source.nm * plane.places[0]).tolist()
     title = f"{what}{_where(source, plane)}"
@@ -190,7 +190,7 @@ def _map(source: PictureSource, *, focus: bool) -> Panels:
     problem, high = source.solution.problem, None
     planes = source.near if focus else source.planes
     if focus:
-        whole = torch.cat([source.potential(plane).flatten() for plane in source.planes])
+        whole = np.concatenate([source.potential(plane).ravel() for plane in source.planes])
         barrier = problem.potential.report(problem.units).get("barrier_meV")
         high = min(
             focus_range(whole, barrier)[2], max(float(source.potential(each).max()) for each in planes)
@@ -258,7 +258,7 @@ def _along(source: PictureSource, k: int) -> Panels:
         )
         for name, unit, y, low, high in (
             (f"ψ{k}", f"ψ in 1/{_ROOTS[source.dim]}", psi, -most, most),
-            (f"|ψ{k}|²", f"|ψ|² in 1/{_VOLUMES[source.dim]}", psi.square(), 0.0, most**2),
+            (f"|ψ{k}|²", f"|ψ|² in 1/{_VOLUMES[source.dim]}", psi**2, 0.0, most**2),
         )
     ]
 
@@ -287,7 +287,7 @@ def _spectrum(source: PictureSource) -> Panels:
 
 def degenerate(reference: Reference) -> list[list[int]]:
     """Numbers of the levels that are one, as far as the reference's error bars tell."""
-    return group((reference.energies.diff() <= reference.splitting_errors).tolist())
+    return group((np.diff(reference.energies) <= reference.splitting_errors).tolist())
 
 
 def _bounds(source: PictureSource) -> Panels:
@@ -309,13 +309,13 @@ def _bounds(source: PictureSource) -> Panels:
 
 def _orthonormality(source: PictureSource) -> Panels:
     states = source.sampler.measured
-    overlap = (states.psi.conj() * states.weights) @ states.psi.T - torch.eye(len(states.psi))
-    power = math.floor(math.log10(float(overlap.abs().max()) or 1.0))  # else all of it would read 0.000000
+    overlap = (states.psi.conj() * states.weights) @ states.psi.T - np.eye(len(states.psi))
+    power = math.floor(math.log10(float(np.abs(overlap).max()) or 1.0))  # else all of it would read 0.000000
     unit = f"(⟨ψi|ψj⟩ − δij) / 1e{power}"
     return [_matrix("overlap of the states, minus 1", overlap / 10.0**power, unit, "ψ")]
 
 
-def _matrix(title: str, values: Tensor, unit: str, of: str) -> HeatMap:
+def _matrix(title: str, values: Array, unit: str, of: str) -> HeatMap:
     rows = [f"{of}{i}" for i in range(len(values))]
     return HeatMap(title=title, x_label=f"number of {of}", unit=unit, rows=rows, values=values.real.tolist())
 

@@ -10,10 +10,10 @@ from functools import cached_property
 from itertools import combinations
 
 import attrs
-import torch
-from torch import Tensor
+import numpy as np
 
 from lior_ritz.problem import AXES, Problem
+from lior_ritz.problem.arrays import Array, slopes
 from lior_ritz.problem.quadrature import Rule
 from lior_ritz.reports.observables import States, fix_signs
 from lior_ritz.training.solution import Solution
@@ -38,19 +38,19 @@ class Slice:
 
     axes: tuple[int, ...]
     """Along which it goes: one, or two in rising order."""
-    places: tuple[Tensor, ...]
+    places: tuple[Array, ...]
     """Coordinates along each of them, in ``L0``."""
-    points: Tensor
+    points: Array
     """``[N, d]``; the first of the axes is the fastest."""
 
     @classmethod
     def central(cls, problem: Problem, axes: Sequence[int], size: int) -> Slice:
         """The grid of ``size`` points on each of ``axes``."""
-        unit = torch.linspace(-1, 1, size, dtype=torch.float64)
-        unit = (unit - unit.flip(0)) / 2  # symmetric to the last bit, so that the middle is 0
+        unit = np.linspace(-1, 1, size)
+        unit = (unit - unit[::-1]) / 2  # symmetric to the last bit, so that the middle is 0
         places = tuple(unit * problem.half_widths[axis] for axis in axes)
-        mesh = torch.meshgrid(*places[::-1], indexing="ij")[::-1]
-        points = torch.zeros(mesh[0].numel(), problem.dim, dtype=torch.float64)
+        mesh = np.meshgrid(*places[::-1], indexing="ij")[::-1]
+        points = np.zeros((mesh[0].size, problem.dim))
         for axis, values in zip(axes, mesh, strict=True):
             points[:, axis] = values.reshape(-1)
         return cls(axes=tuple(axes), places=places, points=points)
@@ -60,7 +60,7 @@ class Slice:
         """Letters of its axes, such as ``xy``."""
         return "".join(AXES[axis] for axis in self.axes)
 
-    def shaped(self, values: Tensor) -> Tensor:
+    def shaped(self, values: Array) -> Array:
         """``[..., N]`` as ``[..., n]`` along one axis, or as ``[..., rows, columns]``: rows are the second
         axis, columns the first."""
         return values.reshape(*values.shape[:-1], *(len(places) for places in self.places[::-1]))
@@ -90,50 +90,46 @@ class Sampler:
         return self.solution.space.rule
 
     @cached_property
-    def _jet(self) -> Tensor:
+    def _jet(self) -> Array:
         """Basis functions and slopes at the nodes of :attr:`rule`, ``[1 + d, M, N]``."""
         return self.basis(self.rule.points, order=1)
 
     @cached_property
-    def coefficients(self) -> Tensor:
+    def coefficients(self) -> Array:
         """The K states in terms of the basis, ``[M, K]``, of the sign that ``observables.fix_signs`` gives
         them at the nodes of :attr:`rule`."""
         vectors = self.solution.coefficients()
         psi = vectors.T @ self._jet[0]
-        signs = (fix_signs(psi, self.rule.points) * psi.conj()).sum(1).sgn()
-        return vectors * signs
+        turns = (fix_signs(psi, self.rule.points) * psi.conj()).sum(1)
+        signs = turns / np.abs(turns)
+        return np.asarray(vectors * signs)
 
-    def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
+    def basis(self, points: Array, *, order: int = 0) -> Array:
         """The M basis functions at ``points``, ``[N, d]``: ``[M, N]``, or ``[1 + order·d, M, N]``."""
-        found = [self.solution.basis(batch, order=order) for batch in points.split(_BATCH)]
-        return torch.cat(found, -1)
+        batches = [points[i : i + _BATCH] for i in range(0, len(points), _BATCH)]
+        return np.concatenate([self.solution.basis(batch, order=order) for batch in batches], -1)
 
-    def states(self, points: Tensor) -> Tensor:
+    def states(self, points: Array) -> Array:
         """The K states at ``points``, ``[K, N]`` in ``L0^-d/2``, of norm 1 in the box."""
         return self.coefficients.T @ self.basis(points)
 
-    def potential(self, points: Tensor) -> Tensor:
+    def potential(self, points: Array) -> Array:
         """V at ``points`` in ``E0``, ``[N]``."""
-        return self.problem.energy(points).detach()
+        return np.asarray(self.problem.energy(points))
 
     @cached_property
     def measured(self) -> States:
         """All that observables need, at the nodes of :attr:`rule`."""
         rule, dim = self.rule, self.problem.dim
         jet = self.coefficients.T @ self._jet
-        points = rule.points.clone().requires_grad_()
-        energy = self.problem.energy(points)
-        forces = torch.zeros_like(rule.points)
-        if energy.requires_grad:  # that of an empty box does not depend on the place
-            [forces] = torch.autograd.grad(energy.sum(), points)
-        plain, turns = self.problem.terms.plain, 1 - 2 * torch.eye(dim, dtype=torch.float64)
+        plain, turns = self.problem.terms.plain, 1 - 2 * np.eye(dim)
         return States(
             energies=self.solution.energies,
             psi=jet[0],
             weights=rule.weights,
             points=rule.points,
-            gradients=jet[1:].permute(1, 2, 0) if plain else None,
-            potential=energy.detach(),
-            forces=forces,
+            gradients=jet[1:].transpose(1, 2, 0) if plain else None,
+            potential=self.potential(rule.points),
+            forces=slopes(self.problem.energy, rule.points),
             mirrored=[self.states(rule.points * turn) for turn in turns],
         )

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from torch import Tensor
 
+from lior_ritz.problem.arrays import Array
 from lior_ritz.training.solution import Solution
 from lior_ritz.verification import box, shells
 
@@ -60,15 +60,15 @@ def judgement(solution: Solution) -> str:
     if not solution.missed:
         return f"levels within {accuracy:g}, relatively, of the reference's"
     names = ", ".join(f"E{k}" for k in solution.missed)
-    worst = float(solution.relative_errors.abs().max())
+    worst = float(np.abs(solution.relative_errors).max())
     missed = f"levels MISS the reference's, by up to {worst:.1e} ({names}; allowed {accuracy:g})"
     return f"{missed}: use the reference's"
 
 
-def focus_range(values: Tensor, barrier: float | None) -> tuple[float, float, float]:
+def focus_range(values: Array, barrier: float | None) -> tuple[float, float, float]:
     """Least and greatest number, and where the focused picture ends: four barriers above the least, or at
     the 95th percentile without a barrier."""
     low, high = float(values.min()), float(values.max())
     if barrier is not None and math.isfinite(barrier) and barrier > 0:
         return low, high, min(high, low + FOCUS * barrier)
-    return low, high, float(np.percentile(values.numpy(), 95))
+    return low, high, float(np.percentile(values, 95))

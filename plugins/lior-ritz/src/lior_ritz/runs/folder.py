@@ -20,10 +20,9 @@ import traceback
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-import torch
 
 from lior.config.resolving import to_table, to_toml
 from lior.errors import RunError, UsageError
@@ -36,7 +35,9 @@ from lior.runs.telemetry import Telemetry
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.training.solution import Solution, finished, judge
-from lior_ritz.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from lior_ritz.training.trainer import Trainer
 
 FORMAT = bundle.Format(program="lior-ritz", version=2)
 _META, _METRICS, _LOG, _TRACEBACK = (
@@ -222,6 +223,7 @@ def _meta(path: Path) -> dict[str, Any]:
 
 def _newest(path: Path, config: RitzConfig) -> tuple[tuple[Trainer, dict[str, Any]], Path]:
     """The trainer of the newest checkpoint that verifies."""
+    from lior_ritz.training.trainer import Trainer
 
     def load(place: Path) -> tuple[Trainer, dict[str, Any]]:
         manifest, groups = bundle.read(place, format=FORMAT)
@@ -235,6 +237,11 @@ def _newest(path: Path, config: RitzConfig) -> tuple[tuple[Trainer, dict[str, An
 
 def _describe(path: Path, config: RitzConfig) -> dict[str, Any]:
     """The first version of ``run_meta.json``."""
+    threads = None  # of NumPy's nothing is known
+    if config.solver.network:
+        import torch
+
+        threads = torch.get_num_threads()
     return {
         "run_id": path.absolute().name,
         "status": "started",
@@ -246,7 +253,7 @@ def _describe(path: Path, config: RitzConfig) -> dict[str, Any]:
         "versions": {name: version(name) for name in ("lior", "lior-ritz", "torch", "numpy", "scipy")},
         "git_sha": None,  # an installed package has none: its version says what ran
         "seed": config.training.seed,
-        "threads": torch.get_num_threads(),
+        "threads": threads,
     }
 
 

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -18,7 +18,9 @@ from lior_ritz.reports import artefacts
 from lior_ritz.runs import folder as rundir
 from lior_ritz.runs.folder import RitzRun
 from lior_ritz.training.solution import Solution, finished, judge
-from lior_ritz.training.trainer import Phase, Trainer
+
+if TYPE_CHECKING:
+    from lior_ritz.training.trainer import Phase, Trainer
 
 _UNITS = {"adam": "first-order steps", "lbfgs": "quasi-Newton iterations"}
 
@@ -109,7 +111,11 @@ def run(
     ``callbacks``: objects with methods of :class:`lior.events.Events`. ``stop``: asked after every step; when
     it returns true, a checkpoint is written and ``Stopped`` raised.
     """
-    trainer = Trainer(config, configuration.problem(config)) if config.solver.network else None
+    trainer = None
+    if config.solver.network:
+        from lior_ritz.training.trainer import Trainer
+
+        trainer = Trainer(config, configuration.problem(config))
     return _solve(RitzRun.create(out, config), trainer, callbacks, stop)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import attrs
+import numpy as np
 
 from lior.config import components, resolving
 from lior.errors import LiorError, UsageError, did_you_mean, sentences
@@ -252,11 +253,11 @@ def _answer(point: Point) -> tuple[Row, Sampled]:
         "E_E0": energies.tolist(),
         "E_meV": (energies * unit).tolist(),
         "error_meV": (bars * unit).tolist(),
-        "relative_error": (bars / energies.abs().clamp_min(1.0)).tolist(),
-        "splitting_meV": (energies.diff() * unit).tolist(),
+        "relative_error": (bars / np.maximum(np.abs(energies), 1.0)).tolist(),
+        "splitting_meV": (np.diff(energies) * unit).tolist(),
         "splitting_error_meV": (found.splitting_errors[: count - 1] * unit).tolist(),
         "dE_meV": {name: listed(row) for name, row in slopes.items()},
-        "dsplitting_meV": {name: listed(row.diff()) for name, row in slopes.items()},
+        "dsplitting_meV": {name: listed(np.diff(row)) for name, row in slopes.items()},
         "dipole_x_01_nm": None if dipole is None else abs(dipole) * problem.units.L0_nm,
         "left_weight": left_weight(psi, weights, points).tolist(),
         "good": found.converged,

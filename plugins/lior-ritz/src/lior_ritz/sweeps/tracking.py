@@ -13,7 +13,6 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
 
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import whole_rule
@@ -42,8 +41,8 @@ class Sampled:
     def of(cls, problem: Problem, found: Reference, count: int) -> Sampled:
         """The ``count`` lowest of the reference's; nodes are alike in all boxes."""
         rule = whole_rule(problem.half_widths, [_NODES[problem.dim]] * problem.dim)
-        psi: Tensor = found.functions(rule.points)[:count] * rule.weights.sqrt()
-        return cls(found.energies[:count].numpy(), psi.numpy())
+        psi = found.functions(rule.points)[:count] * np.sqrt(rule.weights)
+        return cls(found.energies[:count], psi)
 
     def groups(self) -> list[list[int]]:
         """Numbers of the levels that are one."""

@@ -6,9 +6,10 @@ import math
 import re
 
 import attrs
-from torch import Tensor
+import numpy as np
 
 from lior.errors import UsageError
+from lior_ritz.problem.arrays import Array
 from lior_ritz.problem.units import Units
 
 UNITS = ("meV", "ueV", "E0")
@@ -66,10 +67,11 @@ class Want:
         """What a number in ``E0`` is multiplied by to be one in :attr:`unit`."""
         return {"meV": units.E0_meV, "ueV": 1000 * units.E0_meV, "E0": 1.0}[self.unit]
 
-    def of(self, levels: Tensor, units: Units) -> Tensor:
+    def of(self, levels: Array, units: Units) -> Array:
         """The quantity in its unit, from levels or their derivatives in ``E0``, ``[..., K]``; ``[...]``."""
         value = levels[..., self.upper]
-        return (value if self.lower is None else value - levels[..., self.lower]) * self.scale(units)
+        found = (value if self.lower is None else value - levels[..., self.lower]) * self.scale(units)
+        return np.asarray(found)
 
     def off(self, value: float, units: Units) -> tuple[float, float]:
         """How far a value is off, relatively, and the derivative of that by the value.

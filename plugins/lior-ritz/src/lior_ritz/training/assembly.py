@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Generator
 
 from lior.errors import DeviceError, UsageError
 from lior.tensors import pick_device
-from lior_ritz.config import RitzConfig
+from lior_ritz.config import RitzConfig, mirror
 from lior_ritz.network.ansatz import Ansatz
 from lior_ritz.network.layers import Shape
 from lior_ritz.network.states import Nodes
-from lior_ritz.problem import AXES, Problem
+from lior_ritz.problem import Problem
 from lior_ritz.problem.extent import Extent
-from lior_ritz.problem.quadrature import RANDOM, grid_rule, stretch_for
-from lior_ritz.training.document import random_rule
+from lior_ritz.problem.quadrature import RANDOM, Rule, grid_rule, stretch_for
 from lior_ritz.training.objective import Objective
 from lior_ritz.verification.evaluation import MOST, Evaluator, first_size
 
@@ -31,8 +31,6 @@ _DTYPES = {
     "fp64": torch.float64,
     "double": torch.float64,
 }
-_BUILT_IN = 2
-"""Most mirrored axes that `auto` builds in: every axis doubles the work on a node."""
 
 
 def dtype(config: RitzConfig) -> torch.dtype:
@@ -57,26 +55,6 @@ def fault_limit(config: RitzConfig) -> float:
     On nodes that are enough it is below a tenth of that; in three dimensions and more they are seldom enough.
     """
     return 1e-6 if dtype(config) == torch.float64 and config.domain.dim < 3 else 1e-5
-
-
-def mirror(config: RitzConfig, problem: Problem) -> tuple[int, ...]:
-    """The axes of built-in parity.
-
-    Raises ``UsageError`` when the configuration asks for a symmetry that the potential does not have.
-    """
-    wanted, true = config.solver.wanted_parity, sorted(problem.mirrors)
-    if wanted == "none":
-        return ()
-    if wanted == "auto":
-        return tuple(true[:_BUILT_IN]) if config.solver.head == "solved" else ()
-    axes = tuple(AXES.index(name) for name in wanted)
-    if missing := [AXES[axis] for axis in axes if axis not in true]:
-        has = f"it has {', '.join(AXES[axis] for axis in true)}" if true else "it has none"
-        raise UsageError(
-            f"solver.parity = {wanted!r}: the potential is no mirror image of itself in "
-            f"{' and '.join(missing)}; {has}; take parity auto or none"
-        )
-    return axes
 
 
 def limits(config: RitzConfig, axes: Sequence[int]) -> tuple[int, ...] | None:
@@ -196,3 +174,38 @@ def training_nodes(
         stretched = stretch(problem, extent) if mode == "gauss_legendre" else None
         rule = grid_rule(mode, sizes, problem.half_widths, folded, stretched)
     return Nodes.of(ansatz, rule.to(device(config), dtype(config)))
+
+
+def random_rule(
+    mode: str,
+    sizes: Sequence[int],
+    points: int,
+    jitter: float,
+    half_widths: Sequence[float],
+    generator: Generator,
+    folded: frozenset[int] = frozenset(),
+) -> Rule:
+    """Nodes drawn at random, unbiased for every integrand, or for ``jittered_grid`` up to its smoothing.
+
+    ``mode``: ``jittered_grid``: the centres of ``sizes`` cells on each axis, each moved by up to ``jitter``
+    cells and reflected where that leaves the box (one half makes it stratified sampling); ``monte_carlo``;
+    ``sobol``: scrambled Sobol points (A. B. Owen, *Scrambling Sobol' and Niederreiter-Xing points*, J.
+    Complexity 14, 466, 1998). ``points``: how many, for the modes without a grid.
+    """
+    dim = len(half_widths)
+    volume = float(np.prod([2 * width for width in half_widths]))
+    if mode == "jittered_grid":
+        centres = [(torch.arange(n, dtype=torch.float64) + 0.5) / n for n in sizes]
+        unit = torch.stack([c.reshape(-1) for c in torch.meshgrid(*centres, indexing="ij")], 1)
+        moves = 2 * torch.rand(unit.shape, generator=generator, dtype=torch.float64) - 1
+        moved = (unit + moves * jitter / torch.tensor(sizes, dtype=torch.float64)).remainder(2.0)
+        unit = torch.minimum(moved, 2.0 - moved)  # reflection keeps a uniform density uniform
+    elif mode == "monte_carlo":
+        unit = torch.rand(points, dim, generator=generator, dtype=torch.float64)
+    else:
+        seed = int(torch.randint(2**31, (), generator=generator))
+        unit = torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(points, dtype=torch.float64)
+    nodes = (2 * unit - 1) * torch.tensor(half_widths, dtype=torch.float64)
+    for axis in folded:
+        nodes[:, axis] = nodes[:, axis].abs()
+    return Rule(nodes, torch.full((len(nodes),), volume / len(nodes), dtype=torch.float64))

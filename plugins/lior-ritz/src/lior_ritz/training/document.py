@@ -3,26 +3,19 @@
 Its files: what such a file does not say is as by default here; the recipe ``document``, laid under it, has
 that program's own defaults. It merged every file over one table of these, so that its files may carry keys of
 a potential that they do not use, and write out what is derived: what it did not read is left out. Its
-options: the learning rate that falls on a plateau, the penalty on the overlap, and training nodes that are
-drawn at random."""
+options: the learning rate that falls on a plateau, the penalty on the overlap (:mod:`.objective`), and
+training nodes that are drawn at random (:mod:`.assembly`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Generator, Tensor
-
 from lior.config.recipes import read
 from lior.config.resolving import Labelled
-from lior_ritz.problem.quadrature import Rule
 from lior_ritz.problem.units import MATERIALS
 
-_LEAST = 1e-8
-"""Eigenvalues of the overlap below this are penalised."""
 _DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
 """What it wrote into the configuration of a run, and never read."""
 _OURS = frozenset(
@@ -115,55 +108,3 @@ def _with_sines(model: dict[str, Any]) -> dict[str, Any]:
     """All its networks were of sines; frequencies are of those."""
     named = "first_omega_0" in model or "hidden_omega_0" in model
     return {"activation": "sine"} | model if named else model
-
-
-# --- options ---
-
-
-def condition_penalty(overlap: Tensor) -> Tensor:
-    """What is wrong with an overlap matrix S, ``[F, F]``.
-
-    ``Σ max(0, 1e-8 - eig S) + mean((C - 1)²) + mean((diag S - 1)²)`` with ``C`` the matrix S scaled to a unit
-    diagonal: eigenvalues near zero, functions alike, functions that are not of norm 1.
-    """
-    diagonal = overlap.diagonal()
-    scale = diagonal.clamp_min(1e-12).rsqrt()
-    correlation = scale[:, None] * overlap * scale
-    one = torch.eye(len(overlap), dtype=overlap.dtype, device=overlap.device)
-    floor = torch.relu(_LEAST - torch.linalg.eigvalsh(overlap)).sum()
-    return floor + (correlation - one).square().mean() + (diagonal - 1).square().mean()
-
-
-def random_rule(
-    mode: str,
-    sizes: Sequence[int],
-    points: int,
-    jitter: float,
-    half_widths: Sequence[float],
-    generator: Generator,
-    folded: frozenset[int] = frozenset(),
-) -> Rule:
-    """Nodes drawn at random, unbiased for every integrand, or for ``jittered_grid`` up to its smoothing.
-
-    ``mode``: ``jittered_grid``: the centres of ``sizes`` cells on each axis, each moved by up to ``jitter``
-    cells and reflected where that leaves the box (one half makes it stratified sampling); ``monte_carlo``;
-    ``sobol``: scrambled Sobol points (A. B. Owen, *Scrambling Sobol' and Niederreiter-Xing points*, J.
-    Complexity 14, 466, 1998). ``points``: how many, for the modes without a grid.
-    """
-    dim = len(half_widths)
-    volume = float(np.prod([2 * width for width in half_widths]))
-    if mode == "jittered_grid":
-        centres = [(torch.arange(n, dtype=torch.float64) + 0.5) / n for n in sizes]
-        unit = torch.stack([c.reshape(-1) for c in torch.meshgrid(*centres, indexing="ij")], 1)
-        moves = 2 * torch.rand(unit.shape, generator=generator, dtype=torch.float64) - 1
-        moved = (unit + moves * jitter / torch.tensor(sizes, dtype=torch.float64)).remainder(2.0)
-        unit = torch.minimum(moved, 2.0 - moved)  # reflection keeps a uniform density uniform
-    elif mode == "monte_carlo":
-        unit = torch.rand(points, dim, generator=generator, dtype=torch.float64)
-    else:
-        seed = int(torch.randint(2**31, (), generator=generator))
-        unit = torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed).draw(points, dtype=torch.float64)
-    nodes = (2 * unit - 1) * torch.tensor(half_widths, dtype=torch.float64)
-    for axis in folded:
-        nodes[:, axis] = nodes[:, axis].abs()
-    return Rule(nodes, torch.full((len(nodes),), volume / len(nodes), dtype=torch.float64))

@@ -15,7 +15,9 @@ from lior_ritz.network import decay
 from lior_ritz.network.ansatz import Ansatz
 from lior_ritz.network.layers import Params
 from lior_ritz.network.states import Head, Nodes, form, hold_energy, quadrature_fault, solve, values
-from lior_ritz.training.document import condition_penalty
+
+_LEAST = 1e-8
+"""Eigenvalues of the overlap below this are penalised."""
 
 
 @attrs.frozen(kw_only=True)
@@ -95,3 +97,17 @@ class Objective:
 def is_sound(loss: Loss, tolerance: float) -> bool:
     """Whether the nodes can be believed about these states."""
     return math.isfinite(loss.eigsum) and loss.fault <= tolerance
+
+
+def condition_penalty(overlap: Tensor) -> Tensor:
+    """What is wrong with an overlap matrix S, ``[F, F]``.
+
+    ``Σ max(0, 1e-8 - eig S) + mean((C - 1)²) + mean((diag S - 1)²)`` with ``C`` the matrix S scaled to a unit
+    diagonal: eigenvalues near zero, functions alike, functions that are not of norm 1.
+    """
+    diagonal = overlap.diagonal()
+    scale = diagonal.clamp_min(1e-12).rsqrt()
+    correlation = scale[:, None] * overlap * scale
+    one = torch.eye(len(overlap), dtype=overlap.dtype, device=overlap.device)
+    floor = torch.relu(_LEAST - torch.linalg.eigvalsh(overlap)).sum()
+    return floor + (correlation - one).square().mean() + (diagonal - 1).square().mean()

@@ -6,21 +6,25 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
-from torch import Tensor
+import numpy as np
+import scipy.linalg
 
 from lior_ritz import config as configuration
 from lior_ritz.config import RitzConfig
 from lior_ritz.problem import Problem
+from lior_ritz.problem.arrays import Array
 from lior_ritz.problem.extent import Extent, estimate
-from lior_ritz.training.spaces import Classical, Space, Trained
-from lior_ritz.training.trainer import Trainer
+from lior_ritz.training.spaces import Classical
 from lior_ritz.verification import reference
-from lior_ritz.verification.bounds import Bounds, Splitting, bounds, splittings
-from lior_ritz.verification.evaluation import ritz
+from lior_ritz.verification.intervals import Bounds, Splitting, splittings
 from lior_ritz.verification.reference import Reference
+
+if TYPE_CHECKING:
+    from lior_ritz.training.trained import Trained
+    from lior_ritz.training.trainer import Trainer
 
 _MORE = 2
 """Levels beyond the wanted ones that the reference is asked for."""
@@ -34,7 +38,7 @@ class Solution:
     config: RitzConfig
     problem: Problem
     """What was solved."""
-    space: Space
+    space: Trained | Classical
     """What the states are made of."""
     bounds: Bounds
     reference: Reference
@@ -47,7 +51,7 @@ class Solution:
     @property
     def network(self) -> Trained | None:
         """The network and its evaluation; ``None`` where the states are the reference's."""
-        return self.space if isinstance(self.space, Trained) else None
+        return None if isinstance(self.space, Classical) else self.space
 
     @cached_property
     def extent(self) -> Extent:
@@ -55,27 +59,27 @@ class Solution:
         return estimate(self.problem, self.config.solver.K)
 
     @property
-    def energies(self) -> Tensor:
+    def energies(self) -> Array:
         """The K levels in ``E0``, float64; a network's are from above."""
         return self.space.energies
 
     @property
-    def energies_meV(self) -> Tensor:
+    def energies_meV(self) -> Array:
         """The same in meV."""
         return self.energies * self.problem.units.E0_meV
 
     @property
-    def errors(self) -> Tensor:
+    def errors(self) -> Array:
         """Differences to the reference's levels, in ``E0``."""
         return self.energies - self.reference.energies[: len(self.energies)]
 
     @property
-    def _sizes(self) -> Tensor:
+    def _sizes(self) -> Array:
         """What errors are relative to: the levels, but at least 1 ``E0``, where levels are near zero."""
-        return self.reference.energies[: len(self.energies)].abs().clamp_min(1.0)
+        return np.maximum(np.abs(self.reference.energies[: len(self.energies)]), 1.0)
 
     @property
-    def relative_errors(self) -> Tensor:
+    def relative_errors(self) -> Array:
         """:attr:`errors` of a network, and the reference's own error bars without one, as shares of the
         levels, but at least of 1 ``E0``, where levels are near zero."""
         own = self.errors if self.network else self.reference.errors[: len(self.energies)]
@@ -87,8 +91,8 @@ class Solution:
         without a network, those whose error bar is larger than this accuracy."""
         allowed = self.config.solver.accuracy * self._sizes
         bars = self.reference.errors[: len(self.energies)]
-        bad = self.errors.abs() > allowed + bars if self.network else bars > allowed
-        return tuple(bad.nonzero().flatten().tolist())
+        bad = np.abs(self.errors) > allowed + bars if self.network else bars > allowed
+        return tuple(np.flatnonzero(bad).tolist())
 
     @property
     def doubtful(self) -> bool:
@@ -103,17 +107,18 @@ class Solution:
         lower = self.bounds.lower if net and net.evaluation.sound else None
         return splittings(self.energies, self.bounds.upper, lower, self.reference)
 
-    def basis(self, points: Tensor, *, order: int = 0) -> Tensor:
+    def basis(self, points: Array, *, order: int = 0) -> Array:
         """The M basis functions at ``points``, ``[N, d]``: values ``[M, N]``, or ``[1 + order·d, M, N]``."""
         return self.space.basis(points, order=order)
 
-    def coefficients(self) -> Tensor:
+    def coefficients(self) -> Array:
         """The K states in terms of the basis, ``[M, K]``, with the largest coefficient positive."""
-        vectors = ritz(*self.space.matrices)[1][:, : len(self.energies)]
-        largest = vectors.abs().argmax(dim=0)
-        return vectors * vectors.gather(0, largest[None]).sgn().conj()
+        overlap, hamiltonian = self.space.matrices
+        vectors = scipy.linalg.eigh(hamiltonian, overlap)[1][:, : len(self.energies)]
+        largest = np.take_along_axis(vectors, np.abs(vectors).argmax(0)[None], 0)
+        return np.asarray(vectors * np.conj(largest) / np.abs(largest))
 
-    def states(self, points: Tensor) -> Tensor:
+    def states(self, points: Array) -> Array:
         """The K states at ``points``, of norm 1 in the box: ``[K, N]``."""
         return self.coefficients().T @ self.basis(points)
 
@@ -142,6 +147,8 @@ def solve(
 
 def train(config: RitzConfig, problem: Problem) -> Solution:
     """What a network finds that is trained in memory; raises as :func:`finished`."""
+    from lior_ritz.training.trainer import Trainer
+
     begin = time.process_time()
     trainer = Trainer(config, problem)
     while trainer.phase is not None:
@@ -176,6 +183,9 @@ def finished(trainer: Trainer, seconds: float) -> Solution:
 
     Raises ``UsageError`` when it never came to states that two quadrature rules agree about.
     """
+    from lior_ritz.training.trained import Trained
+    from lior_ritz.verification.bounds import bounds
+
     begin = time.process_time()
     found = trainer.conclude()
     exact = reference.solve(trainer.problem, len(found.energies) + _MORE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import attrs
 import torch
 from torch import Tensor
 
@@ -12,27 +11,11 @@ from lior_ritz.network.ansatz import Ansatz
 from lior_ritz.network.states import alike, form
 from lior_ritz.problem import Problem
 from lior_ritz.verification.evaluation import Evaluation, basis_values, ritz
+from lior_ritz.verification.intervals import Bounds
 from lior_ritz.verification.reference import Reference
 
 _ROUNDING = 1e-13
 """Relative error of the arithmetic, which both bounds are widened by."""
-
-
-@attrs.frozen(kw_only=True)
-class Bounds:
-    """What is known of the K lowest levels, float64 ``[K]`` each, in ``E0``."""
-
-    upper: Tensor
-    """No less than the levels: the Ritz values (min-max principle) and the error of the quadrature."""
-    lower: Tensor | None
-    """No more than the levels, if no level below :attr:`beyond` was missed; ``None`` where residuals say
-    nothing."""
-    residuals: Tensor | None
-    """``‖(H - E_k) ψ_k‖``."""
-    beyond: float | None
-    """A number below which there are the K levels and no other."""
-    why: str = ""
-    """Why there is no bound from below."""
 
 
 def bounds(ansatz: Ansatz, found: Evaluation, reference: Reference) -> Bounds:
@@ -44,7 +27,7 @@ def bounds(ansatz: Ansatz, found: Evaluation, reference: Reference) -> Bounds:
     slack = found.quadrature_error + _ROUNDING * found.energies.abs().max()
     upper = found.energies + slack
     if why := _no_residuals(found, problem):
-        return Bounds(upper=upper, lower=None, residuals=None, beyond=None, why=why)
+        return Bounds(upper=upper.cpu().numpy(), lower=None, residuals=None, beyond=None, why=why)
     with torch.no_grad():
         basis = basis_values(ansatz, found.params, found.head, found.nodes, order=2)
         pairs = alike(found.head.sectors).to(basis.device)
@@ -52,7 +35,7 @@ def bounds(ansatz: Ansatz, found: Evaluation, reference: Reference) -> Bounds:
         energies = energies[:count]
         gram = residual_gram(basis, vectors[:, :count], energies, found, pairs)
     residuals = gram.diagonal().real.clamp_min(0).sqrt()
-    known = (reference.energies - reference.errors).to(energies)
+    known = torch.from_numpy(reference.energies - reference.errors).to(energies)
     # A residual alone says that some level is near, not which: of a level that was missed it knows nothing.
     lower = energies - residuals
     lower = torch.where(lower <= known[:count], lower, floor(ansatz, found))
@@ -62,7 +45,10 @@ def bounds(ansatz: Ansatz, found: Evaluation, reference: Reference) -> Bounds:
             lower[:size] = torch.maximum(lower[:size], lehmann(energies[:size], gram[:size, :size], beyond))
     lower = lower.cummax(0).values  # a level is no lower than the one before
     return Bounds(
-        upper=upper.cpu(), lower=(lower - slack).cpu(), residuals=residuals.cpu(), beyond=float(known[count])
+        upper=upper.cpu().numpy(),
+        lower=(lower - slack).cpu().numpy(),
+        residuals=residuals.cpu().numpy(),
+        beyond=float(known[count]),
     )
 
 
@@ -76,55 +62,6 @@ def _no_residuals(found: Evaluation, problem: Problem) -> str:
             "the functions have no jump of the slope where the mass changes, so that residuals bound nothing"
         )
     return ""
-
-
-@attrs.frozen(kw_only=True)
-class Splitting:
-    """The difference of two successive levels, in ``E0``."""
-
-    value: float
-    """The network's."""
-    reference: float
-    lower: float
-    upper: float
-    """What the true one lies between: the levels' bounds and the reference's difference with its own error
-    bar, where both agree; else the latter alone."""
-
-    @property
-    def resolved(self) -> bool:
-        """Whether the interval tells it from 0."""
-        return self.lower > 0
-
-    @property
-    def relative_error(self) -> float | None:
-        """Of the value, to the reference's; ``None`` where this cannot be told from 0."""
-        return self.value / self.reference - 1 if self.resolved else None
-
-    def missed(self, accuracy: float) -> bool:
-        """Whether the value is outside of the interval by more than this share of the true one."""
-        return not (1 - accuracy) * self.lower <= self.value <= (1 + accuracy) * self.upper
-
-
-def splittings(
-    energies: Tensor, upper: Tensor, lower: Tensor | None, reference: Reference
-) -> tuple[Splitting, ...]:
-    """From K levels, their bounds, and the reference's levels; ``lower`` is ``None`` where it is not known.
-
-    Bounds of both levels alone would lose a splitting that is smaller than they are wide; what the
-    reference's levels have in common of their errors cancels in its differences.
-    """
-    found = []
-    for k in range(len(energies) - 1):
-        exact = float(reference.energies[k + 1] - reference.energies[k])
-        bar = float(reference.splitting_errors[k])
-        low, high = max(0.0, exact - bar), exact + bar
-        if lower is not None:
-            least, most = float(lower[k + 1] - upper[k]), float(upper[k + 1] - lower[k])
-            if least <= high and low <= most:
-                low, high = max(low, least), min(high, most)
-        value = float(energies[k + 1] - energies[k])
-        found.append(Splitting(value=value, reference=exact, lower=low, upper=high))
-    return tuple(found)
 
 
 def floor(ansatz: Ansatz, found: Evaluation) -> float:

@@ -9,11 +9,10 @@ moves outwards by δ lowers it by ``δ ∮ |∂ψ/∂n|² dS``; for the natural 
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import legendre
+from lior_ritz.verification.reference.modes import Array
 from lior_ritz.verification.reference.result import Reference
 
 SHARE = 0.1
@@ -25,18 +24,18 @@ _NODES = {1: 1, 2: 240, 3: 40, 4: 12}  # a wall of one dimension is a point
 """Along each axis of a wall, by dimension of the box."""
 
 
-def moves(problem: Problem, found: Reference) -> Tensor | None:
+def moves(problem: Problem, found: Reference) -> Array | None:
     """How far each level moves, to first order, when all half-widths grow by :data:`SHARE`; float64 ``[k]``,
     in ``E0``. ``None`` with a field or masses, and for a box that is empty."""
     if not problem.terms.plain or _empty(problem):
         return None
-    total = torch.zeros_like(found.energies)
+    total = np.zeros_like(found.energies)
     for axis, half in enumerate(problem.half_widths):
         for sign in (-1.0, 1.0):
             points, weights = _wall(problem, axis, sign)
-            slopes = found.slopes(points).square()
+            slopes = np.square(found.slopes(points))
             if problem.boundary == "natural":
-                psi = found.functions(points).square()
+                psi = np.square(found.functions(points))
                 change = slopes.sum(0) + (problem.energy(points) - found.energies[:, None]) * psi
             else:
                 change = -slopes[axis]
@@ -47,11 +46,11 @@ def moves(problem: Problem, found: Reference) -> Tensor | None:
 def _empty(problem: Problem) -> bool:
     """Whether V is the same at all of a few points: then the walls are what is asked about."""
     places = np.random.default_rng(0).uniform(-1, 1, (64, problem.dim)) * np.array(problem.half_widths)
-    values = problem.energy(torch.from_numpy(places))
+    values = problem.energy(places)
     return bool((values == values[0]).all())
 
 
-def _wall(problem: Problem, axis: int, sign: float) -> tuple[Tensor, Tensor]:
+def _wall(problem: Problem, axis: int, sign: float) -> tuple[Array, Array]:
     """Nodes ``[N, d]`` and weights of one wall."""
     t, w = legendre(_NODES[problem.dim])
     others = [half for a, half in enumerate(problem.half_widths) if a != axis]
@@ -61,7 +60,7 @@ def _wall(problem: Problem, axis: int, sign: float) -> tuple[Tensor, Tensor]:
         weights = (weights[:, None] * (half * w)).ravel()
     points = np.stack([each.ravel() for each in mesh], -1) if others else np.zeros((1, 0))
     points = np.insert(points, axis, sign * problem.half_widths[axis], 1)
-    return torch.from_numpy(points), torch.from_numpy(weights)
+    return points, weights
 
 
 def warning(problem: Problem, found: Reference, count: int) -> str:
@@ -72,9 +71,9 @@ def warning(problem: Problem, found: Reference, count: int) -> str:
     if by is None:
         return ""
     least = sum((np.pi / (2 * half)) ** 2 for half in problem.half_widths)
-    limits = NOTED * found.energies.abs().clamp_min(least)
-    noted = (by.abs() > limits)[:count].nonzero().flatten().tolist()
-    if not noted:
+    limits = NOTED * np.maximum(np.abs(found.energies), least)
+    noted = np.flatnonzero((np.abs(by) > limits)[:count])
+    if not len(noted):
         return ""
     shown = [f"E{k} by about {float(by[k]) * problem.units.E0_meV:+.2g} meV" for k in noted]
     moved = ", ".join(shown[:_SHOWN]) + (f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else "")

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from lior_ritz.problem import Problem
 from lior_ritz.problem.devices import require_parameters, sensitivity
 from lior_ritz.verification.reference import Reference
 from lior_ritz.verification.reference.measuring import Measured, measure
+from lior_ritz.verification.reference.modes import Array
 
 DEGENERATE = 1e-7
 """Levels count as one when they differ by less, as a share of their size, but at least of 1 ``E0``."""
@@ -25,7 +25,7 @@ DEGENERATE = 1e-7
 
 def gradients(
     problem: Problem, found: Reference, count: int, names: Iterable[str], states: Measured | None = None
-) -> Tensor:
+) -> Array:
     """Derivatives of the ``count`` lowest levels, ``[P, count]`` float64, in ``E0`` per unit of the option.
 
     Within a degenerate level they are in rising order, which is that of the levels when the option grows; NaN
@@ -39,7 +39,7 @@ def gradients(
     names = list(names)
     require_parameters(problem, names)
     states, energies = states or measure(problem, found, count), found.energies[: count + 1].tolist()
-    rows = torch.empty(len(names), count, dtype=torch.float64)
+    rows = np.empty((len(names), count))
     for row, name in enumerate(names):
         slope = sensitivity(problem, name, states.rule.points)
         elements = (states.psi.conj() * (states.rule.weights * slope)) @ states.psi.T
@@ -47,16 +47,16 @@ def gradients(
     return rows
 
 
-def first_order(elements: Tensor, energies: Sequence[float]) -> Tensor:
+def first_order(elements: Array, energies: Sequence[float]) -> Array:
     """Derivatives of K levels from the elements ``∫ ψ_i ψ_j ∂V/∂p``, ``[K, K]``; ``[K]``.
 
     ``energies``: of these levels and, where it is known, of the next.
     """
-    row = torch.full((len(elements),), torch.nan, dtype=torch.float64)
+    row = np.full(len(elements), np.nan)
     for level in group(b - a <= DEGENERATE * max(1.0, abs(a)) for a, b in pairwise(energies)):
         if level[-1] < len(row):
-            block = elements[level][:, level]
-            row[level] = torch.linalg.eigvalsh((block + block.mH) / 2)
+            block = elements[np.ix_(level, level)]
+            row[level] = np.linalg.eigvalsh((block + block.conj().T) / 2)
     return row
 
 
@@ -72,6 +72,6 @@ def group(joined: Iterable[bool]) -> list[list[int]]:
     return groups
 
 
-def listed(values: Tensor) -> list[float | None]:
+def listed(values: Array) -> list[float | None]:
     """Numbers for JSON; ``None`` where one is not known."""
     return [None if value != value else value for value in values.tolist()]

@@ -74,7 +74,7 @@ def spins(problem: Problem, found: Reference, count: int, orbitals: int = ORBITA
     momentum, turning, moment = (nothing, nothing), (nothing, nothing), nothing
     if terms.has_orbit:
         momentum, turning, moment = operators(problem, found)
-    energies = found.energies.numpy()[:kept]
+    energies = found.energies[:kept]
     spin = np.kron(np.eye(kept), _Z * (terms.g * BOHR / (2 * units.E0_meV)))
     whole = np.kron(np.diag(energies), np.eye(2)) + terms.field_tesla * spin + coupling(problem, momentum)
     rate = FLUX * units.L0_nm**2 * (np.kron(moment, np.eye(2)) + coupling(problem, turning)) + spin
@@ -95,10 +95,10 @@ def operators(problem: Problem, found: Reference) -> tuple[tuple[Array, Array], 
     """In the orbitals: kx and ky; what they gain with b; and what the orbital energy gains with b, in a gauge
     that grows about the middle of the lowest orbital, ``[M, M]`` each."""
     states = measure(problem, found, len(found.energies))
-    points, weights, psi = states.rule.points, states.rule.weights.numpy(), states.psi.numpy()
-    vector, inverse = problem.vector(points).numpy().T, problem.inverse_mass(points).numpy().T
-    moving = -1j * found.slopes(points).numpy() + vector[:, None] * psi
-    x, y = points.numpy().T
+    points, weights, psi = states.rule.points, states.rule.weights, states.psi
+    vector, inverse = problem.vector(points).T, problem.inverse_mass(points).T
+    moving = -1j * found.slopes(points) + vector[:, None] * psi
+    x, y = points.T
     density = weights * np.square(np.abs(psi[0]))
     grown = np.stack([density @ y - y, x - density @ x]) / 2
 

@@ -14,8 +14,6 @@ import itertools
 import math
 
 import numpy as np
-import scipy.fft
-import torch
 
 from lior_ritz.problem import Problem
 from lior_ritz.verification.reference.modes import Array, first_mode
@@ -145,14 +143,16 @@ def _mean(problem: Problem, middles: Array, offsets: Array) -> Array:
 
 def _cut(problem: Problem, middles: Array, corners: Array) -> Array:
     """Whether the corners of a cell lie on different sides of a jump."""
-    points = torch.from_numpy((middles[:, None] + corners).reshape(-1, problem.dim))
-    sides = (problem.heights(points).numpy() > 0).reshape(-1, len(middles), len(corners))
+    points = (middles[:, None] + corners).reshape(-1, problem.dim)
+    sides = (problem.heights(points) > 0).reshape(-1, len(middles), len(corners))
     cut: Array = (sides != sides[..., :1]).any((0, 2))
     return cut
 
 
 def grid_of(problem: Problem, means: Array, counts: tuple[int, ...]) -> PotentialGrid:
     """V, with the waves that products of so many functions see, at equally spaced nodes."""
+    import scipy.fft  # a twentieth of the start, for curves alone
+
     spectrum = scipy.fft.dctn(means, type=2)
     nodes, weights = [], []
     for axis, (count, cells) in enumerate(zip(counts, means.shape, strict=True)):

@@ -12,10 +12,9 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
-from lior_ritz.problem import Problem
+from lior_ritz.problem import Problem, arrays
 from lior_ritz.problem.quadrature import legendre
 from lior_ritz.verification.reference.modes import Array
 
@@ -45,7 +44,7 @@ class Curves(NamedTuple):
     def of(cls, problem: Problem) -> Curves:
         """The different ones of a problem."""
         unit = np.random.default_rng(0).uniform(-1, 1, (_PROBES, problem.dim))
-        heights = problem.heights(torch.from_numpy(unit * problem.half_widths)).detach().numpy()
+        heights = problem.heights(unit * problem.half_widths)
         shapes: list[Array] = []
         kept: list[int] = []
         for index, height in enumerate(heights):
@@ -57,20 +56,13 @@ class Curves(NamedTuple):
 
     def heights(self, points: Array) -> Array:
         """How far points are above each, in its own measure, ``[S, ...]``; ``points``: ``[..., 2]``."""
-        flat = torch.from_numpy(np.ascontiguousarray(points.reshape(-1, 2)))
-        return (
-            self.problem.heights(flat).detach().numpy()[self.kept].reshape(len(self.kept), *points.shape[:-1])
-        )
+        found = self.problem.heights(points.reshape(-1, 2))[self.kept]
+        return found.reshape(len(self.kept), *points.shape[:-1])
 
     def slopes(self, points: Array) -> Array:
         """The gradients of the heights, ``[S, ..., 2]``."""
-        at = torch.from_numpy(np.ascontiguousarray(points.reshape(-1, 2))).requires_grad_()
-        slopes = np.zeros((len(self.kept), *at.shape))
-        for slope, one in zip(slopes, self.problem.heights(at)[self.kept], strict=True):
-            if one.requires_grad:
-                (found,) = torch.autograd.grad(one.sum(), at, retain_graph=True)
-                slope[:] = found.numpy()
-        return slopes.reshape(len(self.kept), *points.shape)
+        found = arrays.slopes(self.problem.heights, points.reshape(-1, 2))[self.kept]
+        return found.reshape(len(self.kept), *points.shape)
 
 
 def cut_rule(curves: Curves, size: float, count: int) -> tuple[Array, Array]:

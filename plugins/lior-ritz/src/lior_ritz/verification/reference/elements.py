@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
-import torch
 from numpy.polynomial import legendre as polynomials
 
 from lior.errors import UsageError
@@ -195,5 +194,4 @@ def tensor_rule(lines: Sequence[Line]) -> Rule:
     weights = lines[0].weights
     for line in lines[1:]:
         weights = (weights[:, None] * line.weights).ravel()
-    points = np.stack([each.ravel() for each in mesh], 1)
-    return Rule(torch.from_numpy(points), torch.from_numpy(np.ascontiguousarray(weights)))
+    return Rule(np.stack([each.ravel() for each in mesh], 1), weights)

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
-import torch
 from numpy.polynomial import legendre as polynomials
 
 from lior_ritz.problem import Problem
@@ -347,6 +346,5 @@ def enriched(problem: Problem, k: int, tolerance: float) -> Answer | None:
     if best is None:
         return None
     found, bars = best
-    points, weights = whole(problem, *found.basis.rule)
-    rule = Rule(torch.from_numpy(points), torch.from_numpy(weights))
+    rule = Rule(*whole(problem, *found.basis.rule))
     return Answer(found.energies, bars, found.basis.counts, found.evaluate, rule)

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import attrs
 import numpy as np
 import scipy.linalg
-import torch
 
 from lior.errors import UsageError
 from lior_ritz.problem import Problem
@@ -108,7 +107,7 @@ def ritz(problem: Problem, degree: int, products: int, k: int) -> Found:
     centred, turn = problem, np.zeros(problem.dim)
     if problem.terms.field_tesla:
         place = (axes[0].middle, axes[1].middle)
-        turn = problem.vector(torch.tensor([place], dtype=torch.float64))[0].numpy()
+        turn = problem.vector(np.array([place]))[0]
         centred = attrs.evolve(problem, terms=attrs.evolve(problem.terms, gauge_origin=place))
     parts = _parts(problem, axes, at)
     matrices, size = _matrices(centred, axes, parts)
@@ -143,7 +142,7 @@ def _axis(problem: Problem, line: Line, number: int) -> Axis:
     centre = points[np.argmin(sample(problem, points) + 1e-9 * np.square(points).sum(1))]
     points = np.tile(centre, (len(line.nodes), 1))
     points[:, number] = line.nodes
-    inverse = _inverse_mass(problem, points)[:, number]
+    inverse = problem.inverse_mass(points)[:, number]
     potential, kinetic = sample(problem, points), line.at(line.nodes, 1)
     matrix = _weigh(kinetic, line.weights * inverse) + _weigh(line.table, line.weights * potential)
     energies, vectors = scipy.linalg.eigh(matrix, check_finite=False)
@@ -166,16 +165,12 @@ def _weigh(table: Array, weights: Array) -> Array:
     return np.asarray((table * weights[:, None]).T @ table)
 
 
-def _inverse_mass(problem: Problem, points: Array) -> Array:
-    return problem.inverse_mass(torch.from_numpy(points)).detach().numpy()
-
-
 def _matrices(problem: Problem, axes: Sequence[Axis], parts: Sequence[Array]) -> tuple[list[Array], float]:
     """The Hamiltonian in the products of each part, and what its rounding errors are relative to."""
     tables = [[axis.at(axis.line.nodes, order) for order in (0, 1)] for axis in axes]
     grid = tensor_rule([axis.line for axis in axes])
-    points, weights = grid.points.numpy(), grid.weights.numpy()
-    inverse, potential = _inverse_mass(problem, points), sample(problem, points)
+    points, weights = grid.points, grid.weights
+    inverse, potential = problem.inverse_mass(points), sample(problem, points)
     used = [[np.unique(each, return_inverse=True) for each in part] for part in parts]
     found = [np.zeros((part.shape[1],) * 2) for part in parts]
 
@@ -197,7 +192,7 @@ def _matrices(problem: Problem, axes: Sequence[Axis], parts: Sequence[Array]) ->
         found = [one + more for one, more in zip(found, integrals(inverse[:, axis], by, by), strict=True)]
     size = max(float(np.abs(one).max()) for one in found) + float(np.abs(potential).max())
     if problem.terms.field_tesla:
-        vector = problem.vector(torch.from_numpy(points)).numpy()
+        vector = problem.vector(points)
         potential = potential + (np.square(vector) * inverse).sum(1)
         for axis, by in enumerate(once):
             turning = integrals(vector[:, axis] * inverse[:, axis], by, none)

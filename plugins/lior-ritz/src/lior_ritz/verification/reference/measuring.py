@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from torch import Tensor
-
 from lior_ritz.problem import Problem
 from lior_ritz.problem.quadrature import Rule, whole_rule
+from lior_ritz.verification.reference.modes import Array
 from lior_ritz.verification.reference.result import Reference
 
 _NODES, _SPARE = 1.6, 30
@@ -22,7 +21,7 @@ class Measured(NamedTuple):
     """States and the rule that they are integrated with."""
 
     rule: Rule
-    psi: Tensor
+    psi: Array
     """``[k, N]``."""
 
 

@@ -8,11 +8,9 @@ follow from its cosine coefficients.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
 
-Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+from lior_ritz.problem.arrays import Array as Array
 
 _RESOLVE = 40
 """Nodes beyond those that resolve the functions, for V itself."""

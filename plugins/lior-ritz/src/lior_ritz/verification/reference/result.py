@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import attrs
 import numpy as np
-import torch
-from torch import Tensor
 
 from lior.errors import UsageError
 from lior_ritz.problem import Problem
@@ -27,11 +25,11 @@ Evaluate = Callable[[Array, int | None], Array]
 class Reference:
     """The lowest levels of a problem, with error bars."""
 
-    energies: Tensor
+    energies: Array
     """In ``E0``, ascending, float64 ``[k]``."""
-    errors: Tensor
+    errors: Array
     """How far each may be off, float64 ``[k]``, from the change of a smaller calculation, and rounding."""
-    splitting_errors: Tensor
+    splitting_errors: Array
     """How far each difference of successive levels may be off, ``[k - 1]``: where all levels are within the
     tolerance, what two have in common of their errors cancels; else the sum of both."""
     method: str
@@ -46,22 +44,18 @@ class Reference:
     rule: Rule | None = attrs.field(default=None, repr=False)
     """A rule for products of the states, where one of smooth functions would not do."""
 
-    def functions(self, points: Tensor) -> Tensor:
+    def functions(self, points: Array) -> Array:
         """The eigenfunctions at ``points``, ``[N, d]`` in ``L0``; float64 ``[k, N]``, or complex128 with a
         field.
 
         They are orthonormal in the box, and of the sign or phase that makes ``∫ ψ exp(Σ xᵢ/Xᵢ)`` positive.
         Within levels that are equal to rounding any orthonormal set is as good as another.
         """
-        return self._at(points, None)
+        return np.ascontiguousarray(self._evaluate(points, None))
 
-    def slopes(self, points: Tensor) -> Tensor:
+    def slopes(self, points: Array) -> Array:
         """The gradients of :meth:`functions`, ``[d, k, N]``."""
-        return torch.stack([self._at(points, axis) for axis in range(points.shape[1])])
-
-    def _at(self, points: Tensor, by: int | None) -> Tensor:
-        at = points.detach().to("cpu", torch.float64).numpy()
-        return torch.from_numpy(np.ascontiguousarray(self._evaluate(at, by)))
+        return np.stack([self._evaluate(points, axis) for axis in range(points.shape[1])])
 
 
 class Bars(NamedTuple):
@@ -110,7 +104,7 @@ def sample(problem: Problem, points: Array) -> Array:
 
     Raises ``UsageError`` where V is not a finite number.
     """
-    values: Any = problem.energy(torch.from_numpy(points)).detach().numpy()
+    values: Array = problem.energy(points)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         where = ", ".join(f"{x:.4g}" for x in points[bad[0]])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 
 from lior.errors import UsageError
 from lior_ritz.problem import Part, Problem
@@ -91,7 +90,7 @@ def _potentials(problem: Problem) -> list[Callable[[Array], Array]]:
 
 def _as_array(part: Part) -> Callable[[Array], Array]:
     def values_at(x: Array) -> Array:
-        result = (part(torch.from_numpy(x)).detach() + torch.zeros(len(x), dtype=torch.float64)).numpy()
+        result: Array = part(x) + np.zeros(len(x))
         if not np.isfinite(result).all():
             raise UsageError(
                 f"the potential is not finite at {x[~np.isfinite(result)][0]:.4g}, inside the box"

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from lior.errors import UsageError
 from lior_ritz.problem import AXES, Problem
+from lior_ritz.problem.arrays import Numbers
 from lior_ritz.verification.reference import averaged, elements, enriched, hermitian, separable, sines
 from lior_ritz.verification.reference.result import Answer, Reference, sample, scale
 from lior_ritz.verification.reference.sines import LARGEST
@@ -39,7 +38,7 @@ def solve(
     method: str = "auto",
     tolerance: float = 1e-9,
     *,
-    device: Mapping[str, float | Tensor] | None = None,
+    device: Mapping[str, Numbers] | None = None,
     limit: int = LARGEST,
 ) -> Reference:
     """The ``k`` lowest levels by a classical method.
@@ -78,12 +77,10 @@ def solve(
     _refuse_false_claims(problem)
     method, answer = _answer(problem, k, tolerance, method, limit)
     bars = answer.bars
-    levels = (answer.energies, bars.errors, bars.splitting_errors)
-    energies, errors, splits = (torch.from_numpy(np.ascontiguousarray(each)) for each in levels)
     return Reference(
-        energies=energies,
-        errors=errors,
-        splitting_errors=splits,
+        energies=np.ascontiguousarray(answer.energies),
+        errors=bars.errors,
+        splitting_errors=bars.splitting_errors,
         method=method,
         sizes=tuple(answer.sizes),
         converged=bars.good,
@@ -146,6 +143,6 @@ def _refuse_false_claims(problem: Problem) -> None:
                 f"the potential says that it is symmetric in {AXES[axis]}, and is not; repair mirrors()"
             )
     if parts := problem.parts:
-        total = sum(part(torch.from_numpy(x)) for part, x in zip(parts, points.T.copy(), strict=True))
-        if np.abs(torch.as_tensor(total).detach().numpy() - here).max() > allowed:
+        total = sum(part(x) for part, x in zip(parts, points.T.copy(), strict=True))
+        if np.abs(total - here).max() > allowed:
             raise UsageError("the parts() of the potential do not add up to it; repair them, or return None")
