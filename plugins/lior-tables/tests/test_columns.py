@@ -154,14 +154,14 @@ def test_a_training_row_has_no_part_in_the_mean_of_its_word():
     np.testing.assert_allclose(before, after)
 
 
-def test_many_words_share_a_coordinate_and_texts_are_refused():
+def test_many_words_share_a_coordinate_and_names_are_refused():
     words = [f"w{i % 80}" for i in range(400)]
     with pytest.warns(ColumnNote, match="80 different words; the 60 most frequent"):
         columns, _ = fitted_one(words, categories="one-hot")
     assert len(columns.origins) == LEVELS + 1
     columns, _ = fitted_one(words)
     assert columns.origins.tolist() == [0, -1]  # a coordinate that only fills up
-    with pytest.raises(ValueError, match=r"column 'w' holds texts or names: 400 different ones in 400 rows"):
+    with pytest.raises(ValueError, match=r"column 'w' holds names: 400 different ones in 400 rows"):
         fitted_one([f"name {i}" for i in range(400)])
 
 

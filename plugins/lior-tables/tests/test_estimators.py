@@ -264,3 +264,11 @@ def test_a_table_where_nothing_varies_predicts_the_mean():
     model = GeometricRegressor(**QUICK).fit(np.ones((6, 2)), np.arange(6.0))
     np.testing.assert_allclose(model.predict(np.ones((2, 2))), 2.5, atol=0.2)
     assert model.feature_importances_.tolist() == [0, 0]
+
+
+def test_reasons_sum_to_the_prediction_where_float32_is_too_short():
+    x = np.random.RandomState(0).randn(620, 2)
+    y = np.sin(x[:, 0]) + x[:, 1] ** 2  # without noise: the ridge is small, and values cancel
+    model = GeometricRegressor(members=3, random_state=0).fit(x[:600], y[:600])
+    found = model.explain(x[600:])
+    np.testing.assert_allclose(found.predictions[:, 0], model.predict(x[600:]), atol=1e-5)

@@ -83,7 +83,7 @@ def home(tmp_path_factory):
 
 def test_fit_says_what_was_learned_and_how_well(home):
     _, done, other = home
-    assert "90 rows, 4 inputs as 4 coordinates; price: numbers" in done.stdout
+    assert "90 rows, 4 inputs as 8 coordinates; price: numbers" in done.stdout
     assert "root mean squared error" in done.stdout
     assert "what counts: size" in done.stdout
     assert "lior table predict runs/price" in done.stdout
@@ -174,6 +174,7 @@ def test_why_shows_rows_whose_shares_sum_to_the_prediction(home, tmp_path):
     for row in found["rows"]:
         assert row["answer"] == pytest.approx(truth["price"][row["row"]])
         assert row["inputs"]["kind"] == truth["kind"][row["row"]]
+        assert row["inputs"]["day"] == truth["day"][row["row"]]
     text = Text()
     text.feed(page.read_text())
     assert "<b>old</b>" in text.text  # escaped in the file, so no tag

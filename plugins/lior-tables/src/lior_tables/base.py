@@ -65,6 +65,7 @@ class Geometric(BaseEstimator, ABC):
         product: str = "power",
         readout: str = "ridge",
         categories: Categories = "auto",
+        texts: str = "auto",
         categorical_features: Sequence[str | int] | None = None,
         members: int = _DEFAULT.members,
         rounds: int = _DEFAULT.rounds,
@@ -80,6 +81,7 @@ class Geometric(BaseEstimator, ABC):
         self.product = product
         self.readout = readout
         self.categories = categories
+        self.texts = texts
         self.categorical_features = categorical_features
         self.members = members
         self.rounds = rounds
@@ -237,7 +239,7 @@ class Geometric(BaseEstimator, ABC):
         merged = self.ledger_.slot_weights()
         blocks = self._blocks(rows.iloc[first])
         options = self._options(len(first))
-        self.columns_, z = self._fit_columns(rows.iloc[first], merged, y[first], rng)
+        self.columns_, z = self._fit_columns(rows.iloc[first], merged, y[first], rng, on_progress)
         with nullcontext() if workers is None else Workers(workers) as given:
             self.model_ = TableModel.fit(
                 torch.from_numpy(z),
@@ -264,6 +266,7 @@ class Geometric(BaseEstimator, ABC):
         weights: Floats,
         y: Floats,
         rng: np.random.RandomState,
+        on_progress: Progress | None,
     ) -> tuple[Columns | Patches, Floats]:
         """The map to coordinates, and those of ``rows``."""
         if self.shape is not None:
@@ -272,7 +275,7 @@ class Geometric(BaseEstimator, ABC):
         words, silent = self._named("categorical_features"), self._named("group")
         known = rows.attrs.get("dates")  # a frame that was stored or joined does not have it
         if known is None:
-            known = [each.name for each in getattr(self.columns_, "encodings", ()) if each.dates]
+            known = getattr(self.columns_, "days", ())
         days = [name for name in known if name not in (*words, *silent)]
         for name in days:
             note = f"column {name!r} holds dates; they enter as days, time of year, weekday and time of day"
@@ -282,9 +285,11 @@ class Geometric(BaseEstimator, ABC):
             weights,
             y,
             categories=self.categories,
+            texts=self.texts,
             words=words,
             silent=silent,
             dates=days,
+            say=on_progress,
             rng=rng,
         )
 

@@ -1,13 +1,15 @@
 """From rows to coordinates: what each column becomes, learned from the training rows alone.
 
 A number is one coordinate, and a second says where numbers are missing. A date is days since 1970 and its
-place on the circle of each period: of the year, of the week and of the day. A word becomes one
-coordinate for each of its levels (one-hot), or, where there are many words, the smoothed mean of the targets
-over the rows that have it, so that words are near one another that lead to similar targets (D. Micci-Barreca,
-*A preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has no part in the
-mean that it is given. All coordinates are standardised, and constant ones left out; what is not known is put
-at the mean; and all is clipped at ±8, so that one wild value cannot outweigh all other columns. Which
-coordinates matter, and how far apart two words are in the end, is for the metric.
+place on the circle of each period: of the year, of the week and of the day. A word becomes one coordinate for
+each of its levels (one-hot), or, where there are many words, the smoothed mean of the targets over the rows
+that have it, so that words are near one another that lead to similar targets (D. Micci-Barreca, *A
+preprocessing scheme for high-cardinality categorical attributes*, 2001); a training row has no part in the
+mean that it is given. A column of which nearly every row has another value holds texts
+(:mod:`lior_tables.texts`), or names, from which nothing follows for a new row. All coordinates are
+standardised, and constant ones left out; what is not known is put at the mean; and all is clipped at ±8, so
+that one wild value cannot outweigh all other columns. Which coordinates matter, and how far apart two words
+are in the end, is for the metric.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from attrs.converters import optional
 from numpy.typing import NDArray
 
 from lior_tables.rows import Column, ColumnNote, Floats, as_numbers, as_words, is_words
+from lior_tables.texts import Said, Texts, words_recur
 
 Categories: TypeAlias = Literal["auto", "one-hot", "distance"]
 CLIP = 8.0
@@ -33,6 +36,11 @@ _SMOOTHING = 10.0
 """Rows of the mean of all, added to those of a word."""
 _PARTS = 5
 """Parts of the training rows; the means that a part is given are those of the others."""
+
+
+def _restored(given: Any) -> Texts | None:
+    """The map of a record, or the map itself."""
+    return Texts(**given) if isinstance(given, dict) else given
 
 
 @attrs.frozen(eq=False)
@@ -51,10 +59,15 @@ class Encoding:
     """Of each raw coordinate; 0 for a constant one, which is left out."""
     dates: bool = False
     """Whether the numbers are days since 1970."""
+    texts: Texts | None = attrs.field(default=None, converter=_restored)
+    """What reads a column of texts; ``levels`` and ``places`` are then ``None``."""
 
     def raw(self, column: Column) -> Floats:
         """The number and whether it is missing, and of days their place in each period; or for each level,
         others and missing whether it is so; or means. A word that was never seen is NaN in all."""
+        if self.texts is not None:
+            words = as_words(column)
+            return self.texts.raw(words.cat.categories.tolist(), words.cat.codes.to_numpy(np.int64))
         if self.levels is None:
             values = as_numbers(column)
             periods = _periods(values) if self.dates else []
@@ -99,9 +112,11 @@ class Columns:
         y: Floats,
         *,
         categories: Categories = "auto",
+        texts: str = "auto",
         words: Collection[str] = (),
         silent: Collection[str] = (),
         dates: Collection[str] = (),
+        say: Said | None = None,
         rng: np.random.RandomState,
     ) -> tuple[Columns, Floats]:
         """Learn the map, and apply it to the training rows.
@@ -115,12 +130,17 @@ class Columns:
         categories
             ``auto``: a coordinate for each word up to 60 words, and means beyond. On few words the metric
             learns the distance from one-hot coordinates as well or better (``bench/categories.py``).
+        texts
+            What reads columns of texts: ``words``, the name of an embedder, or ``auto``: the encoder of
+            lior-ask where it is installed and there are at most 1,000 texts, words elsewhere.
         words
             Names of columns of numbers whose values are names, such as codes.
         silent
             Names of columns that have no coordinates.
         dates
             Names of columns of numbers that are days since 1970.
+        say
+            Called with what is being read and the share of it that is done.
 
         Returns
         -------
@@ -130,7 +150,9 @@ class Columns:
         Raises
         ------
         ValueError
-            For a column of texts, which are nearly all different, so that nothing follows for a new row.
+            For a column of names, which are nearly all different, so that nothing follows for a new row.
+        MissingPackage
+            For an embedder whose packages are not installed.
         """
         parts = rng.permutation(len(table)) % _PARTS
         fitted = []
@@ -143,7 +165,10 @@ class Columns:
                 fitted.append(_numbers(name, column, weights, name in dates))
                 continue
             counts = pd.Series(weights).groupby(as_words(column).array, observed=True).sum()
-            _refuse_text(name, len(counts), int(column.notna().sum()))
+            if len(counts) > max(LEVELS, column.notna().sum() // 2):
+                _refuse_names(name, counts.index, int(column.notna().sum()))
+                fitted.append(_texts(name, column, weights, y, texts, parts, say))
+                continue
             means = len(counts) > (2 if categories == "distance" else LEVELS) and categories != "one-hot"
             if means:
                 fitted.append(_means(name, column, counts, weights, y, parts))
@@ -171,6 +196,11 @@ class Columns:
         return _join(found, len(table))
 
     @property
+    def days(self) -> list[str]:
+        """Names of the columns of dates."""
+        return [encoding.name for encoding in self.encodings if encoding.dates]
+
+    @property
     def origins(self) -> NDArray[np.int64]:
         """Which column each coordinate comes from, ``(n,)``; -1 for one that only fills up."""
         found = [i for i, encoding in enumerate(self.encodings) for _ in range(encoding.used.sum())]
@@ -178,10 +208,11 @@ class Columns:
 
     def record(self) -> list[dict[str, Any]]:
         """The map, ready for JSON."""
-        return [
-            {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in fields.items()}
-            for fields in map(attrs.asdict, self.encodings)
-        ]
+
+        def plain(_: Any, __: Any, value: Any) -> Any:
+            return value.tolist() if isinstance(value, np.ndarray) else value
+
+        return [attrs.asdict(encoding, value_serializer=plain) for encoding in self.encodings]
 
     @classmethod
     def of_record(cls, record: Sequence[dict[str, Any]]) -> Columns:
@@ -189,7 +220,7 @@ class Columns:
         return cls(tuple(Encoding(**each) for each in record))
 
 
-# --- the three kinds; each gives the encoding and the coordinates of the training rows ---
+# --- the four kinds; each gives the encoding and the coordinates of the training rows ---
 
 
 def _numbers(name: str, column: Column, weights: Floats, dates: bool) -> tuple[Encoding, Floats]:
@@ -225,7 +256,7 @@ def _means(
     """Means of the targets; those of a training row are from the rows of other parts."""
     levels = tuple(sorted(counts.index))
     codes = _codes(column, levels) % (len(levels) + 1)  # missing is the last
-    targets = y[:, :-1] if y.shape[1] > 1 and np.allclose(y.sum(1), 1) else y  # of one-hot, one follows
+    targets = _free(y)
     found = np.empty((len(codes), targets.shape[1]))
     for part in range(_PARTS):
         here = parts == part
@@ -234,6 +265,30 @@ def _means(
     mean, deviation = _moments(found, weights)
     encoding = Encoding(name, levels, _places(codes, targets, weights, len(levels) + 1), mean, deviation)
     return encoding, encoding.standardised(found)
+
+
+def _texts(
+    name: str,
+    column: Column,
+    weights: Floats,
+    y: Floats,
+    by: str,
+    parts: NDArray[np.int64],
+    say: Said | None,
+) -> tuple[Encoding, Floats]:
+    words = as_words(column)
+    given = words.cat.categories.tolist(), words.cat.codes.to_numpy(np.int64)
+    texts, raw = Texts.fit(*given, _free(y), weights, by, parts, say)
+    how = "their words" if texts.by == "words" else f"vectors of the encoder {texts.by!r}"
+    warnings.warn(f"column {name!r} holds texts; they enter by {how}", ColumnNote, stacklevel=4)
+    mean, deviation = _moments(raw, weights)
+    encoding = Encoding(name, None, None, mean, deviation, texts=texts)
+    return encoding, encoding.standardised(raw)
+
+
+def _free(y: Floats) -> Floats:
+    """Targets without the last one where they are one-hot: it follows from the others."""
+    return y[:, :-1] if y.shape[1] > 1 and np.allclose(y.sum(1), 1) else y
 
 
 def _places(codes: NDArray[np.int64], y: Floats, weights: Floats, levels: int) -> Floats:
@@ -276,12 +331,12 @@ def _join(parts: list[Floats], rows: int) -> Floats:
 # --- words that say nothing ---
 
 
-def _refuse_text(name: str, different: int, there: int) -> None:
-    """Words of which nearly every row has another one are names or texts, no categories."""
-    if different > max(LEVELS, there // 2):
+def _refuse_names(name: str, words: Sequence[str], there: int) -> None:
+    """Nearly every row has another value, and the values have no words in common."""
+    if not words_recur(words):
         raise ValueError(
-            f"column {name!r} holds texts or names: {different:,} different ones in {there:,} rows, "
-            "so they say nothing of a new row; leave the column out"
+            f"column {name!r} holds names: {len(words):,} different ones in {there:,} rows, without words in"
+            " common, so they say nothing of a new row; leave the column out"
         )
 
 

@@ -41,6 +41,10 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
     categories
         What becomes of words: ``one-hot``, a coordinate for each; ``distance``, the mean of the targets over
         the rows that have it; or ``auto``, which is one-hot up to 60 words and distance beyond.
+    texts
+        What columns of texts are compared by: ``words``; the name of a sentence encoder, a plugin of the kind
+        ``embedder``; or ``auto``: ``e5`` of lior-ask where it is installed and there are at most 1,000
+        different texts, words elsewhere.
     categorical_features
         Names or indices of columns of numbers that are names, such as codes.
     members, rounds

@@ -277,6 +277,17 @@ class Member:
         ]
         return torch.cat([*parts, self.rows.y[:0]]) + self.fit.centre
 
+    def rounding(self) -> float:
+        """The largest error of predictions of stored rows: exactly solved, they are ``y − λ a / W``.
+
+        Where a kernel is wide and the ridge small, float32 is too short: the values cancel by a factor of a
+        hundred thousand, or the matrix is positive definite only with something added to its diagonal.
+        """
+        if not self.readout.solves:
+            return 0.0
+        exact = self.rows.y - self.setting.ridge / self.rows.weights[:, None] * self.fit.values
+        return float((self.predict(self.rows.z) - exact).abs().max())
+
     def weigh(self, z: Tensor) -> Tensor:
         """Weights of the values of the stored rows for a few rows ``z (B, n)``, shape ``(B, N)``."""
         scores = self.kernel.scores(self.kernel.side(z), self.items)

@@ -26,6 +26,8 @@ from lior_tables.members import Member
 from lior_tables.plan import Options, plan
 from lior_tables.row_store import Rows
 
+_ROUNDING = 1e-4
+"""Standard deviations of the outputs that a prediction may be off by."""
 EXACT_ROWS = 12_000
 """Above it edits and leave-one-out stay in float32: a float64 inverse then takes 1.2 GB a member."""
 
@@ -117,7 +119,7 @@ class TableModel:
         )
         return cls(
             options=options,
-            members=members,
+            members=_in_precision(members),
             member_weights=shares,
             units=units,
             classes=classes,
@@ -332,6 +334,17 @@ class TableModel:
         if z.ndim != 2 or z.shape[1] != stored.shape[1]:
             raise UsageError(f"z has shape {tuple(z.shape)}: the model was fitted to (N, {stored.shape[1]})")
         return z
+
+
+def _in_precision(members: list[Member | Grove]) -> list[Member | Grove]:
+    """Members of float32, of float64 where float32 rounds what they predict."""
+    plain = [member for member in members if isinstance(member, Member)]
+    rows = members[0].rows
+    single = rows.z.dtype == torch.float32 and len(plain) == len(members)
+    if single and max(member.rounding() for member in plain) > _ROUNDING:
+        rows = rows.to(torch.float64)
+        return [member.to(rows) for member in plain]
+    return members
 
 
 def pad(z: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -9,6 +10,7 @@ import numpy as np
 
 from lior.errors import UsageError, did_you_mean, sentences
 from lior_tables.estimators import GeometricRegressor
+from lior_tables.rows import as_dates
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -111,7 +113,8 @@ def reason(
         rows["answer"] = [names[k] for k in ledger.y[places].argmax(1)]
     rows.insert(0, "row", rows.index)
     rows.insert(1, "repeated", np.bincount(ledger.slots[ledger.slots >= 0])[ledger.slots[places]])
-    cells = _records(found.rows.loc[rows.index, inputs])
+    days = getattr(estimator.columns_, "days", ())
+    cells = _records(found.rows.loc[rows.index, inputs], days)
     value, base = float(found.predictions[0, at]), float(found.base[at])
     return Reason(
         column=task.targets[0] if task.classes else names[at],
@@ -121,7 +124,7 @@ def reason(
         interval=interval,
         value=value,
         base=base,
-        asked=_records(asked[inputs])[0],
+        asked=_records(asked[inputs], days)[0],
         rows=[row | {"inputs": each} for row, each in zip(_records(rows), cells, strict=True)],
         others=value - base - float(rows["share"].sum()),
         count=ledger.size,
@@ -130,8 +133,9 @@ def reason(
     )
 
 
-def _records(frame: DataFrame) -> list[dict[str, Any]]:
-    """The rows with values that JSON has, ``None`` where there is none."""
+def _records(frame: DataFrame, days: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The rows with values that JSON has, ``None`` where there is none; ``days`` are columns of dates."""
+    frame = frame.assign(**{name: as_dates(frame[name]) for name in days if name in frame})
     found: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return found
 

@@ -155,6 +155,12 @@ def as_numbers(column: Column) -> Floats:
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
+def as_dates(column: Column) -> Column:
+    """A column of days since 1970 as texts, with the time of day where one of them has it."""
+    dates = pd.Timestamp(0) + pd.to_timedelta(column, "D")
+    return dates.dt.strftime("%Y-%m-%d" if (column.dropna() % 1 == 0).all() else "%Y-%m-%d %H:%M")
+
+
 def as_words(column: Column) -> Column:
     """A column of words; numbers become the words that print them, ``3`` for 3.0."""
     return column if is_words(column) else _words(column.map(_spell, na_action="ignore"))

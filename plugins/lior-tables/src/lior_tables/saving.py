@@ -26,7 +26,7 @@ from lior_tables.patches import Patches
 from lior_tables.reading import Task
 
 PROGRAM = "lior-tables"
-FORMAT = bundle.Format(program=PROGRAM, version=1)
+FORMAT = bundle.Format(program=PROGRAM, version=2)
 
 
 def check_new(path: Path) -> None:

@@ -105,6 +105,14 @@ _PLUGINS = (
         help="Words as a coordinate each, or as the mean of the targets of their rows.",
     ),
     click.option(
+        "--texts",
+        metavar="[auto|words|EMBEDDER]",
+        default="auto",
+        show_default=True,
+        help="What columns of texts are compared by: their words, or a sentence encoder such as e5. auto: e5"
+        " for up to 1,000 texts if lior-ask[meaning] is installed.",
+    ),
+    click.option(
         "--members",
         type=WholeNumber(min=1),
         default=6,
@@ -122,7 +130,17 @@ _PLUGINS = (
         "--time-limit", type=RealNumber(min=0, min_open=True), metavar="SECONDS", help="Time for fitting."
     ),
 )
-PARAMETERS = ("frame", "rsource", "product", "readout", "categories", "members", "rounds", "time_limit")
+PARAMETERS = (
+    "frame",
+    "rsource",
+    "product",
+    "readout",
+    "categories",
+    "texts",
+    "members",
+    "rounds",
+    "time_limit",
+)
 """Options that are parameters of an estimator."""
 
 

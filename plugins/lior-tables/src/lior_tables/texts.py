@@ -1,0 +1,192 @@
+"""Columns of texts as coordinates: what a ridge regression of the targets on a text says, and its length.
+
+A text is the words that it has in common with other texts (term frequency times inverse document frequency,
+of length 1), or its vector by a sentence encoder, a plugin of the kind ``embedder``. A training row has no
+part in the regression that it is read by, so the metric sees how much texts say of new rows. Words are kept
+as hashes, and those of a single text are not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import normalize
+
+from lior import registry
+from lior.errors import MissingPackage, PluginError
+from lior_tables.rows import Floats
+
+ENCODER = "e5"
+"""The sentence encoder of ``texts="auto"``."""
+_MOST = 1_000
+"""Different texts that ``auto`` reads by the encoder, at most: 20 to 60 milliseconds for each."""
+_WIDTH = 2**18
+_LOOKED_AT = 1_000
+"""Texts by which it is told whether words recur."""
+_PARTS = 5
+_BATCH = 50
+
+Said = Callable[[str, float], None]
+
+
+def _whole(given: Any) -> NDArray[np.int64]:
+    return np.asarray(given, dtype=np.int64)
+
+
+@attrs.frozen(eq=False)
+class Texts:
+    """The map from texts to coordinates."""
+
+    by: str
+    """``words``, or the name of an embedder."""
+    digest: str
+    """Of the embedder; empty for words."""
+    kept: NDArray[np.int64] = attrs.field(converter=_whole)
+    """Hashes of the words that are looked at, rising ``(K,)``."""
+    rarity: Floats = attrs.field(converter=np.asarray)
+    """Inverse document frequency of each, ``(K,)``."""
+    slopes: Floats = attrs.field(converter=np.asarray)
+    """Of the regressions, ``(K or width, targets)``."""
+    level: Floats = attrs.field(converter=np.asarray)
+    """Their values where all is 0, ``(targets,)``."""
+
+    @classmethod
+    def fit(
+        cls,
+        texts: Sequence[str],
+        codes: NDArray[np.int64],
+        y: Floats,
+        weights: Floats,
+        by: str,
+        parts: NDArray[np.int64],
+        say: Said | None,
+    ) -> tuple[Self, Floats]:
+        """Learn the map; ``codes`` tell which of the texts each row has, -1 for none.
+
+        Returns
+        -------
+        tuple[Texts, Floats]
+            The map, and raw coordinates ``(rows, targets + 1)`` of the training rows.
+
+        Raises
+        ------
+        MissingPackage
+            For an embedder whose packages are not installed.
+        """
+        found = cls(chosen(by, len(texts)), "", [], np.empty(0), np.empty((0, y.shape[1])), np.empty(0))
+        if found.by == "words":
+            counts = _count(texts)
+            rows = np.bincount(counts.indices, minlength=_WIDTH)
+            kept = np.flatnonzero(rows > 1)
+            rarity = 1.0 + np.log((1.0 + len(texts)) / (1.0 + rows[kept]))
+            found = attrs.evolve(found, kept=kept, rarity=rarity)
+        else:
+            found = attrs.evolve(found, digest=_embedder(found.by).digest)
+        features, there = found._features(texts, say), codes >= 0
+        raw = np.full((len(codes), y.shape[1]), np.nan)
+        for part in range(_PARTS):
+            here, others = there & (parts == part), there & (parts != part)
+            if here.any() and others.any():
+                raw[here] = _regression(features, codes, y, weights, others)(features[codes[here]])
+        whole = _regression(features, codes, y, weights, there)
+        found = attrs.evolve(found, slopes=whole.slopes, level=whole.level)
+        return found, np.column_stack([raw, _lengths(texts, codes)])
+
+    def raw(self, texts: Sequence[str], codes: NDArray[np.int64]) -> Floats:
+        """Raw coordinates ``(rows, targets + 1)``; NaN for a row without a text.
+
+        Raises
+        ------
+        ValueError
+            When the embedder is another one than that which the map was learned with.
+        MissingPackage
+            As :meth:`fit`.
+        """
+        if self.by != "words" and _embedder(self.by).digest != self.digest:
+            raise ValueError(f"the texts were read by another version of {self.by!r}; fit the model again")
+        values = _Line(self.slopes, self.level)(self._features(texts))
+        return np.column_stack(
+            [np.where((codes < 0)[:, None], np.nan, values[codes]), _lengths(texts, codes)]
+        )
+
+    def _features(self, texts: Sequence[str], say: Said | None = None) -> Any:
+        """A row of numbers for each text, sparse for words; at least one row."""
+        given = list(texts) or [""]
+        if self.by == "words":
+            counts = _count(given)[:, self.kept].astype(np.float64)
+            counts.data = 1.0 + np.log(counts.data)
+            return normalize(counts.multiply(self.rarity).tocsr())
+        embedder, found = _embedder(self.by), []
+        for begin in range(0, len(given), _BATCH):
+            if say is not None:
+                say("reading texts", begin / len(given))
+            found.append(embedder.embed(given[begin : begin + _BATCH]))
+        return np.concatenate(found).astype(np.float64)
+
+
+@attrs.frozen(eq=False)
+class _Line:
+    slopes: Floats
+    level: Floats
+
+    def __call__(self, features: Any) -> Floats:
+        values: Floats = features @ self.slopes + self.level
+        return values
+
+
+def words_recur(texts: Sequence[str]) -> bool:
+    """Whether a text has, in the mean, a word that others have too, and not all."""
+    some = [texts[i] for i in np.unique(np.linspace(0, len(texts) - 1, _LOOKED_AT).astype(int))]
+    counts = _count(some)
+    rows = np.bincount(counts.indices, minlength=_WIDTH)
+    return bool(rows[(rows > 1) & (rows < len(some))].sum() >= len(some))
+
+
+def chosen(by: str, different: int) -> str:
+    """What reads this many different texts: ``auto`` is the encoder where it is installed."""
+    if by != "auto":
+        return by
+    if different <= _MOST:
+        try:
+            _embedder(ENCODER)
+        except (MissingPackage, PluginError):
+            return "words"
+        return ENCODER
+    return "words"
+
+
+def _embedder(name: str) -> Any:
+    return registry.get("embedder", name)()
+
+
+def _count(texts: Sequence[str]) -> csr_matrix:
+    """How often each text has each word, ``(texts, hashes)``."""
+    words = HashingVectorizer(n_features=_WIDTH, alternate_sign=False, norm=None, token_pattern=r"\w+")
+    return words.transform(texts)
+
+
+def _lengths(texts: Sequence[str], codes: NDArray[np.int64]) -> Floats:
+    """Logarithm of the number of words of each row's text."""
+    words = np.log1p([len(text.split()) for text in texts] or [0])
+    return np.where(codes < 0, np.nan, words[codes])
+
+
+def _regression(
+    features: Any, codes: NDArray[np.int64], y: Floats, weights: Floats, rows: NDArray[np.bool_]
+) -> _Line:
+    """Ridge regression with a penalty of one mean squared distance from the mean, on standardised targets."""
+    if not rows.any():
+        return _Line(np.zeros((features.shape[1], y.shape[1])), np.zeros(y.shape[1]))
+    x, unit = features[codes[rows]], np.where(y.std(0) > 0, y.std(0), 1.0)
+    spread = float(x.multiply(x).sum() if hasattr(x, "multiply") else np.square(x).sum()) / x.shape[0]
+    spread -= float(np.square(np.asarray(x.mean(0))).sum())
+    fitted = Ridge(alpha=max(spread, 1e-9), solver="auto").fit(x, y[rows] / unit, weights[rows])
+    slopes = np.atleast_2d(fitted.coef_).T * unit
+    return _Line(slopes, np.atleast_1d(fitted.intercept_) * unit)
