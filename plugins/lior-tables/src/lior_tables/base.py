@@ -391,7 +391,7 @@ class Geometric(BaseEstimator, ABC):
         """The training rows that predictions are the sum of, with their exact shares, and the inputs that
         count; the weights take ``len(X) · n_rows_`` numbers.
 
-        Beyond 8,000 rows all is float32: shares sum to the prediction within about 1e-3 of its spread.
+        Beyond 3,000 rows predictions are float32: shares sum to them within about 1e-2 of their spread.
         """
         check_is_fitted(self)
         z = self._coordinates(self.rows(X))

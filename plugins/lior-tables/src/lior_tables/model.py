@@ -26,8 +26,9 @@ from lior_tables.members import Member
 from lior_tables.plan import Options, plan
 from lior_tables.row_store import Rows
 
-_ROUNDING = 1e-4
-"""Standard deviations of the outputs that a prediction may be off by."""
+_ROUNDING, _PRECISE_ROWS = 1e-4, 3_000
+"""Standard deviations of the outputs that predictions of a model of at most so many rows may be off by; with
+8,000 rows, float64 would double the time and the memory of a fit."""
 EXACT_ROWS = 12_000
 """Above it edits and leave-one-out stay in float32: a float64 inverse then takes 1.2 GB a member."""
 
@@ -340,7 +341,7 @@ def _in_precision(members: list[Member | Grove]) -> list[Member | Grove]:
     """Members of float32, of float64 where float32 rounds what they predict."""
     plain = [member for member in members if isinstance(member, Member)]
     rows = members[0].rows
-    single = rows.z.dtype == torch.float32 and len(plain) == len(members)
+    single = rows.z.dtype == torch.float32 and len(plain) == len(members) and len(rows.z) <= _PRECISE_ROWS
     if single and max(member.rounding() for member in plain) > _ROUNDING:
         rows = rows.to(torch.float64)
         return [member.to(rows) for member in plain]
