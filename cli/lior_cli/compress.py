@@ -17,6 +17,7 @@ from lior.config import load
 from lior.config.recipes import list_shipped
 from lior.errors import DataError, UsageError
 from lior.files import PARTIAL, writing
+from lior.reading.documents import RawDocument
 from lior_cli.interrupts import import_torch
 from lior_cli.options import RecipeName
 
@@ -73,7 +74,7 @@ def compress(
     from lior_cli.progress import Progress
 
     data = _read(file)
-    coder = _coder(run, recipe)
+    coder = _coder(run, recipe, data, file)
     started = time.perf_counter()
     with Progress(quiet=quiet) as progress:
         progress.lior_train_stage("compress", f"{len(data):,} bytes")
@@ -133,16 +134,16 @@ def decompress(
 # --- the model ---
 
 
-def _coder(run: Path | None, recipe: str | None) -> Coder:
+def _coder(run: Path | None, recipe: str | None, data: bytes = b"", name: str = "") -> Coder:
     if run and recipe:
         raise UsageError(
             "--run and --config: a run has a model, and a recipe describes an untrained one; give one"
         )
-    return run_coder(run) if run else recipe_coder(recipe or RECIPE)
+    return run_coder(run, data, name) if run else recipe_coder(recipe or RECIPE)
 
 
-def run_coder(path: Path) -> Coder:
-    """The trained model of the run directory ``path``.
+def run_coder(path: Path, data: bytes = b"", name: str = "") -> Coder:
+    """The trained model of the run directory ``path``; a note where it has learned ``data``.
 
     Raises
     ------
@@ -151,8 +152,10 @@ def run_coder(path: Path) -> Coder:
     """
     from lior.model.compression import Coder
     from lior.runs import directory as rundir
+    from lior.runs.documents import note_learned
 
     loaded = rundir.open_run(path)
+    note_learned(loaded, [RawDocument(name, data)])
     return Coder(loaded.model, bytes.fromhex(loaded.digest), "", len(loaded.corpus.names))
 
 

@@ -73,11 +73,13 @@ def evaluate(
     from lior.model import evaluation
     from lior.reading.documents import read_documents
     from lior.runs import directory as rundir
+    from lior.runs.documents import note_learned
     from lior.tensors import pick_device
     from lior_cli.progress import Progress
 
     loaded = rundir.open_run(run, device=pick_device(device))
     other = read_documents(text, field=field) if text else []
+    note_learned(loaded, other)
     corpus, begin, end = loaded.other_text(other) if text else loaded.validation()
     counted = None
     if noise:

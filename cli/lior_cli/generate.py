@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +85,8 @@ def generate(
         click.echo(json.dumps(result))
         return
     stream = _stream_text if sys.stdout.isatty() else _stream_bytes
-    stream(data, pieces)
+    first = list(islice(pieces, 1))  # a note that loops are compiled comes before the prompt
+    stream(data, chain(first, pieces))
     if sources and drawn:
         echo_account(_account(loaded, context, drawn), short_names(loaded.corpus.names), err=True)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from lior.config import GEOMETRY_KEYS, Resolved
+from lior.config.recipes import list_shipped
 from lior.interfaces import AdaptiveMemory
+from lior.reading.finding import is_run
 
 _RESILIENCE = ("rsource.", "geometry.resilience_at")
 
@@ -41,7 +44,15 @@ def _note(
     resolved: Resolved, reason: str, unused: tuple[str, ...], effect: str = "change nothing"
 ) -> Iterator[str]:
     given = sorted(
-        key for key, origin in resolved.origins.items() if origin != "default" and key.startswith(unused)
+        key for key, origin in resolved.origins.items() if key.startswith(unused) and _is_given(origin)
     )
     if given:
         yield f"note: {reason}, so these settings {effect}: {', '.join(given)}"
+
+
+def _is_given(origin: str) -> bool:
+    """Whether a value is the user's own: not of the defaults, a shipped recipe or the file of a run."""
+    recipe = origin.removeprefix("recipe ")
+    if recipe != origin:
+        return recipe not in list_shipped() and not is_run(Path(recipe).parent)
+    return origin != "default"

@@ -127,7 +127,7 @@ def _sources(package: str) -> list[Path]:
 _COMPLETE, _LOCK = "complete", "lock"
 _environment: dict[str, str] = {}
 """Variables that tell the process that compiles where to."""
-_message = "compiling the counting loops, once: about half a minute more"
+_message = "compiling counting loops for their first use: about half a minute"
 
 
 def _temporary(kept: Path, error: OSError) -> Path:

@@ -68,6 +68,10 @@ _DELIVERED = re.compile(r"\d{9,10}\.[^.]+\.")
 """Beginning of the name of a message in a Maildir, which ends with the server: ``1700000000.M1P2.mx.pl``."""
 
 
+class BrokenReader(UserWarning):
+    """An installed reader cannot be used; the command line prints it as a note."""
+
+
 def parse_bytes(data: bytes, name: str, *, limit: float | None = None) -> list[ParsedDocument]:
     """The documents in the bytes of a file; ``name`` is the file's.
 
@@ -203,7 +207,7 @@ def _readers(names: tuple[str, ...]) -> dict[str, type[Reader]]:
         try:
             reader = registry.get("reader", name)
         except PluginError as error:  # one broken plugin must not keep all other formats from being read
-            warnings.warn(str(error), stacklevel=2)
+            warnings.warn(f"{error} `lior plugins --check` checks all.", BrokenReader, stacklevel=2)
         else:
             found = dict.fromkeys(reader.suffixes, reader) | found
     return found

@@ -5,6 +5,7 @@ Without torch where the tokens of the run are bytes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -20,6 +21,7 @@ from lior.reading.structure import by_lines, with_structure
 from lior.runs import bundle, folder
 from lior.runs.format import TEXT, check_text, misfits_as_run_errors, read_manifest, separate
 
+_LOG = logging.getLogger("lior")
 _TEXT = bundle.file_name(TEXT)
 
 
@@ -137,6 +139,16 @@ def read(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[RawDocument
     texts = separate(arrays["tokens"].astype(np.uint8).tobytes(), starts)
     structures = separate(arrays["structures"].tobytes(), arrays["structure_starts"].tolist())
     return by_name(manifest["documents"], texts.__getitem__, structures, manifest["split_parts"])
+
+
+def note_learned(checkpoint: Any, texts: Sequence[RawDocument]) -> None:
+    """Tell the user of those of ``texts`` of which the memories of a checkpoint hold at least a part."""
+    sizes = {len(text.data) for text in texts}
+    names = {each.name for each in checkpoint.documents() if each.held and each.bytes in sizes}
+    held = {each.data for name in names for each in of_checkpoint(checkpoint, name)[name]}
+    if known := [text.name for text in texts if text.data in held]:
+        more = f" and {len(known) - 1:,} more" if known[1:] else ""
+        _LOG.info("%s%s: learned by this run, so the score is of known text", known[0], more)
 
 
 def of_checkpoint(checkpoint: Any, only: str | None = None) -> dict[str, list[RawDocument]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,16 @@ def test_without_json_one_sentence(command, finished):
     assert " bits per byte, " in result.out
     assert "(1,200 bytes in " in result.out
     assert result.err.startswith("evaluate: scoring 1,200 tokens\n")
+
+
+def test_a_text_that_the_run_has_learned_is_told(command, short, small_recipe, other):
+    known = shutil.copy(short, "known.txt")
+    assert command("train", known, "--out", "r", "--memory", "sdm", "--config", small_recipe).code == 0
+    note = "lior: known.txt: learned by this run, so the score is of known text\n"
+    for args in (("eval", "r"), ("compress", "--force", "--run", "r")):
+        assert note in command(*args, known).err
+        assert note not in command(*args, known, "--quiet").err
+        assert "known text" not in command(*args, other).err
 
 
 def test_online_learns_while_reading_and_leaves_the_run_alone(evaluate, other, finished):

@@ -52,6 +52,20 @@ def test_json(generate):
     assert result["tokens"] == 12
 
 
+def test_the_first_token_is_drawn_before_the_prompt_is_shown(generate, monkeypatch):
+    """Loops may be compiled for it, which a note tells."""
+    order = list[str]()
+
+    def draw(*_, **__):
+        order.append("drawn")
+        yield 65
+
+    monkeypatch.setattr("lior.model.generation.generate", draw)
+    monkeypatch.setattr("lior_cli.generate._stream_bytes", lambda *_: order.append("shown"))
+    generate("--prompt", "The ")
+    assert order == ["drawn", "shown"]
+
+
 @pytest.mark.slow
 def test_text_comes_as_it_is_drawn(finished):
     """The first bytes are there while the rest, less than a buffer, is drawn; then the reader leaves."""

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -233,8 +234,21 @@ def test_settings_that_change_nothing_are_named(command, short, memory, given, r
     assert notes == ([f"note: {reason}, so these settings change nothing: {noted}"] if noted else [])
 
 
+def test_settings_that_the_user_did_not_give_cause_no_note(command, short):
+    def notes(*given):
+        err = command("train", short, *given).err
+        return [line for line in err.splitlines() if line.startswith("note: ")]
+
+    assert not notes("--out", "a", "--config", "fast", "--set", "seed=1")
+    assert not notes("--out", "b", "--config", "a/config.toml")
+    shutil.copy("a/config.toml", "own.toml")
+    [note] = notes("--out", "c", "--config", "own.toml")
+    assert "memory sdm has no geometry, so these settings change nothing: " in note
+
+
 def test_counts_that_training_does_not_make_are_named(command, short):
-    given = ("--memory", "sdm", "--config", "fast", "--set", "fit.passes=1", "--set", "mixer.positions=256")
+    fast = ("--memory", "sdm", "--config", "fast", "--set", "fit.passes=1", "--set", "mixer.positions=256")
+    given = (*fast, "--set", "memory.sdm.counts=totals")
     result = command("train", short, "--out", "r", "--holdout", "0.01", *given)
     assert [line for line in result.err.splitlines() if line.startswith("note: ")] == [
         "note: the memory learns while it reads the text (fit.passes), so these settings "

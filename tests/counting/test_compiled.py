@@ -235,7 +235,7 @@ def test_a_process_waits_for_the_one_that_compiles_and_says_so(copy):
     file.unlink()
     done = python(HASH + "compiled.begin().wait()")
     assert done.stdout == f"(2, 1)\n{copy}\n"
-    assert done.stderr == "compiling the counting loops, once: about half a minute more\n"
+    assert done.stderr == "compiling counting loops for their first use: about half a minute\n"
     assert (copy / "complete").exists()
     assert python(HASH).stderr == ""
 

@@ -294,7 +294,7 @@ def mine(monkeypatch):
 def test_a_reader_of_another_distribution_goes_first(mine):
     mine.register("reader", "shouting", Shouting)
     mine.register("reader", "broken", "no.such.module:Reader")
-    with pytest.warns(UserWarning, match="cannot be loaded"):
+    with pytest.warns(parsing.BrokenReader, match="ModuleNotFoundError.* `lior plugins --check`"):
         assert parse_bytes(b"hello", "a.md")[0].text == "HELLO"
     assert parse_bytes(b"hello", "a.shout")[0].text == "HELLO"
     assert parse_bytes(b"hello", "a.txt")[0].text == "hello"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
+from lior.errors import MissingPackage
 from lior_bench import costs
 from lior_bench.cli import COMMANDS, bench
 
@@ -15,6 +16,14 @@ def test_a_command_says_what_it_does_as_the_list_does(name):
     assert told.exit_code == 0, told.output
     first = COMMANDS[name][1].removesuffix(" (the default).").removesuffix(".")
     assert first.split()[0] in told.output
+
+
+@pytest.mark.parametrize("name", ["serving", "sharing", "attack"])
+def test_what_needs_the_extra_says_so(name, monkeypatch):
+    monkeypatch.setattr("lior_bench.cli.find_spec", lambda package: None)
+    told = CliRunner().invoke(bench, [name])
+    assert isinstance(told.exception, MissingPackage)
+    assert str(told.exception).endswith("pip install 'lior-bench[serving]'")
 
 
 def test_the_list_imports_no_command():

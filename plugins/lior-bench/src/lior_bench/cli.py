@@ -6,11 +6,13 @@ import json
 import shlex
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from lior.errors import MissingPackage
 from lior_cli.lazy import LazyGroup
 from lior_cli.options import WholeNumber
 
@@ -56,6 +58,14 @@ class Commands(LazyGroup):
         if not args or args[0] not in (*COMMANDS, "--help", "-h"):
             args = ["text", *args]
         return super().parse_args(ctx, args)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; say what to install where the extra that it needs is missing."""
+        if cmd_name in ("serving", "sharing", "attack") and not all(map(find_spec, ("httpx", "lior_serve"))):
+            raise MissingPackage(
+                f"lior bench {cmd_name} needs httpx and lior-serve: pip install 'lior-bench[serving]'"
+            )
+        return super().get_command(ctx, cmd_name)
 
 
 @click.group(cls=Commands, lazy=COMMANDS)

@@ -37,7 +37,7 @@ async def learn(server: Server, request: Request, form: LearnRequest) -> Any:
     """Learn the body as a document; its name tells its format."""
     server.editable()
     if form.name in (await server.latest()).names and not form.replace:
-        message = "there is a document of this name; forget it, or say replace=true"
+        message = "there is a document of this name; forget it, or add &replace=true to the address"
         raise HTTPError(409, message, code="exists")
     data = await request.body()
     texts = await server.in_executor(lambda: documents_in(data, form.name, limit=8 * server.limits.upload))

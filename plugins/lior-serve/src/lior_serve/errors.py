@@ -59,15 +59,18 @@ class Busy(HTTPError):
         super().__init__(429, message, code="busy", retry_after=1)
 
 
-def http_error(error: Exception) -> HTTPError:
-    """An exception as a reply; files and code of this machine are logged, not sent."""
+def http_error(error: Exception, absent: str = "") -> HTTPError:
+    """An exception as a reply; files and code of this machine are logged, not sent.
+
+    ``absent`` says why there is no such operation, where that is known.
+    """
     match error:
         case HTTPError():
             return error
         case HTTPException(status_code=404):
-            return HTTPError(404, "no such address", code="not_found")
+            return HTTPError(404, absent or "no such address", code="not_found")
         case HTTPException():
-            return HTTPError(error.status_code, str(error.detail), code="method")
+            return HTTPError(error.status_code, absent or str(error.detail), code="method")
         case ValidationError():
             return HTTPError(400, _innermost(error), code="invalid")
         case MissingPackage():

@@ -96,7 +96,8 @@ class Middleware:
         except ClientDisconnect:  # it cannot be told anything, and nothing went wrong here
             _LOG.debug("a client went away")
         except (Exception, asyncio.CancelledError) as error:
-            refusal = http_error(error) if isinstance(error, Exception) else _STOPPING
+            absent = self._server.absent.get(scope["path"], "")
+            refusal = http_error(error, absent) if isinstance(error, Exception) else _STOPPING
             if status == 0:
                 reply = refusal.reply
                 if refusal.status == 401:

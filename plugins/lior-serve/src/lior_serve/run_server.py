@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from lior_serve.limits import Settings
@@ -18,6 +18,7 @@ class RunServer(Server):
     """A trained run that is served."""
 
     source: RunSource
+    absent: Mapping[str, str] = {}
 
     def __init__(self, settings: Settings, source: RunSource) -> None:
         super().__init__(settings, source)

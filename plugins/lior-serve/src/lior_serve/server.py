@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
@@ -21,6 +21,8 @@ from lior_serve.schema import Operation
 from lior_serve.sources import EditableSource, Source, Version
 
 T = TypeVar("T")
+_OF_A_MODEL = ("/v1/completions", "/tokenize", "/detokenize", "/tokenizer_info", "/api/why", "/api/score")
+_NO_MODEL = "a folder is served, which has no language model: serve a run made by lior train"
 
 
 class Server:
@@ -30,6 +32,8 @@ class Server:
     """Of the JSON interface, besides those that only ask the index."""
     tools: tuple[Callable[..., Any], ...] = ()
     """Of MCP, besides those that only ask the index."""
+    absent: Mapping[str, str] = dict.fromkeys(_OF_A_MODEL, _NO_MODEL)
+    """Path -> why it, or one of its methods, is not there."""
 
     def __init__(self, settings: Settings, source: Source) -> None:
         self.settings, self.limits, self.source = settings, settings.limits, source

@@ -74,7 +74,7 @@ def test_a_form_cannot_ask_nor_confirm(http, path, kind):
 def test_another_address_needs_a_token(trained):
     with pytest.raises(UsageError, match="token"):
         open_server(Settings(paths=(trained,), host="0.0.0.0"))
-    with pytest.raises(UsageError, match="at least 16"):
+    with pytest.raises(UsageError, match="at least 16 are needed"):
         open_server(Settings(paths=(trained,), token="short"))
 
 
@@ -111,6 +111,14 @@ def test_nothing_is_changed_without_leave(http, live, method, path):
     assert reply.status_code == 403
     assert reply.json()["error"]["code"] == "read_only"
     assert live.server.version.number == 1
+
+
+def test_a_document_is_replaced_only_where_the_address_says_so(editable):
+    with editable.client as client:
+        for more, status in (("", 200), ("", 409), ("&replace=true", 200)):
+            reply = client.put(f"/api/document?name=new.txt{more}", content=b"A new text.")
+            assert reply.status_code == status
+            assert ("add &replace=true to the address" in reply.text) == (status == 409)
 
 
 def test_files_of_the_server_are_not_learned(editable, tmp_path):

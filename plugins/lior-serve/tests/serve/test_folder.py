@@ -179,9 +179,13 @@ def test_several_folders_are_collections(folder, tmp_path):
 def test_nothing_that_needs_a_model_is_offered(of_folder):
     api = of_folder.get("/openapi.json").json()
     for path in NEEDS_A_MODEL:
-        assert of_folder.post(path, json={}).status_code == 404
+        reply = of_folder.post(path, json={})
+        assert reply.status_code == 404
+        assert ("no language model" in reply.text) == (path != "/api/sync")
         assert path not in api["paths"]
-    assert of_folder.put("/api/document?name=x", content=b"text").status_code == 405
+    for reply in (of_folder.put("/api/document?name=x", content=b"x"), of_folder.delete("/api/document")):
+        assert reply.status_code == 405
+        assert "change the files of the folder instead" in reply.json()["error"]["message"]
     page = of_folder.get("/").text
     assert "<mark>" in of_folder.get("/", params={"q": QUESTION}).text
     assert not any(part in page for part in ('id="continue"', 'id="surprise"', 'id="drop"', "model -->"))

@@ -30,6 +30,7 @@ from lior_serve.app import build
 from lior_serve.limits import LEAST_TOKEN, LOOPBACK, Settings
 from lior_serve.server import Server
 
+_FILES = "a folder is served as it is: change the files of the folder instead"
 _SAVING = 1.5
 """Seconds that a document being learned has to be saved when the server stops."""
 _END = 4.7
@@ -59,9 +60,7 @@ def open_server(settings: Settings) -> Server:
         message = f"--host {settings.host}: others can reach it, so it needs a token"
         raise UsageError(f"{message}; put one into LIOR_TOKEN or a file and give --token-file")
     if settings.token and len(settings.token) < LEAST_TOKEN:
-        raise UsageError(
-            f"the token has {len(settings.token)} characters; at least {LEAST_TOKEN} are allowed"
-        )
+        raise UsageError(f"the token has {len(settings.token)} characters; at least {LEAST_TOKEN} are needed")
     run = run_among(settings.paths)
     if settings.index:
         from lior_serve.shared import SharedSource
@@ -72,7 +71,9 @@ def open_server(settings: Settings) -> Server:
     if run is None:
         from lior_serve.folder import FolderSource
 
-        return Server(settings, FolderSource(settings.paths))
+        server = Server(settings, FolderSource(settings.paths))
+        server.absent = {**server.absent, "/api/document": _FILES}
+        return server
     from lior_serve import completions, inspection
     from lior_serve.run import RunSource
     from lior_serve.run_server import RunServer
