@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import candidate
+from threadpoolctl import threadpool_info, threadpool_limits
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -19,7 +20,7 @@ from lior_tables.members import Setting
 from lior_tables.model import TableModel
 from lior_tables.plan import Options, plan
 from lior_tables.row_store import Rows
-from lior_tables.solve import factor
+from lior_tables.solve import factor, lapack
 
 
 def _table(count: int = 200, inputs: int = 4, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -202,3 +203,18 @@ def test_an_indefinite_matrix_is_factored_with_what_was_added(count: int, depth:
     right = x[:, :3].contiguous()
     assert_close(found.solve(right), torch.linalg.solve(whole, right))
     assert_close(found.inverse(), torch.linalg.inv(whole))
+
+
+def test_small_matrices_are_factored_by_one_thread(monkeypatch) -> None:
+    """Threads of LAPACK spin while they wait: beside busy processes for seconds."""
+    seen: list[int] = []
+
+    def watched(*given: Any, **options: Any) -> Any:
+        seen.extend(each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas")
+        return plain(*given, **options)
+
+    plain = lapack.dpotrf
+    monkeypatch.setattr(lapack, "dpotrf", watched)
+    with threadpool_limits(2, "blas"):
+        factor(torch.eye(300, dtype=torch.float64))
+    assert set(seen) == {1}

@@ -6,10 +6,14 @@ memory, which torch cannot: 20,000 rows in float32 then take 1.6 GB and not twic
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from scipy.linalg import lapack
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from lior.errors import UsageError
@@ -18,6 +22,9 @@ _JITTERS = (0.0, *(10.0**power for power in range(-5, 6)))
 """Added to the diagonal in turn, relative to its mean, until the matrix is positive definite."""
 _IN_PLACE = 256
 """From so many rows on a CPU uses LAPACK without copies, which is also a little faster."""
+_LARGE = 4_000
+"""Rows up to which LAPACK has one thread. Its threads spin while they wait: beside three busy processes, to
+forget rows of a table of 400 took 9 s with two threads, and .3 s with one."""
 
 
 class Factor(NamedTuple):
@@ -32,14 +39,14 @@ class Factor(NamedTuple):
         """``(L Lᵀ)⁻¹ b`` for ``b (N, C)``, of each for a stack ``(F, N, C)``."""
         if not _in_place(self.lower):
             return torch.cholesky_solve(b, self.lower)
-        solution, _ = _lapack("potrs", self.lower)(self.lower.numpy().T, b.numpy(), lower=0)
+        solution, _ = _lapack("potrs", self.lower.numpy().T, b.numpy(), lower=0)
         return torch.from_numpy(solution).contiguous()
 
     def inverse(self) -> Tensor:
         """``(L Lᵀ)⁻¹ (N, N)``; the factor is used up."""
         if not _in_place(self.lower):
             return torch.cholesky_inverse(self.lower)
-        found, _ = _lapack("potri", self.lower)(self.lower.numpy().T, lower=0, overwrite_c=1)
+        found, _ = _lapack("potri", self.lower.numpy().T, lower=0, overwrite_c=1)
         full = torch.from_numpy(found.T)
         _mirror(full, from_lower=True)
         return full
@@ -70,7 +77,7 @@ def factor(a: Tensor) -> Factor:
         else:
             a.diagonal().copy_(diagonal + jitter * level)
             # A symmetric matrix by rows is itself by columns, as LAPACK wants it; the triangle above stays.
-            found, info = _lapack("potrf", a)(a.numpy().T, lower=0, overwrite_a=1, clean=0)
+            found, info = _lapack("potrf", a.numpy().T, lower=0, overwrite_a=1, clean=0)
             lower = torch.from_numpy(found.T)
             if info:
                 _mirror(a, from_lower=False)
@@ -85,8 +92,16 @@ def _in_place(a: Tensor) -> bool:
     return a.ndim == 2 and a.device.type == "cpu" and len(a) >= _IN_PLACE
 
 
-def _lapack(name: str, like: Tensor):  # type: ignore[no-untyped-def]
-    return getattr(lapack, ("s" if like.dtype == torch.float32 else "d") + name)
+def _lapack(name: str, a: Any, *others: Any, **options: Any) -> Any:
+    """What a function of LAPACK returns for ``a`` of its type."""
+    call = getattr(lapack, ("s" if a.dtype == np.float32 else "d") + name)
+    with nullcontext() if len(a) > _LARGE else _libraries().limit(limits=1, user_api="blas"):
+        return call(a, *others, **options)
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _mirror(a: Tensor, *, from_lower: bool, size: int = 512) -> None:
