@@ -271,3 +271,34 @@ def test_the_last_one_is_the_newest_of_what_was_counted(letters):
     answer = talk.ask("what was the last one about?").answer
     assert "Broken oar" in answer.said
     assert answer.confidence <= 0.89
+
+
+COSTS = (
+    "Date;Shop;Category;Amount EUR;Paid by\n2025-01-03;Rewe;Food;20,50;Ines\n2025-01-09;Aral;Fuel;60,00;Tom\n"
+    "2025-02-01;Rewe;Food;31,10;Ines\n2025-02-05;Lidl;Food;9,00;Ines\n2025-02-14;Ikea;Chairs;149,00;Tom\n"
+)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        {"how much did Tom spend in January?": "60.00", "and Ines?": "20.50", "and in February?": "40.10"},
+        {"wie viel hat Tom im Januar ausgegeben?": "60.00", "und Ines?": "20.50", "und im Februar?": "40.10"},
+        {"what did we spend on food in January?": "20.50", "and fuel?": "60.00", "and Otto?": None},
+        {"how much did we spend in January?": "80.50", "and per shop?": "Aral 60.00, Rewe 20.50"},
+        {"how much did we spend in January?": "80.50", "and the second highest?": None},
+        {
+            "what did we spend on food in January?": "20.50",
+            "and the highest?": "20.50",
+            "and in February?": "31.10",
+            "and the lowest?": "9.00",
+        },
+    ],
+)
+def test_a_calculation_goes_on_with_another_value_and_another_operation(messages):
+    index = Index(embedder="")
+    index.learn("costs.csv", COSTS)
+    talk = Dialogue(index.ask)
+    for message, value in messages.items():
+        answer = talk.ask(message).answer
+        assert (answer.result and answer.result.value) == value, message

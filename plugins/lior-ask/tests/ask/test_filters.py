@@ -139,3 +139,11 @@ def test_days_and_what_is_refused():
     with pytest.raises(UsageError, match=r"no document in b; there are a\.md"):
         index.ask(QUESTION, filters=Filters(path="b"))
     assert index.inverted.allowed is None
+
+
+def test_a_word_that_only_what_is_left_out_has_is_not_said_to_be_there():
+    index = Index(retriever="settle", embedder="")
+    index.learn("notes/a.md", "The launch is on 3 May.\n")
+    index.learn("mail/b.md", "When is the boat painted?\n")
+    answer = index.ask("When is the launch of the boat?", filters=Filters(path="mail"))
+    assert (answer.found, answer.note) == (False, "no passage that fits the filters is likely to answer it")

@@ -453,3 +453,116 @@ def test_what_no_entry_of_a_log_has_is_not_counted(index):
 
 def test_what_is_not_so_twice_is_refused(shop):
     assert shop.ask("how many members, not those who never paid?").result is None
+
+
+INVOICES = (
+    "Invoice,Customer,Net,Due,{}\nA1,Alder,100,2025-03-01,{}\nA2,Birch,200,2025-03-09,{}\n"
+    "A3,Cedar,130,2025-03-20,{}\n"
+)
+RECHNUNGEN = "Rechnung,Kunde,Netto,Bezahlt\nA1,Alder,100,2025-03-04\nA2,Birch,200,\nA3,Cedar,130,\n"
+HOURS = "date,name,hours\n2025-05-01,Jan,2\n2025-05-02,Jan,3\n2025-05-03,Ada,4\n"
+HOUSEHOLD = (
+    "Date;Shop;Category;Amount EUR;Paid by\n2025-01-03;Rewe;Food;20,50;Ines\n2025-01-09;Aral;Fuel;60,00;Tom\n"
+    "2025-02-01;Rewe;Food;31,10;Ines\n2025-02-14;Ikea;Chairs;149,00;Tom\n"
+)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("Paid", "2025-03-04", "", ""),
+        ("paid on", "2025-03-04", "-", ""),
+        ("Paid", "yes", "no", "no"),
+        ("Paid", "by card", "", ""),
+        ("Status", "paid", "open", "open"),
+    ],
+)
+def test_what_is_empty_was_not_done(cells):
+    index = Index(embedder="")
+    index.learn("invoices.csv", INVOICES.format(*cells))
+    for question, value in (
+        ("which invoices are unpaid?", "2"),
+        ("how many invoices are unpaid?", "2"),
+        ("total of the unpaid invoices", "330"),
+        ("which invoices are paid?", "1"),
+        ("which invoices are NOT paid?", "2"),
+        ("total of the paid invoices", "100"),
+        ("what percentage of the net is unpaid?", "76.74 %"),
+    ):
+        assert index.ask(question).result.value == value, question
+    if cells[1].startswith("2025"):  # by which date is not clear
+        assert index.ask("how many unpaid invoices in March?").result is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "question", "value"),
+    [
+        ("rechnungen.csv", RECHNUNGEN, "welche Rechnungen sind unbezahlt?", "2"),
+        ("rechnungen.csv", RECHNUNGEN, "Summe der unbezahlten Rechnungen", "330"),
+        ("tasks.csv", "task,done\nroof,2025-01-01\ndoor,\n", "which tasks are done?", "1"),
+        ("invoices.csv", INVOICES.format("Paid", "100", "0", ""), "which invoices are unpaid?", "2"),
+        ("invoices.csv", INVOICES.format("Paid", "100", "0", ""), "total of the unpaid invoices", "330"),
+        ("hours.csv", HOURS, "how many hours by name", "Jan 5, Ada 4"),
+        ("hours.csv", HOURS, "how many hours per month?", "2025-05 9"),
+        ("hours.csv", HOURS, "how many rows by name", "Jan 2, Ada 1"),
+        ("hours.csv", HOURS, "how many hours did Ada work?", "4"),
+        ("hours.csv", HOURS, "hours by name", "Jan 5, Ada 4"),
+        ("hours.csv", HOURS, "who worked the most hours?", "Jan 5"),
+        ("hours.csv", HOURS, "average hours", "3"),
+        ("week.csv", HOURS.replace("hours", "Stunden"), "wie viele Stunden hat Ada gearbeitet?", "4"),
+        ("visits.csv", HOURS.replace("hours", "visitors"), "how many visitors?", "9"),
+        ("costs.csv", HOUSEHOLD, "what percentage of our spending was food?", "19.80 %"),
+        ("costs.csv", HOUSEHOLD, "wie viel Prozent der Ausgaben waren Food?", "19.80 %"),
+        ("costs.csv", HOUSEHOLD, "what percentage of the amount was food?", "19.80 %"),
+        ("costs.csv", HOUSEHOLD, "what percentage of rows was food?", "50.00 %"),
+        (
+            "invoices.csv",
+            INVOICES.format("Paid", "", "", ""),
+            "what share of the net comes from Alder?",
+            "23.26 %",
+        ),
+        (
+            "invoices.csv",
+            INVOICES.format("Paid", "", "", ""),
+            "what share of invoices comes from Alder?",
+            "33.33 %",
+        ),
+    ],
+)
+def test_columns_are_added_up_and_rows_are_counted(name, text, question, value):
+    index = Index(embedder="")
+    index.learn(name, text)
+    assert index.ask(question).result.value == value
+
+
+@pytest.mark.parametrize("numbers", [(1, 2, 3), (1003, 1001, 1002), (4, 5, 6, 7, 8)])
+def test_numbers_that_count_the_rows_are_not_added_up(numbers):
+    index = Index(embedder="")
+    index.learn("tickets.csv", "ticket,owner\n" + "".join(f"{number},Ada\n" for number in numbers))
+    assert index.ask("total tickets").result is None
+
+
+def test_a_column_that_counts_the_rows_is_neither_added_up_nor_counted_in_groups():
+    index = Index(embedder="")
+    index.learn("steps.csv", "page,by\n1,Ada\n2,Ada\n3,Bo\n")
+    assert index.ask("how many pages by person").result is None
+
+
+@pytest.mark.parametrize("name", ["costs", "haushalt", "household", "budget", "expenses"])
+def test_what_was_spent_is_told_by_who_paid_whatever_the_file_is_called(name):
+    index = Index(embedder="")
+    index.learn(f"{name}.csv", HOUSEHOLD)
+    for question, value in (
+        ("how much did we spend in January?", "80.50"),
+        ("wie viel haben wir im Januar ausgegeben?", "80.50"),
+        ("how much did Ines spend?", "51.60"),
+        ("which purchase was the most expensive?", "149.00"),
+    ):
+        assert index.ask(question).result.value == value, question
+
+
+@pytest.mark.parametrize("others", [("Paid by", "Customer"), ("Tom", "card")])
+def test_what_was_sold_was_not_spent(others):
+    index = Index(embedder="")
+    index.learn("sales.csv", HOUSEHOLD.replace(*others))
+    assert index.ask("how much did we spend in January?").result is None

@@ -336,6 +336,8 @@ def test_what_is_no_account_has_no_directions():
     assert notes({"bank.csv": readings}).ask("How much did we pay City Works?").result is None
     many = STATEMENT + "2025-05-03;x;1.00\n" * 300
     assert notes({"bank.csv": many}).ask("How much did we pay City Works?").result.value == "84.20"
+    frost = "time,inside,outside\n2025-04-01,8.1,4.1\n2025-04-02,7.5,-2.6\n2025-04-03,9.1,3.3\n"
+    assert notes({"greenhouse.csv": frost}).ask("what was the most expensive?").result is None
     asked = notes({"bank.csv": STATEMENT, "gifts.md": "We got a clock from Grandma in March.\n"})
     answer = asked.ask("What did we get from Grandma in March?")
     assert answer.result is None
@@ -368,3 +370,37 @@ def test_a_calculation_that_is_refused_shows_the_nearest_passages():
     assert answer.said
     assert not answer.found
     assert answer.passages
+
+
+def test_a_month_that_is_a_name_here_is_one_where_nothing_says_that_it_is_a_time():
+    mails = {
+        f"{number}.eml": f"From: {who}\nSubject: Roof\nDate: {day} 2025 10:00:00 +0100\n\nThe roof.\n"
+        for number, (who, day) in enumerate(
+            [
+                ("Jan Petersen <jan@x.org>", "Mon, 3 Mar"),
+                ("Jan Petersen <jan@x.org>", "Tue, 4 Mar"),
+                ("Ada Berg <ada@x.org>", "Tue, 7 Jan"),
+                ("May Lee <lee@x.org>", "Mon, 10 Mar"),
+            ]
+        )
+    }
+    hours = "date,name,hours\n2025-05-01,Jan,2\n2025-05-02,Ada,4\n2025-05-03,Jan,3\n"
+    index = notes({**mails, "hours.csv": hours})
+    for question, value in (
+        ("how many mails from Jan?", "2"),
+        ("how many mails from Jan Petersen?", "2"),
+        ("wie viele Mails von Jan?", "2"),
+        ("how many mails from May Lee?", "1"),
+        ("how many mails from May?", "1"),
+        ("how many mails did Jan send in March?", "2"),
+        ("how many mails in Jan?", "1"),
+        ("how many mails from January?", "1"),
+        ("how many mails from Jan to March 2025?", "4"),
+        ("how many hours did Jan work?", "5"),
+        ("how many hours did Jan work in May?", "5"),
+    ):
+        assert index.ask(question).result.value == value, question
+    index.forget("0.eml")
+    index.forget("1.eml")
+    index.forget("hours.csv")
+    assert index.ask("how many mails from Jan?").result.value == "1"

@@ -173,4 +173,6 @@ def _why(question: Question, ranking: Ranking, view: PassageView) -> str:
     if nowhere:
         listed = " and ".join(map(repr, nowhere[:3]))
         return f"{listed} {'is' if len(nowhere) == 1 else 'are'} nowhere in the text"
+    if view.allowed is not None:  # its words may be in what is left out
+        return "no passage that fits the filters is likely to answer it"
     return "its words are in the text, but no passage is likely to answer it"

@@ -20,7 +20,7 @@ from lior.interfaces import Passage
 from lior_ask.answer.intents import question_in, small_talk, task
 from lior_ask.answer.selection import Answer
 from lior_ask.conversation.followups import Message, people_in, read
-from lior_ask.conversation.table_followups import calculates, only_operates, whole_questions
+from lior_ask.conversation.table_followups import calculates, only_operates, other_values, whole_questions
 from lior_ask.languages.dates import MARK
 from lior_ask.languages.words import language_of, stem, tokens
 from lior_ask.question.question import Question, named, understood
@@ -174,11 +174,12 @@ class Dialogue:
     def _carried_on(self, message: str, said: Message) -> Turn | None:
         """The last calculation with what the message changes; ``None`` where it is about a passage."""
         assert self._calculated
-        for whole in whole_questions(*self._calculated, said.text):
+        wholes = ((whole, re.compile("")) for whole in whole_questions(*self._calculated, said.text))
+        for whole, of in (*wholes, *other_values(*self._calculated, said.text)):
             asked, had = said.question.saying(whole), Question(message).subjects
             own = tuple(w for w in asked.content if w not in had and MARK not in w)
             turn = self._turn(message, asked, own)
-            if turn.answer.result:
+            if turn.answer.result and of.match(turn.answer.result.about):
                 self._calculated = whole, turn.answer.result.about
                 sure = min(turn.answer.confidence, _LIKELY)
                 return attrs.evolve(turn, answer=attrs.evolve(turn.answer, confidence=sure))

@@ -7,15 +7,18 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from lior_ask.languages.lists import any_of, either, languages
+from lior_ask.tables.lexicon import UNSUPPORTED
 from lior_ask.tables.periods import period_in
 
 _PREPOSITION = any_of(word for each in languages() for word in each.lists["words.prepositions"])
-_PHRASE = re.compile(rf"({_PREPOSITION}) .+", re.I)
+_PHRASE = re.compile(rf"({_PREPOSITION}|{either('calculations.per')}) .+", re.I)
 _OPERATION = either("followups.operation")
 _ASKED = re.compile(rf"\b{either('followups.calculates', 'followups.operation')}\b", re.I)
 _THEM = re.compile(rf"\b(?:{either('followups.them_of')} )?{either('followups.them')}\b", re.I)
 _LAST = re.compile(rf"\b{either('followups.last')}\b", re.I)
 """What asks for the newest of the rows that were counted or listed."""
+_VALUE = re.compile(r"\b(?:(?:is|has) (?P<value>[^,]+)|(?:from|to) (?P<name>\S+(?: [^\W\d_a-z]\S*)*))")
+"""A condition of a result, as it is said: "where by is Tom", "from Ada"."""
 
 
 def _is_period(phrase: str) -> bool:
@@ -48,6 +51,7 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
     'how many mails in 2025 are from Bo?'
     """
     plain, asked = message.strip(" ?!.¿¡"), before.strip(" ?!.")
+    about = re.sub(r" \((?:(\d{4})|[^)]* left out)\)", lambda it: f" {it[1]}" if it[1] else "", about)
     if _THEM.search(plain):
         noun = re.split(rf" (?:where|{_PREPOSITION}) ", about)[0]
         for each in dict.fromkeys((about, noun)) if about else ():
@@ -57,13 +61,34 @@ def whole_questions(before: str, about: str, message: str) -> Iterator[str]:
         places, timed = [*same.finditer(asked)], _is_period(plain)
         # The first of "en comida en marzo" that is a period where the message is one, too.
         if at := min(places, key=lambda at: _is_period(at[0]) != timed, default=None):
-            yield f"{asked[: at.start()]}{plain}{asked[at.end() :]}?"
+            period = period_in(at[0].lower(), date.today())[0] if timed else None
+            length = len(period.shown if period and at[0].lower().startswith(period.shown) else at[0])
+            yield f"{asked[: at.start()]}{plain}{asked[at.start() + length :]}?"  # "im Mai ausgegeben"
         else:
             yield f"{asked} {plain}?"
     elif about and _LAST.search(plain):
         yield f"what is the newest of {about}?"
-    elif operation := re.search(_OPERATION, plain, re.I):
+    elif (operation := re.search(_OPERATION, plain, re.I)) and not UNSUPPORTED.search(plain.lower()):
         if re.search(_OPERATION, asked, re.I):
             yield re.sub(_OPERATION, operation[0], asked, count=1, flags=re.I) + "?"
         if about:
+            yield f"{operation[0]}, {asked}?"  # which goes on with "and in April?"
             yield f"what is the {operation[0]} of {about}?"
+
+
+def other_values(before: str, about: str, message: str) -> Iterator[tuple[str, re.Pattern[str]]]:
+    """The question before with a message in place of a value that its rows have, "and Ines?", and what the
+    result must be of: the same but for this value.
+
+    >>> whole, of = next(other_values("what did Tom pay?", "cost in a.csv where by is Tom", "Ines?"))
+    >>> whole, bool(of.match("cost in a.csv where by is Ines Berg"))
+    ('what did Ines pay?', True)
+    """
+    plain, asked = message.strip(" ?!.¿¡"), before.strip(" ?!.")
+    for match in _VALUE.finditer(about):
+        value = match["value"] or match["name"]
+        word = any_of(map(re.escape, value.split()))
+        if found := re.search(rf"\b{word}(?:\s+{word})*\b", asked, re.I):
+            begin, end = (re.escape(part) for part in (about[: match.start()], about[match.end() :]))
+            of = re.sub(r"^\S+", r"\\S+", begin) + r"(?:is|has|from|to) [^,]+?" + end
+            yield f"{asked[: found.start()]}{plain}{asked[found.end() :]}?", re.compile(f"{of}$")

@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 
 from lior_ask.languages.dates import MARK, dates, is_day
-from lior_ask.languages.lists import any_of, either, languages
+from lior_ask.languages.lists import any_of, either, languages, words
 from lior_ask.languages.words import tokens
 
 Kind = Literal["number", "date", "text"]
@@ -28,9 +28,12 @@ _NUMBER = re.compile(
     r"(?P<digits>\d{1,3}(?:(?P<mark>[ \u00a0\u202f'’.,])\d{3}(?!\d))(?:(?P=mark)\d{3}(?!\d))*(?:[.,]\d+)?"
     r"|\d+(?:[.,]\d+)?|[.,]\d+)(?:[.,][-–])?\s?(?P<after>[^\d\s.,'’+:/-][^\d\s:]{0,5})?"
 )
+_QUANTITIES = words("columns.quantities") - words("columns.no_measure")
+_MANY = {w for w in _QUANTITIES if not any(w != many and many.startswith(w) for many in _QUANTITIES)}
+"""Words of the names of columns that never only count the rows: "hours", not "hour"."""
 _CODE = re.compile(r"[-+]?0\d+$")
 """A number with zeros before it is a code."""
-_NOTHING = ("-", "–", "—", "?", "n/a", "na", "k.a.", "none", "null", "nan")
+NOTHING = ("-", "–", "—", "?", "n/a", "na", "k.a.", "none", "null", "nan")
 """Cells that say that there is nothing."""
 _ISO = re.compile(r"\d{4}-(\d\d)-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d)?)?")
 """The usual form of most files, which is read fast."""
@@ -96,15 +99,14 @@ class Column:
 
 def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
     """The column of these cells; ``kind`` where it is known."""
-    filled = [cell.strip() for cell in cells if cell.strip() and cell.strip().lower() not in _NOTHING]
+    filled = [cell.strip() for cell in cells if cell.strip() and cell.strip().lower() not in NOTHING]
     sample = filled[:: len(filled) // _SAMPLE + 1]
     found = Column(name=" ".join(name.split()))
     if kind in (None, "number") and (known := _numbers(sample)):
         decimal, unit = known
         found = attrs.evolve(found, kind="number", decimal=decimal, unit=unit)
-        numbers = sorted(number for cell in filled if (number := found.number(cell)) is not None)
-        apart = all(after - before == 1 for before, after in pairwise(numbers))
-        return attrs.evolve(found, key=apart and len(numbers) > 2)
+        numbers = [number for cell in filled if (number := found.number(cell)) is not None]
+        return attrs.evolve(found, key=_MANY.isdisjoint(tokens(name)) and _count(numbers))
     if sample and (kind == "date" or (kind is None and _ENOUGH * len(sample) <= sum(map(_is_date, sample)))):
         order = _order(filled)
         days = [each for cell in filled if (each := date_of(cell, months_first=order))]
@@ -112,6 +114,14 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
         return attrs.evolve(found, kind="date", months_first=order, first=first, last=last)
     values = tuple(dict.fromkeys(cell for cell in filled if len(cell) <= _LONGEST))[:_MOST]
     return attrs.evolve(found, values=values, whole=len(values) == len(set(filled)))
+
+
+def _count(numbers: list[Decimal]) -> bool:
+    """Whether numbers only count the rows: each comes once, and no few small ones do so by chance."""
+    line = sorted(numbers)
+    if len(line) < 3 or any(after - before != 1 for before, after in pairwise(line)):
+        return False
+    return line[0] > 99 or (numbers in (line, line[::-1]) and (1 in line[:2] or len(line) > 4))
 
 
 def _numbers(cells: Sequence[str]) -> tuple[str, str] | None:

@@ -6,4 +6,4 @@ calculation in SQL (``execution``), that of groups (``groups``), the answer (``c
 person wrote (``reported``).
 """
 
-__all__ = ["calculating", "grammar", "periods", "reported"]
+__all__ = ["calculating", "grammar", "lexicon", "periods", "reported"]

@@ -80,7 +80,7 @@ def account_of(head: Head, source: TableSource) -> Account | None:
     if len(out) == len(into) == 1:
         return Account(out=out[0], into=into[0])
     signed = [n for n in found if names[n].isdisjoint(_NO_MONEY) and _has_signs(head, n, source)]
-    if len(signed) > 1:  # beside the balance
+    if len(found) > 1:  # beside the balance; or other readings, of which temperatures have signs, too
         signed = [n for n in signed if not names[n].isdisjoint(lexicon.MEASURES["money"])]
     return Account(out=signed[0], into=signed[0]) if len(signed) == 1 else None
 

@@ -17,6 +17,7 @@ from lior_ask.tables.execution import execute, execute_share
 from lior_ask.tables.grammar import Request, parse
 from lior_ask.tables.groups import execute_groups
 from lior_ask.tables.lexicon import ASKS
+from lior_ask.tables.linking import named_months
 from lior_ask.tables.plan import TableSource, Unclear, names_it
 from lior_ask.tables.planning import make_plan
 from lior_ask.tables.reported import answer_from_sender
@@ -45,7 +46,8 @@ def calculate(
         Answers a question with a passage. A calculation that is refused for words that name nothing gives
         way to a passage that has all words of the question.
     """
-    request, filters = parse(question, today), question.filters
+    filters = question.filters
+    request = parse(question, today, named_months(question, known))
     quoted = partial(answer_from_sender, question, known, today, quote)
     if request is None:
         return _note(quoted(), filters)

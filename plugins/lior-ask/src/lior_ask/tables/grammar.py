@@ -7,6 +7,7 @@ left is words, with the part that a preposition gives them.
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -20,7 +21,7 @@ from lior_ask.languages.lists import words as listed
 from lior_ask.languages.words import tokens
 from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
-from lior_ask.tables.periods import UNIT_FORMS, Period, period_in
+from lior_ask.tables.periods import NAME, OTHER_WORDS, UNIT_FORMS, Period, period_in
 
 Role = Literal["", "from", "to", "about", "per", "unit", "except"]
 _FILE = re.compile(r"(?<![\w@.])[\w+/-]+(?:\.[\w+-]+)*\.[a-z]\w{1,5}\b(?!@)", re.I)
@@ -38,8 +39,8 @@ DOUBTFUL = ("who", "most", "least", "share", "groups", "lacking")
 VIEWED = ("used", "worth", "net", "lasts")
 """Operations that only a view of a table has (:mod:`lior_ask.tables.views`)."""
 _PHRASE, _TOPIC = "\x02", "\x03"
-_PER, _LETTER = "\x04", "\x05"
-"""Marks of where the operation stood, of words such as "about" and "per", and of a letter that is a name."""
+_PER = "\x04"
+"""Marks of where the operation stood, and of words such as "about" and "per"."""
 _ASKING = listed("words.stop") | listed("words.function") | listed("words.kinds") | listed("words.vague")
 _UNIT = re.compile("|".join(UNIT_FORMS.values()))
 _GROUPED = re.compile(rf"{lexicon.PER.pattern}|\b{any_of(sorted(listed('words.from')))}\b")
@@ -50,7 +51,12 @@ _ASIDE = re.compile(rf"[,;]?\s+{either('periods.and')}\s+.*", re.I)
 """What may be a second question."""
 _NAMED = re.compile(r"(?<=\w )([A-HJ-Z])(?![\w'.-])")
 """A letter that is a name, "shed A", and no article."""
-_TOKEN = re.compile(rf"{_LETTER}?[^\W_]+(?:[-'.@+&/][^\W_]+)*'?|[^\w\s]")
+_ORDINAL = rf"\d{{1,2}}{either('dates.ordinal')}?(?:\s+{either('dates.of')})?"
+_MONTH, _TO = any_of(MONTHS), rf"\s*(?:,|-|–|{either('periods.to', 'periods.and')})"
+_TIMED = rf"(?:{either('periods.timed')}|{_ORDINAL}|{_MONTH}\b{_TO})"
+_DATED = rf"\.?,?\s+{either('dates.of')}?\s*\d|{_TO}\s*{_MONTH}\b"
+"""What before or behind the name of a month says that it is one."""
+_TOKEN = re.compile(rf"{NAME}?[^\W_]+(?:[-'.@+&/][^\W_]+)*'?|[^\w\s]")
 _NUMBERS = {word: n for each in languages() for n, word in enumerate(each.lists["words.numbers"], 2)}
 _FEW = re.compile(rf"\b(\d{{1,3}}|{any_of(_NUMBERS)})\s*$|^\s*(\d{{1,3}})\b")
 _ELIDED = re.compile(rf"\b({either('calculations.elided')})'", re.I)
@@ -131,8 +137,9 @@ class Request:
         return self.exists or self.operation in ("which", "paid", *VIEWED, *DOUBTFUL)
 
 
-def parse(question: Question, today: date) -> Request | None:
-    """What a question calculates; ``None`` where it has no word of a calculation.
+def parse(question: Question, today: date, names: Set[str] = frozenset()) -> Request | None:
+    """What a question calculates; ``None`` where it has no word of a calculation. ``names``: months that are
+    names of people here.
 
     >>> found = parse(Question("How many mails did Marta send in March 2025?"), date(2025, 6, 1))
     >>> found.operation, found.heads, [word.text for word in found.words]
@@ -142,7 +149,7 @@ def parse(question: Question, today: date) -> Request | None:
     files = tuple(match[0] for match in _FILE.finditer(text))
     for name in files:
         text = text.replace(name, " , ")
-    text = _NAMED.sub(rf"{_LETTER}\1", text)
+    text = _as_names(_NAMED.sub(rf"{NAME}\1", text), names)
     text = re.sub(r"(?<![\d ]) ?%|(?<=[^\d] )%", " percent ", text)
     for pattern, not_paid in lexicon.OWING:
         text = pattern.sub(not_paid, text)
@@ -190,6 +197,18 @@ def parse(question: Question, today: date) -> Request | None:
         negations=() if lacking else tuple(read.negations),
         auxiliary=read.auxiliary,
     )
+
+
+def _as_names(text: str, names: Set[str]) -> str:
+    """The question with a mark before each month that is a name in it: "from Jan", not "in May"."""
+
+    def marked(match: re.Match[str]) -> str:
+        first = match.start() <= 1 or match["name"].islower()
+        timed = match["timed"] or match["dated"] or (first and match["name"].lower() in OTHER_WORDS)
+        return match[0] if timed else f"{NAME}{match[0]}"
+
+    pattern = rf"\b(?P<timed>{_TIMED}\s*)?(?P<name>{any_of(sorted(names))})\b(?P<dated>{_DATED})?"
+    return re.sub(pattern, marked, text, flags=re.I) if names else text
 
 
 def _periods(text: str, today: date) -> tuple[Period | None, Period | None, str]:
@@ -324,13 +343,13 @@ def _words(before: str, after: str, language: str) -> _Read:
         elif token in froms or token in tos:
             open_phrase = open_phrase and not read.heads
             role = "from" if token in froms else "to"
-        elif not token.lstrip(_LETTER)[:1].isalnum() or (
+        elif not token.lstrip(NAME)[:1].isalnum() or (
             function.issuperset(token.split("-")) and not (role == "per" and _UNIT.fullmatch(token))
         ):
             open_phrase = open_phrase and not read.heads
             role = role if token in articles else ""
         else:
-            name = token.removeprefix(_LETTER).removesuffix("'s").rstrip("'")
+            name = token.removeprefix(NAME).removesuffix("'s").rstrip("'")
             if name in function and token.endswith("'s"):  # "what's"
                 continue
             read.words.append(Word(name, number, "from" if token.endswith("'s") and not role else role))

@@ -89,6 +89,8 @@ NAMES = [
     for thing in ("expenses", "quotes", "invoices", "trips", "income")
 ]
 """Words for one thing in the names of tables."""
+SPENT = words("columns.expenses") | words("columns.costs")
+"""Words of the names of tables of what was spent."""
 LEVELS = {level: _things(level) for level in ("error", "warning", "critical", "fatal", "info", "debug")}
 """Level of the entry of a log -> words for it."""
 OUTGOING, INCOMING = words("columns.outgoing"), words("columns.incoming")
@@ -139,6 +141,8 @@ AUXILIARIES = words("words.auxiliary")
 """Verbs behind which a question for a share says what rows are counted."""
 PAYEES = words("columns.payees")
 """Words of the names of columns of an account that say who was paid."""
+MEANS = words("columns.means")
+"""What says how something was paid, and not by whom."""
 PERSONS = words("columns.persons")
 """Words of the names of columns that say who."""
 COMPARISONS = tuple(

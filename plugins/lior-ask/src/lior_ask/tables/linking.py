@@ -3,13 +3,16 @@ together by, and what is not so."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 
 import attrs
 
-from lior_ask.index.table_schema import Column
+from lior_ask.index.table_schema import NOTHING, Column
 from lior_ask.index.table_store import Head
+from lior_ask.languages.dates import MONTHS
 from lior_ask.languages.words import tokens
+from lior_ask.question.filters import Known
+from lior_ask.question.question import Question
 from lior_ask.tables import lexicon
 from lior_ask.tables.grammar import Request, Word
 from lior_ask.tables.plan import Condition, TableSource, Unclear, title
@@ -17,11 +20,11 @@ from lior_ask.tables.words import alike, has_word, parts
 
 _READ = 50_000
 """Rows of a table with long texts that are searched for a word."""
-_ROWS = ("count", "list", "share")
-"""Operations over rows that have something."""
 _DIRECTED = lexicon.INCOMING | lexicon.OUTGOING
 _PREFIXES = ("un", "in", "im")
 """Before a word that says that something is not so: "unpaid", "unbezahlt", "impayé"."""
+_EMPTY = f"lower(trim(c{{}})) IN {('', *NOTHING)}"
+"""Of the cells of a column, as SQL, that there is nothing in one."""
 
 
 @attrs.define
@@ -61,13 +64,20 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
             linked.said[word] = found
         else:
             left.append(word)
+    cells = {n: _cells(head, n, source) for n in head.places("text")}
+    texts = [cell for known in cells.values() for cell in known]
+    for at, word in enumerate(left):  # "unpaid", of a column with "paid" and "open"
+        done = attrs.evolve(word, text=word.text.removeprefix(_PREFIXES[0]))
+        if done != word and not any(has_word(cell, word.text) for cell in texts):
+            left[at] = done if any(_is_value(cell, [done]) for cell in texts) else word
+            negated |= {done} & {left[at]}
     linked.group = _group(request, linked)
     each = [word for word in left if word.role == "per" and word.text in lexicon.PERSONS]
     if each:  # "each person", of a column "paid by"
         linked.group = column_of_people(head) if linked.group is None else linked.group
         left = [word for word in left if word not in each or linked.group is None]
     aside = [word for word in request.words if word not in words and word.text in _DIRECTED]
-    _link_values(linked, left, aside, head, source)
+    _link_values(linked, left, aside, head, cells)
     if linked.unknown:
         return linked
     if request.negations and negated:
@@ -78,10 +88,11 @@ def link(request: Request, words: Sequence[Word], head: Head, source: TableSourc
             raise Unclear("what is not so is not clear: it is said twice", ["not"])
         negated |= next_named
     _link_answers(linked, head, negated)
-    if request.operation in _ROWS:
-        _link_given(linked, head, source, negated)
-    if request.negations:
-        _negate(linked, request.negations[0], head)
+    _link_given(request, linked, head, source, negated)
+    for place in request.negations[:1] or [word.number - 1 for word in negated]:
+        _negate(linked, place, head)
+    said = linked.said.items()
+    linked.said = {w: found for w, found in said if w not in negated or {*found}.isdisjoint(linked.used)}
     return linked
 
 
@@ -90,6 +101,24 @@ def column_of_people(head: Head, names: Set[str] = lexicon.PERSONS) -> int | Non
     texts = head.places("text")
     people = [n for n in texts if not {*tokens(head.columns[n].name)}.isdisjoint(names)]
     return people[0] if len(people) == 1 else None
+
+
+def named_months(question: Question, known: Known) -> frozenset[str]:
+    """The months of a question that are names: of who wrote or got a message, in a column of people, or alone
+    in a cell, beside others that are no months."""
+    asked, found = {*question.tokens} & MONTHS.keys(), set[str]()
+    if not asked:
+        return frozenset()
+    source = TableSource(known, question.filters)
+    heads = [each for each in source.heads if each.kind in ("rows", "contacts", "mail", "chat")]
+    for head, n in ((each, n) for each in heads for n in each.places("text")):
+        name, messages = head.columns[n].name, head.kind in ("mail", "chat")
+        people = name in ("from", "to") if messages else not lexicon.PERSONS.isdisjoint(tokens(name))
+        if people or not messages:
+            cells = [tokens(cell.partition("@")[0]) for cell in _cells(head, n, source)]
+            alone = {cell[0] for cell in cells if len(cell) == 1} & MONTHS.keys()
+            found |= {t for cell in cells for t in cell} if people else alone if len(alone) == 1 else set()
+    return frozenset(found & asked)
 
 
 def _without_prefix(word: str) -> str:
@@ -113,13 +142,12 @@ def _group(request: Request, linked: Linked) -> int | None:
 
 
 def _link_values(
-    linked: Linked, words: Sequence[Word], aside: list[Word], head: Head, source: TableSource
+    linked: Linked, words: Sequence[Word], aside: list[Word], head: Head, cells: Mapping[int, list[str]]
 ) -> None:
     """Add the conditions that words make as values of columns; a verb may be none.
 
     ``aside`` are words of paying and getting, which may belong to a value: "card takings".
     """
-    cells = {n: _cells(head, n, source) for n in head.places("text")}
     places = {
         word: [n for n, known in cells.items() if any(has_word(cell, word.text) for cell in known)]
         for word in words
@@ -172,20 +200,20 @@ def _link_answers(linked: Linked, head: Head, negated: set[Word]) -> None:
         linked.answers = True
 
 
-def _link_given(linked: Linked, head: Head, source: TableSource, negated: set[Word]) -> None:
-    """Add the condition that a row has a date which others lack: "how many were adopted", of a column with
-    the days of it."""
+def _link_given(
+    request: Request, linked: Linked, head: Head, source: TableSource, negated: set[Word]
+) -> None:
+    """Add the condition that a row has a date which others lack, "how many were adopted", of a column with
+    the days of it; or a text, "which are paid", of a column that says how."""
     for word, columns in linked.said.items():
-        if (
-            len(columns) != 1
-            or head.columns[n := columns[0]].kind != "date"
-            or word in negated
-            or n in linked.used
-        ):
+        if len(columns) != 1 or word in negated or (n := columns[0]) in linked.used:
             continue
-        if any(not row.cells[n].strip() for row in source.every(head)):
+        told = request.operation in ("sum", "mean") or 0 < request.auxiliary < word.number
+        if not (head.columns[n].kind == "date" or (head.columns[n].kind == "text" and told)):
+            continue
+        if any(row.cells[n].strip().lower() in ("", *NOTHING) for row in source.every(head)):
             shown = f"{head.columns[n].name} is given"
-            linked.where.append(Condition(sql=f"trim(c{n}) != ''", shown=shown, place=word.number))
+            linked.where.append(Condition(sql=f"NOT {_EMPTY.format(n)}", shown=shown, place=word.number))
             linked.used.append(n)
             linked.answers = True
 
@@ -212,7 +240,9 @@ def _negate(linked: Linked, place: int, head: Head) -> None:
         column = head.columns[first[1][0]]
         none = tuple(cell for cell in column.values if cell.strip().lower() in lexicon.NO)
         marks, shown = ", ".join("?" * len(none)), f"{column.name} is {none[0] if none else 'empty'}"
-        sql = f"c{first[1][0]} IN ({marks})" if none else f"trim(c{first[1][0]}) = ''"
+        sql = f"c{first[1][0]} IN ({marks})" if none else _EMPTY.format(first[1][0])
+        if column.kind == "number":
+            sql, shown = f"coalesce(n{first[1][0]}, 0) = 0", f"{shown} or 0"
         linked.where.append(Condition(sql=sql, values=none, shown=shown, place=first[0]))
         linked.used.append(first[1][0])
         linked.answers = True

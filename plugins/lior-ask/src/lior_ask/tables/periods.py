@@ -17,7 +17,9 @@ from lior_ask.languages.lists import any_of, either, languages
 
 _LEAP = 2000
 """Year in which days without a year are compared; it has a 29 February."""
-_MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
+NAME = "\x05"
+"""Mark of a word that is a name, and no month."""
+_MONTH = rf"(?<!{NAME})(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})"
 _ORDINAL = f"{either('dates.ordinal')}?"
 _YEAR = r"(?:19|20)\d\d"
 
@@ -134,7 +136,7 @@ def period_in(text: str, today: date) -> tuple[Period | None, str]:
         (_BETWEEN, _between),
         (_SINCE, _since),
         (_SIDE, _side),
-        (_IN, lambda match: None if match[0].strip() in _OTHERS else _day(match["a"])),
+        (_IN, lambda match: None if match[0].strip() in OTHER_WORDS else _day(match["a"])),
     ):
         for match in pattern.finditer(text):
             found = made(match)
@@ -144,7 +146,7 @@ def period_in(text: str, today: date) -> tuple[Period | None, str]:
     return None, text
 
 
-_OTHERS = frozenset(word for each in languages() for word in each.lists["periods.other_words"])
+OTHER_WORDS = frozenset(word for each in languages() for word in each.lists["periods.other_words"])
 """Months that are words of another kind, too, where they stand alone."""
 _RELATIVES = re.compile(
     rf"\b(?:{_any('relative_in')}\s*)?(?:{_any('relative_the')} )?(?:"

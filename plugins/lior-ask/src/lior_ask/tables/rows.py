@@ -14,7 +14,7 @@ from lior_ask.tables.accounts import Account
 from lior_ask.tables.execution import select
 from lior_ask.tables.grammar import DOUBTFUL, VIEWED, Request, Word
 from lior_ask.tables.groups import group_rows
-from lior_ask.tables.linking import Linked, columns_of, link
+from lior_ask.tables.linking import Linked, column_of_people, columns_of, link
 from lior_ask.tables.plan import (
     Condition,
     Group,
@@ -45,7 +45,7 @@ def plan_of_rows(request: Request, source: TableSource) -> Plan | None:
     """The plan for the table that explains all words; unclear where several do, or a named one does not."""
     plans, unclear = list[Plan](), list[tuple[int, Unclear]]()
     for head in source.kind("rows", request.files):
-        names = [word for word in request.words if names_it(word.text, head)]
+        names = [w for w in request.words if names_it(w.text, head) or _is_expense(w.text, head)]
         try:
             asked, view = choose_view(request, head, source)
             called = source.of_rows(head) or request.files or view != head or _is_called(request, head)
@@ -83,8 +83,18 @@ def _is_called(request: Request, head: Head) -> bool:
 
 
 def _of_expenses(head: Head) -> bool:
-    """Whether a table is called one of what was spent."""
-    return not {*names_of(head)}.isdisjoint(lexicon.NAMES[0])
+    """Whether a table is called one of what was spent, or says of each row when and by whom: "paid by"."""
+    called, people = {*names_of(head)}, column_of_people(head)
+    own = None if people is None else head.columns[people]
+    by = own is not None and not lexicon.OUTGOING.isdisjoint(tokens(own.name))
+    by = by and lexicon.MEANS.isdisjoint(tokens(" ".join(own.values if own else ())))
+    others = called & {*lexicon.NAMES[2], *lexicon.NAMES[4]}
+    return not called.isdisjoint(lexicon.SPENT) or (by and bool(head.places("date")) and not others)
+
+
+def _is_expense(word: str, head: Head) -> bool:
+    """Whether a word says what a row of a table is of what was spent, whatever the table is called."""
+    return word in lexicon.NAMES[0] and _of_expenses(head)
 
 
 def _counts_rows(request: Request, head: Head) -> bool:
@@ -137,14 +147,15 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     if not operation:
         return None
     request, measure, factor = attrs.evolve(request, operation=operation), None, 1
+    of_sum = operation == "share" and _of_sum(request, head, linked)
     if account is not None:
         measure, factor = account.column(sign), account.factor(sign)
         linked.where.append(account.paid(sign))
-    elif operation in _NUMBERS or request.compared:
-        measure = _measure(request, head, linked.said, named=bool(names or request.files))
-        if measure is None and operation in _NUMBERS:
+    elif operation in _NUMBERS or request.compared or of_sum:
+        measure = _measure(request, head, linked, named=bool(names or request.files))
+        if measure is None and (operation in _NUMBERS or of_sum):
             return None
-    dated = _date(request, head, linked.said, source)
+    dated = _date(request, head, linked, source)
     if dated is None and account is not None:
         dated = head.places("date")[0]  # the day of booking; that of its value stands behind it
     if operation in ("newest", "oldest") and not _told_by_date(request, head, dated, names):
@@ -162,7 +173,11 @@ def _of_table(request: Request, head: Head, source: TableSource, names: list[Wor
     where = [*linked.where, *period, *compared, *_than(request, head)]
     plan = plan_of(request, [(head, source.rows(head))], "rows", where, dated=dated)
     called = account is not None and any(lexicon.ACCOUNT.fullmatch(word.text) for word in request.words)
-    count = len(names) + bool(request.files) + called
+    count = sum(names_it(word.text, head) for word in names) + bool(request.files) + called
+    called = not {*names_of(head)}.isdisjoint(lexicon.NAMES[0])
+    if not (count or account or linked.used or linked.mentioned or called):
+        count = -1  # it only says who spent: a table that is called so, or an account, comes first
+    measure = None if operation == "share" and not (of_sum or account) else measure
     plan = attrs.evolve(plan, measure=measure, subject=subject, named=count, group=group, part=part)
     return attrs.evolve(plan, sign=factor)
 
@@ -246,19 +261,25 @@ def _operation(
     named = {n for word in request.words for n in columns_of(word.text, head.columns)}
     spends = account is not None or accounts.direction(request.words) != 0
     measured = spends or request.added or any(head.columns[n].kind == "number" for n in named)
+    counted: tuple[str, int | None] = ("", None)
+    if request.operation == "count" and account is None:
+        counted = _subject(request, head, source, names, linked)
+        request = attrs.evolve(request, operation="sum" if counted[0] == "sum" else "count")
     grouped = group_rows(request, head, linked, account=account is not None, measured=measured)
+    if grouped and counted[1] is not None and head.columns[counted[1]].kind == "number":
+        raise Unclear(f"different values of {head.columns[counted[1]].name} are not counted in groups")
     if grouped:
         return grouped[0], None, grouped[1]
     if account is not None and request.operation in ("count", "list", "which"):
         return "count" if request.operation == "count" else "list", None, None
-    return *_subject(request, head, source, names, linked), None
+    return *(counted if counted[0] else _subject(request, head, source, names, linked)), None
 
 
 def _measures(request: Request, word: Word, head: Head) -> bool:
     """Whether a word of the name of a table is also that of its numbers: "hours" of "staff hours"."""
     columns = [n for n in columns_of(word.text, head.columns) if head.columns[n].kind == "number"]
     if request.operation == "count":  # "how many hours", of a table of hours
-        return any(_counts(head, n) for n in columns)
+        return any(_counts(head, n, word.text) for n in columns)
     return bool(columns) and request.operation in _ADDED
 
 
@@ -268,9 +289,10 @@ def _groups(request: Request, word: Word, head: Head) -> bool:
     return any(head.columns[n].kind == "text" for n in columns)
 
 
-def _counts(head: Head, column: int) -> bool:
-    """Whether the numbers of a column say how many: hours, pieces."""
-    return not {*tokens(head.columns[column].name)}.isdisjoint(lexicon.QUANTITIES)
+def _counts(head: Head, column: int, text: str) -> bool:
+    """Whether the numbers of a column say how many: hours, pieces, or what "how many" stands before."""
+    name = head.columns[column].name
+    return name.lower() == text or not {*tokens(name)}.isdisjoint(lexicon.QUANTITIES)
 
 
 def _has_expired(request: Request) -> bool:
@@ -310,6 +332,13 @@ def _part(request: Request, linked: Linked) -> tuple[Condition, ...]:
         raise Unclear("the share of what is not clear; name a value that rows have", ["share"])
     linked.where = [each for each in linked.where if each.place <= bound]
     return part
+
+
+def _of_sum(request: Request, head: Head, linked: Linked) -> bool:
+    """Whether the share of a sum is asked for: behind the operation stands a column of numbers, or money."""
+    named = {n for word, found in linked.said.items() if word.text in request.heads[:1] for n in found}
+    money = lexicon.OUTGOING | lexicon.INCOMING | lexicon.TIMES_WORDS | lexicon.SPENT
+    return not (named.isdisjoint(head.places("number")) and money.isdisjoint(request.heads[:1]))
 
 
 def _told_by_date(request: Request, head: Head, dated: int | None, names: Sequence[Word]) -> bool:
@@ -362,7 +391,7 @@ def _subject(
         return operation, None
     for text in request.heads:  # the first that is one: "customers returned"
         columns = next((found for word, found in linked.said.items() if word.text == text), [])
-        counts = len(columns) == 1 and operation == "count" and _counts(head, columns[0])
+        counts = len(columns) == 1 and operation == "count" and _counts(head, columns[0], text)
         if lexicon.ROWS.fullmatch(text) or (any(word.text == text for word in names) and not counts):
             return operation, None
         if len(columns) == 1 and columns[0] in linked.used:
@@ -386,17 +415,19 @@ def _subject(
     )
 
 
-def _measure(request: Request, head: Head, said: dict[Word, list[int]], *, named: bool) -> int | None:
+def _measure(request: Request, head: Head, linked: Linked, *, named: bool) -> int | None:
     """The column of numbers that is added up or compared; ``None`` where the table has none.
 
     Raises ``Unclear`` where several may be meant, or none is what is measured.
     """
     columns = head.columns
     numbers = [
-        n for n in head.places("number") if not (columns[n].key or lexicon.NO_MEASURE.search(columns[n].name))
+        n
+        for n in head.places("number")
+        if not (columns[n].key or n in linked.used or lexicon.NO_MEASURE.search(columns[n].name))
     ]
     wanted = lexicon.MEASURES.get(request.measure or "money", ())
-    told = Counter(n for found in said.values() for n in found if n in numbers)
+    told = Counter(n for n in linked.mentioned if n in numbers)
     fit = [n for n, count in told.items() if count == max(told.values())] or [
         n
         for n in numbers
@@ -457,12 +488,13 @@ def _begins(word: str, names: Sequence[str]) -> bool:
     return any(alike(word, [name]) or (len(name) > 2 and word.startswith(name)) for name in names)
 
 
-def _date(request: Request, head: Head, said: dict[Word, list[int]], source: TableSource) -> int | None:
+def _date(request: Request, head: Head, linked: Linked, source: TableSource) -> int | None:
     """The column by which a period is told: the one that is named, the only one, or the first where the same
-    rows are of the period by all."""
-    mentioned = {n for found in said.values() for n in found if head.columns[n].kind == "date"}
+    rows are of the period by all; none that is asked to be empty."""
+    mentioned = {n for n in linked.mentioned if head.columns[n].kind == "date"}
     if len(mentioned) == 1 or head.dated is not None or not request.period or request.period.yearless:
-        return mentioned.pop() if len(mentioned) == 1 else head.dated
+        plain = None if head.dated in linked.used else head.dated
+        return mentioned.pop() if len(mentioned) == 1 else plain
     dates, has = head.places("date"), request.period.has
     rows = source.every(head)
     told = {
