@@ -64,6 +64,19 @@ def test_a_model_of_texts_is_saved_edited_and_fitted_again(tmp_path) -> None:
     assert np.isfinite(again.predict(table[100:])).all()
 
 
+def test_errors_are_told_with_the_coordinates_that_rows_were_learned_with(monkeypatch) -> None:
+    table, _ = reviews(120)
+    table["shop"] = ["a", "b", "c", "d"] * 30
+    y = table["review"].str.contains("lovely|great").to_numpy(float)
+    model = GeometricRegressor(**QUICK, texts="words", time="guests").fit(table[:100], y[:100])
+    asked = model._coordinates(model.rows(table[100:].assign(shop="e")))
+    monkeypatch.setattr(Texts, "raw", lambda *_: np.full((100, 2), 9.0))  # with their own targets
+    monkeypatch.setattr(model, "_coordinates", lambda rows: asked)
+    low, high = model.predict_interval(table[100:].assign(shop="e"))
+    assert (high > low).all()
+    assert model.drift() < 3
+
+
 def test_words_of_a_single_text_are_not_kept() -> None:
     texts = ["alpha secret", "alpha beta", "beta gamma", "gamma alpha"]
     found, _ = Texts.fit(texts, np.arange(4), np.ones((4, 1)), np.ones(4), "words", np.arange(4) % 5, None)
@@ -82,8 +95,10 @@ class Fake:
     """Vectors of how often letters occur."""
 
     digest = "one"
+    asked = 0
 
     def embed(self, texts, *, question=False):
+        Fake.asked += len(texts)
         return np.array([[text.count(letter) for letter in "abcdefgh"] for text in texts], np.float32)
 
 
@@ -98,6 +113,8 @@ def test_the_encoder_reads_where_it_is_installed(monkeypatch) -> None:
     with pytest.warns(ColumnNote, match="vectors of the encoder 'e5'"):
         model = GeometricClassifier(**QUICK).fit(table, liked, on_progress=said.__setitem__)
     assert "reading texts" in said
+    model.predict(table)
+    assert Fake.asked == table["review"].nunique()  # once each
     assert texts_module.chosen("auto", 1_001) == "words"
     monkeypatch.setattr(Fake, "digest", "two")
     with pytest.raises(ValueError, match="read by another version of 'e5'; fit the model again"):

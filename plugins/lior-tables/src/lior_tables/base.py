@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from abc import ABC, abstractmethod
@@ -177,17 +178,26 @@ class Geometric(BaseEstimator, ABC):
         first = self.ledger_.representatives()
         table, y = self.ledger_.table.iloc[first], self.ledger_.y[first]
 
-        def predict(table: pd.DataFrame, parts: list[tuple[Places, Places]]) -> Floats:
-            """What :meth:`TableModel.predict_without` does, of rows that are changed."""
+        columns = self.columns_ if isinstance(self.columns_, Columns) else Columns(())
+        names = {
+            each.name: place
+            for place, each in enumerate(columns.encodings)
+            if each.levels is not None and each.used.any()
+        }
+
+        def predict(name: str, table: pd.DataFrame, parts: list[tuple[Places, Places]]) -> Floats:
+            """What :meth:`TableModel.predict_without` does, of rows of which one column is changed."""
             given = [(torch.from_numpy(known), torch.from_numpy(asked)) for known, asked in parts]
-            return self.model_.predict_without(given, self._coordinates(table)).double().cpu().numpy()
+            z, encoding = self.model_.coordinates.clone(), columns.encodings[names[name]]
+            changed = torch.from_numpy(encoding.standardised(encoding.raw(table[name])))
+            z[:, : len(columns.origins)][:, columns.origins == names[name]] = changed.to(z)
+            return self.model_.predict_without(given, z).double().cpu().numpy()
 
         found = []
-        encodings = self.columns_.encodings if isinstance(self.columns_, Columns) else ()
-        names = [each.name for each in encodings if each.levels is not None and each.used.any()]
-        for name in rare_words(table[names], rows[names]):
+        for name in rare_words(table[list(names)], rows[list(names)]):
             if name not in self._levels:
-                self._levels[name] = LevelErrors.fit(table, name, y, predict, classes=self._classes)
+                predicted = functools.partial(predict, name)
+                self._levels[name] = LevelErrors.fit(table, name, y, predicted, classes=self._classes)
             found.append(self._levels[name])
         return found
 
@@ -418,7 +428,7 @@ class Geometric(BaseEstimator, ABC):
                 self._without = self.model_.leave_one_out().double()
             else:
                 parts = blocks.parts(_BLOCK_PARTS, torch.Generator().manual_seed(0))
-                self._without = self.model_.predict_without(parts, self._coordinates(rows)).double()
+                self._without = self.model_.predict_without(parts, self.model_.coordinates).double()
         return self._without
 
     def drift(self) -> float:

@@ -136,7 +136,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
             blocks = self._blocks(ledger.table.iloc[first])
             groups = None if blocks is None or blocks.ordered else int(blocks.codes.max()) + 1
             found = Spread.fit(
-                self._mapped(self._coordinates(ledger.table.iloc[first]))[there],
+                self._mapped(self.model_.coordinates)[there],
                 residuals[there],
                 torch.from_numpy(ledger.slot_weights())[there],
                 torch.Generator().manual_seed(0),

@@ -133,6 +133,11 @@ class TableModel:
         return len(self.members[0].rows.z)
 
     @property
+    def coordinates(self) -> Tensor:
+        """Of the stored rows, ``(N, n)``."""
+        return self.members[0].rows.z
+
+    @property
     def centre(self) -> Tensor:
         """The part of every prediction that comes from no row in particular, ``(C,)``."""
         return self._mean([member.centre for member in self.members])

@@ -31,7 +31,9 @@ _WIDTH = 2**18
 _LOOKED_AT = 1_000
 """Texts by which it is told whether words recur."""
 _PARTS = 5
-_BATCH = 50
+_BATCH, _REMEMBERED = 50, 5_000
+_read: dict[tuple[str, str], NDArray[np.float32]] = {}
+"""Vectors of texts that this process has read last, by embedder."""
 
 Said = Callable[[str, float], None]
 
@@ -123,12 +125,16 @@ class Texts:
             counts = _count(given)[:, self.kept].astype(np.float64)
             counts.data = 1.0 + np.log(counts.data)
             return normalize(counts.multiply(self.rarity).tocsr())
-        embedder, found = _embedder(self.by), []
-        for begin in range(0, len(given), _BATCH):
+        embedder, new = _embedder(self.by), [each for each in given if (self.by, each) not in _read]
+        for begin in range(0, len(new), _BATCH):
             if say is not None:
-                say("reading texts", begin / len(given))
-            found.append(embedder.embed(given[begin : begin + _BATCH]))
-        return np.concatenate(found).astype(np.float64)
+                say("reading texts", begin / len(new))
+            some = new[begin : begin + _BATCH]
+            _read.update(zip(((self.by, each) for each in some), embedder.embed(some), strict=True))
+        found = np.stack([_read[self.by, each] for each in given]).astype(np.float64)
+        while len(_read) > _REMEMBERED:
+            del _read[next(iter(_read))]
+        return found
 
 
 @attrs.frozen(eq=False)
