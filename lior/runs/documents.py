@@ -143,7 +143,7 @@ def read(place: Path, manifest: Mapping[str, Any]) -> dict[str, list[RawDocument
 
 def note_learned(checkpoint: Any, texts: Sequence[RawDocument]) -> None:
     """Tell the user of those of ``texts`` of which the memories of a checkpoint hold at least a part."""
-    sizes = {len(text.data) for text in texts}
+    sizes = {len(text.data) for text in texts if text.data}
     names = {each.name for each in checkpoint.documents() if each.held and each.bytes in sizes}
     held = {each.data for name in names for each in of_checkpoint(checkpoint, name)[name]}
     if known := [text.name for text in texts if text.data in held]:

@@ -37,6 +37,18 @@ def test_texts_say_what_new_rows_are() -> None:
     assert np.isfinite(model.predict_proba(unknown)).all()
 
 
+def test_names_that_say_nothing_change_nothing() -> None:
+    rng = np.random.RandomState(0)
+    table = pd.DataFrame({"x": rng.randn(200)})
+    names = [f"{rng.choice(GOOD)} {rng.choice(BAD)} {rng.randint(10**6)}" for _ in range(200)]
+    y = np.sin(3 * table["x"]) + 0.1 * rng.randn(200)
+    plain = GeometricRegressor(**QUICK).fit(table[:150], y[:150])
+    with pytest.warns(ColumnNote, match="'who' holds texts or names that say nothing of the target"):
+        named = GeometricRegressor(**QUICK, texts="words").fit(table.assign(who=names)[:150], y[:150])
+    said = named.predict(table.assign(who=names)[150:])
+    assert np.square(said - y[150:]).mean() < 1.1 * np.square(plain.predict(table[150:]) - y[150:]).mean()
+
+
 def test_a_row_has_no_part_in_how_it_is_read() -> None:
     table, _ = reviews(60)
     y, given = np.zeros((60, 1)), (table["review"].tolist(), np.arange(60))
@@ -109,6 +121,9 @@ def absent() -> None:
 def test_the_encoder_reads_where_it_is_installed(monkeypatch) -> None:
     table, liked = reviews(120)
     monkeypatch.setattr(texts_module.registry, "get", lambda kind, name: Fake)
+    monkeypatch.setenv("LIOR_EMBEDDER", "")
+    assert texts_module.chosen("auto", 100) == "words"
+    monkeypatch.delenv("LIOR_EMBEDDER")
     said: dict[str, float] = {}
     with pytest.warns(ColumnNote, match="vectors of the encoder 'e5'"):
         model = GeometricClassifier(**QUICK).fit(table, liked, on_progress=said.__setitem__)

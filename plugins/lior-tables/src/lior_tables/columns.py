@@ -24,8 +24,9 @@ import pandas as pd
 from attrs.converters import optional
 from numpy.typing import NDArray
 
+from lior_tables.fitting import Progress
 from lior_tables.rows import Column, ColumnNote, Floats, as_numbers, as_words, is_words
-from lior_tables.texts import Said, Texts, words_recur
+from lior_tables.texts import Texts, words_recur
 
 Categories: TypeAlias = Literal["auto", "one-hot", "distance"]
 CLIP = 8.0
@@ -116,7 +117,7 @@ class Columns:
         words: Collection[str] = (),
         silent: Collection[str] = (),
         dates: Collection[str] = (),
-        say: Said | None = None,
+        say: Progress | None = None,
         rng: np.random.RandomState,
     ) -> tuple[Columns, Floats]:
         """Learn the map, and apply it to the training rows.
@@ -158,8 +159,7 @@ class Columns:
         fitted = []
         for name, column in table.items():
             if name in silent:
-                encoding = Encoding(name, (), None, np.ones(2), np.zeros(2))
-                fitted.append((encoding, encoding.standardised(encoding.raw(column))))
+                fitted.append(_silent(name, column))
                 continue
             if not is_words(column) and name not in words:
                 fitted.append(_numbers(name, column, weights, name in dates))
@@ -274,16 +274,38 @@ def _texts(
     y: Floats,
     by: str,
     parts: NDArray[np.int64],
-    say: Said | None,
+    say: Progress | None,
 ) -> tuple[Encoding, Floats]:
     words = as_words(column)
     given = words.cat.categories.tolist(), words.cat.codes.to_numpy(np.int64)
     texts, raw = Texts.fit(*given, _free(y), weights, by, parts, say)
+    if not _helps(raw[:, :-1], _free(y), weights):
+        nothing = "holds texts or names that say nothing of the target; it is left out"
+        warnings.warn(f"column {name!r} {nothing}", ColumnNote, stacklevel=4)
+        return _silent(name, column)
     how = "their words" if texts.by == "words" else f"vectors of the encoder {texts.by!r}"
     warnings.warn(f"column {name!r} holds texts; they enter by {how}", ColumnNote, stacklevel=4)
     mean, deviation = _moments(raw, weights)
     encoding = Encoding(name, None, None, mean, deviation, texts=texts)
     return encoding, encoding.standardised(raw)
+
+
+def _silent(name: str, column: Column) -> tuple[Encoding, Floats]:
+    """A column without coordinates."""
+    encoding = Encoding(name, (), None, np.ones(2), np.zeros(2))
+    return encoding, encoding.standardised(encoding.raw(column))
+
+
+def _helps(said: Floats, y: Floats, weights: Floats) -> bool:
+    """Whether what is said of rows that were left out is nearer to their targets than the mean is."""
+    there = ~np.isnan(said).any(1)
+    if not there.any():
+        return False
+    said, y, weights = said[there], y[there], weights[there]
+    centred = y - np.average(y, axis=0, weights=weights)
+    spread = np.average(centred**2, axis=0, weights=weights)
+    part = np.average((y - said) ** 2, axis=0, weights=weights) / np.where(spread > 0, spread, 1.0)
+    return bool(part.mean() < 1)
 
 
 def _free(y: Floats) -> Floats:

@@ -8,7 +8,9 @@ as hashes, and those of a single text are not kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import os
+from collections.abc import Sequence
 from typing import Any, Self
 
 import attrs
@@ -21,10 +23,11 @@ from sklearn.preprocessing import normalize
 
 from lior import registry
 from lior.errors import MissingPackage, PluginError
+from lior_tables.fitting import Progress
 from lior_tables.rows import Floats
 
 ENCODER = "e5"
-"""The sentence encoder of ``texts="auto"``."""
+"""The sentence encoder of ``texts="auto"``; the variable ``LIOR_EMBEDDER`` names another one, or none."""
 _MOST = 1_000
 """Different texts that ``auto`` reads by the encoder, at most: 20 to 60 milliseconds for each."""
 _WIDTH = 2**18
@@ -33,9 +36,7 @@ _LOOKED_AT = 1_000
 _PARTS = 5
 _BATCH, _REMEMBERED = 50, 5_000
 _read: dict[tuple[str, str], NDArray[np.float32]] = {}
-"""Vectors of texts that this process has read last, by embedder."""
-
-Said = Callable[[str, float], None]
+"""Vectors of texts that this process has read last, by the digest of the embedder."""
 
 
 def _whole(given: Any) -> NDArray[np.int64]:
@@ -68,7 +69,7 @@ class Texts:
         weights: Floats,
         by: str,
         parts: NDArray[np.int64],
-        say: Said | None,
+        say: Progress | None,
     ) -> tuple[Self, Floats]:
         """Learn the map; ``codes`` tell which of the texts each row has, -1 for none.
 
@@ -118,20 +119,20 @@ class Texts:
             [np.where((codes < 0)[:, None], np.nan, values[codes]), _lengths(texts, codes)]
         )
 
-    def _features(self, texts: Sequence[str], say: Said | None = None) -> Any:
+    def _features(self, texts: Sequence[str], say: Progress | None = None) -> Any:
         """A row of numbers for each text, sparse for words; at least one row."""
         given = list(texts) or [""]
         if self.by == "words":
             counts = _count(given)[:, self.kept].astype(np.float64)
             counts.data = 1.0 + np.log(counts.data)
             return normalize(counts.multiply(self.rarity).tocsr())
-        embedder, new = _embedder(self.by), [each for each in given if (self.by, each) not in _read]
+        embedder, new = _embedder(self.by), [each for each in given if (self.digest, each) not in _read]
         for begin in range(0, len(new), _BATCH):
             if say is not None:
                 say("reading texts", begin / len(new))
             some = new[begin : begin + _BATCH]
-            _read.update(zip(((self.by, each) for each in some), embedder.embed(some), strict=True))
-        found = np.stack([_read[self.by, each] for each in given]).astype(np.float64)
+            _read.update(zip(((self.digest, each) for each in some), embedder.embed(some), strict=True))
+        found = np.stack([_read[self.digest, each] for each in given]).astype(np.float64)
         while len(_read) > _REMEMBERED:
             del _read[next(iter(_read))]
         return found
@@ -159,12 +160,11 @@ def chosen(by: str, different: int) -> str:
     """What reads this many different texts: ``auto`` is the encoder where it is installed."""
     if by != "auto":
         return by
-    if different <= _MOST:
-        try:
-            _embedder(ENCODER)
-        except (MissingPackage, PluginError):
-            return "words"
-        return ENCODER
+    name = os.environ.get("LIOR_EMBEDDER", ENCODER)
+    if name and different <= _MOST:
+        with contextlib.suppress(MissingPackage, PluginError):
+            _embedder(name)
+            return name
     return "words"
 
 
