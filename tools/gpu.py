@@ -4,7 +4,8 @@
     python -m tools.gpu --rehearse       # the same on the CPU, with tiny problems, printed
 
 Each step compares what the device computes with the CPU, or tells a fact, in a process of its own with a
-limit of time: one that fails is a row, and the others go on.
+limit of time: one that fails is a row, and the others go on. Run it in a checkout installed with
+``pip install -e``: another installation is hidden by the folder, whose recipes have another place.
 """
 
 from __future__ import annotations
