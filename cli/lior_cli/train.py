@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ _APART = 3
 """Standard errors by which two mixtures differ that can be told apart."""
 _LOOK, _WORDS, _LONGEST = 20_000, 3, 40
 """Tokens in which a line for the suggested prompt is looked for; its words and characters, at most."""
+_BEGIN = re.compile(rf"\S+(?: +\S+){{0,{_WORDS - 1}}}")
 
 
 class _Start(NamedTuple):
@@ -144,11 +146,11 @@ def prompt(run: Run) -> str:
     corpus, begin = run.checkpoint.corpus, run.checkpoint.n_train
     begin = begin if begin < len(corpus) else 0
     data = run.model.tokenizer.decode(corpus.tokens[begin : begin + _LOOK].tolist())
-    lines = [line.split()[:_WORDS] for line in data.decode("utf-8", "ignore").splitlines()]
-    lines = [*lines[1:], *lines[:1]]  # the first may be the end of a line
-    candidates = [line for line in lines if line and all(word[0].isalnum() for word in line)]
-    words = next((line for line in candidates if len(line) == _WORDS), next(iter(candidates), []))
-    return "".join(c for c in " ".join(words) if c.isprintable())[:_LONGEST]
+    lines = data.decode("utf-8", "ignore").splitlines()
+    begins = [_BEGIN.search(line) for line in (*lines[1:], *lines[:1])]  # the first may be the end of a line
+    words = [found[0] for found in begins if found and all(word[0].isalnum() for word in found[0].split())]
+    best = next((each for each in words if len(each.split()) == _WORDS), next(iter(words), ""))
+    return "".join(c for c in best if c.isprintable())[:_LONGEST]
 
 
 def _worth(saved: float, error: float) -> str:

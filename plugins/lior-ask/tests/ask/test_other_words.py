@@ -77,7 +77,7 @@ def test_learning_and_forgetting_leaves_no_trace():
         bags.cosines(each.inverted, understood("Where is the heater?")) for each in (index, never)
     )
     assert np.array_equal(after, other)
-    assert np.array_equal(after, before[: len(after)])
+    assert np.allclose(after, before[: len(after)], rtol=0, atol=1e-6)  # a product of another shape
 
 
 @needs_pieces

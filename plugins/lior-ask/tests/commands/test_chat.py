@@ -113,7 +113,7 @@ def test_a_follow_up_says_what_it_inherits(say, work):
 
 def test_chat_in_python_replies_as_the_command_does(say, work):
     """A text that the model is sure of, an answer, a follow-up, nothing found, and nothing to look for."""
-    (work / "fact.txt").write_text("~=^ " * 40 + "\n\nThe boiler is due in May.\n\nThe car is due in June.\n")
+    (work / "fact.txt").write_text("~=^ " * 80 + "\n\nThe boiler is due in May.\n\nThe car is due in June.\n")
     messages = ["~=^ ~=^ ~=", "When is the boiler due?", "and the car?", "Do elephants dislike umbrellas?"]
     done = say("/learn fact.txt", *messages, arguments=("run", "--max-tokens", "9"))
     assert "(with boiler, due from before)" in done.err

@@ -16,7 +16,7 @@ from platformdirs import user_cache_path
 from lior.errors import UsageError
 from lior.files import narrow_rights
 from lior_ask.index.database import DamagedIndex, Database
-from lior_ask.index.sqlite import SQLite
+from lior_ask.index.sqlite import SQLite, address
 
 _ENDINGS = ("", "-journal", "-wal", "-shm")
 
@@ -88,9 +88,8 @@ def cached_indexes() -> list[CachedIndex]:
 
 
 def _paths(file: Path) -> tuple[str, ...]:
-    place = f"{file.absolute().as_uri()}?mode=ro"
     try:
-        with contextlib.closing(sqlite3.connect(place, uri=True)) as database:
+        with contextlib.closing(sqlite3.connect(address(file, "mode=ro"), uri=True)) as database:
             found = database.execute("SELECT value FROM meta WHERE key = 'paths'").fetchone()
             return tuple(json.loads(found[0])) if found else ()
     except (sqlite3.Error, ValueError):  # of another version, or damaged

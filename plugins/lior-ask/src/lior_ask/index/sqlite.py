@@ -15,6 +15,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from lior.files import PARTIAL, follow, sync
 from lior_ask.index.database import KEEP, DamagedIndex, Database, Dialect, schema, version
@@ -67,7 +68,7 @@ class SQLite(Database):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         writable = not self.frozen and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
         mode = "rw" if writable else "ro&immutable=1"
-        connection = _connect(f"{self.path.absolute().as_uri()}?mode={mode}")
+        connection = _connect(address(self.path, f"mode={mode}"))
         try:
             return self._checked(connection, writable)
         except BaseException:
@@ -206,7 +207,7 @@ class SQLite(Database):
         if not _log_size(path):
             ways.append(("mode=ro&immutable=1", "NORMAL"))
         for mode, locking in ways:
-            copied, place = cls(), f"{path.absolute().as_uri()}?{mode}"
+            copied, place = cls(), address(path, mode)
             with (
                 contextlib.suppress(sqlite3.Error),
                 contextlib.closing(sqlite3.connect(place, uri=True)) as connection,
@@ -225,7 +226,7 @@ class SQLite(Database):
         part = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
         try:
             part.touch(0o600)
-            with contextlib.closing(_connect(f"{part.absolute().as_uri()}?mode=rw")) as copied:
+            with contextlib.closing(_connect(address(part, "mode=rw"))) as copied:
                 with self.lock:
                     self._connection.backup(copied)
                 rows = [(key, json.dumps(value)) for key, value in meta.items()]
@@ -244,6 +245,11 @@ class SQLite(Database):
             self._connection.execute("PRAGMA busy_timeout=0")
             self._connection.execute(KEEP, (key, data))
         self._connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT:.0f}")
+
+
+def address(path: Path, options: str) -> str:
+    """The URI by which SQLite opens a file; ``Path.as_uri`` of Python 3.14 imports a client of HTTP for one."""
+    return f"file://{quote(os.fsencode(path.absolute()))}?{options}"
 
 
 def _connect(place: str) -> sqlite3.Connection:
