@@ -111,7 +111,7 @@ def test_positions_add_up_to_the_score_of_the_run(numbers, finished):
     note = by_class["notes"][by_class["names"].index("lower case")]
     share = re.match(r"\(([\d.]+)% of bytes", note)
     assert share is not None
-    assert float(share[1]) == pytest.approx(100 * lower, abs=0.051)  # the other half of a tie is rounded to, too
+    assert float(share[1]) == pytest.approx(100 * lower, abs=0.051)  # a tie has two roundings
 
 
 def test_spectrum_and_weights_are_those_of_the_model(numbers, finished):

@@ -248,7 +248,7 @@ class SQLite(Database):
 
 
 def address(path: Path, options: str) -> str:
-    """The URI by which SQLite opens a file; ``Path.as_uri`` of Python 3.14 imports a client of HTTP for one."""
+    """The URI by which SQLite opens a file; ``Path.as_uri`` of Python 3.14 imports a client of HTTP."""
     return f"file://{quote(os.fsencode(path.absolute()))}?{options}"
 
 
