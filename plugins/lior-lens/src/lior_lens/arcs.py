@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import attrs
@@ -9,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lior_lens import edges
+from lior_lens import edges, meeting
 from lior_lens.edges import Edge
 from lior_lens.geometry import Floats, Lens, Size
 
 LONG_SIDE = 1024
 """Pictures are made this small before edges are sought."""
-_SHORTEST = 0.07
+_SHORTEST = 0.045
 """Least length of an arc, in half-diagonals."""
 _MOST = 400
 _RADII = np.linspace(0, 2.4, 601)
@@ -38,6 +39,18 @@ class Arcs:
         return len(self.points)
 
     @property
+    def length(self) -> Floats:
+        """``[arcs]``: of the chords, in half-diagonals."""
+        chord = self.points[:, -1] - self.points[:, 0]
+        length: Floats = np.hypot(chord[:, 0], chord[:, 1])
+        return length
+
+    @functools.cached_property
+    def family(self) -> NDArray[np.intp]:
+        """``[arcs]``: which of them meet in a point (:func:`lior_lens.meeting.families`)."""
+        return meeting.families(self.points)
+
+    @property
     def direction(self) -> NDArray[np.bool_]:
         """``[arcs]``: whether each runs along the picture's main direction, rather than across it."""
         chord = self.points[:, -1] - self.points[:, 0]
@@ -52,8 +65,11 @@ class Arcs:
         undone = self._undone(lens)
         return self._heights(undone[..., 0], undone[..., 1])
 
-    def bows_over(self, undoing: Floats) -> Floats:
-        """The same for each lens of :attr:`Grid.undoing`: ``[strengths, shapes, arcs]``, of float32."""
+    def measured_over(self, undoing: Floats) -> Floats:
+        """Bows, and by how much ends miss where their family meets, for each lens of :attr:`Grid.undoing`.
+
+        ``[2, strengths, shapes, arcs]``, of float32, in the photograph's half-diagonals.
+        """
         r2 = (self.points**2).sum(-1)
         powers = np.stack([r2**k for k in range(undoing.shape[-1])])
         shape = (*undoing.shape[:2], *self.points.shape[:2])
@@ -64,7 +80,8 @@ class Arcs:
             )
             for axis in range(2)
         )
-        return self._heights(x, y)
+        turned = meeting.misses(x, y, self.family) * (self.length / 2).astype(np.float32)
+        return np.stack([self._heights(x, y), turned])
 
     def _heights(self, x: Any, y: Any) -> Any:
         """Bows of curves whose points have coordinates ``[..., arcs, points]``."""
@@ -79,8 +96,7 @@ class Arcs:
         variance = t2.mean(-1, keepdims=True)
         t2 -= variance
         t2 -= t * (np.einsum("...i,...i->...", t2, t)[..., None] / (x.shape[-1] * variance))
-        first = self.points[:, -1] - self.points[:, 0]
-        shrunk = np.hypot(first[:, 0], first[:, 1]).astype(x.dtype) / length[..., 0]  # of the photograph
+        shrunk = self.length.astype(x.dtype) / length[..., 0]  # of the photograph
         return np.einsum("...i,...i->...", s, t2) / np.einsum("...i,...i->...", t2, t2) * shrunk
 
     def _undone(self, lens: Lens) -> Floats:

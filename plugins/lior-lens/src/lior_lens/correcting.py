@@ -203,7 +203,7 @@ def _apply(judged: Judged, places: Places, options: Options) -> CorrectionOutcom
     said, path = judged.estimate, judged.found.path
     used: Safe | None = None
     if (said.sure or options.always) and not said.lens.is_identity:
-        used = estimating.safe(said.lens, judged.size, flow=said.flow, frame=options.frame)
+        used = estimating.safe(said.careful, judged.size, flow=said.flow, frame=options.frame)
         if used.correction.is_identity:
             said = attrs.evolve(said, words=f"{said.words}; nothing of it is safe to use")
     if used is None or used.correction.is_identity:

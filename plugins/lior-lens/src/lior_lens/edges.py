@@ -107,7 +107,7 @@ def _edge(points: Floats, shortest: float, contrast: float) -> Edge | None:
         weighed = basis * (weight * weight)
         fit = np.linalg.solve(weighed @ basis.T, weighed @ s)
         off = s - fit @ basis
-        scale = max(0.1, 1.5 * float(np.median(np.abs(off))))
+        scale = max(0.1, 1.5 * float(np.partition(np.abs(off), len(off) // 2)[len(off) // 2]))
         weight = 1 / (1 + (off / (2 * scale)) ** 2)
     good = np.abs(off) < 0.8
     if scale > 0.6 or good.mean() < 0.8 or abs(fit[3]) > 0.02 * length:

@@ -52,6 +52,13 @@ class Estimate:
     """What was judged by."""
     photographs: int = 1
     """How many were judged together."""
+    share: float = 1.0
+    """Which part of the lens is corrected (:attr:`lior_lens.lines.Verdict.share`)."""
+
+    @property
+    def careful(self) -> Lens:
+        """What is corrected."""
+        return self.lens.blended(self.share)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -83,6 +90,7 @@ def estimate(
         flow=flow,
         verdict=verdict,
         arcs=found,
+        share=verdict.share,
     )
 
 

@@ -163,7 +163,7 @@ def _answer(
             guesses["lines"] = lines.judge(found, trust=trust).lens
     verdict = lines.judge(found, belief, trust=trust)
     guesses["estimate"] = verdict.lens
-    guesses["as used"] = verdict.lens if verdict.sure else Lens()
+    guesses["as used"] = verdict.lens.blended(verdict.share) if verdict.sure else Lens()
     return Answer(
         name=sample.name,
         kind=kind,

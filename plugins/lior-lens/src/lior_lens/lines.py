@@ -1,11 +1,11 @@
 """What the straight lines of a picture say about its lens: plumb lines, weighed by how much they can be
 trusted.
 
-Edges are followed to arcs with sub-pixel points (:mod:`lior_lens.edges`). A lens is likely
-under which many arcs have no bow. Which arcs are straight in the world is not known: each is so with a
-probability, and otherwise bowed at random, so that circles have no say (a mixture in place of RANSAC's
-threshold). Over a grid of strengths and shapes this gives a posterior: an estimate, and how sure it is. What
-a network says comes in as the prior.
+Edges are followed to arcs with sub-pixel points (:mod:`lior_lens.edges`). A lens is likely under which many
+arcs have no bow and those of a family meet (:mod:`lior_lens.meeting`). Which arcs are straight in the world
+is not known: each is so with a probability, and otherwise bowed at random, so that circles have no say (a
+mixture in place of RANSAC's threshold). Over a grid of strengths and shapes this gives a posterior: an
+estimate, and how sure it is. What a network says comes in as the prior.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ STRENGTHS = np.linspace(-0.46, 0.36, 42)
 """Displacements of the corner that are thought of, as shares of its distance."""
 SHAPES = np.linspace(-1, 1, 5)
 _SHAPE_WIDTH = 0.5
-_LOOKS, _FINE = 2, 33
-"""How often the bulk of the posterior is looked at again, and at how many strengths."""
+_FINE = 33
+"""At how many strengths the bulk of the posterior is looked at again."""
 BENT = 0.15
 """Spread of the strengths that things which are bowed in the world seem to have."""
 _DISAGREEING = 0.3
@@ -36,8 +36,11 @@ _OWN = 0.015
 """Spread that the lines of a picture have in common: photographs of the learning part were off by that."""
 _TERMS = 9
 """Powers of the squared radius that undo most lenses of the grid to 1e-5 within the photograph."""
-SURE, LEAST = 2.5, 0.025
-"""A strength that is so many times its spread, and at least so large, is worth a correction."""
+LEAST, SURE = 0.01, 2.5
+"""A strength is worth a correction if it exceeds the first by so many of its spreads."""
+_SHRUNK = 2.0
+"""An uncertain strength is shrunk by so many of its relative variances, after James and Stein (1961): to
+correct by too much harms, to correct by a part only helps less."""
 
 
 def lens_of(strength: float, shape: float = 0.0) -> Lens:
@@ -109,7 +112,7 @@ class Belief:
     """What is believed of a lens, as a strength and how far off it may be."""
 
     strength: float = 0.0
-    spread: float = 0.5
+    spread: float = 0.2
 
     def log_prior(self, strengths: Floats) -> Floats:
         """Logarithm of the density, with heavy tails, for who believes may be wrong."""
@@ -135,7 +138,12 @@ class Verdict:
     @property
     def sure(self) -> bool:
         """Whether correcting is better than leaving the photograph alone."""
-        return self.arcs > 0 and abs(self.strength) > max(LEAST, SURE * self.spread)
+        return self.arcs > 0 and abs(self.strength) > LEAST + SURE * self.spread
+
+    @property
+    def share(self) -> float:
+        """Which part of the lens is corrected, where the verdict is sure; else all of it."""
+        return 1 - _SHRUNK * (self.spread / self.strength) ** 2 if self.sure else 1.0
 
     @property
     def words(self) -> str:
@@ -143,7 +151,8 @@ class Verdict:
         strength = round(100 * self.strength, 1) + 0.0  # no minus before 0
         said = f"{strength:+.1f} % at the corner, give or take {100 * self.spread:.1f}"
         but = f"; {self.but}" if self.but else ""
-        return f"{said}; {self.lines:.0f} of {self.arcs} edges straight{but}"
+        part = f"; {100 * self.share:.0f} % of it is corrected" if self.sure else ""
+        return f"{said}; {self.lines:.0f} of {self.arcs} edges straight{but}{part}"
 
 
 class _Posterior(NamedTuple):
@@ -175,9 +184,7 @@ def judge_all(found: Sequence[Arcs], belief: Belief | None = None, *, trust: Tru
     logs = _by_direction(given, grid)
     alone = _alone(logs, grid)
     now = _posterior(logs, alone, doubt, belief, grid)
-    for _ in range(_LOOKS):
-        if now.spread > 2 * (grid.strengths[1] - grid.strengths[0]):
-            break
+    if now.spread <= 2 * (grid.strengths[1] - grid.strengths[0]):
         grid = grid.around(now)
         now = _posterior(_by_direction(given, grid), alone, doubt, belief, grid)
     lens = lens_of(now.strength, now.shape).monotone(corner=max(1.0, 1 / (1 + now.strength)))
@@ -248,43 +255,41 @@ def _alone(logs: Floats, grid: Grid) -> Floats:
     return alone
 
 
-def _densities(bows: Any, found: Arcs, votes: Votes, between: Any = 0.0) -> tuple[Any, Any]:
-    """Densities of each bow if the line is straight in the world, and if not."""
-    first = found.points[:, -1] - found.points[:, 0]
-    noise = np.sqrt((found.noise * votes.noisier) ** 2 + between)
-    return densities(bows, np.hypot(first[:, 0], first[:, 1]), noise, votes.straight)
+def densities(measured: Any, length: Any, noise: Any, probable: Any) -> tuple[Any, Any]:
+    """Densities of a bow or miss if the line is straight in the world, and if not; for arrays or tensors.
 
-
-def densities(bow: Any, length: Any, noise: Any, probable: Any) -> tuple[Any, Any]:
-    """Both densities of a bow, for arrays or tensors: normal, or Cauchy, a tenth of the length wide."""
-    z = bow / noise
+    Both are Cauchy's, for a few lines are off by far more than noise: as wide as it, and by a tenth of the
+    length more.
+    """
     wide = 0.1 * length + noise
-    return (
-        probable * 0.3989 * 2.718281828459045 ** (-0.5 * z * z) / noise,
-        (1 - probable) / (3.1416 * wide * (1 + (bow / wide) ** 2)),
-    )
-
-
-def between(bows: Floats) -> Floats:
-    """Variance of each bow ``[strengths, shapes, arcs]`` within a cell of the grid."""
-    steps = np.gradient(bows, axis=(0, 1))
-    variance: Floats = (steps[0] ** 2 + steps[1] ** 2) / 12
-    return variance
+    yes, no = (1 / (3.1416 * width * (1 + (measured / width) ** 2)) for width in (noise, wide))
+    return probable * yes, (1 - probable) * no
 
 
 def evidence(found: Arcs, grid: Grid, votes: Votes) -> Floats:
-    """Logarithm of the likelihood of each bow under each lens, weighed: ``[strengths, shapes, arcs]``."""
+    """Logarithm of the likelihood of each edge under each lens: ``[strengths, shapes, arcs]``.
+
+    The sum of those of its bow and its miss, each weighed by its votes.
+    """
     if not len(found):
         return np.zeros((*grid.allowed.shape, 0))
-    bows = found.bows_over(grid.undoing)
-    yes, no = _densities(bows, found, votes, between(bows))
-    logs: Floats = votes.weight * np.log(yes + no)
+    measured = found.measured_over(grid.undoing)
+    straight, weight, noise = (
+        each[:, None, None] for each in (votes.straight, votes.weight, found.noise * votes.noisier)
+    )
+    # what changes within a cell of the grid is noise too
+    steps = np.gradient(measured, axis=(1, 2))
+    noise = np.sqrt(noise**2 + (steps[0] ** 2 + steps[1] ** 2) / 12)
+    yes, no = densities(measured, found.length, noise, straight)
+    logs: Floats = (weight * np.log(yes + no)).sum(0)
     return logs
 
 
 def straight(found: Arcs, lens: Lens, votes: Votes | None = None) -> Floats:
     """Probability ``[arcs]`` that each is straight in the world, if the lens is this one."""
-    yes, no = _densities(found.bows(lens), found, votes or Votes.constant(len(found)))
+    votes = votes or Votes.constant(len(found))
+    noise, probable = found.noise * votes.noisier[0], votes.straight[0]
+    yes, no = densities(found.bows(lens), found.length, noise, probable)
     share: Floats = yes / (yes + no)
     return share
 

@@ -63,5 +63,6 @@ def together(alone: Sequence[Estimate], camera: str, trust: Trust | None = None)
         sure=verdict.sure,
         verdict=verdict,
         photographs=len(alone),
+        share=verdict.share,
         words=f"{verdict.words}; {len(alone)} photographs of {camera} together",
     )

@@ -15,6 +15,7 @@ import numpy as np
 
 from lior.errors import RunError
 from lior.runs import bundle
+from lior_lens import meeting
 from lior_lens.arcs import Arcs
 from lior_lens.geometry import Floats, Lens
 
@@ -29,16 +30,20 @@ CURVED, TEMPER = 0.5, 0.3
 """Without a network: share of edges that are bowed in the world, and weight of an edge, for neighbouring ones
 belong to the same thing and err together."""
 BENT = 0.05
-FEATURES = 11
-OUTPUTS = 3
+FEATURES = 15
+MEASURES, OUTPUTS = 2, 3
+"""Of an edge its bow and its miss are measured (:meth:`lior_lens.arcs.Arcs.measured_over`), and each is voted
+on by as many figures."""
+LOOSEST = 4.0
+"""Logarithm of the most that noise is multiplied by."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Votes:
-    """How each edge's vote is counted, ``[arcs]`` each."""
+    """How each edge's votes are counted, ``[2, arcs]`` each: that of its bow, and that of its miss."""
 
     straight: Floats
-    """Probability that it is straight in the world."""
+    """Probability that it is straight in the world, and parallel to its family."""
     weight: Floats
     """Of its evidence, at most 1."""
     noisier: Floats
@@ -48,16 +53,21 @@ class Votes:
 
     @classmethod
     def constant(cls, count: int) -> Votes:
-        """The same for all."""
-        one = np.ones(count)
-        return cls(straight=(1 - CURVED) * one, weight=TEMPER * one, noisier=one, bent=BENT)
+        """The same for all, by their bows alone: the classical plumb line."""
+        one = np.ones((MEASURES, count))
+        weight = np.array([[TEMPER], [0.0]]) * one
+        return cls(straight=(1 - CURVED) * one, weight=weight, noisier=one, bent=BENT)
 
 
 def features(found: Arcs) -> Floats:
-    """``[arcs, 11]``: looks, place and bow of each edge; of a mirrored picture the same."""
-    p, noise, looks = found.points, found.noise, found.looks
+    """``[arcs, 15]``: looks, place, bow and family of each edge; of a mirrored picture the same.
+
+    The last column is 1 for an edge without a family.
+    """
+    p, noise, looks, length, family = found.points, found.noise, found.looks, found.length, found.family
     chord = p[:, -1] - p[:, 0]
-    length = np.hypot(chord[:, 0], chord[:, 1])
+    miss = np.abs(meeting.misses(p[..., 0], p[..., 1], family))
+    relatives = np.where(family >= 0, np.bincount(family + 1, minlength=2)[family + 1], 0)
     middle = p.mean(1)
     radius = np.hypot(middle[:, 0], middle[:, 1])
     normal = np.stack([-chord[:, 1], chord[:, 0]], -1) / np.maximum(length, 1e-9)[:, None]
@@ -76,6 +86,10 @@ def features(found: Arcs) -> Floats:
         np.log(bow / np.maximum(length, 1e-9) + 1e-4) / 2 + 2.5,
         np.cos(2 * np.pi * upright),
         np.full(len(length), np.log(len(length) + 1) / 2 - 1.5),
+        np.log(relatives + 1) / 2 - 1,
+        np.log(miss + 1e-4) / 2 + 2.5,
+        family == 0,
+        family < 0,
     ]
     return np.stack(columns, -1)
 
@@ -95,11 +109,13 @@ class Trust:
         h = np.maximum(x @ w["one.weight"].T + w["one.bias"], 0)
         mean = h.mean(0, keepdims=True)
         h = np.maximum(h @ w["two.weight"].T + mean @ w["all.weight"].T + w["two.bias"], 0)
-        out = h @ w["last.weight"].T + w["last.bias"]
+        out = (h @ w["last.weight"].T + w["last.bias"]).T.reshape(MEASURES, OUTPUTS, len(x))
+        weight = _sigmoid(out[:, 1])
+        weight[1] *= 1 - x[:, -1]
         return Votes(
             straight=_sigmoid(out[:, 0]),
-            weight=_sigmoid(out[:, 1]),
-            noisier=np.exp(np.clip(out[:, 2], -1, 3)),
+            weight=weight,
+            noisier=np.exp(np.clip(out[:, 2], -1, LOOSEST)),
             bent=float(_sigmoid(w["bent"])) if "bent" in w else BENT,
         )
 

@@ -34,8 +34,8 @@ class Case:
 
     looks: NDArray[np.float32]
     """``[arcs, features]``."""
-    bows: NDArray[np.float32]
-    """``[arcs, strengths, shapes]``: under each lens of the grid that is first looked at."""
+    measured: NDArray[np.float32]
+    """``[arcs, 2, strengths, shapes]``: under each lens of the grid that is first looked at."""
     length: NDArray[np.float32]
     noise: NDArray[np.float32]
     direction: NDArray[np.bool_]
@@ -46,11 +46,10 @@ class Case:
     @classmethod
     def of(cls, found: Arcs, strength: float, series: str = "") -> Case:
         """Work out what training needs of a picture's edges."""
-        chord = found.points[:, -1] - found.points[:, 0]
         return cls(
             looks=trust.features(found).astype(np.float32),
-            bows=np.moveaxis(found.bows_over(_GRID.undoing), -1, 0).astype(np.float32),
-            length=np.hypot(chord[:, 0], chord[:, 1]).astype(np.float32),
+            measured=np.moveaxis(found.measured_over(_GRID.undoing), -1, 0).astype(np.float32),
+            length=found.length.astype(np.float32),
             noise=found.noise.astype(np.float32),
             direction=found.direction,
             strength=strength,
@@ -76,28 +75,31 @@ class Fitted:
 
 
 class _Net(nn.Module):
-    """As :class:`lior_lens.trust.Trust`, which reads its weights; begins at the constants."""
+    """As :class:`lior_lens.trust.Trust`, which reads its weights; begins near the constants."""
 
     def __init__(self) -> None:
         super().__init__()
         self.one = nn.Linear(trust.FEATURES, _HIDDEN)
         self.two = nn.Linear(_HIDDEN, _HIDDEN)
         self.all = nn.Linear(_HIDDEN, _HIDDEN, bias=False)
-        self.last = nn.Linear(_HIDDEN, trust.OUTPUTS)
+        self.last = nn.Linear(_HIDDEN, trust.MEASURES * trust.OUTPUTS)
         with torch.no_grad():
             self.last.weight.mul_(0.1)
             p, t = 1 - trust.CURVED, trust.TEMPER
-            self.last.bias.copy_(torch.tensor([np.log(p / (1 - p)), np.log(t / (1 - t)), 0.0]))
+            self.last.bias.copy_(
+                torch.tensor([np.log(p / (1 - p)), np.log(t / (1 - t)), 0.0, 0.0, -2.0, 1.0])
+            )
         self.bent = nn.Parameter(torch.tensor(float(np.log(trust.BENT / (1 - trust.BENT)))))
 
     def forward(self, x: Tensor, owner: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Votes of edges ``[arcs]``; ``owner`` is the picture of each."""
+        """Votes of edges ``[arcs, 2]``; ``owner`` is the picture of each."""
         h = torch.relu(self.one(x))
         total = torch.zeros(count, _HIDDEN).index_add(0, owner, h)
         number = torch.zeros(count).index_add(0, owner, torch.ones(len(x))).clamp(min=1)
         h = torch.relu(self.two(h) + self.all(total / number[:, None])[owner])
-        out = self.last(h)
-        return torch.sigmoid(out[:, 0]), torch.sigmoid(out[:, 1]), out[:, 2].clamp(-1, 3).exp()
+        straight, weight, noisier = self.last(h).unflatten(1, (trust.MEASURES, trust.OUTPUTS)).unbind(2)
+        apart = torch.stack([torch.ones(len(x)), 1 - x[:, -1]], 1)  # without a family none can be missed
+        return straight.sigmoid(), weight.sigmoid() * apart, noisier.clamp(-1, trust.LOOSEST).exp()
 
 
 def cases(
@@ -213,19 +215,20 @@ def _loss(net: _Net, batch: Sequence[Case]) -> tuple[Tensor, Tensor]:
     owner = torch.repeat_interleave(
         torch.arange(len(batch)), torch.tensor([len(each.length) for each in batch])
     )
-    probable, weight, noisier = (each[:, None, None] for each in net(joined("looks"), owner, len(batch)))
-    bows, length = joined("bows"), joined("length")[:, None, None]
-    steps = torch.gradient(bows, dim=(1, 2))
-    noise = ((joined("noise")[:, None, None] * noisier) ** 2 + (steps[0] ** 2 + steps[1] ** 2) / 12).sqrt()
-    straight, curved = lines.densities(bows, length, noise, probable)
-    votes = weight * (straight + curved).log()
+    probable, weight, noisier = (each[..., None, None] for each in net(joined("looks"), owner, len(batch)))
+    measured, length, noise = joined("measured"), joined("length"), joined("noise")
+    length, noise = (each[:, None, None, None] for each in (length, noise))
+    steps = torch.gradient(measured, dim=(2, 3))
+    noise = ((noise * noisier) ** 2 + (steps[0] ** 2 + steps[1] ** 2) / 12).sqrt()
+    straight, curved = lines.densities(measured, length, noise, probable)
+    votes = (weight * (straight + curved).log()).sum(1)
     place = 2 * owner + joined("direction").long()
-    logs = torch.zeros(2 * len(batch), *bows.shape[1:]).index_add(0, place, votes)
+    logs = torch.zeros(2 * len(batch), *votes.shape[1:]).index_add(0, place, votes)
     alone = (logs + _log_prior(Belief(spread=lines.BENT))).logsumexp((1, 2), keepdim=True)
     doubt = nn.functional.logsigmoid
     either = torch.logaddexp(doubt(-net.bent) + logs, doubt(net.bent) + alone)
     total = _log_prior(Belief()) + either.unflatten(0, (-1, 2)).sum(1)
-    posterior = total.flatten(1).log_softmax(1).unflatten(1, bows.shape[1:]).logsumexp(2)
+    posterior = total.flatten(1).log_softmax(1).unflatten(1, votes.shape[1:]).logsumexp(2)
     grid = torch.from_numpy(lines.STRENGTHS).float()
     truth = torch.tensor([each.strength for each in batch])
     # between the strengths of the grid the density is straight

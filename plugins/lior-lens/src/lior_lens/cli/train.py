@@ -133,13 +133,13 @@ def _report(found: Trained, as_json: bool) -> None:
 
 @click.command("train-lines")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the network, new.")
-@click.option("--pictures", type=click.IntRange(20), default=1500, help="To learn from.")
+@click.option("--pictures", type=click.IntRange(20), default=2400, help="To learn from.")
 @click.option(
     "--photos",
     type=click.Path(path_type=Path),
     help="A folder of straight photographs; the part `learn` of its manifest.csv.  [default: installed ones]",
 )
-@click.option("--epochs", type=click.IntRange(1), default=60, help="Times through them.")
+@click.option("--epochs", type=click.IntRange(1), default=20, help="Times through them.")
 @click.option("--seed", type=int, default=0, help="Of pictures and weights.")
 @quiet_option
 def train_lines(out: Path, pictures: int, photos: Path | None, epochs: int, seed: int, quiet: bool) -> None:
