@@ -225,6 +225,7 @@ def test_one_line_for_what_cannot_be_done(command, finished, args, code, message
     assert not (finished / "plots").exists()
 
 
+@pytest.mark.slow
 def test_no_text_of_a_picture_covers_another(finished):
     pytest.importorskip("matplotlib")
     from lior.plots.figures import draw

@@ -124,6 +124,7 @@ print(sorted(each.py_func.__name__ for each in kept if each.stats.cache_misses))
 """
 
 
+@pytest.mark.slow
 def test_what_a_user_does_needs_no_other_signature(sample, tmp_path):
     """A function that is compiled where it is called rounds differently from the one that is kept."""
     done = subprocess.run(

@@ -123,6 +123,7 @@ def test_patience_goes_on_where_it_was(configure, tmp_path):
     assert_same_run(tmp_path / "whole", tmp_path / "r")
 
 
+@pytest.mark.slow
 def test_the_seconds_of_all_parts_of_a_run_add_up_and_the_text_may_be_gone(configure, tmp_path, sample):
     text = Path(shutil.copy(sample, tmp_path / "text.txt"))
     with pytest.raises(Stopped):

@@ -232,6 +232,7 @@ def test_a_picture_has_a_panel_and_a_column(given):
         Picture(name="p", title="t", **given)
 
 
+@pytest.mark.slow
 def test_files_are_whole_and_the_same_each_time(tmp_path):
     from matplotlib.image import imread
 

@@ -65,6 +65,7 @@ def built_in(kind: str) -> list[str]:
     return [name for name in registry.names(kind) if registry.origin(kind, name).distribution == "lior"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "memory", ["exact", *(pytest.param(m, marks=pytest.mark.exhaustive) for m in ("sdm", "sdm,exact"))]
 )

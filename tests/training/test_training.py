@@ -97,6 +97,7 @@ def metric_losses(configure, **settings: object) -> list[float]:
     return recorder.losses["geometry"]
 
 
+@pytest.mark.slow
 def test_the_contrastive_rule_lowers_the_loss_of_retrieval(configure):
     """Measured: from 3.14 to 2.74 nats in 60 steps at the default size."""
     size = {"geometry.batch": 128, "geometry.keys": 2048, "encoder.n": 64, "encoder.lags": 16}
@@ -240,6 +241,7 @@ def test_the_global_generator_is_neither_used_nor_moved(configure):
     assert_same_bits(first, train(configure()).model)
 
 
+@pytest.mark.slow
 def test_the_written_configuration_trains_the_same_model_without_a_directory(finished, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = train(load(finished / "config.toml", env={}).config)
@@ -345,6 +347,7 @@ def test_callbacks_hear_the_run_in_order(configure, short, tmp_path):
     assert score.bits_per_byte == result.summary["val_bits_per_byte"]
 
 
+@pytest.mark.slow
 def test_what_the_geometry_is_worth_is_what_a_mixture_without_it_loses(configure):
     """Retrieval of coordinates of the last tokens helps one pattern; where all is counted it helps less."""
     poor = (
@@ -366,6 +369,7 @@ def test_nothing_is_said_of_a_geometry_alone_or_of_none(configure, memory, gates
     assert summary["geometry_bits_per_byte"] is summary["geometry_error"] is None
 
 
+@pytest.mark.slow
 def test_the_comparison_changes_nothing_of_the_model(configure, monkeypatch):
     states = []
     for _ in range(2):

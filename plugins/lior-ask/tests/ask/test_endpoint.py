@@ -154,6 +154,7 @@ def test_what_is_not_in_the_passages_is_marked(said, marked):
     assert reply.wrong == (0 if marked is None else 1)
 
 
+@pytest.mark.slow
 def test_a_long_reply_is_checked_in_linear_time():
     began = time.perf_counter()
     check('"' * 20_000 + "[1" * 20_000 + "“„«" * 20_000 + "a.b:" * 20_000, PASSAGES)

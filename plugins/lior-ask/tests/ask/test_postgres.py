@@ -270,6 +270,7 @@ def test_tables_of_another_version_are_left_as_they_are(address, monkeypatch):
     assert shared(address).documents == ["house.md"]
 
 
+@pytest.mark.slow
 def test_the_command_line_asks_what_others_learned(address, tmp_path):
     shared(address).learn("house.md", TEXTS["house.md"])
     (tmp_path / "garden.md").write_text(TEXTS["garden.md"])

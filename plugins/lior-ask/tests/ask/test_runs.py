@@ -95,6 +95,7 @@ def equal(run: lior.Run, folder: Path, *asked: str) -> bool:
     return told[0] == told[1] and same(index, run.index)
 
 
+@pytest.mark.slow
 def test_a_run_answers_like_its_folder(configure, tmp_path, monkeypatch):
     """Each kind of file that there is a reader for, one that is cut into parts for calibration and scores."""
     monkeypatch.setenv("LIOR_EMBEDDER", "")  # what counts is what is there to be ranked

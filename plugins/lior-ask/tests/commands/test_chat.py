@@ -64,7 +64,8 @@ def environment(work):
 
 @pytest.fixture
 def say(work, command, monkeypatch):
-    """Chat in a pipe, in this process."""
+    """Chat in a pipe, in this process, by words alone: the encoder would read the whole run each time."""
+    monkeypatch.setenv("LIOR_EMBEDDER", "")
 
     def chat(*lines, arguments=("run",)):
         text = "".join(f"{line}\n" for line in lines)
@@ -113,7 +114,7 @@ def test_a_follow_up_says_what_it_inherits(say, work):
 
 def test_chat_in_python_replies_as_the_command_does(say, work):
     """A text that the model is sure of, an answer, a follow-up, nothing found, and nothing to look for."""
-    (work / "fact.txt").write_text("~=^ " * 80 + "\n\nThe boiler is due in May.\n\nThe car is due in June.\n")
+    (work / "fact.txt").write_text("~=^ " * 40 + "\n\nThe boiler is due in May.\n\nThe car is due in June.\n")
     messages = ["~=^ ~=^ ~=", "When is the boiler due?", "and the car?", "Do elephants dislike umbrellas?"]
     done = say("/learn fact.txt", *messages, arguments=("run", "--max-tokens", "9"))
     assert "(with boiler, due from before)" in done.err
