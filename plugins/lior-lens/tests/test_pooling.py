@@ -11,7 +11,7 @@ from PIL import Image
 
 from lior_lens import data, lenses, lines, pooling, trust
 from lior_lens.estimating import estimate
-from lior_lens.geometry import Size
+from lior_lens.geometry import Lens, Size
 
 SIZE = Size(width=480, height=320)
 TRUTH = -0.09
@@ -57,6 +57,9 @@ def test_one_lens_for_one_camera(folder, tmp_path):
     assert len({each["strength"] for each in group}) == 1
     assert all("4 photographs of Maker Camera, 24 mm together" in each["words"] for each in group)
     assert abs(group[0]["strength"] - TRUTH) < max(0.01, 2 * group[0]["spread"])
+    assert group[0]["share"] < 1
+    used = lines.strength_of(Lens.of(group[0]["lens"]))
+    assert used == pytest.approx(group[0]["share"] * group[0]["strength"], abs=1e-3)
     assert {found[name]["how"] for name in found if found[name] not in group} == {"lines"}
     photographs = [folder / f"group{number}.jpg" for number in range(3)]
     done = lens("correct", *photographs, tmp_path / "again", "--profile-out", tmp_path / "camera.xml")

@@ -257,12 +257,13 @@ def _outcome(
     numbers: dict[str, Any] = {
         "how": said.how,
         "size": [judged.size.width, judged.size.height],
-        "lens": said.lens.table(),
+        "lens": said.careful.table(),  # what the corrected picture was made with
     }
     if said.verdict is not None:
         numbers |= {
             "strength": said.verdict.strength,
             "spread": said.verdict.spread,
+            "share": said.share,
             "edges": said.verdict.arcs,
             "photographs": said.photographs,
         }
