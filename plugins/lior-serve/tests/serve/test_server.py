@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 
 from lior_serve.cli.serving import open_server
@@ -29,4 +30,5 @@ def test_questions_are_answered_in_their_order_and_nothing_holds_them_up(trained
         server.close(5)
     assert answer.answer.text == PLAN.strip()
     assert sorted(done) == list(range(40))
-    assert all(abs(place - number) <= 2 for place, number in enumerate(done))  # two are at work at once
+    # Two threads are at work at once, and each takes what is next.
+    assert not any(a > b > c for a, b, c in itertools.combinations(done, 3))
