@@ -112,7 +112,7 @@ def test_a_model_with_dates_and_time_is_saved_and_fitted_again(tmp_path) -> None
 def test_rows_are_left_out_as_if_they_were_forgotten(exact) -> None:
     z = torch.randn(240, 3, generator=_generator(), dtype=torch.float64)
     y = torch.sin(2 * z[:, :1]) + z[:, 1:2] * z[:, 2:]
-    options = Options(members=1, rounds=1, precision="float64", exact_rows=exact, leaf_rows=100)
+    options = Options(members=1, rounds=1, precision="float64", exact_rows=exact)
     model = TableModel.fit(z, y, classes=False, options=options)
     gone, known = torch.arange(30), torch.arange(30, 240)
     found = model.predict_without([(known, gone)], z)

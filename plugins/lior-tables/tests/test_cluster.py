@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lior.workers import Workers
+from lior_tables import sums
 from lior_tables.model import TableModel
 from lior_tables.plan import Options
 
@@ -17,6 +18,7 @@ from lior_tables.plan import Options
 def test_a_killed_worker_of_a_cluster_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of the cluster's processes, as of lior's own
+    monkeypatch.setattr(sums, "_PART_ROWS", 100)
     generator = torch.Generator().manual_seed(5)
     z = torch.randn(1500, 3, generator=generator, dtype=torch.float64)
     y = (
@@ -24,7 +26,7 @@ def test_a_killed_worker_of_a_cluster_changes_no_bit(monkeypatch: pytest.MonkeyP
         + z[:, 1:2] * z[:, 2:]
         + 0.1 * torch.randn(1500, 1, generator=generator, dtype=torch.float64)
     )
-    options = Options(members=1, rounds=1, exact_rows=300, leaf_rows=200)
+    options = Options(members=1, rounds=1, exact_rows=300)
     with Workers(2) as given:
         right = TableModel.fit(z, y, classes=False, options=options, workers=given)
     killed: list[int] = []

@@ -142,7 +142,7 @@ def test_a_ridge_that_is_too_small_for_many_noisy_rows_is_made_larger() -> None:
     explored = Explored(candidate(exponent=2.0), Setting(steps=((0.5, 1e-4),)), 0.0, y)
     weights = torch.ones(1200)
     noisy, clean = (
-        settle(explored, [Rows(z, outputs, weights)], make_generator(0)) for outputs in (y + 0.7 * noise, y)
+        settle(explored, Rows(z, outputs, weights), make_generator(0)) for outputs in (y + 0.7 * noise, y)
     )
     assert noisy.bandwidth == clean.bandwidth == 0.5
     assert noisy.ridge >= 1e-3
@@ -157,12 +157,12 @@ def test_a_deadline_leaves_members_out_but_not_the_first() -> None:
     chosen = chosen._replace(
         explored=chosen.explored * 2, weights=torch.cat([chosen.weights, chosen.weights]) / 2
     )
-    members, weights = fit_members(chosen, rows, options, make_generator(0), deadline=time.monotonic() - 1)
-    assert len(members) == len(weights) == 1
-    assert weights == [1.0]
-    members, weights = fit_members(chosen, rows, options, make_generator(0))
-    assert len(members) == len(chosen.explored)
-    assert sum(weights) == pytest.approx(1)
+    fitted = fit_members(chosen, rows, options, make_generator(0), deadline=time.monotonic() - 1)
+    assert len(fitted.members) == len(fitted.weights) == 1
+    assert fitted.weights == [1.0]
+    fitted = fit_members(chosen, rows, options, make_generator(0))
+    assert len(fitted.members) == len(chosen.explored)
+    assert sum(fitted.weights) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

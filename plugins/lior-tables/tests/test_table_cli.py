@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 from lior_cli.main import main
-from lior_tables import resuming
+from lior_tables import resuming, sums
 
 QUICK = ("--members", "1", "--rounds", "1")
 
@@ -310,8 +310,9 @@ def test_a_fit_that_is_interrupted_goes_on(tmp_path, monkeypatch, capsys):
     from lior_tables import base
     from lior_tables.cli import fit as command
 
-    small = functools.partial(base.Options, exact_rows=150, leaf_rows=120)
+    small = functools.partial(base.Options, exact_rows=150)
     monkeypatch.setattr(base, "Options", small)
+    monkeypatch.setattr(sums, "_PART_ROWS", 50)
     monkeypatch.chdir(tmp_path)
     rows(400).to_csv("a.csv", index=False)
     args = ["table", "fit", "a.csv", "--target", "price", "--drop", "big", "--out", "m", *QUICK]
@@ -346,8 +347,8 @@ def test_a_fit_that_is_interrupted_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(resuming.bundle, "write", counted)
     monkeypatch.setattr(command, "told", lambda quiet: contextlib.nullcontext(lambda what, share: None))
     assert main(args) == 0
-    leaves = int(re.search(r", 2 of (\d+) leaves", told[-1])[1])
-    assert len(written) == leaves - 2, "the two that were there are not fitted again"
+    parts = int(re.search(r", 2 of (\d+) parts", told[-1])[1])
+    assert len(written) == parts - 2, "the two that were there are not fitted again"
     assert not Path("m.partial").exists()
     capsys.readouterr()
     assert main(["table", "predict", "m", "a.csv"]) == 0

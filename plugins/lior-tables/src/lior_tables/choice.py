@@ -150,7 +150,7 @@ class _Search:
         self.asked = [rows.z[split.held] for split in splits]
         self.y = torch.stack([train.y for train in self.trains])
         self.weights = torch.stack([train.weights for train in self.trains])
-        self.at: tuple[int, int] | None = None
+        self.at: tuple[int, ...] | None = None
         self.known = known
 
     def best(self, states: Sequence[State]) -> _Tried:
@@ -180,7 +180,7 @@ class _Search:
                     return other.first
         return None
 
-    def _try(self, place: tuple[int, int]) -> _Tried:
+    def _try(self, place: tuple[int, ...]) -> _Tried:
         if not (0 <= place[0] < len(self.bandwidths) and 0 <= place[1] < len(self.ridges)):
             return _Tried(0, 0, torch.inf, Fit(self.y, self.y), self.y)
         bandwidth, ridge = self.bandwidths[place[0]], self.ridges[place[1]]
@@ -271,10 +271,11 @@ def heirs(best: Explored, plan: Sequence[Candidate]) -> list[Candidate]:
     return list(found.values())
 
 
-def descend(error: Callable[[tuple[int, int]], float], at: tuple[int, int]) -> tuple[int, int]:
+def descend(error: Callable[[tuple[int, ...]], float], at: tuple[int, ...]) -> tuple[int, ...]:
     """The place on a grid, reached from ``at`` by steps to the best neighbour, that no neighbour improves."""
     while True:
-        around = [at, *((at[0] + i, at[1] + j) for i, j in ((-1, 0), (1, 0), (0, -1), (0, 1)))]
+        axes = range(len(at))
+        around = [at, *((*at[:i], at[i] + step, *at[i + 1 :]) for i in axes for step in (-1, 1))]
         best = min(around, key=error)
         if best == at:
             return at

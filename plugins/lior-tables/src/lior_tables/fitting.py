@@ -5,21 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Generator
 
 from lior.workers import Workers
+from lior_tables.blocks import Blocks
+from lior_tables.calibration import Calibration
 from lior_tables.choice import LEARNED, Choice, Explored
 from lior_tables.kernel import matrix
-from lior_tables.local_ensemble import Grove, grow
+from lior_tables.large import Large, choose_functions
 from lior_tables.members import Member, Metrics, Setting
 from lior_tables.plan import Options
-from lior_tables.resuming import KeptWork
-from lior_tables.row_store import Rows
-
-LARGE_MEMBERS = 2
-"""Members of a model of more rows than are solved at once."""
+from lior_tables.row_store import Rows, draw
+from lior_tables.sums import add_parts
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of it that is done."""
@@ -27,9 +27,18 @@ _STRONGER = (1.0, 3.0, 10.0, 30.0, 100.0)
 """Multiples of a ridge that are tried where many more rows are solved at once than it was chosen on."""
 _MANY = 4
 """How many times more they are."""
-_TRIED, _TRIED_ROWS = 3, 3000
-"""Sets of rows on which they are tried, and rows of each, at most."""
-_Make = Callable[[Explored, Progress], "Member | Grove"]
+_TRIED_ROWS = 3000
+"""Rows on which they are tried, at most."""
+
+
+class Fitted(NamedTuple):
+    """The members of a model, those of most weight first."""
+
+    members: list[Member | Large]
+    weights: list[float]
+    """Of sum 1."""
+    calibration: Calibration | None
+    """Of the probabilities; ``None`` for numbers."""
 
 
 def fit_members(
@@ -38,46 +47,73 @@ def fit_members(
     options: Options,
     generator: Generator,
     *,
+    blocks: Blocks | None = None,
     deadline: float | None = None,
     on_progress: Progress | None = None,
     resume: Path | None = None,
     workers: Workers | None = None,
-) -> tuple[list[Member | Grove], list[float]]:
-    """The members with their weights, those of most weight first.
+) -> Fitted:
+    """Fit the members that were chosen; of a table of more rows than are solved at once, the first one.
 
     Parameters
     ----------
+    blocks
+        Rows that belong together.
     deadline
         In seconds of :func:`time.monotonic`. A member that would not be done by then, if it takes as long as
         those before, is left out, and the others take its weight. The first is fitted in any case.
     resume
-        Folder for the leaves that are done; see :class:`lior_tables.resuming.KeptWork`.
+        Folder for the parts of a large table that are done; see :class:`lior_tables.resuming.KeptWork`.
     workers
-        They fit the leaves of a large table.
+        They add up the parts of a large table.
     """
     order = chosen.weights.argsort(descending=True).tolist()
-    make = _make(chosen.explored[order[0]], rows, options, generator, resume, workers)
-    if len(rows.z) > options.exact_rows:
-        order = order[:LARGE_MEMBERS]
-    members: list[Member | Grove] = []
+    say = on_progress or (lambda what, share: None)
+    explored = [chosen.explored[index] for index in order]
+    if len(rows.z) > options.exact_rows and explored[0].candidate.readout.solves:
+        return _fit_large(explored, rows, chosen.calibration, generator, blocks, say, resume, workers)
+    members: list[Member | Large] = []
+    known: Metrics = {}
     longest = 0.0
-    for done, index in enumerate(order):
+    for done, each in enumerate(explored):
         begun = time.monotonic()
         if members and deadline is not None and begun + longest > deadline:
             break
-
-        def say(what: str, share: float, done: int = done) -> None:
-            if on_progress is not None:
-                on_progress(what, (done + share) / len(order))
-
-        members.append(make(chosen.explored[index], say))
+        say(f"fitting {each.candidate.name}", done / len(order))
+        setting = settle(each, rows, generator) if len(rows.z) > _MANY * LEARNED else each.setting
+        members.append(Member.learn_all(each.candidate, setting, rows, generator, known=known))
         longest = max(longest, time.monotonic() - begun)
     weights = chosen.weights[order[: len(members)]]
-    return members, (weights / weights.sum()).tolist()
+    return Fitted(members, (weights / weights.sum()).tolist(), chosen.calibration)
 
 
-def settle(explored: Explored, tables: Sequence[Rows], generator: Generator) -> Setting:
-    """The setting with the ridge that does best on every fifth row of some tables, the others being learned.
+def _fit_large(
+    explored: Sequence[Explored],
+    rows: Rows,
+    calibration: Calibration | None,
+    generator: Generator,
+    blocks: Blocks | None,
+    say: Progress,
+    resume: Path | None,
+    workers: Workers | None,
+) -> Fitted:
+    """A ridge on functions of all rows, with the kernel of a candidate."""
+    say("choosing functions", 0.0)
+    found = choose_functions(explored, rows, blocks, generator)
+    if calibration is not None:
+        held = rows.take(found.held)
+        calibration = Calibration.fit(found.said, held.y, held.weights)
+
+    def tell(done: int, count: int) -> None:
+        say(f"fitting all rows, {done} of {count} parts", done / count)
+
+    sums = add_parts(found.functions, rows, kept=resume, on_part=tell, workers=workers)
+    candidate, setting, *_ = found.explored
+    return Fitted([Large(candidate, setting, found.functions, sums, rows)], [1.0], calibration)
+
+
+def settle(explored: Explored, table: Rows, generator: Generator) -> Setting:
+    """The setting with the ridge that does best on a fifth of some rows, the others being learned.
 
     It was chosen on :data:`lior_tables.choice.LEARNED` rows, where little is known and the function matters
     more than its noise. Of more rows the best ridge is often larger.
@@ -85,56 +121,17 @@ def settle(explored: Explored, tables: Sequence[Rows], generator: Generator) -> 
     candidate, setting = explored.candidate, explored.setting
     if not candidate.readout.solves:
         return setting
-    errors = [0.0] * len(_STRONGER)
-    for table in tables:
-        some = table.take(torch.randperm(len(table.z), generator=generator)[:_TRIED_ROWS].to(table.z.device))
-        held = torch.arange(len(some.z), device=some.z.device) % 5 == 0
-        rows, judged = some.take(~held), some.take(held)
-        member = Member.learn_all(candidate, setting, rows, generator)
-        own = matrix(member.kernel, member.items, member.items).exp_()
-        across = matrix(member.kernel, member.kernel.side(judged.z), member.items).exp_()
-        for index, times in enumerate(_STRONGER):
-            fit = candidate.readout.fit(own.clone(), rows.y, rows.weights, times * setting.ridge)
-            wrong = (across @ fit.values + fit.centre - judged.y).square()
-            errors[index] += float((judged.weights[:, None] * wrong).sum())
-    times = _STRONGER[errors.index(min(errors))]
+    some = draw(table, _TRIED_ROWS, generator)
+    held = torch.arange(len(some.z), device=some.z.device) % 5 == 0
+    rows, judged = some.take(~held), some.take(held)
+    member = Member.learn_all(candidate, setting, rows, generator)
+    own = matrix(member.kernel, member.items, member.items).exp_()
+    across = matrix(member.kernel, member.kernel.side(judged.z), member.items).exp_()
+
+    def error(times: float) -> float:
+        fit = candidate.readout.fit(own.clone(), rows.y, rows.weights, times * setting.ridge)
+        wrong = (across @ fit.values + fit.centre - judged.y).square()
+        return float((judged.weights[:, None] * wrong).sum())
+
+    times = min(_STRONGER, key=error)
     return Setting(steps=(*setting.steps[:-1], (setting.bandwidth, times * setting.ridge)))
-
-
-def _make(
-    first: Explored,
-    rows: Rows,
-    options: Options,
-    generator: Generator,
-    resume: Path | None,
-    workers: Workers | None,
-) -> _Make:
-    """How a member of such a table is fitted; the members of a large one share the tree of the first."""
-    tree = None
-    if len(rows.z) > options.exact_rows:
-        tree = grow(first.candidate, first.setting, rows, options.leaf_rows, generator)
-    kept = None if resume is None else KeptWork(resume)
-    known: Metrics = {}
-
-    def make(explored: Explored, say: Progress) -> Member | Grove:
-        candidate, setting = explored.candidate, explored.setting
-        what = f"fitting {candidate.name}"
-        say(what, 0.0)
-        if tree is None:
-            if len(rows.z) > _MANY * LEARNED:
-                setting = settle(explored, [rows], generator)
-            return Member.learn_all(candidate, setting, rows, generator, known=known)
-        leaves = tree.leaves
-        tables = [rows.take(chosen) for chosen, _ in tree.route(rows.z)[:_TRIED]]
-        return Grove.learn_all(
-            candidate,
-            settle(explored, tables, generator),
-            rows,
-            tree,
-            generator,
-            kept=kept,
-            on_leaf=lambda done: say(f"{what}, {done} of {leaves} leaves", done / leaves),
-            workers=workers,
-        )
-
-    return make

@@ -236,8 +236,9 @@ class Member:
         fit = _solve(candidate, kernel, kernel.side(rows.z), rows, ridge)
         return cls(candidate, state, setting, rows, fit)
 
-    def solved_on(self, rows: Rows) -> Member:
-        """The same metric and setting, with the values that other rows have."""
+    def solved_on(self, known: Tensor) -> Member:
+        """The same metric and setting, with the values that some of the rows have."""
+        rows = self.rows.take(known)
         fit = _solve(self.candidate, self.kernel, self.kernel.side(rows.z), rows, self.setting.ridge)
         return Member(self.candidate, self.state, self.setting, rows, fit)
 

@@ -21,7 +21,7 @@ from lior_tables.calibration import Calibration
 from lior_tables.choice import choose
 from lior_tables.fitting import Progress, fit_members
 from lior_tables.kernel import blocks
-from lior_tables.local_ensemble import Grove
+from lior_tables.large import Large
 from lior_tables.members import Member
 from lior_tables.plan import Options, plan
 from lior_tables.row_store import Rows
@@ -51,13 +51,13 @@ class TableModel:
     """
 
     options: Options
-    members: list[Member | Grove]
+    members: list[Member | Large]
     member_weights: list[float]
     units: Units
     classes: bool
     calibration: Calibration | None
     """Of the probabilities; ``None`` for numbers."""
-    _exact: list[Member | Grove] | None = attrs.field(default=None, init=False)
+    _exact: list[Member | Large] | None = attrs.field(default=None, init=False)
 
     @classmethod
     def fit(
@@ -81,10 +81,10 @@ class TableModel:
         blocks
             Rows that belong together, which choices are made on as on those to come.
         resume
-            Folder that keeps the leaves of a large table as they are fitted. A fit of the same rows with the
+            Folder that keeps the parts of a large table as they are fitted. A fit of the same rows with the
             same options and generator that was interrupted goes on from there.
         workers
-            They fit the leaves of a large table, the same as without them up to rounding.
+            They fit the parts of a large table, the same as without them up to rounding.
 
         Raises
         ------
@@ -108,11 +108,12 @@ class TableModel:
             time_limit=limit,
             on_progress=on_progress,
         )
-        members, shares = fit_members(
+        fitted = fit_members(
             chosen,
             rows,
             options,
             generator,
+            blocks=blocks,
             deadline=None if limit is None else begun + limit,
             on_progress=on_progress,
             resume=resume,
@@ -120,11 +121,11 @@ class TableModel:
         )
         return cls(
             options=options,
-            members=_in_precision(members),
-            member_weights=shares,
+            members=_in_precision(fitted.members),
+            member_weights=fitted.weights,
             units=units,
             classes=classes,
-            calibration=chosen.calibration,
+            calibration=fitted.calibration,
         )
 
     @property
@@ -175,7 +176,7 @@ class TableModel:
         z, rows = self._coordinates(z), self.members[0].rows
         found = torch.full_like(rows.y, torch.nan)
         for known, asked in parts:
-            members = [member.solved_on(rows.take(known)) for member in self.members]
+            members = [member.solved_on(known) for member in self.members]
             found[asked] = self._mean([member.predict(z[asked]) for member in members]).to(found)
         return found
 
@@ -226,7 +227,7 @@ class TableModel:
             member.forget(rows, stay)
         self.members = members
 
-    def _editable(self) -> list[Member | Grove]:
+    def _editable(self) -> list[Member | Large]:
         """The members in the precision of edits: float64 unless that is too large."""
         stored = self.members[0].rows
         plain = [member for member in self.members if isinstance(member, Member)]
@@ -342,7 +343,7 @@ class TableModel:
         return z
 
 
-def _in_precision(members: list[Member | Grove]) -> list[Member | Grove]:
+def _in_precision(members: list[Member | Large]) -> list[Member | Large]:
     """Members of float32, of float64 where float32 rounds what they predict."""
     plain = [member for member in members if isinstance(member, Member)]
     rows = members[0].rows

@@ -40,8 +40,7 @@ class Options:
     """``ridge`` solves, ``vote`` averages the nearest rows."""
     members: int = option(6, help="candidates that are tried", low=1)
     rounds: int = option(5, help="rounds of learning the metric, at most, as long as each helps", low=0)
-    exact_rows: int = option(8000, help="rows that are solved at once; more are divided into leaves", low=2)
-    leaf_rows: int = option(3000, help="rows of a leaf, at most", low=100)
+    exact_rows: int = option(8000, help="rows of a kernel matrix; functions are fitted to more", low=2)
     time_limit: float | None = attrs.field(default=None)
     """Seconds for choosing and fitting; as many candidates are tried as fit. ``None`` for all."""
     precision: str = option(

@@ -117,7 +117,11 @@ def with_ones(y: Tensor) -> Tensor:
 
 def centred(solution: Tensor, y: Tensor, weights: Tensor) -> Fit:
     """The fit from the solution ``(..., N, C + 1)`` for :func:`with_ones`."""
-    centre = mean(y, weights)
+    return centred_at(solution, mean(y, weights))
+
+
+def centred_at(solution: Tensor, centre: Tensor) -> Fit:
+    """The fit whose outputs are measured from ``centre (..., C)``."""
     return Fit((solution[..., :-1] - solution[..., -1:] * centre[..., None, :]).contiguous(), centre)
 
 

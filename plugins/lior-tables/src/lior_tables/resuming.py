@@ -1,4 +1,4 @@
-"""Fitted leaves in a folder, so that a long fit that was interrupted goes on where it was."""
+"""Parts of a fit in a folder, so that a long one that was interrupted goes on where it was."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from lior.interfaces import State
 from lior.runs import bundle
 
 _FORMAT = bundle.Format(program="lior-tables", version=1)
-_GROUP = "leaf"
+_GROUP = "part"
 
 
 class KeptWork:
-    """The leaves of fits, each a bundle whose name depends on all that it is fitted to and with.
+    """The parts of fits, each a bundle whose name depends on all that it is made of and with.
 
     Parameters
     ----------
     folder
-        Is made when the first leaf is written.
+        Is made when the first part is written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, data: Iterable[Tensor], key: object) -> Path:
-        """Where a leaf is kept.
+        """Where a part is kept.
 
         Parameters
         ----------
@@ -43,7 +43,7 @@ class KeptWork:
         return self.folder / whole.hexdigest()[:32]
 
     def read(self, path: Path) -> State | None:
-        """The tensors of a leaf; ``None``, where there is none or it is damaged."""
+        """The tensors of a part; ``None``, where there is none or it is damaged."""
         if path.is_dir():
             with contextlib.suppress(RunError, KeyError):
                 return bundle.read(path, format=_FORMAT)[1][_GROUP]
@@ -51,5 +51,5 @@ class KeptWork:
         return None
 
     def write(self, path: Path, tensors: State) -> None:
-        """Keep a leaf."""
+        """Keep a part."""
         bundle.write(path, {_GROUP: tensors}, {}, format=_FORMAT)

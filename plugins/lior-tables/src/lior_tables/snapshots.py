@@ -7,12 +7,11 @@ from typing import Any
 import attrs
 
 from lior import registry as lior_registry
-from lior.errors import UsageError
 from lior.interfaces import State
-from lior.tensors import add_prefix, sub
+from lior.tensors import sub
 from lior_tables import readouts
 from lior_tables.kernel import Parts
-from lior_tables.local_ensemble import Grove, Tree
+from lior_tables.large import Large
 from lior_tables.members import Candidate, Member, Setting
 from lior_tables.plan import Options
 from lior_tables.row_store import Rows
@@ -46,11 +45,11 @@ def options_from_meta(meta: dict[str, Any]) -> Options:
     return Options(**{name: _rebuild(name, value) for name, value in meta.items() if name in known})
 
 
-def member_as_snapshot(member: Member | Grove) -> tuple[State, dict[str, Any]]:
+def member_as_snapshot(member: Member | Large) -> tuple[State, dict[str, Any]]:
     """Values, centre and state of a member, without the rows; and what it is made of."""
     candidate, parts = member.candidate, member.candidate.parts
     made_of = {"frame": parts.frame, "rsource": parts.rsource, "product": parts.product}
-    return _tensors(member), {
+    return member.tensors(), {
         "name": candidate.name,
         "parts": {name: _describe(value) for name, value in made_of.items()},
         "readout": _describe(candidate.readout),
@@ -58,7 +57,7 @@ def member_as_snapshot(member: Member | Grove) -> tuple[State, dict[str, Any]]:
     }
 
 
-def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows) -> Member | Grove:
+def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows) -> Member | Large:
     """The inverse of :func:`member_as_snapshot`."""
     parts = {name: _rebuild(name, value) for name, value in meta["parts"].items()}
     readout = _rebuild("readout", meta["readout"])
@@ -67,32 +66,8 @@ def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows) -> Me
         name=meta["name"], parts=Parts(**parts), readout=readout, bandwidths=(), ridges=(), rounds=0
     )
     setting = Setting(steps=tuple((float(bandwidth), float(ridge)) for bandwidth, ridge in meta["steps"]))
-    return _restore(tensors, candidate, setting, rows)
-
-
-def _tensors(member: Member | Grove) -> State:
-    """Values, centre and state; of a grove its borders, and of each leaf these and which rows it has."""
-    if isinstance(member, Member):
-        return member.tensors()
-    tensors = add_prefix("tree", member.tree._asdict())
-    for number, (leaf, index) in enumerate(zip(member.leaves, member.index, strict=True)):
-        tensors |= add_prefix(f"leaf{number}", {**_tensors(leaf), "index": index})
-    return tensors
-
-
-def _restore(tensors: State, candidate: Candidate, setting: Setting, rows: Rows) -> Member | Grove:
-    """The inverse of :func:`_tensors`."""
-    borders = sub(tensors, "tree")
-    if not borders:
-        return Member.restored(tensors, candidate, setting, rows)
-    tree = Tree(**borders)
-    parts = [sub(tensors, f"leaf{number}") for number in range(tree.leaves)]
-    index = [part["index"] for part in parts]
-    if any(len(here) and (int(here.min()) < 0 or int(here.max()) >= len(rows.z)) for here in index):
-        raise UsageError("a leaf of a saved tree has rows that are not there")
-    pairs = zip(parts, index, strict=True)
-    leaves = [Member.restored(part, candidate, setting, rows.take(here)) for part, here in pairs]
-    return Grove(tree, leaves, index, rows)
+    kind = Large if sub(tensors, "sums") else Member
+    return kind.restored(tensors, candidate, setting, rows)
 
 
 def contiguous(state: State) -> State:

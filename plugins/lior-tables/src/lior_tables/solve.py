@@ -88,6 +88,12 @@ def factor(a: Tensor) -> Factor:
     )
 
 
+def times_triangle(a: Tensor, upper: Tensor, *, size: int = 512) -> Tensor:
+    """``a U (B, N)`` for a triangle ``U (N, N)``, 0 below the diagonal, whose zeros are not multiplied."""
+    ends = range(size, len(upper) + size, size)
+    return torch.cat([a[:, :end] @ upper[:end, end - size : end] for end in ends], 1)
+
+
 def _in_place(a: Tensor) -> bool:
     return a.ndim == 2 and a.device.type == "cpu" and len(a) >= _IN_PLACE
 

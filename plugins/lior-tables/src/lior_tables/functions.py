@@ -1,0 +1,235 @@
+"""What a large table is fitted with: functions of one coordinate, of two, and of the distance to centres.
+
+Functions of a coordinate are piecewise linear between its quantiles; those of two are their products; and the
+kernel is that in the learned metric (Nyström). Each is an entry of a vector ``φ(z)``, in which a ridge is
+solved:
+
+    f(z) = φ(z) w,    φ(z) = (s₁ h(z_j) L | s₂ h(z_i) L ⊗ h(z_j) L | s₃ k(z, c) R)
+
+``h`` has the two weights of the knots beside ``z_j``, ``L Lᵀ`` is Laplace's kernel between the knots, and ``R
+Rᵀ = k(c, c)⁻¹``: so ``φ φᵀ`` is a sum of three kernels (G. Wahba, *Spline Models*, 1990, section 10; C.
+Williams and M. Seeger, *NIPS* 2001). Which pairs of coordinates act together is told by tables of means of
+what functions of one coordinate leave over (Y. Lou, R. Caruana, J. Gehrke and G. Hooker, *KDD* 2013).
+"""
+
+from __future__ import annotations
+
+import functools
+
+import attrs
+import torch
+from torch import Generator, Tensor
+
+from lior.interfaces import State
+from lior_tables import solve
+from lior_tables.kernel import Kernel
+
+CENTRES = 1500
+"""Of the kernel, at most."""
+_SINGLES, _DOUBLES = 800, 800
+"""Functions of one coordinate and of two, at most."""
+_KNOTS = (96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2)
+"""Of a coordinate, at most: the first of these with which there are not too many functions."""
+_CELLS = 10
+"""Knots of each coordinate of a pair, at most, and cells along each when pairs are looked for."""
+_PAIRED = 48
+"""Coordinates of which there are pairs, at most."""
+_CHANCE = 4.0
+"""Standard deviations by which a pair explains more than chance would."""
+_TAILS = 3.0
+"""Standard deviations at which what is left over is cut off, so that no row makes a pair."""
+_REACH = 3.0
+"""Laplace's lengths between the first knot and the last."""
+_LLOYD = 2
+"""Rounds in which centres become means of the rows that are nearest to them."""
+_ROWS_OF_CENTRE = 3
+"""Rows of a centre on average, at least."""
+_NUGGET = 1e-5
+"""Added to the kernel between centres, which float32 does not tell apart beyond."""
+
+
+@attrs.frozen(eq=False)
+class Functions:
+    """The map from coordinates to ``φ``."""
+
+    kernel: Kernel
+    knots: tuple[Tensor, ...]
+    """Rising, of each coordinate; of one or none there is no function."""
+    coarse: tuple[Tensor, ...]
+    """The same for pairs."""
+    pairs: Tensor
+    """int64 ``(M, 2)``."""
+    centres: Tensor
+    """``(K, n)``."""
+    root: Tensor
+    """``R (K, K)``."""
+    scales: Tensor
+    """``(s₁, s₂, s₃)``."""
+
+    @classmethod
+    def of(cls, kernel: Kernel, z: Tensor, most: int, generator: Generator) -> Functions:
+        """Functions of single coordinates, and of the distance to ``most`` centres, of rows ``z (N, n)``."""
+        distinct = torch.tensor([len(column.unique()) for column in z.T])
+        fitting = (count for count in _KNOTS if distinct.clamp(max=count).sum() <= _SINGLES)
+        count = next(fitting, _KNOTS[-1])
+        centres = _centres(kernel, z, most, generator)
+        side = kernel.side(centres)
+        among = kernel.scores(side, side).exp_().double()
+        among.diagonal().add_(_NUGGET)
+        lower = solve.factor(among).lower.tril()
+        eye = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
+        root = torch.linalg.solve_triangular(lower, eye, upper=False).mT
+        return cls(
+            kernel,
+            tuple(_quantiles(column, count) for column in z.T),
+            tuple(_quantiles(column, _CELLS) for column in z.T),
+            torch.zeros(0, 2, dtype=torch.int64, device=z.device),
+            centres,
+            root.to(z).contiguous(),
+            torch.ones(3, dtype=z.dtype, device=z.device),
+        )
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """How many functions there are of one coordinate, of two, and of distances."""
+        single = sum(len(knots) for knots in self.knots if len(knots) > 1)
+        double = sum(len(self.coarse[i]) * len(self.coarse[j]) for i, j in self.pairs.tolist())
+        return single, double, len(self.centres)
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """``φ (B, P)`` of ``z (B, n)``."""
+        return torch.cat([self.singles(z), *self._products(z), self._distances(z)], 1)
+
+    def singles(self, z: Tensor) -> Tensor:
+        """The part of ``φ`` of single coordinates."""
+        parts = [
+            _hats(column, knots) @ _laplace(len(knots)).to(z)
+            for column, knots in zip(z.T, self.knots, strict=True)
+            if len(knots) > 1
+        ]
+        return torch.cat([z[:, :0], *parts], 1) * self.scales[0]
+
+    def _products(self, z: Tensor) -> list[Tensor]:
+        parts = {i: self._half(z, i) for i in self.pairs.unique().tolist()}
+        scale = self.scales[1]
+        return [(scale * parts[i][:, :, None] * parts[j][:, None]).flatten(1) for i, j in self.pairs.tolist()]
+
+    def _half(self, z: Tensor, i: int, *, slope: bool = False) -> Tensor:
+        knots = self.coarse[i]
+        return _hats(z[:, i], knots, slope=slope) @ _laplace(len(knots)).to(z)
+
+    def _distances(self, z: Tensor) -> Tensor:
+        near = self.kernel.scores(self.kernel.side(z), self.kernel.side(self.centres)).exp_()
+        return near @ (self.scales[2] * self.root)
+
+    def slopes(self, z: Tensor, values: Tensor) -> Tensor:
+        """``∂(φ w)/∂z``, ``(B, C, n)``, for weights ``values (P, C)``."""
+        single, double, _ = self.sizes
+        found = z.new_zeros(len(z), values.shape[1], z.shape[1])
+        at = 0
+        for i, knots in enumerate(self.knots):
+            if len(knots) > 1:
+                turned = _hats(z[:, i], knots, slope=True) @ _laplace(len(knots)).to(z)
+                found[:, :, i] += self.scales[0] * turned @ values[at : at + len(knots)]
+                at += len(knots)
+        for i, j in self.pairs.tolist():
+            one, two = self._half(z, i), self._half(z, j)
+            part = self.scales[1] * values[at : at + one.shape[1] * two.shape[1]]
+            part = part.unflatten(0, (one.shape[1], two.shape[1]))
+            at += one.shape[1] * two.shape[1]
+            found[:, :, i] += torch.einsum("ba,bd,adc->bc", self._half(z, i, slope=True), two, part)
+            found[:, :, j] += torch.einsum("ba,bd,adc->bc", one, self._half(z, j, slope=True), part)
+        query, centres = self.kernel.side(z), self.kernel.side(self.centres)
+        near = self.kernel.scores(query, centres).exp_()
+        own = self.scales[2] * self.root @ values[single + double :]
+        return found + self.kernel.gradient(query, centres, near, own)
+
+    def with_pairs(self, z: Tensor, left: Tensor, weights: Tensor) -> Functions:
+        """With functions of those pairs that explain what is left over, ``(N, C)``, better than chance."""
+        weight = torch.diagonal(self.kernel.root.mT @ self.kernel.root)
+        some = weight.argsort(descending=True)[:_PAIRED]
+        some = some[[len(self.coarse[i]) > 1 for i in some.tolist()]].sort().values
+        if len(some) < 2:
+            return self
+        spread = left.square().mean(0).sqrt().clamp(min=torch.finfo(left.dtype).tiny)
+        left = (left / spread).clamp(-_TAILS, _TAILS) * weights[:, None].sqrt()
+        # Weighted rows: sums of √w r over cells have the variance of their counts.
+        cells = torch.zeros(len(z), len(some) * _CELLS, dtype=z.dtype, device=z.device)
+        for place, i in enumerate(some.tolist()):
+            inner = self.coarse[i][1:].contiguous()
+            cell = torch.searchsorted(inner, z[:, i].contiguous(), right=True)
+            cells.scatter_(1, (place * _CELLS + cell)[:, None], 1.0)
+        counts = cells.mT @ cells
+        explained = sum((cells.mT @ (one[:, None] * cells)).square() for one in left.unbind(1))
+        shape = (len(some), _CELLS, len(some), _CELLS)
+        there = (counts > 0).reshape(shape).sum((1, 3))
+        gain = (explained / counts.clamp(min=1)).reshape(shape).sum((1, 3))
+        free = there * left.shape[1]
+        beyond = ((gain - free) / (2 * free).sqrt()).triu(1)
+        best = beyond.flatten().argsort(descending=True)
+        best = best[beyond.flatten()[best] > _CHANCE]
+        pairs = torch.stack([some[best // len(some)], some[best % len(some)]], 1)
+        sizes = torch.tensor([len(self.coarse[i]) * len(self.coarse[j]) for i, j in pairs.tolist()])
+        return attrs.evolve(self, pairs=pairs[sizes.cumsum(0).to(pairs.device) <= _DOUBLES])
+
+    def scaled(self, scales: Tensor) -> Functions:
+        """With other scales ``(3,)``."""
+        return attrs.evolve(self, scales=scales.to(self.scales))
+
+    # --- saving ---
+
+    def tensors(self) -> State:
+        """All but the kernel; :meth:`restored` takes them."""
+        found = {name: getattr(self, name) for name in ("pairs", "centres", "root", "scales")}
+        for name in ("knots", "coarse"):
+            parts = getattr(self, name)
+            found |= {name: torch.cat(parts), f"{name}_of": torch.tensor([len(part) for part in parts])}
+        return found
+
+    @classmethod
+    def restored(cls, kernel: Kernel, tensors: State) -> Functions:
+        """The inverse of :meth:`tensors`."""
+        knots, coarse = (tensors[n].split(tensors[f"{n}_of"].tolist()) for n in ("knots", "coarse"))
+        return cls(kernel, knots, coarse, *(tensors[name] for name in ("pairs", "centres", "root", "scales")))
+
+
+def _quantiles(column: Tensor, count: int) -> Tensor:
+    """Rising, from the least to the largest value, at most ``count``."""
+    return column.quantile(torch.linspace(0, 1, count).to(column)).unique()
+
+
+def _hats(column: Tensor, knots: Tensor, *, slope: bool = False) -> Tensor:
+    """Weights ``(B, k)`` of the two knots beside each value; beyond the last ones all of one. Or slopes."""
+    right = torch.searchsorted(knots, column.contiguous()).clamp(1, len(knots) - 1)
+    width = knots[right] - knots[right - 1]
+    share = (column - knots[right - 1]) / width
+    if slope:
+        inside = ((share > 0) & (share < 1)).to(column) / width
+        low, high = -inside, inside
+    else:
+        high = share.clamp(0, 1)
+        low = 1 - high
+    found = column.new_zeros(len(column), len(knots))
+    found.scatter_(1, (right - 1)[:, None], low[:, None])
+    return found.scatter_(1, right[:, None], high[:, None])
+
+
+@functools.cache
+def _laplace(count: int) -> Tensor:
+    """``L``, the Cholesky factor of Laplace's kernel between ``count`` knots, float64."""
+    place = torch.linspace(0, _REACH, count, dtype=torch.float64)
+    return torch.linalg.cholesky(torch.exp(-(place[:, None] - place[None]).abs()))
+
+
+def _centres(kernel: Kernel, z: Tensor, most: int, generator: Generator) -> Tensor:
+    """Means of neighbouring rows, ``(K, n)``: no row is kept where it could be read after it is forgotten."""
+    most = min(most, -(-len(z) // _ROWS_OF_CENTRE))
+    found = z[torch.randperm(len(z), generator=generator)[:most].to(z.device)]
+    mapped = kernel.side(z).y
+    for _ in range(_LLOYD):
+        asked = kernel.side(found).y
+        nearest = torch.cat([torch.cdist(part, asked).argmin(1) for part in mapped.split(2000)])
+        counts = torch.bincount(nearest, minlength=len(found))
+        sums = torch.zeros_like(found).index_add_(0, nearest, z)
+        found = (sums / counts.clamp(min=1)[:, None])[counts > 1]
+    return found

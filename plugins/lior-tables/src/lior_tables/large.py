@@ -1,0 +1,281 @@
+"""A member for tables of more rows than a kernel matrix can have: a ridge on functions, of all rows.
+
+    f(z) = c + φ(z) w,    w = (ΦᵀWΦ + 1)⁻¹ ΦᵀW (y − c)
+
+``φ`` are the functions of :mod:`lior_tables.functions`, whose scales stand for the ridge; ``c`` is the mean.
+What is kept of the rows are the sums ``ΦᵀWΦ`` and ``ΦᵀW(y, 1)``: a row is learned by adding its part, and
+forgotten by taking it away.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from lior.interfaces import State
+from lior.tensors import add_prefix, sub
+from lior_tables import readouts, solve
+from lior_tables.blocks import Blocks
+from lior_tables.choice import BLOCK_FOLDS, Explored, descend
+from lior_tables.functions import CENTRES, Functions
+from lior_tables.kernel import Kernel, blocks
+from lior_tables.members import METRIC_ROWS, Candidate, Member, Setting
+from lior_tables.readouts import Fit
+from lior_tables.row_store import Rows, draw
+from lior_tables.solve import Factor
+from lior_tables.sums import Sums, add_up
+
+_KERNELS = 3
+"""Kernels that are tried, at most."""
+_LEARNED, _HELD = 20_000, 5_000
+"""Rows that are learned and those that are judged to choose functions, at most."""
+_FIRST, _FEW = 10_000, 700
+"""Rows that are learned, and centres, while a kernel is chosen."""
+_STEP, _BEGIN, _FAR = 3.0, (1, 0, 2), 4
+"""Scales are powers of the first, from these exponents on, none of which exceeds the last."""
+_SLOPES = 1000
+"""Rows of whose slopes a metric is the mean."""
+
+
+class Large:
+    """A fitted member; it takes the place of a :class:`~lior_tables.members.Member`."""
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        setting: Setting,
+        functions: Functions,
+        sums: Sums,
+        rows: Rows,
+        fit: Fit | None = None,
+    ) -> None:
+        self.candidate, self.setting = candidate, setting
+        self.functions, self.sums, self.rows = functions, sums, rows
+        self._factor: Factor | None = None
+        self.fit = self._settled() if fit is None else fit
+
+    def _settled(self) -> Fit:
+        """The weights of the functions, and the mean."""
+        return readouts.centred_at(self._solved(), readouts.mean(self.rows.y, self.rows.weights))
+
+    def _solved(self) -> Tensor:
+        """The solution ``(P, C + 1)`` for the outputs and for ones."""
+        return self.factor.solve(self.sums.right)
+
+    @property
+    def factor(self) -> Factor:
+        """Of the system; made when first asked for."""
+        if self._factor is None:
+            system = self.sums.gram.clone()
+            system.diagonal().add_(1.0)
+            self._factor = solve.factor(system)
+        return self._factor
+
+    @property
+    def centre(self) -> Tensor:
+        """The weighted mean of the stored outputs, ``(C,)``."""
+        return self.fit.centre
+
+    @property
+    def metric(self) -> Tensor:
+        """The mean outer product of slopes at some of the rows, float64 ``(n, n)``, of trace 1."""
+        found = self.slopes(torch.arange(0, len(self.rows.z), max(1, len(self.rows.z) // _SLOPES)))
+        flat = found.flatten(0, 1).double()
+        moment = flat.mT @ flat
+        return moment / moment.trace().clamp(min=torch.finfo(moment.dtype).tiny)
+
+    def predict(self, z: Tensor) -> Tensor:
+        """``f(z) (B, C)``."""
+        values = self.fit.values.to(z)
+        parts = [self.functions(z[block]) @ values for block in self._blocks(z)]
+        return torch.cat([*parts, self.rows.y[:0]]) + self.fit.centre.to(z)
+
+    def leave_one_out(self) -> Tensor:
+        """Predictions for each stored row without it, functions fixed, ``(N, C)``.
+
+        With a smoother ``H`` the residual without row i is ``(1 − H_ii)⁻¹`` times that with it, of the
+        outputs measured from the mean of the others.
+        """
+        z, y, weights = self.rows
+        solution, total = self._solved().to(z), weights.sum()
+        centres = (readouts.mean(y, weights) * total - weights[:, None] * y) / (total - weights)[:, None]
+        eye = torch.eye(len(self.sums.gram), dtype=torch.float64, device=z.device)
+        inverse = torch.linalg.solve_triangular(self.factor.lower, eye, upper=False).mT.to(z).contiguous()
+        found = []
+        for block in self._blocks(z):
+            phi = self.functions(z[block])
+            leverage = weights[block] * solve.times_triangle(phi, inverse).square().sum(1)
+            said = phi @ solution
+            off = y[block] - centres[block] - (said[:, :-1] - said[:, -1:] * centres[block])
+            found.append(y[block] - off / (1 - leverage)[:, None].clamp(min=1e-6))
+        return torch.cat(found)
+
+    def solved_on(self, known: Tensor) -> Large:
+        """The same functions with the weights that some of the rows have."""
+        out = torch.ones(len(self.rows.z), dtype=torch.bool, device=known.device)
+        out[known] = False
+        rows = self.rows.take(known)
+        if 2 * len(known) < len(out):
+            sums = add_up(self.functions, rows)
+        else:
+            sums = self.sums.plus(add_up(self.functions, self.rows.take(out)), -1.0)
+        return Large(self.candidate, self.setting, self.functions, sums, rows)
+
+    def slopes(self, chosen: Tensor) -> Tensor:
+        """Gradients ``(G, C, n)`` at stored rows; one row of many has little part in its own."""
+        values, z = self.fit.values.to(self.rows.z), self.rows.z[chosen]
+        return torch.cat([self.functions.slopes(z[block], values) for block in self._blocks(z)])
+
+    def influence(self, z: Tensor) -> Tensor:
+        """Weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``."""
+        across = self.factor.solve(self.functions(z).mT.double()).to(z)
+        stored, weights = self.rows.z, self.rows.weights
+        parts = [weights[b] * (self.functions(stored[b]) @ across).mT for b in self._blocks(stored)]
+        return torch.cat(parts, 1)
+
+    def _blocks(self, z: Tensor) -> list[slice]:
+        return blocks(len(z), sum(self.functions.sizes), z.device)
+
+    # --- editing ---
+
+    def forget(self, chosen: Tensor, rows: Rows) -> None:
+        """Remove the rows ``chosen``; ``rows`` are those that stay."""
+        self._edited(rows, self.rows.take(chosen), -1.0)
+
+    def learn(self, new: Rows, rows: Rows) -> None:
+        """Add the rows ``new``; ``rows`` are all, the new ones last."""
+        self._edited(rows, new, 1.0)
+
+    def _edited(self, rows: Rows, changed: Rows, sign: float) -> None:
+        self.sums = self.sums.plus(add_up(self.functions, changed), sign)
+        self.rows, self._factor = rows, None
+        self.fit = self._settled()
+
+    # --- saving ---
+
+    def tensors(self) -> State:
+        """All but the rows; :meth:`restored` takes them."""
+        return {
+            **add_prefix("state", self.functions.kernel.state),
+            **add_prefix("functions", self.functions.tensors()),
+            **add_prefix("sums", self.sums._asdict()),
+            **add_prefix("fit", self.fit._asdict()),
+        }
+
+    @classmethod
+    def restored(cls, tensors: State, candidate: Candidate, setting: Setting, rows: Rows) -> Large:
+        """The member of :meth:`tensors`, whose rows were ``rows``."""
+        kernel = Kernel(candidate.parts, sub(tensors, "state"))
+        functions = Functions.restored(kernel, sub(tensors, "functions"))
+        sums, fit = Sums(**sub(tensors, "sums")), Fit(**sub(tensors, "fit"))
+        return cls(candidate, setting, functions, sums, rows.to(functions.centres), fit)
+
+
+class Chosen(NamedTuple):
+    """Functions that do best on rows that are held out."""
+
+    explored: Explored
+    """Whose kernel they have."""
+    functions: Functions
+    held: Tensor
+    """Places of these rows, int64 ``(H,)``."""
+    said: Tensor
+    """What is predicted for them, ``(H, C)``."""
+
+
+def choose_functions(
+    explored: Sequence[Explored], rows: Rows, given: Blocks | None, generator: Generator
+) -> Chosen:
+    """Choose the kernel, then the pairs of coordinates, and how much functions of each kind may vary.
+
+    Pairs, knots and centres come from the rows that are learned, metrics from some of all.
+    """
+    known, asked = (places.to(rows.z.device) for places in _split(len(rows.z), given, generator))
+    learned, held = rows.take(known), rows.take(asked)
+    some, best = draw(rows, METRIC_ROWS, generator), None
+    first = learned.take(torch.arange(min(_FIRST, len(known))))
+    for each in explored[:_KERNELS]:
+        teacher = Member.learn_all(each.candidate, each.setting, some, generator)
+        trial = _Trial(each, Functions.of(teacher.kernel, first.z, _FEW, generator), first, held)
+        if best is None or trial.error(trial.at) < best.error(best.at):
+            best = trial
+    assert best is not None
+    functions = Functions.of(best.functions.kernel, learned.z, CENTRES, generator)
+    functions = functions.with_pairs(learned.z, _left_over(functions, learned), learned.weights)
+    best = _Trial(best.explored, functions, learned, held, best.at)
+    return Chosen(best.explored, best.functions.scaled(best.scales), asked, best.said)
+
+
+class _Trial:
+    """Functions with the scales that do best on held-out rows, as far as steps find them."""
+
+    def __init__(
+        self,
+        explored: Explored,
+        functions: Functions,
+        learned: Rows,
+        held: Rows,
+        begin: tuple[int, ...] = _BEGIN,
+    ) -> None:
+        self.explored, self.functions, self.held = explored, functions, held
+        self._sums, self._phi = add_up(functions, learned), functions(held.z)
+        self._centre = readouts.mean(learned.y, learned.weights)
+        kinds = torch.repeat_interleave(torch.arange(3), torch.tensor(functions.sizes))
+        self._kinds = kinds.to(held.z.device)
+        self._tried: dict[tuple[int, ...], tuple[float, Tensor]] = {}
+        self.at = descend(self.error, begin)
+
+    @property
+    def said(self) -> Tensor:
+        """Predictions of the held-out rows, ``(H, C)``."""
+        return self._tried[self.at][1]
+
+    @property
+    def scales(self) -> Tensor:
+        """``(3,)``, float64."""
+        return _STEP ** torch.tensor(self.at, dtype=torch.float64)
+
+    def error(self, at: tuple[int, ...]) -> float:
+        """Mean squared error with scales that are these powers of :data:`_STEP`."""
+        alike = [i for i, size in enumerate(self.functions.sizes) if not size and at[i] != _BEGIN[i]]
+        if alike or max(map(abs, at)) > _FAR:
+            return math.inf
+        if at not in self._tried:
+            scale = (_STEP ** torch.tensor(at, dtype=torch.float64)).to(self._sums.gram)[self._kinds]
+            system = self._sums.gram * scale * scale[:, None]
+            system.diagonal().add_(1.0)
+            solution = scale[:, None] * solve.factor(system).solve(self._sums.right * scale[:, None])
+            fit = readouts.centred_at(solution, self._centre.to(solution))
+            said = self._phi @ fit.values.to(self._phi) + self._centre
+            off = float(readouts.mean((said - self.held.y).square(), self.held.weights).sum())
+            self._tried[at] = off if math.isfinite(off) else math.inf, said
+        return self._tried[at][0]
+
+
+def _split(count: int, given: Blocks | None, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Places of rows to learn and of rows to judge by: later ones, other groups, or a fifth of all."""
+    if given is None:
+        order = torch.randperm(count, generator=generator)
+        known, asked = order[count // 5 :], order[: count // 5]
+    else:
+        known, asked = (
+            part[torch.randperm(len(part), generator=generator)]
+            for part in given.parts(BLOCK_FOLDS, generator)[-1]
+        )
+    return known[:_LEARNED], asked[:_HELD]
+
+
+def _left_over(functions: Functions, rows: Rows) -> Tensor:
+    """What functions of single coordinates leave over, ``(N, C)``."""
+    scale = _STEP ** _BEGIN[0]
+    phi, centre = scale * functions.singles(rows.z), readouts.mean(rows.y, rows.weights)
+    weighed = phi * rows.weights[:, None]
+    system = (weighed.mT @ phi).double()
+    system.diagonal().add_(1.0)
+    return (
+        rows.y - centre - phi @ solve.factor(system).solve((weighed.mT @ (rows.y - centre)).double()).to(phi)
+    )
