@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 import pytest
 
+from lior.errors import RunError
 from lior_lens import estimating, evaluating, lines, scenes, trust
 from lior_lens.arcs import Arcs
 from lior_lens.geometry import Lens
@@ -96,6 +98,29 @@ def test_lines_that_are_parallel_in_the_world_meet_under_the_right_lens():
     assert not few.measured_over(Grid.of(np.zeros(1)).undoing)[1].any()
 
 
+@pytest.mark.parametrize("strength", [-0.24, 0.0, 0.16])
+def test_families_that_a_strong_lens_parts_are_found_under_the_lens_that_most_lines_meet_under(strength):
+    found = meeting(lines.lens_of(strength))
+    again = found.regrouped
+    assert lines.strength_of(again.grouping) == pytest.approx(strength, abs=0.06)
+    assert [len(set(again.family[each])) for each in (slice(20), slice(20, 40))] == [1, 1]
+    assert (again.family[:40] >= 0).all()
+    if strength:
+        assert (found.family[:40] < 0).any() or len(set(found.family[:20])) > 1
+    assert found.grouping is None
+
+
+def test_two_networks_judge_as_one_whose_evidence_is_their_mean():
+    found, shipped = seen(lines.lens_of(-0.1), level=3, upright=3), trust.find_shipped()
+    first, second = trust.Trust(weights=shipped.weights), shipped.regrouped
+    grid, experts = lines._coarse(), shipped.experts(found)
+    assert [each.grouping is None for each, _ in experts] == [True, False]
+    one, other = (lines._by_direction([[each]], grid) for each in experts)
+    assert lines._by_direction([experts], grid) == pytest.approx((one + other) / 2)
+    alone = [lines.judge(found, trust=first).strength, lines.judge(found.regrouped, trust=second).strength]
+    assert min(alone) - 1e-3 <= lines.judge(found, trust=shipped).strength <= max(alone) + 1e-3
+
+
 def test_short_lines_that_meet_are_as_good_as_long_ones():
     found = meeting(lines.lens_of(-0.12))
     verdict, bows_alone = lines.judge(found, trust=trust.find_shipped()), lines.judge(found)
@@ -146,7 +171,7 @@ def test_training_sees_the_posterior_that_judges():
         mean = trust_training._loss(net, [trust_training.Case.of(found, -0.1)])[1]
     network = trust.Trust(weights={k: v.numpy().astype(float) for k, v in net.state_dict().items()})
     votes, grid = network.votes(found), lines._coarse()
-    logs = lines._by_direction([(found, votes)], grid)
+    logs = lines._by_direction([[(found, votes)]], grid)
     judged = lines._posterior(logs, lines._alone(logs, grid), votes.bent, lines.Belief(), grid)
     assert float(mean[0]) == pytest.approx(judged.strength, abs=1e-4)
 
@@ -162,3 +187,7 @@ def test_trust_is_learned_from_photographs_and_read_back(tmp_path):
     verdict = lines.judge(seen(lines.lens_of(-0.1)), trust=trust.Trust.open(tmp_path / "edges"))
     assert abs(verdict.strength + 0.1) < 0.03
     assert 0 < trust.Trust.open(tmp_path / "edges").votes(seen(Lens())).bent < 0.1
+    assert "regrouped: strength off by" in fitted.words
+    trust_training.save(attrs.evolve(fitted, regrouped=None), tmp_path / "before")
+    with pytest.raises(RunError, match="not a network of edges of this version"):
+        trust.Trust.open(tmp_path / "before")

@@ -20,6 +20,11 @@ _SHORTEST = 0.045
 """Least length of an arc, in half-diagonals."""
 _MOST = 400
 _RADII = np.linspace(0, 2.4, 601)
+_UNDER = (-0.32, -0.24, -0.17, -0.11, -0.055, 0.0, 0.05, 0.1, 0.16, 0.23)
+"""Strengths of the lenses that families are sought under."""
+_TRIED, _TIGHT, _LOOSE = 12, 0.03, 0.05
+"""Long lines whose crossings are tried under each, radians by which lines may miss them, and more under the
+one that is chosen, for the lens may be another still."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -34,6 +39,8 @@ class Arcs:
     """A pixel of the examined picture, in half-diagonals."""
     looks: Floats
     """``[arcs, 4]``: how rough (pixels), dense, contrasty (grey levels) and put together (parts) each is."""
+    grouping: Lens | None = None
+    """The lens that is undone before families are sought."""
 
     def __len__(self) -> int:
         return len(self.points)
@@ -48,7 +55,16 @@ class Arcs:
     @functools.cached_property
     def family(self) -> NDArray[np.intp]:
         """``[arcs]``: which of them meet in a point (:func:`lior_lens.meeting.families`)."""
-        return meeting.families(self.points)
+        if self.grouping is None:
+            return meeting.families(self.points, self.length)[0]
+        return meeting.families(self._undone(self.grouping), self.length, _LOOSE)[0]
+
+    @functools.cached_property
+    def regrouped(self) -> Arcs:
+        """The same, but families are sought under the lens under which most meets: strong ones part them."""
+        tries = [Lens.brown(k1=strength * (1 + strength) ** 2) for strength in _UNDER]
+        met = [meeting.families(self._undone(lens), self.length, _TIGHT, _TRIED)[1] for lens in tries]
+        return attrs.evolve(self, grouping=tries[int(np.argmax(met))])
 
     @property
     def direction(self) -> NDArray[np.bool_]:

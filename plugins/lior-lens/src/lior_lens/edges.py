@@ -62,12 +62,19 @@ def follow(grey: NDArray[np.uint8], shortest: float) -> list[Edge]:
         long = count >= _FILLED * shortest
         inside, label = inside[long[label]], label[long[label]]
         if len(inside):
-            pieces += np.split(inside[np.argsort(label, kind="stable")], np.cumsum(count[long])[:-1])
+            inside, ends = inside[np.argsort(label, kind="stable")], np.cumsum(count[long])
+            begins = ends - count[long]
+            tall, wide = (
+                np.maximum.reduceat(v[inside], begins) - np.minimum.reduceat(v[inside], begins)
+                for v in (rows, columns)
+            )
+            far = np.hypot(tall, wide) >= shortest
+            pieces += [inside[b:e] for b, e in zip(begins[far], ends[far], strict=True)]
     pieces.sort(key=len, reverse=True)
     found = []
     for piece in pieces:
         r, c = rows[piece], columns[piece]
-        if np.hypot(np.ptp(r), np.ptp(c)) < shortest or used[r, c].mean() > 0.4:
+        if used[r, c].mean() > 0.4:
             continue
         arc = _edge(fine[piece], shortest, float(strong[r, c].mean()) / 32)
         if arc is not None:

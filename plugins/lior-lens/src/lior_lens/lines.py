@@ -36,7 +36,7 @@ _OWN = 0.015
 """Spread that the lines of a picture have in common: photographs of the learning part were off by that."""
 _TERMS = 9
 """Powers of the squared radius that undo most lenses of the grid to 1e-5 within the photograph."""
-LEAST, SURE = 0.01, 2.5
+LEAST, SURE = 0.015, 2.3
 """A strength is worth a correction if it exceeds the first by so many of its spreads."""
 _SHRUNK = 2.0
 """An uncertain strength is shrunk by so many of its relative variances, after James and Stein (1961): to
@@ -178,8 +178,8 @@ def judge_all(found: Sequence[Arcs], belief: Belief | None = None, *, trust: Tru
         return Verdict(
             lens=lens_of(belief.strength), strength=belief.strength, spread=belief.spread, lines=0.0, arcs=0
         )
-    given = [(each, trust.votes(each) if trust else Votes.constant(len(each))) for each in found]
-    doubt = np.array([votes.bent for _, votes in given])[:, None, None, None]
+    given = [trust.experts(each) if trust else [(each, Votes.constant(len(each)))] for each in found]
+    doubt = np.mean([[votes.bent for _, votes in each] for each in given], 1)[:, None, None, None]
     grid = _coarse()
     logs = _by_direction(given, grid)
     alone = _alone(logs, grid)
@@ -188,7 +188,7 @@ def judge_all(found: Sequence[Arcs], belief: Belief | None = None, *, trust: Tru
         grid = grid.around(now)
         now = _posterior(_by_direction(given, grid), alone, doubt, belief, grid)
     lens = lens_of(now.strength, now.shape).monotone(corner=max(1.0, 1 / (1 + now.strength)))
-    agreeing = [straight(each, lens, votes) for each, votes in given]
+    agreeing = [straight(each, lens, votes) for (each, votes), *_ in given]
     directions = np.array(
         [(p @ each.direction, p @ ~each.direction) for p, each in zip(agreeing, found, strict=True)]
     )
@@ -238,12 +238,16 @@ def _posterior(logs: Floats, alone: Floats, doubt: Floats, belief: Belief, grid:
     return _Posterior(mean, spread, shape, shape_spread, (np.exp(nothing - either) * weight).sum((2, 3)))
 
 
-def _by_direction(given: Sequence[tuple[Arcs, Votes]], grid: Grid) -> Floats:
-    """Logarithm of the likelihood of each direction's lines: ``[pictures, 2, strengths, shapes]``."""
+def _by_direction(given: Sequence[Sequence[tuple[Arcs, Votes]]], grid: Grid) -> Floats:
+    """Logarithm of the likelihood of each direction's lines: ``[pictures, 2, strengths, shapes]``.
+
+    The mean of those of a picture's experts: a product of experts (Hinton 2002), each with an equal share.
+    """
     found = []
-    for each, votes in given:
-        logs = evidence(each, grid, votes)
-        found.append((logs @ each.direction, logs @ ~each.direction))
+    for experts in given:
+        logs = np.mean([evidence(each, grid, votes) for each, votes in experts], 0)
+        direction = experts[0][0].direction
+        found.append((logs @ direction, logs @ ~direction))
     return np.array(found)
 
 

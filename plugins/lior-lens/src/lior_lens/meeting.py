@@ -24,30 +24,34 @@ _ROUNDS, _WIDEST, _SHARPEST = 5, 0.05, 0.012
 """Rounds of fitting a point, and the widths of Cauchy's weights in radians, halved each round."""
 
 
-def families(points: Floats) -> NDArray[np.intp]:
-    """The family ``[lines]`` of each line ``[lines, points, 2]`` of the photograph, -1 without one.
+def families(
+    points: Floats, length: Floats, tolerance: float = _TOLERANCE, tried: int = _TRIED
+) -> tuple[NDArray[np.intp], float]:
+    """The family ``[lines]`` of each line ``[lines, points, 2]``, -1 without one, and the length that meets.
 
+    ``length`` is that of lines in the photograph, which says the same of lines under any lens.
     The crossing of two long lines that most length runs to takes its lines; then the next one of the rest.
     """
-    found = np.full(len(points), -1)
+    found, total = np.full(len(points), -1), 0.0
     middle, direction, through = _lines(points[..., 0], points[..., 1])
-    length = np.hypot(*(points[:, -1] - points[:, 0]).T)
     for family in range(_FAMILIES):
         free = np.flatnonzero(found < 0)
         if len(free) < _LEAST:
             break
-        long = free[np.argsort(-length[free])][:_TRIED]
+        long = free[np.argsort(-length[free])][:tried]
         first, second = (long[i] for i in np.triu_indices(len(long), 1))
         alike = np.abs((direction[first] * direction[second]).sum(-1)) > np.sqrt(0.5)
         if not alike.any():
             break
         crossings = np.cross(through[first[alike]], through[second[alike]])
         off = np.abs(_angles(crossings, middle[free], through[free])[0])
-        best = np.argmax(np.maximum(0, 1 - (off / _TOLERANCE) ** 2) @ length[free])
-        if (off[best] < _TOLERANCE).sum() < _LEAST:
+        meets = np.maximum(0, 1 - (off / tolerance) ** 2) @ length[free]
+        best = np.argmax(meets)
+        if (off[best] < tolerance).sum() < _LEAST:
             break
-        found[free[off[best] < _TOLERANCE]] = family
-    return found
+        found[free[off[best] < tolerance]] = family
+        total += float(meets[best])
+    return found, total
 
 
 def misses(x: Any, y: Any, family: NDArray[np.intp]) -> Any:

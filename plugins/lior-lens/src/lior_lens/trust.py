@@ -99,6 +99,13 @@ class Trust:
     """The network: a layer of each edge, the mean of all, and a layer of both."""
 
     weights: Mapping[str, Floats]
+    regrouped: Trust | None = None
+    """That of edges whose families were sought anew (:attr:`lior_lens.arcs.Arcs.regrouped`)."""
+
+    def experts(self, found: Arcs) -> list[tuple[Arcs, Votes]]:
+        """The edges as each network looks at them, with its votes."""
+        own = [(found, self.votes(found))]
+        return own if self.regrouped is None else own + self.regrouped.experts(found.regrouped)
 
     def votes(self, found: Arcs) -> Votes:
         """How the edges' votes are counted."""
@@ -124,13 +131,18 @@ class Trust:
         """The network at a path, or the shipped one; raises ``RunError`` when it is damaged or missing."""
         from safetensors.numpy import load_file
 
-        manifest = bundle.read_manifest(path, format=FORMAT)
-        file = "model.safetensors"
-        bundle.verify(path / file, manifest["files"][file])
-        weights = {name: value.astype(np.float64) for name, value in load_file(path / file).items()}
-        if weights.get("one.weight", np.empty(0)).shape[-1:] != (FEATURES,):
+        files = bundle.read_manifest(path, format=FORMAT)["files"]
+
+        def read(file: str) -> dict[str, Floats]:
+            if file in files:
+                bundle.verify(path / file, files[file])
+                weights = {name: value.astype(np.float64) for name, value in load_file(path / file).items()}
+                if weights.get("one.weight", np.empty(0)).shape[-1:] == (FEATURES,):
+                    return weights
             raise RunError(f"{path}: not a network of edges of this version")
-        return cls(weights=weights)
+
+        regrouped = cls(weights=read("regrouped.safetensors"))
+        return cls(weights=read("model.safetensors"), regrouped=regrouped)
 
 
 def find_shipped() -> Trust | None:

@@ -63,14 +63,17 @@ class Fitted:
 
     weights: dict[str, Tensor]
     notes: dict[str, float]
+    regrouped: Fitted | None = None
+    """That of edges whose families were sought anew."""
 
     @property
     def words(self) -> str:
         """The outcome in a line."""
         n = self.notes
+        also = f"; regrouped: {self.regrouped.words}" if self.regrouped else ""
         return (
             f"strength off by {n['error']:.4f} on {n['judged']:.0f} pictures, "
-            f"constants {n['error_constant']:.4f}, doing nothing {n['error_identity']:.4f}"
+            f"constants {n['error_constant']:.4f}, doing nothing {n['error_identity']:.4f}{also}"
         )
 
 
@@ -104,8 +107,8 @@ class _Net(nn.Module):
 
 def cases(
     pictures: int, seed: int, say: Callable[[str], None], photographs: Sequence[Photograph] = ()
-) -> list[Case]:
-    """The edges of pictures with known lenses: a quarter is drawn, the rest cut out of photographs.
+) -> list[tuple[Case, Case]]:
+    """Edges of pictures with known lenses, and regrouped: a quarter drawn, the rest cut out of photographs.
 
     Parameters
     ----------
@@ -123,7 +126,8 @@ def cases(
         if isinstance(each, Path) and (not index or turns[index - 1][1] != each):
             read = data.photo_source([(series, data.read_rgb(each))])
         picture, lens = _bent(read if isinstance(each, Path) else each, np.random.default_rng([seed, index]))
-        found.append(Case.of(find_arcs(picture), lines.strength_of(lens), series))
+        arcs, strength = find_arcs(picture), lines.strength_of(lens)
+        found.append((Case.of(arcs, strength, series), Case.of(arcs.regrouped, strength, series)))
         if (index + 1) % 100 == 0:
             say(f"edges: {index + 1} of {pictures} pictures, {time.monotonic() - begin:.0f} s")
     return found
@@ -157,8 +161,12 @@ def train(
     say: Callable[[str], None],
     photographs: Sequence[Photograph] = (),
 ) -> Fitted:
-    """Bend pictures and fit the network; the best epoch on series apart is kept."""
-    return fit(cases(pictures, seed, say, photographs), epochs=epochs, seed=seed, say=say)
+    """Bend pictures and fit both networks; the best epoch on series apart is kept."""
+    own, regrouped = (
+        fit(each, epochs=epochs, seed=seed, say=say)
+        for each in zip(*cases(pictures, seed, say, photographs), strict=True)
+    )
+    return attrs.evolve(own, regrouped=regrouped)
 
 
 def fit(given: Sequence[Case], *, epochs: int, seed: int, say: Callable[[str], None]) -> Fitted:
@@ -249,7 +257,11 @@ def _errors(net: _Net, judged: Sequence[Case]) -> dict[str, float]:
 
 
 def save(found: Fitted, out: Path) -> None:
-    """Write the network; raises ``RunError`` when the folder exists."""
+    """Write both networks; raises ``RunError`` when the folder exists."""
     if out.exists():
         raise RunError(f"{out}: exists; nothing was touched; give another name")
-    bundle.write(out, {"model": found.weights}, {"notes": found.notes}, format=trust.FORMAT)
+    parts, notes = {"model": found.weights}, dict(found.notes)
+    if found.regrouped:
+        parts["regrouped"] = found.regrouped.weights
+        notes |= {f"regrouped_{name}": value for name, value in found.regrouped.notes.items()}
+    bundle.write(out, parts, {"notes": notes}, format=trust.FORMAT)

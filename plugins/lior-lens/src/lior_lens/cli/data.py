@@ -177,7 +177,8 @@ def info(path: Path | None, as_json: bool) -> None:
     found: dict[str, object] = {}
     if path is None and (shipped := trust.find_shipped()):
         notes = bundle.read_manifest(trust.SHIPPED, format=trust.FORMAT)["notes"]
-        found["edges"] = {"weights": sum(each.size for each in shipped.weights.values()), **notes}
+        networks = filter(None, (shipped, shipped.regrouped))
+        found["edges"] = {"weights": sum(v.size for each in networks for v in each.weights.values()), **notes}
     small = Path(__file__).parents[1] / "weights" / "small"
     if path is not None or (small.is_dir() and importlib.util.find_spec("torch")):
         from lior_cli.interrupts import import_torch
