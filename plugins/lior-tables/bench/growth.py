@@ -1,25 +1,25 @@
-"""Seconds of one core, memory and error on a table of any size, solved at once or by leaves.
+"""Seconds of one core, memory and error on a table of any size, beside CatBoost with its defaults.
 
-    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 20000 8 exact
-    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 36000 8 leaves
-    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 1000000 20 leaves kept
-    python plugins/lior-tables/bench/growth.py 300000 20 leaves --workers 1 --workers 2
+    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 30000 20 --function sum --catboost
+    OMP_NUM_THREADS=1 python plugins/lior-tables/bench/growth.py 1000000 20 --kept folder
+    python plugins/lior-tables/bench/growth.py 300000 20 --workers 1 --workers 2
 
-The rows are joint angles of an arm in the plane, and the output is the distance of its end from its base;
-further inputs do not matter. A fourth argument is a folder: an interrupted fit goes on from there. With
-``--workers``, a number of processes or the address of a Dask scheduler, the same table is fitted by each of
-those, and the seconds are those of the clock.
+``arm``: the rows are joint angles of an arm in the plane, and the output is the distance of its end from its
+base. ``sum``: functions of one input and of two, added up. Further inputs do not matter. Errors are to the
+output without its noise. An interrupted fit goes on from the folder of ``--kept``. With ``--workers``, a
+number of processes or the address of a Dask scheduler, the same table is fitted by each of those, and the
+seconds are those of the clock.
 """
 
 from __future__ import annotations
 
-import argparse
 import resource
 import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
 
+import click
 import torch
 from torch import Tensor
 
@@ -27,57 +27,88 @@ from lior.workers import Workers, check
 from lior_tables.model import TableModel
 from lior_tables.plan import Options
 
-JOINTS, NOISE = 8, 0.05
+NOISE = {"arm": 0.05, "sum": 0.3}
 TESTED = 5000
 
 
-def draw(count: int, inputs: int) -> tuple[Tensor, Tensor]:
-    """Rows ``(count, inputs)`` and outputs ``(count, 1)`` of standard deviation 1, with noise."""
+def arm(z: Tensor) -> Tensor:
+    """Of the first eight angles."""
+    angles = (0.6 * z[:, :8]).cumsum(1)
+    return torch.hypot(angles.cos().sum(1), angles.sin().sum(1))
+
+
+def added(z: Tensor) -> Tensor:
+    """Of the first eight inputs."""
+    a, b, c, d, e, f, g, h = z[:, :8].unbind(1)
+    return (2 * a).sin() + b * c + 0.5 * d.square() + e.abs() + 0.5 * f + (g * h).cos()
+
+
+def draw(function: str, count: int, inputs: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows ``(count, inputs)``, outputs ``(count, 1)`` of standard deviation 1, and the same with noise."""
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(count, inputs, generator=generator)
-    angles = (0.6 * z[:, :JOINTS]).cumsum(1)
-    y = torch.hypot(angles.cos().sum(1), angles.sin().sum(1))[:, None]
+    y = {"arm": arm, "sum": added}[function](z)[:, None]
     y = (y - y.mean()) / y.std()
-    return z, y + NOISE * torch.randn(count, 1, generator=generator)
+    return z, y, y + NOISE[function] * torch.randn(count, 1, generator=generator)
 
 
-def main(rows: int, inputs: int, way: str, folder: str | None = None, workers: str | None = None) -> None:
-    """Fit and print."""
+def fit(
+    z: Tensor, y: Tensor, options: Options, kept: Path | None, workers: Workers | None
+) -> tuple[TableModel, float]:
+    """The model, and seconds of this process, or of the clock with workers."""
     clock = time.process_time if workers is None else time.perf_counter
-    z, y = draw(rows + TESTED, inputs)
-    exact = rows if way == "exact" else min(8000, rows - 1)
-    options = Options(exact_rows=exact)
     begun = clock()
 
     def say(what: str, share: float) -> None:
         line = f"{100 * share:3.0f} %  {clock() - begun:6.0f} s  {what}"
         print(f"\r{line:<78}", end="", file=sys.stderr, flush=True)
 
-    resume = None if folder is None else Path(folder)
-    with nullcontext() if workers is None else Workers(check(workers)) as given:
-        model = TableModel.fit(
-            z[:rows], y[:rows], classes=False, options=options, on_progress=say, resume=resume, workers=given
-        )
-    fitted = clock() - begun
-    begun = time.process_time()
-    error = (model.predict(z[rows:]) - y[rows:]).square().mean().sqrt()
-    speed = TESTED / (time.process_time() - begun)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    names = ", ".join(member.candidate.name for member in model.members)
-    who = "" if workers is None else f", workers {workers}"
-    print(f"\n{rows:,} × {inputs} {way} ({names}{who}): fit {fitted:.0f} s, peak {peak:.2f} GB", end="")
-    print(f", error {error:.4f} (noise {NOISE}), {speed:,.0f} predictions a second")
+    model = TableModel.fit(
+        z, y, classes=False, options=options, on_progress=say, resume=kept, workers=workers
+    )
+    return model, clock() - begun
+
+
+@click.command(help=__doc__)
+@click.argument("rows", type=click.IntRange(1))
+@click.argument("inputs", type=click.IntRange(8))
+@click.option("--function", type=click.Choice(list(NOISE)), default="arm", show_default=True)
+@click.option("--exact", is_flag=True, help="Solve for all rows at once, however many they are.")
+@click.option("--kept", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--workers", multiple=True, metavar="N|ADDRESS")
+@click.option("--catboost", is_flag=True)
+def main(
+    rows: int,
+    inputs: int,
+    function: str,
+    exact: bool,
+    kept: Path | None,
+    workers: tuple[str, ...],
+    catboost: bool,
+) -> None:
+    """Fit and print."""
+    z, truth, y = draw(function, rows + TESTED, inputs)
+    options = Options(exact_rows=rows) if exact else Options()
+    for each in workers or (None,):
+        with nullcontext() if each is None else Workers(check(each)) as given:
+            model, fitted = fit(z[:rows], y[:rows], options, kept, given)
+        begun = time.process_time()
+        error = (model.predict(z[rows:]) - truth[rows:]).square().mean().sqrt()
+        speed = TESTED / (time.process_time() - begun)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        who = "" if each is None else f", workers {each}"
+        print(f"\n{function}, {rows:,} × {inputs}{who}: fit {fitted:.0f} s, peak {peak:.2f} GB", end="")
+        print(f", error {error:.4f} (noise {NOISE[function]}), {speed:,.0f} predictions a second", flush=True)
+    if catboost:
+        from catboost import CatBoostRegressor
+
+        begun = time.process_time()
+        other = CatBoostRegressor(thread_count=1, verbose=0, allow_writing_files=False, random_seed=0)
+        other.fit(z[:rows].numpy(), y[:rows, 0].numpy())
+        fitted = time.process_time() - begun
+        off = torch.from_numpy(other.predict(z[rows:].numpy())) - truth[rows:, 0]
+        print(f"catboost: fit {fitted:.0f} s, error {off.square().mean().sqrt():.4f}")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("rows", type=int)
-    parser.add_argument("inputs", type=int)
-    parser.add_argument("way", choices=("exact", "leaves"))
-    parser.add_argument("folder", nargs="?")
-    parser.add_argument("--workers", action="append")
-    asked = parser.parse_args()
-    for each in asked.workers or [None]:
-        main(asked.rows, asked.inputs, asked.way, asked.folder, each)
+    main()

@@ -19,7 +19,7 @@ from lior_tables import sums as sums_module
 from lior_tables.blocks import Blocks
 from lior_tables.choice import Explored
 from lior_tables.functions import Functions
-from lior_tables.large import Large, choose_functions
+from lior_tables.large import Large, build_functions, choose_functions, hold_out
 from lior_tables.members import Member, Setting
 from lior_tables.model import TableModel
 from lior_tables.plan import Options
@@ -51,7 +51,9 @@ def _rows(count: int = 600, seed: int = 0, noise: float = 0.1) -> Rows:
 
 
 def _functions(rows: Rows) -> Functions:
-    return choose_functions([EXPLORED], rows, None, make_generator(1)).functions
+    known, asked = hold_out(len(rows.z), None, make_generator(1))
+    found = choose_functions([EXPLORED], rows.take(known), rows.take(asked), make_generator(1))
+    return build_functions(EXPLORED, rows, 60, make_generator(1)).scaled(found.scales)
 
 
 def _large(rows: Rows) -> Large:
@@ -229,6 +231,34 @@ def test_classes_of_a_large_table_have_probabilities() -> None:
     assert -p[torch.arange(500), right].log().mean() < 0.35
 
 
+def test_functions_are_members_beside_kernels_where_they_help() -> None:
+    """One input counts by itself and hides from a kernel of all that two others count in their product."""
+    generator = make_generator(0)
+    z = torch.randn(1000, 16, generator=generator)
+    y = (2 * z[:, :1]).sin() * z[:, 1:2] + 2 * z[:, 2:3]
+    y = y + 0.3 * torch.randn(1000, 1, generator=generator)
+    options = Options(members=2, rounds=1)
+    model = TableModel.fit(z, y, classes=False, options=options)
+    assert {type(member) for member in model.members} >= {Large}
+    assert sum(model.member_weights) == pytest.approx(1)
+    plain = TableModel.fit(z, y, classes=False, options=Options(members=1, rounds=1))
+    assert {type(member) for member in plain.members} == {Member}
+    probe = torch.randn(500, 16, generator=generator)
+    truth = (2 * probe[:, :1]).sin() * probe[:, 1:2] + 2 * probe[:, 2:3]
+    errors = [(m.predict(probe) - truth).square().mean() for m in (model, plain)]
+    assert errors[0] < 0.5 * errors[1]
+    left_out = model.leave_one_out()
+    model.forget(torch.tensor([3]))
+    assert_close(model.predict(z[3:4])[0], left_out[3], atol=1e-8, rtol=0, check_dtype=False)
+    assert_close(
+        next(model.influence(probe[:5]))[1] @ (y[torch.arange(1000) != 3].double() - model.centre)
+        + model.centre,
+        model.predict(probe[:5]),
+        atol=1e-6,
+        rtol=0,
+    )
+
+
 def test_a_vote_of_a_large_table_is_of_all_rows() -> None:
     rows = _rows()
     options = Options(members=1, rounds=1, exact_rows=300, readout="vote")
@@ -238,11 +268,10 @@ def test_a_vote_of_a_large_table_is_of_all_rows() -> None:
 
 
 def test_scales_are_chosen_on_rows_as_new_as_those_to_come() -> None:
-    rows = _rows()
     moments = Blocks(torch.arange(600), ordered=True)
-    found = choose_functions([EXPLORED], rows, moments, make_generator(1))
-    assert found.held.min() >= 400
-    assert found.said.shape == (len(found.held), 1)
+    known, asked = hold_out(600, moments, make_generator(1))
+    assert asked.min() > known.max()
+    assert asked.max() == 599
 
 
 def _through_json(model: TableModel) -> tuple[dict[str, Tensor], dict[str, object]]:

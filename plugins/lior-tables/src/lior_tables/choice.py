@@ -345,6 +345,9 @@ class Choice(NamedTuple):
     """Share of each member in the mean, positive, ``(members,)`` float64."""
     calibration: Calibration | None
     """Of the probabilities; ``None`` for numbers."""
+    splits: list[Split]
+    said: Tensor
+    """What the mean predicts for the rows that were held out, ``(V, C)``."""
 
 
 @one_thread()
@@ -389,4 +392,4 @@ def choose(
     kept = [index for index, weight in enumerate(weights.tolist()) if weight > 0]
     alike = () if blocks is None else [len(part.held) for part in parts]
     calibration = Calibration.fit(predictions, judge.y, judge.weights, alike) if classes else None
-    return Choice([explored[i] for i in kept], weights[kept], calibration)
+    return Choice([explored[i] for i in kept], weights[kept], calibration, parts, predictions)

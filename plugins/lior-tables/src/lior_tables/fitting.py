@@ -13,13 +13,14 @@ from torch import Generator
 from lior.workers import Workers
 from lior_tables.blocks import Blocks
 from lior_tables.calibration import Calibration
-from lior_tables.choice import LEARNED, Choice, Explored
+from lior_tables.choice import GREEDY, LEARNED, Choice, Explored, Judge
+from lior_tables.functions import CENTRES
 from lior_tables.kernel import matrix
-from lior_tables.large import Large, choose_functions
+from lior_tables.large import KNOWN, Large, build_functions, choose_functions, hold_out
 from lior_tables.members import Member, Metrics, Setting
 from lior_tables.plan import Options
 from lior_tables.row_store import Rows, draw
-from lior_tables.sums import add_parts
+from lior_tables.sums import add_parts, add_up
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share of it that is done."""
@@ -27,6 +28,10 @@ _STRONGER = (1.0, 3.0, 10.0, 30.0, 100.0)
 """Multiples of a ridge that are tried where many more rows are solved at once than it was chosen on."""
 _MANY = 4
 """How many times more they are."""
+_FEWEST = 100
+"""Rows of a table to which functions are fitted beside kernels, at least."""
+_SHARES = tuple(part / GREEDY for part in range(GREEDY + 1))
+"""Of functions in the mean."""
 _TRIED_ROWS = 3000
 """Rows on which they are tried, at most."""
 
@@ -53,7 +58,8 @@ def fit_members(
     resume: Path | None = None,
     workers: Workers | None = None,
 ) -> Fitted:
-    """Fit the members that were chosen; of a table of more rows than are solved at once, the first one.
+    """Fit the members that were chosen, and functions beside them; only these to more rows than are solved at
+    once.
 
     Parameters
     ----------
@@ -70,7 +76,8 @@ def fit_members(
     order = chosen.weights.argsort(descending=True).tolist()
     say = on_progress or (lambda what, share: None)
     explored = [chosen.explored[index] for index in order]
-    if len(rows.z) > options.exact_rows and explored[0].candidate.readout.solves:
+    solves = explored[0].candidate.readout.solves
+    if len(rows.z) > options.exact_rows and solves:
         return _fit_large(explored, rows, chosen.calibration, generator, blocks, say, resume, workers)
     members: list[Member | Large] = []
     known: Metrics = {}
@@ -84,7 +91,12 @@ def fit_members(
         members.append(Member.learn_all(each.candidate, setting, rows, generator, known=known))
         longest = max(longest, time.monotonic() - begun)
     weights = chosen.weights[order[: len(members)]]
-    return Fitted(members, (weights / weights.sum()).tolist(), chosen.calibration)
+    fitted = Fitted(members, (weights / weights.sum()).tolist(), chosen.calibration)
+    late = deadline is not None and time.monotonic() + longest > deadline
+    if late or options.members == 1 or len(chosen.splits) > 1 or len(rows.z) < _FEWEST or not solves:
+        return fitted
+    say("trying functions", 1.0)
+    return _mix(fitted, chosen, explored, rows, generator)
 
 
 def _fit_large(
@@ -99,17 +111,40 @@ def _fit_large(
 ) -> Fitted:
     """A ridge on functions of all rows, with the kernel of a candidate."""
     say("choosing functions", 0.0)
-    found = choose_functions(explored, rows, blocks, generator)
+    known, asked = hold_out(len(rows.z), blocks, generator)
+    learned, held = (rows.take(places.to(rows.z.device)) for places in (known, asked))
+    found = choose_functions(explored, learned, held, generator)
     if calibration is not None:
-        held = rows.take(found.held)
         calibration = Calibration.fit(found.said, held.y, held.weights)
+    functions = build_functions(found.explored, draw(rows, KNOWN, generator), CENTRES, generator)
+    functions = functions.scaled(found.scales)
 
     def tell(done: int, count: int) -> None:
         say(f"fitting all rows, {done} of {count} parts", done / count)
 
-    sums = add_parts(found.functions, rows, kept=resume, on_part=tell, workers=workers)
-    candidate, setting, *_ = found.explored
-    return Fitted([Large(candidate, setting, found.functions, sums, rows)], [1.0], calibration)
+    sums = add_parts(functions, rows, kept=resume, on_part=tell, workers=workers)
+    large = Large(found.explored.candidate, found.explored.setting, functions, sums, rows)
+    return Fitted([large], [1.0], calibration)
+
+
+def _mix(
+    fitted: Fitted, chosen: Choice, explored: Sequence[Explored], rows: Rows, generator: Generator
+) -> Fitted:
+    """With functions as one more member, at the share with which the mean does best on held-out rows."""
+    learned, held = (rows.take(places) for places in chosen.splits[0])
+    found = choose_functions(explored, learned, held, generator)
+    judge = Judge(y=held.y, weights=held.weights, classes=chosen.calibration is not None)
+    said = {share: torch.lerp(chosen.said, found.said, share) for share in _SHARES}
+    best = min(said, key=lambda share: judge.error(said[share]))
+    if best == 0:
+        return fitted
+    functions = build_functions(found.explored, rows, CENTRES, generator).scaled(found.scales)
+    large = Large(found.explored.candidate, found.explored.setting, functions, add_up(functions, rows), rows)
+    calibration = chosen.calibration and Calibration.fit(said[best], held.y, held.weights)
+    if best == 1:
+        return Fitted([large], [1.0], calibration)
+    weights = [*((1 - best) * weight for weight in fitted.weights), best]
+    return Fitted([*fitted.members, large], weights, calibration)
 
 
 def settle(explored: Explored, table: Rows, generator: Generator) -> Setting:

@@ -42,8 +42,8 @@ _REACH = 3.0
 """Laplace's lengths between the first knot and the last."""
 _LLOYD = 2
 """Rounds in which centres become means of the rows that are nearest to them."""
-_ROWS_OF_CENTRE = 3
-"""Rows of a centre on average, at least."""
+_ROWS_OF_CENTRE, _ROWS_OF_KNOT = 3, 4
+"""Rows of a centre, and of a function of one coordinate or of two, on average, at least."""
 _NUGGET = 1e-5
 """Added to the kernel between centres, which float32 does not tell apart beyond."""
 
@@ -70,7 +70,8 @@ class Functions:
     def of(cls, kernel: Kernel, z: Tensor, most: int, generator: Generator) -> Functions:
         """Functions of single coordinates, and of the distance to ``most`` centres, of rows ``z (N, n)``."""
         distinct = torch.tensor([len(column.unique()) for column in z.T])
-        fitting = (count for count in _KNOTS if distinct.clamp(max=count).sum() <= _SINGLES)
+        room = min(_SINGLES, len(z) // _ROWS_OF_KNOT)
+        fitting = (count for count in _KNOTS if distinct.clamp(max=count).sum() <= room)
         count = next(fitting, _KNOTS[-1])
         centres = _centres(kernel, z, most, generator)
         side = kernel.side(centres)
@@ -169,12 +170,19 @@ class Functions:
         best = beyond.flatten().argsort(descending=True)
         best = best[beyond.flatten()[best] > _CHANCE]
         pairs = torch.stack([some[best // len(some)], some[best % len(some)]], 1)
+        room = min(_DOUBLES, len(z) // _ROWS_OF_KNOT)
         sizes = torch.tensor([len(self.coarse[i]) * len(self.coarse[j]) for i, j in pairs.tolist()])
-        return attrs.evolve(self, pairs=pairs[sizes.cumsum(0).to(pairs.device) <= _DOUBLES])
+        return attrs.evolve(self, pairs=pairs[sizes.cumsum(0).to(pairs.device) <= room])
 
     def scaled(self, scales: Tensor) -> Functions:
         """With other scales ``(3,)``."""
         return attrs.evolve(self, scales=scales.to(self.scales))
+
+    def to(self, dtype: torch.dtype) -> Functions:
+        """The same in another precision."""
+        state = {key: v.to(dtype) if v.is_floating_point() else v for key, v in self.kernel.state.items()}
+        tensors = {key: v.to(dtype) if v.is_floating_point() else v for key, v in self.tensors().items()}
+        return Functions.restored(Kernel(self.kernel.parts, state), tensors)
 
     # --- saving ---
 

@@ -31,7 +31,7 @@ from lior_tables.sums import Sums, add_up
 
 _KERNELS = 3
 """Kernels that are tried, at most."""
-_LEARNED, _HELD = 20_000, 5_000
+KNOWN, _HELD = 20_000, 5_000
 """Rows that are learned and those that are judged to choose functions, at most."""
 _FIRST, _FEW = 10_000, 700
 """Rows that are learned, and centres, while a kernel is chosen."""
@@ -142,6 +142,13 @@ class Large:
 
     # --- editing ---
 
+    def to(self, rows: Rows) -> Large:
+        """The same member in the precision of ``rows``, which are its own; it is solved for anew."""
+        if self.rows.z.dtype == rows.z.dtype:
+            return self
+        functions = self.functions.to(rows.z.dtype)
+        return Large(self.candidate, self.setting, functions, add_up(functions, rows), rows)
+
     def forget(self, chosen: Tensor, rows: Rows) -> None:
         """Remove the rows ``chosen``; ``rows`` are those that stay."""
         self._edited(rows, self.rows.take(chosen), -1.0)
@@ -176,52 +183,57 @@ class Large:
 
 
 class Chosen(NamedTuple):
-    """Functions that do best on rows that are held out."""
+    """What does best on rows that are held out."""
 
     explored: Explored
-    """Whose kernel they have."""
-    functions: Functions
-    held: Tensor
-    """Places of these rows, int64 ``(H,)``."""
+    """Whose kernel the functions have."""
+    scales: Tensor
+    """``(3,)``, float64."""
     said: Tensor
-    """What is predicted for them, ``(H, C)``."""
+    """What is predicted for the rows that were held out, ``(H, C)``."""
 
 
-def choose_functions(
-    explored: Sequence[Explored], rows: Rows, given: Blocks | None, generator: Generator
-) -> Chosen:
-    """Choose the kernel, then the pairs of coordinates, and how much functions of each kind may vary.
-
-    Pairs, knots and centres come from the rows that are learned, metrics from some of all.
-    """
-    known, asked = (places.to(rows.z.device) for places in _split(len(rows.z), given, generator))
-    learned, held = rows.take(known), rows.take(asked)
-    some, best = draw(rows, METRIC_ROWS, generator), None
-    first = learned.take(torch.arange(min(_FIRST, len(known))))
+def choose_functions(explored: Sequence[Explored], learned: Rows, held: Rows, generator: Generator) -> Chosen:
+    """Choose the kernel, and how much functions of each kind may vary; ``held`` rows judge."""
+    best = None
+    first = learned.take(torch.arange(min(_FIRST, len(learned.z)), device=learned.z.device))
     for each in explored[:_KERNELS]:
-        teacher = Member.learn_all(each.candidate, each.setting, some, generator)
-        trial = _Trial(each, Functions.of(teacher.kernel, first.z, _FEW, generator), first, held)
-        if best is None or trial.error(trial.at) < best.error(best.at):
-            best = trial
+        trial = _Trial(build_functions(each, first, _FEW, generator), first, held, _BEGIN)
+        if best is None or trial.error(trial.at) < best[1].error(best[1].at):
+            best = each, trial
     assert best is not None
-    functions = Functions.of(best.functions.kernel, learned.z, CENTRES, generator)
-    functions = functions.with_pairs(learned.z, _left_over(functions, learned), learned.weights)
-    best = _Trial(best.explored, functions, learned, held, best.at)
-    return Chosen(best.explored, best.functions.scaled(best.scales), asked, best.said)
+    kernel, trial = best
+    functions = build_functions(kernel, learned, CENTRES, generator)
+    trial = _Trial(functions, learned, held, trial.at)
+    return Chosen(kernel, _STEP ** torch.tensor(trial.at, dtype=torch.float64), trial.said)
+
+
+def build_functions(explored: Explored, rows: Rows, centres: int, generator: Generator) -> Functions:
+    """The functions of a table, with the kernel of a candidate in a metric of these rows."""
+    some = draw(rows, METRIC_ROWS, generator)
+    teacher = Member.learn_all(explored.candidate, explored.setting, some, generator)
+    functions = Functions.of(teacher.kernel, rows.z, centres, generator)
+    return functions.with_pairs(rows.z, _left_over(functions, rows), rows.weights)
+
+
+def hold_out(count: int, given: Blocks | None, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Places of rows to learn and of rows to judge by: later ones, other groups, or a fifth of all."""
+    if given is None:
+        order = torch.randperm(count, generator=generator)
+        known, asked = order[count // 5 :], order[: count // 5]
+    else:
+        known, asked = (
+            part[torch.randperm(len(part), generator=generator)]
+            for part in given.parts(BLOCK_FOLDS, generator)[-1]
+        )
+    return known[:KNOWN], asked[:_HELD]
 
 
 class _Trial:
     """Functions with the scales that do best on held-out rows, as far as steps find them."""
 
-    def __init__(
-        self,
-        explored: Explored,
-        functions: Functions,
-        learned: Rows,
-        held: Rows,
-        begin: tuple[int, ...] = _BEGIN,
-    ) -> None:
-        self.explored, self.functions, self.held = explored, functions, held
+    def __init__(self, functions: Functions, learned: Rows, held: Rows, begin: tuple[int, ...]) -> None:
+        self.functions, self.held = functions, held
         self._sums, self._phi = add_up(functions, learned), functions(held.z)
         self._centre = readouts.mean(learned.y, learned.weights)
         kinds = torch.repeat_interleave(torch.arange(3), torch.tensor(functions.sizes))
@@ -233,11 +245,6 @@ class _Trial:
     def said(self) -> Tensor:
         """Predictions of the held-out rows, ``(H, C)``."""
         return self._tried[self.at][1]
-
-    @property
-    def scales(self) -> Tensor:
-        """``(3,)``, float64."""
-        return _STEP ** torch.tensor(self.at, dtype=torch.float64)
 
     def error(self, at: tuple[int, ...]) -> float:
         """Mean squared error with scales that are these powers of :data:`_STEP`."""
@@ -254,19 +261,6 @@ class _Trial:
             off = float(readouts.mean((said - self.held.y).square(), self.held.weights).sum())
             self._tried[at] = off if math.isfinite(off) else math.inf, said
         return self._tried[at][0]
-
-
-def _split(count: int, given: Blocks | None, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Places of rows to learn and of rows to judge by: later ones, other groups, or a fifth of all."""
-    if given is None:
-        order = torch.randperm(count, generator=generator)
-        known, asked = order[count // 5 :], order[: count // 5]
-    else:
-        known, asked = (
-            part[torch.randperm(len(part), generator=generator)]
-            for part in given.parts(BLOCK_FOLDS, generator)[-1]
-        )
-    return known[:_LEARNED], asked[:_HELD]
 
 
 def _left_over(functions: Functions, rows: Rows) -> Tensor:

@@ -29,6 +29,7 @@ from lior_tables.row_store import Rows
 _ROUNDING, _PRECISE_ROWS = 1e-4, 3_000
 """Standard deviations of the outputs that predictions of a model of at most so many rows may be off by; with
 8,000 rows, float64 would double the time and the memory of a fit."""
+
 EXACT_ROWS = 12_000
 """Above it edits and leave-one-out stay in float32: a float64 inverse then takes 1.2 GB a member."""
 
@@ -204,8 +205,8 @@ class TableModel:
     def forget(self, rows: Tensor) -> None:
         """Remove stored rows by their index, int64 ``(B,)``; the others keep their order.
 
-        Values and centre become those of a fit without the rows, exactly; the metric, the settings and the
-        statistics of a resilience source still remember them.
+        Values and centre become those of a fit without the rows, exactly; the metric, the settings, the
+        knots and centres of functions and the statistics of a resilience source still remember them.
 
         Raises
         ------
@@ -228,15 +229,14 @@ class TableModel:
         self.members = members
 
     def _editable(self) -> list[Member | Large]:
-        """The members in the precision of edits: float64 unless that is too large."""
+        """The members in the precision of edits: float64, unless that is too large."""
         stored = self.members[0].rows
-        plain = [member for member in self.members if isinstance(member, Member)]
         exact = stored.z.dtype == torch.float64
-        if exact or len(stored.z) > EXACT_ROWS or len(plain) < len(self.members):
+        if exact or len(stored.z) > min(self.options.exact_rows, EXACT_ROWS):
             return self.members
         if self._exact is None or len(self._exact[0].rows.z) != len(stored.z):
             rows = stored.to(torch.float64)
-            self._exact = [member.to(rows) for member in plain]
+            self._exact = [member.to(rows) for member in self.members]
         return self._exact
 
     # --- saving ---
@@ -347,10 +347,10 @@ def _in_precision(members: list[Member | Large]) -> list[Member | Large]:
     """Members of float32, of float64 where float32 rounds what they predict."""
     plain = [member for member in members if isinstance(member, Member)]
     rows = members[0].rows
-    single = rows.z.dtype == torch.float32 and len(plain) == len(members) and len(rows.z) <= _PRECISE_ROWS
-    if single and max(member.rounding() for member in plain) > _ROUNDING:
+    single = rows.z.dtype == torch.float32 and len(rows.z) <= _PRECISE_ROWS
+    if single and any(member.rounding() > _ROUNDING for member in plain):
         rows = rows.to(torch.float64)
-        return [member.to(rows) for member in plain]
+        return [member.to(rows) for member in members]
     return members
 
 
