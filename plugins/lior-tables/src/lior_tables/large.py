@@ -90,8 +90,8 @@ class Large:
 
     def predict(self, z: Tensor) -> Tensor:
         """``f(z) (B, C)``."""
-        values = self.fit.values.to(z)
-        parts = [self.functions(z[block]) @ values for block in self._blocks(z)]
+        # Terms cancel: in float32 the sum would differ from that of the weights of rows.
+        parts = [(self.functions(z[block]).double() @ self.fit.values).to(z) for block in self._blocks(z)]
         return torch.cat([*parts, self.rows.y[:0]]) + self.fit.centre.to(z)
 
     def leave_one_out(self) -> Tensor:
@@ -101,7 +101,7 @@ class Large:
         outputs measured from the mean of the others.
         """
         z, y, weights = self.rows
-        solution, total = self._solved().to(z), weights.sum()
+        solution, total = self._solved(), weights.sum()
         centres = (readouts.mean(y, weights) * total - weights[:, None] * y) / (total - weights)[:, None]
         eye = torch.eye(len(self.sums.gram), dtype=torch.float64, device=z.device)
         inverse = torch.linalg.solve_triangular(self.factor.lower, eye, upper=False).mT.to(z).contiguous()
@@ -109,7 +109,7 @@ class Large:
         for block in self._blocks(z):
             phi = self.functions(z[block])
             leverage = weights[block] * solve.times_triangle(phi, inverse).square().sum(1)
-            said = phi @ solution
+            said = (phi.double() @ solution).to(z)
             off = y[block] - centres[block] - (said[:, :-1] - said[:, -1:] * centres[block])
             found.append(y[block] - off / (1 - leverage)[:, None].clamp(min=1e-6))
         return torch.cat(found)
@@ -132,9 +132,9 @@ class Large:
 
     def influence(self, z: Tensor) -> Tensor:
         """Weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``."""
-        across = self.factor.solve(self.functions(z).mT.double()).to(z)
+        across = self.factor.solve(self.functions(z).mT.double())
         stored, weights = self.rows.z, self.rows.weights
-        parts = [weights[b] * (self.functions(stored[b]) @ across).mT for b in self._blocks(stored)]
+        parts = [weights[b] * (self.functions(stored[b]).double() @ across).mT for b in self._blocks(stored)]
         return torch.cat(parts, 1)
 
     def _blocks(self, z: Tensor) -> list[slice]:

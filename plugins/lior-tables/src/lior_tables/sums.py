@@ -42,14 +42,14 @@ class Sums(NamedTuple):
 
 
 def add_up(functions: Functions, rows: Rows) -> Sums:
-    """The sums over all ``rows``; products are made in the rows' own precision."""
+    """The sums over all ``rows``; products of functions are made in the rows' own precision."""
     count = sum(functions.sizes)
     gram = rows.z.new_zeros(count, count, dtype=torch.float64)
     right = rows.z.new_zeros(count, rows.y.shape[1] + 1, dtype=torch.float64)
     for z, y, weights in zip(*(column.split(_ROWS) for column in rows), strict=True):
         found = functions(z)
         weighed = found * weights[:, None]
-        right += (weighed.mT @ readouts.with_ones(y)).double()
+        right += weighed.double().mT @ readouts.with_ones(y).double()
         for at in range(0, count, _COLUMNS):  # what is below the diagonal
             gram[at:, at : at + _COLUMNS] += (weighed[:, at:].mT @ found[:, at : at + _COLUMNS]).double()
     return Sums(gram.tril() + gram.tril(-1).mT, right)
