@@ -12,6 +12,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -203,6 +204,8 @@ def _begin() -> None:
     assert parent is not None
     end_with_parent(parent.sentinel)
     os.environ["OMP_NUM_THREADS"] = "1"
+    if "torch" in sys.modules:  # by the program itself, which a new process runs first: too late for it
+        sys.modules["torch"].set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

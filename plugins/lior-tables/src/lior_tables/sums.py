@@ -22,7 +22,7 @@ from lior_tables.row_store import Rows
 
 _PARTS, _PART_ROWS = 16, 10_000
 """Parts of a table, at most, and rows of a part, at least."""
-_ROWS, _COLUMNS = 4096, 512
+_ROWS, _COLUMNS = 2048, 512
 """Rows whose functions are in memory together, and columns that are multiplied at once."""
 Arrays = dict[str, NDArray[np.generic]]
 """A state as arrays, for another process."""
