@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import attrs
 import pytest
 import torch
 from conftest import candidate
@@ -96,6 +97,15 @@ def test_pairs_need_not_count_alone_nor_be_numbers() -> None:
     functions = _functions(rows)
     assert functions.pairs.tolist() == [[0, 1]]
     assert_close(_large(rows).predict(z), y, atol=0.05, rtol=0)
+
+
+def test_scales_of_no_functions_are_passed_over() -> None:
+    rows = _rows()
+    functions = attrs.evolve(_functions(rows), pairs=torch.zeros(0, 2, dtype=torch.int64))
+    far = large_module._Trial(functions, rows, _rows(seed=1), (1, 3, 2))
+    near = large_module._Trial(functions, rows, _rows(seed=1), (1, 0, 2))
+    assert far.at == near.at
+    assert torch.equal(far.said, near.said)
 
 
 def test_one_wild_row_makes_no_pair() -> None:
@@ -193,7 +203,10 @@ def test_functions_of_all_rows_are_better_than_a_kernel_of_some() -> None:
     assert errors[1] < errors[2]
 
 
-def test_a_large_table_is_fitted_saved_and_edited() -> None:
+@pytest.mark.parametrize("quick", [100, 8000])
+def test_a_large_table_is_fitted_saved_and_edited(quick: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sums are kept, or added up again."""
+    monkeypatch.setattr(large_module, "_QUICK", quick)
     rows, seen = _rows(), []
     model = TableModel.fit(
         rows.z,
@@ -207,6 +220,7 @@ def test_a_large_table_is_fitted_saved_and_edited() -> None:
     assert any(", 2 of 6" in what for what, _ in seen)
     assert all(0 <= share <= 1 for _, share in seen)
     again = TableModel.restore(*_through_json(model))
+    assert any("sums" in name for name in model.snapshot()[0]) == (quick < 600)
     probe = rows.z[:50] + 0.1
     assert torch.equal(again.predict(probe), model.predict(probe))
     left_out = model.leave_one_out()

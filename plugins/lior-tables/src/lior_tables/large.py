@@ -37,6 +37,8 @@ _FIRST, _FEW = 10_000, 700
 """Rows that are learned, and centres, while a kernel is chosen."""
 _STEP, _BEGIN, _FAR = 3.0, (1, 0, 2), 4
 """Scales are powers of the first, from these exponents on, none of which exceeds the last."""
+_QUICK = 8000
+"""Rows whose sums are not kept in files: adding up takes seconds, and they would be most of the file."""
 _SLOPES = 1000
 """Rows of whose slopes a metric is the mean."""
 
@@ -49,12 +51,12 @@ class Large:
         candidate: Candidate,
         setting: Setting,
         functions: Functions,
-        sums: Sums,
+        sums: Sums | None,
         rows: Rows,
         fit: Fit | None = None,
     ) -> None:
         self.candidate, self.setting = candidate, setting
-        self.functions, self.sums, self.rows = functions, sums, rows
+        self.functions, self._sums, self.rows = functions, sums, rows
         self._factor: Factor | None = None
         self.fit = self._settled() if fit is None else fit
 
@@ -65,6 +67,13 @@ class Large:
     def _solved(self) -> Tensor:
         """The solution ``(P, C + 1)`` for the outputs and for ones."""
         return self.factor.solve(self.sums.right)
+
+    @property
+    def sums(self) -> Sums:
+        """Over the rows; added up when first asked for."""
+        if self._sums is None:
+            self._sums = add_up(self.functions, self.rows)
+        return self._sums
 
     @property
     def factor(self) -> Factor:
@@ -158,18 +167,19 @@ class Large:
         self._edited(rows, new, 1.0)
 
     def _edited(self, rows: Rows, changed: Rows, sign: float) -> None:
-        self.sums = self.sums.plus(add_up(self.functions, changed), sign)
+        self._sums = self.sums.plus(add_up(self.functions, changed), sign)
         self.rows, self._factor = rows, None
         self.fit = self._settled()
 
     # --- saving ---
 
     def tensors(self) -> State:
-        """All but the rows; :meth:`restored` takes them."""
+        """All but the rows; :meth:`restored` takes them. Sums are kept where adding up would take long."""
+        kept = self.sums._asdict() if len(self.rows.z) > _QUICK else {}
         return {
             **add_prefix("state", self.functions.kernel.state),
             **add_prefix("functions", self.functions.tensors()),
-            **add_prefix("sums", self.sums._asdict()),
+            **add_prefix("sums", kept),
             **add_prefix("fit", self.fit._asdict()),
         }
 
@@ -178,7 +188,8 @@ class Large:
         """The member of :meth:`tensors`, whose rows were ``rows``."""
         kernel = Kernel(candidate.parts, sub(tensors, "state"))
         functions = Functions.restored(kernel, sub(tensors, "functions"))
-        sums, fit = Sums(**sub(tensors, "sums")), Fit(**sub(tensors, "fit"))
+        kept, fit = sub(tensors, "sums"), Fit(**sub(tensors, "fit"))
+        sums = Sums(**kept) if kept else None
         return cls(candidate, setting, functions, sums, rows.to(functions.centres), fit)
 
 
@@ -239,7 +250,11 @@ class _Trial:
         kinds = torch.repeat_interleave(torch.arange(3), torch.tensor(functions.sizes))
         self._kinds = kinds.to(held.z.device)
         self._tried: dict[tuple[int, ...], tuple[float, Tensor]] = {}
-        self.at = descend(self.error, begin)
+        self.at = self._known(descend(self.error, begin))
+
+    def _known(self, at: tuple[int, ...]) -> tuple[int, ...]:
+        """The scales, of which those of no functions are all the same."""
+        return tuple(place if size else 0 for place, size in zip(at, self.functions.sizes, strict=True))
 
     @property
     def said(self) -> Tensor:
@@ -248,8 +263,8 @@ class _Trial:
 
     def error(self, at: tuple[int, ...]) -> float:
         """Mean squared error with scales that are these powers of :data:`_STEP`."""
-        alike = [i for i, size in enumerate(self.functions.sizes) if not size and at[i] != _BEGIN[i]]
-        if alike or max(map(abs, at)) > _FAR:
+        at = self._known(at)
+        if max(map(abs, at)) > _FAR:
             return math.inf
         if at not in self._tried:
             scale = (_STEP ** torch.tensor(at, dtype=torch.float64)).to(self._sums.gram)[self._kinds]

@@ -66,7 +66,7 @@ def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows) -> Me
         name=meta["name"], parts=Parts(**parts), readout=readout, bandwidths=(), ridges=(), rounds=0
     )
     setting = Setting(steps=tuple((float(bandwidth), float(ridge)) for bandwidth, ridge in meta["steps"]))
-    kind = Large if sub(tensors, "sums") else Member
+    kind = Large if sub(tensors, "functions") else Member
     return kind.restored(tensors, candidate, setting, rows)
 
 
