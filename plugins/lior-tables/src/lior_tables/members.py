@@ -323,7 +323,7 @@ class Member:
         # (G. Wahba, *Spline Models*, 1990, section 4.2).
         had = self._inverse
         inverse = self.inverse()
-        self._inverse = had  # those of all leaves of a large table would take gigabytes
+        self._inverse = had  # for edits alone, since it takes as much memory as the kernel matrix
         solution, total = inverse.solution.to(y), weights.sum()
         centres = (readouts.mean(y, weights) * total - weights[:, None] * y) / (total - weights)[:, None]
         residuals = (solution[:, :-1] - solution[:, -1:] * centres) / inverse.diagonal.to(y)[:, None]
