@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 from lior_cli.main import main
-from lior_tables import resuming, sums
+from lior_tables import plan, resuming, sums
 
 QUICK = ("--members", "1", "--rounds", "1")
 
@@ -304,6 +304,15 @@ def test_workers_that_a_small_table_does_not_need_are_not_started(tmp_path, monk
     rows(60).to_csv("a.csv", index=False)
     assert main(["table", "fit", "a.csv", "--target", "price", "--out", "m", "--workers", "2", *QUICK]) == 0
     assert "note: 60 rows are fitted at once, by this process" in capsys.readouterr().err
+
+
+def test_workers_that_a_vote_does_not_need_are_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plan, "Options", functools.partial(plan.Options, exact_rows=50))
+    rows(60).to_csv("a.csv", index=False)
+    args = ["table", "fit", "a.csv", "--target", "price", "--out", "m", "--workers", "2", *QUICK]
+    assert main([*args, "--readout", "vote"]) == 0
+    assert "--workers divides what is solved, and a vote is not" in capsys.readouterr().err
 
 
 def test_a_fit_that_is_interrupted_goes_on(tmp_path, monkeypatch, capsys):

@@ -28,12 +28,12 @@ _STRONGER = (1.0, 3.0, 10.0, 30.0, 100.0)
 """Multiples of a ridge that are tried where many more rows are solved at once than it was chosen on."""
 _MANY = 4
 """How many times more they are."""
+_TRIED_ROWS = 3000
+"""Rows on which they are tried, at most."""
 _FEWEST = 100
 """Rows of a table to which functions are fitted beside kernels, at least."""
 _SHARES = tuple(part / GREEDY for part in range(GREEDY + 1))
 """Of functions in the mean."""
-_TRIED_ROWS = 3000
-"""Rows on which they are tried, at most."""
 
 
 class Fitted(NamedTuple):

@@ -111,10 +111,9 @@ def fit(
         group=given["group"],
         random_state=seed,
     )
-    if workers is not None and len(frame) <= Options().exact_rows:
-        note = (
-            f"note: {len(frame):,} rows are fitted at once, by this process; --workers divides larger tables"
-        )
+    if workers is not None and (len(frame) <= Options().exact_rows or given["readout"] == "vote"):
+        many = "larger tables" if len(frame) <= Options().exact_rows else "what is solved, and a vote is not"
+        note = f"note: {len(frame):,} rows are fitted at once, by this process; --workers divides {many}"
         click.echo(note, err=True)
     started = time.perf_counter()
     kept = path.with_name(path.name + PARTIAL)
