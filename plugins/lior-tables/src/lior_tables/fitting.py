@@ -77,8 +77,10 @@ def fit_members(
     say = on_progress or (lambda what, share: None)
     explored = [chosen.explored[index] for index in order]
     solves = explored[0].candidate.readout.solves
-    if len(rows.z) > options.exact_rows and solves:
-        return _fit_large(explored, rows, chosen.calibration, generator, blocks, say, resume, workers)
+    if len(rows.z) > options.exact_rows:
+        if solves:
+            return _fit_large(explored, rows, chosen.calibration, generator, blocks, say, resume, workers)
+        explored = explored[:1]  # a vote compares each row with all: one member takes long enough
     members: list[Member | Large] = []
     known: Metrics = {}
     longest = 0.0
