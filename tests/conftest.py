@@ -57,6 +57,17 @@ def _own_cache() -> None:
         if path.name != "lior":
             (own / path.name).symlink_to(path)
     os.environ["XDG_CACHE_HOME"] = str(own)
+    _own_bytecode(own / "bytecode")
+
+
+def _own_bytecode(folder: Path) -> None:
+    """Let Python keep its bytecode for the tests, where the user's Python keeps none.
+
+    The tests start hundreds of processes; without bytecode each would compile all that it imports.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        sys.dont_write_bytecode = False
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(folder)
 
 
 _own_cache()
