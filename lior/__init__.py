@@ -59,9 +59,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
-
-        return version("lior")
+        return _version()
     if name not in _EXPORTS:
         raise AttributeError(f"module 'lior' has no attribute {name!r}")
     from lior.errors import needs_model
@@ -71,6 +69,20 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(module), attribute)
     globals()[name] = value
     return value
+
+
+def _version() -> str:
+    """The installed version, or that of the checkout if lior is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("lior")
+    except PackageNotFoundError:
+        import tomllib
+        from pathlib import Path
+
+        text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+        return str(tomllib.loads(text)["project"]["version"])
 
 
 def __dir__() -> list[str]:

@@ -231,7 +231,7 @@ def main(args: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         except SystemExit:  # click's, when the reader of the output has left
             _discard_output()
-            raise
+            return 0
         except Exception as error:
             if options.debug and not isinstance(error, click.exceptions.ClickException | click.Abort):
                 raise
@@ -280,9 +280,9 @@ def _discard_output() -> None:
 def _report(error: Exception) -> int:
     """Print an error as one line; returns the exit code."""
     match error:
-        case BrokenPipeError():
+        case BrokenPipeError():  # the reader has what it wanted
             _discard_output()
-            return 1
+            return 0
         case click.Abort():
             click.echo("lior: interrupted", err=True)
             return INTERRUPTED

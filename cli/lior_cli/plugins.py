@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from lior.plugins.discovery import Origin
 from lior.plugins.kinds import KINDS
 from lior.plugins.registry import registry
 from lior_cli.options import given
+from lior_cli.output import redraw
 from lior_cli.terminal import echo_table
 
 OK, BROKEN, MISSING = "ok", "BROKEN", "missing"
@@ -56,6 +58,8 @@ def plugins(ctx: click.Context, kind: str | None, as_json: bool, check: bool) ->
         return
     with _checking() if check else nullcontext():
         rows = [row for each in ([kind] if kind else KINDS) for row in _rows(each, check)]
+        if check and sys.stderr.isatty():
+            redraw("")
     if as_json:
         click.echo(json.dumps([_fields(row, check) for row in rows], indent=2))
     else:
@@ -112,6 +116,8 @@ def new(ctx: click.Context, name: str, kind: str | None, out: Path | None, as_js
 def _rows(kind: str, check: bool) -> list[PluginRow]:
     rows = []
     for name in registry.names(kind):
+        if check and sys.stderr.isatty():
+            redraw(f"checking {kind} {name}")
         status, cause = _check(kind, name) if check else ("", "")
         rows += [_row(origin, status, cause) for origin in registry.origins(kind, name)]
     return rows
