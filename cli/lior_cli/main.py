@@ -301,6 +301,8 @@ def _report(error: Exception) -> int:
         case LiorError():
             return _fail(str(error), error.exit_code)
         case OSError(errno=errno.ENOSPC):
+            if not error.filename:  # the output: what is left of it must not be tried again at the end
+                _discard_output()
             told = f"no space left on the device: {error.filename or 'output'}. Free some and repeat."
             return _fail(told, getattr(error, "exit_code", 1))
         case OSError(strerror=str()):

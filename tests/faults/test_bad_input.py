@@ -319,7 +319,12 @@ def test_closed_streams(tmp_path, finished, redirection):
 def test_a_full_output():
     with Path("/dev/full").open("w") as full:
         child = subprocess.run(
-            [*LIOR, "plugins"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*LIOR, "plugins"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
         )
     assert child.returncode == 1
     check_message(child.stderr)
