@@ -169,13 +169,13 @@ class Adam:
 def learn_metric(tokens, memory, train, rng):
     """Return the parameters and the medium of the lowest loss on the calibration split (training/stages.py)."""
     p = {
-        "table": SCALE * DECAY ** np.arange(LAGS)[:, None, None] * rng.standard_normal((LAGS, VOCAB + 1, DIMENSION)),
         "log_lam": np.zeros(DIMENSION),
         "log_omega": 0.0,
         "u": rng.standard_normal((DIMENSION, DIRECTIONS)),
         "raw_d": np.full(DIRECTIONS, np.log(np.expm1(0.1))),  # D = softplus(raw_d) begins at 0.1
         "power": 1.0,
         "log_beta": 0.0,
+        "table": SCALE * DECAY ** np.arange(LAGS)[:, None, None] * rng.standard_normal((LAGS, VOCAB + 1, DIMENSION)),
     }
     p["u"] /= np.linalg.norm(p["u"], axis=0)
     draw = lambda lo, hi, count: rng.integers(lo, hi, min(count, memory))  # noqa: E731
