@@ -47,8 +47,8 @@ def test_the_page_gives_the_number_of_the_product():
         seed=3,
         device="cpu",
         data={"holdout": page["HOLDOUT"]},
-        encoder={"name": "lags", "n": page["DIMENSION"], "lags": page["LAGS"]},
-        frame={"name": "lowrank", "rank": page["DIRECTIONS"]},
+        encoder={"name": "lags", "n": page["N"], "lags": page["LAGS"]},
+        frame={"name": "lowrank", "rank": page["RANK"]},
         rsource={"name": "constitutive", "k": page["NEIGHBOUR"]},
         memory=[
             Sdm(
@@ -61,7 +61,7 @@ def test_the_page_gives_the_number_of_the_product():
                 static_token_rate=still,
                 static_table_rate=still,
             ),
-            Exact(inverse_temperatures=page["POWERS"]),
+            Exact(inverse_temperatures=(1.0,)),
         ],
         geometry={
             "updates": page["UPDATES"],
