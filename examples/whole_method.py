@@ -12,15 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-# Each setting is an option of the product. The values suit a text of some kB.
+# The settings are options and constants of the product. The values suit a text of some kB.
 VOCAB, HOLDOUT, CALIBRATION = 256, 0.1, 0.1  # bytes; a tenth is scored, a tenth of the rest fits the mixture
-LAGS, N, RANK = 8, 16, 2  # bytes of a context, dimensions of its point, learned directions of the metric
+LAGS, N, RANK = 8, 16, 2  # bytes of a context, dimensions of its point, directions of the metric
 SCALE, DECAY, SMOOTHING = 0.35, 0.8, 0.02  # at first a byte weighs 0.8 of the next; 2 % of all bytes are new
 UPDATES, RATE, WARM_UP, BATCH, KEYS, EXCLUDE = 60, 0.02, 20, 128, 512, 64
-NEIGHBOUR, SOFTENING, EPSILON = 16, 0.05, 1e-2
-ORDERS = 4  # counts follow the last 0, 1, 2 and 3 bytes
+NEIGHBOUR, SOFTENING, EPSILON, ORDERS = 16, 0.05, 1e-2, 4  # counts follow the last 0, 1, 2 and 3 bytes
 DISCOUNTS, NOVEL_DISCOUNTS = np.array([0, 0.7, 0.95, 1.1]), np.array([0, 0.7, 1.0, 1.2])
-WEIGHT_RATE, BIAS_RATE, PASSES, MIXER_BATCH, MIXER_RATE = 5e-3, 2e-3, 2, 64, 4e-3
+WEIGHT_RATE, BIAS_RATE, PASSES, MIXER_RATE = 5e-3, 2e-3, 2, 4e-3
 
 
 def softmax(s):
@@ -29,20 +28,19 @@ def softmax(s):
     return w / w.sum(-1, keepdims=True)
 
 
-def contexts(tokens, positions):
-    """Return the last bytes before each position, the nearest first, (B, LAGS); before the text is VOCAB."""
-    at = positions[:, None] - 1 - np.arange(LAGS)
+def contexts(tokens):
+    """Return the last bytes before each position, the nearest first, (T, LAGS); before the text is VOCAB."""
+    at = np.arange(len(tokens))[:, None] - 1 - np.arange(LAGS)
     return np.where(at >= 0, tokens[np.maximum(at, 0)], VOCAB)
 
 
 def encode(p, c):
-    """Return the point z = Σ_l M_l[x_{t−l}] of each context: a learned vector for each lag (encoders/lags.py)."""
+    """Return the points of contexts, z = Σ_l M_l[x_{t−l}]: a row for each lag and byte (encoders/lags.py)."""
     return p["table"][np.arange(LAGS), c].sum(1)
 
 
-# The metric g = Ω² diag(λ) + U diag(D) Uᵀ says which directions count (frames/lowrank.py).
 def root(p):
-    """Return A = [Ω Λ^½ ; D^½ Uᵀ]. Since AᵀA = g, a distance under g is a plain distance between A z."""
+    """Return A = [Ω Λ^½ ; D^½ Uᵀ], so AᵀA is the metric g = Ω² diag(λ) + U diag(D) Uᵀ (frames/lowrank.py)."""
     scales = np.exp(p["log_omega"] + p["log_lam"] / 2)
     return np.concatenate([np.diag(scales), np.sqrt(np.logaddexp(0, p["raw_d"]))[:, None] * p["u"].T])
 
@@ -59,13 +57,6 @@ def neighbour(a, z, reference, rank):
     return d @ share, (share / np.where(d > 0, d, np.inf))[..., None] * mapped, offsets
 
 
-def observe(p, c, total):
-    """Return the medium in which R is measured: a sample of points, the rank k, and ℓ, the median of d_k."""
-    z, rank = encode(p, c), NEIGHBOUR * len(c) / total
-    d = neighbour(root(p), z, z, rank + 1)[0]  # a point of the sample is its own nearest
-    return z, rank, np.sort(d[d > 0])[(np.sum(d > 0) - 1) // 2]
-
-
 # An item costs R √(|A z_q − A z_k|² + ε) and scores S = −β cost (products/tensor.py, geometry/retrieval.py).
 # Its resilience R = ρ^p / ℓ, ρ = ℓ / (d_k + ε ℓ), is high where items are dense (rsources/constitutive.py).
 def scores(p, medium, zq, zk):
@@ -80,13 +71,11 @@ def scores(p, medium, zq, zk):
     return scale * distance, (a, yq, yk, distance, scale, rho, slope, offsets)
 
 
-# In the free phase w = softmax(S); in the clamped phase only items with the observed byte are left. With E = −S,
-# ⟨∂E⟩_clamped − ⟨∂E⟩_free is the gradient of −log p(y), where p(y) = Σ_i w_i 1[y_i = y] (geometry/phases.py).
-def phases(p, medium, tokens, queries, keys):
-    """Return the gradient of the loss at queries that retrieve from the items at keys, and the loss in nats."""
-    keys = np.sort(keys)
-    cq, ck = contexts(tokens, queries), contexts(tokens, keys)
-    zq, zk = encode(p, cq), encode(p, ck)
+# The free phase is w = softmax(S). In the clamped phase items with the observed byte remain. With E = −S,
+# ⟨∂E⟩_clamped − ⟨∂E⟩_free is the gradient of −log p(y), p(y) = Σ_i w_i 1[y_i = y] (geometry/phases.py).
+def phases(p, medium, c, tokens, queries, keys):
+    """Return the gradient of the loss at queries that retrieve from items at keys, and the loss in nats."""
+    zq, zk = encode(p, c[queries]), encode(p, c[keys])
     s, (a, yq, yk, distance, scale, rho, slope, offsets) = scores(p, medium, zq, zk)
     excluded = np.abs(queries[:, None] - keys) < EXCLUDE  # a position must not find itself
     free = softmax(np.where(excluded, -np.inf, s))
@@ -105,23 +94,21 @@ def phases(p, medium, tokens, queries, keys):
     gradient["raw_d"] = (low * p["u"].T).sum(1) / (2 * weight) / (1 + np.exp(-p["raw_d"]))
     gradient |= {"power": (flow.sum(0) * np.log(rho)).sum(), "log_beta": flow.sum()}
     gradient["table"] = np.zeros_like(p["table"])
-    for c, dz in ((cq, dyq @ a), (ck, (dyk + dd.sum(1)) @ a)):
-        np.add.at(gradient["table"], (np.arange(LAGS), c), dz[:, None])
+    for at, dz in ((queries, dyq @ a), (keys, (dyk + dd.sum(1)) @ a)):
+        np.add.at(gradient["table"], (np.arange(LAGS), c[at]), dz[:, None])
     return gradient, -np.log(likelihood).mean()
 
 
 def adam(state, gradient, decay, eps):
     """Return a direction of size about 1 for each number; state keeps running means (geometry/adam.py)."""
-    t, directions = state.get("t", 0) + 1, {}
-    for name, g in gradient.items():
-        m, v = state.get(name, (0, 0))
-        m, v = state[name] = 0.9 * m + 0.1 * g, decay * v + (1 - decay) * g**2
-        directions[name] = m / (1 - 0.9**t) / (np.sqrt(v / (1 - decay**t)) + eps)
-    state["t"] = t
-    return directions
+    t = state["t"] = state.get("t", 0) + 1
+    for k, g in gradient.items():
+        m, v = state.get(k, (0, 0))
+        state[k] = 0.9 * m + 0.1 * g, decay * v + (1 - decay) * g**2
+    return {k: state[k][0] / (1 - 0.9**t) / (np.sqrt(state[k][1] / (1 - decay**t)) + eps) for k in gradient}
 
 
-def learn_metric(tokens, memory, train, rng):
+def learn_metric(c, tokens, memory, train, rng):
     """Return the parameters and medium of the lowest loss on the calibration split (training/stages.py)."""
     p = {"log_lam": np.zeros(N), "log_omega": 0.0, "power": 1.0, "log_beta": 0.0}
     p |= {"u": rng.standard_normal((N, RANK)), "raw_d": np.full(RANK, np.log(np.expm1(0.1)))}
@@ -130,38 +117,36 @@ def learn_metric(tokens, memory, train, rng):
     state, best, every, keys = {}, (np.inf,), UPDATES // 12, min(KEYS, memory)
     held = rng.integers(memory, train, BATCH), rng.integers(0, memory, keys)
     for update in range(UPDATES):
-        if update % every == 0:
-            medium = observe(p, contexts(tokens, rng.integers(0, memory, keys)), memory)
+        if update % every == 0:  # R is measured in a sample of points, by the rank k there and the median ℓ
+            z, rank = encode(p, c[rng.integers(0, memory, keys)]), NEIGHBOUR * keys / memory
+            d = neighbour(root(p), z, z, rank + 1)[0]  # each of these points is its own nearest
+            medium = z, rank, np.quantile(d[d > 0], 0.5, method="lower")
         batch = rng.integers(0, memory, BATCH), rng.integers(0, memory, keys)
-        gradient, _ = phases(p, medium, tokens, *batch)
+        gradient, _ = phases(p, medium, c, tokens, *batch)
         rate = RATE * max(1 - update / UPDATES, 0.02) * min((update + 1) / WARM_UP, 1)
         p = {name: p[name] - rate * step for name, step in adam(state, gradient, 0.99, 1e-8).items()}
-        p |= {"u": p["u"] / np.linalg.norm(p["u"], axis=0), "power": np.clip(p["power"], 0, 4)}
+        p |= {"u": p["u"] / np.linalg.norm(p["u"], axis=0), "power": np.clip(p["power"], 0, 4)}  # into bounds
         if (update + 1) % every == 0:
-            loss = phases(p, medium, tokens, *held)[1]
+            loss = phases(p, medium, c, tokens, *held)[1]
             best = min(best, (loss, p, medium), key=lambda found: found[0])
             print(f"update {update + 1:2}: retrieval costs {loss:.3f} nats, β is {np.exp(p['log_beta']):.2f}")
     return best[1:]
 
 
 class Counts:
-    """A location for each known context, a counter for each byte there, and their mixture (memories/sdm.py)."""
+    """A location for each known context, with a counter for each byte, and a mixture (memories/sdm.py)."""
 
     def __init__(self, alphabet):
-        self.alphabet, self.locations = alphabet, {}
-        self.bias, self.weight = np.zeros(len(alphabet)), np.full((ORDERS, 30), 0.48 / ORDERS)
-        self.square = np.ones_like(self.weight)
+        self.alphabet, self.locations, self.bias = alphabet, {}, np.zeros(len(alphabet))
+        self.weight, self.square = np.full((ORDERS, 30), 0.48 / ORDERS), np.ones((ORDERS, 30))
         self.correction, self.curvature = np.zeros((2, 2, 128, 128, 6))
 
     def write(self, context, token):
         """Count a token. A context gets a location once the one a byte shorter has one."""
-        places, novel = [tuple(context[:m]) for m in range(ORDERS)], True
-        known = [place in self.locations for place in places]
+        known, novel = [tuple(context[:m]) in self.locations for m in range(ORDERS)], True
         for m in reversed(range(ORDERS)):  # Kneser and Ney: novel is what the longer context did not know
-            if m and not known[m] and not known[m - 1]:
-                novel = True
-                continue
-            location = self.locations.setdefault(places[m], {})
+            there = m == 0 or known[m] or known[m - 1]
+            location = self.locations.setdefault(tuple(context[:m]), {}) if there else {}
             count, fresh = location.pop(token, (0, 0))  # the last token stands last
             location[token], novel = (count + 1, fresh + novel), count == 0
 
@@ -186,21 +171,21 @@ class Counts:
                 places.append((m, 1 + 4 * often + np.searchsorted([1, 2, 5], len(location))))
                 last = next(reversed(location))
                 expected = max(location, key=lambda y: (location[y][0], y == last, -y))
-        # The mixture is p(y) ∝ Π_m p_m(y)^W_m (counting/mixture.py). Its logits are corrected by what a p of this
-        # size was worth before, behind this expected token and this last token (counting/estimation.py).
+        # The mixture is p(y) ∝ Π_m p_m(y)^W_m (counting/mixture.py). Then it is corrected by what a p of this
+        # size was worth before, for the expected token and for the last one (counting/estimation.py).
         log_p, places = np.array(log_p), tuple(np.transpose(places))
         z = self.bias + self.weight[places] @ log_p
         first = softmax(z)
         height = np.clip(-np.log(first + 1e-9) / 2, 0, 4.99)[:, None]
-        low, before = height.astype(int), np.array([expected + 1, (context[0] + 1) % (VOCAB + 1)]) & 127
-        cells = np.arange(2)[:, None, None], before[:, None, None], self.alphabet[:, None] & 127, low + [0, 1]
+        low, before = height.astype(int), np.array([[[expected + 1]], [[(context[0] + 1) % (VOCAB + 1)]]])
+        cells = np.array([[[0]], [[1]]]), before & 127, self.alphabet[:, None] & 127, low + np.array([0, 1])
         share = np.abs([1, 0] - (height - low))  # of the two nearest sizes
         final = softmax(z + (self.correction[cells] * share).sum((0, 2)))
         if token is not None:  # clamped minus free, as everywhere
             error = (self.alphabet == token) - np.array([first, final])
             np.add.at(self.curvature, cells, (final * (1 - final))[:, None] * share)
-            newton = error[1][:, None] * share / np.minimum(self.curvature[cells] + 10, 500)
-            np.add.at(self.correction, cells, newton)
+            newton = share / np.minimum(self.curvature[cells] + 10, 500)
+            np.add.at(self.correction, cells, error[1][:, None] * newton)
             self.bias += BIAS_RATE * error[0]
             gradient = log_p @ error[0]
             self.square[places] += 0.005 * (gradient**2 - self.square[places])
@@ -209,52 +194,47 @@ class Counts:
         return final * (1 - len(final) * least) + least
 
 
-def evidence(metric, counts, tokens, stored, at, learn):
-    """Return log p (B, E, A) of both memories at positions, and a row of weights for how sure each is (B, 2)."""
-    (p, medium), c = metric, contexts(tokens, at)
-    counted = np.array([counts.read(*pair) for pair in zip(c, tokens[at] if learn else [None] * len(c), strict=True)])
-    s, _ = scores(p, medium, encode(p, c), encode(p, contexts(tokens, np.arange(stored))))
+def evidence(metric, counts, c, tokens, stored, at, learn):
+    """Return log p (B, E, A) of the memories at positions, and rows of weights (B, 2): how sure is each?"""
+    counted = np.array([counts.read(c[t], tokens[t] if learn else None) for t in at])
+    s, _ = scores(*metric, encode(metric[0], c[at]), encode(metric[0], c[:stored]))
     votes = softmax(s) @ (tokens[:stored, None] == counts.alphabet)  # memories/exact.py
-    gates = np.minimum(np.array([counted.max(1), votes.max(1)]).T * 8, 7).astype(int) + [0, 8]
-    votes = (1 - SMOOTHING) * votes + SMOOTHING / len(counts.alphabet)
-    return np.log(np.stack([counted, votes], 1)), gates
+    gates = np.minimum(8 * np.array([counted.max(1), votes.max(1)]).T, 7).astype(int) + np.array([0, 8])
+    return np.log(np.stack([counted, (1 - SMOOTHING) * votes + SMOOTHING / len(counts.alphabet)], 1)), gates
 
 
 def mix(weights, log_p, gates):
-    """Return p(y) ∝ Π_e p_e(y)^W_e, (B, A), with W a sum of the rows that the gates choose (model/mixer.py)."""
+    """Return p(y) ∝ Π_e p_e(y)^W_e, (B, A), with W the sum of the rows of both gates (model/mixer.py)."""
     return softmax(np.einsum("be,bea->ba", weights[gates].sum(1), log_p))
 
 
 def fit_mixer(log_p, gates, target, rng):
     """Return the mixture's weights (rows, E). It begins with the counts alone."""
-    weights, state, size = np.zeros((16, 2)), {}, len(target)
-    weights[:8, 0] = 1
-    cuts = range(MIXER_BATCH, size, MIXER_BATCH)
-    batches = [rows for _ in range(PASSES) for rows in np.split(rng.permutation(size), cuts)]
+    weights, state, n = np.array([[1.0, 0.0]] * 8 + [[0.0, 0.0]] * 8), {}, len(target)
+    batches = [rows for _ in range(PASSES) for rows in np.split(rng.permutation(n), range(BATCH, n, BATCH))]
     for number, rows in enumerate(batches):
         error = mix(weights, log_p[rows], gates[rows]) - np.eye(log_p.shape[2])[target[rows]]
         gradient = np.zeros_like(weights)
         np.add.at(gradient, gates[rows], np.einsum("ba,bea->be", error, log_p[rows])[:, None] / len(rows))
-        rate = MIXER_RATE * (1 - number / len(batches))
-        weights = weights - rate * adam(state, {"": gradient}, 0.999, 1e-6)[""]
+        step = adam(state, {"weights": gradient}, 0.999, 1e-6)["weights"]
+        weights = weights - MIXER_RATE * (1 - number / len(batches)) * step
     return weights
 
 
 def bits_per_byte(text, rng):
     """Learn the beginning of a text and return the bits per byte of its end."""
     tokens = np.frombuffer(text, np.uint8).astype(int)
-    train = int(len(tokens) * (1 - HOLDOUT))
+    c, train = contexts(tokens), int(len(tokens) * (1 - HOLDOUT))
     memory = train - max(int(train * CALIBRATION), 1)
-    metric, counts = learn_metric(tokens, memory, train, rng), Counts(np.unique(tokens[:train]))
-    c = contexts(tokens, np.arange(train))
+    metric, counts = learn_metric(c, tokens, memory, train, rng), Counts(np.unique(tokens[:train]))
     for t in range(memory):
         counts.write(c[t], tokens[t])
     # The mixture is fitted on text that neither memory holds. Then both take it in, and the end is scored.
-    log_p, gates = evidence(metric, counts, tokens, memory, np.arange(memory, train), learn=True)
+    log_p, gates = evidence(metric, counts, c, tokens, memory, np.arange(memory, train), learn=True)
     weights = fit_mixer(log_p, gates, np.searchsorted(counts.alphabet, tokens[memory:train]), rng)
     for t in range(memory, train):
         counts.write(c[t], tokens[t])
-    p = mix(weights, *evidence(metric, counts, tokens, train, np.arange(train, len(tokens)), learn=False))
+    p = mix(weights, *evidence(metric, counts, c, tokens, train, np.arange(train, len(c)), learn=False))
     # Bytes that never occurred share the probability of those that occurred once (Good and Turing).
     seen = np.bincount(tokens[:train], minlength=VOCAB)
     unseen = ((seen == 1).sum() + 1) / (train + 2) if (seen == 0).any() else 0
@@ -265,5 +245,6 @@ def bits_per_byte(text, rng):
 
 if __name__ == "__main__":
     text = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/physics.md").read_bytes()[:8000]
-    bits = bits_per_byte(text, np.random.default_rng(0))
-    print(f"{bits:.4f} bits per byte of the last tenth of {len(text):,} bytes")
+    if len(text) < 1000:
+        sys.exit(f"the text has {len(text)} bytes; give one of at least 1,000 bytes")
+    print(f"{bits_per_byte(text, np.random.default_rng(0)):.4f} bits per byte of the last tenth")
