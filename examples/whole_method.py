@@ -3,7 +3,7 @@
 python examples/whole_method.py [TEXT]
 
 One memory stores contexts as points, which vote under a learned metric. Another counts what follows the last
-bytes. A mixture weighs both. There is no autograd: every number moves by the difference of two averages. Each
+bytes. A mixture weighs both. What is learned moves by the difference of two averages, without autograd. Each
 part names its file in the product, which gives the same number (tests/project/test_whole_method.py).
 """
 
@@ -16,8 +16,8 @@ import numpy as np
 VOCAB, HOLDOUT, CALIBRATION = 256, 0.1, 0.1  # bytes; a tenth is scored, a tenth of the rest fits the mixture
 LAGS, N, RANK = 8, 16, 2  # bytes of a context, dimensions of its point, directions of the metric
 SCALE, DECAY, SMOOTHING = 0.35, 0.8, 0.02  # at first a byte weighs 0.8 of the next; 2 % of all bytes are new
-UPDATES, RATE, WARM_UP, BATCH, KEYS, EXCLUDE = 60, 0.02, 20, 128, 512, 64
-NEIGHBOUR, SOFTENING, EPSILON, ORDERS = 16, 0.05, 1e-2, 4  # counts follow the last 0, 1, 2 and 3 bytes
+UPDATES, RATE, WARM_UP, BATCH, KEYS, EXCLUDE = 60, 0.02, 20, 128, 512, 64  # queries, items, gap
+NEIGHBOUR, SOFTENING, EPSILON, ORDERS = 16, 0.05, 1e-2, 4  # counts follow the last 0 to 3 bytes
 DISCOUNTS, NOVEL_DISCOUNTS = np.array([0, 0.7, 0.95, 1.1]), np.array([0, 0.7, 1.0, 1.2])
 WEIGHT_RATE, BIAS_RATE, PASSES, MIXER_RATE = 5e-3, 2e-3, 2, 4e-3
 
