@@ -18,6 +18,7 @@ SAYS = {
     "plugin_instance.py": "Rotor(layers=4",
     "table.py": "in their 90 % interval",
     "train_and_complete.py": "bits per byte of noise",
+    "whole_method.py": "bits per byte of the last tenth",
     "why_a_word.py": "plan, line 1",
 }
 """File -> what it prints among other things."""
