@@ -30,7 +30,7 @@ from lior.config import TrainConfig, headline, load, to_toml, with_instances
 from lior.errors import NewerFormat, RunError, TextRemains
 from lior.plugins.trust import opening
 from lior.reading.files import File
-from lior.reading.finding import absolute
+from lior.reading.finding import STDIN, absolute
 from lior.runs import bundle, files
 from lior.runs import checkpoint as checkpoints
 from lior.runs import folder as runfolder
@@ -277,6 +277,18 @@ def unfinished(path: Path) -> str:
     if files.locked(path / LOCK):
         return "another process is training this run now; wait until it ends"
     return f"training did not finish; `lior train --resume {path}` goes on with it"
+
+
+def unstarted(path: Path) -> TrainConfig | None:
+    """The configuration of a run that ended before its first checkpoint, if that names files to read again.
+
+    Raises ``RunError`` when ``path`` is no run.
+    """
+    _check(path)
+    if runfolder.list_checkpoints(path):
+        return None
+    config = load(path / CONFIG, env={}).config
+    return config if config.data.text and STDIN not in config.data.text else None
 
 
 def is_changed(path: Path, base: Path, checkpoint: Checkpoint) -> bool:
