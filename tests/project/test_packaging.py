@@ -33,10 +33,11 @@ ASKED = [
     if not line.startswith("lior")
 ]
 HOLED = """
-click 8.3.2, distributed 2025.12.0, fonttools 4.60.1, fsspec 2026.5.0, h11 0.15.0, jinja2 3.1.5, langchain-core 1.3.2,
-mcp 2.1.0, onnxruntime 1.28.2, opencv-python-headless 4.11.0.86, pillow 12.3.0, psycopg 3.3.4, pyarrow 14.0.0,
-pyjwt 2.12.1, pypdf 6.21.3, pypdfium2 5.14.0, pytest 9.0.2, python-multipart 0.0.30, rawpy 0.26.1, requests 2.32.5,
-scikit-learn 1.4.2, setuptools 82.0.1, starlette 1.3.0, torch 2.10.0, tornado 6.5.9, urllib3 2.6.3"""
+click 8.3.2, distributed 2025.12.0, fonttools 4.60.1, fsspec 2026.5.0, h11 0.15.0, jinja2 3.1.5,
+langchain-core 1.3.2, mcp 2.1.0, onnxruntime 1.28.2, opencv-python-headless 4.11.0.86, pillow 12.3.0,
+psycopg 3.3.4, pyarrow 14.0.0, pyjwt 2.12.1, pypdf 6.21.3, pypdfium2 5.14.0, pytest 9.0.2,
+python-multipart 0.0.30, rawpy 0.26.1, requests 2.32.5, scikit-learn 1.4.2, setuptools 82.0.1, starlette
+1.3.0, torch 2.10.0, tornado 6.5.9, urllib3 2.6.3"""
 """The last version of each before a hole was mended, which pyproject.toml names beside the bound."""
 UNPINNED = {"torch", "langchain-core", "llama-index-core", "llm", "rawpy", "lensfunpy", "scikit-image"}
 """Not in constraints.txt: torch has an index for each processor; the others are of no extra of CI's."""
@@ -147,7 +148,7 @@ OWN = {
 
 
 def needed(name: str, *extras: str, own: bool = False) -> set[str]:
-    """Distributions that are installed with ``name`` and these extras, or those that ours ask for themselves."""
+    """Distributions that are installed with ``name`` and these extras; ``own``: what ours name."""
     found: set[str] = set()
     todo = [(name, frozenset(extras))]
     while todo:
