@@ -123,9 +123,9 @@ def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[
     RunError
         When it is no run, finished, damaged, or its configuration was changed.
     """
-    if config := unstarted(Path(run)):
-        with opening(Path(run)):
-            return train(config, run, callbacks=callbacks, stop=stop)
+    if config := unstarted(path := Path(run)):
+        with opening(path):
+            return train(config, path, callbacks=callbacks, stop=stop)
     directory, checkpoint = RunDirectory.resume(Path(run))
     with directory:
         state, path = checkpoint.training, directory.folder.newest

@@ -147,6 +147,10 @@ def started(run, *flags):
         process.wait()
 
 
+ENDED = '"finish_reason": "length"'
+"""In a stream of tokens: all that were asked for were sent."""
+
+
 def learn(client, name, text="The key of the observatory hangs behind the blue clock."):
     return client.put("/api/document", params={"name": name}, content=text.encode())
 
@@ -158,19 +162,19 @@ def test_sigterm_ends_a_reply_and_loses_nothing(copied, runtime):
         httpx.Client(base_url=url, timeout=30) as client,
     ):
         assert learn(client, "key.txt").status_code == 200
-        with client.stream(
-            "POST",
-            "/v1/completions",
-            json={"prompt": PLAN, "max_tokens": 4096, "stream": True, "temperature": 3},
-        ) as reply:
+        asked = {"prompt": PLAN, "max_tokens": 4, "stream": True, "temperature": 3}
+        whole = client.post("/v1/completions", json=asked)
+        with client.stream("POST", "/v1/completions", json=asked | {"max_tokens": 4096}) as reply:
             lines = reply.iter_lines()
             next(lines)
             process.send_signal(signal.SIGTERM)
-            sent = 0
+            sent = ""
             with contextlib.suppress(httpx.HTTPError):  # it is cut off
-                sent = sum(1 for line in lines if line)
+                for line in lines:
+                    sent += line
             process.wait(60)
-        assert sent < 4096
+        assert ENDED in whole.text
+        assert ENDED not in sent
         assert process.returncode == 0
     assert not socket_file(copied).exists()
     assert "key.txt" in {d.name for d in lior.load(copied).documents()}
@@ -203,7 +207,7 @@ ASKED = """
 import sys
 from lior_cli.main import main
 code = main(["ask", *sys.argv[1:]])
-heavy = ("numpy", "torch", "numba", "sqlite3", "lior.api", "lior.runs", "lior_ask.index")
+heavy = ("numpy", "torch", "numba", "sqlite3", "lior.api", "lior.runs", "lior_ask.api")
 print(code, [name for name in heavy if name in sys.modules])
 """
 
