@@ -123,10 +123,11 @@ def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[
     RunError
         When it is no run, finished, damaged, or its configuration was changed.
     """
-    if config := unstarted(path := Path(run)):
-        with opening(path):
-            return train(config, path, callbacks=callbacks, stop=stop)
-    directory, checkpoint = RunDirectory.resume(Path(run))
+    run = Path(run)
+    if config := unstarted(run):
+        with opening(run):
+            return train(config, run, callbacks=callbacks, stop=stop)
+    directory, checkpoint = RunDirectory.resume(run)
     with directory:
         state, path = checkpoint.training, directory.folder.newest
         assert state is not None

@@ -276,8 +276,8 @@ def measure_later(folder: Path, beside: str | None, times: int) -> None:
         cells = [key, *(f"{statistics.median(each):.3g}" for each in values.values()), f"{least:.3g}"]
         print(markdown_line([*cells, "" if most is None else f"≤ {most:g}"]), end="")
     least_cpu["a later question"] = min(each["CPU, s"] for each in found["now"][1:])
-    python = least_cpu["python -c pass"]
-    rows = [[name, f"{seconds:.3g}", f"{seconds / python:.1f}"] for name, seconds in least_cpu.items()]
+    start = least_cpu["python -c pass"]
+    rows = [[each, f"{seconds:.3g}", f"{seconds / start:.1f}"] for each, seconds in least_cpu.items()]
     print("", markdown(["least of a process", "CPU, s", "by python"], rows), sep="\n", end="")
     sys.exit(missed)
 
