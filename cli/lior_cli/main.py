@@ -216,6 +216,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     options = GroupOptions()
     _replace_closed_streams()
+    _replace_removed_folder()
     warnings.showwarning = _note
     warnings.simplefilter("always", UserWarning)  # every time, not once for each line of code
     if args is None:
@@ -270,6 +271,23 @@ def _replace_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
+def _replace_removed_folder() -> None:
+    """Work in an empty folder where the working directory was removed: libraries cannot do without one."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        import tempfile
+
+        os.chdir(place := tempfile.mkdtemp(prefix="lior-"))
+        atexit.register(_remove_if_empty, place)
+        click.echo(f"lior: the working directory was removed; relative names are those of {place}", err=True)
+
+
+def _remove_if_empty(folder: str) -> None:
+    with contextlib.suppress(OSError):
+        Path(folder).rmdir()
 
 
 def _discard_output() -> None:

@@ -1,13 +1,16 @@
 r"""Standard output and standard error without what could control a terminal.
 
 Names, texts and configurations are other people's. So whatever is written as text goes through one place: a
-control character becomes ``\u`` and four digits, which JSON reads as the same character. What is written to
+control character becomes ``\u`` and four digits, which JSON reads as the same character; so does one that the
+encoding of the stream lacks. What is written to
 ``sys.stdout.buffer`` stays as it is: continuations in a pipe and decompressed files.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import os
 import re
 import sys
@@ -34,6 +37,16 @@ def escape_controls(text: str) -> str:
     return _CONTROLS.sub(escape, text)
 
 
+def _escape_missing(error: UnicodeError) -> tuple[str, int]:
+    """Handle an error of encoding: escape the characters that the encoding lacks."""
+    assert isinstance(error, UnicodeEncodeError)  # the streams are written only
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "\\u" + units.hex("-", 2).replace("-", "\\u"), error.end
+
+
+codecs.register_error("lior.escape", _escape_missing)
+
+
 def _style(text: Any, *args: Any, **styles: Any) -> str:
     """As ``click.style``, for a :class:`_Stream`."""
     before, after = _click_style("|", *args, **styles).replace("\x1b[", _OWN).split("|")
@@ -45,6 +58,10 @@ class _Stream:
 
     def __init__(self, stream: TextIO) -> None:
         self.unescaped = stream
+        if isinstance(stream, io.TextIOWrapper):
+            # ASCII is what Python takes where no locale is set; click would write UTF-8 past this stream
+            ascii_only = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding="utf-8" if ascii_only else None, errors="lior.escape")
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):  # click finds out so that this is a stream of text

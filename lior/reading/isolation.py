@@ -241,6 +241,11 @@ class _Worker:
             return SkipReason.TOO_SLOW, f"{chosen.seconds:g} s"
         if _NO_MEMORY.search(self._printed):
             return SkipReason.TOO_MUCH_MEMORY, mebibytes(chosen.memory)
+        if code == -signal.SIGABRT and not self._printed.strip() and chosen.memory < math.inf:
+            return SkipReason.READER_CRASHED, (
+                "aborted without a message, as PDFium does when it gets no more memory"
+                f" (limit: {mebibytes(chosen.memory)}); --limits off lifts the limit"
+            )
         ended = code is not None and code < 0
         return SkipReason.READER_CRASHED, (
             (signal.strsignal(-code) or f"signal {-code}").lower() if code and ended else f"exit code {code}"

@@ -6,7 +6,8 @@
     metrics.jsonl    one JSON object a line: time, stage, step, steps and the stage's numbers
     train.log        the events of training, in words
     sync.json        the files that the documents are from (:mod:`lior.runs.manifest`)
-    summary.json     the numbers of the finished run, as `lior train --json` prints them
+    summary.json     the numbers of the finished run, as `lior train --json` prints them, and the checksum of
+                     metrics.jsonl
     checkpoints/     a folder for each (:mod:`lior.runs.checkpoint`); the newest that verifies counts
     lock             held by the process that changes the run
 
@@ -30,8 +31,8 @@ from lior.config import TrainConfig, headline, load, to_toml, with_instances
 from lior.errors import NewerFormat, RunError, TextRemains
 from lior.plugins.trust import opening
 from lior.reading.files import File
-from lior.reading.finding import absolute
-from lior.runs import bundle, files
+from lior.reading.finding import STDIN, absolute
+from lior.runs import bundle, files, manifest
 from lior.runs import checkpoint as checkpoints
 from lior.runs import folder as runfolder
 from lior.runs.checkpoint import Checkpoint
@@ -43,7 +44,9 @@ from lior.tensors import pick_device
 
 PATIENCE = 60.0
 """Seconds that a change waits while another process writes to the run."""
-_SUMMARY = "summary.json"
+_SUMMARY, _METRICS = "summary.json", "metrics.jsonl"
+_CHECKSUM = "metrics_sha256"
+"""Key of ``summary.json`` for the checksum of ``metrics.jsonl``."""
 
 
 @attrs.define
@@ -189,6 +192,8 @@ class RunDirectory:
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Write the numbers of the finished run; raises ``OSError`` like :meth:`save`."""
+        if (metrics := self.path / _METRICS).exists():
+            summary = summary | {_CHECKSUM: hashlib.sha256(metrics.read_bytes()).hexdigest()}
         files.write_text(self.path / _SUMMARY, json.dumps(summary, indent=1) + "\n")
 
 
@@ -233,6 +238,11 @@ def read_summary(path: Path) -> dict[str, Any] | None:
     RunError
         When the file cannot be read.
     """
+    summary = _read_summary(path)
+    return summary and {key: value for key, value in summary.items() if key != _CHECKSUM}
+
+
+def _read_summary(path: Path) -> dict[str, Any] | None:
     file = path / _SUMMARY
     try:
         return dict(json.loads(file.read_text(encoding="utf-8")))
@@ -240,6 +250,35 @@ def read_summary(path: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise RunError(f"{file}: cannot be read ({error})") from error
+
+
+def damage(path: Path) -> dict[str, bool]:
+    """Whether the files that a run has beside its checkpoints are damaged, by name.
+
+    ``metrics.jsonl`` of a run that has no checksum of it is damaged where a line is no JSON object.
+    """
+
+    def check_metrics() -> None:
+        data, wanted = (path / _METRICS).read_bytes(), (_read_summary(path) or {}).get(_CHECKSUM)
+        if wanted is not None and hashlib.sha256(data).hexdigest() != wanted:
+            raise RunError(f"{path / _METRICS}: its checksum does not match")
+        for line in data.splitlines():
+            dict(json.loads(line))
+
+    checks = {
+        manifest.NAME: lambda: manifest.load(path),
+        _METRICS: check_metrics,
+        _SUMMARY: lambda: _read_summary(path),
+    }
+    found = {}
+    for name, check in checks.items():
+        if (path / name).exists():
+            try:
+                check()
+                found[name] = False
+            except (RunError, OSError, ValueError, TypeError, RecursionError):
+                found[name] = True
+    return found
 
 
 def newest(folders: Iterable[Path], *, finished: bool = True) -> Path:
@@ -277,6 +316,18 @@ def unfinished(path: Path) -> str:
     if files.locked(path / LOCK):
         return "another process is training this run now; wait until it ends"
     return f"training did not finish; `lior train --resume {path}` goes on with it"
+
+
+def unstarted(path: Path) -> TrainConfig | None:
+    """The configuration of a run that ended before its first checkpoint, if that names files to read again.
+
+    Raises ``RunError`` when ``path`` is no run.
+    """
+    _check(path)
+    if runfolder.list_checkpoints(path):
+        return None
+    config = load(path / CONFIG, env={}).config
+    return config if config.data.text and STDIN not in config.data.text else None
 
 
 def is_changed(path: Path, base: Path, checkpoint: Checkpoint) -> bool:

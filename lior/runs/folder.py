@@ -49,6 +49,8 @@ class RunFolder:
     def create(cls, path: Path, contents: Mapping[str, str]) -> RunFolder:
         """Make the directory and write its first files.
 
+        A directory in which the same run began, and was killed before its first checkpoint, is taken.
+
         Parameters
         ----------
         contents
@@ -58,7 +60,7 @@ class RunFolder:
         Raises
         ------
         RunError
-            When it exists and is not empty, another process has it, or it cannot be written.
+            When it exists and has something else in it, another process has it, or it cannot be written.
         """
         try:
             str(path).encode()
@@ -67,10 +69,10 @@ class RunFolder:
             raise RunError(f"{path}: {fault}; {_REMEDY}") from error
         try:
             path.mkdir(0o700, parents=True, exist_ok=True)
-            _refuse_unless_empty(path)
+            refuse_used(path, contents)
             folder = cls(path, files.lock(path / LOCK))
             try:
-                _refuse_unless_empty(path)  # another process may have been faster
+                refuse_used(path, contents)  # another process may have been faster
                 for name, text in contents.items():
                     files.write_text(path / name, text, errors="replace")
             except BaseException:
@@ -164,9 +166,30 @@ def check(path: Path, *, program: str, command: str) -> None:
         raise RunError(f"{path}: not a run directory of {program} (config.toml is missing)")
 
 
-def _refuse_unless_empty(path: Path) -> None:
-    if any(item.name != LOCK for item in path.iterdir()):
+def refuse_used(path: Path, contents: Mapping[str, str]) -> None:
+    """Refuse a directory that is neither empty nor the beginning of the run with the same first files.
+
+    Parameters
+    ----------
+    contents
+        As for :meth:`RunFolder.create`.
+
+    Raises
+    ------
+    RunError
+        When there is a checkpoint, or anything that a run with these files had not written before its first.
+    """
+    if not path.exists():
+        return
+    there = {each.name for each in path.iterdir() if not each.name.endswith(files.PARTIAL)} - {LOCK}
+    same = CONFIG in contents and all(_has(path / name, contents[name]) for name in there & contents.keys())
+    begun = same and (CONFIG in there or there <= contents.keys()) and not list_checkpoints(path)
+    if there and not begun:
         raise RunError(f"{path}: the directory is not empty; nothing was touched; {_REMEDY}")
+
+
+def _has(file: Path, text: str) -> bool:
+    return file.is_file() and file.read_bytes() == text.encode(errors="replace")
 
 
 # --- checkpoints ---
@@ -230,7 +253,7 @@ def newest(run: Path, load: Callable[[Path], T], *, stacklevel: int = 2) -> tupl
         raise faults[0]
     if list_checkpoints(run):  # written since
         return newest(run, load, stacklevel=stacklevel + 1)
-    raise RunError(f"{run}: the run has no checkpoint: training did not finish; train again")
+    raise RunError(f"{run}: the run has no checkpoint: training did not finish; repeat its command")
 
 
 # --- which checkpoints stay ---

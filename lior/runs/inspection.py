@@ -22,6 +22,7 @@ from lior.interfaces import MemoryBackend, MetricForm, State
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
 from lior.plugins.trust import opening
+from lior.runs import directory as rundir
 from lior.runs.checkpoint import Checkpoint
 from lior.tensors import sub
 
@@ -152,7 +153,7 @@ def inspect(run: Path, checkpoint: Checkpoint) -> Inspection:
         text=_text(checkpoint),
         files={str(p.relative_to(run)): p.stat().st_size for p in sorted(run.rglob("*")) if p.is_file()},
         verified=tuple(checkpoint.manifest["files"]),
-        invariants=tuple(_invariants(checkpoint, snapshots)),
+        invariants=(*_of_the_files(run), *_invariants(checkpoint, snapshots)),
     )
 
 
@@ -274,6 +275,12 @@ def metric_of(model: Model) -> MetricNumbers | None:
 
 
 # --- invariants ---
+
+
+def _of_the_files(run: Path) -> Iterator[Invariant]:
+    """Those of the files beside the checkpoint."""
+    for name, damaged in rundir.damage(run).items():
+        yield Invariant(f"{name}: damage", damaged, "<=", 0)
 
 
 def _invariants(checkpoint: Checkpoint, snapshots: Mapping[str, State]) -> Iterator[Invariant]:

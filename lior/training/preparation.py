@@ -28,9 +28,10 @@ from lior.interfaces import State, Tokenizer
 from lior.model import validation
 from lior.model.language_model import Model
 from lior.plugins.registry import registry
+from lior.plugins.trust import opening
 from lior.reading.documents import RawDocument, documents_of, read_documents, read_files
 from lior.reading.files import File
-from lior.runs.directory import RunDirectory
+from lior.runs.directory import RunDirectory, unstarted
 from lior.runs.format import misfits_as_run_errors
 from lior.runs.loop import START, LoopState, Stopwatch, never
 from lior.runs.run import Run
@@ -113,7 +114,8 @@ def train(
 def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Run:
     """Go on with the training of ``run``, which was stopped, from its newest checkpoint.
 
-    The result is that of a training that was never interrupted, bit for bit on the CPU.
+    The result is that of a training that was never interrupted, bit for bit on the CPU. A run without a
+    checkpoint begins anew, from the files that its configuration names.
     For ``callbacks`` and ``stop`` see :func:`train`.
 
     Raises
@@ -121,7 +123,11 @@ def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[
     RunError
         When it is no run, finished, damaged, or its configuration was changed.
     """
-    directory, checkpoint = RunDirectory.resume(Path(run))
+    run = Path(run)
+    if config := unstarted(run):
+        with opening(run):
+            return train(config, run, callbacks=callbacks, stop=stop)
+    directory, checkpoint = RunDirectory.resume(run)
     with directory:
         state, path = checkpoint.training, directory.folder.newest
         assert state is not None

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from lior.runs import directory as rundir
 from lior.runs import folder as runfolder
+from lior.runs import inspection
 from lior.runs.bundle import digest, fingerprint
 
 KEYS = {"run", "components", "numbers", "memory", "metric", "text", "files", "verified", "invariants"}
@@ -49,7 +51,7 @@ def test_a_sound_run(command, finished):
     assert "100.0% of 256" in result.out
     assert "\nChecksums verified on loading: model.safetensors, text.safetensors.\n" in result.out
     assert "BROKEN" not in result.out
-    assert result.out.count(" holds\n") == 7
+    assert result.out.count(" holds\n") == 10
 
 
 def test_json_has_the_documented_keys(command, finished):
@@ -71,7 +73,7 @@ def test_json_has_the_documented_keys(command, finished):
     assert found["memory"][1]["fill"] == 1.0
     assert found["metric"]["condition"] >= 1
     assert found["files"]["summary.json"] == (finished / "summary.json").stat().st_size
-    assert [set(each) for each in found["invariants"]] == 7 * [
+    assert [set(each) for each in found["invariants"]] == 10 * [
         {"name", "value", "relation", "bound", "holds"}
     ]
 
@@ -89,6 +91,31 @@ def test_a_broken_invariant_is_named_and_the_code_is_1(command, finished, tmp_pa
     result = command("inspect", run, "--json")
     assert result.code == 1
     assert [each["value"] for each in json.loads(result.out)["invariants"] if not each["holds"]] == [1]
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "sync.json", "summary.json"])
+def test_damage_beside_the_checkpoint_is_noticed(finished, tmp_path, name):
+    run = Path(shutil.copytree(finished, tmp_path / "r"))
+    whole = (run / name).read_bytes()
+    assert rundir.damage(run) == dict.fromkeys(["sync.json", "metrics.jsonl", "summary.json"], False)
+    digit = next(place for place in range(len(whole) // 2, len(whole)) if whole[place : place + 1].isdigit())
+    flipped = bytearray(whole)
+    flipped[digit] ^= 1
+    damages = [whole[: len(whole) // 2], bytes(len(whole)), b"", bytes(flipped)]
+    for damaged in damages[: 3 if name == "summary.json" else 4]:  # it has no checksum of its own
+        (run / name).write_bytes(damaged)
+        assert rundir.damage(run)[name]
+    assert {each.value for each in inspection._of_the_files(run) if name in each.name} == {True}
+
+
+def test_metrics_without_a_checksum_are_read(finished, tmp_path):
+    run = Path(shutil.copytree(finished, tmp_path / "r"))
+    summary = json.loads((run / "summary.json").read_text())
+    del summary["metrics_sha256"]
+    (run / "summary.json").write_text(json.dumps(summary))
+    assert not rundir.damage(run)["metrics.jsonl"]
+    (run / "metrics.jsonl").write_bytes((run / "metrics.jsonl").read_bytes()[:-5])
+    assert rundir.damage(run)["metrics.jsonl"]
 
 
 def test_a_run_without_geometry(command, sample, tmp_path):

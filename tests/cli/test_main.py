@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+import tempfile
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -149,6 +150,26 @@ def test_the_package_runs_as_a_program():
         [sys.executable, "-m", "lior", "--version"], capture_output=True, text=True, check=True
     )
     assert told.stdout.startswith("lior, version ")
+
+
+def test_a_removed_working_directory_does_not_matter(tmp_path, monkeypatch, capsys):
+    notes, gone, temporary = (tmp_path / name for name in ("notes", "gone", "temporary"))
+    for folder in (notes, gone, temporary):
+        folder.mkdir()
+    (notes / "a.txt").write_text("The launch is on the fourth of May.\n")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["ask", str(notes), "When is the launch?"]) == 0
+    told = capsys.readouterr()
+    assert "fourth of May" in told.out
+    assert "lior: the working directory was removed; relative names are those of" in told.err
+    (empty,) = temporary.iterdir()
+    assert Path.cwd() == empty
+    assert main(["ask", ".", "When is the launch?"]) == 1
+    assert str(empty) in capsys.readouterr().err, "nothing of another folder is read"
+    entry._remove_if_empty(str(empty))
+    assert not empty.exists()
 
 
 @pytest.mark.parametrize("group", [[], ["config"]], ids=["lior", "lior config"])

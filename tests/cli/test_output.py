@@ -16,7 +16,7 @@ import click
 import pytest
 
 import lior
-from lior_cli.output import escape_controls, escaping
+from lior_cli.output import escape_controls, escaping, unescape
 from tests.faults.faults import forge
 
 EVIL = "\x1b[2J\x1b]0;x\x07\x1b[8m\x9b1m\x7f\x08\r\u202e\u2066\u200f"
@@ -31,8 +31,8 @@ OWN = re.compile(r"\x1b\[(?:[0124]|[349]\d|[34]8;5;\d+)m|\x1b\[\?25[hl]|\x1b\[\d
 class Terminal(io.TextIOWrapper):
     """A stream of text that says that it is a terminal."""
 
-    def __init__(self) -> None:
-        super().__init__(io.BytesIO(), "utf-8", newline="\n", write_through=True)
+    def __init__(self, encoding: str = "utf-8") -> None:
+        super().__init__(io.BytesIO(), encoding, newline="\n", write_through=True)
 
     def isatty(self) -> bool:
         return True
@@ -158,6 +158,25 @@ def test_what_is_escaped_in_json_means_the_same():
     text = escape_controls(json.dumps(value, ensure_ascii=False))
     assert json.loads(text) == value
     assert "é 😀" in text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("latin-1", r"\u0141ód\u017a \u2014 \ud83d\ude00 \u001b"),
+        ("cp1252", r"\u0141ód\u017a — \ud83d\ude00 \u001b"),
+        ("ascii", r"Łódź — 😀 \u001b"),
+        ("utf-8", r"Łódź — 😀 \u001b"),
+    ],
+)
+def test_what_an_encoding_lacks_is_escaped(monkeypatch, encoding, shown):
+    """Python takes ASCII where no locale is set: then UTF-8 is written."""
+    monkeypatch.setattr("sys.stdout", stream := Terminal(encoding))
+    with escaping():
+        click.echo("Łódź — 😀 \x1b")
+        print("😀", file=unescape(sys.stdout), end="")
+    written = stream.buffer.getvalue().decode("utf-8" if encoding == "ascii" else encoding)
+    assert written == shown + "\n" + ("😀" if "😀" in shown else r"\ud83d\ude00")
 
 
 @pytest.mark.parametrize("terminal", [True, False])

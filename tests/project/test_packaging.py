@@ -33,10 +33,11 @@ ASKED = [
     if not line.startswith("lior")
 ]
 HOLED = """
-click 8.3.2, distributed 2025.12.0, fsspec 2026.5.0, h11 0.15.0, langchain-core 1.3.2, mcp 2.1.0,
-onnxruntime 1.28.2, opencv-python-headless 4.11.0.86, pillow 12.3.0, psycopg 3.3.4, pyarrow 14.0.0,
-pypdf 6.21.3, pypdfium2 5.14.0, pytest 9.0.2, rawpy 0.26.1, scikit-learn 1.4.2, setuptools 82.0.1,
-starlette 1.3.0, torch 2.5.1, tornado 6.5.9"""
+click 8.3.2, distributed 2025.12.0, fonttools 4.60.1, fsspec 2026.5.0, h11 0.15.0, jinja2 3.1.5,
+langchain-core 1.3.2, mcp 2.1.0, onnxruntime 1.28.2, opencv-python-headless 4.11.0.86, pillow 12.3.0,
+psycopg 3.3.4, pyarrow 14.0.0, pyjwt 2.12.1, pypdf 6.21.3, pypdfium2 5.14.0, pytest 9.0.2,
+python-multipart 0.0.30, rawpy 0.26.1, requests 2.32.5, scikit-learn 1.4.2, setuptools 82.0.1, starlette
+1.3.0, torch 2.10.0, tornado 6.5.9, urllib3 2.6.3"""
 """The last version of each before a hole was mended, which pyproject.toml names beside the bound."""
 UNPINNED = {"torch", "langchain-core", "llama-index-core", "llm", "rawpy", "lensfunpy", "scikit-image"}
 """Not in constraints.txt: torch has an index for each processor; the others are of no extra of CI's."""
@@ -132,14 +133,29 @@ def test_what_is_pinned_is_what_is_asked():
     assert not wrong, "make constraints.txt anew (CONTRIBUTING.md)"
 
 
-def needed(name: str, *extras: str) -> set[str]:
-    """Distributions that are installed with ``name`` and these extras, as installed metadata say."""
+OWN = {
+    each["project"]["name"]: [
+        *each["project"]["dependencies"],
+        *(
+            f'{line} ; extra == "{extra}"'
+            for extra, lines in each["project"].get("optional-dependencies", {}).items()
+            for line in lines
+        ),
+    ]
+    for each in ALL
+}
+"""Distribution of lior -> what it asks for, as installed metadata have it."""
+
+
+def needed(name: str, *extras: str, own: bool = False) -> set[str]:
+    """Distributions that are installed with ``name`` and these extras; ``own``: what ours name."""
     found: set[str] = set()
     todo = [(name, frozenset(extras))]
     while todo:
         name, chosen = todo.pop()
         try:
-            requires = [Requirement(each) for each in distribution(name).requires or ()]
+            asked = OWN.get(name, [] if own else distribution(name).requires or [])
+            requires = list(map(Requirement, asked))
         except PackageNotFoundError:  # an optional one that is not installed here
             continue
         for each in requires:
@@ -147,8 +163,22 @@ def needed(name: str, *extras: str) -> set[str]:
             if not each.marker or any(map(each.marker.evaluate, environments)):
                 if each.name not in found or each.extras:
                     todo.append((each.name, frozenset(each.extras)))
-                found.add(each.name.lower())
+                found.add(canonicalize_name(each.name))
     return found
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_bound_is_asked_for_by_the_extra_that_brings_the_package(name):
+    holed = {each.split()[0] for each in HOLED.split(",")} - {"setuptools"}  # what builds, not what runs
+    extras = next(each for each in ALL if each["project"]["name"] == name)["project"].get(
+        "optional-dependencies", {}
+    )
+    missing = {
+        extra: found
+        for extra in ("", *extras)
+        if (found := (needed(name, extra) - needed(name, extra, own=True)) & holed)
+    }
+    assert missing == {}
 
 
 def test_the_light_install_has_neither_torch_nor_numba():

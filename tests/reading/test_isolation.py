@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from lior.reading.parsing import parse_bytes
 from lior.reading.skipping import UnreadableFile
 from lior.reading.structure import by_lines, structure_of, with_structure
 from lior_ask.api import Index
-from tests.reading.samples import SAMPLES
+from tests.reading.samples import SAMPLES, pdf
 
 FOE = """
 import logging, os, sys, time, warnings
@@ -76,7 +77,8 @@ def read(what: str, **limits: float) -> bytes:
         ("loops", {"seconds": 0.2}, "more than 0.2 s; --limits off"),
         ("sleeps", {"seconds": 0.05}, "s by the clock; --limits off"),
         ("allocates", {"memory": 64 << 20}, "more than 64 MiB of memory; --limits off"),
-        ("aborts", {}, "its reader crashed: aborted"),
+        ("aborts", {}, r"its reader crashed: aborted without .* memory \(limit: 512 MiB\); --limits off"),
+        ("aborts", {"memory": math.inf}, "its reader crashed: aborted$"),
         ("exits", {}, "its reader crashed: exit code 3"),
         ("much", {"characters": 9_000}, "million characters; --limits off"),
         ("raises", {}, r"not what its name says \(KeyError: 'oh'\)"),
@@ -86,6 +88,12 @@ def test_a_reader_that_fails_costs_its_file_only(what, limits, message, foes):
     with pytest.raises(UnreadableFile, match=message):
         read(what, **limits)
     assert b"words" in read("fine")
+
+
+def test_a_pdf_that_ends_its_reader_at_the_limit_of_memory_says_so():
+    data = pdf("a) Tj " + "0 0 m 9 9 l " * 500_000 + "(b")
+    with limit_by(Limits(memory=32 << 20)), pytest.raises(UnreadableFile, match=r"\(limit: 32 MiB\)"):
+        isolation.read_apart(data, "a.pdf", reader="pdf")
 
 
 def test_what_a_reader_prints_is_told_without_control_characters(foes, caplog):
@@ -177,7 +185,7 @@ def test_the_command_answers_beside_them_and_leaves_no_process(foes, tmp_path):
     )
     output, errors = process.communicate()
     assert KEY.strip() in output
-    assert "skipped aborts.foe: its reader crashed: aborted\n" in errors
+    assert "skipped aborts.foe: its reader crashed: aborted without a message, as PDFium does" in errors
     assert "3 files, " in errors  # the key, the report, and the one with much text
     assert process.pid not in [session(int(each.name)) for each in Path("/proc").glob("[0-9]*")]
 

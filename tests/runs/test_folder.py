@@ -70,6 +70,35 @@ def test_a_directory_with_something_in_it_is_not_touched(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_what_was_killed_before_its_first_checkpoint_is_taken(tmp_path):
+    run = tmp_path / "r"
+    for written in (["config.json"], ["config.json", "config.toml"]):
+        run.mkdir()
+        for name in written:
+            (run / name).write_text(FILES[name])
+        (run / "config.toml.x.partial").touch()
+        RunFolder.create(run, FILES).close()
+        with pytest.raises(RunError, match="not empty; nothing was touched"):
+            RunFolder.create(run, {**FILES, "config.toml": "other = 1"})
+        shutil.rmtree(run)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"config.json": "", "notes.txt": ""},
+        {"config.toml": "", "checkpoints/step-000000001/x": ""},
+        {"config.json": "a"},
+    ],
+)
+def test_no_other_directory_is_taken(tmp_path, there):
+    for name, text in there.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text or FILES.get(name, ""))
+    with pytest.raises(RunError, match="not empty; nothing was touched"):
+        RunFolder.create(tmp_path, FILES)
+
+
 def test_what_is_not_utf_8_is_written_as_question_marks(tmp_path):
     RunFolder.create(tmp_path / "r", {"config.toml": "text = 'a\udcff'"}).close()
     assert (tmp_path / "r" / "config.toml").read_text() == "text = 'a?'"
@@ -235,7 +264,9 @@ def test_the_newest_that_verifies_counts(folder):
 
 
 def test_when_none_verifies_the_newest_is_to_blame(folder):
-    with pytest.raises(RunError, match="r: the run has no checkpoint: training did not finish; train again"):
+    with pytest.raises(
+        RunError, match="r: the run has no checkpoint: training did not finish; repeat its command"
+    ):
         runfolder.newest(folder.path, load)
     spoil(save(folder, 1))
     (save(folder, 2) / "manifest.json").unlink()

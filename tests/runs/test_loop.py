@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import attrs
 import pytest
@@ -16,6 +17,7 @@ from lior.errors import RunError, Stopped
 from lior.events import hookimpl
 from lior.runs import bundle
 from lior.runs import folder as runfolder
+from lior.runs import loop as looping
 from lior.runs.bundle import Format
 from lior.runs.folder import RunFolder
 from lior.runs.loop import START, Loop, LoopState, Stopwatch
@@ -186,16 +188,18 @@ def test_without_a_directory_nothing_is_kept():
         loop.run([Count("add", torch.zeros(()), loop)])
 
 
-def test_seconds_of_stages_are_counted_on():
+def test_seconds_of_stages_are_counted_on(monkeypatch):
+    monkeypatch.setattr(looping, "time", clock := SimpleNamespace(perf_counter=lambda: clock.now, now=1000.0))
     state = LoopState(stage=1, step=4, elapsed=60.0, seconds={"add": 50.0}, metrics=0)
     watch = Stopwatch(state)
     with watch.measure("add"):
-        assert watch.seconds["add"] > 50
+        clock.now += 2
+        assert watch.seconds == {"add": 52}
+    clock.now += 4
     with watch.measure("multiply"):
-        pass
-    assert 50 < watch.seconds["add"] < 51
-    assert 0 <= watch.seconds["multiply"] < 1
-    assert 60 < watch.total < 61
+        clock.now += 8
+    assert watch.seconds == {"add": 52, "multiply": 8}
+    assert watch.total == 74
 
 
 @pytest.mark.parametrize("wrong", [{"step": "4"}, {"elapsed": None}, {"seconds": 3}, {"window": 1}])

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from lior.errors import RunError
+from lior.runs import bundle
 from lior_tables import GeometricClassifier, GeometricRegressor, load, loading, saving
 from lior_tables.loading import open_saved
-from lior_tables.saving import save_edited
+from lior_tables.saving import check_new, save_edited
 
 QUICK = {"members": 2, "rounds": 1, "random_state": 0}
 
@@ -74,6 +75,23 @@ def test_what_is_there_is_not_overwritten(tmp_path):
     model.save(tmp_path / "m")
     with pytest.raises(RunError, match="not empty; nothing was touched"):
         model.save(tmp_path / "m")
+
+
+def test_a_model_that_was_killed_while_it_was_written_is_written_again(tmp_path, monkeypatch):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    model = GeometricRegressor(**QUICK)
+    frame, y = rows()
+    monkeypatch.setattr(bundle, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        GeometricRegressor(**QUICK).fit(frame, y).save(tmp_path / "m")
+    monkeypatch.undo()
+    check_new(model, tmp_path / "m")
+    model.fit(frame, y).save(tmp_path / "m")
+    np.testing.assert_array_equal(load(tmp_path / "m").predict(frame), model.predict(frame))
+    with pytest.raises(RunError, match="not empty; nothing was touched"):
+        check_new(model, tmp_path / "m")
 
 
 def test_damage_is_found(tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from lior.errors import EndpointError, UsageError
 from lior.interfaces import Passage
 from lior_ask.conversation.endpoint import Endpoint, check
+from tests.work import finish
 
 PASSAGES = [
     Passage(document="notes/house.md", line=6, text="To reset it, hold the red button\nfor five seconds."),
@@ -154,11 +154,12 @@ def test_what_is_not_in_the_passages_is_marked(said, marked):
     assert reply.wrong == (0 if marked is None else 1)
 
 
-@pytest.mark.slow
-def test_a_long_reply_is_checked_in_linear_time():
-    began = time.perf_counter()
-    check('"' * 20_000 + "[1" * 20_000 + "“„«" * 20_000 + "a.b:" * 20_000, PASSAGES)
-    assert time.perf_counter() - began < 20
+def test_a_long_reply_is_checked():
+    code = (
+        "from lior_ask.conversation.endpoint import check; n = 2000;"
+        """print(len(check('"' * n + "[1" * n + "“„«" * n + "a.b:" * n + "x" * n, ()).text))"""
+    )
+    assert int(finish(code)) > 2000 * (1 + 2 + 3 + 4 + 1)
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from lior_ask.answer.intents import LANGUAGES, _forms, named, question_in, small_talk, task
 from lior_ask.answer.serialise import answer_record
 from lior_ask.api import Index
 from lior_ask.question.question import Question
+from tests.work import finish, work
 
 SMALL = {
     "hello": """hello | Hi there! | hellooo | hey lior | good morning | Hallo! | Guten Tag | moin |
@@ -178,20 +177,32 @@ def test_what_is_no_small_talk_is_looked_for(notes):
     assert answer.question == "Hello! When does the train leave, please?"
 
 
-def test_hostile_messages_take_no_time():
-    began = time.process_time()
-    for part in (
-        "gut ",
-        "so very ",
-        "translate the a in to ",
-        "can you ",
-        "a x ",
-        "fass kurz bitte ",
-        "-1 ",
-        "((1",
-        "ok, ",
-    ):
-        message = (part * 600)[:5999] + "ß"
-        assert (small_talk(message), task(message), question_in(message) == "") == (None, None, False)
-        small_talk(message[:60]), task(message[:599])
-    assert time.process_time() - began < 5
+PARTS = (
+    "gut ",
+    "so very ",
+    "translate the a in to ",
+    "can you ",
+    "a x ",
+    "fass kurz bitte ",
+    "-1 ",
+    "((1",
+    "ok, ",
+)
+HOSTILE = """
+import sys
+from lior_ask.answer.intents import question_in, small_talk, task
+for part in sys.argv[1:]:
+    message = (part * 600)[:5999] + "ß"
+    print(small_talk(message), task(message), question_in(message) == "")
+    small_talk(message[:60]), task(message[:599])
+"""
+
+
+def test_hostile_messages_are_read_to_their_end():
+    assert finish(HOSTILE, *PARTS).splitlines() == ["None None False"] * len(PARTS)
+
+
+def test_the_work_for_a_message_of_many_clauses_is_linear():
+    question_in("ok, " * 10 + "where?")  # compiles expressions
+    short, long = (work(lambda size=size: question_in("ok, " * size + "where?")) for size in (50, 500))
+    assert long < 12 * short

@@ -13,6 +13,7 @@ from ask.test_endpoint import server  # noqa: F401 (a fixture)
 
 from lior_ask.answer.serialise import in_words
 from lior_ask.api import default_retriever
+from tests.work import work
 
 BOILER = "# Boiler\n\nIt is serviced in October.\nTo reset it, hold the red button for five seconds.\n"
 GARDEN = "# Garden\n\nWater the tomatoes in the morning. Cut the roses in March.\n"
@@ -256,25 +257,21 @@ def test_control_characters_do_not_reach_the_terminal(lior):
     assert "\x1b" not in lior("ask", "notes", "What is the ladder?").out
 
 
-def test_a_new_process_answers_at_once_without_torch(lior, tmp_path):
-    """600 kB; the bound is on the time of the processor, because other tests may run beside this one."""
-    for number in range(12):
-        lines = [
-            f"Note {number} of line {n} is on subject{n % 97} and thing{(n * number) % 89}."
-            for n in range(1000)
-        ]
-        Path(f"notes/n{number}.md").write_text("\n".join(lines))
-    assert lior("ask", "notes", RESET).code == 0
-    code = (
-        "import sys; from lior_cli.main import main; c = main(sys.argv[1:]); print(c, 'torch' in sys.modules)"
-    )
-    before = os.times()
-    told = subprocess.run(
-        [sys.executable, "-c", code, "ask", RESET], capture_output=True, text=True, check=True, timeout=60
-    )
-    after = os.times()
-    assert told.stdout.endswith("0 False\n")
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 2
+def test_a_later_question_takes_little_more_work_for_a_larger_folder(lior, monkeypatch):
+    """15 and 150 kB: nothing is read again, and only the passages that have a word of it are looked at."""
+    monkeypatch.delenv("LIOR_EMBEDDER", raising=False)
+    monkeypatch.setattr("lior_ask.embedders.e5.find_spec", lambda name: None)
+    calls = []
+    for size in (50, 500):
+        for number in range(6):
+            lines = [
+                f"Note {number} of line {n} is on subject{n % 97} and thing{(n * number) % 89}."
+                for n in range(size)
+            ]
+            Path(f"notes/n{number}.md").write_text("\n".join(lines))
+        assert lior("ask", "notes", RESET).code == 0
+        calls.append(work(lambda: lior("ask", RESET)))
+    assert calls[1] < 1.2 * calls[0], calls
 
 
 def test_what_is_missing_is_said_once(lior, monkeypatch):

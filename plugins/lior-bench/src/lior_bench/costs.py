@@ -204,6 +204,8 @@ def measure_pace(text: Path, beside: str | None, recipes: tuple[str, ...]) -> No
 
 ASKED = {"CPU, s": 0.6, "memory, MB": 250.0}
 """Most that a later question is asked to take."""
+UNCHANGED = 1000
+"""Files of the run whose sync is measured."""
 _ASK = "from lior_cli.main import main; main()"  # as the command, but for its exit code
 
 
@@ -223,15 +225,38 @@ def ask_later(python: str, cache: Path, question: str, *where: str) -> dict[str,
     return {"CPU, s": ended.cpu_seconds, "clock, s": seconds, "memory, MB": ended.peak_rss_bytes / 1e6}
 
 
+def starts(place: Path, times: int) -> dict[str, float]:
+    """Least CPU seconds of commands that do next to nothing, first of all of Python itself."""
+    many, run = place / "many", str(place / "run")
+    many.mkdir()
+    for number in range(UNCHANGED):
+        (path := many / f"{number}.txt").write_text(f"This is note {number}.\n", encoding="utf-8")
+        os.utime(path, (10**9, 10**9))  # a file that has just changed is read once more
+    lior, small = ("-P", "-m", "lior_cli.main"), ("--set", "memory.name=match", "--set", "geometry.updates=0")
+    train = (*lior, "train", str(many), "--out", run, "--quiet", *small)
+    children.finish([sys.executable, *train], os.environ)
+    commands = {
+        "python -c pass": ("-c", "pass"),
+        "lior --help": (*lior, "--help"),
+        f"lior sync, {UNCHANGED:,} unchanged files": (*lior, "sync", run),
+    }
+    return {
+        name: min(children.finish([sys.executable, *words], os.environ).cpu_seconds for _ in range(times))
+        for name, words in commands.items()
+    }
+
+
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--beside", metavar="PYTHON", help="Python of an environment with another version.")
 @click.option("--times", default=10, show_default=True)
 def measure_later(folder: Path, beside: str | None, times: int) -> None:
-    """Measure a later question to FOLDER as a process of its own.
+    """Measure a later question to FOLDER as a process of its own, and other commands that must be quick.
 
     The index is made first; then new questions are asked, with --beside of both versions in turn. Medians and
-    the least are shown. The exit code is 1 where the least is above what is asked.
+    the least are shown. The exit code is 1 where the least is above what is asked. Then the question, the
+    help and a sync of 1,000 unchanged files are compared with the start of Python, which depends on the
+    machine, too.
     """
     pythons = {"before": beside, "now": sys.executable} if beside else {"now": sys.executable}
     found: dict[str, list[dict[str, float]]] = {name: [] for name in pythons}
@@ -241,6 +266,7 @@ def measure_later(folder: Path, beside: str | None, times: int) -> None:
                 where = (str(folder.absolute()),) if turn < 0 else ()
                 question = f"Who wrote the letter of number {turn}?"
                 found[name].append(ask_later(str(python), Path(place) / name, question, *where))
+        least_cpu = starts(Path(place), times)
     print(markdown(["a later question", *pythons, "least", "asked"], ()), end="")
     missed = False
     for key in found["now"][0]:
@@ -249,6 +275,10 @@ def measure_later(folder: Path, beside: str | None, times: int) -> None:
         missed |= most is not None and least > most
         cells = [key, *(f"{statistics.median(each):.3g}" for each in values.values()), f"{least:.3g}"]
         print(markdown_line([*cells, "" if most is None else f"≤ {most:g}"]), end="")
+    least_cpu["a later question"] = min(each["CPU, s"] for each in found["now"][1:])
+    start = least_cpu["python -c pass"]
+    rows = [[each, f"{seconds:.3g}", f"{seconds / start:.1f}"] for each, seconds in least_cpu.items()]
+    print("", markdown(["least of a process", "CPU, s", "by python"], rows), sep="\n", end="")
     sys.exit(missed)
 
 

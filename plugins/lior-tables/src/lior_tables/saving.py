@@ -29,10 +29,9 @@ PROGRAM = "lior-tables"
 FORMAT = bundle.Format(program=PROGRAM, version=2)
 
 
-def check_new(path: Path) -> None:
+def check_new(estimator: Any, path: Path, task: Task | None = None) -> None:
     """Refuse, before any work, a folder that :func:`save` would refuse; raises ``RunError``."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise RunError(f"{path}: there is something already; nothing was touched; give another --out")
+    runfolder.refuse_used(path, {CONFIG: _config(estimator, task)})
 
 
 def save(estimator: Any, path: Path, task: Task | None = None) -> None:

@@ -50,7 +50,7 @@ _PREDICTED = {
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the model, which must not exist.  [default: runs/FILE-TARGET-TIME]",
+    help="Folder of the model, new or empty.  [default: runs/FILE-TARGET-TIME]",
 )
 @plugin_options
 @click.option(
@@ -100,7 +100,6 @@ def fit(
     frame = opened(file, pictures=given["pictures"], size=given["size"])
     task, frame = task_of(frame, file, given)
     path = out or _default_out(file, task)
-    check_new(path)
     kind = GeometricClassifier if task.classes else GeometricRegressor
     estimator: Estimator = kind(
         **{name: given[name] for name in PARAMETERS},
@@ -111,6 +110,7 @@ def fit(
         group=given["group"],
         random_state=seed,
     )
+    check_new(estimator, path, task)
     if workers is not None and (len(frame) <= Options().exact_rows or given["readout"] == "vote"):
         many = "larger tables" if len(frame) <= Options().exact_rows else "what is solved, and a vote is not"
         note = f"note: {len(frame):,} rows are fitted at once, by this process; --workers divides {many}"
