@@ -128,7 +128,7 @@ def test_what_the_time_of_a_folder_is_not_enough_for_waits_and_is_named(tmp_path
     os.utime(folder / "z.md", (1e9, 1e9))
     for number in range(3):
         (folder / f"{number}.txt").write_text("The pump hums in the cellar.\n\n" * (400 + 100 * number))
-    dear = attrs.evolve(Limits(), folder=1e-6, each=0)  # the first file takes it all
+    dear = attrs.evolve(Limits(), folder=1e-6)  # the first file takes it all
     with limit_by(dear):
         index = Index(folder, retriever="settle", embedder="")
         assert index.opened.learned == ("z.md",)

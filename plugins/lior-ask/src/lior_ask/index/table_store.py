@@ -13,11 +13,18 @@ from pathlib import PurePath
 import attrs
 
 from lior.interfaces import ParsedDocument, Table
+from lior.reading.limits import TAKES_ALL, is_late
 from lior_ask.index.database import DamagedIndex, Database, intact
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.table_schema import Column, Kind, column, date_of
 from lior_ask.languages.lists import either
 
+_BLOCK = 4096
+"""Rows that are packed at a time."""
+_SPARE = 0.15
+"""Share of the time of a file that is left when rows are no longer packed: their types are found out, and the
+passages are written."""
+_ROWS = f"only the first {{:,}} of {{:,}} rows are counted, reading more takes too long; {TAKES_ALL}"
 _TABLES = 1 << 24
 """Tables of a document at most."""
 _TYPES: dict[str, dict[str, Kind]] = {
@@ -139,17 +146,28 @@ class RecordStore:
     def __init__(self, database: Database, passages: PassageStore) -> None:
         self._database, self._passages = database, passages
 
-    def add(self, key: int, parsed: ParsedDocument) -> None:
-        """Add the tables of a document; a transaction is open. One that is too wide is its passages alone."""
+    def add(self, key: int, parsed: ParsedDocument) -> list[str]:
+        """Add the tables of a document, and return notes on rows that were left out; a transaction is open.
+
+        A table that is too wide is its passages alone. Rows for which no time is left are left out."""
         narrow = [table for table in parsed.tables if len(table.columns) <= _WIDEST]
         tables = [*map(_square, narrow[: _TABLES - 1])]
-        heads = [_head(table) for table in tables]
+        source = parsed.text.split("\n") if tables else []
+        packed = [_pack(table, parsed, source) for table in tables]
+        rows = [(key * _TABLES + n, data) for n, (data, _) in enumerate(packed)]
+        self._database.run("INSERT INTO cells VALUES (?, ?)", rows)
+        heads = [
+            _head(attrs.evolve(table, rows=table.rows[:count], lines=table.lines[:count]))
+            for table, (_, count) in zip(tables, packed, strict=True)
+        ]
         front = _FRONT.match(parsed.text, 0, _MATTER) if parsed.kind == "markdown" else None
         about = {"kind": parsed.kind, "date": date_of(front[1].strip()) if front else "", "heads": heads}
         self._database.rows("INSERT INTO records VALUES (?, ?)", key, json.dumps(about))
-        source = parsed.text.split("\n") if tables else []
-        rows = [(key * _TABLES + n, _pack(table, parsed, source)) for n, table in enumerate(tables)]
-        self._database.run("INSERT INTO cells VALUES (?, ?)", rows)
+        return [
+            _ROWS.format(count, len(table.rows))
+            for table, (_, count) in zip(tables, packed, strict=True)
+            if count < len(table.rows)
+        ]
 
     def delete(self, key: int) -> None:
         """Delete the tables of a document; a transaction is open."""
@@ -220,6 +238,8 @@ def _day(stamp: str) -> str:
 def _square(table: Table) -> Table:
     """The table with as many cells in each row as there are columns, as its reader should give it."""
     width = len(table.columns)
+    if {*map(len, table.rows)} <= {width} and len(table.lines) == len(table.rows):
+        return table
     rows = tuple((*row[:width], *[""] * (width - len(row))) for row in table.rows)
     return attrs.evolve(table, rows=rows, lines=table.lines[: len(rows)])
 
@@ -242,17 +262,32 @@ def _read_head(record: dict[str, object], key: int, document: str) -> Head:
     return Head(document=document, key=key, columns=columns, **record)  # type: ignore[arg-type]
 
 
-def _pack(table: Table, parsed: ParsedDocument, source: list[str]) -> bytes:
-    """Lines, text and cells of each row, as compressed JSON."""
-    rows, most = [], _SHOWN.get(table.kind, 3)
-    ends = [*table.lines[1:], len(source)]
-    for number, end, cells in zip(table.lines, ends, table.rows, strict=True):
-        shown = source[number : max(min(end, number + most), number + 1)]
+def _pack(table: Table, parsed: ParsedDocument, source: list[str]) -> tuple[bytes, int]:
+    """Lines, text and cells of each row, as compressed JSON; and how many rows there was time for."""
+    packer, count, most = zlib.compressobj(1), 0, _SHOWN.get(table.kind, 3)
+    parts = [packer.compress(b"[")]
+    rows = zip(table.lines, [*table.lines[1:], len(source)], table.rows, strict=True)
+    while (block := [*islice(rows, _BLOCK)]) and not (count and is_late(_SPARE)):
+        records = [_record(parsed, source, most, *row) for row in block]
+        parts.append(packer.compress((", " * bool(count) + json.dumps(records)[1:-1]).encode()))
+        count += len(block)
+    return b"".join((*parts, packer.compress(b"]"), packer.flush())), count
+
+
+def _record(
+    parsed: ParsedDocument, source: list[str], most: int, number: int, end: int, cells: tuple[str, ...]
+) -> tuple[int | str, ...]:
+    """First line, line, text and cells of a row that begins at line ``number``, from 0, and ends at ``end``."""
+    last = max(min(end, number + most), number + 1)
+    end = max(end, number + 1)  # several rows may begin at one line
+    text = "".join(source[number : number + 1])
+    if last > number + 1:
+        shown = source[number:last]
         blank = next((n for n, line in enumerate(shown) if n and not line.strip()), len(shown))
-        end = max(end, number + 1)  # several rows may begin at one line
-        lines = parsed.lines[number:end] if parsed.lines else range(number + 1, end + 1)
-        rows.append((min(lines, default=0), lines[0], "\n".join(shown[:blank]), *cells))
-    return zlib.compress(json.dumps(rows).encode(), 1)
+        text = "\n".join(shown[:blank])
+    if parsed.lines is None:
+        return number + 1, number + 1, text, *cells
+    return min(parsed.lines[number:end], default=0), parsed.lines[number], text, *cells
 
 
 def kind_of(about: About, document: str) -> str:
