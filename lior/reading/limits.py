@@ -79,8 +79,10 @@ def seconds_left() -> float:
 
 
 def is_late(share: float) -> bool:
-    """Return whether less than this share of the time of a file is left to the file that is being read."""
-    return seconds_left() < share * limits().seconds
+    """Return whether less than this share of its time is left to the file that is being read, or, once it is
+    read, of the time for indexing it."""
+    paid = account()
+    return seconds_left() < share * (paid.whole if paid else limits().seconds)
 
 
 # --- all files of a folder ---
@@ -92,7 +94,7 @@ class Account:
     def __init__(self, seconds: float) -> None:
         self._writing = _WRITING * seconds if seconds < math.inf else 0.0
         self._end, self._dearest = time.thread_time() + seconds, 0.0
-        self._file_end = math.inf
+        self._file_end = self.whole = math.inf
         self._begun = False
         self.shortened = False
         """Whether the file that is read has less time than it had alone: it is read again the next time."""
@@ -105,17 +107,17 @@ class Account:
     @property
     def left_for_file(self) -> float:
         """CPU seconds left for the file that is being read."""
-        return min(self._end, self._file_end) - time.thread_time()
+        return self._file_end - time.thread_time()
 
     def spend(self, seconds: float) -> None:
         """Take off what another process has spent."""
         self._end -= seconds
         self._file_end -= seconds
 
-    def grant(self, share: float) -> None:
-        """Leave at least this share of the time of a file for what was read of the present one: it is kept."""
-        least = time.thread_time() + share * limits().seconds
-        self._end, self._file_end = max(self._end, least), max(self._file_end, least)
+    def keep(self, share: float) -> None:
+        """Begin to index what was read of the present file; at least this share of its time is left for it."""
+        self.whole = max(self.left_for_file, share * limits().seconds)
+        self._file_end = time.thread_time() + self.whole
 
     @property
     def lasts(self) -> bool:
@@ -134,9 +136,8 @@ class Account:
         """A file is read inside."""
         before, most = self.left, limits().seconds
         self.shortened = self._begun and before < _WHOLE * most
-        self._file_end = time.thread_time() + most
-        if not self._begun:
-            self.grant(1)
+        self.whole = min(most, before) if self._begun else most
+        self._file_end = time.thread_time() + self.whole
         try:
             yield
         finally:

@@ -176,8 +176,8 @@ def test_of_a_plain_text_the_first_lines_are_read_and_a_note_says_so(tmp_path):
 
 
 def test_entries_for_which_no_time_is_left_are_named(monkeypatch):
-    notes, left = list[str](), iter([9.0, 1.0])
-    monkeypatch.setattr(entries, "seconds_left", lambda: next(left))
+    notes, late = list[str](), iter([False, True])
+    monkeypatch.setattr(entries, "is_late", lambda share: next(late))
     found = read_entries(((f"row {n}", n) for n in range(9)), lambda n: n, notes)
     assert [*found] == [0, 1]
     assert notes == [f"what follows row 1 is left out, it takes too long; {limits.TAKES_ALL}"]

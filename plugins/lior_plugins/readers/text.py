@@ -14,7 +14,6 @@ import attrs
 
 from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode
-from lior.reading.entries import SPARE
 from lior.reading.limits import TAKES_ALL, is_late
 from lior_plugins.readers.notes import titles_of
 from lior_plugins.readers.tables import barred, delimited
@@ -45,6 +44,8 @@ _TIME = r"\d{1,2}:\d\d(:\d\d)?([.,]\d+)?(\s?[AaPp]\.?\s?[Mm]\.?)?"
 _MONTH = r"([A-Za-z]{3} )?[A-Za-z]{3} +\d{1,2} +"
 _STAMP = re.compile(rf"[\[<(]?(({_DATE}[T ,]+|{_MONTH})?{_TIME}|{_DATE}\b|\d{{10,13}}(\.\d+)?\b)")
 """Time stamp with which the lines of logs begin: ISO 8601, syslog, seconds since 1970."""
+_SPARE = 0.75
+"""Share of the time of a chat that is left when reading ends; indexing so many messages takes longer."""
 _TOGETHER = 4096
 """Lines of a chat between two looks at the time that is left."""
 _MARKS = r"[\u200e\u200f]*"
@@ -111,7 +112,7 @@ def _messages(lines: list[str]) -> tuple[list[tuple[int, str, str, int]], int]:
     found, names = list[tuple[int, str, str, int]](), dict[str, str]()
     written, phone, marked, end = 0, True, True, len(lines)
     for number, line in enumerate(lines):
-        if number and not number % _TOGETHER and is_late(SPARE):
+        if number and not number % _TOGETHER and is_late(_SPARE):
             end = number
             break
         written += bool(line) and not line.isspace()

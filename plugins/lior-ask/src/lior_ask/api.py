@@ -35,7 +35,7 @@ from lior_ask.index.embedding import VectorStore, default_embedder, digest
 from lior_ask.index.inverted import InvertedIndex
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.sqlite import SQLite
-from lior_ask.index.table_store import RecordStore
+from lior_ask.index.table_store import RecordStore, pack_tables
 from lior_ask.index.writing import encode
 from lior_ask.judging import FOUND, chosen_judge
 from lior_ask.question.filters import Filters, Known, filtered
@@ -349,12 +349,13 @@ class Index:
         """Cut and add the documents of a file; a transaction is open."""
         taken, notes, paid = list[str](), list[str](), account()
         if paid:
-            paid.grant(_KEPT)
+            paid.keep(_KEPT)
         names = document_names(file.name, [parsed.name for parsed in file.content], self.inverted)
         parts = chunk_file(zip(names, file.content, strict=True), file.name, limits().passages)
         for document, parsed, passages, note in parts:
             notes += parsed.notes
             if passages:
+                packed = pack_tables(parsed)
                 texts, groups = [(p.text, p.context) for p in passages], [p.group for p in passages]
                 blocks = [(p.block, p.title) for p in passages]
                 words = limits().words
@@ -363,7 +364,7 @@ class Index:
                     notes.append(_WORDS.format(words))
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
-                notes += self._records.add(key, parsed)
+                notes += self._records.add(key, packed)
                 if document in questions:
                     self._confirm(document, passages, questions[document])
                 taken.append(document)

@@ -21,9 +21,9 @@ from lior_ask.languages.lists import either
 
 _BLOCK = 4096
 """Rows that are packed at a time."""
-_SPARE = 0.15
-"""Share of the time of a file that is left when rows are no longer packed: their types are found out, and the
-passages are written."""
+_SPARE = 0.6
+"""Share of the time for indexing that is left when rows are no longer packed; finding out their types takes as
+long again. Chosen by hand."""
 _ROWS = f"only the first {{:,}} of {{:,}} rows are counted, reading more takes too long; {TAKES_ALL}"
 _TABLES = 1 << 24
 """Tables of a document at most."""
@@ -140,34 +140,46 @@ class About:
     heads: tuple[Head, ...] = ()
 
 
+@attrs.frozen(kw_only=True)
+class PackedTables:
+    """The tables of a document as they are stored."""
+
+    about: str
+    """:class:`About` as JSON."""
+    rows: tuple[bytes, ...]
+    """The rows of each table as compressed JSON."""
+    notes: tuple[str, ...]
+    """What is left out of the rows."""
+
+
+def pack_tables(parsed: ParsedDocument) -> PackedTables:
+    """Return the tables of a document as they are stored.
+
+    A table that is too wide is its passages alone; rows for which no time is left are left out."""
+    narrow = [table for table in parsed.tables if len(table.columns) <= _WIDEST]
+    tables = [*map(_square, narrow[: _TABLES - 1])]
+    source = parsed.text.split("\n") if tables else []
+    packed = [_pack(table, parsed, source) for table in tables]
+    front = _FRONT.match(parsed.text, 0, _MATTER) if parsed.kind == "markdown" else None
+    heads = [_head(table, count) for table, (_, count) in zip(tables, packed, strict=True)]
+    about = {"kind": parsed.kind, "date": date_of(front[1].strip()) if front else "", "heads": heads}
+    counts = [(count, len(table.rows)) for table, (_, count) in zip(tables, packed, strict=True)]
+    notes = tuple(_ROWS.format(*each) for each in counts if each[0] < each[1])
+    return PackedTables(about=json.dumps(about), rows=tuple(data for data, _ in packed), notes=notes)
+
+
 class RecordStore:
     """The tables of documents, by the keys that the documents have in an inverted index."""
 
     def __init__(self, database: Database, passages: PassageStore) -> None:
         self._database, self._passages = database, passages
 
-    def add(self, key: int, parsed: ParsedDocument) -> list[str]:
-        """Add the tables of a document, and return notes on rows that were left out; a transaction is open.
-
-        A table that is too wide is its passages alone. Rows for which no time is left are left out."""
-        narrow = [table for table in parsed.tables if len(table.columns) <= _WIDEST]
-        tables = [*map(_square, narrow[: _TABLES - 1])]
-        source = parsed.text.split("\n") if tables else []
-        packed = [_pack(table, parsed, source) for table in tables]
-        rows = [(key * _TABLES + n, data) for n, (data, _) in enumerate(packed)]
+    def add(self, key: int, packed: PackedTables) -> tuple[str, ...]:
+        """Add the tables of a document, and return notes on rows that were left out; a transaction is open."""
+        self._database.rows("INSERT INTO records VALUES (?, ?)", key, packed.about)
+        rows = [(key * _TABLES + n, data) for n, data in enumerate(packed.rows)]
         self._database.run("INSERT INTO cells VALUES (?, ?)", rows)
-        heads = [
-            _head(attrs.evolve(table, rows=table.rows[:count], lines=table.lines[:count]))
-            for table, (_, count) in zip(tables, packed, strict=True)
-        ]
-        front = _FRONT.match(parsed.text, 0, _MATTER) if parsed.kind == "markdown" else None
-        about = {"kind": parsed.kind, "date": date_of(front[1].strip()) if front else "", "heads": heads}
-        self._database.rows("INSERT INTO records VALUES (?, ?)", key, json.dumps(about))
-        return [
-            _ROWS.format(count, len(table.rows))
-            for table, (_, count) in zip(tables, packed, strict=True)
-            if count < len(table.rows)
-        ]
+        return packed.notes
 
     def delete(self, key: int) -> None:
         """Delete the tables of a document; a transaction is open."""
@@ -244,14 +256,15 @@ def _square(table: Table) -> Table:
     return attrs.evolve(table, rows=rows, lines=table.lines[: len(rows)])
 
 
-def _head(table: Table) -> dict[str, object]:
-    types = _TYPES.get(table.kind, {})
-    cells = [*zip(*table.rows, strict=True)] if table.rows else [()] * len(table.columns)
+def _head(table: Table, count: int) -> dict[str, object]:
+    """What is told of the first ``count`` rows of a table."""
+    types, rows = _TYPES.get(table.kind, {}), table.rows[:count]
+    cells = [*zip(*rows, strict=True)] if rows else [()] * len(table.columns)
     columns = [column(name, each, types.get(name)) for name, each in zip(table.columns, cells, strict=True)]
     return {
         "kind": table.kind,
         "name": table.name,
-        "rows": len(table.rows),
+        "rows": count,
         "until": table.until,
         "columns": [attrs.asdict(each) for each in columns],
     }
