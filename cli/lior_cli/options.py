@@ -298,8 +298,9 @@ def device_option(function: Callback) -> Callback:
 
 
 def limits_option(function: Callback) -> Callback:
-    """Add ``--limits on|off``, of what a file may take while it is read, and ``--follow-links``; both hold for
-    the command."""
+    """Add ``--limits on|off``, of what a file may take while it is read, and ``--follow-links``.
+
+    Both hold for the command."""
     links = click.option(
         "--follow-links",
         is_flag=True,

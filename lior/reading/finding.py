@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -118,7 +118,7 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[SourceFile], list[Skip
 
 
 def _judge_links(
-    links: Mapping[Path, SourceFile], sources: Mapping[Path, SourceFile], homes: Set[Path]
+    links: Mapping[Path, SourceFile], sources: Mapping[Path, SourceFile], homes: set[Path]
 ) -> Iterator[tuple[Path, SourceFile, _Cause | None]]:
     """Yield links to files, each with the reason to leave it out or ``None``.
 

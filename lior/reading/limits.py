@@ -71,7 +71,7 @@ def limit_by(chosen: Limits) -> Iterator[None]:
 
 
 def seconds_left() -> float:
-    """Return the CPU seconds left to the file that is being read, cut or indexed; ``math.inf`` without a limit.
+    """Return the CPU seconds left to the file that is read, cut or indexed; ``math.inf`` without a limit.
 
     In the process that reads for another one a timer limits them, elsewhere the account."""
     paid = account()
@@ -115,7 +115,7 @@ class Account:
         self._file_end -= seconds
 
     def keep(self, share: float) -> None:
-        """Begin to index what was read of the present file; at least this share of its time is left for it."""
+        """Begin to index what was read of the present file, with at least this share of its time."""
         self.whole = max(self.left_for_file, share * limits().seconds)
         self._file_end = time.thread_time() + self.whole
 

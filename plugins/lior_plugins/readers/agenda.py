@@ -52,7 +52,7 @@ _UNTIL = re.compile(r"\bUNTIL=(\d{8}T\d{6}Z)", re.I)
 _MOST = 20_000
 """Times of the events of a file."""
 _SPARE = 0.7
-"""Share of the time of a file that is left when entries are no longer parsed: what they say is found out in it."""
+"""Share of the time of a file that is left when parsing ends; the entries are put into words after it."""
 _STATES = ("CANCELLED", "TENTATIVE", "COMPLETED")
 
 

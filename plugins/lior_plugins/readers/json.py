@@ -56,7 +56,8 @@ class Lines:
                 text = "\n".join(lines[:last])
             return [ParsedDocument(text=text, kind="rows", notes=tuple(notes), tables=rows.tables())]
         if other:
-            notes.append(f"{len(other)} lines left out, without an object with a text, such as line {other[0]}")
+            first = f"such as line {other[0]}"
+            notes.append(f"{len(other)} lines left out, without an object with a text, {first}")
         return [attrs.evolve(documents[0], notes=tuple(notes)), *documents[1:]]
 
 

@@ -77,11 +77,7 @@ class PlainText:
         kind = kind or ("log" if _is_log(head) else "prose")
         title, titles = titles_of(text) if kind == "markdown" else ("", ())
         tables = barred(text.split("\n")) if kind == "markdown" else ()
-        return [
-            ParsedDocument(
-                text=text, kind=kind, title=title, titles=titles, notes=notes, tables=tables
-            )
-        ]
+        return [ParsedDocument(text=text, kind=kind, title=title, titles=titles, notes=notes, tables=tables)]
 
 
 def _chat(text: str, notes: tuple[str, ...]) -> ParsedDocument | None:

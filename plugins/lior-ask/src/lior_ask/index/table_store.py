@@ -22,8 +22,8 @@ from lior_ask.languages.lists import either
 _BLOCK = 4096
 """Rows that are packed at a time."""
 _SPARE = 0.6
-"""Share of the time for indexing that is left when rows are no longer packed; finding out their types takes as
-long again. Chosen by hand."""
+"""Share of the time for indexing that is left when rows are no longer packed; their types take as long again.
+Chosen by hand."""
 _ROWS = f"only the first {{:,}} of {{:,}} rows are counted, reading more takes too long; {TAKES_ALL}"
 _TABLES = 1 << 24
 """Tables of a document at most."""
@@ -175,7 +175,7 @@ class RecordStore:
         self._database, self._passages = database, passages
 
     def add(self, key: int, packed: PackedTables) -> tuple[str, ...]:
-        """Add the tables of a document, and return notes on rows that were left out; a transaction is open."""
+        """Add the tables of a document, and return notes on rows left out; a transaction is open."""
         self._database.rows("INSERT INTO records VALUES (?, ?)", key, packed.about)
         rows = [(key * _TABLES + n, data) for n, data in enumerate(packed.rows)]
         self._database.run("INSERT INTO cells VALUES (?, ?)", rows)
@@ -290,7 +290,7 @@ def _pack(table: Table, parsed: ParsedDocument, source: list[str]) -> tuple[byte
 def _record(
     parsed: ParsedDocument, source: list[str], most: int, number: int, end: int, cells: tuple[str, ...]
 ) -> tuple[int | str, ...]:
-    """First line, line, text and cells of a row that begins at line ``number``, from 0, and ends at ``end``."""
+    """First line, line, text and cells of a row between the lines ``number``, from 0, and ``end``."""
     last = max(min(end, number + most), number + 1)
     end = max(end, number + 1)  # several rows may begin at one line
     text = "".join(source[number : number + 1])
