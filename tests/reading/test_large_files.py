@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Callable
 
 import attrs
 import pytest
@@ -18,9 +20,12 @@ from lior.reading.finding import find_files
 from lior.reading.limits import Limits, limit_by
 from lior.reading.parsing import choose_reader
 from lior_ask import Index
+from lior_ask.chunking import chunker
 from lior_ask.chunking.chunker import chunk
+from lior_ask.index import table_store
 from lior_ask.index.inverted import InvertedIndex
 from lior_bench.sizes import HOSTILE
+from lior_plugins.readers import text
 from lior_plugins.readers.tables import delimited
 from tests.work import count_lines
 
@@ -162,3 +167,98 @@ def test_entries_for_which_no_time_is_left_are_named(monkeypatch):
     found = read_entries(((f"row {n}", n) for n in range(9)), lambda n: n, notes)
     assert [*found] == [0, 1]
     assert notes == [f"what follows row 1 is left out, it takes too long; {limits.TAKES_ALL}"]
+
+
+# --- what is read in time is kept ---
+
+
+def late_after(looks: int) -> Callable[[float], bool]:
+    """A stand-in for ``is_late``: who looks first has time for so many looks, the others for all."""
+    left, first = iter(range(looks)), list[float]()
+
+    def is_late(share: float) -> bool:
+        first.append(share)
+        return share == first[0] and next(left, None) is None
+
+    return is_late
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "rows"),
+    [
+        ("rows.jsonl", b'{"id": 1, "name": "pump"}\n' * 9, 3),
+        ("texts.jsonl", b'{"_id": "a", "text": "The pump hums."}\n' * 9, 0),
+        ("dates.ics", b"BEGIN:VEVENT\nDTSTART:20240101\nSUMMARY:tea\nEND:VEVENT\n" * 9, 3),
+        ("people.vcf", b"BEGIN:VCARD\nFN:Ann\nEND:VCARD\n" * 9, 3),
+    ],
+)
+def test_entries_read_in_time_are_kept(name, data, rows, monkeypatch):
+    monkeypatch.setattr(entries, "is_late", late_after(2))
+    documents = choose_reader(data, name).read(data, name)
+    lines = sum(document.text.count("\n") + 1 for document in documents)
+    assert lines == 3 + (name in ("dates.ics", "people.vcf"))  # these have a line of names
+    assert sum(len(table.rows) for document in documents for table in document.tables) == rows
+    assert documents[0].notes[0].endswith(f" is left out, it takes too long; {limits.TAKES_ALL}")
+
+
+def test_messages_of_a_chat_read_in_time_are_kept(monkeypatch):
+    data = b"".join(b"[1/2/24, 10:00] Ann: message %d\n" % number for number in range(500))
+    monkeypatch.setattr(text, "_TOGETHER", 300)  # more than the lines by which a chat is known
+    monkeypatch.setattr(text, "is_late", late_after(0))
+    (document,) = choose_reader(data, "a.txt").read(data, "a.txt")
+    assert document.kind == "chat"
+    assert [len(document.places), len(document.tables[0].rows), document.text.count("\n") + 1] == [300] * 3
+    assert document.notes == (
+        f"what follows line 300 is left out, reading it takes too long; {limits.TAKES_ALL}",
+    )
+
+
+def test_passages_and_rows_indexed_in_time_are_kept(monkeypatch):
+    index = Index(retriever="settle", embedder="")
+    for module, name in ((chunker, "_TOGETHER"), (table_store, "_BLOCK")):
+        monkeypatch.setattr(module, name, 10)
+        monkeypatch.setattr(module, "is_late", late_after(1))
+    index.learn("rows.csv", "name,price\n" + "".join(f"pump{n},{n}\n" for n in range(50)))
+    assert len(index) == 20
+    assert index._files["rows.csv"].notes == (
+        f"only the first 20 of 50 rows are counted, reading more takes too long; {limits.TAKES_ALL}",
+        f"only its first 20 passages can be found, reading more takes too long; {limits.TAKES_ALL}",
+    )
+    assert index.ask("how many rows are in rows.csv?").found
+
+
+def test_a_file_cut_for_want_of_time_is_found_in_part_and_read_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.md").write_text(KEY)
+    (folder / "long.txt").write_text("The pump hums in the cellar.\n\n" * 50)
+    monkeypatch.setattr(chunker, "_TOGETHER", 10)
+    monkeypatch.setattr(chunker, "is_late", late_after(1))
+    monkeypatch.setattr(limits, "_WHOLE", 10)  # each but the first file has less time than it had alone
+    monkeypatch.setattr(limits.Account, "lasts", True)
+    with limit_by(limits.QUESTION):
+        index = Index(folder, retriever="settle", embedder="")
+    assert (index.opened.learned, index.opened.waiting) == (("a.md", "long.txt"), ("long.txt",))
+    assert len(index) == 21
+    assert not index.skipped
+    monkeypatch.undo()
+    assert index.update().changed == ("long.txt",)
+    assert len(index) == 51
+
+
+def test_an_account_leaves_a_file_its_time_and_its_index_a_share(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(limits.time, "thread_time", lambda: now[0])
+    with limit_by(Limits(seconds=10, folder=20)), limits.open_account() as paid:
+        with paid.file():
+            now[0] = 9.0
+            assert (limits.seconds_left(), limits.is_late(0.2), limits.is_late(0.05)) == (1, True, False)
+            paid.spend(3)  # by another process
+            paid.keep(0.3)
+            assert (limits.seconds_left(), paid.whole) == (3, 3)
+        assert not paid.lasts, "the dearest file took 12 of 20 seconds"
+        with paid.file():
+            assert paid.shortened
+            assert limits.seconds_left() == paid.allowed(10) == 8
+    assert limits.seconds_left() == math.inf

@@ -243,7 +243,7 @@ def test_unchanged_files_cost_little_each_and_are_not_opened(tmp_path, monkeypat
             patched.setattr("lior.reading.files.read_limited", None)
             return count_lines(lambda: Index(folder))
 
-    assert work(120) - work(20) < 100 * 250
+    assert work(120) - work(20) < 100 * 700
 
 
 def test_nothing_of_a_forgotten_text_stays_on_the_disk(notes, cache):

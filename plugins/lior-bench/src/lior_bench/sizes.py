@@ -42,8 +42,8 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     "mail.mbox": lambda n: b"From a@b 2024\nSubject: it\n\ntext\n\n" * (n // 10),
     "parts.eml": lambda n: b"Content-Type: multipart/mixed; boundary=b\n" + b"\n--b\n\ntext\n" * (n // 10),
 }
-"""Files that are hard to read in linear time, of any size. Tests count the work in Python; only a clock sees that
-of expressions."""
+"""Files that are hard to read in linear time, of any size. Tests count the work in Python; only a clock sees
+that of expressions."""
 _MADE = FORMATS | {f"hostile {name}": make for name, make in HOSTILE.items()}
 
 
