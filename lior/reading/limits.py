@@ -93,16 +93,13 @@ class Account:
 
     def __init__(self, seconds: float) -> None:
         self._writing = _WRITING * seconds if seconds < math.inf else 0.0
-        self._end, self._dearest = time.thread_time() + seconds, 0.0
+        self._now = time.thread_time()
+        """Time of the thread when a file was last begun or ended; to ask for it is dear in some sandboxes."""
+        self._end, self._dearest = self._now + seconds, 0.0
         self._file_end = self.whole = math.inf
         self._begun = False
         self.shortened = False
         """Whether the file that is read has less time than it had alone: it is read again the next time."""
-
-    @property
-    def left(self) -> float:
-        """CPU seconds left for all files."""
-        return self._end - time.thread_time()
 
     @property
     def left_for_file(self) -> float:
@@ -116,8 +113,9 @@ class Account:
 
     def keep(self, share: float) -> None:
         """Begin to index what was read of the present file, with at least this share of its time."""
-        self.whole = max(self.left_for_file, share * limits().seconds)
-        self._file_end = time.thread_time() + self.whole
+        now = time.thread_time()
+        self.whole = max(self._file_end - now, share * limits().seconds)
+        self._file_end = now + self.whole
 
     @property
     def lasts(self) -> bool:
@@ -125,7 +123,7 @@ class Account:
 
         The first one is read in any case, so that each update goes on. A part stays for writing what was
         read to the index."""
-        return not self._begun or self.left > max(self._dearest, self._writing)
+        return not self._begun or self._end - self._now > max(self._dearest, self._writing)
 
     def allowed(self, seconds: float) -> float:
         """Return how many of the CPU seconds that a file may take are left for it."""
@@ -134,14 +132,15 @@ class Account:
     @contextmanager
     def file(self) -> Iterator[None]:
         """A file is read inside."""
-        before, most = self.left, limits().seconds
+        before, most = self._end - self._now, limits().seconds
         self.shortened = self._begun and before < _WHOLE * most
         self.whole = min(most, before) if self._begun else most
-        self._file_end = time.thread_time() + self.whole
+        self._file_end = self._now + self.whole
         try:
             yield
         finally:
-            self._begun, self._dearest = True, max(self._dearest, before - self.left)
+            self._now, self._begun = time.thread_time(), True
+            self._dearest = max(self._dearest, before - (self._end - self._now))
 
 
 _WRITING = 0.25
