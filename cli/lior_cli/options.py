@@ -298,7 +298,16 @@ def device_option(function: Callback) -> Callback:
 
 
 def limits_option(function: Callback) -> Callback:
-    """Add ``--limits on|off``, of what a file may take while it is read; it holds for the command."""
+    """Add ``--limits on|off``, of what a file may take while it is read, and ``--follow-links``.
+
+    Both hold for the command."""
+    links = click.option(
+        "--follow-links",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_links,
+        help="Read links to folders, and links that leave the folders given.",
+    )
     return click.option(
         "--limits",
         type=click.Choice(["on", "off"]),
@@ -307,13 +316,19 @@ def limits_option(function: Callback) -> Callback:
         expose_value=False,
         callback=_set_limits,
         help="Leave out a file that takes more than 7 s or 512 MB to read.",
-    )(function)
+    )(links(function))
 
 
 def _set_limits(context: click.Context, _: click.Parameter, value: str) -> None:
     from lior.reading.limits import OFF, QUESTION, limit_by
 
     context.with_resource(limit_by(OFF if value == "off" else QUESTION))
+
+
+def _set_links(context: click.Context, _: click.Parameter, value: bool) -> None:
+    from lior.reading.finding import follow_links
+
+    context.with_resource(follow_links(value))
 
 
 def seed_option(function: Callback) -> Callback:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from lior.errors import LiorError
-from lior.reading.limits import TAKES_ALL, limits, seconds_left
+from lior.reading.limits import TAKES_ALL, is_late
 from lior.reading.skipping import LIMITED, UnreadableFile
 
 _Entry = TypeVar("_Entry")
 _Read = TypeVar("_Read")
 _NAMED = 20
 """Entries left out that are named; of more their number is."""
-_SPARE = 0.4
+SPARE = 0.4
 """Share of the time of a file that is kept to make documents of the entries."""
 _LONGEST = 200
 """Characters of a place, and of a reason."""
@@ -26,6 +26,7 @@ def read_entries(
     notes: list[str],
     *,
     whole: str = "",
+    spare: float = SPARE,
 ) -> Iterator[_Read]:
     """What ``read`` makes of each entry, in their order; every reader of entries passes them through here.
 
@@ -42,6 +43,8 @@ def read_entries(
     whole : str
         What the entries are part of, such as ``sheet Costs``: it is named where ``entries`` fail at once.
         Without it that error is raised.
+    spare : float
+        Share of the time of a file that is left when reading ends; the entries are processed further in it.
 
     Raises
     ------
@@ -50,9 +53,8 @@ def read_entries(
         ``Exception`` and pass.
     """
     iterator, last, left_out = iter(entries), "", 0
-    least = _SPARE * limits().seconds
     while True:
-        if last and seconds_left() < least:
+        if last and is_late(spare):
             notes.append(f"what follows {_plain(last)} is left out, it takes too long; {TAKES_ALL}")
             break
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +47,31 @@ class SourceFile:
     """Whether the file itself was named, not a folder that it is in."""
 
 
+_follow = False
+
+
+def follows_links() -> bool:
+    """Return whether links that lead to folders, or out of the folders given, are followed."""
+    return _follow
+
+
+@contextmanager
+def follow_links(chosen: bool) -> Iterator[None]:
+    """Follow such links inside, or do not, in all threads."""
+    global _follow
+    before, _follow = _follow, chosen
+    try:
+        yield
+    finally:
+        _follow = before
+
+
 def find_files(paths: Sequence[str | Path]) -> tuple[list[SourceFile], list[SkippedFile]]:
-    """The files that paths stand for, in a stable order, each once; nothing is opened.
+    """Return the files that paths stand for, in a stable order, each once, and what is left out.
+
+    Nothing is opened. A file that several links in a folder lead to is read once, under its own name if it is
+    in a folder that is given. Links that leave these folders are left out, unless :func:`follow_links` says
+    otherwise; a path that is given is read wherever it leads.
 
     Parameters
     ----------
@@ -62,6 +87,7 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[SourceFile], list[Skip
     labels = _labels([_absolute(root) for root in given if root.is_dir()])
     sources: dict[Path, SourceFile] = {}
     skipped: dict[Path, SkippedFile] = {}
+    links: dict[Path, SourceFile] = {}
     for root in given:
         if not root.is_dir():
             name = "<stdin>" if str(root) == STDIN else printable(root.name)
@@ -73,14 +99,43 @@ def find_files(paths: Sequence[str | Path]) -> tuple[list[SourceFile], list[Skip
             name = "/".join((*labels[home], printable(below.as_posix())))
             if cause:
                 skipped.setdefault(home / below, SkippedFile(name, *cause))
+            elif path.is_symlink():
+                links.setdefault(home / below, SourceFile(name, path))
             else:
                 sources.setdefault(home / below, SourceFile(name, path))
+    homes = {root.resolve() for root in given if root.is_dir()}
+    for path, source, cause in _judge_links(links, sources, homes):
+        if cause:
+            skipped.setdefault(path, SkippedFile(source.name, *cause))
+        else:
+            sources.setdefault(path, source)
     count = Counter(source.name for source in sources.values())
     unique = [
         attrs.evolve(each, name=printable(place.as_posix())) if each.named and count[each.name] > 1 else each
         for place, each in sources.items()
     ]
     return unique, [each for place, each in skipped.items() if place not in sources]
+
+
+def _judge_links(
+    links: Mapping[Path, SourceFile], sources: Mapping[Path, SourceFile], homes: set[Path]
+) -> Iterator[tuple[Path, SourceFile, _Cause | None]]:
+    """Yield links to files, each with the reason to leave it out or ``None``.
+
+    ``sources`` are files that are read, ``homes`` the folders given, without links in their paths."""
+    if not links:
+        return
+    resolved = cache(Path.resolve)
+    read = {resolved(path.parent) / path.name: source.name for path, source in sources.items()}
+    for path, source in links.items():
+        target = path.resolve()
+        if not (_follow or homes.intersection(target.parents)):
+            yield path, source, (SkipReason.OUTSIDE_LINK, "")
+        elif target in read:
+            yield path, source, (SkipReason.READ_ONCE, read[target])
+        else:
+            read[target] = source.name
+            yield path, source, None
 
 
 def is_run(path: Path) -> bool:
@@ -125,9 +180,10 @@ def folders_of(paths: Sequence[str]) -> list[Path]:
 def walk(folder: Path) -> Iterator[tuple[Path, _Cause | None]]:
     """The files below a folder in the order of their paths, each with the reason to leave it out or ``None``.
 
-    A folder that is left out comes once, without what is in it. Links to folders are not followed, so that
-    there are no loops. Of a mail folder the messages are read.
+    A folder that is left out comes once, without what is in it. Links to folders are followed with
+    :func:`follow_links` alone, each folder once. Of a mail folder the messages are read.
     """
+    entered = set[tuple[int, int]]()
     stack: list[os.DirEntry[str] | Path] = [folder]
     own = set[str]()
     while stack:
@@ -138,6 +194,9 @@ def walk(folder: Path) -> Iterator[tuple[Path, _Cause | None]]:
         elif str(path) in own:
             yield path, (SkipReason.GENERATED, "")
         elif entry.is_dir():
+            if _follow and _entered(path, entered):
+                yield path, (SkipReason.READ_ONCE, "a folder")
+                continue
             try:
                 with os.scandir(path) as entries:
                     found = sorted(entries, key=lambda each: each.name, reverse=True)
@@ -168,7 +227,7 @@ def _left_out(entry: os.DirEntry[str]) -> _Cause | None:
             mail = not entry.is_symlink() and all(folder.is_dir() for folder in folders)
             reason = None if mail else SkipReason.HIDDEN
         elif entry.is_dir():
-            if entry.is_symlink():
+            if entry.is_symlink() and not _follow:
                 reason = SkipReason.FOLDER_LINK
             elif entry.name in FOREIGN:
                 reason = SkipReason.GENERATED
@@ -179,6 +238,18 @@ def _left_out(entry: os.DirEntry[str]) -> _Cause | None:
     except OSError as error:
         return SkipReason.UNREADABLE, str(error.strerror or error)
     return (reason, "") if reason else None
+
+
+def _entered(folder: Path, known: set[tuple[int, int]]) -> bool:
+    """Whether a folder was entered before, maybe by another name; it is known from now on."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return False  # it cannot be opened either
+    key = found.st_dev, found.st_ino
+    again = key in known
+    known.add(key)
+    return again
 
 
 def _absolute(path: Path) -> Path:

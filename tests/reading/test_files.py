@@ -26,7 +26,7 @@ from lior.reading import parsing
 from lior.reading.compression import LIMIT
 from lior.reading.decoding import decode
 from lior.reading.files import File, cause_of, read_if_changed, read_limited
-from lior.reading.finding import SourceFile, find_files
+from lior.reading.finding import SourceFile, find_files, follow_links
 from lior.reading.parsing import ABSENT, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, UnreadableFile
 from lior.testing.readers import check_document
@@ -187,7 +187,7 @@ def test_folders_have_a_stable_order_and_hide_nothing(tmp_path):
     (tmp_path / "link.txt").symlink_to(tmp_path / "b.txt")
     os.mkfifo(tmp_path / "pipe")
     sources, skipped = find_files([str(tmp_path)])
-    assert [s.name for s in sources] == ["a/B.txt", "a/z.txt", "b.txt", "c/d/e.txt", "link.txt"]
+    assert [s.name for s in sources] == ["a/B.txt", "a/z.txt", "b.txt", "c/d/e.txt"]
     assert all(s.path == tmp_path / s.name for s in sources)
     assert {each.name: each.reason for each in skipped} == {
         ".hidden": SkipReason.HIDDEN,
@@ -197,8 +197,48 @@ def test_folders_have_a_stable_order_and_hide_nothing(tmp_path):
         "gone": SkipReason.BROKEN_LINK,
         "self": SkipReason.UNREADABLE,
         "pipe": SkipReason.NOT_REGULAR,
+        "link.txt": SkipReason.READ_ONCE,
     }
-    assert str(skipped[-1]) == "cannot be read: Too many levels of symbolic links"
+    said = {each.name: str(each) for each in skipped}
+    assert said["self"] == "cannot be read: Too many levels of symbolic links"
+    assert said["link.txt"] == "a link to b.txt, which is read once"
+
+
+def test_links_that_leave_the_folder_are_named_and_read_when_asked_for(tmp_path):
+    folder, other = tmp_path / "notes", tmp_path / "other"
+    for name in ("notes/a.txt", "notes/.kept/b.txt", "other/c.txt", "other/d.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("text")
+    (folder / "secret.txt").symlink_to(other / "c.txt")
+    (folder / "up.txt").symlink_to("../other/d.txt")
+    (folder / "kept.txt").symlink_to(".kept/b.txt")
+    (folder / "twice.txt").symlink_to(".kept/b.txt")
+    (folder / "there").symlink_to(other)
+    (folder / "loop").symlink_to(folder)
+
+    def found(*paths: Path) -> tuple[list[str], dict[str, SkipReason]]:
+        sources, skipped = find_files(paths)
+        return [each.name for each in sources], {each.name: each.reason for each in skipped}
+
+    names, left = found(folder)
+    assert names == ["a.txt", "kept.txt"]
+    assert left == {
+        ".kept": SkipReason.HIDDEN,
+        "there": SkipReason.FOLDER_LINK,
+        "loop": SkipReason.FOLDER_LINK,
+        "secret.txt": SkipReason.OUTSIDE_LINK,
+        "up.txt": SkipReason.OUTSIDE_LINK,
+        "twice.txt": SkipReason.READ_ONCE,
+    }
+    assert found(folder / "secret.txt")[0] == ["secret.txt"], "it is given by name"
+    assert "secret.txt" not in {name.rpartition("/")[2] for name in found(folder, other)[0]}, "read in there"
+    (tmp_path / "alias").symlink_to(folder)
+    assert found(tmp_path / "alias")[0] == ["a.txt", "kept.txt"]
+    with follow_links(True):
+        names, left = found(folder)
+        assert names == ["a.txt", "there/c.txt", "there/d.txt", "kept.txt"]
+        assert left["loop"] is left["secret.txt"] is left["up.txt"] is SkipReason.READ_ONCE
+    assert found(folder)[0] == ["a.txt", "kept.txt"]
 
 
 def test_globs_and_the_home_folder_are_expanded(tmp_path, monkeypatch):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-import time
+from collections.abc import Callable
 
 import attrs
 import pytest
@@ -19,39 +20,26 @@ from lior.reading.finding import find_files
 from lior.reading.limits import Limits, limit_by
 from lior.reading.parsing import choose_reader
 from lior_ask import Index
+from lior_ask.chunking import chunker
 from lior_ask.chunking.chunker import chunk
+from lior_ask.index import table_store
 from lior_ask.index.inverted import InvertedIndex
+from lior_bench.sizes import HOSTILE
+from lior_plugins.readers import text
 from lior_plugins.readers.tables import delimited
-
-HOSTILE = {
-    "decorators.py": lambda n: b"@a\n" * n,
-    "message.txt": lambda n: b"[1/2/24, 10:00] Ann: hello\n" * 3 + b"and it goes on\n" * n,
-    "cells.html": lambda n: b"<td>a" * n + b"</td>",
-    "newlines.html": lambda n: b"<h1>" + b"\n" * n + b"</h1>a",
-    "lists.html": lambda n: b"<dl><dd>a" * n + b"</dl>",
-    "bold.html": lambda n: b"<p><b>a</b>" * n + b"</p>",
-    "bars.md": lambda n: b"|\n|---|\n" * n,
-    "blanks.md": lambda n: b"# a" + b" " * n + b"b\n",
-    "front.md": lambda n: b"---\ndate: a" + b" " * n + b"b\n",
-    "escapes.man": lambda n: b".TH A 1\n.SH B\n" + b"\\[" * n,
-    "deeper.man": lambda n: b".TH A 1\n.SH B\n" + b".RS\na\n" * n,
-    "words.eml": lambda n: b"Subject: " + b"=?utf-8?q?a?= " * n + b"\n\ntext\n",
-    "mail.mbox": lambda n: b"From a@b 2024\nSubject: it\n\ntext\n\n" * (n // 10),
-    "parts.eml": lambda n: b"Content-Type: multipart/mixed; boundary=b\n" + b"\n--b\n\ntext\n" * (n // 10),
-}
+from tests.work import count_lines
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_four_times_the_size_takes_no_sixteen_times_the_time(name, monkeypatch):
+def test_four_times_the_size_is_four_times_the_work(name, monkeypatch):
     monkeypatch.setattr(isolation, "_inside", True)
 
-    def seconds(size: int) -> float:
-        data, begin = HOSTILE[name](size), time.process_time()
-        index = Index(retriever="settle", embedder="")
-        index.put(name, choose_reader(data, name).read(data, name))
-        return time.process_time() - begin
+    def work(size: int) -> int:
+        data, index = HOSTILE[name](size), Index(retriever="settle", embedder="")
+        return count_lines(lambda: index.put(name, choose_reader(data, name).read(data, name)))
 
-    assert any(seconds(20_000) < 8 * seconds(5_000) + 0.2 for _ in range(2))
+    work(10)  # what is computed once
+    assert work(800) < 5 * work(200)
 
 
 def test_of_a_long_file_the_first_passages_count_and_a_note_says_so(tmp_path):
@@ -80,14 +68,12 @@ def test_words_beyond_the_first_different_ones_are_not_found_and_a_note_says_so(
     assert again.term("w500x").text == 1
 
 
-def test_a_long_document_is_cut_only_as_far_as_it_is_wanted(monkeypatch):
-    text = "A line of it.\n\n" * 100_000
-    begin = time.process_time()
-    assert len(chunk(ParsedDocument(text=text, kind="prose"), "a.txt", most=10)) == 10
-    few = time.process_time() - begin
-    begin = time.process_time()
-    assert len(chunk(ParsedDocument(text=text, kind="prose"), "a.txt", most=10_000)) == 10_000
-    assert few < time.process_time() - begin
+def test_a_long_document_is_cut_only_as_far_as_it_is_wanted():
+    def work(paragraphs: int) -> int:
+        document = ParsedDocument(text="A line of it.\n\n" * paragraphs, kind="prose")
+        return count_lines(lambda: chunk(document, "a.txt", most=10))
+
+    assert work(10_000) - work(1000) < 3 * 9000  # where the lines begin; cutting one takes a hundred
 
 
 def test_a_table_that_is_hardly_filled_is_none():
@@ -128,7 +114,7 @@ def test_what_the_time_of_a_folder_is_not_enough_for_waits_and_is_named(tmp_path
     os.utime(folder / "z.md", (1e9, 1e9))
     for number in range(3):
         (folder / f"{number}.txt").write_text("The pump hums in the cellar.\n\n" * (400 + 100 * number))
-    dear = attrs.evolve(Limits(), folder=1e-6, each=0)  # the first file takes it all
+    dear = attrs.evolve(Limits(), folder=1e-6)  # the first file takes it all
     with limit_by(dear):
         index = Index(folder, retriever="settle", embedder="")
         assert index.opened.learned == ("z.md",)
@@ -176,8 +162,103 @@ def test_of_a_plain_text_the_first_lines_are_read_and_a_note_says_so(tmp_path):
 
 
 def test_entries_for_which_no_time_is_left_are_named(monkeypatch):
-    notes, left = list[str](), iter([9.0, 1.0])
-    monkeypatch.setattr(entries, "seconds_left", lambda: next(left))
+    notes, late = list[str](), iter([False, True])
+    monkeypatch.setattr(entries, "is_late", lambda share: next(late))
     found = read_entries(((f"row {n}", n) for n in range(9)), lambda n: n, notes)
     assert [*found] == [0, 1]
     assert notes == [f"what follows row 1 is left out, it takes too long; {limits.TAKES_ALL}"]
+
+
+# --- what is read in time is kept ---
+
+
+def late_after(looks: int) -> Callable[[float], bool]:
+    """A stand-in for ``is_late``: who looks first has time for so many looks, the others for all."""
+    left, first = iter(range(looks)), list[float]()
+
+    def is_late(share: float) -> bool:
+        first.append(share)
+        return share == first[0] and next(left, None) is None
+
+    return is_late
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "rows"),
+    [
+        ("rows.jsonl", b'{"id": 1, "name": "pump"}\n' * 9, 3),
+        ("texts.jsonl", b'{"_id": "a", "text": "The pump hums."}\n' * 9, 0),
+        ("dates.ics", b"BEGIN:VEVENT\nDTSTART:20240101\nSUMMARY:tea\nEND:VEVENT\n" * 9, 3),
+        ("people.vcf", b"BEGIN:VCARD\nFN:Ann\nEND:VCARD\n" * 9, 3),
+    ],
+)
+def test_entries_read_in_time_are_kept(name, data, rows, monkeypatch):
+    monkeypatch.setattr(entries, "is_late", late_after(2))
+    documents = choose_reader(data, name).read(data, name)
+    lines = sum(document.text.count("\n") + 1 for document in documents)
+    assert lines == 3 + (name in ("dates.ics", "people.vcf"))  # these have a line of names
+    assert sum(len(table.rows) for document in documents for table in document.tables) == rows
+    assert documents[0].notes[0].endswith(f" is left out, it takes too long; {limits.TAKES_ALL}")
+
+
+def test_messages_of_a_chat_read_in_time_are_kept(monkeypatch):
+    data = b"".join(b"[1/2/24, 10:00] Ann: message %d\n" % number for number in range(500))
+    monkeypatch.setattr(text, "_TOGETHER", 300)  # more than the lines by which a chat is known
+    monkeypatch.setattr(text, "is_late", late_after(0))
+    (document,) = choose_reader(data, "a.txt").read(data, "a.txt")
+    assert document.kind == "chat"
+    assert [len(document.places), len(document.tables[0].rows), document.text.count("\n") + 1] == [300] * 3
+    assert document.notes == (
+        f"what follows line 300 is left out, reading it takes too long; {limits.TAKES_ALL}",
+    )
+
+
+def test_passages_and_rows_indexed_in_time_are_kept(monkeypatch):
+    index = Index(retriever="settle", embedder="")
+    for module, name in ((chunker, "_TOGETHER"), (table_store, "_BLOCK")):
+        monkeypatch.setattr(module, name, 10)
+        monkeypatch.setattr(module, "is_late", late_after(1))
+    index.learn("rows.csv", "name,price\n" + "".join(f"pump{n},{n}\n" for n in range(50)))
+    assert len(index) == 20
+    assert index._files["rows.csv"].notes == (
+        f"only the first 20 of 50 rows are counted, reading more takes too long; {limits.TAKES_ALL}",
+        f"only its first 20 passages can be found, reading more takes too long; {limits.TAKES_ALL}",
+    )
+    assert index.ask("how many rows are in rows.csv?").found
+
+
+def test_a_file_cut_for_want_of_time_is_found_in_part_and_read_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.md").write_text(KEY)
+    (folder / "long.txt").write_text("The pump hums in the cellar.\n\n" * 50)
+    monkeypatch.setattr(chunker, "_TOGETHER", 10)
+    monkeypatch.setattr(chunker, "is_late", late_after(1))
+    monkeypatch.setattr(limits, "_WHOLE", 10)  # each but the first file has less time than it had alone
+    monkeypatch.setattr(limits.Account, "lasts", True)
+    with limit_by(limits.QUESTION):
+        index = Index(folder, retriever="settle", embedder="")
+    assert (index.opened.learned, index.opened.waiting) == (("a.md", "long.txt"), ("long.txt",))
+    assert len(index) == 21
+    assert not index.skipped
+    monkeypatch.undo()
+    assert index.update().changed == ("long.txt",)
+    assert len(index) == 51
+
+
+def test_an_account_leaves_a_file_its_time_and_its_index_a_share(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(limits.time, "thread_time", lambda: now[0])
+    with limit_by(Limits(seconds=10, folder=20)), limits.open_account() as paid:
+        with paid.file():
+            now[0] = 9.0
+            assert (limits.seconds_left(), limits.is_late(0.2), limits.is_late(0.05)) == (1, True, False)
+            paid.spend(3)  # by another process
+            paid.keep(0.3)
+            assert (limits.seconds_left(), paid.whole) == (3, 3)
+        assert not paid.lasts, "the dearest file took 12 of 20 seconds"
+        with paid.file():
+            assert paid.shortened
+            assert limits.seconds_left() == paid.allowed(10) == 8
+    assert limits.seconds_left() == math.inf

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import sys
-import time
 from email.message import EmailMessage
 from io import BytesIO
 
@@ -108,12 +107,9 @@ second <b>line</b>.<br>third
     ]
 
 
-def test_html_with_tags_that_never_end_takes_linear_time():
-    start = time.process_time()
-    assert one(b"<p>left < right <b and " + b"<p " * 10_000, "a.html").text.startswith(
-        "left < right <b and <p"
-    )
-    assert time.process_time() - start < 1
+def test_html_with_tags_that_never_end_is_text():
+    text = one(b"<p>left < right <b and " + b"<p " * 10_000, "a.html").text
+    assert text.startswith("left < right <b and <p")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _HEAD = re.compile(r'(?:[\w-]+\.)?([\w-]+)((?:;(?:"[^"]*"|[^":;])*)*):(.*)', re.DOTALL)
 _PARAMETER = re.compile(r';([\w-]+)(?:=("[^"]*"|[^;]*))?')
+_NAME = re.compile(r"^X-WR-CALNAME[;:]", re.MULTILINE | re.IGNORECASE)
 _MOMENT = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:T(\d\d):?(\d\d):?(\d\d)?)?(Z?)")
 _DURATION = re.compile(
     r"\+?P(?:(\d{1,4})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,8})M)?(?:(\d{1,9})S)?)?"
@@ -50,6 +51,8 @@ _KINDS = {"VEVENT": "event", "VTODO": "task", "VJOURNAL": "note"}
 _UNTIL = re.compile(r"\bUNTIL=(\d{8}T\d{6}Z)", re.I)
 _MOST = 20_000
 """Times of the events of a file."""
+_SPARE = 0.7
+"""Share of the time of a file that is left when parsing ends; the entries are put into words after it."""
 _STATES = ("CANCELLED", "TENTATIVE", "COMPLETED")
 
 
@@ -98,23 +101,27 @@ def _entries(text: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, int, _Ent
 
 def _properties(text: str) -> Iterator[_Property]:
     """The content lines, unfolded."""
-    unfolded = list[tuple[int, list[str]]]()
+    first, parts = 1, list[str]()
     for number, line in enumerate(text.split("\n"), 1):
-        last = unfolded[-1][1] if unfolded else []
-        soft = last and last[-1].endswith("=") and "QUOTED-PRINTABLE" in last[0][:200].upper()
+        soft = parts and parts[-1].endswith("=") and "QUOTED-PRINTABLE" in parts[0][:200].upper()
         soft = soft and not line.startswith(("BEGIN:", "END:"))  # its last line is damaged
-        if last and (line[:1] in (" ", "\t") or soft):
-            last.append("\n" + line if soft else line[1:])
+        if parts and (line[:1] in (" ", "\t") or soft):
+            parts.append("\n" + line if soft else line[1:])
         else:
-            unfolded.append((number, [line.rstrip("\r")]))
-    for number, parts in unfolded:
-        if match := _HEAD.fullmatch("".join(parts)):
-            parameters = {k.upper(): v.strip('"') for k, v in _PARAMETER.findall(match[2])}
-            value = match[3]
-            if "QUOTED-PRINTABLE" in match[2].upper():
-                raw = quopri.decodestring(value.encode())
-                value = raw.decode("utf-8", "replace").replace("\r", "").replace("\n", "\\n")
-            yield _Property(number, match[1].upper(), parameters, value)
+            yield from _property(first, "".join(parts))
+            first, parts = number, [line.rstrip("\r")]
+    yield from _property(first, "".join(parts))
+
+
+def _property(number: int, line: str) -> Iterator[_Property]:
+    """The property in an unfolded line of that number; nothing where there is none."""
+    if match := _HEAD.fullmatch(line):
+        parameters = {k.upper(): v.strip('"') for k, v in _PARAMETER.findall(match[2])}
+        value = match[3]
+        if "QUOTED-PRINTABLE" in match[2].upper():
+            raw = quopri.decodestring(value.encode())
+            value = raw.decode("utf-8", "replace").replace("\r", "").replace("\n", "\\n")
+        yield _Property(number, match[1].upper(), parameters, value)
 
 
 # --- calendars ---
@@ -135,10 +142,11 @@ class Calendar:
         text, notes = decode(data, entries=True)
         found, rows, lines = Collected(notes=[*notes]), list[tuple[str, ...]](), list[int]()
         found.put("event, begin, end, place", 1)
-        calendar = _Calendar.of([entry for _, _, entry in _entries(text, (*_KINDS,))])
+        named = ((f"{_KINDS[each[0]]} in line {each[1]}", each) for each in _entries(text, (*_KINDS,)))
+        read = [*read_entries(named, lambda each: each, found.notes, spare=_SPARE)]
+        calendar = _Calendar.of([entry for _, _, entry in read])
         entries = (
-            (f"{_KINDS[kind]} in line {first}", (kind, first, entry, calendar))
-            for kind, first, entry in _entries(text, (*_KINDS,))
+            (f"{_KINDS[kind]} in line {first}", (kind, first, entry, calendar)) for kind, first, entry in read
         )
         until = ""
         for kind, at, said, times, last in read_entries(entries, _event, found.notes):
@@ -154,7 +162,8 @@ class Calendar:
             found.put(said, at)
         if len(found.text) < 2:
             raise DataError((*found.notes[len(notes) :], "no event, task or note in it")[0])
-        title = next((line.text for line in _properties(text) if line.name == "X-WR-CALNAME"), "")
+        named_at = _NAME.search(text)
+        title = next(_properties(text[named_at.start() :])).text if named_at else ""
         columns = ("begin", "end", "summary", "place")
         table = Table(kind="events", columns=columns, rows=tuple(rows), lines=tuple(lines), until=until)
         return [attrs.evolve(found.document("rows", title), tables=(table,) if rows else ())]

@@ -12,16 +12,19 @@ from typing import Any, ClassVar
 import attrs
 
 from lior.errors import DataError
-from lior.interfaces import ParsedDocument
+from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode
 from lior.reading.documents import record_document
 from lior.reading.entries import read_entries
+from lior.reading.limits import limits
 from lior_plugins.readers.chats import chats
 from lior_plugins.readers.collecting import Collected
-from lior_plugins.readers.tables import table
+from lior_plugins.readers.tables import SPARSE, table
 
 _DEPTH = 3
 """Objects inside one another whose values are cells."""
+_SPARE = 0.6
+"""Share of the time of a file that is left when lines are no longer read: a table of them takes as long."""
 _DIGITS = 4000
 """Of an integer; one of more is a text."""
 
@@ -35,25 +38,56 @@ class Lines:
 
     def read(self, data: bytes, name: str) -> list[ParsedDocument]:
         """A document for each object with a text, or one of kind "rows"."""
-        text, notes = decode(data, entries=True)
-        documents, other, records = [], [], dict[int, dict[str, str]]()
-        for number, line in enumerate(text.split("\n"), 1):
-            record = _parse(line)
-            if isinstance(record, dict):
-                records[number - 1] = dict(_cells(record))
+        text, found = decode(data, entries=True)
+        notes, lines, last = [*found], text.split("\n"), 0
+        documents, other, rows = list[ParsedDocument](), list[int](), _Table()
+        entries = ((f"line {n}", (n, line)) for n, line in enumerate(lines, 1) if line.strip())
+        for last, record in read_entries(entries, _numbered, notes, spare=_SPARE):
             if isinstance(record, dict) and isinstance(record.get("text"), str):
-                documents.append(record_document(record, number))
-            elif line.strip():
-                other.append(number)
+                documents.append(record_document(record, last))
+                if len(documents) > limits().passages:  # no further one can be found
+                    break
+            else:
+                other.append(last)
+                if isinstance(record, dict) and not documents:
+                    rows.add(last - 1, dict(_cells(record)))
         if not documents:
-            columns = [*dict.fromkeys(name for cells in records.values() for name in cells)]
-            rows = [tuple(cells.get(name, "") for name in columns) for cells in records.values()]
-            tables = table([tuple(columns), *rows], [0, *records]) if rows else ()
-            return [ParsedDocument(text=text, kind="rows", notes=notes, tables=tables)]
+            if len(notes) > len(found):  # the time was over
+                text = "\n".join(lines[:last])
+            return [ParsedDocument(text=text, kind="rows", notes=tuple(notes), tables=rows.tables())]
         if other:
-            lines = f"{len(other)} lines left out, without an object with a text, such as line {other[0]}"
-            notes = (*notes, lines)
-        return [attrs.evolve(documents[0], notes=notes), *documents[1:]]
+            first = f"such as line {other[0]}"
+            notes.append(f"{len(other)} lines left out, without an object with a text, {first}")
+        return [attrs.evolve(documents[0], notes=tuple(notes)), *documents[1:]]
+
+
+def _numbered(entry: tuple[int, str]) -> tuple[int, Any]:
+    """Number and value of a line."""
+    return entry[0], _parse(entry[1])
+
+
+class _Table:
+    """The table of objects, one a row, while it is collected."""
+
+    def __init__(self) -> None:
+        self._columns = dict[str, int]()
+        self._rows, self._filled, self._sparse = dict[int, tuple[str, ...]](), 0, False
+
+    def add(self, line: int, cells: dict[str, str]) -> None:
+        """Add the object in a line, from 0."""
+        for name in cells:
+            self._columns.setdefault(name, len(self._columns))
+        self._filled += len(cells)
+        # Its empty cells would fill the memory.
+        self._sparse |= len(self._columns) * len(self._rows) > SPARSE * self._filled + 1000
+        if not self._sparse:
+            self._rows[line] = tuple(cells.get(name, "") for name in self._columns)
+
+    def tables(self) -> tuple[Table, ...]:
+        """The table; none where there are no rows, or hardly a cell is filled."""
+        if self._sparse or not self._rows:
+            return ()
+        return table([tuple(self._columns), *self._rows.values()], [0, *self._rows])
 
 
 def _cells(record: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from lior.interfaces import Table
 _FRAME = re.compile(r"\s*\|?\s*:?-{3,}:?\s*(\|\s*:?-{3,}:?\s*)*\|?\s*")
 _HEADING = re.compile(r"\s*#{1,6}\s+(.+?)[\s#]*$|(?:\*\*|__)(.+)(?:\*\*|__):?\s*$")
 _MARKS = re.compile(r"\*\*|__|`|\[\[|\]\]|\[([^\]]{0,500})\]\([^)]{0,2000}\)")
-_SPARSE = 100
+SPARSE = 100
 """Cells of a table for each that is given, at most."""
 _LONGEST = 300
 """Characters of a heading; the expression takes quadratic time."""
@@ -37,7 +37,7 @@ def table(rows: Sequence[tuple[str, ...]], lines: Sequence[int], name: str = "")
         and any(re.fullmatch(r"[-+\d.,\s]*\d[\d.,\s]*", cell) for row in rows[1:6] for cell in row)
     )
     width = len(rows[0]) if named else max(map(len, rows))
-    if width * len(rows) > _SPARSE * sum(map(len, rows)) + 1000:  # its empty cells would fill the memory
+    if width * len(rows) > SPARSE * sum(map(len, rows)) + 1000:  # its empty cells would fill the memory
         return ()
     columns = rows[0] if named else tuple(f"column {number}" for number in range(1, width + 1))
     squared = tuple(

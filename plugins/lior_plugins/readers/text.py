@@ -14,6 +14,7 @@ import attrs
 
 from lior.interfaces import ParsedDocument, Table
 from lior.reading.decoding import decode
+from lior.reading.limits import TAKES_ALL, is_late
 from lior_plugins.readers.notes import titles_of
 from lior_plugins.readers.tables import barred, delimited
 
@@ -43,6 +44,10 @@ _TIME = r"\d{1,2}:\d\d(:\d\d)?([.,]\d+)?(\s?[AaPp]\.?\s?[Mm]\.?)?"
 _MONTH = r"([A-Za-z]{3} )?[A-Za-z]{3} +\d{1,2} +"
 _STAMP = re.compile(rf"[\[<(]?(({_DATE}[T ,]+|{_MONTH})?{_TIME}|{_DATE}\b|\d{{10,13}}(\.\d+)?\b)")
 """Time stamp with which the lines of logs begin: ISO 8601, syslog, seconds since 1970."""
+_SPARE = 0.75
+"""Share of the time of a chat that is left when reading ends; indexing so many messages takes longer."""
+_TOGETHER = 4096
+"""Lines of a chat between two looks at the time that is left."""
 _MARKS = r"[\u200e\u200f]*"
 """Marks of direction, which phones put before lines and names."""
 _WHEN = rf"{_MARKS}\[?(?P<when>(?P<day>{_DATE},? +)?{_TIME})\]?(?P<dash> [-\u2013])? *{_MARKS}"
@@ -67,44 +72,54 @@ class PlainText:
         if not kind and (text.startswith("#!") or path.name in _CODE_NAMES):
             kind = "code"
         head = [line for line in text[: 1 << 16].split("\n")[:200] if line.strip()]
-        places = _messages(text.split("\n")) if not kind and _messages(head) else ()
-        kind = kind or ("chat" if places else "log" if _is_log(head) else "prose")
+        if not kind and _messages(head)[0] and (found := _chat(text, notes)):
+            return [found]
+        kind = kind or ("log" if _is_log(head) else "prose")
         title, titles = titles_of(text) if kind == "markdown" else ("", ())
-        lines = text.split("\n") if kind in ("markdown", "chat") else []
-        tables = barred(lines) if kind == "markdown" else _chat(lines) if places else ()
-        return [
-            ParsedDocument(
-                text=text, kind=kind, title=title, places=places, titles=titles, notes=notes, tables=tables
-            )
-        ]
+        tables = barred(text.split("\n")) if kind == "markdown" else ()
+        return [ParsedDocument(text=text, kind=kind, title=title, titles=titles, notes=notes, tables=tables)]
 
 
-def _chat(lines: list[str]) -> tuple[Table, ...]:
-    """The messages of a chat as a table; lines without a sender go on with the message before."""
-    rows, starts = list[tuple[str, str, list[str]]](), list[int]()
+def _chat(text: str, notes: tuple[str, ...]) -> ParsedDocument | None:
+    """A chat with its messages as a table; ``None`` if the text is none.
+
+    Lines without a sender go on with the message before."""
+    lines = text.split("\n")
+    found, end = _messages(lines)
+    if not found:
+        return None
+    if end < len(lines):
+        del lines[end:]
+        text = "\n".join(lines)
+        notes = (*notes, f"what follows line {end:,} is left out, reading it takes too long; {TAKES_ALL}")
+    rows = list[tuple[str, str, str]]()
+    for (number, when, who, begin), last in zip(found, [*(each[0] for each in found[1:]), end], strict=True):
+        parts = (lines[number][begin:], *lines[number + 1 : last])
+        rows.append((when, who, " ".join(filter(None, map(str.strip, parts)))))
+    starts = tuple(each[0] for each in found)
+    table = Table(kind="chat", columns=("date", "from", "text"), rows=tuple(rows), lines=starts)
+    places = tuple((number, f"{who}, {when}") for number, when, who, _ in found)
+    return ParsedDocument(text=text, kind="chat", places=places, notes=notes, tables=(table,))
+
+
+def _messages(lines: list[str]) -> tuple[list[tuple[int, str, str, int]], int]:
+    """First line, time, sender and beginning of the text of each message, and the number of lines that there
+    was time for; no message where these lines are not a chat."""
+    found, names = list[tuple[int, str, str, int]](), dict[str, str]()
+    written, phone, marked, end = 0, True, True, len(lines)
     for number, line in enumerate(lines):
+        if number and not number % _TOGETHER and is_late(_SPARE):
+            end = number
+            break
+        written += bool(line) and not line.isspace()
         if match := _MESSAGE.match(line):
-            rows.append((match["when"], match["who"], [line[match.end() :].strip()]))
-            starts.append(number)
-        elif rows and line.strip():
-            rows[-1][2].append(line.strip())
-    cells = tuple((when, who, " ".join(parts)) for when, who, parts in rows)
-    return (Table(kind="chat", columns=("date", "from", "text"), rows=cells, lines=tuple(starts)),)
-
-
-def _messages(lines: list[str]) -> tuple[tuple[int, str], ...]:
-    """First line and "name, time" of each message, if the lines are a chat; nothing if they are not."""
-    found = [(number, match) for number, line in enumerate(lines) if (match := _MESSAGE.match(line))]
-    names = {match["who"] for _, match in found}
-    written = sum(1 for line in lines if line.strip())
-    days = [match["day"] or "" for _, match in found]
-    phone = all(day and not day[:4].isdigit() for day in days)  # logs begin with a year
+            day, who = match["day"], match["who"]
+            found.append((number, match["when"], names.setdefault(who, who), match.end()))
+            phone = phone and day is not None and not day[:4].isdigit()  # logs begin with a year
+            marked = marked and bool(match["dash"] or match["open"] or "]" in match[0])
     few = len(found) < 2 if phone else len(found) < 3 or 3 * len(names) > 2 * len(found)
-    if _LEVELS & {name.lower() for name in names} or few or 2 * len(found) < written:
-        return ()
-    if not all(match["dash"] or match["open"] or "]" in match[0] for _, match in found):
-        return ()
-    return tuple((number, f"{match['who']}, {match['when']}") for number, match in found)
+    level = not _LEVELS.isdisjoint(name.lower() for name in names)
+    return ([] if level or few or 2 * len(found) < written or not marked else found), end
 
 
 def _is_log(lines: list[str]) -> bool:

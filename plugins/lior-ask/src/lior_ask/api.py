@@ -19,14 +19,14 @@ from lior.interfaces import Block, ParsedDocument, Passage, Ranking, Retriever
 from lior.reading import isolation
 from lior.reading.files import File, find_changed, read_if_changed
 from lior.reading.finding import SourceFile, as_paths, find_files
-from lior.reading.limits import TAKES_ALL, account_of, limits
+from lior.reading.limits import TAKES_ALL, account, limits, open_account
 from lior.reading.parsing import document_names, parse_bytes
 from lior.reading.skipping import SkippedFile, SkipReason, no_text_message
 from lior_ask.answer import intents as talk
 from lior_ask.answer import selection as answering
 from lior_ask.answer.selection import Answer
 from lior_ask.chunking.blocks import join, rows_of_block
-from lior_ask.chunking.chunker import chunk
+from lior_ask.chunking.chunker import chunk_file
 from lior_ask.index import cache as caching
 from lior_ask.index.context_lines import file_texts
 from lior_ask.index.database import DamagedIndex, Database
@@ -35,18 +35,19 @@ from lior_ask.index.embedding import VectorStore, default_embedder, digest
 from lior_ask.index.inverted import InvertedIndex
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.sqlite import SQLite
-from lior_ask.index.table_store import RecordStore
+from lior_ask.index.table_store import RecordStore, pack_tables
 from lior_ask.index.writing import encode
 from lior_ask.judging import FOUND, chosen_judge
 from lior_ask.question.filters import Filters, Known, filtered
 from lior_ask.question.question import Question, understood
 from lior_ask.tables.calculating import calculate
-from lior_ask.updates import Changes, FileStore, Update, cuts, skipped_of, unfinished, with_gaps
+from lior_ask.updates import Changes, FileStore, Update, cuts, skipped_of, with_gaps
 
 T = TypeVar("T")
 RETRIEVERS = "meaning", "settle"
 """Names of the retriever where none is given: with a sentence encoder, without one."""
-_PART = f"only its first {{:,}} passages can be found; {TAKES_ALL}"
+_KEPT = 0.35
+"""Share of the time of a file that is left at least to index what was read of it; chosen by hand."""
 _WORDS = f"only words among the first {{:,}} different ones can be found; {TAKES_ALL}"
 _Questions = dict[str, dict[str, list[str]]]
 """Document -> SHA-256 of a passage's text -> the questions that it was confirmed to answer, sorted."""
@@ -209,7 +210,7 @@ class Index:
         """Bring the files up to date; ``None`` where another process was faster."""
         self._sources, done = {source.name: source for source in sources}, Changes()
         with contextlib.ExitStack() as stack:
-            account = stack.enter_context(account_of(len(sources)))
+            paid = stack.enter_context(open_account())
             stack.callback(isolation.end_idle)  # a question takes memory, too
             pending, seen = False, self._database.meta("generation")
             self._files, self._seen = self._known.read(), seen
@@ -230,20 +231,22 @@ class Index:
             found = find_changed(sources, self._files)
             for number, source in enumerate(found, len(sources) - len(found)):
                 self._progress(number, len(sources))
-                if not account.lasts:
+                if not paid.lasts:
                     done.waiting.append(source.name)
                     continue
-                with account.file():
+                with paid.file():
                     known = self._files.get(source.name)
                     file = read_if_changed(source, known, partial(parse_bytes, name=source.path.name))
                     if file is None or file == known:
                         continue
-                    if account.shortened and unfinished(file):
+                    if file.reason is SkipReason.NOT_YET:
                         done.waiting.append(source.name)
                         continue
                     if not begin():
                         return None
                     done.add(file, known, replaced=self._renew(file, known))
+                    if file.cut and file.size < 0:
+                        done.waiting.append(source.name)
         self._progress(len(sources), len(sources))
         self._files = dict(sorted(self._files.items()))  # they were read in another order
         self.skipped = [*skipped, *done.not_yet, *skipped_of(self._files.values())]
@@ -344,35 +347,35 @@ class Index:
 
     def _add(self, file: File, questions: _Questions) -> None:
         """Cut and add the documents of a file; a transaction is open."""
-        taken, notes = list[str](), list[str]()
+        taken, notes, paid = list[str](), list[str](), account()
+        if paid:
+            paid.keep(_KEPT)
         names = document_names(file.name, [parsed.name for parsed in file.content], self.inverted)
-        left, words = limits().passages, limits().words
-        for document, parsed in zip(names, file.content, strict=True):
-            passages = chunk(parsed, document, file.name, left + 1)
-            left -= len(passages)
+        parts = chunk_file(zip(names, file.content, strict=True), file.name, limits().passages)
+        for document, parsed, passages, note in parts:
             notes += parsed.notes
-            if left < 0:
-                passages.pop()
-                notes.append(_PART.format(limits().passages))
             if passages:
+                packed = pack_tables(parsed)
                 texts, groups = [(p.text, p.context) for p in passages], [p.group for p in passages]
                 blocks = [(p.block, p.title) for p in passages]
+                words = limits().words
                 key = self.inverted.add(document, texts, groups, blocks=blocks, most_words=words)
                 if self.inverted.left_out:
                     notes.append(_WORDS.format(words))
                 self._passages.add(key, passages)
                 self._vectors.add(key, passages)
-                self._records.add(key, parsed)
+                notes += self._records.add(key, packed)
                 if document in questions:
                     self._confirm(document, passages, questions[document])
                 taken.append(document)
-            if left < 0:
-                break
+            notes += [note] * bool(note)
         if taken and self._database.shared:  # the file may be on another machine
             source = self._sources.get(file.name)
             self._originals.add(file.name, file_texts(source.path, file.content) if source else file.texts)
         file.documents, file.notes = tuple(sorted(taken)), tuple(notes)
         file.cut = any(map(cuts, notes))
+        if file.cut and paid and paid.shortened:
+            file.size, file.sha256 = -1, ""  # the next update reads it, and has more time for it
         file.content = file.texts = ()
         if not taken and not file.reason:
             file.reason = SkipReason.NO_TEXT

@@ -1,7 +1,7 @@
 """Idle reading: an embedder reads, between questions, the passages that no question has needed yet.
 
 By a thread, where a process goes on (:class:`IdleReader`), or by a process of its own, where it ends
-(:func:`read_on`), which ``python -m lior_ask.idle PATH...`` is.
+(:func:`read_on`), which ``python -m lior_ask.idle [--follow-links] PATH...`` is.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lior.errors import LiorError
+from lior.reading.finding import follow_links, follows_links
 from lior.runs.files import lock, locked
 from lior_ask.api import Index
 from lior_ask.index.cache import cache_file, folder
@@ -118,7 +119,8 @@ def read_on(index: Index) -> bool:
     if not (index.opened.waiting or _lacks_vectors(index)):
         return False
     if not locked(_lock()):
-        command = [sys.executable, "-P", "-m", __name__, *index.paths]
+        links = ["--follow-links"] * follows_links()
+        command = [sys.executable, "-P", "-m", __name__, *links, *index.paths]
         nothing = subprocess.DEVNULL
         try:
             child = subprocess.Popen(
@@ -158,4 +160,6 @@ def _read_all(paths: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     os.nice(_LOWEST)
-    _read_all(sys.argv[1:])
+    follow = sys.argv[1:2] == ["--follow-links"]  # paths are absolute
+    with follow_links(follow):
+        _read_all(sys.argv[1 + follow :])

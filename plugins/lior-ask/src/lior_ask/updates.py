@@ -58,8 +58,9 @@ class Changes:
 
     @property
     def not_yet(self) -> list[SkippedFile]:
-        """The files that are not read yet."""
-        return [SkippedFile(name, SkipReason.NOT_YET) for name in self.waiting]
+        """The files of which nothing is read yet."""
+        partly = {*self.learned, *self.changed}
+        return [SkippedFile(name, SkipReason.NOT_YET) for name in self.waiting if name not in partly]
 
     def new_notes(self, files: Iterable[File], told: Sequence[str]) -> list[str]:
         """The notes on files, one line each, that are not ``told`` already."""
@@ -133,12 +134,6 @@ def skipped_of(files: Iterable[File]) -> list[SkippedFile]:
 def cuts(note: str) -> bool:
     """Whether a note says that a limit left something out."""
     return note.endswith(TAKES_ALL)
-
-
-def unfinished(file: File) -> bool:
-    """Whether a file that was just read is not read whole."""
-    notes = (note for parsed in file.content for note in parsed.notes)
-    return file.reason is SkipReason.NOT_YET or any(map(cuts, notes))
 
 
 def limit_of(file: File) -> list[str]:

@@ -93,6 +93,9 @@ class FolderSource:
         self.name = name_of(paths) or "shared"
         self._labels = labels_of([str(path) for path in paths])
         self._writer, self._index = shared or (index := Index(*paths), index)
+        waits = bool(self._writer.opened.waiting)
+        while waits:  # nobody has asked yet
+            waits = bool(self._writer.update().waiting)
         self._writing = threading.RLock()
         """Held by who makes changes; the indexes themselves may be used by several threads."""
         self._number = 0

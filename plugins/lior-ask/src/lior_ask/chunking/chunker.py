@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from math import inf
 from pathlib import PurePath
 
 from lior.interfaces import ParsedDocument, Passage
 from lior.names import original
+from lior.reading.limits import TAKES_ALL, is_late
 from lior_ask.chunking.blocks import number_blocks
 from lior_ask.chunking.code import code
 from lior_ask.chunking.messages import chat, log, mail, rows
@@ -21,10 +23,34 @@ from lior_ask.chunking.page import LONG, LONGEST, Page, Part
 from lior_ask.chunking.prose import prose
 
 
+def chunk_file(
+    documents: Iterable[tuple[str, ParsedDocument]], label: str, most: float
+) -> Iterator[tuple[str, ParsedDocument, list[Passage], str]]:
+    """Yield each document of a file, given by name, with its passages and a note on what is left out.
+
+    At most ``most`` passages of all documents together, and those for which there is time, the first ones.
+    Only the last document that is yielded has a note; without one it is empty."""
+    count, note = 0, ""
+    for document, parsed in documents:
+        found = list[Passage]()
+        for passage in _passages(parsed, document, label):
+            if count >= most:
+                note = _PART.format(most)
+            elif count and not count % _TOGETHER and is_late(_SPARE):
+                note = _LATE.format(count)
+            if note:
+                break
+            found.append(passage)
+            count += 1
+        yield document, parsed, found, note
+        if note:
+            return
+
+
 def chunk(
     parsed: ParsedDocument, document: str, label: str | None = None, most: float = inf
 ) -> list[Passage]:
-    """The passages of a parsed document, in their order.
+    """Return the passages of a parsed document, in their order.
 
     Parameters
     ----------
@@ -43,22 +69,26 @@ def chunk(
         For a plain file, ``file_lines[p.line - 1][p.column - 1:]`` begins with the first line of ``p.text``.
         The context has one heading per line, the outermost first, and the words of the name as its last line.
     """
+    passages = _passages(parsed, document, label)
+    return [*passages] if most == inf else [*islice(passages, int(most))]
+
+
+def _passages(parsed: ParsedDocument, document: str, label: str | None) -> Iterator[Passage]:
     places = [first for first, _ in parsed.places]
     page = Page(parsed.text, places, frozenset(parsed.wrapped), frozenset(parsed.titles))
     # Records of a collection have a title; the name of their file is a word of all of them.
     words = "" if parsed.name else name_words(document if label is None else label)
     title: tuple[str, ...] = (parsed.title[:LONG],) if parsed.title else ()
-    found, headings, context = list[Passage](), title, "\n".join((*title, words))
+    found, headings, context = False, title, "\n".join((*title, words))
     parts = number_blocks(_CHUNKERS[parsed.kind](page, title), merged=parsed.kind in _MERGED)
     for part, block in parts:
-        if len(found) >= most:
-            break
         if part.headings != headings:  # most have the context of the one before, which is kept once
             headings = part.headings
             context = "\n".join((*(each[:_HEADING] for each in headings), words))
         number = bisect_right(page.starts, part.begin) - 1
         place = bisect_right(places, number) - 1
-        passage = Passage(
+        found = True
+        yield Passage(
             document=document,
             line=parsed.lines[number] if parsed.lines else number + 1,
             column=part.begin - page.starts[number] + 1,
@@ -69,11 +99,9 @@ def chunk(
             block=block,
             title=part.title,
         )
-        found.append(passage)
     if not found and parsed.title:  # a record of a collection may be a title alone
         line = parsed.lines[0] if parsed.lines else 1
-        found = [Passage(document=document, line=line, text=parsed.title[:LONGEST], context=words)]
-    return found
+        yield Passage(document=document, line=line, text=parsed.title[:LONGEST], context=words)
 
 
 def name_words(name: str) -> str:
@@ -89,6 +117,12 @@ def name_words(name: str) -> str:
     return " ".join(re.findall(r"[^\W\d_]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])|\d+", stem))
 
 
+_SPARE = 0.65
+"""Share of the time for indexing that is left when cutting ends: the rest takes longer. Chosen by hand."""
+_TOGETHER = 256
+"""Passages between two looks at the time that is left."""
+_PART = f"only its first {{:,}} passages can be found; {TAKES_ALL}"
+_LATE = f"only its first {{:,}} passages can be found, reading more takes too long; {TAKES_ALL}"
 _CHUNKERS: dict[str, Callable[[Page, tuple[str, ...]], Iterator[Part]]] = {
     "prose": prose,
     "markdown": prose,

@@ -22,6 +22,7 @@ LONG = 300
 """A longer line is no heading and defines nothing; expressions that search for such take quadratic time."""
 ITEM = re.compile(r"\s*(?:[-*+•–‣]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|\[[ xX]\])\s+\S")
 """Beginning of a list item."""
+_LAST_SPACE = re.compile(r".*\s", re.DOTALL)
 
 Span = tuple[int, int]
 """Offsets of the first character and after the last one."""
@@ -133,8 +134,8 @@ def pieces(text: str, begin: int, end: int) -> Iterator[Span]:
     end -= len(found) - len(found.rstrip())
     begin = min(begin + len(found) - len(found.lstrip()), end)
     while end - begin > LONGEST:
-        cut = next((at for at in range(begin + LONGEST, begin + LONGEST // 2, -1) if text[at].isspace()), 0)
-        last = cut = cut or begin + LONGEST
+        space = _LAST_SPACE.match(text, begin + LONGEST // 2 + 1, begin + LONGEST + 1)
+        last = cut = space.end() - 1 if space else begin + LONGEST
         while text[last - 1].isspace():
             last -= 1
         yield begin, last

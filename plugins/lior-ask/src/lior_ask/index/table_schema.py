@@ -83,6 +83,8 @@ class Column:
         >>> Column(name="price", decimal=",").number("1.234,50 €"), Column(name="price").number("free")
         (Decimal('1234.50'), None)
         """
+        if self.decimal and cell.isascii() and cell.isdigit():  # most cells of large tables
+            return Decimal(cell)
         match = _NUMBER.fullmatch(cell.strip()) if self.decimal else None
         if match is None:
             return None
@@ -99,14 +101,16 @@ class Column:
 
 def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
     """The column of these cells; ``kind`` where it is known."""
-    filled = [cell.strip() for cell in cells if cell.strip() and cell.strip().lower() not in NOTHING]
+    filled = [cell for cell in map(str.strip, cells) if cell and cell.lower() not in NOTHING]
     sample = filled[:: len(filled) // _SAMPLE + 1]
     found = Column(name=" ".join(name.split()))
     if kind in (None, "number") and (known := _numbers(sample)):
         decimal, unit = known
         found = attrs.evolve(found, kind="number", decimal=decimal, unit=unit)
-        numbers = [number for cell in filled if (number := found.number(cell)) is not None]
-        return attrs.evolve(found, key=_MANY.isdisjoint(tokens(name)) and _count(numbers))
+        some = sorted(_read(found, sample))  # most columns of many rows are told from these
+        may = _MANY.isdisjoint(tokens(name)) and all(after - before >= 1 for before, after in pairwise(some))
+        key = may and bool(some) and some[-1] - some[0] < len(filled) and _count(_read(found, filled))
+        return attrs.evolve(found, key=key)
     if sample and (kind == "date" or (kind is None and _ENOUGH * len(sample) <= sum(map(_is_date, sample)))):
         order = _order(filled)
         days = [each for cell in filled if (each := date_of(cell, months_first=order))]
@@ -114,6 +118,11 @@ def column(name: str, cells: Sequence[str], kind: Kind | None = None) -> Column:
         return attrs.evolve(found, kind="date", months_first=order, first=first, last=last)
     values = tuple(dict.fromkeys(cell for cell in filled if len(cell) <= _LONGEST))[:_MOST]
     return attrs.evolve(found, values=values, whole=len(values) == len(set(filled)))
+
+
+def _read(column: Column, cells: Sequence[str]) -> list[Decimal]:
+    """The numbers in cells that have one."""
+    return [number for cell in cells if (number := column.number(cell)) is not None]
 
 
 def _count(numbers: list[Decimal]) -> bool:

@@ -13,11 +13,18 @@ from pathlib import PurePath
 import attrs
 
 from lior.interfaces import ParsedDocument, Table
+from lior.reading.limits import TAKES_ALL, is_late
 from lior_ask.index.database import DamagedIndex, Database, intact
 from lior_ask.index.passage_store import PassageStore
 from lior_ask.index.table_schema import Column, Kind, column, date_of
 from lior_ask.languages.lists import either
 
+_BLOCK = 4096
+"""Rows that are packed at a time."""
+_SPARE = 0.6
+"""Share of the time for indexing that is left when rows are no longer packed; their types take as long again.
+Chosen by hand."""
+_ROWS = f"only the first {{:,}} of {{:,}} rows are counted, reading more takes too long; {TAKES_ALL}"
 _TABLES = 1 << 24
 """Tables of a document at most."""
 _TYPES: dict[str, dict[str, Kind]] = {
@@ -133,23 +140,46 @@ class About:
     heads: tuple[Head, ...] = ()
 
 
+@attrs.frozen(kw_only=True)
+class PackedTables:
+    """The tables of a document as they are stored."""
+
+    about: str
+    """:class:`About` as JSON."""
+    rows: tuple[bytes, ...]
+    """The rows of each table as compressed JSON."""
+    notes: tuple[str, ...]
+    """What is left out of the rows."""
+
+
+def pack_tables(parsed: ParsedDocument) -> PackedTables:
+    """Return the tables of a document as they are stored.
+
+    A table that is too wide is its passages alone; rows for which no time is left are left out."""
+    narrow = [table for table in parsed.tables if len(table.columns) <= _WIDEST]
+    tables = [*map(_square, narrow[: _TABLES - 1])]
+    source = parsed.text.split("\n") if tables else []
+    packed = [_pack(table, parsed, source) for table in tables]
+    front = _FRONT.match(parsed.text, 0, _MATTER) if parsed.kind == "markdown" else None
+    heads = [_head(table, count) for table, (_, count) in zip(tables, packed, strict=True)]
+    about = {"kind": parsed.kind, "date": date_of(front[1].strip()) if front else "", "heads": heads}
+    counts = [(count, len(table.rows)) for table, (_, count) in zip(tables, packed, strict=True)]
+    notes = tuple(_ROWS.format(*each) for each in counts if each[0] < each[1])
+    return PackedTables(about=json.dumps(about), rows=tuple(data for data, _ in packed), notes=notes)
+
+
 class RecordStore:
     """The tables of documents, by the keys that the documents have in an inverted index."""
 
     def __init__(self, database: Database, passages: PassageStore) -> None:
         self._database, self._passages = database, passages
 
-    def add(self, key: int, parsed: ParsedDocument) -> None:
-        """Add the tables of a document; a transaction is open. One that is too wide is its passages alone."""
-        narrow = [table for table in parsed.tables if len(table.columns) <= _WIDEST]
-        tables = [*map(_square, narrow[: _TABLES - 1])]
-        heads = [_head(table) for table in tables]
-        front = _FRONT.match(parsed.text, 0, _MATTER) if parsed.kind == "markdown" else None
-        about = {"kind": parsed.kind, "date": date_of(front[1].strip()) if front else "", "heads": heads}
-        self._database.rows("INSERT INTO records VALUES (?, ?)", key, json.dumps(about))
-        source = parsed.text.split("\n") if tables else []
-        rows = [(key * _TABLES + n, _pack(table, parsed, source)) for n, table in enumerate(tables)]
+    def add(self, key: int, packed: PackedTables) -> tuple[str, ...]:
+        """Add the tables of a document, and return notes on rows left out; a transaction is open."""
+        self._database.rows("INSERT INTO records VALUES (?, ?)", key, packed.about)
+        rows = [(key * _TABLES + n, data) for n, data in enumerate(packed.rows)]
         self._database.run("INSERT INTO cells VALUES (?, ?)", rows)
+        return packed.notes
 
     def delete(self, key: int) -> None:
         """Delete the tables of a document; a transaction is open."""
@@ -220,18 +250,21 @@ def _day(stamp: str) -> str:
 def _square(table: Table) -> Table:
     """The table with as many cells in each row as there are columns, as its reader should give it."""
     width = len(table.columns)
+    if {*map(len, table.rows)} <= {width} and len(table.lines) == len(table.rows):
+        return table
     rows = tuple((*row[:width], *[""] * (width - len(row))) for row in table.rows)
     return attrs.evolve(table, rows=rows, lines=table.lines[: len(rows)])
 
 
-def _head(table: Table) -> dict[str, object]:
-    types = _TYPES.get(table.kind, {})
-    cells = [*zip(*table.rows, strict=True)] if table.rows else [()] * len(table.columns)
+def _head(table: Table, count: int) -> dict[str, object]:
+    """What is told of the first ``count`` rows of a table."""
+    types, rows = _TYPES.get(table.kind, {}), table.rows[:count]
+    cells = [*zip(*rows, strict=True)] if rows else [()] * len(table.columns)
     columns = [column(name, each, types.get(name)) for name, each in zip(table.columns, cells, strict=True)]
     return {
         "kind": table.kind,
         "name": table.name,
-        "rows": len(table.rows),
+        "rows": count,
         "until": table.until,
         "columns": [attrs.asdict(each) for each in columns],
     }
@@ -242,17 +275,32 @@ def _read_head(record: dict[str, object], key: int, document: str) -> Head:
     return Head(document=document, key=key, columns=columns, **record)  # type: ignore[arg-type]
 
 
-def _pack(table: Table, parsed: ParsedDocument, source: list[str]) -> bytes:
-    """Lines, text and cells of each row, as compressed JSON."""
-    rows, most = [], _SHOWN.get(table.kind, 3)
-    ends = [*table.lines[1:], len(source)]
-    for number, end, cells in zip(table.lines, ends, table.rows, strict=True):
-        shown = source[number : max(min(end, number + most), number + 1)]
+def _pack(table: Table, parsed: ParsedDocument, source: list[str]) -> tuple[bytes, int]:
+    """Lines, text and cells of each row, as compressed JSON; and how many rows there was time for."""
+    packer, count, most = zlib.compressobj(1), 0, _SHOWN.get(table.kind, 3)
+    parts = [packer.compress(b"[")]
+    rows = zip(table.lines, [*table.lines[1:], len(source)], table.rows, strict=True)
+    while (block := [*islice(rows, _BLOCK)]) and not (count and is_late(_SPARE)):
+        records = [_record(parsed, source, most, *row) for row in block]
+        parts.append(packer.compress((", " * bool(count) + json.dumps(records)[1:-1]).encode()))
+        count += len(block)
+    return b"".join((*parts, packer.compress(b"]"), packer.flush())), count
+
+
+def _record(
+    parsed: ParsedDocument, source: list[str], most: int, number: int, end: int, cells: tuple[str, ...]
+) -> tuple[int | str, ...]:
+    """First line, line, text and cells of a row between the lines ``number``, from 0, and ``end``."""
+    last = max(min(end, number + most), number + 1)
+    end = max(end, number + 1)  # several rows may begin at one line
+    text = "".join(source[number : number + 1])
+    if last > number + 1:
+        shown = source[number:last]
         blank = next((n for n, line in enumerate(shown) if n and not line.strip()), len(shown))
-        end = max(end, number + 1)  # several rows may begin at one line
-        lines = parsed.lines[number:end] if parsed.lines else range(number + 1, end + 1)
-        rows.append((min(lines, default=0), lines[0], "\n".join(shown[:blank]), *cells))
-    return zlib.compress(json.dumps(rows).encode(), 1)
+        text = "\n".join(shown[:blank])
+    if parsed.lines is None:
+        return number + 1, number + 1, text, *cells
+    return min(parsed.lines[number:end], default=0), parsed.lines[number], text, *cells
 
 
 def kind_of(about: About, document: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 
-Made = bytes | dict[str, bytes]
-"""The bytes of a file; of several their names, too."""
+Made = bytes | Mapping[str, bytes | str]
+"""The bytes of a file; of several their names, too. Instead of bytes, the name that a link leads to."""
 
 
 @attrs.frozen

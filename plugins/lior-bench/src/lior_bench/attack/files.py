@@ -8,7 +8,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread
@@ -67,9 +67,12 @@ def attack(case: Case) -> Outcome:
         folder.mkdir()
         (folder / "garden.md").write_text(NOTE)
         made = case.make()
-        files = made if isinstance(made, dict) else {case.file: made}
+        files = made if isinstance(made, Mapping) else {case.file: made}
         for name, data in files.items():
-            (folder / name).write_bytes(data)
+            if isinstance(data, str):
+                (folder / name).symlink_to(data)
+            else:
+                (folder / name).write_bytes(data)
         del made
         ask = ["-m", "lior_cli.main", "ask", str(folder), QUESTION, "--verbose"]
         command = [sys.executable, *ask]

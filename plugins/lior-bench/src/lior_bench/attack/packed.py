@@ -100,6 +100,9 @@ case("bomb.txt.bz2")(lambda: bz2.compress(b"0" * (400 * MIB)))
 case("bomb.txt.xz")(lambda: lzma.compress(b"0" * (400 * MIB), preset=1))
 case("twice.txt.gz.gz")(lambda: gzip.compress(gzip.compress(lines(60 * MIB), 1), 6))
 case("cut.txt.gz")(lambda: gzip.compress(lines(30 * MIB), 1)[:-9])
+case("members.txt.gz", read=True)(
+    lambda: b"".join(gzip.compress(b"line %d of a text\n" % number, 1) for number in range(200_000))
+)
 
 
 # --- DOCX ---

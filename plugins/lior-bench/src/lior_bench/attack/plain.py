@@ -107,6 +107,45 @@ case("prose.txt", read=True)(partial(_prose, 250_000, ".\n"))
 case("notes.md", read=True, sample=True)(partial(_prose, 10_000, ".\n\n"))
 
 
+# --- many entries, many files ---
+
+
+def _many(form: str, count: int) -> bytes:
+    """A line of this form for each number."""
+    return "".join(map(form.format, range(count))).encode()
+
+
+_MANY = {
+    "whatsapp.txt": ("[1/2/24, 10:00] Ann: message {0}\n", _MILLION),
+    "references.md": ("[r{0}]: http://example.com/{0}\n", 100_000),
+    "footnotes.md": ("word[^{0}]\n\n[^{0}]: note {0}\n\n", 100_000),
+    "cards.vcf": ("BEGIN:VCARD\nFN:Ann {0}\nTEL:+44 {0}\nEND:VCARD\n", 100_000),
+    "rows.jsonl": ('{{"id": {0}, "name": "row {0}", "value": {0}.5}}\n', 600_000),
+    "events.ics": ("BEGIN:VEVENT\nUID:{0}\nDTSTART:20240101T100000\nSUMMARY:a {0}\nEND:VEVENT\n", 200_000),
+}
+"""Name of the file -> form of a line or an entry, and how many."""
+for _file, (_form, _count) in _MANY.items():
+    case(_file, read=True)(partial(_many, _form, _count))
+
+
+def _notebook(kind: str) -> bytes:
+    cells = [{"cell_type": kind, "source": [f"line {number}\n"]} for number in range(100_000)]
+    return json.dumps({"cells": cells}, indent=1).encode()
+
+
+def _signs(sign: bytes) -> dict[str, bytes]:
+    return {f"{number}.txt": sign * (20 * _MILLION // len(sign)) for number in range(24)}
+
+
+for _file in ("code", "markdown"):
+    case(f"{_file}.ipynb", read=True)(partial(_notebook, _file))
+for _file, _sign in (("letter", b"a"), ("dot", b"."), ("line", b"a\n"), ("star", b"*")):
+    case(f"{_file}.txt")(partial(_signs, _sign))
+case("links.txt")(
+    lambda: {"aim.txt": _prose(15_000, ".\n")} | {f"{number}.txt": "aim.txt" for number in range(5000)}
+)
+
+
 # --- more than is read at once ---
 
 
