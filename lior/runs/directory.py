@@ -41,7 +41,7 @@ from lior.runs.manifest import FileManifest
 from lior.runs.telemetry import Telemetry
 from lior.tensors import pick_device
 
-PATIENCE = 60.0
+PATIENCE = 10.0
 """Seconds that a change waits while another process writes to the run."""
 _SUMMARY = "summary.json"
 

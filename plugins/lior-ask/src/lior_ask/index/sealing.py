@@ -16,7 +16,7 @@ from lior.files import PARTIAL, follow, sync
 ENDING = "-seal"
 """What is added to the name of the file of an index."""
 LARGEST = 256 << 20
-"""Bytes of a file from which on it is not sealed: reading them takes a quarter of a second (chosen by hand)."""
+"""Maximum size of a file that is sealed, in bytes: a quarter of a second to read (chosen by hand)."""
 
 
 def sealed(path: Path) -> bool:

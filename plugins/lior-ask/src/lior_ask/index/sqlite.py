@@ -2,8 +2,8 @@
 
 A change is one transaction. What is deleted is overwritten with zeros (``secure_delete``), and after a
 transaction that deletes, the write-ahead log is copied into the file and cut to nothing. SQLite leaves copies
-of what it moved from one page to another in the unused middle of pages; these are overwritten, too. A file that
-is closed gets a seal (:mod:`lior_ask.index.sealing`), which is compared when the file is opened.
+of what it moved from one page to another in the unused middle of pages; these are overwritten, too. A file is
+sealed when it is closed (:mod:`lior_ask.index.sealing`), and compared with its seal when it is opened.
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ class SQLite(Database):
 
 
 def _close(connection: sqlite3.Connection, path: Path, lock: RLock, process: int) -> None:
-    """Close a connection, and seal the file if this process changed it or nobody has, and nobody else writes."""
+    """Close a connection, and seal the file unless another process uses it."""
     if process != os.getpid() or not lock.acquire(blocking=False):
         return
     try:

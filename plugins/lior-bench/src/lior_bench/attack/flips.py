@@ -28,7 +28,8 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
         for kind in KINDS:
             if only in kind.name and find_spec(kind.package):
                 (home := Path(place, kind.name)).mkdir()
-                yield from attack(kind, home, Random(f"{kind.name} {seed}"), (count or 500 - 400 * sample) // 5)
+                random, each = Random(f"{kind.name} {seed}"), (count or 500 - 400 * sample) // len(KINDS)
+                yield from attack(kind, home, random, each)
 
 
 @attrs.frozen
@@ -96,6 +97,11 @@ def _ask_index(home: Path) -> Any:
         index._database.close()
 
 
+def _make_run(home: Path) -> None:
+    notes(home / "notes")
+    train(home / "stored", home / "notes")
+
+
 def _ask_run(home: Path) -> Any:
     from lior import load
 
@@ -105,6 +111,7 @@ def _ask_run(home: Path) -> Any:
 
 def _make_table(home: Path) -> None:
     import numpy as np
+
     from lior_tables import GeometricRegressor
 
     rows = np.random.RandomState(0).randn(40, 2)
@@ -113,6 +120,7 @@ def _make_table(home: Path) -> None:
 
 def _ask_table(home: Path) -> Any:
     import numpy as np
+
     from lior_tables import load
 
     return np.stack(load(home / "stored").predict_interval(np.linspace(-1, 1, 8).reshape(4, 2))).tolist()
@@ -148,7 +156,7 @@ def _ask_lens(home: Path) -> Any:
 
 KINDS = (
     Kind("index", "lior_ask", lambda home: notes(home / "notes"), _ask_index),
-    Kind("run", "lior_ask", lambda home: train(home / "stored", notes(home / "notes") and home / "notes"), _ask_run),
+    Kind("run", "lior_ask", _make_run, _ask_run),
     Kind("table", "lior_tables", _make_table, _ask_table),
     Kind("archive", "lior_archive", _make_archive, _ask_archive),
     Kind("lens", "lior_lens", _make_lens, _ask_lens),
