@@ -64,7 +64,7 @@ class SQLite(Database):
         self._counted = 0
         """Rows that this connection had changed when a transaction was kept last."""
         self._connection = self._connected()
-        if self._writable:
+        if self._writable and path:
             self._closing = weakref.finalize(self, _close, self._connection, path, self.lock, os.getpid())
 
     def _connected(self) -> sqlite3.Connection:
@@ -213,7 +213,7 @@ class SQLite(Database):
             self._connection.backup(copied._connection)
         except sqlite3.Error:
             copied = SQLite.copy_of(self.path) if self.path else SQLite()  # this connection may be of no use
-        if self._writable:
+        if self._writable and self.path:
             self._closing.detach()
         self._connection.close()
         self._connection, self.path, self.frozen = copied._connection, None, False
