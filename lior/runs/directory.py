@@ -42,7 +42,7 @@ from lior.runs.manifest import FileManifest
 from lior.runs.telemetry import Telemetry
 from lior.tensors import pick_device
 
-PATIENCE = 60.0
+PATIENCE = 10.0
 """Seconds that a change waits while another process writes to the run."""
 _SUMMARY, _METRICS = "summary.json", "metrics.jsonl"
 _CHECKSUM = "metrics_sha256"

@@ -13,8 +13,8 @@ from lior.errors import RunError
 from lior.files import PARTIAL, follow, replacing
 from lior.files import sync as sync
 
-_PAUSE, _LONGEST_PAUSE = 0.01, 0.16
-"""Seconds between two looks at a lock: at first, and at most."""
+_PAUSE = 0.02
+"""Seconds between two looks at a lock; they do not grow, or who waits longest would look least often."""
 
 
 def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
@@ -82,16 +82,15 @@ def lock(path: Path, *, patience: float = 0.0) -> IO[str]:
 
 
 def _take(stream: IO[str], patience: float) -> None:
-    until, pause = time.monotonic() + patience, _PAUSE
+    until = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            if time.monotonic() + pause > until:
+            if time.monotonic() + _PAUSE > until:
                 raise
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        time.sleep(_PAUSE)
 
 
 def locked(path: Path) -> bool:

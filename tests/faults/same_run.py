@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,15 +18,26 @@ def numbers(run: Path) -> list[dict]:
     return [{k: v for k, v in json.loads(line).items() if k != "time"} for line in lines]
 
 
-def assert_same_run(one: Path, other: Path) -> None:
-    """Model, text, components and telemetry, bit for bit."""
-    first, second = (rundir.open_run(run) for run in (one, other))
-    tensors, others = checkpoint.tensors(first.model), checkpoint.tensors(second.model)
-    assert tensors.keys() == others.keys()
-    for name, value in tensors.items():
-        assert value.dtype == others[name].dtype
-        assert torch.equal(value, others[name]), name
-    assert torch.equal(first.corpus.tokens, second.corpus.tokens)
+def contents(run: Path) -> dict[str, Any]:
+    """Model, text, components and names of a finished run."""
+    loaded = rundir.open_run(run)
     kept = ("components", "documents", "bytes", "n_train", "score", "geometry")
-    assert {k: first.manifest[k] for k in kept} == {k: second.manifest[k] for k in kept}
+    about = {key: loaded.manifest[key] for key in kept}
+    about |= {"names": loaded.corpus.names, "added": len(loaded.added), "tokens": loaded.corpus.tokens}
+    return about | checkpoint.tensors(loaded.model)
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether contents are the same, bit for bit."""
+    return one.keys() == other.keys() and all(
+        value.dtype == other[key].dtype and torch.equal(value, other[key])
+        if isinstance(value, torch.Tensor)
+        else value == other[key]
+        for key, value in one.items()
+    )
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Contents and telemetry, bit for bit."""
+    assert same(contents(one), contents(other))
     assert numbers(one) == numbers(other)

@@ -19,7 +19,7 @@ from lior.model.generation import Session
 from lior.runs import directory as rundir
 from lior.training.preparation import MIN_TOKENS, pick_device, train
 from lior_plugins.tokenizers.bytes import Bytes
-from tests.faults.faults import LIOR, grow_no_more, small_disk
+from tests.faults.faults import LIOR
 
 TRAIN = (
     "--out",
@@ -250,53 +250,6 @@ def test_a_place_that_cannot_be_written(refuse, sample, out):
     text = refuse("train", sample, *TRAIN[2:], "--out", out)
     assert f"{out}: cannot be written: " in text
     assert Path("file").read_text() == "mine"
-
-
-def run_out_of_space(folder: Path, sample: Path, recipe: Path, limit: int | None) -> str:
-    """Train into ``folder``, where there is too little space; returns what was said."""
-
-    def shrink() -> None:
-        if limit is not None:
-            grow_no_more(limit)
-
-    args = [*LIOR, "train", str(sample), "--out", str(folder / "full"), "--quiet", "--config", str(recipe)]
-    child = subprocess.run(args, capture_output=True, text=True, preexec_fn=shrink, check=False)
-    assert (child.returncode, child.stdout) == (1, "")
-    return child.stderr
-
-
-def check_no_half_model(run: Path, refuse) -> None:
-    names = ["checkpoints", "config.toml", "lock", "sync.json", "train.log"]
-    assert sorted(path.name for path in run.iterdir()) == names
-    assert not list((run / "checkpoints").iterdir())
-    assert "the run has no checkpoint" in refuse("eval", run)
-
-
-@pytest.mark.slow
-def test_files_that_may_not_grow(tmp_path, sample, small_recipe, refuse):
-    message = run_out_of_space(tmp_path, sample, small_recipe, 300_000)
-    check_message(message)
-    assert "cannot be written" in message
-    assert "File too large" in message
-    check_no_half_model(tmp_path / "full", refuse)
-
-
-@pytest.mark.slow
-def test_a_full_disk(tmp_path, sample, small_recipe, refuse):
-    with small_disk(tmp_path / "disk", "4m") as enlarge:
-        message = run_out_of_space(tmp_path / "disk", sample, small_recipe, None)
-        check_message(message)
-        assert "No space left on device" in message
-        run = tmp_path / "disk" / "full"
-        assert f"mend that, then `lior train --resume {run}` goes on from the checkpoint before" in message
-        assert f"training did not finish; `lior train --resume {run}` goes on" in refuse("eval", run)
-        enlarge()
-        child = subprocess.run([*LIOR, "train", "--resume", str(run), "--quiet"], check=False)
-        assert child.returncode == 0
-        whole = [str(sample), "--out", str(tmp_path / "whole"), "--quiet", "--config", str(small_recipe)]
-        subprocess.run([*LIOR, "train", *whole], check=True)
-        models = [next(r.glob("checkpoints/*/model.safetensors")) for r in (run, tmp_path / "whole")]
-        assert models[0].read_bytes() == models[1].read_bytes()
 
 
 # --- streams and signals --------------------------------------------------------

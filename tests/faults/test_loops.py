@@ -1,101 +1,293 @@
 """Loops of faults: the n-th operation on files fails, or the process is killed there, for every n.
 
-Each case is a forked child that trains with a checkpoint after every window.
-Afterwards the run is the old one or the new one: it is finished, or can be gone on
-with, and ends as if nothing had happened. ``faults.py`` has how.
+One law holds for all that changes a run: afterwards the run is the old one or the new one, what was reported
+as done is there, and the same command again makes it the new one. ``faults.py`` has how.
 """
 
 from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
-from lior.config import TrainConfig
-from lior.errors import LiorError
+import lior
+from lior.errors import LiorError, RunError
 from lior.events import hookimpl
+from lior.reading.documents import RawDocument
 from lior.runs import directory as rundir
+from lior.runs import folder as runfolder
+from lior.runs import syncing
 from lior.tensors import one_thread
 from lior.training.preparation import resume, train
-from tests.faults.faults import FINISHED, REFUSED, SLICES, attempt, through_faults
-from tests.faults.same_run import assert_same_run
+from tests.faults.faults import (
+    FINISHED,
+    REFUSED,
+    SLICES,
+    Faults,
+    attempt,
+    grow_no_more,
+    in_child,
+    kill,
+    operations,
+    small_disk,
+    through_faults,
+)
+from tests.faults.same_run import assert_same_run, contents, same
 from tests.tiny import TINY
 
-SETTINGS = (*TINY, "checkpoint.seconds=1e-9", "memory.exact.capacity=64")
+SETTINGS = (*TINY, "memory.exact.capacity=64")
+EDITED = (*SETTINGS, "memory.name=sdm,match,exact", "fit.passes=1")
+SECRET = b"What the raven told at midnight, nobody knows. " * 3
+LATER = {"later": "A document that came later, of which there was none before. " * 3}
 
 
-class Counter:
-    """Notes in a file every checkpoint that was reported as complete."""
+class Work(NamedTuple):
+    """What is done with a run."""
 
-    def __init__(self, file: Path):
-        self.file = file
+    before: Path | None
+    """The run with which it begins; None for a new one."""
+    do: Callable[[Path], object]
+    again: Callable[[Path], object]
+    """What is done after a fault."""
+    late: bool = True
+    """Whether a fault may be reported when the run is the new one already."""
+    forgets: bool = False
+
+
+class Reports:
+    """Keeps the number of the newest checkpoint that was reported as complete."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
 
     @hookimpl
     def lior_checkpoint_saved(self) -> None:
-        with self.file.open("a") as stream:
-            stream.write("x")
+        _saved(self.run).write_text(str(_newest(self.run)))
+
+
+def _saved(run: Path) -> Path:
+    return run.with_name("saved")
+
+
+def _newest(run: Path) -> int:
+    return max(map(runfolder.number, runfolder.list_checkpoints(run)), default=-1)
+
+
+def _go_on(run: Path) -> None:
+    """Resume; without a checkpoint that was reported the run may be begun anew."""
+    reported = int(_saved(run).read_text()) if _saved(run).exists() else -1
+    assert _newest(run) >= reported, "a checkpoint that was reported is gone"
+    if refused := attempt(lambda: resume(run)):
+        assert reported < 0, f"a checkpoint was complete, and now: {refused}"
+        shutil.rmtree(run, ignore_errors=True)
+
+
+def _learn(run: Path) -> None:
+    opened = lior.load(run)
+    opened.learn(LATER)
+    opened.save()
+
+
+def _forget(run: Path) -> None:
+    opened = lior.load(run)
+    opened.forget("secret")
+    opened.save()
+
+
+def _sync(run: Path) -> None:
+    opened = lior.load(run)
+    opened.sync()
+    assert syncing.scan(run).up_to_date, "the manifest is that of the run"
+
+
+WORKS = ("train", "resume", "learn", "forget", "learn again", "forget after learning", "sync")
 
 
 @pytest.fixture(scope="module")
-def config(configure, sample, tmp_path_factory) -> Iterator[TrainConfig]:
-    """A run that takes a fraction of a second; one thread, for threads do not live through a fork."""
-    text = tmp_path_factory.mktemp("text") / "short.txt"
-    text.write_bytes(sample.read_bytes()[:4000])
-    with one_thread():
-        yield configure(*SETTINGS, text=text)
-
-
-@pytest.fixture(scope="module")
-def whole(config, tmp_path_factory) -> Path:
-    """The run to which nothing happens."""
-    run = tmp_path_factory.mktemp("runs") / "whole"
-    train(config, run)
-    return run
-
-
-def check(run: Path, saved: Path, whole: Path) -> None:
-    """The run is finished, or can be gone on with, or never had a checkpoint."""
-    refused = attempt(lambda: rundir.open_run(run)) and attempt(lambda: resume(run))
-    if refused:
-        assert "\n" not in refused
-        assert not saved.exists(), f"a checkpoint was complete, and now: {refused}"
-    else:
-        assert_same_run(whole, run)
-
-
-@pytest.mark.parametrize("every", SLICES)
-@pytest.mark.parametrize("how", ["error", "kill"])
-@pytest.mark.slow
-def test_training_through_every_fault(config, whole, tmp_path, how, every):
-    outcomes = set()
-
-    def fresh(name: str) -> Path:
-        (tmp_path / name).mkdir()
-        return tmp_path / name / "r"
-
-    def work(run: Path) -> None:
-        train(config, run, callbacks=[Counter(run.with_name("saved"))])
-
-    for run, code in through_faults(work, fresh, how, every):
-        outcomes.add(code)
-        check(run, run.with_name("saved"), whole)
-    assert outcomes == {FINISHED, REFUSED if how == "error" else -signal.SIGKILL}
-
-
-@pytest.mark.parametrize("every", SLICES)
-@pytest.mark.parametrize("how", ["error", "kill"])
-def test_going_on_through_every_fault(config, whole, tmp_path, how, every):
-    """The same of the second half of a run, whose first half must never get lost."""
+def works(configure, sample, tmp_path_factory) -> Iterator[dict[str, Work]]:
+    """Runs that take a fraction of a second; one thread, for threads do not live through a fork."""
+    place, text = tmp_path_factory.mktemp("runs"), sample.read_bytes()
+    (place / "short.txt").write_bytes(text[:4000])
+    config = configure(*SETTINGS, "checkpoint.seconds=1e-9", text=place / "short.txt")
+    (notes := place / "notes").mkdir()
+    for name, data in (("a", text[:600]), ("b", text[600:1200]), ("secret", SECRET)):
+        (notes / name).write_bytes(data)
+    sources = [RawDocument("a", text[:900]), RawDocument("secret", SECRET), RawDocument("b", text[900:1800])]
     stops = iter([False] * 8 + [True])
-    with pytest.raises(LiorError, match="goes on"):
-        train(config, tmp_path / "half", stop=lambda: next(stops))
+    with one_thread():
+        with pytest.raises(LiorError, match="goes on"):
+            train(config, place / "half", stop=lambda: next(stops))
+        train(configure(*EDITED), place / "trained", documents=sources)
+        shutil.copytree(place / "trained", place / "edited")
+        run = lior.load(place / "edited")
+        run.learn({"between": text[2000:2500]})
+        run.save()
+        train(configure(*EDITED, "data.holdout=0", f"data.text=['{notes}']"), place / "folder")
+        (notes / "secret").unlink()
+        (notes / "b").write_bytes(text[700:1100])
+        (notes / "c").write_bytes(text[1200:1500])
+        begin = lambda run: train(config, run, callbacks=[Reports(run)])  # noqa: E731
+        yield {
+            "train": Work(None, begin, _go_on),
+            "resume": Work(place / "half", lambda run: resume(run, callbacks=[Reports(run)]), _go_on),
+            "learn": Work(place / "trained", _learn, _learn, late=False),
+            "forget": Work(place / "trained", _forget, _forget, forgets=True),
+            "learn again": Work(place / "edited", _learn, _learn, late=False),
+            "forget after learning": Work(place / "edited", _forget, _forget, forgets=True),
+            "sync": Work(place / "folder", _sync, _sync, forgets=True),
+        }
 
-    def fresh(name: str) -> Path:
-        return Path(shutil.copytree(tmp_path / "half", tmp_path / name))
 
-    (tmp_path / "saved").touch()  # the half was complete
-    for each, _ in through_faults(resume, fresh, how, every):
-        check(each, tmp_path / "saved", whole)
+def _fresh(work: Work, place: Path) -> Path:
+    """A run to be changed, in a folder of its own."""
+    place.mkdir()
+    if work.before:
+        shutil.copytree(work.before, place / "r")
+        _saved(place / "r").write_text(str(_newest(work.before)))
+    return place / "r"
+
+
+def _state(run: Path) -> dict[str, Any]:
+    """All contents of a run; nothing of one that is not finished."""
+    return {} if attempt(lambda: rundir.open_run(run)) else contents(run)
+
+
+@cache
+def _wanted(run: Path) -> dict[str, Any]:
+    return contents(run)
+
+
+def _remains(run: Path) -> bool:
+    """Whether a file has the secret as tokens of four or eight bytes, or as text."""
+    begin = SECRET[:40]
+    needles = [begin, *(b"".join(b.to_bytes(width, "little") for b in begin) for width in (4, 8))]
+    files = [file for file in run.rglob("*") if file.is_file()]
+    return any(needle in file.read_bytes() for file in files for needle in needles)
+
+
+def check(work: Work, run: Path, old: dict[str, Any], new: Path, code: int) -> None:
+    """The law."""
+    assert not (work.forgets and code == FINISHED and _remains(run))
+    found, wanted = _state(run), _wanted(new)
+    done = same(found, wanted)
+    assert done or same(found, old)
+    assert done or code != FINISHED, "what was reported as done is there"
+    assert not done or code != REFUSED or work.late, "what was refused is not there"
+    if work.forgets:
+        assert _remains(run) is not done, "opening the run has removed what was left to remove"
+    if not done:
+        work.again(run)
+    if run.exists():
+        assert same(_state(run), wanted)
+        assert not (work.forgets and _remains(run))
+        if work.again is _go_on:
+            assert_same_run(run, new)
+        opened = lior.load(run)
+        opened.learn({"further": "text"})
+        opened.save()
+        assert not [*run.rglob("*.partial")]
+
+
+@pytest.mark.parametrize("every", SLICES)
+@pytest.mark.parametrize("how", ["error", "kill"])
+@pytest.mark.parametrize("name", WORKS)
+@pytest.mark.slow
+def test_a_run_is_changed_through_every_fault(works, tmp_path, name, how, every):
+    work, outcomes = works[name], set()
+    old = _state(work.before) if work.before else {}
+    _fresh(work, tmp_path / "new")
+    work.do(new := tmp_path / "new" / "r")
+    for run, code in through_faults(work.do, lambda name: _fresh(work, tmp_path / name), how, every):
+        outcomes.add(code)
+        check(work, run, old, new, code)
+    assert outcomes <= {FINISHED, REFUSED if how == "error" else -signal.SIGKILL}
+
+
+# --- real faults ---
+
+
+def _listing(run: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in run.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("train", 20_000),
+        ("resume", 20_000),
+        ("learn", 0),
+        ("forget", 1000),
+        ("learn", 20_000),
+        ("forget", 20_000),
+    ],
+)
+def test_files_that_may_not_grow(works, tmp_path, name, size):
+    work = works[name]
+    run = _fresh(work, tmp_path / "r")
+    before = _listing(run)
+
+    def refused() -> None:
+        grow_no_more(size)
+        with pytest.raises(RunError, match=r"cannot be written: .*File too large"):
+            work.do(run)
+
+    assert in_child(refused) == FINISHED
+    if work.again is not _go_on:
+        assert _listing(run) == before
+    work.again(run)
+
+
+@pytest.mark.parametrize("name", ["train", "learn", "forget"])
+def test_a_full_disk(works, tmp_path, name):
+    """There is no room for a further version: the run is what it was, and can be changed when there is."""
+    work = works[name]
+    size = sum(len(data) for data in _listing(work.before).values()) * 3 // 2 if work.before else 100_000
+    with small_disk(tmp_path / "disk", str(size)) as enlarge:
+        run = _fresh(work, tmp_path / "disk" / "r")
+        old = _state(run)
+        with pytest.raises(RunError, match=r"No space left on device"):
+            work.do(run)
+        assert same(_state(run), old)
+        enlarge()
+        work.again(run)
+
+
+# --- defects that the loops find ---
+
+
+def test_the_loop_finds_a_forgetting_that_is_not_finished(works, tmp_path, monkeypatch):
+    """Were nothing removed when a run is opened, killing the process would show it."""
+    work = works["forget"]
+    old, new = contents(work.before), _fresh(work, tmp_path / "new")
+    total = operations(lambda: _forget(new), new)
+    run = _fresh(work, tmp_path / "r")
+
+    def killed() -> None:
+        Faults(run, total - 5, kill).install()
+        _forget(run)
+
+    assert in_child(killed) == -signal.SIGKILL
+    monkeypatch.setattr(rundir, "_finish_erasure", lambda *_: None)
+    with pytest.raises(AssertionError, match="opening the run has removed"):
+        check(work, run, old, new, -signal.SIGKILL)
+    monkeypatch.undo()
+    check(work, run, old, new, -signal.SIGKILL)
+
+
+def test_the_loop_finds_a_manifest_that_is_not_marked(works, tmp_path, monkeypatch):
+    """Were the manifest not marked before, what a killed process learned would not be of the folder."""
+    run, notes = _fresh(works["sync"], tmp_path / "r"), tmp_path / "notes"
+    shutil.copytree(works["sync"].before.with_name("notes"), notes)
+    lior.load(run).sync(notes)
+    (notes / "d").write_text("A new one. " * 9)
+    # As if the process were killed here.
+    monkeypatch.setattr(syncing.Changes, "save_manifest", lambda _: None)
+    assert lior.load(run).sync().learned == ("d",)
+    monkeypatch.undo()
+    (notes / "d").write_text("Another one. " * 9)
+    assert lior.load(run).sync().changed == ("d",)

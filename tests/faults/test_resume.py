@@ -107,16 +107,6 @@ def test_stopped_at_every_step(configure, tmp_path):
     assert_same_run(tmp_path / "whole", run)
 
 
-@pytest.mark.slow
-def test_checkpoints_now_and_then_change_nothing(configure, tmp_path):
-    config = configure(*SHORT)
-    train(config, tmp_path / "whole")
-    train(configure(*SHORT[:-1], "checkpoint.seconds=1e-9", "checkpoint.last=1000"), tmp_path / "often")
-    assert len(runfolder.list_checkpoints(tmp_path / "whole")) == 1
-    assert len(runfolder.list_checkpoints(tmp_path / "often")) >= 15
-    assert_same_run(tmp_path / "whole", tmp_path / "often")
-
-
 def test_patience_goes_on_where_it_was(configure, tmp_path):
     """Stopped one update before the last, with one of two checks already in vain."""
     config = configure(*settings("patience that ends the metric"))
@@ -255,35 +245,6 @@ def test_a_signal_ends_training_after_its_step(tmp_path, sample, small_recipe, n
     with start_command(training(sample, small_recipe, "--out", "runs/b", "--quiet"), tmp_path) as child:
         child.communicate(timeout=90)
     assert_same_run(runs / "a", runs / "b")
-
-
-def newest(run: Path) -> int:
-    """The newest step of a run, -1 before there is one."""
-    return max(map(runfolder.number, runfolder.list_checkpoints(run)), default=-1)
-
-
-@pytest.mark.slow
-def test_killed_again_and_again(tmp_path, sample, small_recipe):
-    """At moments that have nothing to do with steps; no checkpoint is lost."""
-    generator = random.Random(3)
-    run, reached = tmp_path / "r", -1
-    command = training(sample, small_recipe, "--out", "r", "--quiet")
-    for _ in range(5):
-        with start_command(command, tmp_path) as child:
-            end = time.monotonic() + 60
-            while newest(run) <= reached and child.poll() is None and time.monotonic() < end:
-                time.sleep(0.005)
-            time.sleep(0.4 * generator.random())
-            assert child.poll() is None, child.communicate()[1]
-            child.kill()
-        assert newest(run) > reached
-        reached = newest(run)
-        command = ["train", "--resume", "r", "--quiet"]
-    for args in (command, training(sample, small_recipe, "--out", "whole", "--quiet")):
-        with start_command(args, tmp_path) as child:
-            child.communicate(timeout=90)
-        assert child.returncode == 0
-    assert_same_run(tmp_path / "whole", run)
 
 
 @pytest.mark.parametrize("given", [["text.txt"], ["--out", "x"], ["--seed", "1"], ["--config", "fast"]])

@@ -1,4 +1,4 @@
-"""Flipped bits and the simulation: a few of each, and defects that they find."""
+"""Damaged files, mixed load and the simulation: a few of each, and defects that they find."""
 
 from __future__ import annotations
 
@@ -6,18 +6,49 @@ import ast
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from random import Random
 from shutil import which
+from unittest.mock import patch
 
 import pytest
 
-from lior_bench.attack import simulation
+from lior_bench.attack import flips, load, simulation
 from lior_bench.attack.disk import Disk, File, build
 
 compiled = pytest.mark.skipif(which("cc") is None, reason="needs a C compiler")
+
+
+_BLIND = {
+    "run": "lior.runs.bundle.verify",
+    "table": "lior.runs.bundle.verify",
+    "archive": "lior_archive.shards._check",
+    "lens": "lior.runs.bundle.verify",
+}
+"""Kind of stored files -> what notices damage; the tests of lior-ask have that of the index."""
+
+
+@pytest.mark.parametrize("kind", flips.KINDS, ids=lambda kind: kind.name)
+def test_damage_in_stored_files_is_noticed_or_without_effect(kind, tmp_path):
+    pytest.importorskip(kind.package)
+    assert not [*flips.attack(kind, tmp_path, Random(1), 12)]
+    shutil.rmtree(tmp_path / "stored")
+    (tmp_path / "whole").rename(tmp_path / "stored")
+    if kind.name in _BLIND:
+        with patch(_BLIND[kind.name], return_value=None):
+            assert next(flips.attack(kind, tmp_path, Random(2), 200)), (
+                "a program that does not notice is found"
+            )
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_under_mixed_load(monkeypatch):
+    """The server is killed after every third change."""
+    monkeypatch.setattr(load, "_KILL", 3)
+    assert not [*load.run(1, True, count=4)]
 
 
 @compiled

@@ -1,7 +1,8 @@
 """Archives: shards of suffix arrays on the disk, of which a read opens only the pages that it needs.
 
 An archive is a folder with ``archive.json`` and a folder for each shard, which is complete when it has its
-name. Shards do not depend on each other: any process that sees the folder can make one.
+name. Shards do not depend on each other: any process that sees the folder can make one. Both have a manifest
+with checksums, as runs have (:mod:`lior.runs.bundle`).
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from lior.errors import DataError
+from lior.errors import DataError, RunError
 from lior.files import PARTIAL, replacing, sync
+from lior.runs import bundle
 from lior_archive import suffixes
 from lior_archive.suffixes import Shard
 
 MANIFEST = "archive.json"
-_FORMAT = {"program": "lior archive", "version": 3}
-_ABOUT = "documents.json"
+_FORMAT = {"program": "lior archive", "version": 4}
+_ABOUT, _FILES = "documents.json", "files.json"
+CHECKED = 512 << 20
+"""Bytes of an archive whose files are compared with their checksums whenever it is opened, which takes half a
+second (chosen by hand). Those of a larger one are compared by ``lior archive``."""
 _SHARE = 0.75
 """Of the memory that is available.
 
@@ -68,7 +73,8 @@ def write_shard(folder: Path, spool: Path, sha256: str) -> None:
                 _save(part / f"{name}.npy", array)
         about = spool.with_suffix(".json")
         (part / _ABOUT).write_bytes(about.read_bytes())
-        (part / "sha256").write_text(sha256)
+        files = {file.name: bundle.fingerprint(file) for file in sorted(part.iterdir())}
+        (part / _FILES).write_text(_signed({"documents": sha256, "files": files}))
         shutil.rmtree(folder, ignore_errors=True)
         for file in part.iterdir():
             sync(file)
@@ -108,20 +114,42 @@ def _save(path: Path, array: NDArray[Any]) -> None:
 
 
 def digest_of(folder: Path) -> str | None:
-    """The SHA-256 that a shard was made from; None where there is no complete one."""
+    """The SHA-256 that a shard was made from; None where there is no complete one, or it is damaged."""
     try:
-        found = (folder / "sha256").read_text()
         _open(folder)
-        return found
-    except (OSError, UnicodeDecodeError, DataError):
+        return str(_verified(folder / _FILES)["documents"])
+    except (OSError, ValueError, KeyError, DataError):
         return None
+
+
+def _signed(content: dict[str, Any]) -> str:
+    """A manifest as JSON, with its own checksum."""
+    return json.dumps(content | {"sha256": bundle.digest(content)}, indent=1)
+
+
+def _verified(path: Path) -> dict[str, Any]:
+    """The content that :func:`_signed` gave; raises ``OSError`` or ``ValueError`` when it is not."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or content.pop("sha256", None) != bundle.digest(content):
+        raise ValueError("its checksum does not match")
+    return content
+
+
+def _check(folder: Path, names: Sequence[str] = ()) -> None:
+    """Compare files of a shard with their checksums, or all; raises ``OSError`` or ``ValueError``."""
+    known = _verified(folder / _FILES)["files"]
+    try:
+        for name in names or known:
+            bundle.verify(folder / name, known[name])
+    except RunError as error:
+        raise ValueError(str(error)) from error
 
 
 def publish(folder: Path, entries: Sequence[Entry]) -> None:
     """Write the manifest of an archive, and remove shards that are not in it."""
     content = {"format": _FORMAT, "shards": [attrs.asdict(entry) for entry in entries]}
     with replacing(folder / MANIFEST, private=True) as stream:
-        stream.write(json.dumps(content, indent=1).encode())
+        stream.write(_signed(content).encode())
     named = {entry.name for entry in entries}
     for path in folder.iterdir():
         if path.name.isdigit() and path.is_dir() and path.name not in named:
@@ -140,6 +168,7 @@ def entries(folder: Path) -> list[Entry]:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
             raise DataError(f"{folder}: an archive of another version; make it anew with `lior archive`")
+        content = _verified(folder / MANIFEST)
         found = [Entry(**entry) for entry in content["shards"]]
         if not all(entry.name.isdigit() for entry in found):  # it could lead out of the archive
             raise ValueError("a shard's name is no number")
@@ -187,6 +216,7 @@ def documents(folder: str | Path, shards: Sequence[Shard]) -> list[Documents]:
     for entry, shard in zip(entries(Path(folder)), shards, strict=True):
         path = Path(folder) / entry.name / _ABOUT
         try:
+            _check(path.parent, [_ABOUT])
             about = json.loads(path.read_text(encoding="utf-8"))
             ends = np.cumsum(np.array(about["sizes"], np.int64) + 1)
             if len(about["names"]) != len(ends) or (len(ends) and ends[-1] != len(shard.text)):
@@ -208,7 +238,8 @@ def open_archive(folder: str | Path) -> tuple[Shard, ...]:
     folders = [Path(folder) / entry.name for entry in entries(Path(folder))]
     read = sum(_size(each / f"{name}.npy") for each in folders for name in suffixes.READ)
     fits = read <= _SHARE * _available()
-    return tuple(_open(each, fits) for each in folders)
+    checked = sum(_size(file) for each in folders for file in each.glob("*")) <= CHECKED
+    return tuple(_open(each, fits, checked) for each in folders)
 
 
 def _available() -> int:
@@ -224,8 +255,10 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _open(folder: Path, fits: bool = True) -> Shard:
+def _open(folder: Path, fits: bool = True, checked: bool = True) -> Shard:
     try:
+        if checked:
+            _check(folder)
         # Copy on write: of one type with an array in memory, and nothing reaches the file.
         maps = {
             name: _mapped(folder / f"{name}.npy", ahead=fits and name in suffixes.READ)
@@ -240,7 +273,7 @@ def _open(folder: Path, fits: bool = True) -> Shard:
         if bounds[0] or bounds[-1] != size or (np.diff(bounds) < 0).any():
             raise ValueError("pairs.npy is not that of a shard")
         return Shard(**maps)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError) as error:
         raise DataError(f"{folder}: damaged ({error}); run `lior archive` again, which mends it") from error
 
 

@@ -142,6 +142,7 @@ def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], b
 
         def load(place: Path) -> tuple[Trainer, dict[str, Any]]:
             manifest, tensors = bundle.read(place, format=FORMAT)
+            _check_config(path, manifest)
             with bundle.misfits_as_run_errors(place, program=_PROGRAM):
                 trainer = Trainer(config, fresh=False)
                 if not manifest["finished"]:
@@ -178,6 +179,7 @@ class _Training(Loop[_Stage]):
             "finished": finished,
             "stage": trainer.config.train.stage,
             "score": trainer.progress.best,
+            "config": bundle.fingerprint(self.kept.path / CONFIG),
         }
         with self.kept.writing(trainer.progress.step + finished) as path:
             bundle.write(path, tensors, manifest, format=FORMAT)
@@ -263,10 +265,19 @@ def _weights(path: Path) -> tuple[LensConfig, Mapping[str, Tensor]]:
     """Configuration and best weights of a run or a package."""
     config = read_config(path)
     if (path / "package").is_dir():
-        _, tensors = bundle.read(path / "package", format=FORMAT)
+        manifest, tensors = bundle.read(path / "package", format=FORMAT)
+        _check_config(path, manifest)
         return config, {name: value.float() for name, value in tensors["model"].items()}
-    (_, tensors), _ = runfolder.newest(path, lambda place: bundle.read(place, format=FORMAT))
+    (manifest, tensors), _ = runfolder.newest(path, lambda place: bundle.read(place, format=FORMAT))
+    _check_config(path, manifest)
     return config, tensors["model_best"] or tensors["model"]
+
+
+def _check_config(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse a configuration that is not the one of the manifest; manifests of earlier versions have none."""
+    if "config" in manifest:
+        with bundle.misfits_as_run_errors(path, program=_PROGRAM):
+            bundle.verify(path / CONFIG, manifest["config"])
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -316,7 +327,7 @@ def package(run: Path, out: Path, *, half: bool = True) -> int:
     }
     out.mkdir(parents=True)
     (out / CONFIG).write_text(to_toml(config), encoding="utf-8")
-    manifest = {"stage": config.train.stage, "notes": {}}
+    manifest = {"stage": config.train.stage, "notes": {}, "config": bundle.fingerprint(out / CONFIG)}
     bundle.write(out / "package", {"model": kept}, manifest, format=FORMAT)
     return sum(each.stat().st_size for each in out.rglob("*") if each.is_file())
 

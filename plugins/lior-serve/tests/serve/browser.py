@@ -7,6 +7,15 @@ import time
 
 import pytest
 
+_ALONE = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--host-resolver-rules=MAP evil.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
+"""No traffic but to this machine; the name of a hostile site leads to it, too."""
+
 
 @pytest.fixture(scope="package")
 def chromium():
@@ -17,7 +26,7 @@ def chromium():
         pytest.skip("there is no Chromium with chromedriver on this machine")
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", *_ALONE):
         options.add_argument(argument)
     options.add_argument("--window-size=1200,900")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

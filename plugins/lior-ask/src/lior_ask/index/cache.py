@@ -15,10 +15,11 @@ from platformdirs import user_cache_path
 
 from lior.errors import UsageError
 from lior.files import narrow_rights
+from lior_ask.index import sealing
 from lior_ask.index.database import DamagedIndex, Database
 from lior_ask.index.sqlite import SQLite, address
 
-_ENDINGS = ("", "-journal", "-wal", "-shm")
+_ENDINGS = ("", "-journal", "-wal", "-shm", sealing.ENDING)
 
 
 @attrs.frozen
@@ -72,7 +73,8 @@ def remember(database: Database, paths: Sequence[str]) -> None:
         return
     with contextlib.suppress(OSError, sqlite3.DatabaseError):  # it can only be read, or another writes
         if not database.meta("paths"):
-            database.set_meta("paths", paths)
+            with database.writing():
+                database.set_meta("paths", paths)
         os.utime(database.path)
 
 

@@ -2,7 +2,8 @@
 
 A change is one transaction. What is deleted is overwritten with zeros (``secure_delete``), and after a
 transaction that deletes, the write-ahead log is copied into the file and cut to nothing. SQLite leaves copies
-of what it moved from one page to another in the unused middle of pages; these are overwritten, too.
+of what it moved from one page to another in the unused middle of pages; these are overwritten, too. A file is
+sealed when it is closed (:mod:`lior_ask.index.sealing`), and compared with its seal when it is opened.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import json
 import os
 import sqlite3
 import struct
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from threading import RLock
 from typing import Any
 from urllib.parse import quote
 
 from lior.files import PARTIAL, follow, sync
+from lior_ask.index import sealing
 from lior_ask.index.database import KEEP, DamagedIndex, Database, Dialect, schema, version
 
 _APPLICATION = 0x6C696F72
@@ -41,7 +45,7 @@ class SQLite(Database):
     Raises
     ------
     DamagedIndex
-        When the file is of another program or version.
+        When the file is of another program or version, or is not as it was sealed.
     sqlite3.Error
         When it cannot be opened: ``OperationalError`` where the file system or another process is the cause.
     """
@@ -56,8 +60,12 @@ class SQLite(Database):
 
     def __init__(self, path: Path | None = None, *, frozen: bool = False) -> None:
         super().__init__()
-        self.path, self.frozen, self._logged = path, frozen, False
+        self.path, self.frozen, self._logged, self._writable = path, frozen, False, False
+        self._counted = 0
+        """Rows that this connection had changed when a transaction was kept last."""
         self._connection = self._connected()
+        if self._writable and path:
+            self._closing = weakref.finalize(self, _close, self._connection, path, self.lock, os.getpid())
 
     def _connected(self) -> sqlite3.Connection:
         if self.path is None:
@@ -66,7 +74,10 @@ class SQLite(Database):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(OSError):  # there is one, or the folder can only be read
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        if sealing.broken(self.path):
+            raise DamagedIndex(f"{self.path}: changed since it was written (its checksum does not match)")
         writable = not self.frozen and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+        self._writable = writable
         mode = "rw" if writable else "ro&immutable=1"
         connection = _connect(address(self.path, f"mode={mode}"))
         try:
@@ -107,6 +118,8 @@ class SQLite(Database):
         return copied
 
     def close(self) -> None:
+        if self._writable and self.path:
+            self._closing()
         self._connection.close()
 
     def sound(self) -> bool:
@@ -131,10 +144,16 @@ class SQLite(Database):
 
     def _end(self) -> None:
         if self._connection.in_transaction:
-            self._connection.execute("COMMIT")
+            self._commit()
 
     def _commit(self) -> None:
+        if self.path and self._connection.total_changes != self._counted:
+            try:
+                sealing.unseal(self.path)
+            except OSError as error:
+                raise sqlite3.OperationalError(str(error)) from error
         self._connection.execute("COMMIT")
+        self._counted = self._connection.total_changes
 
     def _rollback(self) -> None:
         with contextlib.suppress(sqlite3.Error):
@@ -164,7 +183,7 @@ class SQLite(Database):
                 except BaseException:
                     self._connection.execute("ROLLBACK")
                     raise
-                self._connection.execute("COMMIT")
+                self._commit()
             except sqlite3.OperationalError:  # another process writes, or the file can only be read
                 self._rollback()  # it may be the end of the transaction that failed
                 return False
@@ -179,6 +198,7 @@ class SQLite(Database):
         self._connection.execute("BEGIN IMMEDIATE")  # nobody else writes meanwhile
         try:
             if self.path and not _log_size(self.path):
+                sealing.unseal(self.path)  # another process may have closed it
                 _overwrite_unused(_descriptor(self.path))
                 # A change, so that other processes do not use the pages that they have in memory.
                 self._connection.execute("UPDATE meta SET value = value WHERE key = 'generation'")
@@ -193,6 +213,8 @@ class SQLite(Database):
             self._connection.backup(copied._connection)
         except sqlite3.Error:
             copied = SQLite.copy_of(self.path) if self.path else SQLite()  # this connection may be of no use
+        if self._writable and self.path:
+            self._closing.detach()
         self._connection.close()
         self._connection, self.path, self.frozen = copied._connection, None, False
 
@@ -233,18 +255,47 @@ class SQLite(Database):
                 copied.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
             with part.open("r+b") as stream:
                 _overwrite_unused(stream.fileno())
+            sealing.unseal(path)
             part.replace(path)
             follow(path)
         finally:
             part.unlink(missing_ok=True)
         sync(path.parent)
+        sealing.seal(path)
 
     def _keep(self, key: str, data: memoryview) -> None:
         # DataError: more than SQLite takes
-        with self.lock, contextlib.suppress(sqlite3.OperationalError, sqlite3.DataError):
-            self._connection.execute("PRAGMA busy_timeout=0")
-            self._connection.execute(KEEP, (key, data))
-        self._connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT:.0f}")
+        with self.lock:
+            outer = self._connection.in_transaction
+            with contextlib.suppress(sqlite3.OperationalError, sqlite3.DataError, OSError):
+                self._connection.execute("PRAGMA busy_timeout=0")
+                if not outer:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.execute(KEEP, (key, data))
+                if not outer:
+                    self._commit()
+            if not outer:
+                self._rollback()
+            self._connection.execute(f"PRAGMA busy_timeout={1000 * _WAIT:.0f}")
+
+
+def _close(connection: sqlite3.Connection, path: Path, lock: RLock, process: int) -> None:
+    """Close a connection, and seal the file unless another process uses it."""
+    if process != os.getpid() or not lock.acquire(blocking=False):
+        return
+    try:
+        with contextlib.suppress(sqlite3.Error, OSError):
+            if not connection.in_transaction and not sealing.sealed(path):
+                connection.execute("PRAGMA busy_timeout=0")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.execute("BEGIN IMMEDIATE")
+                mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+                if mode == "wal" and not _log_size(path):
+                    sealing.seal(path)
+                connection.execute("ROLLBACK")
+        connection.close()
+    finally:
+        lock.release()
 
 
 def address(path: Path, options: str) -> str:

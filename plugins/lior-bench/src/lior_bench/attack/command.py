@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-ATTACKS = ("files", "mutations", "flips", "simulation")
+ATTACKS = ("files", "mutations", "flips", "simulation", "load")
 """Modules, each with ``run(seed, sample, *, count, only)``, which gives a line for each fault."""
 
 
@@ -17,7 +17,8 @@ ATTACKS = ("files", "mutations", "flips", "simulation")
 @click.option("--sample", is_flag=True, help="Only the fixed part that CI runs.")
 @click.option("--count", default=0, help="Of what is drawn at random; 0 stands for as many as usual.")
 @click.option("--only", default="", help="Only files whose name contains this.")
-def main(attacks: tuple[str, ...], seed: int, sample: bool, count: int, only: str) -> None:
+@click.option("--minutes", default=0.0, help="Duration of `load`, instead of a count.")
+def main(attacks: tuple[str, ...], seed: int, sample: bool, count: int, only: str, minutes: float) -> None:
     """Attack lior, and print what should not have happened.
 
     Without a name all attacks run. The exit code is 1 when anything failed; the line of a failure has what
@@ -25,8 +26,9 @@ def main(attacks: tuple[str, ...], seed: int, sample: bool, count: int, only: st
     """
     failed = 0
     for name in attacks or ATTACKS:
-        begin = failed
-        for fault in import_module(f"lior_bench.attack.{name}").run(seed, sample, count=count, only=only):
+        begin, given = failed, {"minutes": minutes} if name == "load" else {}
+        attack = import_module(f"lior_bench.attack.{name}").run
+        for fault in attack(seed, sample, count=count, only=only, **given):
             failed += 1
             click.echo(fault)
         click.echo(f"{name}: {failed - begin} faults")

@@ -109,6 +109,19 @@ def _change(data: bytes, random: Random) -> bytes:
     return data
 
 
+def damage(data: bytes, random: Random) -> tuple[str, bytes]:
+    """Damage bytes as disks do: a bit, a stretch of zeros, a cut; what was done, and the bytes."""
+    at = random.randrange(len(data))
+    kind = random.choice(("bit", "zeros", "cut"))
+    if kind == "cut":
+        return f"cut at {at}", data[:at]
+    if kind == "zeros":
+        size = min(random.choice((1, 512, 4096, len(data))), len(data) - at)
+        return f"{size} zeros at {at}", data[:at] + bytes(size) + data[at + size :]
+    bit = 1 << random.randrange(8)
+    return f"byte {at} ^ {bit}", data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :]
+
+
 def _slice(data: bytes, random: Random, most: int = 2000) -> tuple[int, int]:
     begin = random.randint(0, len(data))
     return begin, min(len(data), begin + random.randint(0, most))
