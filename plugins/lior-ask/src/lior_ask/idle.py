@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lior.errors import LiorError
+from lior.process import python
 from lior.runs.files import lock, locked
 from lior_ask.api import Index
 from lior_ask.index.cache import cache_file, folder
@@ -118,7 +119,7 @@ def read_on(index: Index) -> bool:
     if not (index.opened.waiting or _lacks_vectors(index)):
         return False
     if not locked(_lock()):
-        command = [sys.executable, "-P", "-m", __name__, *index.paths]
+        command = python("-m", __name__, *index.paths)
         nothing = subprocess.DEVNULL
         try:
             child = subprocess.Popen(

@@ -152,7 +152,7 @@ def test_context_shows_the_lines_of_the_file(lior):
         (("no\nwhere", RESET), "no where: no such file or folder"),
         (("broken", RESET), "no such file or folder"),
         (("notes", "what is the"), "no word to look for"),
-        (("notes", "b" * 20_000), "at most 10,000"),
+        (("notes", "b" * 100_001), "at most 100,000"),
         (("binary", RESET), "no text in there"),
         (("notes", "--retriever", "nose", RESET), "--retriever"),
         (("notes", "--open", 1, RESET), "set EDITOR"),

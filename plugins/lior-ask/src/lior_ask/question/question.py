@@ -16,8 +16,8 @@ from lior_ask.languages.words import asking_words, language_of, tokens
 from lior_ask.question.answer_type import expected
 from lior_ask.question.filters import Filters
 
-LONGEST_QUESTION = 10_000
-"""Characters of a question; a longer one is refused."""
+LONGEST_QUESTION = 100_000
+"""Maximum number of characters of a question, in commands, chats and servers alike."""
 LIGHT = words("words.light")
 """English words that a question may have and its answer need not."""
 

@@ -31,6 +31,9 @@ DOUBTFUL = 0.5
 _SENTENCES = ("who", "which", "paid", "next", "newest", "oldest", *grammar.VIEWED)
 """Operations whose words most often ask for a sentence."""
 METHOD = "calculated from rows"
+_LONGEST = 1000
+"""Characters of a request for a calculation; a longer message is a text whose passages are sought. Chosen by
+hand: the longest such question of a person has 200. Linking words to columns takes time with their square."""
 
 
 def calculate(
@@ -47,6 +50,8 @@ def calculate(
         way to a passage that has all words of the question.
     """
     filters = question.filters
+    if len(question.text) > _LONGEST:
+        return _note(quote(question), filters)
     request = parse(question, today, named_months(question, known))
     quoted = partial(answer_from_sender, question, known, today, quote)
     if request is None:
