@@ -31,7 +31,7 @@ _opened: ContextVar[str] = ContextVar("opened", default="")
 
 
 @contextmanager
-def opening(path: Path) -> Iterator[None]:
+def opening(path: Path | str) -> Iterator[None]:
     """In this block ``package.module:Class`` is not the user's word but that of the file at ``path``."""
     token = _opened.set(str(path))
     try:

@@ -11,7 +11,7 @@ import attrs
 from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
 from lior_ask.question.filters import Filters, Known
-from lior_ask.question.question import Question
+from lior_ask.question.question import LONGEST_MESSAGE, Question
 from lior_ask.tables import grammar
 from lior_ask.tables.execution import execute, execute_share
 from lior_ask.tables.grammar import Request, parse
@@ -31,9 +31,6 @@ DOUBTFUL = 0.5
 _SENTENCES = ("who", "which", "paid", "next", "newest", "oldest", *grammar.VIEWED)
 """Operations whose words most often ask for a sentence."""
 METHOD = "calculated from rows"
-_LONGEST = 1000
-"""Characters of a request for a calculation; a longer message is a text whose passages are sought. Chosen by
-hand: the longest such question of a person has 200. Linking words to columns takes time with their square."""
 
 
 def calculate(
@@ -50,7 +47,7 @@ def calculate(
         way to a passage that has all words of the question.
     """
     filters = question.filters
-    if len(question.text) > _LONGEST:
+    if len(question.text) > LONGEST_MESSAGE:
         return _note(quote(question), filters)
     request = parse(question, today, named_months(question, known))
     quoted = partial(answer_from_sender, question, known, today, quote)
