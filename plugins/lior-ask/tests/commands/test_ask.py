@@ -44,6 +44,13 @@ def test_answer_comes_first_with_file_and_line(lior):
     assert "\x1b" not in told.out
 
 
+@pytest.mark.parametrize("size", [300, 5000, 100_000])
+def test_a_long_question_is_answered(lior, size):
+    question = (f"{RESET} " * size)[:size]
+    assert "hold the red button" in lior("ask", "notes", question).out
+    assert "hold the red button" in lior("ask", question).out  # the folder of the last time
+
+
 def test_folders_of_the_last_time_are_remembered(lior, tmp_path, monkeypatch):
     lior("ask", "notes", RESET)
     monkeypatch.chdir(tmp_path)
