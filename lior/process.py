@@ -1,4 +1,4 @@
-"""This process: its memory, and its end with the process that started it."""
+"""Processes: the memory of this one, its end with its parent, and children that import no found code."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import resource
 import select
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 
 
 def peak_bytes() -> int:
@@ -32,6 +33,48 @@ def resident_bytes() -> int:
     except OSError:
         return peak_bytes()
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def python(*arguments: str) -> list[str]:
+    """Return the command of a Python child that imports nothing from the working directory.
+
+    Without ``-P``, Python puts that directory before its own modules for ``-c`` and ``-m``.
+    """
+    return [sys.executable, "-P", *arguments]
+
+
+def shield_children() -> None:
+    """Keep the working directory out of the imports of all Python processes below this one.
+
+    The variable also reaches the children that libraries start, which no option of :func:`python` does.
+    """
+    os.environ[_SAFE_PATH] = "1"
+
+
+@contextlib.contextmanager
+def shielded_children() -> Iterator[None]:
+    """Do the same for processes that start in this block, and restore the environment."""
+    with _shielding:
+        before = os.environ.get(_SAFE_PATH)
+        shield_children()
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_SAFE_PATH]
+            else:
+                os.environ[_SAFE_PATH] = before
+
+
+def environment_of_user() -> dict[str, str]:
+    """Return the environment for a program of the user's choice, whose Python keeps its own rule."""
+    return {name: value for name, value in os.environ.items() if name != _SAFE_PATH} | _GIVEN
+
+
+_SAFE_PATH = "PYTHONSAFEPATH"
+"""Environment variable of Python; with any value but the empty one it does what ``-P`` does."""
+_GIVEN = {name: value for name, value in os.environ.items() if name == _SAFE_PATH}
+_shielding = Lock()
 
 
 def end_with_parent(pipe: int) -> None:

@@ -24,11 +24,12 @@ from concurrent.futures import (
     wait,
 )
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing.context import SpawnContext, SpawnProcess
 from types import TracebackType
 from typing import Any, Self
 
 from lior.errors import LiorError, UsageError
-from lior.process import end_with_parent
+from lior.process import end_with_parent, shielded_children
 
 _AHEAD = 2
 """Tasks for each worker that are given out at once: one that it does, one that waits."""
@@ -71,6 +72,19 @@ def check(value: str) -> int | str:
     )
 
 
+class _Process(SpawnProcess):
+    """A fresh interpreter: a copy of this one would have its locks without the threads that hold them."""
+
+    def start(self) -> None:
+        """Start it, and multiprocessing's resource tracker before the first one."""
+        with shielded_children():
+            super().start()
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
 class Workers:
     """Context manager: workers that take tasks.
 
@@ -106,9 +120,8 @@ class Workers:
 
     def _start(self) -> None:
         if isinstance(self._where, int):
-            # A fresh interpreter: a copy of this one would have its locks without the threads that hold them.
-            context = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(self._where, mp_context=context, initializer=_begin)
+            with shielded_children():  # its locks start the resource tracker
+                self._executor = ProcessPoolExecutor(self._where, mp_context=_Context(), initializer=_begin)
         elif isinstance(self._where, Executor):
             self._executor = self._where
         else:

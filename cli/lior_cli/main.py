@@ -23,6 +23,7 @@ import click
 
 from lior.errors import LiorError, needs_model
 from lior.plugins.trust import FLAG, Trust
+from lior.process import shield_children
 from lior_cli.lazy import LazyGroup
 from lior_cli.output import escape_controls, escaping
 
@@ -78,6 +79,8 @@ DEFECT = 70
 REPORTED_AT = "https://github.com/lior-project/lior/issues"
 _OBJECTS = 20_000
 """New objects after which Python looks for cycles of unused ones: imports make 100,000 that stay."""
+_LONGEST_MESSAGE = 4000
+"""Characters of an error; of one that quotes a long argument, the middle is left out."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT."""
 
@@ -224,6 +227,7 @@ def main(args: Sequence[str] | None = None) -> int:
         # times slower; without strict reproducibility, MKL's last bits depend on the number of threads.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
+        shield_children()
         _hasten(sys.argv[1:])
         atexit.register(gc.freeze)  # what is left needs no search for garbage
     with escaping():
@@ -256,7 +260,11 @@ def _hasten(args: Sequence[str]) -> None:
     with one thread each; a question as a process of its own took 1.4 s of the processor, and 1.0 with one.
     """
     asked, served = args[:1] in (["ask"], ["chat"]), args[:1] in (["serve"], ["mcp"])
-    if not (asked or served) or any(Path(each, "config.toml").is_file() for each in args):
+    if not (asked or served):
+        return
+    from lior.reading.finding import is_run
+
+    if any(is_run(Path(each)) for each in args):
         return
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if args[0] == "ask":
@@ -349,6 +357,8 @@ def _out_of_memory(error: Exception) -> bool:
 
 def _fail(message: str, code: int = 1) -> int:
     line = re.sub(r"\n(?!  )", " ", message)  # in a name; a list of faults is indented
+    if len(line) > _LONGEST_MESSAGE:
+        line = f"{line[: _LONGEST_MESSAGE // 2]} … {line[-_LONGEST_MESSAGE // 2 :]}"
     click.echo(f"lior: error: {line}", err=True)
     return code
 

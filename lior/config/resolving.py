@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from os import PathLike
 from reprlib import Repr
 from types import MappingProxyType
@@ -51,6 +51,7 @@ from lior.config.options import RawText, TypedField, check_table, conform, parse
 from lior.config.recipes import list_shipped, read
 from lior.errors import ConfigError, PluginError, UsageError, did_you_mean, sentences
 from lior.plugins.registry import Registry
+from lior.plugins.trust import opening
 
 S = TypeVar("S")
 Given: TypeAlias = "str | PathLike[str] | Mapping[str, Any]"
@@ -189,6 +190,8 @@ class Entry(NamedTuple):
     origin: str
     instances: Mapping[str, Any] = MappingProxyType({})
     """Of a key that chooses plugins: name -> the plugin itself, of those that were given so."""
+    file: str = ""
+    """The file that has the value; a class that it names is imported with the user's permission only."""
 
 
 Layer: TypeAlias = "dict[Path, Entry]"
@@ -231,7 +234,8 @@ def _table_layers(
         except ConfigError as error:
             problems += error.problems
             continue
-        layer = {_whole(path, plugins): Entry(value, origin) for path, value in flatten(table)}
+        file = "" if isinstance(given, Mapping) else str(given)
+        layer = {_whole(path, plugins): Entry(value, origin, file=file) for path, value in flatten(table)}
         if "description" not in typed_fields(schema):
             layer.pop(("description",), None)
         found.append(layer)
@@ -456,7 +460,8 @@ def _component(
     cls = None
     if registry is not None:
         try:
-            cls = registry.get(key.kind, name)
+            with opening(chosen.file) if chosen.file else nullcontext():
+                cls = registry.get(key.kind, name)
         except PluginError as error:
             problems.append(f"{key.dotted} (from {chosen.origin}): {error}")
     types = {} if cls is None else typed_fields(cls)

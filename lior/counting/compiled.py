@@ -29,7 +29,6 @@ import contextlib
 import fcntl
 import functools
 import hashlib
-import json
 import logging
 import os
 import pickle
@@ -52,17 +51,18 @@ from numba import njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 
 from lior.counting import cache
+from lior.plugins.trust import import_path_statement
+from lior.process import python
 
 _LOG = logging.getLogger("lior")
 _POLL = 0.05
 _PROGRAM = """
-import gc, json, sys
+import gc, sys
 gc.set_threshold(100_000, 20, 20)  # numba makes millions of objects that stay: a tenth of the time
-sys.path[:] = json.loads(sys.argv[1])
 from lior.process import end_with_parent
 end_with_parent(0)
 from importlib import import_module
-import_module(sys.argv[2] + ".warmup").compile_all()
+import_module(sys.argv[1] + ".warmup").compile_all()
 """
 HOME = __name__.rpartition(".")[0]
 """The package whose functions are compiled if no other is named."""
@@ -310,7 +310,7 @@ def waited() -> float:
 
 
 def _start(package: str = HOME) -> subprocess.Popen[bytes] | None:
-    command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path), package]
+    command = python("-c", import_path_statement() + _PROGRAM, package)
     nothing = subprocess.DEVNULL
     try:
         # In a group of its own: Ctrl-C is for the process that waits, which then ends this one. Not in a

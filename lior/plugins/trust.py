@@ -7,6 +7,7 @@ an interactive session, ``PYTHONPATH=.``), and whoever unpacks a run in it bring
 
 from __future__ import annotations
 
+import os
 import site
 import sys
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ _opened: ContextVar[str] = ContextVar("opened", default="")
 
 
 @contextmanager
-def opening(path: Path) -> Iterator[None]:
+def opening(path: Path | str) -> Iterator[None]:
     """In this block ``package.module:Class`` is not the user's word but that of the file at ``path``."""
     token = _opened.set(str(path))
     try:
@@ -48,6 +49,17 @@ def installed_paths() -> list[str]:
     """The folders of ``sys.path`` in which distributions count as installed."""
     here = _here()
     return [entry for entry in sys.path if entry and not _foreign(Path(entry).resolve(), here)]
+
+
+def import_path_statement() -> str:
+    """Return a line of Python that gives a child the folders from which this process imports.
+
+    These are the :func:`installed_paths`, and the folder of lior, which may be the working directory.
+    """
+    own = str(Path(__file__).parents[2])
+    found = [str(Path(place).absolute()) for place in installed_paths()]
+    found += [own] if own not in found and own in map(os.path.abspath, sys.path) else []
+    return f"import sys; sys.path[:] = {found!r}"
 
 
 def foreign_place(module: str, distribution: str) -> Path | None:

@@ -140,7 +140,15 @@ def _judge_links(
 
 def is_run(path: Path) -> bool:
     """Whether a path is the directory of a run: it has a ``config.toml`` and a folder ``checkpoints``."""
-    return (path / "config.toml").is_file() and (path / "checkpoints").is_dir()
+    try:
+        return (path / "config.toml").is_file() and (path / "checkpoints").is_dir()
+    except (OSError, ValueError):
+        return False  # not a name that the file system can hold, or a folder of another user
+
+
+def names_path(text: str) -> bool:
+    """Whether a text is the path of a file or folder that exists."""
+    return _exists(_home(text))
 
 
 def expand(path: str) -> list[Path]:

@@ -21,13 +21,13 @@ import signal
 import sys
 import time
 import warnings
-from pathlib import Path
 from typing import IO, Any, cast
 
 import attrs
 
 from lior.errors import DataError, MissingPackage
-from lior.plugins.trust import installed_paths
+from lior.plugins.trust import import_path_statement
+from lior.process import python
 from lior.reading.limits import Limits, account, limits
 from lior.reading.skipping import SkipReason, UnreadableFile
 
@@ -136,8 +136,8 @@ class _Worker:
         from subprocess import PIPE, Popen
 
         theirs, ours = os.pipe()  # by which it ends with this process
-        alive, path = os.fdopen(ours, "wb"), f"import sys; sys.path[:] = {_safe_path()!r}"
-        start = [sys.executable, "-P", "-c", f"{path}; from lior.reading.worker import main; main({theirs})"]
+        alive, program = os.fdopen(ours, "wb"), f"\nfrom lior.reading.worker import main; main({theirs})"
+        start = python("-c", import_path_statement() + program)
         with os.fdopen(theirs, "rb"):
             self._process = Popen(
                 start, stdin=PIPE, stdout=PIPE, stderr=PIPE, pass_fds=(theirs,), env=_FRUGAL | os.environ
@@ -250,16 +250,6 @@ class _Worker:
         return SkipReason.READER_CRASHED, (
             (signal.strsignal(-code) or f"signal {-code}").lower() if code and ended else f"exit code {code}"
         )
-
-
-def _safe_path() -> list[str]:
-    """Where this process imports lior and what is installed from: a file may lie beside a module of its own.
-
-    The working directory is another in the worker, so what is not installed is left out here.
-    """
-    own = str(Path(__file__).parents[2])
-    found = [str(Path(place).absolute()) for place in installed_paths()]
-    return [*found, *([own] if own not in found and own in map(os.path.abspath, sys.path) else [])]
 
 
 def _resident(process: int) -> int:

@@ -206,3 +206,22 @@ def test_a_command_of_a_distribution_that_is_not_there_says_what_to_install(caps
     assert main(["bench", "notes.txt"]) == 2
     said = "`lior bench` comes with lior-bench: pip install lior-bench."
     assert capsys.readouterr().err == f"lior: error: {said} Try 'lior --help'.\n"
+
+
+@pytest.mark.parametrize("size", [300, 5000, 100_000])
+@pytest.mark.parametrize(
+    "args", [("generate",), ("config", "show"), ("--debug",), ("train", "--config"), ("cache", "clear")]
+)
+def test_an_argument_of_any_length_is_one_line(args, size, capsys):
+    assert main([*args, "kestrel " * (size // 8)]) in (1, 2)
+    told = capsys.readouterr().err
+    assert told.startswith("lior: error: ")
+    assert told.count("\n") == 1
+    assert len(told) < 5000
+
+
+@pytest.mark.parametrize("question", ["kestrel " * 40, "k" * 100_000, "~nobody/\0"])
+def test_a_question_is_no_path_however_long_it_is(question, monkeypatch):
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM"):
+        monkeypatch.setenv(name, "1")
+    entry._hasten(["serve", "notes", question])

@@ -15,34 +15,10 @@ import pytest
 from platformdirs import user_cache_path
 
 from lior_cli.main import COMMANDS, PRODUCTS
+from tests.project.commands import ARGUMENTS, FURTHER, SERVERS, TABLES, write_inputs
 
 LIOR = str(Path(sys.executable).with_name("lior"))
 RUNNER = Path(__file__).with_name("alone.py")
-
-ARGUMENTS = {
-    "sync": ["notes"],
-    "train": ["notes/gate.md", "--config", "tiny", "--out", "run", "--quiet"],
-    "ask": ["notes", "Which code opens the gate?"],
-    "chat": ["notes"],
-    "compress": ["notes/gate.md", "-o", "small"],
-    "decompress": ["small", "-o", "again.md"],
-    "eval": ["run", "notes/gate.md"],
-    "score": ["run", "notes/gate.md"],
-    "learn": ["run", "notes/pond.md"],
-    "forget": ["run", "pond.md"],
-    "docs": ["run"],
-    "why": ["run", "--prompt", "The gate"],
-    "generate": ["run", "--max-tokens", "8"],
-    "plot": ["run", "--out", "plots"],
-    "inspect": ["run"],
-    "plugins": [],
-    "config": ["show", "tiny"],
-    "cache": [],
-    "completion": ["bash"],
-}
-TABLES = ["fit", "table.csv", "--target", "y", "--out", "table", "--workers", "2"]
-SERVERS = {"serve": ["notes", "--port", "0"], "mcp": ["notes"]}
-
 
 OWN = {".cache/lior", ".local/state/lior", ".config/lior"}
 """Folders of lior below the home."""
@@ -70,13 +46,11 @@ def write_picture(path: Path) -> None:
 def place(tmp_path_factory):
     """A home without anything but the compiled loops, and a folder of notes."""
     here = tmp_path_factory.mktemp("alone")
-    for name in ("notes", "tmp", "home/.cache/lior"):
+    for name in ("tmp", "home/.cache/lior"):
         (here / name).mkdir(parents=True)
     (here / "home/.cache/lior/compiled").symlink_to(user_cache_path("lior") / "compiled")
-    (here / "notes/gate.md").write_text("The gate of the garden opens with the code 4711.\n" * 40)
-    (here / "notes/pond.md").write_text("The pond is cleaned in March.\n")
+    write_inputs(here)
     write_picture(here / "notes/shed.png")
-    (here / "table.csv").write_text("x,y\n" + "".join(f"{i % 17},{i % 17 * 2}\n" for i in range(200)))
     return here
 
 
@@ -123,7 +97,7 @@ def test_every_command_stays_on_the_machine(place):
     for name, args in ARGUMENTS.items():
         run(place, name, *args)
     if find_spec("lior_archive"):
-        run(place, "archive", "sorted", "notes/gate.md")
+        run(place, "archive", *FURTHER["archive"])
     if find_spec("lior_tables"):
         run(place, "table", *TABLES)
 

@@ -439,7 +439,7 @@ class Index:
         Parameters
         ----------
         question
-            In words of any language; at most 10,000 characters.
+            In words of any language; at most 100,000 characters.
         top
             Most passages in the answer.
         filters

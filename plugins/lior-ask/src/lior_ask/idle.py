@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from lior.errors import LiorError
+from lior.process import python
 from lior.reading.finding import follow_links, follows_links
 from lior.runs.files import lock, locked
 from lior_ask.api import Index
@@ -120,7 +121,7 @@ def read_on(index: Index) -> bool:
         return False
     if not locked(_lock()):
         links = ["--follow-links"] * follows_links()
-        command = [sys.executable, "-P", "-m", __name__, *links, *index.paths]
+        command = python("-m", __name__, *links, *index.paths)
         nothing = subprocess.DEVNULL
         try:
             child = subprocess.Popen(

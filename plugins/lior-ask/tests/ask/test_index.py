@@ -451,7 +451,7 @@ def test_bad_input_is_one_clear_line(tmp_path, notes):
     for question, said in (
         ("what is the", "no word to look for"),
         ("", "no word"),
-        ("a" * 1_000_000, "10,000"),
+        ("a" * 1_000_000, "100,000"),
     ):
         with pytest.raises(UsageError, match=said) as raised:
             index.ask(question)

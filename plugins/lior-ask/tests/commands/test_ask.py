@@ -45,6 +45,13 @@ def test_answer_comes_first_with_file_and_line(lior):
     assert "\x1b" not in told.out
 
 
+@pytest.mark.parametrize("size", [300, 5000, 100_000])
+def test_a_long_question_is_answered(lior, size):
+    question = (f"{RESET} " * size)[:size]
+    assert "hold the red button" in lior("ask", "notes", question).out
+    assert "hold the red button" in lior("ask", question).out  # the folder of the last time
+
+
 def test_folders_of_the_last_time_are_remembered(lior, tmp_path, monkeypatch):
     lior("ask", "notes", RESET)
     monkeypatch.chdir(tmp_path)
@@ -153,7 +160,7 @@ def test_context_shows_the_lines_of_the_file(lior):
         (("no\nwhere", RESET), "no where: no such file or folder"),
         (("broken", RESET), "no such file or folder"),
         (("notes", "what is the"), "no word to look for"),
-        (("notes", "b" * 20_000), "at most 10,000"),
+        (("notes", "b" * 100_001), "at most 100,000"),
         (("binary", RESET), "no text in there"),
         (("notes", "--retriever", "nose", RESET), "--retriever"),
         (("notes", "--open", 1, RESET), "set EDITOR"),

@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from lior.plugins.discovery import ALLOW
+from lior.process import python
 
 GRACE_SECONDS = 2.0
 """Time for an interrupted child to end its own children."""
@@ -63,8 +64,7 @@ def run(arguments: Sequence[str]) -> Reply:
     Unmeasured
         When the child fails or prints no JSON object.
     """
-    # -P: a file zlib.py in the working directory must not be imported for the module of that name.
-    ended = finish([sys.executable, "-P", *arguments], _environment())
+    ended = finish(python(*arguments), _environment())
     return Reply(read_answer(ended.output), ended.peak_rss_bytes)
 
 

@@ -11,7 +11,6 @@ import re
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from pathlib import Path
 import click
 import httpx
 
+from lior.process import python
 from lior_ask.languages.words import stop_words
 from lior_bench import children
 
@@ -31,7 +31,7 @@ QUESTIONS = ("What is known of {}?", "Where is {} described?", "How does {} depe
 @contextlib.contextmanager
 def served(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The address of `lior serve` with these arguments, and its process."""
-    command = [sys.executable, "-m", "lior_cli.main", "serve", *arguments, "--port", "0"]
+    command = python("-m", "lior_cli.main", "serve", *arguments, "--port", "0")
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None

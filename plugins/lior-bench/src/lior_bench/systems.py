@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any
 import attrs
 
 from lior.errors import UsageError, did_you_mean, sentences
+from lior.process import python
 from lior_bench import children
 from lior_bench.children import Unavailable, Unmeasured
 from lior_bench.datasets import HOLDOUT, BenchText
@@ -105,9 +105,8 @@ def recipe_name(recipe: str) -> str:
 
 def _recipe(recipe: str, text: BenchText, seed: int | None) -> Iterator[Measurement]:
     """Train once and score twice, each in a process; the peak memory is that of the larger process."""
-    subprocess.run(
-        [sys.executable, "-P", "-c", _COMPILE], check=False
-    )  # once for each version of lior: not a property of the recipe
+    # Once for each version of lior: not a property of the recipe.
+    subprocess.run(python("-c", _COMPILE), check=False)
     cli, device = ["-m", "lior_cli.main"], ["--device", "cpu"]  # as the baselines
     with tempfile.TemporaryDirectory(prefix="lior-bench-") as folder:
         run = str(Path(folder) / "run")

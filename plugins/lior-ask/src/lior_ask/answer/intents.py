@@ -21,11 +21,11 @@ from lior_ask.answer.selection import Answer
 from lior_ask.languages.lists import any_of, either, languages, words
 from lior_ask.languages.lists import forms as forms_of
 from lior_ask.languages.words import ENGLISH, stem, tokens
-from lior_ask.question.question import Question
+from lior_ask.question.question import LONGEST_MESSAGE, Question
 
 LANGUAGES = tuple(each.name for each in languages())
-_MOST_WORDS, _LONGEST = 12, 600
-"""Words of small talk and characters of a task, at most; a longer message is a question."""
+_MOST_WORDS = 12
+"""Maximum number of words of small talk."""
 _AROUND = "before", "after"
 """Forms that are no tasks by themselves."""
 _POLITE = "hello", "thanks", "bye"
@@ -136,7 +136,7 @@ def small_talk(message: str) -> tuple[str, str] | None:
     >>> small_talk("Thanks a lot!"), small_talk("thanks to whom did we get the loan?")
     (('english', 'thanks'), None)
     """
-    plain = _plain(message[:_LONGEST])
+    plain = _plain(message[:LONGEST_MESSAGE])
     if not plain or plain.count(" ") >= _MOST_WORDS:
         return None
     for language in LANGUAGES:
@@ -154,7 +154,7 @@ def task(message: str) -> Task | None:
     Task(kind='translate', about='the letter', language='english')
     >>> task("translate key of the piano")
     """
-    if len(message) > _LONGEST:
+    if len(message) > LONGEST_MESSAGE:
         return None
     if _SUM.fullmatch(message):
         return Task("sum", "", ENGLISH)
@@ -177,6 +177,8 @@ def question_in(message: str) -> str:
     >>> question_in("Hello! Where is the key, please?")
     'Where is the key?'
     """
+    if len(message) > LONGEST_MESSAGE:
+        return message
     rest = _ASKED.sub("", message)
     while head := _CLAUSE.search(rest):
         _, kind = small_talk(rest[: head.start()]) or ("", "")
@@ -206,7 +208,7 @@ class Documents(Protocol):
 def reply(question: Question, index: Documents, top: int) -> Answer | None:
     """What is said to small talk and to a task, with passages it may be about; ``None`` for a question."""
     message = question.text
-    if len(message) > _LONGEST:
+    if len(message) > LONGEST_MESSAGE:
         return None
     talk = small_talk(message)
     if talk and (talk[1] in _POLITE or not named(index.documents, question)):
@@ -219,7 +221,7 @@ def reply(question: Question, index: Documents, top: int) -> Answer | None:
 
 def unlisted(answer: Answer) -> Answer:
     """An answer that quotes a passage to "list all quotes", where nothing could be listed, as no answer."""
-    if answer.said or not answer.found or len(answer.question) > _LONGEST:
+    if answer.said or not answer.found or len(answer.question) > LONGEST_MESSAGE:
         return answer
     wanted = _wanted(_plain(answer.question))
     if wanted is None or wanted[1] != "rows":

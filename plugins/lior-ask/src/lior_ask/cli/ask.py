@@ -21,6 +21,8 @@ from platformdirs import user_cache_path
 
 from lior.errors import DataError, EndpointError, LiorError, NoFiles, UsageError, quantity
 from lior.files import narrow_rights, replacing
+from lior.process import environment_of_user
+from lior.reading.finding import names_path
 from lior_ask.answer.serialise import answer_record
 from lior_ask.cli.options import endpoint_of, endpoint_option, index_option
 from lior_ask.cli.passages import echo_answer, echo_reasons, listed, style
@@ -185,7 +187,7 @@ def _divide(words: Sequence[str]) -> tuple[Sequence[str], str]:
     """Split the arguments into folders and the question behind them."""
     if not words or not words[-1].strip():
         raise UsageError('no question; ask as: lior ask ~/notes "When is the boiler serviced?"')
-    if len(words) > 1 or " " in words[-1] or not Path(words[-1]).expanduser().exists():
+    if len(words) > 1 or " " in words[-1] or not names_path(words[-1]):
         return words[:-1], words[-1]
     raise UsageError(f'{words[-1]} is a file or folder; put the question after it: lior ask {words[-1]} "…?"')
 
@@ -421,7 +423,7 @@ def _edit(index: Index, listed: Sequence[Passage], number: int) -> int:
             place = [at]
         case _:
             place = [f"+{passage.line}", str(path)]
-    return subprocess.call([*program, *place])
+    return subprocess.call([*program, *place], env=environment_of_user())
 
 
 def _batch(index: Index, batch: Path, trec: Path) -> int:

@@ -23,7 +23,7 @@ from lior_ask.conversation.followups import Message, people_in, read
 from lior_ask.conversation.table_followups import calculates, only_operates, other_values, whole_questions
 from lior_ask.languages.dates import MARK
 from lior_ask.languages.words import language_of, stem, tokens
-from lior_ask.question.question import Question, named, understood
+from lior_ask.question.question import LONGEST_MESSAGE, Question, named, understood
 from lior_ask.tables.reported import REPORTED
 
 DEPTH = 12
@@ -87,12 +87,16 @@ class Dialogue:
         """The last answered question, if it was a calculation, and of what."""
 
     def ask(self, message: str | Question) -> Turn:
-        """Answer a message.
+        """Answer a message; a long text is asked alone, and nothing later refers to it.
 
         Raises ``UsageError`` when it has no word to look for, nor a subject to inherit, or is too long.
         """
         whole = understood(message)
         question, message = whole.saying(question_in(whole.text)), whole.text
+        if len(message) > LONGEST_MESSAGE:
+            self.reset()
+            self.last = self._turn(message, question)
+            return self.last
         if small_talk(question.text) or task(question.text):
             turn = self._turn(message, question)
             if turn.answer.said:

@@ -16,8 +16,12 @@ from lior_ask.languages.words import asking_words, language_of, tokens
 from lior_ask.question.answer_type import expected
 from lior_ask.question.filters import Filters
 
-LONGEST_QUESTION = 10_000
-"""Characters of a question; a longer one is refused."""
+LONGEST_QUESTION = 100_000
+"""Maximum number of characters of a question, in commands, chats and servers alike."""
+LONGEST_MESSAGE = 600
+"""Maximum number of characters of a message that may be small talk, a task, a follow-up or a calculation.
+Chosen by hand; the patterns of these take time with the square of the length. A longer one is a text: the
+passages with its words are sought."""
 LIGHT = words("words.light")
 """English words that a question may have and its answer need not."""
 

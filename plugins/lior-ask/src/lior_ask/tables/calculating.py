@@ -11,7 +11,7 @@ import attrs
 from lior.interfaces import Passage
 from lior_ask.answer.selection import Answer
 from lior_ask.question.filters import Filters, Known
-from lior_ask.question.question import Question
+from lior_ask.question.question import LONGEST_MESSAGE, Question
 from lior_ask.tables import grammar
 from lior_ask.tables.execution import execute, execute_share
 from lior_ask.tables.grammar import Request, parse
@@ -47,6 +47,8 @@ def calculate(
         way to a passage that has all words of the question.
     """
     filters = question.filters
+    if len(question.text) > LONGEST_MESSAGE:
+        return _note(quote(question), filters)
     request = parse(question, today, named_months(question, known))
     quoted = partial(answer_from_sender, question, known, today, quote)
     if request is None:

@@ -6,7 +6,6 @@ import os
 import re
 import resource
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
@@ -15,6 +14,7 @@ from threading import Event, Thread
 
 import attrs
 
+from lior.process import python
 from lior_bench.attack.cases import CASES, Case
 
 NOTE = "The spare key of the greenhouse hangs behind the rain barrel.\n"
@@ -74,8 +74,7 @@ def attack(case: Case) -> Outcome:
             else:
                 (folder / name).write_bytes(data)
         del made
-        ask = ["-m", "lior_cli.main", "ask", str(folder), QUESTION, "--verbose"]
-        command = [sys.executable, *ask]
+        command = python("-m", "lior_cli.main", "ask", str(folder), QUESTION, "--verbose")
         environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
         begin = _seconds()
         process = subprocess.Popen(

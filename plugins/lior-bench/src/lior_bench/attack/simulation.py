@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from lior.process import python
 from lior.reading.limits import OFF, limit_by
 from lior_bench.attack.disk import CRASH, EXIT, Disk, build
 from lior_bench.attack.making import PEOPLE, PLACES, question, text, train
@@ -427,7 +428,7 @@ def run(seed: int, sample: bool, *, count: int = 0, only: str = "") -> Iterator[
     count = count or (300 if sample else 20_000)
     with tempfile.TemporaryDirectory(dir=_memory()) as place:
         variables = {"LD_PRELOAD": str(build(Path(place))), "PYTHONHASHSEED": "0", "LIOR_EMBEDDER": ""}
-        command = [sys.executable, "-m", __spec__.name, str(seed), str(count), place]
+        command = python("-m", __spec__.name, str(seed), str(count), place)
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=os.environ | variables
         ) as process:
