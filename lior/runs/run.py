@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -139,6 +139,14 @@ class Run:
                     made.cache(index, self.path, saved, self.checkpoint.digest)
             self._index = index
         return self._index
+
+    def warm_up(self) -> None:
+        """Compute what the first questions need, and cache it with the checkpoint on the disk."""
+        if self.path and self._saved:
+            made = indexes("lior.Run.warm_up")
+            made.cache(self.index, self.path, self._saved, self.checkpoint.digest)
+        else:
+            self.index.warm_up()
 
     @property
     def _saved(self) -> Path | None:
@@ -532,7 +540,8 @@ class Run:
                 if directory.folder.newest != self._base:
                     self._written(directory.folder.newest)
         if self._index is not None:
-            indexes("lior.Run").cache(self._index, self.path, self._base, self.checkpoint.digest)
+            with suppress(RunError):  # then it is made again the next time
+                indexes("lior.Run").save(self._index, self.path, self._base, self.checkpoint.digest)
         learned, forgotten = self._moved
         self._moved = [], []
         forgotten = [name for name in forgotten if name not in learned]

@@ -40,8 +40,10 @@ NOTE = "learning.json"
 _LOG = logging.getLogger("lior_serve")
 _TOGETHER = 64
 """Changes that are saved as one checkpoint, if so many wait."""
+_KEPT = 16
+"""Versions after which those that nobody reads any more are freed, where the writer has no rest."""
 _WATCH = 2.0
-"""Seconds after which it is looked whether another process has changed the run."""
+"""Seconds of rest after which the writer warms up, and looks whether another process has changed the run."""
 _PATIENCE, _TURN = 60.0, 0.02
 """Seconds that a change waits while others change the run, and between two looks."""
 
@@ -162,15 +164,28 @@ class RunSource:
         """Read the run from the disk and show it."""
         self._seen = list_checkpoints(self.path)[:1]
         self._run = load(self.path, device=self.device)
+        self._run.index  # noqa: B018 (made: it follows the changes, and a copy has its vectors)
         self._show()
+        self._warm_up()
 
     def _show(self) -> None:
-        """Make a new version of the run as it is now."""
+        """Make a new version of the run as it is now, which :meth:`_warm_up` is to follow."""
         run = copy.deepcopy(self._run) if self.editable else self._run
-        run.index.warm_up()
         self._number += 1
         documents = tuple(run.documents())
         self._current = RunVersion(number=self._number, run=run, index=run.index, documents=documents)
+        self._warm = False
+        if self._number % _KEPT == 0:
+            gc.collect()
+
+    def _warm_up(self) -> None:
+        """Encode the passages that are new, and cache the index; nobody waits for it."""
+        if self._warm:
+            return
+        if self.editable:
+            self._run.warm_up()
+        self._current.index.warm_up()
+        self._warm = True
         gc.collect()  # an index refers to itself, so that a former version goes only so
 
     def _write(self) -> None:
@@ -179,6 +194,7 @@ class RunSource:
                 first = self._queue.get(timeout=_WATCH)
             except Empty:
                 self._follow()
+                self._warm_up()
                 continue
             if first is not None:
                 self._apply([first, *self._more(first)])

@@ -241,11 +241,11 @@ class VectorStore:
             found.setdefault(places[name][text], []).append(question)
         return found
 
-    def lacking(self, rows: np.ndarray) -> int:
-        """How many of some passages are not read; equal texts count once."""
+    def lacking(self, rows: np.ndarray) -> np.ndarray:
+        """Those of some passages that are not read, one of each text, int64."""
         if len(rows) > LARGE and self._together():
-            return 0
-        return len({*self._keys[rows].tolist()} - {*self._read_keys().tolist()})
+            return rows[:0]
+        return rows[self._unread(self._keys[rows])]
 
     def _read_keys(self) -> np.ndarray:
         select = "SELECT text FROM vectors WHERE embedder = ?"
