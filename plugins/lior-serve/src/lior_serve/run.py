@@ -100,7 +100,8 @@ class RunSource:
         """What the writer does: ``what``, ``documents``, ``since``."""
         self._queue: SimpleQueue[Change | None] = SimpleQueue()
         self._closed = False
-        self._number = 0
+        self._number, self._warm = 0, False
+        self._current: RunVersion | None = None
         self._open()
         self.lost = _lost(self.path, self.current.names)
         """What was broken off when a server of this run was killed, as ``learn: notes.txt``."""
@@ -110,6 +111,7 @@ class RunSource:
     @property
     def current(self) -> RunVersion:
         """The version that requests begin with."""
+        assert self._current is not None
         return self._current
 
     def refresh(self) -> None:
@@ -164,12 +166,14 @@ class RunSource:
         """Read the run from the disk and show it."""
         self._seen = list_checkpoints(self.path)[:1]
         self._run = load(self.path, device=self.device)
-        self._run.index  # noqa: B018 (made: it follows the changes, and a copy has its vectors)
+        self._run.index.warm_up()
         self._show()
         self._warm_up()
 
     def _show(self) -> None:
-        """Make a new version of the run as it is now, which :meth:`_warm_up` is to follow."""
+        """Make a new version of the run as it is now, with the vectors of the former one."""
+        if self._current is not None:
+            self._run.index.adopt(self._current.index)
         run = copy.deepcopy(self._run) if self.editable else self._run
         self._number += 1
         documents = tuple(run.documents())
@@ -179,12 +183,13 @@ class RunSource:
             gc.collect()
 
     def _warm_up(self) -> None:
-        """Encode the passages that are new, and cache the index; nobody waits for it."""
-        if self._warm:
+        """Compute what questions need of a new version, and cache its index; no change waits for it."""
+        if self._warm or self._current is None:
             return
+        self._current.index.warm_up(encode=False)
         if self.editable:
-            self._run.warm_up()
-        self._current.index.warm_up()
+            self._run.index.adopt(self._current.index)
+            self._run.cache_index()
         self._warm = True
         gc.collect()  # an index refers to itself, so that a former version goes only so
 
@@ -259,7 +264,7 @@ class RunSource:
             except (DataError, UsageError) as error:  # before anything was changed
                 change.outcome.set_exception(error)
         if self._run.changes:
-            self._run.save()
+            self._run.save(warm_up=False)
         if done:
             self._seen = list_checkpoints(self.path)[:1]
             self._show()

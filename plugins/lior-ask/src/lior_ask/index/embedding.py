@@ -314,6 +314,13 @@ class VectorStore:
                 for key in written:
                     kept.pop(key, None)
 
+    def adopt(self, other: VectorStore) -> None:
+        """Keep the vectors that another store has of texts that this one lacks; of no other text."""
+        if self.name and self.name == other.name:
+            every = np.concatenate([self._keys, self._keys_of_documents])
+            self._new |= other._kept("vectors", np.setdiff1d(every, self._read_keys()).tolist())
+            self.keep()
+
     def _write(self, new: dict[int, bytes], asked: dict[int, bytes]) -> None:
         # Another process may have forgotten a text meanwhile.
         present = {*self._keys.tolist(), *self._keys_of_documents.tolist()}
