@@ -173,8 +173,8 @@ class PassageVectors(Protocol):
         """Cosine of a question with passages, float32 ``(n,)``."""
         ...
 
-    def lacking(self, rows: np.ndarray) -> int:
-        """How many of some passages are not read yet; equal texts count once."""
+    def lacking(self, rows: np.ndarray) -> np.ndarray:
+        """Those of some passages that are not read yet, one of each text, int64."""
         ...
 
     def beginnings(self, question: np.ndarray) -> np.ndarray | None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -139,6 +139,21 @@ class Run:
                     made.cache(index, self.path, saved, self.checkpoint.digest)
             self._index = index
         return self._index
+
+    def cache_index(self, *, encode: bool = False) -> None:
+        """Cache the index with the checkpoint on the disk, if it is open and nothing else changes the run.
+
+        It has what is computed from the words of all passages; with ``encode`` also the vectors of those
+        that are candidates for two usual questions.
+        """
+        if self._index is not None:
+            self._index.warm_up(encode=encode)
+            self._save_index()
+
+    def _save_index(self) -> None:
+        if self._index is not None and self.path and self._saved:
+            with suppress(RunError):  # then it is made again the next time
+                indexes("lior.Run").save(self._index, self.path, self._saved, self.checkpoint.digest)
 
     @property
     def _saved(self) -> Path | None:
@@ -483,11 +498,16 @@ class Run:
         if self.path is not None:  # only then there are other processes
             self._edits.append(edit)
 
-    def save(self) -> None:
+    def save(self, *, warm_up: bool = True) -> None:
         """Write the changes as the run's next checkpoint; the former stays until this one is complete.
 
         While another process writes to the run, it is waited for, a minute at most. What others changed since
         the run was opened is there afterwards, too: the changes are then done again, to what is on the disk.
+
+        Parameters
+        ----------
+        warm_up
+            Whether an index that is open computes what the first questions need before it is cached.
 
         Raises
         ------
@@ -499,9 +519,11 @@ class Run:
             be written; when a change was interrupted; and when forgotten text cannot be removed from earlier
             checkpoints.
         """
-        self._save(lambda run: (None, nullcontext()))
+        self._save(lambda run: (None, nullcontext()), warm_up=warm_up)
 
-    def _save(self, last: Callable[[Run], tuple[T, AbstractContextManager[None] | None]]) -> T:
+    def _save(
+        self, last: Callable[[Run], tuple[T, AbstractContextManager[None] | None]], *, warm_up: bool = True
+    ) -> T:
         """Do a ``last`` change to a run, this one or a newer state of it, and write it; what that gave.
 
         The context manager that it gives is around the writing of the checkpoint by this process alone;
@@ -531,8 +553,10 @@ class Run:
             finally:
                 if directory.folder.newest != self._base:
                     self._written(directory.folder.newest)
-        if self._index is not None:
-            indexes("lior.Run").cache(self._index, self.path, self._base, self.checkpoint.digest)
+        if warm_up:
+            self.cache_index(encode=True)
+        else:
+            self._save_index()
         learned, forgotten = self._moved
         self._moved = [], []
         forgotten = [name for name in forgotten if name not in learned]

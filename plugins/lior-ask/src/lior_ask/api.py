@@ -488,9 +488,22 @@ class Index:
             self._vectors.read_ahead(self._read, go_on, briefly=briefly)
             self._safely(lambda: self._vectors.keep())
 
-    def warm_up(self) -> None:
-        """Compute what is computed for the first questions, of a fact and of a topic."""
+    def adopt(self, other: Index) -> None:
+        """Take over the vectors that another index has of texts that this one has, too."""
+        self._safely(lambda: self._vectors.adopt(other._vectors))
+
+    def warm_up(self, *, encode: bool = True) -> None:
+        """Compute what is computed for the first questions, of a fact and of a topic.
+
+        Without ``encode`` only what is a function of the words of all passages; no passage is encoded.
+        """
         words = Question(self.passage(0).text).content if len(self) else []
+        if not encode:
+            if self.reads_ahead and words:
+                from lior_ask.embedders import bags  # only where vectors are compared
+
+                self._read(lambda: bags.cosines(self.inverted, Question(words[0])))
+            return
         for length in (3, 12)[: len(words)]:
             with contextlib.suppress(UsageError):  # two words as one are in no text: so spelling is read
                 self.ask(" ".join([f"{words[0]}{words[-1]}", *words[:length]]))

@@ -177,7 +177,7 @@ def test_the_vectors_of_a_large_index_lie_together_until_it_changes(notes, monke
     index.inverted.vectors.keep()
     monkeypatch.setattr(embedding, "LARGE", 2)
     large = opened(notes)
-    assert large.inverted.vectors.lacking(rows) == 0
+    assert not len(large.inverted.vectors.lacking(rows))
     assert np.allclose(large.inverted.vectors.cosines(rows, question), expected, atol=1e-6)
     with monkeypatch.context() as patched:
         patched.setattr(embedding.VectorStore, "_vectors", Mock(side_effect=AssertionError("one by one")))
@@ -186,7 +186,7 @@ def test_the_vectors_of_a_large_index_lie_together_until_it_changes(notes, monke
     (notes / "y.md").write_text("The roses are red.\n\nSomething new.\n")
     changed = opened(notes)
     rows = np.arange(len(changed))
-    assert changed.inverted.vectors.lacking(rows) == 1
+    assert len(changed.inverted.vectors.lacking(rows)) == 1
     Fake.read.clear()
     with monkeypatch.context() as patched:
         patched.setattr(embedding.VectorStore, "_vectors", Mock(side_effect=AssertionError("one by one")))
@@ -246,7 +246,7 @@ def test_nothing_of_a_forgotten_text_stays_on_the_disk(notes, tmp_path, monkeypa
     question = index.inverted.vectors.question("Where is it?").result()
     index.inverted.vectors.keep()
     assert traces(boiler) == traces(roses) == traces(question) == traces(whole) == 1
-    assert opened(notes).inverted.vectors.lacking(np.arange(4)) == 0
+    assert not len(opened(notes).inverted.vectors.lacking(np.arange(4)))
     (notes / "y.md").write_text("The roses are red.\n")
     opened(notes)
     assert traces(roses), "one of two is left"

@@ -40,8 +40,10 @@ NOTE = "learning.json"
 _LOG = logging.getLogger("lior_serve")
 _TOGETHER = 64
 """Changes that are saved as one checkpoint, if so many wait."""
+_KEPT = 16
+"""Versions after which those that nobody reads any more are freed, where the writer has no rest."""
 _WATCH = 2.0
-"""Seconds after which it is looked whether another process has changed the run."""
+"""Seconds of rest after which the writer warms up, and looks whether another process has changed the run."""
 _PATIENCE, _TURN = 60.0, 0.02
 """Seconds that a change waits while others change the run, and between two looks."""
 
@@ -98,7 +100,8 @@ class RunSource:
         """What the writer does: ``what``, ``documents``, ``since``."""
         self._queue: SimpleQueue[Change | None] = SimpleQueue()
         self._closed = False
-        self._number = 0
+        self._number, self._warm = 0, False
+        self._current: RunVersion | None = None
         self._open()
         self.lost = _lost(self.path, self.current.names)
         """What was broken off when a server of this run was killed, as ``learn: notes.txt``."""
@@ -108,6 +111,7 @@ class RunSource:
     @property
     def current(self) -> RunVersion:
         """The version that requests begin with."""
+        assert self._current is not None
         return self._current
 
     def refresh(self) -> None:
@@ -162,15 +166,31 @@ class RunSource:
         """Read the run from the disk and show it."""
         self._seen = list_checkpoints(self.path)[:1]
         self._run = load(self.path, device=self.device)
+        self._run.index.warm_up()
         self._show()
+        self._warm_up()
 
     def _show(self) -> None:
-        """Make a new version of the run as it is now."""
+        """Make a new version of the run as it is now, with the vectors of the former one."""
+        if self._current is not None:
+            self._run.index.adopt(self._current.index)
         run = copy.deepcopy(self._run) if self.editable else self._run
-        run.index.warm_up()
         self._number += 1
         documents = tuple(run.documents())
         self._current = RunVersion(number=self._number, run=run, index=run.index, documents=documents)
+        self._warm = False
+        if self._number % _KEPT == 0:
+            gc.collect()
+
+    def _warm_up(self) -> None:
+        """Compute what questions need of a new version, and cache its index; no change waits for it."""
+        if self._warm or self._current is None:
+            return
+        self._current.index.warm_up(encode=False)
+        if self.editable:
+            self._run.index.adopt(self._current.index)
+            self._run.cache_index()
+        self._warm = True
         gc.collect()  # an index refers to itself, so that a former version goes only so
 
     def _write(self) -> None:
@@ -179,6 +199,7 @@ class RunSource:
                 first = self._queue.get(timeout=_WATCH)
             except Empty:
                 self._follow()
+                self._warm_up()
                 continue
             if first is not None:
                 self._apply([first, *self._more(first)])
@@ -243,7 +264,7 @@ class RunSource:
             except (DataError, UsageError) as error:  # before anything was changed
                 change.outcome.set_exception(error)
         if self._run.changes:
-            self._run.save()
+            self._run.save(warm_up=False)
         if done:
             self._seen = list_checkpoints(self.path)[:1]
             self._show()

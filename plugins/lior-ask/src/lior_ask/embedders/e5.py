@@ -69,16 +69,21 @@ class E5:
         """Vectors of length 1, float32 ``(n, 384)``; two texts at a time."""
         if not len(texts):
             return np.empty((0, self.width), np.float32)
-        model, _ = _open()
-        begin = "query: " if question else "passage: "
-
-        def read(text: str) -> np.ndarray:
-            return _mean([BEGIN, *model.pieces(begin + text[:LONGEST])[:_PIECES], END])
-
+        pieces = _pieces(texts, "query: " if question else "passage: ")
         if len(texts) == 1:  # in this thread, and with its priority
-            return read(texts[0])[None]
+            return _mean(pieces[0])[None]
         with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-            return np.stack([*pool.map(read, texts)])
+            return np.stack([*pool.map(_mean, pieces)])
+
+
+def count_tokens(texts: Sequence[str]) -> list[int]:
+    """Return the number of word pieces that the encoder reads of each passage."""
+    return [*map(len, _pieces(texts, "passage: "))]
+
+
+def _pieces(texts: Sequence[str], begin: str) -> list[list[int]]:
+    every = open_file().divide([begin + text[:LONGEST] for text in texts])
+    return [[BEGIN, *pieces[:_PIECES], END] for pieces in every]
 
 
 def score(question: str, head: str, text: str) -> float:

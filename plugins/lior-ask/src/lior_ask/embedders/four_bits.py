@@ -131,9 +131,8 @@ class Model:
 
     def _words(self, text: str) -> list[bytes]:
         """The words of a text, each with the mark of a space in front."""
-        found = "".join(self.instead.get(ord(letter), letter) for letter in text)
-        found = re.sub(" +", " ", found if found.startswith(" ") else f" {found}").replace(" ", _SPACE)
-        return [word.encode("utf-8", "replace") for word in re.findall(f"{_SPACE}[^{_SPACE}]*", found)]
+        found = re.sub(" +", " ", f" {text.translate(self.instead)}").replace(" ", _SPACE)
+        return [f"{_SPACE}{word}".encode("utf-8", "replace") for word in found.split(_SPACE)[1:]]
 
     def _divide(self, words: list[bytes]) -> list[list[int]]:
         """The likeliest division of each word: the best way to each byte goes on from one before it."""

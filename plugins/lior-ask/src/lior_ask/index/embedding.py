@@ -241,11 +241,11 @@ class VectorStore:
             found.setdefault(places[name][text], []).append(question)
         return found
 
-    def lacking(self, rows: np.ndarray) -> int:
-        """How many of some passages are not read; equal texts count once."""
+    def lacking(self, rows: np.ndarray) -> np.ndarray:
+        """Those of some passages that are not read, one of each text, int64."""
         if len(rows) > LARGE and self._together():
-            return 0
-        return len({*self._keys[rows].tolist()} - {*self._read_keys().tolist()})
+            return rows[:0]
+        return rows[self._unread(self._keys[rows])]
 
     def _read_keys(self) -> np.ndarray:
         select = "SELECT text FROM vectors WHERE embedder = ?"
@@ -313,6 +313,13 @@ class VectorStore:
             for kept, written in ((self._new, new), (self._asked, asked)):
                 for key in written:
                     kept.pop(key, None)
+
+    def adopt(self, other: VectorStore) -> None:
+        """Keep the vectors that another store has of texts that this one lacks; of no other text."""
+        if self.name and self.name == other.name:
+            every = np.concatenate([self._keys, self._keys_of_documents])
+            self._new |= other._kept("vectors", np.setdiff1d(every, self._read_keys()).tolist())
+            self.keep()
 
     def _write(self, new: dict[int, bytes], asked: dict[int, bytes]) -> None:
         # Another process may have forgotten a text meanwhile.
