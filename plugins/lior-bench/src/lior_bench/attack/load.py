@@ -23,7 +23,7 @@ import httpx
 from lior_bench.attack.making import PEOPLE, PLACES, notes, question, text, train
 from lior_bench.serving import served
 
-_KILL = 60
+_KILL = 10
 """Changes through the server between two kills of it."""
 
 
