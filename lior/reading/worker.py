@@ -18,6 +18,7 @@ import math
 import os
 import resource
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ def main(alive: int) -> None:
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # what a library prints is no answer
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # it belongs to the file that is read
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process decides
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -84,7 +84,9 @@ def read(what: str, **limits: float) -> bytes:
         ("raises", {}, r"not what its name says \(KeyError: 'oh'\)"),
     ],
 )
-def test_a_reader_that_fails_costs_its_file_only(what, limits, message, foes):
+def test_a_reader_that_fails_costs_its_file_only(what, limits, message, foes, monkeypatch):
+    if what != "sleeps":  # on a busy machine a loop takes long by the clock
+        monkeypatch.setattr(isolation, "_PATIENCE", 1000)
     with pytest.raises(UnreadableFile, match=message):
         read(what, **limits)
     assert b"words" in read("fine")
@@ -101,9 +103,9 @@ def test_what_a_reader_prints_is_told_without_control_characters(foes, caplog):
     with pytest.warns(UserWarning, match=r"a\.foe: beware"):
         assert b"words" in read("prints")
     told = [record.getMessage() for record in caplog.records]
-    assert told[0].startswith("a.foe: its reader printed: ")
-    assert "to stdout" in told[0]
-    assert told[1] == "a.foe: one two \ufffd[31m"
+    printed = [line for line in told if line.startswith("a.foe: its reader printed: ")]
+    assert "to stdout" in "".join(printed), "in one piece or several"
+    assert [line for line in told if line not in printed] == ["a.foe: one two \ufffd[31m"]
     assert "\x1b" not in "".join(told)
 
 
