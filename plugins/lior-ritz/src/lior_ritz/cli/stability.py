@@ -11,7 +11,6 @@ from lior_cli.pictures import folder_for_files, present
 from lior_cli.systems import Texts, json_option
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, out_option, vary_option
-from lior_ritz.cli.threads import import_torch
 
 _NAME = "stability"
 
@@ -41,7 +40,6 @@ def stability(
     \b
       lior ritz stability --config device.toml --vary left=0:20:41 --vary right=0:20:41 --level 3
     """
-    import_torch()
     from lior.errors import RunError
     from lior.runs.folder import RunFolder
     from lior_ritz.electrons.stability import picture
