@@ -68,7 +68,7 @@ def test_no_evaluation_is_below_the_exact_levels_and_the_best_is_the_lowest():
 
 
 def test_the_best_of_a_run_that_gets_worse_is_not_its_last_evaluation():
-    wild = ["training.lr=1", "training.lr_schedule.enabled=false", "training.early_stop.tolerance=0"]
+    wild = ["training.lr=0.5", "training.lr_schedule.enabled=false", "training.early_stop.tolerance=0"]
     steps = ["training.optimizer=adam", "training.steps=12", "training.guard.every=2"]
     trainer, checks = trained(*SMALL, *wild, *steps)
     sums = [check["eval_eigsum"] for check in checks]

@@ -290,7 +290,9 @@ def judge(options: Options, ask: Callable[[Picture], Estimate]) -> Judge:
 
     def judged(path: Path, photo: Photo) -> Estimate:
         if options.lens is not None:
-            lens = profiles.read_lens(options.lens, photo.size, focal=profiles.exif_of(path).get("focal"))
+            exif = profiles.exif_of(path)
+            crop = profiles.crop_of(exif)
+            lens = profiles.read_lens(options.lens, photo.size, focal=exif.get("focal"), crop=crop)
             return Estimate(lens=lens, how="given", words=f"lens of {options.lens}")
         if options.profile:
             with contextlib.suppress(MissingPackage):

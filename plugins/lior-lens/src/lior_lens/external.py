@@ -63,7 +63,8 @@ def _function(module: str, name: str, key: str) -> Callable[..., Any]:
     try:
         found = getattr(importlib.import_module(module), name)
     except ImportError as error:
-        raise UsageError(f"{key}: cannot import {module!r}: {error}") from error
+        where = "start in the folder that has it, or add that folder to PYTHONPATH"
+        raise UsageError(f"{key}: cannot import {module!r}: {error}; {where}") from error
     except AttributeError:
         raise UsageError(f"{key}: {module} has no {name!r}") from None
     if not callable(found):

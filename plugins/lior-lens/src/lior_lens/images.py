@@ -204,7 +204,7 @@ def _read(path: Path, content: bytes, image: Image.Image, least: int | None) -> 
         note = f"{frames - 1} more in the file (previews, depth) not kept"
     width, height = image.size
     _check_memory(path, width, height, len(image.getbands()) * (2 if image.mode.startswith("I;16") else 1))
-    kept = metadata.of(content, kind, image.info)
+    kept = metadata.of(content, kind, image.info, getattr(image, "applist", ()))
     orientation = tags.orientation(kept.exif)
     known: dict[str, Any] = {
         "format": kind,
@@ -460,12 +460,12 @@ def _encode(path: Path, photo: Photo, pixels: Pixels, quality: int) -> bytes:
     height, width = pixels.shape[:2]
     kept = photo.kept.corrected(width, height, lambda most: _thumbnail(photo.mode, pixels, most))
     plain = _by_pillow(kind, photo, pixels, kept, quality)
-    put = {"JPEG": metadata.into_jpeg, "PNG": metadata.into_png, "TIFF": metadata.into_tiff}.get(kind)
+    put = {"PNG": metadata.into_png, "TIFF": metadata.into_tiff}.get(kind)
     return plain if put is None else put(plain, kept)
 
 
 def _by_pillow(kind: str, photo: Photo, pixels: Pixels, kept: KeptMetadata, quality: int) -> bytes:
-    """The file without what is kept, where it is put in afterwards."""
+    """Encode pixels, of JPEG, WebP and BMP with their metadata."""
     if pixels.dtype != np.uint8:
         stored = pixels
         if pixels.ndim == 3:
@@ -474,9 +474,10 @@ def _by_pillow(kind: str, photo: Photo, pixels: Pixels, kept: KeptMetadata, qual
         ending = {"PNG": ".png", "TIFF": ".tif"}.get(kind, ending)
         return cv2.imencode(ending, stored)[1].tobytes()
     options: dict[str, Any] = {}
-    if kept.dpi and kind in ("JPEG", "BMP"):
+    if kept.dpi and kind == "BMP":
         options["dpi"] = kept.dpi
     if kind == "JPEG":
+        options |= metadata.jpeg_options(kept)
         options |= {"quality": quality, "subsampling": photo.subsampling if photo.mode == "RGB" else 0}
     elif kind == "WEBP":
         found = {"exif": kept.exif, "icc_profile": kept.icc, "xmp": kept.xmp}

@@ -28,8 +28,9 @@ _EXIF_IFD = 0x8769
 _OF_CAMERA = {"make": 0x010F, "model": 0x0110}
 _OF_PICTURE = {"lens": 0xA434, "focal": 0x920A, "aperture": 0x829D, "focal_35": 0xA405}
 """What is taken of EXIF, and where it stands in there."""
-_SAME_FOCAL = 0.02
-"""Share by which focal lengths may differ, for EXIF rounds them."""
+_SAME_FOCAL, _SAME_CROP = 0.02, 0.03
+"""Shares by which focal lengths and crop factors may differ and count as the same, since EXIF rounds focal
+lengths (chosen by hand)."""
 _DIFFERENT = 3.0
 """Birge's ratio from which photographs are said to differ."""
 
@@ -189,6 +190,11 @@ def exif_of(path: Path) -> dict[str, Any]:
     return clean
 
 
+def crop_of(exif: Mapping[str, Any]) -> float | None:
+    """The camera's crop factor: the focal length on film over the focal length; ``None`` if unknown."""
+    return exif["focal_35"] / exif["focal"] if exif.get("focal_35") and exif.get("focal") else None
+
+
 def by_exif(path: Path, size: Size) -> tuple[Lens, str] | None:
     """The lens that lensfun's database has for a photograph's EXIF, and its name; ``None`` where it has none.
 
@@ -246,7 +252,9 @@ def write_lens(lens: Lens, size: Size) -> str:
     return json.dumps(table, indent=1)
 
 
-def read_lens(path: Path, size: Size | None = None, *, focal: float | None = None) -> Lens:
+def read_lens(
+    path: Path, size: Size | None = None, *, focal: float | None = None, crop: float | None = None
+) -> Lens:
     """A lens from a file: what :func:`write_lens` wrote, ``{"k1": ...}``, OpenCV's numbers as JSON, lensfun's
     XML.
 
@@ -256,6 +264,9 @@ def read_lens(path: Path, size: Size | None = None, *, focal: float | None = Non
         Of the pictures; OpenCV's and lensfun's forms need it where the file has none.
     focal
         Length in mm, which chooses from several of lensfun's elements.
+    crop
+        Crop factor of the camera. lensfun's file has that of the measurement; without one of the two they
+        count as the same.
 
     Raises ``DataError`` when the file cannot be read; ``UsageError`` when there is no lens in it.
     """
@@ -266,7 +277,7 @@ def read_lens(path: Path, size: Size | None = None, *, focal: float | None = Non
             f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not text'}"
         ) from error
     if text.lstrip().startswith("<"):
-        return _from_xml(path, text, size, focal)
+        return _from_xml(path, text, size, focal, crop)
     try:
         table = json.loads(text)
     except ValueError:
@@ -286,7 +297,7 @@ def read_lens(path: Path, size: Size | None = None, *, focal: float | None = Non
     return Lens.of(table)
 
 
-def _from_xml(path: Path, text: str, size: Size | None, focal: float | None) -> Lens:
+def _from_xml(path: Path, text: str, size: Size | None, focal: float | None, crop: float | None) -> Lens:
     if size is None:
         raise UsageError(f"{path}: lensfun's terms need the size of the pictures; give --size")
     try:
@@ -306,10 +317,13 @@ def _from_xml(path: Path, text: str, size: Size | None, focal: float | None) -> 
     model = element.get("model", "")
     names = {"poly3": ("k1",), "poly5": ("k1", "k2"), "ptlens": ("a", "b", "c")}.get(model, ())
     ratio = [float(each) for each in (lens.findtext("aspect-ratio") or "").split(":") if each]
+    measured = float(lens.findtext("cropfactor") or 0)
+    smaller = crop / measured if crop and measured else 1.0
     return from_lensfun(
         model,
         [float(element.get(name, 0)) for name in names],
         size,
+        crop=1.0 if abs(smaller - 1) < _SAME_CROP else smaller,
         aspect=ratio[0] / (ratio[1] if len(ratio) > 1 else 1.0) if ratio else None,
     )
 
@@ -430,7 +444,7 @@ def _distortion(pooled: Pooled) -> ElementTree.Element:
 def _lens_element(root: ElementTree.Element, one: Pooled) -> ElementTree.Element:
     lens = ElementTree.SubElement(root, "lens")
     model = str(one.exif.get("model", "unknown"))
-    crop = one.exif.get("focal_35", 0.0) / one.exif["focal"] or 1.0
+    crop = crop_of(one.exif) or 1.0
     text = {
         "maker": one.exif.get("make", "unknown"),
         "model": one.exif.get("lens", model),

@@ -132,23 +132,23 @@ def begun(config: LensConfig, init_from: Path | None = None) -> Trainer:
 def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Trained:
     """Go on with a run that was stopped; the outcome is that of a run never stopped, to the last bit.
 
-    Raises ``RunError`` when there is no run, or it is finished or damaged; ``Stopped`` when ``stop`` returned
-    true.
+    Raises ``RunError`` when there is no run, or it is finished or damaged; ``UsageError`` when its loader
+    cannot be imported; ``Stopped`` when ``stop`` returned true.
     """
     runfolder.check(path, program=_PROGRAM, command=_COMMAND)
     config = read_config(path)
     folder = RunFolder.open(path)
     try:
+        trainer = Trainer(config, fresh=False)  # a loader that is missing is no fault of a checkpoint
 
-        def load(place: Path) -> tuple[Trainer, dict[str, Any]]:
+        def load(place: Path) -> dict[str, Any]:
             manifest, tensors = bundle.read(place, format=FORMAT)
             with bundle.misfits_as_run_errors(place, program=_PROGRAM):
-                trainer = Trainer(config, fresh=False)
                 if not manifest["finished"]:
                     trainer.restore(tensors, manifest)
-                return trainer, manifest
+                return manifest
 
-        (trainer, manifest), folder.newest = runfolder.newest(path, load)
+        manifest, folder.newest = runfolder.newest(path, load)
         if manifest["finished"]:
             raise RunError(
                 f"{path}: the run is finished; `lior lens train --init-from {path}` begins another with it"
