@@ -1,4 +1,4 @@
-"""Photographs in files: all are judged, then each is corrected or copied, and what was done is said.
+"""Photographs in files: all are judged, then each is corrected or copied, and the outcome is reported.
 
 Several are worked on at once, in threads: decoding, resampling and encoding run outside of Python's lock.
 """
@@ -58,7 +58,7 @@ class Options:
 
 @attrs.frozen(kw_only=True)
 class CorrectionOutcome:
-    """What became of one file."""
+    """The outcome of one file."""
 
     path: Path
     out: Path | None
@@ -78,7 +78,7 @@ class CorrectionOutcome:
 
 
 Judge = Callable[[Path, Photo], Estimate]
-"""Of a photograph that may be reduced, but is at least ``LONG_SIDE`` long."""
+"""The judge of a photograph, which may be reduced, but to no less than ``LONG_SIDE``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -252,7 +252,7 @@ def _outcome(
     card: sheets.Card | None,
     more: dict[str, Any],
 ) -> CorrectionOutcome:
-    """What became of a photograph that was judged, with the numbers of that and ``more``."""
+    """Return the outcome of a judged photograph, with the numbers of its judgement and ``more``."""
     said = judged.estimate
     numbers: dict[str, Any] = {
         "how": said.how,
@@ -280,13 +280,13 @@ def _outcome(
 
 
 def summary(outcomes: Sequence[CorrectionOutcome]) -> str:
-    """How many files became what, in a line."""
+    """Return the number of files with each status, in one line."""
     counts = {status: sum(each.status == status for each in outcomes) for status in STATUSES}
     return f"{len(outcomes)} files: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n)
 
 
 def judge(options: Options, ask: Callable[[Picture], Estimate]) -> Judge:
-    """Who is asked of each photograph: a lens that is given, the profile for its EXIF, or ``ask``."""
+    """Return the judge of a photograph: the given lens, the profile for its EXIF, or ``ask``."""
 
     def judged(path: Path, photo: Photo) -> Estimate:
         if options.lens is not None:

@@ -38,7 +38,7 @@ _TO_STRENGTH = 2.6
 
 @attrs.frozen(kw_only=True, eq=False)
 class Estimate:
-    """What is to be done to a photograph, and why."""
+    """The lens to correct a photograph by, and why."""
 
     lens: Lens
     how: str
@@ -49,11 +49,11 @@ class Estimate:
     flow: Flow | None = None
     verdict: Verdict | None = None
     arcs: Arcs | None = None
-    """What was judged by."""
+    """The edges that were judged."""
     photographs: int = 1
     """How many were judged together."""
     share: float = 1.0
-    """Which part of the lens is corrected (:attr:`lior_lens.lines.Verdict.share`)."""
+    """The share of the lens that is corrected (:attr:`lior_lens.lines.Verdict.share`)."""
 
     @property
     def careful(self) -> Lens:

@@ -23,14 +23,14 @@ _APP0, _COM = 0xE0, 0xFE
 _LONGEST_XMP = 65502
 """Bytes of XMP that a JPEG file has room for."""
 _CHUNKS = frozenset(b"gAMA cHRM sRGB iCCP cICP mDCV cLLI pHYs eXIf tEXt zTXt iTXt tIME".split())
-"""Those that say nothing of how pixels are stored."""
+"""Types of PNG chunks that do not describe how pixels are stored."""
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0\0\0\0\0"
 _INCH = 0.0254
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class KeptMetadata:
-    """What is kept of a file."""
+    """The metadata of a file that is kept."""
 
     exif: bytes | None = None
     """As a file of tags, without a JPEG file's ``Exif`` before it."""
@@ -41,7 +41,7 @@ class KeptMetadata:
     segments: bytes | None = None
     """The other segments of a JPEG file, one after the other."""
     chunks: tuple[tuple[bytes, bytes], ...] | None = None
-    """Of a PNG file: kind and content."""
+    """The type and content of a PNG file's chunks."""
 
     def tags(self) -> dict[int, tags.Tag]:
         """All of it as tags of TIFF."""

@@ -1,6 +1,6 @@
 """The network: coordinates beside colours, a backbone, bounded parameters, and a flow that cannot fold.
 
-Sizes are free: parameters and flow are in half-diagonals, so what is said of a small picture holds for the
+Sizes are free: parameters and flow are in half-diagonals, so a prediction for a small picture holds for the
 large one. The heads begin at the identity.
 """
 
@@ -33,7 +33,7 @@ BOUNDS = {
     "scale": (0.9, 1.2),
     "aspect": (0.97, 1.03),
 }
-"""Default range of each parameter: of the head, of the monitor of saturation, and of nothing else."""
+"""Default range of each parameter, used by the head and by the saturation monitor."""
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and spread of the colours that pretrained weights have learned from."""
 _NEUTRAL = {"scale": 1.0, "aspect": 1.0}
@@ -103,7 +103,7 @@ class ModelConfig:
 
 
 class Prediction(NamedTuple):
-    """What the network says of a batch."""
+    """The network's prediction for a batch."""
 
     params: Tensor
     """``[batch, 8 or 9]``, in :data:`lior_lens.geometry.PARAMETERS`' order, within bounds."""

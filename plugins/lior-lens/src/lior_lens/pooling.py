@@ -52,7 +52,7 @@ def pool(judged: Sequence[Judged], trust: Trust | None = None) -> list[Judged]:
 
 
 def together(alone: Sequence[Estimate], camera: str, trust: Trust | None = None) -> Estimate:
-    """What the lines of several photographs say of the lens that took them all."""
+    """Return the posterior of the lens that took several photographs."""
     found = [each.arcs for each in alone if each.arcs is not None]
     verdict = lines.judge_all(sorted(found, key=len, reverse=True)[:MOST], trust=trust)
     known = np.mean([one.verdict.spread**-2 for one in alone if one.verdict is not None])

@@ -27,12 +27,12 @@ from lior_lens.lines import strength_of
 _EXIF_IFD = 0x8769
 _OF_CAMERA = {"make": 0x010F, "model": 0x0110}
 _OF_PICTURE = {"lens": 0xA434, "focal": 0x920A, "aperture": 0x829D, "focal_35": 0xA405}
-"""What is taken of EXIF, and where it stands in there."""
+"""Numbers of the EXIF tags that are read."""
 _SAME_FOCAL, _SAME_CROP = 0.02, 0.03
 """Shares by which focal lengths and crop factors may differ and count as the same, since EXIF rounds focal
 lengths (chosen by hand)."""
 _DIFFERENT = 3.0
-"""Birge's ratio from which photographs are said to differ."""
+"""Birge ratio above which photographs are reported as different."""
 
 
 # --- OpenCV ---
@@ -335,28 +335,28 @@ def _distortions(lens: ElementTree.Element) -> list[ElementTree.Element]:
 
 @attrs.frozen(kw_only=True)
 class Measured:
-    """A lens that a photograph or a camera was found to have."""
+    """The estimated lens of a photograph or a camera."""
 
     lens: Lens
     spread: float
     """Standard deviation of its strength at the corner."""
     size: Size
-    """Of the photograph, upright."""
+    """The size of the photograph, upright."""
     exif: Mapping[str, Any]
     photographs: int = 1
-    """How many it was found from."""
+    """The number of photographs it was estimated from."""
 
 
 @attrs.frozen(kw_only=True)
 class Pooled(Measured):
-    """What photographs of one camera, lens, focal length and shape say together."""
+    """The pooled lens of photographs with the same camera, lens, focal length and shape."""
 
     birge: float
-    """By how much they differ, in units of what their spreads allow; at least 1."""
+    """The Birge ratio of the photographs: their scatter relative to their spreads, at least 1."""
 
     @property
     def words(self) -> str:
-        """In a line."""
+        """The result in one line."""
         differ = "; they differ, as different lenses do" if self.birge > _DIFFERENT else ""
         return (
             f"{named(self.exif)}: from {self.photographs} photographs, give or take "
@@ -372,7 +372,7 @@ def named(exif: Mapping[str, Any]) -> str:
 
 
 def camera(exif: Mapping[str, Any], size: Size) -> tuple[Any, ...]:
-    """What photographs through one lens have in common; the focal length on film tells of digital zooms."""
+    """Return the key of photographs through one lens; the focal length on film detects digital zoom."""
     names = (str(exif.get(name, "")) for name in ("make", "model", "lens"))
     lengths = (float(exif.get(name, 0.0)) for name in ("focal", "focal_35"))
     return (*names, *lengths, round(size.ratio, 2))
@@ -381,7 +381,7 @@ def camera(exif: Mapping[str, Any], size: Size) -> tuple[Any, ...]:
 def pooled(measured: Sequence[Measured]) -> list[Pooled]:
     """Lenses of one camera, lens, focal length and shape taken together, by the inverse of their variances.
 
-    Where they differ by more than their spreads allow, the spread is larger by Birge's ratio (R. T. Birge,
+    If they differ by more than their spreads allow, the spread is multiplied by the Birge ratio (R. T. Birge,
     "The calculation of errors by the method of least squares", 1932).
     """
     groups: dict[tuple[Any, ...], list[Measured]] = {}

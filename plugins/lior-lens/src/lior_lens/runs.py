@@ -47,7 +47,7 @@ class Trained:
     best: float
     best_step: int
     validation: dict[str, float]
-    """Of the last validation."""
+    """The metrics of the last validation."""
     warnings: int
 
     @property
@@ -238,9 +238,9 @@ def read_config(path: Path) -> LensConfig:
 
 
 def layer_of(path: Path) -> Labelled:
-    """What the configuration of a run or a package sets; raises ``RunError`` when it has none.
+    """Return the settings of a run or a package; raises ``RunError`` when it has none.
 
-    Keys that are no more are passed over, so that runs of earlier versions are read.
+    Unknown keys are ignored, so that runs of earlier versions can be read.
     """
     if not (path / CONFIG).is_file():
         raise RunError(
@@ -251,7 +251,7 @@ def layer_of(path: Path) -> Labelled:
 
 
 def _known(given: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
-    """What of some nested tables has a key."""
+    """Return the entries of nested tables whose keys are known."""
     return {
         name: _known(value, keys[name]) if isinstance(value, dict) else value
         for name, value in given.items()
@@ -271,7 +271,7 @@ def _weights(path: Path) -> tuple[LensConfig, Mapping[str, Tensor]]:
 
 @attrs.frozen(kw_only=True, eq=False)
 class LensModel:
-    """A network that is ready to be asked."""
+    """A network that is ready for inference."""
 
     network: LensNetwork
     config: LensConfig
@@ -322,7 +322,7 @@ def package(run: Path, out: Path, *, half: bool = True) -> int:
 
 
 def info(path: Path | None = None) -> dict[str, Any]:
-    """What a run or package is, ready for JSON."""
+    """Return a description of a run or package, ready for JSON."""
     place = path or SHIPPED
     model = LensModel.open(place)
     weights = sum(p.numel() for p in model.network.parameters())

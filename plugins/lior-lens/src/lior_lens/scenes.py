@@ -68,7 +68,7 @@ def _pose(w: int, h: int, width: int, height: int, rng: Generator) -> NDArray[np
 
 
 def worn(picture: Picture, rng: Generator) -> Picture:
-    """What a camera adds after its lens: blur, exposure, colour, vignetting, noise, JPEG's blocks."""
+    """Add the effects of a camera after its lens: blur, exposure, colour, vignetting, noise, JPEG blocks."""
     out = picture
     if rng.random() < 0.5:
         out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.3, 1.2)))

@@ -29,7 +29,7 @@ Floats = NDArray[np.float32]
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """What makes a picture worth nothing, whatever its parts."""
+    """Limits beyond which a picture scores 0."""
 
     regional: float = 0.45
     """Mean difference over any 64 x 64 pixels."""

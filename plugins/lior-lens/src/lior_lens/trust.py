@@ -1,4 +1,4 @@
-"""Which edges of a picture are straight in the world: a small network that looks at how they look.
+"""Trust in edges: a small network estimates from its features whether an edge is straight in the world.
 
 For each edge it says with which probability it is straight, how noisy its bow is, and how much its vote
 counts; what :mod:`lior_lens.lines` takes as constants without it. It is trained on the posterior itself: the
@@ -45,9 +45,9 @@ class Votes:
     straight: Floats
     """Probability that it is straight in the world, and parallel to its family."""
     weight: Floats
-    """Of its evidence, at most 1."""
+    """The weight of its evidence, at most 1."""
     noisier: Floats
-    """What its noise is multiplied by."""
+    """Noise multiplier."""
     bent: float
     """Probability that all edges of a direction are bowed alike in the world."""
 
@@ -96,7 +96,7 @@ def features(found: Arcs) -> Floats:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Trust:
-    """The network: a layer of each edge, the mean of all, and a layer of both."""
+    """The network: a layer per edge, the mean over all edges, and a layer of both."""
 
     weights: Mapping[str, Floats]
     regrouped: Trust | None = None

@@ -129,7 +129,7 @@ def correct(
 
 
 def _written(outcomes: list[CorrectionOutcome], page: Path | None, profile: Path | None) -> Iterator[str]:
-    """Write what is told of all photographs, and say so line by line."""
+    """Write the files that describe all photographs, and print a line for each."""
     from lior_lens import correcting, profiles
     from lior_lens.cli.page import page as page_of
 

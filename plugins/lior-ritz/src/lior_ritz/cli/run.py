@@ -131,7 +131,7 @@ def _free(folder: Path) -> Path:
 
 
 def _echo_plan(resolved: Resolved[RitzConfig], out: Path, *, as_json: bool) -> None:
-    """What a run would be, and where."""
+    """Print the problem of a run and its folder."""
     from lior.config.resolving import to_toml, values
     from lior_ritz.runs.folder import headline
 
@@ -151,7 +151,7 @@ def _echo_plan(resolved: Resolved[RitzConfig], out: Path, *, as_json: bool) -> N
 def resume(path: Path, plots: bool, quiet: bool, as_json: bool) -> None:
     """Go on with a run that was stopped.
 
-    What comes out is what would have come out without the stop, to the last bit.
+    The result is the same as without the stop, to the last bit.
     """
     import_torch_for(path)
     from lior_ritz.runs import session

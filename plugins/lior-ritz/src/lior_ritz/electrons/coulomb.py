@@ -58,7 +58,7 @@ def pairs(k: int) -> Pairs:
 
 
 def pair_number(i: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Where the pair of ``i`` and ``j``, in either order, stands in :func:`pairs`; elementwise."""
+    """Return the index of the pair ``i``, ``j``, in either order, in :func:`pairs`; elementwise."""
     high = np.maximum(i, j)
     return high * (high + 1) // 2 + np.minimum(i, j)
 
@@ -195,8 +195,8 @@ def hamiltonian(energies: Array, kappa: float, integrals: Array, symmetry: int) 
 def coefficients(vectors: Array, k: int, symmetry: int) -> Array:
     """C ``[n, k, k]`` from coefficients of normalised products in columns.
 
-    Of the elements on and below the diagonal that are within a thousandth of the largest, the first is
-    positive.
+    The sign makes the first element positive that is on or below the diagonal and within a thousandth of the
+    largest.
     """
     i, j = members(k, symmetry)
     lower = vectors.T * np.where(i == j, 1.0, math.sqrt(0.5))

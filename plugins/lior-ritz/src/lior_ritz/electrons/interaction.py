@@ -115,7 +115,7 @@ class Sector:
     counts both spins, and their sum is 2."""
 
     def report(self, units: Units) -> dict[str, Any]:
-        """What is to be written as JSON; energies in ``E0`` and meV."""
+        """The result, ready for JSON; energies in ``E0`` and meV."""
         return {
             "E_E0": self.energies.tolist(),
             "E_meV": (self.energies * units.E0_meV).tolist(),
@@ -141,7 +141,7 @@ class TwoElectrons:
     singlet: Sector
     triplet: Sector
     grid_flags: tuple[str, ...] = ()
-    """What is wrong with the grid."""
+    """The faults of the grid, in words."""
 
     @property
     def orbitals(self) -> int:
@@ -193,7 +193,7 @@ class TwoElectrons:
         return tuple(name for name, is_so in found.items() if is_so) + self.grid_flags
 
     def report(self, units: Units) -> dict[str, Any]:
-        """What is to be written as JSON; J in ``E0``, meV and µeV, unknown numbers ``None``."""
+        """The result, ready for JSON; J in ``E0``, meV and µeV, unknown numbers ``None``."""
         limit, error = self.exchange_limit
         ueV = 1e3 * units.E0_meV
         return {

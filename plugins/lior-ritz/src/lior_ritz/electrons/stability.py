@@ -1,4 +1,4 @@
-"""Which charges two gates hold: the ground states of no, one and two electrons over two options of the dot.
+"""Charges that two gates hold: the ground states of no, one and two electrons over two options of the dot.
 
 All devices of the plane are solved in the same few functions (:mod:`lior_ritz.electrons.shared`), so that
 Coulomb integrals are computed once. Energies are upper bounds. Their distance to the energies in orbitals of
@@ -50,10 +50,10 @@ class Stability:
     one: Array
     """Lowest energy of one electron, in ``E0``."""
     singlet: Array
-    """Of two, with total spin 0."""
+    """The lowest energy of two electrons with total spin 0, in ``E0``."""
     triplet: Array
     left: Array
-    """``[2, ny, nx]``: electrons on the left of x = 0 in the ground state of one, and of two."""
+    """``[2, ny, nx]``: the number of electrons at x < 0 in the ground states with one and with two."""
     functions: int
     missed: tuple[float, float]
     """By how much the energies of one and of two electrons lie above those in 28 orbitals of the device's
@@ -170,8 +170,8 @@ class _Plane:
         )
 
     def row(self, values: dict[str, Array]) -> tuple[list[float], ...]:
-        """Of P devices the energies of one electron, of two in a singlet and a triplet, and the electrons on
-        the left in the ground states of one and of two."""
+        """Return the energies of one electron, of two in a singlet and in a triplet, and the electrons on the
+        left in the ground states of one and of two; a list of P numbers each."""
         return tuple(map(list, zip(*map(self._solved, self.shared.forms(values)), strict=True)))
 
     def _solved(self, h: Array) -> tuple[float, float, float, float, float]:

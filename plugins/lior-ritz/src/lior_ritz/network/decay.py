@@ -1,4 +1,4 @@
-"""What every trial function is multiplied by: zero on the edge of the box, and a Gaussian decay.
+"""The common factor of all trial functions: zero on the edge of the box, with a Gaussian decay.
 
 ``B(x) = Π bᵢ(xᵢ)`` with ``bᵢ = (1 - xᵢ²/Xᵢ²) exp(-αᵢ xᵢ²)``, either factor of which may be absent. It is even
 in every coordinate, so that it leaves parities alone.

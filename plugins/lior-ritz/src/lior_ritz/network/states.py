@@ -29,7 +29,7 @@ class Head:
     """Least and largest eigenvalue of the overlap of the functions that it was solved with."""
 
     def rows(self, sector: int) -> list[int]:
-        """Which states are of a sector."""
+        """Return the indices of a sector's states."""
         return [row for row, each in enumerate(self.sectors) if each == sector]
 
 
@@ -144,7 +144,7 @@ def squared(psi: Tensor) -> Tensor:
 
 
 def alike(sectors: Sequence[int]) -> Tensor:
-    """Which pairs of states have the same parity, ``[M, M]`` of 0 and 1, float64: integrals over all others
+    """Return pairs of states with the same parity, ``[M, M]`` of 0 and 1, float64: integrals over all others
     vanish, but not on the nodes of a folded rule."""
     index = torch.tensor(list(sectors))
     return (index[:, None] == index).double()

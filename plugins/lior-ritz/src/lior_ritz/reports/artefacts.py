@@ -163,7 +163,7 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
 
 
 def levels(solution: Solution) -> list[Report]:
-    """What is known of each level, as it is in the results."""
+    """Return the entry of each level in the results."""
     unit, bounds, reference = solution.problem.units.E0_meV, solution.bounds, solution.reference
     rows = []
     for k, energy in enumerate(solution.energies.tolist()):
@@ -209,8 +209,7 @@ def _problem(solution: Solution) -> Report:
 
 
 def _terms(solution: Solution) -> Report:
-    """What the Hamiltonian has beside ``-∇² + V``, with the levels of both spins in the reference's orbitals;
-    only what was asked for."""
+    """Return the other terms of the Hamiltonian that were set, with the levels of both spins."""
     physics, problem = solution.config.physics, solution.problem
     names = ("mass", "mass_x", "mass_y", "offset_meV", "rashba_meV_nm", "dresselhaus_meV_nm", "field_tesla")
     found: Report = {name: getattr(physics, name) for name in names if getattr(physics, name)}
@@ -220,7 +219,7 @@ def _terms(solution: Solution) -> Report:
 
 
 def _training(solution: Solution, trainer: Trainer, history: History, folder: Path) -> Report:
-    """What was done, how long it took, what was best and where it is kept."""
+    """Return the steps and seconds of training, the best step, and the checkpoints."""
     from lior_ritz.training import assembly
 
     config = solution.config

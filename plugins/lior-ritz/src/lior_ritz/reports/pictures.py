@@ -1,4 +1,4 @@
-"""The pictures of a run, from one table: name -> what is shown, and what makes its panels.
+"""The pictures of a run, from one table: name -> title, and the function that makes the panels.
 
 Lengths are in nm and energies in meV.
 """
@@ -41,12 +41,12 @@ _VOLUMES = {1: "nm", 2: "nm²", 3: "nm³", 4: "nm⁴"}
 
 @attrs.define(kw_only=True, eq=False, slots=False)
 class PictureSource:
-    """What pictures are made from."""
+    """The data of a run's pictures."""
 
     solution: Solution
     history: History = ()
     label: str = ""
-    """What the title begins with; the name of the potential if it is empty."""
+    """The beginning of each title; the name of the potential if it is empty."""
 
     @cached_property
     def sampler(self) -> Sampler:
@@ -174,7 +174,7 @@ def _plane(source: PictureSource, plane: Slice, values: Array, what: str, unit: 
 
 
 def _where(source: PictureSource, plane: Slice) -> str:
-    """Where the other coordinates are."""
+    """Return the values of the other coordinates, in words."""
     others = [AXES[axis] for axis in range(source.dim) if axis not in plane.axes]
     return f", {' = '.join(others)} = 0" if others else ""
 
@@ -302,4 +302,4 @@ _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
     "energy_spectrum": ("levels", _spectrum),
     "convergence": ("distance of each level to the reference's", _convergence),
 }
-"""Name -> what is shown, and what makes the panels."""
+"""Name -> title, and the function that makes the panels."""

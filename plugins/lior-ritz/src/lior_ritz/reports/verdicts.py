@@ -1,4 +1,4 @@
-"""What is to be thought of a solution, in words."""
+"""The verdict on a solution, in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ History: TypeAlias = "Sequence[Mapping[str, Any]]"
 
 
 def verdicts(solution: Solution) -> list[str]:
-    """What there is to say of the levels beside the reference, and of a network's quadrature and training."""
+    """Return remarks on the levels beside the reference, and on a network's quadrature and training."""
     net, reference = solution.network, solution.reference
     count = len(solution.energies)
     notes = (box.warning(solution.problem, reference, count), shells.remark(reference, count))
@@ -46,7 +46,7 @@ def verdicts(solution: Solution) -> list[str]:
 
 
 def judgement(solution: Solution) -> str:
-    """What the reference says of the levels."""
+    """Return the reference's verdict on the levels."""
     accuracy, reference = solution.config.solver.accuracy, solution.reference
     if solution.network is None:
         bar = float(solution.relative_errors.max())

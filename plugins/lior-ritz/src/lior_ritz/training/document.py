@@ -1,4 +1,4 @@
-"""What is kept of the solver that came first, and of the document about it, beside what does better here.
+"""Compatibility with the older solver and the document about it.
 
 Its files: what such a file does not say is as by default here; the recipe ``document``, laid under it, has
 that program's own defaults. It merged every file over one table of these, so that its files may carry keys of
@@ -17,7 +17,7 @@ from lior.config.resolving import Labelled
 from lior_ritz.problem.units import MATERIALS
 
 _DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
-"""What it wrote into the configuration of a run, and never read."""
+"""Keys that it wrote into the configuration of a run, and never read."""
 _OURS = frozenset(
     {
         "physics.eps_r",

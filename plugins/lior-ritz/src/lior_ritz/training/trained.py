@@ -22,7 +22,7 @@ class Trained:
 
     trainer: Trainer
     evaluation: Evaluation
-    """Of the best parameters, on quadrature rules that training has not seen."""
+    """The evaluation of the best parameters, on quadrature rules that training has not seen."""
 
     @property
     def energies(self) -> Array:

@@ -29,7 +29,7 @@ DIMENSIONS = tuple(_CELLS)
 _INSIDE = {2: 48, 3: 12}
 """Points along each axis of a cell through which V jumps."""
 _RATIO = 1.3
-"""Of the wave numbers of successive sizes."""
+"""Ratio of the wave numbers of successive sizes."""
 _ROWS = (600, 2000, 6000)
 """Functions of one symmetry at most, tried in turn."""
 _CAUTION = 1.5
