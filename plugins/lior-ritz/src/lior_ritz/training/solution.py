@@ -122,10 +122,6 @@ class Solution:
         """The K states at ``points``, of norm 1 in the box: ``[K, N]``."""
         return self.coefficients().T @ self.basis(points)
 
-    def widened(self, count: int) -> Solution:
-        """With ``count`` basis functions or more; raises ``UsageError`` when there are not so many."""
-        return attrs.evolve(self, space=self.space.widened(count))
-
 
 def solve(
     *layers: str | PathLike[str] | Mapping[str, Any] | RitzConfig, overrides: Iterable[str] = ()
