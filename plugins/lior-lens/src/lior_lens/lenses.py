@@ -1,8 +1,8 @@
 """Lenses drawn at random, and pictures as such lenses would have taken them.
 
-The models are those of lensfun's database, and what they do to the photograph's corner is from -20 % (barrel)
-to +20 % (pincushion) of its distance, most of it in one coefficient. What a picture alone cannot tell, the
-scale, is fixed by one convention: the centre is neither enlarged nor made smaller (:func:`centre`).
+The models are those of lensfun's database. They displace the photograph's corner by -20 % (barrel) to +20 %
+(pincushion) of its distance, mostly by one coefficient. A picture does not determine the scale, so it is
+fixed by a convention: the centre keeps its size (:func:`centre`).
 """
 
 from __future__ import annotations

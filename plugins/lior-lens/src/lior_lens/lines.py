@@ -1,10 +1,10 @@
 """Estimate of a lens from the straight lines of a picture: plumb lines, weighted by their trust.
 
 Edges are followed to arcs with sub-pixel points (:mod:`lior_lens.edges`). A lens is likely under which many
-arcs have no bow and those of a family meet (:mod:`lior_lens.meeting`). Which arcs are straight in the world
-is not known: each is so with a probability, and otherwise bowed at random, so that circles have no say (a
-mixture in place of RANSAC's threshold). Over a grid of strengths and shapes this gives a posterior: an
-estimate, and how sure it is. A network's estimate can serve as the prior.
+arcs have no bow and those of a family meet (:mod:`lior_lens.meeting`). Each arc is straight in the world with
+a probability, and otherwise bowed at random, so that circles have no influence (a mixture in place of
+RANSAC's threshold). Over a grid of strengths and shapes this gives a posterior: an estimate and its spread.
+A network's estimate can serve as the prior.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _TERMS = 9
 LEAST, SURE = 0.015, 2.3
 """A strength is worth a correction if it exceeds the first by so many of its spreads."""
 _SHRUNK = 2.0
-"""An uncertain strength is shrunk by so many of its relative variances, after James and Stein (1961): to
-correct by too much harms, to correct by a part only helps less."""
+"""Relative variances by which an uncertain strength is shrunk, after James and Stein (1961). Too much
+correction does harm; a partial one only helps less."""
 
 
 def lens_of(strength: float, shape: float = 0.0) -> Lens:
@@ -300,7 +300,7 @@ def straight(found: Arcs, lens: Lens, votes: Votes | None = None) -> Floats:
 def straightness(found: Arcs, lens: Lens | None = None, *, believed: Lens | None = None) -> float:
     """Median bow under a lens (without one: as photographed) of the arcs that are straight, in pixels.
 
-    Which are straight is asked under ``believed``, which is the lens itself if not given; NaN without arcs.
+    Straight arcs are chosen under ``believed``, by default the lens itself. The result is NaN without arcs.
     """
     if not len(found):
         return float("nan")

@@ -1,7 +1,7 @@
 """Lenses of other programs: OpenCV's matrices and coefficients, lensfun's profiles, files of either.
 
-lensfun's polynomials are in units of half the shorter side of the picture for which they were measured
-(Hugin's convention); a picture of a smaller sensor sees less of the lens, by the ratio of the crop factors.
+The unit of lensfun's polynomials is half the shorter side of the measured picture (Hugin's convention). A
+picture of a smaller sensor shows less of the lens, by the ratio of the crop factors.
 """
 
 from __future__ import annotations

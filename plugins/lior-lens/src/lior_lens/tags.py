@@ -1,7 +1,7 @@
 """Tags of TIFF files, which are EXIF's too: read, written into another file, and put right in place.
 
-Tagged Image File Format 6.0 (1992) and Exif 2.32 (CIPA DC-008): a header with the order of bytes, and folders
-of entries (number, type, count, value or where it is). BigTIFF has another header and is not read.
+Tagged Image File Format 6.0 (1992) and Exif 2.32 (CIPA DC-008): a header with the byte order, and folders of
+entries (number, type, count, and the value or its offset). BigTIFF has another header and is not read.
 """
 
 from __future__ import annotations

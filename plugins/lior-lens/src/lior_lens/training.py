@@ -1,7 +1,7 @@
-"""The trainer: steps, validations, what is watched on the way, and everything needed to go on exactly.
+"""The trainer: steps, validations, monitored numbers, and the state to resume from.
 
-Sample ``i`` depends on the seed and ``i`` alone and the step size on the step alone, so that the state of a
-run is the weights, the moments of AdamW and the state of one random generator.
+Sample ``i`` depends only on the seed and ``i``, and the step size only on the step. So the state of a run is
+the weights, the moments of AdamW and the state of one random generator.
 """
 
 from __future__ import annotations
@@ -332,7 +332,7 @@ class Trainer:
         return found
 
     def _freeze(self) -> None:
-        """In the first epochs of stage 2 only the flow learns."""
+        """Freeze all but the flow in the first epochs of stage 2."""
         train = self.config.train
         frozen = (
             train.stage == "stage2_hybrid"

@@ -1,7 +1,7 @@
 """Trust in edges: a small network estimates from its features whether an edge is straight in the world.
 
-For each edge it says with which probability it is straight, how noisy its bow is, and how much its vote
-counts; what :mod:`lior_lens.lines` takes as constants without it. It is trained on the posterior itself: the
+For each edge it returns the probability that the edge is straight, the noise of its bow, and the weight of
+its vote; without it, :mod:`lior_lens.lines` uses constants. It is trained on the posterior itself: the
 probability of the true strength after all votes. It runs on NumPy alone.
 """
 
@@ -32,10 +32,10 @@ belong to the same thing and err together."""
 BENT = 0.05
 FEATURES = 15
 MEASURES, OUTPUTS = 2, 3
-"""Of an edge its bow and its miss are measured (:meth:`lior_lens.arcs.Arcs.measured_over`), and each is voted
-on by as many figures."""
+"""Measures of an edge, its bow and its miss (:meth:`lior_lens.arcs.Arcs.measured_over`), and outputs for each
+of them."""
 LOOSEST = 4.0
-"""Logarithm of the most that noise is multiplied by."""
+"""Logarithm of the largest noise multiplier."""
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -76,12 +76,12 @@ def correct(
 ) -> None:
     """Correct photographs, or folders of them, into OUT.
 
-    OUT is a name (the kind of file is that of its ending) or a folder, in which results keep their names; a
-    GIF becomes PNG, a raw file TIFF. The lens is the given one, the profile for the EXIF, or what the lines
-    of the photograph say: of all photographs of one camera, lens and focal length together, if their EXIF
-    names them (--each: of each for itself). A photograph of which nothing is sure is copied byte by byte.
-    What belongs to a photograph (orientation, EXIF, XMP, colour profile, ...) is kept, originals are never
-    written over, and every file gets its line; if one fails the rest goes on (exit code 1).
+    OUT is a file name, whose suffix selects the file type, or a folder, in which results keep their names. A
+    GIF becomes PNG, a raw file TIFF. The lens is the given one, the profile for the EXIF, or an estimate from
+    lines. If EXIF names camera, lens and focal length, all photographs with these give one estimate (--each:
+    one for each photograph). A photograph without a sure estimate is copied byte by byte. Metadata
+    (orientation, EXIF, XMP, colour profile, ...) is kept. Originals are never overwritten. Every file gets a
+    line; if one fails, the others are still corrected, and the exit code is 1.
     """
     from lior_lens import correcting, estimating, placing, pooling, trust
 
