@@ -38,7 +38,6 @@ class Options:
     """How photographs are corrected."""
 
     frame: str = "crop"
-    interpolation: str = "cubic"
     quality: int = 95
     always: bool = False
     """Correct even where the verdict is not sure."""
@@ -211,7 +210,7 @@ def _apply(judged: Judged, places: Places, options: Options) -> CorrectionOutcom
     photo = images.read(path)
     target = places.place(judged.found, images.name(photo, path), replace=options.replace)
     pixels = images.turn(photo.pixels, photo.orientation)
-    fixed = resample(pixels, used.correction, interpolation=options.interpolation)
+    fixed = resample(pixels, used.correction)
     del pixels
     lost = images.write(target, photo, images.turn_back(fixed, photo.orientation), quality=options.quality)
     after = attrs.evolve(photo, pixels=fixed, orientation=1)

@@ -295,7 +295,7 @@ class LensModel:
         return self.network(image, residual=self.config.uses_flow)
 
 
-def package(run: Path, out: Path, *, half: bool = True) -> int:
+def package(run: Path, out: Path) -> int:
     """Write the best network of a run to a folder that is read like a run, small enough to be shipped.
 
     Returns
@@ -309,7 +309,7 @@ def package(run: Path, out: Path, *, half: bool = True) -> int:
     if out.exists():
         raise RunError(f"{out}: exists; nothing was touched; give another name")
     kept = {
-        name: value.half() if half and value.is_floating_point() else value
+        name: value.half() if value.is_floating_point() else value
         for name, value in weights.items()
         if not name.endswith("num_batches_tracked")
         and not (name.startswith("residual_head.") and not config.uses_flow)

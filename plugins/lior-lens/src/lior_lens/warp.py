@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from lior.errors import UsageError
 from lior_lens.geometry import MARGIN, Floats, Lens, Size
 
-INTERPOLATION = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
+INTERPOLATION = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 FRAMES = ("crop", "keep", "fixed")
 """``crop``: as much as fits without a border; ``keep``: all of the photograph; ``fixed``: the lens's."""
 LIPSCHITZ = 0.5

@@ -36,19 +36,13 @@ if TYPE_CHECKING:
     default="crop",
     help="crop: no border; keep: all of the photograph; fixed: the lens's own scale.",
 )
-@click.option(
-    "--interpolation",
-    type=click.Choice(["linear", "cubic", "lanczos"]),
-    default="cubic",
-    help="How pixels are worked out.",
-)
-@click.option("--quality", type=click.IntRange(1, 100), default=95, help="Of JPEG, WebP.")
+@click.option("--quality", type=click.IntRange(1, 100), default=95, help="Quality of JPEG and WebP.")
 @click.option("--always", is_flag=True, help="Correct even where the lines are not sure.")
 @click.option("--page", type=click.Path(path_type=Path), help="An HTML page of before and after to write.")
 @click.option(
     "--profile-out",
     type=click.Path(path_type=Path),
-    help="What lines say of each camera, lens and focal length: .xml for lensfun, .json for --lens.",
+    help="Write the estimate for each camera, lens and focal length: .xml for lensfun, .json for --lens.",
 )
 @click.option("--each", is_flag=True, help="Judge photographs of one camera each for itself, not together.")
 @click.option("--no-copy", is_flag=True, help="Do not copy photographs that are left alone.")
