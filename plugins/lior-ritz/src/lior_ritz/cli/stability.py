@@ -34,8 +34,8 @@ def stability(
 ) -> None:
     """Draw the charge stability of up to two electrons over two gates, or other options of a dot.
 
-    At each place the ground states of no, one and two electrons are worked out with all their repulsion, and
-    the reservoir fills the dot with as many as cost least:
+    At each place the ground states of no, one and two electrons are computed with their full repulsion. The
+    reservoir fills the dot with the number of electrons that costs least:
 
     \b
       lior ritz stability --config device.toml --vary left=0:20:41 --vary right=0:20:41 --level 3

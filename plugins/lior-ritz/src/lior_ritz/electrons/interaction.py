@@ -104,8 +104,8 @@ class Sector:
     energies: Array
     """``[n]`` in ``E0``."""
     vectors: Array
-    """``[n, k, k]``: C of each state, symmetric (singlet) or antisymmetric (triplet), of norm 1; its largest
-    element on or below the diagonal, the first of near equals, is positive."""
+    """``[n, k, k]``: C of each state, symmetric (singlet) or antisymmetric (triplet), of norm 1. The largest
+    element on or below the diagonal is positive, the first of near equals."""
     left: Array
     """``[n]``: electrons on the left of the dividing line; the right has the rest of 2."""
     double_occupation: Array

@@ -23,8 +23,8 @@ from lior_ritz.verification.reference.measuring import sizes
 _SHARES = (0.0, 0.5, 1.0)
 """Values of each option at which the reference is solved, as shares of its range; in all combinations."""
 _STATES, _MORE = 8, 2
-"""Lowest states of a device that the functions describe, and states beyond them that are added: where levels
-cross between devices, a state that is wanted there is not among the lowest here."""
+"""Number of lowest states of a device that the functions describe, and of further states that are added. If
+levels cross between two devices, a low state of one is a higher state of the other."""
 _TOLERANCE = 1e-9
 """The reference's tolerance: less would take a minute for splines of files, and the error of the repulsion
 is larger."""
@@ -106,8 +106,8 @@ class SharedFunctions:
 
 
 def _rule(problem: Problem, states: Sequence[Reference]) -> Rule:
-    """A rule that resolves all states: where V jumps the finest of their own, with edges on the jumps (it
-    serves all devices as long as no option moves the jumps)."""
+    """Return a rule that resolves all states. If V jumps, it is the finest of their own, with edges on the
+    jumps; it serves all devices as long as no option moves the jumps."""
     own = [each.rule for each in states if each.rule is not None]
     finest = max(own, key=lambda each: len(each.weights), default=None)
     return finest or whole_rule(problem.half_widths, sizes(problem, *states))

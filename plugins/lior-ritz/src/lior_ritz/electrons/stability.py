@@ -56,8 +56,8 @@ class Stability:
     """``[2, ny, nx]``: the number of electrons at x < 0 in the ground states with one and with two."""
     functions: int
     missed: tuple[float, float]
-    """By how much the energies of one and of two electrons lie above those in 28 orbitals of the device's
-    own, in ``E0``: the largest difference at devices that the functions were not made from."""
+    """The largest errors of the energies of one and of two electrons, in ``E0``, at devices that the
+    functions were not made from: the distance to the energies in 28 orbitals of the device's own."""
     seconds: float
 
     @property

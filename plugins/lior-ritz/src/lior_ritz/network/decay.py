@@ -12,8 +12,8 @@ from torch import Tensor
 from lior_ritz.problem import Problem
 
 SPREAD = 2.0
-"""A trained rate stays within a factor of ``exp(±2)`` of where it began: far beyond, all trial functions
-vanish, and a line search that steps there finds nothing to return by."""
+"""Logarithm of the largest factor by which training changes a rate. Far beyond it all trial functions vanish,
+and a line search has no gradient to return by."""
 
 
 def rates(start: Tensor, trained: Tensor | None) -> Tensor:

@@ -1,7 +1,7 @@
 """Tracking of levels through a sweep: states are followed through crossings.
 
-A state goes on as the one that overlaps most with it. Within a degenerate level any states are as good as
-others, so that there it goes on as its projection onto the level, and is told apart again behind it.
+A state continues as the one with the largest overlap. Within a degenerate level the choice of states is
+arbitrary, so a state continues as its projection onto the level, and is identified again behind it.
 """
 
 from __future__ import annotations

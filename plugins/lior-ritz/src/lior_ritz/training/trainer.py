@@ -1,9 +1,9 @@
 """The training loop: phases of steps, checked now and then on nodes of their own.
 
 The loss is a sum over nodes, and a network can lower it by being wrong between them. Two things keep
-it honest. Every step asks an identity of its states that exact integrals fulfil, and is taken back when
-they do not. Every few steps the states are evaluated on finer rules; what is called best is best there, and
-when the training nodes say something else, they are replaced by more.
+it honest. Every step checks an identity that exact integrals fulfil, and is undone if the states do not.
+Every few steps the states are evaluated on finer rules, which decide which step is the best. If the training
+nodes disagree with them, more nodes are used.
 """
 
 from __future__ import annotations

@@ -64,9 +64,11 @@ def _wall(problem: Problem, axis: int, sign: float) -> tuple[Array, Array]:
 
 
 def warning(problem: Problem, found: Reference, count: int) -> str:
-    """A line for a reader about those of the lowest ``count`` levels that the box moves by more than
-    :data:`NOTED` of themselves, or of the lowest level of an empty box where that is larger; empty when there
-    are none."""
+    """Return a line about those of the lowest ``count`` levels that the box moves by more than :data:`NOTED`;
+    empty if there are none.
+
+    The move is relative to the level, or to the lowest level of an empty box if that is larger.
+    """
     by = moves(problem, found)
     if by is None:
         return ""

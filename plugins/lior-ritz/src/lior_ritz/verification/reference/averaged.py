@@ -101,8 +101,10 @@ def cutoff_for(problem: Problem, rows: int) -> float:
 
 
 def averages(problem: Problem) -> Array:
-    """Means of V over equal cells, ``[m1, m2, ...]``; by the rule of 2 points along each axis in cells where
-    V is smooth, and by many in those through which it jumps.
+    """Return the means of V over equal cells, ``[m1, m2, ...]``.
+
+    The rule has 2 points along each axis in cells where V is smooth, and many in cells through which it
+    jumps.
 
     Raises ``UsageError`` where V is not a finite number.
     """

@@ -21,8 +21,8 @@ from lior_ritz.verification.reference.modes import Array
 _ACROSS = 9
 """Places along each side of a cell at which curves are looked for: what is smaller is not seen."""
 _STEEP = 0.5
-"""Least slope of a height along the lines across its curve, over that along the curve's side: a graph with a
-steeper end is not smooth for a Gauss rule."""
+"""Smallest slope of a height along the lines across its curve, relative to its slope along the curve's side.
+A graph with a steeper end is not smooth for a Gauss rule."""
 _DEPTH = 14
 """Times that a cell may be halved."""
 _MOST = 10_000

@@ -297,8 +297,8 @@ class Found(NamedTuple):
 
 
 def ritz(problem: Problem, rows: int, degree: int, k: int) -> Found | None:
-    """The ``k`` lowest levels in about so many sines of each symmetry, and bumps of a degree; ``None`` where
-    there is no curve, or the table of bumps would be too large."""
+    """Return the ``k`` lowest levels in about ``rows`` sines of each symmetry and bumps of a degree, or
+    ``None`` if there is no curve or the table of bumps would be too large."""
     if (basis := Basis.of(problem, rows, degree)) is None:
         return None
     parts = list(blocks(problem, basis.counts, basis.cutoff))

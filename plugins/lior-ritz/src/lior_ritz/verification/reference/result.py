@@ -29,10 +29,10 @@ class Reference:
     energies: Array
     """In ``E0``, ascending, float64 ``[k]``."""
     errors: Array
-    """How far each may be off, float64 ``[k]``, from the change of a smaller calculation, and rounding."""
+    """Error bars of the levels, float64 ``[k]``, from a smaller calculation and from rounding."""
     splitting_errors: Array
-    """How far each difference of successive levels may be off, ``[k - 1]``: where all levels are within the
-    tolerance, what two have in common of their errors cancels; else the sum of both."""
+    """Error bars of the differences of successive levels, ``[k - 1]``. If all levels are within the
+    tolerance, the common part of two errors cancels; else the bar is the sum of both."""
     method: str
     """``separable``, ``sine``, ``elements``, ``enriched``, ``averaged`` or ``hermitian``."""
     sizes: tuple[int, ...]
