@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lior_ritz.training.trainer import Trainer
 
 RESULTS, ARRAYS = "results.json", "arrays"
-FORMAT = 3
+FORMAT = 4
 Report: TypeAlias = "dict[str, Any]"
 Arrays: TypeAlias = "dict[str, tuple[NDArray[Any], str]]"
 """Name -> the array, and what it is: float64, or complex128 of states in a magnetic field."""
