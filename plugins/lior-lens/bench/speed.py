@@ -23,7 +23,7 @@ from lior_lens.geometry import Lens, Size
 from lior_lens.warp import Correction, Flow, in_frame, resample, safety
 
 ORIGINAL = 7.1 / 0.070
-"""What the first program took for the same, in units of ``cv2.undistort`` in one process."""
+"""The first program's time for the same, in units of ``cv2.undistort`` in one process."""
 
 
 def best(function: Callable[[], object], times: int = 7) -> float:

@@ -330,6 +330,19 @@ def test_a_lens_for_lensfun_is_read_again(tmp_path):
     assert lenses.endpoint_error(made, again, size) < 0.2
 
 
+def test_a_smaller_sensor_sees_less_of_a_profile(tmp_path):
+    size, element = Size(width=600, height=400), '<distortion model="poly5" focal="24" k1="0.1" k2="0" />'
+    text = f"<lens><cropfactor>1.5</cropfactor><calibration>{element}</calibration></lens>"
+    (tmp_path / "a.xml").write_text(f"<lensdatabase>{text}</lensdatabase>")
+
+    def cubic(crop):
+        return profiles.read_lens(tmp_path / "a.xml", size, crop=crop).radial[2]
+
+    assert cubic(3.0) == pytest.approx(cubic(1.5) / 4)
+    assert cubic(1.0) == pytest.approx(cubic(1.5) * 2.25)
+    assert cubic(None) == cubic(1.52) == cubic(1.5)
+
+
 def taken(path, picture, *, focal, lens="Some 24-70"):
     """A photograph with the EXIF of a camera."""
     exif = Image.Exif()

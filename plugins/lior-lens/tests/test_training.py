@@ -188,6 +188,20 @@ def test_losses_of_flows_are_0_for_none_and_do_not_depend_on_folds_that_are_not_
     assert float(losses.squeeze(-x[None], y[None], spacing=(0.5, 0.5))) == pytest.approx(1.15)
 
 
+@pytest.mark.parametrize(
+    "matrix",
+    [[[0.8, -0.6], [0.6, 0.8]], [[1.0, 0.5], [0.3, 1.0]], [[0.7, -0.2], [0.0, 1.1]]],
+    ids=["rotated", "sheared", "squeezed"],
+)
+def test_the_determinant_of_a_linear_map_is_that_of_its_matrix(matrix):
+    (a, b), (c, d) = matrix
+    x, y = torch.meshgrid(torch.linspace(-1, 1, 5), torch.linspace(-0.6, 0.6, 4), indexing="xy")
+    gx, gy = (a * x + b * y)[None], (c * x + d * y)[None]
+    found = losses.determinant(gx, gy, (0.5, 0.4))
+    assert found.shape == (1, 3, 4)
+    torch.testing.assert_close(found, torch.full_like(found, a * d - b * c))
+
+
 def test_ssim_is_that_of_scikit_image():
     metrics = pytest.importorskip("skimage.metrics")
     from lior_lens.scoring import ssim
@@ -327,6 +341,10 @@ def test_a_loader_and_a_scorer_of_ones_own(tmp_path, monkeypatch):
     )
     found = runs.run(config, tmp_path / "run")
     assert "val_score" in found.validation
+    monkeypatch.delitem(sys.modules, "of_mine")
+    with pytest.raises(UsageError, match=r"^data\.loader_module: cannot import 'of_mine'.*PYTHONPATH"):
+        runs.resume(found.path)
+    monkeypatch.setitem(sys.modules, "of_mine", module)
     missing = attrs.evolve(config, data=attrs.evolve(config.data, loader_fn="other"))
     with pytest.raises(UsageError, match="of_mine has no 'other'"):
         training.Trainer(missing)
@@ -344,6 +362,13 @@ def test_a_scorer_that_is_missing_or_fails_does_not_stop_training(tmp_path):
             train__epochs=1,
         )
         runs.run(config, tmp_path / function)
+
+
+def test_mixed_precision_is_refused():
+    for option in (["--amp"], ["--set", "train.amp_enabled=true"]):
+        done = lens_command("train", *option)
+        assert done.returncode == 2
+        assert "amp" in done.stderr
 
 
 def test_the_step_size_ends_at_its_least():

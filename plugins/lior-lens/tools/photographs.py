@@ -60,7 +60,7 @@ def content(folder: Path, name: str) -> bytes:
 
 
 def target(row: dict[str, str]) -> str:
-    """Where a picture goes below the folder."""
+    """Return the path of a picture below the folder."""
     path, _, number = row["file"].partition("#")
     stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(path).stem).strip("-").lower()
     package = re.sub(r"[^a-z0-9]+", "-", row["package"].lower()).strip("-")

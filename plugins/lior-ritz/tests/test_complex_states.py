@@ -53,8 +53,6 @@ def test_its_arrays_are_complex_and_orthonormal(run):
     overlap = np.einsum("iyx,jyx->ij", psi.conj(), psi) * (x[1] - x[0]) * (y[1] - y[0])
     assert np.abs(overlap - np.eye(3)).max() < 1e-3
     assert np.abs(psi.imag).max() > 0.1
-    hamiltonian = np.load(run[0] / "arrays" / "hamiltonian_H.npy")
-    assert np.abs(hamiltonian - hamiltonian.conj().T).max() < 1e-12
 
 
 def test_the_table_has_both_spins_and_pictures_leave_out_what_is_complex(run):

@@ -19,4 +19,4 @@ def test_an_example(example):
 
 
 def test_examples_are_found():
-    assert any(example.name == "lior_ritz.families.family" for example in EXAMPLES)
+    assert any(example.name == "lior_ritz.cli.varied.axis" for example in EXAMPLES)

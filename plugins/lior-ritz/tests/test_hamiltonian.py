@@ -207,8 +207,10 @@ def test_other_methods_refuse_a_field(method):
         solve(in_field(1.0), 2, method)
 
 
-def test_a_family_refuses_a_field():
-    sets = ("--set", "potential.type=harmonic", "--set", "physics.field_tesla=1")
-    result = ritz("family", "--vary", "hbar_omega_meV=2:4", "--out", "nowhere", *sets)
+def test_a_stability_diagram_refuses_a_field():
+    dot = "potential.type=harmonic potential.hbar_omega_x_meV=3 potential.hbar_omega_y_meV=3"
+    sets = [word for each in f"{dot} physics.field_tesla=1".split() for word in ("--set", each)]
+    axes = ("--vary", "hbar_omega_x_meV=2:4:2", "--vary", "hbar_omega_y_meV=2:4:2")
+    result = ritz("stability", *axes, "--level", 1, *sets)
     assert result.returncode == 2
     assert "not with a magnetic field" in result.stderr

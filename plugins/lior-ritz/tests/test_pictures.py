@@ -17,7 +17,6 @@ pytest.importorskip("matplotlib")
 from lior.plots.figures import draw
 
 NM, MEV = 30.0, 0.6318378293532338
-TRAINING = ("training_losses", "training_energies", "training_dashboard", "convergence")
 
 
 def of(name, case="dot", **changes):
@@ -85,33 +84,24 @@ def assert_seen(panel, name):
 def test_without_metrics_the_pictures_of_training_are_left_out():
     solution, _ = solved("dot")
     drawn = [each.name for each in pictures(solution)]
-    assert set(TRAINING) < set(names(3)) - set(drawn)
-    for name in TRAINING:
-        with pytest.raises(LeftOut, match="no metrics"):
-            of(name, history=[])
+    assert set(names(3)) - set(drawn) == {"convergence"}
+    with pytest.raises(LeftOut, match="no metrics"):
+        of("convergence", history=[])
 
 
 # --- the potential ---
 
 
-def test_the_map_is_of_the_whole_box_in_nm_and_meV():
-    [panel] = panels("potential_map_full")
+def test_the_map_is_where_the_states_are_in_nm_and_meV():
+    [panel] = panels("potential_map")
     assert isinstance(panel, Field)
-    assert (panel.x[0], panel.x[-1], panel.y[0], panel.y[-1]) == pytest.approx((-120, 120, -120, 120))
+    assert -120 < panel.x[0] == -panel.x[-1] < -60 < panel.y[0] == -panel.y[-1] < 0
     assert (panel.x_label, panel.y_label, panel.unit) == ("x in nm", "y in nm", "V in meV")
     c4, c2y = 0.6262226878928537, 15.655567197321348
-    x, y = 30 / NM, 90 / NM
-    i, j = np.argmin(np.abs(np.array(panel.y) - 90)), np.argmin(np.abs(np.array(panel.x) - 30))
+    i, j = 20, 120
+    x, y = panel.x[j] / NM, panel.y[i] / NM
     want = MEV * (c4 * (x**2 - 2.25) ** 2 + c2y * y**2)
     assert panel.values[i][j] == pytest.approx(want)
-    assert panel.high is None
-
-
-def test_the_focus_is_four_barriers_high_and_has_an_alias():
-    [panel] = panels("potential_map_focus")
-    assert panel.high == pytest.approx(4 * 2.0030852802382726, abs=1e-3)
-    assert panel.x[-1] < 120, "where the states are"
-    assert panels("potential_map") == [panel]
 
 
 def test_the_slice_has_the_barrier_and_the_levels():
@@ -150,19 +140,8 @@ def test_a_wave_has_its_sign_and_node_at_its_place():
     np.testing.assert_allclose(values[:, values.shape[1] // 2], 0, atol=1e-12)
 
 
-def test_a_slice_is_of_the_wave_and_its_density():
-    wave, density = panels("slice_y0_state_2")
-    x, psi = curve(wave, "ψ2")
-    _, square = curve(density, "|ψ2|²")
-    np.testing.assert_allclose(psi**2, square)
-    solution, _ = solved("dot")
-    at = np.array([[float(x[100]) / NM, 0.0]])
-    assert abs(psi[100]) == pytest.approx(abs(float(solution.states(at)[2, 0])) / NM)
-    assert (wave.y_label, density.y_label) == ("ψ in 1/nm", "|ψ|² in 1/nm²")
-
-
 def test_one_dimension_has_lines():
-    for name in ("potential_map_full", "potential_map_focus", "density_state_1", "psi_state_1"):
+    for name in ("potential_map", "density_state_1", "psi_state_1"):
         [panel] = panels(name, "line")
         assert isinstance(panel, LineChart)
         assert panel.x_label == "x in nm"
@@ -183,10 +162,10 @@ def test_three_dimensions_have_central_planes_of_one_scale():
         ]
         assert len({panel.high for panel in found}) == 1
     assert found[0].unit == "ψ in 1/√nm³"
-    assert len(panels("potential_map_full", "space")) == 3
+    assert len(panels("potential_map", "space")) == 3
 
 
-# --- levels and matrices ---
+# --- levels ---
 
 
 def test_the_spectrum_is_beside_the_references():
@@ -204,33 +183,7 @@ def test_levels_that_are_one_are_a_step():
     assert found == [("E0", 1, False), ("E1 to E3", 3, False), ("E4", 1, True)]
 
 
-def test_bounds_are_shown_by_their_distance_to_the_reference():
-    solution, _ = solved("dot")
-    [panel] = panels("bounds")
-    above, below = panel.curves
-    exact = solution.reference.energies[:3]
-    assert above.y == pytest.approx(((solution.bounds.upper - exact) * MEV).tolist())
-    assert below.y == pytest.approx(((exact - solution.bounds.lower) * MEV).tolist())
-    [panel] = panels("bounds", "natural")
-    assert len(panel.curves) == 1
-    assert "no lower bound" in panel.title
-
-
 # --- training ---
-
-
-def test_the_sum_of_energies_is_beside_the_references():
-    solution, history = solved("dot")
-    sums, away = panels("training_eigsum")
-    x, y = curve(sums, "training nodes")
-    assert x.tolist() == list(range(1, 51))
-    np.testing.assert_allclose(y, [MEV * line["loss_eigsum"] for line in history])
-    exact = MEV * float(solution.reference.energies[:3].sum())
-    assert sums.levels == {"reference": pytest.approx(exact)}
-    np.testing.assert_allclose(curve(away, "training nodes")[1], np.abs(y - exact))
-    assert away.log_y
-    x, _ = curve(sums, "independent nodes")
-    assert x.tolist() == [20, 50]
 
 
 def test_convergence_is_the_distance_of_each_level():
@@ -247,31 +200,16 @@ def test_convergence_is_the_distance_of_each_level():
     assert training.log_y
 
 
-def test_levels_while_training_end_at_the_references():
-    [panel] = panels("training_energies")
-    for k, exact in enumerate(panel.levels.values()):
-        assert curve(panel, f"E{k}")[1][-1] == pytest.approx(exact, abs=1e-4)
-
-
-def test_a_high_beginning_is_cut_off_and_said():
-    _, history = solved("dot")
-    high = [history[0] | {"eigvals": [300.0, 400.0, 500.0]}, *history[1:]]
-    [panel] = panels("training_energies", history=high)
-    assert panel.high < 20
-    assert panels("training_energies")[0].high is None
-
-
 def test_lines_without_a_number_are_passed_over():
     _, history = solved("dot")
     refused = {"step": 2, "stage": "adam", "phase": "adam", "grad_norm": 0.0, "dt_sec": 0.1}
-    found = [history[0], refused, history[2] | {"loss_total": None}, *history[3:]]
-    [panel] = panels("training_losses", history=found)
-    assert panel.curves[0].x[:2] == [1, 4]
+    found = [history[0], refused, history[2] | {"eigvals": None}, *history[3:]]
+    assert panels("convergence", history=found)[0].curves[0].x[:2] == [1, 4]
 
 
 # --- names ---
 
 
 def test_the_name_of_a_family_stands_for_all_states():
-    assert expand("bounds, psi_state,psi_state_1", 2) == "bounds,psi_state_0,psi_state_1,psi_state_1"
-    assert {"bounds", "psi_state_2", "density_state_0"} < set(names(3))
+    assert expand("convergence, psi_state", 2) == "convergence,psi_state_0,psi_state_1"
+    assert {"convergence", "psi_state_2", "density_state_0"} < set(names(3))

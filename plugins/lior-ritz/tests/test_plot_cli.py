@@ -34,10 +34,12 @@ def command(*args):
 
 
 def test_the_command_writes_files_and_prints_tables(run, tmp_path):
-    result = command(run, "--only", "bounds,psi_state", "--out", tmp_path, "--format", "both")
+    result = command(run, "--only", "energy_spectrum,psi_state", "--out", tmp_path, "--format", "both")
     assert result.exit_code == 0, result.output
     wanted = {
-        f"{name}.{form}" for name in ("bounds", "psi_state_0", "psi_state_1") for form in ("png", "svg")
+        f"{name}.{form}"
+        for name in ("energy_spectrum", "psi_state_0", "psi_state_1")
+        for form in ("png", "svg")
     }
     assert {path.name for path in tmp_path.iterdir()} == wanted
     assert all(str(tmp_path / name) in result.output for name in wanted)
@@ -47,8 +49,8 @@ def test_the_command_writes_files_and_prints_tables(run, tmp_path):
 def test_metrics_that_are_gone_leave_pictures_out(run):
     (run / "logs" / "metrics.jsonl").rename(run / "gone")
     try:
-        result = command(run, "--only", "bounds,convergence,training_losses", "--text")
-        assert "left out: convergence, training_losses: no metrics of training" in result.stderr
+        result = command(run, "--only", "energy_spectrum,convergence", "--text")
+        assert "left out: convergence: no metrics of training" in result.stderr
         with pytest.raises(RunError, match="nothing to draw; convergence: no metrics"):
             command(run, "--only", "convergence", "--text")
     finally:

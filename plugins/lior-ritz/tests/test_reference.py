@@ -367,3 +367,17 @@ def test_refusals():
     ):
         with pytest.raises(UsageError, match=message):
             call()
+
+
+@pytest.mark.parametrize("boundary", ["dirichlet", "natural"])
+@pytest.mark.parametrize("method", ["separable", "sine"])
+def test_the_references_slopes_are_those_of_its_functions(method, boundary):
+    found = solve(of(Biquadratic(param_mode="barrier", barrier_meV=3.0), boundary=boundary), 3, method)
+    points = np.random.default_rng(0).uniform(-3, 3, (20, 2))
+    slopes, step = found.slopes(points), 1e-5
+    assert slopes.shape == (2, 3, 20)
+    for axis in range(2):
+        shift = np.zeros(2)
+        shift[axis] = step
+        ends = found.functions(points + shift) - found.functions(points - shift)
+        np.testing.assert_allclose(slopes[axis], ends / (2 * step), atol=1e-7, rtol=0)

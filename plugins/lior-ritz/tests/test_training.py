@@ -67,6 +67,16 @@ def test_no_evaluation_is_below_the_exact_levels_and_the_best_is_the_lowest():
     assert trainer.conclude().eigsum == pytest.approx(lowest, abs=1e-9)
 
 
+def test_the_best_of_a_run_that_gets_worse_is_not_its_last_evaluation():
+    wild = ["training.lr=0.5", "training.lr_schedule.enabled=false", "training.early_stop.tolerance=0"]
+    steps = ["training.optimizer=adam", "training.steps=12", "training.guard.every=2"]
+    trainer, checks = trained(*SMALL, *wild, *steps)
+    sums = [check["eval_eigsum"] for check in checks]
+    assert min(sums) < sums[-1]
+    assert trainer.best.evaluation.eigsum == min(sums)
+    assert trainer.best.step == checks[sums.index(min(sums))]["step"]
+
+
 def test_lbfgs_lowers_what_adam_leaves_by_far():
     _, checks = trained("model.hidden_features=12", "training.lbfgs_refine.steps=100")
     exact = 32.4098873006

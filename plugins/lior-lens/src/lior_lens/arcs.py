@@ -23,8 +23,8 @@ _RADII = np.linspace(0, 2.4, 601)
 _UNDER = (-0.32, -0.24, -0.17, -0.11, -0.055, 0.0, 0.05, 0.1, 0.16, 0.23)
 """Strengths of the lenses that families are sought under."""
 _TRIED, _TIGHT, _LOOSE = 12, 0.03, 0.05
-"""Long lines whose crossings are tried under each, radians by which lines may miss them, and more under the
-one that is chosen, for the lens may be another still."""
+"""Number of long lines whose crossings are tried under each lens; radians by which lines may miss them; and
+radians under the chosen lens, which may still be wrong."""
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -16,17 +16,17 @@ from lior_lens.losses import REGULAR, LossConfig
 from lior_lens.network import ModelConfig
 
 PREFIX = "LENS_"
-"""Of the environment variables that set keys: ``LENS_OPTIMIZER__LR`` sets ``optimizer.lr``."""
+"""Prefix of the environment variables that set keys: ``LENS_OPTIMIZER__LR`` sets ``optimizer.lr``."""
 CONFIGS = "lior_lens.configs"
 """Package of the shipped recipes."""
 STAGES = ("stage1_param_only", "stage2_hybrid", "stage3_finetune")
 MODES = {"epe": "min", "epe_ratio": "min", "total": "min", "score": "max", "fullres_score": "max"}
-"""Numbers of a validation by which the best can be chosen, and what is better."""
+"""Metrics of a validation that can choose the best checkpoint, and the better direction of each."""
 
 
 @attrs.frozen(kw_only=True)
 class DataConfig:
-    """What is trained on."""
+    """The training data."""
 
     long_side: int = option(
         192, help="long side of the pictures, in pixels; shapes change", low=32, high=4096
@@ -54,7 +54,7 @@ class DataConfig:
 
     @property
     def known(self) -> bool:
-        """Whether lenses are known."""
+        """Whether the true lenses are known."""
         return not (self.pairs or self.loader_module)
 
 
@@ -150,7 +150,7 @@ class LensConfig:
 
     @property
     def steps(self) -> int:
-        """Of the whole run."""
+        """The number of steps of the run."""
         return self.train.epochs * self.train.steps_per_epoch
 
 
@@ -172,6 +172,6 @@ def load(
 
 
 def default_init(config: LensConfig, runs: Path = Path("runs")) -> Path | None:
-    """The run whose network a stage begins with where nothing is said; none for stage 1."""
+    """Return the run whose network a stage begins with by default; ``None`` for stage 1."""
     index = STAGES.index(config.train.stage)
     return None if index == 0 else runs / STAGES[index - 1]

@@ -1,4 +1,4 @@
-"""Photographs in files: all are judged, then each is corrected or copied, and what was done is said.
+"""Photographs in files: all are judged, then each is corrected or copied, and the outcome is reported.
 
 Several are worked on at once, in threads: decoding, resampling and encoding run outside of Python's lock.
 """
@@ -38,7 +38,6 @@ class Options:
     """How photographs are corrected."""
 
     frame: str = "crop"
-    interpolation: str = "cubic"
     quality: int = 95
     always: bool = False
     """Correct even where the verdict is not sure."""
@@ -58,7 +57,7 @@ class Options:
 
 @attrs.frozen(kw_only=True)
 class CorrectionOutcome:
-    """What became of one file."""
+    """The outcome of one file."""
 
     path: Path
     out: Path | None
@@ -78,7 +77,7 @@ class CorrectionOutcome:
 
 
 Judge = Callable[[Path, Photo], Estimate]
-"""Of a photograph that may be reduced, but is at least ``LONG_SIDE`` long."""
+"""The judge of a photograph, which may be reduced, but to no less than ``LONG_SIDE``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -211,7 +210,7 @@ def _apply(judged: Judged, places: Places, options: Options) -> CorrectionOutcom
     photo = images.read(path)
     target = places.place(judged.found, images.name(photo, path), replace=options.replace)
     pixels = images.turn(photo.pixels, photo.orientation)
-    fixed = resample(pixels, used.correction, interpolation=options.interpolation)
+    fixed = resample(pixels, used.correction)
     del pixels
     lost = images.write(target, photo, images.turn_back(fixed, photo.orientation), quality=options.quality)
     after = attrs.evolve(photo, pixels=fixed, orientation=1)
@@ -252,7 +251,7 @@ def _outcome(
     card: sheets.Card | None,
     more: dict[str, Any],
 ) -> CorrectionOutcome:
-    """What became of a photograph that was judged, with the numbers of that and ``more``."""
+    """Return the outcome of a judged photograph, with the numbers of its judgement and ``more``."""
     said = judged.estimate
     numbers: dict[str, Any] = {
         "how": said.how,
@@ -280,17 +279,19 @@ def _outcome(
 
 
 def summary(outcomes: Sequence[CorrectionOutcome]) -> str:
-    """How many files became what, in a line."""
+    """Return the number of files with each status, in one line."""
     counts = {status: sum(each.status == status for each in outcomes) for status in STATUSES}
     return f"{len(outcomes)} files: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n)
 
 
 def judge(options: Options, ask: Callable[[Picture], Estimate]) -> Judge:
-    """Who is asked of each photograph: a lens that is given, the profile for its EXIF, or ``ask``."""
+    """Return the judge of a photograph: the given lens, the profile for its EXIF, or ``ask``."""
 
     def judged(path: Path, photo: Photo) -> Estimate:
         if options.lens is not None:
-            lens = profiles.read_lens(options.lens, photo.size, focal=profiles.exif_of(path).get("focal"))
+            exif = profiles.exif_of(path)
+            crop = profiles.crop_of(exif)
+            lens = profiles.read_lens(options.lens, photo.size, focal=exif.get("focal"), crop=crop)
             return Estimate(lens=lens, how="given", words=f"lens of {options.lens}")
         if options.profile:
             with contextlib.suppress(MissingPackage):

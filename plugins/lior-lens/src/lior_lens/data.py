@@ -49,7 +49,7 @@ class Sample:
 
 
 class SampleSource(Protocol):
-    """Where straight pictures come from."""
+    """A source of straight pictures."""
 
     def view(self, index: int, size: Size, rng: Generator) -> tuple[Picture, str]:
         """A straight picture, at least of that size and of its shape, and its name."""
@@ -149,7 +149,7 @@ def sized(shape: tuple[int, int], long_side: int, *, multiple: int = 16) -> Size
 
 
 def truths(samples: Sequence[Sample], *, points: int = 17) -> NDArray[np.float32]:
-    """Where the true lenses take a grid of points: ``[batch, 2, points, points]`` in half-diagonals."""
+    """Return a grid of points mapped by the true lenses: ``[batch, 2, points, points]`` in half-diagonals."""
     grids = [lenses.displace(each.lens, each.size, columns=points, rows=points) for each in samples]
     return np.stack(grids).astype(np.float32)
 

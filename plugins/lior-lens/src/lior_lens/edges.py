@@ -14,7 +14,7 @@ from lior_lens.geometry import Floats
 POINTS = 16
 """Points that stand for an edge."""
 _FILLED = 0.6
-"""Least number of points of an edge, for each pixel of its length."""
+"""Minimum number of points on an edge, per pixel of length."""
 _NOISE = 0.25
 """Pixels by which a straight edge seems bowed."""
 
@@ -86,7 +86,7 @@ def follow(grey: NDArray[np.uint8], shortest: float) -> list[Edge]:
 def _subpixel(
     strong: NDArray[np.float32], rows: NDArray[np.intp], columns: NDArray[np.intp], ex: Floats, ey: Floats
 ) -> Floats:
-    """Where along its gradient the edge is steepest: the top of a parabola through three pixels."""
+    """Return where the edge is steepest along its gradient: the top of a parabola through three pixels."""
     length = np.maximum(np.hypot(ex, ey), 1e-9)
     nx, ny = ex / length, ey / length
     wide = np.abs(nx) >= np.abs(ny)
@@ -130,7 +130,7 @@ def _edge(points: Floats, shortest: float, contrast: float) -> Edge | None:
     filled = count > 0
     mean_s = np.interp(centres, mean_t[filled], mean_s[filled])
     arc = middle + centres[:, None] * axes[0] + mean_s[:, None] * axes[1]
-    # a bow is worked out from 16 means: its noise is about 1.3 times that of one point over the root of all
+    # a bow is computed from 16 means: its noise is about 1.3 times that of one point over the root of all
     noise = float(np.hypot(_NOISE, 1.3 * scale / np.sqrt(max(len(t) / 4, 1))))
     return Edge(length, arc, noise, scale, len(t) / length, contrast)
 

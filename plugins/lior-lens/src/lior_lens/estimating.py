@@ -1,10 +1,9 @@
-"""From a photograph to the correction that is used on it: who is asked, in which order, and when nothing is
-done.
+"""From a photograph to its correction: the sources of the lens, their order, and when nothing is done.
 
-A lens that is given, or lensfun's profile for the EXIF, is taken as it is. Otherwise the lines of the
-photograph judge, with what the network believes as their prior. A photograph is left alone where the verdict
-is not sure; and whatever comes out is made safe: without the flow, then nearer to the identity, at last the
-identity itself.
+A given lens, or lensfun's profile for the EXIF, is used unchanged. Otherwise the lens is estimated from the
+lines of the photograph, with the network's estimate as an optional prior. A photograph is left alone if the
+estimate is not sure. Every correction is made safe: without the flow, then nearer to the identity, in the end
+the identity itself.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _TO_STRENGTH = 2.6
 
 @attrs.frozen(kw_only=True, eq=False)
 class Estimate:
-    """What is to be done to a photograph, and why."""
+    """The lens to correct a photograph by, and why."""
 
     lens: Lens
     how: str
@@ -49,11 +48,11 @@ class Estimate:
     flow: Flow | None = None
     verdict: Verdict | None = None
     arcs: Arcs | None = None
-    """What was judged by."""
+    """The edges that were judged."""
     photographs: int = 1
     """How many were judged together."""
     share: float = 1.0
-    """Which part of the lens is corrected (:attr:`lior_lens.lines.Verdict.share`)."""
+    """The share of the lens that is corrected (:attr:`lior_lens.lines.Verdict.share`)."""
 
     @property
     def careful(self) -> Lens:

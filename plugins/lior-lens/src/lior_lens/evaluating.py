@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lior_lens.runs import LensModel
 
 SEED = 20_000
-"""Of the pictures that are judged by; training draws from others."""
+"""Seed of the evaluated pictures; training draws others."""
 _CALIBRATION = 400
 _LONG_SIDE = 1024
 """Photographs are bent at this size: what lines look at."""
@@ -51,7 +51,7 @@ class Photograph:
 
 @attrs.frozen(kw_only=True)
 class Answer:
-    """What was said of one picture, with the truth."""
+    """The estimate for one picture, with the truth."""
 
     name: str
     kind: str
@@ -61,16 +61,16 @@ class Answer:
     spread: float
     sure: bool
     errors: dict[str, float]
-    """Of each estimate and control."""
+    """The error of each estimate and control."""
 
 
 def sources() -> dict[str, data.SampleSource]:
-    """What is drawn to judge on."""
+    """Return the sources of drawn pictures to evaluate on."""
     return {"scenes": data.Scenes(), "boards": data.Boards()}
 
 
 def collection(folder: Path, part: str | None = None) -> list[Photograph]:
-    """The photographs of a folder, those of one part of its ``manifest.csv`` if one is named.
+    """Return the photographs of a folder, or of one part in its ``manifest.csv``.
 
     The manifest has the columns file, series, part and kind (``tools/photographs.py`` writes one). Raises
     ``DataError`` where there is no photograph, ``UsageError`` for a part that is not there.

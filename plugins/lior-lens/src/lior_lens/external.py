@@ -1,4 +1,4 @@
-"""What comes from outside a run: devices, loaders and scorers of the user's."""
+"""External parts of a run: devices, and loaders and scorers of the user."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("lior")
 _SCORED = 32
-"""Pictures that a scorer is asked about at each validation."""
+"""Maximum number of pictures a scorer gets at each validation."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Batch:
-    """Pictures, and what is known of them."""
+    """Pictures with their targets and true lenses, where known."""
 
     images: Tensor
     """``[B, 3, H, W]`` in [0, 1]."""
@@ -41,7 +41,7 @@ class Batch:
 
 
 class Batches(Protocol):
-    """Where batches come from."""
+    """A source of batches."""
 
     def train(self, step: int) -> Batch:
         """The batch of a step, the same whenever it is asked for."""
@@ -51,7 +51,7 @@ class Batches(Protocol):
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; where it is missing the processor, with a warning."""
+    """Return the device of that name, or the CPU with a warning if it is not available."""
     try:
         return tensors.pick_device(name)
     except DeviceError:
@@ -63,7 +63,8 @@ def _function(module: str, name: str, key: str) -> Callable[..., Any]:
     try:
         found = getattr(importlib.import_module(module), name)
     except ImportError as error:
-        raise UsageError(f"{key}: cannot import {module!r}: {error}") from error
+        where = "start in the folder that has it, or add that folder to PYTHONPATH"
+        raise UsageError(f"{key}: cannot import {module!r}: {error}; {where}") from error
     except AttributeError:
         raise UsageError(f"{key}: {module} has no {name!r}") from None
     if not callable(found):

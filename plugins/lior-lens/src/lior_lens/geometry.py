@@ -40,7 +40,7 @@ MARGIN = 0.1
 _NEWTON = 50
 _TOLERANCE = 1e-13
 PARAMETERS = ("k1", "k2", "k3", "p1", "p2", "dcx", "dcy", "scale", "aspect")
-"""What the network predicts, in this order; ``aspect`` only when asked."""
+"""Parameters that the network predicts, in this order; ``aspect`` is optional."""
 
 
 @attrs.frozen(kw_only=True)
@@ -57,7 +57,7 @@ class Size:
 
     @property
     def ratio(self) -> float:
-        """Of the long side to the short one."""
+        """The ratio of the long side to the short side."""
         return max(self.width, self.height) / min(self.width, self.height)
 
     @property

@@ -36,7 +36,7 @@ RAW = frozenset({".nef", ".cr2", ".cr3", ".arw", ".dng", ".orf", ".rw2", ".raf",
 UNREAD = frozenset(
     {".heic", ".heif", ".avif", ".jxl", ".psd", ".psb", ".xcf", ".exr", ".hdr", ".svg", ".eps", ".ai", ".cdr"}
 )
-"""Endings of pictures that are not read."""
+"""Suffixes of pictures that are recognised, but not read."""
 _ENDINGS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "PNG": (".png",),
@@ -45,7 +45,7 @@ _ENDINGS = {
     "BMP": (".bmp",),
     "PPM": (".ppm", ".pgm", ".pnm", ".pfm"),
 }
-"""Kinds of files that are written, with the endings of their names, the usual one first."""
+"""File types that are written, with their suffixes; the first one is the default."""
 READ = frozenset(each for endings in _ENDINGS.values() for each in endings) | {".gif", ".jp2", ".pbm"} | RAW
 _OPENED = (*_ENDINGS, "GIF", "JPEG2000")
 _HOLDS = {
@@ -64,7 +64,7 @@ _PNM = re.compile(
 )
 _DEEP = ("PNG", "TIFF", "PPM")
 _SMALL = 160
-"""Long side of the small picture in EXIF."""
+"""Long side of the EXIF thumbnail, in pixels."""
 _BYTES_A_PIXEL = 4.0
 """Memory for each byte of a picture: decoded, resampled, encoded, and Pillow's own copy."""
 
@@ -83,18 +83,18 @@ class Photo:
     """Pillow's name of the kind of file."""
     width: int
     height: int
-    """Of the whole picture; ``pixels`` may show it smaller."""
+    """The height of the whole picture in pixels, as is ``width``; ``pixels`` may show it smaller."""
     kept: KeptMetadata = attrs.field(factory=KeptMetadata)
     orientation: int = 1
-    """EXIF's, 1 to 8."""
+    """The orientation tag of EXIF, 1 to 8."""
     subsampling: int = 0
-    """Of a JPEG file, as Pillow counts: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
+    """The chroma subsampling of a JPEG file: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
     lossless: bool = False
-    """Of a WebP file."""
+    """Whether a WebP file was compressed without loss."""
     compression: str | None = None
-    """Of a TIFF file."""
+    """The compression of a TIFF file, by its name in Pillow."""
     note: str = ""
-    """What of the file cannot be kept."""
+    """Parts of the file that are not kept, in words."""
 
     def upright(self) -> NDArray[np.uint8]:
         """The picture as it is to be looked at: ``[height, width, 3]`` of uint8."""
@@ -102,13 +102,13 @@ class Photo:
 
     @property
     def size(self) -> Size:
-        """Of the whole picture, upright."""
+        """The size of the whole picture, upright."""
         wide, high = (self.width, self.height) if self.orientation <= 4 else (self.height, self.width)
         return Size(width=wide, height=high)
 
     @property
     def memory(self) -> int:
-        """Bytes that the whole picture takes while it is corrected."""
+        """The memory that the correction of the whole picture needs, in bytes."""
         bytes_a_pixel = self.pixels.nbytes // max(1, self.pixels.shape[0] * self.pixels.shape[1])
         return int(self.width * self.height * bytes_a_pixel * _BYTES_A_PIXEL)
 
@@ -204,7 +204,7 @@ def _read(path: Path, content: bytes, image: Image.Image, least: int | None) -> 
         note = f"{frames - 1} more in the file (previews, depth) not kept"
     width, height = image.size
     _check_memory(path, width, height, len(image.getbands()) * (2 if image.mode.startswith("I;16") else 1))
-    kept = metadata.of(content, kind, image.info)
+    kept = metadata.of(content, kind, image.info, getattr(image, "applist", ()))
     orientation = tags.orientation(kept.exif)
     known: dict[str, Any] = {
         "format": kind,
@@ -340,7 +340,7 @@ def _check_memory(path: Path, width: int, height: int, bytes_a_pixel: int) -> No
 
 
 def free_memory() -> int | None:
-    """Bytes that this process may still take, as far as the system says."""
+    """Return the bytes that this process may still allocate, or ``None`` if unknown."""
     found = []
     with contextlib.suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
@@ -361,7 +361,7 @@ def free_memory() -> int | None:
 
 
 def turn(pixels: Any, orientation: int) -> Any:
-    """Pixels as EXIF's orientation wants them looked at."""
+    """Return the pixels upright, as EXIF's orientation describes."""
     out = pixels
     if orientation in (5, 6, 7, 8):
         out = np.swapaxes(out, 0, 1)
@@ -460,12 +460,12 @@ def _encode(path: Path, photo: Photo, pixels: Pixels, quality: int) -> bytes:
     height, width = pixels.shape[:2]
     kept = photo.kept.corrected(width, height, lambda most: _thumbnail(photo.mode, pixels, most))
     plain = _by_pillow(kind, photo, pixels, kept, quality)
-    put = {"JPEG": metadata.into_jpeg, "PNG": metadata.into_png, "TIFF": metadata.into_tiff}.get(kind)
+    put = {"PNG": metadata.into_png, "TIFF": metadata.into_tiff}.get(kind)
     return plain if put is None else put(plain, kept)
 
 
 def _by_pillow(kind: str, photo: Photo, pixels: Pixels, kept: KeptMetadata, quality: int) -> bytes:
-    """The file without what is kept, where it is put in afterwards."""
+    """Encode pixels, of JPEG, WebP and BMP with their metadata."""
     if pixels.dtype != np.uint8:
         stored = pixels
         if pixels.ndim == 3:
@@ -474,9 +474,10 @@ def _by_pillow(kind: str, photo: Photo, pixels: Pixels, kept: KeptMetadata, qual
         ending = {"PNG": ".png", "TIFF": ".tif"}.get(kind, ending)
         return cv2.imencode(ending, stored)[1].tobytes()
     options: dict[str, Any] = {}
-    if kept.dpi and kind in ("JPEG", "BMP"):
+    if kept.dpi and kind == "BMP":
         options["dpi"] = kept.dpi
     if kind == "JPEG":
+        options |= metadata.jpeg_options(kept)
         options |= {"quality": quality, "subsampling": photo.subsampling if photo.mode == "RGB" else 0}
     elif kind == "WEBP":
         found = {"exif": kept.exif, "icc_profile": kept.icc, "xmp": kept.xmp}
@@ -490,7 +491,7 @@ def _by_pillow(kind: str, photo: Photo, pixels: Pixels, kept: KeptMetadata, qual
 
 
 def _thumbnail(mode: str, pixels: Pixels, most: int) -> bytes:
-    """The small picture of EXIF, as JPEG of at most so many bytes; empty where it does not fit."""
+    """Return the EXIF thumbnail as JPEG of at most ``most`` bytes; empty if it does not fit."""
     fit = _SMALL / max(pixels.shape[:2])
     size = max(1, round(pixels.shape[1] * fit)), max(1, round(pixels.shape[0] * fit))
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if fit < 1 else cv2.INTER_LINEAR)

@@ -1,8 +1,8 @@
 """Lenses drawn at random, and pictures as such lenses would have taken them.
 
-The models are those of lensfun's database, and what they do to the photograph's corner is from -20 % (barrel)
-to +20 % (pincushion) of its distance, most of it in one coefficient. What a picture alone cannot tell, the
-scale, is fixed by one convention: the centre is neither enlarged nor made smaller (:func:`centre`).
+The models are those of lensfun's database. They displace the photograph's corner by -20 % (barrel) to +20 %
+(pincushion) of its distance, mostly by one coefficient. A picture does not determine the scale, so it is
+fixed by a convention: the centre keeps its size (:func:`centre`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNBENT = 0.1
 """Share of lenses that do nothing: a photograph that needs no correction must be left as it is."""
 _AROUND = np.linspace(0, 2 * np.pi, 24, endpoint=False)
 _CORNERS = 1.001 * np.cos(_AROUND), 1.001 * np.sin(_AROUND)
-"""Where a photograph of any shape has its corners."""
+"""Points on the circle that has the corners of a photograph of any shape."""
 _STEP = 8
 """Pixels between the points where a lens is inverted exactly; 0.01 pixels in between."""
 
@@ -150,7 +150,7 @@ def spread(length: int, nodes: int) -> NDArray[np.float32]:
 
 
 def displace(lens: Lens, size: Size, *, columns: int = 17, rows: int = 17) -> Floats:
-    """Where a lens, at the centre's scale, takes a grid of points: ``[2, rows, columns]``, half-diagonals."""
+    """Map a grid of points by a lens with scale 1 at its centre: ``[2, rows, columns]``, half-diagonals."""
     return np.stack(centre(lens).forward(*size.grid(columns, rows)))
 
 

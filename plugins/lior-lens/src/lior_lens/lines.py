@@ -1,11 +1,10 @@
-"""What the straight lines of a picture say about its lens: plumb lines, weighed by how much they can be
-trusted.
+"""Estimate of a lens from the straight lines of a picture: plumb lines, weighted by their trust.
 
 Edges are followed to arcs with sub-pixel points (:mod:`lior_lens.edges`). A lens is likely under which many
-arcs have no bow and those of a family meet (:mod:`lior_lens.meeting`). Which arcs are straight in the world
-is not known: each is so with a probability, and otherwise bowed at random, so that circles have no say (a
-mixture in place of RANSAC's threshold). Over a grid of strengths and shapes this gives a posterior: an
-estimate, and how sure it is. What a network says comes in as the prior.
+arcs have no bow and those of a family meet (:mod:`lior_lens.meeting`). Each arc is straight in the world with
+a probability, and otherwise bowed at random, so that circles have no influence (a mixture in place of
+RANSAC's threshold). Over a grid of strengths and shapes this gives a posterior: an estimate and its spread.
+A network's estimate can serve as the prior.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from lior_lens.geometry import MARGIN, Floats, Lens
 from lior_lens.trust import Trust, Votes
 
 STRENGTHS = np.linspace(-0.46, 0.36, 42)
-"""Displacements of the corner that are thought of, as shares of its distance."""
+"""Grid of displacements of the corner, as shares of its distance."""
 SHAPES = np.linspace(-1, 1, 5)
 _SHAPE_WIDTH = 0.5
 _FINE = 33
@@ -31,7 +30,7 @@ _FINE = 33
 BENT = 0.15
 """Spread of the strengths that things which are bowed in the world seem to have."""
 _DISAGREEING = 0.3
-"""Probability of bowed things that is said."""
+"""Probability of bowed things from which a warning is given."""
 _OWN = 0.015
 """Spread that the lines of a picture have in common: photographs of the learning part were off by that."""
 _TERMS = 9
@@ -39,8 +38,8 @@ _TERMS = 9
 LEAST, SURE = 0.015, 2.3
 """A strength is worth a correction if it exceeds the first by so many of its spreads."""
 _SHRUNK = 2.0
-"""An uncertain strength is shrunk by so many of its relative variances, after James and Stein (1961): to
-correct by too much harms, to correct by a part only helps less."""
+"""Relative variances by which an uncertain strength is shrunk, after James and Stein (1961). Too much
+correction does harm; a partial one only helps less."""
 
 
 def lens_of(strength: float, shape: float = 0.0) -> Lens:
@@ -109,7 +108,7 @@ def _within(values: Floats, middle: float, half: float, count: int) -> Floats:
 
 @attrs.frozen(kw_only=True)
 class Belief:
-    """What is believed of a lens, as a strength and how far off it may be."""
+    """A prior of a lens: a strength and its standard deviation."""
 
     strength: float = 0.0
     spread: float = 0.2
@@ -122,7 +121,7 @@ class Belief:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Verdict:
-    """What lines say, together with what was believed before."""
+    """The posterior of a lens, given the lines and a prior."""
 
     lens: Lens
     strength: float
@@ -133,7 +132,7 @@ class Verdict:
     arcs: int
     shape: float = 0.0
     but: str = ""
-    """What makes it doubtful, beside the spread."""
+    """Reasons for doubt other than the spread, in words."""
 
     @property
     def sure(self) -> bool:
@@ -142,7 +141,7 @@ class Verdict:
 
     @property
     def share(self) -> float:
-        """Which part of the lens is corrected, where the verdict is sure; else all of it."""
+        """The share of the lens that is corrected: all of it unless the verdict is sure."""
         return 1 - _SHRUNK * (self.spread / self.strength) ** 2 if self.sure else 1.0
 
     @property
@@ -206,7 +205,7 @@ def judge_all(found: Sequence[Arcs], belief: Belief | None = None, *, trust: Tru
 
 
 def _but(now: _Posterior, straight: Floats) -> str:
-    """What a verdict is doubted for; ``straight`` are the straight lines ``[pictures, directions]``."""
+    """Return reasons for doubt; ``straight`` counts the straight lines ``[pictures, directions]``."""
     if min(now.strength - STRENGTHS[0], STRENGTHS[-1] - now.strength) < now.spread + 0.01:
         return "at the end of the range, it may be more"
     if (now.bent.sum(1) > _DISAGREEING).all():
@@ -222,7 +221,7 @@ def _coarse() -> Grid:
 
 
 def _posterior(logs: Floats, alone: Floats, doubt: Floats, belief: Belief, grid: Grid) -> _Posterior:
-    """Of the likelihoods ``[pictures, directions, strengths, shapes]``, and those if a direction is bent."""
+    """Return the posterior; ``logs``: log likelihoods ``[pictures, directions, strengths, shapes]``."""
     nothing = np.log(doubt) + alone
     either = np.logaddexp(np.log(1 - doubt) + logs, nothing)
     total = grid.log_prior(belief) + either.sum((0, 1))
@@ -252,7 +251,7 @@ def _by_direction(given: Sequence[Sequence[tuple[Arcs, Votes]]], grid: Grid) -> 
 
 
 def _alone(logs: Floats, grid: Grid) -> Floats:
-    """Of lines that are all bent in the world, as a lens of their own would: ``[pictures, 2, 1, 1]``."""
+    """Return log likelihoods if a direction is bent by a lens of its own, ``[pictures, 2, 1, 1]``."""
     total = logs + grid.log_prior(Belief(spread=BENT))
     top = total.max((2, 3), keepdims=True)
     alone: Floats = top + np.log(np.exp(total - top).sum((2, 3), keepdims=True))
@@ -301,7 +300,7 @@ def straight(found: Arcs, lens: Lens, votes: Votes | None = None) -> Floats:
 def straightness(found: Arcs, lens: Lens | None = None, *, believed: Lens | None = None) -> float:
     """Median bow under a lens (without one: as photographed) of the arcs that are straight, in pixels.
 
-    Which are straight is asked under ``believed``, which is the lens itself if not given; NaN without arcs.
+    Straight arcs are chosen under ``believed``, by default the lens itself. The result is NaN without arcs.
     """
     if not len(found):
         return float("nan")

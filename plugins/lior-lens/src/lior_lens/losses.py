@@ -1,6 +1,6 @@
-"""What training lowers: geometry where the truth is known, pictures where only a target is, and regularity.
+"""The loss: endpoint errors if the true lens is known, picture losses if only a target is, and regularity.
 
-All in float32, whatever the network computes in. Terms with weight 0 are not worked out.
+All terms are computed in float32. Terms with weight 0 are skipped.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ REGULAR = ("flow_tv_weight", "flow_mag_weight", "flow_curv_weight", "jacobian_we
 """Weights that stage 1, without a flow, must leave at 0."""
 _LUMA = (0.299, 0.587, 0.114)
 _ROUNDED = 1e-3
-"""How much the absolute value of differences of colours is rounded off."""
+"""Rounding of the absolute value of colour differences, Charbonnier's eps."""
 _MARGIN = 0.15
-"""Least determinant that costs nothing."""
+"""Smallest determinant without a penalty (chosen by hand)."""
 _SCALES = (1.0, 0.5)
 """Sizes at which pictures are compared."""
 

@@ -1,31 +1,36 @@
-"""What a file says about its photograph, beside the pixels: taken from one file and put into another.
+"""The metadata of a photograph, read from one file and put into another.
 
-Between files of one kind all of it is kept, byte by byte: segments of JPEG (EXIF, XMP, colour profile, IPTC,
-comment, density), chunks of PNG, tags of TIFF. What describes how pixels are stored is the new file's own.
+Between files of one kind all of it is kept. Pillow writes the segments of JPEG (EXIF, XMP, colour profile,
+IPTC, comment) and WebP's metadata. Chunks of PNG and tags of TIFF are written here, since Pillow writes no
+colours of 16 bits a channel. The description of how pixels are stored is the new file's own.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from lior_lens import tags
 
-_EXIF, _XMP, _ICC, _FURTHER = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0", b"MPF\0"
-_APP0, _APP1, _APP2, _APP14, _APP15, _COM, _SOS = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE, 0xDA
+_EXIF, _FURTHER = b"Exif\0\0", b"MPF\0"
+_STORAGE = ("APP0", "APP14")
+"""Segments of a JPEG file that its encoder writes: density and colour transform."""
+_APP0, _COM = 0xE0, 0xFE
+_LONGEST_XMP = 65502
+"""Bytes of XMP that a JPEG file has room for."""
 _CHUNKS = frozenset(b"gAMA cHRM sRGB iCCP cICP mDCV cLLI pHYs eXIf tEXt zTXt iTXt tIME".split())
-"""Those that say nothing of how pixels are stored."""
+"""Types of PNG chunks that do not describe how pixels are stored."""
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0\0\0\0\0"
 _INCH = 0.0254
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class KeptMetadata:
-    """What is kept of a file."""
+    """The metadata of a file that is kept."""
 
     exif: bytes | None = None
     """As a file of tags, without a JPEG file's ``Exif`` before it."""
@@ -33,10 +38,10 @@ class KeptMetadata:
     """The colour profile."""
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
-    segments: tuple[tuple[int, bytes], ...] | None = None
-    """Of a JPEG file: marker and content."""
+    segments: bytes | None = None
+    """The other segments of a JPEG file, one after the other."""
     chunks: tuple[tuple[bytes, bytes], ...] | None = None
-    """Of a PNG file: kind and content."""
+    """The type and content of a PNG file's chunks."""
 
     def tags(self) -> dict[int, tags.Tag]:
         """All of it as tags of TIFF."""
@@ -57,8 +62,13 @@ class KeptMetadata:
         return attrs.evolve(self, exif=tags.correct(self.exif, width, height, thumbnail))
 
 
-def of(content: bytes, format: str, info: Mapping[Any, Any]) -> KeptMetadata:
-    """What a file has beside its pixels; ``info`` is what Pillow found."""
+def of(
+    content: bytes, format: str, info: Mapping[Any, Any], segments: Iterable[tuple[str, bytes]] = ()
+) -> KeptMetadata:
+    """Return the metadata of a file.
+
+    ``info``, ``segments``: Pillow's ``Image.info``, and of a JPEG file its ``applist``.
+    """
     if format == "TIFF":
         return of_tags(content)
     exif, dpi = info.get("exif"), info.get("dpi")
@@ -67,7 +77,7 @@ def of(content: bytes, format: str, info: Mapping[Any, Any]) -> KeptMetadata:
         icc=info.get("icc_profile"),
         xmp=info.get("xmp"),
         dpi=dpi and (float(dpi[0]), float(dpi[1])),
-        segments=tuple(_segments(content)) if format == "JPEG" else None,
+        segments=b"".join(_kept_segments(segments)) if format == "JPEG" else None,
         chunks=tuple(_chunks(content)) if format == "PNG" else None,
     )
 
@@ -97,53 +107,24 @@ def of_tags(content: bytes, *, upright: bool = False) -> KeptMetadata:
 # --- JPEG: ITU-T T.81, annex B ---
 
 
-def _all_segments(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Begin, marker and content of the segments before the pixels."""
-    at = 2
-    while at + 4 <= len(content) and content[at] == 0xFF:
-        marker = content[at + 1]
-        if marker == 0xFF:  # filling
-            at += 1
+def _kept_segments(segments: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
+    for name, body in segments:
+        if name in _STORAGE or body.startswith((_EXIF, _FURTHER)):
             continue
-        if marker == _SOS:
-            return
-        length = struct.unpack_from(">H", content, at + 2)[0]
-        yield at, marker, content[at + 4 : at + 2 + length]
-        at += 2 + length
+        marker = _COM if name == "COM" else _APP0 + int(name.removeprefix("APP"))
+        yield struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
 
 
-def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    for _, marker, body in _all_segments(content):
-        stored = marker == _APP14 or (marker == _APP0 and not body.startswith(b"JFIF\0"))
-        if (_APP0 <= marker <= _APP15 or marker == _COM) and not stored and not body.startswith(_FURTHER):
-            yield marker, body[:12] + b"\0\0" if marker == _APP0 else body  # without JFIF's small picture
-
-
-def into_jpeg(encoded: bytes, kept: KeptMetadata) -> bytes:
-    """A JPEG file with what is kept in place of its own."""
-    first = tuple(_made_segments(kept)) if kept.segments is None else kept.segments
-    out = [b"\xff\xd8"]
-    for marker, body in first:
-        if marker == _APP1 and body.startswith(_EXIF) and kept.exif is not None:
-            body = _EXIF + kept.exif
-        out.append(struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body)
-    own = 2
-    for at, marker, body in _all_segments(encoded):
-        if marker == _APP0:
-            own = at + 4 + len(body)
-            if kept.segments is None:
-                out.insert(1, encoded[at:own])
-    return b"".join([*out, encoded[own:]])
-
-
-def _made_segments(kept: KeptMetadata) -> Iterator[tuple[int, bytes]]:
+def jpeg_options(kept: KeptMetadata) -> dict[str, Any]:
+    """Return the metadata as options of Pillow's JPEG encoder; what is too long for JPEG is dropped."""
+    found: dict[str, Any] = {"dpi": kept.dpi} if kept.dpi else {}
     if kept.exif and len(kept.exif) <= tags.MOST:
-        yield _APP1, _EXIF + kept.exif
-    if kept.xmp and len(kept.xmp) <= 65502:
-        yield _APP1, _XMP + kept.xmp
-    parts = [kept.icc[at : at + 65519] for at in range(0, len(kept.icc), 65519)] if kept.icc else []
-    for number, part in enumerate(parts, 1):
-        yield _APP2, _ICC + bytes([number, len(parts)]) + part
+        found["exif"] = _EXIF + kept.exif
+    if kept.segments is not None:
+        return found | {"extra": kept.segments}
+    if kept.xmp and len(kept.xmp) <= _LONGEST_XMP:
+        found["xmp"] = kept.xmp
+    return found | ({"icc_profile": kept.icc} if kept.icc else {})
 
 
 # --- PNG: third edition, 2025 ---

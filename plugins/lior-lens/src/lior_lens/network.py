@@ -1,6 +1,6 @@
 """The network: coordinates beside colours, a backbone, bounded parameters, and a flow that cannot fold.
 
-Sizes are free: parameters and flow are in half-diagonals, so what is said of a small picture holds for the
+Sizes are free: parameters and flow are in half-diagonals, so a prediction for a small picture holds for the
 large one. The heads begin at the identity.
 """
 
@@ -33,7 +33,9 @@ BOUNDS = {
     "scale": (0.9, 1.2),
     "aspect": (0.97, 1.03),
 }
-"""Default range of each parameter: of the head, of the monitor of saturation, and of nothing else."""
+"""Default range of each parameter, used by the head and by the saturation monitor."""
+_CHANNELS = 3 + 4 + 3
+"""Input channels of the backbone: colours, directions of gradients, coordinates."""
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and spread of the colours that pretrained weights have learned from."""
 _NEUTRAL = {"scale": 1.0, "aspect": 1.0}
@@ -76,7 +78,6 @@ class ModelConfig:
         "",
         help="file of a ResNet's weights in torchvision's names, or torchvision to fetch them; empty: none",
     )
-    use_direction_channels: bool = option(True, help="show the directions of gradients to the network")
     include_aspect: bool = option(False, help="predict the aspect as well")
     pool: int = option(4, help="the parameters' head sees the picture in pool x pool parts", low=1, high=16)
     param_hidden_dim: int = option(128, help="width of the parameters' head", low=1, high=4096)
@@ -103,7 +104,7 @@ class ModelConfig:
 
 
 class Prediction(NamedTuple):
-    """What the network says of a batch."""
+    """The network's prediction for a batch."""
 
     params: Tensor
     """``[batch, 8 or 9]``, in :data:`lior_lens.geometry.PARAMETERS`' order, within bounds."""
@@ -397,11 +398,8 @@ class LensNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.coords = CoordChannels()
-        self.directions = DirectionChannels() if config.use_direction_channels else nn.Identity()
-        self.backbone = backbone(
-            config if fresh else attrs.evolve(config, pretrained_backbone=""),
-            6 + 4 * config.use_direction_channels,
-        )
+        self.directions = DirectionChannels()
+        self.backbone = backbone(config if fresh else attrs.evolve(config, pretrained_backbone=""), _CHANNELS)
         self.param_head = ParametricHead(self.backbone.channels[-1], config)
         self.residual_head = ResidualHead(self.backbone.channels, config)
 

@@ -1,4 +1,4 @@
-"""Which files there are to correct, and where their results go."""
+"""Files to correct, and the places of their results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Found:
 
     path: Path
     inside: Path
-    """Where its result belongs below the folder of results."""
+    """The result's path below the folder of results."""
     why_not: str = ""
     """Why it is no photograph."""
     failed: bool = False
@@ -96,7 +96,7 @@ def same(a: Path, b: Path) -> bool:
 
 
 class Places:
-    """Where results go: a name, or names below a folder; never where an original is, and never two in one."""
+    """The places of results: a name, or names below a folder; nothing is overwritten."""
 
     def __init__(self, sources: Sequence[Path], out: Path, *, folder: bool = False) -> None:
         """Decide what OUT is.
@@ -149,7 +149,7 @@ class Places:
         self._names = {each.inside for each in found if not each.why_not}
 
     def place(self, found: Found, name: str, *, replace: bool) -> Path:
-        """Where the result of that name goes; names of another file's result get the original's ending.
+        """Return the path of a result; if another file has this name, the original suffix is added.
 
         Raises ``DataError`` when the place is taken.
         """

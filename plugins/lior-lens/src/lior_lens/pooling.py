@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 MOST = 32
 """Photographs that are judged together: those of a group with the most edges."""
 SHARED = 0.3
-"""Part of the spread of one photograph (by the mean of what each tells) that a group has in common: its
-photographs show the same things, and a lens that the model does not fit is off in all of them alike."""
+"""Share of the mean spread of one photograph that a group has in common: its photographs show similar things,
+and a misfit of the lens model is the same in all of them."""
 
 
 def pool(judged: Sequence[Judged], trust: Trust | None = None) -> list[Judged]:
-    """The same photographs, in order; those of one camera's group share one :class:`Estimate`.
+    """Return the photographs in their order; those of one camera's group share one :class:`Estimate`.
 
     Only photographs that their lines judged take part, and whose EXIF names camera and focal length.
     """
@@ -52,7 +52,7 @@ def pool(judged: Sequence[Judged], trust: Trust | None = None) -> list[Judged]:
 
 
 def together(alone: Sequence[Estimate], camera: str, trust: Trust | None = None) -> Estimate:
-    """What the lines of several photographs say of the lens that took them all."""
+    """Return the posterior of the lens that took several photographs."""
     found = [each.arcs for each in alone if each.arcs is not None]
     verdict = lines.judge_all(sorted(found, key=len, reverse=True)[:MOST], trust=trust)
     known = np.mean([one.verdict.spread**-2 for one in alone if one.verdict is not None])

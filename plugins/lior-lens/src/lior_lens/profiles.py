@@ -1,7 +1,7 @@
 """Lenses of other programs: OpenCV's matrices and coefficients, lensfun's profiles, files of either.
 
-lensfun's polynomials are in units of half the shorter side of the picture for which they were measured
-(Hugin's convention); a picture of a smaller sensor sees less of the lens, by the ratio of the crop factors.
+The unit of lensfun's polynomials is half the shorter side of the measured picture (Hugin's convention). A
+picture of a smaller sensor shows less of the lens, by the ratio of the crop factors.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ from lior_lens.lines import strength_of
 _EXIF_IFD = 0x8769
 _OF_CAMERA = {"make": 0x010F, "model": 0x0110}
 _OF_PICTURE = {"lens": 0xA434, "focal": 0x920A, "aperture": 0x829D, "focal_35": 0xA405}
-"""What is taken of EXIF, and where it stands in there."""
-_SAME_FOCAL = 0.02
-"""Share by which focal lengths may differ, for EXIF rounds them."""
+"""Numbers of the EXIF tags that are read."""
+_SAME_FOCAL, _SAME_CROP = 0.02, 0.03
+"""Shares by which focal lengths and crop factors may differ and count as the same, since EXIF rounds focal
+lengths (chosen by hand)."""
 _DIFFERENT = 3.0
-"""Birge's ratio from which photographs are said to differ."""
+"""Birge ratio above which photographs are reported as different."""
 
 
 # --- OpenCV ---
@@ -189,6 +190,11 @@ def exif_of(path: Path) -> dict[str, Any]:
     return clean
 
 
+def crop_of(exif: Mapping[str, Any]) -> float | None:
+    """The camera's crop factor: the focal length on film over the focal length; ``None`` if unknown."""
+    return exif["focal_35"] / exif["focal"] if exif.get("focal_35") and exif.get("focal") else None
+
+
 def by_exif(path: Path, size: Size) -> tuple[Lens, str] | None:
     """The lens that lensfun's database has for a photograph's EXIF, and its name; ``None`` where it has none.
 
@@ -246,7 +252,9 @@ def write_lens(lens: Lens, size: Size) -> str:
     return json.dumps(table, indent=1)
 
 
-def read_lens(path: Path, size: Size | None = None, *, focal: float | None = None) -> Lens:
+def read_lens(
+    path: Path, size: Size | None = None, *, focal: float | None = None, crop: float | None = None
+) -> Lens:
     """A lens from a file: what :func:`write_lens` wrote, ``{"k1": ...}``, OpenCV's numbers as JSON, lensfun's
     XML.
 
@@ -256,6 +264,9 @@ def read_lens(path: Path, size: Size | None = None, *, focal: float | None = Non
         Of the pictures; OpenCV's and lensfun's forms need it where the file has none.
     focal
         Length in mm, which chooses from several of lensfun's elements.
+    crop
+        Crop factor of the camera. lensfun's file has that of the measurement; without one of the two they
+        count as the same.
 
     Raises ``DataError`` when the file cannot be read; ``UsageError`` when there is no lens in it.
     """
@@ -266,7 +277,7 @@ def read_lens(path: Path, size: Size | None = None, *, focal: float | None = Non
             f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not text'}"
         ) from error
     if text.lstrip().startswith("<"):
-        return _from_xml(path, text, size, focal)
+        return _from_xml(path, text, size, focal, crop)
     try:
         table = json.loads(text)
     except ValueError:
@@ -286,7 +297,7 @@ def read_lens(path: Path, size: Size | None = None, *, focal: float | None = Non
     return Lens.of(table)
 
 
-def _from_xml(path: Path, text: str, size: Size | None, focal: float | None) -> Lens:
+def _from_xml(path: Path, text: str, size: Size | None, focal: float | None, crop: float | None) -> Lens:
     if size is None:
         raise UsageError(f"{path}: lensfun's terms need the size of the pictures; give --size")
     try:
@@ -306,10 +317,13 @@ def _from_xml(path: Path, text: str, size: Size | None, focal: float | None) -> 
     model = element.get("model", "")
     names = {"poly3": ("k1",), "poly5": ("k1", "k2"), "ptlens": ("a", "b", "c")}.get(model, ())
     ratio = [float(each) for each in (lens.findtext("aspect-ratio") or "").split(":") if each]
+    measured = float(lens.findtext("cropfactor") or 0)
+    smaller = crop / measured if crop and measured else 1.0
     return from_lensfun(
         model,
         [float(element.get(name, 0)) for name in names],
         size,
+        crop=1.0 if abs(smaller - 1) < _SAME_CROP else smaller,
         aspect=ratio[0] / (ratio[1] if len(ratio) > 1 else 1.0) if ratio else None,
     )
 
@@ -321,28 +335,28 @@ def _distortions(lens: ElementTree.Element) -> list[ElementTree.Element]:
 
 @attrs.frozen(kw_only=True)
 class Measured:
-    """A lens that a photograph or a camera was found to have."""
+    """The estimated lens of a photograph or a camera."""
 
     lens: Lens
     spread: float
     """Standard deviation of its strength at the corner."""
     size: Size
-    """Of the photograph, upright."""
+    """The size of the photograph, upright."""
     exif: Mapping[str, Any]
     photographs: int = 1
-    """How many it was found from."""
+    """The number of photographs it was estimated from."""
 
 
 @attrs.frozen(kw_only=True)
 class Pooled(Measured):
-    """What photographs of one camera, lens, focal length and shape say together."""
+    """The pooled lens of photographs with the same camera, lens, focal length and shape."""
 
     birge: float
-    """By how much they differ, in units of what their spreads allow; at least 1."""
+    """The Birge ratio of the photographs: their scatter relative to their spreads, at least 1."""
 
     @property
     def words(self) -> str:
-        """In a line."""
+        """The result in one line."""
         differ = "; they differ, as different lenses do" if self.birge > _DIFFERENT else ""
         return (
             f"{named(self.exif)}: from {self.photographs} photographs, give or take "
@@ -358,7 +372,7 @@ def named(exif: Mapping[str, Any]) -> str:
 
 
 def camera(exif: Mapping[str, Any], size: Size) -> tuple[Any, ...]:
-    """What photographs through one lens have in common; the focal length on film tells of digital zooms."""
+    """Return the key of photographs through one lens; the focal length on film detects digital zoom."""
     names = (str(exif.get(name, "")) for name in ("make", "model", "lens"))
     lengths = (float(exif.get(name, 0.0)) for name in ("focal", "focal_35"))
     return (*names, *lengths, round(size.ratio, 2))
@@ -367,7 +381,7 @@ def camera(exif: Mapping[str, Any], size: Size) -> tuple[Any, ...]:
 def pooled(measured: Sequence[Measured]) -> list[Pooled]:
     """Lenses of one camera, lens, focal length and shape taken together, by the inverse of their variances.
 
-    Where they differ by more than their spreads allow, the spread is larger by Birge's ratio (R. T. Birge,
+    If they differ by more than their spreads allow, the spread is multiplied by the Birge ratio (R. T. Birge,
     "The calculation of errors by the method of least squares", 1932).
     """
     groups: dict[tuple[Any, ...], list[Measured]] = {}
@@ -430,7 +444,7 @@ def _distortion(pooled: Pooled) -> ElementTree.Element:
 def _lens_element(root: ElementTree.Element, one: Pooled) -> ElementTree.Element:
     lens = ElementTree.SubElement(root, "lens")
     model = str(one.exif.get("model", "unknown"))
-    crop = one.exif.get("focal_35", 0.0) / one.exif["focal"] or 1.0
+    crop = crop_of(one.exif) or 1.0
     text = {
         "maker": one.exif.get("make", "unknown"),
         "model": one.exif.get("lens", model),

@@ -47,7 +47,7 @@ class Trained:
     best: float
     best_step: int
     validation: dict[str, float]
-    """Of the last validation."""
+    """The metrics of the last validation."""
     warnings: int
 
     @property
@@ -132,24 +132,24 @@ def begun(config: LensConfig, init_from: Path | None = None) -> Trainer:
 def resume(path: Path, *, callbacks: Iterable[object] = (), stop: Callable[[], bool] = never) -> Trained:
     """Go on with a run that was stopped; the outcome is that of a run never stopped, to the last bit.
 
-    Raises ``RunError`` when there is no run, or it is finished or damaged; ``Stopped`` when ``stop`` returned
-    true.
+    Raises ``RunError`` when there is no run, or it is finished or damaged; ``UsageError`` when its loader
+    cannot be imported; ``Stopped`` when ``stop`` returned true.
     """
     runfolder.check(path, program=_PROGRAM, command=_COMMAND)
     config = read_config(path)
     folder = RunFolder.open(path)
     try:
+        trainer = Trainer(config, fresh=False)  # a loader that is missing is no fault of a checkpoint
 
-        def load(place: Path) -> tuple[Trainer, dict[str, Any]]:
+        def load(place: Path) -> dict[str, Any]:
             manifest, tensors = bundle.read(place, format=FORMAT)
             _check_config(path, manifest)
             with bundle.misfits_as_run_errors(place, program=_PROGRAM):
-                trainer = Trainer(config, fresh=False)
                 if not manifest["finished"]:
                     trainer.restore(tensors, manifest)
-                return trainer, manifest
+                return manifest
 
-        (trainer, manifest), folder.newest = runfolder.newest(path, load)
+        manifest, folder.newest = runfolder.newest(path, load)
         if manifest["finished"]:
             raise RunError(
                 f"{path}: the run is finished; `lior lens train --init-from {path}` begins another with it"
@@ -240,9 +240,9 @@ def read_config(path: Path) -> LensConfig:
 
 
 def layer_of(path: Path) -> Labelled:
-    """What the configuration of a run or a package sets; raises ``RunError`` when it has none.
+    """Return the settings of a run or a package; raises ``RunError`` when it has none.
 
-    Keys that are no more are passed over, so that runs of earlier versions are read.
+    Unknown keys are ignored, so that runs of earlier versions can be read.
     """
     if not (path / CONFIG).is_file():
         raise RunError(
@@ -253,7 +253,7 @@ def layer_of(path: Path) -> Labelled:
 
 
 def _known(given: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
-    """What of some nested tables has a key."""
+    """Return the entries of nested tables whose keys are known."""
     return {
         name: _known(value, keys[name]) if isinstance(value, dict) else value
         for name, value in given.items()
@@ -282,7 +282,7 @@ def _check_config(path: Path, manifest: Mapping[str, Any]) -> None:
 
 @attrs.frozen(kw_only=True, eq=False)
 class LensModel:
-    """A network that is ready to be asked."""
+    """A network that is ready for inference."""
 
     network: LensNetwork
     config: LensConfig
@@ -306,7 +306,7 @@ class LensModel:
         return self.network(image, residual=self.config.uses_flow)
 
 
-def package(run: Path, out: Path, *, half: bool = True) -> int:
+def package(run: Path, out: Path) -> int:
     """Write the best network of a run to a folder that is read like a run, small enough to be shipped.
 
     Returns
@@ -320,7 +320,7 @@ def package(run: Path, out: Path, *, half: bool = True) -> int:
     if out.exists():
         raise RunError(f"{out}: exists; nothing was touched; give another name")
     kept = {
-        name: value.half() if half and value.is_floating_point() else value
+        name: value.half() if value.is_floating_point() else value
         for name, value in weights.items()
         if not name.endswith("num_batches_tracked")
         and not (name.startswith("residual_head.") and not config.uses_flow)
@@ -333,7 +333,7 @@ def package(run: Path, out: Path, *, half: bool = True) -> int:
 
 
 def info(path: Path | None = None) -> dict[str, Any]:
-    """What a run or package is, ready for JSON."""
+    """Return a description of a run or package, ready for JSON."""
     place = path or SHIPPED
     model = LensModel.open(place)
     weights = sum(p.numel() for p in model.network.parameters())

@@ -1,8 +1,8 @@
 """Pictures of things that are straight, and of things that are not, drawn at random.
 
-A scene is layered as photographs are: sky or wall, ground, facades in perspective with windows, floors of
-tiles, shelves, poles and wires, text, and then what bends by itself, circles, hills, leaves and noise, so
-that a network cannot take every curve for the lens's work. Everything depends on the generator alone.
+A scene has layers, as photographs do: sky or wall, ground, facades in perspective with windows, tiles,
+shelves, poles and wires, and text. Curved things follow: circles, hills, leaves and noise. They teach a
+network that not every curve comes from the lens. Everything depends on the generator alone.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _pose(w: int, h: int, width: int, height: int, rng: Generator) -> NDArray[np
 
 
 def worn(picture: Picture, rng: Generator) -> Picture:
-    """What a camera adds after its lens: blur, exposure, colour, vignetting, noise, JPEG's blocks."""
+    """Add the effects of a camera after its lens: blur, exposure, colour, vignetting, noise, JPEG blocks."""
     out = picture
     if rng.random() < 0.5:
         out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.3, 1.2)))

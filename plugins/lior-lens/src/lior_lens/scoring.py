@@ -1,8 +1,7 @@
 """How near a corrected picture is to the wanted one: edges, lines, gradients, SSIM and colours, from 0 to 1.
 
 The weights are those of the competition that the original was made for; what it scored by is not public.
-Where the original depended on the bins in which directions happened to fall, here directions are shared
-between bins.
+Directions are shared between neighbouring bins, so the score does not depend on the bins' edges.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ Floats = NDArray[np.float32]
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """What makes a picture worth nothing, whatever its parts."""
+    """Limits beyond which a picture scores 0."""
 
     regional: float = 0.45
     """Mean difference over any 64 x 64 pixels."""

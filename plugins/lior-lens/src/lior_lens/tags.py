@@ -1,7 +1,7 @@
 """Tags of TIFF files, which are EXIF's too: read, written into another file, and put right in place.
 
-Tagged Image File Format 6.0 (1992) and Exif 2.32 (CIPA DC-008): a header with the order of bytes, and folders
-of entries (number, type, count, value or where it is). BigTIFF has another header and is not read.
+Tagged Image File Format 6.0 (1992) and Exif 2.32 (CIPA DC-008): a header with the byte order, and folders of
+entries (number, type, count, and the value or its offset). BigTIFF has another header and is not read.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _PIXELS = frozenset(
     | {*range(320, 326), 330, *range(332, 342), 347, *range(512, 522), *range(529, 533), 37724}
     | {33421, 33422, *range(50706, 52600)}
 )
-"""How the pixels of a file are stored, also those of a raw file (DNG), and Photoshop's layers (37724)."""
+"""Tags that describe how pixels are stored, also of raw files (DNG), and Photoshop's layers (37724)."""
 MOST = 65527
-"""Bytes of EXIF that a JPEG file has room for."""
+"""Maximum number of bytes of EXIF in a JPEG file."""
 
 
 @attrs.frozen
@@ -39,7 +39,7 @@ class Tag:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """Of a value of integers; empty for others."""
+        """The integers of a value; empty for other types."""
         form = {1: "B", 3: "H", 4: "I"}.get(self.kind)
         if form is None or not isinstance(self.value, bytes):
             return ()
@@ -53,7 +53,7 @@ def parse(data: bytes) -> dict[int, Tag]:
 
 
 def pages(data: bytes) -> int:
-    """How many pictures a TIFF file has; raises ``ValueError`` when it is damaged."""
+    """Return the number of pictures in a TIFF file; raises ``ValueError`` when it is damaged."""
     order, at = _header(data)
     seen: set[int] = set()
     while at and at not in seen:
@@ -105,7 +105,7 @@ def _folder(data: bytes, order: str, at: int, *, depth: int) -> dict[int, Tag]:
 
 
 def kept(found: Mapping[int, Tag]) -> dict[int, Tag]:
-    """What is said about a picture, without how its pixels are stored."""
+    """Return the tags without those that describe how pixels are stored."""
     return {number: tag for number, tag in found.items() if number not in _PIXELS}
 
 
@@ -142,7 +142,7 @@ def into_tiff(encoded: bytes, more: Mapping[int, Tag]) -> bytes:
 
 
 def orientation(data: bytes | None) -> int:
-    """How pixels are to be turned, 1 to 8; 1 where nothing is said, or something else."""
+    """Return the orientation, 1 to 8; 1 if there is no valid tag."""
     try:
         found = {} if data is None else parse(data)
     except ValueError:
@@ -152,7 +152,7 @@ def orientation(data: bytes | None) -> int:
 
 
 def unturned(data: bytes) -> bytes:
-    """A TIFF file without how to turn its pixels, for Pillow and OpenCV would do so; others as they are."""
+    """Set the orientation of a TIFF file to 1, since Pillow and OpenCV would turn it; leave others."""
     try:
         order, at = _header(data)
     except ValueError:

@@ -1,7 +1,7 @@
-"""The trainer: steps, validations, what is watched on the way, and everything needed to go on exactly.
+"""The trainer: steps, validations, monitored numbers, and the state to resume from.
 
-Sample ``i`` depends on the seed and ``i`` alone and the step size on the step alone, so that the state of a
-run is the weights, the moments of AdamW and the state of one random generator.
+Sample ``i`` depends only on the seed and ``i``, and the step size only on the step. So the state of a run is
+the weights, the moments of AdamW and the state of one random generator.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ WIDTH = 640
 """Endpoint errors are reported in pixels of a picture of this width."""
 _POINTS = 17
 _NODES = 33
-"""Of the grid on which maps are watched."""
+"""Nodes on each axis of the grid on which maps are monitored."""
 _NEAR = 0.02
 """A parameter so near to a bound, as a share of its range, is saturated."""
 _SATURATED, _LONG = 0.5, 0.9
-"""Share of a parameter near a bound, and of the longest flow there can be, above which a warning is said."""
+"""Share of a parameter near a bound, and of the longest flow there can be, above which a warning is given."""
 _LEAST_RATE, _RISE, _FALL = 1e-6, 25.0, 1e3
 """The least step size of cosine; of onecycle the largest over the first, and the first over the last."""
 _VALIDATION = 1 << 32
@@ -98,7 +98,7 @@ class Drawn:
 
 @attrs.define(kw_only=True)
 class Progress:
-    """Where training stands, ready for JSON."""
+    """The progress of training, ready for JSON."""
 
     step: int = 0
     best: float | None = None
@@ -288,7 +288,7 @@ class Trainer:
         return total, parts, numbers
 
     def _full_resolution(self) -> dict[str, float]:
-        """What the scorer says of whole photographs, each corrected by what the network says of it small."""
+        """Score whole photographs, each corrected by the prediction for its reduced copy."""
         assert isinstance(self.batches, Paired)
         assert self.scorer is not None
         sums: dict[str, list[float]] = {}
@@ -332,7 +332,7 @@ class Trainer:
         return found
 
     def _freeze(self) -> None:
-        """In the first epochs of stage 2 only the flow learns."""
+        """Freeze all but the flow in the first epochs of stage 2."""
         train = self.config.train
         frozen = (
             train.stage == "stage2_hybrid"
@@ -396,7 +396,8 @@ def _mapped(said: Prediction, size: Size) -> tuple[tuple[Any, ...], dict[str, fl
     """The maps on a coarse grid with its step, and what they do: folds, stretch, what flow and lens move.
 
     A map is safe if it is sound by :class:`lior_lens.warp.Safety`'s limits: no determinant below 0.02 of that
-    of the identity, and no point moved by half of the half-diagonal. What lies outside is the frame's matter.
+    of the identity, and no point moved by half of the half-diagonal. Points outside the
+    photograph are handled by the frame.
     """
     x, y = _grid(size, _NODES, _NODES, said.params)
     gx, gy = warp(said.params, said.flow, x, y, size.half)

@@ -1,7 +1,7 @@
-"""Which edges of a picture are straight in the world: a small network that looks at how they look.
+"""Trust in edges: a small network estimates from its features whether an edge is straight in the world.
 
-For each edge it says with which probability it is straight, how noisy its bow is, and how much its vote
-counts; what :mod:`lior_lens.lines` takes as constants without it. It is trained on the posterior itself: the
+For each edge it returns the probability that the edge is straight, the noise of its bow, and the weight of
+its vote; without it, :mod:`lior_lens.lines` uses constants. It is trained on the posterior itself: the
 probability of the true strength after all votes. It runs on NumPy alone.
 """
 
@@ -32,10 +32,10 @@ belong to the same thing and err together."""
 BENT = 0.05
 FEATURES = 15
 MEASURES, OUTPUTS = 2, 3
-"""Of an edge its bow and its miss are measured (:meth:`lior_lens.arcs.Arcs.measured_over`), and each is voted
-on by as many figures."""
+"""Measures of an edge, its bow and its miss (:meth:`lior_lens.arcs.Arcs.measured_over`), and outputs for each
+of them."""
 LOOSEST = 4.0
-"""Logarithm of the most that noise is multiplied by."""
+"""Logarithm of the largest noise multiplier."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -45,9 +45,9 @@ class Votes:
     straight: Floats
     """Probability that it is straight in the world, and parallel to its family."""
     weight: Floats
-    """Of its evidence, at most 1."""
+    """The weight of its evidence, at most 1."""
     noisier: Floats
-    """What its noise is multiplied by."""
+    """Noise multiplier."""
     bent: float
     """Probability that all edges of a direction are bowed alike in the world."""
 
@@ -96,7 +96,7 @@ def features(found: Arcs) -> Floats:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Trust:
-    """The network: a layer of each edge, the mean of all, and a layer of both."""
+    """The network: a layer per edge, the mean over all edges, and a layer of both."""
 
     weights: Mapping[str, Floats]
     regrouped: Trust | None = None

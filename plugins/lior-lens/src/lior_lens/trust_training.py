@@ -144,7 +144,7 @@ def _bent(source: data.SampleSource, rng: Generator) -> tuple[data.Picture, Lens
 
 
 def _wide(rng: Generator) -> Lens:
-    """A lens of any strength that is thought of, and of any shape."""
+    """Draw a lens of random strength and shape."""
     while True:
         strength, shape = float(rng.uniform(-0.42, 0.32)), float(rng.uniform(-1, 1))
         lens = lines.lens_of(strength, shape)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from lior.errors import UsageError
 from lior_lens.geometry import MARGIN, Floats, Lens, Size
 
-INTERPOLATION = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
+INTERPOLATION = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 FRAMES = ("crop", "keep", "fixed")
 """``crop``: as much as fits without a border; ``keep``: all of the photograph; ``fixed``: the lens's."""
 LIPSCHITZ = 0.5
@@ -80,7 +80,7 @@ def slope(nodes: Floats, size: Size) -> float:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Correction:
-    """What is done to pictures of one size."""
+    """The correction of pictures of one size."""
 
     lens: Lens
     size: Size
@@ -180,7 +180,7 @@ def maps(
 ) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.float32]]]:
     """Rows of the map in pixels of the photograph: first row, then x and y ``[rows, width]`` in float32.
 
-    What is worked out in single precision is the displacement; positions are rounded once, by at most half of
+    Only the displacement is computed in single precision; positions are rounded once, by at most half of
     float32's step at the picture's width (1.2e-4 pixels at 4,000).
     """
     lens, size = correction.lens, correction.size
@@ -285,7 +285,7 @@ def resample(
 
 @attrs.frozen(kw_only=True)
 class Safety:
-    """What a correction does to a picture, worked out on a coarse grid from exact slopes."""
+    """Properties of a correction, computed on a coarse grid from exact slopes."""
 
     outside: float
     """Share of the corrected picture for which the photograph has nothing."""

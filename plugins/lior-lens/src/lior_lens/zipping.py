@@ -14,7 +14,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def check(folder: Path, table: Path) -> dict[str, str]:
-    """What is wrong with a folder of corrected pictures, by name; it must have those of ``table`` alone.
+    """Return the faults of a folder of corrected pictures, by name; it must have exactly those of ``table``.
 
     Raises ``DataError`` when the folder or the table cannot be read.
     """

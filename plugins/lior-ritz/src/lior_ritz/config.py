@@ -25,7 +25,7 @@ from lior_ritz.problem.units import Units, material
 from lior_ritz.training import document
 
 PREFIX = "RITZ_"
-"""Of the environment variables that set keys: ``RITZ_TRAINING__LR`` sets ``training.lr``."""
+"""Prefix of the environment variables that set keys: ``RITZ_TRAINING__LR`` sets ``training.lr``."""
 CONFIGS = "lior_ritz.configs"
 """Package of the shipped recipes."""
 
@@ -74,7 +74,7 @@ class PhysicsConfig:
         return Units(mass, self.L0_nm, permittivity)
 
     def terms(self, dim: int) -> Terms:
-        """What the Hamiltonian has beside ``-∇² + V`` in ``dim`` dimensions.
+        """Return the terms of the Hamiltonian beside ``-∇² + V`` in ``dim`` dimensions.
 
         Raises ``UsageError`` when a formula or a file cannot be understood, an axis is not there, or the
         material has no g.
@@ -114,7 +114,7 @@ _NETWORKS = ("solver.", "model.", "training.", "domain.eval_nq")
 _REFERENCES = ("solver.K", "solver.accuracy", "solver.network")
 """but for these."""
 _NODES = {1: 96, 2: 48, 3: 24, 4: 12}
-"""Nodes on each axis, by dimension, where nothing is said."""
+"""Default number of nodes on each axis, by dimension."""
 _BUILT_IN = 2
 """Most mirrored axes that `auto` builds in: every axis doubles the work on a node."""
 
@@ -247,7 +247,7 @@ class ScheduleConfig:
 
 @attrs.frozen(kw_only=True)
 class WeightsConfig:
-    """What the loss is the sum of."""
+    """The weights of the terms of the loss."""
 
     eigsum: float = option(1.0, help="of the sum of the K lowest energies", low=1e-9, high=1e9)
     S_condition: float = option(0.0, help="of the penalty on the overlap's condition", low=0, high=1e9)
@@ -290,7 +290,7 @@ class GuardConfig:
 
 @attrs.frozen(kw_only=True)
 class CheckpointConfig:
-    """What can be gone on from."""
+    """Checkpoints to resume from."""
 
     seconds: float = option(20.0, help="seconds between checkpoints; 0 writes one at every evaluation", low=0)
     last: int = option(2, help="how many of the newest are kept, beside the best", low=1)

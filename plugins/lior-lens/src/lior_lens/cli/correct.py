@@ -36,19 +36,13 @@ if TYPE_CHECKING:
     default="crop",
     help="crop: no border; keep: all of the photograph; fixed: the lens's own scale.",
 )
-@click.option(
-    "--interpolation",
-    type=click.Choice(["linear", "cubic", "lanczos"]),
-    default="cubic",
-    help="How pixels are worked out.",
-)
-@click.option("--quality", type=click.IntRange(1, 100), default=95, help="Of JPEG, WebP.")
+@click.option("--quality", type=click.IntRange(1, 100), default=95, help="Quality of JPEG and WebP.")
 @click.option("--always", is_flag=True, help="Correct even where the lines are not sure.")
 @click.option("--page", type=click.Path(path_type=Path), help="An HTML page of before and after to write.")
 @click.option(
     "--profile-out",
     type=click.Path(path_type=Path),
-    help="What lines say of each camera, lens and focal length: .xml for lensfun, .json for --lens.",
+    help="Write the estimate for each camera, lens and focal length: .xml for lensfun, .json for --lens.",
 )
 @click.option("--each", is_flag=True, help="Judge photographs of one camera each for itself, not together.")
 @click.option("--no-copy", is_flag=True, help="Do not copy photographs that are left alone.")
@@ -76,12 +70,12 @@ def correct(
 ) -> None:
     """Correct photographs, or folders of them, into OUT.
 
-    OUT is a name (the kind of file is that of its ending) or a folder, in which results keep their names; a
-    GIF becomes PNG, a raw file TIFF. The lens is the given one, the profile for the EXIF, or what the lines
-    of the photograph say: of all photographs of one camera, lens and focal length together, if their EXIF
-    names them (--each: of each for itself). A photograph of which nothing is sure is copied byte by byte.
-    What belongs to a photograph (orientation, EXIF, XMP, colour profile, ...) is kept, originals are never
-    written over, and every file gets its line; if one fails the rest goes on (exit code 1).
+    OUT is a file name, whose suffix selects the file type, or a folder, in which results keep their names. A
+    GIF becomes PNG, a raw file TIFF. The lens is the given one, the profile for the EXIF, or an estimate from
+    lines. If EXIF names camera, lens and focal length, all photographs with these give one estimate (--each:
+    one for each photograph). A photograph without a sure estimate is copied byte by byte. Metadata
+    (orientation, EXIF, XMP, colour profile, ...) is kept. Originals are never overwritten. Every file gets a
+    line; if one fails, the others are still corrected, and the exit code is 1.
     """
     from lior_lens import correcting, estimating, placing, pooling, trust
 
@@ -129,7 +123,7 @@ def correct(
 
 
 def _written(outcomes: list[CorrectionOutcome], page: Path | None, profile: Path | None) -> Iterator[str]:
-    """Write what is told of all photographs, and say so line by line."""
+    """Write the files that describe all photographs, and print a line for each."""
     from lior_lens import correcting, profiles
     from lior_lens.cli.page import page as page_of
 

@@ -123,15 +123,12 @@ def audit(folder: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("source", metavar="RUN|FOLDER", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--full", is_flag=True, help="Keep single precision.")
 @click.option(
     "--pairs", "table", type=click.Path(path_type=Path), help="Table that the pictures must answer."
 )
 @click.option("--report", type=click.Path(path_type=Path), help="With --pairs: JSON file of what was found.")
 @click.option("--force", is_flag=True, help="Write the zip although the check has failed.")
-def package(
-    source: Path, out: Path, full: bool, table: Path | None, report: Path | None, force: bool
-) -> None:
+def package(source: Path, out: Path, table: Path | None, report: Path | None, force: bool) -> None:
     """Make a small folder of a run's best network; or, with OUT ending in .zip, a zip of a folder of
     pictures.
 
@@ -162,7 +159,7 @@ def package(
     import_torch()
     from lior_lens import runs
 
-    size = runs.package(source, out, half=not full)
+    size = runs.package(source, out)
     click.echo(f"{out}: {size / 1e6:.2f} MB")
 
 

@@ -117,7 +117,7 @@ def _show(found: dict[str, dict[str, Any]]) -> None:
 def score(pred: Path, target: Path, out: Path | None, allowed_fail_rate: float, as_json: bool) -> None:
     """Score a picture against the wanted one, a folder against one with the same names or a table of pairs.
 
-    Of a table (image_id,input_path,target_path) every picture counts; one that is missing is worth nothing.
+    Every picture of a table (image_id,input_path,target_path) counts; a missing one scores 0.
 
     The exit code is 2 when more than the allowed share is worth nothing.
     """

@@ -1,4 +1,4 @@
-"""A page of photographs before and after, in one HTML file: nothing else is needed to look at it."""
+"""One HTML file with photographs before and after correction; it needs no other file."""
 
 from __future__ import annotations
 

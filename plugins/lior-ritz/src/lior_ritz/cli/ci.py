@@ -44,10 +44,10 @@ _FEWER = 15
 )
 @json_option
 def ci(path: Path, electrons: int, orbitals: int | None, grid: int | None, as_json: bool) -> None:
-    """Put electrons into a run's states: of two the singlet, the triplet and the exchange J = E_T - E_S.
+    """Put electrons into a run's states; for two print singlet, triplet and the exchange J = E_T - E_S.
 
-    J is shown for ever more orbitals; two give the wrong sign in most dots. Of one, and of three to six
-    electrons, the levels of all spins are worked out in all determinants.
+    J is shown for more and more orbitals; two give the wrong sign in most dots. For one and for three to six
+    electrons, the levels of all spins are computed in all determinants.
     """
     import_torch_for(path)
     from lior_ritz.electrons import determinants

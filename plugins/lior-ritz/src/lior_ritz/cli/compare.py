@@ -32,8 +32,8 @@ _COLUMNS = {
 def compare(paths: tuple[Path, ...], as_json: bool) -> None:
     """Set runs and the reference side by side.
 
-    Errors of a network are those of this moment's evaluation against the reference, not what the run
-    reported; where there is none, the error is the reference's own bar.
+    A network is evaluated anew and compared with the reference; the errors that its run reported are not
+    used. Without a network, the error is the reference's own bar.
     """
     import_torch_for(*paths)
     from lior_ritz.runs.folder import headline, open_run

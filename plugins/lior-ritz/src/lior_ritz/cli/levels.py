@@ -22,7 +22,7 @@ _DIGITS = 12
 def echo_levels(solution: Solution) -> None:
     """Print the levels of a solution with bounds, the reference's verdict, splitting and time.
 
-    Where the network misses the reference, a warning and the reference's levels come first.
+    If the network misses the reference, a warning and the reference's levels come first.
     """
     from lior_ritz.reports.verdicts import judgement, verdicts
     from lior_ritz.verification.spin import spins
@@ -68,7 +68,7 @@ def echo_method(found: Reference) -> str:
 def _echo_trained(solution: Solution, net: Trained) -> None:
     """The table of a network's levels."""
     unit, bounds, missed = solution.problem.units.E0_meV, solution.bounds, solution.missed
-    # Where two rules disagree, what they differ by is no bound for how far the finer one is off.
+    # If two rules disagree, their difference does not bound the error of the finer one.
     known = bounds.lower if net.evaluation.sound else None
     rows = []
     for k, energy in enumerate(solution.energies_meV.tolist()):

@@ -27,10 +27,10 @@ def vary_option(metavar: str, help: str) -> Callable[[Callback], Callback]:
     return click.option("--vary", "axes", multiple=True, required=True, metavar=metavar, help=help)
 
 
-def out_option(help: str, *, required: bool = False) -> Callable[[Callback], Callback]:
+def out_option(help: str) -> Callable[[Callback], Callback]:
     """``--out``, a folder."""
     folder = click.Path(path_type=Path, file_okay=False)
-    return click.option("--out", type=folder, required=required, help=help)
+    return click.option("--out", type=folder, help=help)
 
 
 def write_pictures(

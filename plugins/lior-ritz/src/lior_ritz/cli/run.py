@@ -74,13 +74,13 @@ def run(
     """Solve a problem by the reference; without arguments the default double dot.
 
     The energies are printed in meV with error bars, and the run directory gets reports and arrays;
-    `lior ritz plot`, or --plots, draws its pictures. The exit code is 1 where an error bar is NOT within the
-    tolerance of 1e-9, and there is a warning where one is larger than solver.accuracy, relatively.
+    `lior ritz plot`, or --plots, draws its pictures. The exit code is 1 if an error bar is NOT within the
+    tolerance of 1e-9, and there is a warning if a relative one is larger than solver.accuracy.
 
-    With --network a neural network is trained as well, which takes seconds: its energies have bounds
-    from both sides and their distance to the reference's, and the directory has its checkpoints. Where it
-    misses the reference by more than its error bar and solver.accuracy, the reference's levels come first,
-    with a warning, and the exit code is 1.
+    With --network a neural network is trained as well, which takes seconds. Its energies have bounds from
+    both sides and their distance to the reference's, and the directory has its checkpoints. If it misses the
+    reference by more than the error bar and solver.accuracy, the output begins with a warning and the
+    reference's levels, and the exit code is 1.
     """
     from lior_ritz import config as configuration
 
@@ -131,7 +131,7 @@ def _free(folder: Path) -> Path:
 
 
 def _echo_plan(resolved: Resolved[RitzConfig], out: Path, *, as_json: bool) -> None:
-    """What a run would be, and where."""
+    """Print the problem of a run and its folder."""
     from lior.config.resolving import to_toml, values
     from lior_ritz.runs.folder import headline
 
@@ -151,7 +151,7 @@ def _echo_plan(resolved: Resolved[RitzConfig], out: Path, *, as_json: bool) -> N
 def resume(path: Path, plots: bool, quiet: bool, as_json: bool) -> None:
     """Go on with a run that was stopped.
 
-    What comes out is what would have come out without the stop, to the last bit.
+    The result is the same as without the stop, to the last bit.
     """
     import_torch_for(path)
     from lior_ritz.runs import session

@@ -11,7 +11,6 @@ from lior_cli.pictures import folder_for_files, present
 from lior_cli.systems import Texts, json_option
 from lior_ritz.cli import varied
 from lior_ritz.cli.options import config_options, out_option, vary_option
-from lior_ritz.cli.threads import import_torch
 
 _NAME = "stability"
 
@@ -35,13 +34,12 @@ def stability(
 ) -> None:
     """Draw the charge stability of up to two electrons over two gates, or other options of a dot.
 
-    At each place the ground states of no, one and two electrons are worked out with all their repulsion, and
-    the reservoir fills the dot with as many as cost least:
+    At each place the ground states of no, one and two electrons are computed with their full repulsion. The
+    reservoir fills the dot with the number of electrons that costs least:
 
     \b
       lior ritz stability --config device.toml --vary left=0:20:41 --vary right=0:20:41 --level 3
     """
-    import_torch()
     from lior.errors import RunError
     from lior.runs.folder import RunFolder
     from lior_ritz.electrons.stability import picture

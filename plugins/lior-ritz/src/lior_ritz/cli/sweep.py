@@ -53,7 +53,7 @@ def sweep(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Solve for a range of options of the dot or any key of the configuration, by the reference.
+    """Solve a problem for a range of options or of any key of the configuration, by the reference.
 
     With --network a network is trained at each point as well: over nodes, seeds or widths.
 

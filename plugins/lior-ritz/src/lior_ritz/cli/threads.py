@@ -12,9 +12,9 @@ from lior_cli import interrupts
 def import_torch() -> None:
     """Import torch as :func:`lior_cli.interrupts.import_torch` does, and let it use one thread.
 
-    A step is some hundred operations on small matrices. Threads that sleep between them take twice as long as
-    one, and threads that spin take five times as long as one when the machine has other work
-    (docs/decisions/ritz-network.md). ``OMP_NUM_THREADS`` asks for more, for networks of another size.
+    A step is some hundred operations on small matrices. Several threads that sleep
+    between operations take twice as long as one; threads that spin take five times as long on a busy machine
+    (docs/decisions/ritz-network.md). ``OMP_NUM_THREADS`` sets another number, for larger networks.
     """
     interrupts.import_torch()
     if "OMP_NUM_THREADS" not in os.environ:

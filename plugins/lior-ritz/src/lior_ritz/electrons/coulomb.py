@@ -41,8 +41,8 @@ _EDGE = 1e-5
 _MEMORY = 32e6
 """Bytes of temporary arrays; more is not faster: these stay in the cache."""
 _NYQUIST = 1e-2
-"""Share of the spectrum that may be left at the finest wave the grid has; with 0.006 an exchange energy of a
-double dot is still good to seven digits, as what is cut off is mostly in the highest orbitals."""
+"""Largest share of the spectrum at the finest wave of the grid. At 0.006 the exchange energy of a double dot
+is still accurate to seven digits, since the loss is mostly in the highest orbitals."""
 
 
 def pairs(k: int) -> Pairs:
@@ -58,7 +58,7 @@ def pairs(k: int) -> Pairs:
 
 
 def pair_number(i: NDArray[np.intp], j: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Where the pair of ``i`` and ``j``, in either order, stands in :func:`pairs`; elementwise."""
+    """Return the index of the pair ``i``, ``j``, in either order, in :func:`pairs`; elementwise."""
     high = np.maximum(i, j)
     return high * (high + 1) // 2 + np.minimum(i, j)
 
@@ -116,9 +116,9 @@ class Coulomb:
     def integrals(self, orbitals: Array) -> Array:
         """``(ij|kl) = ∫∫ φᵢφⱼ(1) φₖφₗ(2) / r₁₂`` of real orbitals ``[k, ny, nx]``, in ``1/L0``.
 
-        ``[k (k + 1)/2, k (k + 1)/2]``, rows and columns in the order of :func:`pairs`: with real orbitals
-        the eight ways to permute ``ijkl`` give the same number. Two of the three symmetries are in the
-        order of pairs, the third (the matrix is symmetric) halves the products.
+        The result is ``[k (k + 1)/2, k (k + 1)/2]``, rows and columns in the order of :func:`pairs`. With
+        real orbitals eight permutations of ``ijkl`` give the same number. The order of pairs covers two of
+        these three symmetries; the third (the matrix is symmetric) halves the products.
         """
         i, j = pairs(len(orbitals))
         flat = orbitals.reshape(len(orbitals), -1)
@@ -195,8 +195,8 @@ def hamiltonian(energies: Array, kappa: float, integrals: Array, symmetry: int) 
 def coefficients(vectors: Array, k: int, symmetry: int) -> Array:
     """C ``[n, k, k]`` from coefficients of normalised products in columns.
 
-    Of the elements on and below the diagonal that are within a thousandth of the largest, the first is
-    positive.
+    The sign makes the first element positive that is on or below the diagonal and within a thousandth of the
+    largest.
     """
     i, j = members(k, symmetry)
     lower = vectors.T * np.where(i == j, 1.0, math.sqrt(0.5))

@@ -32,7 +32,7 @@ _DENSE = 300
 """Determinants up to which there is a matrix."""
 _LEADING = 200
 _ACCURACY = 1e-10
-"""Where the iteration stops, in ``E0``."""
+"""Tolerance of the iteration, in ``E0``."""
 _SAME = 1e-7
 """Levels closer than this, relatively, are one, in which spins are sorted out."""
 _MORE = 2
@@ -245,7 +245,7 @@ class Electrons:
     fewer: float
     """The lowest energy in half as many orbitals, in ``E0``; NaN if the electrons do not fit."""
     flags: tuple[str, ...]
-    """What is wrong with the grid."""
+    """The faults of the grid, in words."""
 
     @property
     def energy(self) -> float:
@@ -253,7 +253,7 @@ class Electrons:
         return float(self.sectors[0].energies[0])
 
     def report(self, units: Units) -> dict[str, Any]:
-        """What is to be written as JSON."""
+        """The result, ready for JSON."""
         return {
             "electrons": self.electrons,
             "orbitals": self.orbitals,

@@ -19,10 +19,10 @@ GRIDS = (64, 96, 128, 192)
 
 
 def orbitals(solution: Solution, count: int, grid: int | None = None) -> Orbitals:
-    """The ``count`` lowest one-electron states in the run's trial space, on a uniform grid.
+    """Return the ``count`` lowest one-electron states in the run's trial space, on a uniform grid.
 
     Raises ``UsageError`` when the problem is not two-dimensional, ψ does not vanish on the edge, there are
-    not so many states, or the grid is too coarse for them.
+    too few states, or the grid is too coarse.
 
     ``grid``: points on each axis, on which the functions and their products must be smooth; the first of
     :data:`GRIDS` that will do if not given.

@@ -104,8 +104,8 @@ class Sector:
     energies: Array
     """``[n]`` in ``E0``."""
     vectors: Array
-    """``[n, k, k]``: C of each state, symmetric (singlet) or antisymmetric (triplet), of norm 1; its largest
-    element on or below the diagonal, the first of near equals, is positive."""
+    """``[n, k, k]``: C of each state, symmetric (singlet) or antisymmetric (triplet), of norm 1. The largest
+    element on or below the diagonal is positive, the first of near equals."""
     left: Array
     """``[n]``: electrons on the left of the dividing line; the right has the rest of 2."""
     double_occupation: Array
@@ -115,7 +115,7 @@ class Sector:
     counts both spins, and their sum is 2."""
 
     def report(self, units: Units) -> dict[str, Any]:
-        """What is to be written as JSON; energies in ``E0`` and meV."""
+        """The result, ready for JSON; energies in ``E0`` and meV."""
         return {
             "E_E0": self.energies.tolist(),
             "E_meV": (self.energies * units.E0_meV).tolist(),
@@ -141,7 +141,7 @@ class TwoElectrons:
     singlet: Sector
     triplet: Sector
     grid_flags: tuple[str, ...] = ()
-    """What is wrong with the grid."""
+    """The faults of the grid, in words."""
 
     @property
     def orbitals(self) -> int:
@@ -193,7 +193,7 @@ class TwoElectrons:
         return tuple(name for name, is_so in found.items() if is_so) + self.grid_flags
 
     def report(self, units: Units) -> dict[str, Any]:
-        """What is to be written as JSON; J in ``E0``, meV and µeV, unknown numbers ``None``."""
+        """The result, ready for JSON; J in ``E0``, meV and µeV, unknown numbers ``None``."""
         limit, error = self.exchange_limit
         ueV = 1e3 * units.E0_meV
         return {

@@ -1,9 +1,8 @@
-"""Which charges two gates hold: the ground states of no, one and two electrons over two options of the dot.
+"""Charges that two gates hold: the ground states of no, one and two electrons over two options of the dot.
 
-All devices of the plane are solved in the same few functions: of the states that the reference has at some of
-them (:mod:`lior_ritz.families`), the combinations that these occupy most, so that Coulomb integrals are
-worked out once. Energies are upper bounds, and how far they are from those in orbitals of the device's own is
-measured at devices that the functions were not made from.
+All devices of the plane are solved in the same few functions (:mod:`lior_ritz.electrons.shared`), so that
+Coulomb integrals are computed once. Energies are upper bounds. Their distance to the energies in orbitals of
+a device's own is measured at devices that the functions were not made from.
 
 A reservoir with the chemical potential µ fills the dot with the N electrons that make ``E(N) - N µ`` least,
 at no temperature. With ``µ(N) = E(N) - E(N - 1)`` the N-th electron enters where ``µ(N) = µ``.
@@ -17,27 +16,24 @@ from typing import Any
 
 import attrs
 import numpy as np
-import torch
 
 from lior.errors import UsageError
 from lior.plots.panels import Picture
 from lior_ritz.electrons.coulomb import Array, coefficients, hamiltonian, one_body
 from lior_ritz.electrons.exchange import on_grid, require_plane
 from lior_ritz.electrons.interaction import two_electrons
-from lior_ritz.families.family import Family, make
-from lior_ritz.families.shared import Range, columns, rows, unseen
+from lior_ritz.electrons.shared import SharedFunctions
+from lior_ritz.problem import devices
 from lior_ritz.problem.units import Units
 from lior_ritz.reports.charts import label
 from lior_ritz.reports.field import Field
 from lior_ritz.verification import reference
 from lior_ritz.verification.reference.lowest import lowest
 
-_DEVICES, _STATES = 3, 8
-"""Values of each option, and states there, that the functions are made from."""
-_TOLERANCE = 1e-9
-"""The reference's: less would take splines of files a minute for nothing that the repulsion's error shows."""
-_CHECKS, _OWN = 2, 28
-"""Devices that are solved in orbitals of their own, and how many orbitals these are."""
+_CHECKS = ((0.475107193, 0.592523992), (0.578763340, 0.037121940))
+"""Devices that are also solved in orbitals of their own, as shares of both ranges: scrambled Sobol points."""
+_OWN = 28
+"""Number of these orbitals."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -54,14 +50,14 @@ class Stability:
     one: Array
     """Lowest energy of one electron, in ``E0``."""
     singlet: Array
-    """Of two, with total spin 0."""
+    """The lowest energy of two electrons with total spin 0, in ``E0``."""
     triplet: Array
     left: Array
-    """``[2, ny, nx]``: electrons on the left of x = 0 in the ground state of one, and of two."""
+    """``[2, ny, nx]``: the number of electrons at x < 0 in the ground states with one and with two."""
     functions: int
     missed: tuple[float, float]
-    """By how much the energies of one and of two electrons lie above those in 28 orbitals of the device's
-    own, in ``E0``: the largest difference at devices that the functions were not made from."""
+    """The largest errors of the energies of one and of two electrons, in ``E0``, at devices that the
+    functions were not made from: the distance to the energies in 28 orbitals of the device's own."""
     seconds: float
 
     @property
@@ -124,21 +120,22 @@ def stability(
     begin = time.process_time()
     if len(axes) != 2 or any(len(v) < 2 or (np.diff(v) <= 0).any() for _, v in axes):
         raise UsageError("a stability diagram needs two options, each with two or more rising values")
-    (_, x), (_, y) = axes
-    ranges = [Range(name, values[0], values[-1]) for name, values in axes]
-    count = [f"solver.K={_STATES}", f"solver.M={_STATES}"]
-    family = make(ranges, *layers, overrides=[*overrides, *count], devices=_DEVICES, tolerance=_TOLERANCE)
-    require_plane(family.problem)
-    plane = _Plane.of(family, functions)
-    first, second = (each.name for each in family.ranges)
-    found = [plane.row({first: torch.tensor(x), second: torch.full((len(x),), each)}) for each in y]
+    (first, x), (second, y) = ((devices.option(name), values) for name, values in axes)
+    if first == second:
+        raise UsageError(f"{first} is varied twice; give two options")
+    corner = {first: x[0], second: y[0]}
+    _, problem, _ = devices.open_device(layers, overrides, list(corner), corner)
+    require_plane(problem)
+    shared = SharedFunctions.make(problem, {first: (x[0], x[-1]), second: (y[0], y[-1])}, functions)
+    plane = _Plane.of(shared)
+    found = [plane.row({first: np.array(x), second: np.full(len(x), each)}) for each in y]
     one, singlet, triplet, left_one, left_two = (np.array(each) for each in zip(*found, strict=True))
     return Stability(
         names=(first, second),
         x=tuple(x),
         y=tuple(y),
         level_meV=level_meV,
-        units=family.problem.units,
+        units=problem.units,
         one=one,
         singlet=singlet,
         triplet=triplet,
@@ -151,41 +148,31 @@ def stability(
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Plane:
-    """What all devices have in common."""
+    """Integrals that all devices have in common."""
 
-    family: Family
-    turn: torch.Tensor
-    """``[rank, B]``: the functions in those of the family."""
+    shared: SharedFunctions
     repulsion: dict[int, Array]
     """In the products of two functions that are symmetric (1), antisymmetric (-1)."""
     left: Array
     """``[B, B]``: integrals over the left half."""
 
     @classmethod
-    def of(cls, family: Family, count: int) -> _Plane:
-        """The combinations of the family's functions that its lowest states occupy most."""
-        problem, space = family.problem, family.space
-        _, vectors = space.lowest(family.trained, _STATES)
-        occupied = torch.einsum("prk,psk->rs", vectors, vectors)
-        turn = torch.linalg.eigh(occupied)[1].flip(1)[:, :count]
-        nothing = np.zeros(turn.shape[1])  # they are no eigenfunctions of any device
-        grid = on_grid(problem, lambda at: turn.T.numpy() @ family.functions(at), nothing)
+    def of(cls, shared: SharedFunctions) -> _Plane:
+        """The integrals of these functions."""
+        nothing = np.zeros(shared.size)  # they are no eigenfunctions of any device
+        grid = on_grid(shared.problem, shared.functions, nothing)
         integrals = grid.coulomb().integrals(grid.values)
-        kappa = problem.units.repulsion
+        kappa = shared.problem.units.repulsion
         return cls(
-            family=family,
-            turn=turn,
+            shared=shared,
             left=grid.left(0.0),
             repulsion={sign: hamiltonian(grid.energies, kappa, integrals, sign) for sign in (1, -1)},
         )
 
-    def row(self, values: dict[str, torch.Tensor]) -> tuple[list[float], ...]:
-        """Of P devices the energies of one electron, of two in a singlet and a triplet, and the electrons on
-        the left in the ground states of one and of two."""
-        space = self.family.space
-        whole = space.form(space.potential(columns(values))) + space.span.kinetic
-        forms = (self.turn.T @ whole @ self.turn).numpy()
-        return tuple(map(list, zip(*map(self._solved, forms), strict=True)))
+    def row(self, values: dict[str, Array]) -> tuple[list[float], ...]:
+        """Return the energies of one electron, of two in a singlet and in a triplet, and the electrons on the
+        left in the ground states of one and of two; a list of P numbers each."""
+        return tuple(map(list, zip(*map(self._solved, self.shared.forms(values)), strict=True)))
 
     def _solved(self, h: Array) -> tuple[float, float, float, float, float]:
         energies, states = lowest(h, 1)
@@ -199,11 +186,14 @@ class _Plane:
 
     def missed(self) -> tuple[float, float]:
         """See :attr:`Stability.missed`."""
-        family, gaps = self.family, []
-        devices = unseen(family.ranges, _CHECKS, seed=0)
-        shared = zip(*self.row(devices)[:3], strict=True)
-        for device, (one, singlet, triplet) in zip(rows(devices), shared, strict=True):
-            problem = family.problem.varied(device)
+        ranges, gaps = self.shared.ranges, []
+        shares = zip(*_CHECKS, strict=True)
+        checked = {
+            name: low + (high - low) * np.array(share)
+            for (name, (low, high)), share in zip(ranges.items(), shares, strict=True)
+        }
+        for i, (one, singlet, triplet) in enumerate(zip(*self.row(checked)[:3], strict=True)):
+            problem = self.shared.problem.varied({name: values[i] for name, values in checked.items()})
             exact = reference.solve(problem, _OWN)
             own = on_grid(problem, exact.functions, exact.energies)
             two = two_electrons(own, problem.units.repulsion, sizes=(_OWN,))

@@ -20,7 +20,7 @@ Sector: TypeAlias = "tuple[int, ...]"
 
 @attrs.frozen(kw_only=True)
 class Ansatz:
-    """Which functions are tried.
+    """The trial functions.
 
     The trial space is a direct sum over sectors. With a solved head a sector's functions are those of the
     last hidden layer, and the Ritz step finds the combinations of them that are best; with a trained head
@@ -91,7 +91,7 @@ class Ansatz:
         return total / len(self.sectors)
 
     def decay(self, params: Params, points: Tensor, *, order: int = 1) -> Tensor:
-        """What the functions are multiplied by, and its derivatives: ``[1 + order·d, N]``."""
+        """Return the common factor of the functions with its derivatives: ``[1 + order·d, N]``."""
         alpha = None
         if self.alpha is not None:
             start = torch.tensor(self.alpha, dtype=points.dtype, device=points.device)

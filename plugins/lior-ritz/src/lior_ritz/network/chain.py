@@ -16,7 +16,7 @@ _BLOCK = 1024
 
 
 class _Kept(NamedTuple):
-    """What the backward pass needs of one layer and one block of nodes."""
+    """The values of one layer and one block of nodes that the backward pass needs."""
 
     entering: Tensor | None
     """Values and slopes that the layer was given, ``[h, 1 + d, n]``; ``None`` in the first."""

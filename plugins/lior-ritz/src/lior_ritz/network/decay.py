@@ -1,4 +1,4 @@
-"""What every trial function is multiplied by: zero on the edge of the box, and a Gaussian decay.
+"""The common factor of all trial functions: zero on the edge of the box, with a Gaussian decay.
 
 ``B(x) = Π bᵢ(xᵢ)`` with ``bᵢ = (1 - xᵢ²/Xᵢ²) exp(-αᵢ xᵢ²)``, either factor of which may be absent. It is even
 in every coordinate, so that it leaves parities alone.
@@ -12,8 +12,8 @@ from torch import Tensor
 from lior_ritz.problem import Problem
 
 SPREAD = 2.0
-"""A trained rate stays within a factor of ``exp(±2)`` of where it began: far beyond, all trial functions
-vanish, and a line search that steps there finds nothing to return by."""
+"""Logarithm of the largest factor by which training changes a rate. Far beyond it all trial functions vanish,
+and a line search has no gradient to return by."""
 
 
 def rates(start: Tensor, trained: Tensor | None) -> Tensor:

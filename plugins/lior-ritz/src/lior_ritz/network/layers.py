@@ -21,7 +21,7 @@ Params: TypeAlias = "dict[str, Tensor]"
 
 @attrs.frozen(kw_only=True)
 class Shape:
-    """What a network is made of."""
+    """The layers of a network."""
 
     inputs: int
     """Coordinates."""

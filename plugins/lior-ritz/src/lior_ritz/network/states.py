@@ -29,16 +29,16 @@ class Head:
     """Least and largest eigenvalue of the overlap of the functions that it was solved with."""
 
     def rows(self, sector: int) -> list[int]:
-        """Which states are of a sector."""
+        """Return the indices of a sector's states."""
         return [row for row, each in enumerate(self.sectors) if each == sector]
 
 
 def quadrature_fault(ansatz: Ansatz, psi: Tensor, nodes: Nodes) -> Tensor:
     """How wrong the rule is about the states: the largest ``|∫ ∂ᵢ(u ψ²)|``, which is 0.
 
-    With ``u = xᵢ (1 - xᵢ²/Xᵢ²)``, which vanishes on the edge and in the middle, the integral is 0 for every
-    function, whatever the boundary and the folding; a state that has found gaps between the nodes does not
-    know that.
+    ``u = xᵢ (1 - xᵢ²/Xᵢ²)`` vanishes on the edge and in the middle, so the exact integral is 0 for every
+    function, boundary and folding. The sum over the nodes is not 0 for a state that exploits gaps between
+    them.
 
     ``psi``: values and slopes ``[1 + d, N, K]``, of norm 1.
     """
@@ -144,8 +144,8 @@ def squared(psi: Tensor) -> Tensor:
 
 
 def alike(sectors: Sequence[int]) -> Tensor:
-    """Which pairs of states have the same parity, ``[M, M]`` of 0 and 1, float64: integrals over all others
-    vanish, but not on the nodes of a folded rule."""
+    """Return 1 for pairs of states with the same parity, else 0, float64 ``[M, M]``. The integrals of the
+    other pairs vanish, but not their sums over the nodes of a folded rule."""
     index = torch.tensor(list(sectors))
     return (index[:, None] == index).double()
 

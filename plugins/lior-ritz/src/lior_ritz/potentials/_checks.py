@@ -1,4 +1,4 @@
-"""What every potential checks about its options."""
+"""Checks that all potentials make of their options."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def lookup(potential: Any, device: Device) -> Callable[[str], Any]:
 
 
 def given(potential: object, device: Iterable[str], *names: str) -> str | None:
-    """Which of several options that say the same thing is given or varied; ``None`` when none is.
+    """Return the one of several equivalent options that is given or varied; ``None`` when none is.
 
     Raises ``UsageError`` when more than one is.
     """

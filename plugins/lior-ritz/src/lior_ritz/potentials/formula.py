@@ -49,10 +49,10 @@ CONSTANTS: Mapping[str, float] = {"pi": math.pi}
 
 
 def parse(text: str, names: tuple[str, ...], label: str = "expression") -> ast.expr:
-    """The tree of a formula of ``names``.
+    """Return the tree of a formula of ``names``.
 
-    Raises ``UsageError`` when it is no formula, too long or too deep, or has a name, a function or an
-    operation that is not known; the message says at which character.
+    Raises ``UsageError`` when it is no formula, too long or too deep, or has an unknown name, function or
+    operation. The message names the character.
     """
     if len(text) > LONGEST:
         raise UsageError(f"{label} has {len(text)} characters; allowed are {LONGEST}")

@@ -124,7 +124,7 @@ class Gates:
         return (*self._shapes, *self._base.device)
 
     def place(self, name: str) -> tuple[str, ...]:
-        """Where the option ``name`` stands in the configuration of the potential."""
+        """Return the keys of the option ``name`` in the configuration of the potential."""
         if name in self._shapes:
             return "gates", name, "voltage"
         return ("base", name) if name in self.base else ("base", "parameters", name)
@@ -177,5 +177,5 @@ class Gates:
         return tuple(map(along, range(dim)))
 
     def report(self, units: Units) -> dict[str, float]:
-        """What the base reports, and the voltages in mV."""
+        """Return the report of the base, and the voltages in mV."""
         return self._base.report(units) | {f"{name}_mV": g["voltage"] for name, g in self.gates.items()}

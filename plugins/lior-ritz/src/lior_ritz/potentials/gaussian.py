@@ -1,4 +1,4 @@
-"""Wells, or hills, of the shape of a Gaussian: one of them, or two side by side."""
+"""Gaussian wells or hills: a single one, or two side by side."""
 
 from __future__ import annotations
 

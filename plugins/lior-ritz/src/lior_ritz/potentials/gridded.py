@@ -37,14 +37,14 @@ class _Axis(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class Gridded:
-    """Values on a rectangular grid, between which a tensor spline of degree 5 goes ("not-a-knot").
+    """Values on a rectangular grid, interpolated by a tensor spline of degree 5 ("not-a-knot").
 
-    The file has a line for each node with the columns ``x V``, ``x y V`` or ``x y z V``, in any order of
-    lines, separated by blanks or commas; a first line of names may put the columns in another order. A
-    ``.npy`` file has an array of those columns. With ``extent``, the file has the values alone at nodes
-    spread evenly from edge to edge, and ``axes`` names its indices: ``yx`` is ``[y, x]``, in which runs write
-    their arrays. The spline has four continuous derivatives, and the error of energies falls with the
-    sixth power of the spacing; at least six nodes are needed along each axis.
+    The file has a line for each node, in any order, with the columns ``x V``, ``x y V`` or ``x y z V``,
+    separated by blanks or commas. A first line of names may put the columns in another order. A ``.npy`` file
+    has an array of those columns. With ``extent``, the file has the values alone, at nodes spread evenly from
+    edge to edge, and ``axes`` names its indices. Runs write their arrays with ``yx``, ``[y, x]``. The spline
+    has four continuous derivatives, and the error of energies falls with the sixth power of the spacing; at
+    least six nodes are needed along each axis.
 
     Raises ``UsageError`` when the file cannot be read, is too large, or has no complete grid of finite
     numbers; and from :meth:`energy` when a point is outside.

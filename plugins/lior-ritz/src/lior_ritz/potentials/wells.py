@@ -63,7 +63,7 @@ class Harmonic:
 
     @property
     def dims(self) -> tuple[int, ...]:
-        """One to four, but no fewer than the axes that options speak of."""
+        """One to four, but no fewer than the axes that options name."""
         least = 1
         for number, axis in enumerate(AXES, 1):
             given = (getattr(self, f"beta_{axis}"), getattr(self, f"hbar_omega_{axis}_meV"))
@@ -109,7 +109,7 @@ class Harmonic:
         )
 
     def report(self, units: Units) -> dict[str, float]:
-        """Coefficients and spacings of every axis that is spoken of."""
+        """Return the coefficients and spacings of every axis that is named."""
         betas = self.curvatures(units, len(AXES), {})[: max(2, self.dims[0])]
         return {
             name: value

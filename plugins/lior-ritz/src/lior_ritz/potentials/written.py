@@ -1,4 +1,4 @@
-"""What potentials by a formula have in common: V, its mirrors, jumps and parts follow from the formula."""
+"""Base of potentials by a formula: V, its mirrors, jumps and parts follow from the formula."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SAMPLES = 4001
 
 
 def tree_of(text: str, names: Sequence[str]) -> ast.expr:
-    """The checked tree of a formula of the coordinates and of ``names``; ``UsageError`` when it is none."""
+    """Return the checked tree of a formula of the coordinates and ``names``, or raise ``UsageError``."""
     return formula.parse(text, (*AXES, *names))
 
 
 def changes(function: Callable[[Array], Array], half: float) -> list[float]:
-    """Where a function of one coordinate changes sign within ``|x| < half``: sampled, and then halved."""
+    """Return the zeros of a function of one coordinate within ``|x| < half``: sampled, and then halved."""
     x = np.linspace(-half, half, _SAMPLES)
     sides = function(x) > 0
     found = []
@@ -59,7 +59,7 @@ class Written:
         require_finite(self)
 
     def numbers(self, units: Units, device: Device) -> Mapping[str, Any]:
-        """What the names in the formula are; ``UsageError`` when ``device`` has others."""
+        """Return the values of the names in the formula; ``UsageError`` when ``device`` has others."""
         of = lookup(self, device)
         return {name: of(name) for name in formula.names_in(self.tree) - _VARIABLES - set(formula.CONSTANTS)}
 
@@ -75,7 +75,7 @@ class Written:
         return frozenset(axis for axis, yes in enumerate(found) if yes)
 
     def jumps(self, half_widths: Sequence[float]) -> tuple[tuple[float, ...], ...]:
-        """Where a test of ``where``, ``abs``, ``minimum`` or ``maximum`` of one coordinate changes sides."""
+        """Return where a test of ``where``, ``abs``, ``minimum`` or ``maximum`` changes its result."""
         found: list[list[float]] = [[] for _ in half_widths]
         for low, high in formula.switches(self.tree):
             difference = ast.BinOp(low, ast.Sub(), high)

@@ -1,4 +1,4 @@
-"""What is to be solved: ``(-∇² + V) ψ = E ψ`` in a box, in the units of :mod:`lior_ritz.problem.units`, or
+"""The problem: ``(-∇² + V) ψ = E ψ`` in a box, in the units of :mod:`lior_ritz.problem.units`, or
 with the terms of :mod:`lior_ritz.problem.terms`."""
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Problem:
 
     @property
     def jumps(self) -> tuple[tuple[float, ...], ...]:
-        """Where V or a mass jumps or has a kink, by axis, as far as they say so."""
+        """The known jumps and kinks of V and the masses, by axis."""
         return join_jumps(self._functions, self.half_widths)
 
     def heights(self, points: Array) -> Array:

@@ -1,5 +1,4 @@
-"""Functions of the place are written once, for arrays of NumPy and for tensors of torch; derivatives of those
-of arrays."""
+"""Functions of the place, written once for arrays of NumPy and tensors of torch; derivatives for arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which options of a dot can be varied, what they are, and how V answers to them."""
+"""Options of a dot that can be varied: their names, their values, and the derivatives of V."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def settle(assignments: Iterable[str]) -> tuple[str, ...]:
 
 
 def in_mode(config: RitzConfig, problem: Problem, names: Iterable[str]) -> list[str]:
-    """What has to be set so that ``names`` mean something, when the choice of a mode was left open.
+    """Return the settings that give ``names`` an effect, if no mode was chosen.
 
     The dot stays the same: it is only given by other numbers. Nothing is set where all names mean something
     already, where the mode was chosen, or where no other helps.
@@ -186,7 +186,7 @@ def open_device(
 
 
 def _value(problem: Problem, name: str) -> float | None:
-    """What an option is, if that is known."""
+    """Return the value of an option, if it is known."""
     potential: Any = problem.potential
     head, *rest = place(potential, name)
     given = getattr(potential, head)

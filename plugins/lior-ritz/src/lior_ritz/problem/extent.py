@@ -22,7 +22,7 @@ _DECAY = 6.0
 
 @attrs.frozen
 class Extent:
-    """What is expected of the lowest states."""
+    """The expected extent of the lowest states."""
 
     reach: tuple[float, ...]
     """Half-width of where they live on each axis, in ``L0``; at most that of the box."""
@@ -74,7 +74,7 @@ def _levels(
 
 
 def _reach(level: float, x: np.ndarray, energy: np.ndarray, half_width: float) -> float:
-    """Where a state has decayed on both sides."""
+    """Return the places where a state has decayed on both sides."""
     step = x[1] - x[0]
     action = np.sqrt(np.maximum(energy - level, 0)) * step
     outward = [np.cumsum(side) for side in (_behind_turning(action), _behind_turning(action[::-1]))]

@@ -1,4 +1,4 @@
-"""What a potential of a problem is."""
+"""The interface of potentials."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Part: TypeAlias = "Callable[[Numbers], Numbers]"
 
 
 def join_jumps(parts: Iterable[object], half_widths: Sequence[float]) -> tuple[tuple[float, ...], ...]:
-    """Where some functions of the place jump or have a kink, by axis, as far as they say so: an optional
-    method ``jumps(half_widths)``."""
+    """Join the known jumps and kinks of some functions of the place, by axis: an optional method
+    ``jumps(half_widths)``."""
     each = [part.jumps(half_widths) for part in parts if hasattr(part, "jumps")]
     axes = range(len(half_widths))
     return tuple(tuple(sorted({x for jumps in each for x in jumps[axis]})) for axis in axes)

@@ -105,8 +105,8 @@ def legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def stretch_for(reach: float, half_width: float, share: float) -> float:
-    """The ``s`` that puts ``share`` of the interval of ``t`` within ``reach`` of the middle; 0 when more is
-    anyway.
+    """Return the ``s`` that maps ``share`` of the interval of ``t`` to places within ``reach`` of the middle,
+    or 0 if a larger share lies there anyway.
 
     Gauss-Legendre nodes crowd at the ends of that interval: ``2 asin(share)/π`` of them come to lie within.
     """

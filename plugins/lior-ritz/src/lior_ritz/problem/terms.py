@@ -1,4 +1,4 @@
-"""What a Hamiltonian has beside ``-∇² + V``: a magnetic field, masses, band offsets, and spin.
+"""Terms of the Hamiltonian beside ``-∇² + V``: a magnetic field, masses, band offsets, and spin.
 
 ``H = Σᵢ (-i∂ᵢ + aᵢ) (1/μᵢ) (-i∂ᵢ + aᵢ) + V`` for an electron of charge -e, with ``a = e L0 A/ħ`` in the
 symmetric gauge ``a = b/2 (y₀ - y, x - x₀)`` of a field along z, and ``μᵢ`` the masses in units of
@@ -27,13 +27,13 @@ class Terms:
     field_tesla: float = 0.0
     """Along z, in tesla."""
     gauge_origin: tuple[float, float] = (0.0, 0.0)
-    """Where a is 0, in ``L0``; no level and no density depends on it."""
+    """The place where a is 0, in ``L0``; no level and no density depends on it."""
     masses: tuple[Potential | None, ...] = ()
     """By axis, functions with values in electron masses; ``None`` or none at all for ``physics.m_eff``."""
     offset: Potential | None = None
     """Energy that is added to the potential, with values in meV."""
     g: float = 0.0
-    """Of the electron's spin."""
+    """The g-factor of the electron's spin."""
     rashba_meV_nm: float = 0.0
     dresselhaus_meV_nm: float = 0.0
     """α and β of ``α (σx ky - σy kx) + β (σx kx - σy ky)``."""

@@ -20,13 +20,13 @@ BOHR = 0.057883817982
 
 @attrs.frozen
 class Material:
-    """What a semiconductor's conduction band needs: effective mass, relative permittivity, g-factor."""
+    """Constants of a semiconductor's conduction band: effective mass, relative permittivity, g-factor."""
 
     m_eff: float
     """In electron masses; for anisotropic bands the transverse one, which is that of motion in a layer."""
     eps_r: float
     g: float
-    """Of electrons at the bottom of the band."""
+    """The g-factor of electrons at the bottom of the band."""
 
 
 MATERIALS = {

@@ -1,1 +1,1 @@
-"""What is said and shown of a solution."""
+"""Reports and pictures of a solution."""

@@ -1,9 +1,9 @@
-"""What a run leaves behind besides checkpoints and logs: ``results.json``, and ``arrays/`` as ``.npy``.
+"""The files of a run besides checkpoints and logs: ``results.json``, and ``arrays/`` as ``.npy``.
 
-The arrays have the names of the first published solver of this kind, and are on the uniform grid of the whole
-box, edges included, of ``domain.nq`` points on each axis but at least 64; integrals over it want half weights
-on the edge. In ``results.json`` names end in the unit, what has none is in ``E0`` or ``L0``, and what is not
-known is ``null``, and ``why_null`` says why."""
+The arrays are on the uniform grid of the whole box, edges included, with ``domain.nq`` points on each axis
+but at least 64. Integrals over it need half weights on the edge. In ``results.json`` a name ends in its unit;
+a number without one is in ``E0`` or ``L0``. An unknown number is ``null``, and ``why_null`` has the reason.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ from lior.runs import files
 from lior.runs import folder as runfolder
 from lior_ritz.config import RitzConfig
 from lior_ritz.problem import AXES
-from lior_ritz.reports import pictures
 from lior_ritz.reports.observables import nodal_domains
 from lior_ritz.reports.samples import Sampler, Slice, grid_size, slices
-from lior_ritz.reports.verdicts import FOCUS, History, focus_range, verdicts
+from lior_ritz.reports.verdicts import History, verdicts
 from lior_ritz.training.solution import Solution
 from lior_ritz.verification.spin import spins
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from lior_ritz.training.trainer import Trainer
 
 RESULTS, ARRAYS = "results.json", "arrays"
-FORMAT = 3
+FORMAT = 4
 Report: TypeAlias = "dict[str, Any]"
 Arrays: TypeAlias = "dict[str, tuple[NDArray[Any], str]]"
 """Name -> the array, and what it is: float64, or complex128 of states in a magnetic field."""
@@ -54,8 +53,6 @@ _WHY = {
     "training.learning_rate": "no phase had a learning rate, or no metrics are at hand",
     "quadrature.num_points": _NO_METRICS,
     "quadrature.largest_fault": _NO_METRICS,
-    "potential_range.barrier": "this potential does not say what its barrier is; the focus ends at the 95th "
-    "percentile",
     "nodal_domains": "they are counted in one and two dimensions, of real states",
     "problem.terms.spin.g_effective": "no two levels are the pair of this orbital",
     "problem": "not given",
@@ -100,9 +97,8 @@ def write(solution: Solution, folder: Path, *, run_id: str, history: History) ->
 
 
 def arrays(sampler: Sampler, grids: list[Slice]) -> Arrays:
-    """Everything on the grids, and the matrices."""
-    problem, states = sampler.problem, sampler.measured
-    overlap, hamiltonian = sampler.solution.space.matrices
+    """The states and V on the grids."""
+    problem = sampler.problem
     found: dict[str, tuple[Any, str]] = {}
     for index, grid in enumerate(grids):
         for axis, places in zip(grid.axes, grid.places, strict=True):
@@ -110,14 +106,9 @@ def arrays(sampler: Sampler, grids: list[Slice]) -> Arrays:
         order = f"[state, {', '.join(grid.name[::-1])}]"
         where = "" if problem.dim < 3 else f" in the plane {grid.name}, other coordinates 0"
         ending = "" if index == 0 else f"_{grid.name}"
-        basis = sampler.basis(grid.points)
-        psi, values = sampler.coefficients.T @ basis, sampler.potential(grid.points)
+        psi, values = sampler.states(grid.points), sampler.potential(grid.points)
         found[f"psi_grid{ending}"] = (grid.shaped(psi), f"states {order} in L0^-{problem.dim}/2{where}")
-        found[f"phi_basis{ending}"] = (grid.shaped(basis), f"basis functions, as psi_grid{ending}")
         found[f"potential_grid{ending}"] = (grid.shaped(values), f"V in E0, as psi_grid{ending}")
-    found["overlap_S"] = (overlap, "integrals phi_i phi_j")
-    found["hamiltonian_H"] = (hamiltonian, "integrals grad phi_i . grad phi_j + V phi_i phi_j, in E0")
-    found["psi_overlap"] = ((states.psi.conj() * states.weights) @ states.psi.T, "integrals psi_i* psi_j")
     return {
         name: (np.ascontiguousarray(array, dtype=np.result_type(array, np.float64)), what)
         for name, (array, what) in found.items()
@@ -128,8 +119,7 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
     """All that is in the file."""
     solution, problem = sampler.solution, sampler.problem
     unit, reference = problem.units.E0_meV, solution.reference
-    diagonal = (overlap := solution.space.matrices[0]).diagonal().real
-    psi = grids[0].shaped(sampler.states(grids[0].points))
+    psi = made["psi_grid"][0]
     used = len(grids[0].places[0])
     return {
         "format": FORMAT,
@@ -166,13 +156,6 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
         "observables": sampler.measured.report(problem.units)
         | {"rule": f"Gauss-Legendre, {len(sampler.rule.points):,} nodes"},
         "nodal_domains": nodal_domains(psi).tolist() if problem.dim <= 2 and np.isrealobj(psi) else None,
-        "basis": {
-            "S_max_abs_offdiag": float(np.abs(overlap - np.diag(diagonal)).max()),
-            "S_min_diag": float(diagonal.min()),
-            "S_max_diag": float(diagonal.max()),
-        },
-        "plots": {name: f"{name}.png" for name in pictures.names_of(solution)},
-        "potential_range": _range(sampler, grids),
         "arrays": {name: {"shape": list(a.shape), "what": what} for name, (a, what) in made.items()},
         "grid": f"uniform with both edges, {used} points on each axis"
         + ", central planes of the box" * (problem.dim > 2),
@@ -180,7 +163,7 @@ def _results(sampler: Sampler, grids: list[Slice], made: Arrays, history: Histor
 
 
 def levels(solution: Solution) -> list[Report]:
-    """What is known of each level, as it is in the results."""
+    """Return the entry of each level in the results."""
     unit, bounds, reference = solution.problem.units.E0_meV, solution.bounds, solution.reference
     rows = []
     for k, energy in enumerate(solution.energies.tolist()):
@@ -226,8 +209,7 @@ def _problem(solution: Solution) -> Report:
 
 
 def _terms(solution: Solution) -> Report:
-    """What the Hamiltonian has beside ``-∇² + V``, with the levels of both spins in the reference's orbitals;
-    only what was asked for."""
+    """Return the other terms of the Hamiltonian that were set, with the levels of both spins."""
     physics, problem = solution.config.physics, solution.problem
     names = ("mass", "mass_x", "mass_y", "offset_meV", "rashba_meV_nm", "dresselhaus_meV_nm", "field_tesla")
     found: Report = {name: getattr(physics, name) for name in names if getattr(physics, name)}
@@ -237,7 +219,7 @@ def _terms(solution: Solution) -> Report:
 
 
 def _training(solution: Solution, trainer: Trainer, history: History, folder: Path) -> Report:
-    """What was done, how long it took, what was best and where it is kept."""
+    """Return the steps and seconds of training, the best step, and the checkpoints."""
     from lior_ritz.training import assembly
 
     config = solution.config
@@ -297,14 +279,6 @@ def _quadrature(config: RitzConfig, net: Trained, history: History) -> Report:
         "fault_tolerance": assembly.fault_limit(config),
         "note": progress.note,
     }
-
-
-def _range(sampler: Sampler, grids: list[Slice]) -> Report:
-    """Where pictures of the potential begin and end, in ``E0``, on the grid of the arrays."""
-    values = np.concatenate([sampler.potential(each.points) for each in grids])
-    barrier = sampler.problem.potential.report(sampler.problem.units).get("barrier_dimless")
-    low, high, focus = focus_range(values, barrier)
-    return {"vmin": low, "vmax_full": high, "vmax_focus": focus, "focus_scale": FOCUS, "barrier": barrier}
 
 
 def _valid(value: Any, why: dict[str, str], path: str = "", kind: str = "") -> Any:

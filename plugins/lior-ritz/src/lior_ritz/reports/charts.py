@@ -25,12 +25,12 @@ _LABELS = {
     "model.hidden_features": "width of the network",
     "training.seed": "seed",
 }
-"""What is varied -> what it is; others are called by their name, with the unit that it ends in."""
+"""Name of a varied option or key -> its label; others get their name, with the unit that it ends in."""
 _UNITS = {"_meV": "meV", "_nm": "nm", "_tesla": "T", "_mV": "mV"}
 
 
 def label(name: str, gates: Collection[str] = ()) -> str:
-    """What an axis shows that is an option, or one of the gates, with its unit."""
+    """Return the label of an option or a gate, with its unit."""
     if name in _LABELS:
         return _LABELS[name]
     if name in gates:

@@ -1,9 +1,9 @@
-"""What is measured of states: where they are, what drives them, how they look.
+"""Observables of states: position, energies, symmetry and nodes.
 
 States are given by values at the points of a quadrature rule over the *whole* box (not a folded one, which
 has only one half): ``psi [K, N]``, real or complex and orthonormal under ``weights [N]`` at ``points [N,
-d]``, in the units of :mod:`lior_ritz.problem.units`. What needs neighbours (nodes, peaks) takes a grid
-instead, ``[K, n₀, .., n_last]``, in which any axis may come first."""
+d]``, in the units of :mod:`lior_ritz.problem.units`. Functions that need neighbours (nodes, peaks) take a
+grid instead, ``[K, n₀, .., n_last]``, in which any axis may come first."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def left_weight(psi: Array, weights: Array, points: Array) -> Array:
 
 
 def left_share(x: NDArray[np.float64], divide: float) -> NDArray[np.float64]:
-    """Which part of each value on the uniform grid ``x [n]`` lies at ``x < divide``, ``[n]``.
+    """Return the share of each value on the uniform grid ``x [n]`` that lies at ``x < divide``, ``[n]``.
 
     The values stand for the band-limited function through them, and each counts with the integral of its
     ``sinc`` up to the line: as accurate as the sum over the whole grid, wherever the line is. Far from it
@@ -196,7 +196,7 @@ class States:
         } | self._dynamics(units)
 
     def _dynamics(self, units: Units) -> dict[str, Any]:
-        """What needs more than the values of the states."""
+        """Return the observables that need gradients of the states."""
         if self.gradients is None:
             return {}
         psi, weights = self.psi, self.weights

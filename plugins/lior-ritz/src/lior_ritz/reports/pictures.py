@@ -1,21 +1,19 @@
-"""The pictures of a run, from one table: name -> what is shown, and what makes its panels.
+"""The pictures of a run, from one table: name -> title, and the function that makes the panels.
 
 Lengths are in nm and energies in meV.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
 
-from lior.plots.panels import Curve, HeatMap, LeftOut, LineChart, Panel, Picture
-from lior.plots.scales import spans_decades
+from lior.plots.panels import Curve, LeftOut, LineChart, Panel, Picture
 from lior_ritz.problem import AXES
 from lior_ritz.problem.arrays import Array
 from lior_ritz.reports.charts import Beside
@@ -23,7 +21,7 @@ from lior_ritz.reports.field import Field
 from lior_ritz.reports.ladder import Ladder, Step
 from lior_ritz.reports.observables import squared
 from lior_ritz.reports.samples import Sampler, Slice, slices
-from lior_ritz.reports.verdicts import History, focus_range
+from lior_ritz.reports.verdicts import History
 from lior_ritz.training.solution import Solution
 from lior_ritz.verification.gradients import group
 from lior_ritz.verification.reference import Reference
@@ -32,7 +30,9 @@ _BEFORE_UNIT = re.compile(r"(?<=\d) (?=[mµnp]?eV\b|nm\b|E0\b|L0\b|s\b)")
 _ACROSS, _ALONG = 161, 601
 """Points on each axis of a plane, and on a line; odd, so that the middle is one of them."""
 _FEW = 8
-"""Most levels that have a curve each."""
+"""Maximum number of levels that have a curve each."""
+_SHOWN = 95
+"""Percentile of V along x at which its picture ends, unless the levels need more."""
 _STEP = "step of training"
 _ROOTS = {1: "√nm", 2: "nm", 3: "√nm³", 4: "nm²"}
 _VOLUMES = {1: "nm", 2: "nm²", 3: "nm³", 4: "nm⁴"}
@@ -41,12 +41,12 @@ _VOLUMES = {1: "nm", 2: "nm²", 3: "nm³", 4: "nm⁴"}
 
 @attrs.define(kw_only=True, eq=False, slots=False)
 class PictureSource:
-    """What pictures are made from."""
+    """The data of a run's pictures."""
 
     solution: Solution
     history: History = ()
     label: str = ""
-    """What the title begins with; the name of the potential if it is empty."""
+    """The beginning of each title; the name of the potential if it is empty."""
 
     @cached_property
     def sampler(self) -> Sampler:
@@ -54,15 +54,10 @@ class PictureSource:
         return Sampler(solution=self.solution)
 
     @cached_property
-    def planes(self) -> list[Slice]:
-        """The line in one dimension, else every plane through the middle."""
-        problem = self.solution.problem
-        return slices(problem, _ALONG if problem.dim == 1 else _ACROSS)
-
-    @cached_property
     def near(self) -> list[Slice]:
-        """The same, as far as the states are expected to reach: never on the edge itself, where a state that
-        is 0 there has the sign of a rounding error."""
+        """The line in one dimension, else every plane through the middle, as far as the states are expected
+        to reach. It never touches the edge of the box, where a state that is 0 there has the sign of a
+        rounding error."""
         problem = self.solution.problem
         small = attrs.evolve(problem, half_widths=self.solution.extent.reach)
         return slices(small, _ALONG if problem.dim == 1 else _ACROSS)
@@ -117,7 +112,7 @@ def names(states: int = 4) -> tuple[str, ...]:
 def names_of(solution: Solution) -> tuple[str, ...]:
     """The names of the pictures that a run has numbers for; those of training are of a network."""
     every = names(len(solution.energies))
-    return every if solution.network else tuple(name for name in every if name not in _OF_TRAINING.split())
+    return every if solution.network else tuple(name for name in every if name not in _OF_TRAINING)
 
 
 def expand(only: str, states: int) -> str:
@@ -179,23 +174,14 @@ def _plane(source: PictureSource, plane: Slice, values: Array, what: str, unit: 
 
 
 def _where(source: PictureSource, plane: Slice) -> str:
-    """Where the other coordinates are."""
+    """Return the values of the other coordinates, in words."""
     others = [AXES[axis] for axis in range(source.dim) if axis not in plane.axes]
     return f", {' = '.join(others)} = 0" if others else ""
 
 
-def _map(source: PictureSource, *, focus: bool) -> Panels:
-    """V in the whole box, or where the states are and up to the focus of
-    :func:`lior_ritz.reports.verdicts.focus_range`."""
-    problem, high = source.solution.problem, None
-    planes = source.near if focus else source.planes
-    if focus:
-        whole = np.concatenate([source.potential(plane).ravel() for plane in source.planes])
-        barrier = problem.potential.report(problem.units).get("barrier_meV")
-        high = min(
-            focus_range(whole, barrier)[2], max(float(source.potential(each).max()) for each in planes)
-        )
-    return [_plane(source, plane, source.potential(plane), "V", "V in meV", high=high) for plane in planes]
+def _map(source: PictureSource) -> Panels:
+    """V where the states are."""
+    return [_plane(source, plane, source.potential(plane), "V", "V in meV") for plane in source.near]
 
 
 def _slice(source: PictureSource) -> Panels:
@@ -203,8 +189,8 @@ def _slice(source: PictureSource) -> Panels:
     line = Slice.central(source.solution.problem, (0,), _ALONG)
     values = source.potential(line)
     levels = {f"E{k}": energy for k, energy in enumerate(source.solution.energies_meV.tolist())}
-    low, _, cut = focus_range(values, None)
-    low, top = min(low, *levels.values()), max(levels.values())
+    low, top = min(float(values.min()), *levels.values()), max(levels.values())
+    cut = float(np.percentile(values, _SHOWN))
     high = max(min(cut, top + 1.5 * (top - low)), top + 0.3 * (top - low))
     return [
         LineChart(
@@ -241,29 +227,7 @@ def _psi(source: PictureSource, k: int) -> Panels:
     ]
 
 
-def _along(source: PictureSource, k: int) -> Panels:
-    """A state and its density along x."""
-    _refuse_complex(source)
-    widths = (float(source.near[0].places[0][-1]), *source.solution.problem.half_widths[1:])
-    line = Slice.central(attrs.evolve(source.solution.problem, half_widths=widths), (0,), _ALONG)
-    psi, most, x = source.psi(line)[k], 1.05 * source.most(k), (source.nm * line.places[0]).tolist()
-    return [
-        LineChart(
-            title=f"{name}(x){_where(source, line)}",
-            x_label="x in nm",
-            y_label=unit,
-            low=low,
-            high=high,
-            curves=[Curve(name=name, x=x, y=y.tolist())],
-        )
-        for name, unit, y, low, high in (
-            (f"ψ{k}", f"ψ in 1/{_ROOTS[source.dim]}", psi, -most, most),
-            (f"|ψ{k}|²", f"|ψ|² in 1/{_VOLUMES[source.dim]}", psi**2, 0.0, most**2),
-        )
-    ]
-
-
-# --- levels and matrices ---
+# --- levels ---
 
 
 def _spectrum(source: PictureSource) -> Panels:
@@ -290,36 +254,6 @@ def degenerate(reference: Reference) -> list[list[int]]:
     return group((np.diff(reference.energies) <= reference.splitting_errors).tolist())
 
 
-def _bounds(source: PictureSource) -> Panels:
-    """How far the bounds are from the reference's levels."""
-    known, count = source.solution.bounds, len(source.solution.energies)
-    exact = source.solution.reference.energies[:count]
-    gaps = {"upper bound above": known.upper - exact}
-    if known.lower is not None:
-        gaps["lower bound below"] = exact - known.lower
-    curves = [
-        Curve(name=name, x=list(range(count)), y=(gap * source.unit).tolist(), dots=True)
-        for name, gap in gaps.items()
-    ]
-    title = "distance to the reference's levels" + (
-        "; there is no lower bound" if known.lower is None else ""
-    )
-    return [LineChart(title=title, x_label="number of the level", y_label="meV", curves=curves, log_y=True)]
-
-
-def _orthonormality(source: PictureSource) -> Panels:
-    states = source.sampler.measured
-    overlap = (states.psi.conj() * states.weights) @ states.psi.T - np.eye(len(states.psi))
-    power = math.floor(math.log10(float(np.abs(overlap).max()) or 1.0))  # else all of it would read 0.000000
-    unit = f"(⟨ψi|ψj⟩ − δij) / 1e{power}"
-    return [_matrix("overlap of the states, minus 1", overlap / 10.0**power, unit, "ψ")]
-
-
-def _matrix(title: str, values: Array, unit: str, of: str) -> HeatMap:
-    rows = [f"{of}{i}" for i in range(len(values))]
-    return HeatMap(title=title, x_label=f"number of {of}", unit=unit, rows=rows, values=values.real.tolist())
-
-
 # --- training, from the lines of its metrics ---
 
 
@@ -340,40 +274,6 @@ def _chart(title: str, label: str, curves: Sequence[Curve], **style: Any) -> Lin
     return Beside(title=title, x_label=_STEP, y_label=label, curves=list(curves), **style)
 
 
-def _charted(name: str, source: PictureSource) -> Panels:
-    """A panel of :data:`_METRICS`; numbers that are 0 throughout, such as a penalty without weight, are left
-    out, and such as are the same as one before: the loss without a penalty is the sum."""
-    title, label, unit, log, keys = _METRICS[name]
-    scale = {"meV": source.unit, "ms": 1000.0}.get(unit, 1.0)
-    found = [_metric(source, key, said, scale) for key, said in keys.items()]
-    curves = [each for i, each in enumerate(found) if any(each.y) and each.y not in [c.y for c in found[:i]]]
-    values = [y for curve in curves for y in curve.y]
-    log = log or (min(values, default=0) > 0 and spans_decades(values))
-    return [_chart(title, f"{label} in {unit}" if unit else label, curves, log_y=log)]
-
-
-def _eigsum(source: PictureSource) -> Panels:
-    [sums] = _charted("training_eigsum", source)
-    assert isinstance(sums, LineChart)
-    exact = float(source.solution.reference.energies[: len(source.solution.energies)].sum()) * source.unit
-    away = [_away(curve, exact) for curve in sums.curves]
-    return [
-        attrs.evolve(sums, levels={"reference": exact}),
-        _chart("distance to the reference's", "|ΣE − reference| in meV", away, log_y=True),
-    ]
-
-
-def _energies(source: PictureSource) -> Panels:
-    """Each level, and the reference's; the beginning is cut off where it is far above."""
-    exact = source.exact
-    curves = [_metric(source, "eigvals", f"E{k}", source.unit, k) for k in range(len(exact))]
-    cut = exact[-1] + 1.5 * max(exact[-1] - exact[0], 0.2 * abs(exact[-1]))
-    high = cut if max((y for curve in curves for y in curve.y), default=0.0) > cut else None
-    levels = {f"E{k}": energy for k, energy in enumerate(exact)}
-    title = "levels on the training nodes, and the reference's (dashed)"
-    return [_chart(title, "E in meV", curves, levels=levels, high=high)]
-
-
 def _convergence(source: PictureSource) -> Panels:
     """How far each level is from the reference's, on the training nodes and on independent ones."""
     panels: Panels = []
@@ -390,69 +290,16 @@ def _away(curve: Curve, exact: float) -> Curve:
     return Curve(name=curve.name, x=curve.x, y=[abs(y - exact) for y in curve.y])
 
 
-def _dashboard(source: PictureSource) -> Panels:
-    """The four that say most, two by two."""
-    names = ("training_losses", "training_energies", "training_conditioning", "training_step_time")
-    return [panel for name in names for panel in _PICTURES[name][1](source)]
-
-
-_METRICS = {
-    "training_losses": (
-        "loss on the training nodes",
-        "loss",
-        "E0",
-        False,
-        {"loss_total": "loss", "loss_eigsum": "sum of the energies", "loss_S_condition": "penalty"},
-    ),
-    "training_eigsum": (
-        "sum of the energies",
-        "ΣE",
-        "meV",
-        False,
-        {"loss_eigsum": "training nodes", "eval_eigsum": "independent nodes"},
-    ),
-    "training_conditioning": (
-        "overlap of the trial functions",
-        "eigenvalue, or ratio",
-        "",
-        True,
-        {
-            "s_max_eig": "greatest eigenvalue",
-            "s_min_eig": "least eigenvalue",
-            "s_cond_est": "their ratio, the condition number",
-        },
-    ),
-    "training_step_time": ("time of each step", "time", "ms", False, {"dt_sec": "step"}),
-}
-"""Name -> title, label, unit, whether the axis is always logarithmic, and numbers of the metrics."""
-_OF_STATES = ("density_state", "psi_state", "slice_y0_state")
-"""Made once for each state, whose number, from 0, follows the name with ``_`` before it."""
-_OF_TRAINING = (
-    "bounds overlap_S_heatmap training_losses training_eigsum training_conditioning training_step_time "
-    "training_energies training_dashboard convergence"
-)
-"""Of a network; a run by the reference has no numbers for them."""
+_OF_STATES = ("density_state", "psi_state")
+"""Pictures that are made once for each state, whose number, from 0, follows the name after ``_``."""
+_OF_TRAINING = ("convergence",)
+"""Pictures of a network; a run by the reference has no numbers for them."""
 _PICTURES: dict[str, tuple[str, Callable[..., Panels]]] = {
-    "potential_map_full": ("potential in the whole box", partial(_map, focus=False)),
-    "potential_map_focus": ("potential where the states are", partial(_map, focus=True)),
-    "potential_map": ("potential where the states are", partial(_map, focus=True)),
+    "potential_map": ("potential where the states are", _map),
     "potential_slice_y0": ("potential along x", _slice),
     "density_state": ("density of state {}", _density),
     "psi_state": ("wave function of state {}", _psi),
-    "slice_y0_state": ("state {} along x", _along),
     "energy_spectrum": ("levels", _spectrum),
-    "bounds": ("bounds of the levels", _bounds),
-    "overlap_S_heatmap": (
-        "overlap of the basis functions",
-        lambda source: [_matrix("S", source.solution.space.matrices[0], "⟨φi|φj⟩", "φ")],
-    ),
-    "psi_overlap_minus_identity": ("orthonormality of the states", _orthonormality),
-    "training_losses": ("loss while training", partial(_charted, "training_losses")),
-    "training_eigsum": ("sum of the energies while training", _eigsum),
-    "training_conditioning": ("conditioning while training", partial(_charted, "training_conditioning")),
-    "training_step_time": ("time of training", partial(_charted, "training_step_time")),
-    "training_energies": ("levels while training", _energies),
-    "training_dashboard": ("training at a glance", _dashboard),
     "convergence": ("distance of each level to the reference's", _convergence),
 }
-"""Name -> what is shown, and what makes the panels."""
+"""Name -> title, and the function that makes the panels."""

@@ -25,7 +25,7 @@ _BATCH = 16384
 
 
 def grid_size(nq: int) -> int:
-    """Points on each axis of the grid of the arrays: those of ``domain.nq``, but at least 64."""
+    """Return the points on each axis of the arrays' grid: ``domain.nq``, but at least 64."""
     return max(nq, _FEWEST)
 
 

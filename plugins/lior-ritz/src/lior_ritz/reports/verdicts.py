@@ -1,25 +1,21 @@
-"""What is to be thought of a solution, in words."""
+"""The verdict on a solution, in words."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from lior_ritz.problem.arrays import Array
 from lior_ritz.training.solution import Solution
 from lior_ritz.verification import box, shells
 
 History: TypeAlias = "Sequence[Mapping[str, Any]]"
 """Lines of the metrics."""
-FOCUS = 4.0
-"""The picture of the potential that has most to show ends so many barriers above the bottom."""
 
 
 def verdicts(solution: Solution) -> list[str]:
-    """What there is to say of the levels beside the reference, and of a network's quadrature and training."""
+    """Return remarks on the levels beside the reference, and on a network's quadrature and training."""
     net, reference = solution.network, solution.reference
     count = len(solution.energies)
     notes = (box.warning(solution.problem, reference, count), shells.remark(reference, count))
@@ -50,7 +46,7 @@ def verdicts(solution: Solution) -> list[str]:
 
 
 def judgement(solution: Solution) -> str:
-    """What the reference says of the levels."""
+    """Return the reference's verdict on the levels."""
     accuracy, reference = solution.config.solver.accuracy, solution.reference
     if solution.network is None:
         bar = float(solution.relative_errors.max())
@@ -63,12 +59,3 @@ def judgement(solution: Solution) -> str:
     worst = float(np.abs(solution.relative_errors).max())
     missed = f"levels MISS the reference's, by up to {worst:.1e} ({names}; allowed {accuracy:g})"
     return f"{missed}: use the reference's"
-
-
-def focus_range(values: Array, barrier: float | None) -> tuple[float, float, float]:
-    """Least and greatest number, and where the focused picture ends: four barriers above the least, or at
-    the 95th percentile without a barrier."""
-    low, high = float(values.min()), float(values.max())
-    if barrier is not None and math.isfinite(barrier) and barrier > 0:
-        return low, high, min(high, low + FOCUS * barrier)
-    return low, high, float(np.percentile(values, 95))

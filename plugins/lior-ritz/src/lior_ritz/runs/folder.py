@@ -46,8 +46,8 @@ _META, _METRICS, _LOG, _TRACEBACK = (
     "logs/train.log",
     "logs/error_traceback.txt",
 )
-FAMILY, SWEEP = "family", "sweep.json"
-"""In the directories of a family and of a sweep."""
+SWEEP = "sweep.json"
+"""The file of numbers in the directory of a sweep."""
 COMPLETED = "completed"
 _FINISHED = "the run is finished, there is nothing to go on with"
 _REMARKS = {
@@ -182,9 +182,6 @@ def open_run(path: Path, *, nq: int | None = None) -> tuple[Solution, list[dict[
 
 def _check(path: Path) -> None:
     """Refuse what is no run directory; raises ``RunError``."""
-    if (path / FAMILY).is_dir():
-        at = f"`lior ritz eval {path} --at NAME=VALUE` shows a device"
-        raise RunError(f"{path}: a family of devices, not a run; its picture is in plots/, and {at}")
     if (path / SWEEP).is_file():
         raise RunError(f"{path}: a sweep, not a run; plots/ in it has its pictures, {SWEEP} its numbers")
     runfolder.check(path, program=FORMAT.program, command="lior ritz run")

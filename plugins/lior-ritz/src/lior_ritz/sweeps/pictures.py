@@ -54,7 +54,7 @@ def pictures(found: Answers) -> list[Picture]:
 
 
 def _panels(found: Answers) -> list[tuple[str, list[Row], list[float]]]:
-    """What is the same in a panel, its rows, and their places along the first axis."""
+    """Return the common values of each panel, its rows, and their places along the first axis."""
     along, *others = found.plan.axes
     parts = []
     for group in groups(found.plan.axes, found.rows)[:_PANELS]:
@@ -81,7 +81,7 @@ def _chart(found: Answers, title: str, unit: str, curves: list[Curve], *, log: b
 
 
 def _levels(found: Answers) -> list[Panel]:
-    """A curve for each state, or two where spins are told apart."""
+    """Return a curve for each state, or one for each spin of it."""
     return [
         _chart(found, said, "E in meV", _spins(rows, x) or _states(rows, x), log=False)
         for said, rows, x in _panels(found)
@@ -89,7 +89,7 @@ def _levels(found: Answers) -> list[Panel]:
 
 
 def _states(rows: Sequence[Row], x: Sequence[float]) -> list[Curve]:
-    """Of a state that is not among the levels of a point its curve is interrupted there."""
+    """The curve of a state is interrupted where the state is not among the levels of a point."""
     names = sorted({name for row in rows for name in row["curve"]})[:_MOST]
     energies = [dict(zip(row["curve"], row["E_meV"], strict=True)) for row in rows]
     return [Curve(name=f"state {k}", x=x, y=[each.get(k, math.nan) for each in energies]) for k in names]

@@ -31,12 +31,12 @@ _MOST = 10_000
 """Points of a sweep."""
 
 Row: TypeAlias = "dict[str, Any]"
-"""What is kept of a point, ready for JSON."""
+"""The numbers of a point, ready for JSON."""
 
 
 @attrs.frozen
 class Axis:
-    """What is varied, and through which values."""
+    """A varied option or key, with its values."""
 
     name: str
     """An option of the potential, or a dotted key of the configuration."""
@@ -57,10 +57,10 @@ class Point:
     """Its place in the order of the axes, the last of which is the fastest."""
     values: dict[str, float | str]
     assignments: tuple[str, ...]
-    """What ``lior ritz run`` needs in ``--set``."""
+    """The assignments for ``--set`` of ``lior ritz run``."""
     problem: Problem
     config: RitzConfig
-    """Of the point, but for options of the potential, which :attr:`problem` has."""
+    """The configuration of the point, except for options of the potential, which :attr:`problem` has."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +71,7 @@ class Plan:
     points: tuple[Point, ...]
     base: RitzConfig
     notes: tuple[str, ...] = ()
-    """What was set so that the options mean something."""
+    """The settings that were added to give the options an effect."""
 
 
 def plan(axes: Sequence[Axis], *layers: Any, overrides: Iterable[str] = ()) -> Plan:
@@ -128,7 +128,7 @@ def _check_axes(axes: Sequence[Axis]) -> None:
 
 
 def _whole_keys(config: RitzConfig, names: Iterable[str]) -> set[str]:
-    """Which of these keys are whole numbers.
+    """Those of the keys that are whole numbers.
 
     Raises ``UsageError`` when one is no key.
     """
@@ -163,7 +163,7 @@ def _assign(problem: Problem, name: str, value: float | str, whole: set[str]) ->
 
 @attrs.frozen(kw_only=True)
 class Answers:
-    """What came of a sweep, by the order of its points."""
+    """The results of a sweep, in the order of its points."""
 
     plan: Plan
     rows: list[Row] = attrs.field(factory=list)
@@ -213,7 +213,7 @@ def run(
 
 
 def _solve(point: Point) -> tuple[Row, Sampled | None]:
-    """What is kept of a point and its states; the values and the error, and none, where it fails."""
+    """Return the row of a point and its states; if it fails, its values with the error, and no states."""
     begin = time.process_time()
     known = {"index": point.index, "values": point.values}
     try:
@@ -237,7 +237,7 @@ def groups(axes: Sequence[Axis], rows: Sequence[Row]) -> list[list[tuple[int, Ro
 
 
 def _answer(point: Point) -> tuple[Row, Sampled]:
-    """What the reference says, and beside it the network where one is trained; energies in meV unless a name
+    """Return the reference's numbers, and the network's if one is trained; energies in meV unless a name
     says otherwise. Also the states, to follow them."""
     problem, count = point.problem, point.config.solver.K
     unit, found = problem.units.E0_meV, reference.solve(problem, count + 1)
@@ -268,7 +268,7 @@ def _answer(point: Point) -> tuple[Row, Sampled]:
 
 
 def _train(point: Point) -> Row:
-    """What a network says that is trained for this point."""
+    """Return the numbers of a network that is trained for this point."""
     found = train(point.config, point.problem)
     assert found.network
     return {

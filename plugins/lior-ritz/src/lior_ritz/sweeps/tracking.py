@@ -1,7 +1,7 @@
-"""Which level of a sweep's point goes on as which of the next: states are followed through crossings.
+"""Tracking of levels through a sweep: states are followed through crossings.
 
-A state goes on as the one that overlaps most with it. Within a degenerate level any states are as good as
-others, so that there it goes on as its projection onto the level, and is told apart again behind it.
+A state continues as the one with the largest overlap. Within a degenerate level the choice of states is
+arbitrary, so a state continues as its projection onto the level, and is identified again behind it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Sampled:
 
 
 def follow(points: list[Sampled]) -> list[list[int]]:
-    """For each point the number of the curve that each of its levels is of.
+    """Return for each point the curve numbers of its levels.
 
     The first point's are numbered by their energy; what comes anew gets the next number. A state that left
     the levels that are kept is remembered, so that it has its number when it is back.

@@ -39,7 +39,7 @@ def dtype(config: RitzConfig) -> torch.dtype:
 
 
 def device(config: RitzConfig) -> torch.device:
-    """Where training runs; ``DeviceError`` when it is not there."""
+    """Return the device of training; ``DeviceError`` when it is not there."""
     try:
         return pick_device(config.training.device)
     except DeviceError:
@@ -50,7 +50,7 @@ def device(config: RitzConfig) -> torch.device:
 
 
 def fault_limit(config: RitzConfig) -> float:
-    """What :func:`lior_ritz.network.states.quadrature_fault` may be.
+    """Return the limit of :func:`lior_ritz.network.states.quadrature_fault`.
 
     On nodes that are enough it is below a tenth of that; in three dimensions and more they are seldom enough.
     """
@@ -106,7 +106,7 @@ def objective(config: RitzConfig, ansatz: Ansatz) -> Objective:
 
 
 def evaluator(config: RitzConfig, ansatz: Ansatz, extent: Extent) -> Evaluator:
-    """What judges the states.
+    """Return the evaluator of states.
 
     Raises ``UsageError`` when it would need more nodes than there may be.
     """

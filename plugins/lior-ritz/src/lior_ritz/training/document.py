@@ -1,10 +1,9 @@
-"""What is kept of the solver that came first, and of the document about it, beside what does better here.
+"""Compatibility with the older solver and the document about it.
 
-Its files: what such a file does not say is as by default here; the recipe ``document``, laid under it, has
-that program's own defaults. It merged every file over one table of these, so that its files may carry keys of
-a potential that they do not use, and write out what is derived: what it did not read is left out. Its
-options: the learning rate that falls on a plateau, the penalty on the overlap (:mod:`.objective`), and
-training nodes that are drawn at random (:mod:`.assembly`)."""
+Its files are read with the defaults of this package; the recipe ``document`` has that program's own defaults.
+Its files may have keys that it did not read: options of other potentials, and derived values. These are left
+out. Its options remain: the learning rate that falls on a plateau, the penalty on the overlap
+(:mod:`.objective`), and training nodes that are drawn at random (:mod:`.assembly`)."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from lior.config.resolving import Labelled
 from lior_ritz.problem.units import MATERIALS
 
 _DERIVED = ("beta_x", "beta_y", "barrier_dimless", "E0_meV")
-"""What it wrote into the configuration of a run, and never read."""
+"""Keys that it wrote into the configuration of a run, and never read."""
 _OURS = frozenset(
     {
         "physics.eps_r",
@@ -57,10 +56,10 @@ _DOT = ("param_mode", "a", "delta", "c4", "c2y", "hbar_omega_x_meV", "hbar_omega
 
 
 def adapt(layer: str | PathLike[str] | Mapping[str, Any] | Labelled) -> Any:
-    """The layer that stands for one: of an old file what that program read of it.
+    """Return the layer without the keys of an old file that its program did not read.
 
-    A JSON file that names a potential or a key that the first solver did not have, such as the
-    ``config.json`` of a run, is taken as it is.
+    A JSON file with a potential or a key that the first solver did not have is used unchanged, such as the
+    ``config.json`` of a run.
 
     Raises ``ConfigError`` when it is a JSON file that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""What training lowers: the energies, and what is added to them."""
+"""The loss of training: the energies and a penalty."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Loss:
     """See :func:`lior_ritz.network.states.quadrature_fault`."""
 
     def numbers(self, count: int) -> dict[str, Any]:
-        """For the telemetry, with the lowest ``count`` levels."""
+        """Return the numbers for the telemetry, with the lowest ``count`` levels."""
         low, high = self.head.overlap
         return {
             "loss_total": float(self.total.detach()),
@@ -100,7 +100,7 @@ def is_sound(loss: Loss, tolerance: float) -> bool:
 
 
 def condition_penalty(overlap: Tensor) -> Tensor:
-    """What is wrong with an overlap matrix S, ``[F, F]``.
+    """Return the penalty on an overlap matrix S, ``[F, F]``.
 
     ``Σ max(0, 1e-8 - eig S) + mean((C - 1)²) + mean((diag S - 1)²)`` with ``C`` the matrix S scaled to a unit
     diagonal: eigenvalues near zero, functions alike, functions that are not of norm 1.

@@ -121,7 +121,7 @@ class FirstOrder:
 
     @property
     def monitor(self) -> float | None:
-        """What the plateau schedule watches."""
+        """The quantity that the plateau schedule monitors."""
         return self._plateau.average
 
     def step(self, value: float) -> tuple[float, bool]:

@@ -33,20 +33,20 @@ _NO_RESIDUALS = "the states are the reference's, and no network was trained: bou
 
 @attrs.frozen(kw_only=True, slots=False)
 class Solution:
-    """What a run found."""
+    """The result of a run."""
 
     config: RitzConfig
     problem: Problem
     """What was solved."""
     space: Trained | Classical
-    """What the states are made of."""
+    """The space of the states."""
     bounds: Bounds
     reference: Reference
     """The K lowest levels, and a few more, by a classical method."""
     seconds: float
     """Processor seconds of training; 0 without a network."""
     judging_seconds: float
-    """Of the evaluation, the bounds and the reference."""
+    """CPU seconds of the evaluation, the bounds and the reference."""
 
     @property
     def network(self) -> Trained | None:
@@ -75,7 +75,7 @@ class Solution:
 
     @property
     def _sizes(self) -> Array:
-        """What errors are relative to: the levels, but at least 1 ``E0``, where levels are near zero."""
+        """The scale of relative errors: the levels, but at least 1 ``E0``."""
         return np.maximum(np.abs(self.reference.energies[: len(self.energies)]), 1.0)
 
     @property
@@ -122,10 +122,6 @@ class Solution:
         """The K states at ``points``, of norm 1 in the box: ``[K, N]``."""
         return self.coefficients().T @ self.basis(points)
 
-    def widened(self, count: int) -> Solution:
-        """With ``count`` basis functions or more; raises ``UsageError`` when there are not so many."""
-        return attrs.evolve(self, space=self.space.widened(count))
-
 
 def solve(
     *layers: str | PathLike[str] | Mapping[str, Any] | RitzConfig, overrides: Iterable[str] = ()
@@ -146,7 +142,7 @@ def solve(
 
 
 def train(config: RitzConfig, problem: Problem) -> Solution:
-    """What a network finds that is trained in memory; raises as :func:`finished`."""
+    """Train a network in memory, and return its solution; raises as :func:`finished`."""
     from lior_ritz.training.trainer import Trainer
 
     begin = time.process_time()
@@ -179,7 +175,7 @@ def judge(config: RitzConfig) -> Solution:
 
 
 def finished(trainer: Trainer, seconds: float) -> Solution:
-    """What a trainer found.
+    """Return the solution of a trainer.
 
     Raises ``UsageError`` when it never came to states that two quadrature rules agree about.
     """

@@ -1,4 +1,4 @@
-"""Where training stands: its phases, its progress, what was best."""
+"""The state of training: phases, progress, and the best parameters."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Best:
 
 @attrs.define(kw_only=True)
 class Progress:
-    """Where training stands, apart from tensors; ready for JSON by ``attrs.asdict``."""
+    """The progress of training, without tensors; ready for JSON by ``attrs.asdict``."""
 
     step: int = 0
     phase: int = 0
@@ -69,7 +69,7 @@ class Progress:
 
 
 def score(found: Evaluation, config: RitzConfig) -> float:
-    """What the best have least of: the energies as far as they are certain."""
+    """Return the score that the best parameters minimise: the energies with their quadrature error."""
     count = found.energies.shape[-1]
     if count < config.solver.K:
         return math.inf  # a level less is no gain

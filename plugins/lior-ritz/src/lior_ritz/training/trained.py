@@ -22,7 +22,7 @@ class Trained:
 
     trainer: Trainer
     evaluation: Evaluation
-    """Of the best parameters, on quadrature rules that training has not seen."""
+    """The evaluation of the best parameters, on quadrature rules that training has not seen."""
 
     @property
     def energies(self) -> Array:
@@ -58,8 +58,10 @@ class Trained:
         return values if order else values[0]
 
     def widened(self, count: int) -> Trained:
-        """One with ``count`` functions or more, of the same network: a solved head takes as many as its trial
-        space has; raises ``UsageError`` when there are not so many."""
+        """Return the space of ``count`` functions or more of the same network.
+
+        Raises ``UsageError`` when the trial space, or the trained head, has fewer.
+        """
         trainer = self.trainer
         if trainer.ansatz.heads is not None and count > (outputs := sum(trainer.ansatz.heads)):
             raise UsageError(

@@ -1,9 +1,9 @@
 """The training loop: phases of steps, checked now and then on nodes of their own.
 
-What training lowers is a sum over nodes, and a network can lower it by hiding between them. Two things keep
-it honest. Every step asks an identity of its states that exact integrals fulfil, and is taken back when
-they do not. Every few steps the states are evaluated on finer rules; what is called best is best there, and
-when the training nodes say something else, they are replaced by more.
+The loss is a sum over nodes, and a network can lower it by being wrong between them. Two things keep
+it honest. Every step checks an identity that exact integrals fulfil, and is undone if the states do not.
+Every few steps the states are evaluated on finer rules, which decide which step is the best. If the training
+nodes disagree with them, more nodes are used.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Trainer:
         }
 
     def _blamed(self, mismatch: float, *, falling: bool) -> str:
-        """What there is to say against the training nodes.
+        """Return the fault of the training nodes, or nothing.
 
         Adam has no line search that would seek gaps between them: while the energies on independent nodes
         fall, it does well.
@@ -157,7 +157,7 @@ class Trainer:
     # --- stopping and going on ---
 
     def tensors(self) -> dict[str, Params]:
-        """Where training stands: the present and the best parameters, and what the optimiser remembers."""
+        """Return the present and the best parameters, and the state of the optimiser."""
         best = self.best.params if self.best else {}
         training = {f"optimiser.{name}": value for name, value in self.optimiser.tensors().items()}
         training["generator"] = self.generator.get_state()

@@ -1,1 +1,1 @@
-"""What knows better than training: independent quadrature, bounds, the reference."""
+"""Verification: independent quadrature, bounds, the reference."""

@@ -65,7 +65,7 @@ def _no_residuals(found: Evaluation, problem: Problem) -> str:
 
 
 def floor(ansatz: Ansatz, found: Evaluation) -> float:
-    """What no level is below: the lowest of an empty box as deep as V at its lowest node, also with a field
+    """Bound all levels from below: the lowest of an empty box as deep as V at its lowest node, in a field too
     (the diamagnetic inequality; E. H. Lieb and M. Loss, *Analysis*, section 7.21). It is what is left where a
     Ritz value is so poor that it lies above the next level."""
     problem, points = ansatz.problem, found.nodes.rule.points

@@ -1,4 +1,4 @@
-"""What the box does to the levels: how far they would move in a larger one.
+"""The effect of the box on the levels: how far they would move in a larger one.
 
 To first order a level falls by what its state pushes against the wall (J. Hadamard, *Mémoire sur le problème
 d'analyse relatif à l'équilibre des plaques élastiques encastrées*, 1908): for ψ = 0 there, each wall that
@@ -18,7 +18,7 @@ from lior_ritz.verification.reference.result import Reference
 SHARE = 0.1
 """By how much of its half-widths the box is made larger."""
 NOTED = 1e-3
-"""Moves of a level, relative to itself, from which on the box is said to be part of the answer."""
+"""Relative move of a level above which a warning names the box."""
 _SHOWN = 4
 _NODES = {1: 1, 2: 240, 3: 40, 4: 12}  # a wall of one dimension is a point
 """Along each axis of a wall, by dimension of the box."""
@@ -64,9 +64,11 @@ def _wall(problem: Problem, axis: int, sign: float) -> tuple[Array, Array]:
 
 
 def warning(problem: Problem, found: Reference, count: int) -> str:
-    """A line for a reader about those of the lowest ``count`` levels that the box moves by more than
-    :data:`NOTED` of themselves, or of the lowest level of an empty box where that is larger; empty when there
-    are none."""
+    """Return a line about those of the lowest ``count`` levels that the box moves by more than :data:`NOTED`;
+    empty if there are none.
+
+    The move is relative to the level, or to the lowest level of an empty box if that is larger.
+    """
     by = moves(problem, found)
     if by is None:
         return ""

@@ -20,12 +20,12 @@ _AGREE = 1e-9
 _COARSE = 1.5
 """Nodes on each axis of the coarser independent rule, for each in training."""
 _FINER = 1.35
-"""Those of the finer rule, for each of the coarser."""
+"""Nodes of the finer rule per node of the coarser rule, on each axis."""
 _OTHERS = (1, 2, 4, 7)
-"""Where two rules disagree, others with so many nodes fewer on each axis say how far they may be off; with
-more there might be no memory for them."""
+"""Numbers of nodes by which further rules are smaller on each axis; they bound the error if two rules
+disagree. Larger rules might exceed the memory."""
 _SAFETY = 2.0
-"""What the spread of those is multiplied by."""
+"""Factor of the spread of these rules."""
 _POINTS = {1: 4000, 2: 250_000, 3: 400_000, 4: 700_000}
 """Most nodes of a rule by dimension, before folding, unless the configuration asks for more."""
 MOST = 2_000_000
@@ -71,7 +71,7 @@ class Evaluator:
     basis: int
     limits: tuple[int, ...] | None
     stretch: tuple[float, ...]
-    """Of the nodes; see :func:`lior_ritz.problem.quadrature.grid_rule`."""
+    """The stretch of the nodes; see :func:`lior_ritz.problem.quadrature.grid_rule`."""
     device: torch.device
 
     def nodes(self, nq: int) -> Nodes:
@@ -111,8 +111,8 @@ class Evaluator:
                 coarse = fine
 
     def _doubted(self, found: Evaluation, fine: int) -> Evaluation:
-        """Where V jumps, errors depend on where the jump lies between two nodes: two rules may agree by
-        chance."""
+        """Widen the error by the spread of further rules: two rules may agree by chance if V jumps, since the
+        error depends on the jump's place between two nodes."""
         energies = [found.energies, *(self._again(found, fine - fewer) for fewer in _OTHERS)]
         spread = float((torch.stack(energies) - found.energies).abs().max())
         return attrs.evolve(found, quadrature_error=max(found.quadrature_error, _SAFETY * spread))

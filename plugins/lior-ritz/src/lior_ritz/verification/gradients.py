@@ -43,11 +43,11 @@ def gradients(
     for row, name in enumerate(names):
         slope = sensitivity(problem, name, states.rule.points)
         elements = (states.psi.conj() * (states.rule.weights * slope)) @ states.psi.T
-        rows[row] = first_order(elements, energies)
+        rows[row] = _first_order(elements, energies)
     return rows
 
 
-def first_order(elements: Array, energies: Sequence[float]) -> Array:
+def _first_order(elements: Array, energies: Sequence[float]) -> Array:
     """Derivatives of K levels from the elements ``∫ ψ_i ψ_j ∂V/∂p``, ``[K, K]``; ``[K]``.
 
     ``energies``: of these levels and, where it is known, of the next.

@@ -1,4 +1,4 @@
-"""What is known of levels and of their differences: intervals that the true ones lie in."""
+"""Intervals that contain the true levels and their differences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lior_ritz.verification.reference.modes import Array
 
 @attrs.frozen(kw_only=True)
 class Bounds:
-    """What is known of the K lowest levels, float64 ``[K]`` each, in ``E0``."""
+    """Bounds of the K lowest levels, float64 ``[K]`` each, in ``E0``."""
 
     upper: Array
     """No less than the levels: the Ritz values (min-max principle) and the error of the quadrature."""
@@ -34,8 +34,8 @@ class Splitting:
     reference: float
     lower: float
     upper: float
-    """What the true one lies between: the levels' bounds and the reference's difference with its own error
-    bar, where both agree; else the latter alone."""
+    """The ends of the interval that contains the true difference: the levels' bounds and the reference's
+    difference with its error bar if both agree; else the latter alone."""
 
     @property
     def resolved(self) -> bool:
@@ -44,7 +44,7 @@ class Splitting:
 
     @property
     def relative_error(self) -> float | None:
-        """Of the value, to the reference's; ``None`` where this cannot be told from 0."""
+        """The error relative to the reference's value; ``None`` if that may be 0."""
         return self.value / self.reference - 1 if self.resolved else None
 
     def missed(self, accuracy: float) -> bool:

@@ -8,7 +8,7 @@ from lior_ritz.verification.reference import solve
 from lior_ritz.verification.reference.result import Reference
 
 SPARE = 2
-"""Levels beyond those asked for by which shells are told apart: one may be the partner of the last."""
+"""Levels beyond those asked for that are needed to find shells: one may be the partner of the last."""
 ROUGH = 1e-3
 """Tolerance with which they are found where the reference has none."""
 _NEAR = 0.05

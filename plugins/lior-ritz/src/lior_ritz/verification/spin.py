@@ -22,11 +22,11 @@ from lior_ritz.verification.reference.modes import Array
 ORBITALS = 42
 """Orbitals that spin-orbit coupling is diagonalised in."""
 _TOLERANCE = 1e-7
-"""Of the highest of them; lower ones are far better."""
+"""Tolerance of the highest of them; lower ones are far more accurate."""
 _FEWER = 2 / 3
 """Share of them in the smaller calculation that says how many are enough."""
 _PAIR = 0.5
-"""Of one orbital, two states that have more of it than that are its pair."""
+"""Share of an orbital above which two states are its pair."""
 _SAME = 1e-9
 """Levels nearer than this, in ``E0``, are one."""
 _X, _Y, _Z = np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.array([[1, 0], [0, -1]])
@@ -41,8 +41,8 @@ class Spins:
     up: Array
     """``⟨σz⟩`` of each."""
     g_factors: tuple[float | None, ...]
-    """Of each of K orbitals ``d(E↑ - E↓)/dB / µB``, exact in the field as it is; ``None`` where no two states
-    are its pair."""
+    """The effective g-factor of each of K orbitals, ``d(E↑ - E↓)/dB / µB``, exact in the given field;
+    ``None`` if no two states are its pair."""
     orbitals: int
     truncation: float
     """How far the levels move when a third of the orbitals is left out, in ``E0``."""

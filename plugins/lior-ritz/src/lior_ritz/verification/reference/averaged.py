@@ -29,7 +29,7 @@ DIMENSIONS = tuple(_CELLS)
 _INSIDE = {2: 48, 3: 12}
 """Points along each axis of a cell through which V jumps."""
 _RATIO = 1.3
-"""Of the wave numbers of successive sizes."""
+"""Ratio of the wave numbers of successive sizes."""
 _ROWS = (600, 2000, 6000)
 """Functions of one symmetry at most, tried in turn."""
 _CAUTION = 1.5
@@ -101,8 +101,10 @@ def cutoff_for(problem: Problem, rows: int) -> float:
 
 
 def averages(problem: Problem) -> Array:
-    """Means of V over equal cells, ``[m1, m2, ...]``; by the rule of 2 points along each axis in cells where
-    V is smooth, and by many in those through which it jumps.
+    """Return the means of V over equal cells, ``[m1, m2, ...]``.
+
+    The rule has 2 points along each axis in cells where V is smooth, and many in cells through which it
+    jumps.
 
     Raises ``UsageError`` where V is not a finite number.
     """

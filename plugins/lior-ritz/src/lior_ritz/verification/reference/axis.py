@@ -22,7 +22,7 @@ class AxisLevels(NamedTuple):
     modes: Array
     """Indices of the functions, ``[count]``."""
     rounding: float
-    """What rounding may do to the energies."""
+    """Rounding error of the energies."""
 
 
 def axis_levels(

@@ -21,8 +21,8 @@ from lior_ritz.verification.reference.modes import Array
 _ACROSS = 9
 """Places along each side of a cell at which curves are looked for: what is smaller is not seen."""
 _STEEP = 0.5
-"""Least slope of a height along the lines across its curve, over that along the curve's side: a graph with a
-steeper end is not smooth for a Gauss rule."""
+"""Smallest slope of a height along the lines across its curve, relative to its slope along the curve's side.
+A graph with a steeper end is not smooth for a Gauss rule."""
 _DEPTH = 14
 """Times that a cell may be halved."""
 _MOST = 10_000
@@ -30,11 +30,11 @@ _MOST = 10_000
 _PROBES = 500
 """Random points at which heights are compared."""
 _HALVINGS = 53
-"""Of an interval with a place of a curve."""
+"""Number of halvings of an interval that contains a curve."""
 
 
 class Curves(NamedTuple):
-    """Where V jumps, as far as it is known: the places at which each of ``S`` heights is 0."""
+    """The known jumps of V: the places at which each of ``S`` heights is 0."""
 
     problem: Problem
     kept: list[int]
@@ -110,7 +110,7 @@ def _whole(lows: Array, sides: Array, line: tuple[Array, Array]) -> tuple[Array,
 
 
 class _Seen(NamedTuple):
-    """What a grid of places in each of ``m`` cells shows."""
+    """A grid of places in each of ``m`` cells."""
 
     cut: Array
     """Whether a curve goes through the cell, ``[m]``."""
@@ -118,7 +118,7 @@ class _Seen(NamedTuple):
     """Whether it is one curve, which each line along the first or the second axis meets at most once, and
     each side across that axis too; ``[m]``."""
     own: Array
-    """Which curve it is, ``[m]``."""
+    """The index of the curve, ``[m]``."""
     up: Array
     """Whether places are above it, ``[m, n, n]``."""
 
@@ -187,7 +187,7 @@ def _fitted(curves: Curves, cells: _Graphs, line: tuple[Array, Array]) -> tuple[
 
 
 def _bisect(above: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    """Where ``above`` changes between ``low`` and ``high``, elementwise."""
+    """Return the place where ``above`` changes between ``low`` and ``high``, elementwise."""
     start = above(low)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

@@ -37,7 +37,7 @@ class Line(NamedTuple):
     """Orthonormal functions of one axis, in which ``-d²`` is diagonal."""
 
     edges: Array
-    """Of the elements, ascending."""
+    """Edges of the elements, ascending."""
     degree: int
     natural: bool
     kinetic: Array
@@ -46,7 +46,7 @@ class Line(NamedTuple):
     """From the functions of the elements to these, ``[m, n]``."""
     nodes: Array
     weights: Array
-    """Of Gauss-Legendre rules on the elements, ``[q]``."""
+    """Weights of Gauss-Legendre rules on the elements, ``[q]``."""
     table: Array
     """The functions at the nodes, ``[q, n]``."""
     parity: Array

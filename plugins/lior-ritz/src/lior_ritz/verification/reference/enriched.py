@@ -34,15 +34,15 @@ SIZES = ((800, 8), (1600, 12), (2800, 16), (4400, 20), (6400, 24), (8800, 28))
 LARGEST = 4500
 """Sines of one symmetry at most."""
 _NODES = 14
-"""Of a cell along each axis ..."""
+"""Nodes along each axis of a cell ..."""
 _PHASE = 8.0
 """... which is so wide that the fastest sine turns by this, in radians."""
 _NOTHING = 1e-8
-"""Of functions that are the same on the curve's side up to this share, one is left out."""
+"""Relative difference below which two functions on the curve's side are the same; one is left out."""
 _SMOOTH = 1e-14
 """The same for the square of what sines leave of a function: below it is rounding."""
 _ROUNDING = 100
-"""What rounding does, over the precision of the largest energy: more than to sines, whose remainders are not
+"""Rounding error over the precision of the largest energy: larger than for sines, whose remainders are not
 divided by."""
 _SLOW = 0.25
 """How far a step's change may be over that of the last before the convergence is called slow."""
@@ -74,7 +74,7 @@ class Bumps(NamedTuple):
 
     @classmethod
     def of(cls, curves: Curves, degree: int, points: Array, weights: Array) -> Bumps:
-        """Of the smaller side of each curve, by points and weights of the whole box."""
+        """Make the bumps of the smaller side of each curve; points and weights are of the whole box."""
         found: list[Bump] = []
         for index, height in enumerate(curves.heights(points)):
             smooth = np.isfinite(height).all() and np.ptp(np.abs(height)) > 0
@@ -112,12 +112,12 @@ class Bumps(NamedTuple):
 
 
 def _product(a: Array, b: Array) -> Array:
-    """Of two functions with their slopes, ``[3, ...]``."""
+    """Return the product of two functions with their slopes, ``[3, ...]``."""
     return np.stack([a[0] * b[0], a[1] * b[0] + a[0] * b[1], a[2] * b[0] + a[0] * b[2]])
 
 
 def _rim(problem: Problem, points: Array) -> Array:
-    """What vanishes on the box's edge, where states do, and its slopes, ``[3, N]``."""
+    """Return a factor that vanishes on the box's edge, and its slopes, ``[3, N]``."""
     half, one = np.array(problem.half_widths), np.ones(len(points))
     if problem.boundary == "natural":
         return np.stack([one, 0 * one, 0 * one])
@@ -227,7 +227,7 @@ def _sector(basis: Basis, modes: Array, k: int) -> Sector:
     mixed = kinetic_energies(problem, modes)[:, None] * overlap + potential
     inner = sum(slope.T @ slope for slope in slopes) + own.T @ weighted
     shares, turn = scipy.linalg.eigh(np.eye(own.shape[1]) - overlap.T @ overlap)
-    # What sines leave of the bumps, orthonormal: bumps turned, less their sines.
+    # the orthonormal remainders of the bumps: turned bumps without their sines
     turn = turn[:, shares > _SMOOTH] / np.sqrt(shares[shares > _SMOOTH])
     image = block @ overlap
     between = (mixed - image) @ turn
@@ -297,8 +297,8 @@ class Found(NamedTuple):
 
 
 def ritz(problem: Problem, rows: int, degree: int, k: int) -> Found | None:
-    """The ``k`` lowest levels in about so many sines of each symmetry, and bumps of a degree; ``None`` where
-    there is no curve, or the table of bumps would be too large."""
+    """Return the ``k`` lowest levels in about ``rows`` sines of each symmetry and bumps of a degree, or
+    ``None`` if there is no curve or the table of bumps would be too large."""
     if (basis := Basis.of(problem, rows, degree)) is None:
         return None
     parts = list(blocks(problem, basis.counts, basis.cutoff))

@@ -11,8 +11,8 @@ from lior_ritz.verification.reference.modes import Array
 from lior_ritz.verification.reference.result import Reference
 
 _NODES, _SPARE = 1.6, 30
-"""Nodes on each axis for each of the reference's functions on it, and beyond: a polynomial takes π/2 degrees
-for half a wave of a sine, and what is not resolved would be wrong by as much."""
+"""Nodes on each axis per function of the reference on it, and further nodes. A polynomial needs π/2 degrees
+for half a wave of a sine."""
 _MOST = {1: 800, 2: 240, 3: 56, 4: 20}
 """Most nodes on each axis, by dimension."""
 

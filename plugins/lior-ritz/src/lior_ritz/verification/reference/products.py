@@ -1,4 +1,4 @@
-"""States as sums of products of functions of one coordinate each, as all methods but the separable one have.
+"""States as sums of products of one-coordinate functions, for all methods but the separable one.
 
 Coefficients are ``[k, n1, n2, ...]`` with an index for each axis.
 """

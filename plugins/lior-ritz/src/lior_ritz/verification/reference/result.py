@@ -1,4 +1,4 @@
-"""What the reference says."""
+"""The result of the reference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from lior_ritz.verification.reference.modes import Array
 CAUTION = 3
 """Error bar over the last change. When errors fall as ``N^-p`` and N grows by 12 %, what is left is 0.8 times
 the change for p = 7 (ψ = 0 at an edge where V has a slope), 1.3 for 5 (natural there), 2.5 for 3 (V jumps);
-when it grows by 30 %, or with the degree of elements, less. What is over is for the quadrature of a jump."""
+when it grows by 30 %, or with the degree of elements, less. The rest of the factor is for the
+quadrature of a jump."""
 Evaluate = Callable[[Array, int | None], Array]
 """Points ``[N, d]`` -> values of the states, ``[k, N]``, or their derivatives by one coordinate."""
 
@@ -28,10 +29,10 @@ class Reference:
     energies: Array
     """In ``E0``, ascending, float64 ``[k]``."""
     errors: Array
-    """How far each may be off, float64 ``[k]``, from the change of a smaller calculation, and rounding."""
+    """Error bars of the levels, float64 ``[k]``, from a smaller calculation and from rounding."""
     splitting_errors: Array
-    """How far each difference of successive levels may be off, ``[k - 1]``: where all levels are within the
-    tolerance, what two have in common of their errors cancels; else the sum of both."""
+    """Error bars of the differences of successive levels, ``[k - 1]``. If all levels are within the
+    tolerance, the common part of two errors cancels; else the bar is the sum of both."""
     method: str
     """``separable``, ``sine``, ``elements``, ``enriched``, ``averaged`` or ``hermitian``."""
     sizes: tuple[int, ...]
@@ -64,7 +65,7 @@ class Bars(NamedTuple):
     errors: Array
     """``[k]``."""
     splitting_errors: Array
-    """Of their differences, ``[k - 1]``: at most the sum of both levels' errors."""
+    """Errors of their differences, ``[k - 1]``: at most the sum of both levels' errors."""
     good: bool
     """Whether the levels are within the tolerance, relatively, or as good as rounding lets them be."""
 
@@ -81,7 +82,7 @@ class Bars(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a method finds."""
+    """The levels and states of a method."""
 
     energies: Array
     """``[k]``, ascending."""
@@ -94,7 +95,7 @@ class Answer(NamedTuple):
 
 
 def scale(energies: Array, problem: Problem) -> Array:
-    """What errors are relative to, ``[k]``: ``|E|``, but at least the lowest level of the empty box."""
+    """The scale of relative errors, ``[k]``: ``|E|``, but at least the lowest level of the empty box."""
     least = sum((np.pi / (2 * half)) ** 2 for half in problem.half_widths)
     return np.maximum(np.abs(energies), least)
 

@@ -31,7 +31,7 @@ DENSE = 2500
 _LONGEST = 300
 """Functions along a line from which on it is not refined."""
 _RIM = 0.85
-"""Where the end of the basis begins, of which the states should have little."""
+"""Beginning of the end of the basis, which should contribute little to the states."""
 _LOOSER = 1.3
 _LOOSEST = 0.1
 """How tolerances are loosened for which there is no room, and how far."""
@@ -49,10 +49,10 @@ class Levels(NamedTuple):
     states: Array
     """Coefficients, ``[k, N1, N2, ...]``."""
     rounding: float
-    """What rounding, or stopping an iteration, may do to the energies."""
+    """Error of the energies from rounding, or from stopping an iteration."""
 
     def answer(self, problem: Problem, bars: Bars) -> Answer:
-        """With the states as functions of points."""
+        """Return the answer with the states as functions of points."""
         counts = self.states.shape[1:]
         axes = [functions_of(problem, axis, count) for axis, count in enumerate(counts)]
         return Answer(self.energies, bars, counts, evaluator(self.states, axes))
@@ -143,7 +143,7 @@ class Lines(NamedTuple):
     levels: tuple[AxisLevels, ...]
     """By axis."""
     span: float
-    """What the ``k`` lowest levels would spread over, if V were the sum of the lines'."""
+    """The spread of the ``k`` lowest levels if V were the sum of its values on the lines."""
 
     def counts(self, problem: Problem, tolerance: float) -> tuple[int, ...]:
         """How many functions along each axis the levels seem to need."""

@@ -33,7 +33,7 @@ class PotentialGrid(NamedTuple):
     nodes: tuple[Array, ...]
     """In ``[-1, 1]``, one array for each axis."""
     weights: tuple[Array, ...]
-    """Of these nodes; twice as large along a mirrored axis."""
+    """Weights of these nodes; twice as large along a mirrored axis."""
     potential: Array
     """V in ``E0``, ``[q1, q2, ...]``."""
 

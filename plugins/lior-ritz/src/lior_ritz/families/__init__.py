@@ -1,1 +1,0 @@
-"""All devices of a range at once."""
