@@ -1,8 +1,8 @@
 """The journal of a memory: all text written to it, ordered by document and place.
 
-Recency and times make counters depend on the order of writing. A memory that keeps a journal has one meaning
-all the same: the one that writing the documents in order gives. Later text goes on from there; earlier text
-means that the journal is written again.
+Recency and times make counters depend on the order of writing. A memory with a journal is defined all the
+same: it equals the memory that results from writing the documents in order. Later text is appended; for
+earlier text, the whole journal is written again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SNAPSHOT = {"passages": Expected("int64", (None, 4)), "tokens": Expected("int32"
 
 @attrs.define
 class StoredSpan:
-    """A part of one document: ``context`` tokens, then those that are written."""
+    """A part of one document: ``context`` tokens, then the tokens to write."""
 
     document: int
     begin: int
@@ -39,10 +39,10 @@ class StoredSpan:
     context: int
     tokens: Ints
     _buffer: Ints | None = attrs.field(default=None, init=False, repr=False, eq=False)
-    """The array that holds ``tokens``, with space behind them."""
+    """The array that holds ``tokens``, with space after them."""
 
     def extend(self, tokens: Ints) -> None:
-        """Append written tokens; a text that comes in small pieces is not copied anew for each."""
+        """Append written tokens; text that comes in small pieces is not copied anew for each piece."""
         size, full = len(self.tokens), len(self.tokens) + len(tokens)
         if self._buffer is None or full > len(self._buffer):
             self._buffer = np.empty(full + full // 2, np.int64)
@@ -77,7 +77,7 @@ def spans(items: Items, reach: int) -> list[StoredSpan]:
 
 @attrs.define
 class Journal:
-    """All spans, by document and place; those that touch are joined."""
+    """All spans, by document and place; adjacent spans are joined."""
 
     spans: list[StoredSpan] = attrs.field(factory=list)
 
@@ -99,7 +99,7 @@ class Journal:
         return self.end == (new.document, new.begin)
 
     def before(self, end: tuple[int, int]) -> int:
-        """How many tokens stand before a document and place."""
+        """Return the number of tokens before a document and place."""
         document, place = end
         return sum(
             min(span.end, place) - span.begin if span.document == document else span.end - span.begin
@@ -139,7 +139,7 @@ class Journal:
 
     @classmethod
     def of(cls, items: Iterable[Items], reach: int) -> Journal:
-        """The journal of ``items`` alone; raises as :meth:`add`."""
+        """Return the journal of ``items`` alone; raises as :meth:`add`."""
         fresh = cls()
         for each in items:
             for span in spans(each, reach):
@@ -147,7 +147,8 @@ class Journal:
         return fresh
 
     def divided(self, tokens: int, reach: int) -> tuple[list[StoredSpan], list[StoredSpan]]:
-        """The spans of the first ``tokens`` tokens, and of the rest, with at most ``reach`` of context."""
+        """Return the spans of the first ``tokens`` tokens, and of the rest, with at most ``reach`` of
+        context."""
         first: list[StoredSpan] = []
         for number, span in enumerate(self.spans):
             size = span.end - span.begin
@@ -162,7 +163,7 @@ class Journal:
         return first, []
 
     def locate(self, span: Ints, at: Ints) -> tuple[Tensor, Tensor]:
-        """Document and place of the tokens ``at (K,)`` of the spans with the numbers ``span (K,)``."""
+        """Return document and place of the tokens ``at (K,)`` of the spans with the numbers ``span (K,)``."""
         table = np.array([[p.document, p.begin - p.context] for p in self.spans], np.int64).reshape(-1, 2)
         return torch.from_numpy(table[span, 0]), torch.from_numpy(table[span, 1] + at)
 
@@ -203,10 +204,10 @@ class Journal:
 
 @attrs.define(kw_only=True)
 class JournalMemory:
-    """Common base of memories that are made from the text written to them, in the order of its documents.
+    """Common base of memories that are computed from their text, in the order of its documents.
 
-    A subclass has ``name`` and ``context``, and makes what it reads from the journal, in :meth:`commit` and
-    :meth:`_renew`.
+    A subclass defines ``name`` and ``context``, and computes its state from the journal in :meth:`commit`
+    and :meth:`_renew`.
     """
 
     api_version: ClassVar[int] = 1
@@ -227,7 +228,7 @@ class JournalMemory:
         raise NotImplementedError
 
     def _renew(self) -> None:
-        """The journal is another one."""
+        """Update the state after the journal was replaced."""
         raise NotImplementedError
 
     def write(self, items: Items) -> None:
@@ -239,21 +240,21 @@ class JournalMemory:
         self._pending = []
 
     def rewrite(self, items: Iterable[Items]) -> None:
-        """Replace all items by ``items``; what was learned stays.
+        """Replace all items by ``items``; learned parameters stay.
 
         Raises
         ------
         UsageError
-            When some of them are the same; the memory is then left as it was.
+            When items overlap; the memory is then left as it was.
         """
         self._journal, self._pending = Journal.of(items, self.context), []
         self._renew()
 
     def attach(self, scorer: Scorer | None) -> None:
-        """What is read does not depend on the geometry."""
+        """Do nothing: the memory does not depend on the geometry."""
 
     def snapshot(self) -> State:
-        """The text."""
+        """Return the text as tensors."""
         return self._journal.snapshot()
 
     def restore(self, snapshot: State) -> None:
@@ -262,7 +263,7 @@ class JournalMemory:
         Raises
         ------
         UsageError
-            When it is none; the memory is left as it was.
+            When it is not a valid snapshot; the memory is left as it was.
         """
         check(snapshot, SNAPSHOT, of=f"memory {self.name}")
         self._journal, self._pending = Journal.restored(snapshot), []
