@@ -3,9 +3,9 @@
     y = A z, AᵀA = g        f = lift(y)        cost = product(f_q·f_q, f_q·f_k, f_k·f_k)
     score = −β √(R_q R_k) cost                 k(z_q, z_k) = exp(score)
 
-It is the composition of :mod:`lior.geometry.retrieval` with rows in the place of contexts. Rows have no
-roles: where a product lifts queries and items differently, the cost is the mean of both ways round, so the
-kernel is symmetric.
+It is the composition of :mod:`lior.geometry.retrieval` with rows in place of contexts. Rows have no roles:
+if a product lifts queries and items differently, the cost is the mean of both directions, so the kernel is
+symmetric.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from lior.interfaces import AttentionProduct, FrameProvider, RSource, State, is_
 from lior.tensors import add_prefix, sub
 
 BLOCK = 1 << 18
-"""Entries of a kernel matrix made at a time: in a CPU they and their intermediates stay in the cache."""
+"""Number of entries of a kernel matrix computed at a time: on a CPU they and their intermediates stay in the
+cache."""
 _LARGE_BLOCK = 1 << 26
 """The same on other devices, which are slow at many small matrices."""
 _WIDE = 1 << 13
-"""Columns of a product of matrices that holds all outputs at once."""
+"""Number of columns of a product of matrices that holds all outputs at once."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,7 +43,8 @@ class Parts:
         return {part: plugin for part, plugin in plugins.items() if plugin is not None}
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """Fresh state of all parts, entries named ``frame.u`` and so on, and ``log_beta = 0``."""
+        """Return the initial state of all parts, entries named ``frame.u`` and so on, and ``log_beta =
+        0``."""
         frame = self.frame.init(n, generator=generator)
         rows = len(metric.root(self.frame.form(frame)))
         state = add_prefix("frame", frame)
@@ -52,7 +54,8 @@ class Parts:
         return state | {"log_beta": torch.zeros((), device=generator.device)}
 
     def learned(self, state: State) -> State:
-        """The entries that are learned by likelihood, with ``log_beta``; none where only scales would be."""
+        """Return the entries that are learned by likelihood, with ``log_beta``; none if they are only
+        scales."""
         names = [f"{part}.{k}" for part, plugin in self._plugins.items() for k in plugin.learned]
         if not set(names) - {"frame.log_omega"}:
             return {}
@@ -65,12 +68,12 @@ class Parts:
         return state
 
     def observe(self, state: State, z: Tensor) -> State:
-        """Statistics of the rows ``z (N, n)``: of the frame, then of the medium under its metric."""
+        """Update the statistics of the rows ``z (N, n)``: the frame's, then the medium's under its metric."""
         frame = self.frame.observe(sub(state, "frame"), z)
         return self.observe_medium(state | add_prefix("frame", frame), z)
 
     def observe_medium(self, state: State, z: Tensor) -> State:
-        """Statistics of the rows ``z (N, n)`` as the medium under the current metric."""
+        """Update the statistics of the rows ``z (N, n)`` as the medium under the current metric."""
         if self.rsource is None:
             return state
         form = self.frame.form(sub(state, "frame"))
@@ -88,7 +91,7 @@ class Side(NamedTuple):
     f: Tensor
     """Features ``(N, p)`` as a query."""
     g: Tensor
-    """Features ``(N, p)`` as an item; ``f`` itself where the product does not tell them apart."""
+    """Features ``(N, p)`` as an item; ``f`` itself if the product treats both sides alike."""
     resilience: Tensor | None
     """``√R (N,)``; ``None`` where ``R = 1``."""
 
@@ -120,7 +123,7 @@ class Kernel:
         self._two_sided = not torch.equal(*(self._lift(probe, query=query) for query in (True, False)))
 
     def side(self, z: Tensor) -> Side:
-        """Rows ``z (N, n)`` with what their scores depend on."""
+        """Return rows ``z (N, n)`` with everything that their scores depend on."""
         y = z @ self.root.mT
         f = self._lift(y, query=True)
         g = self._lift(y, query=False) if self._two_sided else f
@@ -146,9 +149,9 @@ class Kernel:
         Parameters
         ----------
         weights
-            ``(B, K)``; 0 where a pair does not count.
+            Weights ``(B, K)``; 0 for pairs that do not count.
         values
-            ``(K, C)``.
+            Values ``(K, C)``.
 
         Returns
         -------
@@ -192,14 +195,16 @@ class Kernel:
         return grads
 
     def _ways(self, q: Side, k: Side) -> list[tuple[Tensor, Tensor, bool]]:
-        """Features of both sides and whether ``q`` is the query; a cost is the mean of these ways round."""
+        """Return the features of both sides and whether ``q`` is the query; a cost is the mean over these
+        directions."""
         return [(q.f, k.g, True), (q.g, k.f, False)] if self._two_sided else [(q.f, k.g, True)]
 
     def _features(self, q: Side, k: Side, scaled: Tensor, values: Tensor) -> list[tuple[Tensor, bool, State]]:
-        """Derivatives of ``Σ_i scaled_bi values_ic cost_bi``, for each way round.
+        """Return derivatives of ``Σ_i scaled_bi values_ic cost_bi``, for each direction.
 
-        Those with respect to the features of ``q``, ``(B, C, p)``; whether ``q`` is the query; and those of
-        the sum over ``b`` and ``i``, without the values, with respect to the scalars of the product.
+        They are the derivatives with respect to the features of ``q``, ``(B, C, p)``; whether ``q`` is the
+        query; and the derivatives of the sum over ``b`` and ``i``, without the values, with respect to the
+        product's scalars.
         """
         product = self.parts.product
         if is_pairwise(product):
@@ -228,7 +233,8 @@ class Kernel:
 
 
 def _gram(f: Tensor, g: Tensor, query: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """The Gram products of features ``(B, p)`` and ``(K, p)``, of which the first are the query or not."""
+    """Return the Gram products of features ``(B, p)`` and ``(K, p)``; ``query`` says whether the first are
+    the query."""
     own, other = f.square().sum(1)[:, None], g.square().sum(1)[None]
     return (own, f @ g.mT, other) if query else (other, f @ g.mT, own)
 

@@ -1,4 +1,4 @@
-"""Resilience as a local scale: costs count more where rows lie close together, and along a learned slope.
+"""Resilience as a local scale: costs count more where rows are close together, and along a learned slope.
 
     R(z) = (1/ℓ) exp(p log(ℓ / (d_k(z) + ε ℓ)) + s · z)
 
@@ -25,14 +25,14 @@ MAX_LOG = 3.0
 MAX_POWER = 2.0
 """Bound of ``|p|``."""
 _BLOCK = 1 << 22
-"""Most distances held at a time."""
+"""Maximum number of distances in memory at a time."""
 
 
 @attrs.frozen(kw_only=True)
 class Local:
     """A power of the inverse distance to the ``k``-th nearest other row, times a learned log-linear factor.
 
-    A reference at distance 0 is taken for the row itself and passed over.
+    A reference at distance 0 is taken to be the row itself and skipped.
 
     State: ``power`` and ``slope (n,)`` are learned; ``reference (S, n)`` and ``length`` are statistics. With
     ``k`` references or fewer the power has no effect.
@@ -56,7 +56,7 @@ class Local:
         }
 
     def observe(self, state: State, z: Tensor, form: MetricForm, *, total: int) -> State:
-        """Keep every ``N/S``-th row of ``z (N, n)`` and measure ``ℓ``; ``total`` is not used."""
+        """Store every ``N/S``-th row of ``z (N, n)`` and measure ``ℓ``; ``total`` is not used."""
         count = len(z)
         size = min(count, self.sample)
         stride = torch.arange(size, device=z.device) * count // max(size, 1)
@@ -110,7 +110,7 @@ class Local:
         return log_r.clamp(-MAX_LOG, MAX_LOG)
 
     def _nearest(self, state: State, points: Mapped, form: MetricForm) -> _Nearest:
-        """The ``k``-th nearest other row of each point, in blocks; without enough references none."""
+        """Return the ``k``-th nearest other row of each point, in blocks; none without enough references."""
         reference = state["reference"]
         if len(reference) <= self.k:
             return _Nearest(torch.zeros_like(points.z), state["length"].expand(len(points.z)).clone())

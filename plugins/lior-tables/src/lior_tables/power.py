@@ -1,9 +1,9 @@
 """Cost as a power of a distance: ``(|q − k|² + ε)^{p/2}``, or the sum of absolute differences to the ``p``.
 
-With ``k = exp(−β cost)`` the power 1 is the Laplace kernel, 2 the Gaussian; every power up to 2 of the
-Euclidean distance gives a positive definite kernel, and so does every power up to 1 of the L1 distance
-(I. J. Schoenberg, *Trans. Amer. Math. Soc.* 44 (1938) 522). The L1 form with ``p = 1`` is the product of one
-Laplace kernel per axis.
+With ``k = exp(−β cost)`` the power 1 gives the Laplace kernel and the power 2 the Gaussian. Every power up
+to 2 of the Euclidean distance gives a positive definite kernel, and so does every power up to 1 of the L1
+distance (I. J. Schoenberg, *Trans. Amer. Math. Soc.* 44 (1938) 522). The L1 form with ``p = 1`` is the
+product of one Laplace kernel per axis.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Power(IdentityLift):
         return self.norm == 1
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The power of the Euclidean distance, of the broadcast shape of the Gram products."""
+        """Return the power of the Euclidean distance, in the broadcast shape of the Gram products."""
         return _raise_to(_squares(qq, qk, kk).add_(self.eps), self.exponent / 2)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:

@@ -14,7 +14,7 @@ from lior.plots.scales import number
 
 @attrs.frozen(kw_only=True)
 class RangeChart(Panel):
-    """A dot for each of a few names, with the range about it."""
+    """A dot for each of a few names, with its range."""
 
     kind: ClassVar[str] = "ranges"
 
@@ -23,7 +23,7 @@ class RangeChart(Panel):
     values: Sequence[float]
     low: Sequence[float]
     high: Sequence[float]
-    """Ends of the range of each value."""
+    """Upper ends of the ranges; ``low`` has the lower ones."""
     notes: Sequence[str]
     """The text right of each range."""
     level: float | None = None

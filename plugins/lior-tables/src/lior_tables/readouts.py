@@ -1,4 +1,4 @@
-"""Readouts: what is made of the scores of stored rows. Plugins of the kind ``readout``.
+"""Readouts: predictions from the scores of stored rows. Plugins of the kind ``readout``.
 
 All predict ``f(x) = Σ_i w_i(x) v_i + centre`` with weights ``w`` from the scores and one value ``v`` per
 stored row and output, so that ``w_i v_i`` is the exact share of a row.
@@ -28,30 +28,30 @@ from lior_tables import solve
 
 
 class Fit(NamedTuple):
-    """What a readout keeps of its rows."""
+    """The fit of a readout to its rows."""
 
     values: Tensor
-    """``(N, C)``."""
+    """Values of the rows, ``(N, C)``."""
     centre: Tensor
-    """``(C,)``, added to every prediction."""
+    """Constant added to every prediction, ``(C,)``."""
 
 
 class Readout(Plugin, Protocol):
-    """Turns scores of stored rows into predictions."""
+    """A function from scores of stored rows to predictions."""
 
     solves: ClassVar[bool]
-    """Whether values come from a system of equations with a ridge ``λ``; otherwise it is not used."""
+    """Whether values come from a system of equations with a ridge ``λ``; otherwise the ridge is not used."""
 
     def fit(self, weighed: Tensor, y: Tensor, weights: Tensor, ridge: float) -> Fit:
-        """Values of rows with ``weighed (..., N, N)`` among themselves (used up), ``y (..., N, C)``,
-        ``weights (..., N) > 0``."""
+        """Return the fit to rows with ``weighed (..., N, N)`` among themselves (its memory is reused), ``y
+        (..., N, C)``, ``weights (..., N) > 0``."""
 
     def weigh(self, scores: Tensor, weights: Tensor, own: Tensor | None) -> Tensor:
-        """Weights ``(..., B, N)`` from ``scores (..., B, N)``, in place; ``own (B,)`` is a row each that
-        counts nothing."""
+        """Return weights ``(..., B, N)`` from ``scores (..., B, N)``, in place; ``own (B,)`` is one row each
+        that counts nothing."""
 
     def slopes(self, weighed: Tensor, values: Tensor) -> Tensor | None:
-        """``o (B, C)`` such that ``∂f_c/∂score_i = w_i (v_ic − o_c)``; ``None`` where it is 0."""
+        """Return ``o (B, C)`` such that ``∂f_c/∂score_i = w_i (v_ic − o_c)``; ``None`` if it is 0."""
 
 
 @attrs.frozen(kw_only=True)
@@ -75,19 +75,19 @@ class Ridge:
         return scores
 
     def slopes(self, weighed: Tensor, values: Tensor) -> Tensor | None:
-        """``None``: each row counts by itself."""
+        """Return ``None``: each row counts by itself."""
         return None
 
 
 @attrs.frozen(kw_only=True)
 class Vote:
-    """The softmax of the scores chooses among the outputs of the stored rows."""
+    """A vote: the softmax of the scores chooses among the outputs of the stored rows."""
 
     api_version: ClassVar[int] = 1
     solves: ClassVar[bool] = False
 
     def fit(self, weighed: Tensor, y: Tensor, weights: Tensor, ridge: float) -> Fit:
-        """The outputs themselves, measured from their mean."""
+        """Return the outputs themselves, measured from their mean."""
         centre = mean(y, weights)
         return Fit(y - centre[..., None, :], centre)
 
@@ -101,7 +101,7 @@ class Vote:
         return scores.div_(scores.sum(-1, keepdim=True))
 
     def slopes(self, weighed: Tensor, values: Tensor) -> Tensor | None:
-        """The prediction: a row matters by what it differs from it."""
+        """Return the prediction: a row matters by its difference from it."""
         return weighed @ values
 
 
@@ -111,7 +111,8 @@ def mean(y: Tensor, weights: Tensor) -> Tensor:
 
 
 def with_ones(y: Tensor) -> Tensor:
-    """``y (..., N, C)`` and a column of ones, whose solution lets the centre change without another solve."""
+    """Append a column of ones to ``y (..., N, C)``; its solution lets the centre change without another
+    solve."""
     return torch.cat([y, torch.ones_like(y[..., :1])], dim=-1)
 
 
@@ -128,4 +129,4 @@ def centred_at(solution: Tensor, centre: Tensor) -> Fit:
 registry = Registry(
     kinds={"readout": Kind(group="lior_tables.readouts", interface="lior_tables.readouts:Readout")}
 )
-"""Finds readouts by name."""
+"""Registry of readouts by name."""

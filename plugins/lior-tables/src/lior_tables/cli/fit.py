@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from lior_tables.reading import Task
 
 _COUNT = 6
-"""Inputs that are named."""
+"""Number of inputs that are named."""
 _PREDICTED = {
     None: "each row predicted without it",
     "time": "later rows, from earlier ones",
     "group": "each group, from others",
 }
-"""What the scores are of."""
+"""The rows that the scores are about, by kind of split."""
 
 
 @click.command()
@@ -147,7 +147,8 @@ def _default_out(file: Path, task: Task) -> Path:
 
 
 def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
-    """Numbers for people and programs: what is wrong with leave-one-out predictions, and what counts."""
+    """Return numbers for people and programs: errors of leave-one-out predictions, and the inputs that
+    count."""
     import numpy as np
 
     from lior_tables.judging import scores

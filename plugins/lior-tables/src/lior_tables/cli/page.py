@@ -66,7 +66,7 @@ def images_of(estimator: Estimator, task: Task, found: Reason, asked: DataFrame)
 
 
 def page(found: Reason, *, title: str, pictures: Sequence[str] = ()) -> str:
-    """The whole page; ``pictures`` are figures that stand side by side."""
+    """Return the whole page; ``pictures`` are figures side by side."""
     largest = max((abs(each["weight"]) for each in found.rows), default=0.0) or 1.0
     heads = "".join(
         f"<th>{escape(shown(name))}<small>{percent(part)}</small></th>"

@@ -79,7 +79,7 @@ def predict(
 def _answers(
     estimator: Estimator, task: Task, rows: DataFrame, interval: float | None, balanced: bool
 ) -> tuple[DataFrame, Any]:
-    """The table of predictions, and what is compared with targets, ``(rows, targets)``."""
+    """Return the table of predictions, and the values to compare with targets, ``(rows, targets)``."""
     import pandas as pd
 
     from lior_tables.estimators import GeometricRegressor

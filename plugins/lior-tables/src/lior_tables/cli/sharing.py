@@ -1,4 +1,4 @@
-"""What several commands share: options, opening models and files, numbers as text."""
+"""Common parts of the commands: options, opening models and files, numbers as text."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ PARAMETERS = (
 
 
 def task_options(command: Callback) -> Callback:
-    """Add what says which columns are what; see :func:`task_of`."""
+    """Add the options that name the roles of columns; see :func:`task_of`."""
     return functools.reduce(lambda found, option: option(found), reversed(_TASK), command)
 
 
@@ -167,7 +167,7 @@ def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, 
 
 
 def opened(run: Path) -> tuple[Estimator, Path, Task]:
-    """A model that a command made, its checkpoint and its task."""
+    """Return a model made by a command, its checkpoint and its task."""
     import_torch()
     from lior_tables.loading import open_saved
 
@@ -179,7 +179,7 @@ def opened(run: Path) -> tuple[Estimator, Path, Task]:
 
 @contextlib.contextmanager
 def bad_input(path: Path) -> Iterator[None]:
-    """Turn what the estimators refuse into an error of one line that names the file; notes come once."""
+    """Turn errors of the estimators into one line that names the file; each note appears once."""
     show, said = warnings.showwarning, set()
 
     def once(message: Warning | str, *args: Any, **others: Any) -> None:
@@ -198,9 +198,9 @@ def bad_input(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
-    """A callback that shows what is being done and the share of it that is done, on standard error.
+    """Yield a callback that shows the current step and the share that is done, on standard error.
 
-    One live line on a terminal; elsewhere a plain line every few seconds.
+    It is one live line on a terminal; elsewhere a plain line every few seconds.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -233,7 +233,7 @@ def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
 
 def number(value: float) -> str:
     """A number with four digits, and separators between thousands."""
-    return scales.number(value) if abs(value) > 1e-12 else "0"  # what is left of rounding says nothing
+    return scales.number(value) if abs(value) > 1e-12 else "0"  # rounding leaves nothing of interest
 
 
 def shown(value: float | str | None) -> str:
