@@ -404,7 +404,7 @@ class Geometric(BaseEstimator, ABC):
     def explain(self, X: Any) -> Explanation:
         """Return the exact shares of the training rows in predictions, and the inputs that count.
 
-        ~The weights take ``len(X) · n_rows_`` numbers.
+        The weights take ``len(X) · n_rows_`` numbers.
 
         With more than 3,000 rows predictions are float32: shares sum to them within about 1e-2 of their
         spread.

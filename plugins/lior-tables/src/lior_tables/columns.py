@@ -70,8 +70,7 @@ class Encoding:
         A number has its value and whether it is missing, and a date its place in each period. A word has an
         indicator for each level, for others and for missing; or the means. A word that was never seen is NaN
         in all.
-
-        ~"""
+        """
         if self.texts is not None:
             words = as_words(column)
             return self.texts.raw(words.cat.categories.tolist(), words.cat.codes.to_numpy(np.int64))

@@ -14,7 +14,7 @@ COMMANDS = {
     ),
     "laws": ("lior_field.cli.laws:laws", "Check the dynamics against their laws, and draw them."),
 }
-"""Name -> (``module:attribute``, help)."""
+"""Command -> (``module:attribute``, help)."""
 
 
 @click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})

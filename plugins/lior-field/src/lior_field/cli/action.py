@@ -92,7 +92,7 @@ def _excerpt(text: str) -> str:
 
 
 def _record(lines: LineMeasures, found: dict[str, Agreement]) -> dict[str, object]:
-    """The object that ``--json`` prints."""
+    """Return the object that ``--json`` prints."""
     keys = {name: name.replace(" ", "_") for name in found}
     columns = zip(lines.document, lines.line, lines.surprise.tolist(), strict=True)
     return {
@@ -106,7 +106,7 @@ def _record(lines: LineMeasures, found: dict[str, Agreement]) -> dict[str, objec
 
 
 def _picture(lines: LineMeasures) -> Picture:
-    """Action and surprise along the text, each in its own standard deviations."""
+    """Draw action and surprise along the text, each in its own standard deviations."""
     from lior.plots.panels import Curve, LineChart, Picture
 
     x = [float(i + 1) for i in range(len(lines.line))]
