@@ -34,7 +34,8 @@ from lior.errors import UsageError
 Numbers: TypeAlias = "float | Sequence[float] | Tensor"
 
 _SLOWEST, _FASTEST, _RATIO = 0.4, 3.5, 3.0
-"""Rates of the power law's poles: from ``0.4 / horizon`` to 3.5, at most a factor 3 apart.
+"""Slowest and fastest rate of the power law's poles (the slowest over ``horizon``), and their largest
+ratio.
 
 With these the relative error stays below 1e-2 for every exponent in (0, 2]."""
 
@@ -170,10 +171,10 @@ def impulse(poles: Tensor, coeff: Tensor, length: int) -> Tensor:
 
 
 def impulse_pullback(poles: Tensor, dk: Tensor) -> Tensor:
-    """Derivatives of ``sum(dk * impulse)`` to the coefficients.
+    """Return derivatives of ``sum(dk * impulse)`` with respect to the coefficients.
 
-    ``dk`` has the shape of the impulse response. The result has the shape of ``coeff``; its real
-    and imaginary parts are the derivatives to the real and imaginary parts.
+    ``dk`` has the shape of the impulse response. The result has the shape of ``coeff``; its real and
+    imaginary parts are the derivatives with respect to the real and imaginary parts.
     """
     basis = powers(poles, dk.shape[0])
     return basis.conj().T @ dk.to(basis.dtype)

@@ -5,10 +5,9 @@ The same composition serves every combination of plugins:
     z = encoder(context)        y = A z, AᵀA = g        f = lift(y)
     cost = product(f_q·f_q, f_q·f_k, f_k·f_k)            S = -β R cost
 
-Only ``A``, the lift and the Gram products connect the parts, so distances to
-the whole memory are one matrix product, and one chain of vector-Jacobian
-products (:meth:`Geometry.phases`) gives the derivative of a function of the
-scores with respect to every parameter.
+Only ``A``, the lift and the Gram products connect the parts. So distances to the whole memory are one
+matrix product, and one chain of vector-Jacobian products (:meth:`Geometry.phases`) gives the derivative of
+a function of the scores with respect to every parameter.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ from lior.interfaces import (
 from lior.tensors import add_prefix, sub
 
 _LARGEST_TABLE = 1 << 23
-"""Most numbers of a table of cells."""
+"""Maximum number of values in a table of cells."""
 
 
 class Part(NamedTuple):
-    """Queries of a batch in a row, and the items that these are compared with."""
+    """Consecutive queries of a batch, and the items that they are compared with."""
 
     queries: slice
     items: Tensor | slice
@@ -64,7 +63,7 @@ class Batch(NamedTuple):
     item_tokens: Tensor
     """int64 ``(K,)``."""
     parts: tuple[Part, ...]
-    """Each query is in one of them."""
+    """Parts of the batch; each query is in one of them."""
 
     def same_token(self, part: Part) -> Tensor:
         """``1[y_i = y]`` for the queries and items of ``part``, boolean."""
@@ -81,12 +80,12 @@ class _Side(NamedTuple):
 
 
 PARTS = ("encoder", "frame", "rsource", "product")
-"""The kinds of plugin that make a geometry."""
+"""The kinds of plugin that form a geometry."""
 
 
 @attrs.frozen(kw_only=True)
 class Geometry:
-    """The plugins of the geometry; its numbers are a flat state.
+    """The plugins of the geometry; their parameters are a flat state.
 
     Entries are named ``encoder.table``, ``frame.theta`` and so on, and ``log_beta``.
     """
@@ -105,7 +104,7 @@ class Geometry:
         return {part: getattr(self, part) for part in PARTS}
 
     def init(self, *, generator: Generator) -> State:
-        """Fresh state of all parts; ``β`` starts at 1."""
+        """Return the initial state of all parts; ``β`` starts at 1."""
         n = self.encoder.n
         frame = self.frame.init(n, generator=generator)
         rows = len(metric.root(self.frame.form(frame)))
@@ -129,7 +128,7 @@ class Geometry:
         return state | {"log_beta": state["log_beta"].clamp(-9.21, 9.21)}
 
     def prepare(self, state: State, sample: Iterable[tuple[Tensor, Tensor]]) -> State:
-        """Let an encoder with statistics observe a sample of the text; without one nothing is read of it."""
+        """Let an encoder with statistics observe a sample of the text; other encoders do not read it."""
         if not isinstance(self.encoder, ObservingEncoder):
             return state
         return state | add_prefix("encoder", self.encoder.observe(sub(state, "encoder"), sample))
@@ -144,7 +143,7 @@ class Geometry:
     # --- forward ---
 
     def scorer(self, state: State) -> Retrieval:
-        """The scorer of memories at ``state``."""
+        """Return the scorer of memories at ``state``."""
         return Retrieval(geometry=self, state=state)
 
     def loss(self, state: State, batch: Batch) -> Tensor:
@@ -159,7 +158,7 @@ class Geometry:
         return torch.stack(losses).sum()
 
     def phases(self, state: State, batch: Batch, nudge: float) -> tuple[State, Tensor]:
-        """The two-phase statistic of every learned entry, and the free phase's loss."""
+        """Return the two-phase statistic of every learned entry, and the free phase's loss."""
         scorer, queries, items = self._sides(state, batch)
         flow = _Flow(self, sub(state, "product"), scorer, queries, items)
         losses = []
@@ -191,7 +190,8 @@ class Geometry:
     # --- backward ---
 
     def _pullback(self, state: State, batch: Batch, flow: _Flow) -> State:
-        """Derivatives with respect to the learned entries, from those to the features of both sides."""
+        """Return derivatives with respect to the learned entries, from those with respect to both sides'
+        features."""
         scorer, product, grads = flow.scorer, sub(state, "product"), flow.grads
         d_root = torch.zeros_like(scorer.root)
         d_z = []
@@ -216,7 +216,7 @@ class Geometry:
 
 
 class _Flow:
-    """Sums over the parts of a batch: derivatives to the features of both sides and to scalars."""
+    """Sums over the parts of a batch: derivatives with respect to both sides' features and to scalars."""
 
     def __init__(
         self, geometry: Geometry, product: State, scorer: Retrieval, queries: _Side, items: _Side
@@ -271,10 +271,11 @@ class Retrieval:
         self._product = sub(state, "product")
         self._medium = sub(state, "rsource")
         self._known: tuple[Tensor, Features] | None = None
-        """Coordinates of items that were mapped last, and their features."""
+        """Coordinates of the items mapped last, and their features."""
 
     def fixed(self, z: Tensor) -> Features:
-        """Features of the items ``z (N, n)`` in the dtype of the geometry; kept while ``z`` is the same."""
+        """Return features of the items ``z (N, n)`` in the dtype of the geometry, cached while ``z`` is the
+        same."""
         if self._known is None or self._known[0] is not z:
             self._known = z, self.features(z.to(self.root), query=False)
         return self._known[1]
@@ -288,7 +289,7 @@ class Retrieval:
         return self.scores(Features(f, (f * f).sum(1), None), items).argmax(1)
 
     def cell_table(self, centres: Tensor) -> CellTable | None:
-        """:meth:`nearest` of ``centres (J, n)`` as a table; ``None`` where it is no sum over tokens.
+        """Return :meth:`nearest` of ``centres (J, n)`` as a table; ``None`` if it is no sum over tokens.
 
         The nearest ``k`` has the largest ``2 y·y_k − y_k·y_k``, and ``y`` is a sum over tokens if ``z`` is.
         """
