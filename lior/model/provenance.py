@@ -342,7 +342,7 @@ class _Library:
 
 @attrs.frozen(eq=False)
 class _Page:
-    """A document of ``N`` tokens; another document ends with the bytes before its own tokens."""
+    """A document of ``N`` tokens; a part that continues another document starts with its bytes."""
 
     name: str
     tokens: NDArray[np.int64]
