@@ -7,7 +7,7 @@ constructor::
     class LowRank:
         rank: int = option(4, help="columns of U", low=0)
 
-The type of a value is that of the field's type hint. A whole number passes for a number; nothing else is
+A value has the type of the field's type hint. An integer is accepted as a number; nothing else is
 converted: a truth value is not a number, and a number is not text.
 """
 
@@ -86,7 +86,8 @@ def _allowed(field: attrs.Attribute[Any], number: str = "a number") -> str:
 
 
 def _must_be_finite(field: attrs.Attribute[Any]) -> bool:
-    """Whether infinity, which lies above every lower bound, is refused: unless it is the default."""
+    """Return whether infinity is refused; it lies above every lower bound, and is allowed if it is the
+    default."""
     return isinstance(field.default, float) and not math.isinf(field.default)
 
 
@@ -95,7 +96,7 @@ class RawText(str):
 
 
 class Fault(NamedTuple):
-    """What is wrong with one value of a table: its name and a message."""
+    """A fault of one value of a table: its name and a message."""
 
     name: str
     message: str
@@ -120,7 +121,7 @@ def typed_fields(cls: type) -> dict[str, TypedField]:
         return {}
     try:
         hints = get_type_hints(cls)
-    except Exception:  # a foreign class may have hints that do not resolve; the defaults tell the types
+    except Exception:  # a foreign class may have hints that do not resolve; the defaults determine the types
         hints = {}
     return {
         field.name: TypedField(field, hints.get(field.name, _type_of(field.default)))
@@ -148,12 +149,12 @@ def in_words(hint: Any) -> str:
 def conform(value: Any, hint: Any) -> Any:
     """Convert ``value`` to the type ``hint``.
 
-    :class:`RawText` is read as TOML if that gives the type; one text stands for a list of it.
+    :class:`RawText` is read as TOML if that gives the type; one text stands for a list with it.
 
     Raises
     ------
     TypeError
-        If it is of another type.
+        If ``value`` has another type.
     """
     if isinstance(value, RawText):
         return _first(((reading, hint) for reading in (parse(value), str(value))), hint)
@@ -211,9 +212,9 @@ def check_table(cls: type, table: Mapping[str, Any]) -> tuple[dict[str, Any], li
     Returns
     -------
     values
-        The right values, with their final types.
+        The valid values, with their final types.
     faults
-        One for each name that is unknown or missing, or whose value is wrong.
+        One for each name that is unknown or missing, or whose value is invalid.
     """
     fields = typed_fields(cls)
     values: dict[str, Any] = {}
@@ -239,7 +240,7 @@ def _check(field: TypedField, value: Any) -> Any:
 
 
 def check_keywords(*settings: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Have a function raise ``UsageError`` for an unknown keyword, with the nearest known one.
+    """Make a function raise ``UsageError`` for an unknown keyword, with the nearest known one.
 
     ``settings`` are attrs classes whose fields the function takes as further keywords.
     """

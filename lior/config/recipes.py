@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 MAX_BYTES = 1_000_000
-"""Largest size of a recipe; a larger file is not a configuration."""
+"""Maximum size of a recipe; a larger file is not a configuration."""
 
 PACKAGE = "lior.configs"
 """Package with the recipes of lior."""

@@ -84,7 +84,7 @@ class MetricNumbers:
     """Rank of the part ``U diag(D) Uᵀ``."""
     least: float
     greatest: float
-    """Largest and smallest eigenvalue of ``g``."""
+    """Smallest and largest eigenvalue of ``g``."""
     effective_rank: float
     beta: float
 

@@ -57,7 +57,7 @@ def embedder_contract(make: Callable[[], Embedder]) -> type:
 
 
 def _embed(embedder: Embedder, texts: Sequence[str], question: bool = False) -> np.ndarray:
-    """The vectors of texts after a check of each."""
+    """Return the vectors of texts after a check of each."""
     found = embedder.embed(texts, question=question)
     assert found.dtype == np.float32
     assert found.shape == (len(texts), embedder.width)

@@ -25,10 +25,11 @@ _VOCAB = 11
 
 
 def encoder_contract(make: Callable[[], Encoder]) -> type:
-    """A new class whose ``test_*`` methods check the encoder that ``make()`` returns for each test.
+    """Return a new class whose ``test_*`` methods check the encoder that ``make()`` returns for each test.
 
-    The laws of a stream hold trivially for an encoder that is no :class:`~lior.interfaces.StreamingEncoder`,
-    and that of statistics for one that is no :class:`~lior.interfaces.ObservingEncoder`.
+    The laws of a stream hold trivially for an encoder that is no
+    :class:`~lior.interfaces.StreamingEncoder`, and the law of statistics for one that is no
+    :class:`~lior.interfaces.ObservingEncoder`.
     """
 
     class EncoderContract(initial_state_contract(make, Encoder)):  # type: ignore[misc]
@@ -167,6 +168,6 @@ def _scan(
 
 
 def _assert_near(actual: Tensor, expected: Tensor) -> None:
-    """Equal up to rounding in sums of numbers of the size of the largest one."""
+    """Assert equality up to rounding, in units of the largest expected number."""
     size = max(1.0, expected.abs().max().item())
     assert_close(actual, expected, atol=1000 * torch.finfo(expected.dtype).eps * size, rtol=0)

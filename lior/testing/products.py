@@ -143,7 +143,7 @@ def product_contract(make: Callable[[], AttentionProduct]) -> type:
         def test_costs_of_pairs_have_their_derivative(self, case: _Case, seed: int) -> None:
             product = make()
             if not is_pairwise(product):
-                return  # only a product that says so has costs of pairs
+                return  # only a product with ``pairwise`` has costs of pairs
             q, k = (product.lift(case.params, y, query=True) for y in (case.q, case.k))
             cost = product.pair_cost(q, k, case.params)
             assert cost.shape == (len(q), len(k))
@@ -200,7 +200,7 @@ def _cases(
     dtype: torch.dtype | None = None,
     edges: tuple[str, ...] = ("normal",),
 ) -> _Case:
-    """Four queries and five items with a fresh state."""
+    """Draw four queries and five items with a fresh state."""
     edge = draw(st.sampled_from(edges))
     return _case(make(), draw(dimensions()), edge, draw(seeds()), dtype or draw(dtypes()))
 
@@ -225,7 +225,8 @@ def _cost(product: AttentionProduct, params: State, q: Tensor, k: Tensor) -> Ten
 
 
 def _chain(product: AttentionProduct, case: _Case) -> State:
-    """Derivatives of the sum of squared costs with respect to all learned entries, by the pullbacks."""
+    """Return derivatives of the sum of squared costs with respect to all learned entries, by the
+    pullbacks."""
     params = case.params
     gram = _gram(product, params, case.q, case.k)
     dcost = 2 * product.cost(*gram, params)

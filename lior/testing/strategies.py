@@ -1,8 +1,7 @@
 """Hypothesis strategies for tensors and coordinates.
 
-A tensor is drawn as an *edge* (which kind of values) and a seed, so a failing
-example is two small numbers, shrinks towards seed 0, and costs the same
-for every size.
+A tensor is drawn as an *edge* (a kind of values) and a seed. So a failing example is two small numbers,
+shrinks towards seed 0, and costs the same for every size.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ LAW = settings(
     phases=[phase for phase in Phase if phase is not Phase.explain],
     suppress_health_check=[HealthCheck.too_slow],
 )
-"""Settings of a law in a contract suite: quick, nothing written to disk, no verdict from a slow machine.
+"""Settings of a law in a contract suite: quick, no files, and no verdict that depends on a slow machine.
 
 Two small numbers need no explanation, which would take longer than the search for them.
 """
@@ -73,7 +72,7 @@ FINITE_SQUARES: tuple[str, ...] = tuple(edge for edge in EDGES if edge != "huge"
 
 
 def fill(shape: Sequence[int], edge: str, seed: int, dtype: torch.dtype) -> Tensor:
-    """The tensor of that shape, kind of values (one of :data:`EDGES`) and seed."""
+    """Return the tensor of that shape, kind of values (one of :data:`EDGES`) and seed."""
     return _FILL[edge](shape, torch.Generator().manual_seed(seed)).to(dtype)
 
 

@@ -54,18 +54,18 @@ class Parabola:
 
 
 class Broken(Parabola):
-    """A parabola that answers with a number that is not finite."""
+    """A parabola that returns a number that is not finite."""
 
     def __init__(self, seed: int, answer: float):
         super().__init__(seed, torch.float32)
         self.answer = answer
 
     def loss(self, params: State) -> float:
-        """The wrong answer."""
+        """Return the wrong answer."""
         return self.answer
 
     def phases(self, params: State, nudge: float) -> State:
-        """The wrong answer, in every number."""
+        """Return the wrong answer, in every number."""
         return {k: torch.full_like(p, self.answer) for k, p in params.items()}
 
 
@@ -189,7 +189,7 @@ def _run(updater: Updater, problem: Parabola, seed: int, updates: int) -> State:
 
 
 def _random_search(problem: Parabola, seed: int) -> float:
-    """The lowest loss of as many random points around the start, distributed like the target."""
+    """Return the lowest loss of as many random points around the start, distributed like the target."""
     # Another seed than the problem's, whose first draws are the target itself.
     generator = make_generator(seed + 2**20)
 

@@ -32,7 +32,7 @@ class Lags:
 
     @property
     def reach(self) -> int:
-        """How many previous tokens a coordinate depends on."""
+        """Number of previous tokens that a coordinate depends on."""
         return self.lags
 
     def init(self, vocab: int, *, generator: Generator) -> State:
@@ -47,11 +47,11 @@ class Lags:
         return lookup(state["table"], contexts, self.reach)
 
     def rows(self, state: State) -> Tensor:
-        """The vectors that a coordinate is the sum of, ``(lags, vocab + 1, n)``."""
+        """Return the vectors whose sum is a coordinate, ``(lags, vocab + 1, n)``."""
         return state["table"].view(self.lags, -1, self.n)
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
-        """Derivatives of ``sum(dz * encode(contexts))`` to the table."""
+        """Return derivatives of ``sum(dz * encode(contexts))`` with respect to the table."""
         return {"table": scatter(contexts, dz, self._vocab(state) + 1).reshape(-1, self.n)}
 
     def _vocab(self, state: State) -> int:

@@ -14,10 +14,9 @@ it multiplies basis spinor ``b`` by ``exp(−(i/2) Σ_k θ_k z_k(b))`` with
 changes its sign. (P. Lounesto, *Clifford Algebras and Spinors*, 2nd ed., chapters 3
 and 17; P. Jordan and E. Wigner, *Z. Phys.* 47 (1928) 631.)
 
-Item features are therefore ``y`` times a second real matrix, and a lift is one
-matmul. The features ``[Re ψ, Im ψ]`` have the dot products ``Re⟨ψ_q|S ψ_k⟩``. Because
-of ``S`` the cost is not symmetric in query and item; with ``S = 1`` it would be the
-distance after one more linear map.
+Item features are therefore ``y`` times a second real matrix, and a lift is one matmul. The features ``[Re
+ψ, Im ψ]`` have the dot products ``Re⟨ψ_q|S ψ_k⟩``. Because of ``S`` the cost is not symmetric in query and
+item; with ``S = 1`` it would be the distance after one more linear map.
 """
 
 from __future__ import annotations
@@ -51,7 +50,8 @@ class Spinor:
     eps: float = option(1e-2, help="added to the squared distance", low=1e-12)
 
     def init(self, m: int, *, generator: Generator) -> State:
-        """Random isometry ``W``, or projection for ``m > 2d``, that keeps squared lengths on average.
+        """Return a random isometry ``W``, or projection for ``m > 2d``, that preserves squared lengths on
+        average.
 
         Raises
         ------
@@ -91,15 +91,15 @@ class Spinor:
         return dparams, df @ w.mT
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """The chordal distance, of the broadcast shape of the Gram products."""
+        """Return the chordal distance, in the broadcast shape of the Gram products."""
         return gram.distance(qq, qk, kk, self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost`; those of ``qq`` and ``kk`` are one tensor."""
+        """Return partial derivatives of :meth:`cost`; ``qq`` and ``kk`` share one tensor."""
         return CostPartials(*gram.distance_partials(qq, qk, kk, self.eps), params={})
 
     def project(self, state: State) -> State:
-        """``theta`` modulo 4π in ``[−2π, 2π)``: a turn by 2π changes the sign of a spinor."""
+        """Wrap ``theta`` modulo 4π into ``[−2π, 2π)``: a turn by 2π changes the sign of a spinor."""
         return {**state, "theta": 2 * rotor.wrap(state["theta"] / 2)}
 
     def _rotor(self, params: State) -> tuple[Tensor, Tensor]:
@@ -117,7 +117,7 @@ class Spinor:
 
 
 def spinor_dimension(n: int) -> int:
-    """``d = 2^⌈n/2⌉``."""
+    """Return ``d = 2^⌈n/2⌉``."""
     return int(2 ** ((n + 1) // 2))
 
 
