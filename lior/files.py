@@ -81,9 +81,9 @@ def narrow_rights(folder: Path) -> Path:
 def follow(path: Path) -> None:
     """Give a file or folder the permissions of its folder, except that others cannot write it.
 
-    Files of a run have the permissions of the run's folder: for its user alone, as the folder was created,
-    or for a group that the user gave the run to. The file should be created with 0600 or 0700: it keeps
-    these permissions if they cannot be changed.
+    Files of a run have the permissions of the run's folder. The folder is created for its user alone, who
+    may give it to a group. The file should be created with 0600 or 0700: it keeps these permissions if they
+    cannot be changed.
     """
     with contextlib.suppress(OSError):
         mode = path.parent.stat().st_mode & 0o775

@@ -230,7 +230,7 @@ def code_lines(path: Path) -> int:
 
 
 def lines_by_package() -> Counter[str]:
-    """Count the lines of code of each package of ``lior``, each distribution, and all tests."""
+    """Count the lines of code by package of ``lior``, by distribution, and in all tests."""
     listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
     found: Counter[str] = Counter()
     for name in listed.stdout.splitlines():

@@ -3,11 +3,11 @@
     python -m tools.mutations            # all; exit code 1 if a command does not notice
     python -m tools.mutations curvature  # claims with this word in the item or the command
 
-For each row of :mod:`tools.claims` with a command, the file beside this one has a change of the code that
-makes the claim false: a text that occurs once in its file, and its replacement. The changes are made in
-copies of this checkout. There a command runs on the changed code until a test fails. Then this test runs on
-the original code, where it must pass. Tests that cannot be imported show nothing about a claim, so that is
-an error here.
+For each row of :mod:`tools.claims` with a command, the file beside this one has a change that makes the
+claim false. It consists of a text that occurs once in its file, and its replacement. The changes are made
+in copies of this checkout. There a command runs on the changed code until a test fails. Then this test runs
+on the original code, where it must pass. Tests that cannot be imported show nothing about a claim, so that
+is an error here.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def broken(copy: Path, mutation: Mutation) -> Iterator[None]:
 
 
 def unnoticed(command: str, mutation: Mutation, copy: Path, environment: dict[str, str]) -> str:
-    """Return why a command does not show its claim; empty if a test fails on the broken code, and only there."""
+    """Return why a command does not show its claim; empty if a test fails on the broken code alone."""
     with tempfile.TemporaryDirectory() as cache:
         kept = ("-p", "cacheprovider", "-o", f"cache_dir={cache}")  # of the test that failed
         with broken(copy, mutation):

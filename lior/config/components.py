@@ -115,7 +115,7 @@ class Key(NamedTuple):
 
 
 def keys(schema: type) -> Iterator[Key]:
-    """Yield every key of a schema, except options of plugins, in the order of a file."""
+    """Yield every key of a schema in file order, except options of plugins."""
     return _keys(schema(), ())
 
 

@@ -7,7 +7,7 @@ constructor::
     class LowRank:
         rank: int = option(4, help="columns of U", low=0)
 
-A value has the type of the field's type hint. An integer is accepted as a number; nothing else is
+A value has the type of the field's type hint. An integer is accepted as a number; no other types are
 converted: a truth value is not a number, and a number is not text.
 """
 

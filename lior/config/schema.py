@@ -171,7 +171,7 @@ GEOMETRY_KEYS = (
 
 
 def keys() -> Iterator[Key]:
-    """Yield every key of the schema, except options of plugins, in the order of a recipe."""
+    """Yield every key of the schema in recipe order, except options of plugins."""
     return keys_of(TrainConfig)
 
 

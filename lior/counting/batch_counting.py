@@ -1,6 +1,6 @@
 """Counts from totals: the counts of a text depend on the text alone, not on the order of counting.
 
-:func:`part` turns a part of a text into rows. For each pattern, a row holds a context, a token, how often
+:func:`part` turns a part of a text into rows. Each row of a pattern has a context and a token, how often
 the token followed the context, the place of the last time, and the address of the parent context there.
 Rows are sorted by context and token, so that parts merge (:func:`merge`): counts add, the later place
 stays. Any split of a text into parts, merged in any order, gives the same rows and so the same store to the
@@ -82,13 +82,13 @@ class Rows(NamedTuple):
 MOST = 1 << 24
 """Maximum tokens of a memory that are counted from totals; the rows of more would take gigabytes."""
 _REST = 4
-"""Counting from totals advances in steps of ``1 / 2^_REST`` of the memory's leading power of two."""
+"""Logarithm of the steps per leading power of two of a memory, for counting from totals."""
 
 
 def settle(tokens: int) -> int:
     """Return how many of a memory's first tokens are counted from totals: all but a sixteenth.
 
-    The number grows by steps that grow with the memory: later text is counted in sequence until a step is
+    The number grows by steps that grow with the memory. Later text is counted in sequence until a step is
     full, and then all of it is counted again. So the contents of a memory depend on its text alone. A
     memory of more than :data:`MOST` tokens is not counted from totals.
     """
@@ -268,7 +268,7 @@ def _tally(keys, places, table, found, number, last):
 
 @inner
 def _sort(found, number, last, size, bits, digits):
-    """Radix-sort the first of two rows of arrays by keys of ``bits`` bits; returns the row with the
+    """Radix-sort the first of two rows of arrays by their ``bits``-bit keys; returns the row with the
     result."""
     digits[:] = 0
     passes, mask = (bits + _DIGIT - 1) // _DIGIT, (1 << _DIGIT) - 1

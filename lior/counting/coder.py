@@ -2,7 +2,7 @@
 
 The state is an interval of 64 bits. Each choice takes a part of it in proportion to its probability, in
 shares of ``2^-24``; every choice has at least one share. When the length of the interval fits into 32 bits,
-the upper 32 bits of its start are written as a word; a carry goes into the words before. Encoder and
+the upper 32 bits of its start are written as a word. A carry goes into the words before. Encoder and
 decoder are one function, so that both use the same shares.
 """
 

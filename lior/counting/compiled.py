@@ -1,7 +1,7 @@
 """Compilation of the counting loops by numba, once for each version of them.
 
 Functions that Python calls are cached on disk (:func:`entry`); the functions that they call are compiled
-into them (:func:`inner`). numba detects a change of the file of a cached function, but not of the functions
+into them (:func:`inner`). numba detects changes in the file of a cached function, but not in the functions
 that it calls. So the folder's name is a digest of everything that the compiled code depends on.
 
 numba caches code in the package (``__pycache__``) or, with ``NUMBA_CACHE_DIR``, in one folder for all
@@ -18,7 +18,7 @@ The functions of a package are compiled together, separately from other distribu
 module ``warmup`` with ``compile_all()``. A separate process compiles: :func:`begin` starts that program,
 and a call that needs a function waits until it is there. There are two reasons. Compiling takes about ten
 seconds and holds the interpreter's lock. The process that compiled a function may also run other code than
-the cache holds: its calls may go to the first compilation of a called function, not to the copy that was
+the cache holds. Its calls may go to the first compilation of a called function, not to the copy that was
 optimised with its caller. Sums are then rounded in another order (``fastmath``), and the first run would
 not give the same model as the next.
 """

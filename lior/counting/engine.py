@@ -234,8 +234,8 @@ class Engine:
         """Predict the tokens of a segment, each window before ``learned`` is updated by it.
 
         ``write`` says whether to count the tokens as well, ``long`` whether the segment belongs to a long
-        text: then the logits of counters are updated some windows late, so that two threads can do half of
-        the work each.
+        text. In a long text the logits of counters are updated some windows late, so that two threads can
+        do half of the work each.
         """
         out = Prediction.empty(len(segment.tokens) - segment.start, len(alphabet))
         if not len(alphabet):

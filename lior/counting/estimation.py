@@ -3,8 +3,8 @@
 The last step of the mixture, as in PAQ (M. Mahoney, 2005), but over whole tokens: for each token in each of
 two contexts, a table holds a correction for each bin of the log-probability. The contexts are the token
 that the longest nested context expects, and the previous token. The corrections follow the gradient of the
-log-probability, as every other parameter does, but by Newton's step: the gradient over the curvature ``Σ p
-(1 - p)``, summed over all earlier steps.
+log-probability, as every other parameter does, but by Newton's step. It is the gradient over the curvature
+``Σ p (1 - p)``, summed over all earlier steps.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def prefetch(_context: Any, array: Any, _index: Any) -> Any:
 
 
 def _word(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
-    """Return the address of element ``index`` of an array of 64-bit integers."""
+    """Return the address of element ``index`` in a 64-bit integer array."""
     from numba.np import arrayobj
 
     return builder.gep(arrayobj.make_array(kind)(context, builder, array).data, [index])

@@ -3,9 +3,9 @@ tokens.
 
 Counts are sparse, sorted tables: the address of a counter is ``location * 2^16 + token``, and the non-zero
 addresses are stored in ascending order, 12 bytes each. Absolute discounting interpolates the counts ``c``
-of a context with ``p_base``, the distribution in a shorter context: ``p(y) = max(c_y - D(c_y), 0) / n +
-(Σ_y D(c_y) / n) p_base(y)``. The discount ``D`` depends on the count (Ney, Essen and Kneser, 1994; three
-discounts as in Chen and Goodman, 1999).
+of a context with ``p_base``, the distribution in a shorter context. The result is ``p(y) = max(c_y -
+D(c_y), 0) / n + (Σ_y D(c_y) / n) p_base(y)``. The discount ``D`` depends on the count (Ney, Essen and
+Kneser, 1994; three discounts as in Chen and Goodman, 1999).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The store: hard locations with packed token counters, as a hash table over a pool of counters.
 
 A location is a 12-byte slot of an open-addressed table. Its counters, 12 bytes each, are adjacent in the
-pool; the counter of the last written token comes first. A location that was written once, as most were, has
-its only counter in the slot: nothing was learned for it yet, so that token, time and novelty suffice. Freed
-runs of counters are listed by size class and reused.
+pool; the counter of the last written token comes first. Most locations were written once. Such a location
+has its only counter in the slot: nothing was learned for it yet, so that token, time and novelty suffice.
+Freed runs of counters are listed by size class and reused.
 """
 
 from __future__ import annotations
@@ -406,9 +406,9 @@ def record(store, p, token, time, slowest, novel):
 def commit(store, plan, where, token, time, slot):
     """Count ``token`` at the addresses ``where (S,)``.
 
-    A location is created only if that of its parent pattern existed before: contexts grow by one step each
-    time they occur, and most contexts that occur once take no memory. In a nested context the occurrence is
-    novel if the token was new in the next longer one. ``slot (S,)`` is a buffer.
+    A location is created only if that of its parent pattern existed before. So contexts grow by one step
+    each time they occur, and most contexts that occur once take no memory. In a nested context the
+    occurrence is novel if the token was new in the next longer one. ``slot (S,)`` is a buffer.
     """
     for i in range(len(where)):
         slot[i] = find(store.slots, where[i])

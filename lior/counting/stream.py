@@ -52,7 +52,7 @@ def _columns(alphabet, buffers, w, width, token):
     """Decide which tokens get columns at one position; ``token`` is the token there.
 
     In a large alphabet these are the tokens that the present locations know, except the empty context, the
-    longer contexts first; the last column stands for all other tokens.
+    longer contexts first. The last column stands for all other tokens.
     """
     size = len(alphabet.tokens)
     if size <= DENSE:
@@ -270,8 +270,8 @@ def _fetch(store, block, t):
 BOTH, SUPPLIES, WEIGHS = range(3)
 """Half of the work that a call of :func:`run` does; two concurrent calls share signs and buffers."""
 _SUPPLIED, _WEIGHED, _END, STOP = range(0, 64, 16)
-"""Indices of the signs, each in a cache line of its own: number of positions supplied, number weighed, the
-end of the supplies, and whether the other half has failed."""
+"""Indices of the signs, each in a cache line of its own: positions supplied, positions weighed, the end of
+the supplies, and whether the other half has failed."""
 _NO_END = 1 << 62
 
 
@@ -444,7 +444,7 @@ def write(memory, block, first):
 
 
 def least_probability(alphabet: int) -> float:
-    """Return the minimum probability of a token of an alphabet of ``alphabet`` tokens."""
+    """Return the minimum probability of a token in an alphabet of ``alphabet`` tokens."""
     return min(FLOOR, _MOST_FLOOR / max(alphabet, 1))
 
 

@@ -3,7 +3,7 @@
 A pattern's effect on a token measures how much it favours the token over the others. It is the pattern's
 part of the token's logit, less the mean of its parts of the other tokens' logits, weighted by their
 probabilities. To first order, the token's log-odds would be lower by this much without the pattern. A
-pattern's own distribution has two shares: the share from its counters goes to the places where they were
+pattern's own distribution has two shares. The share from its counters goes to the places where they were
 counted, and the backed-off share goes on to the pattern under it.
 """
 

@@ -15,9 +15,9 @@ with ``∇``, ``Δ`` and ``|·|`` of the constant metric ``ĝ`` (A. L. Besse, *E
 components than ``x``, since differences of ``y`` stay in the image of ``A``; ``n`` is the dimension of
 ``x``. The cost is that of matrix products, ``O(N J m)``; no tensor is larger than ``(N, J)`` or ``(N, m)``.
 
-``φ`` is bounded by ``Σ_j |a_j|``, so bounding the amplitudes (see
-:func:`bound_amplitudes`) bounds ``e^{−2φ}`` and leaves the closed form exact; a
-saturating function of ``φ`` would add terms to ``∇φ`` and ``Δφ``.
+``φ`` is bounded by ``Σ_j |a_j|``. So bounding the amplitudes (see :func:`bound_amplitudes`) bounds
+``e^{−2φ}`` and leaves the closed form exact. A saturating function of ``φ`` would add terms to ``∇φ`` and
+``Δφ``.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ form. As ``b → 0`` it tends to the gradient of ``-p(y)``. At ``b = ∞`` (outp
 not divided by ``b``: it is the exact gradient of ``-log p(y)`` (contrastive Hebbian learning, J. Movellan,
 1991).
 
-The likelihood is smoothed: with probability ``ε`` a token comes from the uniform distribution instead of
-the memory, ``p = (1 - ε) Σ w_i 1[y_i = y] + ε/V``. The clamped phase then weights each query by the
-posterior probability that its token comes from the memory. With a finite nudge ``ε`` has no effect.
+The likelihood is smoothed, ``p = (1 - ε) Σ w_i 1[y_i = y] + ε/V``: with probability ``ε`` a token comes
+from the uniform distribution instead of the memory. The clamped phase then weights each query by the
+posterior probability that its token comes from the memory. ``ε`` has no effect on finite nudges.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ The same composition serves every combination of plugins:
     cost = product(f_q·f_q, f_q·f_k, f_k·f_k)            S = -β R cost
 
 Only ``A``, the lift and the Gram products connect the parts. So distances to the whole memory are one
-matrix product, and one chain of vector-Jacobian products (:meth:`Geometry.phases`) gives the derivative of
-a function of the scores with respect to every parameter.
+matrix product. One chain of vector-Jacobian products (:meth:`Geometry.phases`) gives a function's
+derivative with respect to every parameter, from its derivative with respect to the scores.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rotations ``Q = Q_1 Q_2 ... Q_L`` as layers of Givens rotations in disjoint planes.
 
-Layer ``l`` turns ``n // 2`` planes ``(i, j)`` at once, each by its own angle: ``G(i, j, θ)`` has ``cos θ``
+Layer ``l`` turns ``n // 2`` planes ``(i, j)`` at once, each by its own angle. ``G(i, j, θ)`` has ``cos θ``
 at ``ii`` and ``jj``, ``−sin θ`` at ``ij`` and ``+sin θ`` at ``ji``. The planes follow the circle method of
 a round-robin tournament. So :func:`cycle` layers turn every plane once and have as many angles as ``SO(n)``
 has dimensions. ``Q`` is orthogonal with determinant +1 for all angles, however they were updated.

@@ -226,7 +226,7 @@ class PairwiseProduct(AttentionProduct, Protocol):
 
 
 def is_pairwise(product: AttentionProduct) -> TypeGuard[PairwiseProduct]:
-    """Return whether costs of ``product`` depend on pairs of features; called for each of many matrices."""
+    """Return whether ``product`` needs pairs of features; called for each of many matrices."""
     return bool(getattr(product, "pairwise", False))
 
 

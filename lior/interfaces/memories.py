@@ -140,7 +140,7 @@ class MemoryBackend(Plugin, Protocol):
         """Names of the distributions that a read returns."""
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Return the number of values of each gate, for an alphabet of ``alphabet`` tokens."""
+        """Return each gate's number of values, for an alphabet of ``alphabet`` tokens."""
 
     def write(self, items: Items) -> None:
         """Add ``items`` as pending: reads do not see them until :meth:`commit`."""

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 TEXT_KINDS = ("prose", "markdown", "mail", "chat", "log", "code", "rows")
 """Kinds of text; they decide how a parsed document is cut into passages."""
 TABLE_KINDS = ("rows", "mail", "chat", "log", "events", "contacts")
-"""Kinds of tables. A table of mail has the columns from, to, date, subject; of a chat: date, from, text; of a
-log: date, level, text; of a calendar: begin, end, summary, place; of contacts: name, phone, mail, birthday,
-organisation, address."""
+"""Kinds of tables, some with fixed columns. Mail: from, to, date, subject. Chat: date, from, text. Log: date,
+level, text. Events: begin, end, summary, place. Contacts: name, phone, mail, birthday, organisation,
+address."""
 
 
 @attrs.frozen(kw_only=True)
 class Table:
-    """Rows of a document that can be counted, listed and used in calculations: rows of a table in the usual
-    sense, messages, entries of a log, events of a calendar, contacts."""
+    """Rows of a document that can be counted, listed and used in calculations. They are rows of an ordinary
+    table, messages, entries of a log, events of a calendar, or contacts."""
 
     kind: str = attrs.field(default="rows", validator=attrs.validators.in_(TABLE_KINDS))
     name: str = ""
@@ -54,7 +54,7 @@ class ParsedDocument:
     """Name inside the file, for files with many documents; empty if the file is the document."""
     title: str = ""
     lines: tuple[int, ...] | None = attrs.field(default=None, repr=False)
-    """Line of the file, from 1, of each line of the text; ``None`` if both are the same."""
+    """Line in the file, from 1, for each line of the text; ``None`` if both are the same."""
     places: tuple[tuple[int, str], ...] = ()
     """First line of the text, from 0, and name of each page, cell or message: ``(12, "page 3")``,
     ascending."""
@@ -95,8 +95,9 @@ class Passage:
 
 @attrs.frozen(kw_only=True)
 class Block:
-    """A unit of meaning in a document: a term with its definition, a heading with the paragraph below it, a
-    row with the head of its table, a message with its subject. It is the answer around a sentence."""
+    """A unit of meaning in a document, which gives the answer around a sentence. It is a term with its
+    definition, a heading with the paragraph below it, a row with the head of its table, or a message with its
+    subject."""
 
     document: str
     line: int
@@ -125,8 +126,8 @@ class Result:
     about: str
     """The subject with all conditions, in one line: ``amount in expenses.csv where category is food``."""
     arithmetic: str = ""
-    """The calculation: ``12.30 + 4.20 = 16.50``, without the middle of many terms; ``4 of 49`` for a share;
-    the other groups for the highest one; empty if nothing is added."""
+    """The calculation: ``12.30 + 4.20 = 16.50``, without the middle of many terms. It is ``4 of 49`` for a
+    share, the other groups for the highest one, and empty if nothing is added."""
     rows: tuple[Passage, ...] = ()
     """The rows that were used, with their places, in the order of display."""
 
@@ -135,7 +136,7 @@ class Result:
 class Reader(Protocol):
     """A reader of the text of files in some formats. Group ``lior.readers``.
 
-    A reader that needs packages has the attribute ``packages``, a tuple of names of distributions: its
+    A reader that needs packages has the attribute ``packages``, a tuple of names of distributions. Its
     files are read again when one of these is installed or has another version. ``None`` there stands for
     the packages of all readers, for a reader that calls the others.
 

@@ -44,7 +44,7 @@ from lior.model.online import Follower
 from lior.tensors import one_thread
 
 FORMAT = 2
-"""Version of the layout and of the meaning of the code words; other versions are refused."""
+"""Version of the layout and the code words; other versions are refused."""
 
 _MAGIC = b"\x89lior"
 _START = struct.Struct("<BI")

@@ -2,8 +2,8 @@
 
 The entropy gate depends on the uncertainty of the model, ``h = H(p) / ln A`` in [0, 1] for an alphabet of
 ``A`` tokens. It mixes in the unweighted vote of the memories with the weight ``γ = recall · σ(12 (h −
-recall_at))`` and lowers the temperature to ``T (1 − cooling · h)``. Probabilities always sum to 1, and the
-temperature stays above 0.
+recall_at))``. It also lowers the temperature to ``T (1 − cooling · h)``. Probabilities always sum to 1, and
+the temperature stays above 0.
 """
 
 from __future__ import annotations
@@ -159,8 +159,9 @@ def uncertainty(log_p: Tensor, alphabet: int) -> float:
 def loop_costs(recent: Sequence[int], sampling: Sampling, vocab: int) -> Tensor:
     """Return the penalty in nats for each token that continues a loop, ``(V,)``.
 
-    If the last ``L`` tokens occurred before, the token that followed them then costs ``loop_penalty · (L +
-    1 − loop_length)`` nats if that is more than 0 (the penalty named DRY, with a slope instead of a base).
+    If the last ``L`` tokens occurred before, the token that followed them then has a cost. It is
+    ``loop_penalty · (L + 1 − loop_length)`` nats if that is more than 0 (the penalty named DRY, with a
+    slope instead of a base).
     """
     said = np.array(recent[-RECENT:], np.int64)
     costs = torch.zeros(vocab, dtype=torch.float64)

@@ -142,7 +142,7 @@ class Model:
         self.cells = cell_centres(z, self._scorer.root, count, generator=generator)
 
     def first_weights(self, memories: Mapping[str, MemoryBackend], cells: int) -> State:
-        """Return a mixer of ``memories``: an average of the adaptive ones, or else of all their experts."""
+        """Return a mixer of ``memories`` that averages the adaptive ones, or else all experts."""
         vocab = self.tokenizer.vocab
         sizes = tuple(n for m in memories.values() for n in m.gate_sizes(vocab))
         names = [name for name, m in memories.items() for _ in m.experts]

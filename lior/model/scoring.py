@@ -95,7 +95,7 @@ class ScoredDocument:
 
 
 class SurpriseScale(NamedTuple):
-    """Mean and deviation of the bits of a byte, to compare parts of different lengths."""
+    """Mean and deviation of the bits per byte, to compare parts of different lengths."""
 
     mean: float
     """Bits per byte."""

@@ -372,7 +372,7 @@ class ScatterPlot(Panel):
         return None
 
     def table(self) -> Table:
-        """Return the number of points of each class, and the position of their mean."""
+        """Return each class's number of points, and the position of their mean."""
         rows = [
             [self.classes[kind], f"{len(x):,}", *(number(math.fsum(v) / len(v), 3) for v in (x, y))]
             for kind, x, y in self._by_class()

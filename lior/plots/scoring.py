@@ -71,7 +71,7 @@ class ScoredTokens:
     """Tokens of the validation text."""
 
     def bits_per_byte(self, rows: Tensor | slice = slice(None)) -> tuple[float, float]:
-        """Return bits per byte and their standard error, that of a ratio of means (W. Cochran, *Sampling
+        """Return bits per byte and their standard error, for a ratio of means (W. Cochran, *Sampling
         Techniques*), of the tokens ``rows``."""
         nats, size = self.nats[rows], self.bytes[rows]
         total = float(size.sum())

@@ -1,9 +1,10 @@
 """The imports that are trusted: code that the user installed or named, not code that a file or folder
 brings.
 
-A distribution is *installed* if its metadata is in a folder of ``sys.path`` that is a site directory, or
-that is neither the working directory nor in a run. Python itself adds the working directory (``python -m``,
-an interactive session, ``PYTHONPATH=.``), so unpacking a run there would make its contents importable.
+A distribution is *installed* if its metadata is in a folder of ``sys.path``. The folder must be a site
+directory, or neither the working directory nor in a run. Python itself adds the working directory (``python
+-m``, an interactive session, ``PYTHONPATH=.``), so unpacking a run there would make its contents
+importable.
 """
 
 from __future__ import annotations

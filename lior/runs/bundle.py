@@ -1,10 +1,10 @@
 """Bundles: a folder of tensor files and a manifest that exists whole or not at all.
 
-A bundle has ``NAME.safetensors`` for every group of tensors, and ``manifest.json`` with the format, the
-program's own entries, the size and SHA-256 of each file, and its own SHA-256. It is written to a sibling,
-flushed to the disk and renamed; its contents never change afterwards. None of its files can run code.
-:mod:`lior.runs.checkpoint` stores models in bundles, and a program of another distribution can store its
-own; :mod:`lior.runs.folder` manages the directory around them.
+A bundle has ``NAME.safetensors`` for every group of tensors, and ``manifest.json``. The manifest has the
+format, the program's own entries, the size and SHA-256 of each file, and its own SHA-256. It is written to
+a sibling, flushed to the disk and renamed; its contents never change afterwards. None of its files can run
+code. :mod:`lior.runs.checkpoint` stores models in bundles, and a program of another distribution can store
+its own; :mod:`lior.runs.folder` manages the directory around them.
 
 >>> import tempfile, torch
 >>> path = Path(tempfile.mkdtemp()) / "first"

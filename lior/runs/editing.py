@@ -1,7 +1,7 @@
 """Learn and forget documents after training.
 
 Learning writes to the memories. After forgetting, the memories hold exactly what they would hold if they
-had never seen the document: contents that depend on the order of writing are computed again from the stored
+had never seen the document. Contents that depend on the order of writing are computed again from the stored
 text. Parameters fitted in training (geometry, mixer, weights of adaptive memories) do not change; see
 ``docs/decisions/forgetting.md``.
 """
@@ -75,7 +75,7 @@ def _quoting(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _unquoting(checkpoint: Checkpoint) -> Checkpoint:
-    """Undo :func:`_quoting`: the model is the same as before, to the last bit."""
+    """Undo :func:`_quoting`; the model equals the earlier one to the last bit."""
     checkpoint.model.drop_memory(_QUOTES)
     memories = checkpoint.components["memory"][:-1]
     return attrs.evolve(checkpoint, quoting=False, components={**checkpoint.components, "memory": memories})
@@ -141,7 +141,8 @@ def _without(checkpoint: Checkpoint, index: int, size: int) -> Checkpoint:
 
 
 def find(checkpoint: Checkpoint, name: str) -> list[int]:
-    """Return the indices of all documents of a name, or of the only one whose path ends with it.
+    """Return the indices of all documents with a name, or the index of the only one whose path ends with
+    it.
 
     Training accepts several documents of one name; they are forgotten together, as are the parts of one.
 

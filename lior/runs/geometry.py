@@ -20,7 +20,7 @@ from lior.tensors import sub
 SAMPLE = 512
 """Number of contexts at which curvature is measured."""
 _AXES, _COORDINATES, _PLACES, _BEFORE = 5, 3, 4, 40
-"""Numbers of axes and planes listed, of their coordinates, of contexts of each kind, and of bytes of a
+"""Number of axes and planes listed, number of their coordinates, contexts of each kind, and bytes per
 context."""
 LEVELS = (0.0, 0.05, 0.5, 0.95, 1.0)
 """Quantiles of curvatures."""
@@ -33,7 +33,7 @@ class Direction:
     value: float
     """Eigenvalue of the metric, or mean sectional curvature in 1/length²."""
     share: float
-    """Share of the total: of all eigenvalues, or of all absolute curvatures."""
+    """Share of the sum of all eigenvalues, or of all absolute curvatures."""
     coordinates: tuple[tuple[int, float], ...]
     """Numbers of coordinates, from 0, with their shares of the squared length."""
 

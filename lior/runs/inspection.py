@@ -251,7 +251,7 @@ def effective_rank(eigenvalues: Tensor) -> float:
 def angles(q: Tensor) -> Tensor:
     """Angles in degrees, descending, of the ``n // 2`` planes that the rotation ``q (n, n)`` turns.
 
-    They are the arguments of its eigenvalues, which come in conjugate pairs ``exp(±iθ)``: a rotation turns
+    They are the arguments of its eigenvalues, which come in conjugate pairs ``exp(±iθ)``. A rotation turns
     each of these planes in itself, by an angle from 0 to 180.
     """
     arguments = torch.linalg.eigvals(q.double()).angle().abs().rad2deg()

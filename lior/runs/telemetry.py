@@ -18,7 +18,7 @@ from lior.runs import files
 class Telemetry:
     """A callback that appends events to two files of a run directory.
 
-    A line of the metrics is a JSON object with ``time`` (seconds since the start of the run), ``stage``,
+    A line of the metrics is a JSON object. It has ``time`` (seconds since the start of the run), ``stage``,
     ``step``, ``steps`` and the stage's own numbers or lists of numbers. Values that are not finite are
     ``null``. A ``step`` among the numbers replaces that of the stage. ``docs/interfaces.md`` lists the
     numbers of lior's stages.

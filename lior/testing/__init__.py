@@ -92,7 +92,7 @@ def run_suite(kind: str, make: Callable[[], Any]) -> list[Failure]:
 
 
 def _first_line(error: BaseException) -> str:
-    """Return the kind of error and the first line of its text; for a group, of its first member."""
+    """Return the kind of error and its first line; for a group, those of the first member."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     lines = str(error).strip().splitlines()

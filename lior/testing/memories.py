@@ -43,7 +43,7 @@ _ALPHABETS = (
     torch.arange(256),
 )
 _LENGTH, _N = 60, 4
-"""Number of tokens of a document; dimension of a coordinate."""
+"""Number of tokens per document; dimension of a coordinate."""
 _ROUNDING = 1e-5
 """Rounding error of a log-probability in float32 after sums in another order."""
 _SHARE_ROUNDING = 1e-9

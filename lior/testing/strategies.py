@@ -72,7 +72,7 @@ FINITE_SQUARES: tuple[str, ...] = tuple(edge for edge in EDGES if edge != "huge"
 
 
 def fill(shape: Sequence[int], edge: str, seed: int, dtype: torch.dtype) -> Tensor:
-    """Return the tensor of that shape, kind of values (one of :data:`EDGES`) and seed."""
+    """Return the tensor for a shape, a kind of values (one of :data:`EDGES`) and a seed."""
     return _FILL[edge](shape, torch.Generator().manual_seed(seed)).to(dtype)
 
 

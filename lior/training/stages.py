@@ -491,7 +491,7 @@ class FitMixer:
         return loss
 
     def _examples(self, items: Items, evidence: Mapping[str, Evidence]) -> tuple[mixer.Inputs, Tensor]:
-        """Return inputs and targets of the mixer at a sample of ``items``, their share of
+        """Return the mixer's inputs and targets at a sample of ``items``, their share of
         ``mixer.positions``.
 
         Each expert has weights of its own, so the option is the number for one expert.

@@ -4,11 +4,11 @@
     OMP_NUM_THREADS=1 python plugins/lior-tables/bench/vega.py package/data --plain --catboost
 
 The last quarter of the rows by time, or a quarter of the groups (drawn with the seed), is predicted from
-the others. The targets are ``weather`` and its maximal temperature (``temps``) by date or by month, damage
-in ``birds`` by date or state, and ratings of ``movies`` by date or distributor. With ``--plain`` also
-without ``time`` and ``group``. CatBoost gets each date as days, month, day of the year and weekday, and its
-own categories. Depth (4 or 6) and the number of trees (up to 500) are chosen on a fifth of the rows to
-learn.
+the others. The targets are ``weather`` and its maximal temperature (``temps``) by date or by month, and
+damage in ``birds`` by date or state. The ratings of ``movies`` are predicted by date or distributor. With
+``--plain`` also without ``time`` and ``group``. CatBoost gets each date as days, month, day of the year and
+weekday, and its own categories. Depth (4 or 6) and the number of trees (up to 500) are chosen on a fifth of
+the rows to learn.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The sum of one table row per lag, and its adjoint, for encoders that look tokens up in a table.
 
 A table ``M (reach * (vocab + 1), n)`` holds the rows of lag 0 (the most recent token), then the rows of lag
-1 and so on; ``z = Σ_l M_l[context_l]``.
+1 and so on. The sum is ``z = Σ_l M_l[context_l]``.
 """
 
 from __future__ import annotations

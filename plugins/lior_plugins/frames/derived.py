@@ -33,8 +33,8 @@ class Derived:
     """A frame with rotation and scales from running statistics; only the overall scale is learned.
 
     State: ``count`` (a scalar, the weight of the coordinates seen), ``mean (n,)`` and ``covariance (n,
-    n)``; the rotation ``q (n, n)`` and ``log_lam (n,)``, derived from them; ``log_omega``; and ``u``,
-    ``raw_d`` of rank 0.
+    n)``. The rotation ``q (n, n)`` and ``log_lam (n,)`` are derived from them. Further entries are
+    ``log_omega``, and ``u``, ``raw_d`` of rank 0.
     """
 
     api_version: ClassVar[int] = 1

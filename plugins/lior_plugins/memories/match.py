@@ -68,7 +68,7 @@ class Match(JournalMemory):
         return ("longest match",)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Return the number of gate values: length of the match × agreement of its places."""
+        """Return the number of gate values: match lengths × agreements of places."""
         return (len(_LENGTHS) * _AGREE + 1,)
 
     def trust(self, alphabet: int) -> tuple[Tensor, ...]:

@@ -37,7 +37,7 @@ _BLOCK = 1 << 22
 class Constitutive:
     """A power of the inverse distance to the ``k``-th neighbour, estimated on a sample.
 
-    A sample ``S`` of ``T`` stored items is stored as the reference, so ``d_k`` is the ``k S/T``-th smallest
+    A sample of ``S`` of the ``T`` items is stored as the reference. So ``d_k`` is the ``k S/T``-th smallest
     distance to these (at least the first), interpolated between neighbouring ranks. A point of the sample
     counts as its own first neighbour.
 

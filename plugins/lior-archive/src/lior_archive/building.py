@@ -231,7 +231,7 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 def _documents(
     paths: Sequence[str], field: str, skipped: list[SkippedFile]
 ) -> Iterator[tuple[RawDocument, int, int]]:
-    """Yield the documents of all paths, with the numbers of files done and of all files."""
+    """Yield the documents of all paths, with the number of finished files and their total."""
     sources, left = find_files([path for path in paths if "://" not in path]) if paths else ([], [])
     skipped += left
     remote = [found for path in paths if "://" in path for found in _remote(path)]

@@ -1,6 +1,6 @@
 """Suffix arrays: how often every token followed every context of a text, for any context length.
 
-A shard stores its text backwards, so that a context is the beginning of a suffix, and a longer context is a
+A shard stores its text backwards. So a context is the beginning of a suffix, and a longer context is a
 narrower range of the sorted suffixes (U. Manber and G. Myers, 1993). Beside each suffix is the token that
 followed its context, as in the transform of M. Burrows and D. Wheeler (1994), with running sums at regular
 distances. The counts of a range are a difference of two sums and the tokens at its ends (P. Ferragina and
@@ -92,8 +92,7 @@ def complete(
 
 
 def arrays_beside(size: int) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Return shapes and types of the arrays beside a text of ``size`` tokens and the order of its
-    suffixes."""
+    """Return shapes and types of the arrays beside the text and its suffix order, for ``size`` tokens."""
     return {
         "following": ((size,), "u1"),
         "sums": ((size // SPAN + 1, TOKENS), "u4"),

@@ -106,8 +106,8 @@ class Grid:
         Float64 ``(Nx, Ny)``, in the order of ``torch.fft.fft2``:
 
         ``Σ_a g^{aa} (2 − 2 cos k_a d_a)/d_a² + 2 g^{xy} sin(k_x dx) sin(k_y dy)/(dx dy)``, or ``g^{ab} k_a
-        k_b``. With an even number of sites, the highest wave is its own opposite. The mixed term leaves it
-        out: its sign is undecided there, and ``−Δ`` of a real field would be complex (L. Trefethen,
+        k_b``. If the number of sites is even, the highest wave is its own opposite. The mixed term leaves
+        it out: its sign is undecided there, and ``−Δ`` of a real field would be complex (L. Trefethen,
         *Spectral Methods in MATLAB*, chapter 3).
 
         Raises

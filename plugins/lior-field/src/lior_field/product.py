@@ -54,7 +54,7 @@ class Quaternion(IdentityLift):
     def pair_gradient(self, q: Tensor, k: Tensor, weights: Tensor, values: Tensor, params: State) -> Tensor:
         """``Σ_i weights_bi values_ic ∂cost_bi/∂q_b``, shape ``(B, C, p)``.
 
-        Where the maximum is 0, the gradient is 0.
+        The gradient is 0 where the maximum is 0.
         """
         cost, parts, length, moves = self._distance(q, k)
         slope = torch.where(moves, weights / cost, 0.0)

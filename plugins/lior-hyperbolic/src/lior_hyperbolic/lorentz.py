@@ -55,8 +55,9 @@ def distance(qq: Tensor, qk: Tensor, kk: Tensor, log_c: Tensor, eps: float) -> T
 def distance_partials(qq: Tensor, qk: Tensor, kk: Tensor, log_c: Tensor, eps: float) -> DistancePartials:
     """Partial derivatives of :func:`distance`.
 
-    Let ``s = u + ε`` and ``C = √(1 + c s / 4)``. Then ``∂d/∂u = 1 / (2 √s C)``, ``∂u/∂qq = t_k / t_q``,
-    ``∂u/∂qk = −2``, ``∂u/∂kk = t_q / t_k`` and ``∂u/∂log c = −(t_q − t_k)² / (c t_q t_k)``.
+    Let ``s = u + ε`` and ``C = √(1 + c s / 4)``. Then ``∂d/∂u = 1 / (2 √s C)``. The derivatives of ``u``
+    are ``∂u/∂qq = t_k / t_q``, ``∂u/∂qk = −2``, ``∂u/∂kk = t_q / t_k`` and ``∂u/∂log c = −(t_q − t_k)² / (c
+    t_q t_k)``.
     """
     chord = _Chord.of(qq, qk, kk, log_c, eps)
     cosh = (chord.half_sinh.square() + 1).sqrt_()

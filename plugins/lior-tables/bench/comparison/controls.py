@@ -1,8 +1,8 @@
 """Controls: boosters, forests, support vectors and xrfm, lightly tuned on a fifth of the rows to learn.
 
-The setting with the best held-out error (wrong answers plus Brier score for classes, squared error for
-numbers) is fitted again on all rows, with 10 % more than the best number of trees. One thread; seconds are
-the processor's.
+The setting with the best held-out error is fitted again on all rows, with 10 % more than the best number of
+trees. The error is wrong answers plus Brier score for classes, and the squared error for numbers. One
+thread; seconds are the processor's.
 """
 
 from __future__ import annotations

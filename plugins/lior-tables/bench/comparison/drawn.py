@@ -1,7 +1,7 @@
 """Random functions, each of few of many inputs: ten families, drawn anew for every seed.
 
-The families have waves, products of two and three inputs, jumps, slanted axes, random networks, sums, the
-maximum of several inputs, and heavy-tailed noise and inputs without a variance.
+The families have waves, products of two and three inputs, jumps, slanted axes, random networks, sums and
+maxima of several inputs. Some have heavy-tailed noise and inputs without a variance.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ import numpy as np
 Array = np.ndarray
 
 WRONG_FLOOR, NUMBER_FLOOR = 0.01, 0.002
-"""Floors added to a share of wrong answers, and to a root mean squared error in units of the target's spread:
-the ratio of two errors near 0 is meaningless."""
+"""Floors added to a share of wrong answers, and to a root mean squared error in units of the target's spread.
+The ratio of two errors near 0 is meaningless."""
 DRAWS = 2000
 
 

@@ -169,8 +169,8 @@ def noised(table: Table, columns: int) -> Table:
 
 
 def _draw(truth: Callable[[Array], Array], noise: float, *, classes: bool = False) -> Callable[[str], Table]:
-    """Return a generator of sets of 32 inputs, few of which ``truth`` uses; ``noise`` in units of the truth's
-    spread."""
+    """Return a generator of sets with 32 inputs, few of which ``truth`` uses; ``noise`` in units of the
+    truth's spread."""
 
     def make(name: str) -> Table:
         draw = np.random.RandomState(7)

@@ -1,7 +1,7 @@
 """Rows that belong together: groups, if new groups will come, or moments, if later ones will come.
 
-Choices are made, and errors estimated, on rows that are as new as those to come: whole groups that were not
-learned, or rows later than all that were.
+Choices are made, and errors estimated, on rows that are as new as those to come. These are whole groups
+that were not learned, or rows later than all learned ones.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ near the mean for a wide kernel. The map is a power of the positive part, with a
 
     p_c ∝ (max(f_c, 0) + ε)^γ
 
-With a large floor it is the softmax at a temperature. With a small floor and ``γ = 1`` it leaves the values
-unchanged, so that implausible classes get almost no probability, however many they are. The class of the
-largest value stays the likeliest.
+A large floor makes it the softmax at a temperature. A small floor and ``γ = 1`` leave the values unchanged,
+so that implausible classes get almost no probability, however many they are. The class of the largest value
+stays the likeliest.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 The settings of each candidate are searched on a split of the rows, round by round. Each round learns the
 metric of the next with its best setting, and the search continues from there, to neighbours on a grid. The
-kernel that learns a metric best may not predict best in it: the metric of the best candidate is handed on
-to the other kernels, which continue from there. The mean of members is built greedily: each step adds the
-member that most improves the held-out predictions of the mean (R. Caruana et al., *ICML* 2004).
+kernel that learns a metric best may not predict best in it. So the metric of the best candidate is handed
+on to the other kernels, which continue from there. The mean of members is built greedily: each step adds
+the member that most improves the held-out predictions of the mean (R. Caruana et al., *ICML* 2004).
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 A number is one coordinate, and a second one marks missing numbers. A date is days since 1970 and its place
 on the circle of each period: the year, the week and the day. A word becomes one coordinate for each of its
 levels (one-hot). In a column of many words it becomes the smoothed mean of the targets over the rows with
-that word, so that words with similar targets are close (D. Micci-Barreca, *A preprocessing scheme for
-high-cardinality categorical attributes*, 2001). The mean that a training row gets does not include that
-row. A column in which nearly every row has another value holds texts (:mod:`lior_tables.texts`), or names,
-which do not predict anything for a new row.
+that word, so that words with similar targets are close. See D. Micci-Barreca, *A preprocessing scheme for
+high-cardinality categorical attributes*, 2001. The mean that a training row gets does not include that row.
+A column in which nearly every row has another value holds texts (:mod:`lior_tables.texts`), or names, which
+do not predict anything for a new row.
 
 All coordinates are standardised, and constant ones left out. Missing values are set to the mean, and all
 values are clipped at ±8, so that one wild value cannot outweigh all other columns. The metric decides which
@@ -234,7 +234,7 @@ def _numbers(name: str, column: Column, weights: Floats, dates: bool) -> tuple[E
 
 
 def _periods(days: Floats) -> list[Floats]:
-    """Cosine and sine of the time of year, the day of the week and the time of day."""
+    """Return cosine and sine of the season, the weekday and the time of day."""
     turns = [days / 365.2425, np.floor(days) / 7, days % 1]
     return [wave(2 * np.pi * turn) for turn in turns for wave in (np.cos, np.sin)]
 

@@ -7,7 +7,7 @@ Review* 31 (1989) 221), for rows ``F`` to forget and rows ``L`` to learn with ``
     learn:   P ← [P 0; 0 0] + [U; −1] S [U; −1]ᵀ                a ← [a; 0] − [U; −1] S (y_L − Bᵀa)
              S = (K_LL + λW_L⁻¹ − BᵀU)⁻¹
 
-Both add a low-rank term ``V s Vᵀ`` to ``P``, so an edit need not write the matrix: the terms are collected
+Both add a low-rank term ``V s Vᵀ`` to ``P``. So an edit need not write the matrix: the terms are collected
 beside it and merged when there are many. Forgetting then costs reading the columns of ``P``, and learning
 one product with ``P``. Rounding errors add up slowly; :meth:`Inverse.refine` removes them from the
 solutions.
@@ -27,7 +27,7 @@ _CROWDED = 0.8
 BATCH = 64
 """Maximum number of rows of one edit."""
 _BY_FACTOR = 12
-"""Number of columns of the matrix, and of products with it, solved for before it is computed: that takes
+"""Number of columns, and of products, that are solved for singly before the matrix is computed, which takes
 longer."""
 
 

@@ -221,8 +221,8 @@ class GeometricClassifier(ClassifierMixin, Geometric):
     def predict_proba(self, X: Any) -> Floats:
         """Return probabilities ``(rows, classes)`` in the order of ``classes_``.
 
-        For a row with a rare or new word, they are closer to the shares of the classes, in proportion to
-        how much harder rows of whole levels of its column are to predict when their level is hidden.
+        For a row with a rare or new word, they are closer to the shares of the classes. How much depends on
+        how well rows of whole levels of its column are predicted when their level is hidden.
         """
         check_is_fitted(self)
         return self.answers(self.rows(X))
@@ -237,7 +237,7 @@ class GeometricClassifier(ClassifierMixin, Geometric):
         """Return the place of the likeliest class in each row of ``probabilities (rows, classes)``.
 
         ``balanced`` picks the class whose probability is the largest multiple of its share of the training
-        rows: more rows are wrong, but rare classes are found as often as common ones.
+        rows. More rows are wrong, but rare classes are found as often as common ones.
         """
         share = self.ledger_.weights @ self.ledger_.y if balanced else np.ones(probabilities.shape[1])
         times = np.divide(1, share, out=np.zeros_like(share), where=share > 0)  # 0 if all were forgotten

@@ -1,4 +1,4 @@
-"""Functions for large tables: of one coordinate, of two, and of the distance to centres.
+"""Functions for large tables, which depend on one coordinate, on two, or on the distance to centres.
 
 Functions of one coordinate are piecewise linear between its quantiles; functions of two are their products.
 The kernel is that in the learned metric (Nyström). Each function is an entry of a vector ``φ(z)``, in which
@@ -7,9 +7,9 @@ a ridge is solved:
     f(z) = φ(z) w,    φ(z) = (s₁ h(z_j) L | s₂ h(z_i) L ⊗ h(z_j) L | s₃ k(z, c) R)
 
 ``h`` has the two weights of the knots beside ``z_j``, ``L Lᵀ`` is Laplace's kernel between the knots, and
-``R Rᵀ = k(c, c)⁻¹``: so ``φ φᵀ`` is a sum of three kernels (G. Wahba, *Spline Models*, 1990, section 10; C.
-Williams and M. Seeger, *NIPS* 2001). Interacting pairs of coordinates are found by tables of means of the
-residuals of functions of one coordinate (Y. Lou, R. Caruana, J. Gehrke and G. Hooker, *KDD* 2013).
+``R Rᵀ = k(c, c)⁻¹``. So ``φ φᵀ`` is a sum of three kernels (G. Wahba, *Spline Models*, 1990, section 10; C.
+Williams and M. Seeger, *NIPS* 2001). Interacting pairs of coordinates are found in tables of mean
+residuals, after functions of one coordinate (Y. Lou, R. Caruana, J. Gehrke and G. Hooker, *KDD* 2013).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from lior_tables.kernel import Kernel
 CENTRES = 1500
 """Maximum number of centres of the kernel."""
 _SINGLES, _DOUBLES = 800, 800
-"""Maximum numbers of functions of one coordinate and of two."""
+"""Maximum numbers of functions that depend on one coordinate, and on two."""
 _KNOTS = (96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2)
 """Maximum numbers of knots of a coordinate; the first that does not give too many functions is used."""
 _CELLS = 10
-"""Maximum number of knots of each coordinate of a pair, and of cells along each in the search for pairs."""
+"""Maximum number of knots for each coordinate in a pair, and of cells along each in the search for pairs."""
 _PAIRED = 48
 """Maximum number of coordinates that form pairs."""
 _CHANCE = 4.0
@@ -93,7 +93,7 @@ class Functions:
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """Number of functions of one coordinate, of two, and of distances."""
+        """Numbers of functions that depend on one coordinate, on two, and on distances."""
         single = sum(len(knots) for knots in self.knots if len(knots) > 1)
         double = sum(len(self.coarse[i]) * len(self.coarse[j]) for i, j in self.pairs.tolist())
         return single, double, len(self.centres)

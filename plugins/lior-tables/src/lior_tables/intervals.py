@@ -2,7 +2,7 @@
 
 The solve also gives each training row's prediction without that row, at no cost. The scale at a point is
 the softmax mean of the sizes of these residuals, with weights ``softmax(-β d)`` in the learned metric
-``d``: it is a resilience of the point, the expected size of the error there. An interval is the prediction
+``d``. It is a resilience of the point, the expected size of the error there. An interval is the prediction
 ± the scale times a quantile of ``|residual| / scale`` over the training rows. A row does not enter its own
 scale (J. Lei et al., *Distribution-free predictive inference for regression*, 2018, section 5.2, with
 leave-one-out in place of a split).
@@ -30,7 +30,7 @@ _FLOOR = 1e-3
 
 @attrs.frozen(eq=False)
 class Spread:
-    """The distribution of errors, as a function of the point and of the probability."""
+    """The distribution of errors, as a function of point and probability."""
 
     points: Tensor
     """Mapped rows ``(N, m)``, float64: their Euclidean distances are those of the metric."""

@@ -26,7 +26,7 @@ cache."""
 _LARGE_BLOCK = 1 << 26
 """The same on other devices, which are slow at many small matrices."""
 _WIDE = 1 << 13
-"""Number of columns of a product of matrices that holds all outputs at once."""
+"""Number of columns in a matrix product that holds all outputs at once."""
 
 
 @attrs.frozen(kw_only=True)
@@ -202,9 +202,9 @@ class Kernel:
     def _features(self, q: Side, k: Side, scaled: Tensor, values: Tensor) -> list[tuple[Tensor, bool, State]]:
         """Return derivatives of ``Σ_i scaled_bi values_ic cost_bi``, for each direction.
 
-        They are the derivatives with respect to the features of ``q``, ``(B, C, p)``; whether ``q`` is the
-        query; and the derivatives of the sum over ``b`` and ``i``, without the values, with respect to the
-        product's scalars.
+        The first are derivatives with respect to the features of ``q``, ``(B, C, p)``. Then comes whether
+        ``q`` is the query. The last are derivatives of the sum over ``b`` and ``i``, without the values,
+        with respect to the product's scalars.
         """
         product = self.parts.product
         if is_pairwise(product):

@@ -168,8 +168,8 @@ class Ledger:
 
 
 def _different(table: pd.DataFrame, y: Floats, weights: Floats) -> tuple[Ids, Ids]:
-    """Return the first of each kind of equal rows that have a weight, in the order of their contents; and the
-    kind of each row, -1 without a weight."""
+    """Return the first row of each kind of equal rows with a weight, ordered by their contents; and the kind
+    of each row, -1 without a weight."""
     kept = np.flatnonzero(weights > 0)
     content = np.concatenate([keys(table.iloc[kept]), y[kept]], 1)
     _, first, kinds = np.unique(content, axis=0, return_index=True, return_inverse=True)

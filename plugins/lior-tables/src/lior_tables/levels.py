@@ -4,7 +4,7 @@ The mean target of a city may be far from the overall mean, and the errors of ro
 correlated. The rows of each level are predicted as those of an unknown word, by the model solved without
 them. The mean square of their mean errors is the variance of a level (a random effect; S. R. Searle, G.
 Casella, C. E. McCulloch, *Variance Components*, 1992), with as many degrees of freedom as there are levels.
-For a level with ``n`` rows, the share ``s² / (s² + n v)`` of this variance remains, where ``v`` is the
+For a level with ``n`` rows, the share ``s² / (s² + n v)`` of this variance remains. Here ``v`` is the
 variance of levels and ``s²`` that of errors. For classes these predictions have a calibration of their own.
 """
 
@@ -36,8 +36,7 @@ _Predict = Callable[[pd.DataFrame, list[tuple[NDArray[np.int64], NDArray[np.int6
 
 
 def rare_words(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
-    """Return the columns of words in which one of ``rows`` has a word of fewer than five rows of
-    ``table``."""
+    """Return the columns in which one of ``rows`` has a word that fewer than five rows of ``table`` have."""
     found = []
     for name in (name for name, column in table.items() if is_words(column)):
         counts, words = table[name].value_counts(), as_words(rows[name])
@@ -49,7 +48,7 @@ def rare_words(table: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
 
 @attrs.frozen(eq=False)
 class LevelErrors:
-    """The common error of the rows of one level of a column, if the level is unknown."""
+    """The common error of a column's rows with one level, if the level is unknown."""
 
     column: str
     counts: dict[str, int]

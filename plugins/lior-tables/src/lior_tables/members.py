@@ -101,7 +101,7 @@ def begun(candidate: Candidate, handed: State, z: Tensor, generator: Generator) 
 
 
 def median_cost(kernel: Kernel, side: Side) -> float:
-    """Return the median of ``√(R R') cost`` over pairs of rows, one from each half of the first rows."""
+    """Return the median of ``√(R R') cost`` over row pairs, one from each half of the first rows."""
     count = min(len(side.z), _MEDIAN_ROWS)
     if count < 2:
         return 1.0
@@ -284,7 +284,7 @@ class Member:
     def rounding(self) -> float:
         """Return the largest error of predictions of stored rows: the exact solution is ``y − λ a / W``.
 
-        With a wide kernel and a small ridge, float32 is not precise enough: the values cancel by a factor
+        With a wide kernel and a small ridge, float32 is not precise enough. The values cancel by a factor
         of a hundred thousand, or the matrix is positive definite only with an addend on its diagonal.
         """
         if not self.readout.solves:

@@ -27,8 +27,8 @@ from lior_tables.plan import Options, plan
 from lior_tables.row_store import Rows
 
 _ROUNDING, _PRECISE_ROWS = 1e-4, 3_000
-"""Maximum error of predictions by rounding, in standard deviations of the outputs, and the maximum number of
-rows to enforce it: with 8,000 rows, float64 would double the time and the memory of a fit."""
+"""Maximum rounding error of predictions, in standard deviations of the outputs, and the maximum number of
+rows to enforce it. With 8,000 rows, float64 would double the time and the memory of a fit."""
 
 EXACT_ROWS = 12_000
 """Maximum number of rows for edits and leave-one-out in float64: above it an inverse takes 1.2 GB a
@@ -309,9 +309,9 @@ class TableModel:
         """Return gradients at some of the stored rows, ``(G, C, n)`` float64, without the share of the row
         itself.
 
-        Outputs are in units of their deviations, inputs in coordinates. Metrics are learned from the same
-        gradients of single members; these are of the mean of all members, so they describe the predictions,
-        whatever the frames are.
+        Outputs are in units of their deviations, inputs in coordinates. Metrics are learned from the
+        gradients of single members. These belong to the mean of all members, so they describe the
+        predictions, whatever the frames are.
 
         Parameters
         ----------

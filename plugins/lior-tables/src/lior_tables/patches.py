@@ -30,7 +30,7 @@ coordinates."""
 _THRESHOLD = 0.5
 """Response threshold of a drawn filter."""
 _CONTRAST, _WHITE = 0.01, 0.1
-"""Constants added to the variance of a patch, and to that of a direction of patches, in units of the mean
+"""Constants added to the variance of a patch, and to that of a patch direction, in units of the mean
 variance."""
 _SAMPLE, _BATCH = 20_000, 64
 """Number of patches for statistics, and of pictures processed at once."""

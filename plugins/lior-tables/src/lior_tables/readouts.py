@@ -1,7 +1,7 @@
 """Readouts: predictions from the scores of stored rows. Plugins of the kind ``readout``.
 
-All predict ``f(x) = Σ_i w_i(x) v_i + centre`` with weights ``w`` from the scores and one value ``v`` per
-stored row and output, so that ``w_i v_i`` is the exact share of a row.
+All predict ``f(x) = Σ_i w_i(x) v_i + centre``, with weights ``w`` from the scores and one value ``v`` per
+stored row and output. So ``w_i v_i`` is the exact share of a row.
 
 ========= ============================ ===========================================
 readout   weights ``w_i(x)``           values ``v_i``

@@ -23,7 +23,7 @@ _JITTERS = (0.0, *(10.0**power for power in range(-5, 6)))
 _IN_PLACE = 256
 """Minimum number of rows for which a CPU uses LAPACK without copies, which is also a little faster."""
 _LARGE = 4_000
-"""Maximum number of rows for which LAPACK has one thread. Its threads spin while they wait: on a machine with
+"""Maximum number of rows for which LAPACK has one thread. Its threads spin while they wait. On a machine with
 three busy processes, forgetting rows of a table of 400 took 9 s with two threads, and 0.3 s with one."""
 
 

@@ -21,7 +21,7 @@ from lior_tables.resuming import KeptWork
 from lior_tables.row_store import Rows
 
 _PARTS, _PART_ROWS = 16, 10_000
-"""Maximum number of parts of a table, and minimum number of rows of a part."""
+"""Maximum number of parts per table, and minimum number of rows per part."""
 _ROWS, _COLUMNS = 2048, 512
 """Number of rows whose functions are in memory together, and of columns multiplied at once."""
 Arrays = dict[str, NDArray[np.generic]]

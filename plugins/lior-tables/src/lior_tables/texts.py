@@ -2,9 +2,9 @@
 length.
 
 A text is represented by the words that it shares with other texts (term frequency times inverse document
-frequency, normalised to length 1), or by its vector from a sentence encoder, a plugin of the kind
-``embedder``. The regression that predicts a training row does not include that row, so the metric sees how
-informative texts are for new rows. Words are stored as hashes; words of a single text are not stored.
+frequency, normalised to length 1). Alternatively its vector comes from a sentence encoder, a plugin of the
+kind ``embedder``. The regression that predicts a training row does not include that row, so the metric sees
+how informative texts are for new rows. Words are stored as hashes; words of a single text are not stored.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _count(texts: Sequence[str]) -> csr_matrix:
 
 
 def _lengths(texts: Sequence[str], codes: NDArray[np.int64]) -> Floats:
-    """Return the logarithm of the number of words of each row's text."""
+    """Return the logarithm of the word count of each row's text."""
     words = np.log1p([len(text.split()) for text in texts] or [0])
     return np.where(codes < 0, np.nan, words[codes])
 
