@@ -25,7 +25,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def quantity(number: int, noun: str) -> str:
-    """A number with its noun.
+    """Return a number with its noun.
 
     >>> quantity(1, "passage"), quantity(1200, "passage")
     ('1 passage', '1,200 passages')

@@ -75,7 +75,7 @@ class Events:
 
 
 def manager(callbacks: Iterable[object] = ()) -> pluggy.PluginManager:
-    """A plugin manager that sends events to ``callbacks``, through its ``hook``.
+    """Return a plugin manager that sends events to ``callbacks``, through its ``hook``.
 
     >>> class Printer:
     ...     @hookimpl

@@ -18,7 +18,7 @@ from lior.interfaces import State
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called ``name``: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
+    """Return the device called ``name``: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def sub(state: State, part: str) -> State:
 
 
 def add_prefix(part: str, entries: State) -> State:
-    """``entries`` with the prefix ``part.``; the inverse of :func:`sub`."""
+    """Return ``entries`` with the prefix ``part.``; the inverse of :func:`sub`."""
     return {f"{part}.{k}": v for k, v in entries.items()}
 
 
@@ -153,7 +153,7 @@ def check(state: State, expected: Mapping[str, Expected], *, of: str) -> None:
 
 
 def like(state: State) -> dict[str, Expected]:
-    """The types and shapes of ``state``, as :func:`check` takes them."""
+    """Return the types and shapes of ``state``, as :func:`check` takes them."""
     return {
         name: Expected("float" if value.is_floating_point() else _dtype(value), tuple(value.shape))
         for name, value in state.items()

@@ -67,7 +67,7 @@ class Package(NamedTuple):
 
 
 def files(name: str) -> list[Path]:
-    """The source files of a package."""
+    """Return the source files of a package."""
     if name in ROOTS:
         modules = [ROOT / "lior" / f"{stem}.py" for stem in ROOTS[name]]
         packages = [path for stem in ROOTS[name] for path in (ROOT / "lior" / stem).rglob("*.py")]
@@ -207,7 +207,7 @@ def escaped(text: str) -> str:
 
 
 def table(packages: dict[str, Package], arrows: dict[str, Counter[str]]) -> str:
-    """The packages as a Markdown table."""
+    """Return the packages as a Markdown table."""
     rows = ["| package | job | imports from |", "|---|---|---|"]
     for name, one in packages.items():
         uses = ", ".join(other for other in packages if arrows[name][other]) or "nothing"

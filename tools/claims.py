@@ -44,7 +44,7 @@ class Claim(NamedTuple):
 
 
 def claims() -> Iterator[Claim]:
-    """All rows of all tables."""
+    """Yield all rows of all tables."""
     for page in PAGES:
         inside = False
         for line in (ROOT / page).read_text(encoding="utf-8").splitlines():

@@ -115,7 +115,7 @@ def tell_facts(place: Place) -> list[Row]:
 
 
 def make_geometry(frame: str = "lowrank", source: str = "constitutive", product: str = "tensor") -> Geometry:
-    """A geometry of small contexts."""
+    """Return a geometry of small contexts."""
     parts: Any = {"frame": frame, "rsource": source, "product": product}
     parts = {kind: registry.get(kind, name)() for kind, name in parts.items()}
     return Geometry(**parts, encoder=Lags(n=16, lags=8), vocab=VOCAB, resilience_at="both")
@@ -162,7 +162,7 @@ def compare_metric(place: Place) -> list[Row]:
 
 
 def make_memory(place: Place, device: str) -> tuple[Exact, Query, Tensor, Retrieval]:
-    """A memory with items, a query, the alphabet and the scorer."""
+    """Return a memory with items, a query, the alphabet and the scorer."""
     geometry, random = make_geometry(), Generator().manual_seed(3)
     scorer = geometry.scorer(move(*make_batch(geometry, 1, 64), device)[0])
     count, asked = place.size(1 << 17, 100), place.size(512, 7)

@@ -76,7 +76,7 @@ def copy_checkout(to: Path) -> None:
 
 
 def variables(copy: Path) -> dict[str, str]:
-    """The environment in which Python, and all that it starts, imports the code of a copy.
+    """Return the environment in which Python, and all that it starts, imports the code of a copy.
 
     Raises
     ------

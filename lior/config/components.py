@@ -68,7 +68,7 @@ def options_of(plugin: Any) -> dict[str, Any]:
 def plugin_option(
     default: str, *, help: str, kind: str = "", key: str = "name", several: bool = False
 ) -> Any:
-    """An attrs field that chooses plugins.
+    """Return an attrs field that chooses plugins.
 
     Parameters
     ----------
@@ -140,17 +140,17 @@ def plugin_key(table: Path, typed: TypedField, default: Component | Components) 
 
 
 def plugin_keys(schema: type) -> list[Key]:
-    """The keys of a schema that choose plugins."""
+    """Return the keys of a schema that choose plugins."""
     return [key for key in keys(schema) if key.kind]
 
 
 def chooses(hint: Any) -> bool:
-    """Whether a field of this type chooses plugins."""
+    """Return whether a field of this type chooses plugins."""
     return hint in (Component, Components)
 
 
 def replace(config: S, change: Callable[[str, Component], Component]) -> S:
-    """``config`` with each chosen plugin replaced by ``change(kind, component)``."""
+    """Return ``config`` with each chosen plugin replaced by ``change(kind, component)``."""
     changes: dict[str, Any] = {}
     for name, typed in typed_fields(type(config)).items():
         value = getattr(config, name)
@@ -183,7 +183,7 @@ def as_table(config: Any) -> dict[str, Any]:
 
 
 def split_names(names: str) -> list[str]:
-    """Names of a comma-separated list.
+    """Return names of a comma-separated list.
 
     >>> split_names("sdm, exact")
     ['sdm', 'exact']

@@ -39,7 +39,7 @@ def option(
     high: float | None = None,
     choices: Sequence[Any] | None = None,
 ) -> Any:
-    """An attrs field with a help text and a checked range.
+    """Return an attrs field with a help text and a checked range.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def _check_range(instance: object, field: attrs.Attribute[Any], value: Any) -> N
 
 
 def _allowed(field: attrs.Attribute[Any], number: str = "a number") -> str:
-    """The values that ``field`` admits, in words."""
+    """Return the values that ``field`` admits, in words."""
     low, high, choices = (field.metadata.get(k) for k in ("low", "high", "choices"))
     if choices is not None:
         return "one of " + ", ".join(map(str, choices))
@@ -116,7 +116,7 @@ class TypedField(NamedTuple):
 
 
 def typed_fields(cls: type) -> dict[str, TypedField]:
-    """The constructor's fields of an attrs class by name; empty for any other class."""
+    """Return the constructor's fields of an attrs class by name; empty for any other class."""
     if not attrs.has(cls):
         return {}
     try:
@@ -192,7 +192,7 @@ def _is_union(hint: Any) -> bool:
 
 
 def parse(text: str) -> Any:
-    """``text`` read as one TOML value, or itself if it is not TOML.
+    """Return ``text`` read as one TOML value, or itself if it is not TOML.
 
     >>> parse("0.5"), parse("[1, 2]"), parse("rotor")
     (0.5, [1, 2], 'rotor')

@@ -156,7 +156,7 @@ def resolve(
 
 
 def values(config: Any, *, changed: bool = False) -> dict[str, Any]:
-    """All values of ``config`` by dotted key, or those that are not the schema's defaults."""
+    """Return all values of ``config`` by dotted key, or those that are not the schema's defaults."""
     return {".".join(path): value for path, value in _show(config, changed)}
 
 
@@ -194,7 +194,7 @@ Layer: TypeAlias = "dict[Path, Entry]"
 
 
 def flatten(table: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """The values of nested tables by path."""
+    """Yield the values of nested tables by path."""
     for key, value in table.items():
         if isinstance(value, Mapping):
             yield from flatten(value, (*path, key))
@@ -203,7 +203,7 @@ def flatten(table: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, A
 
 
 def _nest(values: Iterable[tuple[Path, Any]]) -> dict[str, Any]:
-    """Nested tables from values by path: the inverse of :func:`flatten`."""
+    """Return nested tables from values by path: the inverse of :func:`flatten`."""
     table: dict[str, Any] = {}
     for path, value in values:
         inner = table
@@ -214,14 +214,14 @@ def _nest(values: Iterable[tuple[Path, Any]]) -> dict[str, Any]:
 
 
 def _layer(config: Any) -> Layer:
-    """``config`` as the lowest layer."""
+    """Return ``config`` as the lowest layer."""
     return {path: Entry(value, "default") for path, value in flatten(as_table(config))}
 
 
 def _table_layers(
     schema: type, layers: Iterable[Given | Labelled], recipes: str, plugins: Sequence[Key]
 ) -> list[Layer]:
-    """The layers of tables and files."""
+    """Return the layers of tables and files."""
     found: list[Layer] = []
     problems: list[str] = []
     for given, origin in (_label(layer, recipes) for layer in layers):
@@ -253,7 +253,7 @@ def _whole(path: Path, plugins: Iterable[Key]) -> Path:
 
 
 def variable(path: Path, prefix: str) -> str:
-    """The environment variable of a key: its path in capitals.
+    """Return the environment variable of a key: its path in capitals.
 
     >>> variable(("memory", "exact", "capacity"), "LIOR_")
     'LIOR_MEMORY__EXACT__CAPACITY'
@@ -418,7 +418,7 @@ def _misplaced(inner: Path, fields: Mapping[str, TypedField], tables: Mapping[st
 def _plugins(
     layer: Layer, key: Key, default: Component | Components, registry: Registry | None
 ) -> tuple[Component | Components, list[str]]:
-    """The plugins that ``key`` chooses, with their options."""
+    """Return the plugins that ``key`` chooses, with their options."""
     options = dict(layer)
     entry = options.pop(key.path[-1:])
     name = str(conform(entry.value, str)).strip() if isinstance(entry.value, str) else ""
@@ -516,7 +516,7 @@ def _clashes(options: Layer, key: Key) -> list[str]:
 
 
 def build(kind: str, component: Component, registry: Registry) -> Any:
-    """The instance of ``component``, or a new one if it has none yet.
+    """Return the instance of ``component``, or a new one if it has none yet.
 
     Raises
     ------

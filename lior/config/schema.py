@@ -243,5 +243,5 @@ def with_instances(config: TrainConfig) -> TrainConfig:
 
 
 def headline(config: TrainConfig) -> str:
-    """One line on a training run, for its log."""
+    """Return one line on a training run, for its log."""
     return f"seed {config.seed}, text {', '.join(config.data.text) or 'embedded corpus'}"

@@ -54,7 +54,7 @@ class PatternPart(NamedTuple):
 
 
 def parse(pattern: str) -> tuple[PatternPart, ...]:
-    """The parts of ``pattern`` in its order.
+    """Return the parts of ``pattern`` in its order.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def _code(part: PatternPart) -> int:
 
 @lru_cache(maxsize=32)
 def compile_patterns(patterns: Sequence[str]) -> Program:
-    """The program that computes the addresses of ``patterns``, a tuple."""
+    """Return the program that computes the addresses of ``patterns``, a tuple."""
     parsed = [parse(pattern) for pattern in patterns]
     base: list[int] = []
     begin: list[int] = [0]
@@ -163,7 +163,7 @@ class Located(NamedTuple):
 def locate(
     tokens: NDArray[np.int64], depth: NDArray[np.int64], start: int, patterns: tuple[str, ...]
 ) -> Located:
-    """Addresses and fields of the positions ``start ..`` of a text.
+    """Return addresses and fields of the positions ``start ..`` of a text.
 
     The tokens before ``start`` are context; the last :data:`REACH` of them suffice.
     """
@@ -178,13 +178,13 @@ def locate(
 
 
 def addresses(text: Text, patterns: tuple[str, ...], start: int) -> Tensor:
-    """Addresses of the positions ``start ..`` of a text, int64 ``(S, B)`` on the text's device."""
+    """Return addresses of the positions ``start ..`` of a text, int64 ``(S, B)`` on the text's device."""
     tokens, depth = text.tokens.cpu().numpy(), text.depth.cpu().numpy()
     found = locate(tokens.astype(np.int64), depth.astype(np.int64), start, patterns)
     return torch.from_numpy(np.ascontiguousarray(found.where.T)).to(text.tokens.device)
 
 
 def mix(h: Tensor, value: Tensor | int) -> Tensor:
-    """:func:`lior.counting.fields.mix` of tensors."""
+    """Return :func:`lior.counting.fields.mix` of tensors."""
     h = (h ^ value) * fields._MULTIPLIER + fields._INCREMENT
     return h ^ (h >> 29)

@@ -164,7 +164,7 @@ def _empty(size: int) -> Rows:
 
 
 def _first_rows(rows: Rows, size: int) -> Rows:
-    """A copy of the first of ``rows``."""
+    """Return a copy of the first of ``rows``."""
     keys, counts, last, parent = rows
     return Rows(keys[:size].copy(), counts[:size].copy(), last[:size].copy(), parent[:size].copy())
 
@@ -181,7 +181,7 @@ def _each(task: Callable[[Any], T], many: Sequence[Any], threads: int) -> Iterat
 def _locate(
     some: Sequence[Piece], patterns: tuple[str, ...], threads: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Addresses ``(S, N)``, tokens and places of all counted tokens."""
+    """Return addresses ``(S, N)``, tokens and places of all counted tokens."""
     blocks, size = [], 0
     for segment, time in some:
         for lo, hi in segment.blocks(_BLOCK):
@@ -383,7 +383,8 @@ def store(counts: Counts, plan: Plan, threads: int = 1) -> Store:
 def _locations(
     s: int, counts: Counts, plan: Plan, index: _Index, keep: NDArray[np.bool_], size: Ints
 ) -> Packed:
-    """The locations of pattern ``s`` whose first rows are marked, ``size (2,)`` locations and counters."""
+    """Return the marked locations of pattern ``s``; ``size (2,)`` holds the numbers of locations and
+    counters."""
     rows = counts[s]
     novel = np.zeros(len(rows.keys), np.uint8)
     if s == plan.nested - 1:
@@ -560,7 +561,7 @@ def build(
     parts: int = 1,
     threads: int = 1,
 ) -> Store:
-    """The store of a text.
+    """Return the store of a text.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ _NOBODY = 65534
 
 
 def root() -> Path:
-    """The folder of all versions: below ``NUMBA_CACHE_DIR`` if that is set, else in the user's cache."""
+    """Return the folder of all versions: below ``NUMBA_CACHE_DIR`` if set, else in the user's cache."""
     given = os.environ.get("NUMBA_CACHE_DIR")
     return Path(given) / BELOW if given else user_cache_path("lior", appauthor=False) / "compiled"
 
@@ -60,7 +60,7 @@ def _is_own_group(number: int) -> bool:
 
 
 def versions() -> list[Path]:
-    """The folders of all versions, the one used last first."""
+    """Return the folders of all versions, the one used last first."""
     with contextlib.suppress(OSError):
         return sorted((path for path in root().iterdir() if path.is_dir()), key=_used, reverse=True)
     return []

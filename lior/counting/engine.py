@@ -143,7 +143,7 @@ class Engine:
         self._vocab = locations.vocab(store)
 
     def packed(self) -> Packed:
-        """The memory in canonical order."""
+        """Return the memory in canonical order."""
         return locations.pack(self.store)
 
     def write(self, segment: Segment) -> None:

@@ -56,13 +56,13 @@ class StoredSpan:
         return self.begin + len(self.tokens) - self.context
 
     def segment(self) -> Segment:
-        """The span in the form that an engine reads."""
+        """Return the span in the form that an engine reads."""
         depth = np.arange(self.begin - self.context, self.end)
         return Segment(self.tokens, depth, self.context)
 
 
 def spans(items: Items, reach: int) -> list[StoredSpan]:
-    """The items as spans, with at most ``reach`` tokens of context."""
+    """Return the items as spans, with at most ``reach`` tokens of context."""
     tokens, depth, document = (column.cpu().numpy().astype(np.int64) for column in items.text)
     breaks = np.flatnonzero((np.diff(depth) != 1) | (np.diff(document) != 0)) + 1
     found = []
@@ -91,11 +91,11 @@ class Journal:
         return (last.document, last.end) if last else (-1, 0)
 
     def follows(self, new: StoredSpan) -> bool:
-        """Whether a span comes after all others."""
+        """Return whether a span comes after all others."""
         return self.end <= (new.document, new.begin)
 
     def continues(self, new: StoredSpan) -> bool:
-        """Whether a span begins where the last one ends."""
+        """Return whether a span begins where the last one ends."""
         return self.end == (new.document, new.begin)
 
     def before(self, end: tuple[int, int]) -> int:
@@ -168,7 +168,7 @@ class Journal:
         return torch.from_numpy(table[span, 0]), torch.from_numpy(table[span, 1] + at)
 
     def snapshot(self) -> State:
-        """The journal as tensors."""
+        """Return the journal as tensors."""
         table = [[p.document, p.begin, p.context, len(p.tokens)] for p in self.spans]
         tokens = np.concatenate([p.tokens for p in self.spans] or [np.zeros(0, np.int64)])
         return {
@@ -178,7 +178,7 @@ class Journal:
 
     @classmethod
     def restored(cls, snapshot: State) -> Journal:
-        """The journal of a snapshot.
+        """Return the journal of a snapshot.
 
         Raises
         ------

@@ -128,7 +128,7 @@ def array_at(_context: Any, _address: Any, shape: Any, kind: Any) -> Any:
 
 @njit(inline="always")
 def log(x: float) -> float:
-    """Natural logarithm of a positive, normal float32."""
+    """Return the natural logarithm of a positive, normal float32."""
     bits = np.float32(x).view(np.int32)
     exponent = int32(bits - int32(_SQRT_HALF)) >> int32(23)
     m = np.int32(bits - (exponent << int32(23))).view(np.float32) - float32(1)

@@ -29,7 +29,7 @@ class CountTable(NamedTuple):
 
 
 def tally(keys: Tensor) -> CountTable:
-    """Occurrences of each of ``keys (N,)``."""
+    """Return occurrences of each of ``keys (N,)``."""
     unique, counts = torch.unique_consecutive(keys.sort().values, return_counts=True)
     return CountTable(unique, counts.int())
 

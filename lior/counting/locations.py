@@ -185,7 +185,7 @@ def find(slots, address):
 
 @njit(inline="always")
 def _run(store, p):
-    """Return first and last + 1 of the counters of slot ``p`` in the pool; none may be in the slot."""
+    """Return the first and last + 1 of the counters of slot ``p`` in the pool; none may be in the slot."""
     begin = int64(store.slots[p].at)
     return begin, begin + int64(store.slots[p].size)
 
@@ -269,7 +269,7 @@ def _move_out(store, p):
 
 @inner
 def pooled(store, p):
-    """Return first and last + 1 of the counters of slot ``p`` in the pool; a counter in the slot moves
+    """Return the first and last + 1 of the counters of slot ``p`` in the pool; a counter in the slot moves
     there."""
     if _once(store.slots[p]):
         _move_out(store, p)
@@ -463,7 +463,7 @@ def _inherit(store, old):
 
 
 def pack(store: Store) -> Packed:
-    """The canonical form of ``store``."""
+    """Return the canonical form of ``store``."""
     taken = store.slots[store.slots["at"] > 0]
     addresses = taken["high"].astype(np.int64) << 32 | taken["low"]
     order = np.argsort(addresses)

@@ -73,11 +73,11 @@ class Corpus:
         return Text(*(torch.cat(column) for column in zip(*texts, strict=True))), torch.cat(positions)
 
     def bounds(self, index: int) -> tuple[int, int]:
-        """First position of the document of that index, and the position after its last."""
+        """Return the first position of the document of that index, and the position after its last."""
         return int(self.starts[index]), [*self.starts.tolist()[1:], len(self)][index]
 
     def and_then(self, more: Corpus) -> Corpus:
-        """The concatenation of this corpus and ``more``."""
+        """Return the concatenation of this corpus and ``more``."""
         return attrs.evolve(
             self,
             tokens=torch.cat([self.tokens, more.tokens.to(self.tokens)]),
@@ -107,7 +107,7 @@ class Corpus:
         )
 
     def to(self, device: torch.device | str) -> Corpus:
-        """The corpus on ``device``."""
+        """Return the corpus on ``device``."""
         return attrs.evolve(self, tokens=self.tokens.to(device), starts=self.starts.to(device))
 
 
@@ -152,7 +152,7 @@ def until(documents: Iterable[RawDocument], cut: int) -> Iterator[bytes]:
 
 
 def byte_lengths(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
-    """Length in bytes of each of ``tokens (N,)``, int64 ``(N,)``."""
+    """Return the length in bytes of each of ``tokens (N,)``, int64 ``(N,)``."""
     present = torch.bincount(tokens).nonzero()[:, 0].tolist()
     lengths = [0] * (max(present, default=-1) + 1)
     for token in present:

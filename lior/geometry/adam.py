@@ -73,7 +73,7 @@ def update(grads: State, state: State, *, b1: float, b2: float, eps: float) -> t
 
 
 def counter(params: State) -> Tensor:
-    """An int64 zero on the device of ``params``."""
+    """Return an int64 zero on the device of ``params``."""
     device = next((p.device for p in params.values()), None)
     return torch.zeros((), dtype=torch.int64, device=device)
 

@@ -47,7 +47,7 @@ class Mixture(NamedTuple):
 
 
 def scalar_curvature(y: Tensor, field: Mixture, n: int) -> Tensor:
-    """The Ricci scalar ``R`` at ``y (N, m)``, shape ``(N,)``, in units of 1/length²."""
+    """Return the Ricci scalar ``R`` at ``y (N, m)``, shape ``(N,)``, in units of 1/length²."""
     y, field = _centre(y, field)
     return _scalar(_local(y, field, n), field, n)
 
@@ -55,7 +55,7 @@ def scalar_curvature(y: Tensor, field: Mixture, n: int) -> Tensor:
 def ricci_scalar(
     phi: Tensor, laplacian: Tensor, squared_gradient: Tensor, n: int, *, unit: Tensor | float = 1.0
 ) -> Tensor:
-    """The Ricci scalar of any ``φ``, in units of 1/length².
+    """Return the Ricci scalar of any ``φ``, in units of 1/length².
 
     Parameters
     ----------
@@ -109,12 +109,12 @@ def principal_planes(y: Tensor, field: Mixture, root: Tensor) -> PrincipalPlanes
 
 
 def resilience(y: Tensor, field: Mixture, n: int, eps: float) -> Tensor:
-    """``R_sc = √(|R|/n² + ε)`` at ``y (N, m)``, shape ``(N,)``, in units of 1/length."""
+    """Return ``R_sc = √(|R|/n² + ε)`` at ``y (N, m)``, shape ``(N,)``, in units of 1/length."""
     return (scalar_curvature(y, field, n).abs() / n**2 + eps).sqrt()
 
 
 def resilience_pullback(y: Tensor, field: Mixture, n: int, eps: float, dr: Tensor) -> tuple[Tensor, Mixture]:
-    """Derivatives of ``sum(dr * R_sc)`` with respect to ``y (N, m)`` and to ``field``.
+    """Return derivatives of ``sum(dr * R_sc)`` with respect to ``y (N, m)`` and to ``field``.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def distance(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Tensor:
 
 
 def distance_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> GramPartials:
-    """Partial derivatives of :func:`distance`, ``(1/2c, −1/c, 1/2c)`` with ``c`` the cost."""
+    """Return partial derivatives of :func:`distance`, ``(1/2c, −1/c, 1/2c)`` with ``c`` the cost."""
     inverse = _inverse_root(_difference(qq, qk, kk), eps)
     half = inverse * 0.5
     return GramPartials(qq=half, qk=inverse.neg_(), kk=half)
@@ -68,7 +68,7 @@ def area(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> Tensor:
 
 
 def area_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> GramPartials:
-    """Partial derivatives of :func:`area`, ``(kk/2c, −qk/c, qq/2c)`` with ``c`` the cost."""
+    """Return partial derivatives of :func:`area`, ``(kk/2c, −qk/c, qq/2c)`` with ``c`` the cost."""
     half = _inverse_root(_gram_determinant(qq, qk, kk), eps).mul_(0.5)
     # 1/c is at most ε^−½: below this bound the product with 1/2c cannot overflow.
     largest = torch.finfo(half.dtype).max * min(1.0, math.sqrt(eps))
@@ -78,7 +78,7 @@ def area_partials(qq: Tensor, qk: Tensor, kk: Tensor, eps: float) -> GramPartial
 
 
 def square_distances(x: Tensor, c: Tensor) -> Tensor:
-    """``|x_i − c_j|² >= 0`` for ``x (N, m)`` and ``c (J, m)``, shape ``(N, J)``, by one matmul.
+    """Return ``|x_i − c_j|² >= 0`` for ``x (N, m)`` and ``c (J, m)``, shape ``(N, J)``, by one matmul.
 
     The mean of ``c`` is subtracted from both first: the rounding error grows with
     the distance from the origin.
@@ -104,13 +104,13 @@ def _shape(*tensors: Tensor) -> tuple[int, ...]:
 
 
 def _difference(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
-    """``qq + kk − 2qk``; ``±inf`` on overflow, never NaN for Gram products (``qq, kk >= 0``)."""
+    """Return ``qq + kk − 2qk``; ``±inf`` on overflow, never NaN for Gram products (``qq, kk >= 0``)."""
     shape = _shape(qq, qk, kk)
     return torch.add(kk, qk.expand(shape), alpha=-2).add_(qq)
 
 
 def _gram_determinant(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
-    """``qq kk − qk²``; ``inf`` on overflow, also of both terms."""
+    """Return ``qq kk − qk²``; ``inf`` on overflow, also of both terms."""
     shape = _shape(qq, qk, kk)
     square = torch.mul(qq.expand(shape), kk).addcmul_(qk, qk, value=-1)
     # Processors without fused multiply-add leave inf − inf = NaN.
@@ -118,10 +118,10 @@ def _gram_determinant(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
 
 
 def _root(square: Tensor, eps: float) -> Tensor:
-    """``√(max(square, 0) + ε)`` in place; saturates at infinity."""
+    """Return ``√(max(square, 0) + ε)`` in place; saturates at infinity."""
     return square.clamp_(min=0, max=torch.finfo(square.dtype).max).add_(eps).sqrt_()
 
 
 def _inverse_root(square: Tensor, eps: float) -> Tensor:
-    """``1/√(square + ε)`` in place, 0 where ``square <= 0`` and at infinity."""
+    """Return ``1/√(square + ε)`` in place, 0 where ``square <= 0`` and at infinity."""
     return torch.threshold_(square, 0, math.inf).add_(eps).rsqrt_()

@@ -53,7 +53,7 @@ class Kernel(NamedTuple):
 
 
 def exponential(alpha: Numbers, beta: Numbers) -> Kernel:
-    """``K(t) = α e^{-βt}``, one pole for every ``α`` and ``β`` (broadcast).
+    """Return ``K(t) = α e^{-βt}``, one pole for every ``α`` and ``β`` (broadcast).
 
     Raises
     ------
@@ -64,7 +64,7 @@ def exponential(alpha: Numbers, beta: Numbers) -> Kernel:
 
 
 def oscillation(eta: Numbers, omega: Numbers, phi: Numbers, zeta: Numbers) -> Kernel:
-    """``K(t) = η cos(ωt + φ) e^{-ζt}``, one pole for every set of values (broadcast).
+    """Return ``K(t) = η cos(ωt + φ) e^{-ζt}``, one pole for every set of values (broadcast).
 
     Frequency ``ω`` and phase ``φ`` are in radians (per step), the rate ``ζ`` is per step.
 
@@ -83,7 +83,7 @@ def oscillation(eta: Numbers, omega: Numbers, phi: Numbers, zeta: Numbers) -> Ke
 
 
 def power_law(delta: float, horizon: float, *, xi: float = 0.0) -> Kernel:
-    """``K(t) ≈ t^{-δ} e^{-ξ t}`` for ``1 <= t <= horizon``, relative error below 1e-2.
+    """Return ``K(t) ≈ t^{-δ} e^{-ξ t}`` for ``1 <= t <= horizon``, relative error below 1e-2.
 
     The exponential is exact: it is added to the rate of each pole.
 
@@ -125,7 +125,7 @@ def power_law(delta: float, horizon: float, *, xi: float = 0.0) -> Kernel:
 
 
 def concatenate(*kernels: Kernel) -> Kernel:
-    """The sum of ``kernels``: all their poles with all their coefficients."""
+    """Return the sum of ``kernels``: all their poles with all their coefficients."""
     return Kernel(torch.cat([k.poles for k in kernels]), torch.cat([k.coeff for k in kernels]))
 
 
@@ -134,7 +134,8 @@ def _log_spaced(low: float, high: float, count: int) -> Tensor:
 
 
 def _least_squares(a: Tensor, b: Tensor) -> Tensor:
-    """The ``w (P,)`` that minimises ``‖a w - b‖``, by modified Gram-Schmidt on ``a`` with ``b`` appended.
+    """Return the ``w (P,)`` that minimises ``‖a w - b‖``, by modified Gram-Schmidt on ``a`` with ``b``
+    appended.
 
     As accurate as Householder's method (Björck 1967). The rounding of LAPACK depends
     on the alignment of memory; this method always gives the same bits, as the initial
@@ -159,14 +160,15 @@ def _least_squares(a: Tensor, b: Tensor) -> Tensor:
 
 
 def powers(poles: Tensor, length: int) -> Tensor:
-    """``λ_p^j`` for ``j = 0 .. length - 1``, complex ``(length, P)``."""
+    """Return ``λ_p^j`` for ``j = 0 .. length - 1``, complex ``(length, P)``."""
     exponents = torch.arange(length, device=poles.device, dtype=poles.real.dtype)[:, None]
     # In polar form a pole of 0 has the power 0^0 = 1, and a real pole has real powers.
     return torch.polar(poles.abs() ** exponents, poles.angle() * exponents)
 
 
 def impulse(poles: Tensor, coeff: Tensor, length: int) -> Tensor:
-    """The kernel ``K(0) .. K(length - 1)``: real ``(length,)``, or ``(length, d)`` for ``coeff (P, d)``."""
+    """Return the real kernel ``K(0) .. K(length - 1)``, ``(length,)``, or ``(length, d)`` for ``coeff (P,
+    d)``."""
     return (powers(poles, length) @ coeff).real
 
 
@@ -224,7 +226,7 @@ def _per_channel(coeff: Tensor) -> Tensor:
 
 
 def _toeplitz(kernel: Tensor) -> Tensor:
-    """``T[i, j] = K(i - j)``, zero above the diagonal: ``(C, C, d)`` from ``(C, d)``."""
+    """Return ``T[i, j] = K(i - j)``, zero above the diagonal: ``(C, C, d)`` from ``(C, d)``."""
     time = torch.arange(kernel.shape[0], device=kernel.device)
     lag = time[:, None] - time
     return kernel[lag.clamp(min=0)] * (lag >= 0)[..., None]

@@ -25,21 +25,21 @@ def cast(form: MetricForm, dtype: torch.dtype) -> MetricForm:
 
 
 def root(form: MetricForm) -> Tensor:
-    """The rectangular root ``A (n + r, n)`` with ``AᵀA = g``."""
+    """Return the rectangular root ``A (n + r, n)`` with ``AᵀA = g``."""
     scales = _axis_scales(form)
     top = scales.diag() if form.q is None else scales[:, None] * form.q.mT
     return torch.cat([top, form.d.sqrt()[:, None] * form.u.mT])
 
 
 def dense(form: MetricForm) -> Tensor:
-    """The matrix ``g (n, n)``."""
+    """Return the matrix ``g (n, n)``."""
     axes = form.omega2 * form.lam
     g = axes.diag() if form.q is None else (form.q * axes) @ form.q.mT
     return g + (form.u * form.d) @ form.u.mT
 
 
 def root_pullback(form: MetricForm, droot: Tensor) -> MetricForm:
-    """Derivatives of ``sum(droot * root(form))`` with respect to the fields of ``form``.
+    """Return derivatives of ``sum(droot * root(form))`` with respect to the fields of ``form``.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ _BLOCK = 1 << 22
 
 
 def cell_centres(z: Tensor, root: Tensor, count: int, *, generator: Generator) -> Tensor:
-    """K-means centres ``(J, n)`` of the coordinates ``z (N, n)``, ``J = min(count, N)``.
+    """Return K-means centres ``(J, n)`` of the coordinates ``z (N, n)``, ``J = min(count, N)``.
 
     Distances are measured in the metric with ``root (m, n)``. A cell without points keeps its centre.
     """
@@ -136,7 +136,7 @@ class CellIndex:
 
 
 def _nearest(f: Tensor, centres: Tensor, count: int) -> Tensor:
-    """The nearest ``count`` of ``centres (J, p)`` to each of ``f (N, p)``, ``(N, count)``."""
+    """Return the nearest ``count`` of ``centres (J, p)`` to each of ``f (N, p)``, ``(N, count)``."""
 
     def nearest(part: Tensor) -> Tensor:
         distances = square_distances(part, centres)

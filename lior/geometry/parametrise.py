@@ -70,7 +70,7 @@ def form(state: State, q: Tensor | None = None) -> MetricForm:
 
 
 def pullback(state: State, dform: MetricForm) -> State:
-    """Derivatives with respect to the four entries, given those with respect to the form."""
+    """Return derivatives with respect to the four entries, given those with respect to the form."""
     return {
         "log_lam": dform.lam * state["log_lam"].exp(),
         "log_omega": dform.omega2 * 2 * (2 * state["log_omega"]).exp(),

@@ -34,12 +34,12 @@ class Phases(NamedTuple):
 
 
 def hit_rate(weights: Tensor, same: Tensor) -> Tensor:
-    """``Σ_i w_i 1[y_i = y]``, ``(B,)``."""
+    """Return ``Σ_i w_i 1[y_i = y]``, ``(B,)``."""
     return (weights * same).sum(1)
 
 
 def loss_of(hits: Tensor, *, smoothing: float, vocab: int) -> Tensor:
-    """Mean of ``-log((1 - ε) hits + ε/V)`` in nats."""
+    """Return the mean of ``-log((1 - ε) hits + ε/V)`` in nats."""
     return -((1 - smoothing) * hits + smoothing / vocab).log().mean()
 
 

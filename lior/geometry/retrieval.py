@@ -66,7 +66,7 @@ class Batch(NamedTuple):
     """Parts of the batch; each query is in one of them."""
 
     def same_token(self, part: Part) -> Tensor:
-        """``1[y_i = y]`` for the queries and items of ``part``, boolean."""
+        """Return ``1[y_i = y]`` for the queries and items of ``part``, boolean."""
         queries, items = self.query_tokens[part.queries], self.item_tokens[part.items]
         return queries.short()[:, None] == items.short()[None]
 
@@ -117,7 +117,7 @@ class Geometry:
         )
 
     def learned(self, state: State) -> State:
-        """The entries that an updater may move."""
+        """Return the entries that an updater may move."""
         names = [f"{part}.{k}" for part, plugin in self._parts.items() for k in plugin.learned]
         return {name: state[name] for name in [*names, "log_beta"] if name in state}
 
@@ -147,7 +147,7 @@ class Geometry:
         return Retrieval(geometry=self, state=state)
 
     def loss(self, state: State, batch: Batch) -> Tensor:
-        """Mean retrieval loss of ``batch`` in nats, a scalar tensor."""
+        """Return the mean retrieval loss of ``batch`` in nats, a scalar tensor."""
         scorer, queries, items = self._sides(state, batch)
         losses = []
         for part in batch.parts:
@@ -281,7 +281,7 @@ class Retrieval:
         return self._known[1]
 
     def nearest(self, z: Tensor, items: Features) -> Tensor:
-        """The item of highest score for each query ``z (N, n)``, int64 ``(N,)``.
+        """Return the item of highest score for each query ``z (N, n)``, int64 ``(N,)``.
 
         The resilience of a query is left out: it scales all its scores by one factor.
         """
@@ -307,7 +307,7 @@ class Retrieval:
         return self.geometry.product.lift(self._product, y, query=query)
 
     def side(self, z: Tensor, *, query: bool) -> _Side:
-        """Mapped coordinates and features of coordinates ``z (N, n)``."""
+        """Return mapped coordinates and features of coordinates ``z (N, n)``."""
         geometry = self.geometry
         y = z @ self.root.T
         f = self._lift(y, query=query)
@@ -316,11 +316,11 @@ class Retrieval:
         return _Side(z, y, Features(f, (f * f).sum(1), resilience))
 
     def features(self, z: Tensor, *, query: bool) -> Features:
-        """Features of coordinates ``z (N, n)``."""
+        """Return features of coordinates ``z (N, n)``."""
         return self.side(z, query=query).features
 
     def scores(self, queries: Features, items: Features) -> Tensor:
-        """``S = -β R cost``, ``(B, K)``, all ``<= 0``."""
+        """Return ``S = -β R cost``, ``(B, K)``, all ``<= 0``."""
         product = self.geometry.product
         if is_pairwise(product):
             cost = product.pair_cost(queries.f, items.f, self._product)
@@ -330,7 +330,7 @@ class Retrieval:
         return self.scale(cost, queries.resilience, items.resilience)
 
     def scale(self, values: Tensor, rq: Tensor | None, rk: Tensor | None) -> Tensor:
-        """``-β R · values``; with resilience on both sides ``R`` is the geometric mean."""
+        """Return ``-β R · values``; with resilience on both sides ``R`` is the geometric mean."""
         row = -self.beta if rq is None else -self.beta * rq[:, None] ** self.exponent
         values = values * row
         return values if rk is None else values.mul_(rk[None] ** self.exponent)
@@ -339,7 +339,7 @@ class Retrieval:
 def _cost_pullback(
     product: AttentionProduct, params: State, fq: Features, fk: Features, d_cost: Tensor
 ) -> tuple[Tensor, Tensor, State]:
-    """Derivatives of ``sum(d_cost * cost)`` with respect to both features and the scalars of the cost."""
+    """Return derivatives of ``sum(d_cost * cost)`` with respect to both features and the cost's scalars."""
     if is_pairwise(product):
         ends = ((fq.f, fk.f, d_cost), (fk.f, fq.f, d_cost.mT))
         d_q, d_k = (
@@ -356,7 +356,7 @@ def _cost_pullback(
 
 
 def _weigh(scores: Tensor, part: Part) -> Tensor:
-    """Scores with the weights of items that represent several."""
+    """Return scores with the weights of items that represent several."""
     return scores if part.log_weight is None else scores + part.log_weight
 
 

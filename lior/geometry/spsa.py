@@ -103,7 +103,7 @@ def move(params: State, unit: State, seeds: Sequence[int], amounts: Sequence[flo
 def probe_direction(
     loss: Callable[[State], float], params: State, unit: State, seed: int, *, distance: float, centre: float
 ) -> Slope:
-    """Slope and curvature along one direction, from two losses.
+    """Return slope and curvature along one direction, from two losses.
 
     Parameters
     ----------

@@ -104,16 +104,16 @@ class FrameProvider(Plugin, Protocol):
     learned: ClassVar[tuple[str, ...]]
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """Fresh state for coordinates of dimension ``n >= 2`` (float32, on the generator's device)."""
+        """Return a fresh float32 state for coordinates of dimension ``n >= 2``, on the generator's device."""
 
     def observe(self, state: State, z: Tensor) -> State:
         """Update statistics with a batch ``z (N, n)``; a frame without statistics returns ``state``."""
 
     def form(self, state: State) -> MetricForm:
-        """The metric that ``state`` describes."""
+        """Return the metric that ``state`` describes."""
 
     def pullback(self, state: State, dform: MetricForm) -> State:
-        """Derivatives with respect to the learned entries, given those with respect to the form."""
+        """Return derivatives with respect to the learned entries, given those with respect to the form."""
 
     def project(self, state: State) -> State:
         """Clamp, wrap and normalise. Idempotent; ``form`` is unchanged for values in range."""
@@ -157,10 +157,10 @@ class RSource(Plugin, Protocol):
         """Take ``z (N, n)``, a uniform sample of a memory of ``total`` items, as the medium."""
 
     def resilience(self, state: State, z: Tensor, form: MetricForm) -> Tensor:
-        """``R`` at ``z (..., n)``: positive and finite, shape ``(...)``."""
+        """Return ``R`` at ``z (..., n)``: positive and finite, shape ``(...)``."""
 
     def pullback(self, state: State, z: Tensor, form: MetricForm, dr: Tensor) -> ResiliencePullback:
-        """Derivatives of ``sum(dr * R)``; ``dr`` has the shape of ``R``."""
+        """Return derivatives of ``sum(dr * R)``; ``dr`` has the shape of ``R``."""
 
     def project(self, state: State) -> State:
         """Clamp the learned entries. Idempotent."""
@@ -188,19 +188,19 @@ class AttentionProduct(Plugin, Protocol):
     learned: ClassVar[tuple[str, ...]]
 
     def init(self, m: int, *, generator: Generator) -> State:
-        """Fresh state for mapped coordinates of dimension ``m``."""
+        """Return a fresh state for mapped coordinates of dimension ``m``."""
 
     def lift(self, params: State, y: Tensor, *, query: bool) -> Tensor:
-        """Features of ``y (..., m)``, shape ``(..., p)``; queries and items may differ."""
+        """Return features of ``y (..., m)``, shape ``(..., p)``; queries and items may differ."""
 
     def lift_pullback(self, params: State, y: Tensor, df: Tensor, *, query: bool) -> tuple[State, Tensor]:
-        """Derivatives with respect to the learned entries of the lift and to ``y``."""
+        """Return derivatives with respect to the learned entries of the lift and to ``y``."""
 
     def cost(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> Tensor:
-        """Cost from broadcastable Gram products; finite and ``>= 0`` for every real input."""
+        """Return the cost from broadcastable Gram products; finite and ``>= 0`` for every real input."""
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost` at the same arguments."""
+        """Return partial derivatives of :meth:`cost` at the same arguments."""
 
     def project(self, state: State) -> State:
         """Clamp and wrap the learned entries. Idempotent."""
@@ -219,10 +219,11 @@ class PairwiseProduct(AttentionProduct, Protocol):
         """Whether the cost with these options depends on pairs of features."""
 
     def pair_cost(self, q: Tensor, k: Tensor, params: State) -> Tensor:
-        """Costs ``(B, K)``, finite and ``>= 0``, of features ``q (B, p)`` and ``k (K, p)``."""
+        """Return costs ``(B, K)``, finite and ``>= 0``, of features ``q (B, p)`` and ``k (K, p)``."""
 
     def pair_gradient(self, q: Tensor, k: Tensor, weights: Tensor, values: Tensor, params: State) -> Tensor:
-        """``Σ_i weights_bi values_ic ∂cost_bi/∂q_b (B, C, p)`` of ``weights (B, K)``, ``values (K, C)``."""
+        """Return ``Σ_i weights_bi values_ic ∂cost_bi/∂q_b (B, C, p)``: ``weights (B, K)``, ``values (K,
+        C)``."""
 
 
 def is_pairwise(product: AttentionProduct) -> TypeGuard[PairwiseProduct]:
@@ -251,13 +252,13 @@ class Encoder(Plugin, Protocol):
         """Number of previous tokens that :meth:`encode` reads."""
 
     def init(self, vocab: int, *, generator: Generator) -> State:
-        """Fresh state for token ids ``0 .. vocab - 1`` (and ``vocab``, see above)."""
+        """Return a fresh state for token ids ``0 .. vocab - 1`` (and ``vocab``, see above)."""
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, reach)``."""
+        """Return coordinates ``(B, n)`` of contexts ``(B, reach)``."""
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
-        """Derivatives of ``sum(dz * encode(contexts))`` with respect to the learned entries."""
+        """Return derivatives of ``sum(dz * encode(contexts))`` with respect to the learned entries."""
 
 
 @runtime_checkable
@@ -287,7 +288,7 @@ class StreamingEncoder(Encoder, Protocol):
     """
 
     def stream(self, state: State) -> State:
-        """Streaming state at the beginning of a document."""
+        """Return the streaming state at the beginning of a document."""
 
     def scan(self, state: State, stream: State, tokens: Tensor) -> tuple[State, Tensor]:
         """Read ``tokens`` (int64 ``(T,)``, ``T >= 1``) after those that led to ``stream``.
@@ -312,10 +313,10 @@ class Tokenizer(Plugin, Protocol):
         """Learn from the training text alone, which is read once; the same text gives the same ids."""
 
     def encode(self, data: bytes) -> Tensor:
-        """Token ids of ``data``, int64 ``(N,)`` on the CPU."""
+        """Return token ids of ``data``, int64 ``(N,)`` on the CPU."""
 
     def decode(self, tokens: Sequence[int]) -> bytes:
-        """The bytes that ``tokens`` stand for; ``decode(encode(b)) == b`` for every ``b``."""
+        """Return the bytes that ``tokens`` stand for; ``decode(encode(b)) == b`` for every ``b``."""
 
     def snapshot(self) -> State:
         """Return the learned content; empty if nothing is learned."""
@@ -331,7 +332,7 @@ class Probe(Protocol):
     """The objective of one update, as an updater sees it."""
 
     def loss(self, params: State) -> float:
-        """Mean loss of the batch in nats at ``params``."""
+        """Return the mean loss of the batch in nats at ``params``."""
 
     def phases(self, params: State, nudge: float) -> State:
         """Return ``(<dE/dp>_nudged - <dE/dp>_free) / nudge`` for every parameter.
@@ -346,7 +347,7 @@ class Updater(Plugin, Protocol):
     """A rule that changes parameters by means of a :class:`Probe`; it never sees a computation graph."""
 
     def init(self, params: State) -> State:
-        """Fresh optimiser state."""
+        """Return a fresh optimiser state."""
 
     def step(
         self, params: State, state: State, probe: Probe, *, scale: float, generator: Generator
@@ -366,7 +367,8 @@ class CurvedRSource(RSource, Protocol):
     """A source whose metric varies from place to place: ``lior inspect --geometry`` shows its curvature."""
 
     def planes(self, state: State, z: Tensor, form: MetricForm) -> Any:
-        """The curvature operator at ``z (N, n)``, as :class:`lior.geometry.conformal.PrincipalPlanes`."""
+        """Return the curvature operator at ``z (N, n)``, a
+        :class:`lior.geometry.conformal.PrincipalPlanes`."""
 
 
 class Listener(Protocol):

@@ -66,7 +66,7 @@ class Evidence(NamedTuple):
     """Integer gates ``(B,)`` for the mixer's weight tables, in the order of ``gate_sizes``."""
 
     def rows(self, index: slice | Tensor) -> Evidence:
-        """The predictions at some of the contexts."""
+        """Return the predictions at some of the contexts."""
         return Evidence(self.log_p[index], tuple(gate[index] for gate in self.gates))
 
 
@@ -81,7 +81,7 @@ class Features(NamedTuple):
     """``R (N,)``; ``None`` if it does not enter the score."""
 
     def rows(self, index: slice | Tensor) -> Features:
-        """The features of some of them."""
+        """Return the features of some of them."""
         here = None if self.resilience is None else self.resilience[index]
         return Features(self.f[index], self.norm[index], here)
 
@@ -107,10 +107,10 @@ class Scorer(Protocol):
     """The learned geometry as a memory uses it (``lior.geometry.retrieval.Retrieval``)."""
 
     def features(self, z: Tensor, *, query: bool) -> Features:
-        """Features of coordinates ``z (N, n)``."""
+        """Return features of coordinates ``z (N, n)``."""
 
     def scores(self, queries: Features, items: Features) -> Tensor:
-        """``-beta * R * cost`` between ``B`` queries and ``K`` items, ``(B, K)``, all ``<= 0``."""
+        """Return ``-beta * R * cost`` between ``B`` queries and ``K`` items, ``(B, K)``, all ``<= 0``."""
 
 
 @runtime_checkable
@@ -158,10 +158,10 @@ class MemoryBackend(Plugin, Protocol):
         """Set the geometry for the reads that follow; a memory without coordinates ignores it."""
 
     def read(self, query: Query, alphabet: Tensor) -> Evidence:
-        """Evidence over ``alphabet`` (sorted token ids, int64 ``(A,)``)."""
+        """Return evidence over ``alphabet`` (sorted token ids, int64 ``(A,)``)."""
 
     def snapshot(self) -> State:
-        """Everything committed, in canonical order: equal memories give equal tensors."""
+        """Return everything committed, in canonical order: equal memories give equal tensors."""
 
     def restore(self, snapshot: State) -> None:
         """Become the memory that ``snapshot`` describes; pending items are dropped."""
@@ -323,4 +323,4 @@ class SelfWeightedMemory(MemoryBackend, Protocol):
     """A memory that sets the mixer's initial weights of its experts."""
 
     def trust(self, alphabet: int) -> tuple[Tensor, ...]:
-        """Return, for each gate, the mixer's initial weights of the experts, ``(gate size, E)``."""
+        """Return for each gate the mixer's initial weights of the experts, ``(gate size, E)``."""

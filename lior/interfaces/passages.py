@@ -174,7 +174,7 @@ class PassageVectors(Protocol):
         ...
 
     def cosines(self, rows: np.ndarray, question: np.ndarray) -> np.ndarray:
-        """Cosine of a question with passages, float32 ``(n,)``."""
+        """Return the cosine of a question with passages, float32 ``(n,)``."""
         ...
 
     def lacking(self, rows: np.ndarray) -> int:
@@ -189,7 +189,7 @@ class PassageVectors(Protocol):
         ...
 
     def documents(self, numbers: np.ndarray) -> np.ndarray:
-        """Unit vectors of the beginnings of documents, by their numbers, float32 ``(n, width)``."""
+        """Return unit vectors of the beginnings of documents, by their numbers, float32 ``(n, width)``."""
         ...
 
 
@@ -200,7 +200,7 @@ class PassageView(Protocol):
     """The passages that a retriever may find, bool ``(N,)``; ``None``: all."""
 
     def __len__(self) -> int:
-        """Number of passages."""
+        """Return the number of passages."""
         ...
 
     @property
@@ -223,7 +223,7 @@ class PassageView(Protocol):
         ...
 
     def passages(self, rows: range) -> list[Passage]:
-        """The passages at adjacent rows of a document, with their texts."""
+        """Return the passages at adjacent rows of a document, with their texts."""
         ...
 
     def postings(self, term: int, field: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -245,7 +245,7 @@ class PassageView(Protocol):
         ...
 
     def forward(self, of: Units) -> Forward:
-        """The terms of all documents, passages or contexts."""
+        """Return the terms of all documents, passages or contexts."""
         ...
 
     def term(self, stem: str) -> Term | None:
@@ -253,7 +253,7 @@ class PassageView(Protocol):
         ...
 
     def terms(self) -> list[Term]:
-        """All terms, in the order of their stems."""
+        """Return all terms, in the order of their stems."""
         ...
 
     def stems(self, word: str) -> list[str]:
@@ -261,7 +261,7 @@ class PassageView(Protocol):
         ...
 
     def vocabulary(self) -> tuple[str, np.ndarray]:
-        """All words of the text, a line each, in alphabetical order, and their keys, int64 ``(V,)``."""
+        """Return all words of the text, one a line, in alphabetical order, and their keys, int64 ``(V,)``."""
         ...
 
     def words_by_id(self, ids: Sequence[int]) -> list[tuple[str, str, int]]:
@@ -351,7 +351,8 @@ class Judge(Protocol):
         ...
 
     def confidence(self, question: Question, candidates: Candidates, scores: np.ndarray) -> float:
-        """The probability that the candidate with the highest score, or its block, answers, in [0, 1]."""
+        """Return the probability, in [0, 1], that the candidate with the highest score, or its block,
+        answers."""
         ...
 
     def least(self, candidates: Candidates) -> float:

@@ -76,7 +76,7 @@ class CompressedFile:
     """Code words, a multiple of 4 bytes."""
 
     def pack(self) -> bytes:
-        """The content of the file."""
+        """Return the content of the file."""
         name = self.recipe.encode()
         numbers = _NUMBERS.pack(self.digest, self.size, self.tokens, self.sha256, self.machine)
         body = bytes([len(name)]) + name + numbers + self.words
@@ -84,7 +84,7 @@ class CompressedFile:
 
     @classmethod
     def unpack(cls, data: bytes, *, name: str) -> CompressedFile:
-        """The file with the content ``data``, called ``name`` in messages.
+        """Return the file with the content ``data``, called ``name`` in messages.
 
         Raises
         ------

@@ -96,7 +96,7 @@ class Session:
         return tokens
 
     def log_probs(self) -> Tensor:
-        """Log-probabilities of the next token, ``(V,)``, on the CPU."""
+        """Return log-probabilities of the next token, ``(V,)``, on the CPU."""
         return self.together([self])[0]
 
     def log_probs_with(self, sampling: Sampling, log_p: Tensor | None = None) -> Tensor:

@@ -81,7 +81,7 @@ class Model:
         return self._known().tokens
 
     def _known(self) -> _Known:
-        """Values derived from the token counts, which are replaced and never written into."""
+        """Return values derived from the token counts, which are replaced and never written into."""
         if self._counted is None or self._counted.counts is not self.token_counts:
             tokens = self.token_counts.nonzero()[:, 0]
             others, share = (self.token_counts == 0).nonzero()[:, 0], unseen_share(self.token_counts)
@@ -192,7 +192,7 @@ class Model:
 
     @torch.no_grad()
     def coordinates(self, text: Text, positions: Tensor) -> Tensor | None:
-        """Coordinates ``(B, n)`` of the contexts at ``positions``; ``None`` without a geometry."""
+        """Return coordinates ``(B, n)`` of the contexts at ``positions``; ``None`` without a geometry."""
         if self.geometry is None:
             return None
         encoder = self.geometry.encoder
@@ -228,7 +228,7 @@ class Model:
 
     @torch.no_grad()
     def query(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Query:
-        """A query for the next tokens at ``positions``."""
+        """Return a query for the next tokens at ``positions``."""
         with threads(len(positions) * _PRODUCTS):
             if z is None:
                 z = self.coordinates(text, positions)
@@ -342,7 +342,7 @@ class Model:
 
     @torch.no_grad()
     def cell(self, text: Text, position: Tensor) -> int:
-        """The nearest centre of the geometry at one position ``(1,)``; 0 without a geometry."""
+        """Return the nearest centre of the geometry at one position ``(1,)``; 0 without a geometry."""
         found = self._cell(self.coordinates(text, position))
         return 0 if found is None else int(found)
 
@@ -394,7 +394,7 @@ class Model:
         z: Tensor | None = None,
         given: Mapping[str, Evidence] | None = None,
     ) -> Tensor:
-        """Log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1.
+        """Return log-probabilities of every token id, ``(B, V)``; the exponentials of a row sum to 1.
 
         ``given`` is the evidence of memories that were read already.
         """
@@ -433,7 +433,7 @@ class Model:
 
     @torch.no_grad()
     def score(self, text: Text, positions: Tensor, z: Tensor | None = None) -> Tensor:
-        """Log-probabilities in nats of the tokens at ``positions``, ``(B,)``."""
+        """Return log-probabilities in nats of the tokens at ``positions``, ``(B,)``."""
         alphabet = self.alphabet
         if not len(alphabet):
             return self._known().escape.expand(len(positions))
@@ -451,7 +451,7 @@ class Model:
 
     @torch.no_grad()
     def score_inputs(self, inputs: mixer.Inputs, targets: Tensor, alphabet: Tensor) -> Tensor:
-        """Log-probabilities of the ``targets (B,)``, columns of ``alphabet`` or -1, given the inputs."""
+        """Return log-probabilities of ``targets (B,)``, columns of ``alphabet`` or -1, given the inputs."""
         _, _, kept, escape, *_ = self._known()
         known = mixer.log_probs(self.weights, inputs) + kept
         padded = torch.cat([known, escape.expand(len(known), 1)], 1)  # the last column, -1, is the escape

@@ -31,7 +31,7 @@ class Inputs(NamedTuple):
     """Soft gate ``(B, J)``, rows sum to 1; ``None`` without a geometric gate."""
 
     def rows(self, index: Tensor | slice) -> Inputs:
-        """The inputs at some of the positions."""
+        """Return the inputs at some of the positions."""
         return Inputs(
             self.log_p[index],
             tuple(g[index] for g in self.gates),
@@ -103,7 +103,7 @@ def narrow(params: State, gates: int) -> State:
 
 
 def weights(params: State, inputs: Inputs) -> Tensor:
-    """``W`` at each position, ``(B, E)``."""
+    """Return ``W`` at each position, ``(B, E)``."""
     rows = [params[f"gate{i}"].index_select(0, gate) for i, gate in enumerate(inputs.gates)]
     total = rows[0] if rows else inputs.log_p.new_zeros(inputs.log_p.shape[:2])
     for row in rows[1:]:
@@ -114,7 +114,7 @@ def weights(params: State, inputs: Inputs) -> Tensor:
 
 
 def log_probs(params: State, inputs: Inputs) -> Tensor:
-    """Log-probabilities over the alphabet, ``(B, A)``."""
+    """Return log-probabilities over the alphabet, ``(B, A)``."""
     with threads(inputs.log_p.numel()):
         chosen, log_p = weights(params, inputs), inputs.log_p
         alone = log_p.shape[1] == 1  # a token of a growing text should cost few calls

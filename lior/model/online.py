@@ -65,7 +65,7 @@ class Online:
         return 1.0 if self._trained else min(self._read / _SETTLED, 1.0)
 
     def chunk(self, tokens: Tensor) -> int:
-        """Length of the chunk that begins with ``tokens (N,)``."""
+        """Return the length of the chunk that begins with ``tokens (N,)``."""
         tokens = tokens[: self.longest].long()
         fresh = self.model.token_counts[tokens] == 0
         return int(fresh.nonzero()[0, 0]) + 1 if fresh.any() else len(tokens)
@@ -98,7 +98,7 @@ class Online:
         return torch.cat(scored)
 
     def _coordinates(self, text: Text, start: int) -> Tensor | None:
-        """Coordinates of the next chunk, document by document, if the encoder sees whole documents."""
+        """Return coordinates of the next chunk, document by document, if the encoder sees whole documents."""
         if self._document.next is None:
             return None
         begins = (text.depth[start + 1 :] == 0).nonzero()[:, 0] + start + 1
@@ -302,11 +302,11 @@ class Follower:
         self._stepped, self._rows = self._count, []
 
     def _read_since(self, begin: int) -> Tensor | None:
-        """Coordinates of the positions from ``begin`` on, if the encoder sees whole documents."""
+        """Return coordinates of the positions from ``begin`` on, if the encoder sees whole documents."""
         return _join(self._z[begin - self._begin :])
 
     def _text(self, lo: int, hi: int) -> tuple[Text, int]:
-        """Positions ``lo .. hi - 1`` after the context of the model, and the index of ``lo``."""
+        """Return positions ``lo .. hi - 1`` after the context of the model, and the index of ``lo``."""
         first = max(lo - self._model.context, 0)
         here = slice(first, hi)
         return Text(self._tokens[here], self._depth[here], self._document[here]), lo - first

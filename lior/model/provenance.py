@@ -72,7 +72,7 @@ class Explained:
         return self.text.isspace()
 
     def share(self, weight: float) -> float:
-        """``weight`` as a share of the probability, from 0 to 1."""
+        """Return ``weight`` as a share of the probability, from 0 to 1."""
         return weight / self.probability if self.probability else 0.0
 
 
@@ -355,7 +355,7 @@ class _Page:
     """Number of the first line."""
 
     def holds(self, offset: int, tokens: NDArray[np.int64]) -> bool:
-        """Whether it holds ``tokens (N,)`` from its token ``offset`` on."""
+        """Return whether it holds ``tokens (N,)`` from its token ``offset`` on."""
         return offset >= 0 and np.array_equal(self.tokens[offset:][: len(tokens)], tokens)
 
     def place(self, offset: int, length: int, weight: float) -> Place:

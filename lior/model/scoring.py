@@ -67,7 +67,7 @@ class ScoredDocument:
         return self._parts(self._word_starts())
 
     def means(self, *, words: bool) -> NDArray[np.float64]:
-        """Bits per byte of the word (or else the character) that holds each byte, ``(len(data),)``."""
+        """Return bits per byte of the word (or else the character) that holds each byte, ``(len(data),)``."""
         data = np.frombuffer(self.data, np.uint8)
         starts = self._word_starts() if words else np.union1d(0, ((data & 0xC0) != 0x80).nonzero()[0])
         sizes = np.diff(starts, append=len(data))
@@ -104,7 +104,7 @@ class SurpriseScale(NamedTuple):
 
     @classmethod
     def of(cls, documents: Sequence[ScoredDocument]) -> SurpriseScale:
-        """The scale of all bytes of ``documents``."""
+        """Return the scale of all bytes of ``documents``."""
         bits = np.concatenate([document.bits for document in documents])
         return cls(float(bits.mean()), float(bits.std()))
 

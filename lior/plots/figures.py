@@ -23,7 +23,7 @@ _DPI = 110
 
 
 def library() -> ModuleType:
-    """Matplotlib.
+    """Return Matplotlib.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def _image(figure: Any, form: str) -> bytes:
 
 
 def draw(picture: Picture) -> Any:
-    """A Matplotlib figure with all panels of a picture."""
+    """Return a Matplotlib figure with all panels of a picture."""
     panels = picture.panels
     columns = min(picture.columns, len(panels))
     places = [divmod(i, columns) for i in range(len(panels))]

@@ -32,7 +32,7 @@ class _Record(NamedTuple):
 
 
 def panels(run: Path) -> list[LineChart]:
-    """A panel for each stage of the run that reported a cost.
+    """Return a panel for each stage of the run that reported a cost.
 
     Raises
     ------

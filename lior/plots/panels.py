@@ -61,7 +61,7 @@ class Panel(abc.ABC):
     title: str
 
     def inches(self) -> tuple[float, float]:
-        """Width and height of the panel in a file, with the labels around its axes."""
+        """Return width and height of the panel in a file, with the labels around its axes."""
         return 6.2, 3.6
 
     @abc.abstractmethod
@@ -70,7 +70,7 @@ class Panel(abc.ABC):
 
     @abc.abstractmethod
     def table(self) -> Table:
-        """The numbers as text, in about a dozen rows."""
+        """Return the numbers as text, in about a dozen rows."""
 
 
 @attrs.frozen(kw_only=True)
@@ -87,7 +87,7 @@ class Curve:
     """Whether its points are drawn without lines between them."""
 
     def finite(self) -> list[int]:
-        """Indices of the points that are finite."""
+        """Return indices of the points that are finite."""
         points = zip(self.x, self.y, strict=True)
         return [i for i, (x, y) in enumerate(points) if math.isfinite(x) and math.isfinite(y)]
 
@@ -347,7 +347,7 @@ class ScatterPlot(Panel):
         return 9.3, 5.8
 
     def _by_class(self) -> Iterator[tuple[int, list[float], list[float]]]:
-        """Yield class, ``x`` and ``y`` of its points; the rarest class last, so that it is drawn on top."""
+        """Yield the class, ``x`` and ``y`` of its points; the rarest class comes last, to be drawn on top."""
         for kind, _ in sorted(Counter(self.of).items(), key=lambda item: (-item[1], item[0])):
             rows = [i for i, each in enumerate(self.of) if each == kind]
             yield kind, [self.x[i] for i in rows], [self.y[i] for i in rows]

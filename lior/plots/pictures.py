@@ -81,7 +81,7 @@ def _in_training(run: Path) -> bool:
 
 @torch.no_grad()
 def picture(name: str, run: PlottedRun) -> Picture:
-    """One of :data:`lior.plots.PICTURES`.
+    """Return one of :data:`lior.plots.PICTURES`.
 
     Raises
     ------

@@ -22,7 +22,7 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def named(name: str, value: float) -> str:
-    """The label of a level: its name and its value."""
+    """Return the label of a level: its name and its value."""
     return f"{name}: {value:.3f}" if abs(value) >= 0.01 or not value else f"{name}: {value:.3g}"
 
 

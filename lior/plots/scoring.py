@@ -48,7 +48,7 @@ def class_of(data: bytes) -> int:
 
 
 def classes_of(tokens: Tensor, tokenizer: Tokenizer) -> Tensor:
-    """Class of each of ``tokens (N,)``, int64 ``(N,)``."""
+    """Return the class of each of ``tokens (N,)``, int64 ``(N,)``."""
     present, index = torch.unique(tokens, return_inverse=True)
     found = [class_of(tokenizer.decode([token])) for token in present.tolist()]
     return torch.tensor(found, dtype=torch.int64, device=tokens.device)[index]

@@ -57,17 +57,17 @@ class Origin:
 
 
 def normalise(distribution: str) -> str:
-    """The canonical form of a distribution's name (PEP 503)."""
+    """Return the canonical form of a distribution's name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
 
 
 def allowed_classes(environ: Mapping[str, str]) -> frozenset[str]:
-    """The ``package.module:Class`` in ``LIOR_ALLOW_PLUGINS``: a run may name them."""
+    """Return the ``package.module:Class`` in ``LIOR_ALLOW_PLUGINS``: a run may name them."""
     return frozenset(word for word in _words(environ) if ":" in word)
 
 
 def allowed_distributions(environ: Mapping[str, str], owners: Collection[str]) -> frozenset[str] | None:
-    """The canonical names in ``LIOR_ALLOW_PLUGINS``, with lior and ``owners``; ``None`` allows all.
+    """Return the canonical names in ``LIOR_ALLOW_PLUGINS``, with lior and ``owners``; ``None`` allows all.
 
     Raises
     ------

@@ -60,7 +60,7 @@ class Kind:
 
 
 def _train(plural: str, kind: str, interface: str, help: str, flags: str, option: str) -> Kind:
-    """A kind that the configuration of a training run chooses."""
+    """Return a kind that the configuration of a training run chooses."""
     return Kind(
         group=f"lior.{plural}",
         interface=f"lior.interfaces:{interface}",
@@ -135,7 +135,7 @@ KINDS = {
 
 
 def import_target(target: str) -> Any:
-    """The object that ``package.module:attribute`` names."""
+    """Return the object that ``package.module:attribute`` names."""
     module, _, path = target.partition(":")
     value: Any = import_module(module.strip())
     for part in path.strip().split("."):

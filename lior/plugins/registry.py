@@ -69,7 +69,7 @@ class Registry:
         return tuple(self._faults)
 
     def names(self, kind: str) -> list[str]:
-        """Names of the plugins of one kind, sorted; nothing is imported.
+        """Return names of the plugins of one kind, sorted; nothing is imported.
 
         Raises
         ------
@@ -179,7 +179,7 @@ class Registry:
     def get(self, kind: str, name: str) -> Any: ...
 
     def get(self, kind: str, name: str) -> Any:
-        """The plugin class (for commands: the command), imported and checked.
+        """Return the plugin class (for commands: the command), imported and checked.
 
         Raises
         ------

@@ -47,7 +47,7 @@ def name_by() -> str:
 
 
 def installed_paths() -> list[str]:
-    """The folders of ``sys.path`` in which distributions count as installed."""
+    """Return the folders of ``sys.path`` in which distributions count as installed."""
     here = _here()
     return [entry for entry in sys.path if entry and not _foreign(Path(entry).resolve(), here)]
 

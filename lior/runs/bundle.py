@@ -187,7 +187,7 @@ def _separate(tensors: State) -> State:
 def read(
     path: Path, *, format: Format, device: torch.device | str = "cpu"
 ) -> tuple[dict[str, Any], dict[str, State]]:
-    """The manifest of the bundle at ``path``, and its tensors on ``device``.
+    """Return the manifest of the bundle at ``path``, and its tensors on ``device``.
 
     Checksums are computed while the tensors are read; a wrong checksum explains more than a read error.
 
@@ -292,12 +292,12 @@ def misfits_as_run_errors(path: Path, *, program: str) -> Iterator[None]:
 
 
 def digest(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of a manifest without its own entry, whatever its layout on disk."""
+    """Return the SHA-256 of a manifest without its own entry, whatever its layout on disk."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file."""
+    """Return the size and SHA-256 of a file."""
     with path.open("rb") as stream:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
 

@@ -188,7 +188,7 @@ class Checkpoint:
 
 
 def contents(checkpoint: Checkpoint) -> tuple[dict[str, State], dict[str, Any]]:
-    """The tensors and the manifest of a checkpoint, as :func:`lior.runs.bundle.write` takes them."""
+    """Return the tensors and the manifest of a checkpoint, as :func:`lior.runs.bundle.write` takes them."""
     corpus, model, training = checkpoint.corpus, checkpoint.model, checkpoint.training
     groups = {MODEL: tensors(model), TEXT: _text(corpus)}
     if training is not None:
@@ -210,7 +210,7 @@ def contents(checkpoint: Checkpoint) -> tuple[dict[str, State], dict[str, Any]]:
 
 
 def _text(corpus: Corpus) -> State:
-    """The tensors of the documents."""
+    """Return the tensors of the documents."""
     sizes = [0, *map(len, corpus.structures)]
     return {
         "tokens": corpus.tokens,

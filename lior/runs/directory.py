@@ -126,7 +126,7 @@ class RunDirectory:
         return self.folder.path
 
     def telemetry(self, position: int = 0, elapsed: float = 0.0) -> Telemetry:
-        """A callback that writes ``metrics.jsonl`` from byte ``position`` on, and ``train.log``."""
+        """Return a callback that writes ``metrics.jsonl`` from byte ``position`` on, and ``train.log``."""
         return Telemetry(self.path, position, elapsed, describe=headline)
 
     def save_manifest(self, found: Iterable[File]) -> None:

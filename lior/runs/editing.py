@@ -129,7 +129,7 @@ def restructure(checkpoint: Checkpoint, documents: Sequence[RawDocument]) -> Che
 
 
 def _without(checkpoint: Checkpoint, index: int, size: int) -> Checkpoint:
-    """The checkpoint without the document of that number, which has ``size`` bytes."""
+    """Return the checkpoint without the document of that number, which has ``size`` bytes."""
     begin, end = checkpoint.corpus.bounds(index)
     later = index - (len(checkpoint.corpus.names) - len(checkpoint.added))
     return attrs.evolve(

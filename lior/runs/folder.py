@@ -173,18 +173,18 @@ def _refuse_unless_empty(path: Path) -> None:
 
 
 def checkpoint_path(run: Path, number: int) -> Path:
-    """Path of the checkpoint of that number, which is below 10⁹."""
+    """Return the path of the checkpoint of that number, which is below 10⁹."""
     return run / _CHECKPOINTS / f"step-{number:09d}"
 
 
 def number(path: Path) -> int:
-    """The number of the checkpoint at ``path``."""
+    """Return the number of the checkpoint at ``path``."""
     found = _NAME.fullmatch(path.name)
     return int(found[1]) if found else 0
 
 
 def list_checkpoints(run: Path) -> list[Path]:
-    """The checkpoints of a run, the newest first; they are not opened."""
+    """Return the checkpoints of a run, the newest first; they are not opened."""
     folder = run / _CHECKPOINTS
     if not folder.is_dir():
         return []

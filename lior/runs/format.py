@@ -30,7 +30,7 @@ def misfits_as_run_errors(path: Path) -> AbstractContextManager[None]:
 
 
 def separate(data: bytes, starts: Sequence[int]) -> list[bytes]:
-    """The parts of ``data`` that begin at ``starts``."""
+    """Return the parts of ``data`` that begin at ``starts``."""
     return [data[begin:end] for begin, end in pairwise([*starts, len(data)])]
 
 

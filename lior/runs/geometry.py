@@ -111,13 +111,13 @@ def geometry_of(checkpoint: Checkpoint, sample: int = SAMPLE) -> GeometryReport:
 
 
 def quantiles(values: Tensor) -> tuple[float, ...]:
-    """The quantiles :data:`LEVELS`."""
+    """Return the quantiles :data:`LEVELS`."""
     ordered = values.sort().values
     return tuple(float(ordered[round(level * (len(ordered) - 1))]) for level in LEVELS)
 
 
 def _coordinates(vector: Tensor) -> tuple[tuple[int, float], ...]:
-    """The coordinates with the largest shares of the squared length."""
+    """Return the coordinates with the largest shares of the squared length."""
     shares = vector.square() / vector.square().sum()
     found = shares.topk(min(_COORDINATES, len(shares)))
     return tuple(zip(found.indices.tolist(), found.values.tolist(), strict=True))

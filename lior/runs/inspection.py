@@ -230,14 +230,14 @@ def _text(checkpoint: Checkpoint) -> TextCount:
 
 
 def metric_form(model: Model) -> MetricForm | None:
-    """The metric of ``model`` in float64; ``None`` without a geometry."""
+    """Return the metric of ``model`` in float64; ``None`` without a geometry."""
     if model.geometry is None:
         return None
     return metric.cast(model.geometry.frame.form(sub(model.state, "frame")), torch.float64)
 
 
 def spectrum(form: MetricForm) -> Tensor:
-    """Eigenvalues of ``g``, descending, ``(n,)``."""
+    """Return eigenvalues of ``g``, descending, ``(n,)``."""
     return torch.linalg.eigvalsh(metric.dense(form)).flip(0)
 
 
@@ -249,7 +249,7 @@ def effective_rank(eigenvalues: Tensor) -> float:
 
 
 def angles(q: Tensor) -> Tensor:
-    """Angles in degrees, descending, of the ``n // 2`` planes that the rotation ``q (n, n)`` turns.
+    """Return angles in degrees, descending, of the ``n // 2`` planes that the rotation ``q (n, n)`` turns.
 
     They are the arguments of its eigenvalues, which come in conjugate pairs ``exp(±iθ)``. A rotation turns
     each of these planes in itself, by an angle from 0 to 180.
@@ -259,7 +259,7 @@ def angles(q: Tensor) -> Tensor:
 
 
 def metric_of(model: Model) -> MetricNumbers | None:
-    """The metric of ``model`` in numbers; ``None`` without a geometry."""
+    """Return the metric of ``model`` in numbers; ``None`` without a geometry."""
     form = metric_form(model)
     if form is None:
         return None
@@ -333,7 +333,7 @@ def _largest(x: Tensor) -> float:
 
 
 def spread(total: int, count: int) -> Tensor:
-    """A stratified sample of ``min(count, total)`` of the numbers ``0 .. total - 1``, ascending.
+    """Return a stratified sample of ``min(count, total)`` of the numbers ``0 .. total - 1``, ascending.
 
     The sample is the same on every call.
     """
@@ -344,7 +344,8 @@ def spread(total: int, count: int) -> Tensor:
 
 
 def sample_stored(checkpoint: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
-    """Coordinates ``(N, n)`` of up to ``count`` contexts in the memories, and the tokens there ``(N,)``.
+    """Return coordinates ``(N, n)`` of up to ``count`` contexts in the memories, and the tokens there
+    ``(N,)``.
 
     The contexts are spread over all of the held text. The model must have a geometry.
     """
@@ -358,7 +359,7 @@ def sample_stored(checkpoint: Checkpoint, count: int) -> tuple[Tensor, Tensor]:
 
 
 def sample_positions(checkpoint: Checkpoint, count: int) -> Tensor:
-    """The positions of the contexts of :func:`sample_stored` in the text, int64 ``(N,)``."""
+    """Return the positions of the contexts of :func:`sample_stored` in the text, int64 ``(N,)``."""
     bounds = torch.tensor(checkpoint.stored_ranges())
     ends = (bounds[:, 1] - bounds[:, 0]).cumsum(0)
     index = spread(int(ends[-1]), count)

@@ -80,5 +80,5 @@ def load(run: Path) -> FileManifest | None:
 
 
 def newest(run: Path) -> int:
-    """Number of the newest checkpoint; 0 if there is none."""
+    """Return the number of the newest checkpoint; 0 if there is none."""
     return max(map(runfolder.number, runfolder.list_checkpoints(run)), default=0)

@@ -98,7 +98,7 @@ class Run:
         return self.checkpoint.model
 
     def documents(self) -> list[Document]:
-        """All documents in the order in which they were learned."""
+        """Return all documents in the order in which they were learned."""
         return self.checkpoint.documents()
 
     def text(self, name: str) -> list[bytes]:

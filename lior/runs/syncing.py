@@ -277,14 +277,14 @@ def _join(documents: Sequence[RawDocument]) -> RawDocument:
 
 
 def _unseen(own: Iterable[str], found: Scan) -> set[str]:
-    """Names of documents of files that cannot be read now, or are in folders that cannot be opened."""
+    """Return names of documents of files that cannot be read now, or are in folders that cannot be opened."""
     files = [name for name, each in found.entries.items() if each.size < 0]
     folders = tuple(f"{each.name}/" for each in found.skipped if each.reason in _UNSEEN)
     return {name for name in own if name.startswith(folders) or any(_part_of(name, file) for file in files)}
 
 
 def _from_files(checkpoint: Checkpoint, found: Scan) -> set[str]:
-    """Names of the documents of the run that came from its files."""
+    """Return names of the documents of the run that came from its files."""
     if found.before is not None:
         return _names(found.before.files.values())
     made = _made_from(found.run)[0]
@@ -294,7 +294,7 @@ def _from_files(checkpoint: Checkpoint, found: Scan) -> set[str]:
 
 
 def _made_from(run: Path) -> tuple[tuple[str, ...], str]:
-    """Paths of the text in a run's configuration, and the key of the text in JSON Lines."""
+    """Return paths of the text in a run's configuration, and the key of the text in JSON Lines."""
     try:
         data = tomllib.loads((run / runfolder.CONFIG).read_text(encoding="utf-8"))["data"]
         return tuple(map(str, data["text"])), str(data["field"])

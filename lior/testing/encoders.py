@@ -152,14 +152,14 @@ def _tokens(count: int, seed: int) -> Tensor:
 
 
 def _contexts(encoder: Encoder, size: int, seed: int) -> Tensor:
-    """Random contexts; the id ``_VOCAB``, "before the beginning", among them."""
+    """Return random contexts; the id ``_VOCAB``, "before the beginning", among them."""
     return torch.randint(_VOCAB + 1, (size, encoder.reach), generator=make_generator(seed))
 
 
 def _scan(
     encoder: StreamingEncoder, state: State, tokens: Tensor, sizes: Sequence[int] | None = None
 ) -> Tensor:
-    """The coordinates ``(len(tokens), n)`` of a document that is read in parts of the given sizes."""
+    """Return the coordinates ``(len(tokens), n)`` of a document that is read in parts of the given sizes."""
     stream, found = encoder.stream(state), []
     for part in tokens.split(list(sizes or [len(tokens)])):
         stream, z = encoder.scan(state, stream, part)

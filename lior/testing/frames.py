@@ -26,7 +26,7 @@ from lior.testing.tensors import (
 
 
 def frame_contract(make: Callable[[], FrameProvider]) -> type:
-    """A new class whose ``test_*`` methods check the frame that ``make()`` returns for each test."""
+    """Return a new class whose ``test_*`` methods check the frame that ``make()`` returns for each test."""
 
     class FrameContract(initial_state_contract(make, FrameProvider)):  # type: ignore[misc]
         def test_a_fresh_state_is_float32(self) -> None:

@@ -27,7 +27,7 @@ _METRICS = st.dictionaries(
 
 
 def listener_contract(make: Callable[[], Listener]) -> type:
-    """A new class whose ``test_*`` methods check the listener that ``make()`` returns."""
+    """Return a new class whose ``test_*`` methods check the listener that ``make()`` returns."""
 
     class ListenerContract:
         def test_hears_events(self) -> None:

@@ -51,7 +51,7 @@ _SHARE_ROUNDING = 1e-9
 
 
 def memory_contract(make: Callable[[], MemoryBackend]) -> type:
-    """A new class whose ``test_*`` methods check the memory that ``make()`` returns.
+    """Return a new class whose ``test_*`` methods check the memory that ``make()`` returns.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ _MAGNITUDES = (0.0, 1e-40, 1e-38, 1e-20, 1e-3, 1.0, 1e4, 1e18, 1e20, 1e38, 3e38)
 
 
 def product_contract(make: Callable[[], AttentionProduct]) -> type:
-    """A new class whose ``test_*`` methods check the product that ``make()`` returns for each test."""
+    """Return a new class whose ``test_*`` methods check the product that ``make()`` returns for each test."""
 
     class ProductContract(initial_state_contract(make, AttentionProduct)):  # type: ignore[misc]
         def test_a_fresh_state_is_float32(self) -> None:
@@ -215,7 +215,7 @@ def _name(gram: Sequence[Tensor]) -> State:
 
 
 def _expand(qq: Tensor, qk: Tensor, kk: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The Gram products, each a tensor of the full shape."""
+    """Return the Gram products, each a tensor of the full shape."""
     qq, qk, kk = torch.broadcast_tensors(qq, qk, kk)
     return qq.contiguous(), qk.contiguous(), kk.contiguous()
 
@@ -247,7 +247,7 @@ def _chain(product: AttentionProduct, case: _Case) -> State:
 
 
 def _extremes(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """All combinations of magnitudes with ``qq, kk >= 0``; ``qk`` need not be a dot product."""
+    """Return all combinations of magnitudes with ``qq, kk >= 0``; ``qk`` need not be a dot product."""
     values = torch.tensor(_MAGNITUDES, dtype=dtype)
     signed = torch.cat([values, -values])
     qq, qk, kk = torch.meshgrid(values, signed, values, indexing="ij")

@@ -15,7 +15,7 @@ _MARKUP = st.text("<>/!?[]{}\"'&;#-=:,|. \n\r\tabAB01", max_size=120)
 
 
 def reader_contract(make: Callable[[], Reader]) -> type:
-    """A new class whose ``test_*`` methods check the reader that ``make()`` returns."""
+    """Return a new class whose ``test_*`` methods check the reader that ``make()`` returns."""
 
     class ReaderContract:
         def test_declares_what_the_interface_asks_for(self) -> None:

@@ -27,7 +27,7 @@ from lior.testing.tensors import (
 
 
 def rsource_contract(make: Callable[[], RSource]) -> type:
-    """A new class whose ``test_*`` methods check the source that ``make()`` returns for each test."""
+    """Return a new class whose ``test_*`` methods check the source that ``make()`` returns for each test."""
 
     class RSourceContract(initial_state_contract(make, RSource)):  # type: ignore[misc]
         @law(

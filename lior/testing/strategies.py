@@ -77,22 +77,22 @@ def fill(shape: Sequence[int], edge: str, seed: int, dtype: torch.dtype) -> Tens
 
 
 def dtypes() -> st.SearchStrategy[torch.dtype]:
-    """``float32`` or ``float64``."""
+    """Return ``float32`` or ``float64``."""
     return st.sampled_from(DTYPES)
 
 
 def seeds() -> st.SearchStrategy[int]:
-    """Seeds of a generator; small, so that they read well in a report."""
+    """Return seeds of a generator; small, so that they read well in a report."""
     return st.integers(0, 2**16 - 1)
 
 
 def dimensions() -> st.SearchStrategy[int]:
-    """Dimensions of a coordinate: the smallest, an odd one, the smallest useful and the default."""
+    """Return dimensions of a coordinate: the smallest, an odd one, the smallest useful and the default."""
     return st.sampled_from((2, 3, 8, 64))
 
 
 def rotation(n: int, seed: int, dtype: torch.dtype) -> Tensor:
-    """A rotation ``(n, n)`` of determinant +1, uniformly distributed (QR of a normal matrix)."""
+    """Return a rotation ``(n, n)`` of determinant +1, uniformly distributed (QR of a normal matrix)."""
     q, r = torch.linalg.qr(fill((n, n), "normal", seed, torch.float64))
     q = q * r.diagonal().sign()
     if torch.linalg.det(q) < 0:

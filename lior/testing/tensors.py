@@ -15,22 +15,22 @@ from lior.testing.strategies import dimensions, fill, law, seeds
 
 
 def make_generator(seed: int) -> Generator:
-    """A CPU generator of that seed."""
+    """Return a CPU generator of that seed."""
     return torch.Generator().manual_seed(seed)
 
 
 def cast(state: State, dtype: torch.dtype) -> State:
-    """``state`` with its floating-point entries in ``dtype``."""
+    """Return ``state`` with its floating-point entries in ``dtype``."""
     return {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
 
 
 def clones(state: State) -> State:
-    """A copy that shares no memory with ``state``."""
+    """Return a copy that shares no memory with ``state``."""
     return {key: value.clone() for key, value in state.items()}
 
 
 def initial_state_contract(make: Callable[[], Any], interface: type[Any]) -> type[Any]:
-    """A new class with the laws of a plugin whose ``init(n, generator=...)`` gives a fresh state."""
+    """Return a new class with the laws of a plugin whose ``init(n, generator=...)`` gives a fresh state."""
 
     class InitialStateContract:
         def test_declares_what_the_interface_asks_for(self) -> None:

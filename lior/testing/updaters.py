@@ -39,13 +39,13 @@ class Parabola:
         self.curvature: State = {name: 0.5 + noise(*shape).abs() for name, shape in shapes.items()}
 
     def loss(self, params: State) -> float:
-        """The mean over all numbers."""
+        """Return the mean over all numbers."""
         # Sorted: the order of the entries must not change the rounding.
         terms = (self.curvature[k] * (params[k] - self.target[k]) ** 2 for k in sorted(params))
         return 0.5 * sum(term.sum().item() for term in terms) / _count(params)
 
     def phases(self, params: State, nudge: float) -> State:
-        """The gradient of :meth:`loss`, with an error for a finite nudge; zeros for ``nudge = 0``."""
+        """Return the gradient of :meth:`loss`, with an error for a finite nudge; zeros for ``nudge = 0``."""
         if nudge == 0:
             return {k: torch.zeros_like(p) for k, p in params.items()}
         count = _count(params)
@@ -70,7 +70,7 @@ class Broken(Parabola):
 
 
 def updater_contract(make: Callable[[], Updater]) -> type:
-    """A new class whose ``test_*`` methods check the updater that ``make()`` returns for each test.
+    """Return a new class whose ``test_*`` methods check the updater that ``make()`` returns for each test.
 
     Its options should suit a problem with curvatures and distances of about 1.
     """

@@ -48,7 +48,7 @@ class BatchSampler:
     """Corpus of the queries' contexts, of the same length; ``None`` for ``corpus`` itself."""
 
     def positions(self, lo: int, hi: int, count: int, generator: Generator) -> Tensor:
-        """Random positions in ``lo .. hi - 1``, int64 ``(count,)``."""
+        """Return random positions in ``lo .. hi - 1``, int64 ``(count,)``."""
         return torch.randint(lo, hi, (count,), generator=generator, device=self.corpus.tokens.device)
 
     def blocks(self, items: int, count: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
@@ -116,7 +116,7 @@ class BatchSampler:
         return rows, columns
 
     def contexts(self, positions: Tensor, corpus: Corpus | None = None) -> Tensor:
-        """Contexts ``(B, reach)`` at ``positions`` of ``corpus``, or else of the sampler's own."""
+        """Return contexts ``(B, reach)`` at ``positions`` of ``corpus``, or else of the sampler's own."""
         corpus = corpus or self.corpus
         return gather_contexts(corpus.tokens, positions, corpus.depth(positions), self.reach, self.vocab)
 
@@ -142,11 +142,11 @@ class BatchProbe:
     batch: Batch
 
     def loss(self, params: State) -> float:
-        """Mean retrieval loss in nats."""
+        """Return the mean retrieval loss in nats."""
         return float(self.geometry.loss(self.statistics | params, self.batch))
 
     def phases(self, params: State, nudge: float) -> State:
-        """The two-phase statistic of every parameter."""
+        """Return the two-phase statistic of every parameter."""
         return self.geometry.phases(self.statistics | params, self.batch, nudge)[0]
 
 
@@ -170,7 +170,7 @@ class BatchStream:
         self._drawn["sample"] = sampler.sample(self.memory, self.generator)
 
     def state(self) -> State:
-        """Tensors for :meth:`restore`."""
+        """Return tensors for :meth:`restore`."""
         return dict(self._drawn)
 
     def restore(self, state: State) -> None:

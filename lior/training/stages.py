@@ -204,7 +204,7 @@ class LearnGeometry:
         return self.geometry.prepare(state, sampler.blocks(memory, count, self.job.generator))
 
     def _observed(self, state: State) -> State:
-        """``state`` after frame and resilience source have observed a uniform sample of the memory."""
+        """Return ``state`` after frame and resilience source have observed a uniform sample of the memory."""
         memory, sampler = self.job.parts.memory, self._batches.sampler
         count = min(sampler.config.keys or _OBSERVED, memory)
         sample = sampler.positions(0, memory, count, self.job.generator)
@@ -315,7 +315,7 @@ class FitMemories:
         """Do nothing: the memories hold the text already."""
 
     def state(self) -> StageState:
-        """The position in the text, and the sums of the metric."""
+        """Return the position in the text, and the sums of the metric."""
         return StageState({}, {"at": self._at, "nats": self._nats, "read": self._read})
 
     def restore(self, state: StageState) -> None:

@@ -112,7 +112,7 @@ def decided_bits(run: Run, seed: int) -> dict[str, float]:
 
 
 def row(part: str, name: str, texts_of: Any, seeds: int, memory: Any, **settings: Any) -> dict[str, Any]:
-    """Means over seeds of the bits per byte of each text."""
+    """Return means over seeds of the bits per byte of each text."""
     found: dict[str, list[float]] = {}
     begin = time.process_time()
     for seed in range(seeds):

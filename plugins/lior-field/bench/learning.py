@@ -36,7 +36,7 @@ WRONG = kernel.concatenate(kernel.exponential(0.5, 0.1), kernel.oscillation(0.3,
 
 
 def normal(draw: Generator, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Standard normal numbers."""
+    """Return standard normal numbers."""
     return torch.randn(*shape, generator=draw, dtype=dtype)
 
 
@@ -55,7 +55,7 @@ def relative(found: Tensor, hidden: Tensor) -> float:
 
 
 def rest(draw: Generator) -> dict[str, Errors]:
-    """Potential and mass from fields at rest under 8 drives."""
+    """Return potential and mass from fields at rest under 8 drives."""
     grid, side = Grid(shape=(8, 8)), (8, 8)
     hidden = {"log_potential": 0.5 * normal(draw, *side), "log_mass": torch.tensor(0.5, dtype=torch.float64)}
     start = {name: torch.zeros_like(value) for name, value in hidden.items()}
@@ -93,7 +93,7 @@ def rest(draw: Generator) -> dict[str, Errors]:
 
 
 def least_squares(h: Hamiltonian, t: Tensor, drives: Tensor) -> State:
-    """``V T − (ħ²/2m) Δ T = J`` solved for ``V`` and ``1/m``, in which it is linear; needs every site."""
+    """Solve ``V T − (ħ²/2m) Δ T = J`` for ``V`` and ``1/m``, in which it is linear; needs every site."""
     count, s = math.prod(h.grid.shape), t.shape[-1]
     still = torch.diag_embed(t.reshape(count, s).T).reshape(-1, count)
     bent = -(h.hbar**2) / 2 * h.grid.laplacian(t).reshape(count, s).T.reshape(-1, 1)
@@ -133,7 +133,7 @@ def memory(draw: Generator) -> dict[str, Errors]:
 
 
 def prony(x: Tensor, m: Tensor, order: int = 3) -> Kernel:
-    """``m_t = Σ a_i m_{t−i} + Σ b_j x_{t−j}`` by least squares, as poles: exact without noise.
+    """Return ``m_t = Σ a_i m_{t−i} + Σ b_j x_{t−j}`` by least squares, as poles: exact without noise.
 
     After G. de Prony (1795), with known input. Every pole of the real recurrence is listed, so that complex
     poles come in pairs.

@@ -60,14 +60,14 @@ class Grams(Lags):
                     )
 
     def init(self, vocab: int, *, generator: Generator) -> State:
-        """Fresh tables for token ids ``0 .. vocab``."""
+        """Return a fresh tables for token ids ``0 .. vocab``."""
         tables = super().init(vocab, generator=generator)
         rows = len(self.patterns) << self.bits
         noise = torch.randn(rows, self.n, generator=generator, device=generator.device)
         return tables | {"grams": noise * self.gram_scale}
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, lags)``, in the tables' dtype."""
+        """Return coordinates ``(B, n)`` of contexts ``(B, lags)``, in the tables' dtype."""
         rows = len(self.patterns) << self.bits
         if len(state["grams"]) != rows:
             raise UsageError(f"grams of {len(state['grams'])} rows; these patterns and bits have {rows}")
@@ -82,7 +82,7 @@ class Grams(Lags):
         return super().pullback(state, contexts, dz) | {"grams": grams}
 
     def _rows(self, contexts: Tensor) -> Tensor:
-        """The row of each pattern, int64 ``(B, P)``."""
+        """Return the row of each pattern, int64 ``(B, P)``."""
         words = _words(contexts)
         rows = []
         for number, pattern in enumerate(self.patterns):
@@ -99,12 +99,12 @@ class Grams(Lags):
 
 
 def _fold(tokens: Tensor) -> Tensor:
-    """Lower-case letters for the upper-case ones of ASCII."""
+    """Return lower-case letters for the upper-case ones of ASCII."""
     return torch.where((tokens >= 65) & (tokens <= 90), tokens + 32, tokens)
 
 
 def _words(contexts: Tensor) -> tuple[Tensor, Tensor]:
-    """Hashes of the word so far and of the word before it, int64 ``(B,)`` each; 0 for none."""
+    """Return hashes of the word so far and of the word before it, int64 ``(B,)`` each; 0 for none."""
     folded = _fold(contexts)
     letter = ((folded >= 97) & (folded <= 122)) | (folded == _APOSTROPHE) | ((folded > 127) & (folded < 256))
     first = last = torch.zeros_like(contexts[:, 0])

@@ -36,14 +36,14 @@ class Lags:
         return self.lags
 
     def init(self, vocab: int, *, generator: Generator) -> State:
-        """Fresh table for token ids ``0 .. vocab``."""
+        """Return a fresh table for token ids ``0 .. vocab``."""
         device = generator.device
         noise = torch.randn(self.lags, vocab + 1, self.n, generator=generator, device=device)
         weight = self.scale * self.decay ** torch.arange(self.lags, device=device)
         return {"table": (noise * weight[:, None, None]).reshape(-1, self.n)}
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, lags)``, in the table's dtype."""
+        """Return coordinates ``(B, n)`` of contexts ``(B, lags)``, in the table's dtype."""
         return lookup(state["table"], contexts, self.reach)
 
     def rows(self, state: State) -> Tensor:

@@ -73,7 +73,7 @@ class Poles:
         }
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
+        """Return coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
         width = max(self.reach, contexts.shape[-1])
         table = kernel.impulse(*_complex(state), width)[:, None] * state["embedding"]
         return lookup(table.reshape(-1, self.n), contexts, width)
@@ -100,7 +100,7 @@ class Poles:
         return scan(*_complex(state), state["embedding"], stream, tokens)
 
     def _kernels(self) -> tuple[kernel.Kernel, kernel.Kernel]:
-        """The bank with random coefficients, and the power law."""
+        """Return the bank with random coefficients, and the power law."""
         rate = -math.log(self.decay)
         frequencies = [math.pi * (i + 0.5) / self.oscillations for i in range(self.oscillations)]
         bank = kernel.oscillation(1.0, frequencies, 0.0, rate)
@@ -112,7 +112,7 @@ class Poles:
 
 
 def _complex(state: State) -> tuple[Tensor, Tensor]:
-    """Poles ``(P,)`` and coefficients ``(P, n)``."""
+    """Return poles ``(P,)`` and coefficients ``(P, n)``."""
     return (
         torch.complex(state["poles_re"], state["poles_im"]),
         torch.complex(state["coeff_re"], state["coeff_im"]),
@@ -120,7 +120,7 @@ def _complex(state: State) -> tuple[Tensor, Tensor]:
 
 
 def stream(poles: Tensor, embedding: Tensor, reach: int) -> State:
-    """The complex ``modes (P, n)`` of a kernel after ``reach`` times the last row of ``embedding``.
+    """Return the complex ``modes (P, n)`` of a kernel after ``reach`` times the last row of ``embedding``.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from lior.errors import UsageError
 
 
 def lookup(table: Tensor, contexts: Tensor, reach: int) -> Tensor:
-    """``Σ_l M_l[contexts[:, l]]``, shape ``(B, n)``.
+    """Return ``Σ_l M_l[contexts[:, l]]``, shape ``(B, n)``.
 
     Raises
     ------

@@ -87,7 +87,7 @@ class Derived:
         return parametrise.form(state, state["q"])
 
     def pullback(self, state: State, dform: MetricForm) -> State:
-        """Derivative with respect to ``log_omega``; the statistics are not learned."""
+        """Return the derivative with respect to ``log_omega``; the statistics are not learned."""
         return {"log_omega": parametrise.pullback(state, dform)["log_omega"]}
 
     def project(self, state: State) -> State:
@@ -96,7 +96,7 @@ class Derived:
 
 
 def _merge(state: State, z: Tensor, decay: float) -> State:
-    """``count``, ``mean`` and ``covariance`` after a batch ``z (N, n)``; not finite for an empty one."""
+    """Return ``count``, ``mean`` and ``covariance`` after a batch ``z (N, n)``, not finite if empty."""
     past, batch = decay * state["count"], z.shape[0]
     mean = z.mean(0)
     centred = z - mean

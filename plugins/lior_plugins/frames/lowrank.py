@@ -40,11 +40,11 @@ class LowRank:
         return state
 
     def form(self, state: State) -> MetricForm:
-        """The metric, with ``q = None``."""
+        """Return the metric, with ``q = None``."""
         return parametrise.form(state)
 
     def pullback(self, state: State, dform: MetricForm) -> State:
-        """Derivatives with respect to the learned entries, given those with respect to the form."""
+        """Return derivatives with respect to the learned entries, given those with respect to the form."""
         return parametrise.pullback(state, dform)
 
     def project(self, state: State) -> State:

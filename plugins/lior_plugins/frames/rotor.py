@@ -58,7 +58,7 @@ class Rotor:
         return parametrise.form(state, rotor.matrix(theta, _planes(state), n))
 
     def pullback(self, state: State, dform: MetricForm) -> State:
-        """Derivatives with respect to the learned entries, given those with respect to the form."""
+        """Return derivatives with respect to the learned entries, given those with respect to the form."""
         assert dform.q is not None, "the form of this frame has a rotation, so its derivative has one"
         dtheta = rotor.pullback(state["theta"], _planes(state), dform.q)
         return {"theta": dtheta, **parametrise.pullback(state, dform)}

@@ -93,7 +93,7 @@ class Exact(ItemMemory):
         return normalise(hits[..., :alphabet]).transpose(0, 1)
 
     def _near(self, z: Tensor, alphabet: Tensor, store: ItemStore, scorer: Scorer) -> Tensor:
-        """Distributions of queries from the items of the nearest cells."""
+        """Return distributions of queries from the items of the nearest cells."""
         cells = self._indexed(store, scorer)
         hits = z.new_zeros(len(self.inverse_temperatures), len(z), len(alphabet))
         top = z.new_full((len(z), 1), -torch.inf)

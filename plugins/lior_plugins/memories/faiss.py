@@ -84,7 +84,7 @@ class Faiss(ItemMemory):
         return index
 
     def _near(self, z: Tensor, column: Tensor, size: int, items: Features, scorer: Scorer) -> Tensor:
-        """Distributions of a few queries from the neighbours of each."""
+        """Return distributions of a few queries from the neighbours of each."""
         queries = scorer.features(z, query=True)
         count = min(self.neighbours, len(column))
         found = torch.from_numpy(self._index.search(queries.f.cpu().numpy(), count)[1]).to(z.device)

@@ -37,7 +37,7 @@ class ItemStore(NamedTuple):
     offset: Tensor
 
     def at(self, index: Tensor) -> ItemStore:
-        """Some of the items."""
+        """Return some of the items."""
         return ItemStore(*(t[index] for t in self))
 
     @property
@@ -207,7 +207,7 @@ class ItemMemory(abc.ABC):
 
     @abc.abstractmethod
     def _distributions(self, z: Tensor, alphabet: Tensor, store: ItemStore, scorer: Scorer) -> Tensor:
-        """Distributions ``(B, E, A)`` of queries ``z (B, n)``; ``store`` is not empty."""
+        """Return distributions ``(B, E, A)`` of queries ``z (B, n)``; ``store`` is not empty."""
 
     @abc.abstractmethod
     def _changed(self) -> None:
@@ -250,5 +250,5 @@ def normalise(hits: Tensor) -> Tensor:
 
 
 def raise_to(weights: Tensor, power: float) -> Tensor:
-    """``weights ** power``, fast for common powers."""
+    """Return ``weights ** power``, fast for common powers."""
     return weights if power == 1 else weights.square() if power == 2 else weights**power

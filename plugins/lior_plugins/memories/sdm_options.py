@@ -114,7 +114,7 @@ def settle_in(snapshot: State) -> tuple[int, tuple[int, int] | None]:
 
 
 def weights_in(snapshot: State, plan: Plan) -> dict[str, Weights]:
-    """The weights of a snapshot, by mode.
+    """Return the weights of a snapshot, by mode.
 
     Raises
     ------

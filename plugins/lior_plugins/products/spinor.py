@@ -69,11 +69,11 @@ class Spinor:
         return {"w_real": w_real.clone(), "w_imag": w_imag.clone(), "theta": theta}
 
     def lift(self, params: State, y: Tensor, *, query: bool) -> Tensor:
-        """Features ``[Re ψ, Im ψ]`` of ``y (..., m)``, ``ψ`` turned by ``S`` for items; ``(..., 2d)``."""
+        """Return features ``[Re ψ, Im ψ] (..., 2d)`` of ``y (..., m)``, ``ψ`` turned by ``S`` for items."""
         return y @ self._matrix(params, query)
 
     def lift_pullback(self, params: State, y: Tensor, df: Tensor, *, query: bool) -> tuple[State, Tensor]:
-        """Derivatives of ``sum(df * lift(y))`` with respect to ``W``, ``theta`` and ``y``."""
+        """Return derivatives of ``sum(df * lift(y))`` with respect to ``W``, ``theta`` and ``y``."""
         w = self._matrix(params, query)
         dw = y.reshape(-1, y.shape[-1]).mT @ df.reshape(-1, df.shape[-1])
         dre, dim = dw.chunk(2, dim=1)
@@ -103,12 +103,12 @@ class Spinor:
         return {**state, "theta": 2 * rotor.wrap(state["theta"] / 2)}
 
     def _rotor(self, params: State) -> tuple[Tensor, Tensor]:
-        """Real and imaginary part of the diagonal of ``S``, ``(d,)`` each."""
+        """Return the real and imaginary part of the diagonal of ``S``, ``(d,)`` each."""
         phases = rotor_phases(params["theta"], self.generators)
         return phases.cos(), phases.sin()
 
     def _matrix(self, params: State, query: bool) -> Tensor:
-        """``[Re W, Im W]`` or, for items, ``[Re WS, Im WS]``; ``(m, 2d)``."""
+        """Return ``[Re W, Im W]`` or, for items, ``[Re WS, Im WS]``; ``(m, 2d)``."""
         re, im = params["w_real"], params["w_imag"]
         if query:
             return torch.cat([re, im], dim=1)
@@ -122,7 +122,7 @@ def spinor_dimension(n: int) -> int:
 
 
 def plane_signs(n: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Tensor:
-    """``z_k(b) = ±1`` for each of the ``⌊n/2⌋`` planes and each basis spinor, shape ``(⌊n/2⌋, d)``."""
+    """Return ``z_k(b) = ±1`` for each of the ``⌊n/2⌋`` planes and each basis spinor, shape ``(⌊n/2⌋, d)``."""
     sites = (n + 1) // 2
     basis = torch.arange(2**sites, device=device)
     shifts = torch.arange(sites - 1, sites - 1 - n // 2, -1, device=device)[:, None]
@@ -130,5 +130,6 @@ def plane_signs(n: int, *, dtype: torch.dtype = torch.float64, device: torch.dev
 
 
 def rotor_phases(theta: Tensor, n: int) -> Tensor:
-    """Phases ``−½ Σ_k θ_k z_k(b)`` of the diagonal of ``S``, for angles ``theta (⌊n/2⌋,)``; real ``(d,)``."""
+    """Return the phases ``−½ Σ_k θ_k z_k(b)`` of the diagonal of ``S``, for angles ``theta (⌊n/2⌋,)``,
+    ``(d,)``."""
     return -0.5 * theta @ plane_signs(n, dtype=theta.dtype, device=theta.device)

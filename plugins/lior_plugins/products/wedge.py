@@ -30,5 +30,5 @@ class Wedge(IdentityLift):
         return gram.area(qq, qk, kk, self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost`."""
+        """Return partial derivatives of :meth:`cost`."""
         return CostPartials(*gram.area_partials(qq, qk, kk, self.eps), params={})

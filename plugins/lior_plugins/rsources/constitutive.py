@@ -91,7 +91,7 @@ class Constitutive:
         return {**kept, "order": _order(rank, size, state["order"]), "length": length}
 
     def resilience(self, state: State, z: Tensor, form: MetricForm) -> Tensor:
-        """``R`` at ``z (..., n)``, shape ``(...)``, in units of 1/length."""
+        """Return ``R`` at ``z (..., n)``, shape ``(...)``, in units of 1/length."""
         if state["reference"].shape[0] < 2:
             return z.new_ones(z.shape[:-1])
         rho = self._rho(state, _neighbours(state, z, form).length)
@@ -149,7 +149,7 @@ def _order(rank: float, size: int, like: Tensor) -> Tensor:
 
 
 def _neighbours(state: State, z: Tensor, form: MetricForm) -> _Neighbours:
-    """Bracketing neighbours of ``z (..., n)``, in blocks of points.
+    """Return bracketing neighbours of ``z (..., n)``, in blocks of points.
 
     Gram products choose the neighbours; the distances are then computed from the differences, which do not
     cancel.

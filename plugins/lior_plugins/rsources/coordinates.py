@@ -26,7 +26,7 @@ class Mapped(NamedTuple):
 
 
 def mapped(z: Tensor, form: MetricForm) -> Mapped:
-    """Coordinates ``z (..., n)`` as one batch, clamped and mapped by the root of ``form``.
+    """Return coordinates ``z (..., n)`` as one batch, clamped and mapped by the root of ``form``.
 
     Raises
     ------

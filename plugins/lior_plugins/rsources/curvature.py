@@ -72,13 +72,13 @@ class Curvature:
         return {**state, "centres": centres, "observed": state["observed"] + 1}
 
     def resilience(self, state: State, z: Tensor, form: MetricForm) -> Tensor:
-        """``R_sc`` at ``z (..., n)``, at least ``√ε``, shape ``(...)``, in units of 1/length."""
+        """Return ``R_sc`` at ``z (..., n)``, at least ``√ε``, shape ``(...)``, in units of 1/length."""
         field = _field(state, mapped(state["centres"], form))
         r = conformal.resilience(mapped(z, form).y, field, z.shape[-1], self.eps)
         return r.reshape(z.shape[:-1])
 
     def planes(self, state: State, z: Tensor, form: MetricForm) -> conformal.PrincipalPlanes:
-        """The curvature operator at ``z (N, n)``, by its principal planes."""
+        """Return the curvature operator at ``z (N, n)``, by its principal planes."""
         points, centres = mapped(z, form), mapped(state["centres"], form)
         return conformal.principal_planes(points.y, _field(state, centres), points.root)
 

@@ -90,7 +90,7 @@ class Bpe:
         self._use(_as_ids(merges))
 
     def encode(self, data: bytes) -> Tensor:
-        """Token ids of ``data``, int64 ``(N,)`` on the CPU."""
+        """Return token ids of ``data``, int64 ``(N,)`` on the CPU."""
         ids = [torch.empty(0, dtype=torch.int64)]
         parts = _parts(data)
         while batch := list(islice(parts, _BATCH)):
@@ -99,7 +99,7 @@ class Bpe:
         return torch.cat(ids)
 
     def decode(self, tokens: Sequence[int]) -> bytes:
-        """The bytes that ``tokens`` stand for.
+        """Return the bytes that ``tokens`` stand for.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class Bpe:
         return b"".join(map(self._pieces.__getitem__, tokens))
 
     def snapshot(self) -> State:
-        """The merges as pairs of token ids in the order in which they apply, int64 ``(M, 2)``."""
+        """Return the merges as pairs of token ids in the order in which they apply, int64 ``(M, 2)``."""
         return {"merges": self._merges.clone()}
 
     def restore(self, snapshot: State) -> None:
@@ -150,7 +150,7 @@ class Bpe:
 
 
 def _as_ids(merges: Iterable[tuple[str, str]]) -> Tensor:
-    """Merges of strings as merges of token ids, int64 ``(M, 2)``."""
+    """Return merges of strings as merges of token ids, int64 ``(M, 2)``."""
     ids = {_text(piece): token for token, piece in enumerate(_BYTES)}
     rows: list[tuple[int, int]] = []
     for left, right in merges:
@@ -186,7 +186,7 @@ def _splitting(model: tokenizers.models.BPE) -> tokenizers.Tokenizer:
 
 
 def _library() -> ModuleType:
-    """The package ``tokenizers``, imported when a run needs it.
+    """Return the package ``tokenizers``, imported when a run needs it.
 
     Raises
     ------

@@ -28,14 +28,14 @@ class Bytes:
         """Do nothing: there is nothing to learn, and ``documents`` are not read."""
 
     def encode(self, data: bytes) -> Tensor:
-        """Token ids of ``data``, int64 ``(len(data),)`` on the CPU."""
+        """Return token ids of ``data``, int64 ``(len(data),)`` on the CPU."""
         if not data:
             return torch.empty(0, dtype=torch.int64)  # torch.frombuffer refuses an empty buffer
         # frombuffer warns about read-only memory, which a bytearray is not.
         return torch.frombuffer(bytearray(data), dtype=torch.uint8).to(torch.int64)
 
     def decode(self, tokens: Sequence[int]) -> bytes:
-        """The bytes with the values ``tokens``.
+        """Return the bytes with the values ``tokens``.
 
         Raises
         ------

@@ -163,7 +163,7 @@ class Documents:
     shard: Shard
 
     def tokens(self, number: int) -> NDArray[np.int64]:
-        """The tokens of a document."""
+        """Return the tokens of a document."""
         size = len(self.shard.text)
         begin = int(self.ends[number - 1]) if number else 0
         return self.shard.text[size - self.ends[number] : size - begin - 1][::-1].astype(np.int64)

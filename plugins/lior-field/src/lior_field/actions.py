@@ -40,7 +40,7 @@ class PathMeasures(NamedTuple):
 
 @torch.no_grad()
 def measure(model: Model, corpus: Corpus) -> list[PathMeasures]:
-    """The measures of every document of ``corpus``.
+    """Return the measures of every document of ``corpus``.
 
     Raises
     ------
@@ -116,7 +116,7 @@ class Agreement(NamedTuple):
 
 
 def agreement(a: NDArray[np.float64], b: NDArray[np.float64], *, seed: int = 0) -> Agreement:
-    """Spearman's rank correlation of two measures of the same lines.
+    """Return Spearman's rank correlation of two measures of the same lines.
 
     Raises
     ------

@@ -26,7 +26,7 @@ def conjugate(a: Tensor) -> Tensor:
 
 
 def multiply(a: Tensor, b: Tensor) -> Tensor:
-    """The product of ``a (..., 2^k)`` and ``b (..., 2^k)``, ``k <= 3``; batch dimensions broadcast.
+    """Return the product of ``a (..., 2^k)`` and ``b (..., 2^k)``, ``k <= 3``; batch dimensions broadcast.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
 
 
 def norm_squared(a: Tensor) -> Tensor:
-    """``a ā (...)``, the sum of the squares of the components; complex for complex components."""
+    """Return ``a ā (...)``, the sum of the squares of the components; complex for complex components."""
     return (a * a).sum(-1)
 
 
@@ -61,7 +61,8 @@ def turned(vector: Tensor, rotor: Tensor) -> Tensor:
 
 
 def transform(event: Tensor, biquaternion: Tensor) -> Tensor:
-    """The Lorentz transformation of events ``(..., 4)``, time first, by biquaternions ``(..., 4)`` of norm 1.
+    """Return the Lorentz transformation of events ``(..., 4)``, time first, by biquaternions ``(..., 4)``
+    of norm 1.
 
     ``q X q̄*`` of ``X = t + i (x, y, z)``, with ``*`` the complex conjugate; ``t² − x² − y² − z²`` is
     invariant.
@@ -73,7 +74,8 @@ def transform(event: Tensor, biquaternion: Tensor) -> Tensor:
 
 
 def symmetric_form(q: Tensor, k: Tensor, matrix: Tensor) -> Tensor:
-    """``qᵀ S k (...)`` of ``q, k (..., n)`` with the symmetric part ``S = (M + Mᵀ)/2`` of ``matrix (n, n)``.
+    """Return ``qᵀ S k (...)`` of ``q, k (..., n)`` with the symmetric part ``S = (M + Mᵀ)/2`` of ``matrix
+    (n, n)``.
 
     With ``M`` the identity it is the dot product. Together with :func:`wedge` it is ``qᵀ M k``.
     """
@@ -81,7 +83,8 @@ def symmetric_form(q: Tensor, k: Tensor, matrix: Tensor) -> Tensor:
 
 
 def wedge(q: Tensor, k: Tensor, matrix: Tensor) -> Tensor:
-    """``ω(q, k) = qᵀ Ω k (...)`` with the antisymmetric part ``Ω = (M − Mᵀ)/2`` of ``matrix (n, n)``.
+    """Return ``ω(q, k) = qᵀ Ω k (...)`` with the antisymmetric part ``Ω = (M − Mᵀ)/2`` of ``matrix (n,
+    n)``.
 
     ``ω(q, k) = −ω(k, q)``, so that ``ω(q, q) = 0``. Let a rotor ``R = cos θ + sin θ Ω`` turn every plane of
     an ``Ω`` with ``Ω² = −1`` by ``θ``. Distances then have both forms:

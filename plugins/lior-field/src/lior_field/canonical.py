@@ -31,7 +31,7 @@ class Variates(NamedTuple):
 
 
 def variates(counts: Tensor, groups: Tensor, tokens: Tensor, k: int) -> Variates:
-    """The ``k`` variates of ``counts (N, V)`` and ``tokens (N,)`` within ``groups (N,)``.
+    """Return the ``k`` variates of ``counts (N, V)`` and ``tokens (N,)`` within ``groups (N,)``.
 
     A constant column has the weight 0, and so have variates beyond the rank. The classes of the tokens are
     treated as uncorrelated, each with its variance within the groups.

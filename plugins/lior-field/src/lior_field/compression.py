@@ -63,7 +63,7 @@ def _matrices(model: Model) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def tables(model: Model) -> list[TableSpectrum]:
-    """The spectra of all tables.
+    """Return the spectra of all tables.
 
     Raises
     ------

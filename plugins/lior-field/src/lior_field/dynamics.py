@@ -83,7 +83,7 @@ class Unitary:
         return {"field": t if drive is None else t + rate / 2 * drive}
 
     def energy(self, state: State) -> Tensor:
-        """``⟨T, H T⟩ / ⟨T, T⟩``, an energy."""
+        """Return ``⟨T, H T⟩ / ⟨T, T⟩``, an energy."""
         return self.hamiltonian.energy(state["field"])
 
     @cached_property
@@ -167,7 +167,7 @@ class Dissipative:
         return self._normal(b, self.hamiltonian.grid.norm(t))
 
     def energy(self, state: State) -> Tensor:
-        """``⟨T, H T⟩ / ⟨T, T⟩``, an energy."""
+        """Return ``⟨T, H T⟩ / ⟨T, T⟩``, an energy."""
         return self.hamiltonian.energy(state["field"])
 
     def _normal(self, t: Tensor, norm: Tensor) -> Tensor:

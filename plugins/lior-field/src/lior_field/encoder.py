@@ -97,13 +97,13 @@ class FieldEncoder:
         return {name: state[name] for name in self.learned}
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
+        """Return coordinates ``(B, n)`` of contexts ``(B, L)``, ``L >= reach``, in the embedding's dtype."""
         width = max(self.reach, contexts.shape[-1])
         weights = kernel.impulse(self.modes(state).poles, _coeff(state), width)
         return lookup((weights[:, None] * state["embedding"]).reshape(-1, self.n), contexts, width)
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
-        """Derivatives of ``sum(dz * encode(contexts))`` to everything that is learned."""
+        """Return derivatives of ``sum(dz * encode(contexts))`` to everything that is learned."""
         modes, coeff = self.modes(state), _coeff(state)
         weights = kernel.impulse(modes.poles, coeff, contexts.shape[1])
         dtable = scatter(contexts, dz, state["embedding"].shape[0])
@@ -159,7 +159,7 @@ class FieldEncoder:
         return denergy
 
     def _kinetic(self, state: State) -> Tensor:
-        """``K/m``, real symmetric ``(P, P)``."""
+        """Return ``K/m``, real symmetric ``(P, P)``."""
         like = state["potential"]
         return _waves(self.side).to(like) / state["log_mass"].exp()
 

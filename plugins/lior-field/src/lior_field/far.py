@@ -92,13 +92,13 @@ class Far:
         return {**state, "far": table}
 
     def encode(self, state: State, contexts: Tensor) -> Tensor:
-        """Coordinates ``(B, n)`` of contexts ``(B, reach)``; the far ones come last."""
+        """Return coordinates ``(B, n)`` of contexts ``(B, reach)``; the far ones come last."""
         weights = self._weights(contexts, state["far"].dtype).expand(contexts.shape)
         far = embedding_bag(contexts, state["far"], mode="sum", per_sample_weights=weights)
         return torch.cat([self._near.encode(sub(state, "near"), self._last(contexts)), far], 1)
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
-        """Derivatives of ``sum(dz * encode(contexts))`` to the other encoder's learned entries."""
+        """Return derivatives of ``sum(dz * encode(contexts))`` to the other encoder's learned entries."""
         rest = dz[:, : self.n - self.coordinates].contiguous()
         return add_prefix("near", self._near.pullback(sub(state, "near"), self._last(contexts), rest))
 

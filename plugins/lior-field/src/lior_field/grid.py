@@ -83,7 +83,8 @@ class Grid:
         return math.prod(self.spacing) / torch.linalg.det(self.inverse).sqrt()
 
     def sites(self) -> tuple[Tensor, Tensor]:
-        """Coordinates x and y of the sites, each ``(Nx, Ny)``; the origin is site ``(Nx // 2, Ny // 2)``."""
+        """Return the sites' coordinates x and y, each ``(Nx, Ny)``; the origin is site ``(Nx // 2, Ny //
+        2)``."""
         axes = [
             (torch.arange(n, dtype=torch.float64) - n // 2) * d
             for n, d in zip(self.shape, self.spacing, strict=True)
@@ -92,16 +93,16 @@ class Grid:
         return x, y
 
     def inner(self, a: Tensor, b: Tensor) -> Tensor:
-        """``⟨A, B⟩``, summed over sites and components, in ``F² L²``: a scalar, conjugate in ``A``."""
+        """Return ``⟨A, B⟩``, summed over sites and components, in ``F² L²``: a scalar, conjugate in ``A``."""
         return (spread(self.volume, a) * a.conj() * b).sum()
 
     def norm(self, a: Tensor) -> Tensor:
-        """``√⟨A, A⟩``, a real scalar, in ``F L``."""
+        """Return ``√⟨A, A⟩``, a real scalar, in ``F L``."""
         real = parts(a)
         return (spread(self.volume, real) * real.square()).sum().sqrt()
 
     def symbol(self) -> Tensor:
-        """The eigenvalues of ``−Δ``, in 1/L², none below 0.
+        """Return the eigenvalues of ``−Δ``, in 1/L², none below 0.
 
         Float64 ``(Nx, Ny)``, in the order of ``torch.fft.fft2``:
 
@@ -181,12 +182,12 @@ class Grid:
         return float(((total + around / math.prod(self.spacing)) / root).max())
 
     def filter(self, factors: Tensor, t: Tensor) -> Tensor:
-        """``T`` with its Fourier components multiplied by ``factors (Nx, Ny)``."""
+        """Return ``T`` with its Fourier components multiplied by ``factors (Nx, Ny)``."""
         waves = torch.fft.fft2(t, dim=(0, 1))
         return torch.fft.ifft2(spread(factors, t) * waves, dim=(0, 1))
 
     def _flux(self, t: Tensor, weight: Tensor, axis: int) -> Tensor:
-        """``∂_a (w ∂_a T)`` with the weight averaged between neighbours."""
+        """Return ``∂_a (w ∂_a T)`` with the weight averaged between neighbours."""
         faces = (weight + weight.roll(-1, axis)) / 2
         flux = faces * (t.roll(-1, axis) - t)
         return (flux - flux.roll(1, axis)) / self.spacing[axis] ** 2

@@ -70,7 +70,7 @@ class Hamiltonian:
         return spread(self.potential, t) * t - self.scale * self.grid.laplacian(t)
 
     def energy(self, t: Tensor) -> Tensor:
-        """``⟨T, H T⟩ / ⟨T, T⟩``, a real scalar; the expected energy, whatever the norm."""
+        """Return ``⟨T, H T⟩ / ⟨T, T⟩``, a real scalar; the expected energy, whatever the norm."""
         return self.grid.inner(t, self.apply(t)).real / self.grid.norm(t).square()
 
     def exponential(self, t: Tensor, factor: complex) -> Tensor:

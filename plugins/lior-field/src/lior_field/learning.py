@@ -143,12 +143,13 @@ class Equilibrium:
         return attrs.evolve(h, potential=h.potential + pull).relaxed(source, self.snapshot["field"])
 
     def loss(self, params: State) -> float:
-        """Mean of ``C`` over the drives, in squared units of the field times an area."""
+        """Return the mean of ``C`` over the drives, in squared units of the field times an area."""
         away = self._away(self.fields(params))
         return float(self.hamiltonian.grid.norm(away).square()) / (2 * away.shape[-1])
 
     def phases(self, params: State, nudge: float) -> State:
-        """``[∂F(T_β) − ∂F(T_0)]/β``, mean over the drives; for ``β = ∞`` the derivative of the loss itself.
+        """Return ``[∂F(T_β) − ∂F(T_0)]/β``, mean over the drives; for ``β = ∞`` the derivative of the loss
+        itself.
 
         The latter is the limit of weak nudges, by the response ``dT/dβ = −H⁻¹ (T − T*)`` at the observed
         sites.
@@ -208,11 +209,11 @@ class Filtered:
     """Observed outputs ``m*``."""
 
     def loss(self, params: State) -> float:
-        """Mean over time of ``½ |m − m*|²``."""
+        """Return the mean over time of ``½ |m − m*|²``."""
         return float((self._recalled(params)[1] - self.observed).square().sum()) / (2 * len(self.x))
 
     def phases(self, params: State, nudge: float) -> State:
-        """The difference of the two phases, for ``β = ∞`` the derivative of the loss.
+        """Return the difference of the two phases, for ``β = ∞`` the derivative of the loss.
 
         The nudged phase is at ``m + (m* − m) β/(1 + β)``: the difference is the derivative over ``1 + β``.
 

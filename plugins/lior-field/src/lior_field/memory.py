@@ -60,7 +60,7 @@ class FieldMemory(NamedTuple):
         return torch.view_as_complex(flat.reshape(*field.shape, 2))
 
     def after(self, field: Tensor) -> FieldMemory:
-        """The memory one step later, with ``field`` as the newest."""
+        """Return the memory one step later, with ``field`` as the newest."""
         return self._replace(modes=self.kernel.poles[:, None] * self.modes + _channels(field))
 
 
@@ -131,7 +131,7 @@ def product_weights(alpha: float, steps: int, dt: float = 1.0) -> Tensor:
 
 
 def letnikov_weights(alpha: float, steps: int, dt: float = 1.0) -> Tensor:
-    """Weights of Grünwald and Letnikov: ``w_0 = dt^α``, ``w_k = w_{k−1} (1 − (1 − α)/k)``.
+    """Return weights of Grünwald and Letnikov: ``w_0 = dt^α``, ``w_k = w_{k−1} (1 − (1 − α)/k)``.
 
     Raises
     ------

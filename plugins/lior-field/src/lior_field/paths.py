@@ -26,13 +26,13 @@ Factor: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def sphere(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The unit sphere in stereographic coordinates, ``e^φ = 2/(1 + |x|²)``: a :data:`Factor`."""
+    """Return the unit sphere in stereographic coordinates, ``e^φ = 2/(1 + |x|²)``: a :data:`Factor`."""
     up = 1 + x.square().sum(-1)
     return (2 / up).log(), -2 * x / up[..., None]
 
 
 def ball(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Poincaré's ball of curvature −1, ``e^φ = 2/(1 − |x|²)``, ``|x| < 1``: a :data:`Factor`."""
+    """Return Poincaré's ball of curvature −1, ``e^φ = 2/(1 − |x|²)``, ``|x| < 1``: a :data:`Factor`."""
     down = 1 - x.square().sum(-1)
     return (2 / down).log(), 2 * x / down[..., None]
 

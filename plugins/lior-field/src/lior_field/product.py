@@ -44,15 +44,15 @@ class Quaternion(IdentityLift):
         return gram.distance(qq, qk, kk, self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost`."""
+        """Return partial derivatives of :meth:`cost`."""
         return CostPartials(*gram.distance_partials(qq, qk, kk, self.eps), params={})
 
     def pair_cost(self, q: Tensor, k: Tensor, params: State) -> Tensor:
-        """``√(max(|q|² + |k|² − 2 |⟨q, k⟩|, 0) + ε)``, shape ``(B, K)``."""
+        """Return ``√(max(|q|² + |k|² − 2 |⟨q, k⟩|, 0) + ε)``, shape ``(B, K)``."""
         return self._distance(q, k)[0]
 
     def pair_gradient(self, q: Tensor, k: Tensor, weights: Tensor, values: Tensor, params: State) -> Tensor:
-        """``Σ_i weights_bi values_ic ∂cost_bi/∂q_b``, shape ``(B, C, p)``.
+        """Return ``Σ_i weights_bi values_ic ∂cost_bi/∂q_b``, shape ``(B, C, p)``.
 
         The gradient is 0 where the maximum is 0.
         """
@@ -76,7 +76,7 @@ class Quaternion(IdentityLift):
 
 
 def _images(k: Tensor) -> list[Tensor]:
-    """Rows ``k_c`` with ``q · k_c`` the component ``c`` of ``Σ_b q̄_b k_b``; four of ``(K, p)``."""
+    """Return rows ``k_c`` with ``q · k_c`` the component ``c`` of ``Σ_b q̄_b k_b``; four of ``(K, p)``."""
     blocks = pad(k, (0, -k.shape[-1] % 4)).unflatten(-1, (-1, 4))
     # (q̄ k)_c is the real part of (q̄ k) ē_c, which is q · (k ē_c).
     units = torch.eye(4, dtype=k.dtype, device=k.device)

@@ -58,7 +58,7 @@ class Hyperbolic:
         return lorentz.distance(qq, qk, kk, params["log_curvature"], self.eps)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost`."""
+        """Return partial derivatives of :meth:`cost`."""
         slopes = lorentz.distance_partials(qq, qk, kk, params["log_curvature"], self.eps)
         return CostPartials(slopes.qq, slopes.qk, slopes.kk, params={"log_curvature": slopes.log_c})
 

@@ -53,7 +53,7 @@ def distance(qq: Tensor, qk: Tensor, kk: Tensor, log_c: Tensor, eps: float) -> T
 
 
 def distance_partials(qq: Tensor, qk: Tensor, kk: Tensor, log_c: Tensor, eps: float) -> DistancePartials:
-    """Partial derivatives of :func:`distance`.
+    """Return partial derivatives of :func:`distance`.
 
     Let ``s = u + ε`` and ``C = √(1 + c s / 4)``. Then ``∂d/∂u = 1 / (2 √s C)``. The derivatives of ``u``
     are ``∂u/∂qq = t_k / t_q``, ``∂u/∂qk = −2``, ``∂u/∂kk = t_q / t_k`` and ``∂u/∂log c = −(t_q − t_k)² / (c

@@ -33,7 +33,7 @@ class Estimate:
 
 
 def losses(predictions: Array, truth: Array) -> Array:
-    """Loss of each row: 1 for a wrong class and 0 for a right one, or the squared error.
+    """Return the loss of each row: 1 for a wrong class and 0 for a right one, or the squared error.
 
     Parameters
     ----------

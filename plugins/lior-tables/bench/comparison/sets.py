@@ -103,7 +103,7 @@ def names(folder: Path) -> list[str]:
 
 
 def split(table: Table, seed: int) -> Split:
-    """The rows of that seed."""
+    """Return the rows of that seed."""
     draw = np.random.RandomState(seed)
     rows = draw.permutation(len(table.target))
     held = min(max(len(rows) // 5, 1), TEST)
@@ -162,7 +162,7 @@ _DRAWN_ROWS, _DRAWN_INPUTS = 4000, 32
 
 
 def noised(table: Table, columns: int) -> Table:
-    """The set with columns of normal noise after its own."""
+    """Return the set with columns of normal noise after its own."""
     noise = np.random.RandomState(0).normal(size=(len(table.target), columns))
     added = pd.DataFrame(noise, columns=[f"noise{i}" for i in range(columns)], index=table.columns.index)
     return attrs.evolve(table, name=table.name + NOISED, columns=pd.concat([table.columns, added], axis=1))

@@ -49,7 +49,7 @@ class Agop:
     decay: float = option(0.0, help="weight that earlier gradients keep at each round", low=0.0, high=1.0)
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """The Euclidean metric, nothing seen.
+        """Return the Euclidean metric, nothing seen.
 
         Raises
         ------
@@ -91,11 +91,11 @@ class Agop:
         return {**state, "count": count, "moment": moment, **self._axes(moment)}
 
     def form(self, state: State) -> MetricForm:
-        """The metric; ``q`` is ``None`` for a diagonal one."""
+        """Return the metric; ``q`` is ``None`` for a diagonal one."""
         return parametrise.form(state, None if self.diagonal else state["q"])
 
     def pullback(self, state: State, dform: MetricForm) -> State:
-        """Derivative with respect to ``log_omega``; the statistics are not learned."""
+        """Return the derivative with respect to ``log_omega``; the statistics are not learned."""
         return {"log_omega": parametrise.pullback(state, dform)["log_omega"]}
 
     def project(self, state: State) -> State:
@@ -103,7 +103,7 @@ class Agop:
         return parametrise.project(state) | {"log_lam": state["log_lam"].clamp(*_RANGE)}
 
     def _axes(self, moment: Tensor) -> State:
-        """Rotation and scales of ``moment``, and the overall scale at which the largest is 1."""
+        """Return the rotation and scales of ``moment``, and the overall scale at which the largest is 1."""
         if self.diagonal:
             values, q = (
                 moment.diagonal().double(),

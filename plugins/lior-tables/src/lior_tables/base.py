@@ -115,14 +115,14 @@ class Geometric(BaseEstimator, ABC):
 
     @abstractmethod
     def _targets(self) -> tuple[str, ...]:
-        """Names of the targets."""
+        """Return names of the targets."""
 
     def _answers(self, values: Tensor) -> Floats:
         """Return the user's predictions from the model's values, ``(rows, targets)``."""
         return values.double().numpy()
 
     def _names(self) -> list[str]:
-        """Names of the columns; ``x0``, ``x1``, ... for columns without a name."""
+        """Return names of the columns; ``x0``, ``x1``, ... for columns without a name."""
         names = getattr(self, "feature_names_in_", None)
         return [f"x{i}" for i in range(self.n_features_in_)] if names is None else list(map(str, names))
 
@@ -172,7 +172,7 @@ class Geometric(BaseEstimator, ABC):
         return np.column_stack([as_numbers(rows.iloc[:, i]) for i in range(first, width)])
 
     def answers(self, rows: pd.DataFrame) -> Floats:
-        """Predictions or probabilities ``(rows, targets)`` of :meth:`rows`."""
+        """Return predictions or probabilities ``(rows, targets)`` of :meth:`rows`."""
         return self._answers(self.model_.predict(self._coordinates(rows)))
 
     def _level_errors(self, rows: pd.DataFrame) -> list[LevelErrors]:

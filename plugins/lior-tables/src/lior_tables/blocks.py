@@ -28,7 +28,7 @@ class Blocks:
 
     @classmethod
     def of(cls, column: Column, *, ordered: bool) -> Blocks:
-        """The groups of a column, or its moments: numbers or dates.
+        """Return the groups of a column, or its moments: numbers or dates.
 
         Raises
         ------

@@ -76,5 +76,5 @@ class Calibration:
         return cls(floor=floor, power=power)
 
     def probabilities(self, values: Tensor) -> Tensor:
-        """Probabilities ``(rows, classes)`` of ``values (rows, classes)``."""
+        """Return probabilities ``(rows, classes)`` of ``values (rows, classes)``."""
         return (self.power * (values.clamp_min(0) + self.floor).log()).softmax(1)

@@ -260,7 +260,7 @@ def _sharper(
 
 
 def heirs(best: Explored, plan: Sequence[Candidate]) -> list[Candidate]:
-    """The other kernels of a plan, each with the frame of ``best``, to begin with its metric."""
+    """Return the other kernels of a plan, each with the frame of ``best``, to begin with its metric."""
     own, rounds = best.candidate.parts, len(best.setting.steps) - 1
     found: dict[AttentionProduct, Candidate] = {}
     for candidate in plan if rounds else ():
@@ -313,7 +313,7 @@ def splits(y: Tensor, *, classes: bool, generator: Generator) -> list[Split]:
 
 
 def block_splits(blocks: Blocks, generator: Generator) -> list[Split]:
-    """Up to three splits of rows in blocks; all learn equally many rows."""
+    """Return up to three splits of rows in blocks; all learn equally many rows."""
     parts = [
         (known[torch.randperm(len(known), generator=generator)], asked)
         for known, asked in blocks.parts(BLOCK_FOLDS, generator)
@@ -330,7 +330,7 @@ def block_splits(blocks: Blocks, generator: Generator) -> list[Split]:
 
 
 def greedy(explored: Sequence[Explored], judge: Judge) -> tuple[Tensor, Tensor]:
-    """Weights ``(members,)`` of the mean, float64, and its held-out predictions ``(V, C)``."""
+    """Return weights ``(members,)`` of the mean, float64, and its held-out predictions ``(V, C)``."""
     counts = torch.zeros(len(explored), dtype=torch.float64)
     total = torch.zeros_like(judge.y)
     for done in range(GREEDY):

@@ -41,7 +41,7 @@ _PARTS = 5
 
 
 def _restored(given: Any) -> Texts | None:
-    """The map of a record, or the map itself."""
+    """Return the map of a record, or the map itself."""
     return Texts(**given) if isinstance(given, dict) else given
 
 
@@ -183,7 +183,7 @@ class Columns:
         return cls(tuple(each for each, _ in fitted)), _join([z for _, z in fitted], len(table))
 
     def encode(self, table: pd.DataFrame) -> Floats:
-        """Coordinates ``(rows, n)`` of other rows with the same columns.
+        """Return coordinates ``(rows, n)`` of other rows with the same columns.
 
         Raises
         ------
@@ -234,7 +234,7 @@ def _numbers(name: str, column: Column, weights: Floats, dates: bool) -> tuple[E
 
 
 def _periods(days: Floats) -> list[Floats]:
-    """Return cosine and sine of the season, the weekday and the time of day."""
+    """Return the cosine and sine of the season, the weekday and the time of day."""
     turns = [days / 365.2425, np.floor(days) / 7, days % 1]
     return [wave(2 * np.pi * turn) for turn in turns for wave in (np.cos, np.sin)]
 
@@ -297,7 +297,7 @@ def _texts(
 
 
 def _silent(name: str, column: Column) -> tuple[Encoding, Floats]:
-    """A column without coordinates."""
+    """Return a column without coordinates."""
     encoding = Encoding(name, (), None, np.ones(2), np.zeros(2))
     return encoding, encoding.standardised(encoding.raw(column))
 
@@ -320,7 +320,7 @@ def _free(y: Floats) -> Floats:
 
 
 def _places(codes: NDArray[np.int64], y: Floats, weights: Floats, levels: int) -> Floats:
-    """The smoothed mean of the targets over the rows of each level, ``(levels, targets)``."""
+    """Return the smoothed mean of the targets over the rows of each level, ``(levels, targets)``."""
     total = np.bincount(codes, weights, levels)[:, None] + _SMOOTHING
     mean = weights @ y / weights.sum()
     sums = np.stack([np.bincount(codes, weights * column, levels) for column in y.T], 1)
@@ -329,7 +329,7 @@ def _places(codes: NDArray[np.int64], y: Floats, weights: Floats, levels: int) -
 
 
 def _codes(column: Column, levels: Sequence[str]) -> NDArray[np.int64]:
-    """Indices into ``levels``; -2 for a word that is not among them, -1 for none."""
+    """Return indices into ``levels``; -2 for a word that is not among them, -1 for none."""
     words = as_words(column)
     place = pd.Index(levels, dtype=object).get_indexer(words.cat.categories)
     return np.append(np.where(place < 0, -2, place), -1)[words.cat.codes]  # the last entry is that of -1
@@ -351,7 +351,7 @@ def _moments(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
 
 
 def _join(parts: list[Floats], rows: int) -> Floats:
-    """All coordinates side by side, at least two, because a metric of one is a number."""
+    """Return all coordinates side by side, at least two, because a metric of one is a number."""
     z = np.concatenate([np.empty((rows, 0)), *parts], 1)
     return np.concatenate([z, np.zeros((rows, max(2 - z.shape[1], 0)))], 1)
 

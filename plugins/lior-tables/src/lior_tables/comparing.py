@@ -164,7 +164,7 @@ def _prepare(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _number(estimator: Any, *, impute: bool) -> Any:
-    """The estimator behind one-hot coordinates, and with ``impute`` means and standardised numbers."""
+    """Return the estimator behind one-hot coordinates, and with ``impute`` means and standardised numbers."""
     hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=_LEVELS, sparse_output=False)
     numbers = make_pipeline(SimpleImputer(), StandardScaler()) if impute else "passthrough"
     columns = make_column_transformer(
@@ -175,7 +175,7 @@ def _number(estimator: Any, *, impute: bool) -> Any:
 
 
 def _of(module: str, regressor: str, classifier: str, *, impute: bool = False, **options: Any) -> System:
-    """The estimators of a module."""
+    """Return the estimators of a module."""
 
     def system(classes: bool, words: list[str], seed: int) -> Any:
         kind = getattr(import_module(module), classifier if classes else regressor)

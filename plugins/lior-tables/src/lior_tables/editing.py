@@ -124,7 +124,7 @@ class Inverse:
         self.solution = self.solution + self.times(residual)
 
     def _columns(self, slots: Tensor) -> Tensor:
-        """Columns of ``P`` over all slots, ``(S, L)``."""
+        """Return columns of ``P`` over all slots, ``(S, L)``."""
         columns = (self._terms * self._signs) @ self._terms[slots].mT
         inside = slots < self._size
         if self._made is None and self._asked + len(slots) <= _BY_FACTOR:

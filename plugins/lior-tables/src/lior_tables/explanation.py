@@ -54,7 +54,7 @@ class Explanation:
         return found
 
     def top(self, i: int, count: int = 10, target: int = 0) -> pd.DataFrame:
-        """The rows with the largest weights, of either sign, in the ``i``-th prediction.
+        """Return the rows with the largest weights, of either sign, in the ``i``-th prediction.
 
         Returns
         -------
@@ -93,12 +93,12 @@ class Slopes:
         return parts
 
     def by_name(self) -> dict[str, float]:
-        """:meth:`importances` by input, the largest first."""
+        """Return :meth:`importances` by input, the largest first."""
         parts = self.importances()
         return {self.names[i]: float(parts[i]) for i in np.argsort(-parts, kind="stable")}
 
     def spread(self, draws: int = 200) -> tuple[Floats, Floats]:
-        """Ends of 95 % intervals of :meth:`importances`, from a bootstrap over the rows."""
+        """Return ends of 95 % intervals of :meth:`importances`, from a bootstrap over the rows."""
         rng, count = np.random.RandomState(0), len(self.gradients)
         drawn = [self.importances(rng.randint(count, size=count)) for _ in range(draws)]
         low, high = np.quantile(drawn, (0.025, 0.975), axis=0)

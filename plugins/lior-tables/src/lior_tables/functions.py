@@ -99,7 +99,7 @@ class Functions:
         return single, double, len(self.centres)
 
     def __call__(self, z: Tensor) -> Tensor:
-        """``φ (B, P)`` of ``z (B, n)``."""
+        """Return ``φ (B, P)`` of ``z (B, n)``."""
         return torch.cat([self.singles(z), *self._products(z), self._distances(z)], 1)
 
     def singles(self, z: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ class Functions:
         return near @ (self.scales[2] * self.root)
 
     def slopes(self, z: Tensor, values: Tensor) -> Tensor:
-        """``∂(φ w)/∂z``, ``(B, C, n)``, for weights ``values (P, C)``."""
+        """Return ``∂(φ w)/∂z``, ``(B, C, n)``, for weights ``values (P, C)``."""
         single, double, _ = self.sizes
         found = z.new_zeros(len(z), values.shape[1], z.shape[1])
         at = 0
@@ -197,7 +197,7 @@ class Functions:
 
     @classmethod
     def restored(cls, kernel: Kernel, tensors: State) -> Functions:
-        """The inverse of :meth:`tensors`."""
+        """Return the inverse of :meth:`tensors`."""
         knots, coarse = (tensors[n].split(tensors[f"{n}_of"].tolist()) for n in ("knots", "coarse"))
         return cls(kernel, knots, coarse, *(tensors[name] for name in ("pairs", "centres", "root", "scales")))
 
@@ -226,7 +226,7 @@ def _hats(column: Tensor, knots: Tensor, *, slope: bool = False) -> Tensor:
 
 @functools.cache
 def _laplace(count: int) -> Tensor:
-    """``L``, the Cholesky factor of Laplace's kernel between ``count`` knots, float64."""
+    """Return ``L``, the Cholesky factor of Laplace's kernel between ``count`` knots, float64."""
     place = torch.linspace(0, _REACH, count, dtype=torch.float64)
     return torch.linalg.cholesky(torch.exp(-(place[:, None] - place[None]).abs()))
 

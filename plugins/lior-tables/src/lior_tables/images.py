@@ -38,7 +38,7 @@ Field = NDArray[np.float32]
 
 
 def holds(path: Path) -> bool:
-    """Whether a path is a folder, a picture or an array."""
+    """Return whether a path is a folder, a picture or an array."""
     return path.is_dir() or path.suffix.lower() in _PICTURES + _ARRAYS
 
 
@@ -55,7 +55,7 @@ def read(
     shape: tuple[int, ...] = (),
     size: int = 32,
 ) -> pd.DataFrame:
-    """The pictures of a folder, a file, or a list, with the columns of :func:`pixels` last.
+    """Return the pictures of a folder, a file, or a list, with the columns of :func:`pixels` last.
 
     Files that cannot be read, or do not fit the others, are left out with a note that names them.
     ``attrs`` of the frame have ``pictures`` (the column of names), ``shape`` and ``skipped`` (reasons).

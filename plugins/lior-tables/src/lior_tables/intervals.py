@@ -122,5 +122,5 @@ class Spread:
         return widths
 
     def snapshot(self) -> State:
-        """All of it as tensors."""
+        """Return all of it as tensors."""
         return attrs.asdict(self, recurse=False)

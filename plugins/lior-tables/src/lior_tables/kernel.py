@@ -96,7 +96,7 @@ class Side(NamedTuple):
     """``√R (N,)``; ``None`` where ``R = 1``."""
 
     def rows(self, index: slice | Tensor) -> Side:
-        """Some of the rows."""
+        """Return some of the rows."""
         f = self.f[index]
         r = None if self.resilience is None else self.resilience[index]
         return Side(self.z[index], self.y[index], f, f if self.g is self.f else self.g[index], r)
@@ -133,7 +133,7 @@ class Kernel:
         return Side(z, y, f, g, resilience.sqrt())
 
     def scores(self, q: Side, k: Side, *, beta: float | None = None) -> Tensor:
-        """``−β √(R_q R_k) cost``, a new tensor ``(B, K)``; ``beta`` in place of the kernel's own if given."""
+        """Return ``−β √(R_q R_k) cost``, a new tensor ``(B, K)``; ``beta`` replaces the kernel's own."""
         product = self.parts.product
         if is_pairwise(product):
             cost = product.pair_cost(q.f, k.f, self._product)
@@ -144,7 +144,8 @@ class Kernel:
         return self._scaled(cost, q, k, self.beta if beta is None else beta)
 
     def gradient(self, q: Side, k: Side, weights: Tensor, values: Tensor) -> Tensor:
-        """``Σ_i weights_bi values_bic ∂score_bi/∂z_b``: derivatives with respect to the coordinates of ``q``.
+        """Return ``Σ_i weights_bi values_bic ∂score_bi/∂z_b``: derivatives with respect to the coordinates
+        of ``q``.
 
         Parameters
         ----------
@@ -172,7 +173,7 @@ class Kernel:
         return dz
 
     def pullback(self, q: Side, k: Side, d_scores: Tensor) -> State:
-        """Derivatives of ``sum(d_scores * scores(q, k))`` with respect to the learned entries and
+        """Return derivatives of ``sum(d_scores * scores(q, k))`` with respect to the learned entries and
         ``log_beta``."""
         flow = d_scores * self.scores(q, k)
         scaled = self._scaled(d_scores, q, k, self.beta)
@@ -223,7 +224,7 @@ class Kernel:
         return found
 
     def _scaled(self, values: Tensor, q: Side, k: Side, beta: float) -> Tensor:
-        """``−β √(R_q R_k) values``, a new tensor."""
+        """Return ``−β √(R_q R_k) values``, a new tensor."""
         if q.resilience is None or k.resilience is None:
             return values * -beta
         return (values * (-beta * q.resilience[:, None])).mul_(k.resilience[None])
@@ -246,14 +247,14 @@ def accumulate(grads: State, part: str, more: State) -> None:
 
 
 def blocks(rows: int, columns: int, device: torch.device | None = None) -> list[slice]:
-    """Slices of ``rows`` whose matrices with ``columns`` columns have about :data:`BLOCK` entries."""
+    """Return slices of ``rows`` whose matrices with ``columns`` columns have about :data:`BLOCK` entries."""
     entries = BLOCK if device is None or device.type == "cpu" else _LARGE_BLOCK
     size = max(16, entries // max(columns, 1))
     return [slice(at, min(at + size, rows)) for at in range(0, rows, size)]
 
 
 def matrix(kernel: Kernel, q: Side, k: Side, *, beta: float | None = None) -> Tensor:
-    """``scores`` of all pairs ``(B, K)``, made block by block into one tensor."""
+    """Return ``scores`` of all pairs ``(B, K)``, made block by block into one tensor."""
     out = q.z.new_empty(len(q.z), len(k.z))
     for rows in blocks(len(q.z), len(k.z), out.device):
         out[rows] = kernel.scores(q.rows(rows), k, beta=beta)
@@ -261,7 +262,7 @@ def matrix(kernel: Kernel, q: Side, k: Side, *, beta: float | None = None) -> Te
 
 
 def times(kernel: Kernel, side: Side, values: Tensor) -> Tensor:
-    """``K v (N, C)`` for the kernel matrix of one side with itself, block by block."""
+    """Return ``K v (N, C)`` for the kernel matrix of one side with itself, block by block."""
     return torch.cat(
         [
             kernel.scores(side.rows(rows), side).exp_() @ values

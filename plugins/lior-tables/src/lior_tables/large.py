@@ -62,11 +62,11 @@ class Large:
         self.fit = self._settled() if fit is None else fit
 
     def _settled(self) -> Fit:
-        """The weights of the functions, and the mean."""
+        """Return the weights of the functions, and the mean."""
         return readouts.centred_at(self._solved(), readouts.mean(self.rows.y, self.rows.weights))
 
     def _solved(self) -> Tensor:
-        """The solution ``(P, C + 1)`` for the outputs and for ones."""
+        """Return the solution ``(P, C + 1)`` for the outputs and for ones."""
         return self.factor.solve(self.sums.right)
 
     @property
@@ -99,13 +99,13 @@ class Large:
         return moment / moment.trace().clamp(min=torch.finfo(moment.dtype).tiny)
 
     def predict(self, z: Tensor) -> Tensor:
-        """``f(z) (B, C)``."""
+        """Return ``f(z) (B, C)``."""
         # Terms cancel: in float32 the sum would differ from the one by weights of rows.
         parts = [(self.functions(z[block]).double() @ self.fit.values).to(z) for block in self._blocks(z)]
         return torch.cat([*parts, self.rows.y[:0]]) + self.fit.centre.to(z)
 
     def leave_one_out(self) -> Tensor:
-        """Predictions for each stored row without it, functions fixed, ``(N, C)``.
+        """Return predictions for each stored row without it, functions fixed, ``(N, C)``.
 
         With a smoother ``H`` the residual without row i is ``(1 − H_ii)⁻¹`` times the residual with it, for
         outputs measured from the mean of the others.
@@ -141,7 +141,7 @@ class Large:
         return torch.cat([self.functions.slopes(z[block], values) for block in self._blocks(z)])
 
     def influence(self, z: Tensor) -> Tensor:
-        """Weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``."""
+        """Return weights ``(B, N)`` of the stored outputs: ``f(z) = centre + Σ_i w_i (y_i − centre)``."""
         across = self.factor.solve(self.functions(z).mT.double())
         stored, weights = self.rows.z, self.rows.weights
         parts = [weights[b] * (self.functions(stored[b]).double() @ across).mT for b in self._blocks(stored)]

@@ -40,7 +40,7 @@ class Ledger:
     def of(
         cls, table: pd.DataFrame, y: Floats, weights: Floats, rng: np.random.RandomState
     ) -> tuple[Ledger, Ids]:
-        """Number the rows and find the equal ones.
+        """Return the number the rows and find the equal ones.
 
         Returns
         -------
@@ -73,7 +73,7 @@ class Ledger:
         return int(self.slots.max(initial=-1)) + 1
 
     def slot_weights(self) -> Floats:
-        """Weight of each row of the model."""
+        """Return the weight of each row of the model."""
         there = self.slots >= 0
         return np.bincount(self.slots[there], self.weights[there], self.size).astype(np.float64)
 
@@ -96,7 +96,7 @@ class Ledger:
         return found
 
     def without(self, places: Ids) -> tuple[Ledger, Ids, Ids]:
-        """The ledger without the rows at these places.
+        """Return the ledger without the rows at these places.
 
         Returns
         -------
@@ -154,7 +154,7 @@ class Ledger:
 
     @classmethod
     def restore(cls, state: State, record: dict[str, Any]) -> Ledger:
-        """The ledger of a snapshot."""
+        """Return the ledger of a snapshot."""
         arrays = {name: tensor.numpy() for name, tensor in state.items()}
         y, weights, ids, slots = (arrays[name] for name in ("y", "weights", "ids", "slots"))
         columns: dict[int, Any] = {}

@@ -81,14 +81,14 @@ def loss_of(kernel: Kernel, rows: Rows, queries: int, *, classes: bool) -> tuple
 
 
 def gradient(kernel: Kernel, rows: Rows, queries: int, *, classes: bool) -> State:
-    """Derivatives of :func:`loss_of` with respect to the learned entries."""
+    """Return derivatives of :func:`loss_of` with respect to the learned entries."""
     _, d_scores = loss_of(kernel, rows, queries, classes=classes)
     side = kernel.side(rows.z)
     return kernel.pullback(side.rows(slice(0, queries)), side, d_scores)
 
 
 def _sharp(parts: Parts, state: State, rows: Rows) -> State:
-    """The state with ``β`` for predictions by the nearest rows."""
+    """Return the state with ``β`` for predictions by the nearest rows."""
     kernel = Kernel(parts, state)
     some = kernel.side(rows.z[:_JUDGED])
     costs = kernel.scores(some, some, beta=-1.0)
@@ -97,5 +97,5 @@ def _sharp(parts: Parts, state: State, rows: Rows) -> State:
 
 
 def _are_classes(y: Tensor) -> bool:
-    """Whether rows of ``y`` are 0 but for one 1."""
+    """Return whether rows of ``y`` are 0 but for one 1."""
     return y.shape[1] > 1 and bool(((y == 0) | (y == 1)).all() & (y.sum(1) == 1).all())

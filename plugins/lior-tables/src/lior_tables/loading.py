@@ -24,7 +24,7 @@ Estimator = GeometricRegressor | GeometricClassifier
 
 
 def load(path: str | Path) -> Estimator:
-    """The fitted estimator in the folder that :meth:`save` or ``lior table fit`` made.
+    """Return the fitted estimator in the folder that :meth:`save` or ``lior table fit`` made.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def load(path: str | Path) -> Estimator:
 
 
 def open_saved(path: Path) -> tuple[Estimator, Task | None, Path]:
-    """A model, its task (``None`` for one of Python), and the checkpoint that it was read from.
+    """Return a model, its task (``None`` for one of Python), and the checkpoint that it was read from.
 
     Raises
     ------

@@ -46,7 +46,7 @@ class Local:
     softening: float = option(0.05, help="added to the distance, in median distances", low=1e-3, high=1e3)
 
     def init(self, n: int, *, generator: Generator) -> State:
-        """``p = 1``, no slope and an empty reference."""
+        """Return ``p = 1``, no slope and an empty reference."""
         device = generator.device
         return {
             "power": torch.ones((), device=device),
@@ -72,13 +72,13 @@ class Local:
         return {**kept, "length": positive.median() if positive.numel() else kept["length"]}
 
     def resilience(self, state: State, z: Tensor, form: MetricForm) -> Tensor:
-        """``R`` at ``z (..., n)``, from ``e^−3/ℓ`` to ``e^3/ℓ``, shape ``(...)``, in units of 1/length."""
+        """Return ``R`` at ``z (..., n)``, between ``e^−3/ℓ`` and ``e^3/ℓ``, shape ``(...)``, in 1/length."""
         points = mapped(z, form)
         log_r = self._log(state, points, self._nearest(state, points, form).length)
         return (log_r.exp() / state["length"]).reshape(z.shape[:-1])
 
     def pullback(self, state: State, z: Tensor, form: MetricForm, dr: Tensor) -> ResiliencePullback:
-        """Derivatives of ``sum(dr * R)``, through the row that sets ``d_k``; ``ℓ`` is a constant."""
+        """Return derivatives of ``sum(dr * R)``, through the row that sets ``d_k``; ``ℓ`` is a constant."""
         points = mapped(z, form)
         near = self._nearest(state, points, form)
         log_r = self._log(state, points, near.length)
@@ -101,11 +101,11 @@ class Local:
         return {**state, "power": power, "slope": slope}
 
     def _log_density(self, state: State, length: Tensor) -> Tensor:
-        """``log(ℓ / (d_k + ε ℓ))``, finite."""
+        """Return ``log(ℓ / (d_k + ε ℓ))``, finite."""
         return -(length / state["length"] + self.softening).log()
 
     def _log(self, state: State, points: Mapped, length: Tensor) -> Tensor:
-        """``log (R ℓ)``, clamped."""
+        """Return ``log (R ℓ)``, clamped."""
         log_r = state["power"] * self._log_density(state, length) + points.z @ state["slope"]
         return log_r.clamp(-MAX_LOG, MAX_LOG)
 

@@ -117,7 +117,7 @@ def sharpen(state: State, beta: float) -> State:
 def next_metric(
     candidate: Candidate, kernel: Kernel, side: Side, rows: Rows, fit: Fit, generator: Generator
 ) -> State:
-    """The state after one round of learning the metric from the gradients of ``fit``."""
+    """Return the state after one round of learning the metric from the gradients of ``fit``."""
     parts, state = candidate.parts, kernel.state
     if isinstance(parts.frame, GradientFrame):
         chosen = torch.randperm(len(rows.z), generator=generator)[:GRADIENT_ROWS].to(rows.z.device)
@@ -154,7 +154,7 @@ Metrics = dict[tuple[Candidate, Steps], State]
 
 
 def learned(candidate: Candidate, steps: Steps, rows: Rows, generator: Generator, known: Metrics) -> State:
-    """The state after a round for each of the steps, from ``known`` or added to it."""
+    """Return the state after a round for each of the steps, from ``known`` or added to it."""
     if (candidate, steps) not in known:
         first = len(candidate.handed)
         if first:
@@ -180,7 +180,7 @@ def _rounds(
 
 
 def _solvable(candidate: Candidate, state: State, bandwidth: float, z: Tensor) -> tuple[State, Kernel]:
-    """The state with its bandwidth, measured on ``z``, and the kernel."""
+    """Return the state with its bandwidth, measured on ``z``, and the kernel."""
     kernel = Kernel(candidate.parts, state)
     median = median_cost(kernel, kernel.side(z[:_MEDIAN_ROWS]))
     state = sharpen(state, 1 / (bandwidth * median))
@@ -275,7 +275,7 @@ class Member:
         return self.fit.centre
 
     def predict(self, z: Tensor) -> Tensor:
-        """``f(z) (B, C)``, centre included."""
+        """Return ``f(z) (B, C)``, centre included."""
         parts = [
             self.weigh(z[block]) @ self.fit.values for block in blocks(len(z), len(self.rows.z), z.device)
         ]
@@ -293,7 +293,7 @@ class Member:
         return float((self.predict(self.rows.z) - exact).abs().max())
 
     def weigh(self, z: Tensor) -> Tensor:
-        """Weights of the values of the stored rows for a few rows ``z (B, n)``, shape ``(B, N)``."""
+        """Return weights of the values of the stored rows for a few rows ``z (B, n)``, shape ``(B, N)``."""
         scores = self.kernel.scores(self.kernel.side(z), self.items)
         return self.readout.weigh(scores, self.rows.weights, None)
 
@@ -311,7 +311,7 @@ class Member:
         return gradients(self.readout, self.kernel, self.items, weights, values, chosen)
 
     def leave_one_out(self) -> Tensor:
-        """Predictions for each stored row without it, metric fixed, ``(N, C)``."""
+        """Return predictions for each stored row without it, metric fixed, ``(N, C)``."""
         y, weights = self.rows.y, self.rows.weights
         if len(y) < 2:
             return self.fit.centre.expand_as(y)

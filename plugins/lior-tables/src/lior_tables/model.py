@@ -147,12 +147,12 @@ class TableModel:
         return self._mean([member.centre for member in self.members])
 
     def predict(self, z: Tensor) -> Tensor:
-        """Predictions ``(B, C)`` for ``z (B, n)``."""
+        """Return predictions ``(B, C)`` for ``z (B, n)``."""
         z = self._coordinates(z)
         return self._mean([member.predict(z) for member in self.members])
 
     def probabilities(self, z: Tensor) -> Tensor:
-        """Probabilities of the classes, ``(B, C)``."""
+        """Return probabilities of the classes, ``(B, C)``."""
         return self.to_probabilities(self.predict(z))
 
     def to_probabilities(self, predictions: Tensor) -> Tensor:
@@ -264,7 +264,7 @@ class TableModel:
 
     @classmethod
     def restore(cls, tensors: State, meta: dict[str, Any]) -> TableModel:
-        """The model of a snapshot, which predicts the same to the last bit.
+        """Return the model of a snapshot, which predicts the same to the last bit.
 
         Raises
         ------
@@ -370,12 +370,12 @@ def _ones(weights: Tensor | None, y: Tensor) -> Tensor:
 
 
 def _rows(z: Tensor, y: Tensor, weights: Tensor | None, units: Units) -> Rows:
-    """Rows in the units of a model; outputs and weights in float64."""
+    """Return rows in the units of a model; outputs and weights in float64."""
     return Rows(pad(z), y.double() / units.output.to(y.device), _ones(weights, y) / units.weight)
 
 
 def _unit(y: Tensor, classes: bool) -> Tensor:
-    """Unit of each output, ``(C,)`` float64: its standard deviation, or 1 for classes and constants."""
+    """Return each output's unit, ``(C,)`` float64: its standard deviation, or 1 for classes and constants."""
     if classes or len(y) < 2:
         return torch.ones_like(y[0], dtype=torch.float64)
     spread = y.double().std(0, correction=0)

@@ -112,7 +112,7 @@ class Patches:
 
     @classmethod
     def restore(cls, state: State) -> Patches:
-        """The map of a snapshot."""
+        """Return the map of a snapshot."""
         height, width, components = state["shape"].tolist()
         return cls(
             shape=(height, width, components),

@@ -53,19 +53,20 @@ class Power(IdentityLift):
         return _raise_to(_squares(qq, qk, kk).add_(self.eps), self.exponent / 2)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Partial derivatives of :meth:`cost`, 0 where the squared distance is not positive or overflows."""
+        """Return partial derivatives of :meth:`cost`, 0 if the squared distance is not positive or
+        overflows."""
         square, half = _squares(qq, qk, kk), self.exponent / 2
         inside = (square > 0) & (square < torch.finfo(square.dtype).max)
         slope = _raise_to(square.add_(self.eps), half - 1).mul_(half).mul_(inside)
         return CostPartials(qq=slope, qk=-2 * slope, kk=slope, params={})
 
     def pair_cost(self, q: Tensor, k: Tensor, params: State) -> Tensor:
-        """``(Σ_j |q_j − k_j|)^p`` of features ``q (B, p)`` and ``k (K, p)``, shape ``(B, K)``."""
+        """Return ``(Σ_j |q_j − k_j|)^p`` of features ``q (B, p)`` and ``k (K, p)``, shape ``(B, K)``."""
         length = torch.cdist(q, k, p=1.0)
         return length if self.exponent == 1 else length**self.exponent
 
     def pair_gradient(self, q: Tensor, k: Tensor, weights: Tensor, values: Tensor, params: State) -> Tensor:
-        """``Σ_i weights_bi values_ic ∂cost_bi/∂q_b``, shape ``(B, C, p)``; where ``q_bj = k_ij`` it is 0."""
+        """Return ``Σ_i weights_bi values_ic ∂cost_bi/∂q_b (B, C, p)``; it is 0 where ``q_bj = k_ij``."""
         if self.exponent != 1:
             length = torch.cdist(q, k, p=1.0)
             slope = _raise_to(length.clamp(min=self.eps), self.exponent - 1).mul_(self.exponent)
@@ -77,7 +78,8 @@ class Power(IdentityLift):
 
 
 def _squares(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
-    """``max(qq + kk − 2qk, 0)``, saturated at the largest number; a new tensor of the broadcast shape."""
+    """Return ``max(qq + kk − 2qk, 0)``, saturated at the largest number, a new tensor in the broadcast
+    shape."""
     # The function of torch for shapes imports sympy, which takes half a second.
     shape = np.broadcast_shapes(qq.shape, qk.shape, kk.shape)
     square = torch.add(kk, qk.expand(shape), alpha=-2).add_(qq)
@@ -85,7 +87,7 @@ def _squares(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
 
 
 def _raise_to(x: Tensor, power: float) -> Tensor:
-    """``x^power`` in place; roots are several times faster than powers."""
+    """Return ``x^power`` in place; roots are several times faster than powers."""
     if power == 1:
         return x
     if power == 0.5:

@@ -30,7 +30,7 @@ class RangeChart(Panel):
     """A value to compare with: a vertical line."""
 
     def inches(self) -> tuple[float, float]:
-        """A height for each name."""
+        """Return a height for each name."""
         return super().inches()[0], max(2.0, 1.3 + 0.27 * len(self.names))
 
     def draw(self, axis: Any) -> Finish:
@@ -53,7 +53,7 @@ class RangeChart(Panel):
         return None
 
     def table(self) -> Table:
-        """A row for each name."""
+        """Return a row for each name."""
         ranges = [f"{number(a)} to {number(b)}" for a, b in zip(self.low, self.high, strict=True)]
         rows = [*zip(self.names, map(number, self.values), ranges, self.notes, strict=True)]
         return Table(["", self.x_label, "range", ""], rows)

@@ -125,7 +125,7 @@ def _csv(
 
 
 def _has_gaps(column: Column) -> bool:
-    """Whether a column has words and gaps."""
+    """Return whether a column has words and gaps."""
     return column.hasnans and all_match(column, "(?s).*")
 
 
@@ -184,7 +184,7 @@ class Task:
         drop: Sequence[str] = (),
         classes: bool | None = None,
     ) -> Task:
-        """The task that options describe.
+        """Return the task that options describe.
 
         Parameters
         ----------
@@ -238,12 +238,12 @@ class Task:
         )
 
     def rows(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-        """The columns to predict from; ``DataError`` when one is missing."""
+        """Return the columns to predict from; ``DataError`` when one is missing."""
         inputs = [*self.inputs, *images.pixels(self.shape)] if self.pictures else self.inputs
         return _columns(frame, inputs, path, "which the model needs")
 
     def answers(self, frame: pd.DataFrame, path: Path) -> Any:
-        """The targets, ``(rows,)`` or ``(rows, targets)``.
+        """Return the targets, ``(rows,)`` or ``(rows, targets)``.
 
         Raises
         ------
@@ -286,7 +286,7 @@ def _columns(frame: pd.DataFrame, names: Sequence[str], path: Path, what: str) -
 
 
 def are_classes(column: Column) -> bool:
-    """Whether values look like classes: words, truth values, or few whole numbers."""
+    """Return whether values look like classes: words, truth values, or few whole numbers."""
     there = column.dropna()
     if not types.is_numeric_dtype(column) or types.is_bool_dtype(column):
         return True

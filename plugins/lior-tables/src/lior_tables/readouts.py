@@ -92,7 +92,7 @@ class Vote:
         return Fit(y - centre[..., None, :], centre)
 
     def weigh(self, scores: Tensor, weights: Tensor, own: Tensor | None) -> Tensor:
-        """``softmax(score + log W)``."""
+        """Return ``softmax(score + log W)``."""
         scores += weights.log()[..., None, :]
         if own is not None:
             scores[torch.arange(len(own), device=own.device), own] = -torch.inf
@@ -106,7 +106,7 @@ class Vote:
 
 
 def mean(y: Tensor, weights: Tensor) -> Tensor:
-    """The weighted mean ``(..., C)`` of ``y (..., N, C)``."""
+    """Return the weighted mean ``(..., C)`` of ``y (..., N, C)``."""
     return (weights[..., None] * y).sum(-2) / weights.sum(-1, keepdim=True)
 
 
@@ -117,12 +117,12 @@ def with_ones(y: Tensor) -> Tensor:
 
 
 def centred(solution: Tensor, y: Tensor, weights: Tensor) -> Fit:
-    """The fit from the solution ``(..., N, C + 1)`` for :func:`with_ones`."""
+    """Return the fit from the solution ``(..., N, C + 1)`` for :func:`with_ones`."""
     return centred_at(solution, mean(y, weights))
 
 
 def centred_at(solution: Tensor, centre: Tensor) -> Fit:
-    """The fit whose outputs are measured from ``centre (..., C)``."""
+    """Return the fit whose outputs are measured from ``centre (..., C)``."""
     return Fit((solution[..., :-1] - solution[..., -1:] * centre[..., None, :]).contiguous(), centre)
 
 

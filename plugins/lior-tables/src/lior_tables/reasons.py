@@ -55,7 +55,7 @@ class Reason:
     """Share of each input, the largest first."""
 
     def headline(self) -> str:
-        """The prediction in words."""
+        """Return the prediction in words."""
         if self.likeliest:
             named = f"{self.column} is {self.target}: probability {self.prediction:.3g}"
             return named if self.likeliest == self.target else f"{named} ({self.likeliest} is likelier)"
@@ -79,7 +79,7 @@ class Reason:
 def reason(
     estimator: Estimator, task: Task, row: DataFrame, *, top: int, target: str | None = None
 ) -> Reason:
-    """The reasons of the prediction of one row.
+    """Return the reasons of the prediction of one row.
 
     Parameters
     ----------

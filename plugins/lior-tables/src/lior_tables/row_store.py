@@ -16,11 +16,11 @@ class Rows(NamedTuple):
     weights: Tensor
 
     def take(self, index: Tensor) -> Rows:
-        """Some of the rows."""
+        """Return some of the rows."""
         return Rows(self.z[index], self.y[index], self.weights[index])
 
     def to(self, like: torch.dtype | Tensor) -> Rows:
-        """The rows in a dtype, or in the dtype and on the device of a tensor."""
+        """Return the rows in a dtype, or in the dtype and on the device of a tensor."""
         return Rows(self.z.to(like), self.y.to(like), self.weights.to(like))
 
     def with_more(self, other: Rows) -> Rows:

@@ -34,7 +34,7 @@ class ColumnNote(UserWarning):
 
 
 def is_frame(x: object) -> bool:
-    """Whether ``x`` is a frame of pandas or polars."""
+    """Return whether ``x`` is a frame of pandas or polars."""
     return isinstance(x, pd.DataFrame) or _is_polars(x)
 
 
@@ -145,12 +145,12 @@ def _words(values: Column) -> Column:
 
 
 def is_words(column: Column) -> bool:
-    """Whether a column of a :func:`table` holds words."""
+    """Return whether a column of a :func:`table` holds words."""
     return isinstance(column.dtype, pd.CategoricalDtype)
 
 
 def as_numbers(column: Column) -> Floats:
-    """A column of numbers; ``TypeError`` for words, unless all are missing."""
+    """Return a column of numbers; ``TypeError`` for words, unless all are missing."""
     if is_words(column) and column.notna().any():
         first = column[column.first_valid_index()]
         raise TypeError(f"{first!r} is a word, and numbers were there before")

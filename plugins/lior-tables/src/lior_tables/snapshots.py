@@ -27,7 +27,7 @@ def _describe(value: Any) -> Any:
 
 
 def _rebuild(kind: str, found: Any) -> Any:
-    """The inverse of :func:`_describe`; the class is checked to be a plugin of the kind."""
+    """Return the inverse of :func:`_describe`; the class is checked to be a plugin of the kind."""
     if not isinstance(found, dict):
         return found
     registry = readouts.registry if kind == "readout" else lior_registry
@@ -35,7 +35,7 @@ def _rebuild(kind: str, found: Any) -> Any:
 
 
 def options_as_meta(options: Options) -> dict[str, Any]:
-    """Options as JSON."""
+    """Return options as JSON."""
     return {field.name: _describe(getattr(options, field.name)) for field in attrs.fields(Options)}
 
 
@@ -58,7 +58,7 @@ def member_as_snapshot(member: Member | Large) -> tuple[State, dict[str, Any]]:
 
 
 def member_from_snapshot(tensors: State, meta: dict[str, Any], rows: Rows) -> Member | Large:
-    """The inverse of :func:`member_as_snapshot`."""
+    """Return the inverse of :func:`member_as_snapshot`."""
     parts = {name: _rebuild(name, value) for name, value in meta["parts"].items()}
     readout = _rebuild("readout", meta["readout"])
     # The tried settings are not needed any more: nothing is chosen for an existing member.

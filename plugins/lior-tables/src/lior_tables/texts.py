@@ -104,7 +104,7 @@ class Texts:
         return found, np.column_stack([raw, _lengths(texts, codes)])
 
     def raw(self, texts: Sequence[str], codes: NDArray[np.int64]) -> Floats:
-        """Raw coordinates ``(rows, targets + 1)``; NaN for a row without a text.
+        """Return raw coordinates ``(rows, targets + 1)``; NaN for a row without a text.
 
         Raises
         ------
@@ -121,7 +121,7 @@ class Texts:
         )
 
     def _features(self, texts: Sequence[str], say: Progress | None = None) -> Any:
-        """A row of numbers for each text, sparse for words; at least one row."""
+        """Return a row of numbers for each text, sparse for words; at least one row."""
         given = list(texts) or [""]
         if self.by == "words":
             counts = _count(given)[:, self.kept].astype(np.float64)

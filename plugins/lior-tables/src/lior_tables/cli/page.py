@@ -45,7 +45,7 @@ what its target differs from the mean, and all shares sum to the prediction.</p>
 
 
 def images_of(estimator: Estimator, task: Task, found: Reason, asked: DataFrame) -> list[str]:
-    """Figures of the picture that is asked about, then of the training pictures."""
+    """Return figures of the picture that is asked about, then of the training pictures."""
     from lior_tables.images import thumbnails
 
     drawn, ledger = thumbnails(task.shape), estimator.ledger_

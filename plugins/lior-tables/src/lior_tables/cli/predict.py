@@ -104,7 +104,8 @@ def _answers(
 def _score(
     estimator: Estimator, task: Task, frame: DataFrame, compared: Any, balanced: bool
 ) -> dict[str, float] | None:
-    """Scores on the rows whose targets the file has and the model knows; ``None`` if there are none."""
+    """Return scores on the rows whose targets are in the file and known to the model; ``None`` without
+    any."""
     import pandas as pd
 
     from lior_tables.estimators import GeometricClassifier

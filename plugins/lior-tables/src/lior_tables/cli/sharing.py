@@ -155,7 +155,7 @@ def plugin_options(command: Callback) -> Callback:
 
 
 def task_of(frame: DataFrame, path: Path, given: dict[str, Any]) -> tuple[Task, DataFrame]:
-    """The task, and the rows that have targets; ``given`` are the values of :func:`task_options`."""
+    """Return the task, and the rows that have targets; ``given`` are the values of :func:`task_options`."""
     from lior_tables.reading import Task
 
     task = Task.of(frame, given["targets"], drop=given["drop"], classes=given["classes"])
@@ -232,22 +232,22 @@ def told(quiet: bool) -> Iterator[Callable[[str, float], None]]:
 
 
 def number(value: float) -> str:
-    """A number with four digits, and separators between thousands."""
+    """Return a number with four digits, and separators between thousands."""
     return scales.number(value) if abs(value) > 1e-12 else "0"  # rounding leaves nothing of interest
 
 
 def shown(value: float | str | None) -> str:
-    """A cell of the user's table."""
+    """Return a cell of the user's table."""
     if value is None:
         return "missing"
     return plain(value) if isinstance(value, str) else f"{value:,.6g}"
 
 
 def percent(share: float) -> str:
-    """A share as a percentage."""
+    """Return a share as a percentage."""
     return f"{100 * share:.0f} %" if abs(share) >= 0.0995 else f"{100 * share:.1f} %"
 
 
 def shorter(text: str, most: int = 22) -> str:
-    """The beginning of a long text."""
+    """Return the beginning of a long text."""
     return text if len(text) <= most else text[: most - 1] + "…"
