@@ -1,10 +1,9 @@
 """Counts from totals: the counts of a text depend on the text alone, not on the order of counting.
 
 :func:`part` turns a part of a text into rows. Each row of a pattern has a context and a token, how often
-the token followed the context, the place of the last time, and the address of the parent context there.
-Rows are sorted by context and token, so that parts merge (:func:`merge`): counts add, the later place
-stays. Any split of a text into parts, merged in any order, gives the same rows and so the same store to the
-last bit.
+and where last the token followed it, and the address of the parent context there. Rows are sorted by
+context and token, so that parts merge (:func:`merge`): counts add, the later place stays. Any split of a
+text into parts, merged in any order, gives the same rows and so the same store to the last bit.
 
 :func:`store` needs the totals of all parts: it keeps a context that occurred twice, or whose parent did. So
 most contexts that occur once take no memory.

@@ -218,8 +218,8 @@ RECORD = np.dtype(
         ("novel", "u1"),
     ]
 )
-"""Fields of a counter that enter the mixture: its token's column, occurrences, recency, entry in the table of
-states, learned logit, entry in the table of ages, novel occurrences."""
+"""Fields of a counter that enter the mixture: its token's column, occurrences, recency, table entry of
+states, learned logit, table entry of ages, novel occurrences."""
 
 
 class Buffers(NamedTuple):

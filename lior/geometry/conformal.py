@@ -82,10 +82,11 @@ class PrincipalPlanes(NamedTuple):
 def principal_planes(y: Tensor, field: Mixture, root: Tensor) -> PrincipalPlanes:
     """Return the spectrum of the curvature operator ``R_op[μν, ρσ] = R_μνρσ`` on planes, at ``y (N, m)``.
 
-    A conformally flat metric has ``Riem = −e^{2φ} ĝ ∧ P`` with ``P = ∇²φ − ∇φ∇φᵀ + ½|∇φ|² ĝ`` (Besse,
-    theorem 1.159; ``∧`` is the Kulkarni–Nomizu product). So each two eigenvectors ``e_a``, ``e_b`` of ``P``
-    span an eigenvector of ``R_op``; its eigenvalue is the sectional curvature ``−e^{−2φ}(p_a + p_b)``. This
-    takes ``n³`` operations instead of ``n⁶`` for the matrix. Twice the sum is the Ricci scalar.
+    A conformally flat metric has ``Riem = −e^{2φ} ĝ ∧ P``, where ``∧`` is the Kulkarni–Nomizu product and
+    ``P = ∇²φ − ∇φ∇φᵀ + ½|∇φ|² ĝ`` (Besse, theorem 1.159). So each two eigenvectors ``e_a``, ``e_b`` of
+    ``P`` span an eigenvector of ``R_op``; its eigenvalue is the sectional curvature ``−e^{−2φ}(p_a +
+    p_b)``. This takes ``n³`` operations instead of ``n⁶`` for the matrix. Twice the sum is the Ricci
+    scalar.
 
     Parameters
     ----------

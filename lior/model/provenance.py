@@ -188,7 +188,7 @@ def _effects(weights: dict[str, Tensor], inputs: mixer.Inputs, known: Tensor) ->
 
 
 def _words(pieces: Sequence[bytes]) -> list[range]:
-    """Group the tokens of each word, and of each run of another character.
+    """Group tokens by word, and by run of any other character.
 
     A token begins a new word unless its first byte continues the character or the word before it.
     """

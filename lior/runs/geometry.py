@@ -33,7 +33,7 @@ class Direction:
     value: float
     """Eigenvalue of the metric, or mean sectional curvature in 1/length²."""
     share: float
-    """Share of the sum of all eigenvalues, or of all absolute curvatures."""
+    """Share in the sum of the eigenvalues, or of the absolute curvatures."""
     coordinates: tuple[tuple[int, float], ...]
     """Numbers of coordinates, from 0, with their shares of the squared length."""
 

@@ -149,9 +149,8 @@ class Run:
     def ask(self, question: str, top: int = 3, *, filters: Any = None) -> Any:
         """Find the passages of the documents that answer a question, and decide whether any does.
 
-        Lines and columns refer to the documents as the run stores them. Documents learned or forgotten
-        later count at once. ``filters`` are :class:`lior_ask.Filters`; the reply is a
-        :class:`lior_ask.Answer`.
+        Lines and columns refer to the documents as the run stores them. Later changes count at once.
+        ``filters`` are :class:`lior_ask.Filters`; the reply is a :class:`lior_ask.Answer`.
 
         Raises
         ------
@@ -163,8 +162,7 @@ class Run:
         return self.index.ask(question, top, filters)
 
     def confirm(self, question: str, passage: Passage) -> bool:
-        """Confirm an answer as :meth:`lior_ask.Index.confirm`, stored with the run until the document is
-        forgotten.
+        """Confirm as :meth:`lior_ask.Index.confirm`, stored with the run until the document is forgotten.
 
         Raises ``RunError`` when another process changes the run; nothing is confirmed then.
         """
@@ -247,8 +245,7 @@ class Run:
     def stream(
         self, prompt: str | bytes, tokens: int = 200, *, seed: int = 0, **sampling: Any
     ) -> Iterator[str]:
-        """Yield the result of :meth:`complete`, piece by piece as the tokens are drawn, in whole
-        characters."""
+        """Yield the result of :meth:`complete` in pieces of whole characters, as tokens are drawn."""
         _check_count(tokens)
         model, how = self.model, Sampling(**sampling)
         generator = torch.Generator().manual_seed(seed)
@@ -262,8 +259,8 @@ class Run:
     def score(self, text: Sequence[str | bytes]) -> list[float]: ...
     @check_keywords()
     def score(self, text: str | bytes | Sequence[str | bytes]) -> float | list[float]:
-        """Return the cross-entropy of ``text`` under the model, in bits per byte; for a list, of each text
-        in one reading.
+        """Return the cross-entropy of ``text``, or of each text in a list, under the model in bits per
+        byte.
 
         An empty text has 0.
 

@@ -39,7 +39,7 @@ _PASSING = (SkipReason.TOO_LARGE, SkipReason.MISSING_PACKAGE)
 
 @attrs.frozen
 class Synced:
-    """The result of a sync, or of a dry run: names of documents, in file order."""
+    """The result of a sync or dry run: names of documents, in file order."""
 
     learned: tuple[str, ...]
     """Documents that are new in the files."""
