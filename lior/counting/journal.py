@@ -196,7 +196,7 @@ class Journal:
             and int(length.clamp(max=len(tokens) + 1).sum()) == len(tokens)
             and (not len(tokens) or 0 <= int(tokens.min()) <= int(tokens.max()) < MAX_VOCAB)
         ):
-            raise UsageError("passages and tokens are not those of a memory")
+            raise UsageError("passages and tokens do not form a memory")
         text = np.split(tokens.numpy().astype(np.int64), table[:, 3].cumsum(0).tolist())
         rows = zip(table[:, :3].tolist(), text, strict=False)
         return cls([StoredSpan(document, begin, context, part) for (document, begin, context), part in rows])

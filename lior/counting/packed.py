@@ -36,5 +36,5 @@ class Packed(NamedTuple):
             or (len(addresses) and not 0 <= addresses[0] <= addresses[-1] < 1 << _ADDRESS_BITS)
             or not (np.diff(addresses) > 0).all()
         ):
-            raise UsageError("addresses, sizes and counters are not those of a memory")
+            raise UsageError("addresses, sizes and counters do not form a memory")
         return self

@@ -509,7 +509,7 @@ def _check(name: str, memory: MemoryBackend, evidence: Evidence, rows: int, colu
     if found != wanted or any(tuple(gate.shape) != (rows,) for gate in evidence.gates):
         gates = ", ".join(str(tuple(gate.shape)) for gate in evidence.gates) or "none"
         raise BrokenPlugin(
-            f"memory {name!r} does not keep to its interface: log_p has shape {found} and gates have "
+            f"memory {name!r} violates its interface: log_p has shape {found} and gates have "
             f"{gates}; they should have {wanted} and ({rows},)."
         )
     return evidence

@@ -113,16 +113,16 @@ KINDS = {
     "judge": Kind(
         group="lior.judges",
         interface="lior.interfaces:Judge",
-        help="says which passage answers, and how likely",
+        help="decides which passage answers, and how likely",
         suite="lior_ask.testing:judge_contract",
         use="LIOR_JUDGE={} lior ask FOLDER QUESTION",
     ),
     "listener": Kind(
         group="lior.listeners",
         interface="lior.interfaces:Listener",
-        help="is told of trainings and of documents that change",
+        help="receives events of trainings and of changed documents",
         suite="lior.testing.listeners:listener_contract",
-        use="lior train notes.txt --config tiny  # {} is told of it",
+        use="lior train notes.txt --config tiny  # {} receives the events",
     ),
     "command": Kind(
         group="lior.commands",

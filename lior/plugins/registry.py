@@ -275,8 +275,8 @@ def _load(origin: Origin) -> Any:
         raise BrokenPlugin(f"{origin.label} cannot be loaded: {origin.target!r} is not package.module:Class.")
     if origin.distribution and (place := foreign_place(origin.target.partition(":")[0], origin.distribution)):
         raise UntrustedPlugin(
-            f"{origin.label} would be imported from {place}, and not from where it is installed. Work in "
-            "another directory, or take that one off PYTHONPATH."
+            f"{origin.label} would be imported from {place}, not from its installed location. Work in "
+            "another directory, or remove that one from PYTHONPATH."
         )
     try:
         with needs_model(origin.label):

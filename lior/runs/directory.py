@@ -85,8 +85,8 @@ class RunDirectory:
                 raise RunError(f"{path}: training is over, there is nothing to resume")
             if checkpoint.training.numbers["config"] != _fingerprint(path):
                 raise RunError(
-                    f"{path / CONFIG}: changed since the run began, so it cannot go on as it began; "
-                    "undo that, or train anew with another --out"
+                    f"{path / CONFIG}: changed since the run began, so the run cannot continue; "
+                    "undo the change, or train again with another --out"
                 )
             with opening(path):
                 return cls(with_instances(config), folder), checkpoint

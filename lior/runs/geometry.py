@@ -86,7 +86,7 @@ def geometry_of(checkpoint: Checkpoint, sample: int = SAMPLE) -> GeometryReport:
         raise RunError("the run has no geometry: none of its memories compares contexts")
     z, _ = sample_stored(checkpoint, sample)
     if not len(z):
-        raise RunError("the memories of the run hold nothing, so that there is nowhere to measure")
+        raise RunError("the run's memories are empty, so there is nothing to measure")
     source, z = model.geometry.rsource, z.double()
     medium = {
         name: t.double() if t.is_floating_point() else t for name, t in sub(model.state, "rsource").items()

@@ -511,7 +511,7 @@ class Run:
         if self.path is None or self._base is None:
             raise RunError("the run has no directory: train with out=..., or keep it in memory")
         if not self._whole:
-            raise RunError(f"{self.path}: a change was broken off; nothing was written; open the run anew")
+            raise RunError(f"{self.path}: a change was interrupted; nothing was written; open the run anew")
         edits = tuple(self._edits)
         outcome, around = last(self)
         if around is None:
@@ -527,7 +527,7 @@ class Run:
                     directory.save_edited(self.checkpoint, forgotten=self._forgotten)
             except OSError as error:
                 raise RunError(
-                    f"{self.path}: cannot be written: {error.strerror or error}; it is as it was"
+                    f"{self.path}: cannot be written: {error.strerror or error}; it is unchanged"
                 ) from error
             finally:
                 if directory.folder.newest != self._base:

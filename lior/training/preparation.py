@@ -149,7 +149,7 @@ def resume(run: str | Path, *, callbacks: Iterable[object] = (), stop: Callable[
         training.begin()
         with misfits_as_run_errors(path):
             if not 0 <= loop.stage <= len(training.stages):
-                raise UsageError(f"training stands in stage {loop.stage} of {len(training.stages)}")
+                raise UsageError(f"training is in stage {loop.stage} of {len(training.stages)}")
 
         def restore(stage: Stage) -> None:
             with misfits_as_run_errors(path):
@@ -231,7 +231,7 @@ def _check_plugins(geometry: Geometry, config: TrainConfig) -> None:
     found = [("frame", wrong)] if wrong else validation.faults(geometry, geometry.init(generator=generator))
     for kind, fault in found:
         origin = registry.origin(kind, getattr(config, kind).name)
-        raise BrokenPlugin(f"{origin.label} does not keep to its interface: {fault}.")
+        raise BrokenPlugin(f"{origin.label} violates its interface: {fault}.")
 
 
 def tokenize(config: TrainConfig, tokenizer: Tokenizer, documents: list[RawDocument]) -> tuple[Corpus, Split]:

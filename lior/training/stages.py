@@ -190,7 +190,7 @@ class LearnGeometry:
         if not math.isfinite(loss):
             raise PluginError(
                 f"the loss of the geometry is not finite after update {self._done}: the updater or a "
-                "derivative is wrong; `lior plugins --check` tells which"
+                "derivative is wrong; `lior plugins --check` shows which"
             )
         self._worse += 1
         if loss < self._best_loss:

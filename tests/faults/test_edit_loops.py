@@ -204,7 +204,7 @@ def test_files_that_may_not_grow(runs, tmp_path, edit, size):
 
     def work() -> None:
         grow_no_more(size)
-        with pytest.raises(RunError, match=r"cannot be written: .*File too large.*; it is as it was"):
+        with pytest.raises(RunError, match=r"cannot be written: .*File too large.*; it is unchanged"):
             edit(run)
 
     assert in_child(work) == FINISHED
@@ -223,7 +223,7 @@ def test_a_full_disk(runs, tmp_path, edit):
     with small_disk(tmp_path / "disk", str(size * 3 // 2)) as enlarge:
         run = Path(shutil.copytree(runs["trained"], tmp_path / "disk" / "r"))
         before = listing(run)
-        with pytest.raises(RunError, match=r"No space left on device.*; it is as it was"):
+        with pytest.raises(RunError, match=r"No space left on device.*; it is unchanged"):
             edit(run)
         assert listing(run) == before
         enlarge()

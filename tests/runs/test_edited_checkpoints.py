@@ -286,7 +286,7 @@ def test_whoever_writes_next_finishes_it_first(broken_off, monkeypatch):
     run.learn({"one": "text"})
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", refuse)
-        with pytest.raises(RunError, match="cannot be written: Permission denied; it is as it was"):
+        with pytest.raises(RunError, match="cannot be written: Permission denied; it is unchanged"):
             run.save()
     run.save()
     assert texts(broken_off) == []

@@ -43,9 +43,9 @@ class Match(JournalMemory):
 
     name: ClassVar[str] = "match"
 
-    shortest: int = option(6, help="tokens that a match has at least", low=1, high=64)
-    longest: int = option(32, help="tokens that are compared at most", low=1, high=1024)
-    candidates: int = option(32, help="places that a read compares at most, the latest first", low=1)
+    shortest: int = option(6, help="minimum tokens of a match", low=1, high=64)
+    longest: int = option(32, help="maximum tokens that are compared", low=1, high=1024)
+    candidates: int = option(32, help="maximum places that a read compares, the latest first", low=1)
     smoothing: float = option(0.02, help="share of the uniform distribution", low=1e-6, high=0.5)
 
     weight: float = option(1.0, help="weight of a long match before anything is learned", low=0.0, high=10.0)

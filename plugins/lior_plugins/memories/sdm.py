@@ -56,7 +56,7 @@ class Sdm(JournalMemory):
     joint: tuple[str, ...] = option(JOINTS, help="groups of six patterns whose states are looked up together")
     gates: tuple[str, ...] = option(
         ("longest", "previous", "words", "position", "layout", "pair", "expected", "always"),
-        help="what selects the mixture's weights; cell is that of the geometry",
+        help="selectors of the mixture's weights; cell is the geometry's cell",
     )
     cells: int = option(64, help="values of the gate cell; a geometry with more cells shares them", low=1)
     base_order: int = option(3, help="nested context under the further patterns", low=0)
@@ -74,7 +74,7 @@ class Sdm(JournalMemory):
     window: int = option(4, help="tokens read before they are learned", low=1, high=64)
     counts: str = option(
         "sequence",
-        help="what is stored: by a walk through the text, or from totals, which are faster and use all cores",
+        help="order of counting: a walk through the text, or totals, which are faster and use all cores",
         choices=("sequence", "totals"),
     )
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)

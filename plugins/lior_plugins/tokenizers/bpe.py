@@ -58,7 +58,7 @@ class Bpe:
     api_version: ClassVar[int] = 1
 
     vocab_size: int = option(
-        4096, help="most token ids; fewer where no pair of tokens occurs twice", low=257, high=32768
+        4096, help="maximum token ids; fewer if no pair of tokens occurs twice", low=257, high=32768
     )
 
     _merges: Tensor = attrs.field(init=False, repr=False, eq=False)

@@ -30,7 +30,7 @@ class Contrastive:
 
     api_version: ClassVar[int] = 1
 
-    learning_rate: float = option(0.02, help="largest change of a parameter per update, about", low=0)
+    learning_rate: float = option(0.02, help="approximate largest change of a parameter per update", low=0)
     nudge: float = option(math.inf, help="strength b of the nudge; inf clamps outputs to the targets", low=0)
     b1: float = option(0.9, help="decay of the gradient's running mean", low=0, high=0.9999)
     b2: float = option(0.99, help="decay of the squared gradient's running mean", low=0, high=0.9999)

@@ -156,7 +156,7 @@ def _tidy(folder: Path, made: Sequence[Entry]) -> Iterator[None]:
         yield
     except OSError as error:
         where, cause = f"{error.filename}: " if error.filename else "", error.strerror or error
-        raise DataError(f"{folder}: {where}{cause}; mend that, and the same command goes on") from error
+        raise DataError(f"{folder}: {where}{cause}; fix this, and run the same command again") from error
     finally:
         shards.remove_unfinished(folder, made)
 

@@ -140,14 +140,14 @@ def entries(folder: Path) -> list[Entry]:
     try:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
-            raise DataError(f"{folder}: an archive of another version; make it anew with `lior archive`")
+            raise DataError(f"{folder}: an archive of another version; build it again with `lior archive`")
         found = [Entry(**entry) for entry in content["shards"]]
         if not all(entry.name.isdigit() for entry in found):  # a path could lead out of the archive
-            raise ValueError("a shard's name is no number")
+            raise ValueError("a shard's name is not a number")
         return found
     except FileNotFoundError:
         raise DataError(
-            f"{folder}: no archive there ({MANIFEST} is missing); `lior archive` makes one, or goes on"
+            f"{folder}: no archive there ({MANIFEST} is missing); `lior archive` builds or completes one"
         ) from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{folder / MANIFEST}: cannot be read ({error})") from error
@@ -194,7 +194,7 @@ def documents(folder: str | Path, shards: Sequence[Shard]) -> list[Documents]:
             if len(about["names"]) != len(ends) or (len(ends) and ends[-1] != len(shard.text)):
                 raise ValueError("it does not fit the text")
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: damaged ({error}); run `lior archive` again, which mends it") from error
+            raise DataError(f"{path}: damaged ({error}); run `lior archive` again to repair it") from error
         found.append(Documents(about["names"], ends, shard))
     return found
 
@@ -237,13 +237,13 @@ def _open(folder: Path, fits: bool = True) -> Shard:
         expected = {"text": ((size,), "u1"), "order": ((size,), "u4"), **suffixes.arrays_beside(size)}
         for name, (shape, kind) in expected.items():
             if maps[name].shape != shape or maps[name].dtype != kind:
-                raise ValueError(f"{name}.npy is not that of a shard")
+                raise ValueError(f"{name}.npy does not belong to a shard")
         bounds = maps["pairs"].astype(np.int64)
         if bounds[0] or bounds[-1] != size or (np.diff(bounds) < 0).any():
-            raise ValueError("pairs.npy is not that of a shard")
+            raise ValueError("pairs.npy does not belong to a shard")
         return Shard(**maps)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{folder}: damaged ({error}); run `lior archive` again, which mends it") from error
+        raise DataError(f"{folder}: damaged ({error}); run `lior archive` again to repair it") from error
 
 
 _maps: WeakValueDictionary[tuple[str, int, int, int], NDArray[Any]] = WeakValueDictionary()

@@ -124,9 +124,7 @@ def agreement(a: NDArray[np.float64], b: NDArray[np.float64], *, seed: int = 0) 
         With fewer than 8 lines.
     """
     if len(a) < _FEWEST_LINES:
-        raise UsageError(
-            f"{len(a)} lines: whether two measures agree can be said from {_FEWEST_LINES} lines on"
-        )
+        raise UsageError(f"{len(a)} lines: comparing two measures needs at least {_FEWEST_LINES} lines")
     rng = np.random.default_rng(seed)
     draws = [_spearman(a[rows], b[rows]) for rows in rng.integers(len(a), size=(_DRAWS, len(a)))]
     low, high = np.quantile(draws, [0.025, 0.975])

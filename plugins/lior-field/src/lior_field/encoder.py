@@ -62,7 +62,7 @@ class FieldEncoder:
     n: int = option(64, help="dimension of a coordinate", low=2)
     reach: int = option(32, help="previous tokens that a coordinate depends on in training", low=2)
     side: int = option(
-        4, help="sites along each side of the grid; their number is that of modes", low=3, high=16
+        4, help="sites along each side of the grid; there are as many modes as sites", low=3, high=16
     )
     dynamics: str = option("unitary", help="how the field evolves between tokens", choices=DYNAMICS)
     time: float = option(1.0, help="time that passes between two tokens; at 0 the field only forgets", low=0)

@@ -40,7 +40,7 @@ class Far:
 
     n: int = option(64, help="dimension of a coordinate", low=3)
     near: str = option("poles", help="encoder of the last tokens, with its default options")
-    coordinates: int = option(12, help="dimensions for what stands far before, at most n - 2", low=1)
+    coordinates: int = option(12, help="dimensions for the distant context, at most n - 2", low=1)
     reach: int = option(512, help="previous tokens that a coordinate depends on", low=64)
     fading: float = option(500.0, help="tokens after which one counts 1/e", low=2, high=1e6)
     skip: int = option(24, help="last tokens left out where the table is found", low=0, high=63)

@@ -35,7 +35,7 @@ class Hyperbolic:
 
     curvature: float = option(
         0.01,
-        help="c, with which learning begins: the space is curved by -c",
+        help="initial c: the curvature of the space is -c",
         low=CURVATURE_MIN,
         high=CURVATURE_MAX,
     )

@@ -244,7 +244,7 @@ def _hot(name: str, column: Column, counts: Column, weights: Floats) -> tuple[En
     levels = tuple(counts.sort_index().sort_values(ascending=False, kind="stable").index[:LEVELS])
     if len(counts) > LEVELS:
         many = f"column {name!r} has {len(counts):,} different words"
-        few = f"the {LEVELS} most frequent are told apart (all, with categories='auto')"
+        few = f"the {LEVELS} most frequent are distinguished (all, with categories='auto')"
         warnings.warn(f"{many}; {few}", ColumnNote, stacklevel=2)
     return _fit(Encoding(name, levels, None, np.ones(len(levels) + 2), np.empty(0)), column, weights)
 
@@ -286,7 +286,7 @@ def _texts(
     given = words.cat.categories.tolist(), words.cat.codes.to_numpy(np.int64)
     texts, raw = Texts.fit(*given, _free(y), weights, by, parts, say)
     if not _helps(raw[:, :-1], _free(y), weights):
-        nothing = "holds texts or names that say nothing of the target; it is left out"
+        nothing = "holds texts or names that do not predict the target; it is left out"
         warnings.warn(f"column {name!r} {nothing}", ColumnNote, stacklevel=4)
         return _silent(name, column)
     how = "their words" if texts.by == "words" else f"vectors of the encoder {texts.by!r}"
@@ -364,7 +364,7 @@ def _refuse_names(name: str, words: Sequence[str], there: int) -> None:
     if not words_recur(words):
         raise ValueError(
             f"column {name!r} holds names: {len(words):,} different ones in {there:,} rows, without words in"
-            " common, so they say nothing of a new row; leave the column out"
+            " common, so they do not predict anything for a new row; leave the column out"
         )
 
 

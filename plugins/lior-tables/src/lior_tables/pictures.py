@@ -67,7 +67,7 @@ def picture(name: str, source: FigureSource) -> Picture:
 def _importances(source: FigureSource) -> Built:
     """Draw each input's share in the slope of the predictions, with its interval."""
     if source.task.pictures:
-        raise LeftOut("pictures have no inputs one by one; `lior table why --html` shows what counts")
+        raise LeftOut("pictures have no inputs one by one; `lior table why --html` shows the important ones")
     slopes = source.estimator.slopes()
     parts = slopes.importances()
     low, high = slopes.spread()
@@ -91,7 +91,7 @@ def _importances(source: FigureSource) -> Built:
 def _residuals(source: FigureSource) -> Built:
     """Draw predictions of left-out rows against their targets."""
     if source.task.classes:
-        raise LeftOut("classes have no residuals; calibration shows what is wrong")
+        raise LeftOut("classes have no residuals; calibration shows the errors")
     at = source.drawn(_POINTS)
     at = at[np.isfinite(source.estimator.left_out()[at, 0])]  # with time, the earliest are not predicted
     predicted, truth = source.estimator.left_out()[at, 0], source.estimator.ledger_.y[at, 0]

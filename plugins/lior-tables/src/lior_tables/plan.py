@@ -38,8 +38,8 @@ class Options:
     """Cost. The default plans several exponents and the L1 form."""
     readout: Any = "ridge"
     """``ridge`` solves, ``vote`` averages the nearest rows."""
-    members: int = option(6, help="candidates that are tried", low=1)
-    rounds: int = option(5, help="rounds of learning the metric, at most, as long as each helps", low=0)
+    members: int = option(6, help="number of candidates to try", low=1)
+    rounds: int = option(5, help="maximum rounds of learning the metric, as long as each helps", low=0)
     exact_rows: int = option(8000, help="rows of a kernel matrix; functions are fitted to more", low=2)
     time_limit: float | None = attrs.field(default=None)
     """Seconds for choosing and fitting, which limit the number of candidates tried; ``None`` for no limit."""

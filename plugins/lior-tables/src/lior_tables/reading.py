@@ -226,7 +226,7 @@ class Task:
         if classes and different > max(_FEW, len(frame) // 2):
             raise UsageError(
                 f"the target {targets[0]!r} has {different:,} different values in {len(frame):,} rows; "
-                "these are no classes that could be learned; choose another --target"
+                "these are too many to learn as classes; choose another --target"
             )
         return cls(
             targets=targets,
@@ -260,7 +260,7 @@ class Task:
                 )
             if not self.classes and not types.is_numeric_dtype(column):
                 raise DataError(
-                    f"{path}: the target {name!r} holds {column.iloc[0]!r}, which is no number; "
+                    f"{path}: the target {name!r} holds {column.iloc[0]!r}, which is not a number; "
                     "--classify predicts words"
                 )
         values = found.to_numpy()
@@ -271,9 +271,9 @@ def _only_pictures(inputs: list[str], pictures: str, shape: tuple[int, ...]) -> 
     """Return the column of names; other inputs beside pictures are refused, except the folder of a target."""
     others = set(inputs) - {pictures, images.FOLDER, *images.pixels(shape)}
     if others:
-        raise UsageError(f"column {min(others)!r} beside pictures is no input; leave it out with --drop")
+        raise UsageError(f"column {min(others)!r} cannot be an input beside pictures; add it to --drop")
     if pictures not in inputs:
-        raise UsageError(f"the column {pictures!r} names the pictures, which are predicted from")
+        raise UsageError(f"the column {pictures!r} names the pictures, which are the inputs; do not drop it")
     return [pictures]
 
 

@@ -32,7 +32,7 @@ FORMAT = bundle.Format(program=PROGRAM, version=2)
 def check_new(path: Path) -> None:
     """Refuse, before any work, a folder that :func:`save` would refuse; raises ``RunError``."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise RunError(f"{path}: there is something already; nothing was touched; give another --out")
+        raise RunError(f"{path}: exists already; nothing was changed; give another --out")
 
 
 def save(estimator: Any, path: Path, task: Task | None = None) -> None:

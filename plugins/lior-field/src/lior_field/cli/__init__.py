@@ -10,7 +10,7 @@ COMMANDS = {
     "action": ("lior_field.cli.action:action", "Show where the path of a text bends, beside its surprise."),
     "spectrum": (
         "lior_field.cli.spectrum:spectrum",
-        "Measure the rank of a run's tables, and what fewer ranks cost.",
+        "Measure the rank of a run's tables, and the cost of fewer ranks.",
     ),
     "laws": ("lior_field.cli.laws:laws", "Check the dynamics against their laws, and draw them."),
 }

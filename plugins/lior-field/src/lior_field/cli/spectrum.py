@@ -1,4 +1,4 @@
-"""``lior field spectrum``: the rank of a run's tables, and what fewer ranks cost."""
+"""``lior field spectrum``: the rank of a run's tables, and the cost of fewer ranks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def spectrum(run: Path, rank: int | None, text: tuple[str, ...], as_json: bool, 
     """
     if bool(rank) != bool(text):
         raise UsageError(
-            "--rank and --on belong together: what fewer ranks cost is measured on a text; give both"
+            "--rank and --on belong together: the cost of fewer ranks is measured on a text; give both"
         )
     import_torch(quiet=as_json)
     from lior.model.evaluation import evaluate

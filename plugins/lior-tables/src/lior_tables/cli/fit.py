@@ -58,7 +58,7 @@ _PREDICTED = {
     type=click.Choice(["patches", "derivatives", "pixels"]),
     default="patches",
     show_default=True,
-    help="What pictures are compared by; derivatives need lior-field.",
+    help="Features that compare pictures; derivatives need lior-field.",
 )
 @click.option(
     "--time",
@@ -69,12 +69,12 @@ _PREDICTED = {
     "--group",
     metavar="COLUMN",
     help="Other groups will come: choices, intervals and scores are of groups that were not learned. The"
-    " column is no input.",
+    " column is not an input.",
 )
 @click.option(
     "--workers",
     metavar="N|ADDRESS",
-    help="Who fits the parts of a table of more than 8,000 rows: so many processes, or the workers of a Dask"
+    help="Workers for a table of more than 8,000 rows: a number of processes, or the address of a Dask"
     " scheduler (tcp://host:8786).  [default: this process]",
 )
 @seed_option

@@ -73,7 +73,7 @@ _TASK = (
         type=WholeNumber(min=2),
         default=32,
         show_default=True,
-        help="Pixels along an axis that larger pictures are made smaller to.",
+        help="Maximum pixels along an axis; larger pictures are reduced.",
     ),
 )
 _PLUGINS = (
@@ -95,7 +95,7 @@ _PLUGINS = (
         metavar="[ridge|vote]",
         default="ridge",
         show_default=True,
-        help="How rows answer: ridge solves and is more accurate, vote is a mean of the nearest.",
+        help="Readout: ridge solves and is more accurate, vote is a mean of the nearest rows.",
     ),
     click.option(
         "--categories",
@@ -109,7 +109,7 @@ _PLUGINS = (
         metavar="[auto|words|EMBEDDER]",
         default="auto",
         show_default=True,
-        help="What columns of texts are compared by: their words, or a sentence encoder such as e5. auto: e5"
+        help="Comparison of texts: by their words, or a sentence encoder such as e5. auto: e5"
         " for up to 1,000 texts if lior-ask[meaning] is installed.",
     ),
     click.option(
@@ -117,14 +117,14 @@ _PLUGINS = (
         type=WholeNumber(min=1),
         default=6,
         show_default=True,
-        help="Kinds of kernels that are tried, at most.",
+        help="Maximum number of kinds of kernels to try.",
     ),
     click.option(
         "--rounds",
         type=WholeNumber(min=0),
         default=5,
         show_default=True,
-        help="Rounds of learning the metric, at most.",
+        help="Maximum rounds of learning the metric.",
     ),
     click.option(
         "--time-limit", type=RealNumber(min=0, min_open=True), metavar="SECONDS", help="Time for fitting."
