@@ -18,7 +18,7 @@ from lior.interfaces import State
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device called ``name``: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a GPU.
+    """Return the device called ``name``: ``cpu``, ``cuda``, or ``auto`` for CUDA if there is a GPU.
 
     Raises
     ------

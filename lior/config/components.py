@@ -165,8 +165,8 @@ def replace(config: S, change: Callable[[str, Component], Component]) -> S:
 
 
 def without_instances(config: S) -> S:
-    """Return ``config`` for another training: memories and tokenizers keep what they read, so it needs new
-    ones."""
+    """Return ``config`` for another training, which needs new memories and tokenizers: they store what they
+    read."""
     return replace(config, lambda _, component: attrs.evolve(component, plugin=None))
 
 

@@ -149,7 +149,7 @@ def in_words(hint: Any) -> str:
 def conform(value: Any, hint: Any) -> Any:
     """Convert ``value`` to the type ``hint``.
 
-    :class:`RawText` is read as TOML if that gives the type; one text stands for a list with it.
+    :class:`RawText` is read as TOML if that gives the type; a single text is read as a list with one item.
 
     Raises
     ------

@@ -351,7 +351,7 @@ def _merge(first, second, out):
 
 
 def store(counts: Counts, plan: Plan, threads: int = 1) -> Store:
-    """Return the locations that are kept of all rows of a text.
+    """Select the locations to store from all rows of a text.
 
     The counter of a location's last token comes first, then that of the token before it, and so on. In a
     nested context, the novel occurrences of a token count the next longer contexts that it followed; in the
@@ -398,7 +398,7 @@ def _locations(
 
 
 class _Index(NamedTuple):
-    """An index of sorted rows that tells where to look for a key; about as many entries as rows."""
+    """An index of sorted rows, which narrows the search for a key; about as many entries as rows."""
 
     shift: int
     """Number of a hash's low bits that do not select an entry."""

@@ -27,8 +27,7 @@ class Cells(NamedTuple):
     """Scores of ``J`` cells; the nearest has the largest sum over the last ``L`` tokens."""
 
     scores: NDArray[np.float64]
-    """Contribution of each token, ``(L, V + 1, J)``; the last token id stands for a place before the
-    document."""
+    """Contribution of each token, ``(L, V + 1, J)``; the last token id is a place before the document."""
     offset: NDArray[np.float64]
     """Constant term of each cell, ``(J,)``"""
 

@@ -245,7 +245,7 @@ class JournalMemory:
         Raises
         ------
         UsageError
-            When items overlap; the memory is then left as it was.
+            When items overlap; the memory is then unchanged.
         """
         self._journal, self._pending = Journal.of(items, self.context), []
         self._renew()
@@ -263,7 +263,7 @@ class JournalMemory:
         Raises
         ------
         UsageError
-            When it is not a valid snapshot; the memory is left as it was.
+            When it is not a valid snapshot; the memory is then unchanged.
         """
         check(snapshot, SNAPSHOT, of=f"memory {self.name}")
         self._journal, self._pending = Journal.restored(snapshot), []

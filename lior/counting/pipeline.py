@@ -57,8 +57,7 @@ class Halves:
         return faster if self._blocks % AGAIN else 1 - faster
 
     def run(self, way: int, half: Callable[[int, Ints], int], first: int) -> int:
-        """Run a block and return the position where it stopped, as ``half(part, signs)`` does; see
-        :func:`stream.run`."""
+        """Run a block; returns the position where ``half(part, signs)`` stopped; see :func:`stream.run`."""
         began = time.perf_counter()
         done = _by_two(half) if way == TWO else half(stream.BOTH, stream.signs())
         if self._measured:

@@ -1,4 +1,4 @@
-"""Drawing tokens in one compiled call, which reads the memory as it is.
+"""Drawing tokens in one compiled call, which reads the memory without learning.
 
 The distribution of the memory is weighed as the outer mixer does (:mod:`lior.counting.coding`). A race
 draws the token: the largest ``p^β / e`` wins, where the ``e`` are exponentially distributed. Tokens that

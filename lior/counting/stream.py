@@ -349,10 +349,9 @@ def _copy(source, target, length):
 
 @entry
 def run(memory, learner, block, first, alphabet, buffers, given, out, write, late, part, signs):
-    """Read a block from position ``first`` on, learn from it, count it; returns the position where it
-    stopped.
+    """Read a block from position ``first`` on, learn from it, count it; returns where it stopped.
 
-    It stops early, before a window, when the store may have to grow for it; the next call goes on there.
+    It stops early, before a window, when the store may have to grow for it; the next call continues there.
 
     Parameters
     ----------
@@ -431,8 +430,7 @@ def run(memory, learner, block, first, alphabet, buffers, given, out, write, lat
 
 @entry
 def write(memory, block, first):
-    """Count the tokens of a block from position ``first`` on; returns the position where it stopped, as
-    :func:`run`."""
+    """Count the tokens of a block from position ``first`` on; returns where it stopped, as :func:`run`."""
     plan, store = memory.plan, memory.store
     slot = np.zeros(len(plan.parent), np.int64)
     for t in range(first, len(block.tokens)):

@@ -72,7 +72,7 @@ class Question(Protocol):
         ...
 
     def among(self, languages: Sequence[str]) -> str:
-        """Return the question's language among those of a text; the first if the question does not determine
+        """Return the question's language, one of a text's; the first if the question does not determine
         it."""
         ...
 

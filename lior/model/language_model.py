@@ -502,8 +502,7 @@ class _Known(NamedTuple):
 
 
 def _check(name: str, memory: MemoryBackend, evidence: Evidence, rows: int, columns: int) -> Evidence:
-    """Return ``evidence``, or raise an error that names the memory if its shapes are not what the mixer
-    needs."""
+    """Return ``evidence``, or raise an error that names the memory if the mixer cannot use its shapes."""
     wanted = rows, len(memory.experts), columns
     found = tuple(evidence.log_p.shape)
     if found != wanted or any(tuple(gate.shape) != (rows,) for gate in evidence.gates):

@@ -66,7 +66,7 @@ class Panel(abc.ABC):
 
     @abc.abstractmethod
     def draw(self, axis: Any) -> Finish:
-        """Draw on the Matplotlib axes ``axis``, labels included; the title is there already."""
+        """Draw on the Matplotlib axes ``axis``, labels included; the title exists already."""
 
     @abc.abstractmethod
     def table(self) -> Table:

@@ -5,7 +5,7 @@ like the other distributions, is in the folder ``plugins`` of the repository.
 
 Public modules: :mod:`~lior.plugins.kinds` (the table of kinds), :mod:`~lior.plugins.registry` (finds and
 checks plugins), :mod:`~lior.plugins.discovery` (reads the metadata of distributions),
-:mod:`~lior.plugins.trust` (what may be imported on whose word).
+:mod:`~lior.plugins.trust` (which imports are trusted).
 """
 
 __all__ = ["discovery", "kinds", "listening", "registry", "trust"]

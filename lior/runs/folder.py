@@ -238,8 +238,7 @@ def newest(run: Path, load: Callable[[Path], T], *, stacklevel: int = 2) -> tupl
 
 
 def choose_kept(scores: Mapping[int, float | None], *, last: int, every: int) -> set[int]:
-    """Return the numbers of the checkpoints to keep: the last few, each ``every``-th, and the one with the
-    best score.
+    """Return the numbers of the checkpoints to keep: the last few, each ``every``-th, and the best one.
 
     Parameters
     ----------

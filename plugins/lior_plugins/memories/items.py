@@ -25,7 +25,7 @@ from lior.tensors import Expected, check
 
 _CONFIDENCE_BINS = 8
 _LISTED = 256
-"""Maximum number of places that a trace names for a token and an expert: those of the largest weight."""
+"""Maximum number of places, of the largest weight, that a trace names for a token and an expert."""
 
 
 class ItemStore(NamedTuple):

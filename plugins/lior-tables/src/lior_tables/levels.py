@@ -115,8 +115,7 @@ class LevelErrors:
         return widths
 
     def mixed(self, table: pd.DataFrame, probabilities: Floats, values: Tensor) -> Floats:
-        """Mix probabilities ``(rows, classes)`` with those of an unknown level, by how unknown the level
-        is."""
+        """Mix probabilities ``(rows, classes)`` with those for an unknown level, by how unknown it is."""
         if self.calibration is None:
             return probabilities
         share = self.left(table).mean(1, keepdims=True)

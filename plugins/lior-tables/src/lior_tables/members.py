@@ -387,7 +387,7 @@ class Member:
         self.settle()
 
     def settle(self) -> None:
-        """Make values and centre those of the stored rows."""
+        """Update values and centre to the stored rows."""
         y, weights = self.rows.y, self.rows.weights
         if self.readout.solves:
             self.fit = readouts.centred(self.inverse().solution, y, weights)

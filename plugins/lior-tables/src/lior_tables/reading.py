@@ -67,7 +67,7 @@ def read(path: Path, none: Sequence[str] | None = None) -> pd.DataFrame:
     Parameters
     ----------
     none
-        Columns in which ``None`` is a value; by default, the columns of words of which it is the commonest.
+        Columns in which ``None`` is a value; by default, the columns of words in which it is the commonest.
 
     Raises
     ------

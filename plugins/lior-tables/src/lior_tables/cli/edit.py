@@ -28,8 +28,8 @@ _MOST = 10_000_000
 def learn(run: Path, file: Path, as_json: bool) -> None:
     """Add the rows of FILE to the model RUN at once.
 
-    They count from then on as if the model had been solved with them. The metric, the scales of the inputs
-    and what was chosen stay as fitted.
+    The model is then the same as if it had been solved with them. The metric, the scales of the inputs and
+    all choices stay as fitted.
     """
     estimator, place, task = opened(run)
     from lior_tables.reading import opened as opened_table

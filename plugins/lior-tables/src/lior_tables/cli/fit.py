@@ -85,10 +85,10 @@ def fit(
 ) -> None:
     """Learn to predict a column of FILE from its other columns.
 
-    FILE is CSV or Parquet, or a folder of pictures and arrays (.npy, .npz), of which the column `folder` is
-    the sub-folder that each lies in. Words, dates and missing values need no preparation, and nothing is
-    tuned by hand: choices are made on rows that are held out of FILE. The model is written to a folder for
-    `lior table predict`.
+    FILE is CSV or Parquet, or a folder of pictures and arrays (.npy, .npz). The column `folder` is then the
+    sub-folder of each. Words, dates and missing values need no preparation, and nothing is tuned by hand:
+    choices are made on rows that are held out of FILE. The model is written to a folder for `lior table
+    predict`.
     """
     import_torch()
     from lior_tables.estimators import GeometricClassifier, GeometricRegressor
