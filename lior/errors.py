@@ -122,8 +122,8 @@ class DeviceError(LiorError):
 
 
 class Interrupted(LiorError):
-    """The user stopped the work; the message names the saved results. The code is 128 plus the signal's
-    number."""
+    """The user stopped the work; the message names the saved results. The exit code is 128 plus the
+    signal."""
 
     def __init__(self, message: str, exit_code: int = 130):
         self.exit_code = exit_code

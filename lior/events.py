@@ -55,8 +55,7 @@ class Events:
 
     @hookspec
     def lior_checkpoint_failed(self, error: RunError) -> None:
-        """Report that a checkpoint could not be written; training continues, and the previous one still
-        exists."""
+        """Report that a checkpoint could not be written; training continues, and the previous one remains."""
 
     @hookspec
     def lior_train_end(self, result: Any) -> None:

@@ -105,7 +105,7 @@ def owner(module: str) -> str | None:
 
 
 def drawn() -> list[list[str]]:
-    """Return the packages of each layer, without those beside; a package of several modules takes its lowest
+    """Return the packages of each layer, without those beside; one of several modules takes its lowest
     layer."""
     rows: list[list[str]] = []
     placed = set(BESIDE)

@@ -16,8 +16,7 @@ from safetensors import safe_open
 
 
 def digest(run: Path) -> str:
-    """Return the SHA-256 over the sorted hashes of all tensors (type, shape, bytes) of the newest
-    checkpoint."""
+    """Return the SHA-256 over sorted hashes of all tensors (type, shape, bytes) of the newest checkpoint."""
     newest = max(run.rglob("manifest.json"), key=lambda path: path.stat().st_mtime).parent
     hashes = []
     for file in sorted(newest.glob("*.safetensors")):

@@ -76,8 +76,7 @@ def compare(what: str, place: Place, allowed: float, work: Callable[[str], objec
 
 
 def difference(expected: object, found: object) -> float:
-    """Return the largest difference of all tensors and numbers, each relative to its largest expected
-    value."""
+    """Return the largest difference of all tensors and numbers, relative to their largest expected value."""
     worst = 0.0
     for pair in zip(tree_leaves(expected), tree_leaves(found), strict=True):
         # NumPy keeps all digits of a Python number.
@@ -189,8 +188,8 @@ def compare_retrieval(place: Place) -> list[Row]:
 
 
 def compare_training(place: Place) -> list[Row]:
-    """Compare bits per byte of retrieval over the whole memory, trained on each device: random numbers
-    differ."""
+    """Compare bits per byte of retrieval over the whole memory, trained on each device (random numbers
+    differ)."""
     text = (ROOT / "docs/architecture.md").read_text("utf-8")[: place.size(20_000, 3_000)]
 
     def train(device: str) -> float:
@@ -204,8 +203,7 @@ def compare_training(place: Place) -> list[Row]:
 
 
 def compare_generation(place: Place) -> list[Row]:
-    """Compare probabilities of the tokens after many prompts; the seconds are for continuing them
-    together."""
+    """Compare probabilities of tokens after many prompts; the seconds are for continuing them together."""
     text = (ROOT / "docs/architecture.md").read_text("utf-8")[: place.size(20_000, 3_000)]
     prompts = [text[at : at + 40] for at in range(0, 40 * place.size(64, 3), 40)]
     few: dict[str, Any] = {"geometry": {"updates": 2}, "mixer": {"positions": 2048}, "device": "cpu"}

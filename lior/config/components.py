@@ -29,7 +29,7 @@ class Component:
 
     @property
     def all_options(self) -> dict[str, Any]:
-        """Return all options of the instance, including defaults; for an instance without fields, the given
+        """Return the instance's options, including defaults; for an instance without fields, the given
         ones."""
         if not attrs.has(type(self.plugin)):
             return self.options
@@ -165,7 +165,7 @@ def replace(config: S, change: Callable[[str, Component], Component]) -> S:
 
 
 def without_instances(config: S) -> S:
-    """Return ``config`` for another training, which needs new memories and tokenizers: they store what they
+    """Return ``config`` for another training, with new memories and tokenizers, since these store what they
     read."""
     return replace(config, lambda _, component: attrs.evolve(component, plugin=None))
 

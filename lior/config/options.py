@@ -86,8 +86,7 @@ def _allowed(field: attrs.Attribute[Any], number: str = "a number") -> str:
 
 
 def _must_be_finite(field: attrs.Attribute[Any]) -> bool:
-    """Return whether infinity is refused; it lies above every lower bound, and is allowed if it is the
-    default."""
+    """Return whether infinity, which is above every lower bound, is refused: unless it is the default."""
     return isinstance(field.default, float) and not math.isinf(field.default)
 
 

@@ -477,8 +477,7 @@ def _component(
 
 
 def _read(path: Path, value: Any, types: Mapping[str, TypedField]) -> Any:
-    """Return the value of an option; ``types`` are the types of the plugin's options, ``0`` may be a
-    formula."""
+    """Return the value of an option; ``types`` are the types of the options, ``0`` may be a formula."""
     if not isinstance(value, RawText):
         return value
     if len(path) == 1 and path[0] in types:

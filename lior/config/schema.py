@@ -229,8 +229,7 @@ def load_chosen(recipe: str | None = None, overrides: Iterable[str | Override] =
 
 
 def build(kind: str, component: Component) -> Any:
-    """Return the plugin of ``component``, as :func:`lior.config.resolving.build` does with the plugins of
-    lior."""
+    """Return the plugin of ``component``, as :func:`lior.config.resolving.build` does for lior's."""
     return resolving.build(kind, component, registry)
 
 

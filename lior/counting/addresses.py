@@ -127,7 +127,7 @@ def _hash(program, tokens, depth, values, start, hashes, out):
 
 @inner
 def hash_at(program, tokens, depth, t, values, hashes, out):
-    """Write the addresses of position ``t`` with the fields ``values`` to ``out (S,)``; ``hashes (S,)`` is
+    """Write the addresses of position ``t`` with fields ``values`` to ``out (S,)``; ``hashes (S,)`` is
     scratch."""
     for i in range(len(program.base)):
         h = hashes[program.base[i]] if program.base[i] >= 0 else int64(_SEED)

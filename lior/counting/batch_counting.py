@@ -267,8 +267,7 @@ def _tally(keys, places, table, found, number, last):
 
 @inner
 def _sort(found, number, last, size, bits, digits):
-    """Radix-sort the first of two rows of arrays by their ``bits``-bit keys; returns the row with the
-    result."""
+    """Radix-sort the first of two rows of arrays by ``bits``-bit keys; returns the row with the result."""
     digits[:] = 0
     passes, mask = (bits + _DIGIT - 1) // _DIGIT, (1 << _DIGIT) - 1
     for j in range(size):
@@ -382,8 +381,7 @@ def store(counts: Counts, plan: Plan, threads: int = 1) -> Store:
 def _locations(
     s: int, counts: Counts, plan: Plan, index: _Index, keep: NDArray[np.bool_], size: Ints
 ) -> Packed:
-    """Return the marked locations of pattern ``s``; ``size (2,)`` holds the numbers of locations and
-    counters."""
+    """Return the marked locations of pattern ``s``; ``size (2,)`` counts locations and counters."""
     rows = counts[s]
     novel = np.zeros(len(rows.keys), np.uint8)
     if s == plan.nested - 1:

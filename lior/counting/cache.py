@@ -23,8 +23,7 @@ BELOW = "lior"
 STALE_DAYS = 30
 MOST_BYTES = 64 << 20
 _RECENT = 3600.0
-"""Seconds after its last use during which a folder is kept even above the limit: a process may be filling
-it."""
+"""Seconds after its last use for which a folder is kept above the limit: a process may be filling it."""
 
 
 _NOBODY = 65534

@@ -38,8 +38,7 @@ class Coder(NamedTuple):
 
 @inner
 def choose(coder, chances, size, choice):
-    """Code one of ``size`` choices, in proportion to ``chances``; returns the choice, which a decoder
-    reads."""
+    """Code one of ``size`` choices, in proportion to ``chances``; a decoder returns the one that it reads."""
     if size < 2:
         return 0
     total = 0.0

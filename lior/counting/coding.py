@@ -52,7 +52,7 @@ class Chunk(NamedTuple):
 @inner
 def weigh(chunk, t, weight_set, mixing):
     """Write the probabilities at position ``t``, the memory's with the mixer's exponent; returns their
-    number."""
+    count."""
     row, size = chunk.log_p[t], chunk.log_p.shape[1]
     top = float32(0)
     for s in range(size):

@@ -276,8 +276,7 @@ _compiles_here = _said = False
 
 
 def begin(package: str = HOME) -> subprocess.Popen[bytes] | None:
-    """Start the process that compiles ``package``, unless the cache has it; returns the process or
-    ``None``."""
+    """Start a process that compiles ``package``, unless the cache has it; returns the process or ``None``."""
     with _lock:
         if _children.get(package) is None and not (
             _compiles_here or numba.config.DISABLE_JIT or (folder(package) / _COMPLETE).exists()

@@ -116,8 +116,7 @@ class Cursor:
     def __init__(self, patterns: tuple[str, ...], base: int, cells: Cells, shared: int) -> None:
         self._fixed = addresses.compile_patterns(patterns), base, cells, shared
         self.finds_cells = bool(len(cells.scores))
-        """Whether the cursor knows the cells of the geometry; otherwise the caller gives them with each
-        read."""
+        """Whether the cursor knows the geometry's cells; otherwise the caller gives them with each read."""
         self.block = blank(1, len(patterns))
         """Addresses and fields of the position, one row."""
         self._begin(np.zeros(0, np.int64), 0)

@@ -107,7 +107,7 @@ class Segment:
         return [(lo, min(lo + size, len(self.tokens))) for lo in range(self.start, len(self.tokens), size)]
 
     def prepared(self, block: Block, lo: int, hi: int) -> Block:
-        """Return the block of the tokens ``lo .. hi - 1`` with their cells, and -1 for tokens not to be
+        """Return the block of tokens ``lo .. hi - 1`` with their cells, and -1 for tokens not to be
         learned."""
         part = slice(lo - self.start, hi - self.start)
         if self.cell is not None:
@@ -288,8 +288,7 @@ class Engine:
         return Memory(self.plan, self.store, self._vocab)
 
     def block(self, tokens: Ints, depth: Ints, start: int, clock: int | None) -> Block:
-        """Return the block of ``tokens[start:]``; without ``clock`` the time advances by one for each
-        token."""
+        """Return the block of ``tokens[start:]``; without ``clock`` the time advances by one a token."""
         now = self.clock if clock is None else clock
         return prepare(self.plan, self.patterns, tokens, depth, start, now, still=clock is not None)
 
@@ -362,8 +361,7 @@ def select(whole: Block, chosen: Ints, places: Ints, cell: Ints | None) -> Block
 def prepare(
     plan: Plan, patterns: tuple[str, ...], tokens: Ints, depth: Ints, start: int, clock: int, *, still: bool
 ) -> Block:
-    """Return the block of ``tokens[start:]``; the time starts at ``clock`` and advances unless it is
-    ``still``."""
+    """Return the block of ``tokens[start:]``; the time starts at ``clock`` and advances unless ``still``."""
     first = max(start - TRAIL, 0)
     found = addresses.locate(tokens, depth, first, patterns)
     trail = _trail(found.where[:, plan.base], depth[first:], start - first)

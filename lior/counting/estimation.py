@@ -53,8 +53,7 @@ def correct(learned, buffers, w):
 
 @inner(fastmath=True)
 def bend(learned, buffers, w):
-    """Add the curvature at one position to that of the corrections, before any correction of its window
-    moves."""
+    """Add the curvature at one position to the corrections', before any correction of its window moves."""
     for j in range(_CONTEXTS):
         table = learned.secondary_curvature[buffers.estimate[w, j]]
         for s in range(buffers.size[w]):

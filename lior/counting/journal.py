@@ -147,7 +147,7 @@ class Journal:
         return fresh
 
     def divided(self, tokens: int, reach: int) -> tuple[list[StoredSpan], list[StoredSpan]]:
-        """Return the spans of the first ``tokens`` tokens, and of the rest, with at most ``reach`` of
+        """Return the spans of the first ``tokens`` tokens, and the rest, with at most ``reach`` of
         context."""
         first: list[StoredSpan] = []
         for number, span in enumerate(self.spans):

@@ -77,7 +77,7 @@ def smooth(
 
 
 def estimated_discounts(counts: Tensor) -> tuple[float, float, float]:
-    """Estimate discounts of counts 1, 2 and 3 or more from the counts of counts (Chen and Goodman, 1999, eq.
+    """Estimate discounts of counts 1, 2, 3 or more from the counts of counts (Chen and Goodman, 1999, eq.
     26)."""
     n1, n2, n3, n4 = (max(float((counts == k).sum()), 1.0) for k in (1, 2, 3, 4))
     y = n1 / (n1 + 2 * n2)

@@ -33,8 +33,7 @@ CONFIDENCES = 30
 """Number of confidences of a location: how often it was written × how many tokens it knows."""
 COUNT_BINS, REST_BINS, CONTEXT_BINS = 10, 8, 12
 STATES = COUNT_BINS * REST_BINS * 2
-"""Number of states of a counter: its count × the other counts of its location × whether its token came
-last."""
+"""Number of states of a counter: its count × its location's other counts × whether its token came last."""
 AGE_BINS, AGE_COUNTS = 24, 5
 JOINT = 6
 """Number of patterns whose states for a token are looked up together, with 4 states each."""
@@ -293,8 +292,7 @@ def pad(size: int) -> int:
 
 
 def parents(patterns: Sequence[str]) -> Ints:
-    """Return each pattern's parent: the largest pattern whose parts are a proper subset of its own; -1 for
-    none."""
+    """Return each pattern's parent, the largest pattern whose parts are a proper subset; -1 for none."""
     parsed = [frozenset(addresses.parse(pattern)) for pattern in patterns]
     out = []
     for mine in parsed:
@@ -316,7 +314,7 @@ def plan(
     recent: float,
     slowest: float,
 ) -> Plan:
-    """Return the options of a memory as arrays; ``joint`` holds indices of patterns, ``cells`` their
+    """Return the options of a memory as arrays; ``joint`` holds indices of patterns, ``cells`` is a
     number."""
     sizes = [{"longest": nested * LONGEST_BINS, "cell": cells}.get(g) or GATES[g] for g in gates]
     bit = np.full((len(joint), len(patterns)), -1, np.int64)

@@ -210,8 +210,7 @@ def discount(plan, near, begin, end, novel):
 
 @inner(fastmath=True)
 def _expert(plan, records, begin, end, mass, base, last, out, width):
-    """Write absolute discounting over a ``base`` distribution ``(width,)``, with recency mixed in, to
-    ``out``."""
+    """Write absolute discounting over a distribution ``base (width,)``, with recency mixed in, to ``out``."""
     inverse = float32(1) / mass[OCCURRED]
     left = min(mass[TAKEN] * inverse, float32(MOST))
     for s in range(width):

@@ -26,8 +26,8 @@ class Packed(NamedTuple):
     """Counters of the locations, one after the other, ``(M, 12)``."""
 
     def checked(self) -> Packed:
-        """Return this store, or raise ``UsageError`` if the arrays contradict each other: compiled loops
-        trust it."""
+        """Return this store, or raise ``UsageError`` if its arrays are inconsistent: compiled loops trust
+        it."""
         addresses, sizes, counters = self
         if (
             len(addresses) != len(sizes)

@@ -40,8 +40,7 @@ class Race(NamedTuple):
 
 @entry
 def _run(route, memory, learner, chunk, race, buffers, out):
-    """Draw tokens ``out (T,)``; the block is the position after the text, and moves behind the drawn
-    tokens."""
+    """Draw tokens ``out (T,)``; the block is the position after the text, and moves with each."""
     for t in range(len(out)):
         out[t] = _one(memory, learner, chunk, race, race.noise[t], buffers)
         cursor.go_on(route, out[t])

@@ -154,7 +154,7 @@ def _unigram(store, where, alphabet, out):
 
 @inner
 def _spread(alphabet, buffers, w, unigram, out):
-    """Compute the distribution over the whole alphabet: tokens without a column share the rest by
+    """Compute the distribution over all of the alphabet: tokens without a column share the rest by
     unigrams."""
     size = len(alphabet.tokens)
     least = min(FLOOR, _MOST_FLOOR / size)

@@ -24,8 +24,7 @@ from lior.counting.layout import MOST, OCCURRED, PATTERNS, PLACE, TAKEN, Ints, P
 from lior.counting.locations import LOGIT_ONE, RECENCY_ONE
 
 LISTED = 256
-"""Maximum occurrences of a counter that is traced; the context of a larger one is too common to list
-places."""
+"""Maximum occurrences of a counter that is traced; the context of a larger one is too common."""
 _BLOCK = 8192
 
 Floats = NDArray[np.float64]
@@ -195,8 +194,7 @@ def _found(
     placed: Floats,
     segments: Sequence[Segment],
 ) -> Traced:
-    """Return the places that wrote the counters: the last ones of their context and token, as many as
-    counted."""
+    """Return the places that wrote the counters: the last of their context and token, as many as counted."""
     row, pattern = np.nonzero((placed > 0) & (count > 0) & (count <= LISTED))
     keys, number = np.unique(np.stack([where[row, pattern], targets[row]], 1), axis=0, return_inverse=True)
     number = number.reshape(-1)

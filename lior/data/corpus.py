@@ -49,8 +49,7 @@ class Corpus:
         return positions - self.starts[torch.searchsorted(self.starts, positions, right=True) - 1]
 
     def text(self, lo: int, hi: int, *, context: int = 0) -> tuple[Text, int]:
-        """Return tokens ``lo .. hi - 1`` with up to ``context`` tokens before them, and the index of
-        ``lo``."""
+        """Return tokens ``lo .. hi - 1`` with up to ``context`` tokens before, and the index of ``lo``."""
         first = max(lo - context, 0)
         position = torch.arange(first, hi, device=self.tokens.device)
         document = torch.searchsorted(self.starts, position, right=True) - 1

@@ -117,8 +117,7 @@ def _exchange(corpus: Corpus, lo: int, hi: int, hit: Tensor, other: Tensor) -> C
 def _replace(
     corpus: Corpus, lo: int, hi: int, span: tuple[int, int], hit: Tensor, generator: Generator
 ) -> tuple[Corpus, Tensor]:
-    """Replace bytes of ``span`` at ``hit`` by random bytes of it; also returns a mask of the unchanged
-    tokens."""
+    """Replace bytes of ``span`` at ``hit`` by random bytes of it; returns also a mask of unchanged tokens."""
     tokens = corpus.tokens[lo:hi]
     hit = hit & (tokens >= span[0]) & (tokens <= span[1])
     other = torch.randint(span[0], span[1] + 1, (len(tokens),), generator=generator, device=tokens.device)
@@ -128,8 +127,7 @@ def _replace(
 def _edit(
     corpus: Corpus, lo: int, hi: int, draw: Tensor, share: float, kept: Tensor, generator: Generator
 ) -> NoisyText:
-    """Delete bytes where ``draw`` is low, insert letters where it is high; ``kept`` masks the other
-    changes."""
+    """Delete bytes where ``draw`` is low, insert letters where it is high; ``kept`` masks other changes."""
     tokens = corpus.tokens[lo:hi]
     copies = torch.ones_like(draw, dtype=torch.int64)
     copies[draw < share] = 0

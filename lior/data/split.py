@@ -46,8 +46,7 @@ def kind(name: str) -> str:
 
 
 def training_bytes(size: int, holdout: float) -> int:
-    """Return the number of bytes of training text in ``size`` bytes, given the share ``holdout`` of held-out
-    text."""
+    """Return the bytes of training text in ``size`` bytes, given the share ``holdout`` of held-out text."""
     return int(size * (1 - holdout))
 
 

@@ -79,7 +79,7 @@ def counter(params: State) -> Tensor:
 
 
 def finite(*states: State) -> Tensor:
-    """Return whether every number in ``states`` is finite, a bool tensor ``()``; does not wait for the
+    """Return whether all numbers in ``states`` are finite, a bool tensor ``()``; does not wait for the
     device."""
     # 0·x is 0 or NaN, and a sum of zeros cannot overflow as a sum of large numbers would.
     probes = [(0 * t).sum() for state in states for t in state.values() if t.is_floating_point()]

@@ -98,8 +98,7 @@ def tree_sum(x: Tensor) -> Tensor:
 
 
 def _shape(*tensors: Tensor) -> tuple[int, ...]:
-    """Return the broadcast shape of some tensors; torch's function imports sympy, which takes half a
-    second."""
+    """Return the broadcast shape of tensors; torch's function imports sympy, which takes half a second."""
     return np.broadcast_shapes(*(tensor.shape for tensor in tensors))
 
 

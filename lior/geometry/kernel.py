@@ -167,8 +167,7 @@ def powers(poles: Tensor, length: int) -> Tensor:
 
 
 def impulse(poles: Tensor, coeff: Tensor, length: int) -> Tensor:
-    """Return the real kernel ``K(0) .. K(length - 1)``, ``(length,)``, or ``(length, d)`` for ``coeff (P,
-    d)``."""
+    """Return the real kernel ``K(0) .. K(length - 1)``; it is ``(length, d)`` for ``coeff (P, d)``."""
     return (powers(poles, length) @ coeff).real
 
 

@@ -274,7 +274,7 @@ class Retrieval:
         """Coordinates of the items mapped last, and their features."""
 
     def fixed(self, z: Tensor) -> Features:
-        """Return features of the items ``z (N, n)`` in the dtype of the geometry, cached while ``z`` is the
+        """Return features of the items ``z (N, n)`` in the geometry's dtype, cached while ``z`` is the
         same."""
         if self._known is None or self._known[0] is not z:
             self._known = z, self.features(z.to(self.root), query=False)

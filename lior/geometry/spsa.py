@@ -91,8 +91,7 @@ def signs(params: State, seed: int) -> State:
 
 
 def move(params: State, unit: State, seeds: Sequence[int], amounts: Sequence[float]) -> State:
-    """Return ``θ + Σ_j amount_j · unit · Δ_j`` with the directions of ``seeds``; ``params`` is not
-    changed."""
+    """Return ``θ + Σ_j amount_j · unit · Δ_j`` with directions from ``seeds``; ``params`` is not changed."""
     moved = dict(params)
     for seed, amount in zip(seeds, amounts, strict=True):
         for name, sign in signs(params, seed).items():

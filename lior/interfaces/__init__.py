@@ -222,8 +222,7 @@ class PairwiseProduct(AttentionProduct, Protocol):
         """Return costs ``(B, K)``, finite and ``>= 0``, of features ``q (B, p)`` and ``k (K, p)``."""
 
     def pair_gradient(self, q: Tensor, k: Tensor, weights: Tensor, values: Tensor, params: State) -> Tensor:
-        """Return ``Σ_i weights_bi values_ic ∂cost_bi/∂q_b (B, C, p)``: ``weights (B, K)``, ``values (K,
-        C)``."""
+        """Return ``Σ_i weights_bi values_ic ∂cost_bi/∂q_b``, shape ``(B, C, p)``, for ``values (K, C)``."""
 
 
 def is_pairwise(product: AttentionProduct) -> TypeGuard[PairwiseProduct]:

@@ -173,7 +173,7 @@ class AdaptiveMemory(MemoryBackend, Protocol):
 
     @property
     def window(self) -> int:
-        """Number of tokens that :meth:`partial_fit` reads before it learns them; windows begin with the
+        """Number of tokens that :meth:`partial_fit` reads before learning them; windows begin with the
         items."""
 
     def peek(self, query: Query, alphabet: Tensor, *, ahead: int) -> Evidence:
@@ -276,8 +276,7 @@ class TraceableMemory(MemoryBackend, Protocol):
     """A memory that can name the stored tokens behind a probability."""
 
     def trace(self, query: Query, tokens: Tensor, alphabet: Tensor) -> Trace:
-        """Return the sources of the probabilities of ``tokens (B,)`` in :meth:`read`, one token per
-        position."""
+        """Return the sources of the probabilities of ``tokens (B,)`` in :meth:`read`, one a position."""
 
 
 class OutsideDocument(NamedTuple):

@@ -63,7 +63,7 @@ class Question(Protocol):
 
     @property
     def expected(self) -> re.Pattern[str] | None:
-        """A pattern of sentences that answer, such as a time; ``None`` if the question does not determine
+        """A pattern of answering sentences, such as a time; ``None`` if the question does not determine
         one."""
         ...
 
@@ -72,8 +72,7 @@ class Question(Protocol):
         ...
 
     def among(self, languages: Sequence[str]) -> str:
-        """Return the question's language, one of a text's; the first if the question does not determine
-        it."""
+        """Return the question's language, one of a text's; the first if the question does not decide."""
         ...
 
 
@@ -106,8 +105,7 @@ class TermQuery:
     """Index of the question's word that each term represents, int64 ``(K,)``; −1 for a term that only
     resembles a missing word, which it does not cover."""
     word_idf: np.ndarray
-    """idf of each word of the question, float64 ``(W,)``; a missing word has the idf of a term in no
-    passage."""
+    """idf of each word of the question, float64 ``(W,)``; a missing word counts as a term in no passage."""
     words: tuple[str, ...]
     """Words of the text as which the question was understood."""
     missing: tuple[str, ...]
@@ -120,8 +118,7 @@ class TermQuery:
 
 @attrs.frozen(eq=False)
 class Forward:
-    """The terms of units in their order: entries ``starts[u]`` to ``starts[u + 1] - 1`` belong to unit
-    ``u``."""
+    """The terms of units in order: entries ``starts[u]`` to ``starts[u + 1] - 1`` belong to unit ``u``."""
 
     starts: np.ndarray
     """First entry of each unit, int64 ``(U + 1,)``."""
@@ -240,8 +237,7 @@ class PassageView(Protocol):
 
     @property
     def all_confirmed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return passage and term, int64 ``(n,)``, and count, uint16, of the words of all confirmed
-        questions."""
+        """Return passage and term, int64 ``(n,)``, and count, uint16, of words in all confirmed questions."""
         ...
 
     def forward(self, of: Units) -> Forward:
@@ -265,13 +261,12 @@ class PassageView(Protocol):
         ...
 
     def words_by_id(self, ids: Sequence[int]) -> list[tuple[str, str, int]]:
-        """Return the words of some keys in their order, each with its stem and the number of documents with
-        it."""
+        """Return the words of some keys in order, each with its stem and the number of documents with it."""
         ...
 
     def word_counts(self) -> list[tuple[str, int, int]]:
-        """Return all words in alphabetical order, the key of each word's term, and how many documents have
-        it."""
+        """Return all words in alphabetical order, the key of each word's term, and the number of its
+        documents."""
         ...
 
     def derived(self, key: Hashable, compute: Callable[[], T]) -> T:
@@ -346,13 +341,11 @@ class Judge(Protocol):
     api_version: ClassVar[int]
 
     def scores(self, question: Question, candidates: Candidates) -> np.ndarray:
-        """Return a score of each candidate, float64 ``(C,)``; their exponentials are relative
-        probabilities."""
+        """Return a score of each candidate, float64 ``(C,)``; exponentials are relative probabilities."""
         ...
 
     def confidence(self, question: Question, candidates: Candidates, scores: np.ndarray) -> float:
-        """Return the probability, in [0, 1], that the candidate with the highest score, or its block,
-        answers."""
+        """Return the probability, in [0, 1], that the best-scored candidate, or its block, answers."""
         ...
 
     def least(self, candidates: Candidates) -> float:

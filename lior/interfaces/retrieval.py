@@ -65,8 +65,7 @@ class ParsedDocument:
     tables: tuple[Table, ...] = attrs.field(default=(), repr=False)
     """Tables for calculations, if the reader knows any."""
     notes: tuple[str, ...] = ()
-    """Notes for the user on how it was read, one line each: an encoding guessed, or parts left out, with the
-    reason."""
+    """Notes for the user, one line each: an encoding guessed, or parts left out, with the reason."""
 
 
 @attrs.frozen(kw_only=True)
@@ -89,8 +88,7 @@ class Passage:
     block: int = 0
     """Number of the passage's block inside the document; the passages of a block are adjacent."""
     title: bool = False
-    """Whether it only refers to something elsewhere, as a line of a table of contents does; it is no
-    answer."""
+    """Whether it only refers to something elsewhere, as a table of contents does; it is no answer."""
 
 
 @attrs.frozen(kw_only=True)
@@ -175,8 +173,7 @@ class Embedder(Protocol):
     width: int
     """Dimension of a vector."""
     digest: str
-    """Digest of the model and of how texts are prepared, one line: equal digests give equal vectors on a
-    machine."""
+    """Digest of the model and the preparation of texts, one line: it determines the vectors on a machine."""
     unrelated: float
     """Usual cosine of a question with a passage that does not answer it, in [-1, 1)."""
     related: float
@@ -234,7 +231,7 @@ class RunIndexes(Protocol):
         ...
 
     def cached(self, place: Path, digest: str) -> Any:
-        """Return the index cached with the checkpoint at ``place``, or ``None`` if its digest is not
+        """Return the index cached with the checkpoint at ``place``; ``None`` if its digest is not
         ``digest``."""
         ...
 

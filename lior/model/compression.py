@@ -117,8 +117,7 @@ class CompressedFile:
 
 
 def machine() -> int:
-    """Return a number for the type of CPU and the versions of the libraries, which affect the last bits of
-    sums."""
+    """Return a number for the type of CPU and the libraries' versions, which affect the last bits of sums."""
     binding = import_module("llvmlite.binding")
     parts = [binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()]
     return zlib.crc32("\n".join(parts + [f"{name} {_version(name)}" for name in _LIBRARIES]).encode())

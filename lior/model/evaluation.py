@@ -38,8 +38,7 @@ class Score:
         return self.nats_per_byte / math.log(2)
 
     def plus(self, cost: Tensor, lengths: Tensor, counted: Tensor) -> Score:
-        """Return the score with more tokens: their nats, lengths in bytes, and whether they count,
-        ``(N,)``."""
+        """Return the score with more tokens: nats, lengths in bytes, and whether they count, ``(N,)``."""
         nats, size = float(cost[counted].sum()), int(lengths[counted].sum())
         return Score(self.nats + nats, self.tokens + int(counted.sum()), self.bytes + size)
 

@@ -129,8 +129,7 @@ class Session:
 
 
 def _read(sessions: Sequence[Session]) -> tuple[Text, Tensor, Tensor | None, dict[str, Evidence]]:
-    """Return text, positions and coordinates of the contexts, and the evidence of memories that follow
-    them."""
+    """Return text, positions and coordinates of the contexts, and the evidence of memories with cursors."""
     model, cursors = sessions[0].model, [session._cursors for session in sessions]
     if not sessions[0]._reach and sessions[0]._coordinates.next is None:
         places = _ZERO.expand(len(sessions))

@@ -38,8 +38,7 @@ from lior.model import mixer
 from lior.tensors import sub, threads
 
 _PRODUCTS = 1 << 13
-"""Approximate number of multiplications for a position: its coordinates are mapped and compared with 64
-cells."""
+"""Approximate multiplications for a position: its coordinates are mapped and compared with 64 cells."""
 _MIXED = 1 << 9
 """Number of positions whose experts are mixed at once: they fit the processor's cache."""
 
@@ -211,8 +210,7 @@ class Model:
 
     @torch.no_grad()
     def items(self, text: Text, start: int = 0, z: Tensor | None = None) -> Items:
-        """Return the tokens ``text[start:]`` with their coordinates and cells, in the form that memories
-        take."""
+        """Return the tokens ``text[start:]`` with coordinates and cells, in the form that memories take."""
         if z is None:
             z = self.coordinates(text, torch.arange(start, len(text.tokens), device=text.tokens.device))
         with threads((len(text.tokens) - start) * _PRODUCTS):
@@ -304,8 +302,7 @@ class Model:
         given: Mapping[str, Evidence] | None = None,
         z: Tensor | None = None,
     ) -> mixer.Inputs:
-        """Return the evidence at ``positions``; ``given`` is the evidence of memories that were read
-        already."""
+        """Return the evidence at ``positions``; ``given`` is the evidence of memories already read."""
         return mixer.beside(*self._evidence(text, positions, alphabet, given, z))
 
     def _evidence(
@@ -334,8 +331,7 @@ class Model:
         return torch.softmax(self._scorer.scores(queries, self._scorer.fixed(self.cells)), 1)
 
     def _cell(self, z: Tensor | None) -> Tensor | None:
-        """Return the nearest centre, ``(B,)``; in float64, so that it does not depend on the number of
-        queries."""
+        """Return the nearest centre, ``(B,)``; in float64, so that the number of queries does not matter."""
         if self.cells is None or z is None or self._exact_scorer is None:
             return None
         return self._exact_scorer.nearest(z.double(), self._exact_scorer.fixed(self.cells))
@@ -420,8 +416,7 @@ class Model:
         z: Tensor | None,
         given: Mapping[str, Evidence] | None,
     ) -> Tensor:
-        """Extend ``predict``, log-probabilities over the alphabet, to all tokens; the others share the
-        escape."""
+        """Extend ``predict``, log-probabilities over the alphabet, to all tokens; others share the escape."""
         _, alphabet, kept, escape, *_ = self._known()
         with threads(len(positions) * _PRODUCTS):
             full = escape.expand(len(positions), self.tokenizer.vocab).clone()

@@ -193,7 +193,6 @@ _ELEMENTS = 1 << 22
 
 
 def rows_at_once(most: int, alphabet: int) -> int:
-    """Return the number of positions to read at a time: ``most``, or else the power of two that memory
-    allows."""
+    """Return the number of positions to read at a time: ``most``, or the power of two that memory allows."""
     fit = max(_ELEMENTS // max(alphabet, 1), 64)
     return most if fit >= most else 1 << fit.bit_length() - 1

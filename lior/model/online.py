@@ -194,8 +194,7 @@ class Follower:
 
     @torch.no_grad()
     def code(self, words: RangeCoder, given: NDArray[np.int64] | None = None) -> None:
-        """Read and code tokens up to the end of a window, or one token; ``given`` is the document to
-        encode."""
+        """Read and code tokens to the end of a window, or one token; ``given`` is the document to encode."""
         if self._coding is None:
             self._code_one(words, -1 if given is None else int(given[self._count]))
         else:
@@ -253,8 +252,8 @@ class Follower:
 
     @torch.no_grad()
     def predict(self) -> NDArray[np.float64]:
-        """Return the probabilities of the :attr:`known` tokens, then the total of all :attr:`unknown` ones,
-        if any."""
+        """Return the probabilities of :attr:`known` tokens, then the total of :attr:`unknown` ones, if
+        any."""
         if not len(self._alphabet):
             return np.ones(1)
         text, start = self._text(self._count, self._count + 1)
@@ -313,8 +312,7 @@ class Follower:
 
 
 def _coding_memory(model: Model) -> tuple[CodingMemory | None, Any]:
-    """Return the memory that can code a text while it learns it, and its cursor, if it alone forms the
-    model."""
+    """Return the memory that can code a text while learning it, and its cursor, if it alone is the model."""
     if model.coder is None or DocumentCoordinates(model).next is not None:
         return None, None
     cursor = next(iter(model.cursors().values()), None)

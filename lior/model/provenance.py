@@ -173,8 +173,7 @@ def _add(shares: dict[T, float], key: T, share: float) -> None:
 
 
 def _effects(weights: dict[str, Tensor], inputs: mixer.Inputs, known: Tensor) -> Tensor:
-    """Return the experts' shares in the tokens of columns ``known (B,)``, float64 ``(B, E)``, rows sum to
-    1."""
+    """Return the experts' shares in tokens of columns ``known (B,)``, float64 ``(B, E)``, rows sum to 1."""
     part = (mixer.weights(weights, inputs)[:, :, None] * inputs.log_p).double()
     others = mixer.log_probs(weights, inputs).double().exp().scatter(1, known[:, None], 0.0)
     others /= others.sum(1, keepdim=True).clamp(min=1e-300)

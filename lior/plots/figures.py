@@ -17,8 +17,7 @@ from lior.runs.files import PARTIAL
 _LETTER = 0.6
 """Width of a letter relative to its height, in most texts."""
 _ROUNDS, _AT_REST = (4, 20), 1e-3
-"""Minimum and maximum number of layout rounds, and the share of the figure below which a move counts as
-none."""
+"""Minimum and maximum number of layout rounds, and the share of the figure that counts as a move."""
 _DPI = 110
 
 

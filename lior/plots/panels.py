@@ -166,8 +166,7 @@ class LineChart(Panel):
 
     @staticmethod
     def _scale(axis: Any, direction: str, label: str, linear_to: float | None) -> None:
-        """Set scale, numbers and label of one axis: linear without ``linear_to``, else logarithmic beyond
-        it."""
+        """Set scale, numbers and label of an axis: linear without ``linear_to``, else logarithmic beyond."""
         if linear_to is not None:
             axes.logarithmic(axis, direction, linear_to)
         elif direction == "x":

@@ -27,8 +27,7 @@ def named(name: str, value: float) -> str:
 
 
 def spans_decades(values: Sequence[float]) -> bool:
-    """Return whether a logarithmic axis shows these numbers better: the largest is over 20 times the
-    smallest."""
+    """Return whether a logarithmic axis suits these numbers: the largest is over 20 times the smallest."""
     return bool(values) and 0 < 20 * min(values) < max(values)
 
 

@@ -220,8 +220,7 @@ class Registry:
         return made(model=model)
 
     def _trusts(self, kind: str, target: str) -> bool:
-        """Return whether a file may name the class: it is installed, already imported, or allowed by the
-        user."""
+        """Return whether a file may name the class: it is installed, imported already, or allowed."""
         known = (origin for name in self.names(kind) for origin in self.origins(kind, name))
         return (
             any(origin.target == target for origin in known)

@@ -85,8 +85,8 @@ def _foreign(folder: Path, here: Path | None) -> bool:
 
 
 def _editable(root: Path, distribution: str) -> bool:
-    """Return whether a distribution is installed from a source folder that contains ``root`` (``pip install
-    -e``)."""
+    """Return whether a distribution is installed (``pip install -e``) from a folder that contains
+    ``root``."""
     import json
     from importlib.metadata import distributions
     from urllib.parse import unquote, urlsplit

@@ -169,7 +169,7 @@ def save_file(tensors: State, path: Path) -> None:
 
 
 def _separate(tensors: State) -> State:
-    """Return the tensors on the CPU without common storage, which safetensors refuses: a plugin may use
+    """Return the tensors on the CPU without common storage, which safetensors refuses; plugins may use
     views."""
     separate: State = {}
     seen: set[int] = set()

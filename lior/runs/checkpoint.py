@@ -66,13 +66,11 @@ class Checkpoint:
     model: Model
     corpus: Corpus
     n_train: int
-    """Number of tokens at the beginning of ``corpus`` that the memories hold; validation text follows
-    them."""
+    """Number of tokens at the beginning of ``corpus`` that the memories hold; then comes validation text."""
     components: Mapping[str, Sequence[Component]] = attrs.field(repr=False)
     """The plugins of each kind; every kind but "memory" has one."""
     added: tuple[str, ...] = ()
-    """Times of learning of the last documents, which were learned after training; the memories hold them
-    too."""
+    """Times at which the last documents were learned, after training; the memories hold them too."""
     quoting: bool = False
     """Whether the last memory was added for documents that were learned later; it holds only these."""
     training: TrainingState | None = None
@@ -90,8 +88,8 @@ class Checkpoint:
         return bundle.digest(self.manifest)
 
     def is_of_training(self, other: Checkpoint) -> bool:
-        """Return whether both belong to one training: the fitted parameters are equal, which editing
-        preserves."""
+        """Return whether both belong to one training: the fitted parameters, which editing preserves, are
+        equal."""
         (mine, parts), (theirs, others) = self._of_training(), other._of_training()
         same = parts == others and mine.keys() == theirs.keys()
         return same and all(mine[name].equal(theirs[name].to(mine[name].device)) for name in mine)

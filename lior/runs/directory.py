@@ -302,8 +302,7 @@ def is_changed(path: Path, base: Path, checkpoint: Checkpoint) -> bool:
 
 
 def _fault(path: Path) -> RunError | None:
-    """Return the reason why a checkpoint cannot be read, if any; checksums are compared, tensors not
-    loaded."""
+    """Return why a checkpoint cannot be read, if so; checksums are compared, tensors not loaded."""
     try:
         with misfits_as_run_errors(path):
             for name, expected in read_manifest(path)["files"].items():

@@ -82,8 +82,7 @@ def _unquoting(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def check(documents: Sequence[RawDocument], held: Collection[str]) -> None:
-    """Refuse documents that cannot be learned beside documents with the names ``held``, with
-    ``DataError``."""
+    """Raise ``DataError`` for documents that cannot be learned beside documents named ``held``."""
     held, names = set(held), set[str]()
     for document in documents:
         if not document.name:

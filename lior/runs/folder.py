@@ -259,8 +259,7 @@ def choose_kept(scores: Mapping[int, float | None], *, last: int, every: int) ->
 
 
 def older_remains(run: Path, path: Path) -> list[Path]:
-    """Return checkpoints older than the one at ``path``, and half-written files, which may hold an older
-    text."""
+    """Return checkpoints older than that at ``path``, and half-written files, which may hold older text."""
     older = [each for each in list_checkpoints(run) if number(each) < number(path)]
     return older + [each for folder in (run, run / _CHECKPOINTS) for each in files.partial(folder)]
 

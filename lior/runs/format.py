@@ -74,8 +74,7 @@ def check_text(
 
 
 def _split_parts(pairs: Any, names: Sequence[str], trained: int) -> dict[int, int]:
-    """Return the checked pairs of :attr:`Corpus.split_parts`; the first ``trained`` documents may be
-    split."""
+    """Check the pairs of :attr:`Corpus.split_parts`; the first ``trained`` documents may be split."""
     if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         raise UsageError("split_parts is not a list of pairs")
     for part, before in pairs:

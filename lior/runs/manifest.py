@@ -47,8 +47,7 @@ class FileManifest:
         return cls(absolute(paths), field, {file.name: entry(file) for file in found if not file.given})
 
     def save(self, run: Path) -> None:
-        """Write the manifest into the directory of a run; on error raises ``OSError`` and leaves the old
-        one."""
+        """Write the manifest into a run's directory; on error raises ``OSError`` and leaves the old one."""
         entries = {name: [getattr(file, key) for key in _KEPT] for name, file in sorted(self.files.items())}
         body = {"format": _FORMAT, **attrs.asdict(self, recurse=False), "files": entries}
         text = json.dumps({**body, "sha256": digest(body)}, separators=(",", ":"))

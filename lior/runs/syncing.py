@@ -109,8 +109,7 @@ class Scan:
         forgotten: Iterable[str] = (),
         same: int = 0,
     ) -> Synced:
-        """Return the report for a caller; ``same`` is the number of unchanged documents in files that were
-        read."""
+        """Return the report for a caller; ``same`` is the number of unchanged documents in the files read."""
         same += sum(len(each.documents) for each in self.entries.values())
         every = (file.skipped for file in (*self.entries.values(), *self.read.values()))
         known = {each.name for each in self.skipped}

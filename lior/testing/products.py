@@ -225,8 +225,7 @@ def _cost(product: AttentionProduct, params: State, q: Tensor, k: Tensor) -> Ten
 
 
 def _chain(product: AttentionProduct, case: _Case) -> State:
-    """Return derivatives of the sum of squared costs with respect to all learned entries, by the
-    pullbacks."""
+    """Return derivatives of the sum of squared costs with respect to all learned entries, by pullbacks."""
     params = case.params
     gram = _gram(product, params, case.q, case.k)
     dcost = 2 * product.cost(*gram, params)

@@ -45,8 +45,7 @@ def initial_state_contract(make: Callable[[], Any], interface: type[Any]) -> typ
 
 
 def assert_declared(plugin: Any, interface: type[Any], state: State) -> None:
-    """Assert that ``plugin`` has all members of ``interface``; learned entries of its fresh ``state`` are
-    float32."""
+    """Assert that ``plugin`` has all members of ``interface``, and float32 learned entries in ``state``."""
     assert isinstance(plugin, interface)
     assert plugin.api_version == API_VERSION
     assert all(type(value) is Tensor for value in state.values()), "a state is a flat dictionary of tensors"
@@ -95,8 +94,7 @@ def assert_reachable(gradient: State, learned: Iterable[str]) -> None:
 
 
 def gradients(scalar: Callable[[State], Tensor], at: State, keys: Iterable[str]) -> State:
-    """Return derivatives of ``scalar(at)`` with respect to the entries ``keys``, by autograd; 0 where
-    unused."""
+    """Return derivatives of ``scalar(at)`` with respect to entries ``keys``, by autograd; 0 where unused."""
     leaves = {key: at[key].detach().clone().requires_grad_() for key in keys}
     if not leaves:
         return {}

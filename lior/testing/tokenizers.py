@@ -23,8 +23,7 @@ DOCUMENTS = (
 
 
 def tokenizer_contract(make: Callable[[], Tokenizer]) -> type:
-    """Return a new class whose ``test_*`` methods check the tokenizer that ``make()`` returns, not fitted
-    yet."""
+    """Return a new class whose ``test_*`` methods check the unfitted tokenizer that ``make()`` returns."""
 
     @cache  # fitting takes time, and the laws change nothing
     def fitted() -> Tokenizer:

@@ -52,8 +52,7 @@ class BatchSampler:
         return torch.randint(lo, hi, (count,), generator=generator, device=self.corpus.tokens.device)
 
     def blocks(self, items: int, count: int, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield up to ``count`` positions of ``0 .. items - 1``, each once: their contexts and their
-        tokens."""
+        """Yield up to ``count`` positions of ``0 .. items - 1``, each once, as contexts and tokens."""
         tokens = self.corpus.tokens
         at = torch.randperm(items, generator=generator, device=tokens.device)[:count].sort().values
         for part in at.split(_SAMPLE_BLOCK):

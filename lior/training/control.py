@@ -69,8 +69,7 @@ class _Mixture:
 
 @attrs.define
 class WeighGeometry:
-    """A stage that notes in ``job.found`` the gain from the geometry, in bits per byte, and its standard
-    error."""
+    """A stage that notes in ``job.found`` the geometry's gain, in bits per byte, and its standard error."""
 
     job: Job
     name: str = attrs.field(default="mixer", init=False)
@@ -139,8 +138,7 @@ def can_weigh(model: Model) -> bool:
 
 
 def _trials(model: Model, geometry: bool) -> dict[str, MemoryBackend]:
-    """Return the memories of a model with or without the geometry; none if an adaptive one cannot be
-    tried."""
+    """Return a model's memories with or without the geometry; none if an adaptive one cannot be tried."""
     if not all(isinstance(memory, TrialMemory) for memory in model.adaptive.values()):
         return {}
     return {

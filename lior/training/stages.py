@@ -264,7 +264,7 @@ _TEXT_TIME = 0.6
 
 @attrs.define
 class FitMemories:
-    """A stage that fits adaptive memories to tokens ``lo .. hi - 1``, which they store; pass ``number`` of
+    """A stage that fits adaptive memories to tokens ``lo .. hi - 1`` and stores them; pass ``number`` of
     ``count``."""
 
     job: Job
@@ -324,8 +324,7 @@ class FitMemories:
 
 @attrs.define
 class WriteText:
-    """A stage that writes tokens ``lo .. hi - 1`` to the memories that do not hold them yet, and counts
-    them."""
+    """A stage that writes tokens ``lo .. hi - 1`` to memories that do not hold them yet, and counts them."""
 
     job: Job
     lo: int
@@ -362,8 +361,7 @@ class WriteText:
         self._at = self.lo
 
     def advance(self) -> bool:
-        """Process one block. Memories of items sort all of them at each commit, so they get more blocks at a
-        time."""
+        """Process one block, or several for memories of items, which sort all of them at each commit."""
         if self._at >= self.hi:
             return False
         model = self.job.model
@@ -390,8 +388,8 @@ class WriteText:
         self._commit()
 
     def state(self) -> StageState:
-        """Return the position in the text. Pending items are committed first, which does not change the
-        memories."""
+        """Return the position in the text, after committing pending items, which leaves the memories
+        unchanged."""
         self._commit()
         return StageState({}, {"at": self._at})
 
@@ -480,8 +478,7 @@ class FitMixer:
         return (self._number - clean + done) / damaged
 
     def _fit(self, items: Items, evidence: Mapping[str, Evidence], done: float, share: float) -> float:
-        """Update on one block, a ``share`` of all, after ``done`` of them; returns their mean loss in
-        nats."""
+        """Update on one block, a ``share`` of all, after ``done`` of them; returns the mean loss in nats."""
         model, config = self.job.model, self.job.config.mixer
         inputs, targets = self._examples(items, evidence)
         fit = model.weights, self._adam, inputs, targets
@@ -509,8 +506,7 @@ class FitMixer:
         return inputs, columns(job.alphabet, text.tokens[chosen + start])
 
     def _fault(self, log_p: Tensor) -> PluginError:
-        """Return an error that names memories whose evidence is not a number; ``log_p (B, E, A)`` is of all
-        experts."""
+        """Return an error that names memories whose evidence is not a number; ``log_p`` is ``(B, E, A)``."""
         names = [name for name, memory in self.job.model.memories.items() for _ in memory.experts]
         wrong = log_p.isnan().any(2).any(0).tolist()
         found = sorted({name for name, bad in zip(names, wrong, strict=True) if bad}) or ["none by itself"]
@@ -522,8 +518,7 @@ class FitMixer:
         """Do nothing: the model has the weights already."""
 
     def state(self) -> StageState:
-        """Return the pass, the position in it, the generator before its errors were drawn, and Adam's
-        moments."""
+        """Return the pass, its position, the generator before its errors were drawn, and Adam's moments."""
         tensors = add_prefix("adam", self._adam) | {"origin": self._origin}
         return StageState(tensors, {"number": self._number, "at": self._at})
 

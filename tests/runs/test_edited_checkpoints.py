@@ -244,7 +244,7 @@ def test_a_version_of_a_newer_lior_is_not_written_over(path):
     assert newest(path) == later
 
 
-# --- forgetting that was broken off ---
+# --- forgetting that was interrupted ---
 
 
 @pytest.fixture

@@ -44,8 +44,7 @@ def added(z: Tensor) -> Tensor:
 
 
 def draw(function: str, count: int, inputs: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw rows ``(count, inputs)``, outputs ``(count, 1)`` of standard deviation 1, and the same with
-    noise."""
+    """Draw rows ``(count, inputs)``, outputs ``(count, 1)`` with standard deviation 1, and noisy outputs."""
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(count, inputs, generator=generator)
     y = {"arm": arm, "sum": added}[function](z)[:, None]

@@ -59,8 +59,7 @@ def digits(validate: bool) -> Set:
 
 
 def textures(validate: bool) -> Set:
-    """Return tiles of 32 × 32 of pictures that scikit-image installs; the left three quarters are to
-    learn."""
+    """Return 32 × 32 tiles of pictures that scikit-image installs; the left three quarters are to learn."""
     import skimage
 
     folder, x, y, where = Path(skimage.__file__).parent / "data", [], [], []
@@ -78,8 +77,7 @@ def textures(validate: bool) -> Set:
 
 
 def videos(validate: bool, shuffled: bool = False) -> Set:
-    """Return a spot that moves left, right, up or down in noise, around the edges, in eight frames of 16 ×
-    16."""
+    """Return a spot that moves left, right, up or down in noise, across edges, in eight frames of 16 × 16."""
     rng = np.random.RandomState(0)
     y = np.arange(600) % 4
     steps = np.array([[0, -1], [0, 1], [-1, 0], [1, 0]])[y]

@@ -21,8 +21,7 @@ from lior_tables import GeometricRegressor
 
 
 def rows_for(shares: np.ndarray, part: float) -> int:
-    """Return the median number of rows that reach ``part`` of the total absolute share, from shares ``(B,
-    N)``."""
+    """Return the median number of rows that reach ``part`` of the total absolute ``shares (B, N)``."""
     sizes = -np.sort(-np.abs(shares), axis=1)
     reached = sizes.cumsum(1) < part * sizes.sum(1, keepdims=True)
     return int(np.median(reached.sum(1))) + 1

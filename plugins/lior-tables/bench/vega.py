@@ -115,8 +115,7 @@ def catboost(learn: Frame, y: np.ndarray, test: Frame) -> tuple[Any, Any]:
 
 
 def judged(said: np.ndarray, classes: Any, truth: np.ndarray, spread: float) -> str:
-    """Return log loss and share right of the rows whose class was learned, or error in deviations of the
-    target."""
+    """Return log loss and share right of rows with learned classes, or the error in target deviations."""
     if classes is None:
         return f"error {np.sqrt(np.mean((said - truth) ** 2)) / spread:.4f}"
     known = np.isin(truth, classes)

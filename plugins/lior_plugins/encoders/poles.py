@@ -50,8 +50,7 @@ class Poles:
     scale: float = option(0.35, help="initial standard deviation of the most recent token's entries", low=0)
 
     def init(self, vocab: int, *, generator: Generator) -> State:
-        """Return the initial state for token ids ``0 .. vocab``: random amplitude and phase per mode and
-        dimension."""
+        """Return the initial state for token ids ``0 .. vocab``: random amplitudes and phases."""
         device = generator.device
 
         def noise(rows: int) -> Tensor:
@@ -79,8 +78,7 @@ class Poles:
         return lookup(table.reshape(-1, self.n), contexts, width)
 
     def pullback(self, state: State, contexts: Tensor, dz: Tensor) -> State:
-        """Return derivatives of ``sum(dz * encode(contexts))`` with respect to the embedding and the
-        coefficients."""
+        """Return derivatives of ``sum(dz * encode(contexts))`` with respect to embedding and coefficients."""
         poles, coeff = _complex(state)
         weights = kernel.impulse(poles, coeff, contexts.shape[1])
         dtable = scatter(contexts, dz, state["embedding"].shape[0])

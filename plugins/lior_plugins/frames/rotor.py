@@ -14,8 +14,7 @@ from lior.geometry import parametrise, rotor
 from lior.interfaces import MetricForm, State
 
 _SPREAD = 0.1
-"""Initial spread of ``log λ``. If all ``λ`` were equal, the metric would be isotropic: no angle would
-matter."""
+"""Initial spread of ``log λ``. With equal ``λ`` the metric is isotropic: no angle matters."""
 _TURN = 0.1
 """Initial turn of a coordinate through all layers, in radians."""
 

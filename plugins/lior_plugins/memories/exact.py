@@ -74,7 +74,7 @@ class Exact(ItemMemory):
         return self._cells
 
     def _whole(self, z: Tensor, tiles: _Tiles, column: Tensor, alphabet: int, scorer: Scorer) -> Tensor:
-        """Return distributions of a few queries from all items; ``column`` of each tile, ``alphabet`` for
+        """Return distributions of a few queries from all items; ``column`` of each tile is ``alphabet`` for
         none."""
         queries = scorer.features(z, query=True)
         hits = z.new_zeros(len(self.inverse_temperatures), len(z), alphabet + 1)

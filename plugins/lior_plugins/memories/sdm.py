@@ -74,7 +74,7 @@ class Sdm(JournalMemory):
     window: int = option(4, help="tokens read before they are learned", low=1, high=64)
     counts: str = option(
         "sequence",
-        help="order of counting: a walk through the text, or totals, which are faster and use all cores",
+        help="counting method: sequence walks through the text; totals is faster and uses all cores",
         choices=("sequence", "totals"),
     )
     budget: int = option(0, help="bytes for locations and counters; 0 is no limit", low=0)
@@ -247,8 +247,7 @@ class Sdm(JournalMemory):
         return self._engine.cursor(table or NO_CELLS, self.cells)
 
     def read_at(self, cursors: Sequence[Cursor], alphabet: Tensor, cell: Tensor | None) -> Evidence:
-        """Return the evidence after each of ``cursors``, as :meth:`read` does; ``cell (B,)`` as in a
-        query."""
+        """Return the evidence after each of ``cursors``, as :meth:`read`; ``cell (B,)`` as in a query."""
         self._widen(alphabet)
         sets = self._weight_sets(self._read_mode())
         found = self._engine.read_at(

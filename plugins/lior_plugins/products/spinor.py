@@ -130,6 +130,5 @@ def plane_signs(n: int, *, dtype: torch.dtype = torch.float64, device: torch.dev
 
 
 def rotor_phases(theta: Tensor, n: int) -> Tensor:
-    """Return the phases ``−½ Σ_k θ_k z_k(b)`` of the diagonal of ``S``, for angles ``theta (⌊n/2⌋,)``,
-    ``(d,)``."""
+    """Return phases ``−½ Σ_k θ_k z_k(b) (d,)`` of the diagonal of ``S``, for angles ``theta (⌊n/2⌋,)``."""
     return -0.5 * theta @ plane_signs(n, dtype=theta.dtype, device=theta.device)

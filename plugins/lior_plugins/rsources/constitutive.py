@@ -98,7 +98,7 @@ class Constitutive:
         return (rho.pow(state["power"]) / state["length"]).reshape(z.shape[:-1])
 
     def pullback(self, state: State, z: Tensor, form: MetricForm, dr: Tensor) -> ResiliencePullback:
-        """Return derivatives of ``sum(dr * R)``, through the neighbours that set ``d_k``; ``ℓ`` is a
+        """Return derivatives of ``sum(dr * R)``, through the neighbours that set ``d_k``; ``ℓ`` is
         constant."""
         a = root(form)
         if state["reference"].shape[0] < 2:

@@ -43,8 +43,7 @@ _WORDS = (
     f"|[{_SPACE}]{{1,64}}(?![^{_SPACE}])"  # without the last space, which belongs to the word after it
     f"|[{_SPACE}]{{1,64}}"
 )
-"""Pattern of words: a token never crosses a match. The bounds avoid quadratic time on a text without
-spaces."""
+"""Pattern of words: no token crosses a match. The bounds avoid quadratic time on text without spaces."""
 
 _PIECE = 1 << 16
 _BATCH = 256

@@ -67,7 +67,7 @@ class _Found(NamedTuple):
 
     lo: NDArray[np.int64]
     hi: NDArray[np.int64]
-    """Ranges at a position and at the one before it, ``(2, S, L + 1)``; ``0, 0`` for a context that does not
+    """Ranges at a position and at the one before, ``(2, S, L + 1)``; ``0, 0`` for contexts that do not
     occur."""
     totals: NDArray[np.int64]
     """Suffixes in all shards, ``(2, L + 1)``."""
@@ -362,8 +362,7 @@ def _keep_root(table, columns, discounts, found, kept):
 
 @inner
 def _interpolate_often(table, columns, discounts, found, now, k, shorter, p, facts):
-    """Compute the distribution after a frequent context from that of the shorter one; both may be one
-    array."""
+    """Compute the distribution after a frequent context from the shorter one's; both may be one array."""
     counts, seen, values = found.counts, found.seen, found.values[k]
     counts[:] = 0
     for s in range(len(table.sizes)):
@@ -417,8 +416,7 @@ def _look(following, begin, end, column, near, seen, n, total):
 
 @inner
 def _gather(table, column, found, now, least, most):
-    """Count the tokens after contexts of ``least`` to ``most`` tokens, each without those of the longer
-    one."""
+    """Count the tokens after contexts of ``least`` to ``most`` tokens, each without the longer one's."""
     near, seen, n, total = found.near, found.seen, int64(0), int64(0)
     for k in range(most, least - 1, -1):
         for s in range(len(table.sizes)):
@@ -455,7 +453,7 @@ def _sure(total, kinds):
 
 @inner
 def _interpolated(table, columns, column, lengths, discounts, found, kept, now, out):
-    """Compute the distributions of a position; returns the longest context that occurred, and the class of
+    """Compute the distributions of a position; returns the longest context that occurred, and its
     certainty."""
     k, expert, longest, sure, row, shorter, tells = int64(0), int64(0), int64(0), int64(0), _ROOT, _ROOT, True
     while k < found.totals.shape[1] and found.totals[now, k] > OFTEN:

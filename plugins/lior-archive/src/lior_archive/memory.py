@@ -66,8 +66,7 @@ class Suffix(JournalMemory):
         return tuple(f"contexts up to {length}" for length in self.lengths)
 
     def gate_sizes(self, alphabet: int) -> tuple[int, ...]:
-        """Return the number of gate values: length of the longest context that occurred × how many tokens
-        followed it."""
+        """Return the number of gate values: longest context that occurred × how many tokens followed it."""
         return ((len(_LONGEST) + 1) * _SURE,)
 
     # --- writing ---

@@ -169,8 +169,7 @@ class Documents:
         return self.shard.text[size - self.ends[number] : size - begin - 1][::-1].astype(np.int64)
 
     def line(self, number: int) -> int:
-        """Return the line, from 1, at which a piece of a document begins; earlier pieces have the same
-        name."""
+        """Return the line, from 1, at which a piece of a document begins, after pieces of the same name."""
         first = number
         while first and self.names[first - 1] == self.names[number]:
             first -= 1

@@ -21,8 +21,7 @@ from lior.counting.compiled import entry, inner
 from lior.counting.kernels import array_at, prefetch
 
 BREAK = 0
-"""Separator between documents. It ends the contexts before it, also inside a document, and is never
-predicted."""
+"""Separator between documents. It ends contexts, also inside a document, and is never predicted."""
 TOKENS = 256
 MOST = (1 << 31) - 2
 """Maximum number of tokens of a shard, including a break for each document."""
@@ -127,8 +126,7 @@ def _fill(shard, kept):
 
 
 class Table(NamedTuple):
-    """Addresses of the arrays of ``S`` shards, which must outlive it, for functions that read any number of
-    shards."""
+    """Addresses of the arrays of ``S`` shards, which must outlive it, for compiled functions."""
 
     addresses: NDArray[np.int64]
     """Addresses in the order of a shard's fields, ``(S, 6)``."""
@@ -167,7 +165,7 @@ def _at(text, place):
 
 @inner
 def _bound(shard, lo, hi, depth, token):
-    """Return the first suffix of a range whose token at ``depth`` is at least ``token``; earlier tokens
+    """Return the first suffix of a range with a token of at least ``token`` at ``depth``; earlier ones
     agree."""
     while lo < hi:
         middle = (lo + hi) >> 1
@@ -180,8 +178,8 @@ def _bound(shard, lo, hi, depth, token):
 
 @inner
 def _narrow(shard, lo, hi, depth, token, before):
-    """Narrow a range whose suffixes share ``depth`` tokens, ``before`` first, to those that go on with
-    ``token``."""
+    """Narrow a range whose suffixes share ``depth`` tokens, ``before`` first, to those with ``token``
+    next."""
     if depth == 0:
         return int64(shard.pairs[token * TOKENS]), int64(shard.pairs[(token + 1) * TOKENS])
     if depth == 1:
@@ -288,8 +286,7 @@ def among(shard, token, first, count):
 
 @inner
 def walk(shard, tokens, at, longest, lo, hi):
-    """Search as :func:`search`, by steps from ``longest`` tokens before, so that text and order are not
-    read."""
+    """Search as :func:`search`, by steps from ``longest`` tokens before, without reading text and order."""
     lo[:], hi[:] = 0, 0
     hi[0] = len(shard.order)
     for n in range(longest):
@@ -354,8 +351,7 @@ def add_counts(shard, lo, hi, out):
 
 @inner
 def steps(shard, rest):
-    """Return whether all tokens of a text follow something, so that steps are exact; ``rest (256,)`` is
-    scratch."""
+    """Return whether all tokens follow something, so that steps are exact; ``rest (256,)`` is scratch."""
     rest[:] = 0
     for i in range((len(shard.parts) - 1) * BLOCK, len(shard.following)):
         rest[shard.following[i]] += 1

@@ -26,8 +26,7 @@ class Variates(NamedTuple):
     weights: Tensor
     """``u``, float64 ``(V, k)``: within groups the sums have variance 1, and no correlation."""
     correlations: Tensor
-    """Correlations with the next token, float64 ``(k,)``, descending; about ``√(V/N)`` without any
-    relation."""
+    """Correlations with the next token, float64 ``(k,)``, descending; about ``√(V/N)`` by chance."""
 
 
 def variates(counts: Tensor, groups: Tensor, tokens: Tensor, k: int) -> Variates:

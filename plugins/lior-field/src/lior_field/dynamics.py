@@ -69,8 +69,7 @@ class Unitary:
         return {"field": field}
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
-        """Make one step; ``drive`` is the source ``J``, an energy times the field's unit, constant over
-        it."""
+        """Make one step; ``drive`` is the source ``J``, constant, an energy times the field's unit."""
         t, rate = state["field"], -1j * self.dt / self.hamiltonian.hbar
         if drive is not None:
             t = t + rate / 2 * drive
@@ -222,8 +221,7 @@ class Symplectic:
         return {"field": field, "momentum": torch.zeros_like(field)}
 
     def step(self, state: State, *, drive: Tensor | None = None) -> State:
-        """Make one step; ``drive`` is the force per area, in the field's shape and dtype, constant over
-        it."""
+        """Make one step; ``drive`` is the force per area, constant, in the field's shape and dtype."""
         t, p = state["field"], state["momentum"].clone()
         self._kick(p, t, drive)
         t = t.clone()

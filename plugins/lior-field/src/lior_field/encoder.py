@@ -147,8 +147,7 @@ class FieldEncoder:
         return 0.0, (above + _REST**2).sqrt()
 
     def _denergy(self, energies: Tensor, dlog: Tensor) -> Tensor:
-        """Return derivatives with respect to the energies ``(P,)`` from those to ``log λ``, complex
-        ``(P,)``."""
+        """Return derivatives with respect to energies ``(P,)`` from those to ``log λ``, complex ``(P,)``."""
         if self.dynamics == "unitary":
             return self.time * dlog.imag
         if self.dynamics == "dissipative":

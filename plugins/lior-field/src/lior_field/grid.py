@@ -83,8 +83,7 @@ class Grid:
         return math.prod(self.spacing) / torch.linalg.det(self.inverse).sqrt()
 
     def sites(self) -> tuple[Tensor, Tensor]:
-        """Return the sites' coordinates x and y, each ``(Nx, Ny)``; the origin is site ``(Nx // 2, Ny //
-        2)``."""
+        """Return x and y of the sites, each ``(Nx, Ny)``; the origin is site ``(Nx // 2, Ny // 2)``."""
         axes = [
             (torch.arange(n, dtype=torch.float64) - n // 2) * d
             for n, d in zip(self.shape, self.spacing, strict=True)
@@ -150,7 +149,7 @@ class Grid:
         return total / spread(root, t)
 
     def add_laplacian(self, total: Tensor, t: Tensor, scale: float) -> None:
-        """Add ``scale · Δ T`` to ``total`` in place, both of one shape and dtype; faster than
+        """Add ``scale · Δ T`` to ``total`` in place, of the same shape and dtype; faster than
         :meth:`laplacian`."""
         if self.spectral or not self.uniform:
             total.add_(self.laplacian(t), alpha=scale)
@@ -167,8 +166,7 @@ class Grid:
             total.add_(self._central(self._central(t, 1), 0), alpha=2 * mixed * scale)
 
     def largest(self) -> float:
-        """Return the largest eigenvalue of ``−Δ``, in 1/L²; for a varying metric, Gershgorin's bound on
-        it."""
+        """Return the largest eigenvalue of ``−Δ``, in 1/L²; for a varying metric, Gershgorin's bound."""
         if self.uniform:
             return float(self.symbol().max())
         root = 1 / torch.linalg.det(self.inverse).sqrt()
@@ -208,6 +206,6 @@ def spread(sites: Tensor, t: Tensor) -> Tensor:
 
 
 def parts(t: Tensor) -> Tensor:
-    """Return a view of real numbers, ``(..., 2)`` of a complex ``T (...)``; their sums are several times as
+    """Return a view of real numbers, ``(..., 2)`` of a complex ``T (...)``; sums are several times as
     fast."""
     return torch.view_as_real(t) if t.is_complex() else t

@@ -82,8 +82,7 @@ def kernel_of(params: State) -> Kernel:
 
 
 def _kernel_slopes(params: State, poles: Tensor, found: FilterPullback) -> State:
-    """Return derivatives with respect to the kernel's numbers among ``params``, from those to poles and
-    coefficients."""
+    """Return derivatives for the kernel's numbers among ``params``, from those for poles and coefficients."""
     along = found.poles.conj() * poles  # with respect to log λ, conjugate
     slopes = {
         "log_rate": along.real * poles.abs().log(),

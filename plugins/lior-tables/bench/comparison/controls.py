@@ -180,8 +180,7 @@ def lightgbm(split: Split) -> Result:
 
 
 def lightgbm_split_conformal(split: Split) -> Result:
-    """Return 90 % intervals of one width: tuned on all rows, fitted on three quarters, measured on the
-    rest."""
+    """Return 90 % intervals of one width: tuned on all rows, fitted on three quarters, tested on the rest."""
     if split.classes:
         return {}, {}
     about, _ = lightgbm(split)

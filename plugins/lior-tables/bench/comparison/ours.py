@@ -24,8 +24,7 @@ _CHANGES_NOTHING = {"explanation", "judging", "saving", "plots", "reading"}
 
 @cache
 def code() -> str:
-    """Return a digest of the modules that the numbers depend on: results of an earlier version are not
-    reused."""
+    """Return a digest of the modules that matter: results of an earlier version are not reused."""
     folder = Path(lior_tables.__file__).parent
     files = [path for path in sorted(folder.glob("*.py")) if path.stem not in _CHANGES_NOTHING]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]

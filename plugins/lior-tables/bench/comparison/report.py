@@ -15,8 +15,7 @@ from lior_bench.tables import markdown
 from lior_tables.judging import calibration_error, log_loss
 
 SMALL = 500
-"""Minimum number of test rows of a set; smaller sets are pooled: a single one cannot be distinguished from
-chance."""
+"""Minimum test rows of a set; smaller sets are pooled, since a single one is not distinct from chance."""
 LIMIT = 1.10
 """Threshold of a worse set: the whole interval of its ratio is above it."""
 
@@ -58,8 +57,7 @@ def paired(
 
 
 def headline(ours: Runs, theirs: Runs, name: str) -> str:
-    """Return the ratio over all sets, regressions and classes, wins, sets that are worse, and small sets
-    pooled."""
+    """Return the ratio over all sets, regressions and classes, wins, worse sets, and small sets pooled."""
     found = ratios(ours, theirs)
     kinds = {
         "all": list(found),
@@ -131,8 +129,7 @@ MEASURES = ["accuracy", "RMSE / sd", "log loss", "ECE", "fit s (median)"]
 
 
 def measures(runs: Runs) -> list[str]:
-    """Return means over sets of the means over seeds: accuracy, RMSE, log loss, calibration error;
-    seconds."""
+    """Return means over sets of means over seeds: accuracy, RMSE, log loss, calibration error, seconds."""
     classes = [of for of in runs.values() if _classes(of)]
     numbers = [of for of in runs.values() if not _classes(of)]
 
@@ -153,8 +150,7 @@ def measures(runs: Runs) -> list[str]:
 
 
 def intervals(methods: dict[str, Runs], scale: str) -> str:
-    """Return coverage and width of 90 % intervals, and the worst third of the rows by the widths of
-    ``scale``."""
+    """Return coverage and width of 90 % intervals, and the worst third of rows by the widths of ``scale``."""
     lines = []
     for method, runs in methods.items():
         cells = []
@@ -200,8 +196,7 @@ def ablation(all_runs: dict[str, Runs]) -> str:
 
 
 def drawn(ours: Runs, theirs: Runs) -> str:
-    """Return errors of drawn functions, mean over draws and the largest relative to it; seconds beside two
-    fits."""
+    """Return errors of drawn functions, mean over draws and relative maximum; seconds beside two fits."""
     lines, found = [], []
     for name in ours:
         both = [

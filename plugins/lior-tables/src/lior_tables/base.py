@@ -102,8 +102,8 @@ class Geometric(BaseEstimator, ABC):
 
     @abstractmethod
     def encoded(self, y: Any) -> Floats:
-        """Return targets as the model stores them, ``(rows, targets)``; classes are one-hot, unknown ones all
-        0."""
+        """Return targets as the model stores them, ``(rows, targets)``; classes are one-hot, or all 0 if
+        unknown."""
 
     def _begin(self, y: Any, weights: Floats) -> Floats:
         """Record the targets or classes that occur, and encode them."""
@@ -165,8 +165,7 @@ class Geometric(BaseEstimator, ABC):
         return torch.from_numpy(given)
 
     def pixels(self, rows: pd.DataFrame) -> Floats:
-        """Return the pictures in :meth:`rows`, ``(rows, H·W·C)``: its last columns; the other columns name
-        them."""
+        """Return the pictures in :meth:`rows`, ``(rows, H·W·C)``: its last columns; others name them."""
         width = rows.shape[1]
         first = width - min(math.prod(self.shape or ()), width)
         return np.column_stack([as_numbers(rows.iloc[:, i]) for i in range(first, width)])
@@ -176,8 +175,7 @@ class Geometric(BaseEstimator, ABC):
         return self._answers(self.model_.predict(self._coordinates(rows)))
 
     def _level_errors(self, rows: pd.DataFrame) -> list[LevelErrors]:
-        """Return the errors of each column in which one of ``rows`` has a rare or new word; computed once a
-        column."""
+        """Return the errors of each column in which one of ``rows`` has a rare or new word; computed once."""
         first = self.ledger_.representatives()
         table, y = self.ledger_.table.iloc[first], self.ledger_.y[first]
 

@@ -114,8 +114,7 @@ class _Costs:
         self._weighed: dict[float, tuple[Tensor, Tensor]] = {}
 
     def weighed(self, readout: Readout, bandwidth: float, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weights of rows among themselves and for the judged rows; computed once for all
-        ridges."""
+        """Return the weights among the learned rows and for the judged rows; computed once for all ridges."""
         if bandwidth not in self._weighed:
             own, across = (
                 readout.weigh(costs / bandwidth, weights, None) for costs in (self.own, self.across)
@@ -275,8 +274,7 @@ def heirs(best: Explored, plan: Sequence[Candidate]) -> list[Candidate]:
 
 
 def descend(error: Callable[[tuple[int, ...]], float], at: tuple[int, ...]) -> tuple[int, ...]:
-    """Descend on a grid from ``at`` by steps to the best neighbour; returns the place that no neighbour
-    improves."""
+    """Descend on a grid from ``at`` to the best neighbour; returns the place that no neighbour improves."""
     while True:
         axes = range(len(at))
         around = [at, *((*at[:i], at[i] + step, *at[i + 1 :]) for i in axes for step in (-1, 1))]

@@ -138,8 +138,7 @@ def compare(
 
 
 def _ratio(errors: Floats, first: Floats, part: float) -> dict[str, float]:
-    """Return the ratio of the means, and its 95 % interval; ``part`` is rows to predict over rows to
-    learn."""
+    """Return the ratio of means, and its 95 % interval; ``part`` is rows to predict over rows to learn."""
     base, count, differences = float(first.mean()) or 1e-12, len(errors), errors - first
     middle = 1 + float(differences.mean()) / base
     spread = float(differences.std(ddof=1)) * math.sqrt(1 / count + part)
@@ -193,8 +192,7 @@ def _catboost(classes: bool, words: list[str], seed: int) -> Any:
     kind: Any = getattr(import_module("catboost"), "CatBoostClassifier" if classes else "CatBoostRegressor")
 
     class WithCategories(kind):
-        """An estimator with categories of its own; as a parameter of the constructor they cannot be
-        cloned."""
+        """An estimator with categories of its own, which cannot be cloned as a parameter."""
 
         def fit(self, X: Any, y: Any) -> Any:
             return super().fit(X, y, cat_features=words)

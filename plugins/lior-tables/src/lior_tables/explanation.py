@@ -37,8 +37,8 @@ class Explanation:
 
     @property
     def importances(self) -> dict[str, float]:
-        """Return the share of each input in the squared slope of the predictions, the largest first; they sum
-        to 1."""
+        """Return each input's share in the squared slope of the predictions, the largest first, with sum
+        1."""
         return self.slopes.by_name()
 
     @property
@@ -84,8 +84,8 @@ class Slopes:
     """Names of the inputs."""
 
     def importances(self, rows: NDArray[np.int64] | slice = slice(None)) -> Floats:
-        """Return the share of each input in the mean squared slope at these rows, ``(inputs,)``; they sum to
-        1, or 0."""
+        """Return each input's share in the mean squared slope at these rows, ``(inputs,)``, with sum 1, or
+        0."""
         squares = (self.gradients[rows] ** 2).sum(1).mean(0)
         there = self.origins >= 0
         total = np.bincount(self.origins[there], squares[there], len(self.names))

@@ -68,7 +68,7 @@ class Functions:
 
     @classmethod
     def of(cls, kernel: Kernel, z: Tensor, most: int, generator: Generator) -> Functions:
-        """Return functions of single coordinates, and of the distance to ``most`` centres, of rows ``z (N,
+        """Return functions of single coordinates, and of the distance to ``most`` centres, for ``z (N,
         n)``."""
         distinct = torch.tensor([len(column.unique()) for column in z.T])
         room = min(_SINGLES, len(z) // _ROWS_OF_KNOT)
@@ -208,8 +208,8 @@ def _quantiles(column: Tensor, count: int) -> Tensor:
 
 
 def _hats(column: Tensor, knots: Tensor, *, slope: bool = False) -> Tensor:
-    """Return the weights ``(B, k)`` of the two knots beside each value, or their slopes; beyond the ends one
-    knot has all."""
+    """Return weights ``(B, k)`` of the two knots beside each value, or slopes; beyond the ends of one
+    knot."""
     right = torch.searchsorted(knots, column.contiguous()).clamp(1, len(knots) - 1)
     width = knots[right] - knots[right - 1]
     share = (column - knots[right - 1]) / width
@@ -232,8 +232,7 @@ def _laplace(count: int) -> Tensor:
 
 
 def _centres(kernel: Kernel, z: Tensor, most: int, generator: Generator) -> Tensor:
-    """Return means of neighbouring rows, ``(K, n)``: a centre that is a row would survive its being
-    forgotten."""
+    """Return means of neighbouring rows, ``(K, n)``: a row as a centre would remain after being forgotten."""
     most = min(most, -(-len(z) // _ROWS_OF_CENTRE))
     found = z[torch.randperm(len(z), generator=generator)[:most].to(z.device)]
     mapped = kernel.side(z).y

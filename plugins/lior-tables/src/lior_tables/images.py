@@ -213,8 +213,7 @@ def _misfit(field: Field, shape: tuple[int, ...]) -> str:
 
 
 def _shape(field: Field, shape: tuple[int, ...]) -> Field:
-    """Fit the picture to the height, width and components of the others; grey becomes colour of equal
-    components."""
+    """Fit the picture to the others' height, width and components; grey becomes equal colour components."""
     field = _resize(field, max(shape[:2]), (shape[0], shape[1]))
     if field.shape[2] == shape[2]:
         return field

@@ -9,15 +9,14 @@ from lior_tables.rows import Floats
 
 
 def log_loss(probabilities: Floats, truth: NDArray[np.int64], floor: float = 1e-4) -> float:
-    """Return the mean −log of the true class's probability, in nats; probabilities below ``floor`` count as
-    ``floor``."""
+    """Return the mean −log of the true class's probability, which is at least ``floor``, in nats."""
     kept = np.clip(probabilities.astype(np.float64), floor, 1)
     kept /= kept.sum(1, keepdims=True)
     return float(-np.log(kept[np.arange(len(truth)), truth]).mean())
 
 
 def calibration_error(probabilities: Floats, truth: NDArray[np.int64], bins: int = 10) -> float:
-    """Return the expected calibration error: |share right − mean probability| of the likeliest class, by
+    """Return the expected calibration error: |share right − mean probability| of likeliest classes, by
     bins."""
     sure, right = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == truth
     place = np.minimum((sure * bins).astype(np.int64), bins - 1)

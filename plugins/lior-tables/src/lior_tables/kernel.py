@@ -21,8 +21,7 @@ from lior.interfaces import AttentionProduct, FrameProvider, RSource, State, is_
 from lior.tensors import add_prefix, sub
 
 BLOCK = 1 << 18
-"""Number of entries of a kernel matrix computed at a time: on a CPU they and their intermediates stay in the
-cache."""
+"""Entries of a kernel matrix computed at a time; on a CPU they and their intermediates fit the cache."""
 _LARGE_BLOCK = 1 << 26
 """The same on other devices, which are slow at many small matrices."""
 _WIDE = 1 << 13
@@ -54,8 +53,7 @@ class Parts:
         return state | {"log_beta": torch.zeros((), device=generator.device)}
 
     def learned(self, state: State) -> State:
-        """Return the entries that are learned by likelihood, with ``log_beta``; none if they are only
-        scales."""
+        """Return the entries learned by likelihood, with ``log_beta``; none if they are only scales."""
         names = [f"{part}.{k}" for part, plugin in self._plugins.items() for k in plugin.learned]
         if not set(names) - {"frame.log_omega"}:
             return {}
@@ -196,7 +194,7 @@ class Kernel:
         return grads
 
     def _ways(self, q: Side, k: Side) -> list[tuple[Tensor, Tensor, bool]]:
-        """Return the features of both sides and whether ``q`` is the query; a cost is the mean over these
+        """Return features of both sides and whether ``q`` is the query; a cost is the mean over
         directions."""
         return [(q.f, k.g, True), (q.g, k.f, False)] if self._two_sided else [(q.f, k.g, True)]
 
@@ -234,8 +232,8 @@ class Kernel:
 
 
 def _gram(f: Tensor, g: Tensor, query: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the Gram products of features ``(B, p)`` and ``(K, p)``; ``query`` says whether the first are
-    the query."""
+    """Return Gram products of features ``(B, p)`` and ``(K, p)``; ``query``: whether the first are the
+    query."""
     own, other = f.square().sum(1)[:, None], g.square().sum(1)[None]
     return (own, f @ g.mT, other) if query else (other, f @ g.mT, own)
 

@@ -38,8 +38,7 @@ _FIRST, _FEW = 10_000, 700
 _STEP, _BEGIN, _FAR = 3.0, (1, 0, 2), 4
 """Base of the scales, their initial exponents, and the largest exponent."""
 _QUICK = 8000
-"""Maximum number of rows whose sums are not saved: adding up takes seconds, and they would be most of the
-file."""
+"""Maximum rows whose sums are not saved: they take seconds to add up, and would be most of the file."""
 _SLOPES = 1000
 """Number of rows whose slopes are averaged for a metric."""
 
@@ -175,8 +174,7 @@ class Large:
     # --- saving ---
 
     def tensors(self) -> State:
-        """Return all tensors but the rows; :meth:`restored` takes them. Sums that take long to compute are
-        saved."""
+        """Return all tensors but the rows; :meth:`restored` takes them. Sums that take long are saved."""
         kept = self.sums._asdict() if len(self.rows.z) > _QUICK else {}
         return {
             **add_prefix("state", self.functions.kernel.state),

@@ -101,8 +101,7 @@ class LevelErrors:
         return cls(column, own, np.square(means.mean()).mean().to_numpy(), noise, calibration)
 
     def left(self, table: pd.DataFrame) -> Floats:
-        """Return the share of the variance of a level that remains, ``(rows, targets)``: 1 for a new
-        level."""
+        """Return the remaining share of a level's variance, ``(rows, targets)``: 1 for a new level."""
         rows = np.array([self.counts.get(word, 0) for word in _spelled(table[self.column])])[:, None]
         left = np.where(rows < _FEW, self.noise / np.maximum(self.noise + rows * self.variance, 1e-300), 0.0)
         found: Floats = np.where(rows == 0, 1.0, left)

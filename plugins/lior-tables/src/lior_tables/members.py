@@ -32,8 +32,7 @@ GRADIENT_ROWS = 1000
 REFINE_EVERY = 500
 """Number of edits after which rounding errors are removed."""
 REFINED_ROWS = 2000
-"""Maximum number of rows for which every edit but the first removes rounding errors; it takes
-milliseconds."""
+"""Maximum rows for which every edit but the first removes rounding errors; it takes milliseconds."""
 _MEDIAN_ROWS = 600
 """Number of rows whose median cost sets the bandwidth."""
 
@@ -85,8 +84,7 @@ class Candidate:
 
 
 def start(candidate: Candidate, z: Tensor, generator: Generator) -> State:
-    """Return the state before anything is learned, in the dtype of ``z (N, n)``, with statistics of its
-    rows."""
+    """Return the state before learning, in the dtype of ``z (N, n)``, with statistics of its rows."""
     state = candidate.parts.init(z.shape[1], generator=generator)
     moved = {
         key: value.to(z) if value.is_floating_point() else value.to(z.device) for key, value in state.items()
@@ -132,8 +130,7 @@ def next_metric(
 def gradients(
     readout: Readout, kernel: Kernel, side: Side, weights: Tensor, values: Tensor, chosen: Tensor
 ) -> Tensor:
-    """Return the gradients ``(G, C, n)`` of a fit at its rows ``chosen``, without the share of the row
-    itself."""
+    """Return gradients ``(G, C, n)`` of a fit at its rows ``chosen``, without the row's own share."""
     found = []
     for block in blocks(len(chosen), len(values), values.device):
         own = chosen[block]
@@ -343,8 +340,7 @@ class Member:
         return self._inverse
 
     def to(self, rows: Rows) -> Member:
-        """Return the same member in the precision of ``rows``, its own rows; its values are solved for
-        anew."""
+        """Return the same member, solved anew in the precision of ``rows``, which are its own."""
         dtype = rows.z.dtype
         if self.rows.z.dtype == dtype:
             return self

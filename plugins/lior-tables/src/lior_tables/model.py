@@ -31,8 +31,7 @@ _ROUNDING, _PRECISE_ROWS = 1e-4, 3_000
 rows to enforce it. With 8,000 rows, float64 would double the time and the memory of a fit."""
 
 EXACT_ROWS = 12_000
-"""Maximum number of rows for edits and leave-one-out in float64: above it an inverse takes 1.2 GB a
-member."""
+"""Maximum rows for edits and leave-one-out in float64: then an inverse takes 1.2 GB a member."""
 
 
 class Units(NamedTuple):

@@ -25,13 +25,11 @@ from lior_tables.rows import Floats
 
 KINDS = ("patches", "derivatives", "pixels")
 _SIDE, _FILTERS, _GRID, _COORDINATES = 5, 100, 3, 128
-"""Sites of a patch along an axis, filters drawn, fields of the grid along an axis, maximum number of
-coordinates."""
+"""Sites of a patch along an axis, filters drawn, grid fields along an axis, and maximum coordinates."""
 _THRESHOLD = 0.5
 """Response threshold of a drawn filter."""
 _CONTRAST, _WHITE = 0.01, 0.1
-"""Constants added to the variance of a patch, and to that of a patch direction, in units of the mean
-variance."""
+"""Constants added to the variance of a patch, and of patch directions, in units of the mean variance."""
 _SAMPLE, _BATCH = 20_000, 64
 """Number of patches for statistics, and of pictures processed at once."""
 

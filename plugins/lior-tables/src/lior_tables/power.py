@@ -53,8 +53,8 @@ class Power(IdentityLift):
         return _raise_to(_squares(qq, qk, kk).add_(self.eps), self.exponent / 2)
 
     def partials(self, qq: Tensor, qk: Tensor, kk: Tensor, params: State) -> CostPartials:
-        """Return partial derivatives of :meth:`cost`, 0 if the squared distance is not positive or
-        overflows."""
+        """Return partial derivatives of :meth:`cost`, 0 if the squared distance overflows or is not
+        positive."""
         square, half = _squares(qq, qk, kk), self.exponent / 2
         inside = (square > 0) & (square < torch.finfo(square.dtype).max)
         slope = _raise_to(square.add_(self.eps), half - 1).mul_(half).mul_(inside)
@@ -78,8 +78,7 @@ class Power(IdentityLift):
 
 
 def _squares(qq: Tensor, qk: Tensor, kk: Tensor) -> Tensor:
-    """Return ``max(qq + kk − 2qk, 0)``, saturated at the largest number, a new tensor in the broadcast
-    shape."""
+    """Return ``max(qq + kk − 2qk, 0)``, at most the largest number, a new tensor in the broadcast shape."""
     # The function of torch for shapes imports sympy, which takes half a second.
     shape = np.broadcast_shapes(qq.shape, qk.shape, kk.shape)
     square = torch.add(kk, qk.expand(shape), alpha=-2).add_(qq)

@@ -47,8 +47,8 @@ class Readout(Plugin, Protocol):
         (..., N, C)``, ``weights (..., N) > 0``."""
 
     def weigh(self, scores: Tensor, weights: Tensor, own: Tensor | None) -> Tensor:
-        """Return weights ``(..., B, N)`` from ``scores (..., B, N)``, in place; ``own (B,)`` is one row each
-        that counts nothing."""
+        """Return weights ``(..., B, N)`` from ``scores``, in place; ``own (B,)`` is one row each without
+        weight."""
 
     def slopes(self, weighed: Tensor, values: Tensor) -> Tensor | None:
         """Return ``o (B, C)`` such that ``∂f_c/∂score_i = w_i (v_ic − o_c)``; ``None`` if it is 0."""
@@ -111,8 +111,7 @@ def mean(y: Tensor, weights: Tensor) -> Tensor:
 
 
 def with_ones(y: Tensor) -> Tensor:
-    """Append a column of ones to ``y (..., N, C)``; its solution lets the centre change without another
-    solve."""
+    """Append ones to ``y (..., N, C)``; their solution lets the centre change without another solve."""
     return torch.cat([y, torch.ones_like(y[..., :1])], dim=-1)
 
 

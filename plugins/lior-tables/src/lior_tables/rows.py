@@ -82,8 +82,7 @@ def _from_polars(column: Any) -> Column:
 
 
 def _column(values: Column, name: str, *, spelled: bool) -> Column:
-    """Return numbers, dates as numbers, or words; with ``spelled``, words that all spell numbers are
-    numbers."""
+    """Return numbers, dates as numbers, or words; with ``spelled``, words that spell numbers are numbers."""
     values = with_dates(values.reset_index(drop=True))
     kind = values.dtype
     if types.is_complex_dtype(kind):
@@ -115,8 +114,7 @@ def _column(values: Column, name: str, *, spelled: bool) -> Column:
 
 
 def with_dates(column: Column) -> Column:
-    """Convert a column of texts that are all ISO 8601 dates, such as 2026-11-21; return any other
-    unchanged."""
+    """Convert a column of ISO 8601 dates as texts, such as 2026-11-21; return any other unchanged."""
     if all_match(column, _ISO_DATE):
         return pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce")
     return column

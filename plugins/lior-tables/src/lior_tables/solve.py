@@ -90,8 +90,7 @@ def factor(a: Tensor) -> Factor:
 
 
 def times_triangle(a: Tensor, upper: Tensor, *, size: int = 512) -> Tensor:
-    """Return ``a U (B, N)`` for a triangle ``U (N, N)``, 0 below the diagonal, without multiplying the
-    zeros."""
+    """Return ``a U (B, N)`` for a triangle ``U (N, N)``, without multiplying the zeros below the diagonal."""
     ends = range(size, len(upper) + size, size)
     return torch.cat([a[:, :end] @ upper[:end, end - size : end] for end in ends], 1)
 

@@ -37,8 +37,7 @@ class Sums(NamedTuple):
     """``ΦᵀW(y, 1) (P, C + 1)``."""
 
     def plus(self, other: Sums, sign: float = 1.0) -> Sums:
-        """Return the sums over the rows of both, or, with ``sign`` -1, over these rows without the
-        other's."""
+        """Return the sums over both rows, or, with ``sign`` -1, over these rows without the other's."""
         return Sums(*(a.add(b, alpha=sign) for a, b in zip(self, other, strict=True)))
 
 
@@ -130,8 +129,7 @@ def _add(parts: Parts, made_of: State, rows: Rows) -> State:
 
 
 def _add_elsewhere(parts: Parts, made_of: Arrays, rows: Arrays) -> Arrays:
-    """Run :func:`_add` in another process, which takes and returns arrays: tensors would share memory with
-    it."""
+    """Run :func:`_add` in another process on arrays: tensors would share memory with it."""
     with torch.no_grad():
         return _arrays(_add(parts, _tensors(made_of), Rows(**_tensors(rows))))
 

@@ -188,8 +188,8 @@ def _lengths(texts: Sequence[str], codes: NDArray[np.int64]) -> Floats:
 def _regression(
     features: Any, codes: NDArray[np.int64], y: Floats, weights: Floats, rows: NDArray[np.bool_]
 ) -> _Line:
-    """Fit a ridge regression with a penalty of one mean squared distance from the mean, on standardised
-    targets."""
+    """Fit a ridge regression on standardised targets; its penalty is one mean squared distance from the
+    mean."""
     if not rows.any():
         return _Line(np.zeros((features.shape[1], y.shape[1])), np.zeros(y.shape[1]))
     x, unit = features[codes[rows]], np.where(y.std(0) > 0, y.std(0), 1.0)

@@ -56,7 +56,7 @@ def _norm() -> Law:
 def _followed(
     system: Unitary, exact: Callable[[float], Tensor], steps: int, every: int, name: Callable[[int], str]
 ) -> tuple[float, list[Curve]]:
-    """Return the largest distance of a field from its closed form, and its density along x every ``every``
+    """Return a field's largest distance from its closed form, and its density along x every ``every``
     steps."""
     grid, state = system.hamiltonian.grid, system.start(exact(0.0))
     x, curves, worst = grid.sites()[0][:, 0].tolist(), [], 0.0

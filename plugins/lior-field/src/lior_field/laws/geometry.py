@@ -156,8 +156,7 @@ def _shift() -> Law:
 
 
 def _wedge() -> Law:
-    """Check that ``|q − R k|²`` of a rotor has both forms: so the signed forms are in the model's
-    distances."""
+    """Check that ``|q − R k|²`` of a rotor has both forms, so that the model's distances contain them."""
     q, k = torch.view_as_real(noise(2, 6))[..., 0]
     omega = torch.block_diag(*[torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64)] * 3)
     angles = torch.linspace(0, 2 * math.pi, 61, dtype=torch.float64)

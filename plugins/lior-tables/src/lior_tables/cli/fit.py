@@ -147,8 +147,7 @@ def _default_out(file: Path, task: Task) -> Path:
 
 
 def _summary(estimator: Estimator, task: Task) -> dict[str, Any]:
-    """Return numbers for people and programs: errors of leave-one-out predictions, and the inputs that
-    count."""
+    """Return numbers for people and programs: errors of leave-one-out predictions, and important inputs."""
     import numpy as np
 
     from lior_tables.judging import scores

@@ -104,8 +104,7 @@ def _answers(
 def _score(
     estimator: Estimator, task: Task, frame: DataFrame, compared: Any, balanced: bool
 ) -> dict[str, float] | None:
-    """Return scores on the rows whose targets are in the file and known to the model; ``None`` without
-    any."""
+    """Return scores on rows whose targets are in the file and known to the model; ``None`` without any."""
     import pandas as pd
 
     from lior_tables.estimators import GeometricClassifier
