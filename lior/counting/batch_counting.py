@@ -81,7 +81,7 @@ class Rows(NamedTuple):
 MOST = 1 << 24
 """Maximum tokens of a memory that are counted from totals; the rows of more would take gigabytes."""
 _REST = 4
-"""Logarithm of the steps per leading power of two of a memory, for counting from totals."""
+"""Logarithm of the steps per leading power of two in a memory's size, for counting from totals."""
 
 
 def settle(tokens: int) -> int:

@@ -22,7 +22,7 @@ SAMPLE = 16_384
 """Size of the sample in bytes; a shorter text is its own sample."""
 
 _PIECE, _WARM = 2048, 1024
-"""Bytes of a piece of the sample, and of the text for a first training, which loads the code."""
+"""Bytes of a sample piece, and of the text for a first training, which loads the code."""
 
 _UPDATES = 4
 """Number of updates of the metric that are timed, after one that is not."""

@@ -29,7 +29,7 @@ _SIDE, _FILTERS, _GRID, _COORDINATES = 5, 100, 3, 128
 _THRESHOLD = 0.5
 """Response threshold of a drawn filter."""
 _CONTRAST, _WHITE = 0.01, 0.1
-"""Constants added to the variance of a patch, and of patch directions, in units of the mean variance."""
+"""Constants added to the variance of a patch, and of patch directions, relative to the mean variance."""
 _SAMPLE, _BATCH = 20_000, 64
 """Number of patches for statistics, and of pictures processed at once."""
 
