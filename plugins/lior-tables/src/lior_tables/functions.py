@@ -208,8 +208,7 @@ def _quantiles(column: Tensor, count: int) -> Tensor:
 
 
 def _hats(column: Tensor, knots: Tensor, *, slope: bool = False) -> Tensor:
-    """Return weights ``(B, k)`` of the two knots beside each value, or slopes; beyond the ends of one
-    knot."""
+    """Return weights ``(B, k)`` of the two knots beside each value, or slopes; outside, one knot has all."""
     right = torch.searchsorted(knots, column.contiguous()).clamp(1, len(knots) - 1)
     width = knots[right] - knots[right - 1]
     share = (column - knots[right - 1]) / width

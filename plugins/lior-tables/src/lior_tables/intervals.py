@@ -1,10 +1,10 @@
 """Intervals around predictions: leave-one-out residuals, scaled by the size of residuals nearby.
 
-The solve also gives each training row's prediction without that row, at no cost. The scale at a point is
-the softmax mean of the sizes of these residuals, with weights ``softmax(-β d)`` in the learned metric
-``d``. It is a resilience of the point, the expected size of the error there. An interval is the prediction
-± the scale times a quantile of ``|residual| / scale`` over the training rows. A row does not enter its own
-scale (J. Lei et al., *Distribution-free predictive inference for regression*, 2018, section 5.2, with
+The solve gives each training row's prediction without that row at no cost. The scale at a point is the
+softmax mean of the sizes of these residuals, with weights ``softmax(-β d)`` in the learned metric ``d``. It
+is a resilience of the point, the expected size of the error there. An interval is the prediction ± the
+scale times a quantile of ``|residual| / scale`` over the training rows. A row does not enter its own scale
+(J. Lei et al., *Distribution-free predictive inference for regression*, 2018, section 5.2, with
 leave-one-out in place of a split).
 """
 

@@ -30,7 +30,7 @@ _SMOOTHING = 0.02
 
 
 def learn(parts: Parts, state: State, rows: Rows, generator: Generator) -> State:
-    """Move the learned entries of the state to a lower loss; returns the best state on the way."""
+    """Move the learned entries to a lower loss; returns the best state on the way, or the first."""
     classes = _are_classes(rows.y)
     state = _sharp(parts, state, rows)
     moments = adam.init(parts.learned(state))

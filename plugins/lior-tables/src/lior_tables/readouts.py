@@ -47,7 +47,7 @@ class Readout(Plugin, Protocol):
         (..., N, C)``, ``weights (..., N) > 0``."""
 
     def weigh(self, scores: Tensor, weights: Tensor, own: Tensor | None) -> Tensor:
-        """Return weights ``(..., B, N)`` from ``scores``, in place; ``own (B,)`` is one row each without
+        """Return weights from ``scores (..., B, N)``, in place; ``own (B,)`` is one row each without
         weight."""
 
     def slopes(self, weighed: Tensor, values: Tensor) -> Tensor | None:

@@ -82,7 +82,7 @@ def _from_polars(column: Any) -> Column:
 
 
 def _column(values: Column, name: str, *, spelled: bool) -> Column:
-    """Return numbers, dates as numbers, or words; with ``spelled``, words that spell numbers are numbers."""
+    """Return numbers, dates as numbers, or words; ``spelled`` reads words as numbers if all are."""
     values = with_dates(values.reset_index(drop=True))
     kind = values.dtype
     if types.is_complex_dtype(kind):
