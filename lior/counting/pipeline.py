@@ -24,7 +24,7 @@ _FIRST = TWO, TWO, ONE
 
 
 class Halves:
-    """Runs blocks by two threads or by one, whichever took less time a position lately."""
+    """A runner of blocks by two threads or one, whichever took less time a position lately."""
 
     def __init__(self) -> None:
         self._seconds = [0.0, 0.0]

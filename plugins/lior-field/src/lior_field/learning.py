@@ -198,7 +198,7 @@ class Equilibrium:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Filtered:
-    """Inputs and outputs of a memory, ``(T, d)`` each, real: learns the kernel's numbers.
+    """Inputs and outputs of a memory, real ``(T, d)`` each, from which the kernel's numbers are learned.
 
     The energy is ``½ |m − K ∗ x|²``, mean over time, and the nudge ``β`` times ``½ |m − m*|²``.
     """

@@ -28,7 +28,7 @@ _NAMED = 5
 
 
 class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
-    """Numbers from rows, by kernel ridge regression in a metric that is learned without backpropagation.
+    """A regressor by kernel ridge regression in a metric that is learned without backpropagation.
 
     Columns may be numbers, words, truth values and dates, with missing values; frames of pandas and polars
     and arrays are taken. Nothing needs to be scaled or tuned.
@@ -152,7 +152,7 @@ class GeometricRegressor(MultiOutputMixin, RegressorMixin, Geometric):
 
 
 class GeometricClassifier(ClassifierMixin, Geometric):
-    """Classes from rows, by kernel ridge regression of their indicators in a learned metric.
+    """A classifier by kernel ridge regression of class indicators in a learned metric.
 
     Parameters, columns and editing are the same as in :class:`GeometricRegressor`. Probabilities are a
     power of the values, fitted on held-out training rows (:mod:`lior_tables.calibration`).

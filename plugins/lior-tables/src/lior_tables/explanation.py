@@ -74,7 +74,7 @@ class Explanation:
 
 @attrs.frozen(eq=False)
 class Slopes:
-    """How predictions change with each coordinate, at some of the rows."""
+    """The change of predictions with each coordinate, at some of the rows."""
 
     gradients: Floats
     """Gradients ``(rows, targets, n)`` in standard deviations, without the share of the row itself."""
